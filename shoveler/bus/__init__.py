@@ -1,0 +1,48 @@
+"""The bus: how messages travel between Tally's programs, over AMQP (RabbitMQ) or the local bus (a directory).
+
+Terms, used everywhere in Tally:
+
+- A *publisher* sends `Outgoing` messages and is told the `Outcome` of each: ``confirmed`` (the bus has it on disk),
+  ``returned`` (nobody is bound there) or ``refused`` (the bus said no, for example a full queue).
+- A *consumer* takes `Incoming` messages and acknowledges them cumulatively, in the order of `Incoming.delivery`.
+  A message that was taken and not acknowledged comes again after a reconnect or restart.
+- An *address* is a parsed bus URL: ``amqp(s)://USER:PASSWORD@HOST:PORT/VHOST?exchange=E&queue=Q`` or a directory.
+
+Both kinds of bus keep the same promises and pass the same contract tests. Everything here is blocking and belongs to
+one thread; a program that must not block gives the bus a thread (or a process) of its own.
+
+Errors say whose turn it is: `BusUnavailable` (try again later), `BusRefused` (an operator must change something; the
+text says what). Nothing here logs or shows a password or token: print `Address.redacted`, never the URL.
+"""
+
+from shoveler.bus.address import Address, parse_address
+from shoveler.bus.factory import BusOptions, open_consumer, open_publisher, open_topology
+from shoveler.bus.messages import (
+    BusError,
+    BusRefused,
+    BusUnavailable,
+    Consumer,
+    Incoming,
+    Outcome,
+    Outgoing,
+    Publisher,
+    Topology,
+)
+
+__all__ = [
+    "Address",
+    "BusError",
+    "BusOptions",
+    "BusRefused",
+    "BusUnavailable",
+    "Consumer",
+    "Incoming",
+    "Outcome",
+    "Outgoing",
+    "Publisher",
+    "Topology",
+    "open_consumer",
+    "open_publisher",
+    "open_topology",
+    "parse_address",
+]

@@ -1,0 +1,113 @@
+"""What both buses take and give: messages, outcomes, errors, and the three roles (publisher, consumer, topology)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+HeaderValue = str | int
+
+
+class BusError(Exception):
+    """Anything that keeps a message from travelling. The text is one sentence for an operator, without secrets."""
+
+
+class BusUnavailable(BusError):  # noqa: N818 - names a state of the bus
+    """The bus cannot be reached, or the connection broke: worth trying again after a back-off."""
+
+
+class BusRefused(BusError):  # noqa: N818 - names a decision of the bus
+    """The bus answered and said no (credentials, missing exchange, other declaration): an operator must act."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to publish. `id` becomes the AMQP ``message_id``; messages are always persistent and mandatory."""
+
+    body: bytes
+    id: str
+    routing_key: str = ""
+    headers: Mapping[str, HeaderValue] = field(default_factory=dict)
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message taken from the bus. `delivery` grows by one per message of a consumer; acknowledging n covers all ≤ n."""
+
+    body: bytes
+    delivery: int
+    id: str | None = None
+    routing_key: str = ""
+    headers: Mapping[str, HeaderValue] = field(default_factory=dict)
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one published message."""
+
+    id: str
+    status: Literal["confirmed", "returned", "refused"]
+    reason: str = ""
+
+
+class Publisher(Protocol):
+    """Publishes with pipelined confirms, in the order given. Belongs to one thread."""
+
+    @property
+    def pending(self) -> int:
+        """Messages sent whose outcome is not known yet."""
+
+    def send(self, messages: Sequence[Outgoing]) -> None:
+        """Hand messages to the bus; returns when they are written, not when they are confirmed.
+
+        Raises BusUnavailable when the connection is gone: then every message without an outcome must be sent again
+        by a new publisher. Raises BusRefused when the exchange is missing or access is denied.
+        """
+
+    def outcomes(self, timeout: float) -> list[Outcome]:
+        """Outcomes that arrived, waiting at most `timeout` seconds for the first. Keeps heartbeats going."""
+
+    def close(self) -> None:
+        """Close without waiting for outcomes. Never raises."""
+
+
+class Consumer(Protocol):
+    """Takes messages and acknowledges them cumulatively. Belongs to one thread."""
+
+    def take(self, limit: int, timeout: float) -> list[Incoming]:
+        """Up to `limit` messages in order, waiting at most `timeout` seconds for the first; [] when there is none.
+
+        Keeps heartbeats going; call it often. Raises BusUnavailable or BusRefused; after either, unacknowledged
+        messages come again on a new consumer.
+        """
+
+    def acknowledge(self, delivery: int) -> None:
+        """Everything up to and including `delivery` is safe with us; the bus may forget it."""
+
+    def close(self) -> None:
+        """Close; what is not acknowledged goes back to the bus. Never raises."""
+
+
+class Topology(Protocol):
+    """Declares and inspects exchanges and queues (directories and cursors on the local bus)."""
+
+    def declare_exchange(self, exchange: str) -> None:
+        """A durable topic exchange; one that exists, of any type, is left as it is."""
+
+    def declare_queue(self, queue: str, *, exchange: str, binding: str = "#", single_active: bool = False) -> None:
+        """A durable queue with ``x-overflow=reject-publish``, bound to the exchange; an existing one is used as is."""
+
+    def depth(self, queue: str, *, exchange: str) -> int:
+        """Messages ready in the queue (behind the cursor on the local bus)."""
+
+    def delete_queue(self, queue: str, *, exchange: str) -> None:
+        """Remove a queue and what is in it; no error if it is not there."""
+
+    def delete_exchange(self, exchange: str) -> None:
+        """Remove an exchange; no error if it is not there."""
+
+    def close(self) -> None:
+        """Close. Never raises."""
