@@ -1,0 +1,54 @@
+# Each target works on a fresh Debian machine that has python3, git and make, and nothing else.
+# Debian packages that are missing are installed as root or through password-less sudo, else named in one command.
+
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help run test check unit soak bench package screenshots lock clean
+
+help:
+	@echo "make run          a whole federation on this machine, real XRootD servers, then the verdict"
+	@echo "make test         lint, types, layers and all tests (about 10 minutes)"
+	@echo "make bench        the figures of docs/measurements, measured here"
+	@echo "make soak         long campaigns: faults, fuzzing, memory (hours; resumable)"
+	@echo "make package      wheel, desktop bundle, deb and rpm in dist/"
+	@echo "make screenshots  the pictures in docs/, from a real X server"
+
+run:
+	@packaging/setup.sh run
+	@$(BIN)/tally demo
+
+test:
+	@packaging/setup.sh test
+	@$(MAKE) --no-print-directory check unit
+
+check:
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit:
+	$(PYTEST) -q
+
+bench:
+	@packaging/setup.sh test
+	$(BIN)/python tests/bench/run.py
+
+soak:
+	@packaging/setup.sh all
+	$(BIN)/python tests/soak/run.py
+
+package:
+	@packaging/setup.sh all
+	packaging/build.sh
+
+screenshots:
+	@packaging/setup.sh test
+	$(BIN)/python tests/gui/screenshots.py docs/screenshots
+
+lock:
+	requirements/lock.sh
+
+clean:
+	rm -rf build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis

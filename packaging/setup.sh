@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# Prepares a checkout: a virtual environment with hash-locked packages, and the Debian packages that a task needs.
+#
+#   packaging/setup.sh run|test|all
+#
+# Needs python3 (3.11 or newer). Debian packages that are missing are installed when this is root or password-less
+# sudo allows; otherwise they are named in one command and the script ends with 1. Running it again costs a second.
+set -eu
+cd "$(dirname "$0")/.."
+level=${1:-run}
+
+say() { printf 'tally setup: %s\n' "$*" >&2; }
+
+python=${PYTHON:-}
+if [ -z "$python" ]; then
+    for candidate in python3 python3.13 python3.12 python3.11 /usr/bin/python3; do
+        if command -v "$candidate" >/dev/null 2>&1 \
+            && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            python=$candidate
+            break
+        fi
+    done
+fi
+if [ -z "$python" ]; then
+    say "no Python 3.11 or newer was found; install one (Debian 12 or newer: apt-get install python3), or set PYTHON."
+    exit 1
+fi
+
+# ---- Debian packages -------------------------------------------------------------------------------------------
+# Each line: what to look for, and the package that brings it.
+missing=()
+need() { # package, test command...
+    package=$1; shift
+    "$@" >/dev/null 2>&1 || missing+=("$package")
+}
+have_library() { ldconfig -p 2>/dev/null | grep -q "$1" || /sbin/ldconfig -p 2>/dev/null | grep -q "$1"; }
+
+if [ ! -x .venv/bin/python ]; then
+    need python3-venv "$python" -c 'import ensurepip, venv'
+fi
+need xrootd-server command -v xrootd
+need xrootd-client command -v xrdfs
+need rabbitmq-server test -d /usr/lib/rabbitmq
+if [ "$level" != run ] || [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
+    # What Qt's xcb platform plug-in loads at run time.
+    need libegl1 have_library libEGL.so.1
+    need libgl1 have_library libGL.so.1
+    need libxkbcommon-x11-0 have_library libxkbcommon-x11.so.0
+    need libxcb-cursor0 have_library libxcb-cursor.so.0
+    need libxcb-icccm4 have_library libxcb-icccm.so.4
+    need libxcb-keysyms1 have_library libxcb-keysyms.so.1
+    need libxcb-shape0 have_library libxcb-shape.so.0
+    need libxcb-image0 have_library libxcb-image.so.0
+    need libxcb-render-util0 have_library libxcb-render-util.so.0
+    need libxcb-xinerama0 have_library libxcb-xinerama.so.0
+    need libdbus-1-3 have_library libdbus-1.so.3
+    need libfontconfig1 have_library libfontconfig.so.1
+    need libglib2.0-0 have_library libglib-2.0.so.0
+    need fonts-inter sh -c 'ls /usr/share/fonts/*/inter* /usr/share/fonts/*/Inter*'
+fi
+if [ "$level" != run ]; then
+    need xvfb command -v Xvfb
+    need procps command -v ps
+fi
+if [ "$level" = all ]; then
+    need binutils command -v objdump
+fi
+if [ ${#missing[@]} -gt 0 ]; then
+    if ! command -v apt-get >/dev/null 2>&1; then
+        say "these Debian packages, or what your distribution calls them, are missing: ${missing[*]}"
+        exit 1
+    elif [ "$(id -u)" = 0 ]; then
+        as_root=()
+    elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+        as_root=(sudo)
+    else
+        say "some Debian packages are missing; install them with:"
+        say "    sudo apt-get install --no-install-recommends ${missing[*]}"
+        exit 1
+    fi
+    say "installing from Debian: ${missing[*]}"
+    log=$(mktemp)
+    if ! { ${as_root[@]+"${as_root[@]}"} apt-get update -qq \
+        && ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        say "apt-get could not install them (its last words are above); install them by hand and call make again."
+        exit 1
+    fi
+    rm -f "$log"
+fi
+
+# ---- Python packages -------------------------------------------------------------------------------------------
+case $level in
+    run) lock=requirements/run.txt ;;
+    test) lock=requirements/dev.txt ;;
+    all) lock=requirements/all.txt ;;
+    *) say "unknown level '$level': run, test or all"; exit 2 ;;
+esac
+[ -x .venv/bin/python ] || "$python" -m venv .venv
+stamp=.venv/.installed-$level
+wanted=$(cat "$lock" pyproject.toml | sha256sum)
+if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+    say "installing Python packages into .venv (once; $lock)"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+    printf '%s\n' "$wanted" >"$stamp"
+fi
