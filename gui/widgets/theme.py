@@ -1,0 +1,275 @@
+"""The look: named colours, fonts and the one style sheet, for light and dark, following the system while it runs.
+
+Widgets, delegates and plots ask `theme()` for a colour by name (``resources/themes/tally.toml``) and repaint on
+`Theme.changed`. None of them holds a hex value.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import lru_cache
+from importlib.resources import files
+from typing import Literal
+
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
+from PySide6.QtWidgets import QApplication
+
+Mode = Literal["light", "dark", "system"]
+
+SERIES_DASHES: tuple[tuple[float, ...], ...] = ((), (6, 3), (2, 2), (8, 3, 2, 3))
+"""Dash pattern, in pixels, of series 1–8, 9–16, 17–24, 25–32."""
+
+TITLE_PX, BASE_PX, CAPTION_PX, SMALL_PX = 20, 13, 12, 11
+
+
+class Theme(QObject):
+    """The colours in force. One object per application; `changed` says that everything should repaint."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        table = tomllib.loads(files("resources").joinpath("themes/tally.toml").read_text("utf-8"))
+        self._colours: dict[str, list[str]] = table["colours"]
+        self._series: list[list[str]] = list(table["series"].values())
+        self.heat: list[str] = table["heat"]["steps"]
+        self._mode: Mode = "system"
+        self.dark = False
+
+    @property
+    def mode(self) -> Mode:
+        return self._mode
+
+    def hex(self, name: str) -> str:
+        """The colour of that name as #RRGGBB. Raises KeyError for a name that the theme does not have."""
+        return self._colours[name][1 if self.dark else 0]
+
+    def colour(self, name: str, alpha: float = 1.0) -> QColor:
+        """The colour of that name; `alpha` 0…1."""
+        found = QColor(self.hex(name))
+        found.setAlphaF(alpha)
+        return found
+
+    def series(self, index: int) -> QColor:
+        """Colour of the line of the server with this number (0 is the first)."""
+        return QColor(self._series[index % len(self._series)][1 if self.dark else 0])
+
+    def dash(self, index: int) -> tuple[float, ...]:
+        """Dash pattern in pixels of the line of the server with this number."""
+        return SERIES_DASHES[index // len(self._series) % len(SERIES_DASHES)]
+
+    def names(self) -> list[str]:
+        return list(self._colours)
+
+    def pair(self, name: str) -> tuple[str, str]:
+        """Light and dark value of a colour, for the contrast tests."""
+        light, dark = self._colours[name]
+        return light, dark
+
+    def set_mode(self, mode: Mode) -> None:
+        """Choose light or dark, or follow the system; takes effect at once."""
+        self._mode = mode
+        hints = QGuiApplication.styleHints()
+        wanted = {
+            "light": Qt.ColorScheme.Light,
+            "dark": Qt.ColorScheme.Dark,
+            "system": Qt.ColorScheme.Unknown,
+        }[mode]
+        if hasattr(hints, "setColorScheme"):  # Qt ≥ 6.8
+            hints.setColorScheme(wanted)
+        dark = mode == "dark" or (mode == "system" and hints.colorScheme() == Qt.ColorScheme.Dark)
+        self._apply(dark)
+
+    def follow_system(self) -> None:
+        """Connect to the system's switch between light and dark; call once, at start."""
+        QGuiApplication.styleHints().colorSchemeChanged.connect(self._system_changed)
+        self.set_mode(self._mode)
+
+    def _system_changed(self) -> None:
+        if self._mode == "system":
+            dark = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
+            if dark != self.dark:
+                self._apply(dark)
+
+    def _apply(self, dark: bool) -> None:
+        self.dark = dark
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        application.setPalette(self._palette())
+        application.setStyleSheet(style_sheet(self))
+        self.changed.emit()
+
+    def _palette(self) -> QPalette:
+        roles = QPalette.ColorRole
+        palette = QPalette()
+        for role, name in (
+            (roles.Window, "window"),
+            (roles.Base, "surface"),
+            (roles.AlternateBase, "surface"),
+            (roles.Button, "surface"),
+            (roles.ToolTipBase, "raised"),
+            (roles.Text, "text"),
+            (roles.WindowText, "text"),
+            (roles.ButtonText, "text"),
+            (roles.ToolTipText, "text"),
+            (roles.PlaceholderText, "text3"),
+            (roles.Highlight, "select"),
+            (roles.HighlightedText, "text"),
+            (roles.Link, "accent_text"),
+            (roles.Mid, "border_mid"),
+        ):
+            palette.setColor(role, self.colour(name))
+        for role in (roles.Text, roles.WindowText, roles.ButtonText):
+            palette.setColor(QPalette.ColorGroup.Disabled, role, self.colour("text3"))
+        return palette
+
+
+@lru_cache(maxsize=1)
+def theme() -> Theme:
+    """The application's theme."""
+    return Theme()
+
+
+def application_font() -> QFont:
+    """The system's UI font (Inter where installed) at the base size, with tabular figures."""
+    family = (
+        "Inter"
+        if "Inter" in QFontDatabase.families()
+        else QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont).family()
+    )
+    font = QFont(family)
+    font.setPixelSize(BASE_PX)
+    if hasattr(font, "setFeature"):  # Qt ≥ 6.7
+        font.setFeature(QFont.Tag("tnum"), 1)
+    return font
+
+
+def sized_font(pixels: int, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
+    """The application font at another size and weight; keeps its tabular figures."""
+    font = QFont(QApplication.font())
+    font.setPixelSize(pixels)
+    font.setWeight(weight)
+    return font
+
+
+def fixed_font(pixels: int = CAPTION_PX) -> QFont:
+    """The system's fixed font, for tags, ids, hex and commands."""
+    family = (
+        "JetBrains Mono"
+        if "JetBrains Mono" in QFontDatabase.families()
+        else QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont).family()
+    )
+    font = QFont(family)
+    font.setStyleHint(QFont.StyleHint.Monospace)
+    font.setPixelSize(pixels)
+    return font
+
+
+def style_sheet(colours: Theme) -> str:
+    """The one style sheet, made from the names. Object names and the ``kind`` property choose variants."""
+    c = colours.hex
+    return f"""
+* {{ outline: 0; }}
+QMainWindow, #frame, QMenuBar, QStatusBar, #rail, #topbar {{ background: {c("window")}; color: {c("text")}; }}
+QMenuBar {{ padding: 2px 8px; color: {c("text2")}; border-bottom: 1px solid {c("border")}; }}
+QMenuBar::item {{ padding: 4px 8px; background: transparent; border-radius: 4px; }}
+QMenuBar::item:selected {{ background: {c("hover")}; color: {c("text")}; }}
+QMenu {{ background: {c("surface")}; color: {c("text")}; border: 1px solid {c("border_mid")}; padding: 4px; }}
+QMenu::item {{ padding: 4px 24px 4px 24px; border-radius: 4px; }}
+QMenu::item:selected {{ background: {c("select")}; }}
+QMenu::item:disabled {{ color: {c("text3")}; }}
+QMenu::separator {{ height: 1px; background: {c("border")}; margin: 4px 8px; }}
+QToolTip {{ background: {c("raised")}; color: {c("text")}; border: 1px solid {c("border_mid")}; padding: 4px; }}
+#topbar {{ border-bottom: 1px solid {c("border")}; }}
+#rail {{ border-right: 1px solid {c("border")}; }}
+QStatusBar {{ border-top: 1px solid {c("border")}; color: {c("text2")}; font-size: 12px; }}
+QStatusBar::item {{ border: 0; }}
+#page, #page > QWidget#body, QStackedWidget#pages {{ background: {c("surface")}; }}
+#side, #card, #raised {{ background: {c("raised")}; }}
+#card {{ border: 1px solid {c("border")}; border-radius: 6px; }}
+#plaincard {{ background: {c("surface")}; border: 1px solid {c("border")}; border-radius: 6px; }}
+#line {{ background: {c("border")}; }}
+QLabel {{ background: transparent; color: {c("text")}; }}
+QLabel[kind="title"] {{ font-size: 20px; font-weight: 600; }}
+QLabel[kind="section"] {{ font-weight: 600; }}
+QLabel[kind="secondary"] {{ color: {c("text2")}; }}
+QLabel[kind="hint"] {{ color: {c("text3")}; font-size: 12px; }}
+QLabel[kind="caption"] {{ color: {c("text2")}; font-size: 12px; }}
+QLabel[kind="figure"] {{ font-size: 20px; font-weight: 600; }}
+QLabel[kind="error"] {{ color: {c("bad")}; font-size: 12px; }}
+QLabel[kind="ok"] {{ color: {c("ok")}; font-size: 12px; }}
+QLabel[kind="warn"] {{ color: {c("warn")}; font-size: 12px; }}
+QPushButton {{ background: {c("surface")}; color: {c("text")}; border: 1px solid {c("border_mid")};
+    border-radius: 4px; padding: 0 12px; height: 26px; }}
+QPushButton:hover {{ background: {c("hover")}; }}
+QPushButton:pressed {{ background: {c("select_off")}; }}
+QPushButton:disabled {{ color: {c("text3")}; background: {c("window")}; border-color: {c("border")}; }}
+QPushButton:focus {{ border: 2px solid {c("focus")}; padding: 0 11px; height: 24px; }}
+QPushButton[kind="primary"] {{ background: {c("accent")}; color: {c("on_accent")}; border-color: {c("accent")};
+    font-weight: 500; }}
+QPushButton[kind="primary"]:hover {{ background: {c("accent_hover")}; }}
+QPushButton[kind="primary"]:disabled {{ background: {c("select_off")}; color: {c("text3")};
+    border-color: {c("border_mid")}; }}
+QPushButton[kind="run"] {{ color: {c("accent_text")}; border-color: {c("accent_text")}; font-weight: 500; }}
+QPushButton[kind="run"]:disabled {{ color: {c("text3")}; border-color: {c("border")}; }}
+QPushButton[kind="plain"] {{ border-color: transparent; background: transparent; }}
+QPushButton[kind="plain"]:hover {{ background: {c("hover")}; }}
+QPushButton[kind="link"] {{ border-color: transparent; background: transparent; color: {c("accent_text")};
+    padding: 0 4px; }}
+QPushButton[kind="small"] {{ height: 22px; font-size: 12px; padding: 0 8px; }}
+QPushButton[kind="segment"] {{ border-radius: 0; margin: 0 -1px 0 0; }}
+QPushButton[kind="segment"]:checked {{ background: {c("select")}; color: {c("accent_text")}; font-weight: 500; }}
+QPushButton::menu-indicator {{ width: 0; }}
+QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit, QTextEdit {{ background: {c("surface")};
+    color: {c("text")}; border: 1px solid {c("border_strong")}; border-radius: 4px; padding: 0 8px;
+    selection-background-color: {c("select")}; selection-color: {c("text")}; }}
+QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{ height: 26px; }}
+QPlainTextEdit, QTextEdit {{ padding: 4px 8px; }}
+QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus, QPlainTextEdit:focus {{
+    border: 2px solid {c("focus")}; padding: 0 7px; }}
+QLineEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QComboBox:disabled {{ color: {c("text3")};
+    border-color: {c("border_mid")}; background: {c("window")}; }}
+QLineEdit[invalid="true"], QSpinBox[invalid="true"], QDoubleSpinBox[invalid="true"] {{ border-color: {c("bad")}; }}
+QSpinBox, QDoubleSpinBox {{ padding-right: 4px; }}
+QComboBox::drop-down {{ border: 0; width: 20px; }}
+QComboBox QAbstractItemView {{ background: {c("surface")}; color: {c("text")}; border: 1px solid {c("border_mid")};
+    selection-background-color: {c("select")}; selection-color: {c("text")}; }}
+QTableView, QTreeView, QListView {{ background: {c("surface")}; color: {c("text")}; border: 0;
+    gridline-color: {c("grid")}; selection-background-color: {c("select")}; selection-color: {c("text")}; }}
+QTreeView#sidelist, QListView#sidelist {{ background: {c("raised")}; }}
+QTableView::item {{ padding: 0 8px; border-bottom: 1px solid {c("grid")}; }}
+QTableView::item:hover {{ background: {c("hover")}; }}
+QTableView::item:selected {{ background: {c("select")}; color: {c("text")}; }}
+QTableView::item:selected:!active {{ background: {c("select_off")}; }}
+QTreeView::item {{ height: 28px; }}
+QTreeView::item:hover, QListView::item:hover {{ background: {c("hover")}; }}
+QTreeView::item:selected, QListView::item:selected {{ background: {c("select")}; color: {c("text")}; }}
+QHeaderView {{ background: {c("raised")}; border: 0; }}
+QHeaderView::section {{ background: {c("raised")}; color: {c("text2")}; border: 0; padding: 0 8px;
+    border-top: 1px solid {c("border")}; border-bottom: 1px solid {c("border")}; font-size: 12px; font-weight: 500;
+    height: 22px; }}
+QHeaderView::section:hover {{ color: {c("text")}; }}
+QTableCornerButton::section {{ background: {c("raised")}; border: 0; }}
+QTabBar {{ background: transparent; }}
+QTabBar::tab {{ background: transparent; color: {c("text2")}; padding: 0 12px; height: 34px;
+    border-bottom: 2px solid transparent; }}
+QTabBar::tab:selected {{ color: {c("text")}; border-bottom: 2px solid {c("accent_text")}; font-weight: 500; }}
+QTabBar::tab:hover {{ color: {c("text")}; }}
+QTabWidget::pane {{ border: 0; border-top: 1px solid {c("border")}; }}
+QProgressBar {{ background: {c("select_off")}; border: 0; border-radius: 2px; max-height: 8px; min-height: 8px; }}
+QProgressBar::chunk {{ background: {c("accent_text")}; border-radius: 2px; }}
+QSplitter::handle {{ background: {c("border")}; }}
+QSplitter::handle:horizontal {{ width: 1px; }}
+QSplitter::handle:vertical {{ height: 1px; }}
+QScrollBar:vertical {{ background: transparent; width: 8px; margin: 0; }}
+QScrollBar:horizontal {{ background: transparent; height: 8px; margin: 0; }}
+QScrollBar::handle {{ background: {c("border_mid")}; border-radius: 4px; min-height: 24px; min-width: 24px; }}
+QScrollBar::handle:hover {{ background: {c("border_strong")}; }}
+QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
+QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
+QScrollArea, QScrollArea > QWidget > QWidget {{ background: transparent; border: 0; }}
+QCheckBox, QRadioButton {{ color: {c("text")}; spacing: 6px; }}
+QDockWidget {{ color: {c("text")}; }}
+QDockWidget::title {{ background: {c("raised")}; padding: 6px 16px; }}
+"""
