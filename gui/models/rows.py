@@ -1,0 +1,171 @@
+"""Sorted, filtered rows, without any toolkit: what a table shows, and in which order.
+
+A table is a list of rows (any immutable values) and a tuple of `Column`. `Rows` keeps those that pass the filter in the
+order of one column; Qt's model (`gui.models.table`) is a thin adapter over it, and tests need no window.
+
+The filter's language: words separated by blanks must all match. ``word`` is looked for in every column's text;
+``column:word`` in one; ``column:>5``, ``column:<=2.5``, ``column:=0`` compare numbers; ``-word`` and ``-column:word`` exclude;
+``"two words"`` keeps blanks.
+"""
+
+from __future__ import annotations
+
+import operator
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+R = TypeVar("R")
+
+Align = Literal["left", "right"]
+Kind = Literal["text", "status", "bar", "spark", "swatch", "fixed", "interval"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[R]):
+    """One column. `value` gives what is sorted, compared and copied as JSON; `text` what is shown."""
+
+    key: str
+    title: str
+    value: Callable[[R], Any]
+    text: Callable[[R], str] | None = None
+    align: Align = "left"
+    width: int = 96
+    kind: Kind = "text"
+    colour: Callable[[R], str | None] | None = None
+    """Name of a theme colour for this cell, or None for the ordinary one."""
+    icon: Callable[[R], str | None] | None = None
+    bold: bool | Callable[[R], bool] = False
+    stretch: bool = False
+    shown: bool = True
+    tip: str | Callable[[R], str] = ""
+
+    def shows(self, row: R) -> str:
+        """The cell's text; a value that is not known is an en dash."""
+        if self.text is not None:
+            return self.text(row)
+        value = self.value(row)
+        return "–" if value is None or value == "" else str(value)
+
+
+_COMPARISONS: tuple[tuple[str, Callable[[Any, Any], bool]], ...] = (
+    (">=", operator.ge),
+    ("<=", operator.le),
+    (">", operator.gt),
+    ("<", operator.lt),
+    ("=", operator.eq),
+)
+
+
+class FilterError(ValueError):
+    """A filter that cannot be understood; the text says which part and what would be right."""
+
+
+def parse_filter(text: str, columns: Sequence[Column[R]]) -> Callable[[R], bool]:
+    """The predicate of a filter text. Raises FilterError when it names a column that is not there."""
+    try:
+        words = shlex.split(text.replace("'", "\\'"))
+    except ValueError:
+        words = text.split()  # a quote still being typed
+    by_key = {column.key.lower(): column for column in columns}
+    tests: list[Callable[[R], bool]] = []
+    for word in words:
+        negative = word.startswith("-") and len(word) > 1
+        body = word[1:] if negative else word
+        name, colon, wanted = body.partition(":")
+        if colon and name.lower() in by_key:
+            test = _column_test(by_key[name.lower()], wanted)
+        elif colon and name.isidentifier() and "/" not in wanted:
+            raise FilterError(f"there is no column {name!r}; columns are: {', '.join(sorted(by_key))}")
+        else:
+            test = _any_test(columns, body.lower())
+        tests.append(_not(test) if negative else test)
+    return lambda row: all(test(row) for test in tests)
+
+
+def _not(test: Callable[[R], bool]) -> Callable[[R], bool]:
+    return lambda row: not test(row)
+
+
+def _any_test(columns: Sequence[Column[R]], wanted: str) -> Callable[[R], bool]:
+    return lambda row: any(wanted in column.shows(row).lower() for column in columns)
+
+
+def _column_test(column: Column[R], wanted: str) -> Callable[[R], bool]:
+    for sign, compare in _COMPARISONS:
+        if wanted.startswith(sign):
+            try:
+                number = float(wanted[len(sign) :].replace(",", ""))
+            except ValueError:
+                break
+
+            def compares(row: R, compare: Callable[[Any, Any], bool] = compare, number: float = number) -> bool:
+                value = column.value(row)
+                return isinstance(value, int | float) and bool(compare(value, number))
+
+            return compares
+    lowered = wanted.lower()
+    return lambda row: lowered in column.shows(row).lower()
+
+
+def _sort_key(value: object) -> tuple[int, Any]:
+    """Numbers before text before what is not known, so that a mixed column still has an order."""
+    if value is None:
+        return (2, 0)
+    if isinstance(value, bool | int | float):
+        return (0, value)
+    return (1, str(value).lower())
+
+
+class Rows(Generic[R]):
+    """All rows, and the visible ones: filtered, then sorted by value; equal values keep their order."""
+
+    def __init__(self, columns: Sequence[Column[R]], key: Callable[[R], object]) -> None:
+        self.columns = tuple(columns)
+        self.key = key
+        self.all: list[R] = []
+        self.visible: list[R] = []
+        self.sort_column: int | None = None
+        self.descending = False
+        self.filter_text = ""
+        self._passes: Callable[[R], bool] | None = None
+
+    def replace(self, rows: Iterable[R]) -> None:
+        """Take these rows in place of the old ones."""
+        self.all = list(rows)
+        self._arrange()
+
+    def sort(self, column: int | None, *, descending: bool = False) -> None:
+        """Sort by this column, or by the rows' own order (None)."""
+        self.sort_column, self.descending = column, descending
+        self._arrange()
+
+    def filter(self, text: str) -> None:
+        """Show only what passes. Raises FilterError and keeps the old filter when the text makes no sense."""
+        self._passes = parse_filter(text, self.columns) if text.strip() else None
+        self.filter_text = text
+        self._arrange()
+
+    def _arrange(self) -> None:
+        rows = self.all if self._passes is None else [row for row in self.all if self._passes(row)]
+        if self.sort_column is not None:
+            value = self.columns[self.sort_column].value
+            known = [row for row in rows if value(row) is not None]
+            unknown = [row for row in rows if value(row) is None]
+            known.sort(key=lambda row: _sort_key(value(row)), reverse=self.descending)
+            rows = known + unknown  # what is not known stays at the end either way
+        self.visible = list(rows)
+
+    def as_tsv(self, indexes: Iterable[int], columns: Sequence[int]) -> str:
+        """These visible rows as tab-separated text with a header line."""
+        lines = ["\t".join(self.columns[c].title for c in columns)]
+        lines += [
+            "\t".join(self.columns[c].shows(self.visible[i]).replace("\t", " ").replace("\n", " ") for c in columns)
+            for i in indexes
+        ]
+        return "\n".join(lines)
+
+    def as_dict(self, index: int) -> dict[str, object]:
+        """One visible row by column key, for JSON."""
+        return {column.key: column.value(self.visible[index]) for column in self.columns}

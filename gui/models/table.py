@@ -1,0 +1,126 @@
+"""Qt's model over `Rows`: thin, and quiet. When the same rows come back with other values only cells change, so
+selection, scroll position and the pointer's row stay where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Generic, TypeVar
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+
+from gui.models.rows import Column, Rows
+
+R = TypeVar("R")
+Index = QModelIndex | QPersistentModelIndex
+
+ROW_ROLE = int(Qt.ItemDataRole.UserRole) + 1
+"""The row itself, for delegates."""
+
+
+class TableModel(QAbstractTableModel, Generic[R]):
+    """A table of rows. `counts_changed` follows every change of what is visible."""
+
+    counts_changed = Signal()
+
+    def __init__(self, rows: Rows[R], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.rows = rows
+
+    # ---- what Qt asks
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
+        return 0 if parent.isValid() else len(self.rows.visible)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
+        return 0 if parent.isValid() else len(self.rows.columns)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid() or index.row() >= len(self.rows.visible):
+            return None
+        column = self.rows.columns[index.column()]
+        row = self.rows.visible[index.row()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return column.shows(row)
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(column)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return (column.tip(row) if callable(column.tip) else column.tip) or None
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            return f"{column.title}: {column.shows(row)}"
+        if role == ROW_ROLE:
+            return row
+        return None
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if orientation != Qt.Orientation.Horizontal or not 0 <= section < len(self.rows.columns):
+            return None
+        column = self.rows.columns[section]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return column.title
+        if role == Qt.ItemDataRole.TextAlignmentRole:
+            return _alignment(column)
+        return None
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        self._rearranged(
+            lambda: self.rows.sort(column if column >= 0 else None, descending=order == Qt.SortOrder.DescendingOrder)
+        )
+
+    # ---- what pages call
+
+    def replace(self, rows: Iterable[R]) -> None:
+        """Show these rows. Cells are repainted; the selection follows the rows' keys."""
+        new = list(rows)
+        self._rearranged(lambda: self.rows.replace(new))
+
+    def filter(self, text: str) -> None:
+        """Show only what passes; raises FilterError for a text that makes no sense."""
+        self._rearranged(lambda: self.rows.filter(text))
+
+    def row_at(self, index: Index) -> R | None:
+        if not index.isValid() or index.row() >= len(self.rows.visible):
+            return None
+        return self.rows.visible[index.row()]
+
+    def index_of(self, key: object) -> QModelIndex:
+        """The first cell of the visible row with that key, or an invalid index."""
+        for number, row in enumerate(self.rows.visible):
+            if self.rows.key(row) == key:
+                return self.index(number, 0)
+        return QModelIndex()
+
+    def _rearranged(self, change: Any) -> None:
+        """Apply a change and tell Qt the least that is true."""
+        before = [self.rows.key(row) for row in self.rows.visible]
+        was = self.rows.visible
+        change()
+        now = self.rows.visible
+        after = [self.rows.key(row) for row in now]
+        if before == after:
+            if now and now != was:
+                self.dataChanged.emit(self.index(0, 0), self.index(len(now) - 1, len(self.rows.columns) - 1))
+        elif len(before) == len(after) and set(before) == set(after):
+            self.layoutAboutToBeChanged.emit()
+            place = {key: number for number, key in enumerate(after)}
+            old = self.persistentIndexList()
+            self.changePersistentIndexList(
+                old, [self.index(place[before[index.row()]], index.column()) for index in old]
+            )
+            self.layoutChanged.emit()
+        else:
+            # Rows came or went: the model must show the old rows until the reset has begun.
+            self.rows.visible = was
+            self.beginResetModel()
+            self.rows.visible = now
+            self.endResetModel()
+        self.counts_changed.emit()
+
+
+def _alignment(column: Column[Any]) -> Qt.AlignmentFlag:
+    side = Qt.AlignmentFlag.AlignRight if column.align == "right" else Qt.AlignmentFlag.AlignLeft
+    return side | Qt.AlignmentFlag.AlignVCenter
+
+
+def shown_columns(columns: Sequence[Column[Any]]) -> list[int]:
+    """Numbers of the columns that show by default."""
+    return [number for number, column in enumerate(columns) if column.shown]
