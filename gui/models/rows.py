@@ -4,7 +4,8 @@ A table is a list of rows (any immutable values) and a tuple of `Column`. `Rows`
 order of one column; Qt's model (`gui.models.table`) is a thin adapter over it, and tests need no window.
 
 The filter's language: words separated by blanks must all match. ``word`` is looked for in every column's text;
-``column:word`` in one; ``column:>5``, ``column:<=2.5``, ``column:=0`` compare numbers; ``-word`` and ``-column:word`` exclude;
+``column:word`` in one; ``column:>5``, ``column:<=2.5``, ``column:=0`` compare numbers; ``-word`` and ``-column:word``
+exclude;
 ``"two words"`` keeps blanks.
 """
 
