@@ -4,16 +4,31 @@ Every message is one JSON object with a ``type``, decoded into a declared struct
 text. Times are Unix seconds (float), sizes bytes, durations seconds. This module imports nothing else of Tally.
 
     agent → hub   Register (on /register), then on /agent: Heartbeat, Journal, Sample, RoundDone, RepeatReady,
-                  RepeatDone, ServerReport, Notice
-    hub → agent   Registered, then Welcome, Acknowledge, StartRepeat, Round, EndRepeat, Abort, Ask, Goodbye
+                  RepeatDone, Probed, ServerReport, Notice
+    hub → agent   Registered, then Welcome, Acknowledge, StartRepeat, Round, EndRepeat, Abort, Probe, Ask, Goodbye
 
 A *job* is one repeat of one test of one run on one agent: ``RUN.TEST.REPEAT``. A *journal* is the agent's own file of
 what it asked and got; its lines are numbered from 1 without holes, sent in order, and acknowledged cumulatively.
+
+**After a cut**, the agent comes back by itself and both sides say again what the other may have missed: the agent sends
+a Heartbeat (with the jobs that it has workers for), its unacknowledged journal lines from ``Welcome.acknowledged`` on,
+and again the RepeatReady and every RoundDone of its jobs and the RepeatDone of jobs that ended lately; the hub may
+send StartRepeat, Round and EndRepeat again. Both sides take a repetition as the same message. An agent that was
+itself restarted has no jobs: it reports what it had started as ``interrupted`` and answers a Round of a job that it
+does not know with ``RepeatReady(error=…)``. The hub never hands out a request again that has a Started line.
+
+Below the messages stand the things that both sides must make alike: tokens, certificate pins and join strings.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import base64
+import binascii
+import hashlib
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -26,13 +41,13 @@ Count = Annotated[int, Meta(ge=0, le=2**53)]
 Small = Annotated[int, Meta(ge=0, le=1_000_000)]
 Time = Annotated[float, Meta(ge=0, le=1e11)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
-Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
 Text = Annotated[str, Meta(max_length=2000)]
 Short = Annotated[str, Meta(max_length=256)]
 Path = Annotated[str, Meta(min_length=1, max_length=4096)]
 Url = Annotated[str, Meta(min_length=1, max_length=1024)]
-Tag = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{7}$")]
-JobId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$")]
+Tag = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]{7}\Z")]
+JobId = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[0-9]+\.[0-9]+\.[0-9]+\Z")]
 Percent = Annotated[float, Meta(ge=0, le=100_000)]
 
 
@@ -43,12 +58,14 @@ class Message(Struct, frozen=True, tag_field="type", forbid_unknown_fields=False
 # ---------------------------------------------------------------- registration
 
 
-class Register(Message, tag="register"):
+class Register(Message, frozen=True, tag="register"):
     """First message on /register: who this agent is. `server` is the root:// URL of the XRootD server beside it."""
 
     role: Literal["client", "server"]
     version: Short
     host: Short
+    name: Annotated[str, Meta(max_length=64, pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?\Z")] = ""
+    """The agent's name. Needed with an invitation, whose token names nobody; else the token's ``sub`` decides."""
     pid: Count = 0
     platform: Short = ""
     cpus: Small = 0
@@ -56,9 +73,12 @@ class Register(Message, tag="register"):
     """Version of the XRootD client library (role client) or server (role server)."""
     server: Annotated[str, Meta(max_length=1024)] = ""
     labels: Annotated[list[Name], Meta(max_length=32)] = []
+    journal: Short = ""
+    """Id of the agent's journal: `Welcome.acknowledged` tells how much of it the hub has. Empty: it has none."""
+    journal_last: Count = 0
 
 
-class Registered(Message, tag="registered"):
+class Registered(Message, frozen=True, tag="registered"):
     """Answer on /register: the secret, single-use id that opens the session within `expires_in` seconds."""
 
     client_id: Short
@@ -72,7 +92,7 @@ class PersonalKey(Struct, frozen=True):
     secret: Short
 
 
-class Welcome(Message, tag="welcome"):
+class Welcome(Message, frozen=True, tag="welcome"):
     """First message of a session. `acknowledged` is the last line of this agent's journal that the hub has stored."""
 
     public_id: Short
@@ -84,7 +104,7 @@ class Welcome(Message, tag="welcome"):
     personal_key: PersonalKey | None = None
 
 
-class Goodbye(Message, tag="goodbye"):
+class Goodbye(Message, frozen=True, tag="goodbye"):
     """The hub ends the session. `again` False: do not reconnect (revoked, replaced, shut down for good)."""
 
     reason: Text
@@ -94,7 +114,7 @@ class Goodbye(Message, tag="goodbye"):
 # ---------------------------------------------------------------- liveness
 
 
-class Heartbeat(Message, tag="heartbeat"):
+class Heartbeat(Message, frozen=True, tag="heartbeat"):
     """Every `Welcome.heartbeat` seconds, from a task of its own: a busy agent never looks dead."""
 
     t: Time
@@ -105,15 +125,19 @@ class Heartbeat(Message, tag="heartbeat"):
     """Requests done since the agent started."""
     journal: Short = ""
     journal_last: Count = 0
+    jobs: Annotated[list[JobId], Meta(max_length=1000)] = []
+    """Jobs that this agent has workers for. One that the hub started and is not here was lost with its process."""
+    draining: bool = False
 
 
-class Ask(Message, tag="ask"):
-    """The hub's clock question (what = "time": answered at once by a Heartbeat) or an order to drain or resume."""
+class Ask(Message, frozen=True, tag="ask"):
+    """A question or an order: "time" is answered at once by a Heartbeat, "report" by a ServerReport (role server);
+    "drain" means: take no new job, finish what is under way; "resume" ends that."""
 
     what: Literal["time", "drain", "resume", "report"]
 
 
-class Notice(Message, tag="notice"):
+class Notice(Message, frozen=True, tag="notice"):
     """Something that a person should know. Data, shown as plain text."""
 
     severity: Literal["info", "warning", "error"]
@@ -125,7 +149,12 @@ class Notice(Message, tag="notice"):
 
 
 class Workload(Struct, frozen=True):
-    """What is done with each file. `bytes` per read or write, `chunks` per vector read, `reads` and `pause` for long."""
+    """What is done with each file.
+
+    full: all `size` bytes, in reads of 1 MiB. range: one read of `bytes` at a random offset. vector: one vector read
+    of `chunks` pieces of `bytes` each. long: `reads` reads of `bytes`, `pause` seconds between them. write: `bytes`
+    written to a new file. No read goes past the catalogue's size: what would is shortened. 0 stands for 1 MiB of
+    `bytes` (64 KiB in a vector read), 16 `chunks` and 2 `reads`."""
 
     kind: Literal["full", "range", "vector", "long", "write"] = "full"
     bytes: Annotated[int, Meta(ge=0, le=2**40)] = 0
@@ -134,7 +163,7 @@ class Workload(Struct, frozen=True):
     pause: Seconds = 0.0
 
 
-class StartRepeat(Message, tag="start_repeat"):
+class StartRepeat(Message, frozen=True, tag="start_repeat"):
     """Start fresh worker processes for a job; answered by RepeatReady. `timeout` bounds every single XRootD call."""
 
     job: JobId
@@ -154,34 +183,37 @@ class Request(Struct, frozen=True, array_like=True):
     seed: Count
 
 
-class Round(Message, tag="round"):
-    """The requests of one round for this agent. Each slot works through its own in the order given."""
+class Round(Message, frozen=True, tag="round"):
+    """The requests of one round for this agent. Each slot works through its own in the order given.
+
+    A round that does not fit one message comes in several of the same number, all but the last with `more` True."""
 
     job: JobId
     round: Small
     requests: Annotated[list[Request], Meta(max_length=20_000)]
+    more: bool = False
 
 
-class EndRepeat(Message, tag="end_repeat"):
+class EndRepeat(Message, frozen=True, tag="end_repeat"):
     """No more rounds: finish what is under way, stop the workers, answer RepeatDone."""
 
     job: JobId
 
 
-class Abort(Message, tag="abort"):
+class Abort(Message, frozen=True, tag="abort"):
     """Stop the job now; requests under way become interrupted."""
 
     job: JobId
 
 
-class RepeatReady(Message, tag="repeat_ready"):
+class RepeatReady(Message, frozen=True, tag="repeat_ready"):
     """The workers of a job stand ready; or `error` says in one sentence why they cannot."""
 
     job: JobId
     error: Text = ""
 
 
-class RoundDone(Message, tag="round_done"):
+class RoundDone(Message, frozen=True, tag="round_done"):
     """Every request of the round has its done line in the journal."""
 
     job: JobId
@@ -190,7 +222,7 @@ class RoundDone(Message, tag="round_done"):
     failed: Count = 0
 
 
-class RepeatDone(Message, tag="repeat_done"):
+class RepeatDone(Message, frozen=True, tag="repeat_done"):
     """The workers of a job have ended. `journal_last` is the number of the last line that the job wrote."""
 
     job: JobId
@@ -211,7 +243,7 @@ class Started(Struct, frozen=True, tag="s", array_like=True):
 
 
 class Done(Struct, frozen=True, tag="d", array_like=True):
-    """Journal line: what became of a request. Bytes *asked* are what the server should charge; *got* is what arrived."""
+    """Journal line: what became of a request. *asked* is what the server should charge, *got* what arrived (bytes)."""
 
     n: Count
     job: JobId
@@ -239,14 +271,14 @@ class Done(Struct, frozen=True, tag="d", array_like=True):
 Line = Started | Done
 
 
-class Journal(Message, tag="journal"):
+class Journal(Message, frozen=True, tag="journal"):
     """Consecutive journal lines. The hub stores each once (by journal and n) and then acknowledges."""
 
     journal: Short
     lines: Annotated[list[Line], Meta(max_length=5_000)]
 
 
-class Acknowledge(Message, tag="acknowledge"):
+class Acknowledge(Message, frozen=True, tag="acknowledge"):
     """All lines of this journal up to n are stored; the agent may forget them."""
 
     journal: Short
@@ -262,12 +294,51 @@ class ServerSample(Struct, frozen=True, array_like=True):
     started: Count
 
 
-class Sample(Message, tag="sample"):
+class Sample(Message, frozen=True, tag="sample"):
     """Once a second while a job runs: cumulative figures per server URL, as this agent's client measured them."""
 
     job: JobId
     t: Time
-    servers: dict[str, ServerSample]
+    servers: Annotated[dict[str, ServerSample], Meta(max_length=10_000)]
+
+
+# ---------------------------------------------------------------- preflight
+
+
+class CatalogueFile(Struct, frozen=True, array_like=True):
+    """A file as a server has it. `size` None: the server has no such file; `error` then says what it answered."""
+
+    path: Path
+    size: Count | None
+    error: Text = ""
+
+
+class Probe(Message, frozen=True, tag="probe"):
+    """Preflight, a client agent's eyes: does this server answer, are these files there, what is in this directory?
+
+    `directory` is listed with all its sub-directories, up to `limit` files. The answer is one or more Probed of this
+    `id`."""
+
+    id: Count
+    server: Url
+    paths: Annotated[list[Path], Meta(max_length=10_000)] = []
+    directory: Annotated[str, Meta(max_length=4096)] = ""
+    limit: Annotated[int, Meta(ge=1, le=1_000_000)] = 100_000
+    timeout: Seconds = 30.0
+
+
+class Probed(Message, frozen=True, tag="probed"):
+    """Part of the answer to a Probe; the last part has `more` False. `error`: one sentence when there was no answer."""
+
+    id: Count
+    server: Url
+    answering: bool
+    xrootd: Short = ""
+    files: Annotated[list[CatalogueFile], Meta(max_length=10_000)] = []
+    more: bool = False
+    truncated: bool = False
+    """The directory holds more files than `limit`."""
+    error: Text = ""
 
 
 # ---------------------------------------------------------------- role server
@@ -284,7 +355,7 @@ class Finding(Struct, frozen=True):
     """The whole configuration line as it should be, where one line mends it."""
 
 
-class ServerReport(Message, tag="server_report"):
+class ServerReport(Message, frozen=True, tag="server_report"):
     """What a server agent sees beside its XRootD server."""
 
     t: Time
@@ -297,15 +368,126 @@ class ServerReport(Message, tag="server_report"):
     monitor_line: Text = ""
     findings: Annotated[list[Finding], Meta(max_length=100)] = []
     udp_drops: Count = 0
+    """Datagrams that this host's kernel could not send since it booted (send errors of all processes together)."""
     mtu: Count = 0
+    """MTU of the interface towards the monitoring destination, 0 when unknown."""
 
 
-FromAgent = Register | Heartbeat | Journal | Sample | RoundDone | RepeatReady | RepeatDone | ServerReport | Notice
-FromHub = Registered | Welcome | Acknowledge | StartRepeat | Round | EndRepeat | Abort | Ask | Goodbye
+FromAgent = (
+    Register | Heartbeat | Journal | Sample | RoundDone | RepeatReady | RepeatDone | Probed | ServerReport | Notice
+)
+FromHub = Registered | Welcome | Acknowledge | StartRepeat | Round | EndRepeat | Abort | Probe | Ask | Goodbye
 
 encode = msgspec.json.Encoder().encode
 decode_from_agent = msgspec.json.Decoder(FromAgent).decode
 decode_from_hub = msgspec.json.Decoder(FromHub).decode
+
+
+# ---------------------------------------------------------------- tokens, pins, join strings
+
+AUDIENCE = "xrootd-tally"
+SCOPES = ("agent:client", "agent:server", "observer", "operator", "join")
+TOKEN_SECONDS = 300
+"""Default life of a token that a program signs for itself."""
+MAX_TOKEN_SECONDS = 3600
+MAX_INVITATION_SECONDS = 24 * 3600
+MIN_KEY_BYTES = 32
+
+
+class CredentialError(ValueError):
+    """A key, pin or join string that cannot be used; its text is one sentence for a person and holds no secret."""
+
+
+def key_bytes(text: str) -> bytes:
+    """The HMAC key of a key text: its UTF-8 bytes without surrounding white space. CredentialError below 32 bytes."""
+    key = text.strip().encode()
+    if len(key) < MIN_KEY_BYTES:
+        raise CredentialError(
+            f"The key has {len(key)} bytes, but at least {MIN_KEY_BYTES} are needed; make one with `tally key create`."
+        )
+    return key
+
+
+def sign_token(
+    key: str,
+    *,
+    sub: str,
+    scope: str,
+    kid: str = "",
+    lifetime: float = TOKEN_SECONDS,
+    now: float | None = None,
+    claims: Mapping[str, Any] | None = None,
+) -> str:
+    """A signed JWT (HS256) with a fresh `jti`. `kid` empty: signed with the shared key. `lifetime` in seconds.
+
+    `claims` are added (an invitation's role and uses). Raises CredentialError for a short key."""
+    import jwt  # here, because the window imports this module long before it needs a token
+
+    issued = int(time.time() if now is None else now)
+    payload = {
+        **(claims or {}),
+        "aud": AUDIENCE,
+        "sub": sub,
+        "scope": scope,
+        "iat": issued,
+        "exp": issued + int(lifetime),
+        "jti": secrets.token_urlsafe(16),
+    }
+    return jwt.encode(payload, key_bytes(key), algorithm="HS256", headers={"kid": kid} if kid else None)
+
+
+def certificate_pin(der: bytes) -> str:
+    """``sha256:HEX`` of the public key (SubjectPublicKeyInfo) in a DER certificate. ValueError when it is none."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    public = x509.load_der_x509_certificate(der).public_key()
+    return "sha256:" + hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def normal_pin(text: str) -> str:
+    """The pin as `certificate_pin` writes it, from one with capitals or colons. CredentialError when it is none."""
+    kind, _, value = text.strip().partition(":")
+    digits = value.replace(":", "").lower()
+    if kind.lower() != "sha256" or len(digits) != 64 or set(digits) - set("0123456789abcdef"):
+        raise CredentialError(
+            f'A pin is "sha256:" and 64 hexadecimal digits, not {text.strip()[:100]!r}; the hub shows its own.'
+        )
+    return "sha256:" + digits
+
+
+class Invitation(Struct, frozen=True):
+    """What a join string holds.
+
+    `hub` is the hub's address (``wss://HOST:PORT``), `pin` its certificate's pin (empty: an ordinary CA vouches for
+    it), `token` the invitation: a JWT of the hub's with scope ``join``, opaque to the agent. The agent sends it as the
+    bearer of its first registration, with its name in `Register.name`; the Welcome brings its personal key."""
+
+    hub: Annotated[str, Meta(min_length=1, max_length=512)]
+    token: Annotated[str, Meta(min_length=1, max_length=4096)]
+    role: Literal["client", "server"]
+    pin: Annotated[str, Meta(max_length=128)] = ""
+    v: Literal[1] = 1
+
+
+def encode_join_string(invitation: Invitation) -> str:
+    """The text after ``tally-agent join``: base64url of the invitation's JSON, without padding."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(invitation)).decode().rstrip("=")
+
+
+def decode_join_string(text: str) -> Invitation:
+    """The opposite of `encode_join_string`; CredentialError when the text is no join string, or only part of one."""
+    compact = "".join(text.split())
+    try:
+        raw = base64.b64decode(compact + "=" * (-len(compact) % 4), altchars=b"-_", validate=True)
+        invitation = msgspec.json.decode(raw, type=Invitation)
+        if invitation.pin:
+            normal_pin(invitation.pin)
+    except (binascii.Error, ValueError) as error:
+        raise CredentialError(
+            "This is not a whole join string; copy it again from the hub, from its first character to its last."
+        ) from error
+    return invitation
 
 
 # ---------------------------------------------------------------- the lab's state file
@@ -341,7 +523,7 @@ class LabProcess(Struct, frozen=True):
 
 
 class LabState(Struct, frozen=True):
-    """``DIR/state.json``, replaced whole at each change: what `lab up` made and where. Read by `status`, `down`, `tally`."""
+    """``DIR/state.json``, replaced whole at each change: what `lab up` made, and where, for whoever asks."""
 
     schema: int
     directory: str
