@@ -1,0 +1,409 @@
+"""A private RabbitMQ node for a lab or a test: its own directory, ports, user and cookie; nothing of it stays behind.
+
+It runs Debian's ``rabbitmq-server`` from RabbitMQ's own ``bin`` directory, because the wrapper on ``PATH`` insists on
+the users root or rabbitmq. The node never meets the machine's own broker: other node name, other ports, an epmd of its
+own, listeners on the loopback interface only. `PrivateBroker.attach` finds a node that another process started.
+
+Everything in here is standard library: the tests and the lab use it before anything else works.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+INSTALL_HINT = "RabbitMQ is not installed; install the Debian package rabbitmq-server (apt-get install rabbitmq-server)"
+_STATE_FILE = "broker.json"
+_LOOPBACK_ONLY = "-kernel inet_dist_use_interface {127,0,0,1}"
+_POLL = 0.02
+
+
+class BrokerError(Exception):
+    """The private broker cannot do what was asked. The text is one sentence for an operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """What must stay the same over restarts, and what another process needs to attach."""
+
+    node: str
+    port: int
+    dist_port: int
+    epmd_port: int
+    user: str
+    password: str
+
+
+class PrivateBroker:
+    """One RabbitMQ node living in `directory`, which is created and holds its data, logs, configuration and secrets.
+
+    `port` 0 takes a free one and keeps it over restarts. With `die_with_parent` the node is killed by the kernel when
+    the thread that called `start` ends, however it ends (for tests; Linux with util-linux's ``setpriv``).
+    """
+
+    def __init__(self, directory: Path, port: int = 0, *, die_with_parent: bool = False) -> None:
+        self.directory = Path(directory).resolve()
+        self._port_wish = port
+        self._die_with_parent = die_with_parent
+        self._settings: _Settings | None = None
+        self._broker = _Process("RabbitMQ")
+        self._epmd = _Process("epmd")
+
+    @classmethod
+    def attach(cls, directory: Path) -> PrivateBroker:
+        """The broker that some process started in `directory`. Raises BrokerError when there is none."""
+        broker = cls(directory)
+        try:
+            state = json.loads((broker.directory / _STATE_FILE).read_text())
+        except FileNotFoundError:
+            raise BrokerError(f"no private broker was started in {broker.directory}") from None
+        broker._settings = _Settings(**state["settings"])
+        broker._broker.adopt(state["pid"], state["started"])
+        broker._epmd.adopt(state["epmd_pid"], state["epmd_started"])
+        return broker
+
+    # -- what callers need to know ---------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        """``amqp://USER:PASSWORD@127.0.0.1:PORT/``. Valid once `start` was called, and the same after each restart."""
+        s = self._known()
+        return f"amqp://{s.user}:{s.password}@127.0.0.1:{s.port}/"
+
+    @property
+    def port(self) -> int:
+        return self._known().port
+
+    @property
+    def user(self) -> str:
+        return self._known().user
+
+    @property
+    def password(self) -> str:
+        return self._known().password
+
+    @property
+    def pid(self) -> int | None:
+        """The Erlang machine, or None when it does not run."""
+        return self._broker.pid
+
+    @property
+    def pids(self) -> list[int]:
+        """Every process that must be gone when the node is stopped (children of these end with them)."""
+        return [pid for pid in (self._broker.pid, self._epmd.pid) if pid is not None]
+
+    @property
+    def running(self) -> bool:
+        """Whether it answers AMQP right now."""
+        return self._broker.pid is not None and self._settings is not None and _speaks_amqp(self._settings.port)
+
+    @property
+    def log_directory(self) -> Path:
+        return self.directory / "log"
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def start(self, timeout: float = 60.0) -> None:
+        """Start the node and wait until it speaks AMQP. Data of an earlier run in the same directory is kept.
+
+        Raises BrokerError when RabbitMQ is missing, dies, or is not ready after `timeout` seconds.
+        """
+        if self._broker.pid is not None:
+            raise BrokerError(f"the private broker in {self.directory} already runs (pid {self._broker.pid})")
+        deadline = time.monotonic() + timeout
+        server = _bin_directory() / "rabbitmq-server"
+        self._prepare()
+        if _accepts(self.port):  # or the other program's answer would pass for ours
+            raise BrokerError(f"port {self.port} is taken by another program; choose another one for the broker")
+        if self._epmd.pid is None:
+            self._start_epmd(deadline)
+        self._broker.start(self._command([str(server)]), self._environment(), self.directory / "start.log")
+        self._write_state()
+        try:
+            self._wait_ready(deadline)
+        except BrokerError:
+            self.kill()
+            raise
+
+    def stop(self, timeout: float = 20.0) -> None:
+        """End the node in an orderly way (killed if that takes longer than `timeout` seconds), and its epmd."""
+        self._broker.end(signal.SIGTERM, timeout)
+        self._epmd.end(signal.SIGTERM, 5.0)
+        if self._settings is not None:
+            self._write_state()
+
+    def kill(self) -> None:
+        """``kill -9``: the node has no chance to write anything. `start` brings it back with what was on disk."""
+        self._broker.end(signal.SIGKILL, 5.0)
+        self._epmd.end(signal.SIGKILL, 5.0)
+        if self._settings is not None:
+            self._write_state()
+
+    def restart(self, timeout: float = 60.0) -> None:
+        """`stop`, then `start`."""
+        self.stop()
+        self.start(timeout)
+
+    def stop_app(self) -> None:
+        """Stop RabbitMQ inside the Erlang machine: connections are closed and refused, as when a broker is upgraded."""
+        self.ctl("stop_app")
+
+    def start_app(self, timeout: float = 60.0) -> None:
+        """Undo `stop_app`, and wait until it speaks AMQP."""
+        deadline = time.monotonic() + timeout
+        self.ctl("start_app", timeout=timeout)
+        self._wait_ready(deadline)
+
+    def ctl(self, *arguments: str, timeout: float = 60.0) -> str:
+        """``rabbitmqctl ARGUMENTS`` on this node; its output. Raises BrokerError with what it said when it fails."""
+        command = [str(_bin_directory() / "rabbitmqctl"), "--quiet", *arguments]
+        try:
+            done = subprocess.run(
+                command,
+                env=self._environment(),
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise BrokerError(f"rabbitmqctl {arguments[0]} did not end within {timeout:g} s") from None
+        if done.returncode != 0:
+            said = " ".join((done.stderr or done.stdout).split())
+            raise BrokerError(f"rabbitmqctl {arguments[0]} failed with code {done.returncode}: {said}")
+        return done.stdout
+
+    def __enter__(self) -> PrivateBroker:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    # -- how -------------------------------------------------------------------------------------------------------
+
+    def _known(self) -> _Settings:
+        if self._settings is None:
+            raise BrokerError("the private broker was never started, so its address is not known yet")
+        return self._settings
+
+    def _prepare(self) -> None:
+        """Directory, secrets and configuration; on a restart only the configuration is written again."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.directory.chmod(0o700)
+        if self._settings is None:
+            port, dist_port, epmd_port = _free_ports(3)
+            self._settings = _Settings(
+                node=f"tally-{secrets.token_hex(4)}@localhost",
+                port=self._port_wish or port,
+                dist_port=dist_port,
+                epmd_port=epmd_port,
+                user="tally",
+                password=secrets.token_hex(12),
+            )
+        settings = self._settings
+        _write_secret(
+            self.directory / "rabbitmq.conf",
+            f"listeners.tcp.1 = 127.0.0.1:{settings.port}\n"
+            f"default_user = {settings.user}\n"
+            f"default_pass = {settings.password}\n"
+            "default_user_tags.administrator = true\n"
+            "log.console = false\n"
+            "log.file.level = info\n",
+        )
+        (self.directory / "enabled_plugins").write_text("[].\n")
+        (self.directory / "rabbitmq-env.conf").write_text("")  # else the machine's own one would be read
+        cookie = self.directory / ".erlang.cookie"
+        if not cookie.exists():  # the VM demands that nobody else can read it
+            _write_secret(cookie, secrets.token_hex(20))
+
+    def _environment(self) -> dict[str, str]:
+        """The node's whole world: nothing of a RABBITMQ_… or ERL_… variable of the caller reaches it."""
+        s = self._known()
+        at = self.directory
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("RABBITMQ_", "ERL_", "NOTIFY_"))}
+        return inherited | {
+            "HOME": str(at),  # where the Erlang cookie is
+            "ERL_EPMD_PORT": str(s.epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "ERL_CRASH_DUMP_SECONDS": "0",  # a dump takes seconds and tells a site admin nothing
+            "RABBITMQ_NODENAME": s.node,
+            "RABBITMQ_DIST_PORT": str(s.dist_port),
+            "RABBITMQ_CONF_ENV_FILE": str(at / "rabbitmq-env.conf"),
+            "RABBITMQ_CONFIG_FILE": str(at / "rabbitmq.conf"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(at / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(at / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(self.log_directory),
+            "RABBITMQ_PID_FILE": str(at / "rabbitmq.pid"),
+            # The start script then execs the VM in place of forking it, so that our child's pid is the VM's.
+            "RABBITMQ_ALLOW_INPUT": "1",
+            "RABBITMQ_SERVER_START_ARGS": "-noinput",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _LOOPBACK_ONLY,
+            "RABBITMQ_CTL_ERL_ARGS": _LOOPBACK_ONLY,
+        }
+
+    def _command(self, command: list[str]) -> list[str]:
+        setpriv = shutil.which("setpriv") if self._die_with_parent else None
+        return [setpriv, "--pdeathsig", "KILL", *command] if setpriv else command
+
+    def _start_epmd(self, deadline: float) -> None:
+        """Our own epmd as our own child: the one that Erlang starts by itself is a daemon that stays for ever."""
+        port = self._known().epmd_port
+        epmd = shutil.which("epmd")
+        if epmd is None:
+            raise BrokerError(INSTALL_HINT)
+        command = [epmd, "-port", str(port), "-address", "127.0.0.1"]
+        self._epmd.start(self._command(command), self._environment(), self.directory / "epmd.log")
+        while not _accepts(port):
+            self._epmd.must_live(self.directory / "epmd.log")
+            if time.monotonic() > deadline:
+                raise BrokerError("epmd did not start in time")
+            time.sleep(_POLL)
+
+    def _wait_ready(self, deadline: float) -> None:
+        port = self._known().port
+        while not _speaks_amqp(port):
+            self._broker.must_live(self.directory / "start.log")
+            if time.monotonic() > deadline:
+                raise BrokerError(f"RabbitMQ was not ready in time; its logs are in {self.log_directory}")
+            time.sleep(_POLL)
+
+    def _write_state(self) -> None:
+        state = {
+            "settings": asdict(self._known()),
+            "pid": self._broker.pid,
+            "started": self._broker.started,
+            "epmd_pid": self._epmd.pid,
+            "epmd_started": self._epmd.started,
+        }
+        _write_secret(self.directory / _STATE_FILE, json.dumps(state))
+
+
+class _Process:
+    """A child of ours, or a process that an earlier run of ours left: ended by pid, never by name."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._child: subprocess.Popen[bytes] | None = None
+        self._pid: int | None = None
+        self.started: int | None = None
+        """Start time in kernel ticks: tells our process from a later one that got the same pid."""
+
+    @property
+    def pid(self) -> int | None:
+        if self._child is not None and self._child.poll() is not None:
+            self._child = self._pid = self.started = None
+        if self._pid is not None and self._child is None and _start_ticks(self._pid) != self.started:
+            self._pid = self.started = None
+        return self._pid
+
+    def adopt(self, pid: int | None, started: int | None) -> None:
+        self._pid, self.started = pid, started
+
+    def start(self, command: list[str], environment: dict[str, str], log: Path) -> None:
+        with log.open("wb") as out:
+            self._child = subprocess.Popen(
+                command,
+                env=environment,
+                cwd=log.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C in a terminal is for us; we end it in our own order
+            )
+        self._pid = self._child.pid
+        self.started = _start_ticks(self._pid)
+
+    def must_live(self, log: Path) -> None:
+        if self.pid is None:
+            said = " ".join(log.read_text(errors="replace").split())[-400:]
+            raise BrokerError(f"{self._name} ended while it was starting; it said: {said or 'nothing'}")
+
+    def end(self, sig: signal.Signals, timeout: float) -> None:
+        pid = self.pid
+        if pid is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, sig)
+        if not self._gone(timeout):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            if not self._gone(10.0):
+                raise BrokerError(f"{self._name} (pid {pid}) does not end, not even after kill -9")
+
+    def _gone(self, timeout: float) -> bool:
+        deadline = time.monotonic() + timeout
+        while self.pid is not None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL)
+        return True
+
+
+def _bin_directory() -> Path:
+    """RabbitMQ's own scripts. Raises BrokerError, naming the package, when they are not there."""
+    candidates = [Path("/usr/lib/rabbitmq/bin"), *sorted(Path("/usr/lib/rabbitmq/lib").glob("rabbitmq_server-*/sbin"))]
+    on_path = shutil.which("rabbitmq-server")
+    if on_path is not None:
+        candidates.append(Path(on_path).resolve().parent)
+    for candidate in candidates:
+        # rabbitmq-env beside it is what tells RabbitMQ's own directory from that of a distribution's wrapper.
+        if (candidate / "rabbitmq-server").exists() and (candidate / "rabbitmq-env").exists():
+            return candidate
+    raise BrokerError(INSTALL_HINT)
+
+
+def _free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
+
+
+def _accepts(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1.0):
+            return True
+    except OSError:
+        return False
+
+
+def _speaks_amqp(port: int) -> bool:
+    """Whether the start of an AMQP 0-9-1 connection is answered by a method frame (type 1)."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2.0) as s:
+            s.sendall(b"AMQP\x00\x00\x09\x01")
+            return s.recv(1) == b"\x01"
+    except OSError:
+        return False
+
+
+def _start_ticks(pid: int) -> int | None:
+    """Field 22 of /proc/PID/stat; None when the process is gone or only a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] == "Z" else int(fields[19])
+
+
+def _write_secret(path: Path, text: str) -> None:
+    """Written beside and moved into place, so that a reader sees all of it or nothing, and 0600 from the start."""
+    new = path.with_name(path.name + ".new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(text)
+    new.replace(path)
