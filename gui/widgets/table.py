@@ -1,0 +1,606 @@
+"""The table that every page uses: a bar with title, counts, filter and column choice; rows painted by one delegate.
+
+Sort by value, filter by ``column:value``, choose columns, copy rows as tab-separated text with headers (Ctrl+C) or one
+as JSON, "use as filter" on a cell, remembered widths. An empty table keeps its header and says why it is empty, with
+the next action as a button. Everything is painted as plain text: names come from agents and servers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from PySide6.QtCore import (
+    QEvent,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QPoint,
+    QRect,
+    QSettings,
+    QSize,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import (
+    QAction,
+    QColor,
+    QContextMenuEvent,
+    QFont,
+    QFontMetrics,
+    QGuiApplication,
+    QKeySequence,
+    QPainter,
+    QPainterPath,
+    QPen,
+)
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui.models.rows import Column, FilterError, Rows
+from gui.models.table import ROW_ROLE, TableModel
+from gui.widgets.icons import icon, pixmap
+from gui.widgets.theme import fixed_font, sized_font, theme
+
+R = TypeVar("R")
+
+ROW_HEIGHT = 24
+EDGE = 16
+"""Padding at both ends of a row; inside it is half of that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Empty:
+    """What an empty table says: an icon, why, and buttons ``(text, icon, action)`` for what to do next."""
+
+    icon: str
+    title: str
+    reason: str = ""
+    actions: tuple[tuple[str, str, Callable[[], object]], ...] = ()
+
+
+class CellDelegate(QStyledItemDelegate):
+    """Paints every kind of cell: text, icon with word, bar, spark line, colour swatch, fixed-width text, interval."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        return QSize(super().sizeHint(option, index).width(), ROW_HEIGHT)
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        model = index.model()
+        assert isinstance(model, TableModel)
+        column: Column[Any] = model.rows.columns[index.column()]
+        row = index.data(ROW_ROLE)
+        if row is None:
+            return
+        look = theme()
+        rect: QRect = option.rect
+        state: QStyle.StateFlag = option.state
+        view: QWidget = option.widget
+        selected = bool(state & QStyle.StateFlag.State_Selected)
+        hovered = bool(state & QStyle.StateFlag.State_MouseOver)
+        painter.save()
+        if selected:
+            painter.fillRect(rect, look.colour("select" if view.hasFocus() else "select_off"))
+        elif hovered:
+            painter.fillRect(rect, look.colour("hover"))
+        painter.setPen(QPen(look.colour("grid"), 1))
+        painter.drawLine(rect.bottomLeft(), rect.bottomRight())
+        inner = rect.adjusted(EDGE if self._first(view, index) else 8, 0, -EDGE if self._last(view, index) else -8, 0)
+        painters = {
+            "bar": self._bar,
+            "spark": self._spark,
+            "interval": self._interval,
+        }
+        special = painters.get(column.kind)
+        if special is not None:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            special(painter, inner, column, row)
+        else:
+            self._text(painter, inner, column, row)
+        painter.restore()
+
+    @staticmethod
+    def _first(view: QWidget, index: QModelIndex | QPersistentModelIndex) -> bool:
+        assert isinstance(view, QTableView)
+        return view.horizontalHeader().visualIndex(index.column()) == 0
+
+    @staticmethod
+    def _last(view: QWidget, index: QModelIndex | QPersistentModelIndex) -> bool:
+        assert isinstance(view, QTableView)
+        header = view.horizontalHeader()
+        return all(
+            header.isSectionHidden(header.logicalIndex(place))
+            for place in range(header.visualIndex(index.column()) + 1, header.count())
+        )
+
+    def _text(self, painter: QPainter, rect: QRect, column: Column[Any], row: Any) -> None:
+        name = (column.colour(row) if column.colour else None) or "text"
+        left = rect.left()
+        if column.kind == "swatch":
+            painter.fillRect(QRect(left, rect.center().y() - 5, 10, 10), QColor(name))
+            left += 18
+            name = "text"
+        symbol = column.icon(row) if column.icon else None
+        if symbol:
+            tint = name if column.kind == "status" else "text2"
+            painter.drawPixmap(
+                left, rect.center().y() - 6, pixmap(symbol, tint, 14, painter.device().devicePixelRatioF())
+            )
+            left += 20
+        bold = column.bold(row) if callable(column.bold) else column.bold
+        weight = QFont.Weight.DemiBold if bold else QFont.Weight.Normal
+        font = fixed_font() if column.kind == "fixed" else sized_font(13, weight)
+        painter.setFont(font)
+        painter.setPen(theme().colour(name))
+        place = QRect(left, rect.top(), rect.right() - left + 1, rect.height())
+        mode = Qt.TextElideMode.ElideMiddle if column.kind == "fixed" else Qt.TextElideMode.ElideRight
+        text = QFontMetrics(font).elidedText(column.shows(row).replace("\n", " "), mode, place.width())
+        side = Qt.AlignmentFlag.AlignRight if column.align == "right" else Qt.AlignmentFlag.AlignLeft
+        painter.drawText(place, int(side | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine), text)
+
+    def _bar(self, painter: QPainter, rect: QRect, column: Column[Any], row: Any) -> None:
+        value = column.value(row)
+        words = QRect(rect)
+        if isinstance(value, int | float):
+            track = QRect(rect.left(), rect.center().y() - 3, 40, 7)
+            painter.fillRect(track, theme().colour("select_off"))
+            share = max(0.0, min(1.0, float(value) / 100))
+            painter.fillRect(
+                QRect(track.left(), track.top(), round(track.width() * share), track.height()),
+                theme().colour((column.colour(row) if column.colour else None) or "text2"),
+            )
+        words.setLeft(rect.left() + 44)
+        painter.setFont(sized_font(13))
+        painter.setPen(theme().colour("text" if value is not None else "text3"))
+        painter.drawText(words, int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter), column.shows(row))
+
+    def _spark(self, painter: QPainter, rect: QRect, column: Column[Any], row: Any) -> None:
+        """A line without axes, from 0; the value is a sequence of numbers, oldest first."""
+        series = [float(v) for v in (column.value(row) or ())]
+        if len(series) < 2:
+            return
+        area = rect.adjusted(0, 4, 0, -5)
+        top = max(series) or 1.0
+        step = area.width() / (len(series) - 1)
+        path = QPainterPath()
+        for number, value in enumerate(series):
+            x, y = area.left() + number * step, area.bottom() - value / top * area.height()
+            path.lineTo(x, y) if number else path.moveTo(x, y)
+        name = (column.colour(row) if column.colour else None) or "text3"
+        painter.setPen(QPen(theme().colour(name), 1.5))
+        painter.drawPath(path)
+        path.lineTo(area.right(), area.bottom() + 1)
+        path.lineTo(area.left(), area.bottom() + 1)
+        path.closeSubpath()
+        painter.fillPath(path, theme().colour(name, 0.14))
+
+    def _interval(self, painter: QPainter, rect: QRect, column: Column[Any], row: Any) -> None:
+        """(low, value, high) in per cent on a scale from 99 to 100; an arrow head where it goes further down."""
+        value = column.value(row)
+        if not value:
+            return
+        low, middle, high = (float(v) for v in value)
+        span = rect.adjusted(4, 0, -4, 0)
+
+        def x(per_cent: float) -> float:
+            return span.left() + max(0.0, min(1.0, per_cent - 99.0)) * span.width()
+
+        name = (column.colour(row) if column.colour else None) or "ok"
+        painter.setPen(QPen(theme().colour(name), 1.25))
+        y = rect.center().y() + 0.5
+        painter.drawLine(round(x(low)), round(y), round(x(high)), round(y))
+        if low < 99.0:
+            painter.drawLine(round(x(low)), round(y), round(x(low)) + 4, round(y) - 3)
+            painter.drawLine(round(x(low)), round(y), round(x(low)) + 4, round(y) + 3)
+        else:
+            painter.drawLine(round(x(low)), round(y) - 4, round(x(low)), round(y) + 4)
+        painter.setBrush(theme().colour(name))
+        painter.drawEllipse(QPoint(round(x(middle)), round(y)), 3, 3)
+
+
+class Header(QHeaderView):
+    """Column titles aligned as their cells, with a chevron beside the title of the sorted column."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(Qt.Orientation.Horizontal, parent)
+        self.setSectionsClickable(True)
+        self.setHighlightSections(False)
+        self.setSectionsMovable(True)
+        self.setMinimumSectionSize(32)
+        self.setFixedHeight(ROW_HEIGHT)
+
+    def paintSection(self, painter: QPainter, rect: QRect, logicalIndex: int) -> None:
+        model = self.model()
+        if not isinstance(model, TableModel):
+            return
+        look = theme()
+        column = model.rows.columns[logicalIndex]
+        place = self.visualIndex(logicalIndex)
+        last = all(self.isSectionHidden(self.logicalIndex(p)) for p in range(place + 1, self.count()))
+        inner = rect.adjusted(EDGE if place == 0 else 8, 0, -EDGE if last else -8, 0)
+        sorted_here = self.sortIndicatorSection() == logicalIndex
+        painter.save()
+        painter.fillRect(rect, look.colour("raised"))
+        painter.setPen(look.colour("border"))
+        painter.drawLine(rect.topLeft(), rect.topRight())
+        painter.drawLine(rect.bottomLeft(), rect.bottomRight())
+        font = sized_font(12, QFont.Weight.Medium)
+        painter.setFont(font)
+        painter.setPen(look.colour("text" if sorted_here else "text2"))
+        room = inner.width() - (16 if sorted_here else 0)
+        text = QFontMetrics(font).elidedText(column.title, Qt.TextElideMode.ElideRight, room)
+        width = QFontMetrics(font).horizontalAdvance(text) + (16 if sorted_here else 0)
+        left = inner.left() if column.align == "left" else inner.right() - width + 1
+        painter.drawText(
+            QRect(left, rect.top(), width, rect.height()),
+            int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter),
+            text,
+        )
+        if sorted_here:
+            chevron = "down" if self.sortIndicatorOrder() == Qt.SortOrder.DescendingOrder else "up"
+            scale = painter.device().devicePixelRatioF()
+            painter.drawPixmap(left + width - 12, rect.center().y() - 5, pixmap(chevron, "text", 12, scale))
+        painter.restore()
+
+
+class Table(QWidget):
+    """A filterable table with its bar. `activated` carries a row on double click or Enter; `selected` on selection."""
+
+    activated = Signal(object)
+    selected = Signal(object)
+
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        columns: Sequence[Column[Any]],
+        key: Callable[[Any], object],
+        *,
+        hint: str = "",
+        empty: Empty | None = None,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName("page")
+        self._name = name
+        self.model: TableModel[Any] = TableModel(Rows(columns, key), self)
+        self._empty = empty
+        self._selected_key: object = None
+
+        self.title = QLabel(title)
+        self.title.setTextFormat(Qt.TextFormat.PlainText)
+        self.title.setProperty("kind", "section")
+        self.counts = QLabel()
+        self.counts.setTextFormat(Qt.TextFormat.PlainText)
+        self.counts.setProperty("kind", "secondary")
+        self.filter_box = QLineEdit()
+        self.filter_box.setPlaceholderText(f"Filter, e.g. {hint}" if hint else "Filter")
+        self.filter_box.setAccessibleName(f"Filter {title}")
+        self.filter_box.setFixedWidth(240)
+        self.filter_box.setClearButtonEnabled(True)
+        self.filter_box.textChanged.connect(self._filter_changed)
+        self._filter_error = QLabel()
+        self._filter_error.setTextFormat(Qt.TextFormat.PlainText)
+        self._filter_error.setProperty("kind", "error")
+        self.columns_button = QPushButton()
+        self.columns_button.setFixedSize(28, 28)
+        self.columns_button.setProperty("kind", "small")
+        self.columns_button.setAccessibleName(f"Choose columns of {title}")
+        self.columns_button.setToolTip("Choose columns")
+        self.columns_button.clicked.connect(self._choose_columns)
+
+        self.bar = QHBoxLayout()
+        self.bar.setContentsMargins(EDGE, 4, EDGE, 4)
+        self.bar.setSpacing(8)
+        self.bar.addWidget(self.title)
+        self.bar.addWidget(self.counts)
+        self.bar.addStretch(1)
+        self.bar.addWidget(self._filter_error)
+        self.bar.addWidget(self.filter_box)
+        self.bar.addWidget(self.columns_button)
+
+        self.view = QTableView()
+        self.view.setAccessibleName(title)
+        self.view.setModel(self.model)
+        self.view.setItemDelegate(CellDelegate(self.view))
+        self.view.setShowGrid(False)
+        self.view.setWordWrap(False)
+        self.view.setMouseTracking(True)
+        self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.view.setTabKeyNavigation(False)
+        self.view.verticalHeader().hide()
+        self.view.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+        self.view.verticalHeader().setMinimumSectionSize(ROW_HEIGHT)
+        header = Header(self.view)
+        self.view.setHorizontalHeader(header)
+        for number, column in enumerate(columns):
+            self.view.setColumnWidth(number, column.width)
+            self.view.setColumnHidden(number, not column.shown)
+            if column.stretch:
+                header.setSectionResizeMode(number, QHeaderView.ResizeMode.Stretch)
+        header.setSortIndicatorShown(True)
+        header.setSortIndicatorClearable(True)
+        header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
+        self.view.setSortingEnabled(True)
+        self.view.doubleClicked.connect(self._activate)
+        self.view.installEventFilter(self)
+        self.view.selectionModel().selectionChanged.connect(self._selection_changed)
+        self.model.modelAboutToBeReset.connect(self._remember_selection)
+        self.model.modelReset.connect(self._restore_selection)
+        self.model.counts_changed.connect(self._show_empty)
+
+        self._empty_panel = QWidget(self.view)
+        self._empty_layout = QVBoxLayout(self._empty_panel)
+        self._empty_layout.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._empty_layout.setSpacing(8)
+
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(self.bar)
+        layout.addWidget(self.view, 1)
+
+        copy = QAction("Copy rows", self)
+        copy.setShortcut(QKeySequence(QKeySequence.StandardKey.Copy))
+        copy.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        copy.triggered.connect(self.copy_rows)
+        self.view.addAction(copy)
+        self.setFocusProxy(self.view)
+        theme().changed.connect(self._theme_changed)
+        self._theme_changed()
+        self.restore()
+        self._show_empty()
+
+    # ---- for pages
+
+    def set_rows(self, rows: Sequence[Any]) -> None:
+        """Show these rows; selection and scroll position stay with their rows."""
+        self.model.replace(rows)
+
+    def set_counts(self, text: str) -> None:
+        """The words behind the title."""
+        if self.counts.text() != text:
+            self.counts.setText(text)
+
+    def set_empty(self, empty: Empty) -> None:
+        """What to say while there is no row."""
+        if empty != self._empty:
+            self._empty = empty
+            self._show_empty()
+
+    def current(self) -> Any | None:
+        """The row under the cursor, if one is selected."""
+        rows = self.view.selectionModel().selectedRows()
+        return self.model.row_at(rows[0]) if rows else None
+
+    def selection(self) -> list[Any]:
+        """All selected rows, in view order."""
+        indexes = sorted(self.view.selectionModel().selectedRows(), key=lambda index: index.row())
+        return [row for row in (self.model.row_at(index) for index in indexes) if row is not None]
+
+    def select_key(self, key: object) -> None:
+        """Select and show the row with that key, if it is visible."""
+        index = self.model.index_of(key)
+        if index.isValid():
+            self.view.selectRow(index.row())
+            self.view.scrollTo(index)
+
+    def sort_by(self, key: str, *, descending: bool = False) -> None:
+        """Sort by the column with that key."""
+        number = next(n for n, column in enumerate(self.model.rows.columns) if column.key == key)
+        order = Qt.SortOrder.DescendingOrder if descending else Qt.SortOrder.AscendingOrder
+        self.view.horizontalHeader().setSortIndicator(number, order)
+
+    def set_filter(self, text: str) -> None:
+        self.filter_box.setText(text)
+
+    def copy_rows(self) -> None:
+        """The selected rows (all, when none is) with headers, tab-separated, to the clipboard."""
+        indexes = sorted(index.row() for index in self.view.selectionModel().selectedRows())
+        chosen = indexes or list(range(len(self.model.rows.visible)))
+        QGuiApplication.clipboard().setText(self.model.rows.as_tsv(chosen, self._visible_columns()))
+
+    # ---- remembered between starts
+
+    def remember(self) -> None:
+        """Write widths, order and hidden columns to the settings."""
+        QSettings().setValue(f"table/{self._name}/header", self.view.horizontalHeader().saveState())
+
+    def restore(self) -> None:
+        """Take them back; a state of another version's columns is ignored."""
+        state = QSettings().value(f"table/{self._name}/header")
+        header = self.view.horizontalHeader()
+        if state is not None and header.count():
+            before = header.count()
+            header.restoreState(state)
+            assert header.count() == before
+            header.setFixedHeight(ROW_HEIGHT)
+
+    # ---- inside
+
+    def _visible_columns(self) -> list[int]:
+        header = self.view.horizontalHeader()
+        order = [header.logicalIndex(place) for place in range(header.count())]
+        return [number for number in order if not self.view.isColumnHidden(number)]
+
+    def _filter_changed(self, text: str) -> None:
+        try:
+            self.model.filter(text)
+        except FilterError as error:
+            self._filter_error.setText(str(error))
+            self._mark_filter(invalid=True)
+        else:
+            self._filter_error.clear()
+            self._mark_filter(invalid=False)
+
+    def _mark_filter(self, *, invalid: bool) -> None:
+        self.filter_box.setProperty("invalid", "true" if invalid else "false")
+        self.filter_box.style().polish(self.filter_box)
+
+    def _choose_columns(self) -> None:
+        menu = QMenu(self)
+        for number, column in enumerate(self.model.rows.columns):
+            action = menu.addAction(column.title or column.key)
+            action.setCheckable(True)
+            action.setChecked(not self.view.isColumnHidden(number))
+            action.toggled.connect(lambda on, number=number: self._show_column(number, on=on))
+        menu.popup(self.columns_button.mapToGlobal(QPoint(0, self.columns_button.height())))
+
+    def _show_column(self, number: int, *, on: bool) -> None:
+        if on or len(self._visible_columns()) > 1:
+            self.view.setColumnHidden(number, not on)
+            self.remember()
+
+    def _activate(self, index: QModelIndex) -> None:
+        row = self.model.row_at(index)
+        if row is not None:
+            self.activated.emit(row)
+
+    def _selection_changed(self) -> None:
+        row = self.current()
+        self._selected_key = None if row is None else self.model.rows.key(row)
+        self.selected.emit(row)
+
+    def _remember_selection(self) -> None:
+        row = self.current()
+        self._selected_key = None if row is None else self.model.rows.key(row)
+        self._scroll = self.view.verticalScrollBar().value()
+
+    def _restore_selection(self) -> None:
+        if self._selected_key is not None:
+            index = self.model.index_of(self._selected_key)
+            if index.isValid():
+                self.view.selectRow(index.row())
+        self.view.verticalScrollBar().setValue(self._scroll)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if watched is self.view:
+            if event.type() == QEvent.Type.ContextMenu:
+                assert isinstance(event, QContextMenuEvent)
+                self._context_menu(event)
+                return True
+            if event.type() in (QEvent.Type.Resize, QEvent.Type.Show):
+                self._place_empty()
+        return super().eventFilter(watched, event)
+
+    def _context_menu(self, event: QContextMenuEvent) -> None:
+        index = self.view.indexAt(self.view.viewport().mapFrom(self.view, event.pos()))
+        if not index.isValid():
+            return
+        column = self.model.rows.columns[index.column()]
+        row = self.model.row_at(index)
+        text = column.shows(row)
+        clipboard = QGuiApplication.clipboard()
+        menu = QMenu(self)
+        menu.addAction("Copy cell", lambda: clipboard.setText(text))
+        menu.addAction("Copy row as JSON", lambda: clipboard.setText(self._row_json(index.row())))
+        menu.addAction("Copy rows\tCtrl+C", self.copy_rows)
+        menu.addSeparator()
+        wanted = f'{column.key}:"{text}"' if " " in text else f"{column.key}:{text}"
+        menu.addAction("Use as filter", lambda: self.filter_box.setText(wanted))
+        menu.popup(event.globalPos())
+
+    def _row_json(self, number: int) -> str:
+        return json.dumps(self.model.rows.as_dict(number), default=str, ensure_ascii=False)
+
+    def _show_empty(self) -> None:
+        rows = self.model.rows
+        if rows.visible:
+            self._empty_panel.hide()
+            return
+        shown = self._empty
+        if rows.all and rows.filter_text:
+            shown = Empty(
+                "filter",
+                "Nothing passes the filter",
+                f"{len(rows.all):,} rows are hidden by “{rows.filter_text}”.",
+                (("Clear filter", "x", self.filter_box.clear),),
+            )
+        while self._empty_layout.count():
+            item = self._empty_layout.takeAt(0)
+            assert item is not None
+            widget = item.widget()
+            if widget is not None:
+                widget.hide()
+                widget.deleteLater()
+        if shown is None:
+            self._empty_panel.hide()
+            return
+        self._empty_layout.addWidget(empty_widget(shown))
+        self._place_empty()
+        self._empty_panel.show()
+
+    def _place_empty(self) -> None:
+        header = self.view.horizontalHeader().height()
+        self._empty_panel.setGeometry(0, header, self.view.width(), max(0, self.view.height() - header))
+
+    def _theme_changed(self) -> None:
+        self.columns_button.setIcon(icon("cols"))
+        for action in self.filter_box.actions():
+            if action.objectName() == "glass":
+                action.setIcon(icon("filter", "text3"))
+                break
+        else:
+            glass = self.filter_box.addAction(icon("filter", "text3"), QLineEdit.ActionPosition.LeadingPosition)
+            glass.setObjectName("glass")
+        self._show_empty()
+        self.view.viewport().update()
+
+
+def empty_widget(empty: Empty) -> QWidget:
+    """An empty state: icon, what is not there, why, and what to do."""
+    panel = QWidget()
+    column = QVBoxLayout(panel)
+    column.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    column.setSpacing(8)
+    picture = QLabel()
+    picture.setPixmap(pixmap(empty.icon, "text3", 32, 2.0))
+    picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    column.addWidget(picture)
+    title = QLabel(empty.title)
+    title.setTextFormat(Qt.TextFormat.PlainText)
+    title.setProperty("kind", "section")
+    title.setAlignment(Qt.AlignmentFlag.AlignCenter)
+    column.addWidget(title)
+    if empty.reason:
+        reason = QLabel(empty.reason)
+        reason.setTextFormat(Qt.TextFormat.PlainText)
+        reason.setProperty("kind", "secondary")
+        reason.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        column.addWidget(reason)
+    if empty.actions:
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        row.addStretch(1)
+        for number, (text, symbol, action) in enumerate(empty.actions):
+            button = QPushButton(text)
+            if number == 0:
+                button.setProperty("kind", "primary")
+            button.setIcon(icon(symbol, "on_accent" if number == 0 else "text2"))
+            button.clicked.connect(lambda _checked=False, action=action: action())
+            row.addWidget(button)
+        row.addStretch(1)
+        column.addSpacing(8)
+        column.addLayout(row)
+    return panel
