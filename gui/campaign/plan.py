@@ -1,0 +1,113 @@
+"""What a plan is: the values that a plan file declares, checked, with times in seconds and sizes in bytes.
+
+A *plan* (or campaign) is a list of *tests*; a test is done in *repeats*; a repeat goes in *rounds*: N random files from
+each of the M servers, wait, until every server was asked for `files_per_server` of them. Numbers of tests, repeats
+and rounds begin at 1 wherever they are shown, stored or sent.
+
+Values here are immutable. `gui.campaign.planfile` reads them from TOML and writes them back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, NamedTuple
+
+from agent.messages import Workload
+
+FaultKind = Literal["broker-down", "broker-restart", "udp-loss", "kill-shoveler", "kill-collector", "kill-agent"]
+FAULT_KINDS: tuple[FaultKind, ...] = (
+    "broker-down",
+    "broker-restart",
+    "udp-loss",
+    "kill-shoveler",
+    "kill-collector",
+    "kill-agent",
+)
+
+Everyone = Literal["all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """All that carry this label; written ``"label:EU"`` in a plan."""
+
+    label: str
+
+    def __str__(self) -> str:
+        return f"label:{self.label}"
+
+
+Choice = int | Everyone | Labelled | tuple[str, ...]
+"""The first K in name order, all, those with a label, or these names (for servers also root:// URLs)."""
+
+
+class File(NamedTuple):
+    """A test file; size in bytes."""
+
+    path: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where the test files come from: a list file, a directory on the servers, or (both None) the lab's own files."""
+
+    list: str | None = None
+    dir: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Which clients take part, with how many worker threads (slots) each."""
+
+    clients: Choice = "all"
+    slots: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What goes wrong on a lab: `do` starts `at` seconds after the first round, and lasts `lasts` seconds."""
+
+    at: float
+    do: FaultKind
+    lasts: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One test of a plan. `pass_at` is the success percentage that the worst repeat must reach."""
+
+    __test__: ClassVar[bool] = False  # not something for pytest to collect
+
+    servers: Choice
+    files_per_server: int
+    per_round: int
+    wait: float = 1.0
+    repeats: int = 1
+    seed: int = 1
+    pass_at: float = 100.0
+    name: str = ""
+    timeout: float = 30.0
+    """Seconds that a single XRootD call may take."""
+    files: Files = field(default_factory=Files)
+    who: Who = field(default_factory=Who)
+    workload: Workload = field(default_factory=Workload)
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of a repeat; the last one may be short."""
+        return -(-self.files_per_server // self.per_round)
+
+    def round_size(self, number: int) -> int:
+        """Files asked of each server in round `number` (from 1)."""
+        return min(self.per_round, self.files_per_server - (number - 1) * self.per_round)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole plan. `settle` is the longest wait, in seconds, for monitoring after the last request of a repeat."""
+
+    name: str
+    tests: tuple[Test, ...]
+    settle: float = 90.0

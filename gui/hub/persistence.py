@@ -1,0 +1,122 @@
+"""What the hub asks of whoever keeps its state: small protocols, implemented by the store, passed in at the start.
+
+All methods are plain and blocking; the hub calls them in one thread of its own, never in its event loop. Times are
+Unix seconds. A method that raises leaves the agent unacknowledged or unadmitted: the agent comes again, and nothing
+is lost. Implementations may raise any exception; the hub logs it, shows it as a problem and goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from agent.messages import Line
+from gui.campaign.tags import TagAllocator
+
+Role = Literal["client", "server"]
+KeyState = Literal["active", "retiring", "revoked"]
+SHARED = "shared"
+"""The `kid` in an identity whose tokens are signed with the shared key, whichever generation of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that tokens may be signed with.
+
+    `shared` keys are used by tokens without a ``kid``; several exist while one is being rotated. `sub`, when set, is
+    the only name such a token may carry. A *retiring* key is good for new registrations until `until`."""
+
+    kid: str
+    secret: str
+    scopes: tuple[str, ...]
+    created: float
+    sub: str | None = None
+    shared: bool = False
+    state: KeyState = "active"
+    until: float | None = None
+
+    def __repr__(self) -> str:  # a secret never reaches a log through a repr
+        return f"Key({self.kid!r}, scopes={self.scopes!r}, sub={self.sub!r}, state={self.state!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """An invitation that was made: its token's `kid` is `id`, signed with `secret`; good for `uses` agents."""
+
+    id: str
+    secret: str
+    role: Role
+    created: float
+    expires: float
+    uses: int = 1
+    used: int = 0
+    revoked: bool = False
+
+    def __repr__(self) -> str:
+        return f"Issued({self.id!r}, role={self.role!r}, used={self.used}/{self.uses}, revoked={self.revoked})"
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """A token id to be remembered until the token expires."""
+
+    jti: str
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class JournalBatch:
+    """Consecutive journal lines of one agent. `agent` is its identity ``KID/SUB``, `name` its ``sub``."""
+
+    agent: str
+    name: str
+    journal: str
+    lines: Sequence[Line]
+
+
+class KeyStore(Protocol):
+    """Keys as rows."""
+
+    def keys(self) -> list[Key]:
+        """All keys, revoked ones included, oldest first."""
+
+    def put_key(self, key: Key) -> None:
+        """Insert, or replace the row of the same `kid`."""
+
+
+class InvitationStore(Protocol):
+    """Invitations as rows."""
+
+    def invitations(self) -> list[Issued]:
+        """All invitations that were made, oldest first."""
+
+    def put_invitation(self, invitation: Issued) -> None:
+        """Insert, or replace the row of the same `id`."""
+
+    def redeem(self, invitation_id: str, key: Key, now: float) -> bool:
+        """In one transaction: count one use and insert `key`. False, and nothing done, when the invitation is unknown,
+        used up, revoked or expired at `now`."""
+
+
+class TokenLedger(Protocol):
+    """Remembers which tokens were used."""
+
+    def spend_tokens(self, spends: Sequence[Spend], now: float) -> list[bool]:
+        """In one transaction: remember each `jti`; False for those already remembered (a replay, also within the
+        batch). Those that expired before `now` − 60 s may be forgotten."""
+
+
+class JournalSink(Protocol):
+    """Keeps journal lines, each once."""
+
+    def journal_position(self, agent: str, journal: str) -> int:
+        """Number of the last line of this journal that is stored, 0 when none is."""
+
+    def store_journal(self, batches: Sequence[JournalBatch]) -> None:
+        """In one transaction. Lines that are stored already are passed over silently; after it returns, all lines are
+        on disk and may be acknowledged."""
+
+
+class HubStore(KeyStore, InvitationStore, TokenLedger, JournalSink, TagAllocator, Protocol):
+    """All of the above in one object."""

@@ -1,0 +1,139 @@
+"""What a run looks like at one moment: immutable snapshots that the command line prints and the window paints.
+
+A *request* is asked for by the plan; it is *read* when the client has closed the file without error, and *recorded*
+when a final record of it is in the database. *gap* = read − recorded, with the age of its oldest member. Snapshots are
+published at most ten times a second, on the event loop, by `ProgressFeed`; a subscriber keeps the last one and paints
+on its own beat. Times are Unix seconds, rates per second, sizes bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Phase = Literal[
+    "idle", "preparing", "waiting_clients", "starting", "round", "pause", "ending", "settling", "reconciling", "done"
+]
+Outcome = Literal["running", "passed", "failed", "inconclusive", "stopped", "aborted", "error"]
+Severity = Literal["info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that a person should know: what, where, and what to do about it."""
+
+    t: float
+    severity: Severity
+    where: str
+    text: str
+    remedy: str = ""
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """An event on the time axis: a fault, an agent lost or back, a round's begin."""
+
+    t: float
+    kind: Literal["fault", "agent", "round", "phase"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRow:
+    """One server of the running repeat."""
+
+    name: str
+    url: str
+    requested: int = 0
+    read: int = 0
+    recorded: int = 0
+    failed: int = 0
+    wrong: int = 0
+    duplicate: int = 0
+    bytes_read: int = 0
+    rate: float = 0.0
+    """Bytes per second that clients measured, over the last sample."""
+    recorded_rate: float = 0.0
+    """Bytes per second that the records say (over the last ten seconds)."""
+    last_record: float | None = None
+
+    @property
+    def gap(self) -> int:
+        return max(0, self.read - self.recorded)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRow:
+    """One client that takes part in the running repeat."""
+
+    name: str
+    public_id: str
+    state: str
+    requested: int = 0
+    done: int = 0
+    failed: int = 0
+    cpu: float = 0.0
+    rate: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SamplePoint:
+    """Figures of one second. `rates` (bytes/s by clients) is in the order of `RunProgress.servers`."""
+
+    t: float
+    rates: tuple[float, ...]
+    recorded_rates: tuple[float, ...]
+    requested: int
+    read: int
+    recorded: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """One moment of a run."""
+
+    t: float
+    run: int | None = None
+    plan: str = ""
+    phase: Phase = "idle"
+    outcome: Outcome = "running"
+    message: str = ""
+    """One sentence on what is being done or waited for."""
+    test: int = 0
+    tests: int = 0
+    repeat: int = 0
+    repeats: int = 0
+    round: int = 0
+    rounds: int = 0
+    total: int = 0
+    """O of this repeat."""
+    requested: int = 0
+    """Handed out so far."""
+    read: int = 0
+    recorded: int = 0
+    failed: int = 0
+    wrong: int = 0
+    duplicate: int = 0
+    pending: int = 0
+    """Handed out and not reported yet."""
+    gap_oldest: float = 0.0
+    """Age, in seconds, of the oldest request that was read and has no record; 0 when there is none."""
+    offered_rate: float = 0.0
+    achieved_rate: float = 0.0
+    eta: float | None = None
+    """Seconds until the last round of this repeat is done, as far as can be told."""
+    started: float = 0.0
+    late: int = 0
+    foreign: int = 0
+    queue: int | None = None
+    """Messages that wait in the workspace queue, None when unknown."""
+    servers: tuple[ServerRow, ...] = ()
+    clients: tuple[ClientRow, ...] = ()
+    samples: tuple[SamplePoint, ...] = ()
+    markers: tuple[Marker, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def gap(self) -> int:
+        return max(0, self.read - self.recorded)
