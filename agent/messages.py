@@ -512,14 +512,17 @@ class LabFile(Struct, frozen=True):
 
 
 class LabProcess(Struct, frozen=True):
-    """One supervised process: shoveler, collector or broker."""
+    """One process of a lab; an XRootD server appears here and, with its address, as a `LabServer` of the same name."""
 
     name: str
     kind: Literal["supervisor", "shoveler", "collector", "broker", "xrootd"]
     pid: int
+    """0 while it does not run."""
     restarts: int = 0
     metrics: str = ""
     """HOST:PORT of /metrics and /healthz, where the process has one."""
+    identity: str = ""
+    """Boot and start time of the process: tells it from a later process that got the same pid."""
 
 
 class LabState(Struct, frozen=True):
@@ -542,6 +545,11 @@ class LabState(Struct, frozen=True):
     fstat_seconds: float
     flush_seconds: float
     error: str = ""
+    """Why the lab failed, or what `down` could not remove; empty when all is well."""
+    prefix: str = ""
+    """What the names of all exchanges and queues on a given broker begin with; empty on a bus of the lab's own."""
+    work_directory: str = ""
+    """Where the XRootD servers live; not below `directory`, which their user cannot enter."""
 
 
 LAB_SCHEMA = 1
