@@ -279,6 +279,7 @@ class Table(QWidget):
     ) -> None:
         super().__init__(parent)
         self.setObjectName("page")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._name = name
         self.model: TableModel[Any] = TableModel(Rows(columns, key), self)
         self._empty = empty
