@@ -34,7 +34,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A message taken from the bus. `delivery` grows with each one; acknowledging n covers all of this consumer up to n."""
+    """A message taken from the bus. `delivery` grows with each one; acknowledging n covers all up to n."""
 
     body: bytes
     delivery: int
