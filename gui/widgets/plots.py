@@ -1,8 +1,8 @@
 """The live plots: throughput per server (lines to 12 servers, a heat map beyond) and requested against recorded.
 
 pyqtgraph items are made once per run and fed with ``setData``: clearing and plotting anew leaks, and recreated items
-leave lines behind. Data arrive as numpy arrays on the window's own beat, never per message. X is seconds since the start of
-the run. Colours come from the theme by name; a server keeps its number, and so its colour and dash, for the whole run.
+leave lines behind. Data arrive as numpy arrays on the window's own beat, never per message. X is seconds since the
+start of the run. Colours come from the theme by name; a server keeps its number, and so its colour and dash, for the whole run.
 """
 
 from __future__ import annotations
@@ -169,7 +169,11 @@ class _Grid(pg.GraphicsObject):  # type: ignore[misc]
         pen = QPen(theme().colour("grid"), 0)
         painter.setPen(pen)
         box = self._plot.item.getViewBox()
-        for axis, upright in ((self._plot.value_axis, False), (self._plot.time_axis, True)):
+        axes: list[tuple[TimeAxis | ValueAxis, bool]] = [
+            (self._plot.value_axis, False),
+            (self._plot.time_axis, True),
+        ]
+        for axis, upright in axes:
             low, high = (view.left(), view.right()) if upright else (view.top(), view.bottom())
             size = box.width() if upright else box.height()
             for _, values in axis.tickValues(low, high, size):
