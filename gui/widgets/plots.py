@@ -2,7 +2,7 @@
 
 pyqtgraph items are made once per run and fed with ``setData``: clearing and plotting anew leaks, and recreated items
 leave lines behind. Data arrive as numpy arrays on the window's own beat, never per message. X is seconds since the
-start of the run. Colours come from the theme by name; a server keeps its number, and so its colour and dash, for the whole run.
+start of the run. Colours come from the theme by name; a server keeps its number, and so colour and dash, all run long.
 """
 
 from __future__ import annotations
@@ -176,12 +176,12 @@ class _Grid(pg.GraphicsObject):  # type: ignore[misc]
         for axis, upright in axes:
             low, high = (view.left(), view.right()) if upright else (view.top(), view.bottom())
             size = box.width() if upright else box.height()
-            for _, values in axis.tickValues(low, high, size):
-                for value in values:
+            for _step, values in axis.tickValues(low, high, size):
+                for at in values:
                     if upright:
-                        painter.drawLine(QPointF(value, view.top()), QPointF(value, view.bottom()))
+                        painter.drawLine(QPointF(at, view.top()), QPointF(at, view.bottom()))
                     else:
-                        painter.drawLine(QPointF(view.left(), value), QPointF(view.right(), value))
+                        painter.drawLine(QPointF(view.left(), at), QPointF(view.right(), at))
 
 
 class LinesPlot(Plot):
