@@ -1,0 +1,109 @@
+"""What every daemon of Tally has in common as a *service*: settings, log, metrics and health, notifications, back-off.
+
+This is the lowest layer. It imports nothing of ours, opens no connection of its own accord and keeps no global state:
+the ``cli.py`` of each daemon composes the pieces and passes them in.
+
+Terms:
+
+- A *setting* is declared once (`Setting`): name, kind, default, one sentence. A `Schema` is all settings of a program.
+  Command-line options, environment variables, the checks of the file, ``--help`` and the sample file come from it.
+- A *problem* is one thing wrong in one place (``tally.toml:12``), with what was expected. `ConfigError` carries all of
+  them at once; its text goes to standard error and the program ends with exit code 2.
+- *Health* is a table of named parts, each fine or with one sentence saying what is wrong.
+- The *monitor server* serves ``/metrics`` and ``/healthz`` on one address, and nothing else.
+
+How a daemon is composed::
+
+    SCHEMA = Schema("tally-example", [
+        Setting("listen", "address", "0.0.0.0:9993", "Where datagrams arrive."),
+        Setting("spool.max_bytes", "size", "10GiB", "The largest the spool may grow."),
+        Setting("log.format", "choice", "text", "Log lines as text or JSON.", choices=("text", "json")),
+    ])
+
+    def main(argv=None):
+        parser = argparse.ArgumentParser("tally-example")
+        SCHEMA.add_arguments(parser)                        # -c FILE, --check-config and one option per setting
+        arguments = parser.parse_args(argv)
+        try:
+            settings = SCHEMA.load(arguments)
+        except ConfigError as error:
+            print(error, file=sys.stderr)
+            return 2
+        setup_logging(settings.text("log.format"))
+        signals = Signals.install()
+        registry, health, notifier = new_registry(), Health(), Notifier()
+        with MonitorServer(settings.optional_address("metrics"), registry, health):
+            notifier.ready()
+            while not signals.stopping.is_set():
+                ...
+                if signals.take_reload():
+                    settings = reload(SCHEMA, arguments, settings)
+            notifier.stopping()
+        return 0
+"""
+
+from shoveler.service.backoff import delays
+from shoveler.service.log import RateLimited, redact, setup_logging
+from shoveler.service.metrics import Counts, Gauges, Health, MonitorServer, exposition, new_registry
+from shoveler.service.notify import Notifier, Signals, listen_fds, with_sockets
+from shoveler.service.settings import (
+    Address,
+    ConfigError,
+    Problem,
+    Schema,
+    Setting,
+    Settings,
+    Tombstone,
+    parse_address,
+    parse_duration,
+    parse_size,
+)
+from shoveler.service.status import (
+    CollectorSender,
+    CollectorStatus,
+    Gap,
+    ShovelerSender,
+    ShovelerStatus,
+    StatusError,
+    StatusMessage,
+    decode_status,
+    encode_status,
+    routing_key,
+)
+
+__all__ = [
+    "Address",
+    "CollectorSender",
+    "CollectorStatus",
+    "ConfigError",
+    "Counts",
+    "Gap",
+    "Gauges",
+    "Health",
+    "MonitorServer",
+    "Notifier",
+    "Problem",
+    "RateLimited",
+    "Schema",
+    "Setting",
+    "Settings",
+    "ShovelerSender",
+    "ShovelerStatus",
+    "Signals",
+    "StatusError",
+    "StatusMessage",
+    "Tombstone",
+    "decode_status",
+    "delays",
+    "encode_status",
+    "exposition",
+    "listen_fds",
+    "new_registry",
+    "parse_address",
+    "parse_duration",
+    "parse_size",
+    "redact",
+    "routing_key",
+    "setup_logging",
+    "with_sockets",
+]

@@ -1,0 +1,113 @@
+"""Log lines on standard error, as text or JSON, without secrets at any level.
+
+Two nets hold secrets back: a setting marked secret is never printed by us, and every line passes `redact`, which
+hides passwords in URLs, bearer tokens and JWTs, whoever logged them (a library's debug line too).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Callable
+from typing import IO, Any
+
+# user:password@ in a URL; the password ends at the last @ before a slash, blank or quote, as people do put @ in them.
+_URL = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>[^\s:@/'\"]*):[^\s/'\"]*@", re.IGNORECASE)
+_BEARER = re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]+")
+_JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
+
+HIDDEN = "***"
+
+
+def redact(text: str) -> str:
+    """The text with passwords in URLs, bearer tokens and JWTs replaced by ``***``."""
+    if "://" in text:
+        text = _URL.sub(rf"\g<scheme>\g<user>:{HIDDEN}@", text)
+    if "eyJ" in text:
+        text = _JWT.sub(HIDDEN, text)
+    if "earer" in text or "EARER" in text:
+        text = _BEARER.sub(rf"\g<1>{HIDDEN}", text)
+    return text
+
+
+class _TextFormatter(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+
+    @staticmethod
+    def converter(seconds: float | None) -> time.struct_time:
+        return time.gmtime(seconds)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        entry: dict[str, Any] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        # Redacted before it becomes JSON: afterwards, escaped quotes would hide where a password ends.
+        return json.dumps({key: redact(value) for key, value in entry.items()}, ensure_ascii=False)
+
+
+def setup_logging(form: str = "text", level: str = "info", *, stream: IO[str] | None = None) -> logging.Handler:
+    """Send all logging to standard error (or `stream`) as ``text`` or ``json``; levels debug, info, warning, error.
+
+    Replaces handlers that were there, so calling it again (reload) changes level and form. Returns the handler.
+    """
+    if form not in ("text", "json"):
+        raise ValueError(f"log form {form!r} is neither text nor json")
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(_JsonFormatter() if form == "json" else _TextFormatter())
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    # pika describes every socket event at info; what matters of it we say ourselves, in one line.
+    logging.getLogger("pika").setLevel(max(logging.WARNING, root.level))
+    return handler
+
+
+class RateLimited:
+    """Logs a repeating warning at most once per `interval` seconds and key, saying how many were suppressed.
+
+    The keys are the callers' own names of situations, a fixed few; never use an address from the wire as a key.
+    """
+
+    def __init__(
+        self, logger: logging.Logger, interval: float = 30.0, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._logger = logger
+        self._interval = interval
+        self._clock = clock
+        self._last: dict[str, tuple[float, int]] = {}
+
+    def warning(self, key: str, message: str, *args: object) -> None:
+        """Log `message % args` as a warning, unless `key` was logged less than the interval ago."""
+        self.log(logging.WARNING, key, message, *args)
+
+    def log(self, level: int, key: str, message: str, *args: object) -> None:
+        """As `warning`, at any level."""
+        now = self._clock()
+        last, suppressed = self._last.get(key, (-1e18, 0))
+        if now - last < self._interval:
+            self._last[key] = (last, suppressed + 1)
+            return
+        self._last[key] = (now, 0)
+        if suppressed:
+            message += f" ({suppressed} more like this in the last {now - last:.0f} s)"
+        self._logger.log(level, message, *args)
+
+    def forget(self, key: str) -> None:
+        """The situation is over: the next one is logged at once."""
+        self._last.pop(key, None)

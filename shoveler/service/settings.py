@@ -1,0 +1,692 @@
+"""Settings, declared once: command line, then environment, then the TOML file, then the default.
+
+A setting has a dotted name (``spool.max_bytes``). From it follow the option ``--spool-max-bytes``, the variable
+``TALLY_SHOVELER_SPOOL_MAX_BYTES`` and the key ``max_bytes`` of the table ``[spool]``. All that is wrong is reported
+at once (`ConfigError`), each with its place, what was expected and the nearest thing that would have been right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import ipaddress
+import os
+import re
+import textwrap
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
+
+from shoveler.service.log import HIDDEN, redact
+
+Kind: TypeAlias = Literal[
+    "text", "integer", "number", "size", "duration", "boolean", "list", "table", "address", "path", "choice"
+]
+Scalar: TypeAlias = Literal["text", "integer", "number", "size", "duration", "boolean", "address", "path", "choice"]
+
+
+class Address(NamedTuple):
+    """A host (IP address or name, without brackets) and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Problem(NamedTuple):
+    """One thing wrong in one place."""
+
+    where: str
+    """``tally.toml:12``, ``--listen`` or ``TALLY_SHOVELER_LISTEN``."""
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.text}"
+
+
+class ConfigError(Exception):
+    """The settings cannot be used. `problems` has all of them; the text has one a line. Exit code 2."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(redact(str(p)) for p in problems))
+        self.problems = list(problems)
+
+
+class _WrongValueError(ValueError):
+    """A value that does not fit; the text says what was expected."""
+
+
+# ---------------------------------------------------------------- values from text
+
+_SIZES = {"": 1, "B": 1}
+for _n, _letter in enumerate("KMGT", 1):
+    _SIZES |= {f"{_letter}IB": 1024**_n, f"{_letter}B": 1000**_n, _letter: 1024**_n}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+_DURATIONS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|s|m|h|d|w)\s*")
+_BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+def parse_size(text: str) -> int:
+    """Bytes of ``"64MiB"``, ``"10 GB"``, ``"4096"``; K, M, G, T alone are powers of 1024. Raises ValueError."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or match[2].upper() not in _SIZES:
+        raise _WrongValueError(f'expected a size such as "64MiB" or "10GB", got {text!r}')
+    return int(float(match[1]) * _SIZES[match[2].upper()])
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of ``"90s"``, ``"24h"``, ``"1h30m"``, ``"250ms"``; a bare number is seconds. Raises ValueError."""
+    text = text.strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        parts = _DURATION_PART.findall(text)
+        if not parts or _DURATION_PART.sub("", text):
+            raise _WrongValueError(f'expected a duration such as "90s", "24h" or "1h30m", got {text!r}') from None
+        return sum(float(number) * _DURATIONS[unit] for number, unit in parts)
+    if not 0 <= seconds < 1e12:  # also keeps out "nan" and "inf", which float() takes
+        raise _WrongValueError(f'expected a duration such as "90s", got {text!r}')
+    return seconds
+
+
+def parse_address(text: str) -> Address:
+    """``HOST:PORT``, IPv6 as ``[ADDRESS]:PORT``; ``:PORT`` means every IPv4 interface. Raises ValueError."""
+    host, colon, port = text.strip().rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+        try:
+            ipaddress.IPv6Address(host.partition("%")[0])
+        except ValueError:
+            raise _WrongValueError(f"expected an IPv6 address in the brackets of {text!r}") from None
+    elif ":" in host:
+        raise _WrongValueError(f'an IPv6 address needs brackets: "[{host}]:{port}" instead of {text!r}')
+    if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise _WrongValueError(f'expected HOST:PORT such as "0.0.0.0:9993", got {text!r}')
+    if host and re.fullmatch(r"[\w.:%-]+", host) is None:
+        raise _WrongValueError(f"{host!r} is no host name or address")
+    return Address(host or "0.0.0.0", int(port))  # noqa: S104 - what ":PORT" is documented to mean
+
+
+# ---------------------------------------------------------------- declarations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Limits:
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting.
+
+    `default` is written as a person would write it in the file ("64MiB", not 67108864), and is checked like any value;
+    None means that there is no value unless somebody sets one. `optional` lets ``""`` mean "none" for kinds that are
+    no text. `items` is the kind of a list's items or of a table's values. `flags` replaces the derived ``--name``.
+    A secret's value is never shown, and has no command-line option unless `flags` gives one, as ``ps`` shows those.
+    """
+
+    name: str
+    kind: Kind
+    default: object
+    help: str
+    secret: bool = False
+    needs_restart: bool = False
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    optional: bool = False
+    items: Scalar = "text"
+    flags: tuple[str, ...] = ()
+    metavar: str = ""
+    check: Callable[[Any], None] | None = None
+    """Called with the parsed value; raises ValueError with one sentence when it does not fit."""
+
+    def option_flags(self) -> tuple[str, ...]:
+        """The command-line options of this setting."""
+        if self.flags or self.secret:
+            return self.flags
+        return ("--" + self.name.replace(".", "-").replace("_", "-"),)
+
+    def parse(self, value: object) -> Any:
+        """The value as the program uses it, from what TOML or a line of text gave. Raises ValueError."""
+        limits = _Limits(minimum=self.minimum, maximum=self.maximum, choices=self.choices, optional=self.optional)
+        if value is None:
+            return None
+        result: Any
+        if self.kind == "list":
+            if not isinstance(value, list):
+                value = [value]  # one item needs no brackets
+            result = [_scalar(self.items, item, limits) for item in value]
+        elif self.kind == "table":
+            if not isinstance(value, dict):
+                raise _WrongValueError(f"expected a table of name = value, got {value!r}")
+            result = {str(key): _scalar(self.items, item, limits) for key, item in value.items()}
+        else:
+            result = _scalar(self.kind, value, limits)
+        if self.check is not None and result is not None:
+            self.check(result)
+        return result
+
+    def parse_text(self, text: str) -> Any:
+        """The value from an environment variable: lists by commas, tables as ``name=value,name=value``."""
+        if self.kind == "list":
+            return self.parse([part.strip() for part in text.split(",") if part.strip()])
+        if self.kind == "table":
+            return self.parse(_pairs([part for part in text.split(",") if part.strip()]))
+        return self.parse(text)
+
+    def expects(self) -> str:
+        """What a value looks like, for help and the sample file."""
+        looks = {
+            "text": "text",
+            "integer": "whole number",
+            "number": "number",
+            "size": "size such as 64MiB",
+            "duration": "duration such as 90s or 24h",
+            "boolean": "true or false",
+            "address": "HOST:PORT",
+            "path": "path",
+            "choice": " | ".join(self.choices),
+        }
+        if self.kind == "list":
+            return f"list of {looks[self.items]}"
+        if self.kind == "table":
+            return f"table of name = {looks[self.items]}"
+        return looks[self.kind]
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A setting that once was: setting it is an error that names its successor, or says why there is none."""
+
+    name: str
+    successor: str = ""
+    reason: str = ""
+
+    def sentence(self) -> str:
+        """What to tell somebody who still sets it."""
+        if self.successor:
+            return f"{self.name!r} is now called {self.successor!r}" + (f": {self.reason}" if self.reason else "")
+        return f"{self.name!r} no longer exists" + (f": {self.reason}" if self.reason else "")
+
+
+def _pairs(parts: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip():
+            raise _WrongValueError(f"expected NAME=VALUE, got {part!r}")
+        pairs[key.strip()] = value.strip()
+    return pairs
+
+
+def _bounded(value: float, shown: object, limits: _Limits) -> None:
+    if limits.minimum is not None and value < limits.minimum:
+        raise _WrongValueError(f"{shown} is too small, the least is {limits.minimum:g}")
+    if limits.maximum is not None and value > limits.maximum:
+        raise _WrongValueError(f"{shown} is too large, the most is {limits.maximum:g}")
+
+
+def _scalar(kind: str, value: object, limits: _Limits) -> Any:
+    if limits.optional and value == "" and kind != "text":
+        return None
+    if isinstance(value, str):
+        return _from_text(kind, value, limits)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind == "boolean" and isinstance(value, bool):
+        return value
+    if number and (kind in ("number", "duration") or (kind in ("integer", "size") and isinstance(value, int))):
+        result = cast(float, value)
+        if kind == "duration" and not 0 <= result < 1e12:
+            raise _WrongValueError(f'expected a duration such as "90s", got {value!r}')
+        _bounded(result, value, limits)
+        return float(result) if kind in ("number", "duration") else result
+    wanted = {
+        "text": "text in quotes",
+        "integer": "a whole number",
+        "number": "a number",
+        "size": 'a size such as "64MiB"',
+        "duration": 'a duration such as "90s"',
+        "boolean": "true or false",
+        "address": '"HOST:PORT"',
+        "path": "a path in quotes",
+        "choice": "one of " + ", ".join(limits.choices),
+    }[kind]
+    raise _WrongValueError(f"expected {wanted}, got {value!r}")
+
+
+def _from_text(kind: str, text: str, limits: _Limits) -> Any:
+    if kind == "text":
+        return text
+    if kind == "path":
+        if not text:
+            raise _WrongValueError("expected a path, got an empty text")
+        return Path(text).expanduser()
+    if kind == "choice":
+        if text not in limits.choices:
+            raise _WrongValueError(
+                f"expected one of {', '.join(limits.choices)}, got {text!r}{_nearest(text, limits.choices)}"
+            )
+        return text
+    if kind == "boolean":
+        if text.lower() not in _BOOLEANS:
+            raise _WrongValueError(f"expected true or false, got {text!r}")
+        return _BOOLEANS[text.lower()]
+    if kind == "address":
+        return parse_address(text)
+    if kind == "integer":
+        if re.fullmatch(r"[+-]?\d+", text.strip()) is None:
+            raise _WrongValueError(f"expected a whole number, got {text!r}")
+        whole = int(text)
+        _bounded(whole, text, limits)
+        return whole
+    if kind == "size":
+        size = parse_size(text)
+        _bounded(size, text, limits)
+        return size
+    if kind == "duration":
+        seconds = parse_duration(text)
+        _bounded(seconds, text, limits)
+        return seconds
+    try:
+        number = float(text)
+    except ValueError:
+        raise _WrongValueError(f"expected a number, got {text!r}") from None
+    _bounded(number, text, limits)
+    return number
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    """``; did you mean 'x'?`` or nothing."""
+    found = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean {found[0]!r}?" if found else ""
+
+
+# ---------------------------------------------------------------- the settings of one run
+
+
+class Settings:
+    """The values of a run, by name, and where each came from. Immutable; typed getters check the declared kind."""
+
+    def __init__(self, schema: Schema, values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+        self._schema = schema
+        self._values = dict(values)
+        self._origins = dict(origins)
+
+    def __getitem__(self, name: str) -> Any:
+        """The value, whatever its kind. Raises KeyError for a name that was never declared."""
+        return self._values[name]
+
+    def origin(self, name: str) -> str:
+        """``--listen``, ``TALLY_…``, ``tally.toml:12`` or ``default``."""
+        return self._origins.get(name, "default")
+
+    def replace(self, **values: Any) -> Settings:
+        """A copy with other values, names with ``__`` for the dot: for tests and programs that compose daemons."""
+        changed = {name.replace("__", "."): value for name, value in values.items()}
+        for name, value in changed.items():
+            changed[name] = self._schema.setting(name).parse(value)
+        return Settings(self._schema, self._values | changed, self._origins | dict.fromkeys(changed, "program"))
+
+    def text(self, name: str) -> str:
+        """A text or choice; ``""`` when nobody set it."""
+        self._expect(name, "text", "choice")
+        return cast(str, self._values[name] or "")
+
+    def integer(self, name: str) -> int:
+        """A whole number or a size in bytes."""
+        self._expect(name, "integer", "size")
+        return cast(int, self._values[name])
+
+    def size(self, name: str) -> int:
+        """Bytes."""
+        return self.integer(name)
+
+    def number(self, name: str) -> float:
+        """A number, or a duration in seconds."""
+        self._expect(name, "number", "duration", "integer")
+        return float(self._values[name])
+
+    def duration(self, name: str) -> float:
+        """Seconds."""
+        self._expect(name, "duration")
+        return cast(float, self._values[name])
+
+    def boolean(self, name: str) -> bool:
+        """True or False."""
+        self._expect(name, "boolean")
+        return cast(bool, self._values[name])
+
+    def address(self, name: str) -> Address:
+        """An address that is always there."""
+        value = self.optional_address(name)
+        if value is None:
+            raise KeyError(f"{name} is not set")
+        return value
+
+    def optional_address(self, name: str) -> Address | None:
+        """An address, or None when it is not set or set to ``""``."""
+        self._expect(name, "address")
+        return cast("Address | None", self._values[name])
+
+    def path(self, name: str) -> Path:
+        """A path that is always there."""
+        value = self.optional_path(name)
+        if value is None:
+            raise KeyError(f"{name} is not set")
+        return value
+
+    def optional_path(self, name: str) -> Path | None:
+        """A path, or None when nobody set it."""
+        self._expect(name, "path")
+        return cast("Path | None", self._values[name])
+
+    def entries(self, name: str) -> list[Any]:
+        """The items, parsed by the declared kind of items; [] when nobody set it."""
+        self._expect(name, "list")
+        return list(self._values[name] or [])
+
+    def table(self, name: str) -> dict[str, Any]:
+        """Name → value, parsed by the declared kind of items; {} when nobody set it."""
+        self._expect(name, "table")
+        return dict(self._values[name] or {})
+
+    def differences(self, newer: Settings) -> tuple[list[str], list[str]]:
+        """(names whose new value can be used at once, names whose new value needs a restart)."""
+        live: list[str] = []
+        restart: list[str] = []
+        for setting in self._schema.settings:
+            if self._values[setting.name] != newer[setting.name]:
+                (restart if setting.needs_restart else live).append(setting.name)
+        return live, restart
+
+    def describe(self) -> Iterator[str]:
+        """``name = value  (origin)`` of each setting, secrets hidden, for ``--check-config``."""
+        for setting in self._schema.settings:
+            value = self._values[setting.name]
+            shown = HIDDEN if setting.secret and value else redact(_show(value))
+            yield f"{setting.name} = {shown}  ({self.origin(setting.name)})"
+
+    def _expect(self, name: str, *kinds: str) -> None:
+        kind = self._schema.setting(name).kind
+        if kind not in kinds:
+            raise TypeError(f"{name} is declared as {kind}, not as {' or '.join(kinds)}")
+
+
+def _show(value: object) -> str:
+    if value is None:
+        return "(not set)"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_show, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_show(item)}" for key, item in value.items()) + "}"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# ---------------------------------------------------------------- the schema of a program
+
+
+class Schema:
+    """All settings of one program; ``tally-shoveler`` has the environment prefix ``TALLY_SHOVELER_``.
+
+    Raises ValueError when the declaration contradicts itself (a bug of ours, found by the first test that runs).
+    """
+
+    def __init__(self, program: str, settings: Sequence[Setting], tombstones: Sequence[Tombstone] = ()) -> None:
+        self.program = program
+        self.prefix = program.upper().replace("-", "_") + "_"
+        self.settings = tuple(settings)
+        self._by_name = {s.name: s for s in settings}
+        self._tombstones = {t.name: t for t in tombstones}
+        if len(self._by_name) != len(self.settings):
+            raise ValueError("a setting is declared twice")
+        for setting in settings:
+            for other in settings:
+                if other.name.startswith(setting.name + "."):
+                    raise ValueError(f"TOML cannot have both the value {setting.name!r} and {other.name!r} inside it")
+            if setting.default is not None:
+                setting.parse(setting.default)
+
+    def setting(self, name: str) -> Setting:
+        """The declaration of a name. Raises KeyError."""
+        return self._by_name[name]
+
+    def variable(self, name: str) -> str:
+        """The environment variable of a setting."""
+        return self.prefix + name.upper().replace(".", "_")
+
+    # -------- command line
+
+    def add_arguments(self, parser: argparse.ArgumentParser, *, config: bool = True) -> None:
+        """Add ``-c FILE``, ``--check-config`` (unless `config` is False) and one option per setting to a parser."""
+        if config:
+            parser.add_argument(
+                "-c", "--config", metavar="FILE", help=f"settings as TOML (or {self.prefix}CONFIG)", default=None
+            )
+            parser.add_argument(
+                "--check-config", action="store_true", help="say what is wrong with the settings, or show them, and end"
+            )
+        group = parser.add_argument_group("settings", f"also as {self.prefix}… in the environment, or in the file")
+        for setting in self.settings:
+            flags = setting.option_flags()
+            if not flags:
+                continue
+            common: dict[str, Any] = {
+                "dest": _destination(setting.name),
+                "default": argparse.SUPPRESS,
+                "help": self._help(setting).replace("%", "%%"),
+            }
+            if setting.kind == "boolean":
+                group.add_argument(*flags, action=argparse.BooleanOptionalAction, **common)
+            else:
+                metavar = setting.metavar or {
+                    "integer": "N", "number": "N", "size": "SIZE", "duration": "TIME", "address": "HOST:PORT",
+                    "path": "PATH", "choice": "|".join(setting.choices), "table": "NAME=VALUE",
+                }.get(setting.items if setting.kind == "list" else setting.kind, "TEXT")  # fmt: skip
+                action = "append" if setting.kind in ("list", "table") else "store"
+                group.add_argument(*flags, metavar=metavar, action=action, **common)
+
+    def _help(self, setting: Setting) -> str:
+        shown = "" if setting.default in (None, "", [], {}) or setting.secret else f" [{_show(setting.default)}]"
+        repeated = " Repeat for several." if setting.kind in ("list", "table") else ""
+        return f"{setting.help}{repeated}{shown}"
+
+    # -------- loading
+
+    def load(self, arguments: argparse.Namespace | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+        """The settings of this run. `arguments` as parsed by a parser with `add_arguments`, or None for no options.
+
+        Call it again with the same arguments to reload. Raises ConfigError with all problems.
+        """
+        env = os.environ if environ is None else environ
+        problems: list[Problem] = []
+        values: dict[str, Any] = {s.name: s.parse(s.default) for s in self.settings}
+        origins: dict[str, str] = {}
+
+        path = getattr(arguments, "config", None) or env.get(self.prefix + "CONFIG")
+        if path:
+            self._from_file(Path(path), values, origins, problems)
+        self._from_environment(env, values, origins, problems)
+        if arguments is not None:
+            self._from_options(arguments, values, origins, problems)
+        if problems:
+            raise ConfigError(problems)
+        return Settings(self, values, origins)
+
+    def _from_options(
+        self, arguments: argparse.Namespace, values: dict[str, Any], origins: dict[str, str], problems: list[Problem]
+    ) -> None:
+        for setting in self.settings:
+            given = getattr(arguments, _destination(setting.name), None)
+            if given is None:
+                continue
+            flag = next((f for f in setting.option_flags() if f.startswith("--")), "option")
+            try:
+                values[setting.name] = setting.parse(_pairs(given) if setting.kind == "table" else given)
+                origins[setting.name] = flag
+            except ValueError as error:
+                problems.append(Problem(flag, str(error)))
+
+    def _from_environment(
+        self, env: Mapping[str, str], values: dict[str, Any], origins: dict[str, str], problems: list[Problem]
+    ) -> None:
+        known = {self.variable(s.name): s for s in self.settings}
+        buried = {self.variable(name): tomb for name, tomb in self._tombstones.items()}
+        for variable in sorted(env):
+            if not variable.startswith(self.prefix) or variable == self.prefix + "CONFIG":
+                continue
+            setting = known.get(variable)
+            if setting is None:
+                # An unknown variable is an error, too: a misspelt one would otherwise be ignored for years.
+                tomb = buried.get(variable)
+                text = tomb.sentence() if tomb else f"no such setting{_nearest(variable, list(known))}"
+                problems.append(Problem(variable, text))
+                continue
+            try:
+                values[setting.name] = setting.parse_text(env[variable])
+                origins[setting.name] = variable
+            except ValueError as error:
+                problems.append(Problem(variable, self._without_secret(setting, error)))
+
+    def _from_file(self, path: Path, values: dict[str, Any], origins: dict[str, str], problems: list[Problem]) -> None:
+        try:
+            text = path.read_text("utf-8")
+        except OSError as error:
+            problems.append(Problem(str(path), f"cannot be read: {error.strerror}"))
+            return
+        except UnicodeDecodeError as error:
+            problems.append(Problem(str(path), f"is not UTF-8 text (byte {error.start})"))
+            return
+        try:
+            document = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            line = re.search(r"at line (\d+)", str(error))
+            where = f"{path}:{line[1]}" if line else f"{path}:{text.count(chr(10)) + 1}"
+            problems.append(Problem(where, f"is not TOML: {error}"))
+            return
+        lines = _key_lines(text)
+        for name, value in self._flatten(document):
+            where = f"{path}:{lines[name]}" if name in lines else str(path)
+            setting = self._by_name.get(name)
+            if setting is None:
+                tomb = self._tombstones.get(name)
+                known = [s.name for s in self.settings]
+                problems.append(
+                    Problem(where, tomb.sentence() if tomb else f"unknown setting {name!r}{_nearest(name, known)}")
+                )
+                continue
+            try:
+                values[name] = setting.parse(value)
+                origins[name] = where
+            except ValueError as error:
+                problems.append(Problem(where, f"{name}: {self._without_secret(setting, error)}"))
+
+    @staticmethod
+    def _without_secret(setting: Setting, error: ValueError) -> str:
+        return f"expected {setting.expects()}" if setting.secret else str(error)
+
+    def _flatten(self, table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+        """(dotted name, value) of all keys; a table that is declared as one setting stays whole."""
+        for key, value in table.items():
+            name = prefix + key
+            if isinstance(value, dict) and name not in self._by_name and name not in self._tombstones:
+                if not value and not any(s.name.startswith(name + ".") for s in self.settings):
+                    yield name, value
+                yield from self._flatten(value, name + ".")
+            else:
+                yield name, value
+
+    # -------- texts made from the declaration
+
+    def sample(self, heading: str = "") -> str:
+        """A settings file with every setting at its default, commented out and explained."""
+        out = [f"# {line}".rstrip() for line in heading.splitlines()]
+        tables: dict[str, list[Setting]] = {}
+        for setting in self.settings:
+            table = setting.name if setting.kind == "table" else setting.name.rpartition(".")[0]
+            tables.setdefault(table, []).append(setting)
+        for table in sorted(tables, key=lambda name: (name != "", list(tables).index(name))):
+            if out:
+                out.append("")
+            if table:
+                out.append(f"[{table}]")
+            for i, setting in enumerate(tables[table]):
+                if i or not table:
+                    out.append("")
+                note = " A change needs a restart." if setting.needs_restart else ""
+                out += textwrap.wrap(
+                    f"{setting.help} ({setting.expects()}){note}", 100, initial_indent="# ", subsequent_indent="# "
+                )
+                if setting.kind == "table":
+                    items = cast("dict[str, object]", setting.default or {"name": ""})
+                    out += [f"# {_toml_key(key)} = {_toml(value)}" for key, value in items.items()]
+                else:
+                    out.append(f"# {setting.name.rpartition('.')[2]} = {_toml(setting.default)}")
+        return "\n".join(out).lstrip("\n") + "\n"
+
+    def reference(self) -> str:
+        """The settings as a Markdown table, for the documentation."""
+        rows = ["| setting | option | kind | default | meaning |", "|---|---|---|---|---|"]
+        for s in self.settings:
+            flags = ", ".join(f"`{flag}`" for flag in s.option_flags()) or "–"
+            default = "–" if s.default in (None, "", [], {}) else f"`{_show(s.default)}`"
+            note = " *(restart)*" if s.needs_restart else ""
+            cells = [f"`{s.name}`", flags, s.expects(), default, s.help + note]
+            rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        return "\n".join(rows) + "\n"
+
+
+def _destination(name: str) -> str:
+    return "setting:" + name  # no option of the program's own can be called that
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml(key)
+
+
+def _toml(value: object) -> str:
+    if value is None:
+        return '""'
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_TABLE_LINE = re.compile(r"\s*\[\[?\s*(.+?)\s*\]\]?\s*(?:#.*)?$")
+_KEY_LINE = re.compile(
+    r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
+)
+_KEY_PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
+
+
+def _key_lines(text: str) -> dict[str, int]:
+    """Line number of each dotted key and table. tomllib keeps none; a key-like line inside a multi-line text can at
+    worst put a wrong line number into an error message."""
+    lines: dict[str, int] = {}
+    table = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        header = _TABLE_LINE.match(line)
+        key = _KEY_LINE.match(line)
+        if key:
+            name = _dotted(key[1])
+            lines.setdefault(f"{table}.{name}" if table else name, number)
+        elif header:
+            table = _dotted(header[1])
+            lines.setdefault(table, number)
+    return lines
+
+
+def _dotted(text: str) -> str:
+    return ".".join(part.strip("\"'") for part in _KEY_PART.findall(text))
