@@ -1,0 +1,367 @@
+"""Live: one run as it goes: progress, the figures that converge, throughput per server, and a row per server.
+
+The page is given `RunProgress` snapshots by its owner (`show_progress`) and paints the latest one on its own beat, ten
+times a second at most; while the view is paused it keeps the last picture and the run goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QFileDialog,
+    QHBoxLayout,
+    QProgressBar,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui.models import figures
+from gui.models.rows import Column
+from gui.runner.progress import RunProgress, ServerRow
+from gui.widgets.parts import Badge, Page, Readout, button, label, line
+from gui.widgets.plots import LINES_LIMIT, ConvergingPlot, HeatMap, LinesPlot
+from gui.widgets.table import Empty, Table, empty_widget
+from gui.widgets.theme import theme
+
+BEAT_MS = 200
+"""The page's own beat; a snapshot may come more often, a person does not see more."""
+
+PHASES = {
+    "idle": "waiting",
+    "preparing": "preparing",
+    "waiting_clients": "waiting for clients",
+    "starting": "starting clients",
+    "round": "running",
+    "pause": "running",
+    "ending": "ending",
+    "settling": "settling",
+    "reconciling": "comparing",
+    "done": "done",
+}
+
+OUTCOMES = {
+    "running": ("run", "running", "info"),
+    "passed": ("ok", "pass", "ok"),
+    "failed": ("bad", "FAIL", "bad"),
+    "inconclusive": ("warn", "inconclusive", "warn"),
+    "stopped": ("stop", "stopped", "mute"),
+    "aborted": ("stop", "aborted", "mute"),
+    "error": ("bad", "failed", "bad"),
+}
+"""Icon, word and colour of each outcome of a run."""
+
+
+def outcome_state(outcome: str) -> tuple[str, str, str]:
+    """Icon, word and colour of an outcome; one that this version does not know is shown as it came."""
+    return OUTCOMES.get(outcome, ("ring", outcome or "waiting", "mute"))
+
+
+def _zero(value: int, bad: str) -> str:
+    return bad if value else "text3"
+
+
+def server_columns(number_of: Callable[[str], int]) -> list[Column[ServerRow]]:
+    """The columns of the table under the plots; `number_of` gives a server's number, which fixes its colour."""
+    return [
+        Column(
+            "server",
+            "Server",
+            lambda r: r.name,
+            kind="swatch",
+            colour=lambda r: theme().series(number_of(r.name)).name(),
+            width=120,
+        ),
+        Column("address", "Address", lambda r: r.url, colour=lambda _r: "text2", width=240, stretch=True),
+        Column("req", "Req.", lambda r: r.requested, lambda r: figures.count(r.requested), "right", 80),
+        Column("read", "Read", lambda r: r.read, lambda r: figures.count(r.read), "right", 80),
+        Column("rec", "Rec.", lambda r: r.recorded, lambda r: figures.count(r.recorded), "right", 80),
+        Column(
+            "gap",
+            "Gap",
+            lambda r: r.gap,
+            lambda r: figures.count(r.gap),
+            "right",
+            72,
+            colour=lambda r: _zero(r.gap, "text"),
+            bold=lambda r: r.gap > 0,
+        ),
+        Column(
+            "wrong",
+            "Wrong",
+            lambda r: r.wrong,
+            lambda r: figures.count(r.wrong),
+            "right",
+            72,
+            colour=lambda r: _zero(r.wrong, "bad"),
+        ),
+        Column(
+            "dup",
+            "Dup.",
+            lambda r: r.duplicate,
+            lambda r: figures.count(r.duplicate),
+            "right",
+            64,
+            colour=lambda r: _zero(r.duplicate, "dup"),
+        ),
+        Column(
+            "failed",
+            "Client failed",
+            lambda r: r.failed,
+            lambda r: figures.count(r.failed),
+            "right",
+            104,
+            colour=lambda r: _zero(r.failed, "mute"),
+        ),
+        Column("mib", "MiB/s", lambda r: r.rate / 2**20, lambda r: figures.mib(r.rate), "right", 80),
+        Column(
+            "last",
+            "Last record",
+            lambda r: r.last_record,
+            lambda r: figures.UNKNOWN if r.last_record is None else figures.age(time.time() - r.last_record),
+            "right",
+            120,
+            colour=lambda _r: "text2",
+        ),
+    ]
+
+
+class LivePage(Page):
+    """The signature screen. `on_stop` is called by Stop; `actions` are what the empty page offers."""
+
+    def __init__(
+        self, on_stop: Callable[[], object], actions: tuple[tuple[str, str, Callable[[], object]], ...] = ()
+    ) -> None:
+        super().__init__("Live")
+        self._latest: RunProgress | None = None
+        self._painted: RunProgress | None = None
+        self._names: tuple[str, ...] = ()
+        self._numbers: dict[str, int] = {}
+        self._mode: str | None = None
+        self.paused = False
+
+        self.badge = Badge()
+        self.head.insertWidget(2, self.badge)
+        self.pause_button = button("Pause view", "pause", self.toggle_pause, tip="Space")
+        self.export_button = button("Export plot…", "export", self.export_plot)
+        self.stop_button = button("Stop", "stop", on_stop, tip="Ctrl+.")
+        for widget in (self.pause_button, self.export_button, self.stop_button):
+            self.add_action(widget)
+
+        # ---- read-outs
+        self.progress_text = label("", "caption")
+        self.progress_count = label("", "caption")
+        self.progress_eta = label("", "caption")
+        self.progress_bar = QProgressBar()
+        self.progress_bar.setTextVisible(False)
+        self.progress_bar.setAccessibleName("Progress of this repeat")
+        captions = QHBoxLayout()
+        captions.addWidget(self.progress_text)
+        captions.addStretch(1)
+        captions.addWidget(self.progress_count)
+        captions.addStretch(1)
+        captions.addWidget(self.progress_eta)
+        progress = QVBoxLayout()
+        progress.setContentsMargins(16, 0, 16, 0)
+        progress.setSpacing(6)
+        progress.addLayout(captions)
+        progress.addWidget(self.progress_bar)
+        progress.addStretch(1)
+        holder = QWidget()
+        holder.setFixedWidth(392)
+        holder.setLayout(progress)
+        self.requested = Readout("requested")
+        self.read = Readout("read")
+        self.recorded = Readout("recorded")
+        self.gap = Readout("gap")
+        self.faults = Readout("wrong · duplicate · failed")
+        self.rate = Readout("rate achieved / offered")
+        readouts = QHBoxLayout()
+        readouts.setContentsMargins(0, 0, 0, 8)
+        readouts.setSpacing(0)
+        readouts.addWidget(holder)
+        for widget in (self.requested, self.read, self.recorded, self.gap, self.faults, self.rate):
+            readouts.addWidget(line("vertical"))
+            readouts.addWidget(widget)
+        readouts.addStretch(1)
+        bar = QWidget()
+        bar.setFixedHeight(60)
+        bar.setLayout(readouts)
+
+        # ---- plots
+        title, unit = "Throughput per server", "MiB/s, 1 s mean, measured by clients"
+        self.lines = LinesPlot(title, unit)
+        self.heat = HeatMap(title, unit)
+        self.converging = ConvergingPlot()
+        self.throughput = QStackedWidget()
+        self.throughput.addWidget(self.lines)
+        self.throughput.addWidget(self.heat)
+        self.lines_button = button("Lines", kind="segment")
+        self.heat_button = button("Heat map", kind="segment")
+        group = QButtonGroup(self)
+        switch = QHBoxLayout()
+        switch.setContentsMargins(0, 0, 16, 0)
+        switch.setSpacing(0)
+        switch.addStretch(1)
+        for widget, mode in ((self.lines_button, "lines"), (self.heat_button, "heat")):
+            widget.setCheckable(True)
+            group.addButton(widget)
+            widget.clicked.connect(lambda _checked=False, mode=mode: self.show_mode(mode))
+            switch.addWidget(widget)
+        for plot in (self.lines, self.heat, self.converging):
+            plot.hovered.connect(self._hovered)
+        left = QVBoxLayout()
+        left.setContentsMargins(0, 4, 0, 0)
+        left.setSpacing(0)
+        left.addLayout(switch)
+        left.addWidget(self.throughput, 3)
+        left.addWidget(line())
+        left.addWidget(self.converging, 2)
+        plots = QWidget()
+        plots.setLayout(left)
+
+        self.table = Table(
+            "live-servers",
+            "Servers",
+            server_columns(lambda name: self._numbers.get(name, 0)),
+            key=lambda row: row.name,
+            hint="gap:>5",
+        )
+        self.table.selected.connect(lambda row: self.lines.select(None if row is None else row.name))
+        split = QSplitter(Qt.Orientation.Vertical)
+        split.setObjectName("live")
+        split.addWidget(plots)
+        split.addWidget(self.table)
+        split.setStretchFactor(0, 2)
+        split.setStretchFactor(1, 1)
+        split.setChildrenCollapsible(False)
+
+        running = QWidget()
+        inside = QVBoxLayout(running)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(0)
+        inside.addWidget(bar)
+        inside.addWidget(line())
+        inside.addWidget(split, 1)
+        nothing = empty_widget(
+            Empty(
+                "live", "Nothing runs", "A run that is started here or by “tally run” shows up on this page.", actions
+            )
+        )
+        self.stack = QStackedWidget()
+        self.stack.addWidget(nothing)
+        self.stack.addWidget(running)
+        self.body.addWidget(self.stack)
+        self._show_head(visible=False)
+
+        self.timer = QTimer(self)
+        self.timer.setInterval(BEAT_MS)
+        self.timer.timeout.connect(self.paint_latest)
+        self.timer.start()
+
+    # ---- given by the owner
+
+    def show_progress(self, progress: RunProgress) -> None:
+        """Keep this snapshot; it is painted at the next beat unless a newer one comes first."""
+        self._latest = progress
+
+    def toggle_pause(self) -> None:
+        """Hold the picture, or go on with the newest."""
+        self.paused = not self.paused
+        self.pause_button.setText("Resume view" if self.paused else "Pause view")
+
+    def show_mode(self, mode: str) -> None:
+        """Show throughput as ``lines`` or as a ``heat`` map."""
+        self._mode = mode
+        self.throughput.setCurrentWidget(self.lines if mode == "lines" else self.heat)
+        self.lines_button.setChecked(mode == "lines")
+        self.heat_button.setChecked(mode == "heat")
+
+    def export_plot(self) -> None:
+        """Save the plots as a picture, at twice the resolution of the screen's points."""
+        dialog = QFileDialog(self, "Export plot", "tally-live.png", "PNG picture (*.png)")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("png")
+        dialog.fileSelected.connect(lambda path: self.throughput.grab().save(path))
+        dialog.open()
+
+    # ---- painting
+
+    def paint_latest(self) -> None:
+        """One beat: paint the newest snapshot if it was not painted yet."""
+        if self.paused or self._latest is None or self._latest is self._painted or not self.isVisible():
+            return
+        progress = self._painted = self._latest
+        self.stack.setCurrentIndex(1)
+        self._show_head(visible=True)
+        self._paint_head(progress)
+        self._paint_readouts(progress)
+        self._paint_plots(progress)
+        self.table.set_rows(progress.servers)
+        self.table.set_counts(str(len(progress.servers)))
+
+    def _show_head(self, *, visible: bool) -> None:
+        for widget in (self.badge, self.pause_button, self.export_button, self.stop_button):
+            widget.setVisible(visible)
+
+    def _paint_head(self, p: RunProgress) -> None:
+        self.title.setText("Live" if p.run is None else f"Run {p.run}")
+        self.remark.setText(" · ".join(part for part in (p.plan, p.message) if part))
+        if p.outcome == "running":
+            self.badge.set_state("run", PHASES.get(p.phase, p.phase), "info")
+        else:
+            self.badge.set_state(*outcome_state(p.outcome))
+        self.stop_button.setEnabled(p.outcome == "running" and p.phase != "done")
+
+    def _paint_readouts(self, p: RunProgress) -> None:
+        test = f"test {p.test}/{p.tests} · " if p.tests > 1 else ""
+        self.progress_text.setText(f"{test}repeat {p.repeat}/{p.repeats} · round {p.round}/{p.rounds}")
+        self.progress_count.setText(f"{p.requested:,} / {p.total:,}")
+        self.progress_eta.setText(f"ETA {figures.duration(p.eta)}" if p.eta else "")
+        self.progress_bar.setMaximum(max(1, p.total))
+        self.progress_bar.setValue(p.requested)
+        self.requested.set(figures.count(p.requested))
+        self.read.set(figures.count(p.read))
+        self.recorded.set(figures.count(p.recorded))
+        self.gap.set(figures.count(p.gap), f"oldest {figures.duration(p.gap_oldest)}" if p.gap_oldest else "")
+        self.faults.set(f"{p.wrong:,} · {p.duplicate:,} · {p.failed:,}")
+        offered = figures.rate(p.offered_rate)
+        self.rate.set(figures.rate(p.achieved_rate), f"/ {offered} per s")
+
+    def _paint_plots(self, p: RunProgress) -> None:
+        names = tuple(server.name for server in p.servers)
+        if names != self._names:
+            self._names = names
+            self._numbers = {name: number for number, name in enumerate(names)}
+            servers = list(self._numbers.items())
+            self.lines.set_servers(servers)
+            self.heat.set_servers(servers)
+            self._mode = None
+        if self._mode is None:
+            self.show_mode("lines" if len(names) <= LINES_LIMIT else "heat")
+            self._mode = None if not names else self._mode
+        points = [point for point in p.samples if len(point.rates) == len(names)]
+        if not points:
+            return
+        times = np.array([point.t for point in points]) - (p.started or points[0].t)
+        rates = np.array([point.rates for point in points], dtype=float).T / 2**20
+        if self.throughput.currentWidget() is self.lines:
+            self.lines.update_data(times, rates)
+        else:
+            self.heat.update_data(times, rates)
+        self.converging.update_data(
+            times,
+            np.array([point.requested for point in points], dtype=float),
+            np.array([point.read for point in points], dtype=float),
+            np.array([point.recorded for point in points], dtype=float),
+        )
+
+    def _hovered(self, seconds: float) -> None:
+        for plot in (self.lines, self.heat, self.converging):
+            plot.show_cross(seconds)

@@ -1,0 +1,261 @@
+"""The window's frame: menu, rail, top bar, the stack of pages, status bar. It knows no page's inside.
+
+Pages are added by name with their rail icon and key; `go` shows one. Actions live in menus with their keys; the rail and
+the top bar only call them. Geometry, the open page and splitters survive a restart, also when a monitor is gone: Qt
+moves a window that would be off every screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PySide6.QtCore import QSettings, Qt, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QPainter, QPaintEvent
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui.widgets.icons import icon, pixmap
+from gui.widgets.parts import button, label, line
+from gui.widgets.theme import theme
+
+LEAST_SIZE = (1120, 700)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusPart:
+    """One field of the status bar."""
+
+    symbol: str
+    text: str
+    colour: str = "text2"
+    tip: str = ""
+
+
+class RailButton(QPushButton):
+    """A rail item: icon over word, with an accent bar at the left while its page is open."""
+
+    def __init__(self, symbol: str, text: str, key: str) -> None:
+        super().__init__()
+        self._symbol, self._text = symbol, text
+        self.setCheckable(True)
+        self.setAutoExclusive(True)
+        self.setFixedSize(72, 56)
+        self.setAccessibleName(text)
+        self.setToolTip(f"{text}  {key}" if key else text)
+        theme().changed.connect(self.update)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        look = theme()
+        painter = QPainter(self)
+        on = self.isChecked()
+        if on:
+            painter.fillRect(self.rect(), look.colour("select"))
+            painter.fillRect(0, 0, 3, self.height(), look.colour("accent_text"))
+        elif self.underMouse():
+            painter.fillRect(self.rect(), look.colour("hover"))
+        name = "accent_text" if on else ("text2" if self.isEnabled() else "text3")
+        scale = self.devicePixelRatioF()
+        painter.drawPixmap((self.width() - 20) // 2, 10, pixmap(self._symbol, name, 20, scale))
+        font = painter.font()
+        font.setPixelSize(11)
+        font.setWeight(font.Weight.Medium if on else font.Weight.Normal)
+        painter.setFont(font)
+        painter.setPen(look.colour(name))
+        painter.drawText(0, 34, self.width(), 16, int(Qt.AlignmentFlag.AlignCenter), self._text)
+        if self.hasFocus():
+            pen = painter.pen()
+            pen.setColor(look.colour("focus"))
+            pen.setWidth(2)
+            painter.setPen(pen)
+            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
+
+
+class Frame(QMainWindow):
+    """The main window. `closing` is emitted once, when the user closes it; the program ends its work, then the loop."""
+
+    closing = Signal()
+    page_shown = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("frame")
+        self.setMinimumSize(*LEAST_SIZE)
+        self.resize(1440, 900)
+        self.setWindowTitle("Tally")
+        self._pages: dict[str, QWidget] = {}
+        self._rail_buttons: dict[str, RailButton] = {}
+        self._menus: dict[str, QMenu] = {}
+        self.actions_by_name: dict[str, QAction] = {}
+
+        for title in ("File", "Edit", "View", "Plan", "Run", "Fleet", "Tools", "Help"):
+            self._menus[title] = self.menuBar().addMenu(f"&{title}")
+
+        rail = QWidget()
+        rail.setObjectName("rail")
+        rail.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        rail.setFixedWidth(72)
+        self._rail = QVBoxLayout(rail)
+        self._rail.setContentsMargins(0, 4, 0, 4)
+        self._rail.setSpacing(0)
+        self._rail.addStretch(1)
+
+        top = QWidget()
+        top.setObjectName("topbar")
+        top.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        top.setFixedHeight(48)
+        bar = QHBoxLayout(top)
+        bar.setContentsMargins(16, 0, 16, 0)
+        bar.setSpacing(8)
+        self.workspace_button = button("No workspace", "db", tip="Workspace: the database of plans and runs")
+        self.workspace_button.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        self.run_state = label("", "secondary")
+        self.copy_command = button("Copy as command", "term", kind="plain")
+        self.run_button = button("Run", "play", kind="run")
+        self.stop_button = button("Stop", "stop")
+        bar.addWidget(self.workspace_button)
+        bar.addStretch(1)
+        bar.addWidget(self.run_state)
+        bar.addWidget(self.copy_command)
+        bar.addWidget(self.run_button)
+        bar.addWidget(self.stop_button)
+
+        self.stack = QStackedWidget()
+        self.stack.setObjectName("pages")
+        right = QWidget()
+        column = QVBoxLayout(right)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(top)
+        column.addWidget(self.stack, 1)
+        middle = QWidget()
+        row = QHBoxLayout(middle)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        row.addWidget(rail)
+        row.addWidget(right, 1)
+        self.setCentralWidget(middle)
+
+        self._status_holder = QWidget()
+        self._status_row = QHBoxLayout(self._status_holder)
+        self._status_row.setContentsMargins(16, 0, 0, 0)
+        self._status_row.setSpacing(12)
+        self._status_parts: list[tuple[QLabel, QLabel]] = []
+        self._shown_status: tuple[StatusPart, ...] = ()
+        self.statusBar().setFixedHeight(28)
+        self.statusBar().setSizeGripEnabled(False)
+        self.statusBar().addWidget(self._status_holder, 1)
+        self.problems_button = button(
+            "No problems", "ok", kind="plain", tip="Problems: what went wrong, and what to do"
+        )
+        self.statusBar().addPermanentWidget(self.problems_button)
+        theme().changed.connect(self._restyle)
+
+    # ---- building
+
+    def add_page(self, name: str, widget: QWidget, *, symbol: str = "", title: str = "", key: str = "") -> None:
+        """Add a page; with `symbol` it stands in the rail, in the order of adding."""
+        self._pages[name] = widget
+        self.stack.addWidget(widget)
+        if not symbol:
+            return
+        item = RailButton(symbol, title, key)
+        item.clicked.connect(lambda: self.go(name))
+        self._rail_buttons[name] = item
+        self._rail.insertWidget(self._rail.count() - 1, item)
+        self.add_action("View", f"page-{name}", title, key, lambda: self.go(name))
+
+    def add_action(
+        self, menu: str, name: str, text: str, key: str, call: Callable[[], object], *, symbol: str = ""
+    ) -> QAction:
+        """An action in a menu, with its key; found again as ``actions_by_name[name]``."""
+        action = QAction(text, self)
+        if key:
+            action.setShortcut(QKeySequence(key))
+        if symbol:
+            action.setIcon(icon(symbol))
+        action.triggered.connect(lambda _checked=False: call())
+        self._menus[menu].addAction(action)
+        self.actions_by_name[name] = action
+        return action
+
+    def add_separator(self, menu: str) -> None:
+        self._menus[menu].addSeparator()
+
+    # ---- using
+
+    def go(self, name: str) -> None:
+        """Show this page."""
+        widget = self._pages[name]
+        self.stack.setCurrentWidget(widget)
+        for other, item in self._rail_buttons.items():
+            item.setChecked(other == name)
+        self.page_shown.emit(name)
+
+    def current_page(self) -> str:
+        shown = self.stack.currentWidget()
+        return next((name for name, widget in self._pages.items() if widget is shown), "")
+
+    def set_status(self, parts: tuple[StatusPart, ...]) -> None:
+        """The fields of the status bar, left to right."""
+        if parts == self._shown_status:
+            return
+        self._shown_status = parts
+        while len(self._status_parts) < len(parts):
+            if self._status_parts:
+                self._status_row.insertWidget(self._status_row.count(), line("vertical"))
+            picture, words = QLabel(), label("", "caption")
+            self._status_row.addWidget(picture)
+            self._status_row.addWidget(words)
+            self._status_parts.append((picture, words))
+        for (picture, words), part in zip(self._status_parts, parts, strict=False):
+            picture.setPixmap(pixmap(part.symbol, part.colour, 14, 2.0))
+            words.setText(part.text)
+            words.setToolTip(part.tip)
+
+    def set_problems(self, count: int) -> None:
+        """How many problems there are, in the status bar."""
+        word = "No problems" if not count else f"Problems  {count}"
+        self.problems_button.setText(word)
+        self.problems_button.setIcon(icon("warn", "warn") if count else icon("ok"))
+
+    def _restyle(self) -> None:
+        shown, self._shown_status = self._shown_status, ()
+        self.set_status(shown)
+
+    # ---- surviving a restart
+
+    def remember(self) -> None:
+        """Write geometry, open page and splitters to the settings."""
+        settings = QSettings()
+        settings.setValue("window/geometry", self.saveGeometry())
+        settings.setValue("window/page", self.current_page())
+        for splitter in self.findChildren(QSplitter):
+            if splitter.objectName():
+                settings.setValue(f"splitter/{splitter.objectName()}", splitter.saveState())
+
+    def restore(self) -> None:
+        """Take them back; call when all pages are there."""
+        settings = QSettings()
+        geometry = settings.value("window/geometry")
+        if geometry is not None:
+            self.restoreGeometry(geometry)
+        for splitter in self.findChildren(QSplitter):
+            state = settings.value(f"splitter/{splitter.objectName()}") if splitter.objectName() else None
+            if state is not None:
+                splitter.restoreState(state)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self.remember()
+        self.closing.emit()
+        event.accept()
