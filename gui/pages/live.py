@@ -186,9 +186,9 @@ class LivePage(Page):
         readouts.setContentsMargins(0, 0, 0, 8)
         readouts.setSpacing(0)
         readouts.addWidget(holder)
-        for widget in (self.requested, self.read, self.recorded, self.gap, self.faults, self.rate):
+        for readout in (self.requested, self.read, self.recorded, self.gap, self.faults, self.rate):
             readouts.addWidget(line("vertical"))
-            readouts.addWidget(widget)
+            readouts.addWidget(readout)
         readouts.addStretch(1)
         bar = QWidget()
         bar.setFixedHeight(60)

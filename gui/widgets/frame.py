@@ -1,7 +1,7 @@
 """The window's frame: menu, rail, top bar, the stack of pages, status bar. It knows no page's inside.
 
-Pages are added by name with their rail icon and key; `go` shows one. Actions live in menus with their keys; the rail and
-the top bar only call them. Geometry, the open page and splitters survive a restart, also when a monitor is gone: Qt
+Pages are added by name with their rail icon and key; `go` shows one. Actions live in menus with their keys; the rail
+and the top bar only call them. Geometry, the open page and splitters survive a restart, also when a monitor is gone: Qt
 moves a window that would be off every screen.
 """
 
