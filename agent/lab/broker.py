@@ -224,9 +224,19 @@ class PrivateBroker:
         )
         (self.directory / "enabled_plugins").write_text("[].\n")
         (self.directory / "rabbitmq-env.conf").write_text("")  # else the machine's own one would be read
+        self._choose_plugins()
         cookie = self.directory / ".erlang.cookie"
         if not cookie.exists():  # the VM demands that nobody else can read it
             _write_secret(cookie, secrets.token_hex(20))
+
+    def _choose_plugins(self) -> None:
+        """A plugin directory with RabbitMQ itself alone: parsing what 50 unused ones declare takes a third of a start."""
+        chosen = self.directory / "plugins"
+        chosen.mkdir(exist_ok=True)
+        for old in chosen.iterdir():
+            old.unlink()
+        for core in ((_bin_directory() / "rabbitmq-env").resolve().parent.parent / "plugins").glob("rabbit-[0-9]*"):
+            (chosen / core.name).symlink_to(core)
 
     def _environment(self) -> dict[str, str]:
         """The node's whole world: nothing of a RABBITMQ_… or ERL_… variable of the caller reaches it."""
@@ -243,6 +253,7 @@ class PrivateBroker:
             "RABBITMQ_CONF_ENV_FILE": str(at / "rabbitmq-env.conf"),
             "RABBITMQ_CONFIG_FILE": str(at / "rabbitmq.conf"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(at / "enabled_plugins"),
+            "RABBITMQ_PLUGINS_DIR": str(at / "plugins"),
             "RABBITMQ_MNESIA_BASE": str(at / "mnesia"),
             "RABBITMQ_LOG_BASE": str(self.log_directory),
             "RABBITMQ_PID_FILE": str(at / "rabbitmq.pid"),
