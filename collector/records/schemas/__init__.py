@@ -1,0 +1,36 @@
+"""JSON Schemas of all record kinds, as package data beside this file (``KIND.json``)."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import resources
+from typing import Any
+
+KINDS = (
+    "file",
+    "cache",
+    "tpc",
+    "tcp",
+    "throttle",
+    "oss",
+    "http",
+    "redirect",
+    "summary",
+    "purge",
+    "transfer",
+    "wlcg",
+    "wlcg-cache",
+    "wlcg-tpc",
+)
+"""Every value of ``Record.kind``: the first word of the routing key, and what a sink chooses the exchange by."""
+
+
+@cache
+def schema(kind: str) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of one kind of record. Raises KeyError for a kind that is not in `KINDS`."""
+    if kind not in KINDS:
+        raise KeyError(f"no record kind {kind!r}; there are: {', '.join(KINDS)}")
+    text = resources.files(__name__).joinpath(f"{kind}.json").read_text("utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
