@@ -1,0 +1,62 @@
+"""Who asks for what: every request of a round gets an agent, a slot and a session tag; fairly, and always alike.
+
+Each server's requests go round all agents, and each agent's go round all its slots, so that every client meets every
+server and the counts of any two agents (or slots of one agent) differ by one at most. Counting goes on from round to
+round. An agent that is missing when a round is handed out is simply not in the list of that round; what it was
+given before is never given to another.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from gui.campaign.draw import Draw
+from gui.campaign.tags import TagBook, TagUse
+
+
+class Assigned(NamedTuple):
+    """A request with its owner; `use` stands for its tag."""
+
+    use: TagUse
+    path: str
+    size: int
+    seed: int
+
+
+class Assigner:
+    """Hands the rounds of one repeat to agents and slots."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._book = TagBook()
+        self._server_turn: Counter[str] = Counter()
+        self._slot_turn: Counter[str] = Counter()
+
+    def round(self, draws: Mapping[str, Sequence[Draw]], agents: Sequence[str]) -> list[Assigned]:
+        """The requests of a round, in order. `draws` are by server URL, in the order of the servers."""
+        assigned: list[Assigned] = []
+        for place in range(max((len(wanted) for wanted in draws.values()), default=0)):
+            for offset, (server, wanted) in enumerate(draws.items()):
+                if place >= len(wanted):
+                    continue
+                agent = agents[(self._server_turn[server] + offset) % len(agents)]
+                self._server_turn[server] += 1
+                slot = self._slot_turn[agent] % self._slots
+                self._slot_turn[agent] += 1
+                file, seed = wanted[place]
+                assigned.append(Assigned(self._book.use(agent, slot, server, file.path), file.path, file.size, seed))
+        return assigned
+
+    def missing_tags(self, assigned: Sequence[Assigned]) -> list[TagUse]:
+        """Tag uses of these requests that have no tag yet: allocate that many, then `supply` them."""
+        return self._book.missing([request.use for request in assigned])
+
+    def supply(self, uses: Sequence[TagUse], tags: Sequence[str]) -> None:
+        """Tags for these uses."""
+        self._book.supply(uses, tags)
+
+    def tag(self, request: Assigned) -> str:
+        """The session tag of a request. KeyError when it was not supplied."""
+        return self._book.tag(request.use)

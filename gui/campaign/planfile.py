@@ -1,0 +1,498 @@
+"""Plans as TOML: reading with every problem named by its line, and writing back with comments kept.
+
+The keys are declared once, in the tables at the end of this module's first part; error texts, the nearest match of an
+unknown key and what is written back all come from there.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import tomlkit
+from tomlkit.items import AoT, Table
+
+from agent.messages import Workload
+from gui.campaign.durations import format_duration, format_size, parse_duration, parse_size
+from gui.campaign.plan import FAULT_KINDS, Choice, Fault, Files, Labelled, Plan, Test, Who
+from gui.campaign.selection import SelectionError, normal_url
+
+MAX_PLAN_BYTES = 1024 * 1024
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanProblem:
+    """One thing wrong with a plan. `line` counts from 1; 0 when it is about the file as a whole."""
+
+    line: int
+    text: str
+    field: str = ""
+    """Where, as ``test[1].who.slots`` (tests counted from 1), for a form that shows it beside the field."""
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.text}" if self.line else self.text
+
+
+class PlanError(ValueError):
+    """A plan cannot be used; `problems` holds all that is wrong with it, in the order of its lines."""
+
+    def __init__(self, problems: Sequence[PlanProblem], *, name: str = "plan") -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(f"{name}, {problem}" for problem in self.problems))
+
+
+# ---------------------------------------------------------------- what may stand in a plan
+
+
+def _whole(least: int, most: int) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError(f"expected a whole number, not {value!r}")
+        if not least <= value <= most:
+            raise ValueError(f"expected a number from {least:,} to {most:,}, not {value:,}")
+        return value
+
+    return check
+
+
+def _seconds(most: float) -> Callable[[Any], float]:
+    def check(value: Any) -> float:
+        seconds = parse_duration(value)
+        if seconds > most:
+            raise ValueError(f"expected at most {format_duration(most)}, not {value!r}")
+        return seconds
+
+    return check
+
+
+def _percent(value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 100:
+        raise ValueError(f"expected a percentage from 0 to 100, not {value!r}")
+    return float(value)
+
+
+def _text(most: int, *, empty: bool = False) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError(f"expected a text, not {value!r}")
+        if not value.strip() and not empty:
+            raise ValueError("expected a text that is not empty")
+        if len(value) > most or any(ord(char) < 32 for char in value):
+            raise ValueError(f"expected one line of at most {most} characters")
+        return value
+
+    return check
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if value not in words:
+            near = difflib.get_close_matches(str(value), words, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"expected one of {', '.join(words)}, not {value!r}{hint}")
+        return str(value)
+
+    return check
+
+
+def _choice(noun: str, most: int, *, urls: bool) -> Callable[[Any], Choice]:
+    def check(value: Any) -> Choice:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return _whole(1, most)(value)
+        if value == "all":
+            return "all"
+        if isinstance(value, str) and value.startswith("label:") and len(value) > len("label:"):
+            return Labelled(value.removeprefix("label:"))
+        if isinstance(value, list) and value and all(isinstance(item, str) and item.strip() for item in value):
+            if len(set(value)) < len(value):
+                twice = next(item for item in value if value.count(item) > 1)
+                raise ValueError(f"{noun} {twice!r} is named twice")
+            for item in value:
+                if "://" in item:
+                    if not urls:
+                        raise ValueError(f"expected the names of {noun}s, not a URL such as {item!r}")
+                    try:
+                        normal_url(item)
+                    except SelectionError as error:
+                        raise ValueError(str(error).rstrip(".")) from error
+            return tuple(value)
+        examples = f'a number, "all", a list of {noun} names{" or root:// URLs" if urls else ""}, or "label:NAME"'
+        raise ValueError(f"expected {examples}, not {value!r}")
+
+    return check
+
+
+def _size(most: int) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        size = parse_size(value)
+        if not 1 <= size <= most:
+            raise ValueError(f"expected a size from 1 byte to {format_size(most)}, not {value!r}")
+        return size
+
+    return check
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    check: Callable[[Any], Any]
+    required: bool = False
+
+
+_PLAN_KEYS = {"name": _Key(_text(200), required=True), "settle": _Key(_seconds(7 * 86400.0))}
+_TEST_KEYS = {
+    "name": _Key(_text(200)),
+    "servers": _Key(_choice("server", 10_000, urls=True), required=True),
+    "files_per_server": _Key(_whole(1, 10_000_000), required=True),
+    "per_round": _Key(_whole(1, 100_000), required=True),
+    "wait": _Key(_seconds(86400.0)),
+    "repeats": _Key(_whole(1, 1000)),
+    "seed": _Key(_whole(0, 2**53)),
+    "pass_at": _Key(_percent),
+    "timeout": _Key(_seconds(86400.0)),
+}
+_FILES_KEYS = {"list": _Key(_text(4096)), "dir": _Key(_text(4096))}
+_WHO_KEYS = {"clients": _Key(_choice("client", 10_000, urls=False)), "slots": _Key(_whole(1, 1024))}
+_WORKLOAD_KEYS = {
+    "kind": _Key(_one_of("full", "range", "vector", "long", "write")),
+    "bytes": _Key(_size(2**40)),
+    "chunks": _Key(_whole(1, 1024)),
+    "reads": _Key(_whole(1, 1_000_000)),
+    "pause": _Key(_seconds(86400.0)),
+}
+_WORKLOAD_TAKES = {
+    "full": (),
+    "range": ("bytes",),
+    "vector": ("chunks", "bytes"),
+    "long": ("reads", "pause", "bytes"),
+    "write": ("bytes",),
+}
+_FAULT_KEYS = {
+    "at": _Key(_seconds(7 * 86400.0), required=True),
+    "do": _Key(_one_of(*FAULT_KINDS), required=True),
+    "for": _Key(_seconds(86400.0)),
+}
+_LASTING = ("broker-down", "udp-loss")
+
+
+# ---------------------------------------------------------------- reading
+
+
+def parse_plan(text: str, *, name: str = "plan") -> Plan:
+    """The plan that a TOML text declares. Raises PlanError with every problem; `name` stands before each of them."""
+    if len(text) > MAX_PLAN_BYTES:
+        raise PlanError([PlanProblem(0, f"a plan has at most {format_size(MAX_PLAN_BYTES)}")], name=name)
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        match = re.search(r"at line (\d+), column (\d+)", str(error))
+        line = int(match.group(1)) if match else text.count("\n") + 1
+        reason = str(error).split(" (at ")[0]
+        raise PlanError([PlanProblem(line, f"this is not TOML: {reason}")], name=name) from error
+    reader = _Reader(_lines_of(text))
+    plan = reader.plan(content)
+    if reader.problems:
+        raise PlanError(sorted(reader.problems, key=lambda problem: problem.line), name=name)
+    return plan
+
+
+class _Reader:
+    """Walks the content, collecting problems instead of stopping at the first."""
+
+    def __init__(self, lines: Mapping[Place, int]) -> None:
+        self._lines = lines
+        self.problems: list[PlanProblem] = []
+
+    def plan(self, content: dict[str, Any]) -> Plan:
+        values = self._table(content, (), _PLAN_KEYS, also=("test",))
+        tests = self._tables(content, (), "test")
+        if not tests and "test" not in content:
+            self._problem((), 'a plan needs at least one [[test]]; "tally run" has nothing to do without')
+        read = [self._test(table, ("test", index)) for index, table in enumerate(tests)]
+        return Plan(name=values.get("name", "?"), tests=tuple(read), **_given(values, "settle"))
+
+    def _test(self, content: dict[str, Any], place: Place) -> Test:
+        values = self._table(content, place, _TEST_KEYS, also=("files", "who", "workload", "fault"))
+        if values.get("timeout") == 0:
+            self._problem((*place, "timeout"), "timeout: expected more than 0 seconds")
+        files = self._sub(content, place, "files", _FILES_KEYS)
+        if len(files) > 1:
+            self._problem((*place, "files", "dir"), "files: give either list or dir, not both")
+        directory = files.get("dir", "/")
+        if not directory.startswith("/"):
+            self._problem((*place, "files", "dir"), f"dir: expected a directory on the servers, not {directory!r}")
+        who = self._sub(content, place, "who", _WHO_KEYS)
+        return Test(
+            servers=values.get("servers", 1),
+            files_per_server=values.get("files_per_server", 1),
+            per_round=values.get("per_round", 1),
+            files=Files(**files),
+            who=Who(**who),
+            workload=self._workload(content, place),
+            faults=tuple(
+                self._fault(table, (*place, "fault", index))
+                for index, table in enumerate(self._tables(content, place, "fault"))
+            ),
+            **_given(values, "name", "wait", "repeats", "seed", "pass_at", "timeout"),
+        )
+
+    def _workload(self, content: dict[str, Any], place: Place) -> Workload:
+        values = self._sub(content, place, "workload", _WORKLOAD_KEYS)
+        kind = values.get("kind", "full")
+        for key in values:
+            if key != "kind" and key not in _WORKLOAD_TAKES[kind]:
+                takes = (
+                    f"it takes {', '.join(_WORKLOAD_TAKES[kind])}" if _WORKLOAD_TAKES[kind] else "it takes no others"
+                )
+                self._problem((*place, "workload", key), f"{key} has no meaning for the workload {kind!r}; {takes}")
+        return Workload(**values)
+
+    def _fault(self, content: dict[str, Any], place: Place) -> Fault:
+        values = self._table(content, place, _FAULT_KEYS)
+        do = values.get("do", "broker-restart")
+        if do in _LASTING and not values.get("for") and "for" not in self._broken(place):
+            self._problem(place, f'the fault {do!r} needs for = "…", how long it lasts')
+        return Fault(at=values.get("at", 0.0), do=do, lasts=values.get("for", 0.0))
+
+    # ---- tables
+
+    def _table(
+        self, content: Mapping[str, Any], place: Place, keys: Mapping[str, _Key], also: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """The checked values of a table; a value that is wrong is left out and named as a problem."""
+        values: dict[str, Any] = {}
+        for key, value in content.items():
+            if key in also:
+                continue
+            if key not in keys:
+                near = difflib.get_close_matches(key, [*keys, *also], n=1)
+                hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join([*keys, *also])}"
+                self._problem((*place, key), f"unknown key {key!r}{hint}")
+                continue
+            try:
+                values[key] = keys[key].check(value)
+            except ValueError as error:
+                self._problem((*place, key), f"{key}: {error}")
+        for key, rule in keys.items():
+            if rule.required and key not in content:
+                where = f"[[{place[0]}]]" if len(place) == 2 else "the fault" if place else "the plan"
+                self._problem(place, f"{where} lacks {key}")
+        return values
+
+    def _sub(self, content: Mapping[str, Any], place: Place, key: str, keys: Mapping[str, _Key]) -> dict[str, Any]:
+        table = content.get(key, {})
+        if not isinstance(table, dict):
+            self._problem((*place, key), f"{key}: expected a table [{place[0]}.{key}], not {table!r}")
+            return {}
+        return self._table(table, (*place, key), keys)
+
+    def _tables(self, content: Mapping[str, Any], place: Place, key: str) -> list[dict[str, Any]]:
+        tables = content.get(key, [])
+        if not isinstance(tables, list) or not all(isinstance(item, dict) for item in tables):
+            header = ".".join(["test", key] if place else [key])
+            self._problem((*place, key), f"{key}: expected tables that each begin with [[{header}]]")
+            return []
+        return tables
+
+    def _broken(self, place: Place) -> set[str]:
+        """Keys of this table that were named as problems already."""
+        begin = _field(place) + "."
+        return {problem.field.removeprefix(begin) for problem in self.problems if problem.field.startswith(begin)}
+
+    def _problem(self, place: Place, text: str) -> None:
+        known = place
+        while known and known not in self._lines:
+            known = known[:-1]
+        self.problems.append(PlanProblem(self._lines.get(known, 1), text, _field(place)))
+
+
+def _given(values: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: values[key] for key in keys if key in values}
+
+
+def _field(place: Place) -> str:
+    text = ""
+    for part in place:
+        text += f"[{part + 1}]" if isinstance(part, int) else f".{part}"
+    return text.lstrip(".")
+
+
+_HEADER = re.compile(r"\s*(\[\[?)([^\[\]]+)\]")
+_ASSIGNMENT = re.compile(
+    r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*="""
+)
+
+
+def _lines_of(text: str) -> dict[Place, int]:
+    """On which line each table and key of a (valid) TOML text begins."""
+    lines: dict[Place, int] = {(): 1}
+    counts: dict[Place, int] = {}
+    table: Place = ()
+    rows = text.splitlines()
+    number = 0
+    while number < len(rows):
+        row = rows[number]
+        number += 1
+        header = _HEADER.match(row)
+        if header:
+            table = _resolve(_split(header.group(2)), counts, new=header.group(1) == "[[")
+            lines.setdefault(table, number)
+            continue
+        assignment = _ASSIGNMENT.match(row)
+        if assignment is None:
+            continue
+        lines.setdefault((*table, *_split(assignment.group(1))), number)
+        # A value may go on over several lines, which must not be taken for keys.
+        value = row[assignment.end() :]
+        while number < len(rows) and not _whole_value(value):
+            value += "\n" + rows[number]
+            number += 1
+    return lines
+
+
+def _whole_value(value: str) -> bool:
+    try:
+        tomllib.loads(f"x ={value}")
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
+
+
+def _split(dotted: str) -> tuple[str, ...]:
+    """The parts of a dotted key."""
+    parts: list[str] = []
+    table: Any = tomllib.loads(f"{dotted} = 0")
+    while isinstance(table, dict):
+        part, table = next(iter(table.items()))
+        parts.append(part)
+    return tuple(parts)
+
+
+def _resolve(parts: tuple[str, ...], counts: dict[Place, int], *, new: bool) -> Place:
+    """The place of a header: arrays of tables get the index of their latest table, or of a new one."""
+    place: Place = ()
+    for depth, part in enumerate(parts):
+        place = (*place, part)
+        if new and depth == len(parts) - 1:
+            counts[place] = counts.get(place, 0) + 1
+        if place in counts:
+            place = (*place, counts[place] - 1)
+    return place
+
+
+# ---------------------------------------------------------------- writing
+
+
+def format_plan(plan: Plan) -> str:
+    """The plan as TOML, with all that differs from the defaults. `parse_plan` gives an equal plan back."""
+    document = tomlkit.document()
+    _write(document, _plan_values(plan))
+    return tomlkit.dumps(document)
+
+
+def update_plan(text: str, plan: Plan) -> str:
+    """`text` changed so that it declares `plan`; comments, order and spelling of what did not change stay.
+
+    Raises PlanError when `text` is not a plan: there is nothing to keep then, use `format_plan`."""
+    old = parse_plan(text)
+    document = tomlkit.parse(text)
+    _rewrite(document, _plan_values(old), _plan_values(plan))
+    return tomlkit.dumps(document)
+
+
+def _plan_values(plan: Plan) -> dict[str, Any]:
+    default = Plan(name="", tests=())
+    values: dict[str, Any] = {"name": plan.name}
+    if plan.settle != default.settle:
+        values["settle"] = format_duration(plan.settle)
+    values["test"] = [_test_values(test) for test in plan.tests]
+    return values
+
+
+def _test_values(test: Test) -> dict[str, Any]:
+    default = Test(servers=1, files_per_server=1, per_round=1)
+    values: dict[str, Any] = {"name": test.name} if test.name else {}
+    values |= {
+        "servers": _choice_value(test.servers),
+        "files_per_server": test.files_per_server,
+        "per_round": test.per_round,
+        "wait": format_duration(test.wait),
+        "repeats": test.repeats,
+        "seed": test.seed,
+        "pass_at": test.pass_at,
+    }
+    if test.timeout != default.timeout:
+        values["timeout"] = format_duration(test.timeout)
+    files = {key: value for key, value in (("list", test.files.list), ("dir", test.files.dir)) if value is not None}
+    if files:
+        values["files"] = files
+    if test.who != default.who:
+        values["who"] = {"clients": _choice_value(test.who.clients), "slots": test.who.slots}
+    values["workload"] = _workload_values(test.workload)
+    if test.faults:
+        values["fault"] = [
+            {"at": format_duration(fault.at), "do": fault.do}
+            | ({"for": format_duration(fault.lasts)} if fault.lasts else {})
+            for fault in test.faults
+        ]
+    return values
+
+
+def _workload_values(workload: Workload) -> dict[str, Any]:
+    values: dict[str, Any] = {"kind": workload.kind}
+    for key in _WORKLOAD_TAKES[workload.kind]:
+        value = getattr(workload, key)
+        if value:
+            values[key] = {"bytes": format_size, "pause": format_duration}.get(key, lambda plain: plain)(value)
+    return values
+
+
+def _choice_value(choice: Choice) -> int | str | list[str]:
+    if isinstance(choice, Labelled):
+        return str(choice)
+    return list(choice) if isinstance(choice, tuple) else choice
+
+
+def _write(table: Any, values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        table[key] = _item(value)
+
+
+def _item(value: Any) -> Any:
+    if isinstance(value, dict):
+        table = tomlkit.table()
+        _write(table, value)
+        return table
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        tables = tomlkit.aot()
+        for entry in value:
+            tables.append(cast(Table, _item(entry)))
+        return tables
+    return value
+
+
+def _rewrite(table: Any, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Change in `table` only what differs between `old` and `new`."""
+    for key in old:
+        if key not in new and key in table:
+            del table[key]
+    for key, value in new.items():
+        before = old.get(key)
+        if before == value:
+            continue
+        if isinstance(value, dict) and isinstance(before, dict) and key in table:
+            _rewrite(table[key], before, value)
+        elif isinstance(value, list) and isinstance(before, list) and isinstance(table.get(key), AoT):
+            tables = cast(AoT, table[key])
+            for place, (was, is_now) in enumerate(zip(before, value, strict=False)):
+                _rewrite(tables[place], was, is_now)
+            while len(tables) > len(value):
+                del tables[-1]
+            for entry in value[len(before) :]:
+                tables.append(cast(Table, _item(entry)))
+        else:
+            table[key] = _item(value)

@@ -1,0 +1,110 @@
+"""What a test will do, in figures, before it is run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.messages import Workload
+from gui.campaign.durations import about_duration, about_size
+from gui.campaign.plan import File, Plan, Test
+
+# What an estimate assumes of one slot when nothing was measured: a request's fixed cost, and bytes per second.
+REQUEST_SECONDS = 0.01
+SLOT_BYTES_PER_SECOND = 50 * 2**20
+
+DEFAULT_BYTES = 2**20
+DEFAULT_CHUNK = 64 * 2**10
+DEFAULT_CHUNKS = 16
+DEFAULT_READS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One test, all its repeats. `bytes` is what clients will ask for (an expectation: files are drawn at random)."""
+
+    servers: int
+    rounds: int
+    last_round: int
+    """Files asked of each server in the last round; less than `per_round` when it is short."""
+    short_by: int
+    files: int
+    """O: requests of one repeat."""
+    repeats: int
+    bytes: int
+    """Of one repeat."""
+    offered_rate: float | None
+    """Requests per second that the plan offers: N × M ÷ wait; None when there is no wait."""
+    seconds: float
+    """Estimate for all repeats, settling not included."""
+
+    def sentence(self, per_round: int) -> str:
+        """``20 × 8 servers × 5 rounds = 800 files, 800.0 MiB, about 12 s; …``"""
+        text = (
+            f"{per_round} × {self.servers} servers × {self.rounds} rounds = {self.files:,} files, "
+            f"{about_size(self.bytes)}, about {about_duration(self.seconds / self.repeats)}"
+        )
+        if self.repeats > 1:
+            text += f", {self.repeats} times"
+        if self.short_by:
+            text += f"; the last round is short: {self.last_round} per server instead of {per_round}"
+        return text + "."
+
+
+def request_bytes(workload: Workload, size: float) -> float:
+    """Bytes that a request asks of a file of `size` bytes (what goes past its end is cut)."""
+    unit = workload.bytes or DEFAULT_BYTES
+    match workload.kind:
+        case "full":
+            return size
+        case "range":
+            return min(unit, size)
+        case "vector":
+            return min(workload.bytes or DEFAULT_CHUNK, size) * (workload.chunks or DEFAULT_CHUNKS)
+        case "long":
+            return min(unit, size) * (workload.reads or DEFAULT_READS)
+        case "write":
+            return unit
+
+
+def request_seconds(workload: Workload, size: float) -> float:
+    """Rough time of one request in a slot."""
+    pauses = workload.pause * max(0, (workload.reads or DEFAULT_READS) - 1) if workload.kind == "long" else 0.0
+    return REQUEST_SECONDS + pauses + request_bytes(workload, size) / SLOT_BYTES_PER_SECOND
+
+
+def preview_test(test: Test, *, servers: int, files: Sequence[File], clients: int = 1) -> Preview:
+    """The figures of a test at so many servers and clients. `files` may be empty when they are not known yet."""
+    mean = math.fsum(file.size for file in files) / len(files) if files else 0.0
+    total = test.files_per_server * servers
+    last = test.round_size(test.rounds)
+    one = request_seconds(test.workload, mean)
+    seconds = 0.0
+    for requests, times in ((test.per_round * servers, test.rounds - 1), (last * servers, 1)):
+        seconds += times * math.ceil(requests / max(1, clients * test.who.slots)) * one
+    seconds += (test.rounds - 1) * test.wait
+    return Preview(
+        servers=servers,
+        rounds=test.rounds,
+        last_round=last,
+        short_by=test.per_round - last,
+        files=total,
+        repeats=test.repeats,
+        bytes=round(request_bytes(test.workload, mean) * total),
+        offered_rate=test.per_round * servers / test.wait if test.wait else None,
+        seconds=seconds * test.repeats,
+    )
+
+
+def preview_plan(plan: Plan, previews: Sequence[Preview]) -> str:
+    """One line for a whole plan from the previews of its tests."""
+    files = sum(item.files * item.repeats for item in previews)
+    volume = sum(item.bytes * item.repeats for item in previews)
+    repeats = sum(item.repeats for item in previews)
+    seconds = sum(item.seconds for item in previews)
+    tests = f"{len(plan.tests)} test{'s' if len(plan.tests) > 1 else ''}"
+    return (
+        f"{tests}, {repeats} repeats, {files:,} files, {about_size(volume)}, about {about_duration(seconds)} "
+        f"and up to {about_duration(plan.settle * repeats)} of settling."
+    )

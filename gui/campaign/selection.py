@@ -1,0 +1,122 @@
+"""Which servers and which clients a plan means, out of those that are there."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from gui.campaign.plan import Choice, Labelled
+
+
+class SelectionError(ValueError):
+    """The plan asks for something that is not there; one sentence says what, and what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that can be asked. `url` is ``root://HOST:PORT``."""
+
+    name: str
+    url: str
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client agent. `ready`: up, and not draining. `id` is what the hub calls it by."""
+
+    name: str
+    id: str
+    labels: tuple[str, ...] = ()
+    ready: bool = True
+
+
+def name_order(name: str) -> list[tuple[int, int | str]]:
+    """Sort key under which s2 comes before s10."""
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"([0-9]+)", name) if part]
+
+
+def normal_url(url: str) -> str:
+    """``root://HOST:PORT`` without path, user or slash; port 1094 when none is named. Raises SelectionError."""
+    parts = urlsplit(url)
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if parts.scheme not in ("root", "roots") or not host:
+        raise SelectionError(f"{url!r} is not the URL of an XRootD server; write root://HOST:PORT.")
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}:{port or 1094}"
+
+
+def choose_servers(choice: Choice, available: Iterable[Server]) -> list[Server]:
+    """The servers that `choice` means, in name order (a list keeps its own). Raises SelectionError."""
+    known = sorted(available, key=lambda server: name_order(server.name))
+    if isinstance(choice, int):
+        if choice > len(known):
+            raise SelectionError(f"The plan asks for {choice} servers, but {_there_are(len(known), 'server')} here.")
+        return known[:choice]
+    if isinstance(choice, Labelled):
+        return _labelled(choice, known, "server")
+    if choice == "all":
+        if not known:
+            raise SelectionError("The plan asks for all servers, but there are none; start a lab or a server agent.")
+        return known
+    by_name = {server.name: server for server in known}
+    by_url = {normal_url(server.url): server for server in known}
+    chosen: dict[str, Server] = {}
+    for text in choice:
+        if "://" in text:
+            url = normal_url(text)
+            server = by_url.get(url, Server(name=url.partition("://")[2], url=url))
+        elif text in by_name:
+            server = by_name[text]
+        else:
+            raise SelectionError(f"There is no server {text!r}{_nearest(text, by_name)}.")
+        if server.url in chosen:
+            raise SelectionError(f"The plan names server {server.name} ({server.url}) twice.")
+        chosen[server.url] = server
+    return list(chosen.values())
+
+
+def choose_clients(choice: Choice, present: Iterable[Client]) -> list[Client] | str:
+    """The clients that `choice` means, in name order; or one sentence on who is awaited, when not all are ready yet."""
+    known = sorted(present, key=lambda client: name_order(client.name))
+    ready = [client for client in known if client.ready]
+    if isinstance(choice, int):
+        if len(ready) >= choice:
+            return ready[:choice]
+        return f"waiting for {choice} clients; {len(ready)} ready"
+    if isinstance(choice, Labelled):
+        ready = [client for client in ready if choice.label in client.labels]
+        return ready or f"waiting for a client with the label {choice.label}"
+    if choice == "all":
+        return ready or "waiting for a client"
+    names = {client.name: client for client in ready}
+    absent = [name for name in choice if name not in names]
+    if absent:
+        return f"waiting for client{'s' if len(absent) > 1 else ''} {', '.join(absent)}"
+    return [names[name] for name in sorted(set(choice), key=name_order)]
+
+
+def _labelled(choice: Labelled, known: Sequence[Server], noun: str) -> list[Server]:
+    chosen = [server for server in known if choice.label in server.labels]
+    if not chosen:
+        labels = sorted({label for server in known for label in server.labels})
+        there = f"the labels are {', '.join(labels)}" if labels else "none has a label"
+        raise SelectionError(f"No {noun} has the label {choice.label!r}; {there}.")
+    return chosen
+
+
+def _there_are(count: int, noun: str) -> str:
+    return {0: f"there is no {noun}", 1: f"there is 1 {noun}"}.get(count, f"there are {count} {noun}s")
+
+
+def _nearest(text: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(text, list(names), n=1)
+    if close:
+        return f" (the nearest is {close[0]!r})"
+    return ""
