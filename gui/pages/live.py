@@ -6,6 +6,7 @@ times a second at most; while the view is paused it keeps the last picture and t
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -25,8 +26,9 @@ from PySide6.QtWidgets import (
 from gui.models import figures
 from gui.models.rows import Column
 from gui.runner.progress import RunProgress, ServerRow
+from gui.widgets.legend import Legend, LegendRow, scrolling
 from gui.widgets.parts import Badge, Page, Readout, button, label, line
-from gui.widgets.plots import LINES_LIMIT, ConvergingPlot, HeatMap, LinesPlot
+from gui.widgets.plots import LINES_LIMIT, Array, ConvergingPlot, HeatMap, LinesPlot, clock, line_pen
 from gui.widgets.table import Empty, Table, empty_widget
 from gui.widgets.theme import theme
 
@@ -144,6 +146,10 @@ class LivePage(Page):
         self._names: tuple[str, ...] = ()
         self._numbers: dict[str, int] = {}
         self._mode: str | None = None
+        self._cross = math.nan
+        self._times: Array = np.empty(0)
+        self._rates: Array = np.empty((0, 0))
+        self._counts: Array = np.empty((3, 0))
         self.paused = False
 
         self.badge = Badge()
@@ -196,8 +202,8 @@ class LivePage(Page):
 
         # ---- plots
         title, unit = "Throughput per server", "MiB/s, 1 s mean, measured by clients"
-        self.lines = LinesPlot(title, unit)
-        self.heat = HeatMap(title, unit)
+        self.lines = LinesPlot(title, unit, heading=False)
+        self.heat = HeatMap(title, unit, heading=False)
         self.converging = ConvergingPlot()
         self.throughput = QStackedWidget()
         self.throughput.addWidget(self.lines)
@@ -206,9 +212,7 @@ class LivePage(Page):
         self.heat_button = button("Heat map", kind="segment")
         group = QButtonGroup(self)
         switch = QHBoxLayout()
-        switch.setContentsMargins(0, 0, 16, 0)
         switch.setSpacing(0)
-        switch.addStretch(1)
         for widget, mode in ((self.lines_button, "lines"), (self.heat_button, "heat")):
             widget.setCheckable(True)
             group.addButton(widget)
@@ -216,15 +220,41 @@ class LivePage(Page):
             switch.addWidget(widget)
         for plot in (self.lines, self.heat, self.converging):
             plot.hovered.connect(self._hovered)
+        title_line = QHBoxLayout()
+        title_line.setContentsMargins(16, 4, 16, 2)
+        title_line.setSpacing(8)
+        title_line.addWidget(label(title, "section"))
+        title_line.addWidget(label(unit, "hint"))
+        title_line.addStretch(1)
+        title_line.addWidget(self.heat.scale)
+        title_line.addLayout(switch)
         left = QVBoxLayout()
-        left.setContentsMargins(0, 4, 0, 0)
+        left.setContentsMargins(0, 0, 0, 0)
         left.setSpacing(0)
-        left.addLayout(switch)
+        left.addLayout(title_line)
         left.addWidget(self.throughput, 3)
         left.addWidget(line())
         left.addWidget(self.converging, 2)
+        self.legend = Legend("Server", "MiB/s now")
+        self.counts_legend = Legend("Count", "now")
+        self.legend.chosen.connect(self._choose_server)
+        right = QVBoxLayout()
+        right.setContentsMargins(0, 0, 0, 0)
+        right.setSpacing(0)
+        right.addWidget(scrolling(self.legend), 3)
+        right.addWidget(line())
+        right.addWidget(scrolling(self.counts_legend), 2)
+        side = QWidget()
+        side.setFixedWidth(272)
+        side.setLayout(right)
+        beside = QHBoxLayout()
+        beside.setContentsMargins(0, 0, 0, 0)
+        beside.setSpacing(0)
+        beside.addLayout(left, 1)
+        beside.addWidget(line("vertical"))
+        beside.addWidget(side)
         plots = QWidget()
-        plots.setLayout(left)
+        plots.setLayout(beside)
 
         self.table = Table(
             "live-servers",
@@ -233,7 +263,7 @@ class LivePage(Page):
             key=lambda row: row.name,
             hint="gap:>5",
         )
-        self.table.selected.connect(lambda row: self.lines.select(None if row is None else row.name))
+        self.table.selected.connect(lambda row: self._mark_server(None if row is None else row.name))
         split = QSplitter(Qt.Orientation.Vertical)
         split.setObjectName("live")
         split.addWidget(plots)
@@ -241,6 +271,7 @@ class LivePage(Page):
         split.setStretchFactor(0, 2)
         split.setStretchFactor(1, 1)
         split.setChildrenCollapsible(False)
+        split.setSizes([440, 240])
 
         running = QWidget()
         inside = QVBoxLayout(running)
@@ -349,19 +380,57 @@ class LivePage(Page):
         points = [point for point in p.samples if len(point.rates) == len(names)]
         if not points:
             return
-        times = np.array([point.t for point in points]) - (p.started or points[0].t)
-        rates = np.array([point.rates for point in points], dtype=float).T / 2**20
+        self._times = np.array([point.t for point in points]) - (p.started or points[0].t)
+        self._rates = np.array([point.rates for point in points], dtype=float).T / 2**20
+        self._counts = np.array([(point.requested, point.read, point.recorded) for point in points], dtype=float).T
         if self.throughput.currentWidget() is self.lines:
-            self.lines.update_data(times, rates)
+            self.lines.update_data(self._times, self._rates)
         else:
-            self.heat.update_data(times, rates)
-        self.converging.update_data(
-            times,
-            np.array([point.requested for point in points], dtype=float),
-            np.array([point.read for point in points], dtype=float),
-            np.array([point.recorded for point in points], dtype=float),
+            self.heat.update_data(self._times, self._rates)
+        self.converging.update_data(self._times, *self._counts)
+        self._paint_legends()
+
+    def _paint_legends(self) -> None:
+        """Values at the cross hair (where there is one) and now."""
+        if not self._times.size:
+            return
+        seconds = self._cross
+        near = None if math.isnan(seconds) else int(np.abs(self._times - seconds).argmin())
+        at = "" if near is None else clock(float(self._times[near]))
+
+        def text(values: Array) -> tuple[str, str]:
+            return "" if near is None else figures.rate(float(values[near])), figures.rate(float(values[-1]))
+
+        self.legend.set_rows(
+            [
+                LegendRow(name, line_pen(number, 3), *text(values))
+                for (name, number), values in zip(self._numbers.items(), self._rates, strict=True)
+            ],
+            at,
+            text(self._rates.sum(axis=0)),
         )
+        rows = []
+        for (name, pen), values in zip(self.converging.pens().items(), self._counts, strict=True):
+            then = "" if near is None else figures.count(float(values[near]))
+            rows.append(LegendRow(name, pen, then, figures.count(float(values[-1]))))
+        gap = self._counts[1] - self._counts[2]
+        then = "" if near is None else figures.count(float(gap[near]))
+        rows.append(LegendRow("gap", self.converging.gap_pen(), then, figures.count(float(gap[-1]))))
+        self.counts_legend.set_rows(rows, at)
 
     def _hovered(self, seconds: float) -> None:
+        self._cross = seconds
         for plot in (self.lines, self.heat, self.converging):
             plot.show_cross(seconds)
+        self._paint_legends()
+
+    def _choose_server(self, name: str | None) -> None:
+        if name is None:
+            self.table.view.clearSelection()
+        else:
+            self.table.select_key(name)
+        self._mark_server(name)
+
+    def _mark_server(self, name: str | None) -> None:
+        self.lines.select(name)
+        self.legend.select(name)

@@ -149,7 +149,8 @@ class Frame(QMainWindow):
         self._status_holder = QWidget()
         self._status_row = QHBoxLayout(self._status_holder)
         self._status_row.setContentsMargins(16, 0, 0, 0)
-        self._status_row.setSpacing(12)
+        self._status_row.setSpacing(8)
+        self._status_row.addStretch(1)
         self._status_parts: list[tuple[QLabel, QLabel]] = []
         self._shown_status: tuple[StatusPart, ...] = ()
         self.statusBar().setFixedHeight(28)
@@ -212,11 +213,13 @@ class Frame(QMainWindow):
             return
         self._shown_status = parts
         while len(self._status_parts) < len(parts):
+            end = self._status_row.count() - 1  # before the stretch
             if self._status_parts:
-                self._status_row.insertWidget(self._status_row.count(), line("vertical"))
+                self._status_row.insertWidget(end, line("vertical"))
+                end += 1
             picture, words = QLabel(), label("", "caption")
-            self._status_row.addWidget(picture)
-            self._status_row.addWidget(words)
+            self._status_row.insertWidget(end, picture)
+            self._status_row.insertWidget(end + 1, words)
             self._status_parts.append((picture, words))
         for (picture, words), part in zip(self._status_parts, parts, strict=False):
             picture.setPixmap(pixmap(part.symbol, part.colour, 14, 2.0))

@@ -76,7 +76,7 @@ class Plot(QWidget):
 
     hovered = Signal(float)
 
-    def __init__(self, title: str, unit: str, parent: QWidget | None = None) -> None:
+    def __init__(self, title: str, unit: str, parent: QWidget | None = None, *, heading: bool = True) -> None:
         super().__init__(parent)
         self.setObjectName("page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -112,7 +112,11 @@ class Plot(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addLayout(self.head)
+        if heading:
+            layout.addLayout(self.head)
+        else:  # the page shows one title line for several plots
+            self.heading.hide()
+            self.unit.hide()
         layout.addWidget(self.canvas, 1)
         theme().changed.connect(self.restyle)
 
@@ -187,8 +191,8 @@ class _Grid(pg.GraphicsObject):  # type: ignore[misc]
 class LinesPlot(Plot):
     """One line per server."""
 
-    def __init__(self, title: str, unit: str, parent: QWidget | None = None) -> None:
-        super().__init__(title, unit, parent)
+    def __init__(self, title: str, unit: str, parent: QWidget | None = None, *, heading: bool = True) -> None:
+        super().__init__(title, unit, parent, heading=heading)
         self._names: list[str] = []
         self._curves: list[Any] = []
         self._numbers: list[int] = []
@@ -237,8 +241,8 @@ def line_pen(number: int, width: float) -> QPen:
 class HeatMap(Plot):
     """A row per server, time to the right, colour for the value; hatched where nothing was measured."""
 
-    def __init__(self, title: str, unit: str, parent: QWidget | None = None) -> None:
-        super().__init__(title, unit, parent)
+    def __init__(self, title: str, unit: str, parent: QWidget | None = None, *, heading: bool = True) -> None:
+        super().__init__(title, unit, parent, heading=heading)
         self._names: list[str] = []
         self._top = 1.0
         self._image = pg.ImageItem(axisOrder="row-major")
@@ -257,7 +261,8 @@ class HeatMap(Plot):
         self._rows.setWidth(56)
         self.scale = QLabel()
         self.scale.setProperty("kind", "hint")
-        self.head.addWidget(self.scale)
+        if heading:
+            self.head.addWidget(self.scale)
         self.restyle()
 
     def set_servers(self, servers: Sequence[tuple[str, int]]) -> None:
@@ -334,12 +339,25 @@ class ConvergingPlot(Plot):
         top = float(requested.max()) if requested.size else 0.0
         self.set_span(float(times[-1]) if times.size else 0.0, top)
 
+    def pens(self) -> dict[str, QPen]:
+        """The pen of each line, by its name, for the legend."""
+        look = theme()
+        dashed = pg.mkPen(look.colour("text2"), width=1.25)
+        dashed.setDashPattern([4 / 1.25, 3 / 1.25])
+        return {
+            "requested": dashed,
+            "read": pg.mkPen(look.series(1), width=1.5),
+            "recorded": pg.mkPen(look.colour("accent_text"), width=2.25),
+        }
+
+    def gap_pen(self) -> QPen:
+        """How the gap looks in the legend."""
+        return QPen(theme().colour("accent_text", 0.2), 12)
+
     def restyle(self) -> None:
         super().restyle()
-        look = theme()
-        pen = pg.mkPen(look.colour("text2"), width=1.25)
-        pen.setDashPattern([4 / 1.25, 3 / 1.25])
-        self._requested.setPen(pen)
-        self._read.setPen(pg.mkPen(look.series(1), width=1.5))
-        self._recorded.setPen(pg.mkPen(look.colour("accent_text"), width=2.25))
-        self._gap.setBrush(QBrush(look.colour("accent_text", 0.2)))
+        pens = self.pens()
+        self._requested.setPen(pens["requested"])
+        self._read.setPen(pens["read"])
+        self._recorded.setPen(pens["recorded"])
+        self._gap.setBrush(QBrush(theme().colour("accent_text", 0.2)))

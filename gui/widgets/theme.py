@@ -218,7 +218,7 @@ QPushButton[kind="plain"]:hover {{ background: {c("hover")}; }}
 QPushButton[kind="link"] {{ border-color: transparent; background: transparent; color: {c("accent_text")};
     padding: 0 4px; }}
 QPushButton[kind="small"] {{ height: 22px; font-size: 12px; padding: 0 8px; }}
-QPushButton[kind="segment"] {{ border-radius: 0; margin: 0 -1px 0 0; }}
+QPushButton[kind="segment"] {{ border-radius: 0; }}
 QPushButton[kind="segment"]:checked {{ background: {c("select")}; color: {c("accent_text")}; font-weight: 500; }}
 QPushButton::menu-indicator {{ width: 0; }}
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit, QTextEdit {{ background: {c("surface")};
