@@ -23,7 +23,7 @@ Align = Literal["left", "right"]
 Kind = Literal["text", "status", "bar", "spark", "swatch", "fixed", "interval"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: a frozen generic with slots cannot be written as Column[Row](…)
 class Column(Generic[R]):
     """One column. `value` gives what is sorted, compared and copied as JSON; `text` what is shown."""
 

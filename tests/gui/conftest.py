@@ -1,0 +1,62 @@
+"""The window's tests run on a real X server: an Xvfb of their own, whatever screen the machine has."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def x_display() -> Iterator[str]:
+    """``:N`` of an Xvfb that lives as long as the tests."""
+    program = shutil.which("Xvfb")
+    if program is None:
+        pytest.fail("Xvfb is missing; install it with: apt-get install xvfb")
+    reader, writer = os.pipe()
+    process = subprocess.Popen(
+        [program, "-displayfd", str(writer), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"],
+        pass_fds=[writer],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writer)
+    try:
+        ready, _, _ = select.select([reader], [], [], 20)
+        assert ready, "Xvfb did not start within 20 s"
+        yield ":" + os.read(reader, 32).decode().strip()
+    finally:
+        os.close(reader)
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def qapp_args(x_display: str) -> list[str]:
+    """pytest-qt makes its application with these; the display must be known before it does."""
+    os.environ["DISPLAY"] = x_display
+    os.environ["QT_QPA_PLATFORM"] = "xcb"
+    os.environ.pop("WAYLAND_DISPLAY", None)
+    return ["tally-tests"]
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path: Path, qapp) -> Iterator[None]:
+    """Each test begins with no remembered widths or geometry, in the light theme."""
+    from PySide6.QtCore import QSettings
+
+    from gui.widgets.theme import application_font, theme
+
+    QSettings.setDefaultFormat(QSettings.Format.IniFormat)
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(tmp_path))
+    qapp.setOrganizationName("tally-tests")
+    qapp.setApplicationName("tally-tests")
+    qapp.setStyle("Fusion")
+    qapp.setFont(application_font())
+    theme().set_mode("light")
+    yield
+    QSettings().clear()
