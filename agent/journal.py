@@ -1,0 +1,435 @@
+"""The journal: what this agent asked for and what it got, on disk before anybody else hears of it.
+
+One append-only file (a *segment*) that all worker processes of an agent write to, each line with a single ``write``
+to a file opened for appending; the kernel puts such writes one after the other. A line is therefore safe from the death
+of any process the moment it is written (the *started* line before the open, the *done* line after the close), and safe
+from a power cut once `Journal.collect` has synced it, which the agent does every 20 ms while anything is running. Only
+synced lines get a number and leave the machine.
+
+The number of a line is its place: the n-th whole line of the journal has number n, so there are no holes and nothing
+has to be agreed between writers. A line that was cut short (power, full disk) decodes as nothing and is not counted;
+every line carries its own newline before *and* after it, so that such a stump never swallows its neighbour.
+
+    DIR/lock                       held by the one agent that uses this directory
+    DIR/journal/FIRST.jsonl        segments: a header line, then lines as in `agent.messages`, their n left at 0
+
+A segment is begun when no job runs, and deleted when the hub has acknowledged all of it. Here is no event loop and
+no network. What is forbidden here: to number or hand out a line that is not yet synced.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+from msgspec import Struct
+
+from agent.messages import Done, Line, Started
+
+VERSION: Final = 1
+ROTATE_BYTES: Final = 8 * 1024 * 1024
+"""A segment of this size is followed by a new one at the next chance."""
+MARK_EVERY: Final = 1000
+"""Lines between two entries of the index from numbers to places, which lives in memory."""
+MAX_BATCH_BYTES: Final = 1024 * 1024
+MAX_BATCH_LINES: Final = 5000
+READ_BYTES: Final = 4 * 1024 * 1024
+
+_encode = msgspec.json.Encoder().encode
+_decode_line = msgspec.json.Decoder(Line).decode
+
+
+class JournalError(Exception):
+    """The journal cannot be used; the text is one sentence for a person."""
+
+
+class JournalFullError(JournalError):
+    """The disk did not take a line. Nothing of it counts; try the same line again later."""
+
+
+class Header(Struct, frozen=True):
+    """First line of a segment. `first` is the number of the line that follows it."""
+
+    tally_journal: int
+    journal: str
+    first: int
+
+
+_decode_header = msgspec.json.Decoder(Header).decode
+
+
+class Appender:
+    """One writer of a segment. Any number of them, in any number of processes and threads, may write at the same time.
+
+    It holds a shared lock on the segment, by which a later agent sees that some process may still write."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        fcntl.flock(self._file, fcntl.LOCK_SH)
+
+    def write(self, line: Line) -> None:
+        """Append one line. Raises JournalFullError when the disk is full, JournalError for any other refusal of it."""
+        data = b"\n" + _encode(line) + b"\n"
+        try:
+            taken = os.write(self._file, data)
+        except OSError as error:
+            kind = JournalFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else JournalError
+            raise kind(f"The journal {self._path} cannot be written: {error.strerror}.") from error
+        if taken != len(data):
+            raise JournalFullError(f"The journal {self._path} took {taken} of {len(data)} bytes: the disk is full.")
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+class _Segment:
+    """A segment as far as it is synced and numbered."""
+
+    def __init__(self, path: Path, first: int, offset: int) -> None:
+        self.path = path
+        self.first = first
+        self.next = first
+        """Number of the line that comes next."""
+        self.offset = offset
+        """Where the bytes begin that are not numbered yet."""
+        self.marks: list[tuple[int, int]] = [(first, offset)]
+
+    def number(self, data: bytes, torn: list[int]) -> list[Line]:
+        """Number the whole lines in `data`, the bytes from `offset` on; a last line without its newline has to wait."""
+        whole = data.rfind(b"\n") + 1
+        lines: list[Line] = []
+        offset = self.offset
+        for part in data[:whole].split(b"\n")[:-1]:
+            if part:
+                try:
+                    line = _decode_line(part)
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    torn.append(offset)
+                else:
+                    if self.next % MARK_EVERY == 0:
+                        self.marks.append((self.next, offset))
+                    lines.append(msgspec.structs.replace(line, n=self.next))
+                    self.next += 1
+            offset += len(part) + 1
+        self.offset += whole
+        return lines
+
+    def place(self, n: int) -> tuple[int, int]:
+        """The last marked (number, offset) at or before line n."""
+        low, high = 0, len(self.marks)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self.marks[middle][0] <= n:
+                low = middle
+            else:
+                high = middle
+        return self.marks[low]
+
+
+Key = tuple[str, str, str]
+"""(job, tag, path): what joins a started line with its done line."""
+
+
+def key_of(line: Line) -> Key:
+    return (line.job, line.tag, line.path)
+
+
+class Journal:
+    """The journal of one agent, opened by the one process that numbers, sends and trims it. Not thread-safe.
+
+    Opening it waits up to `wait` seconds until the workers of an agent that died have ended, then closes what they left
+    open: every started line without a done line gets one with ``interrupted``. Raises JournalError (in use, damaged,
+    newer than this program, no permission)."""
+
+    def __init__(self, directory: Path, *, wait: float = 15.0) -> None:
+        self.directory = directory
+        self.torn: list[int] = []
+        """Offsets of stumps that were met: lines cut short by a crash or a full disk. They count for nothing."""
+        self.unfinished: dict[Key, Started] = {}
+        """Started lines that have no done line yet."""
+        self._cursor: tuple[int, _Segment, int] | None = None
+        try:
+            (directory / "journal").mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = self._take_lock()
+            try:
+                self._segments = self._load(wait)
+                self.acknowledged = self._segments[0].first - 1
+                self._appender = Appender(self.segment)
+                self.collect()
+                self.interrupted = len(self.unfinished)
+                self.interrupt(list(self.unfinished.values()), "The agent ended before this request was done.")
+            except BaseException:
+                os.close(self._lock)
+                raise
+        except OSError as error:
+            raise JournalError(f"The journal in {directory} cannot be opened: {error}.") from error
+
+    # ------------------------------------------------------------ opening
+
+    def _take_lock(self) -> int:
+        lock = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = os.read(lock, 100).decode(errors="replace").strip() or "unknown"
+            os.close(lock)
+            raise JournalError(
+                f"Another agent (process {owner}) uses {self.directory}; give this one its own with --state or --name."
+            ) from error
+        os.ftruncate(lock, 0)
+        os.write(lock, str(os.getpid()).encode())
+        return lock
+
+    def _load(self, wait: float) -> list[_Segment]:
+        paths = sorted((self.directory / "journal").glob("*.jsonl"))
+        segments: list[_Segment] = []
+        self.id = ""
+        for path in paths:
+            if path == paths[-1]:
+                self._await_writers(path, wait)
+            header, offset = self._read_header(path)
+            if header is None:  # the crash came between making a segment and writing its first line
+                path.unlink()
+                continue
+            if segments and (header.journal != self.id or header.first != segments[-1].next):
+                raise JournalError(
+                    f"{path} does not follow the segment before it; move {path.parent} aside and start again."
+                )
+            self.id = header.journal
+            segment = _Segment(path, header.first, offset)
+            segments.append(segment)
+            self._scan(segment)
+        if not segments:
+            self.id = secrets.token_hex(8)
+            segments.append(self._new_segment(1))
+        return segments
+
+    @staticmethod
+    def _await_writers(path: Path, wait: float) -> None:
+        """Workers notice within moments that their agent is gone; until they have ended, the segment may still grow."""
+        deadline = time.monotonic() + wait
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return
+                except BlockingIOError as error:
+                    if time.monotonic() >= deadline:
+                        raise JournalError(
+                            f"Workers of an earlier agent still write to {path}; end them, then start again."
+                        ) from error
+                    time.sleep(0.05)
+        finally:
+            os.close(file)
+
+    @staticmethod
+    def _read_header(path: Path) -> tuple[Header | None, int]:
+        with path.open("rb") as file:
+            line = file.readline(4096)
+        if not line.endswith(b"\n"):
+            return None, 0
+        try:
+            header = _decode_header(line)
+        except msgspec.DecodeError as error:
+            raise JournalError(f"{path} is not a journal of tally-agent ({error}); move it aside.") from error
+        if header.tally_journal > VERSION:
+            raise JournalError(
+                f"{path} was written by a newer tally-agent (format {header.tally_journal}, this one knows {VERSION}); "
+                "update this agent or give it another --state."
+            )
+        return header, len(line)
+
+    def _scan(self, segment: _Segment) -> None:
+        with segment.path.open("rb") as file:
+            os.fsync(file.fileno())
+            while True:
+                file.seek(segment.offset)
+                before = segment.offset
+                self._follow(segment.number(file.read(READ_BYTES), self.torn))
+                if segment.offset == before:
+                    return
+
+    def _new_segment(self, first: int) -> _Segment:
+        path = self.directory / "journal" / f"{first:016d}.jsonl"
+        header = _encode(Header(VERSION, self.id, first)) + b"\n"
+        with path.open("wb") as file:
+            file.write(header)
+            file.flush()
+            os.fsync(file.fileno())
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        return _Segment(path, first, len(header))
+
+    # ------------------------------------------------------------ writing
+
+    @property
+    def segment(self) -> Path:
+        """The file that `Appender`s write to."""
+        return self._segments[-1].path
+
+    @property
+    def last(self) -> int:
+        """Number of the last line that is synced and numbered, 0 when there is none."""
+        return self._segments[-1].next - 1
+
+    def interrupt(self, started: Iterable[Started], reason: str) -> None:
+        """Write the done line for requests whose worker can write none any more. They are numbered by `collect`."""
+        now = time.time()
+        for line in started:
+            self._appender.write(
+                Done(
+                    n=0,
+                    job=line.job,
+                    tag=line.tag,
+                    path=line.path,
+                    ok=False,
+                    t_open=line.t,
+                    t_close=max(now, line.t),
+                    read_asked=0,
+                    read_got=0,
+                    readv_asked=0,
+                    readv_got=0,
+                    written=0,
+                    read_ops=0,
+                    readv_ops=0,
+                    write_ops=0,
+                    error=reason,
+                    interrupted=True,
+                )
+            )
+        self.collect()
+
+    def grown(self) -> bool:
+        """Whether `collect` would find something; costs one system call."""
+        return self._segments[-1].path.stat().st_size > self._segments[-1].offset
+
+    def collect(self) -> list[Line]:
+        """Sync what was appended since the last call, number it and return it.
+
+        Blocks while the disk works: an event loop calls it in a thread. JournalError when the disk fails: whatever
+        was not numbered by then must be taken as lost, and the agent must stop taking work."""
+        segment = self._segments[-1]
+        lines: list[Line] = []
+        try:
+            with segment.path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size <= segment.offset:
+                    return lines
+                os.fsync(file.fileno())
+                file.seek(segment.offset)
+                while segment.offset < size:
+                    before = segment.offset
+                    lines += segment.number(file.read(min(READ_BYTES, size - before)), self.torn)
+                    if segment.offset == before:
+                        break
+                    file.seek(segment.offset)
+        except OSError as error:
+            raise JournalError(f"The journal {segment.path} cannot be made safe on disk: {error.strerror}.") from error
+        self._follow(lines)
+        return lines
+
+    def _follow(self, lines: Iterable[Line]) -> None:
+        for line in lines:
+            if isinstance(line, Started):
+                self.unfinished[key_of(line)] = line
+            else:
+                self.unfinished.pop(key_of(line), None)
+
+    # ------------------------------------------------------------ sending
+
+    def read(self, after: int) -> list[Line]:
+        """Numbered lines from `after` + 1 on, as many as fit one message; empty when there are no more.
+
+        Lines that were acknowledged and trimmed are gone: reading then begins with the first that is left."""
+        after = max(after, self._segments[0].first - 1)
+        if after >= self.last:
+            return []
+        segment = next(s for s in reversed(self._segments) if s.first <= after + 1)
+        if self._cursor is not None and self._cursor[0] == after + 1 and self._cursor[1] is segment:
+            number, offset = after + 1, self._cursor[2]
+        else:
+            number, offset = segment.place(after + 1)
+        lines: list[Line] = []
+        size = 0
+        with segment.path.open("rb") as file:
+            for part, end in _parts(file, offset, segment.offset):
+                try:
+                    line = _decode_line(part)
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    continue
+                if number > after:
+                    lines.append(msgspec.structs.replace(line, n=number))
+                    size += len(part) + 12
+                number += 1
+                self._cursor = (number, segment, end)
+                if len(lines) >= MAX_BATCH_LINES or size >= MAX_BATCH_BYTES:
+                    break
+        return lines
+
+    def acknowledge(self, n: int) -> None:
+        """The hub has stored all lines up to n: forget the segments that hold nothing newer."""
+        self.acknowledged = max(self.acknowledged, min(n, self.last))
+        while len(self._segments) > 1 and self._segments[0].next - 1 <= self.acknowledged:
+            self._segments.pop(0).path.unlink(missing_ok=True)
+
+    # ------------------------------------------------------------ between jobs
+
+    def rotate(self) -> None:
+        """Begin a new segment if the current one is large. Only while no worker has it open."""
+        assert not self.unfinished, "a started line and its done line stay in one segment"
+        self.collect()
+        if self._segments[-1].offset >= ROTATE_BYTES:
+            self._begin(self._new_segment(self.last + 1))
+            self.acknowledge(self.acknowledged)
+
+    def renew(self) -> None:
+        """Begin a new journal with a new id, keeping the old files beside it. Only while no worker has it open.
+
+        For when the hub has acknowledged lines that this journal does not have: it was restored from a copy, and its
+        numbers mean something else there."""
+        old = [segment.path for segment in self._segments]
+        self.id = secrets.token_hex(8)
+        self._cursor = None
+        for path in old:
+            path.rename(path.with_suffix(".superseded"))
+        self._segments = []
+        self._begin(self._new_segment(1))
+        self.acknowledged = 0
+
+    def _begin(self, segment: _Segment) -> None:
+        self._segments.append(segment)
+        self._appender.close()
+        self._appender = Appender(segment.path)
+
+    def room(self) -> int:
+        """Bytes that the journal's disk still takes from this user."""
+        disk = os.statvfs(self.directory)
+        return disk.f_bavail * disk.f_frsize
+
+    def close(self) -> None:
+        self._appender.close()
+        os.close(self._lock)
+
+
+def _parts(file: BinaryIO, offset: int, end: int) -> Iterator[tuple[bytes, int]]:
+    """The non-empty lines between two offsets, each with the offset after it."""
+    file.seek(offset)
+    for raw in file:
+        offset += len(raw)
+        if offset > end:
+            return
+        part = raw.rstrip(b"\n")
+        if part:
+            yield part, offset

@@ -1,0 +1,244 @@
+"""Carrying out a request with the XRootD client, counting what was asked and what came.
+
+What the XRootD client does, and what follows from it here (seen with 5.7 to 6.2):
+
+- It tries again for minutes when a server is away. So every call has a time limit, and `limit_patience` shortens what
+  the calls cannot limit. Times are whole seconds; it looks at them once in ``XRD_TIMEOUTRESOLUTION``.
+- After a failed connection it refuses the same connection for half an hour (``XRD_STREAMERRORWINDOW``), which would
+  fail all later requests of a tag. It is set to 0.
+- It reopens a transfer that was cut, behind our back; one request may then show up as several accesses.
+- ``File.set_property`` drops a reference to None in each call and aborts Python 3.11 after some 150 of them: never
+  call it. ``File.get_property`` does the same for a property that is not set: ask for ``DataServer`` after a
+  successful open only.
+- One connection per user name in the URL and server: this is how each tag has a connection of its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+import time
+from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from agent.messages import Request, Workload
+from agent.workloads.plan import Pause, Read, VectorRead, Write, content, steps
+
+MISSING: Final = (
+    'The XRootD client for Python is not installed; install it with: pip install "xrootd-tally[xrootd]" '
+    "(or the package python3-xrootd), then start the agent again."
+)
+
+
+class MissingClientError(Exception):
+    """The xrootd package is not there; the text says what to install."""
+
+
+def limit_patience(timeout: float, environ: MutableMapping[str, str] | None = None) -> None:
+    """Set what the XRootD client takes from the environment. It reads that once, when it is imported."""
+    seconds = str(max(1, round(timeout)))
+    values = {
+        "XRD_CONNECTIONWINDOW": seconds,
+        "XRD_CONNECTIONRETRY": "1",
+        "XRD_STREAMERRORWINDOW": "0",
+        "XRD_REQUESTTIMEOUT": seconds,
+        "XRD_STREAMTIMEOUT": seconds,
+        "XRD_TIMEOUTRESOLUTION": "1",
+    }
+    (os.environ if environ is None else environ).update(values)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a request so far; see `agent.messages.Done`, whose fields these are."""
+
+    t_open: float
+    t_close: float = 0.0
+    ok: bool = False
+    read_asked: int = 0
+    read_got: int = 0
+    readv_asked: int = 0
+    readv_got: int = 0
+    written: int = 0
+    read_ops: int = 0
+    readv_ops: int = 0
+    write_ops: int = 0
+    server: str = ""
+    status: int = 0
+    error: str = ""
+    interrupted: bool = False
+
+
+class _FailedError(Exception):
+    """A call failed. Never leaves this module."""
+
+    def __init__(self, text: str, code: int = 0) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class _StoppedError(Exception):
+    """The job was stopped between two calls. Never leaves this module."""
+
+
+def load_client() -> tuple[Any, Any]:
+    """The modules XRootD.client and XRootD.client.flags. Raises MissingClientError when they are not installed."""
+    try:
+        return importlib.import_module("XRootD.client"), importlib.import_module("XRootD.client.flags")
+    except ImportError as error:
+        raise MissingClientError(MISSING) from error
+
+
+def _sentence(status: Any) -> str:
+    return " ".join(str(status.message).split())
+
+
+class Client:
+    """The XRootD client of one worker process, for all its threads. `timeout` (seconds) bounds every single call.
+
+    Raises MissingClientError when the xrootd package is not installed."""
+
+    def __init__(self, timeout: float, remark: Callable[[str, str], None]) -> None:
+        limit_patience(timeout)
+        self._xrootd, flags = load_client()
+        self._flags = flags.OpenFlags
+        self._timeout = max(1, round(timeout))
+        self._remark = remark
+        self._announced: set[str] = set()
+        self._stems: dict[str, tuple[str, str]] = {}
+
+    @property
+    def version(self) -> str:
+        """Version of the XRootD client library."""
+        return str(self._xrootd.__version__)
+
+    def perform(
+        self, workload: Workload, request: Request, stop: threading.Event, add: Callable[[int], None]
+    ) -> Outcome:
+        """Carry out one request from its open to its close. `add` hears of every number of bytes that went or came.
+
+        Never raises for anything that the server or the network does: that is in the outcome."""
+        outcome = Outcome(t_open=time.time())
+        file = self._xrootd.File()
+        try:
+            flags = self._flags.NEW | self._flags.MAKEPATH if workload.kind == "write" else self._flags.READ
+            self._call("open", file.open, self._url(request), flags)
+            try:
+                outcome.server = self._reached(file, request)
+                self._work(file, workload, request, outcome, stop, add)
+            except (_FailedError, _StoppedError):
+                # The close belongs to the request even so: with it the server reports what it has served.
+                if file.is_open():
+                    file.close(timeout=self._timeout)
+                raise
+            self._call("close", file.close)
+            outcome.ok = True
+        except _FailedError as error:
+            outcome.status = error.code
+            outcome.error = str(error)
+        except _StoppedError:
+            outcome.interrupted = True
+            outcome.error = "The job was stopped."
+        outcome.t_close = time.time()
+        if workload.kind == "write" and outcome.write_ops:
+            self._remove(request)
+        return outcome
+
+    # ------------------------------------------------------------ the steps
+
+    def _work(
+        self,
+        file: Any,
+        workload: Workload,
+        request: Request,
+        outcome: Outcome,
+        stop: threading.Event,
+        add: Callable[[int], None],
+    ) -> None:
+        data = content(request.seed) if workload.kind == "write" else b""
+        for step in steps(workload, request):
+            if stop.is_set():
+                raise _StoppedError
+            match step:
+                case Read(offset, size):
+                    outcome.read_asked += size
+                    outcome.read_ops += 1
+                    got = len(self._call("read", file.read, offset, size))
+                    outcome.read_got += got
+                    add(got)
+                    if got != size:
+                        raise _FailedError(
+                            f"read: the file ends at byte {offset + got}, the catalogue says {request.size}."
+                        )
+                case VectorRead(chunks):
+                    asked = sum(size for _, size in chunks)
+                    outcome.readv_asked += asked
+                    outcome.readv_ops += 1
+                    answer = self._call("vector read", file.vector_read, chunks)
+                    got = sum(len(chunk.buffer) for chunk in answer.chunks)
+                    outcome.readv_got += got
+                    add(got)
+                    if got != asked:
+                        raise _FailedError(f"vector read: {asked} bytes were asked for, {got} came.")
+                case Write(offset, size):
+                    outcome.write_ops += 1
+                    self._call("write", file.write, data[:size], offset, size)
+                    outcome.written += size
+                    add(size)
+                case Pause(seconds):
+                    if stop.wait(seconds):
+                        raise _StoppedError
+
+    def _call(self, doing: str, method: Callable[..., tuple[Any, Any]], *arguments: object) -> Any:
+        """The answer of one XRootD call. Raises _FailedError."""
+        try:
+            status, answer = method(*arguments, timeout=self._timeout)
+        except ValueError as error:  # what the client raises when it has given up the file behind our back
+            raise _FailedError(f"{doing}: the XRootD client lost the file ({error}).") from error
+        if not status.ok:
+            raise _FailedError(f"{doing}: {_sentence(status)}", int(status.errno or status.code))
+        return answer
+
+    # ------------------------------------------------------------ names
+
+    def _url(self, request: Request) -> str:
+        scheme, place = self._stem(request.server)
+        return f"{scheme}://{request.tag}@{place}/{'' if request.path.startswith('/') else '/'}{request.path}"
+
+    def _stem(self, server: str) -> tuple[str, str]:
+        """(scheme, HOST:PORT) of a server's URL."""
+        stem = self._stems.get(server)
+        if stem is None:
+            parts = urlsplit(server if "://" in server else f"root://{server}")
+            stem = self._stems[server] = (parts.scheme, parts.netloc.rpartition("@")[2])
+        return stem
+
+    def _reached(self, file: Any, request: Request) -> str:
+        """HOST:PORT of the data server; tells it the tag as application info when it has not heard it yet."""
+        server = str(file.get_property("DataServer") or "").rpartition("@")[2]
+        if server:
+            login = f"{self._stem(request.server)[0]}://{request.tag}@{server}"
+            if login not in self._announced:
+                self._announced.add(login)
+                status, _ = self._xrootd.FileSystem(login).sendinfo(f"tally:{request.tag}", timeout=self._timeout)
+                if not status.ok:
+                    self._remark(
+                        f"sendinfo {server}",
+                        f"{server} did not take the application info ({_sentence(status)}); "
+                        "its records will show the tag as user name only.",
+                    )
+        return server
+
+    def _remove(self, request: Request) -> None:
+        """A test leaves nothing behind on other people's disks. Removing makes no monitoring record of its own."""
+        scheme, place = self._stem(request.server)
+        path = request.path if request.path.startswith("/") else "/" + request.path
+        status, _ = self._xrootd.FileSystem(f"{scheme}://{request.tag}@{place}").rm(path, timeout=self._timeout)
+        if not status.ok:
+            self._remark(
+                f"rm {place}",
+                f"{request.path} was written to {place} and could not be removed again ({_sentence(status)}).",
+            )

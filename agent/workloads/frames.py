@@ -1,0 +1,95 @@
+"""What the agent and a worker process say to each other: MessagePack values, each after its length in four bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+import msgspec
+from msgspec import Struct
+
+from agent.messages import Request, ServerSample, Workload
+
+HEAD: Final = 4
+MAX_FRAME: Final = 64 * 1024 * 1024
+"""Larger than any round; a length above it means that the pipe carries something else than frames."""
+
+
+class Setup(Struct, frozen=True, tag="setup"):
+    """First frame to a worker. `slots` are the numbers of the slots that this process works for."""
+
+    job: str
+    workload: Workload
+    timeout: float
+    slots: list[int]
+    segment: str
+    """Path of the journal's segment."""
+
+
+class Work(Struct, frozen=True, tag="work"):
+    """Requests of a round, for slots of this worker, in order."""
+
+    round: int
+    requests: list[Request]
+
+
+class Finish(Struct, frozen=True, tag="finish"):
+    """Do what is queued, then end."""
+
+
+class Drain(Struct, frozen=True, tag="drain"):
+    """Finish what is under way, begin nothing more, then end."""
+
+
+class Stop(Struct, frozen=True, tag="stop"):
+    """Stop at once: what is under way becomes interrupted, what is queued is never begun. Then end."""
+
+    reason: str
+
+
+class Ready(Struct, frozen=True, tag="ready"):
+    """The worker can take work."""
+
+    xrootd: str
+
+
+class Unfit(Struct, frozen=True, tag="unfit"):
+    """The worker cannot work, and ends: one sentence saying why and what to do."""
+
+    sentence: str
+
+
+class Figures(Struct, frozen=True, tag="figures"):
+    """Once a second and at the end: cumulative figures by server URL."""
+
+    servers: dict[str, ServerSample]
+
+
+class Remark(Struct, frozen=True, tag="remark"):
+    """Something a person should know. `key` is the same for what need not be said twice."""
+
+    severity: Literal["info", "warning", "error"]
+    key: str
+    text: str
+
+
+ToWorker = Setup | Work | Finish | Drain | Stop
+FromWorker = Ready | Unfit | Figures | Remark
+
+_encode = msgspec.msgpack.Encoder().encode
+decode_to_worker: Callable[[bytes], ToWorker] = msgspec.msgpack.Decoder(ToWorker).decode
+decode_from_worker: Callable[[bytes], FromWorker] = msgspec.msgpack.Decoder(FromWorker).decode
+
+
+def framed(message: Struct) -> bytes:
+    """The message as it goes through the pipe."""
+    body = _encode(message)
+    return len(body).to_bytes(HEAD, "big") + body
+
+
+def length(head: bytes) -> int:
+    """Length of the body that follows this head. ValueError when no frame can begin like this."""
+    size = int.from_bytes(head, "big")
+    if len(head) != HEAD or size > MAX_FRAME:
+        raise ValueError(f"a frame of {size} bytes is announced, at most {MAX_FRAME} are possible")
+    return size

@@ -1,0 +1,108 @@
+"""From a request to the steps that carry it out. Arithmetic only: the same request gives the same steps, always."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from agent.messages import Request, Workload
+
+READ_SIZE: Final = 1024 * 1024
+"""Bytes of one plain read or write call at most."""
+VECTOR_CHUNK_MAX: Final = 2 * 1024 * 1024 - 16
+"""The largest piece of a vector read that a server takes (its default readv_ior_max)."""
+VECTOR_CHUNKS_MAX: Final = 1024
+VECTOR_TOTAL_MAX: Final = 1024 * 1024 * 1024
+"""All pieces of one vector read together: the answer is held in memory once per slot."""
+
+DEFAULT_BYTES: Final = 1024 * 1024
+DEFAULT_VECTOR_BYTES: Final = 64 * 1024
+DEFAULT_CHUNKS: Final = 16
+DEFAULT_READS: Final = 2
+
+
+class Read(NamedTuple):
+    """One plain read."""
+
+    offset: int
+    size: int
+
+
+class VectorRead(NamedTuple):
+    """One vector read."""
+
+    chunks: list[tuple[int, int]]
+
+
+class Write(NamedTuple):
+    """One write."""
+
+    offset: int
+    size: int
+
+
+class Pause(NamedTuple):
+    """Hold the file open and do nothing for `seconds`."""
+
+    seconds: float
+
+
+Step = Read | VectorRead | Write | Pause
+
+
+def objection(workload: Workload) -> str:
+    """One sentence saying why no server would take this workload, or nothing."""
+    if workload.kind == "vector":
+        size = workload.bytes or DEFAULT_VECTOR_BYTES
+        chunks = workload.chunks or DEFAULT_CHUNKS
+        if size > VECTOR_CHUNK_MAX:
+            return (
+                f"A piece of a vector read can have {VECTOR_CHUNK_MAX} bytes at most (the server's limit), not {size}; "
+                "lower bytes in the workload."
+            )
+        if chunks * size > VECTOR_TOTAL_MAX:
+            return (
+                f"{chunks} pieces of {size} bytes are more than the {VECTOR_TOTAL_MAX} bytes that one vector read may "
+                "bring; lower chunks or bytes in the workload."
+            )
+    return ""
+
+
+def steps(workload: Workload, request: Request) -> Iterator[Step]:
+    """What to do with the open file, in order. No read goes past the catalogue's size; an empty file is not read."""
+    chance = random.Random(request.seed)
+    if workload.kind == "full":
+        yield from _stretch(0, request.size)
+    elif workload.kind == "range":
+        yield from _piece(chance, request.size, workload.bytes or DEFAULT_BYTES)
+    elif workload.kind == "vector":
+        size = min(workload.bytes or DEFAULT_VECTOR_BYTES, request.size)
+        if size:
+            count = workload.chunks or DEFAULT_CHUNKS
+            yield VectorRead([(chance.randrange(request.size - size + 1), size) for _ in range(count)])
+    elif workload.kind == "long":
+        for number in range(workload.reads or DEFAULT_READS):
+            if number and workload.pause:
+                yield Pause(workload.pause)
+            yield from _piece(chance, request.size, workload.bytes or DEFAULT_BYTES)
+    else:
+        size = workload.bytes or DEFAULT_BYTES
+        for offset in range(0, size, READ_SIZE):
+            yield Write(offset, min(READ_SIZE, size - offset))
+
+
+def _piece(chance: random.Random, file_size: int, size: int) -> Iterator[Read]:
+    size = min(size, file_size)
+    yield from _stretch(chance.randrange(file_size - size + 1), size)
+
+
+def _stretch(offset: int, size: int) -> Iterator[Read]:
+    for start in range(offset, offset + size, READ_SIZE):
+        yield Read(start, min(READ_SIZE, offset + size - start))
+
+
+def content(seed: int) -> bytes:
+    """What a write workload writes, over and over: the same bytes for the same seed."""
+    block = random.Random(seed).randbytes(64 * 1024)
+    return block * (READ_SIZE // len(block))

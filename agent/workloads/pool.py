@@ -1,0 +1,239 @@
+"""The agent's side of a job's worker processes.
+
+A `Pool` starts them, spreads the slots over them, passes work on and gathers their figures. It knows nothing of rounds
+or of the journal: which request is done, only the journal says. When a worker dies before it was told to end, the pool
+reports the slots that stand still and can put a new process in its place.
+
+Processes are started with a fresh interpreter (never forked from a process that has threads), by `worker_command`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from agent.messages import Request, ServerSample, Workload
+from agent.workloads.frames import (
+    HEAD,
+    Drain,
+    Figures,
+    Finish,
+    FromWorker,
+    Ready,
+    Remark,
+    Setup,
+    Stop,
+    Unfit,
+    Work,
+    decode_from_worker,
+    framed,
+    length,
+)
+
+_log = logging.getLogger(__name__)
+
+SLOTS_PER_PROCESS: Final = 32
+"""Threads of one worker process. The XRootD client releases the interpreter lock while it waits, so that one process
+keeps some 3,500 requests a second going; more processes only cost memory below that."""
+START_SECONDS: Final = 30.0
+STOP_GRACE: Final = 3.0
+"""How long workers that were told to stop may take before they are killed."""
+END_GRACE: Final = 10.0
+"""How long a worker with nothing left to do may take to close its connections."""
+
+
+def worker_command() -> list[str]:
+    """The command line of a worker process; a frozen program has no interpreter to name a module to, so it is its own."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable, "worker"]
+    return [sys.executable, "-m", "agent.workloads.worker"]
+
+
+class _Worker:
+    """One process, and the task that listens to it."""
+
+    def __init__(self, slots: list[int]) -> None:
+        self.slots = slots
+        self.process: asyncio.subprocess.Process | None = None
+        self.ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Empty text: it takes work. Else the sentence saying why not."""
+        self.figures: dict[str, ServerSample] = {}
+        self.ending = False
+        self.listener: asyncio.Task[None] | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.returncode is None
+
+    def send(self, data: bytes) -> None:
+        if self.process is not None and self.process.stdin is not None and not self.process.stdin.is_closing():
+            self.process.stdin.write(data)
+
+
+class Pool:
+    """The workers of one job.
+
+    `died` is called with the slots of a worker that ended unasked and how it ended; `remark` with (severity, text)."""
+
+    def __init__(
+        self,
+        *,
+        job: str,
+        workload: Workload,
+        slots: int,
+        timeout: float,
+        segment: Path,
+        died: Callable[[list[int], str], None],
+        remark: Callable[[str, str], None],
+        slots_per_process: int = SLOTS_PER_PROCESS,
+    ) -> None:
+        self._setup = (job, workload, timeout, str(segment))
+        self._died = died
+        self._remark = remark
+        self._past: dict[str, ServerSample] = {}
+        """Figures of workers that have ended and were replaced."""
+        self.xrootd = ""
+        count = math.ceil(slots / slots_per_process)
+        self._workers = [_Worker(list(range(first, slots, count))) for first in range(count)]
+
+    async def start(self) -> str:
+        """Start all workers. Empty when all take work; else one sentence, and none of them is left."""
+        problems = await asyncio.gather(*(self._launch(worker) for worker in self._workers))
+        problem = next(filter(None, problems), "")
+        if problem:
+            await self.stop("not all workers could be started")
+        return problem
+
+    async def _launch(self, worker: _Worker) -> str:
+        job, workload, timeout, segment = self._setup
+        try:
+            worker.process = await asyncio.create_subprocess_exec(
+                *worker_command(),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C in the agent's terminal is for the agent, which tells its workers
+            )
+        except OSError as error:
+            return f"A worker process cannot be started: {error.strerror}."
+        worker.send(framed(Setup(job, workload, timeout, worker.slots, segment)))
+        worker.listener = asyncio.get_running_loop().create_task(self._listen(worker), name=f"worker {job}")
+        try:
+            return await asyncio.wait_for(asyncio.shield(worker.ready), START_SECONDS)
+        except TimeoutError:
+            return f"A worker process did not begin within {START_SECONDS:.0f} s; is this machine overloaded?"
+
+    async def _listen(self, worker: _Worker) -> None:
+        assert worker.process is not None
+        assert worker.process.stdout is not None
+        try:
+            while True:
+                head = await worker.process.stdout.readexactly(HEAD)
+                self._heard(worker, decode_from_worker(await worker.process.stdout.readexactly(length(head))))
+        except asyncio.IncompleteReadError:
+            pass  # it has ended; how, the exit code says
+        code = await worker.process.wait()
+        how = f"it was killed by signal {-code}" if code < 0 else f"it ended with code {code}"
+        if not worker.ready.done():
+            worker.ready.set_result(
+                f"A worker process ended before it took work ({how}); its last words are in the log."
+            )
+        elif not worker.ending and not worker.ready.result():
+            self._died(worker.slots, how)
+
+    def _heard(self, worker: _Worker, message: FromWorker) -> None:
+        match message:
+            case Ready(version):
+                self.xrootd = version
+                if not worker.ready.done():
+                    worker.ready.set_result("")
+            case Unfit(sentence):
+                if not worker.ready.done():
+                    worker.ready.set_result(sentence)
+            case Figures(servers):
+                worker.figures = servers
+            case Remark(severity, _, text):
+                self._remark(severity, text)
+
+    # ------------------------------------------------------------ work
+
+    def give(self, number: int, requests: Iterable[Request]) -> None:
+        """Pass requests of round `number` to the workers of their slots, in this order. KeyError: no such slot."""
+        owner = {slot: worker for worker in self._workers for slot in worker.slots}
+        shares: dict[int, list[Request]] = {}
+        for request in requests:
+            shares.setdefault(id(owner[request.slot]), []).append(request)
+        for worker in self._workers:
+            share = shares.get(id(worker))
+            if share:
+                worker.send(framed(Work(number, share)))
+
+    async def replace(self, slots: list[int]) -> str:
+        """Start a new worker for the slots of one that died. Empty, or one sentence saying why it cannot be."""
+        for index, worker in enumerate(self._workers):
+            if worker.slots == slots and not worker.alive:
+                self._past = _sum([self._past, worker.figures])
+                self._workers[index] = fresh = _Worker(slots)
+                return await self._launch(fresh)
+        return ""
+
+    def figures(self) -> dict[str, ServerSample]:
+        """Cumulative figures by server URL, over all workers that this job had."""
+        return _sum([self._past, *(worker.figures for worker in self._workers)])
+
+    def pids(self) -> list[int]:
+        """Process ids of the workers that are alive."""
+        return [worker.process.pid for worker in self._workers if worker.process and worker.alive]
+
+    # ------------------------------------------------------------ the end
+
+    async def finish(self, grace: float = END_GRACE) -> None:
+        """Let the workers, which have nothing left to do, close their connections and end; kill those that do not."""
+        await self._end(framed(Finish()), grace)
+
+    async def drain(self, grace: float) -> None:
+        """Let each slot finish the request it is at, for up to `grace` seconds; then as `stop`."""
+        await self._end(framed(Drain()), grace, kill=False)
+        await self.stop("the agent is stopping")
+
+    async def stop(self, reason: str, grace: float = STOP_GRACE) -> None:
+        """Cut short what is under way; kill what has not ended after `grace` seconds."""
+        await self._end(framed(Stop(reason)), grace)
+
+    async def _end(self, order: bytes, grace: float, *, kill: bool = True) -> None:
+        for worker in self._workers:
+            worker.ending = True
+            if worker.alive:
+                worker.send(order)
+        waiting = [worker.listener for worker in self._workers if worker.listener is not None]
+        if not waiting:
+            return
+        _, late = await asyncio.wait(waiting, timeout=grace)
+        if late and kill:
+            for worker in self._workers:
+                if worker.alive and worker.process is not None:
+                    _log.warning("! worker %s did not end within %.0f s and is killed", worker.process.pid, grace)
+                    worker.process.kill()
+            await asyncio.wait(waiting)
+
+
+def _sum(parts: Iterable[dict[str, ServerSample]]) -> dict[str, ServerSample]:
+    total: dict[str, ServerSample] = {}
+    for part in parts:
+        for server, one in part.items():
+            so_far = total.get(server)
+            total[server] = (
+                one
+                if so_far is None
+                else ServerSample(
+                    so_far.bytes + one.bytes,
+                    so_far.done + one.done,
+                    so_far.failed + one.failed,
+                    so_far.started + one.started,
+                )
+            )
+    return total
