@@ -231,10 +231,15 @@ QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus, QPlainTe
 QLineEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QComboBox:disabled {{ color: {c("text3")};
     border-color: {c("border_mid")}; background: {c("window")}; }}
 QLineEdit[invalid="true"], QSpinBox[invalid="true"], QDoubleSpinBox[invalid="true"] {{ border-color: {c("bad")}; }}
-QSpinBox, QDoubleSpinBox {{ padding-right: 4px; }}
+QSpinBox::up-button, QSpinBox::down-button, QDoubleSpinBox::up-button, QDoubleSpinBox::down-button {{
+    width: 18px; border: 0; background: transparent; }}
+QSpinBox::up-arrow, QSpinBox::down-arrow, QDoubleSpinBox::up-arrow, QDoubleSpinBox::down-arrow {{
+    image: none; width: 0; height: 0; }}
 QComboBox::drop-down {{ border: 0; width: 20px; }}
+QComboBox::down-arrow {{ image: none; width: 0; height: 0; }}
 QComboBox QAbstractItemView {{ background: {c("surface")}; color: {c("text")}; border: 1px solid {c("border_mid")};
     selection-background-color: {c("select")}; selection-color: {c("text")}; }}
+QTreeView::branch {{ background: transparent; }}
 QTableView, QTreeView, QListView {{ background: {c("surface")}; color: {c("text")}; border: 0;
     gridline-color: {c("grid")}; selection-background-color: {c("select")}; selection-color: {c("text")}; }}
 QTreeView#sidelist, QListView#sidelist {{ background: {c("raised")}; }}
@@ -242,7 +247,7 @@ QTableView::item {{ padding: 0 8px; border-bottom: 1px solid {c("grid")}; }}
 QTableView::item:hover {{ background: {c("hover")}; }}
 QTableView::item:selected {{ background: {c("select")}; color: {c("text")}; }}
 QTableView::item:selected:!active {{ background: {c("select_off")}; }}
-QTreeView::item {{ height: 28px; }}
+QTreeView::item {{ height: 28px; padding-right: 8px; }}
 QTreeView::item:hover, QListView::item:hover {{ background: {c("hover")}; }}
 QTreeView::item:selected, QListView::item:selected {{ background: {c("select")}; color: {c("text")}; }}
 QHeaderView {{ background: {c("raised")}; border: 0; }}

@@ -1,0 +1,183 @@
+"""The plans that the window shows, and the one that is being edited. No toolkit.
+
+A plan in the window *is* its TOML text: every change of the form rewrites the text (comments and order stay) and every
+state of the text can be undone. Presets are read-only; changing one makes a copy of it under a new name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import shlex
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from gui.campaign.plan import Plan, Test
+from gui.campaign.planfile import MAX_PLAN_BYTES, PlanError, format_plan, parse_plan, update_plan
+from gui.campaign.presets import Preset, presets
+
+NEW_PLAN = Plan(
+    name="new plan",
+    tests=(Test(servers=4, files_per_server=50, per_round=10, repeats=1, seed=42),),
+)
+UNDO_STEPS = 200
+
+
+class PlanFileError(Exception):
+    """A plan file that cannot be read or written; one sentence says which, why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEntry:
+    """A plan in the list. `path` is None for a preset."""
+
+    title: str
+    text: str
+    path: Path | None = None
+    preset: Preset | None = None
+    broken: str = ""
+    """Why the file is no plan; it is listed all the same, and can be mended in the editor."""
+
+
+class PlanLibrary:
+    """Presets, and the plan files of one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def presets(self) -> list[PlanEntry]:
+        return [PlanEntry(preset.title, preset.text, preset=preset) for preset in presets()]
+
+    def mine(self) -> list[PlanEntry]:
+        """The plan files of the folder, by name."""
+        if not self.folder.is_dir():
+            return []
+        return [self.read(path) for path in sorted(self.folder.glob("*.toml"))]
+
+    def read(self, path: Path) -> PlanEntry:
+        """One plan file. Raises PlanFileError when it cannot be read at all."""
+        try:
+            if path.stat().st_size > MAX_PLAN_BYTES:
+                raise PlanFileError(f"{path} is larger than a plan can be ({MAX_PLAN_BYTES:,} bytes).")
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise PlanFileError(f"The plan {path} cannot be read: {error}.") from error
+        try:
+            return PlanEntry(parse_plan(text, name=path.name).name, text, path)
+        except PlanError as error:
+            return PlanEntry(path.stem, text, path, broken=str(error.problems[0]))
+
+    def save(self, text: str, path: Path) -> None:
+        """Replace the file whole, so that a crash leaves the old or the new text. Raises PlanFileError."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(prefix=path.name, dir=path.parent)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(path)
+        except OSError as error:
+            raise PlanFileError(f"The plan cannot be saved to {path}: {error.strerror or error}.") from error
+
+    def new_path(self, name: str) -> Path:
+        """A file name in the folder for a plan of that name; one that is not taken."""
+        stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "plan"
+        for number in range(1, 10_000):
+            path = self.folder / (f"{stem}.toml" if number == 1 else f"{stem}-{number}.toml")
+            if not path.exists():
+                return path
+        raise PlanFileError(f"There is no free file name for {name!r} in {self.folder}.")
+
+
+class PlanEditor:
+    """One plan under edit: its text, what it declares, what is wrong with it, and the way back."""
+
+    def __init__(self, entry: PlanEntry) -> None:
+        self.entry = entry
+        self.text = entry.text
+        self._undo: list[str] = []
+        self._redo: list[str] = []
+        self.error: PlanError | None = None
+        self.plan: Plan | None = None
+        self._read()
+
+    @property
+    def changed(self) -> bool:
+        """Whether the text differs from what is saved."""
+        return self.text != self.entry.text
+
+    @property
+    def can_undo(self) -> bool:
+        return bool(self._undo)
+
+    @property
+    def can_redo(self) -> bool:
+        return bool(self._redo)
+
+    def set_text(self, text: str) -> None:
+        """Take this text; it may be no plan yet, `error` says what is wrong."""
+        if text == self.text:
+            return
+        self._undo = [*self._undo[-UNDO_STEPS + 1 :], self.text]
+        self._redo.clear()
+        self.text = text
+        self._read()
+
+    def set_plan(self, plan: Plan) -> None:
+        """Rewrite the text so that it declares this plan; comments and order stay."""
+        if plan == self.plan:
+            return
+        self.set_text(update_plan(self.text, plan) if self.plan is not None else format_plan(plan))
+
+    def change_test(self, number: int, **changes: object) -> None:
+        """Change fields of one test, counted from 0."""
+        assert self.plan is not None
+        tests = list(self.plan.tests)
+        tests[number] = dataclasses.replace(tests[number], **changes)  # type: ignore[arg-type]
+        self.set_plan(dataclasses.replace(self.plan, tests=tuple(tests)))
+
+    def add_test(self, after: int) -> None:
+        """A copy of test `after` (counted from 0) at the end."""
+        assert self.plan is not None
+        self.set_plan(dataclasses.replace(self.plan, tests=(*self.plan.tests, self.plan.tests[after])))
+
+    def remove_test(self, number: int) -> None:
+        """Take test `number` away; a plan keeps at least one."""
+        assert self.plan is not None
+        if len(self.plan.tests) > 1:
+            tests = tuple(test for place, test in enumerate(self.plan.tests) if place != number)
+            self.set_plan(dataclasses.replace(self.plan, tests=tests))
+
+    def undo(self) -> None:
+        if self._undo:
+            self._redo.append(self.text)
+            self.text = self._undo.pop()
+            self._read()
+
+    def redo(self) -> None:
+        if self._redo:
+            self._undo.append(self.text)
+            self.text = self._redo.pop()
+            self._read()
+
+    def saved(self, path: Path) -> None:
+        """The text is on disk now, under this path."""
+        title = self.plan.name if self.plan else path.stem
+        self.entry = PlanEntry(title, self.text, path)
+
+    def command(self) -> str:
+        """The command line that runs this plan without the window."""
+        name = str(self.entry.path) if self.entry.path else self.entry.preset.id if self.entry.preset else "PLAN.toml"
+        return f"tally run {shlex.quote(name)} --headless"
+
+    def _read(self) -> None:
+        try:
+            self.plan, self.error = (
+                parse_plan(self.text, name=self.entry.path.name if self.entry.path else "plan"),
+                None,
+            )
+        except PlanError as error:
+            self.plan, self.error = None, error
