@@ -1,0 +1,111 @@
+"""What a datagram is, by its first byte, and the binary header that most of them have."""
+
+from __future__ import annotations
+
+import enum
+from struct import Struct
+from typing import NamedTuple
+
+REASONS: dict[str, str] = {
+    "empty": "no bytes",
+    "short": "shorter than the header or the fixed part of its kind",
+    "unknown": "the first byte is none of XRootD's",
+    "length": "the length in the header is less than the header itself",
+    "truncated": "fewer bytes than the header says: the receiver cut it; whole records were used",
+    "excess": "more bytes than the header says: the rest was ignored",
+    "userid": "the user id is not prot/user.pid:sid@host",
+    "map_text": "a map message is longer than any server sends, or lacks a part that it must have",
+    "record_size": "a record's size is below its header or runs past the end: the rest of the datagram is lost",
+    "record_short": "a record is shorter than its kind needs: that record is lost",
+    "record_value": "a counter is negative: that record is lost",
+    "record_type": "a record of an unknown type was stepped over",
+    "record_count": "the number of records differs from what the time record says",
+    "no_window": "f-stream records without a time record before them",
+    "no_server": "nothing tells which server it is from",
+    "name_length": "a file name is longer than any server sends: that record is lost",
+    "json": "not JSON, or not an object: that line is lost",
+    "event": "an event that is of no known kind: that line is lost",
+    "xml": "a summary that is not well-formed XML",
+    "xml_forbidden": "a summary with a document type, entity or processing instruction",
+    "xml_depth": "a summary nested deeper than any server sends",
+}
+"""Why a datagram or a part of it was not used → what it means. Names of counters: never rename one."""
+
+
+class Rejected(ValueError):  # noqa: N818 - says what happened to the datagram
+    """A datagram, or a part of it, that cannot be decoded. `reason` is a key of `REASONS`; the text says more."""
+
+    def __init__(self, reason: str, text: str = "") -> None:
+        super().__init__(f"{reason}: {text or REASONS[reason]}")
+        self.reason = reason
+
+
+class Kind(enum.Enum):
+    """The families of datagrams; each has its own parser."""
+
+    MAP = "map"
+    FSTREAM = "f-stream"
+    TRACE = "t-stream"
+    REDIRECT = "r-stream"
+    GSTREAM = "g-stream"
+    TEXT = "text g-stream"
+    SUMMARY_JSON = "JSON summary"
+    SUMMARY_XML = "XML summary"
+
+
+_KINDS = {
+    **dict.fromkeys(b"=dipuUTx", Kind.MAP),
+    ord("f"): Kind.FSTREAM,
+    ord("t"): Kind.TRACE,
+    ord("r"): Kind.REDIRECT,
+    ord("g"): Kind.GSTREAM,
+    ord("<"): Kind.SUMMARY_XML,
+}
+
+
+def classify(data: bytes) -> Kind:
+    """The family of a datagram (format reference, section 1). Raises Rejected: empty, unknown."""
+    if not data:
+        raise Rejected("empty")
+    kind = _KINDS.get(data[0])
+    if kind is not None:
+        return kind
+    if data.startswith(b'{"statistics"'):
+        return Kind.SUMMARY_JSON
+    if data[0] == 0x7B or data.startswith(b"code="):  # "{"
+        return Kind.TEXT
+    raise Rejected("unknown", f"first byte is 0x{data[0]:02x}")
+
+
+class Header(NamedTuple):
+    """The common header. `end` is where the datagram's own bytes stop; `problem` is None, truncated or excess."""
+
+    code: str
+    pseq: int
+    plen: int
+    stod: int
+    end: int
+    problem: str | None
+
+
+HEADER = Struct(">BBHI")
+
+
+def parse_header(data: bytes) -> Header:
+    """The 8-byte header (format reference, section 2). ``stod`` is taken as unsigned.
+
+    Raises Rejected: short, length.
+    """
+    size = len(data)
+    if size < 8:
+        raise Rejected("short", f"{size} bytes are no header")
+    code, pseq, plen, stod = HEADER.unpack_from(data)
+    if plen < 8:
+        raise Rejected("length", f"the header says {plen} bytes")
+    problem = None if plen == size else "excess" if plen < size else "truncated"
+    return Header(chr(code), pseq, plen, stod, min(plen, size), problem)
+
+
+def text_of(data: bytes) -> str:
+    """Bytes from the wire as text; bytes that are no UTF-8 survive as surrogates."""
+    return data.decode("utf-8", "surrogateescape")

@@ -1,0 +1,209 @@
+"""Map messages: ``= d i u U T p x``, each a user id and a text behind an id (format reference, section 5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from struct import Struct
+from typing import NamedTuple
+
+from collector.wire.header import Rejected, parse_header, text_of
+from collector.wire.userid import UserId, parse_userid
+
+MAX_INFO = 4096
+"""Servers send at most 1280 bytes of text."""
+
+_DICTID = Struct(">I")
+
+
+class Map(NamedTuple):
+    """One map message. `detail` is the text after the user id's line, None when there was no second line."""
+
+    code: str
+    dictid: int
+    userid: UserId
+    detail: str | None
+
+
+class Ident(NamedTuple):
+    """Second line of ``=``: what a server says of itself. None: not said, or said to be empty."""
+
+    site: str | None
+    port: int | None
+    instance: str | None
+    program: str | None
+    version: str | None
+
+
+class Login(NamedTuple):
+    """Second line of ``u``. Keys as in the format reference, section 5.3; None: not there, or empty."""
+
+    auth: str | None = None
+    name: str | None = None
+    host: str | None = None
+    vo: str | None = None
+    role: str | None = None
+    groups: str | None = None
+    info: str | None = None
+    release: str | None = None
+    executable: str | None = None
+    moninfo: str | None = None
+    ip: str | None = None
+
+
+class Token(NamedTuple):
+    """``T``: who a token speaks for; `session` is the dictid of the ``u`` it belongs to."""
+
+    session: int
+    subject: str | None
+    username: str | None
+    org: str | None
+    role: str | None
+    groups: str | None
+
+
+class Flow(NamedTuple):
+    """``U``: the SciTags experiment and activity numbers of a session."""
+
+    session: int
+    experiment: str | None
+    activity: str | None
+
+
+class Purged(NamedTuple):
+    """``p``: a file was removed by ``frm_purged``."""
+
+    path: str
+    removed: int | None
+    size: int | None
+    atime: int | None
+    ctime: int | None
+    mtime: int | None
+    name_is: str | None
+
+
+class Transferred(NamedTuple):
+    """``x``: a file was staged or migrated by ``frm_xfrd``. Durations in seconds."""
+
+    path: str
+    ended: int | None
+    size: int | None
+    queued: int | None
+    took: int | None
+    operation: str | None
+    code: int | None
+    program: str | None
+
+
+def parse_map(data: bytes) -> Map:
+    """Any map message. Text is cut at the first NUL: servers send stray memory behind one (section 5).
+
+    Raises Rejected: short, length, map_text, userid.
+    """
+    header = parse_header(data)
+    if header.end < 12:
+        raise Rejected("short", f"a map message of {header.end} bytes has no dictid")
+    info = data[12 : header.end].partition(b"\0")[0]
+    if len(info) > MAX_INFO:
+        raise Rejected("map_text", f"{len(info)} bytes of text; servers send at most 1280")
+    (dictid,) = _DICTID.unpack_from(data, 8)
+    first, newline, detail = text_of(info).partition("\n")
+    return Map(header.code, dictid, parse_userid(first), detail if newline else None)
+
+
+def _splitter(keys: str) -> Callable[[str | None], dict[str, str]]:
+    """A parser of ``&key=value…`` that splits only before a known key: values are not escaped and may hold ``&``.
+
+    The first of two equal keys wins: what the server's own security layer said comes before what the client said.
+    """
+    pattern = re.compile(f"&({keys})=")
+
+    def split(text: str | None) -> dict[str, str]:
+        if not text:
+            return {}
+        parts = pattern.split(text if text.startswith("&") else "&" + text)
+        found: dict[str, str] = {}
+        for key, value in zip(parts[1::2], parts[2::2], strict=True):
+            found.setdefault(key, value)
+        return found
+
+    return split
+
+
+_ident_keys = _splitter("site|port|inst|pgm|ver")
+_login_keys = _splitter("[pnhorgmRxyI]")
+_token_keys = _splitter("Uc|s|un|n|o|r|g")
+_flow_keys = _splitter("Uc|Ec|Ac")
+_purge_keys = _splitter("tod|sz|at|ct|mt|fn")
+_transfer_keys = _splitter("tod|sz|qt|tm|op|rc|pd")
+
+
+def number_of(text: str | None) -> int | None:
+    """A decimal number (with a sign) of at most 20 characters, or None."""
+    if not text or len(text) > 20:
+        return None
+    digits = text[1:] if text[0] == "-" else text
+    return int(text) if digits.isascii() and digits.isdigit() else None
+
+
+def parse_ident(detail: str | None) -> Ident:
+    """Second line of ``=``. Values are not URL-escaped and may be empty."""
+    keys = _ident_keys(detail)
+    return Ident(
+        keys.get("site") or None,
+        number_of(keys.get("port")),
+        keys.get("inst") or None,
+        keys.get("pgm") or None,
+        keys.get("ver") or None,
+    )
+
+
+def parse_login(detail: str | None) -> Login:
+    """Second line of ``u``, which may be missing altogether."""
+    keys = _login_keys(detail)
+    return Login(*(keys.get(key) or None for key in "pnhorgmRxyI"))
+
+
+def parse_token(detail: str | None) -> Token:
+    """Second line of ``T``. Raises Rejected: map_text, when it does not say which session."""
+    keys = _token_keys(detail)
+    username = keys.get("n") or keys.get("un")
+    return Token(_session(keys), *((v or None) for v in (keys.get("s"), username, *map(keys.get, "org"))))
+
+
+def parse_flow(detail: str | None) -> Flow:
+    """Second line of ``U``; 0 stands for an invalid flow (section 5.3). Raises Rejected: map_text."""
+    keys = _flow_keys(detail)
+    session = _session(keys)
+    experiment, activity = keys.get("Ec") or None, keys.get("Ac") or None
+    if experiment == "0" and activity == "0":
+        experiment = activity = None
+    return Flow(session, experiment, activity)
+
+
+def _session(keys: dict[str, str]) -> int:
+    session = number_of(keys.get("Uc"))
+    if session is None or not 0 < session < 1 << 32:
+        raise Rejected("map_text", f"Uc={keys.get('Uc', '')[:20]!r} is no session")
+    return session
+
+
+def parse_purged(detail: str | None) -> Purged:
+    """Text of ``p`` after the user id: path, then its keys. Raises Rejected: map_text."""
+    path, keys = _path_and_keys(detail, _purge_keys)
+    removed, size, atime, ctime, mtime = (number_of(keys.get(key)) for key in ("tod", "sz", "at", "ct", "mt"))
+    return Purged(path, removed, size, atime, ctime, mtime, keys.get("fn") or None)
+
+
+def parse_transferred(detail: str | None) -> Transferred:
+    """Text of ``x`` after the user id: path, then its keys. Raises Rejected: map_text."""
+    path, keys = _path_and_keys(detail, _transfer_keys)
+    ended, size, queued, took, code = (number_of(keys.get(key)) for key in ("tod", "sz", "qt", "tm", "rc"))
+    return Transferred(path, ended, size, queued, took, keys.get("op") or None, code, keys.get("pd") or None)
+
+
+def _path_and_keys(detail: str | None, split: Callable[[str | None], dict[str, str]]) -> tuple[str, dict[str, str]]:
+    path, newline, rest = (detail or "").partition("\n")
+    if not path or not newline:
+        raise Rejected("map_text", "path and keys expected, one line each")
+    return path, split(rest)

@@ -1,0 +1,78 @@
+"""User ids, ``prot/user.pid:sid@host``, and what their host part means."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from typing import NamedTuple
+
+from collector.wire.header import Rejected
+
+
+class UserId(NamedTuple):
+    """A user id taken apart. `host` is as sent, with its brackets; `text` is the whole, the key that ``i`` joins by."""
+
+    protocol: str
+    user: str
+    pid: int
+    sid: int
+    host: str
+    text: str
+
+
+def parse_userid(text: str) -> UserId:
+    """Take a user id apart from both ends (format reference, section 5.2); dots, colons and ``@`` may be in the user.
+
+    Raises Rejected: userid.
+    """
+    protocol, slash, rest = text.partition("/")
+    before, at, host = rest.rpartition("@")
+    before, colon, sid = before.rpartition(":")
+    user, dot, pid = before.rpartition(".")
+    if not (slash and at and colon and dot and _digits(sid) and _digits(pid)):
+        raise Rejected("userid", f"{text[:80]!r} is not prot/user.pid:sid@host")
+    if len(sid) > 15 or len(pid) > 20 or int(sid) >= 1 << 48:
+        raise Rejected("userid", f"sid or pid of {text[:80]!r} is too large")
+    return UserId(protocol, user, int(pid), int(sid), host, text)
+
+
+def _digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()  # other scripts have digits too
+
+
+class Host(NamedTuple):
+    """A host as written in records: a name, or an address in its canonical form. `version` is 4 or 6 for an address."""
+
+    text: str
+    version: int | None
+
+
+@lru_cache(maxsize=4096)
+def parse_host(text: str) -> Host:
+    """Brackets stripped; IPv4-mapped and IPv4-compatible IPv6 addresses become IPv4. Anything else is a name."""
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        return Host(bare, None)
+    if isinstance(address, ipaddress.IPv6Address):
+        mapped = address.ipv4_mapped
+        if mapped is None and 0xFFFF < int(address) < 1 << 32:  # ::a.b.c.d, but neither :: nor ::1
+            mapped = ipaddress.IPv4Address(int(address))
+        if mapped is not None:
+            address = mapped
+    return Host(str(address), address.version)
+
+
+def domain_of(host: Host) -> str | None:
+    """The last two labels of a host *name*; None for an address or a name without a dot."""
+    if host.version is not None:
+        return None
+    labels = host.text.rstrip(".").split(".")
+    return ".".join(labels[-2:]) if len(labels) > 1 and all(labels[-2:]) else None
+
+
+def split_remote(remote: str) -> tuple[str, str]:
+    """A sender ``IP:PORT`` (``[IPv6]:PORT``) → canonical address text and port text."""
+    host, _, port = remote.rpartition(":")
+    return parse_host(host or remote).text, port
