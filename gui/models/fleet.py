@@ -1,0 +1,106 @@
+"""What the Fleet page shows of a server, gathered from all who know something of it. No toolkit.
+
+A server may be known from the lab, from a plan or a person (an address), from an agent beside it, and from the senders
+that shovelers and collectors report. `fleet_servers` joins these into one row per server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.messages import Finding
+from gui.hub.roster import AgentView
+
+
+@dataclass(frozen=True, slots=True)
+class KnownServer:
+    """A server as the directory or the lab names it."""
+
+    name: str
+    url: str
+    source: str = ""
+    site: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SenderFigures:
+    """What shoveler and collector say of a server's datagrams. Rates per second, sizes bytes, ages seconds."""
+
+    rate: float | None = None
+    last_minute: tuple[float, ...] = ()
+    gaps: int | None = None
+    oversize: int | None = None
+    shoveler: str = ""
+    last_seen: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetServer:
+    """One row. `state` is up, check, missing or waiting; `config` says what is wrong with its monitoring, or ok."""
+
+    name: str
+    url: str
+    state: str
+    source: str = ""
+    site: str = ""
+    instance: str = ""
+    xrootd: str = ""
+    config: str = ""
+    findings: tuple[Finding, ...] = ()
+    monitor_line: str = ""
+    config_file: str = ""
+    figures: SenderFigures = SenderFigures()
+    agent: AgentView | None = None
+
+
+def fleet_servers(
+    known: Sequence[KnownServer], agents: Sequence[AgentView], senders: Mapping[str, SenderFigures]
+) -> list[FleetServer]:
+    """One row per server, in the order of `known`, then server agents that nobody named. `senders` by server URL."""
+    beside = {agent.server: agent for agent in agents if agent.role == "server" and agent.server}
+    rows = [_row(server, beside.pop(server.url, None), senders.get(server.url)) for server in known]
+    for url, agent in beside.items():
+        rows.append(_row(KnownServer(agent.name, url, "agent"), agent, senders.get(url)))
+    return rows
+
+
+def _row(server: KnownServer, agent: AgentView | None, sender: SenderFigures | None) -> FleetServer:
+    report = agent.report if agent else None
+    figures = sender or SenderFigures()
+    findings = tuple(report.findings) if report else ()
+    worst = next((f for severity in ("error", "warning") for f in findings if f.severity == severity), None)
+    if agent is not None and not agent.live:
+        state = "missing"
+    elif worst is not None:
+        state = "check"
+    elif (agent is not None and report is not None and report.answering) or figures.last_seen is not None:
+        state = "up"
+    else:
+        state = "waiting"
+    return FleetServer(
+        name=server.name,
+        url=server.url,
+        state=state,
+        source=server.source,
+        site=(report.site if report else "") or server.site,
+        instance=report.instance if report else "",
+        xrootd=report.xrootd if report else "",
+        config="" if report is None else worst.what if worst else "ok",
+        findings=findings,
+        monitor_line=report.monitor_line if report else "",
+        config_file=report.config_file if report else "",
+        figures=figures,
+        agent=agent,
+    )
+
+
+AGENT_STATES = {
+    "up": ("dot", "ok"),
+    "draining": ("drain", "info"),
+    "missing": ("warn", "warn"),
+    "gone": ("ring", "mute"),
+    "check": ("warn", "warn"),
+    "waiting": ("ring", "mute"),
+}
+"""Icon and colour of each state of an agent or a server; the word is the state itself."""

@@ -1,0 +1,363 @@
+"""Fleet: who is here. Clients above, servers below, and what is known of the chosen one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QSplitter, QVBoxLayout, QWidget
+
+from gui.hub.roster import AgentView
+from gui.models import figures
+from gui.models.fleet import AGENT_STATES, FleetServer
+from gui.models.rows import Column
+from gui.widgets.parts import Page, button, label, line
+from gui.widgets.table import Empty, Table
+from gui.widgets.theme import fixed_font
+
+Action = tuple[str, str, Callable[[], object]]
+
+
+def _since(moment: float | None) -> float | None:
+    return None if not moment else max(0.0, time.time() - moment)
+
+
+def _live(row: AgentView, text: str) -> str:
+    return text if row.live else figures.UNKNOWN
+
+
+CLIENT_COLUMNS: list[Column[AgentView]] = [
+    Column(
+        "state",
+        "State",
+        lambda r: r.state,
+        kind="status",
+        icon=lambda r: AGENT_STATES[r.state][0],
+        colour=lambda r: AGENT_STATES[r.state][1],
+        width=108,
+    ),
+    Column("name", "Name", lambda r: r.name, width=120, bold=True),
+    Column("host", "Host", lambda r: r.host, width=220, stretch=True),
+    Column("version", "Version", lambda r: r.version, width=88, colour=lambda _r: "text2"),
+    Column("xrootd", "XRootD", lambda r: r.xrootd, width=80, colour=lambda _r: "text2"),
+    Column(
+        "cpu",
+        "CPU",
+        lambda r: r.cpu if r.live else None,
+        lambda r: _live(r, figures.per_cent(r.cpu)),
+        "right",
+        112,
+        kind="bar",
+        colour=lambda r: "warn" if r.cpu >= 90 * max(1, r.cpus) else None,
+        tip="Per cent of one core, the agent with its workers",
+    ),
+    Column(
+        "clock",
+        "Clock",
+        lambda r: r.clock_offset if r.live else None,
+        lambda r: _live(r, figures.milliseconds(r.clock_offset, signed=True)),
+        "right",
+        80,
+        tip="How far its clock is ahead of the hub's",
+    ),
+    Column("requests", "Requests", lambda r: r.requests, lambda r: figures.count(r.requests), "right", 96),
+    Column(
+        "unsent",
+        "Unsent lines",
+        lambda r: r.journal_last - r.journal_stored,
+        lambda r: figures.count(max(0, r.journal_last - r.journal_stored)),
+        "right",
+        104,
+        shown=False,
+        tip="Journal lines that the hub has not stored yet",
+    ),
+    Column(
+        "seen",
+        "Last seen",
+        lambda r: _since(r.last_seen),
+        lambda r: figures.age(_since(r.last_seen)),
+        "right",
+        104,
+        colour=lambda r: "text2" if r.live else "warn",
+    ),
+    Column(
+        "session",
+        "Session",
+        lambda r: _since(r.joined),
+        lambda r: figures.duration(_since(r.joined)),
+        "right",
+        112,
+        colour=lambda _r: "text2",
+    ),
+    Column("labels", "Labels", lambda r: ", ".join(r.labels), width=120, shown=False),
+    Column("address", "Address", lambda r: r.address, width=140, shown=False),
+]
+
+SERVER_COLUMNS: list[Column[FleetServer]] = [
+    Column(
+        "state",
+        "State",
+        lambda r: r.state,
+        kind="status",
+        icon=lambda r: AGENT_STATES[r.state][0],
+        colour=lambda r: AGENT_STATES[r.state][1],
+        width=108,
+    ),
+    Column("name", "Name", lambda r: r.name, width=120, bold=True),
+    Column("address", "Address", lambda r: r.url, width=240, stretch=True),
+    Column("site", "Site", lambda r: r.site, width=104, colour=lambda _r: "text2"),
+    Column("xrootd", "XRootD", lambda r: r.xrootd, width=80, colour=lambda _r: "text2"),
+    Column(
+        "config",
+        "Monitoring config",
+        lambda r: r.config,
+        width=220,
+        kind="status",
+        icon=lambda r: "check" if r.config == "ok" else "warn" if r.config else None,
+        colour=lambda r: "ok" if r.config == "ok" else "warn" if r.config else "text3",
+        tip=lambda r: r.config or "No agent beside this server has told its configuration",
+    ),
+    Column(
+        "datagrams",
+        "Datagrams/s",
+        lambda r: r.figures.rate,
+        lambda r: figures.rate(r.figures.rate),
+        "right",
+        96,
+        colour=lambda r: "text" if r.figures.rate else "text3",
+    ),
+    Column("minute", "Last minute", lambda r: r.figures.last_minute, lambda _r: "", kind="spark", width=104),
+    Column(
+        "gaps",
+        "Gaps",
+        lambda r: r.figures.gaps,
+        lambda r: figures.count(r.figures.gaps),
+        "right",
+        64,
+        colour=lambda r: "bad" if r.figures.gaps else "text3",
+        tip="Datagrams that are missing from the server's sequences",
+    ),
+    Column(
+        "oversize",
+        "Oversize",
+        lambda r: r.figures.oversize,
+        lambda r: figures.count(r.figures.oversize),
+        "right",
+        80,
+        colour=lambda r: "warn" if r.figures.oversize else "text3",
+        tip="Datagrams above the path's MTU, which are sent in fragments",
+    ),
+    Column("shoveler", "Shoveler", lambda r: r.figures.shoveler, width=104, kind="fixed", colour=lambda _r: "text2"),
+    Column(
+        "seen",
+        "Last seen",
+        lambda r: _since(r.figures.last_seen),
+        lambda r: figures.age(_since(r.figures.last_seen)),
+        "right",
+        104,
+        colour=lambda _r: "text2",
+    ),
+    Column("source", "Known from", lambda r: r.source, width=96, shown=False),
+]
+
+
+class FleetPage(Page):
+    """The page. Signals carry the public ids of the chosen agents."""
+
+    ping_wanted = Signal(list)
+    drain_wanted = Signal(list)
+    disconnect_wanted = Signal(list)
+
+    def __init__(self, add_agent: Callable[[], object], try_here: Callable[[], object]) -> None:
+        super().__init__("Fleet")
+        self.ping_button = button("Ping", "wire", lambda: self.ping_wanted.emit(self._chosen()))
+        self.drain_button = button("Drain", "drain", lambda: self.drain_wanted.emit(self._chosen()))
+        self.disconnect_button = button("Disconnect", "x", lambda: self.disconnect_wanted.emit(self._chosen()))
+        self.add_button = button("Add agent…", "plus", add_agent, kind="primary", tip="Ctrl+I")
+        for widget in (self.ping_button, self.drain_button, self.disconnect_button, self.add_button):
+            self.add_action(widget)
+        self._add_agent, self._try_here = add_agent, try_here
+
+        self.clients = Table("fleet-clients", "Clients", CLIENT_COLUMNS, key=lambda r: r.id, hint="state:missing")
+        self.servers = Table("fleet-servers", "Servers", SERVER_COLUMNS, key=lambda r: r.url, hint="config:xfr")
+        self.detail = ServerDetail()
+        self.detail.hide()
+        self.servers.selected.connect(self._show_detail)
+        self.clients.selected.connect(lambda _row: self._show_buttons())
+        split = QSplitter(Qt.Orientation.Vertical)
+        split.setObjectName("fleet")
+        for part in (self.clients, self.servers, self.detail):
+            split.addWidget(part)
+        split.setStretchFactor(1, 1)
+        split.setSizes([220, 420, 200])
+        split.setChildrenCollapsible(False)
+        self.body.addWidget(split)
+        self.set_hub("")
+        self.set_clients(())
+        self.set_servers(())
+
+    # ---- given by the owner
+
+    def set_hub(self, address: str) -> None:
+        """Where the hub listens; empty while it does not."""
+        where = f"the hub listens at {address}" if address else "the hub is not started yet"
+        self.clients.set_empty(
+            Empty(
+                "client",
+                "No client has joined this hub",
+                f"Clients read the files. One is enough to start; {where}.",
+                (("Add a client…", "plus", self._add_agent), ("Try it on this machine", "play", self._try_here)),
+            )
+        )
+        self.servers.set_empty(
+            Empty(
+                "fleet",
+                "No server is known yet",
+                "An agent beside each server checks its monitoring line and counts its datagrams.\n"
+                "A server without an agent can be tested too: name its root:// address in a plan.",
+                (("Add a server agent…", "plus", self._add_agent),),
+            )
+        )
+
+    def set_clients(self, agents: Sequence[AgentView]) -> None:
+        """The client agents; who is not live counts as missing."""
+        rows = [agent for agent in agents if agent.role == "client"]
+        self.clients.set_rows(rows)
+        up = sum(agent.live for agent in rows)
+        missing = sum(agent.state == "missing" for agent in rows)
+        self.clients.set_counts((f"{up} up" + (f", {missing} missing" if missing else "")) if rows else "none")
+        self._show_buttons()
+
+    def set_servers(self, servers: Sequence[FleetServer]) -> None:
+        """All servers that are known."""
+        self.servers.set_rows(servers)
+        words = []
+        for state in ("up", "check", "missing", "waiting"):
+            count = sum(server.state == state for server in servers)
+            if count:
+                words.append(f"{count} {'to check' if state == 'check' else state}")
+        self.servers.set_counts(", ".join(words) or "none")
+        self._show_detail(self.servers.current())
+
+    # ---- inside
+
+    def _chosen(self) -> list[str]:
+        return [agent.id for agent in self.clients.selection()]
+
+    def _show_buttons(self) -> None:
+        some = bool(self.clients.selection())
+        for widget in (self.ping_button, self.drain_button, self.disconnect_button):
+            widget.setEnabled(some)
+
+    def _show_detail(self, server: FleetServer | None) -> None:
+        self.detail.setVisible(server is not None)
+        if server is not None:
+            self.detail.show_server(server)
+
+
+class ServerDetail(QWidget):
+    """What is known of one server: its monitoring line, what is wrong with it, the line that mends it, and facts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._server: FleetServer | None = None
+        self.name = label("", "section")
+        self.verdict = label("", "")
+        self.verdict.setWordWrap(True)
+        self.now = _command_box()
+        self.fixed = _command_box()
+        self.copy = button("Copy fixed line", "copy", self._copy)
+        left = QGridLayout()
+        left.setContentsMargins(16, 12, 16, 12)
+        left.setVerticalSpacing(8)
+        left.setHorizontalSpacing(12)
+        left.addWidget(self.name, 0, 0, 1, 3)
+        left.addWidget(self.verdict, 1, 0, 1, 3)
+        self._now_label, self._fixed_label = label("Now", "secondary"), label("Fixed", "secondary")
+        left.addWidget(self._now_label, 2, 0)
+        left.addWidget(self.now, 2, 1)
+        left.addWidget(self._fixed_label, 3, 0)
+        left.addWidget(self.fixed, 3, 1)
+        left.addWidget(self.copy, 3, 2)
+        left.setColumnStretch(1, 1)
+        left.setRowStretch(4, 1)
+        self.facts = QGridLayout()
+        self.facts.setContentsMargins(16, 12, 16, 12)
+        self.facts.setVerticalSpacing(4)
+        self.facts.setColumnStretch(1, 1)
+        self.facts.addWidget(label("Facts", "section"), 0, 0, 1, 2)
+        self._facts: list[tuple[QLabel, QLabel]] = []
+        for number in range(7):
+            title, value = label("", "secondary"), label("")
+            self.facts.addWidget(title, number + 1, 0)
+            self.facts.addWidget(value, number + 1, 1)
+            self._facts.append((title, value))
+        self.facts.setRowStretch(9, 1)
+        side = QFrame()
+        side.setFixedWidth(360)
+        side.setLayout(self.facts)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(0)
+        holder = QVBoxLayout()
+        holder.addLayout(left)
+        row.addLayout(holder, 1)
+        row.addWidget(line("vertical"))
+        row.addWidget(side)
+
+    def show_server(self, server: FleetServer) -> None:
+        if server == self._server:
+            return
+        self._server = server
+        self.name.setText(server.name)
+        errors = [f for f in server.findings if f.severity != "info"]
+        if errors:
+            self.verdict.setText("\n".join(f"{f.what}{': ' + f.why if f.why else ''}" for f in errors))
+        elif server.config == "ok":
+            self.verdict.setText("Nothing is wrong with its monitoring line.")
+        else:
+            self.verdict.setText(
+                "No agent runs beside this server, so its configuration is not known. "
+                "Its datagrams are counted all the same, once a shoveler takes them."
+            )
+        fixed = next((f.fixed for f in errors if f.fixed), "")
+        self.now.setText(server.monitor_line)
+        self.fixed.setText(fixed)
+        self._now_label.setVisible(bool(server.monitor_line))
+        self.now.setVisible(bool(server.monitor_line))
+        self._fixed_label.setVisible(bool(fixed))
+        self.fixed.setVisible(bool(fixed))
+        self.copy.setVisible(bool(fixed))
+        agent = server.agent
+        rows = [
+            ("Address", server.url),
+            ("Site, instance", ", ".join(part for part in (server.site, server.instance) if part) or figures.UNKNOWN),
+            ("Known from", server.source or figures.UNKNOWN),
+            ("Agent", f"{agent.name}, {agent.version}, {agent.host}" if agent else "none"),
+            (
+                "Clock, round trip",
+                f"{figures.milliseconds(agent.clock_offset, signed=True)}, {figures.milliseconds(agent.rtt)}"
+                if agent
+                else figures.UNKNOWN,
+            ),
+            ("Sequence gaps", figures.count(server.figures.gaps)),
+            ("Shoveler", server.figures.shoveler or figures.UNKNOWN),
+        ]
+        for (title, value), (name, text) in zip(self._facts, rows, strict=True):
+            title.setText(name)
+            value.setText(text)
+            value.setToolTip("")
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self.fixed.text())
+
+
+def _command_box() -> QLineEdit:
+    box = QLineEdit()
+    box.setReadOnly(True)
+    box.setFont(fixed_font())
+    return box
