@@ -16,9 +16,11 @@ text says what). Nothing here logs or shows a password or token: print `Address.
 """
 
 from shoveler.bus.address import Address, parse_address
-from shoveler.bus.factory import BusOptions, open_consumer, open_publisher, open_topology
+from shoveler.bus.factory import open_consumer, open_publisher, open_topology
 from shoveler.bus.messages import (
     BusError,
+    BusInUse,
+    BusMissing,
     BusRefused,
     BusUnavailable,
     Consumer,
@@ -28,10 +30,13 @@ from shoveler.bus.messages import (
     Publisher,
     Topology,
 )
+from shoveler.bus.options import BusOptions
 
 __all__ = [
     "Address",
     "BusError",
+    "BusInUse",
+    "BusMissing",
     "BusOptions",
     "BusRefused",
     "BusUnavailable",

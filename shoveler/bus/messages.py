@@ -21,6 +21,14 @@ class BusRefused(BusError):  # noqa: N818 - names a decision of the bus
     """The bus answered and said no (credentials, missing exchange, other declaration): an operator must act."""
 
 
+class BusMissing(BusRefused):
+    """The exchange or queue does not exist."""
+
+
+class BusInUse(BusRefused):
+    """Another program has the queue, or the writer's file, for itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """A message to publish. `id` becomes the AMQP ``message_id``; messages are always persistent and mandatory."""
@@ -60,15 +68,36 @@ class Publisher(Protocol):
     def pending(self) -> int:
         """Messages sent whose outcome is not known yet."""
 
+    @property
+    def room(self) -> int:
+        """How many messages `send` takes at once without waiting; 0: the window is full, or the bus does not read."""
+
+    @property
+    def blocked(self) -> str | None:
+        """Why the bus takes no messages for the moment (for example a memory alarm of the broker), else None.
+
+        Messages that were sent stay pending meanwhile; nothing needs to be done but to tell people.
+        """
+
+    def token_changed(self) -> bool:
+        """Whether the token file holds a newer token than the one in use (never without a token file).
+
+        Then: send no more, call `outcomes` until `pending` is 0, close, and open a new publisher. Cheap to call.
+        """
+
     def send(self, messages: Sequence[Outgoing]) -> None:
         """Hand messages to the bus; returns when they are written, not when they are confirmed.
 
+        Waits while the window is full, however long that takes; a caller with other duties sends at most `room`.
         Raises BusUnavailable when the connection is gone: then every message without an outcome must be sent again
         by a new publisher. Raises BusRefused when the exchange is missing or access is denied.
         """
 
     def outcomes(self, timeout: float) -> list[Outcome]:
-        """Outcomes that arrived, waiting at most `timeout` seconds for the first. Keeps heartbeats going."""
+        """Outcomes that arrived, waiting at most `timeout` seconds for the first. Keeps heartbeats going.
+
+        Raises like `send`, once the outcomes that arrived before the failure have been handed over.
+        """
 
     def close(self) -> None:
         """Close without waiting for outcomes. Never raises."""
@@ -85,7 +114,17 @@ class Consumer(Protocol):
         """
 
     def acknowledge(self, delivery: int) -> None:
-        """Everything up to and including `delivery` is safe with us; the bus may forget it."""
+        """Everything up to and including `delivery` is safe with us; the bus may forget it. Raises like `take`."""
+
+    def keep_alive(self) -> None:
+        """Answer heartbeats without taking anything. Needed when calls are further apart than the heartbeat interval.
+
+        RabbitMQ drops a consumer that was silent for twice `BusOptions.heartbeat` (60 s unless set otherwise). Raises
+        like `take`.
+        """
+
+    def token_changed(self) -> bool:
+        """As for a publisher. Then: acknowledge what is safe, close, and open a new consumer."""
 
     def close(self) -> None:
         """Close; what is not acknowledged goes back to the bus. Never raises."""

@@ -1,0 +1,53 @@
+"""Declaring and inspecting exchanges and queues over AMQP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shoveler.bus.address import Address
+from shoveler.bus.amqp_link import Link
+from shoveler.bus.messages import BusMissing
+from shoveler.bus.options import BusOptions
+
+
+class AmqpTopology:
+    """A `Topology` on one connection of its own. Policies cannot be seen over AMQP."""
+
+    def __init__(self, address: Address, *, options: BusOptions) -> None:
+        self._link = Link(address, options, "tally topology")
+
+    def declare_exchange(self, exchange: str) -> None:
+        self._link.declare_exchange(exchange)
+
+    def declare_queue(self, queue: str, *, exchange: str, binding: str = "#", single_active: bool = False) -> None:
+        try:
+            self._passive(queue)
+        except BusMissing:
+            self._link.reopen_channel()
+            arguments: dict[str, str | bool] = {"x-overflow": "reject-publish"}
+            if single_active:
+                arguments["x-single-active-consumer"] = True
+            self._request("queue_declare", queue=queue, durable=True, arguments=arguments)
+        self._request("queue_bind", queue=queue, exchange=exchange, routing_key=binding)
+
+    def depth(self, queue: str, *, exchange: str) -> int:  # noqa: ARG002 - the local bus needs the exchange
+        try:
+            return int(self._passive(queue).method.message_count)
+        except BusMissing:
+            self._link.reopen_channel()
+            raise
+
+    def delete_queue(self, queue: str, *, exchange: str) -> None:  # noqa: ARG002 - the local bus needs the exchange
+        self._request("queue_delete", queue=queue)
+
+    def delete_exchange(self, exchange: str) -> None:
+        self._request("exchange_delete", exchange=exchange)
+
+    def close(self) -> None:
+        self._link.close()
+
+    def _passive(self, queue: str) -> Any:
+        return self._request("queue_declare", queue=queue, passive=True)
+
+    def _request(self, method: str, **arguments: Any) -> Any:
+        return self._link.request(getattr(self._link.channel, method), **arguments)
