@@ -1,0 +1,64 @@
+"""Taking a directory for a lab: one lab at a time, nobody else's directory, nothing of value in it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from agent.lab import remains
+from agent.lab.errors import LabError
+from agent.lab.layout import Layout
+from agent.lab.state import must_be_ours, read_state
+
+
+def claim(directory: Path) -> tuple[int, bool]:
+    """Make the directory, or take one that is empty or that a dead lab left, and lock it.
+
+    Gives back the lock, a descriptor that holds as long as it is open, and whether remains of a lab were removed.
+    Raises LabError; then nothing has changed.
+    """
+    lock = -1
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        must_be_ours(directory)
+        if _strangers(directory):
+            raise LabError(f"{directory} is not empty (it has {_strangers(directory)[0]}); choose another --dir")
+        lock = _lock(directory)
+        directory.chmod(0o700)
+        old = read_state(directory)
+        if old is not None and (problems := remains.remove(old, keep=Layout(directory).lock.name)):
+            raise LabError(f"a lab died in {directory} and cannot be cleaned up: {'; '.join(problems)}")
+    except OSError as error:
+        _release(lock)
+        raise LabError(f"the directory {directory} cannot be used ({error.strerror}); choose another --dir") from None
+    except LabError:
+        _release(lock)
+        raise
+    return lock, old is not None
+
+
+def _strangers(directory: Path) -> list[str]:
+    """What is in a directory that is no lab's; a lab always has its state file, or only its lock yet."""
+    layout = Layout(directory)
+    if layout.state.exists():
+        return []
+    return sorted(p.name for p in directory.iterdir() if p.name != layout.lock.name)
+
+
+def _lock(directory: Path) -> int:
+    path = Layout(directory).lock
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise LabError(
+            f"a lab is already up in {directory}; `tally-agent lab down` ends it, or choose another --dir"
+        ) from None
+    return lock
+
+
+def _release(lock: int) -> None:
+    if lock >= 0:
+        os.close(lock)

@@ -1,0 +1,352 @@
+"""``tally-agent lab up|down|status|fault``. `add_parser` and `run` are what the agent's own command line needs."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import enum
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from agent.lab import control, programs, progress, remains
+from agent.lab.errors import LabError
+from agent.lab.layout import default_directory
+from agent.lab.options import LabOptions
+from agent.lab.processes import alive, end
+from agent.lab.state import read_state
+from agent.messages import LabProcess, LabState
+from shoveler.service import parse_duration, parse_size, redact
+
+_STOP_SECONDS = 30.0
+_FAULT_SECONDS = 90.0
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+    """Add the command ``lab``; `run` takes what it parsed."""
+    lab = subparsers.add_parser(
+        "lab",
+        help="a whole XRootD federation on this machine: servers, shovelers, bus, collector",
+        description="Starts and stops a whole XRootD federation on this machine: real servers with test files, "
+        "shovelers, a bus and a collector.",
+    )
+    commands = lab.add_subparsers(dest="lab_command", required=True, metavar="up|down|status|fault")
+
+    up = commands.add_parser("up", help="start a lab and wait until everything answers")
+    _directory(up)
+    up.add_argument("--servers", type=int, default=4, metavar="M", help="XRootD servers (default 4)")
+    up.add_argument("--shovelers", type=int, default=1, metavar="K", help="shovelers the servers are spread over (1)")
+    up.add_argument(
+        "--bus",
+        default="",
+        metavar="URL|DIR",
+        help="amqp(s)://… of a broker, on which only names of the lab's own are used, or a directory for the local bus "
+        "(default: a private RabbitMQ where it is installed, else a local bus)",
+    )
+    up.add_argument("--framing", choices=("single", "batch"), default="batch", help="of messages on the bus (batch)")
+    up.add_argument("--files", type=int, default=200, metavar="N", help="test files that each server has (200)")
+    up.add_argument("--file-size", type=_size, default=256 * 1024, metavar="SIZE", help="the longest of them (256KiB)")
+    up.add_argument("--large-files", type=int, default=None, metavar="N", help="how many of them are large (2 %%)")
+    up.add_argument("--large-size", type=_size, default=4 * 1024**2, metavar="SIZE", help="the largest (4MiB)")
+    up.add_argument("--seed", type=int, default=1, help="same seed: same sizes and content (1)")
+    up.add_argument("--port", type=int, default=0, metavar="P", help="servers take P, P+1, … (default: free ports)")
+    up.add_argument("--foreground", action="store_true", help="stay, and take the lab down at Ctrl-C")
+    up.add_argument(
+        "--json", action="store_true", help="print the lab's state as JSON; progress goes to standard error"
+    )
+
+    down = commands.add_parser("down", help="stop everything and remove every trace")
+    _directory(down)
+    down.add_argument("--flush", action="store_true", help="first give the servers time to send what they still buffer")
+
+    status = commands.add_parser("status", help="what is up, and what has died")
+    _directory(status)
+    status.add_argument("--json", action="store_true", help="print the lab's state as JSON")
+
+    fault = commands.add_parser("fault", help="break something, to see what the monitoring makes of it")
+    _directory(fault)
+    fault.add_argument("do", choices=control.FAULTS, help="what to break or mend")
+    fault.add_argument(
+        "--for", dest="seconds", type=_duration, default=0.0, metavar="20s", help="mend it after that time"
+    )
+    fault.add_argument("--percent", type=float, default=1.0, help="of udp-loss: share of datagrams lost (1); 0 ends it")
+
+    # Started by `up` only: what it says is for `up`, not for people.
+    commands.add_parser("supervise")
+    return lab
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was parsed. Exit code: 0 done, 1 failed, 2 a wish that cannot be; errors are said on standard error."""
+    try:
+        match arguments.lab_command:
+            case "up":
+                return _up(arguments)
+            case "down":
+                return take_down(arguments.dir, flush=arguments.flush)
+            case "status":
+                return _status(arguments.dir, as_json=arguments.json)
+            case "fault":
+                return _fault(arguments)
+            case _:
+                from agent.lab import supervisor  # asyncio and all: only this one process needs it
+
+                return supervisor.main()
+    except LabError as error:
+        print(f"tally-agent lab: {error}", file=sys.stderr)
+        return 1
+
+
+# -- up ----------------------------------------------------------------------------------------------------------------
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    large = max(1, arguments.files // 50) if arguments.large_files is None else arguments.large_files
+    options = LabOptions(
+        directory=str(arguments.dir),
+        servers=arguments.servers,
+        shovelers=arguments.shovelers,
+        bus=arguments.bus if "://" in arguments.bus or not arguments.bus else str(Path(arguments.bus).resolve()),
+        files=arguments.files,
+        file_bytes=arguments.file_size,
+        large_files=large,
+        large_bytes=arguments.large_size,
+        seed=arguments.seed,
+        port=arguments.port,
+        framing=arguments.framing,
+    )
+    try:
+        options.check()
+    except LabError as error:
+        print(f"tally-agent lab: {error}", file=sys.stderr)
+        return 2
+    return bring_up(options, as_json=arguments.json, foreground=arguments.foreground)
+
+
+def bring_up(options: LabOptions, *, as_json: bool = False, foreground: bool = False) -> int:
+    """Start a supervisor and wait until its lab is up (with `foreground`: until it is down again). The exit code.
+
+    An interruption (SIGINT, SIGTERM, SIGHUP) takes the lab down, unless it was up and not in the foreground.
+    """
+    command = [*(options.programs.get("tally-agent") or programs.command("tally-agent")), "lab", "supervise"]
+    with _interruptions():
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", start_new_session=True
+        )
+        assert process.stdin is not None
+        try:
+            process.stdin.write(msgspec.json.encode(options) + b"\n")
+            process.stdin.flush()
+            outcome = _follow(process, options, as_json=as_json)
+            if outcome is _Outcome.UP and not foreground:
+                process.stdin.write(progress.KEEP)
+                process.stdin.close()
+                process.returncode = 0  # it goes on without us; else Popen would complain that nobody waited for it
+                return 0
+            if outcome is _Outcome.UP:
+                outcome = _follow(process, options, as_json=as_json)
+        except KeyboardInterrupt:
+            print("taking the lab down", file=sys.stderr)
+            process.stdin.close()
+            outcome = max(_follow(process, options, as_json=as_json), _Outcome.DOWN if foreground else _Outcome.FAILED)
+        process.stdin.close()
+        process.wait()
+    return 0 if outcome is _Outcome.DOWN else 1
+
+
+class _Outcome(enum.IntEnum):
+    UP = 0
+    DOWN = 1
+    FAILED = 2
+
+
+def _follow(process: subprocess.Popen[bytes], options: LabOptions, *, as_json: bool) -> _Outcome:
+    """Print what the supervisor tells until the lab is up, or is down (again)."""
+    people = sys.stderr if as_json else sys.stdout
+    assert process.stdout is not None
+    failed = False
+    while line := process.stdout.readline():
+        match progress.decode(line):
+            case progress.Progress(text=text):
+                print(f"  {text}", file=people, flush=True)
+            case progress.Up():
+                state = read_state(Path(options.directory))
+                if state is None:
+                    raise LabError(f"the state file in {options.directory} was removed by somebody else")
+                print(_as_json(state) if as_json else _what_next(state), flush=True)
+                return _Outcome.UP
+            case progress.Failed(error=error):
+                failed = True
+                print(f"tally-agent lab: {error}", file=sys.stderr)
+            case progress.Down(problems=problems):
+                _print_problems(problems)
+                return _Outcome.FAILED if failed or problems else _Outcome.DOWN
+    raise LabError("the supervisor died; `tally-agent lab down` removes what it left")
+
+
+@contextlib.contextmanager
+def _interruptions() -> Iterator[None]:
+    """SIGTERM and SIGHUP interrupt as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# -- down, status, fault -----------------------------------------------------------------------------------------------
+
+
+def take_down(directory: Path, *, flush: bool = False) -> int:
+    """Stop the lab in `directory`, or remove what one left that died; again is fine. The exit code."""
+    state = read_state(directory)
+    if state is None:
+        print(f"there is no lab in {directory}")
+        return 0
+    problems: list[str] = []
+    running = [p for p in state.processes if p.kind == "supervisor" and alive(p)]
+    if running:
+        try:
+            answer = control.ask(directory, control.Stop(flush), _STOP_SECONDS)
+            problems = [] if answer.ok else [answer.text]
+        except LabError:
+            pass  # it hangs, or has just died: then we do its work
+        _wait_for_end(running)
+    else:
+        print("the supervisor of this lab has died; removing what it left")
+    if not problems and (left := read_state(directory)) is not None:
+        problems = remains.remove(left)
+    _print_problems(problems)
+    if not problems:
+        print("the lab is down")
+    return 1 if problems else 0
+
+
+def _wait_for_end(processes: list[LabProcess]) -> None:
+    """The supervisor answers just before it ends; what does not end then is ended."""
+    deadline = time.monotonic() + 2.0
+    while any(alive(p) for p in processes) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    end(processes, 0.0)
+
+
+def _status(directory: Path, *, as_json: bool) -> int:
+    """0 when a lab is up and whole, else 1."""
+    state = read_state(directory)
+    if state is None:
+        print("null" if as_json else f"there is no lab in {directory}; `tally-agent lab up` starts one")
+        return 1
+    running = remains.supervisor_alive(state)
+    dead = [p.name for p in state.processes if not alive(p)]
+    if as_json:
+        seen = state if running else msgspec.structs.replace(state, state="failed", error=state.error or _DEAD)
+        print(_as_json(seen))
+    else:
+        print(_overview(state, running=running))
+    return 0 if running and state.state == "up" and not dead else 1
+
+
+_DEAD = "the supervisor has died; `tally-agent lab down` removes what it left"
+
+
+def _fault(arguments: argparse.Namespace) -> int:
+    if read_state(arguments.dir) is None:
+        raise LabError(f"there is no lab in {arguments.dir}; `tally-agent lab up` starts one")
+    if not 0 <= arguments.percent <= 100:
+        raise LabError(f"--percent is {arguments.percent:g}; it must be from 0 to 100")
+    order = control.Fault(arguments.do, arguments.seconds, arguments.percent)
+    answer = control.ask(arguments.dir, order, _FAULT_SECONDS)
+    if not answer.ok:
+        raise LabError(answer.text)
+    print(answer.text)
+    return 0
+
+
+# -- what people see ---------------------------------------------------------------------------------------------------
+
+
+def _as_json(state: LabState) -> str:
+    """As the state file has it, but for the password."""
+    return msgspec.json.encode(msgspec.structs.replace(state, bus=redact(state.bus))).decode()
+
+
+def _what_next(state: LabState) -> str:
+    first, path = state.servers[0], state.files[0].path
+    there = "" if Path(state.directory) == default_directory() else f" --dir {state.directory}"
+    return "\n".join(
+        [
+            f"The lab is up: {_count(len(state.servers), 'server')} ({first.url} …), {len(state.files)} files each, "
+            f"records on {state.records_exchange} of {redact(state.bus)}.",
+            "Try next:",
+            f"  xrdcp -f root://me@{first.url.removeprefix('root://')}/{path} /dev/null",
+            f"  tally-agent lab status{there}",
+            f"  tally-agent lab fault kill-shoveler{there}",
+            f"  tally-agent lab down{there}",
+        ]
+    )
+
+
+def _overview(state: LabState, *, running: bool) -> str:
+    lines = [f"{state.directory}: {state.state if running else _DEAD}"]
+    if state.error:
+        lines.append(state.error)
+    lines.append(f"bus: {redact(state.bus)} ({state.broker})")
+    lines.append(
+        f"packets on {state.packets_exchange}, records on {state.records_exchange}, status on {state.status_exchange}"
+    )
+    urls = {s.name: f"{s.url} {s.site} → {s.udp}" for s in state.servers}
+    rows = [("name", "pid", "restarts", "where")]
+    for p in state.processes:
+        where = urls.get(p.name) or (p.metrics and f"http://{p.metrics}/metrics")
+        rows.append((p.name, str(p.pid) if alive(p) else "dead", str(p.restarts), where))
+    widths = [max(len(row[n]) for row in rows) for n in range(3)]
+    lines += ["  ".join([*(row[n].ljust(widths[n]) for n in range(3)), row[3]]).rstrip() for row in rows]
+    return "\n".join(lines)
+
+
+def _print_problems(problems: list[str]) -> None:
+    for problem in problems:
+        print(f"tally-agent lab: {problem}", file=sys.stderr)
+    if problems:
+        print("tally-agent lab: `tally-agent lab down` tries again", file=sys.stderr)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+# -- arguments ---------------------------------------------------------------------------------------------------------
+
+
+def _directory(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dir",
+        type=lambda text: Path(text).expanduser().absolute(),
+        default=default_directory(),
+        help=f"where the lab lives (default {default_directory()}); removed by `down`",
+    )
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,109 @@
+"""How the shovelers and the collector of a lab are started: their commands, settings, environment and sockets."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from socket import socket
+from typing import IO
+
+from agent.lab import programs
+from agent.lab.layout import Layout
+from agent.lab.names import Names, with_names
+from agent.lab.options import is_amqp
+from agent.lab.processes import clean_environment, dies_with_us
+
+_FIRST_FD = 3
+_TAKE_SOCKET = 'LISTEN_PID=$$ exec "$@"'
+
+
+def reserve_socket_number() -> None:
+    """Keep descriptor 3 for the socket that `start` hands over. To be called before anything else opens a file."""
+    descriptor = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    if descriptor != _FIRST_FD:
+        os.dup2(descriptor, _FIRST_FD, inheritable=False)
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Bus:
+    """Where the daemons meet, and in which framing they talk."""
+
+    url: str
+    names: Names
+    framing: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What starts one daemon. Settings go by environment, where other users cannot see a broker's password."""
+
+    command: list[str]
+    environment: dict[str, str]
+
+
+def start(recipe: Recipe, handed: socket | None, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start a daemon of ours, which will die with this thread. Raises OSError.
+
+    `handed` becomes its descriptor 3, in the way of systemd (LISTEN_FDS, LISTEN_PID), and stays open here. The number
+    is what makes this more than a `pass_fds`, and the pid that it is told is only known after the fork: hence the
+    reserved descriptor and the shell, which becomes the daemon. Nothing here needs a Python interpreter, which a
+    frozen build does not have.
+    """
+    env = {**clean_environment(), **recipe.environment}
+    command = recipe.command
+    if handed is not None:
+        os.dup2(handed.fileno(), _FIRST_FD, inheritable=False)
+        env["LISTEN_FDS"] = "1"
+        command = ["/bin/sh", "-c", _TAKE_SOCKET, "sh", *command]
+    try:
+        return subprocess.Popen(
+            dies_with_us(command),
+            env=env,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=() if handed is None else (_FIRST_FD,),
+            start_new_session=True,
+        )
+    finally:
+        if handed is not None:
+            reserve_socket_number()
+
+
+def shoveler(name: str, layout: Layout, bus: Bus, metrics: str, own: Mapping[str, list[str]]) -> Recipe:
+    """`metrics` is the HOST:PORT for it; `own` has other commands to start, by program name."""
+    url = with_names(bus.url, exchange=bus.names.packets_exchange) if is_amqp(bus.url) else bus.url
+    return Recipe(
+        _command("tally-shoveler", own),
+        {
+            "TALLY_SHOVELER_BUS_URL": url,
+            "TALLY_SHOVELER_SPOOL_DIR": str(layout.spool(name)),
+            "TALLY_SHOVELER_FRAMING": bus.framing,
+            "TALLY_SHOVELER_METRICS": metrics,
+        },
+    )
+
+
+def collector(layout: Layout, bus: Bus, metrics: str, own: Mapping[str, list[str]]) -> Recipe:
+    """As `shoveler`."""
+    n = bus.names
+    source = with_names(bus.url, exchange=n.packets_exchange, queue=n.packets_queue) if is_amqp(bus.url) else bus.url
+    sink = with_names(bus.url, exchange=n.records_exchange) if is_amqp(bus.url) else bus.url
+    return Recipe(
+        _command("tally-collector", own),
+        {
+            "TALLY_COLLECTOR_FROM": source,
+            "TALLY_COLLECTOR_TO": sink,
+            "TALLY_COLLECTOR_STATE_DIR": str(layout.collector),
+            "TALLY_COLLECTOR_FRAMING": bus.framing,
+            "TALLY_COLLECTOR_METRICS": metrics,
+        },
+    )
+
+
+def _command(program: str, own: Mapping[str, list[str]]) -> list[str]:
+    return own.get(program) or programs.command(program)

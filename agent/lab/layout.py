@@ -1,0 +1,99 @@
+"""Where the parts of a lab are."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.lab.errors import LabError
+
+LONGEST_WORK_DIRECTORY = 60
+"""XRootD makes a socket ``WORK/adm/NAME/.xrootd/admin``, and a socket's path has room for 107 characters."""
+
+
+def default_directory() -> Path:
+    """``$XDG_RUNTIME_DIR/tally-lab``, else ``/tmp/tally-lab-UID``."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if runtime and Path(runtime).is_dir():
+        return Path(runtime) / "tally-lab"
+    return Path(tempfile.gettempdir()) / f"tally-lab-{os.getuid()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The lab's directory, mode 0700, and what is in it."""
+
+    directory: Path
+
+    @property
+    def state(self) -> Path:
+        return self.directory / "state.json"
+
+    @property
+    def lock(self) -> Path:
+        """Locked by the supervisor as long as it lives."""
+        return self.directory / "lock"
+
+    @property
+    def control(self) -> Path:
+        return self.directory / "control"
+
+    @property
+    def broker(self) -> Path:
+        return self.directory / "broker"
+
+    @property
+    def bus(self) -> Path:
+        """The local bus, when none is given."""
+        return self.directory / "bus"
+
+    @property
+    def collector(self) -> Path:
+        return self.directory / "collector"
+
+    @property
+    def logs(self) -> Path:
+        return self.directory / "log"
+
+    @property
+    def servers_link(self) -> Path:
+        """Points to the work directory, for people who look around."""
+        return self.directory / "servers"
+
+    def log(self, name: str) -> Path:
+        return self.logs / f"{name}.log"
+
+    def spool(self, name: str) -> Path:
+        return self.directory / "spool" / name
+
+
+def new_work_directory(lab: str, uid: int, gids: list[int]) -> Path:
+    """A path, not made yet, for the servers of the lab called `lab`, that their user can reach.
+
+    Raises LabError when no temporary directory will do.
+    """
+    tried = list(dict.fromkeys([tempfile.gettempdir(), "/tmp", "/var/tmp"]))  # noqa: S108 - made with mode 0700
+    for parent in tried:
+        path = Path(parent) / lab
+        if len(str(path)) <= LONGEST_WORK_DIRECTORY and _can_reach(Path(parent), uid, gids):
+            return path
+    raise LabError(
+        f"the XRootD servers can live in none of {', '.join(tried)}; set TMPDIR to a directory with a short path"
+    )
+
+
+def _can_reach(directory: Path, uid: int, gids: list[int]) -> bool:
+    """Whether that user may enter the directory and all above it (plain modes; access lists are not looked at)."""
+    if not directory.is_dir():
+        return False
+    resolved = directory.resolve()
+    for place in (resolved, *resolved.parents):
+        status = place.stat()
+        if uid == 0:
+            continue
+        wanted = 0o100 if status.st_uid == uid else 0o010 if status.st_gid in gids else 0o001
+        if not status.st_mode & wanted:
+            return False
+    return True

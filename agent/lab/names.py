@@ -1,0 +1,93 @@
+"""Names of exchanges and queues, and removing them from a broker that the lab did not start.
+
+A private broker and the local bus vanish with the lab, so they carry the usual names. On a given broker all names have
+the lab's prefix: a production exchange is never touched.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pika
+import pika.exceptions
+
+from agent.lab.errors import LabError
+from shoveler.service import redact
+
+_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Every name that a lab uses, prefix and all."""
+
+    prefix: str
+
+    @property
+    def packets_exchange(self) -> str:
+        return f"{self.prefix}shoveled-xrd"
+
+    @property
+    def records_exchange(self) -> str:
+        return f"{self.prefix}xrd-records"
+
+    @property
+    def status_exchange(self) -> str:
+        return f"{self.prefix}tally-status"
+
+    @property
+    def packets_queue(self) -> str:
+        return f"{self.prefix}xrd-packets"
+
+
+def with_names(url: str, **names: str) -> str:
+    """The bus URL with ``exchange=`` or ``queue=`` added to its query."""
+    parts = urlsplit(url)
+    return parts._replace(query=urlencode([*parse_qsl(parts.query), *names.items()])).geturl()
+
+
+def check_broker(url: str) -> None:
+    """Raises LabError when no connection can be made."""
+    _connect(url).close()
+
+
+def delete(url: str, names: Names) -> None:
+    """Remove every exchange and queue of the lab; those that are not there are no error. Raises LabError."""
+    if not names.prefix:
+        raise AssertionError("without a prefix the names may be somebody else's")
+    connection = _connect(url)
+    try:
+        channel = connection.channel()
+        channel.queue_delete(names.packets_queue)
+        for exchange in (names.packets_exchange, names.records_exchange, names.status_exchange):
+            channel.exchange_delete(exchange)
+    except pika.exceptions.AMQPError as error:
+        raise LabError(
+            f"the exchanges and queues {names.prefix}* could not be removed from {redact(url)} ({_why(error)})"
+        ) from None
+    finally:
+        if connection.is_open:
+            connection.close()
+
+
+def _connect(url: str) -> pika.BlockingConnection:
+    logging.getLogger("pika").setLevel(logging.CRITICAL)  # what went wrong is in the exception, and said once
+    try:
+        parameters = pika.URLParameters(url)
+        parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = _TIMEOUT
+        parameters.connection_attempts = 1
+        return pika.BlockingConnection(parameters)
+    except (pika.exceptions.AMQPError, OSError, ValueError) as error:
+        raise LabError(f"the broker {redact(url)} cannot be used ({_why(error)}); check --bus") from None
+
+
+def _why(error: BaseException) -> str:
+    """pika wraps the reason in several layers, of which the outer ones say nothing."""
+    inner = getattr(error, "exception", None) or next((a for a in error.args if isinstance(a, BaseException)), None)
+    if inner is not None:
+        return _why(inner)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error.args[-1]) if error.args else type(error).__name__

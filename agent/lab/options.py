@@ -1,0 +1,65 @@
+"""What can be asked of a lab. The supervisor gets these as JSON on its standard input, since a bus URL is secret."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, urlsplit
+
+from msgspec import Struct
+
+from agent.lab.errors import LabError
+
+MAX_SERVERS = 500
+MAX_SHOVELERS = 32
+MAX_FILES = 100_000
+
+
+class LabOptions(Struct, frozen=True):
+    """A lab as wished. Paths are absolute; sizes are bytes."""
+
+    directory: str
+    servers: int = 4
+    shovelers: int = 1
+    bus: str = ""
+    """``amqp(s)://…`` of a broker that exists, or a directory for the local bus; empty: a private RabbitMQ node where
+    it is installed, else the local bus."""
+    files: int = 200
+    file_bytes: int = 256 * 1024
+    """Sizes run from 1 to this, evenly on a logarithmic scale."""
+    large_files: int = 4
+    large_bytes: int = 4 * 1024 * 1024
+    """So many of the files have from half of this to this."""
+    seed: int = 1
+    port: int = 0
+    """The first server's port, the others follow; 0 takes free ones."""
+    framing: str = "batch"
+    programs: dict[str, list[str]] = {}
+    """Other commands to start in place of our daemons, by program name."""
+
+    def check(self) -> None:
+        """Raises LabError for the first thing that cannot be."""
+        for value, least, most, what in (
+            (self.servers, 1, MAX_SERVERS, "--servers"),
+            (self.shovelers, 1, MAX_SHOVELERS, "--shovelers"),
+            (self.files, 1, MAX_FILES, "--files"),
+            (self.file_bytes, 1, 2**40, "--file-size"),
+            (self.large_files, 0, self.files, "--large-files"),
+            (self.large_bytes, 1, 2**40, "--large-size"),
+            (self.port, 0, 65535 - self.servers, "--port"),
+        ):
+            if not least <= value <= most:
+                raise LabError(f"{what} is {value}; it must be from {least} to {most}")
+        if 0 < self.port < 1024:
+            raise LabError(f"--port is {self.port}; XRootD runs without privileges here and needs a port above 1023")
+        if self.framing not in ("single", "batch"):
+            raise LabError(f"--framing is {self.framing!r}; it must be single or batch")
+        if is_amqp(self.bus):
+            if not urlsplit(self.bus).hostname:
+                raise LabError("--bus names no host; write amqp://USER:PASSWORD@HOST:PORT/VHOST")
+            if {"exchange", "queue"} & parse_qs(urlsplit(self.bus).query).keys():
+                raise LabError("--bus names an exchange or a queue; leave them out, a lab makes names of its own")
+        elif "://" in self.bus:
+            raise LabError(f"--bus {self.bus.split('://')[0]}://… is no bus; give amqp://…, amqps://… or a directory")
+
+
+def is_amqp(bus: str) -> bool:
+    return bus.startswith(("amqp://", "amqps://"))

@@ -1,0 +1,79 @@
+"""Processes by pid: which one it really is, ending several of them, and making a child die with us."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from agent.messages import LabProcess
+
+_POLL = 0.02
+_FOREIGN = ("TALLY_", "LISTEN_", "NOTIFY_", "WATCHDOG_")
+
+
+def identity(pid: int) -> str:
+    """Tells a process from every other that has, had or will have its pid; "" when it is gone (or only a zombie).
+
+    Made of the boot and the start time in kernel ticks (field 22 of /proc/PID/stat), which no clock change alters.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+    if fields[0] == "Z":
+        return ""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+    return f"{boot}-{fields[19]}"
+
+
+def alive(process: LabProcess) -> bool:
+    """Whether this very process still runs; another one that got its pid does not count."""
+    return process.pid > 0 and process.identity != "" and identity(process.pid) == process.identity
+
+
+def end(processes: Iterable[LabProcess], grace: float) -> list[LabProcess]:
+    """SIGTERM to all of them, SIGKILL to those that still run after `grace` seconds; gives back who survived even that.
+
+    Works on children of other processes. Processes that are gone, or whose pid is another's now, are left alone.
+    """
+    left = _signal(processes, signal.SIGTERM)
+    left = _wait(left, grace)
+    left = _signal(left, signal.SIGKILL)
+    return _wait(left, 5.0)
+
+
+def clean_environment() -> dict[str, str]:
+    """Ours, without what an operator or a service manager meant for us: settings, secrets, sockets."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
+
+
+def dies_with_us(command: list[str]) -> list[str]:
+    """The command, so started that the kernel sends it SIGTERM when the thread that starts it ends, however it ends.
+
+    By util-linux's ``setpriv``, which Debian always has; without it a child outlives a killed supervisor until `down`.
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", *command] if setpriv else command
+
+
+def _signal(processes: Iterable[LabProcess], number: signal.Signals) -> list[LabProcess]:
+    running = [p for p in processes if alive(p)]
+    for process in running:
+        try:
+            os.kill(process.pid, number)
+        except ProcessLookupError:
+            pass  # it ended by itself in this very moment
+    return running
+
+
+def _wait(processes: list[LabProcess], seconds: float) -> list[LabProcess]:
+    deadline = time.monotonic() + seconds
+    while left := [p for p in processes if alive(p)]:
+        if time.monotonic() > deadline:
+            return left
+        time.sleep(_POLL)
+    return []

@@ -1,0 +1,139 @@
+"""The XRootD servers of a lab: their user, their directories, their configuration, their command line."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from string import Template
+from typing import IO
+
+from agent.lab.catalogue import READ_PATH, WRITE_PATH
+from agent.lab.errors import LabError
+from agent.lab.processes import clean_environment, dies_with_us
+
+FSTAT_SECONDS = 1.0
+FLUSH_SECONDS = 1.0
+INSTALL_HINT = "XRootD is not installed; install the Debian package xrootd-server (apt-get install xrootd-server)"
+_USERS = ("xrootd", "nobody")
+_FILES = "files"
+_ADMIN = "adm"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whom the servers run as. XRootD refuses to run as root, so root hands them to another user."""
+
+    name: str
+    uid: int
+    gid: int
+    switch: bool
+    """Whether a process of ours must change its user to become this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPlan:
+    """One server before it is started. `instance` name and `name` are the same."""
+
+    name: str
+    site: str
+    port: int
+    shoveler: str
+    """HOST:PORT that its monitoring line points to."""
+
+    @property
+    def url(self) -> str:
+        return f"root://127.0.0.1:{self.port}"
+
+
+def find_xrootd() -> str:
+    """The server program. Raises LabError, naming the package."""
+    found = shutil.which("xrootd")
+    if found is None:
+        raise LabError(INSTALL_HINT)
+    return found
+
+
+def find_account() -> Account:
+    """Ourselves, or as root the user xrootd (else nobody). Raises LabError when root finds neither."""
+    if os.getuid() != 0:
+        return Account(pwd.getpwuid(os.getuid()).pw_name, os.getuid(), os.getgid(), switch=False)
+    for name in _USERS:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(name, entry.pw_uid, entry.pw_gid, switch=True)
+    raise LabError("XRootD does not run as root and there is no user xrootd; make one, or run the lab as another user")
+
+
+def shared_files(work: Path) -> Path:
+    """The directory with the test files, made by `catalogue.make_files` before the first server starts."""
+    return work / _FILES
+
+
+def make_work_directory(work: Path, account: Account) -> None:
+    """A new directory, mode 0700, owned by the servers' user. Raises OSError."""
+    work.mkdir(mode=0o700)
+    _give(work / _ADMIN, account)
+    if account.switch:
+        os.chown(work, account.uid, account.gid)
+
+
+def make_server(plan: ServerPlan, work: Path, account: Account) -> Path:
+    """Its own tree, in which the shared files appear, and its configuration file, whose path is given back."""
+    root = work / plan.name / "root"
+    for directory in (work / plan.name, root, root / "store", root / WRITE_PATH.lstrip("/")):
+        _give(directory, account)
+    (root / READ_PATH.lstrip("/")).symlink_to(shared_files(work))
+    path = work / f"{plan.name}.cfg"
+    path.write_text(config_text(plan, root, work / _ADMIN))
+    path.chmod(0o644)
+    return path
+
+
+def config_text(plan: ServerPlan, root: Path, admin: Path) -> str:
+    """The configuration, from ``resources/samples/xrootd-lab.cfg``."""
+    template = resources.files("resources").joinpath("samples", "xrootd-lab.cfg").read_text()
+    return Template(template).substitute(
+        NAME=plan.name,
+        SITE=plan.site,
+        PORT=plan.port,
+        ROOT=root,
+        ADMIN=admin,
+        FSTAT=f"{FSTAT_SECONDS:g}",
+        FLUSH=f"{FLUSH_SECONDS:g}",
+        NAMES="NAMES",
+        SHOVELER=plan.shoveler,
+    )
+
+
+def start(xrootd: str, plan: ServerPlan, account: Account, work: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    """Start it in the foreground, as that user, so that it dies with this thread. Raises OSError.
+
+    Root changes the user itself and not by XRootD's -R, since that would undo the dying.
+    """
+    # The file given with -s is what keeps its xrootd.NAME.env out of /tmp.
+    command = [xrootd, "-c", str(work / f"{plan.name}.cfg"), "-n", plan.name, "-s", str(work / f"{plan.name}.pid")]
+    return subprocess.Popen(
+        dies_with_us(command),
+        env=clean_environment() | {"HOME": str(work)},
+        cwd=work,  # it makes and enters a directory called like its instance there
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        user=account.uid if account.switch else None,
+        group=account.gid if account.switch else None,
+        extra_groups=[] if account.switch else None,
+    )
+
+
+def _give(directory: Path, account: Account) -> None:
+    directory.mkdir(mode=0o700)
+    if account.switch:
+        os.chown(directory, account.uid, account.gid)
