@@ -107,7 +107,7 @@ SERVER_COLUMNS: list[Column[FleetServer]] = [
     ),
     Column("name", "Name", lambda r: r.name, width=120, bold=True),
     Column("address", "Address", lambda r: r.url, width=240, stretch=True),
-    Column("site", "Site", lambda r: r.site, width=104, colour=lambda _r: "text2"),
+    Column("site", "Site", lambda r: r.site, width=104, colour=lambda _r: "text2", shown=False),
     Column("xrootd", "XRootD", lambda r: r.xrootd, width=80, colour=lambda _r: "text2"),
     Column(
         "config",
