@@ -1,0 +1,107 @@
+"""Sources: where datagrams come from. One interface, so that the cycle does not know which one it has.
+
+What travels: a source gives `Taken` values, each some `Datagram`s in order, and is told later, by `acknowledge`, that
+everything up to that value is safe. What that means is the source's affair: a bus forgets the messages, UDP does
+nothing. A source deals with its own trouble (a broker that is away, a receiver that died): it gives nothing for the
+time being, says why in `trouble`, and tries again with back-off. Bad input is a `Reject`, counted, never an error.
+
+Times: `Datagram.t` is the arrival in Unix seconds. A source with a captured clock (`captured` is true) replays: there
+the time of the datagrams is the only time there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+
+
+class SourceError(Exception):
+    """The source cannot serve, now or later (no such file, address in use). One sentence for an operator."""
+
+
+class Datagram(NamedTuple):
+    """One monitoring datagram. `spool` is None when it came without an id, then `seq` means nothing."""
+
+    data: bytes
+    remote: str
+    """``IP:PORT`` of the sender as the envelope has it."""
+    t: float
+    spool: str | None = None
+    seq: int = 0
+    shoveler: str | None = None
+
+
+class Reject(NamedTuple):
+    """Input that is no datagram: counted under `reason`, logged as `text` (rate-limited)."""
+
+    reason: str
+    text: str
+
+
+class Taken(NamedTuple):
+    """What one `take` gave. `token` is for `acknowledge`; `position` is where a file source stands after it."""
+
+    datagrams: Sequence[Datagram] = ()
+    rejects: Sequence[Reject] = ()
+    token: int | None = None
+    position: str | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.datagrams or self.rejects or self.token is not None)
+
+
+NOTHING = Taken()
+
+
+class Source(Protocol):
+    """Gives datagrams. Belongs to one thread."""
+
+    captured: bool
+    """The clock is the datagrams' own `t`; there is an end, or a replay of the past."""
+
+    @property
+    def ended(self) -> bool:
+        """Nothing will ever come again (the end of a file)."""
+
+    @property
+    def trouble(self) -> str:
+        """One sentence when the source cannot give anything at present, else empty."""
+
+    def take(self, timeout: float) -> Taken:
+        """What there is, waiting at most `timeout` seconds for the first; an empty value when there is nothing."""
+
+    def keep_alive(self) -> None:
+        """Called instead of `take` while the cycle has no room: keeps the connection's heartbeats going."""
+
+    def acknowledge(self, token: int) -> None:
+        """Everything taken up to `token` is safe: its records are published, its state is on disk."""
+
+    def drops(self) -> int:
+        """Datagrams lost before they were taken, as far as the source can count them (UDP); cumulative."""
+
+    def close(self) -> None:
+        """Close; what is not acknowledged comes again where the source can do that. Never raises."""
+
+
+_LONGEST_REMOTE = 100
+_LONGEST_SPOOL = 100
+_LARGEST_SEQ = 2**63 - 1
+
+
+@lru_cache(maxsize=16_384)
+def is_remote(text: str) -> bool:
+    """Whether this looks like ``HOST:PORT`` (an unbracketed IPv6 address, as some shovelers write it, included)."""
+    host, _, port = text.rpartition(":")
+    return bool(host) and len(text) <= _LONGEST_REMOTE and port.isascii() and port.isdigit() and text.isprintable()
+
+
+def split_id(text: str | None) -> tuple[str | None, int]:
+    """(SPOOL, SEQ) of an envelope's id, or (None, 0) for none and for ids of another form."""
+    if text is None:
+        return None, 0
+    spool, _, seq = text.rpartition(":")
+    if not spool or len(spool) > _LONGEST_SPOOL or not (seq.isascii() and seq.isdigit()) or len(seq) > 19:
+        return None, 0
+    number = int(seq)
+    return (spool, number) if number <= _LARGEST_SEQ else (None, 0)

@@ -1,0 +1,408 @@
+"""The settings of tally-collector, declared once, and what follows from them: where from, where to, which shards.
+
+`SCHEMA` is the declaration: command line, environment (``TALLY_COLLECTOR_…``), file and documentation come from it.
+`plan` turns settings into a `Plan`: parsed, checked against each other, without opening anything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from collector.correlate import Options
+from collector.sinks import STREAMS
+from shoveler.bus import Address, BusError, BusOptions, parse_address
+from shoveler.service import Address as SocketAddress
+from shoveler.service import ConfigError, Problem, Schema, Setting, Settings
+from shoveler.service import parse_address as parse_socket_address
+
+PACKETS = "shoveled-xrd"
+SHARD_QUEUE = "xrd.shard."
+STATUS = "tally-status"
+LARGEST_SHARDS = 256
+
+
+def _is_list_of_shards(text: str) -> None:
+    parse_shards(text, LARGEST_SHARDS)
+
+
+SCHEMA = Schema(
+    "tally-collector",
+    [
+        Setting("from", "text", None, "Where datagrams come from: amqp(s)://USER:PASSWORD@HOST/VHOST (the shards) or "
+                "…?queue=Q (one queue), udp://HOST:PORT, file:PATH (JSON lines, - is standard input), or the directory "
+                "of a local bus.", needs_restart=True, metavar="URL"),
+        Setting("to", "list", None, "Where records go: amqp(s)://… (?exchange=E for file records), file:PATH (JSON "
+                "lines, - is standard output), or the directory of a local bus. Default: the bus they come from, "
+                "standard output for a file.", needs_restart=True, metavar="URL"),
+        Setting("framing", "choice", "single", "One record per message, or batches of records as JSON lines.",
+                choices=("single", "batch"), needs_restart=True),
+        Setting("follow", "boolean", False, "With file:PATH, wait for more lines at the end of the file.",
+                needs_restart=True),
+        Setting("state.dir", "path", None, "Directory of the checkpoints. Default: STATE_DIRECTORY (systemd), else "
+                "/var/lib/tally-collector for root, else ~/.local/state/tally-collector; for a file: none, a replay "
+                "begins anew.", flags=("--state",), needs_restart=True, metavar="DIR"),
+        Setting("state.synchronous", "choice", "full", "full: a checkpoint survives a power cut; normal: only a kill, "
+                "with fewer waits for the disk.", choices=("full", "normal"), needs_restart=True),
+        Setting("state.ttl", "duration", "24h", "An open file is given up after this long without progress and without "
+                "any sign of life of its server.", flags=("--ttl",), minimum=1, needs_restart=True),
+        Setting("state.max_age", "duration", "30d", "An open file is given up after this long in any case.", minimum=1,
+                needs_restart=True),
+        Setting("state.max_bytes", "size", "512MiB", "Memory for what is open; beyond it the files longest without "
+                "activity are given up.", minimum=1 << 20, needs_restart=True),
+        Setting("state.max_servers", "integer", 10_000, "Server processes known at the same time.", minimum=1,
+                needs_restart=True),
+        Setting("state.grace", "duration", "20s", "How long to wait for a datagram that may only be late.",
+                needs_restart=True),
+        Setting("state.settle", "duration", "5s", "How long a new session may still be missing its application info.",
+                needs_restart=True),
+        Setting("standby", "boolean", False, "When another collector has the state, wait and take over when it ends.",
+                needs_restart=True),
+        Setting("workers", "integer", 1, "Processes; the shards are dealt out to them.", minimum=1, maximum=256,
+                needs_restart=True),
+        Setting("shards.count", "integer", 8, "How many shards there are in all. Fixed for the life of the queues.",
+                flags=("--shards",), minimum=1, maximum=LARGEST_SHARDS, needs_restart=True),
+        Setting("shards.serve", "text", "all", "The shards that this collector serves: all, or such as 0-3,6.",
+                flags=("--serve",), check=_is_list_of_shards, needs_restart=True, metavar="SHARDS"),
+        Setting("exchanges.packets", "text", PACKETS, "Exchange of the datagrams.", needs_restart=True),
+        Setting("exchanges.records", "text", STREAMS["records"], "Exchange of file records and of every kind that has "
+                "no exchange of its own.", needs_restart=True),
+        Setting("exchanges.cache", "text", STREAMS["cache"], "Exchange of cache events.", needs_restart=True),
+        Setting("exchanges.tcp", "text", STREAMS["tcp"], "Exchange of TCP events.", needs_restart=True),
+        Setting("exchanges.tpc", "text", STREAMS["tpc"], "Exchange of third-party copies.", needs_restart=True),
+        Setting("exchanges.wlcg", "text", STREAMS["wlcg"], "Exchange of records in WLCG form.", needs_restart=True),
+        Setting("exchanges.wlcg_cache", "text", STREAMS["wlcg-cache"], "Exchange of cache events in WLCG form.",
+                needs_restart=True),
+        Setting("exchanges.wlcg_tpc", "text", STREAMS["wlcg-tpc"], "Exchange of third-party copies in WLCG form.",
+                needs_restart=True),
+        Setting("exchanges.status", "text", STATUS, "Exchange of status messages; empty: none are sent.",
+                needs_restart=True),
+        Setting("must_arrive", "list", ["file"], "Kinds of records that are kept until a queue is bound for them; "
+                "those of other kinds are dropped, and counted, when nobody is bound.", needs_restart=True,
+                metavar="KIND"),
+        Setting("bus.token_file", "path", None, "File whose content replaces the password of every amqp URL; read "
+                "again at every connect and when it changes.", needs_restart=True),
+        Setting("bus.ca_file", "path", None, "Who may have signed the broker's certificate.", needs_restart=True),
+        Setting("bus.cert_file", "path", None, "Our certificate, where the broker wants one.", needs_restart=True),
+        Setting("bus.key_file", "path", None, "Its key.", needs_restart=True),
+        Setting("bus.heartbeat", "duration", "60s", "AMQP heartbeat.", minimum=1, maximum=3600, needs_restart=True),
+        Setting("bus.connect_timeout", "duration", "10s", "How long a connect may take.", minimum=0.1,
+                needs_restart=True),
+        Setting("bus.prefetch", "integer", 0, "Messages that the broker may hand over ahead of their "
+                "acknowledgement; 0: found from their size.", minimum=0, maximum=65535, needs_restart=True),
+        Setting("bus.max_bytes", "size", "1GiB", "Local bus: size at which our file of records refuses more.",
+                minimum=1 << 20, needs_restart=True),
+        Setting("udp.receive_buffer", "size", "32MiB", "Kernel buffer for datagrams (udp://).", minimum=4096,
+                needs_restart=True),
+        Setting("wlcg.enabled", "boolean", True, "Also send the WLCG form of matching records to its exchanges "
+                "(never to a file, unless wlcg.only).", needs_restart=True),
+        Setting("wlcg.only", "boolean", False, "Send matching records in WLCG form only, as the OSG collectors do.",
+                needs_restart=True),
+        Setting("wlcg.vos", "list", ["cms"], "VOs whose records have a WLCG form.", needs_restart=True, metavar="VO"),
+        Setting("wlcg.path_prefixes", "list", ["/store", "/user/dteam"], "Paths whose records have a WLCG form.",
+                needs_restart=True, metavar="PATH"),
+        Setting("filter.drop_vos", "list", None, "Records of these VOs are dropped, and counted.", needs_restart=True,
+                metavar="VO"),
+        Setting("filter.drop_path_prefixes", "list", None, "Records of paths that begin so are dropped, and counted.",
+                needs_restart=True, metavar="PATH"),
+        Setting("logical_directories", "table", None, "Path prefix → number of its components that are the logical "
+                "directory; replaces the built-in table.", items="integer", minimum=1, needs_restart=True,
+                metavar="PREFIX=N"),
+        Setting("names.enabled", "boolean", False, "Look up host names of servers and clients in the DNS, in the "
+                "background; no record waits for it.", needs_restart=True),
+        Setting("names.keep", "duration", "24h", "How long a name found is good.", needs_restart=True),
+        Setting("names.keep_failure", "duration", "1h", "How long a failed look-up is not tried again.",
+                needs_restart=True),
+        Setting("names.workers", "integer", 4, "Look-ups at the same time.", minimum=1, maximum=64, needs_restart=True),
+        Setting("metrics.listen", "address", None, "Where /metrics and /healthz are served; empty: nowhere.",
+                flags=("--metrics",), optional=True, needs_restart=True),
+        Setting("metrics.peer_names", "boolean", False, "Show metrics under the OSG collector's names, too."),
+        Setting("log.level", "choice", "info", "How much is logged.", choices=("debug", "info", "warning", "error")),
+        Setting("log.format", "choice", "text", "Log lines as text or JSON.", choices=("text", "json")),
+    ],
+)  # fmt: skip
+
+
+def parse_shards(text: str, count: int) -> list[int]:
+    """The shards in ``all`` or ``0-3,6``, ascending. Raises ValueError with a sentence."""
+    if text.strip() == "all":
+        return list(range(count))
+    shards: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise ValueError(f'expected "all" or shards such as "0-3,6", got {text!r}')
+        low, high = int(first), int(last or first)
+        if low > high or high >= count:
+            raise ValueError(f"{part.strip()} is no range of shards; they are numbered 0 to {count - 1}")
+        shards.update(range(low, high + 1))
+    return sorted(shards)
+
+
+@dataclass(frozen=True, slots=True)
+class FileInput:
+    """JSON lines; `path` None is standard input."""
+
+    path: Path | None
+    follow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UdpInput:
+    """A socket of our own."""
+
+    address: SocketAddress
+
+
+@dataclass(frozen=True, slots=True)
+class BusInput:
+    """A bus. `queue` None: the shards (AMQP only); on the local bus it is the cursor."""
+
+    address: Address
+    exchange: str
+    queue: str | None
+
+
+Input = FileInput | UdpInput | BusInput
+
+
+@dataclass(frozen=True, slots=True)
+class FileOutput:
+    """JSON lines; `path` None is standard output."""
+
+    path: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class BusOutput:
+    """A bus, with the exchange of each stream."""
+
+    address: Address
+    exchanges: Mapping[str, str]
+
+
+Output = FileOutput | BusOutput
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a collector with these settings does."""
+
+    source: Input
+    sinks: tuple[Output, ...]
+    batch: bool
+    shards: tuple[int, ...]
+    """The shards served here; empty when the input is not sharded."""
+    shard_count: int
+    workers: int
+    state: Path | None
+    """None: no checkpoint."""
+    synchronous: Literal["full", "normal"]
+    standby: bool
+    must_arrive: frozenset[str]
+    status_exchange: str
+    status_address: Address | None
+    """The bus that status messages go to; None: there is none."""
+    bus: BusOptions
+    prefetch: int
+    receive_buffer: int
+    correlator: Options
+    names: bool
+
+    def part_names(self) -> list[str]:
+        """Names of the checkpoints: one per shard, or one."""
+        if not self.shards:
+            return ["collector"]
+        return [f"shard-{shard}-of-{self.shard_count}" for shard in self.shards]
+
+
+def plan(settings: Settings, environ: Mapping[str, str] | None = None) -> Plan:
+    """Settings → `Plan`. Raises ConfigError with everything that does not fit."""
+    problems: list[Problem] = []
+    source = _input(settings, problems)
+    sinks = _outputs(settings, source, problems)
+    shards: list[int] = []
+    count = settings.integer("shards.count")
+    if isinstance(source, BusInput) and source.queue is None:
+        try:
+            shards = parse_shards(settings.text("shards.serve"), count)
+        except ValueError as error:
+            problems.append(Problem(settings.origin("shards.serve"), str(error)))
+    if settings.integer("workers") > 1 and not shards:
+        problems.append(
+            Problem(
+                settings.origin("workers"),
+                "several workers need shards to deal out; give --from amqp://… without ?queue=, or --workers 1",
+            )
+        )
+    if problems or source is None:
+        raise ConfigError(problems)
+    return Plan(
+        source=source,
+        sinks=tuple(sinks),
+        batch=settings.text("framing") == "batch",
+        shards=tuple(shards),
+        shard_count=count,
+        workers=min(settings.integer("workers"), max(1, len(shards))),
+        state=_state(settings, source, os.environ if environ is None else environ),
+        synchronous="full" if settings.text("state.synchronous") == "full" else "normal",
+        standby=settings.boolean("standby"),
+        must_arrive=frozenset(settings.entries("must_arrive")),
+        status_exchange=settings.text("exchanges.status"),
+        status_address=_status_address(source, sinks),
+        bus=_bus_options(settings),
+        prefetch=settings.integer("bus.prefetch"),
+        receive_buffer=settings.size("udp.receive_buffer"),
+        correlator=correlator_options(settings, sinks),
+        names=settings.boolean("names.enabled"),
+    )
+
+
+def _input(settings: Settings, problems: list[Problem]) -> Input | None:
+    text = settings.text("from")
+    where = settings.origin("from")
+    if not text:
+        problems.append(
+            Problem("--from", "say where datagrams come from: amqp://…, udp://HOST:PORT, file:PATH or a directory")
+        )
+        return None
+    if settings.boolean("follow") and not text.startswith("file:"):
+        problems.append(Problem(settings.origin("follow"), "only a file can be followed; --from is not file:PATH"))
+    if text.startswith("file:"):
+        path = _file_path(text, where, problems)
+        return FileInput(path, settings.boolean("follow"))
+    if text.startswith("udp:"):
+        try:
+            return UdpInput(parse_socket_address(text.removeprefix("udp:").removeprefix("//")))
+        except ValueError as error:
+            problems.append(Problem(where, str(error)))
+            return None
+    try:
+        address = parse_address(text, role="source")
+    except BusError as error:
+        problems.append(Problem(where, str(error)))
+        return None
+    queue = address.queue
+    if address.kind == "local":
+        queue = "tally-collector"
+    return BusInput(address, address.exchange or settings.text("exchanges.packets"), queue)
+
+
+def _outputs(settings: Settings, source: Input | None, problems: list[Problem]) -> list[Output]:
+    texts = settings.entries("to")
+    where = settings.origin("to")
+    if not texts:
+        if isinstance(source, BusInput):
+            return [_bus_output(settings, source.address, None, source, problems, where)]
+        if isinstance(source, UdpInput):
+            problems.append(Problem("--to", "say where records go: amqp://…, file:PATH or a directory"))
+        return [FileOutput(None)]
+    sinks: list[Output] = []
+    for text in texts:
+        if text.startswith("file:"):
+            path = _file_path(text, where, problems)
+            if isinstance(source, FileInput) and path is not None and path == source.path:
+                problems.append(Problem(where, f"records cannot go to {path}, the file that they come from"))
+            sinks.append(FileOutput(path))
+            continue
+        try:
+            address = parse_address(text, role="sink")
+        except BusError as error:
+            problems.append(Problem(where, str(error)))
+            continue
+        sinks.append(_bus_output(settings, address, address.exchange, source, problems, where))
+    if len(sinks) != len(set(map(str, sinks))):
+        problems.append(Problem(where, "the same output is given twice"))
+    return sinks
+
+
+def _bus_output(
+    settings: Settings,
+    address: Address,
+    records: str | None,
+    source: Input | None,
+    problems: list[Problem],
+    where: str,
+) -> BusOutput:
+    exchanges = {stream: settings.text("exchanges." + stream.replace("-", "_")) for stream in STREAMS}
+    if records:
+        exchanges["records"] = records
+    taken = source.exchange if isinstance(source, BusInput) else settings.text("exchanges.packets")
+    for stream, exchange in exchanges.items():
+        if not exchange:
+            problems.append(Problem(where, f"the exchange of {stream} has no name"))
+        elif isinstance(source, BusInput) and exchange == taken:
+            problems.append(
+                Problem(
+                    where,
+                    f"{stream} would go to the exchange {exchange!r} that the datagrams come from, and come back as "
+                    f"input for ever; choose another, such as {STREAMS[stream]!r}",
+                )
+            )
+    return BusOutput(address, exchanges)
+
+
+def _file_path(text: str, where: str, problems: list[Problem]) -> Path | None:
+    name = text.removeprefix("file:")
+    if name.startswith("//"):
+        name = name[2:]
+    if not name:
+        problems.append(Problem(where, "file: needs a path, or - for the standard streams"))
+    return None if name in ("-", "") else Path(name).expanduser().absolute()
+
+
+def _state(settings: Settings, source: Input, environ: Mapping[str, str]) -> Path | None:
+    given = settings.optional_path("state.dir")
+    if given is not None:
+        return given.absolute()
+    if isinstance(source, FileInput):
+        return None
+    if environ.get("STATE_DIRECTORY"):
+        return Path(environ["STATE_DIRECTORY"].partition(":")[0])
+    if os.geteuid() == 0:
+        return Path("/var/lib/tally-collector")
+    base = environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "tally-collector"
+
+
+def _status_address(source: Input, sinks: list[Output]) -> Address | None:
+    for sink in sinks:
+        if isinstance(sink, BusOutput):
+            return sink.address
+    return source.address if isinstance(source, BusInput) else None
+
+
+def _bus_options(settings: Settings) -> BusOptions:
+    return BusOptions(
+        token_file=settings.optional_path("bus.token_file"),
+        ca_file=settings.optional_path("bus.ca_file"),
+        cert_file=settings.optional_path("bus.cert_file"),
+        key_file=settings.optional_path("bus.key_file"),
+        connect_timeout=settings.duration("bus.connect_timeout"),
+        heartbeat=round(settings.duration("bus.heartbeat")),
+        max_bytes=settings.size("bus.max_bytes"),
+    )
+
+
+def correlator_options(settings: Settings, sinks: list[Output]) -> Options:
+    """What the correlator is told, but for the names of hosts."""
+    only = settings.boolean("wlcg.only")
+    to_exchanges = any(isinstance(sink, BusOutput) for sink in sinks)
+    return Options(
+        ttl=settings.duration("state.ttl"),
+        max_age=settings.duration("state.max_age"),
+        max_bytes=settings.size("state.max_bytes"),
+        max_servers=settings.integer("state.max_servers"),
+        grace=settings.duration("state.grace"),
+        settle=settings.duration("state.settle"),
+        wlcg=only or (settings.boolean("wlcg.enabled") and to_exchanges),
+        wlcg_only=only,
+        wlcg_vos=frozenset(vo.lower() for vo in settings.entries("wlcg.vos")),
+        wlcg_path_prefixes=tuple(settings.entries("wlcg.path_prefixes")),
+        drop_vos=frozenset(vo.lower() for vo in settings.entries("filter.drop_vos")),
+        drop_path_prefixes=tuple(settings.entries("filter.drop_path_prefixes")),
+        logical_directories=settings.table("logical_directories") or Options().logical_directories,
+    )

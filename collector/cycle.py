@@ -1,0 +1,428 @@
+"""The cycle: what a collector does with its input, in the order that makes its promises true.
+
+1. *Take* up to n messages.
+2. *Drop* those whose id was seen, feed the rest to the correlator, let its time pass.
+3. *Commit* one transaction: changed state, the records that were caused (outbox), the ids seen.
+4. *Publish* the outbox.
+5. When all of it is confirmed: *clear* it from the outbox, and only then *acknowledge* the input.
+
+Killed before 3, the input comes again to the old state. Killed after 3, the outbox is published at the next start, and
+the input, should it come again, is known. So a consumer that keys on ``record_id`` has each record exactly once; one
+that does not sees repeats only around a kill.
+
+Cycles overlap: while the records of one are on their way, the next is taken; clearing rides in a later transaction.
+What never changes is the order for each message: committed, published, confirmed, cleared, acknowledged.
+
+Nothing in here blocks for longer than the time-out of a step, whatever is away: bus, disk or both.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from collector.checkpoint import CheckpointFull, Chunk, Store, Transaction
+from collector.correlate import Correlator, Record
+from collector.seen import SeenSet
+from collector.sinks import Sink, stream_of
+from collector.sources import Reject, Source, Taken
+from shoveler.service import RateLimited, delays
+
+_log = logging.getLogger(__name__)
+
+_CHUNK_RECORDS = 256
+_CHUNK_BYTES = 256 * 1024
+"""A chunk is a batch message: large enough that a message costs little, small enough for any broker."""
+_BACKLOG_BYTES = 64 * 2**20
+"""Records committed but not confirmed, above which nothing more is taken: bounds memory, and repeats after a kill."""
+_BACKLOG_CYCLES = 64
+_LEAST = 0.02
+"""Seconds between the beginnings of two cycles under light load: one transaction for a handful of messages."""
+_CLEAR_AFTER = 0.2
+"""Seconds after which confirmed records are cleared by a transaction of their own, when no cycle comes by."""
+_ADVANCE_EVERY = 1.0
+"""Seconds of the datagrams' time between two looks at time-outs when replaying, so that a replay always looks alike."""
+_SENDERS = 20_000
+
+
+@dataclass
+class Counts:
+    """What the cycle itself counts; the correlator has its own. Cumulative since the start."""
+
+    cycles: int = 0
+    datagrams: int = 0
+    duplicates: int = 0
+    rejected: Counter[str] = field(default_factory=Counter)
+    records: Counter[str] = field(default_factory=Counter)
+    """By kind: committed to the outbox."""
+    commits: int = 0
+    commit_seconds: float = 0.0
+    last_commit_seconds: float = 0.0
+    lag_seconds: float = 0.0
+    """From taking input to its records being confirmed, for the last input acknowledged."""
+
+
+class Cycle:
+    """Runs steps. Belongs to one thread; the counts and `trouble` may be read from others."""
+
+    def __init__(
+        self,
+        source: Source,
+        sink: Sink,
+        correlator: Correlator,
+        store: Store,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._source = source
+        self._sink = sink
+        self._correlator = correlator
+        self._store = store
+        self._seen = SeenSet()
+        self._clock = clock
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._limited = RateLimited(_log, clock=monotonic)
+        self._unacknowledged: deque[tuple[int | None, int, float]] = deque()  # (token, last chunk, taken at)
+        self._last_chunk = 0
+        self._cleared = 0
+        self._settled_at: float | None = None
+        self._stuck: tuple[Transaction, Taken] | None = None
+        self._delays: Iterator[float] = delays()
+        self._next_commit = 0.0
+        self._deaf = True
+        self._captured_now = 0.0
+        self._next_advance = 0.0
+        self._last_begin = 0.0
+        self._drained = False
+        self.counts = Counts()
+        self.duplicates_of: dict[str, int] = {}
+        """Sender → datagrams dropped because their id was seen (of the first `_SENDERS` senders)."""
+        self.store_trouble = ""
+
+    # -- what others may ask ------------------------------------------------------------------------------------------
+
+    @property
+    def trouble(self) -> dict[str, str]:
+        """Part → one sentence, for what is not well at present."""
+        parts = {"input": self._source.trouble, "output": self._sink.trouble, "state": self.store_trouble}
+        return {part: sentence for part, sentence in parts.items() if sentence}
+
+    @property
+    def outbox(self) -> int:
+        """Chunks committed and not yet cleared."""
+        return self._last_chunk - self._cleared
+
+    @property
+    def seen_runs(self) -> int:
+        """Size of the seen-set."""
+        return self._seen.runs
+
+    @property
+    def seen_forgotten(self) -> int:
+        """Runs that the seen-set gave up for its bound."""
+        return self._seen.runs_forgotten
+
+    @property
+    def source_drops(self) -> int:
+        """Datagrams lost before they were taken, where the source can count them."""
+        return self._source.drops()
+
+    @property
+    def records_dropped(self) -> dict[str, int]:
+        """Records that the sink dropped on purpose, by reason."""
+        return self._sink.dropped()
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    def restore(self) -> None:
+        """Become what the checkpoint says, and publish what it still has to. Call it once, first.
+
+        Raises CheckpointUnusable or ValueError (a row of state that this version does not know).
+        """
+        self._correlator.restore(self._store.state())
+        self._store.restore_seen(self._seen)
+        self._last_chunk = self._cleared = self._store.next_chunk - 1
+        left = self._store.outbox()
+        if left:
+            _log.info("publishing %d chunks of records left over from the last time", len(left))
+            self._cleared = left[0].number - 1
+            for chunk in left:
+                self._sink.send(chunk)
+
+    def step(self, timeout: float) -> None:
+        """One cycle, or as much of one as is possible now; returns after about `timeout` seconds at most."""
+        self._settle(0.0)
+        if self._stuck is not None:
+            self._try_again(timeout)
+            return
+        if self._sink.backlog > _BACKLOG_BYTES or len(self._unacknowledged) > _BACKLOG_CYCLES:
+            self._deaf = True  # we do not listen while there is no room, so silence means nothing
+            self._source.keep_alive()
+            self._settle(timeout)
+            return
+        self._pace()
+        taken = self._source.take(0.01 if self.outbox else timeout)
+        if taken:
+            self._apply(taken)
+        elif self._source.ended and not self._drained:
+            self._drain_source()
+        else:
+            self._let_time_pass()
+            if self.outbox:
+                self._settle(min(timeout, 0.05))
+
+    @property
+    def finished(self) -> bool:
+        """The source has ended, all was written out, and everything is safe with the next owner."""
+        return self._drained and self.outbox == 0 and self._stuck is None
+
+    def wind_down(self, seconds: float) -> bool:
+        """Take no more; wait for what is on its way. True when everything is safe; else the rest is in the outbox."""
+        deadline = self._monotonic() + seconds
+        while (self.outbox or self._unacknowledged or self._stuck) and self._monotonic() < deadline:
+            self._source.keep_alive()
+            if self._stuck is not None:
+                self._try_again(0.05)
+            self._settle(0.05, clear_now=True)
+        return not (self.outbox or self._unacknowledged or self._stuck)
+
+    def close(self) -> None:
+        """Close source, sink and checkpoint."""
+        self._source.close()
+        self._sink.close()
+        self._store.close()
+
+    # -- taking -------------------------------------------------------------------------------------------------------
+
+    def _pace(self) -> None:
+        """Under light load wait until a few messages are together; under full load never wait."""
+        now = self._monotonic()
+        if self._light and now < self._last_begin + _LEAST:
+            self._sleep(self._last_begin + _LEAST - now)
+            now = self._last_begin + _LEAST
+        self._last_begin = now
+
+    @property
+    def _light(self) -> bool:
+        return not self._source.captured and self._last_size < 64
+
+    _last_size = 0
+
+    def _apply(self, taken: Taken) -> None:
+        begun = self._monotonic()
+        self._last_size = len(taken.datagrams)
+        self._reject(taken.rejects)
+        self._listen_again(taken)
+        if self._source.captured:
+            self._feed_captured(taken)
+        else:
+            self._feed(taken)
+            self._correlator.advance(self._clock())
+        self._commit(self._caused(taken), taken, begun)
+
+    def _feed(self, taken: Taken) -> None:
+        feed, add, wall = self._correlator.feed, self._seen.add, self._clock()
+        for data, remote, t, spool, seq, shoveler in taken.datagrams:
+            if spool is None:
+                feed(data, remote, t, shoveler, False)
+            elif add(spool, seq, wall):
+                feed(data, remote, t, shoveler, True)
+            else:
+                self._count_duplicate(remote)
+        self.counts.datagrams += len(taken.datagrams)
+
+    def _feed_captured(self, taken: Taken) -> None:
+        """As `_feed`, but time passes with the datagrams, at points that depend on nothing but them."""
+        feed, add, advance, wall = self._correlator.feed, self._seen.add, self._correlator.advance, self._clock()
+        for data, remote, t, spool, seq, shoveler in taken.datagrams:
+            self._captured_now = max(self._captured_now, t)
+            if self._captured_now >= self._next_advance:
+                advance(self._captured_now)
+                self._next_advance = self._captured_now + _ADVANCE_EVERY
+            if spool is None or add(spool, seq, wall):
+                feed(data, remote, t, shoveler, spool is not None)
+            else:
+                self._count_duplicate(remote)
+        self.counts.datagrams += len(taken.datagrams)
+
+    def _count_duplicate(self, remote: str) -> None:
+        self.counts.duplicates += 1
+        known = self.duplicates_of.get(remote)
+        if known is not None or len(self.duplicates_of) < _SENDERS:
+            self.duplicates_of[remote] = (known or 0) + 1
+
+    def _reject(self, rejects: Iterable[Reject]) -> None:
+        for reject in rejects:
+            self.counts.rejected[reject.reason] += 1
+            self._limited.warning(f"reject {reject.reason}", "input rejected: %s", reject.text)
+
+    def _listen_again(self, taken: Taken) -> None:
+        """After a time in which we heard nothing (start, source away, no room), nobody may expire for that silence."""
+        if self._deaf and taken.datagrams:
+            self._deaf = False
+            self._correlator.resume(taken.datagrams[0].t if self._source.captured else self._clock())
+
+    def _let_time_pass(self) -> None:
+        """Nothing was taken: time-outs go on, as long as we are really listening."""
+        self._last_size = 0
+        if self._source.trouble:
+            self._deaf = True
+            return
+        if self._source.captured:
+            return  # in a replay there is no time between datagrams
+        if self._deaf:
+            self._deaf = False
+            self._correlator.resume(self._clock())
+        self._correlator.advance(self._clock())
+        transaction = self._caused(Taken())
+        if transaction:
+            self._commit(transaction, Taken(), self._monotonic())
+
+    def _drain_source(self) -> None:
+        """The end of a file: everything that is held is written out."""
+        self._drained = True
+        self._correlator.advance(self._captured_now)
+        self._correlator.drain(self._captured_now)
+        self._commit(self._caused(Taken()), Taken(), self._monotonic())
+
+    # -- committing ---------------------------------------------------------------------------------------------------
+
+    def _caused(self, taken: Taken) -> Transaction:
+        records = self._correlator.take()
+        for record in records:
+            self.counts.records[record.kind] += 1
+        puts, deletes = self._correlator.changes()
+        seen = self._seen.changes(self._clock())
+        chunks = list(chunked(records, self._last_chunk + 1))
+        return Transaction(puts, deletes, seen or None, chunks, 0, taken.position)
+
+    def _commit(self, transaction: Transaction, taken: Taken, begun: float) -> None:
+        """Write the transaction with whatever can be cleared by now, and hand its records to the sink."""
+        settled = self._sink.poll(0.0)
+        if settled > self._cleared:
+            transaction = transaction._replace(cleared=settled)
+        if transaction:
+            started = self._monotonic()
+            try:
+                self._store.commit(transaction)
+            except CheckpointFull as error:
+                self._cannot_commit(error, transaction._replace(cleared=0), taken)
+                return
+            self._committed(self._monotonic() - started)
+            for chunk in transaction.chunks:
+                self._sink.send(chunk)
+            if transaction.chunks:
+                self._last_chunk = transaction.chunks[-1].number
+        if taken:
+            self._unacknowledged.append((taken.token, self._last_chunk, begun))
+            self.counts.cycles += 1
+        self._sink.poll(0.0)  # on the way at once, not at the next step
+        if settled > self._cleared:
+            self._is_cleared(settled)
+        else:
+            self._acknowledge()
+
+    def _committed(self, seconds: float) -> None:
+        self.counts.commits += 1
+        self.counts.commit_seconds += seconds
+        self.counts.last_commit_seconds = seconds
+        if self.store_trouble:
+            _log.warning("the state can be written again")
+            self.store_trouble = ""
+            self._delays = delays()
+
+    def _cannot_commit(self, error: CheckpointFull, transaction: Transaction, taken: Taken) -> None:
+        """Keep the transaction as it is, take nothing more, acknowledge nothing; and try it again in a while."""
+        if not self.store_trouble:
+            _log.error("%s; taking no more input until it can, nothing is lost", error)
+        self.store_trouble = str(error)
+        self._stuck = (transaction, taken)
+        self._deaf = True
+        self._next_commit = self._monotonic() + next(self._delays)
+
+    def _try_again(self, timeout: float) -> None:
+        assert self._stuck is not None
+        self._source.keep_alive()
+        wait = self._next_commit - self._monotonic()
+        if wait > 0:
+            self._sleep(min(wait, timeout))
+            return
+        transaction, taken = self._stuck
+        self._stuck = None
+        self._commit(transaction, taken, self._monotonic())
+
+    # -- clearing and acknowledging -----------------------------------------------------------------------------------
+
+    def _settle(self, timeout: float, *, clear_now: bool = False) -> None:
+        """Learn what is confirmed; clear it in a transaction of its own if no cycle did so for a while."""
+        settled = self._sink.poll(timeout)
+        if settled <= self._cleared:
+            self._settled_at = None
+            self._acknowledge()
+            return
+        now = self._monotonic()
+        if self._settled_at is None:
+            self._settled_at = now
+        idle = self._last_size == 0 or self._drained
+        if not (clear_now or idle or now - self._settled_at > _CLEAR_AFTER):
+            return
+        try:
+            self._store.commit(Transaction(cleared=settled))
+        except CheckpointFull as error:
+            # Clearing needs a little room, too. The records are out; worst they are published once more.
+            self._limited.warning("clear", "%s; published records cannot be cleared", error)
+            self.store_trouble = self.store_trouble or str(error)
+            return
+        self._committed(self._monotonic() - now)
+        self._is_cleared(settled)
+
+    def _is_cleared(self, number: int) -> None:
+        self._cleared = number
+        self._settled_at = None
+        self._acknowledge()
+
+    def _acknowledge(self) -> None:
+        """Acknowledge every take whose records are all cleared."""
+        token: int | None = None
+        begun: float | None = None
+        while self._unacknowledged and self._unacknowledged[0][1] <= self._cleared:
+            done, _, begun = self._unacknowledged.popleft()
+            token = done if done is not None else token
+        if begun is not None:
+            self.counts.lag_seconds = self._monotonic() - begun
+        if token is not None:
+            self._source.acknowledge(token)
+
+
+def chunked(records: Iterable[Record], number: int) -> Iterator[Chunk]:
+    """Records as chunks from `number` on: one stream and routing key each, order kept within a key, bounded in size."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        key = (record.kind, record.vo)
+        group = groups.get(key)
+        if group is None:
+            groups[key] = [record]
+        else:
+            group.append(record)
+    for (kind, vo), group in groups.items():
+        stream, routing_key = stream_of(kind), f"{kind}.{vo}"
+        start = size = 0
+        for end, record in enumerate(group):
+            size += len(record.body) + 1
+            if size > _CHUNK_BYTES or end - start >= _CHUNK_RECORDS:
+                if end > start:
+                    yield _chunk(number, stream, routing_key, group[start:end])
+                    number += 1
+                start, size = end, len(record.body) + 1
+        yield _chunk(number, stream, routing_key, group[start:])
+        number += 1
+
+
+def _chunk(number: int, stream: str, routing_key: str, records: list[Record]) -> Chunk:
+    return Chunk(number, stream, routing_key, [r.record_id for r in records], b"\n".join([r.body for r in records]))

@@ -1,0 +1,287 @@
+"""Records to a bus, AMQP or local: one *lane* (publisher) per output stream, opened when its first record comes.
+
+Framing ``single`` sends each record as a message (id = record id); ``batch`` sends a chunk as it is: newline-separated
+records of one routing key (id = ``COLLECTOR:NUMBER``). Either way a chunk is safe when all its messages are confirmed.
+
+What is on its way stays in memory, in order, until its outcome is known. A lane that loses its bus sends all of that
+again over the next connection: at least once, and the record ids are the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from collector.checkpoint import Chunk
+from shoveler.bus import BusError, BusRefused, Outcome, Outgoing, Publisher
+from shoveler.service import RateLimited, delays
+
+_log = logging.getLogger(__name__)
+
+BATCH = "application/x-ndjson"
+_PIECE = 1 << 20
+"""Bytes handed to the bus at once: what the socket does not take waits in memory, and in the way of everything else."""
+_AGAIN = 1.0
+"""Seconds until a message that the bus returned or refused is sent again."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A chunk that is not safe yet."""
+
+    number: int
+    size: int
+    left: int
+    """Messages of it without a good outcome."""
+
+
+@dataclass(slots=True)
+class _Message:
+    outgoing: Outgoing
+    chunk: _Open
+    count: int
+    """Records in it."""
+
+
+class _Lane:
+    """One exchange: what waits, what is on its way, what is to be sent again, and the publisher while there is one."""
+
+    def __init__(self, connect: Callable[[], Publisher], name: str, sink: BusSink) -> None:
+        self._connect = connect
+        self._name = name
+        self._sink = sink
+        self._publisher: Publisher | None = None
+        self._waiting: deque[_Message] = deque()
+        self._on_way: dict[str, _Message] = {}
+        self._again: deque[tuple[float, _Message]] = deque()
+        self._delays: Iterator[float] = delays()
+        self._next_try = 0.0
+        self._refused_since: float | None = None
+        self._connection_trouble = ""
+        self._outcome_trouble = ""
+
+    @property
+    def trouble(self) -> str:
+        blocked = self._publisher.blocked if self._publisher is not None else None
+        if blocked is not None:
+            return f"{self._name}: the broker takes no messages at present ({blocked})"
+        return self._connection_trouble or self._outcome_trouble
+
+    @property
+    def idle(self) -> bool:
+        return not (self._waiting or self._on_way or self._again)
+
+    @property
+    def resting(self) -> bool:
+        """Nothing can happen before the next attempt is due."""
+        return not self._on_way
+
+    def add(self, message: _Message) -> None:
+        self._waiting.append(message)
+
+    def work(self, timeout: float) -> None:
+        """Send what can be sent and take what outcomes there are."""
+        if self._publisher is None and (self.idle or not self._connected()):
+            return
+        publisher = self._publisher
+        assert publisher is not None
+        try:
+            renew = publisher.token_changed()
+            if not renew:
+                self._send_waiting(publisher)
+            # Called even when nothing is on its way: this is what keeps the connection's heartbeats going.
+            for outcome in publisher.outcomes(timeout if self._on_way else 0.0):
+                self._settle(outcome)
+            if not renew:
+                self._send_waiting(publisher)
+            elif not self._on_way:
+                publisher.close()
+                self._publisher = None
+        except BusError as error:
+            self._lost(error)
+
+    def _send_waiting(self, publisher: Publisher) -> None:
+        now = self._sink.monotonic()
+        while self._again and self._again[0][0] <= now:
+            self._waiting.appendleft(self._again.popleft()[1])
+        while self._waiting and (piece := self._next_piece(publisher.room)):
+            publisher.send(piece)
+
+    def _next_piece(self, room: int) -> list[Outgoing]:
+        """The next messages to send, at most as many as go out without waiting."""
+        piece: list[Outgoing] = []
+        size = 0
+        while self._waiting and len(piece) < room and size < _PIECE:
+            message = self._waiting[0]
+            if message.outgoing.id in self._on_way:
+                break  # the same id is still on its way; its outcome must not be taken for this one's
+            self._waiting.popleft()
+            self._on_way[message.outgoing.id] = message
+            piece.append(message.outgoing)
+            size += len(message.outgoing.body)
+        return piece
+
+    def _settle(self, outcome: Outcome) -> None:
+        message = self._on_way.pop(outcome.id, None)
+        if message is None:
+            return
+        if outcome.status == "confirmed":
+            self._outcome_trouble = ""
+            self._sink.safe(message)
+            return
+        if outcome.status == "returned" and not self._sink.must_arrive(message.outgoing.routing_key):
+            self._sink.drop(message, self._name)
+            return
+        reason = (
+            f"no queue is bound to {self._name} for {message.outgoing.routing_key}"
+            if outcome.status == "returned"
+            else f"{self._name} refuses records{': ' + outcome.reason if outcome.reason else ''}"
+        )
+        if not self._outcome_trouble:
+            _log.warning("%s; keeping them and trying again", reason)
+        self._outcome_trouble = reason
+        self._again.append((self._sink.monotonic() + _AGAIN, message))
+
+    def _connected(self) -> bool:
+        if self._sink.monotonic() < self._next_try:
+            return False
+        try:
+            self._publisher = self._connect()
+        except BusError as error:
+            self._lost(error)
+            return False
+        if self._connection_trouble:
+            _log.warning("%s: publishing again", self._name)
+        self._connection_trouble = ""
+        self._delays = delays()
+        return True
+
+    def _lost(self, error: BusError) -> None:
+        what = f"{self._name}: {error}"
+        if what != self._connection_trouble:  # one line for one trouble, however often it is tried
+            advice = "an operator must act; trying again anyway" if isinstance(error, BusRefused) else "trying again"
+            _log.warning("%s; %s", what, advice)
+        self._connection_trouble = what
+        self._next_try = self._sink.monotonic() + next(self._delays)
+        if self._publisher is not None:
+            self._publisher.close()
+            self._publisher = None
+        # All that has no outcome goes again, in its order, before what has not been sent yet.
+        self._waiting.extendleft(reversed(self._on_way.values()))
+        self._on_way.clear()
+
+    def close(self) -> None:
+        if self._publisher is not None:
+            self._publisher.close()
+            self._publisher = None
+
+
+class BusSink:
+    """A `Sink` on a bus. `connect` opens a publisher for a stream's name (it may raise BusError)."""
+
+    def __init__(
+        self,
+        connect: Callable[[str], Publisher],
+        exchanges: Mapping[str, str],
+        *,
+        collector_id: str,
+        batch: bool,
+        must_arrive: frozenset[str] = frozenset({"file"}),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`exchanges`: stream → exchange, for messages to people. `must_arrive`: kinds that are kept until somebody is
+        bound; records of other kinds that nobody is bound for are dropped and counted."""
+        self._connect = connect
+        self._exchanges = exchanges
+        self._collector_id = collector_id
+        self._batch = batch
+        self._must_arrive = must_arrive
+        self.monotonic = monotonic
+        self._lanes: dict[str, _Lane] = {}
+        self._open: deque[_Open] = deque()
+        self._safe = 0
+        self._backlog = 0
+        self._dropped: Counter[str] = Counter()
+        self._limited = RateLimited(_log)
+
+    @property
+    def trouble(self) -> str:
+        """The first lane's that has any."""
+        return next((lane.trouble for lane in self._lanes.values() if lane.trouble), "")
+
+    @property
+    def backlog(self) -> int:
+        """Bytes of records that are not confirmed yet."""
+        return self._backlog
+
+    def send(self, chunk: Chunk) -> None:
+        """Queue a chunk on the lane of its stream; `poll` does the sending."""
+        lane = self._lanes.get(chunk.stream)
+        if lane is None:
+            stream = chunk.stream
+            name = f"exchange {self._exchanges[stream]}"
+            lane = self._lanes[stream] = _Lane(lambda: self._connect(stream), name, self)
+        if self._batch:
+            entry = _Open(chunk.number, len(chunk.body), 1)
+            headers = {"collector": self._collector_id}
+            outgoing = Outgoing(chunk.body, f"{self._collector_id}:{chunk.number}", chunk.routing_key, headers, BATCH)
+            lane.add(_Message(outgoing, entry, len(chunk.ids)))
+        else:
+            entry = _Open(chunk.number, len(chunk.body), len(chunk.ids))
+            headers = {"collector": self._collector_id}
+            for record_id, body in zip(chunk.ids, chunk.body.split(b"\n"), strict=True):
+                lane.add(_Message(Outgoing(body, record_id, chunk.routing_key, headers), entry, 1))
+        self._open.append(entry)
+        self._backlog += entry.size
+
+    def poll(self, timeout: float) -> int:
+        """See `Sink.poll`."""
+        for lane in self._lanes.values():
+            lane.work(0.0)
+        if timeout > 0 and self._open and not self._advance():
+            busy = [lane for lane in self._lanes.values() if not lane.idle]
+            if all(lane.resting for lane in busy):
+                time.sleep(min(timeout, 0.05))
+            for lane in busy:
+                lane.work(timeout / len(busy))
+        self._advance()
+        return self._safe
+
+    def _advance(self) -> bool:
+        """Move over the chunks at the front that are safe; True when there was one."""
+        moved = False
+        while self._open and self._open[0].left == 0:
+            self._safe = self._open.popleft().number
+            moved = True
+        return moved
+
+    def safe(self, message: _Message) -> None:
+        """A message of a chunk is safe with the bus."""
+        message.chunk.left -= 1
+        if message.chunk.left == 0:
+            self._backlog -= message.chunk.size
+
+    def drop(self, message: _Message, where: str) -> None:
+        """Nobody is bound for it, and it need not arrive."""
+        kind = message.outgoing.routing_key.partition(".")[0]
+        self._dropped["unroutable"] += message.count
+        self._limited.warning(
+            f"unroutable {kind}", "no queue is bound to %s for %s records; dropping them", where, kind
+        )
+        self.safe(message)
+
+    def must_arrive(self, routing_key: str) -> bool:
+        """Whether records with this key are kept until somebody is bound."""
+        return routing_key.partition(".")[0] in self._must_arrive
+
+    def dropped(self) -> dict[str, int]:
+        """Reason → records."""
+        return dict(self._dropped)
+
+    def close(self) -> None:
+        """Close every lane; what has no outcome stays in the outbox."""
+        for lane in self._lanes.values():
+            lane.close()

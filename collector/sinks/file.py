@@ -1,0 +1,137 @@
+"""Records to a file or standard output, a line of JSON each, on disk (fsync) before they count as safe.
+
+A write that the disk takes only in part (it is full) is finished later from where it stopped. A line torn by a kill is
+cut off at the next start: its record is still in the outbox and is written again, whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import stat
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from collector.checkpoint import Chunk
+from collector.sinks import SinkError
+from shoveler.service import delays
+
+_log = logging.getLogger(__name__)
+
+_TAIL = 1 << 16
+
+
+class OutputClosed(Exception):  # noqa: N818 - names what happened
+    """Whoever read our standard output went away; there is nobody left to write for."""
+
+
+class FileSink:
+    """A `Sink` that appends to a file. `path` None is standard output. Raises SinkError when it cannot be opened."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        skip: frozenset[str] = frozenset(),
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`skip`: streams that do not belong into the file (another form of records that are in it)."""
+        self._path = path
+        self._skip = skip
+        self._name = str(path) if path else "standard output"
+        self._monotonic = monotonic
+        self._queue: deque[tuple[int, memoryview]] = deque()
+        self._written = 0
+        self._safe = 0
+        self._delays: Iterator[float] = delays()
+        self._next_try = 0.0
+        self.backlog = 0
+        self.trouble = ""
+        if path is None:
+            self._fd = 1
+            self._regular = stat.S_ISREG(os.fstat(1).st_mode)
+            return
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            self._regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
+            if self._regular:
+                self._cut_torn_line()
+        except OSError as error:
+            raise SinkError(f"cannot write records to {path}: {error.strerror}") from error
+
+    def _cut_torn_line(self) -> None:
+        size = os.fstat(self._fd).st_size
+        keep = size
+        while keep > 0:
+            start = max(0, keep - _TAIL)
+            tail = os.pread(self._fd, keep - start, start)
+            newline = tail.rfind(b"\n")
+            if newline >= 0:
+                keep = start + newline + 1
+                break
+            keep = start
+        if keep < size:
+            _log.warning("%s ends in a torn line of %d bytes; cutting it off", self._name, size - keep)
+            os.ftruncate(self._fd, keep)
+
+    def send(self, chunk: Chunk) -> None:
+        """Queue a chunk; `poll` writes it."""
+        text = b"" if chunk.stream in self._skip else chunk.body + b"\n"
+        self._queue.append((chunk.number, memoryview(text)))
+        self.backlog += len(text)
+
+    def poll(self, timeout: float) -> int:
+        """Write all there is and make it durable. After a failed write: nothing until the back-off is over."""
+        if not self._queue and self._written == self._safe:
+            return self._safe
+        wait = self._next_try - self._monotonic()
+        if wait > 0:
+            if timeout > 0:
+                time.sleep(min(wait, timeout))
+            return self._safe
+        try:
+            self._write()
+            if self._regular:
+                os.fdatasync(self._fd)
+        except BrokenPipeError:
+            raise OutputClosed(f"nobody reads {self._name} any more") from None
+        except OSError as error:
+            self._failed(error)
+            return self._safe
+        if self.trouble:
+            _log.warning("%s: writing again", self._name)
+            self.trouble = ""
+            self._delays = delays()
+        self._safe = self._written
+        return self._safe
+
+    def _write(self) -> None:
+        while self._queue:
+            number, rest = self._queue[0]
+            while rest:
+                done = os.write(self._fd, rest)
+                self.backlog -= done
+                rest = rest[done:]
+                self._queue[0] = (number, rest)
+            self._queue.popleft()
+            self._written = number
+
+    def _failed(self, error: OSError) -> None:
+        what = f"cannot write records to {self._name}: {error.strerror}"
+        if what != self.trouble:
+            hint = "; make room, nothing is lost meanwhile" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+            _log.error("%s%s; trying again", what, hint)
+        self.trouble = what
+        self._next_try = self._monotonic() + next(self._delays)
+
+    def dropped(self) -> dict[str, int]:
+        """A file drops nothing."""
+        return {}
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._path is not None:
+            os.close(self._fd)

@@ -1,0 +1,154 @@
+"""The checkpoint: one transaction for everything, a lock, and refusals in one sentence."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from collector.checkpoint import (
+    Checkpoint,
+    CheckpointBusy,
+    CheckpointFull,
+    CheckpointUnusable,
+    Chunk,
+    NoCheckpoint,
+    Transaction,
+    check_shards,
+    open_checkpoint,
+)
+from collector.seen import SeenSet
+
+TWO = Chunk(1, "records", "file.cms", ("r1", "r2"), b'{"record_id":"r1"}\n{"record_id":"r2"}')
+ONE = Chunk(2, "cache", "cache.none", ("c1",), b'{"record_id":"c1"}')
+
+
+def test_everything_of_a_transaction_is_there_after_a_restart(tmp_path: Path) -> None:
+    first = open_checkpoint(tmp_path, "queue")
+    seen = SeenSet()
+    for seq in (1, 2, 3, 7):
+        seen.add("spool", seq, 100.0)
+    first.commit(
+        Transaction(puts=[(b"a", b"1"), (b"b", b"2")], chunks=[TWO, ONE], seen=seen.changes(100.0), position="here")
+    )
+    first.commit(Transaction(puts=[(b"b", b"3")], deletes=[b"a"]))
+    first.close()
+
+    again = open_checkpoint(tmp_path, "queue")
+    restored = SeenSet()
+    again.restore_seen(restored)
+    assert list(again.state()) == [(b"b", b"3")]
+    assert [chunk._replace(ids=tuple(chunk.ids)) for chunk in again.outbox()] == [TWO, ONE]
+    assert (again.id, again.next_chunk, again.position) == (first.id, 3, "here")
+    assert [restored.add("spool", seq, 100.0) for seq in (2, 4, 7, 8)] == [False, True, False, True]
+    again.close()
+
+
+def test_clearing_takes_what_is_published_and_no_number_comes_twice(tmp_path: Path) -> None:
+    first = open_checkpoint(tmp_path, "queue")
+    first.commit(Transaction(chunks=[TWO, ONE]))
+    first.commit(Transaction(cleared=1))
+    assert [chunk.number for chunk in first.outbox()] == [2]
+    first.commit(Transaction(cleared=2))
+    first.close()
+    again = open_checkpoint(tmp_path, "queue")
+    assert (again.outbox(), again.next_chunk) == ([], 3)
+    again.close()
+
+
+def test_each_file_has_an_id_of_its_own(tmp_path: Path) -> None:
+    one, two = open_checkpoint(tmp_path, "shard-0-of-2"), open_checkpoint(tmp_path, "shard-1-of-2")
+    assert one.id != two.id
+    one.close()
+    two.close()
+
+
+def test_a_second_collector_gets_one_clear_sentence(tmp_path: Path) -> None:
+    first = open_checkpoint(tmp_path, "queue")
+    with pytest.raises(CheckpointBusy, match=rf"in use by process {os.getpid()}; stop that collector"):
+        open_checkpoint(tmp_path, "queue")
+    first.close()
+    open_checkpoint(tmp_path, "queue").close()  # and it can go on once the first has ended
+
+
+def test_the_lock_of_a_killed_collector_is_free(tmp_path: Path) -> None:
+    script = (
+        "import sys, time, pathlib\nfrom collector.checkpoint import *\n"
+        "c = open_checkpoint(pathlib.Path(sys.argv[1]), 'queue')\n"
+        "c.commit(Transaction(puts=[(b'k', b'v')]))\nprint('ready', flush=True)\ntime.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        with pytest.raises(CheckpointBusy, match=f"process {process.pid}"):
+            open_checkpoint(tmp_path, "queue")
+        process.send_signal(signal.SIGKILL)
+    checkpoint = open_checkpoint(tmp_path, "queue")
+    assert list(checkpoint.state()) == [(b"k", b"v")]
+    checkpoint.close()
+
+
+def test_a_full_disk_writes_nothing_and_the_same_transaction_goes_through_later(tmp_path: Path) -> None:
+    checkpoint = open_checkpoint(tmp_path, "queue")
+    checkpoint.commit(Transaction(puts=[(b"k", b"old")]))
+    limit_pages(checkpoint, extra=4)
+    large = Transaction(puts=[(b"k", b"new")], chunks=[TWO._replace(body=b"x" * 2_000_000)])
+    with pytest.raises(CheckpointFull, match="full"):
+        checkpoint.commit(large)
+    assert (list(checkpoint.state()), checkpoint.outbox(), checkpoint.next_chunk) == ([(b"k", b"old")], [], 1)
+    limit_pages(checkpoint, extra=1_000)
+    checkpoint.commit(large)
+    assert (list(checkpoint.state()), checkpoint.next_chunk) == ([(b"k", b"new")], 2)
+    checkpoint.close()
+
+
+def limit_pages(checkpoint: Checkpoint, extra: int) -> None:
+    """SQLite's own full disk: no more than so many pages beyond the present ones."""
+    pages = checkpoint._db.execute("PRAGMA page_count").fetchone()[0]
+    checkpoint._db.execute(f"PRAGMA max_page_count={pages + extra}")
+
+
+def test_a_newer_file_is_declined(tmp_path: Path) -> None:
+    open_checkpoint(tmp_path, "queue").close()
+    with sqlite3.connect(tmp_path / "queue.db") as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    with pytest.raises(CheckpointUnusable, match="written by a newer tally-collector"):
+        open_checkpoint(tmp_path, "queue")
+
+
+def test_a_damaged_file_is_named_and_the_lock_released(tmp_path: Path) -> None:
+    (tmp_path / "queue.db").write_bytes(b"this is no database" * 100)
+    with pytest.raises(CheckpointUnusable, match=r"queue\.db cannot be used .*not a database"):
+        open_checkpoint(tmp_path, "queue")
+    (tmp_path / "queue.db").unlink()
+    open_checkpoint(tmp_path, "queue").close()
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointUnusable, match=r"state directory .*file/state cannot be used"):
+        open_checkpoint(tmp_path / "file" / "state", "queue")
+
+
+def test_another_number_of_shards_is_refused(tmp_path: Path) -> None:
+    open_checkpoint(tmp_path, "shard-3-of-8").close()
+    check_shards(tmp_path, 8)
+    with pytest.raises(CheckpointUnusable, match="made for 8 shards, not 16"):
+        check_shards(tmp_path, 16)
+
+
+def test_state_is_readable_by_its_owner_only(tmp_path: Path) -> None:
+    open_checkpoint(tmp_path / "state", "queue").close()
+    assert (tmp_path / "state").stat().st_mode & 0o077 == 0
+
+
+def test_without_a_checkpoint_only_the_numbers_go_on() -> None:
+    nothing = NoCheckpoint()
+    nothing.commit(Transaction(puts=[(b"a", b"1")], chunks=[TWO, ONE]))
+    assert (list(nothing.state()), nothing.outbox(), nothing.next_chunk) == ([], [], 3)

@@ -1,0 +1,141 @@
+"""The seen-set against a plain set of everything, over any order of arrival, with and without a restart in between."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.seen import Run, SeenChanges, SeenSet
+
+DAY = 86_400.0
+
+
+class Table:
+    """What a checkpoint keeps of a seen-set: the rows, after every `changes()` so far."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, int], int] = {}
+        self.used: dict[str, float] = {}
+
+    def write(self, changes: SeenChanges) -> None:
+        for spool in changes.forgotten:
+            self.rows = {key: hi for key, hi in self.rows.items() if key[0] != spool}
+            self.used.pop(spool, None)
+        for spool, lo in changes.deletes:
+            self.rows.pop((spool, lo), None)
+        for spool, floor in changes.below:
+            self.rows = {key: hi for key, hi in self.rows.items() if key[0] != spool or key[1] >= floor}
+        for run in changes.puts:
+            self.rows[run.spool, run.lo] = run.hi
+        self.used.update(changes.used)
+
+    def reopened(self, **bounds: float) -> SeenSet:
+        seen = SeenSet(**bounds)  # type: ignore[arg-type]
+        seen.restore([Run(spool, lo, self.rows[spool, lo]) for spool, lo in sorted(self.rows)], self.used.items())
+        return seen
+
+
+def test_a_whole_spool_is_one_run() -> None:
+    seen, table = SeenSet(), Table()
+    assert all(seen.add("a", seq, 0.0) for seq in range(1, 10_001))
+    table.write(seen.changes(0.0))
+    assert (seen.runs, table.rows) == (1, {("a", 1): 10_000})
+
+
+def test_one_row_is_written_for_a_run_that_grows() -> None:
+    seen = SeenSet()
+    seen.add("a", 1, 0.0)
+    seen.changes(0.0)
+    seen.add("a", 2, 1.0)
+    changes = seen.changes(1.0)
+    assert changes == SeenChanges([Run("a", 1, 2)], [], [], [], [])
+    assert not seen.changes(2.0)
+
+
+def test_an_older_number_that_never_came_is_new_when_it_comes() -> None:
+    seen = SeenSet()
+    for seq in (1, 2, 5, 6):
+        seen.add("a", seq, 0.0)
+    assert [seen.add("a", seq, 0.0) for seq in (2, 6, 3, 4, 3)] == [False, False, True, True, False]
+    assert seen.runs == 1
+
+
+def test_spools_do_not_mix() -> None:
+    seen = SeenSet()
+    assert [seen.add(spool, 7, 0.0) for spool in ("a", "b", "a")] == [True, True, False]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 40)), max_size=200),
+    st.lists(st.integers(0, 200), max_size=6),
+)
+def test_answers_as_a_set_of_everything_across_restarts(arrivals: list[tuple[str, int]], restarts: list[int]) -> None:
+    seen, table, everything = SeenSet(), Table(), set()
+    for position, (spool, seq) in enumerate(arrivals):
+        if position in restarts:
+            table.write(seen.changes(float(position)))
+            seen = table.reopened()
+        assert seen.add(spool, seq, float(position)) == ((spool, seq) not in everything)
+        everything.add((spool, seq))
+    table.write(seen.changes(300.0))
+    covered = {(spool, seq) for (spool, lo), hi in table.rows.items() for seq in range(lo, hi + 1)}
+    assert covered == everything
+    assert len(table.rows) == seen.runs  # nothing stored that is not held, no run in two pieces
+
+
+def test_sparse_numbers_are_bounded_and_the_youngest_stay_exact() -> None:
+    seen, table = SeenSet(max_runs=1_000), Table()
+    for seq in range(0, 80_000, 8):  # one shard's share of a spool
+        assert seen.add("a", seq, 0.0)
+        if seq % 800 == 0:
+            table.write(seen.changes(0.0))
+    table.write(seen.changes(0.0))
+    assert seen.runs <= 1_000
+    assert len(table.rows) == seen.runs
+    assert seen.runs_forgotten == 10_000 - seen.runs
+    again = table.reopened()
+    assert not any(again.add("a", seq, 0.0) for seq in range(80_000 - 8 * 900, 80_000, 8))
+    assert again.add("a", 0, 0.0)  # forgotten: taken again, the harmless direction
+
+
+def test_a_spool_unused_for_a_month_is_forgotten() -> None:
+    seen, table = SeenSet(max_age=30 * DAY), Table()
+    seen.add("old", 1, 0.0)
+    seen.add("live", 1, 0.0)
+    table.write(seen.changes(0.0))
+    seen.add("live", 2, 29 * DAY)
+    table.write(seen.changes(29 * DAY))
+    assert seen.spools == 2
+    table.write(seen.changes(31 * DAY))
+    assert (seen.spools, table.rows, table.used) == (1, {("live", 1): 2}, {"live": 29 * DAY})
+
+
+def test_age_is_kept_over_a_restart() -> None:
+    seen, table = SeenSet(), Table()
+    seen.add("a", 1, 5 * DAY)
+    table.write(seen.changes(5 * DAY))
+    again = table.reopened()
+    again.changes(34 * DAY)
+    assert not again.add("a", 1, 34 * DAY)
+
+
+def test_invented_spools_do_not_grow_the_set() -> None:
+    seen, table = SeenSet(max_spools=100), Table()
+    for number in range(5_000):
+        seen.add(f"spool{number}", 1, float(number))
+        table.write(seen.changes(float(number)))
+    assert seen.spools <= 100
+    assert len(table.rows) == len(table.used) == seen.spools
+    assert not seen.add("spool4999", 1, 5_000.0)
+
+
+def test_forgotten_and_back_in_one_interval() -> None:
+    seen, table = SeenSet(max_age=DAY), Table()
+    seen.add("a", 1, 0.0)
+    seen.add("a", 3, 0.0)
+    table.write(seen.changes(0.0))
+    seen.changes(2 * DAY)  # forgets; a checkpoint that missed it would show in the next line
+    table.write(SeenChanges([], [], [], ["a"], []))
+    seen.add("a", 9, 2 * DAY)
+    table.write(seen.changes(2 * DAY))
+    assert table.rows == {("a", 9): 9}
