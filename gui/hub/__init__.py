@@ -1,0 +1,35 @@
+"""The hub: where agents and operators join, and what they say and are told while they are here.
+
+    agent ── Register ─► /register ─► one-time id ─► /agent ─► session ⇄ Journal, Sample … / StartRepeat, Round …
+
+- `tokens` (is this bearer good?) and `admission` (may it come in now?) decide, without I/O; `keys` makes, rotates and
+  revokes what tokens are signed with. A `Refusal` is an HTTP status with one sentence.
+- `server.Hub` takes the connections and owns all tasks; `session` is one agent's session, `operate` one operator's.
+- `commits` groups what must be on disk before it is acknowledged: spent tokens and journal lines. The store is reached
+  through the protocols of `persistence` only, always in a thread: the hub never waits for it in its event loop.
+- `roster` is who is here, as immutable views. `certificate` is the hub's TLS key and its pin.
+
+An agent's *identity* is (``kid``, ``sub``): the key that it signs with and its name. Its *public id* is derived from
+that and is what everybody else calls it by. The hub sends nothing that an agent would execute: only the messages of
+`agent.messages`. All text from agents is data.
+"""
+
+from gui.hub.operate import Command, CommandRefused
+from gui.hub.persistence import HubStore, Issued, Key
+from gui.hub.roster import AgentView, Roster, public_id
+from gui.hub.server import Hub, HubError, HubListener, HubOptions
+
+__all__ = [
+    "AgentView",
+    "Command",
+    "CommandRefused",
+    "Hub",
+    "HubError",
+    "HubListener",
+    "HubOptions",
+    "HubStore",
+    "Issued",
+    "Key",
+    "Roster",
+    "public_id",
+]

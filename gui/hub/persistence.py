@@ -7,9 +7,9 @@ is lost. Implementations may raise any exception; the hub logs it, shows it as a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from agent.messages import Line
 from gui.campaign.tags import TagAllocator
@@ -118,5 +118,12 @@ class JournalSink(Protocol):
         on disk and may be acknowledged."""
 
 
-class HubStore(KeyStore, InvitationStore, TokenLedger, JournalSink, TagAllocator, Protocol):
+class AgentDirectory(Protocol):
+    """Remembers who was here."""
+
+    def see_agent(self, identity: str, name: str, role: str, facts: Mapping[str, Any], now: float) -> None:
+        """An agent (``KID/SUB``) opened a session; `facts` is what it said of itself."""
+
+
+class HubStore(KeyStore, InvitationStore, TokenLedger, JournalSink, AgentDirectory, TagAllocator, Protocol):
     """All of the above in one object."""

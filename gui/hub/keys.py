@@ -1,0 +1,156 @@
+"""Keys and invitations: making, rotating, revoking them, and finding the one that a token was signed with.
+
+Everything here is plain values; `gui.hub.persistence` says who stores them. The command line uses the same functions
+on the database when no hub runs; a running hub sees the change within two seconds.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from agent.messages import (
+    MAX_INVITATION_SECONDS,
+    SCOPES,
+    CredentialError,
+    Invitation,
+    encode_join_string,
+    key_bytes,
+    sign_token,
+)
+from gui.hub.persistence import SHARED, InvitationStore, Issued, Key, KeyStore, Role
+
+AGENT_SCOPES = ("agent:client", "agent:server")
+MAX_USES = 10_000
+
+
+def new_secret() -> str:
+    """256 random bits as text that may be copied, pasted and put into a file."""
+    return secrets.token_urlsafe(32)
+
+
+def new_key(
+    scopes: Iterable[str], now: float, *, sub: str | None = None, kid: str | None = None, secret: str | None = None
+) -> Key:
+    """A key of its own name. CredentialError: an unknown scope, none at all, or a secret that is too short."""
+    wanted = tuple(dict.fromkeys(scopes))
+    unknown = [scope for scope in wanted if scope not in SCOPES or scope == "join"]
+    if unknown or not wanted:
+        allowed = ", ".join(scope for scope in SCOPES if scope != "join")
+        raise CredentialError(f"A key allows one or more of {allowed}{f', not {unknown[0]!r}' if unknown else ''}.")
+    text = new_secret() if secret is None else secret.strip()
+    key_bytes(text)
+    return Key(kid or f"k-{secrets.token_hex(6)}", text, wanted, now, sub=sub)
+
+
+def shared_key(now: float, secret: str | None = None) -> Key:
+    """A shared key for agents: made now, or from a given text. Raises CredentialError when that is too short."""
+    return replace(new_key(AGENT_SCOPES, now, kid=f"{SHARED}-{secrets.token_hex(6)}", secret=secret), shared=True)
+
+
+def ensure_shared_key(store: KeyStore, now: float, secret: str | None = None) -> Key:
+    """The shared key in force; made, and stored, when there is none. Another `secret` replaces it at once.
+
+    Raises CredentialError when `secret` is too short. Blocking."""
+    current = [key for key in store.keys() if key.shared and key.state == "active"]  # noqa: SIM118 - not a dict
+    if secret is None and current:
+        return current[-1]
+    if secret is not None:
+        same = [key for key in current if key.secret == secret.strip()]
+        if same:
+            return same[-1]
+    fresh = shared_key(now, secret)
+    for key in current:
+        store.put_key(replace(key, state="revoked", until=now))
+    store.put_key(fresh)
+    return fresh
+
+
+def rotate_shared_key(store: KeyStore, now: float, grace: float, secret: str | None = None) -> Key:
+    """A new shared key; the old one is good for new registrations for `grace` more seconds. Sessions stay. Blocking."""
+    fresh = shared_key(now, secret)
+    for key in store.keys():  # noqa: SIM118 - not a dict
+        if key.shared and key.state == "active":
+            store.put_key(replace(key, state="retiring" if grace > 0 else "revoked", until=now + grace))
+    store.put_key(fresh)
+    return fresh
+
+
+def rotate_key(store: KeyStore, kid: str, now: float, secret: str | None = None) -> Key:
+    """A new secret for a key of its own name, in force at once. Raises CredentialError when there is no such key."""
+    old = find_key(store, kid)
+    if old.shared:
+        raise CredentialError("The shared key is rotated with a grace time; leave out the key's name to do so.")
+    fresh = replace(new_key(old.scopes, now, sub=old.sub, kid=kid, secret=secret), created=now)
+    store.put_key(fresh)
+    return fresh
+
+
+def revoke_key(store: KeyStore, kid: str, now: float) -> Key:
+    """Nothing signed with this key is accepted any more; a running hub closes its sessions. Blocking."""
+    revoked = replace(find_key(store, kid), state="revoked", until=now)
+    store.put_key(revoked)
+    return revoked
+
+
+def find_key(store: KeyStore, kid: str) -> Key:
+    """The key with this `kid`. Raises CredentialError when there is none."""
+    for key in store.keys():  # noqa: SIM118 - not a dict
+        if key.kid == kid:
+            return key
+    raise CredentialError(f"There is no key {kid!r}; `tally key list` shows them.")
+
+
+def usable(key: Key, now: float) -> bool:
+    """Whether new registrations may be signed with this key."""
+    return key.state == "active" or (key.state == "retiring" and key.until is not None and now < key.until)
+
+
+def invite(
+    store: InvitationStore, *, role: Role, now: float, ttl: float, uses: int, hub: str, pin: str
+) -> tuple[Issued, str]:
+    """A new invitation, stored, and its join string (shown once: it holds the token). `hub` is the address that agents
+    reach. Raises CredentialError when `ttl` or `uses` is out of bounds. Blocking."""
+    if not 1 <= ttl <= MAX_INVITATION_SECONDS:
+        raise CredentialError("An invitation is good for at least a second and at most 24 hours.")
+    if not 1 <= uses <= MAX_USES:
+        raise CredentialError(f"An invitation is good for 1 to {MAX_USES:,} agents, not {uses:,}.")
+    issued = Issued(f"i-{secrets.token_hex(6)}", new_secret(), role, now, now + ttl, uses=uses)
+    store.put_invitation(issued)
+    token = sign_token(
+        issued.secret,
+        sub=issued.id,
+        scope="join",
+        kid=issued.id,
+        lifetime=ttl,
+        now=now,
+        claims={"role": role, "uses": uses},
+    )
+    return issued, encode_join_string(Invitation(hub=hub, token=token, role=role, pin=pin))
+
+
+def revoke_invitation(store: InvitationStore, invitation_id: str) -> Issued:
+    """Nobody can join with this invitation any more. Raises CredentialError when there is none. Blocking."""
+    for issued in store.invitations():
+        if issued.id == invitation_id:
+            revoked = replace(issued, revoked=True)
+            store.put_invitation(revoked)
+            return revoked
+    raise CredentialError(f"There is no invitation {invitation_id!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBook:
+    """What a hub knows of keys and invitations at one moment: a value, replaced as a whole when the store's changed."""
+
+    keys: dict[str, Key]
+    invitations: dict[str, Issued]
+
+    @classmethod
+    def of(cls, keys: Iterable[Key], invitations: Iterable[Issued]) -> KeyBook:
+        return cls({key.kid: key for key in keys}, {issued.id: issued for issued in invitations})
+
+    def shared(self) -> list[Key]:
+        """All shared keys, the newest first: a token without `kid` may be signed with any that is in force."""
+        return sorted((key for key in self.keys.values() if key.shared), key=lambda key: key.created, reverse=True)

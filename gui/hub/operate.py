@@ -1,0 +1,203 @@
+"""A remote window or command, and the hub: what they say to each other on ``/operate``.
+
+    operator → hub   RegisterOperator (on /register), then Command
+    hub → operator   agent.messages.Registered (on /register), then OperatorWelcome, Feed, Reply, agent.messages.Goodbye
+
+Joining is the same as for agents (token, one-time id, session), with the scopes ``observer`` (the feed) and
+``operator`` (the feed and commands). A *feed* message is the newest state of one topic, at most five a second for each;
+what came in between is left out. The hub hands commands to whoever runs campaigns (`Conductor`) and sends the answer
+back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from agent.messages import Goodbye, Message, Name, Short, Time, encode
+from gui.hub.session import NORMAL, POLICY_VIOLATION, shorten
+
+log = logging.getLogger("tally.hub")
+
+FEED_SECONDS = 0.2
+MAX_PLAN = 1024 * 1024
+
+
+class RegisterOperator(Message, frozen=True, tag="register_operator"):
+    """First message on /register with an observer's or operator's token."""
+
+    host: Short
+    version: Short
+    pid: Annotated[int, Meta(ge=0, le=2**53)] = 0
+
+
+class OperatorWelcome(Message, frozen=True, tag="operator_welcome"):
+    """First message on /operate. `may` are the scopes that this session has."""
+
+    public_id: Short
+    hub_version: Short
+    hub_time: Time
+    may: list[str]
+
+
+class Command(Message, frozen=True, tag="command"):
+    """What the operator wants. "run" needs `plan` (TOML) and may bring `files` (the text of its file list)."""
+
+    id: Annotated[int, Meta(ge=0, le=2**53)]
+    do: Literal["run", "stop", "abort", "invite", "disconnect", "drain", "resume", "revoke"]
+    plan: Annotated[str, Meta(max_length=MAX_PLAN)] = ""
+    files: Annotated[str, Meta(max_length=2 * MAX_PLAN)] = ""
+    agent: Annotated[str, Meta(max_length=64)] = ""
+    """Public id of the agent that a command is about."""
+    role: Literal["client", "server"] = "client"
+    ttl: Annotated[float, Meta(ge=0, le=86400)] = 3600.0
+    uses: Annotated[int, Meta(ge=0, le=10_000)] = 1
+
+
+class Reply(Message, frozen=True, tag="reply"):
+    """Answer to the Command of this `id`. `text` is one sentence when it was not done."""
+
+    id: int
+    ok: bool
+    text: str = ""
+    value: Any = None
+
+
+class Feed(Message, frozen=True, tag="feed"):
+    """The newest state of a topic: "agents", "progress" or "result"."""
+
+    topic: Name
+    value: Any
+
+
+FromOperator = RegisterOperator | Command
+ToOperator = OperatorWelcome | Feed | Reply | Goodbye
+decode_from_operator: Callable[[str | bytes], FromOperator] = msgspec.json.Decoder(FromOperator).decode
+decode_to_operator: Callable[[str | bytes], ToOperator] = msgspec.json.Decoder(ToOperator).decode
+_builtins = msgspec.to_builtins
+
+Conductor = Callable[[Command], Awaitable[Any]]
+"""Carries a command out and returns the reply's value; raises CommandRefused with one sentence."""
+
+
+class CommandRefused(Exception):  # noqa: N818 - names the decision
+    """A command that is not carried out; the text says why."""
+
+
+class Topics:
+    """The newest state of each topic, for all operators' sessions."""
+
+    def __init__(self) -> None:
+        self._values: dict[str, Any] = {}
+        self._versions: dict[str, int] = {}
+        self._changed: set[asyncio.Event] = set()
+
+    def publish(self, topic: str, value: Any) -> None:
+        """Replace the state of a topic. `value` is made of dataclasses, structs and plain values; it is not copied."""
+        self._values[topic] = value
+        self._versions[topic] = self._versions.get(topic, 0) + 1
+        for event in self._changed:
+            event.set()
+
+    def watch(self) -> asyncio.Event:
+        """An event that is set at each change; give it back with `unwatch`."""
+        event = asyncio.Event()
+        event.set()
+        self._changed.add(event)
+        return event
+
+    def unwatch(self, event: asyncio.Event) -> None:
+        """The event is not needed any more."""
+        self._changed.discard(event)
+
+    def since(self, sent: dict[str, int]) -> list[Feed]:
+        """What is newer than `sent` (versions by topic, which are brought up to date)."""
+        fresh = [topic for topic, version in self._versions.items() if sent.get(topic) != version]
+        sent.update((topic, self._versions[topic]) for topic in fresh)
+        return [Feed(topic=topic, value=_builtins(self._values[topic])) for topic in fresh]
+
+
+class OperatorSession:
+    """One operator's session."""
+
+    def __init__(
+        self, websocket: ServerConnection, topics: Topics, conductor: Conductor, *, name: str, scopes: tuple[str, ...]
+    ) -> None:
+        self.name = name
+        self.kid = ""
+        self._websocket = websocket
+        self._topics = topics
+        self._conductor = conductor
+        self._may_command = "operator" in scopes
+
+    async def run(self, welcome: OperatorWelcome) -> None:
+        """Serve the session until it ends."""
+        try:
+            await self._websocket.send(encode(welcome), text=True)
+            async with asyncio.TaskGroup() as tasks:
+                feeding = tasks.create_task(self._feeding(), name=f"feed to {self.name}")
+                try:
+                    async for raw in self._websocket:
+                        await self._take(raw, tasks)
+                finally:
+                    feeding.cancel()
+        except* ConnectionClosed:
+            pass  # the usual end of a session
+
+    async def close(self, reason: str, *, again: bool, code: int = NORMAL) -> None:
+        """End the session with a reason."""
+        try:
+            await self._websocket.send(encode(Goodbye(reason=reason, again=again)), text=True)
+        except ConnectionClosed:
+            return
+        await self._websocket.close(code, shorten(reason))
+
+    async def _take(self, raw: str | bytes, tasks: asyncio.TaskGroup) -> None:
+        try:
+            message = decode_from_operator(raw)
+            if not isinstance(message, Command):
+                raise msgspec.ValidationError("register_operator belongs on /register")
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            await self.close(f"A message could not be taken: {str(error)[:300]}", again=True, code=POLICY_VIOLATION)
+            return
+        if not self._may_command:
+            text = "This session may look on only: its token has the scope observer, and commands need operator."
+            await self._reply(Reply(id=message.id, ok=False, text=text))
+            return
+        # A run takes its time; "stop" must be heard meanwhile.
+        tasks.create_task(self._carry_out(message), name=f"{message.do} for {self.name}")
+
+    async def _carry_out(self, command: Command) -> None:
+        log.info("< %s: %s", self.name, command.do)
+        try:
+            value = await self._conductor(command)
+        except CommandRefused as refused:
+            await self._reply(Reply(id=command.id, ok=False, text=str(refused)))
+        else:
+            await self._reply(Reply(id=command.id, ok=True, value=value))
+
+    async def _reply(self, reply: Reply) -> None:
+        try:
+            await self._websocket.send(encode(reply), text=True)
+        except ConnectionClosed:
+            log.info("= %s was gone before the answer to its command", self.name)
+
+    async def _feeding(self) -> None:
+        sent: dict[str, int] = {}
+        changed = self._topics.watch()
+        try:
+            while True:
+                await changed.wait()
+                changed.clear()
+                for feed in self._topics.since(sent):
+                    await self._websocket.send(encode(feed), text=True)
+                await asyncio.sleep(FEED_SECONDS)
+        finally:
+            self._topics.unwatch(changed)

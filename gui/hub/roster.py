@@ -1,0 +1,136 @@
+"""Who is here: one immutable `AgentView` for each agent, and a word to those who want to know when one changed.
+
+A view is replaced, never changed, so that whoever holds one may keep it. Changes are announced at most ten times a
+second, all at once, on the event loop; a reader that paints on its own beat needs nothing but `Roster.agents`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Literal
+
+from agent.messages import Notice, ServerReport
+from gui.hub.persistence import SHARED, Role
+
+AgentState = Literal["up", "draining", "missing", "gone"]
+MISSED = 3
+"""Heartbeats that an agent may miss before it counts as missing."""
+MAX_NOTICES = 50
+
+
+def public_id(kid: str, sub: str) -> str:
+    """What people, logs and other agents see instead of an identity: stable over reconnects, derived by SHA-256."""
+    return sha256(f"{kid}/{sub}".encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """One agent at one moment. Texts come from the agent: show them as plain text. Times are Unix seconds."""
+
+    id: str
+    """Its public id."""
+    kid: str
+    name: str
+    role: Role
+    state: AgentState
+    host: str = ""
+    version: str = ""
+    platform: str = ""
+    xrootd: str = ""
+    server: str = ""
+    pid: int = 0
+    cpus: int = 0
+    labels: tuple[str, ...] = ()
+    address: str = ""
+    joined: float = 0.0
+    """When its present or last session began."""
+    last_seen: float = 0.0
+    sessions: int = 1
+    rtt: float | None = None
+    """Round-trip time in seconds."""
+    clock_offset: float | None = None
+    """Seconds by which its clock is ahead of the hub's."""
+    cpu: float = 0.0
+    memory: int = 0
+    requests: int = 0
+    journal: str = ""
+    journal_last: int = 0
+    """Lines in its journal, as it says."""
+    journal_stored: int = 0
+    jobs: tuple[str, ...] = ()
+    report: ServerReport | None = None
+    notices: tuple[Notice, ...] = ()
+    reason: str = ""
+    """Why it is missing or gone."""
+
+    @property
+    def live(self) -> bool:
+        """It has a session and is heard of."""
+        return self.state in ("up", "draining")
+
+    @property
+    def shared_key(self) -> bool:
+        """It joined with the shared key: it can be shut out only by rotating that."""
+        return self.kid == SHARED
+
+
+@dataclass(slots=True)
+class Roster:
+    """All agents since the hub began. `soon`, passed in, runs a function a little later on the event loop."""
+
+    soon: Callable[[Callable[[], None]], None]
+    _agents: dict[str, AgentView] = field(default_factory=dict)
+    _listeners: list[Callable[[tuple[AgentView, ...]], None]] = field(default_factory=list)
+    _announcing: bool = False
+    version: int = 0
+    """Grows with every change."""
+
+    @property
+    def agents(self) -> tuple[AgentView, ...]:
+        """All views, in the order of joining."""
+        return tuple(self._agents.values())
+
+    def find(self, agent_id: str) -> AgentView | None:
+        """The agent with this public id."""
+        return self._agents.get(agent_id)
+
+    def put(self, view: AgentView) -> None:
+        """A new or changed agent."""
+        self._agents[view.id] = view
+        self._changed()
+
+    def forget(self, agent_id: str) -> None:
+        """Take an agent off the list."""
+        if self._agents.pop(agent_id, None) is not None:
+            self._changed()
+
+    def subscribe(self, listener: Callable[[tuple[AgentView, ...]], None]) -> Callable[[], None]:
+        """Call `listener` with all views after changes; returns what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    def _changed(self) -> None:
+        self.version += 1
+        if self._listeners and not self._announcing:
+            self._announcing = True
+            self.soon(self._announce)
+
+    def _announce(self) -> None:
+        self._announcing = False
+        agents = self.agents
+        for listener in tuple(self._listeners):
+            listener(agents)
+
+
+class ClockOffset:
+    """Estimates how far an agent's clock is ahead, from its heartbeats: the one that travelled fastest says most."""
+
+    def __init__(self) -> None:
+        self._seen: list[float] = []
+
+    def heartbeat(self, theirs: float, ours: float, rtt: float | None) -> float:
+        """`theirs`: the time in the heartbeat; `ours`: when it arrived; both Unix seconds."""
+        self._seen = [*self._seen[-9:], theirs - ours]
+        return max(self._seen) + (rtt or 0.0) / 2

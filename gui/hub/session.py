@@ -1,0 +1,211 @@
+"""One agent's session: reads and checks its messages, sends it ours in order, and never waits for anything else.
+
+A message that cannot be decoded, or that this role has no business to send, ends this session with a reason. What
+an agent does not read piles up in its own outbox, whose bound ends the session too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+
+from agent.messages import (
+    Acknowledge,
+    Goodbye,
+    Heartbeat,
+    Journal,
+    Notice,
+    Register,
+    ServerReport,
+    Welcome,
+    decode_from_agent,
+    encode,
+)
+from gui.hub.persistence import JournalBatch
+
+log = logging.getLogger("tally.hub")
+
+MAX_OUTBOX = 2000
+GOODBYE_SECONDS = 5.0
+POLICY_VIOLATION = 1008
+TOO_SLOW = 1013
+NORMAL = 1000
+
+
+class SessionOwner(Protocol):
+    """What a session tells the hub. All but `journal_lines` return at once."""
+
+    def heartbeat(self, session: AgentSession, message: Heartbeat) -> None: ...
+    def report(self, session: AgentSession, message: ServerReport) -> None: ...
+    def notice(self, session: AgentSession, message: Notice) -> None: ...
+    def agent_message(self, session: AgentSession, message: msgspec.Struct) -> None: ...
+    async def journal_lines(self, batch: JournalBatch) -> None: ...
+
+
+class BadMessage(Exception):  # noqa: N818 - names what came
+    """What the agent sent cannot be taken; the text is the reason for the end of its session."""
+
+
+class AgentSession:
+    """A session from its Welcome on. `heard` is when (monotonic) the last message came; `blocked`: it waits for us."""
+
+    def __init__(
+        self,
+        websocket: ServerConnection,
+        owner: SessionOwner,
+        monotonic: Callable[[], float],
+        *,
+        agent_id: str,
+        kid: str,
+        name: str,
+        details: Register,
+        address: str,
+    ) -> None:
+        self.agent_id = agent_id
+        self.kid = kid
+        self.name = name
+        self.details = details
+        self.address = address
+        self.began = monotonic()
+        self.heard = self.began
+        self.heartbeats = 0
+        self.blocked = False
+        self.ending = ""
+        """Why we end it; empty while we do not."""
+        self._websocket = websocket
+        self._owner = owner
+        self._monotonic = monotonic
+        self._journal = details.journal
+        self._received = 0
+        self._outbox: asyncio.Queue[msgspec.Struct | None] = asyncio.Queue(MAX_OUTBOX)
+        self._close: tuple[int, str] = (NORMAL, "")
+
+    @property
+    def identity(self) -> str:
+        """``KID/SUB``, by which the store knows the agent."""
+        return f"{self.kid}/{self.name}"
+
+    def send(self, message: msgspec.Struct) -> bool:
+        """Queue a message; False when the session is ending."""
+        if self.ending:
+            return False
+        try:
+            self._outbox.put_nowait(message)
+        except asyncio.QueueFull:
+            log.warning("! %s reads too slowly; its session is closed", self.agent_id)
+            self.ending = "the agent reads too slowly"
+            self._websocket.transport.abort()  # its outbox is full, so no Goodbye would ever arrive
+            return False
+        return True
+
+    def goodbye(self, reason: str, *, again: bool, code: int = NORMAL) -> None:
+        """End the session after what is queued was sent."""
+        if self.ending:
+            return
+        self.send(Goodbye(reason=reason, again=again))
+        if not self.ending:
+            self.ending = reason
+            self._close = (code, reason)
+            # An agent that reads nothing would keep the session for as long as TCP has patience.
+            asyncio.get_running_loop().call_later(GOODBYE_SECONDS, self._websocket.transport.abort)
+            try:
+                self._outbox.put_nowait(None)
+            except asyncio.QueueFull:
+                self._websocket.transport.abort()
+
+    async def run(self, welcome: Welcome) -> str:
+        """Serve the session until it ends; why it ended, as a sentence fragment."""
+        self._received = welcome.acknowledged
+        self.send(welcome)
+        reason = "the connection was lost"
+        async with asyncio.TaskGroup() as tasks:
+            sender = tasks.create_task(self._sending(), name=f"send to {self.agent_id}")
+            try:
+                async for raw in self._websocket:
+                    self.heard = self._monotonic()
+                    await self._take(raw)
+                reason = "the agent closed the session"
+            except BadMessage as error:
+                log.warning("! %s sent what cannot be taken: %s", self.agent_id, error)
+                reason = f"a message could not be taken: {error}"
+                self.goodbye(f"A message could not be taken: {error}", again=True, code=POLICY_VIOLATION)
+                await sender
+            except ConnectionClosed:
+                pass  # the usual end of a lost connection; `reason` says so
+            finally:
+                sender.cancel()
+        return self.ending or reason
+
+    async def _take(self, raw: str | bytes) -> None:
+        try:
+            message = decode_from_agent(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BadMessage(str(error)[:300]) from None
+        match message:
+            case Heartbeat():
+                self.heartbeats += 1
+                self._owner.heartbeat(self, message)
+            case Journal():
+                await self._take_journal(message)
+            case ServerReport():
+                self._owner.report(self, message)
+            case Notice():
+                self._owner.notice(self, message)
+            case Register():
+                raise BadMessage("register belongs on /register")
+            case _:
+                if self.details.role != "client":
+                    raise BadMessage("only an agent of role client may send this")
+                self._owner.agent_message(self, message)
+
+    async def _take_journal(self, message: Journal) -> None:
+        if self.details.role != "client":
+            raise BadMessage("only an agent of role client has a journal")
+        if not message.lines:
+            return
+        if not message.journal:
+            raise BadMessage("journal lines need the id of their journal")
+        if message.journal != self._journal:  # it began a new one within the session
+            self._journal, self._received = message.journal, message.lines[0].n - 1
+        numbers = [line.n for line in message.lines]
+        if numbers[0] > self._received + 1 or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+            raise BadMessage(
+                f"journal lines should go on from {self._received + 1} without holes, not {numbers[0]}…{numbers[-1]}"
+            )
+        self._received = max(self._received, numbers[-1])
+        batch = JournalBatch(self.identity, self.name, message.journal, message.lines)
+        self.blocked = True  # its heartbeats are not read while we wait here: that is no fault of the agent's
+        try:
+            await self._owner.journal_lines(batch)
+        finally:
+            self.blocked = False
+            self.heard = self._monotonic()
+
+    def acknowledge(self, journal: str, last: int) -> None:
+        """Tell the agent that its lines up to `last` are stored."""
+        self.send(Acknowledge(journal=journal, n=last))
+
+    async def _sending(self) -> None:
+        try:
+            await self._websocket.ping()  # its answer sets `latency`
+            while (message := await self._outbox.get()) is not None:
+                await self._websocket.send(encode(message), text=True)
+            await self._websocket.close(self._close[0], shorten(self._close[1]))
+        except ConnectionClosed:
+            pass  # the reading side says why
+
+    def round_trip(self) -> float | None:
+        """The last round-trip time that a ping measured, in seconds."""
+        return self._websocket.latency or None
+
+
+def shorten(reason: str) -> str:
+    """A reason that fits a websocket's close frame (123 bytes of UTF-8)."""
+    data = reason.encode()
+    return reason if len(data) <= 123 else data[:120].decode(errors="ignore") + "…"
