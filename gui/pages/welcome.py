@@ -1,0 +1,223 @@
+"""Welcome: what a person sees while there is nothing yet: try it here, open something, or set up a real test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from gui.models import figures
+from gui.models.rows import Column
+from gui.pages.live import outcome_state
+from gui.widgets.icons import pixmap
+from gui.widgets.parts import button, label, line
+from gui.widgets.table import Empty, Table
+from gui.widgets.theme import sized_font, theme
+
+
+@dataclass(frozen=True, slots=True)
+class Recent:
+    """A workspace that was open before. `where` is its file or a database URL without password."""
+
+    name: str
+    where: str
+    opened: float
+    runs: int | None = None
+    success: str = ""
+    outcome: str = ""
+
+
+RECENT_COLUMNS: list[Column[Recent]] = [
+    Column("workspace", "Workspace", lambda r: r.name, width=200, bold=True),
+    Column(
+        "opened",
+        "Opened",
+        lambda r: r.opened,
+        lambda r: figures.age(time.time() - r.opened),
+        width=140,
+        colour=lambda _r: "text2",
+    ),
+    Column("runs", "Runs", lambda r: r.runs, lambda r: figures.count(r.runs), "right", 72),
+    Column("last", "Last result", lambda r: r.success, align="right", width=104),
+    Column(
+        "verdict",
+        "Verdict",
+        lambda r: r.outcome and outcome_state(r.outcome)[1],
+        width=112,
+        kind="status",
+        icon=lambda r: outcome_state(r.outcome)[0] if r.outcome else None,
+        colour=lambda r: outcome_state(r.outcome)[2] if r.outcome else "text3",
+    ),
+    Column("where", "Where", lambda r: r.where, width=240, stretch=True, colour=lambda _r: "text2"),
+]
+
+
+class _Tile(QPushButton):
+    """A large button: icon, title and a remark."""
+
+    def __init__(self, symbol: str, title: str, remark: str, *, primary: bool = False) -> None:
+        super().__init__()
+        self._symbol, self._title, self._remark, self._primary = symbol, title, remark, primary
+        self.setMinimumHeight(80)
+        self.setAccessibleName(f"{title}: {remark}")
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        theme().changed.connect(self.update)
+
+    def sizeHint(self) -> QSize:
+        return QSize(280, 80)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        look = theme()
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        lit = self.underMouse() or self.isDown()
+        fill = ("accent_hover" if lit else "accent") if self._primary else ("hover" if lit else "surface")
+        edge = "focus" if self.hasFocus() else fill if self._primary else "border_mid"
+        painter.setPen(QPen(look.colour(edge), 2 if self.hasFocus() else 1))
+        painter.setBrush(look.colour(fill))
+        painter.drawRoundedRect(self.rect().adjusted(1, 1, -1, -1), 6, 6)
+        ink = "on_accent" if self._primary else "text"
+        painter.drawPixmap(
+            20,
+            self.height() // 2 - 10,
+            pixmap(self._symbol, ink if self._primary else "text2", 20, self.devicePixelRatioF()),
+        )
+        painter.setPen(look.colour(ink))
+        painter.setFont(sized_font(13, sized_font(13).Weight.DemiBold))
+        painter.drawText(57, self.height() // 2 - 20, self.width() - 70, 20, 0, self._title)
+        painter.setPen(look.colour(ink if self._primary else "text2"))
+        painter.setFont(sized_font(13))
+        painter.drawText(57, self.height() // 2, self.width() - 70, 20, 0, self._remark)
+
+
+class _DropField(QFrame):
+    """Where a plan file can be dropped."""
+
+    dropped = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedHeight(64)
+        self.setAcceptDrops(True)
+        theme().changed.connect(self.update)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(theme().colour("border_strong"), 1, Qt.PenStyle.DashLine))
+        painter.drawRoundedRect(self.rect().adjusted(1, 1, -1, -1), 6, 6)
+        painter.setPen(theme().colour("text2"))
+        painter.setFont(sized_font(13))
+        painter.drawText(
+            self.rect(), int(Qt.AlignmentFlag.AlignCenter), "Drop a plan (.toml) or a workspace (.db) here"
+        )
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        for url in event.mimeData().urls():
+            if url.isLocalFile():
+                self.dropped.emit(Path(url.toLocalFile()))
+
+
+class WelcomePage(QWidget):
+    """The page. `opened` carries a path or the `where` of a recent workspace."""
+
+    opened = Signal(object)
+
+    def __init__(
+        self,
+        try_here: Callable[[], object],
+        new_workspace: Callable[[], object],
+        open_something: Callable[[], object],
+        steps: Sequence[tuple[str, str, str, Callable[[], object]]],
+    ) -> None:
+        super().__init__()
+        self.setObjectName("page")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.try_tile = _Tile(
+            "play", "Try it on this machine", "4 XRootD servers, 2 clients, about 1 minute", primary=True
+        )
+        self.try_tile.clicked.connect(lambda: try_here())
+        new_tile = _Tile("plus", "New workspace", "a database for plans and runs")
+        new_tile.clicked.connect(lambda: new_workspace())
+        open_tile = _Tile("folder", "Open…", "a workspace or a plan")
+        open_tile.clicked.connect(lambda: open_something())
+        tiles = QHBoxLayout()
+        tiles.setSpacing(16)
+        tiles.addWidget(self.try_tile, 135)
+        tiles.addWidget(new_tile, 100)
+        tiles.addWidget(open_tile, 100)
+        drop = _DropField()
+        drop.dropped.connect(self.opened.emit)
+
+        self.recent = Table(
+            "recent",
+            "Recent",
+            RECENT_COLUMNS,
+            key=lambda r: r.where,
+            empty=Empty("clock", "No workspace was open yet", "Those that you open are listed here."),
+        )
+        self.recent.filter_box.hide()
+        self.recent.columns_button.hide()
+        self.recent.bar.setContentsMargins(0, 4, 0, 4)
+        self.recent.setFixedHeight(200)
+        self.recent.activated.connect(lambda row: self.opened.emit(row.where))
+
+        card = QFrame()
+        card.setObjectName("plaincard")
+        rows = QVBoxLayout(card)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(0)
+        for number, (title, remark, action_text, action) in enumerate(steps, start=1):
+            if number > 1:
+                rows.addWidget(line())
+            row = QHBoxLayout()
+            row.setContentsMargins(16, 8, 16, 8)
+            row.setSpacing(16)
+            step = label(str(number), "secondary")
+            step.setFixedSize(24, 24)
+            step.setAlignment(Qt.AlignmentFlag.AlignCenter)
+            words = QVBoxLayout()
+            words.setSpacing(0)
+            words.addWidget(label(title, "section"))
+            words.addWidget(label(remark, "secondary"))
+            row.addWidget(step)
+            row.addLayout(words, 1)
+            row.addWidget(button(action_text, action=action))
+            rows.addLayout(row)
+
+        column = QVBoxLayout()
+        column.setSpacing(16)
+        column.setContentsMargins(0, 56, 0, 24)
+        heading = label("Tally", "title")
+        column.addWidget(heading)
+        column.addWidget(
+            label(
+                "Compare what XRootD monitoring recorded with what the clients read, request by request.", "secondary"
+            )
+        )
+        column.addLayout(tiles)
+        column.addWidget(drop)
+        column.addWidget(self.recent)
+        column.addWidget(label("Set up a real test", "section"))
+        column.addWidget(card)
+        column.addStretch(1)
+        middle = QWidget()
+        middle.setMaximumWidth(960)
+        middle.setLayout(column)
+        outer = QHBoxLayout(self)
+        outer.addStretch(1)
+        outer.addWidget(middle, 1000)
+        outer.addStretch(1)
+
+    def set_recent(self, recent: Sequence[Recent]) -> None:
+        """The workspaces that were open, latest first."""
+        self.recent.set_rows(recent)

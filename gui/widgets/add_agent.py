@@ -1,0 +1,131 @@
+"""Add agent: a sheet that makes an invitation, shows the one command to paste, and tells when the agent is there."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QButtonGroup, QDialog, QGridLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+
+from gui.hub.roster import AgentView
+from gui.widgets.fields import NumberField, WholeField
+from gui.widgets.parts import Badge, button, label, line
+from gui.widgets.theme import fixed_font
+
+Role = Literal["client", "server"]
+
+
+class AddAgentSheet(QDialog):
+    """`invitation_wanted` asks for (role, hours, uses); the owner answers by `show_command` or `show_error`."""
+
+    invitation_wanted = Signal(str, float, int)
+
+    def __init__(self, parent: QWidget, hub: str) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Add agent")
+        self.setObjectName("page")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setFixedWidth(720)
+        self._known: set[str] = set()
+        self._waiting = False
+
+        self.roles = QButtonGroup(self)
+        role_row = QHBoxLayout()
+        role_row.setSpacing(0)
+        for role, text in (("client", "Client: reads the files"), ("server", "Server: stands beside an XRootD server")):
+            choice = button(text, kind="segment")
+            choice.setCheckable(True)
+            choice.setChecked(role == "client")
+            choice.setProperty("value", role)
+            self.roles.addButton(choice)
+            role_row.addWidget(choice)
+        role_row.addStretch(1)
+        self.hours = NumberField(24, "h", decimals=1)
+        self.hours.setMinimum(0.1)
+        self.hours.setValue(1)
+        self.uses = WholeField(1, 1000)
+        life = QHBoxLayout()
+        life.addWidget(self.hours)
+        life.addWidget(label("for at most", "secondary"))
+        life.addWidget(self.uses)
+        life.addWidget(label("agents", "secondary"))
+        life.addStretch(1)
+        self.command = QLineEdit()
+        self.command.setReadOnly(True)
+        self.command.setFont(fixed_font())
+        self.command.setPlaceholderText("tally-agent join …")
+        self.copy = button("Copy", "copy", self._copy)
+        self.copy.setEnabled(False)
+        command = QHBoxLayout()
+        command.addWidget(self.command, 1)
+        command.addWidget(self.copy)
+        self.state = Badge()
+        self.state.set_state("ring", "no invitation yet", "mute")
+        self.error = label("", "error")
+        self.error.setWordWrap(True)
+        self.error.hide()
+        self.make = button("Make invitation", "key", self._make, kind="primary")
+        close = button("Close", action=self.close)
+        foot = QHBoxLayout()
+        foot.addWidget(self.state)
+        foot.addStretch(1)
+        foot.addWidget(close)
+        foot.addWidget(self.make)
+
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(16)
+        grid.setVerticalSpacing(12)
+        grid.setColumnMinimumWidth(0, 96)
+        for number, (title, row) in enumerate(
+            (("Role", role_row), ("Good for", life), ("Paste there", command)),
+        ):
+            grid.addWidget(label(title, "secondary"), number, 0)
+            grid.addLayout(row, number, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(24, 16, 24, 16)
+        column.setSpacing(16)
+        column.addWidget(label("Add agent", "title"))
+        column.addWidget(label(f"It will join {hub or 'the hub, once it is started'}.", "secondary"))
+        column.addLayout(grid)
+        column.addWidget(
+            label(
+                "The command holds a secret that is good for these joins only; afterwards it is worth nothing.", "hint"
+            )
+        )
+        column.addWidget(self.error)
+        column.addWidget(line())
+        column.addLayout(foot)
+
+    def role(self) -> Role:
+        chosen = self.roles.checkedButton()
+        return "server" if chosen is not None and chosen.property("value") == "server" else "client"
+
+    def show_command(self, command: str, agents: tuple[AgentView, ...]) -> None:
+        """The invitation is made; `agents` are those that are there already."""
+        self._known = {agent.id for agent in agents if agent.live}
+        self._waiting = True
+        self.error.hide()
+        self.command.setText(command)
+        self.command.setCursorPosition(0)
+        self.copy.setEnabled(True)
+        self.state.set_state("run", "waiting for the agent", "info")
+
+    def show_error(self, sentence: str) -> None:
+        self.error.setText(sentence)
+        self.error.show()
+
+    def agents_changed(self, agents: tuple[AgentView, ...]) -> None:
+        """Look whether somebody new has come."""
+        if not self._waiting:
+            return
+        new = [agent for agent in agents if agent.live and agent.id not in self._known]
+        if new:
+            names = ", ".join(agent.name for agent in new[:3])
+            self.state.set_state("ok", f"connected as {names}", "ok")
+
+    def _make(self) -> None:
+        self.invitation_wanted.emit(self.role(), self.hours.value(), self.uses.value())
+
+    def _copy(self) -> None:
+        QGuiApplication.clipboard().setText(self.command.text())

@@ -1,0 +1,100 @@
+"""Problems: a dock with all that went wrong in the background: when, where, what, and what to do. Never a dialog."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QDockWidget, QWidget
+
+from gui.models.rows import Column
+from gui.runner.progress import Problem
+from gui.widgets.parts import button
+from gui.widgets.table import Empty, Table
+
+SEVERITIES = {"error": ("bad", "bad"), "warning": ("warn", "warn"), "info": ("info", "info")}
+
+COLUMNS: list[Column[Problem]] = [
+    Column(
+        "severity",
+        "",
+        lambda r: r.severity,
+        width=96,
+        kind="status",
+        icon=lambda r: SEVERITIES[r.severity][0],
+        colour=lambda r: SEVERITIES[r.severity][1],
+    ),
+    Column(
+        "time",
+        "Time",
+        lambda r: r.t,
+        lambda r: time.strftime("%H:%M:%S", time.localtime(r.t)),
+        width=88,
+        colour=lambda _r: "text2",
+    ),
+    Column("where", "Where", lambda r: r.where, width=160, bold=True),
+    Column("what", "What", lambda r: r.text, width=520, stretch=True, tip=lambda r: r.text),
+    Column("remedy", "What to do", lambda r: r.remedy, width=380, colour=lambda _r: "text2", tip=lambda r: r.remedy),
+    Column("count", "Times", lambda r: r.count, align="right", width=64),
+]
+
+
+class ProblemsDock(QDockWidget):
+    """The dock. `count_changed` carries how many there are; the status bar shows it."""
+
+    count_changed = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__("Problems", parent)
+        self.setObjectName("problems")
+        self.setAllowedAreas(Qt.DockWidgetArea.BottomDockWidgetArea)
+        self._own: list[Problem] = []
+        self._of_run: tuple[Problem, ...] = ()
+        self.table = Table(
+            "problems",
+            "Problems",
+            COLUMNS,
+            key=lambda r: (r.where, r.text, r.t),
+            empty=Empty("ok", "No problems", "What goes wrong in the background is listed here, with what to do."),
+        )
+        self.table.bar.addWidget(button("Copy", "copy", self._copy))
+        self.table.bar.addWidget(button("Clear", "trash", self.clear))
+        self.setWidget(self.table)
+        self.hide()
+
+    def add(self, problem: Problem) -> None:
+        """A problem of the window itself; one that repeats is counted, not repeated."""
+        for place, known in enumerate(self._own):
+            if (known.where, known.text) == (problem.where, problem.text):
+                self._own[place] = Problem(
+                    problem.t, problem.severity, problem.where, problem.text, problem.remedy, known.count + 1
+                )
+                break
+        else:
+            self._own.append(problem)
+        self._show()
+
+    def set_run_problems(self, problems: Sequence[Problem]) -> None:
+        """Those of the running or last run."""
+        if tuple(problems) != self._of_run:
+            self._of_run = tuple(problems)
+            self._show()
+
+    def clear(self) -> None:
+        self._own.clear()
+        self._of_run = ()
+        self._show()
+
+    def _show(self) -> None:
+        rows = sorted((*self._own, *self._of_run), key=lambda problem: -problem.t)
+        self.table.set_rows(rows)
+        self.count_changed.emit(len(rows))
+
+    def _copy(self) -> None:
+        lines = [
+            f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(p.t))} {p.severity} {p.where}: {p.text} {p.remedy}".rstrip()
+            for p in self.table.model.rows.visible
+        ]
+        QGuiApplication.clipboard().setText("\n".join(lines))
