@@ -1,0 +1,102 @@
+"""The store: everything that a workspace remembers, in one SQL database (an SQLite file, or PostgreSQL by URL).
+
+    store = Store("scale.db")                      # or "postgresql://tally@db.example.org/tally"
+    store.allocate_tags(800)                       # what the hub asks of its HubStore
+    run = store.create_run(name=…, plan_text=…, settle=90.0, tests=[TestSpec(…)], now=t)
+    repeat = store.start_repeat(run, 1, 1, t)
+    store.add_requests(repeat, 1, [NewRequest(…)], t)   # pending, before they are handed out
+    store.store_journal([JournalBatch(…)])         # what the agents report
+    store.load([body, …], t)                       # what the collector reports
+    store.records_of(request_id), store.requests(repeat), …
+
+Methods are plain and blocking: call them in a thread. Any thread may call any method; writers take turns, readers
+wait for nobody. A method that stores something has it on disk when it returns, so that whoever sent it may forget it;
+one that raises has stored nothing. All errors are `StoreError`, and their texts are sentences for an operator.
+
+- `engine`: opening, locking, migrating, errors as sentences. `schema`: the tables. `migrations`: their history.
+- `access`, `runs`, `records` (with `loader`), `timeline`, `results`: the parts of `Store`. `rows`: its values.
+- `keys`: the hashes by which requests and records find each other.
+
+The store decides nothing: `gui.reconcile` judges, `gui.report` shows. No Qt here.
+"""
+
+from gui.store.engine import Database, parse_database
+from gui.store.errors import (
+    NoSuchRow,
+    NotAWorkspace,
+    StoreBusy,
+    StoreConflict,
+    StoreError,
+    StoreNewer,
+    StoreUnavailable,
+)
+from gui.store.keys import match_key, record_key
+from gui.store.loader import split_records
+from gui.store.rows import (
+    AgentEntry,
+    AuditRow,
+    CacheUse,
+    LoadedRow,
+    LoadResult,
+    MarkerRow,
+    NewRequest,
+    NoteRow,
+    PlanEntry,
+    RecordEntry,
+    RecordFlags,
+    RepeatEntry,
+    RequestEntry,
+    RequestState,
+    RunEntry,
+    SampleRow,
+    ScoringEntry,
+    ServerEntry,
+    StatusPair,
+    TestEntry,
+    TestSpec,
+    UsageRow,
+    VerdictKind,
+    VerdictRow,
+)
+from gui.store.store import Store, default_database
+
+__all__ = [
+    "AgentEntry",
+    "AuditRow",
+    "CacheUse",
+    "Database",
+    "LoadResult",
+    "LoadedRow",
+    "MarkerRow",
+    "NewRequest",
+    "NoSuchRow",
+    "NotAWorkspace",
+    "NoteRow",
+    "PlanEntry",
+    "RecordEntry",
+    "RecordFlags",
+    "RepeatEntry",
+    "RequestEntry",
+    "RequestState",
+    "RunEntry",
+    "SampleRow",
+    "ScoringEntry",
+    "ServerEntry",
+    "StatusPair",
+    "Store",
+    "StoreBusy",
+    "StoreConflict",
+    "StoreError",
+    "StoreNewer",
+    "StoreUnavailable",
+    "TestEntry",
+    "TestSpec",
+    "UsageRow",
+    "VerdictKind",
+    "VerdictRow",
+    "default_database",
+    "match_key",
+    "parse_database",
+    "record_key",
+    "split_records",
+]

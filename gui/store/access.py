@@ -1,0 +1,244 @@
+"""Keys, invitations, spent tokens and agents: what the hub asks of its `HubStore`, except journal and tags."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.engine import Connection, Row
+
+from gui.hub.persistence import Issued, Key, Spend
+from gui.store import schema
+from gui.store.engine import Database
+from gui.store.rows import AgentEntry, ServerEntry
+
+_FORGET_SPENT = 60.0
+"""A spent token is remembered this many seconds beyond its expiry: longer than any leeway."""
+
+
+class AccessPart:
+    """The part of `Store` that decides nothing, but remembers who may come in."""
+
+    database: Database
+
+    def keys(self) -> list[Key]:
+        """All signing keys, revoked ones included, oldest first."""
+        table = schema.signing_key
+        with self.database.read() as connection:
+            rows = connection.execute(select(table).order_by(table.c.created, table.c.id)).all()
+        return [_key(row) for row in rows]
+
+    def put_key(self, key: Key) -> None:
+        """Insert, or replace the row of the same `kid`."""
+        with self.database.write() as connection:
+            _put_key(connection, key)
+
+    def invitations(self) -> list[Issued]:
+        """All invitations that were made, oldest first."""
+        table = schema.invitation
+        with self.database.read() as connection:
+            rows = connection.execute(select(table).order_by(table.c.created, table.c.id)).all()
+        return [
+            Issued(
+                row.invitation, row.secret, row.role, row.created, row.expires, row.uses, row.used, bool(row.revoked)
+            )
+            for row in rows
+        ]
+
+    def put_invitation(self, invitation: Issued) -> None:
+        """Insert, or replace the row of the same `id`."""
+        table = schema.invitation
+        values = {
+            "secret": invitation.secret,
+            "role": invitation.role,
+            "created": invitation.created,
+            "expires": invitation.expires,
+            "uses": invitation.uses,
+            "used": invitation.used,
+            "revoked": int(invitation.revoked),
+        }
+        with self.database.write() as connection:
+            changed = connection.execute(
+                update(table).where(table.c.invitation == invitation.id).values(values)
+            ).rowcount
+            if not changed:
+                connection.execute(insert(table).values(invitation=invitation.id, **values))
+
+    def redeem(self, invitation_id: str, key: Key, now: float) -> bool:
+        """In one transaction: count one use and insert `key`. False, and nothing done, when the invitation is unknown,
+        used up, revoked or expired at `now`."""
+        table = schema.invitation
+        with self.database.write() as connection:
+            used = connection.execute(
+                update(table)
+                .where(
+                    table.c.invitation == invitation_id,
+                    table.c.revoked == 0,
+                    table.c.used < table.c.uses,
+                    table.c.expires > now,
+                )
+                .values(used=table.c.used + 1)
+            ).rowcount
+            if used:
+                _put_key(connection, key)
+        return bool(used)
+
+    def spend_tokens(self, spends: Sequence[Spend], now: float) -> list[bool]:
+        """In one transaction: remember each `jti`; False for those already remembered, also within the batch."""
+        table = schema.spent_token
+        with self.database.write() as connection:
+            connection.execute(delete(table).where(table.c.expires < now - _FORGET_SPENT))
+            wanted = {spend.jti for spend in spends}
+            known: set[str] = set()
+            for part in chunks(sorted(wanted), 500):
+                known.update(connection.scalars(select(table.c.jti).where(table.c.jti.in_(part))))
+            answers: list[bool] = []
+            fresh: list[tuple[str, float]] = []
+            for spend in spends:
+                answers.append(spend.jti not in known)
+                if spend.jti not in known:
+                    known.add(spend.jti)
+                    fresh.append((spend.jti, spend.expires))
+            self.database.many(connection, "INSERT INTO spent_token (jti, expires) VALUES (?, ?)", fresh)
+        return answers
+
+    def see_agent(self, identity: str, name: str, role: str, facts: Mapping[str, Any], now: float) -> None:
+        """An agent opened a session: remember it, with what it said of itself."""
+        table = schema.agent
+        text = msgspec.json.encode(dict(facts)).decode()
+        with self.database.write() as connection:
+            changed = connection.execute(
+                update(table)
+                .where(table.c.identity == identity)
+                .values(name=name, role=role, facts=text, last_seen=now)
+            ).rowcount
+            if not changed:
+                connection.execute(
+                    insert(table).values(
+                        identity=identity, name=name, role=role, facts=text, first_seen=now, last_seen=now
+                    )
+                )
+
+    def agents(self) -> list[AgentEntry]:
+        """All agents that were ever here, by name."""
+        table = schema.agent
+        with self.database.read() as connection:
+            rows = connection.execute(select(table).order_by(table.c.name, table.c.id)).all()
+        return [
+            AgentEntry(r.identity, r.name, r.role, r.first_seen, r.last_seen, msgspec.json.decode(r.facts), r.id)
+            for r in rows
+        ]
+
+    def put_servers(self, servers: Sequence[ServerEntry]) -> dict[str, int]:
+        """Insert or update servers of the directory by URL; returns the id of each URL."""
+        with self.database.write() as connection:
+            return put_servers(connection, servers)
+
+    def servers(self) -> list[ServerEntry]:
+        """The server directory, in the order in which they were first seen."""
+        table = schema.server
+        with self.database.read() as connection:
+            rows = connection.execute(select(table).order_by(table.c.id)).all()
+        return [ServerEntry(r.url, r.name, tuple(msgspec.json.decode(r.labels)), r.source, r.id) for r in rows]
+
+    def setting(self, name: str, default: str = "") -> str:
+        """A remembered value of this workspace, such as its name."""
+        table = schema.meta
+        with self.database.read() as connection:
+            value = connection.scalar(select(table.c.value).where(table.c.name == name))
+        return default if value is None else value
+
+    def put_setting(self, name: str, value: str) -> None:
+        """Remember a value of this workspace."""
+        with self.database.write() as connection:
+            put_setting(connection, name, value)
+
+
+def put_setting(connection: Connection, name: str, value: str) -> None:
+    table = schema.meta
+    if not connection.execute(update(table).where(table.c.name == name).values(value=value)).rowcount:
+        connection.execute(insert(table).values(name=name, value=value))
+
+
+def put_servers(connection: Connection, servers: Sequence[ServerEntry]) -> dict[str, int]:
+    """Insert or update servers by URL within a transaction. An empty name or source leaves a stored one as it is."""
+    table = schema.server
+    ids: dict[str, int] = {}
+    for server in servers:
+        row = connection.execute(select(table).where(table.c.url == server.url)).fetchone()
+        labels = msgspec.json.encode(list(server.labels)).decode()
+        if row is None:
+            result = connection.execute(
+                insert(table).values(
+                    url=server.url, name=server.name or server.url, labels=labels, source=server.source
+                )
+            )
+            assert result.inserted_primary_key is not None
+            ids[server.url] = int(result.inserted_primary_key[0])
+            continue
+        ids[server.url] = row.id
+        wanted = {
+            "name": server.name or row.name,
+            "labels": labels if server.labels else row.labels,
+            "source": server.source or row.source,
+        }
+        if any(getattr(row, name) != value for name, value in wanted.items()):
+            connection.execute(update(table).where(table.c.id == row.id).values(wanted))
+    return ids
+
+
+def agent_ids(connection: Connection, identities: Sequence[str], now: float) -> dict[str, int]:
+    """Row ids of these identities; unknown ones are entered, to be completed by `see_agent`."""
+    table = schema.agent
+    ids: dict[str, int] = {}
+    for part in chunks(sorted(set(identities)), 500):
+        for row in connection.execute(select(table.c.identity, table.c.id).where(table.c.identity.in_(part))):
+            ids[row.identity] = row.id
+    for identity in dict.fromkeys(identities):
+        if identity not in ids:
+            result = connection.execute(
+                insert(table).values(
+                    identity=identity,
+                    name=identity.rpartition("/")[2],
+                    role="",
+                    facts="{}",
+                    first_seen=now,
+                    last_seen=now,
+                )
+            )
+            assert result.inserted_primary_key is not None
+            ids[identity] = int(result.inserted_primary_key[0])
+    return ids
+
+
+def chunks(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    """`items` in pieces, since databases limit the parameters of a statement."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+def new_uid() -> str:
+    """128 random bits in hexadecimal: names a run on every machine."""
+    return secrets.token_hex(16)
+
+
+def _key(row: Row[Any]) -> Key:
+    scopes = tuple(msgspec.json.decode(row.scopes, type=list[str]))
+    return Key(row.kid, row.secret, scopes, row.created, row.sub, bool(row.shared), row.state, row.until)
+
+
+def _put_key(connection: Connection, key: Key) -> None:
+    table = schema.signing_key
+    values = {
+        "secret": key.secret,
+        "scopes": msgspec.json.encode(list(key.scopes)).decode(),
+        "created": key.created,
+        "sub": key.sub,
+        "shared": int(key.shared),
+        "state": key.state,
+        "until": key.until,
+    }
+    if not connection.execute(update(table).where(table.c.kid == key.kid).values(values)).rowcount:
+        connection.execute(insert(table).values(kid=key.kid, **values))

@@ -1,0 +1,234 @@
+"""Opening a workspace database and talking to it: one writer at a time, readers beside it, errors as sentences.
+
+SQLite runs in WAL mode with ``synchronous=FULL``: what a method has stored when it returns survives a power cut, since
+the broker and the agents forget what we acknowledge. Writers of one process take turns by a lock, writers of several
+processes by SQLite's own (waiting up to 15 s). Readers see the last committed state and wait for nobody.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool
+
+from gui.store.errors import NotAWorkspace, StoreBusy, StoreError, StoreNewer, StoreUnavailable
+from gui.store.migrations import HEAD, upgrade
+
+APPLICATION_ID = 0x54414C59
+"""``TALY`` in the header of our SQLite files, by which ``file`` and we know them."""
+
+_BUSY_SECONDS = 15
+_PRAGMAS = (
+    f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA cache_size=-65536",
+    # A larger WAL between checkpoints halves what a bulk load writes, since index pages are rewritten many times.
+    "PRAGMA wal_autocheckpoint=16384",
+    "PRAGMA journal_size_limit=134217728",
+)
+
+
+def parse_database(address: str | os.PathLike[str]) -> URL:
+    """The SQLAlchemy URL of a database given as a file name or URL. Raises StoreUnavailable for other kinds."""
+    given = os.fspath(address)
+    if "://" not in given:
+        if not given.strip():
+            raise StoreUnavailable("No database was named; give a file name or postgresql://USER@HOST/NAME.")
+        return URL.create("sqlite", database=str(Path(given).expanduser().absolute()))
+    try:
+        url = make_url(given)
+    except ArgumentError:
+        raise StoreUnavailable(
+            "The database URL cannot be read; write sqlite:///FILE or postgresql://HOST/NAME."
+        ) from None
+    backend = url.get_backend_name()
+    if backend == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise StoreUnavailable("A workspace lives in a file; write sqlite:///FILE, or just the file name.")
+        return URL.create("sqlite", database=str(Path(url.database).expanduser().absolute()))
+    if backend == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    raise StoreUnavailable(f"Databases of kind {backend!r} are not supported; use a file (SQLite) or postgresql://…")
+
+
+class Database:
+    """An opened database at our schema version. Thread-safe: any thread may call `write` and `read`.
+
+    `shown` is its name for people, without a password."""
+
+    def __init__(self, address: str | os.PathLike[str]) -> None:
+        """Opens, creating or migrating as needed. Raises StoreError and its kinds."""
+        self.url = parse_database(address)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.shown = str(self.url.database) if self.is_sqlite else self.url.render_as_string(hide_password=True)
+        self.marker = "?" if self.is_sqlite else "%s"
+        self._turn = threading.Lock()
+        if self.is_sqlite:
+            _check_file(Path(str(self.url.database)))
+        try:
+            self._writer = self._engine(reader=False)
+            self._reader = self._engine(reader=True) if self.is_sqlite else self._writer
+        except NoSuchModuleError as error:
+            raise StoreUnavailable(f"The database cannot be opened: {error}.") from None
+        except ModuleNotFoundError:
+            raise StoreUnavailable(
+                "PostgreSQL needs the psycopg package; install it with: pip install 'xrootd-tally[postgres]'."
+            ) from None
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close all connections. Never raises."""
+        self._writer.dispose()
+        self._reader.dispose()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may write; committed at the end, rolled back when the block raises.
+
+        Raises StoreBusy when another program holds the database for 15 s, StoreUnavailable when it is read-only, full
+        or gone; other database errors as StoreError."""
+        with self._turn, self._errors(), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database. It may fill temporary tables, and nothing else."""
+        with self._errors(), self._reader.connect() as connection:
+            try:
+                yield connection
+            finally:
+                connection.rollback()
+
+    def many(self, connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
+        """Run `sql`, whose parameters are written ``?``, once for each row; returns the number of rows changed.
+
+        Goes straight to the driver: SQLAlchemy's own way costs several microseconds for each row."""
+        if not rows:
+            return 0
+        if not self.is_sqlite:
+            sql = sql.replace("%", "%%").replace("?", "%s")
+        return connection.exec_driver_sql(sql, list(rows)).rowcount
+
+    def _engine(self, *, reader: bool) -> Engine:
+        if not self.is_sqlite:
+            return create_engine(self.url, pool_pre_ping=True, pool_size=8, max_overflow=8)
+        engine = create_engine(
+            self.url,
+            poolclass=QueuePool,
+            pool_size=8 if reader else 1,
+            max_overflow=8 if reader else 0,
+            connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS, "cached_statements": 256},
+        )
+
+        def connected(connection: sqlite3.Connection, _record: object) -> None:
+            connection.isolation_level = None  # transactions begin where `began` says so, not where sqlite3 guesses
+            for pragma in _PRAGMAS:
+                connection.execute(pragma)
+
+        def began(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN" if reader else "BEGIN IMMEDIATE")
+
+        event.listen(engine, "connect", connected)
+        event.listen(engine, "begin", began)
+        return engine
+
+    def _prepare(self) -> None:
+        if self.is_sqlite:
+            with self._turn, self._errors(), self._writer.connect() as connection:
+                raw = connection.connection.driver_connection
+                assert isinstance(raw, sqlite3.Connection)
+                if raw.execute("PRAGMA page_count").fetchone()[0] == 0:
+                    raw.execute("PRAGMA page_size=8192")
+                raw.execute("PRAGMA journal_mode=WAL")
+        with self.write() as connection:
+            if not self.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:id)"), {"id": APPLICATION_ID})
+            version = self._version(connection)
+            if version == HEAD:
+                return
+            if version is not None and (not version.isdecimal() or int(version) > int(HEAD)):
+                raise StoreNewer(
+                    f"{self.shown} has database schema {version}, made by a newer Tally; this one knows {HEAD}. "
+                    f"Update Tally, or open another workspace."
+                )
+            upgrade(connection)
+            if self.is_sqlite:
+                connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
+
+    def _version(self, connection: Connection) -> str | None:
+        """The schema version, None when the database is empty. Raises NotAWorkspace when it is another program's."""
+        tables = set(inspect(connection).get_table_names())
+        if "alembic_version" not in tables:
+            if tables:
+                raise NotAWorkspace(
+                    f"{self.shown} is a database of another program (it has a table {min(tables)!r}); name another one."
+                )
+            return None
+        if "meta" not in tables or "scoring" not in tables:
+            raise NotAWorkspace(f"{self.shown} is a database of another program that uses Alembic; name another one.")
+        row = connection.execute(text("SELECT version_num FROM alembic_version")).fetchone()
+        return None if row is None else str(row[0])
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._sentence(error) from error
+        except SQLAlchemyError as error:
+            raise StoreError(f"The database {self.shown} failed: {error}.") from error
+
+    def _sentence(self, error: DBAPIError) -> StoreError:
+        why = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+        low = why.lower()
+        if "not a database" in low or "malformed" in low:
+            return NotAWorkspace(
+                f"{self.shown} is not an SQLite database, or is damaged ({why}); name another file, or restore a copy."
+            )
+        if "locked" in low or "database is busy" in low:
+            return StoreBusy(f"{self.shown} is locked by another program; close that program, or try again.")
+        if "readonly" in low or "read-only" in low:
+            return StoreUnavailable(f"{self.shown} cannot be written (read-only); make it writable, or open a copy.")
+        if "unable to open" in low:
+            return StoreUnavailable(f"{self.shown} cannot be opened; check that the directory exists and is writable.")
+        if "full" in low or "no space" in low:
+            return StoreUnavailable(f"The disk of {self.shown} is full ({why}); free some space, nothing was lost.")
+        if error.connection_invalidated or "connection" in low:
+            return StoreUnavailable(f"The database {self.shown} cannot be reached: {why}.")
+        return StoreError(f"The database {self.shown} refused: {why}.")
+
+
+def _check_file(path: Path) -> None:
+    """Say in a sentence what SQLite would say in a code. Raises StoreUnavailable or NotAWorkspace."""
+    if path.is_dir():
+        raise NotAWorkspace(f"{path} is a directory; name a file in it.")
+    if not path.exists():
+        if not path.parent.is_dir():
+            raise StoreUnavailable(f"{path} cannot be made: there is no directory {path.parent}.")
+        if not os.access(path.parent, os.W_OK):
+            raise StoreUnavailable(f"{path} cannot be made: the directory {path.parent} is not writable.")
+        return
+    try:
+        with path.open("rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise StoreUnavailable(f"{path} cannot be read: {error.strerror}.") from None
+    if head and head != b"SQLite format 3\0":
+        raise NotAWorkspace(f"{path} is not an SQLite database; name another file (a bundle is imported, not opened).")
+    if not os.access(path, os.W_OK):
+        raise StoreUnavailable(f"{path} cannot be written (read-only); make it writable, or open a copy.")

@@ -1,0 +1,24 @@
+"""The history of the schema: one file for each step in ``versions``, run by Alembic when a workspace is opened.
+
+Revisions are numbered 0001, 0002, …; `HEAD` is what this Tally knows. A step, once released, is never changed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+HEAD = "0001"
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the database to `HEAD` inside the transaction of `connection`."""
+    # Alembic is slow to import, and an up-to-date database never needs it.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, HEAD)

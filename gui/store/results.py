@@ -1,0 +1,284 @@
+"""What was found out: scorings and verdicts, and what people remarked or did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+from sqlalchemy import Select, func, insert, select
+from sqlalchemy.engine import Connection, Row
+
+from gui.store import schema
+from gui.store.engine import Database
+from gui.store.rows import (
+    AuditRow,
+    NoteRow,
+    RequestEntry,
+    RequestState,
+    ScoringEntry,
+    VerdictKind,
+    VerdictRow,
+)
+
+_INSERT_VERDICT = (
+    "INSERT INTO verdict (scoring_id, request_id, verdict, accesses, read, readv, write, behaviours, lost_at, certain,"
+    " cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_CHUNK = 20_000
+_SCORING = [name for name in ScoringEntry.__dataclass_fields__ if name != "t"]
+
+
+class ResultsPart:
+    """The part of `Store` that keeps results. Scorings are only ever added."""
+
+    database: Database
+
+    def add_scoring(self, scoring: ScoringEntry, verdicts: Iterable[VerdictRow]) -> ScoringEntry:
+        """Store a scoring with the verdicts of all requests that are not plainly matched by one access.
+
+        Returns it with its id. One transaction: a scoring is there as a whole or not at all."""
+        values = {name: getattr(scoring, name) for name in _SCORING if name != "id"}
+        with self.database.write() as connection:
+            key = connection.execute(insert(schema.scoring).values(at=scoring.t, **values)).inserted_primary_key
+            assert key is not None
+            scoring = replace(scoring, id=int(key[0]))
+            rows: list[tuple[Any, ...]] = []
+            for verdict in verdicts:
+                rows.append(_verdict_values(scoring.id, verdict))
+                if len(rows) == _CHUNK:
+                    self.database.many(connection, _INSERT_VERDICT, rows)
+                    rows.clear()
+            self.database.many(connection, _INSERT_VERDICT, rows)
+        return scoring
+
+    def scorings(self, repeat_id: int) -> list[ScoringEntry]:
+        """All scorings of a repeat, oldest first: the one at settle, then those of late records."""
+        with self.database.read() as connection:
+            return _scorings(connection, schema.scoring.c.repeat_id == repeat_id)
+
+    def scorings_of_run(self, run_id: int) -> list[ScoringEntry]:
+        """All scorings of all repeats of a run, oldest first."""
+        inside = schema.scoring.c.repeat_id.in_(select(schema.repeat.c.id).where(schema.repeat.c.run_id == run_id))
+        with self.database.read() as connection:
+            return _scorings(connection, inside)
+
+    def verdicts(self, scoring_id: int) -> dict[int, VerdictRow]:
+        """By request id, the verdicts of a scoring; a request that is not here was matched by one access."""
+        table = schema.verdict
+        with self.database.read() as connection:
+            rows = connection.execute(select(table).where(table.c.scoring_id == scoring_id)).all()
+        return {row.request_id: _verdict(row) for row in rows}
+
+    def requests(
+        self,
+        repeat_id: int,
+        *,
+        verdict: VerdictKind | None = None,
+        server_id: int | None = None,
+        after: int = 0,
+        limit: int = 1000,
+    ) -> list[RequestEntry]:
+        """Requests of a repeat by id, with the verdicts of its newest scoring; from the one after id `after`."""
+        request = schema.request
+        with self.database.read() as connection:
+            newest = _newest(connection, repeat_id)
+            query = _requests(newest).where(request.c.repeat_id == repeat_id, request.c.id > after)
+            if server_id is not None:
+                query = query.where(request.c.server_id == server_id)
+            if verdict is not None:
+                given = schema.verdict.c.verdict
+                condition = given == int(verdict)
+                if verdict is VerdictKind.MATCHED and newest is not None:
+                    condition = condition | given.is_(None)
+                query = query.where(condition)
+            rows = connection.execute(query.order_by(request.c.id).limit(limit)).all()
+        return [_request(row, newest is not None) for row in rows]
+
+    def request(self, request_id: int) -> RequestEntry | None:
+        """One request with the verdict of the newest scoring of its repeat."""
+        request = schema.request
+        with self.database.read() as connection:
+            repeat_id = connection.scalar(select(request.c.repeat_id).where(request.c.id == request_id))
+            if repeat_id is None:
+                return None
+            newest = _newest(connection, repeat_id)
+            row = connection.execute(_requests(newest).where(request.c.id == request_id)).one()
+        return _request(row, newest is not None)
+
+    def unscored(self) -> list[int]:
+        """Repeats that were scored before their newest record was loaded: they want scoring again."""
+        # A record's id is larger than the mark of every scoring that was made before it was loaded.
+        scoring, tag, record = schema.scoring, schema.tag, schema.record
+        marks = (
+            select(scoring.c.repeat_id, func.max(scoring.c.record_mark).label("mark"))
+            .group_by(scoring.c.repeat_id)
+            .subquery()
+        )
+        with self.database.read() as connection:
+            oldest = connection.scalar(select(func.min(marks.c.mark)))
+            if oldest is None:
+                return []
+            newer = (
+                select(marks.c.repeat_id)
+                .select_from(record)
+                .join(tag, tag.c.id == record.c.tag_id)
+                .join(marks, marks.c.repeat_id == tag.c.repeat_id)
+                .where(record.c.id > oldest, record.c.id > marks.c.mark)
+                .distinct()
+            )
+            return sorted(connection.scalars(newer))
+
+    # ---- remarks
+
+    def add_note(self, run_id: int, author: str, text: str, now: float) -> int:
+        """A remark on a run; returns its id."""
+        with self.database.write() as connection:
+            key = connection.execute(
+                insert(schema.note).values(run_id=run_id, at=now, author=author, text=text)
+            ).inserted_primary_key
+        assert key is not None
+        return int(key[0])
+
+    def notes(self, run_id: int) -> list[NoteRow]:
+        """The remarks on a run, oldest first."""
+        table = schema.note
+        with self.database.read() as connection:
+            rows = connection.execute(select(table).where(table.c.run_id == run_id).order_by(table.c.id)).all()
+        return [NoteRow(r.at, r.author, r.text, r.id) for r in rows]
+
+    def add_audit(self, who: str, what: str, text: str, now: float) -> None:
+        """Remember that somebody did something: rotated a key, revoked an agent, imported a bundle."""
+        with self.database.write() as connection:
+            connection.execute(insert(schema.audit).values(at=now, who=who, what=what, text=text))
+
+    def audits(self, limit: int = 1000) -> list[AuditRow]:
+        """The newest entries first."""
+        table = schema.audit
+        with self.database.read() as connection:
+            rows = connection.execute(select(table).order_by(table.c.id.desc()).limit(limit)).all()
+        return [AuditRow(r.at, r.who, r.what, r.text, r.id) for r in rows]
+
+
+def _newest(connection: Connection, repeat_id: int) -> int | None:
+    table = schema.scoring
+    newest: int | None = connection.scalar(select(func.max(table.c.id)).where(table.c.repeat_id == repeat_id))
+    return newest
+
+
+def _requests(scoring_id: int | None) -> Select[Any]:
+    request, tag, server, agent, verdict = schema.request, schema.tag, schema.server, schema.agent, schema.verdict
+    given = [verdict.c[name].label(f"v_{name}") for name in verdict.columns.keys()]  # noqa: SIM118 - iterating gives columns
+    return (
+        select(
+            request,
+            tag.c.tag,
+            tag.c.slot,
+            server.c.name.label("server_name"),
+            server.c.url.label("server_url"),
+            agent.c.name.label("agent_name"),
+            *given,
+        )
+        .join(tag, tag.c.id == request.c.tag_id)
+        .join(server, server.c.id == request.c.server_id)
+        .join(agent, agent.c.id == tag.c.agent_id)
+        .join(
+            verdict, (verdict.c.request_id == request.c.id) & (verdict.c.scoring_id == (scoring_id or 0)), isouter=True
+        )
+    )
+
+
+def _request(row: Row[Any], scored: bool) -> RequestEntry:
+    entry = RequestEntry(
+        id=row.id,
+        repeat_id=row.repeat_id,
+        round=row.round,
+        tag=row.tag,
+        path=row.path,
+        server=row.server_name,
+        server_url=row.server_url,
+        agent=row.agent_name,
+        slot=row.slot,
+        size=row.size,
+        state=RequestState(row.state),
+        ok=bool(row.ok),
+        t_started=row.t_started,
+        t_open=row.t_open,
+        t_close=row.t_close,
+        read_asked=row.read_asked,
+        read_got=row.read_got,
+        readv_asked=row.readv_asked,
+        readv_got=row.readv_got,
+        written=row.written,
+        read_ops=row.read_ops,
+        readv_ops=row.readv_ops,
+        write_ops=row.write_ops,
+        reached=row.reached or "",
+        status=row.status,
+        error=row.error or "",
+    )
+    if not scored:
+        return entry
+    if row.v_verdict is None:
+        return replace(
+            entry,
+            verdict=VerdictKind.MATCHED,
+            accesses=1,
+            recorded_read=row.read_asked,
+            recorded_readv=row.readv_asked,
+            recorded_write=row.written,
+        )
+    return replace(
+        entry,
+        verdict=VerdictKind(row.v_verdict),
+        accesses=row.v_accesses,
+        recorded_read=row.v_read,
+        recorded_readv=row.v_readv,
+        recorded_write=row.v_write,
+        behaviours=_names(row.v_behaviours),
+        lost_at=row.v_lost_at or "",
+        certain=row.v_certain is None or bool(row.v_certain),
+        cause=row.v_cause or "",
+    )
+
+
+def _verdict(row: Row[Any]) -> VerdictRow:
+    return VerdictRow(
+        row.request_id,
+        VerdictKind(row.verdict),
+        row.accesses,
+        row.read,
+        row.readv,
+        row.write,
+        _names(row.behaviours),
+        row.lost_at or "",
+        row.certain is None or bool(row.certain),
+        row.cause or "",
+    )
+
+
+def _verdict_values(scoring_id: int, verdict: VerdictRow) -> tuple[Any, ...]:
+    return (
+        scoring_id,
+        verdict.request_id,
+        int(verdict.verdict),
+        verdict.accesses,
+        verdict.read,
+        verdict.readv,
+        verdict.write,
+        msgspec.json.encode(list(verdict.behaviours)).decode() if verdict.behaviours else None,
+        verdict.lost_at or None,
+        int(verdict.certain) if verdict.lost_at else None,
+        verdict.cause or None,
+    )
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(msgspec.json.decode(text, type=list[str])) if text else ()
+
+
+def _scorings(connection: Connection, condition: Any) -> list[ScoringEntry]:
+    table = schema.scoring
+    rows = connection.execute(select(table).where(condition).order_by(table.c.id)).mappings()
+    return [ScoringEntry(t=row["at"], **{name: row[name] for name in _SCORING}) for row in rows]

@@ -1,0 +1,393 @@
+"""The values that the store takes and gives. Times are Unix seconds, sizes bytes; all are immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from agent.messages import Workload
+
+RunState = Literal["preparing", "running", "passed", "failed", "inconclusive", "stopped", "aborted", "error"]
+RepeatState = Literal["running", "settling", "settled", "stopped"]
+ScoringKind = Literal["settle", "late", "recheck"]
+
+
+class RequestState(IntEnum):
+    """How far a request has come, as its agent's journal tells."""
+
+    PENDING = 0
+    """Handed out; its agent has not reported it yet."""
+    STARTED = 1
+    DONE = 2
+    INTERRUPTED = 3
+
+
+class VerdictKind(IntEnum):
+    """What became of one request. The numbers are stored; they are for ever."""
+
+    MATCHED = 0
+    WRONG_BYTES = 1
+    MISSING = 2
+    DUPLICATE = 3
+    CLIENT_FAILED = 4
+    LATE = 5
+    """Matched, by a record that came after the settle had ended."""
+
+    @property
+    def word(self) -> str:
+        """As in the design's table: ``wrong_bytes``."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEntry:
+    """A server of the directory. `url` is ``root://HOST:PORT``; `source`: who named it (lab, agent, plan, person)."""
+
+    url: str
+    name: str
+    labels: tuple[str, ...] = ()
+    source: str = ""
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AgentEntry:
+    """An agent that was here at least once. `identity` is ``KID/SUB``; `facts` is what it said of itself."""
+
+    identity: str
+    name: str
+    role: str
+    first_seen: float
+    last_seen: float
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEntry:
+    """A stored plan; `text` is its TOML."""
+
+    id: int
+    name: str
+    text: str
+    created: float
+    changed: float
+
+
+@dataclass(frozen=True, slots=True)
+class TestSpec:
+    """A test with everything resolved: how many servers really take part. O = servers × files_per_server."""
+
+    servers: int
+    files_per_server: int
+    per_round: int
+    wait: float = 1.0
+    repeats: int = 1
+    seed: int = 1
+    pass_at: float = 100.0
+    name: str = ""
+    workload: Workload = field(default_factory=Workload)
+
+    __test__ = False  # not something for pytest to collect
+
+    @property
+    def total(self) -> int:
+        """O: files requested in one repeat."""
+        return self.servers * self.files_per_server
+
+
+@dataclass(frozen=True, slots=True)
+class RunEntry:
+    """A run. `environment` and `versions` are free JSON objects; `origin` is empty, or names the imported bundle."""
+
+    id: int
+    uid: str
+    name: str
+    plan_text: str
+    settle: float
+    state: str
+    created: float
+    started: float | None
+    ended: float | None
+    message: str
+    environment: Mapping[str, Any]
+    versions: Mapping[str, Any]
+    baseline: bool
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class TestEntry:
+    """A test of a run; `number` counts from 1."""
+
+    id: int
+    run_id: int
+    number: int
+    spec: TestSpec
+
+    __test__ = False
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatEntry:
+    """A repeat of a test; both numbers count from 1. `ended` is when its last request was done."""
+
+    id: int
+    run_id: int
+    test_id: int
+    test_number: int
+    number: int
+    state: str
+    started: float | None
+    ended: float | None
+    settled: float | None
+    settle_complete: bool | None
+    settle_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """A request that is about to be handed out. `agent` is the identity ``KID/SUB`` whose journal may report it."""
+
+    tag: str
+    path: str
+    server: str
+    agent: str
+    slot: int
+    size: int
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoadResult:
+    """What became of a batch of records. `problems` are sentences on the first few that could not be read."""
+
+    final: int = 0
+    provisional: int = 0
+    repeated: int = 0
+    """Already stored; nothing was done."""
+    foreign: int = 0
+    other: int = 0
+    """Of another kind than ``file``."""
+    bad: int = 0
+    repeats: Mapping[int, int] = field(default_factory=dict)
+    """New final records of each repeat, by its id."""
+    problems: tuple[str, ...] = ()
+
+    @property
+    def stored(self) -> int:
+        """Records of ours that are new."""
+        return self.final + self.provisional
+
+
+class RecordFlags(Struct, frozen=True, omit_defaults=True):
+    """What the collector remarked on a record: server behaviours that apply, and what was not known."""
+
+    known_issue: list[str] = []
+    incomplete: list[str] = []
+
+
+@dataclass(frozen=True, slots=True)
+class RecordEntry:
+    """A stored record of one of our tags. `loaded` is when we took it; `body` is its JSON as it came."""
+
+    id: int
+    tag: str
+    path: str
+    final: bool
+    read: int
+    readv: int
+    write: int
+    loaded: float
+    server: str
+    flags: RecordFlags
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RequestEntry:
+    """A request with what its agent reported, and the verdict of the newest scoring (None before the first one)."""
+
+    id: int
+    repeat_id: int
+    round: int
+    tag: str
+    path: str
+    server: str
+    server_url: str
+    agent: str
+    slot: int
+    size: int
+    state: RequestState
+    ok: bool
+    t_started: float | None
+    t_open: float | None
+    t_close: float | None
+    read_asked: int
+    read_got: int
+    readv_asked: int
+    readv_got: int
+    written: int
+    read_ops: int
+    readv_ops: int
+    write_ops: int
+    reached: str
+    status: int
+    error: str
+    verdict: VerdictKind | None = None
+    accesses: int | None = None
+    recorded_read: int | None = None
+    recorded_readv: int | None = None
+    recorded_write: int | None = None
+    behaviours: tuple[str, ...] = ()
+    lost_at: str = ""
+    certain: bool = True
+    cause: str = ""
+
+    @property
+    def asked(self) -> int:
+        """Bytes that the server should have charged, of all kinds."""
+        return self.read_asked + self.readv_asked + self.written
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRow:
+    """The verdict of one request that is anything but plainly matched by one access."""
+
+    request_id: int
+    verdict: VerdictKind
+    accesses: int
+    read: int
+    readv: int
+    write: int
+    behaviours: tuple[str, ...] = ()
+    lost_at: str = ""
+    certain: bool = True
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringEntry:
+    """The figures of one scoring of a repeat. A later scoring never changes an earlier one.
+
+    `client_failed` includes the `unreported`; `matched` excludes the `late`. `record_mark` is the newest record that
+    the scoring saw."""
+
+    repeat_id: int
+    kind: ScoringKind
+    t: float
+    record_mark: int
+    total: int
+    recorded: int
+    matched: int
+    late: int
+    wrong_bytes: int
+    missing: int
+    duplicate: int
+    client_failed: int
+    unreported: int
+    unrequested: int
+    recovered: int
+    bytes_asked: int
+    bytes_got: int
+    bytes_recorded: int
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRow:
+    """One second of one server within a repeat, cumulative since its begin."""
+
+    t: int
+    server_id: int
+    requested: int
+    read: int
+    recorded: int
+    failed: int = 0
+    bytes_read: int = 0
+    bytes_recorded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MarkerRow:
+    """An event on the time axis of a run: a fault, an agent lost or back, a round's begin."""
+
+    t: float
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusPair:
+    """First and last status message of one incarnation of a shoveler or collector within a run, as JSON text."""
+
+    program: Literal["shoveler", "collector"]
+    member: str
+    started: float
+    first_t: float
+    first: bytes
+    last_t: float
+    last: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRow:
+    """How many records of one server incarnation were loaded; `facts` are its names and addresses."""
+
+    server: str
+    server_id: str
+    stod: int
+    loaded: int
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NoteRow:
+    """A remark on a run, by a person or by Tally itself (``author`` = "tally")."""
+
+    t: float
+    author: str
+    text: str
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """Something that somebody did to the workspace."""
+
+    t: float
+    who: str
+    what: str
+    text: str
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRow:
+    """A group of the federation summary. `accesses` counts final records; `provisional` those that were never closed
+    (whose bytes are not in the sums)."""
+
+    group: str
+    accesses: int
+    provisional: int
+    read: int
+    readv: int
+    write: int
+    seconds: float
+    first_day: int
+    last_day: int
+
+
+@dataclass(frozen=True, slots=True)
+class CacheUse:
+    """What cache events say of one cache; bytes."""
+
+    server: str
+    events: int
+    hit: int
+    miss: int
+    bypass: int

@@ -1,0 +1,550 @@
+"""Plans, runs and their tests, repeats, tags and requests, and the journal lines that tell what became of these."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.engine import Connection, Row
+
+from agent.messages import Done, Started, Workload
+from gui.hub.persistence import JournalBatch
+from gui.store import schema
+from gui.store.access import agent_ids, chunks, new_uid, put_servers
+from gui.store.engine import Database
+from gui.store.errors import NoSuchRow, StoreConflict
+from gui.store.keys import match_key
+from gui.store.rows import (
+    NewRequest,
+    PlanEntry,
+    RepeatEntry,
+    RequestState,
+    RunEntry,
+    ServerEntry,
+    TestEntry,
+    TestSpec,
+)
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_SYMBOLS = _LETTERS + "0123456789"
+_TAGS = len(_LETTERS) * len(_SYMBOLS) ** 7
+
+_INSERT_REQUEST = (
+    "INSERT INTO request (repeat_id, tag_id, server_id, match_key, path, round, size, seed, state, ok, read_asked,"
+    " read_got, readv_asked, readv_got, written, read_ops, readv_ops, write_ops, status)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)"
+)
+_STARTED = "UPDATE request SET state = 1, t_started = ? WHERE tag_id = ? AND match_key = ? AND path = ? AND state = 0"
+_DONE = (
+    "UPDATE request SET state = ?, ok = ?, t_open = ?, t_close = ?, read_asked = ?, read_got = ?, readv_asked = ?,"
+    " readv_got = ?, written = ?, read_ops = ?, readv_ops = ?, write_ops = ?, reached = ?, status = ?, error = ?"
+    " WHERE tag_id = ? AND match_key = ? AND path = ? AND state < 2"
+)
+
+
+class RunsPart:
+    """The part of `Store` that knows what was asked for."""
+
+    database: Database
+
+    # ---- plans
+
+    def save_plan(self, name: str, text: str, now: float, plan_id: int | None = None) -> int:
+        """Store a plan's TOML, over plan `plan_id` when given; returns its id. Raises NoSuchRow."""
+        table = schema.plan
+        with self.database.write() as connection:
+            if plan_id is None:
+                return _inserted(connection, insert(table).values(name=name, text=text, created=now, changed=now))
+            changed = connection.execute(
+                update(table).where(table.c.id == plan_id).values(name=name, text=text, changed=now)
+            ).rowcount
+            if not changed:
+                raise NoSuchRow(f"There is no plan {plan_id}.")
+            return plan_id
+
+    def plans(self) -> list[PlanEntry]:
+        """All stored plans by name."""
+        table = schema.plan
+        with self.database.read() as connection:
+            rows = connection.execute(select(table).order_by(table.c.name, table.c.id)).all()
+        return [PlanEntry(r.id, r.name, r.text, r.created, r.changed) for r in rows]
+
+    def delete_plan(self, plan_id: int) -> None:
+        """Remove a plan; runs that were made of it keep their own copy of its text."""
+        with self.database.write() as connection:
+            connection.execute(delete(schema.plan).where(schema.plan.c.id == plan_id))
+
+    # ---- runs
+
+    def create_run(
+        self,
+        *,
+        name: str,
+        plan_text: str,
+        settle: float,
+        tests: Sequence[TestSpec],
+        now: float,
+        environment: Mapping[str, Any] | None = None,
+        versions: Mapping[str, Any] | None = None,
+    ) -> int:
+        """A new run with its tests, in state ``preparing``; returns its number, which is never given again."""
+        with self.database.write() as connection:
+            run_id = _inserted(
+                connection,
+                insert(schema.run).values(
+                    uid=new_uid(),
+                    name=name,
+                    plan_text=plan_text,
+                    settle=settle,
+                    state="preparing",
+                    created=now,
+                    environment=msgspec.json.encode(dict(environment or {})).decode(),
+                    versions=msgspec.json.encode(dict(versions or {})).decode(),
+                ),
+            )
+            for number, spec in enumerate(tests, 1):
+                connection.execute(insert(schema.test).values(run_id=run_id, number=number, **_test_values(spec)))
+        return run_id
+
+    def set_run(
+        self,
+        run_id: int,
+        *,
+        state: str | None = None,
+        message: str | None = None,
+        started: float | None = None,
+        ended: float | None = None,
+        environment: Mapping[str, Any] | None = None,
+        versions: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Change what is given of a run. Raises NoSuchRow."""
+        values: dict[str, Any] = {
+            name: value
+            for name, value in (("state", state), ("message", message), ("started", started), ("ended", ended))
+            if value is not None
+        }
+        for name, mapping in (("environment", environment), ("versions", versions)):
+            if mapping is not None:
+                values[name] = msgspec.json.encode(dict(mapping)).decode()
+        if not values:
+            return
+        with self.database.write() as connection:
+            changed = connection.execute(update(schema.run).where(schema.run.c.id == run_id).values(values)).rowcount
+        if not changed:
+            raise NoSuchRow(f"There is no run {run_id} in {self.database.shown}.")
+
+    def run(self, run_id: int) -> RunEntry:
+        """One run. Raises NoSuchRow."""
+        with self.database.read() as connection:
+            row = connection.execute(select(schema.run).where(schema.run.c.id == run_id)).fetchone()
+        if row is None:
+            raise NoSuchRow(f"There is no run {run_id} in {self.database.shown}.")
+        return _run(row)
+
+    def runs(self, limit: int = 1000) -> list[RunEntry]:
+        """The newest runs, newest first."""
+        table = schema.run
+        with self.database.read() as connection:
+            rows = connection.execute(select(table).order_by(table.c.id.desc()).limit(limit)).all()
+        return [_run(row) for row in rows]
+
+    def set_baseline(self, run_id: int | None) -> None:
+        """Make this run the one that others are compared with; None: there is no baseline."""
+        table = schema.run
+        with self.database.write() as connection:
+            connection.execute(update(table).where(table.c.baseline == 1).values(baseline=0))
+            if run_id is None:
+                return
+            if not connection.execute(update(table).where(table.c.id == run_id).values(baseline=1)).rowcount:
+                raise NoSuchRow(f"There is no run {run_id} in {self.database.shown}.")
+
+    def tests(self, run_id: int) -> list[TestEntry]:
+        """The tests of a run in order."""
+        table = schema.test
+        with self.database.read() as connection:
+            rows = connection.execute(select(table).where(table.c.run_id == run_id).order_by(table.c.number)).all()
+        return [_test(row) for row in rows]
+
+    # ---- repeats
+
+    def start_repeat(self, run_id: int, test_number: int, number: int, now: float) -> int:
+        """A repeat begins; returns its id. A repeat that exists already (a run taken up again) keeps its id.
+
+        Raises NoSuchRow when the run has no such test."""
+        with self.database.write() as connection:
+            test_id = connection.scalar(
+                select(schema.test.c.id).where(schema.test.c.run_id == run_id, schema.test.c.number == test_number)
+            )
+            if test_id is None:
+                raise NoSuchRow(f"Run {run_id} has no test {test_number}.")
+            table = schema.repeat
+            known = connection.scalar(select(table.c.id).where(table.c.test_id == test_id, table.c.number == number))
+            if known is not None:
+                return int(known)
+            return _inserted(
+                connection,
+                insert(table).values(
+                    test_id=test_id,
+                    run_id=run_id,
+                    test_number=test_number,
+                    number=number,
+                    state="running",
+                    started=now,
+                ),
+            )
+
+    def set_repeat(
+        self,
+        repeat_id: int,
+        *,
+        state: str | None = None,
+        ended: float | None = None,
+        settled: float | None = None,
+        complete: bool | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """Change what is given of a repeat: `ended` when its last request was done, `settled` when waiting was over."""
+        values: dict[str, Any] = {
+            name: value
+            for name, value in (
+                ("state", state),
+                ("ended", ended),
+                ("settled", settled),
+                ("settle_complete", None if complete is None else int(complete)),
+                ("settle_reason", reason),
+            )
+            if value is not None
+        }
+        if not values:
+            return
+        with self.database.write() as connection:
+            table = schema.repeat
+            if not connection.execute(update(table).where(table.c.id == repeat_id).values(values)).rowcount:
+                raise NoSuchRow(f"There is no repeat {repeat_id} in {self.database.shown}.")
+
+    def repeats(self, run_id: int) -> list[RepeatEntry]:
+        """The repeats of a run, by test and number."""
+        table = schema.repeat
+        with self.database.read() as connection:
+            rows = connection.execute(
+                select(table).where(table.c.run_id == run_id).order_by(table.c.test_number, table.c.number)
+            ).all()
+        return [_repeat(row) for row in rows]
+
+    def repeat(self, repeat_id: int) -> RepeatEntry:
+        """One repeat. Raises NoSuchRow."""
+        with self.database.read() as connection:
+            row = connection.execute(select(schema.repeat).where(schema.repeat.c.id == repeat_id)).fetchone()
+        if row is None:
+            raise NoSuchRow(f"There is no repeat {repeat_id} in {self.database.shown}.")
+        return _repeat(row)
+
+    # ---- tags and requests
+
+    def allocate_tags(self, count: int) -> list[str]:
+        """`count` new tags: 8 characters of ``[a-z0-9]``, a letter first, never given out before by this database."""
+        table = schema.tag
+        fresh: list[str] = []
+        with self.database.write() as connection:
+            while len(fresh) < count:
+                drawn = dict.fromkeys(_draw_tag() for _ in range(count - len(fresh)))
+                known = set(fresh)
+                for part in chunks(list(drawn), 500):
+                    known.update(connection.scalars(select(table.c.tag).where(table.c.tag.in_(part))))
+                new = [text for text in drawn if text not in known]
+                self.database.many(connection, "INSERT INTO tag (tag) VALUES (?)", [(text,) for text in new])
+                fresh += new
+        return fresh
+
+    def add_requests(self, repeat_id: int, number: int, requests: Sequence[NewRequest], now: float) -> None:
+        """Enter the requests of round `number` as pending, before they are handed out.
+
+        Binds each tag to the repeat, agent, server and slot of its first request. Raises StoreConflict, and stores
+        nothing, when a tag was never allocated, belongs to something else, or asks for the same path twice."""
+        with self.database.write() as connection:
+            servers = put_servers(
+                connection, [ServerEntry(url, "") for url in dict.fromkeys(r.server for r in requests)]
+            )
+            agents = agent_ids(connection, [r.agent for r in requests], now)
+            tags = self._bind_tags(connection, repeat_id, requests, servers, agents)
+            before = connection.scalar(select(func.max(schema.request.c.id))) or 0
+            self.database.many(
+                connection,
+                _INSERT_REQUEST,
+                [
+                    (
+                        repeat_id,
+                        tags[r.tag],
+                        servers[r.server],
+                        match_key(r.tag, r.path),
+                        r.path,
+                        number,
+                        r.size,
+                        r.seed,
+                    )
+                    for r in requests
+                ],
+            )
+            _refuse_repetition(connection, before)
+
+    def _bind_tags(
+        self,
+        connection: Connection,
+        repeat_id: int,
+        requests: Sequence[NewRequest],
+        servers: Mapping[str, int],
+        agents: Mapping[str, int],
+    ) -> dict[str, int]:
+        table = schema.tag
+        owners = {r.tag: (repeat_id, agents[r.agent], servers[r.server], r.slot) for r in requests}
+        ids: dict[str, int] = {}
+        unbound: list[tuple[int, int, int, int, int]] = []
+        for part in chunks(list(owners), 500):
+            for row in connection.execute(select(table).where(table.c.tag.in_(part))):
+                ids[row.tag] = row.id
+                owner = (row.repeat_id, row.agent_id, row.server_id, row.slot)
+                if row.repeat_id is None:
+                    unbound.append((*owners[row.tag], row.id))
+                elif owner != owners[row.tag]:
+                    raise StoreConflict(f"Tag {row.tag} belongs to another repeat, agent, server or slot already.")
+        for request in requests:
+            if request.tag not in ids:
+                raise StoreConflict(f"Tag {request.tag} was never allocated by {self.database.shown}.")
+            if (repeat_id, agents[request.agent], servers[request.server], request.slot) != owners[request.tag]:
+                raise StoreConflict(f"Tag {request.tag} is used for two agents, servers or slots.")
+        self.database.many(
+            connection, "UPDATE tag SET repeat_id = ?, agent_id = ?, server_id = ?, slot = ? WHERE id = ?", unbound
+        )
+        return ids
+
+    # ---- the agents' journals
+
+    def journal_position(self, agent: str, journal: str) -> int:
+        """Number of the last line of this journal of the agent `agent` (``KID/SUB``) that is stored, 0 when none is."""
+        with self.database.read() as connection:
+            return _journal_position(connection, agent, journal)[1]
+
+    def store_journal(self, batches: Sequence[JournalBatch], now: float | None = None) -> None:
+        """Store journal lines, each once, in one transaction; what is stored already is passed over.
+
+        A line about a request that was not handed to this agent is counted as a stray of its journal and otherwise
+        ignored: no agent can change what another did. `now` is only for the agents' first sight."""
+        with self.database.write() as connection:
+            agents = agent_ids(connection, [b.agent for b in batches], now or 0.0)
+            for batch in batches:
+                _, stored, strays, known = _journal_row(connection, agents[batch.agent], batch.journal)
+                lines = [line for line in batch.lines if line.n > stored]
+                if not lines:
+                    continue
+                strays += self._apply(connection, agents[batch.agent], lines)
+                last = max(line.n for line in lines)
+                values = {"stored": last, "strays": strays}
+                table = schema.journal
+                if known:
+                    connection.execute(
+                        update(table)
+                        .where(table.c.agent_id == agents[batch.agent], table.c.journal == batch.journal)
+                        .values(values)
+                    )
+                else:
+                    connection.execute(
+                        insert(table).values(agent_id=agents[batch.agent], journal=batch.journal, **values)
+                    )
+
+    def journal_strays(self) -> int:
+        """Journal lines, of all agents, that were about a request which that agent never had."""
+        with self.database.read() as connection:
+            return int(connection.scalar(select(func.sum(schema.journal.c.strays))) or 0)
+
+    def _apply(self, connection: Connection, agent_id: int, lines: Iterable[Started | Done]) -> int:
+        """Carry out journal lines in order; returns how many were strays."""
+        lines = list(lines)
+        tags = _own_tags(connection, agent_id, {line.tag for line in lines})
+        known = _known_requests(connection, tags, lines)
+        strays = 0
+        started: list[tuple[Any, ...]] = []
+        done: list[tuple[Any, ...]] = []
+        for line in lines:
+            tag_id = tags.get(line.tag)
+            key = match_key(line.tag, line.path)
+            if tag_id is None or (tag_id, key) not in known:
+                strays += 1
+            elif isinstance(line, Started):
+                started.append((line.t, tag_id, key, line.path))
+            else:
+                state = RequestState.INTERRUPTED if line.interrupted else RequestState.DONE
+                done.append(
+                    (
+                        int(state),
+                        int(line.ok and not line.interrupted),
+                        line.t_open,
+                        line.t_close,
+                        line.read_asked,
+                        line.read_got,
+                        line.readv_asked,
+                        line.readv_got,
+                        line.written,
+                        line.read_ops,
+                        line.readv_ops,
+                        line.write_ops,
+                        line.server or None,
+                        line.status,
+                        line.error or None,
+                        tag_id,
+                        key,
+                        line.path,
+                    )
+                )
+        # Started before done: a request has one of each, and `state` never goes back.
+        self.database.many(connection, _STARTED, started)
+        self.database.many(connection, _DONE, done)
+        return strays
+
+
+def _known_requests(
+    connection: Connection, tags: Mapping[str, int], lines: Iterable[Started | Done]
+) -> set[tuple[int, int]]:
+    """(tag id, match key) of those lines whose request exists."""
+    table = schema.request
+    keys: dict[int, set[int]] = {}
+    for line in lines:
+        if line.tag in tags:
+            keys.setdefault(tags[line.tag], set()).add(match_key(line.tag, line.path))
+    found: set[tuple[int, int]] = set()
+    for tag_id, wanted in keys.items():
+        for part in chunks(sorted(wanted), 500):
+            found.update(
+                (tag_id, key)
+                for key in connection.scalars(
+                    select(table.c.match_key).where(table.c.tag_id == tag_id, table.c.match_key.in_(part))
+                )
+            )
+    return found
+
+
+def _own_tags(connection: Connection, agent_id: int, tags: Iterable[str]) -> dict[str, int]:
+    table = schema.tag
+    own: dict[str, int] = {}
+    for part in chunks(sorted(tags), 500):
+        rows = connection.execute(
+            select(table.c.tag, table.c.id).where(table.c.tag.in_(part), table.c.agent_id == agent_id)
+        )
+        own.update((row.tag, row.id) for row in rows)
+    return own
+
+
+def _refuse_repetition(connection: Connection, before: int) -> None:
+    new, old, tag = schema.request.alias(), schema.request.alias(), schema.tag
+    row = connection.execute(
+        select(tag.c.tag, new.c.path)
+        .select_from(
+            new.join(
+                old,
+                (old.c.tag_id == new.c.tag_id)
+                & (old.c.match_key == new.c.match_key)
+                & (old.c.path == new.c.path)
+                & (old.c.id != new.c.id),
+            ).join(tag, tag.c.id == new.c.tag_id)
+        )
+        .where(new.c.id > before)
+        .limit(1)
+    ).fetchone()
+    if row is not None:
+        raise StoreConflict(f"Tag {row.tag} asks twice for {row.path}; every request needs a key of its own.")
+
+
+def _journal_position(connection: Connection, agent: str, journal: str) -> tuple[int | None, int]:
+    agent_id = connection.scalar(select(schema.agent.c.id).where(schema.agent.c.identity == agent))
+    if agent_id is None:
+        return None, 0
+    return agent_id, _journal_row(connection, agent_id, journal)[1]
+
+
+def _journal_row(connection: Connection, agent_id: int, journal: str) -> tuple[int, int, int, bool]:
+    table = schema.journal
+    row = connection.execute(select(table).where(table.c.agent_id == agent_id, table.c.journal == journal)).fetchone()
+    return (agent_id, 0, 0, False) if row is None else (agent_id, row.stored, row.strays, True)
+
+
+def _draw_tag() -> str:
+    number = secrets.randbelow(_TAGS)
+    number, first = divmod(number, len(_LETTERS))
+    symbols = [_LETTERS[first]]
+    for _ in range(7):
+        number, symbol = divmod(number, len(_SYMBOLS))
+        symbols.append(_SYMBOLS[symbol])
+    return "".join(symbols)
+
+
+def _inserted(connection: Connection, statement: Any) -> int:
+    key = connection.execute(statement).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def _test_values(spec: TestSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "servers": spec.servers,
+        "files_per_server": spec.files_per_server,
+        "per_round": spec.per_round,
+        "wait": spec.wait,
+        "repeats": spec.repeats,
+        "seed": spec.seed,
+        "pass_at": spec.pass_at,
+        "workload": msgspec.json.encode(spec.workload).decode(),
+    }
+
+
+def _test(row: Row[Any]) -> TestEntry:
+    spec = TestSpec(
+        row.servers,
+        row.files_per_server,
+        row.per_round,
+        row.wait,
+        row.repeats,
+        row.seed,
+        row.pass_at,
+        row.name,
+        msgspec.json.decode(row.workload, type=Workload),
+    )
+    return TestEntry(row.id, row.run_id, row.number, spec)
+
+
+def _run(row: Row[Any]) -> RunEntry:
+    return RunEntry(
+        row.id,
+        row.uid,
+        row.name,
+        row.plan_text,
+        row.settle,
+        row.state,
+        row.created,
+        row.started,
+        row.ended,
+        row.message,
+        msgspec.json.decode(row.environment),
+        msgspec.json.decode(row.versions),
+        bool(row.baseline),
+        row.origin,
+    )
+
+
+def _repeat(row: Row[Any]) -> RepeatEntry:
+    complete = None if row.settle_complete is None else bool(row.settle_complete)
+    return RepeatEntry(
+        row.id,
+        row.run_id,
+        row.test_id,
+        row.test_number,
+        row.number,
+        row.state,
+        row.started,
+        row.ended,
+        row.settled,
+        complete,
+        row.settle_reason,
+    )
