@@ -94,7 +94,7 @@ class ProblemsDock(QDockWidget):
 
     def _copy(self) -> None:
         lines = [
-            f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(p.t))} {p.severity} {p.where}: {p.text} {p.remedy}".rstrip()
+            f"{time.strftime('%F %T', time.localtime(p.t))} {p.severity} {p.where}: {p.text} {p.remedy}".rstrip()
             for p in self.table.model.rows.visible
         ]
         QGuiApplication.clipboard().setText("\n".join(lines))
