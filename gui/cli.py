@@ -1,0 +1,102 @@
+"""`tally`: the window, and everything that it does as subcommands. The composition root of the desktop program.
+
+tally                     open the window
+tally demo                a whole federation on this machine, then the verdict
+tally run PLAN            run a plan
+tally hub                 the hub without a window
+tally results, compare    what was found
+tally load                records from a bus, a file or a directory into the database
+tally federation          what the records say about use
+tally key, invite         who may join
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from gui.commands import CommandError
+
+COMMANDS = ("keys",)
+"""The modules of `gui.commands`, in the order of the help text."""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All options and subcommands."""
+    parser = argparse.ArgumentParser(
+        "tally",
+        description="Proves, request by request, that what XRootD monitoring recorded equals what clients did. "
+        "Without a subcommand it opens the window.",
+    )
+    parser.add_argument("--version", action="version", version=f"tally {version('xrootd-tally')}")
+    parser.add_argument("--db", metavar="URL", help="workspace database to open in the window")
+    parser.add_argument("--hub", metavar="URL", help="look on at a remote hub instead of starting one")
+    parser.add_argument("--debug", action="store_true", help="show where an unexpected error came from")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name in COMMANDS:
+        importlib.import_module(f"gui.commands.{name}").add_parsers(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out a command line; returns the exit code."""
+    try:
+        parser = build_parser()
+    except ModuleNotFoundError as error:
+        print(
+            f"tally: the package {error.name} is missing; install Tally with its app: pip install 'xrootd-tally[gui]'",
+            file=sys.stderr,
+        )
+        return 2
+    options = parser.parse_args(arguments)
+    try:
+        if options.command is None:
+            return _open_window(options)
+        code: int = options.run(options)
+    except KeyboardInterrupt:
+        print("\ntally: stopped.", file=sys.stderr)
+        return 1
+    except CommandError as error:
+        print(f"tally: {error}", file=sys.stderr)
+        return error.code
+    except _known_errors() as error:
+        if options.debug:
+            raise
+        print(f"tally: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # the reader of a listing has seen enough
+        sys.stderr.close()
+        return 0
+    return code
+
+
+def _known_errors() -> tuple[type[Exception], ...]:
+    """Errors whose text is a sentence for the person who typed the command."""
+    from agent.messages import CredentialError
+    from gui.campaign.planfile import PlanError
+    from gui.campaign.selection import SelectionError
+    from gui.hub.certificate import CertificateError
+    from gui.hub.server import HubError
+    from gui.store import StoreError
+    from shoveler.bus import BusError
+
+    return (PlanError, SelectionError, StoreError, HubError, CertificateError, CredentialError, BusError)
+
+
+def _open_window(options: argparse.Namespace) -> int:
+    try:
+        app = importlib.import_module("gui.app")
+    except ModuleNotFoundError as error:
+        raise CommandError(
+            f"The window needs {error.name}; install it with: pip install 'xrootd-tally[gui]'. "
+            "Everything works without it too: tally --help"
+        ) from error
+    code: int = app.run_window(db=options.db, hub=options.hub)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,14 @@
+"""What `tally` does without a window: a module for each group of subcommands, and `places`, where things are kept.
+
+Each module adds its parsers (`add_parsers`) and carries out what was parsed (`run_…`, which gives an exit code: 0 done
+and passed, 1 the work failed or did not pass, 2 bad usage or configuration). Errors that a person can mend are raised
+as `CommandError` or as the errors of the parts below; `gui.cli` prints them as one sentence. No Qt here.
+"""
+
+
+class CommandError(Exception):
+    """The command cannot be done; one sentence says why and what to do. Exit code 2 unless `code` says else."""
+
+    def __init__(self, text: str, code: int = 2) -> None:
+        super().__init__(text)
+        self.code = code

@@ -1,0 +1,179 @@
+"""`tally key` and `tally invite`: who may join."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+from agent.messages import SCOPES
+from gui.campaign.durations import format_duration, parse_duration
+from gui.commands import CommandError
+from gui.commands.places import add_database_option, hub_directory, open_store
+from gui.hub import keys
+from gui.hub.certificate import own_identity
+from gui.hub.persistence import Key
+
+HUB_ADDRESS = "hub.address"
+"""Workspace setting: the address under which its hub was last reached by agents."""
+
+
+def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    key = commands.add_parser(
+        "key", help="make, list, rotate and revoke keys", description="Keys that agents sign with."
+    )
+    actions = key.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    create = actions.add_parser("create", help="a new key; its secret is printed once")
+    create.add_argument("--kid", help="its name (default: made up)")
+    create.add_argument(
+        "--scope",
+        action="append",
+        choices=[scope for scope in SCOPES if scope != "join"],
+        help="what it allows; may be given more than once (default: agent:client and agent:server)",
+    )
+    create.add_argument("--sub", help="the only agent name that it may be used for")
+    create.add_argument("--shared", action="store_true", help="the shared key, used by tokens that name no key")
+    create.add_argument("--secret-file", type=Path, help="take the secret from this file instead of making one")
+
+    listing = actions.add_parser("list", help="all keys, without their secrets")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+
+    rotate = actions.add_parser("rotate", help="a new secret: of the shared key, or of the key named")
+    rotate.add_argument("kid", nargs="?", help="key to rotate (default: the shared key)")
+    rotate.add_argument("--grace", default="1h", help="how long the old shared key lets agents join (default: 1h)")
+
+    revoke = actions.add_parser("revoke", help="refuse everything signed with this key, and end its sessions")
+    revoke.add_argument("kid")
+    for parser in (create, listing, rotate, revoke):
+        add_database_option(parser)
+        parser.set_defaults(run=run_key)
+
+    invite = commands.add_parser("invite", help="a join string for agents, good for a short time")
+    invite.add_argument("--role", choices=("client", "server"), required=True)
+    invite.add_argument("--ttl", default="1h", help="how long it is good, at most 24h (default: 1h)")
+    invite.add_argument("--uses", type=int, default=1, help="for how many agents (default: 1)")
+    invite.add_argument(
+        "--hub", metavar="URL", help="address that agents reach (default: where this workspace's hub ran)"
+    )
+    invite.add_argument("--json", action="store_true", help="as JSON")
+    add_database_option(invite)
+    invite.set_defaults(run=run_invite)
+
+
+def run_key(options: argparse.Namespace) -> int:
+    """One of create, list, rotate, revoke."""
+    now = time.time()
+    with open_store(options) as store:
+        match options.action:
+            case "create":
+                secret = _secret(options.secret_file)
+                if options.shared:
+                    if options.kid or options.sub or options.scope:
+                        raise CommandError(
+                            "--shared takes no --kid, --sub or --scope: the shared key is the same for all."
+                        )
+                    key = keys.rotate_shared_key(store, now, 0.0, secret)
+                else:
+                    scopes = options.scope or list(keys.AGENT_SCOPES)
+                    known = {row.kid for row in store.keys()}  # noqa: SIM118 - not a dict
+                    if options.kid in known:
+                        raise CommandError(
+                            f"There is a key {options.kid!r} already; `tally key rotate` gives it a new secret."
+                        )
+                    key = keys.new_key(scopes, now, sub=options.sub, kid=options.kid, secret=secret)
+                    store.put_key(key)
+                _show_secret(key)
+            case "list":
+                _list(store.keys(), as_json=options.json)
+            case "rotate":
+                if options.kid:
+                    _show_secret(keys.rotate_key(store, options.kid, now))
+                else:
+                    _show_secret(keys.rotate_shared_key(store, now, _duration("--grace", options.grace)))
+            case "revoke":
+                key = keys.revoke_key(store, options.kid, now)
+                print(f"{key.kid} is revoked; a running hub ends its sessions within two seconds.")
+                if key.shared:
+                    print("Agents that joined with the shared key need the next one: tally key create --shared")
+    return 0
+
+
+def run_invite(options: argparse.Namespace) -> int:
+    """Make an invitation and print the command to paste."""
+    now = time.time()
+    with open_store(options) as store:
+        hub = options.hub or store.setting(HUB_ADDRESS)
+        if not hub:
+            raise CommandError(
+                "No hub has run in this workspace yet, so its address is not known; give it with --hub URL."
+            )
+        pin = own_identity(hub_directory()).pin if hub.startswith("wss://") else ""
+        issued, text = keys.invite(
+            store,
+            role=options.role,
+            now=now,
+            ttl=_duration("--ttl", options.ttl),
+            uses=options.uses,
+            hub=hub,
+            pin=pin,
+        )
+    if options.json:
+        print(json.dumps({"id": issued.id, "role": issued.role, "hub": hub, "expires": issued.expires, "join": text}))
+        return 0
+    agents = "one agent" if issued.uses == 1 else f"{issued.uses} agents"
+    print(f"tally-agent join {text}")
+    lasts = format_duration(issued.expires - issued.created)
+    print(f"Good for {agents}, {lasts}, to join {hub} as {issued.role}. It is a secret.", file=sys.stderr)
+    return 0
+
+
+def _secret(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        return file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"The secret cannot be read from {file}: {error}.") from error
+
+
+def _duration(option: str, text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise CommandError(f"{option}: {error}.") from error
+
+
+def _show_secret(key: Key) -> None:
+    """The secret alone on standard output, so that it can go into a file; what it is on standard error."""
+    print(key.secret)
+    who = "shared key" if key.shared else f"key {key.kid}"
+    print(f"This is the secret of the {who} ({', '.join(key.scopes)}); it is not shown again.", file=sys.stderr)
+
+
+def _list(known: list[Key], *, as_json: bool) -> None:
+    if as_json:
+        rows = [
+            {
+                "kid": key.kid,
+                "scopes": key.scopes,
+                "sub": key.sub,
+                "shared": key.shared,
+                "state": key.state,
+                "created": key.created,
+                "until": key.until,
+            }
+            for key in known
+        ]
+        print(json.dumps(rows))
+        return
+    if not known:
+        print("There is no key yet; a hub makes the shared key when it first starts, or: tally key create --shared")
+        return
+    print(f"{'KEY':<28} {'STATE':<9} {'ALLOWS':<34} {'FOR':<20} CREATED")
+    for key in known:
+        name = f"{key.kid} (shared)" if key.shared else key.kid
+        made = time.strftime("%Y-%m-%d %H:%M", time.localtime(key.created))
+        print(f"{name:<28} {key.state:<9} {', '.join(key.scopes):<34} {key.sub or 'any agent':<20} {made}")

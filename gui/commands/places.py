@@ -1,0 +1,48 @@
+"""Where the app keeps things: the workspace database, the hub's certificate, plan files."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import platformdirs
+
+from gui.store import Store, default_database
+
+DEFAULT_LISTEN = "0.0.0.0:8765"
+
+
+def data_directory() -> Path:
+    """The user's data directory of Tally."""
+    return Path(os.environ.get("TALLY_DATA") or platformdirs.user_data_path("tally"))
+
+
+def hub_directory() -> Path:
+    """Where the hub's key and certificate are."""
+    return data_directory() / "hub"
+
+
+def plans_directory() -> Path:
+    """Where the window keeps a person's plans."""
+    return data_directory() / "plans"
+
+
+def add_database_option(parser: argparse.ArgumentParser) -> None:
+    """``--db URL``, with the environment's TALLY_DB before the default."""
+    parser.add_argument(
+        "--db",
+        metavar="URL",
+        help="workspace database: a file, or postgresql://… (default: TALLY_DB, else the default workspace)",
+    )
+
+
+def database(options: argparse.Namespace) -> str:
+    """The database that the options mean."""
+    named = getattr(options, "db", None) or os.environ.get("TALLY_DB")
+    return str(named) if named else str(default_database())
+
+
+def open_store(options: argparse.Namespace) -> Store:
+    """The workspace that the options mean. Raises StoreError with a sentence."""
+    return Store(database(options))
