@@ -166,6 +166,7 @@ class Journal:
                 self.collect()
                 self.interrupted = len(self.unfinished)
                 self.interrupt(list(self.unfinished.values()), "The agent ended before this request was done.")
+                self.collect()
             except BaseException:
                 os.close(self._lock)
                 raise
@@ -285,7 +286,9 @@ class Journal:
         return self._segments[-1].next - 1
 
     def interrupt(self, started: Iterable[Started], reason: str) -> None:
-        """Write the done line for requests whose worker can write none any more. They are numbered by `collect`."""
+        """Write the done line for requests whose worker can write none any more; `collect` then numbers them.
+
+        Raises JournalFullError when the disk is full: some of the lines may have been written."""
         now = time.time()
         for line in started:
             self._appender.write(
@@ -309,34 +312,37 @@ class Journal:
                     interrupted=True,
                 )
             )
-        self.collect()
 
     def grown(self) -> bool:
         """Whether `collect` would find something; costs one system call."""
         return self._segments[-1].path.stat().st_size > self._segments[-1].offset
 
-    def collect(self) -> list[Line]:
-        """Sync what was appended since the last call, number it and return it.
+    def sync(self) -> int:
+        """Make safe on disk what was appended so far; returns how far that is, for `collect`.
 
-        Blocks while the disk works: an event loop calls it in a thread. JournalError when the disk fails: whatever
-        was not numbered by then must be taken as lost, and the agent must stop taking work."""
+        Blocks while the disk works: an event loop calls it in a thread (it is the one method that may run in another
+        thread beside the rest). JournalError when the disk fails: the agent must then stop taking work."""
+        path = self._segments[-1].path
+        try:
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise JournalError(f"The journal {path} cannot be made safe on disk: {error.strerror}.") from error
+        return size
+
+    def collect(self, synced: int | None = None) -> list[Line]:
+        """Number what was appended since the last call, up to what `sync` returned (None: syncs itself); return it."""
+        size = self.sync() if synced is None else synced
         segment = self._segments[-1]
         lines: list[Line] = []
-        try:
-            with segment.path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                if size <= segment.offset:
-                    return lines
-                os.fsync(file.fileno())
-                file.seek(segment.offset)
-                while segment.offset < size:
-                    before = segment.offset
-                    lines += segment.number(file.read(min(READ_BYTES, size - before)), self.torn)
-                    if segment.offset == before:
-                        break
-                    file.seek(segment.offset)
-        except OSError as error:
-            raise JournalError(f"The journal {segment.path} cannot be made safe on disk: {error.strerror}.") from error
+        with segment.path.open("rb") as file:
+            while segment.offset < size:
+                before = segment.offset
+                file.seek(before)
+                lines += segment.number(file.read(min(READ_BYTES, size - before)), self.torn)
+                if segment.offset == before:
+                    break  # a line without its end, yet
         self._follow(lines)
         return lines
 

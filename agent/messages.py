@@ -27,7 +27,7 @@ import binascii
 import hashlib
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -379,8 +379,8 @@ FromAgent = (
 FromHub = Registered | Welcome | Acknowledge | StartRepeat | Round | EndRepeat | Abort | Probe | Ask | Goodbye
 
 encode = msgspec.json.Encoder().encode
-decode_from_agent = msgspec.json.Decoder(FromAgent).decode
-decode_from_hub = msgspec.json.Decoder(FromHub).decode
+decode_from_agent: Callable[[bytes | str], FromAgent] = msgspec.json.Decoder(FromAgent).decode
+decode_from_hub: Callable[[bytes | str], FromHub] = msgspec.json.Decoder(FromHub).decode
 
 
 # ---------------------------------------------------------------- tokens, pins, join strings
@@ -392,6 +392,9 @@ TOKEN_SECONDS = 300
 MAX_TOKEN_SECONDS = 3600
 MAX_INVITATION_SECONDS = 24 * 3600
 MIN_KEY_BYTES = 32
+KEYRING_SERVICE = "xrootd-tally"
+KEYRING_SHARED = "shared-key"
+"""Where the shared key is in the OS keyring: this service, this user name."""
 
 
 class CredentialError(ValueError):

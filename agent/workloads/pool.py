@@ -4,7 +4,7 @@ A `Pool` starts them, spreads the slots over them, passes work on and gathers th
 or of the journal: which request is done, only the journal says. When a worker dies before it was told to end, the pool
 reports the slots that stand still and can put a new process in its place.
 
-Processes are started with a fresh interpreter (never forked from a process that has threads), by `worker_command`.
+Processes are started with a fresh interpreter, never forked from a process that has threads.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
@@ -34,6 +33,7 @@ from agent.workloads.frames import (
     framed,
     length,
 )
+from agent.workloads.processes import process_command
 
 _log = logging.getLogger(__name__)
 
@@ -45,13 +45,6 @@ STOP_GRACE: Final = 3.0
 """How long workers that were told to stop may take before they are killed."""
 END_GRACE: Final = 10.0
 """How long a worker with nothing left to do may take to close its connections."""
-
-
-def worker_command() -> list[str]:
-    """The command line of a worker process; a frozen program has no interpreter to name a module to, so it is its own."""
-    if getattr(sys, "frozen", False):
-        return [sys.executable, "worker"]
-    return [sys.executable, "-m", "agent.workloads.worker"]
 
 
 class _Worker:
@@ -113,7 +106,7 @@ class Pool:
         job, workload, timeout, segment = self._setup
         try:
             worker.process = await asyncio.create_subprocess_exec(
-                *worker_command(),
+                *process_command("worker"),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C in the agent's terminal is for the agent, which tells its workers

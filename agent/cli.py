@@ -1,0 +1,99 @@
+"""The command ``tally-agent``.
+
+    tally-agent --hub URL --role client|server      run, with the shared key
+    tally-agent join STRING                         run, by invitation; later runs need no more than the same --state
+    tally-agent check-config FILE                   say what is wrong with an XRootD server's monitoring
+    tally-agent lab …                               a test federation on this machine (agent.lab)
+
+Exit codes: 0 stopped when asked to, 1 the hub does not take us or we cannot go on, 2 wrong usage or settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.host import version
+from agent.messages import CredentialError, decode_join_string
+from agent.workloads import processes
+from shoveler.service import ConfigError, setup_logging
+
+
+def _parser() -> argparse.ArgumentParser:
+    from agent.daemon import SCHEMA
+
+    parser = argparse.ArgumentParser(
+        "tally-agent", description="Makes the requests of a test, or watches an XRootD server, for a Tally hub."
+    )
+    parser.add_argument("--version", action="version", version=f"tally-agent {version()}")
+    SCHEMA.add_arguments(parser)
+    commands = parser.add_subparsers(dest="command", metavar="join | check-config | lab")
+
+    join = commands.add_parser("join", help="join a hub by invitation")
+    join.add_argument("string", metavar="STRING", help="the join string that the hub gave, or - for standard input")
+    SCHEMA.add_arguments(join)
+
+    check = commands.add_parser("check-config", help="check the monitoring of an XRootD configuration file")
+    check.add_argument("file", type=Path, metavar="FILE")
+    check.add_argument("--json", action="store_true", help="findings as JSON")
+
+    commands.add_parser("lab", help="a whole test federation on this machine", add_help=False)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    as_process = processes.run(arguments)
+    if as_process is not None:
+        return as_process
+    if arguments[:1] == ["lab"]:
+        return _lab(arguments)
+    parsed = _parser().parse_args(arguments)
+    if parsed.command == "check-config":
+        from agent.server.check import run
+
+        return run(parsed.file, as_json=parsed.json)
+    return _daemon(parsed)
+
+
+def _lab(arguments: Sequence[str]) -> int:
+    """A program of its own, loaded only when it is wanted, and without the rest."""
+    from agent.lab import cli
+
+    parser = argparse.ArgumentParser("tally-agent")
+    cli.add_parser(parser.add_subparsers(required=True))
+    return cli.run(parser.parse_args(arguments))
+
+
+def _daemon(parsed: argparse.Namespace) -> int:
+    from agent.daemon import SCHEMA, CannotRunError, prepare, serve
+    from agent.journal import JournalError
+
+    try:
+        settings = SCHEMA.load(parsed)
+        setup_logging(settings.text("log.format"), settings.text("log.level"))
+        invitation = None
+        if parsed.command == "join":
+            invitation = decode_join_string(sys.stdin.read() if parsed.string == "-" else parsed.string)
+        agent = prepare(settings, invitation)
+        if parsed.check_config:
+            print("\n".join(settings.describe()))
+            return 0
+        return asyncio.run(serve(agent, parsed))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except CredentialError as error:
+        print(f"tally-agent: {error}", file=sys.stderr)
+        return 2
+    except (CannotRunError, JournalError) as error:
+        print(f"tally-agent: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

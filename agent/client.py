@@ -1,0 +1,552 @@
+"""Role client: takes jobs from the hub, has workers make the requests, and reports what the journal says.
+
+Everything that the hub learns of a request comes from the journal, after it is safe on disk; a round is done when
+each of its requests has its done line. What was reported once is reported again in the next session (see
+`agent.messages`), so that a cut at any moment loses nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Final
+
+from websockets.exceptions import ConnectionClosed
+
+from agent.connection import Session
+from agent.host import Load, describe, xrootd_client_version
+from agent.journal import Journal, JournalError, JournalFullError
+from agent.messages import (
+    Abort,
+    Acknowledge,
+    Ask,
+    Done,
+    EndRepeat,
+    FromHub,
+    Heartbeat,
+    Message,
+    Notice,
+    Probe,
+    Register,
+    RepeatDone,
+    RepeatReady,
+    Request,
+    Round,
+    RoundDone,
+    Sample,
+    StartRepeat,
+    Welcome,
+)
+from agent.messages import Journal as JournalMessage
+from agent.workloads.access import MISSING
+from agent.workloads.plan import objection
+from agent.workloads.pool import Pool
+from agent.workloads.probe import probe
+
+_log = logging.getLogger(__name__)
+
+COLLECT_SECONDS: Final = 0.02
+"""How often new journal lines are synced and numbered while a job runs: well within the 50 ms that are promised."""
+SAMPLE_SECONDS: Final = 1.0
+IN_FLIGHT: Final = 20_000
+"""Journal lines sent and not yet acknowledged, at most: a slow hub then holds up the sending, not the work."""
+REMEMBERED: Final = 32
+"""Ended jobs whose RepeatDone is said again in a new session."""
+NOTICES: Final = 100
+"""Notices kept for a hub that is away."""
+ROOM: Final = 32 * 1024 * 1024
+"""Free bytes on the journal's disk without which no job is begun: some 100,000 requests."""
+FULL_RETRY: Final = 0.5
+REPLACEMENTS: Final = 20
+"""Workers of one job that may die and be replaced; after that something is wrong with this machine."""
+
+
+@dataclass
+class _Round:
+    """A round of a job, as far as it has been received and done."""
+
+    number: int
+    began: float
+    pending: dict[tuple[str, str], Request] = field(default_factory=dict)
+    """(tag, path) → request that has no done line yet."""
+    complete: bool = False
+    """All its messages have been received."""
+    failed: int = 0
+    report: RoundDone | None = None
+    after: int = 0
+    """Number of the journal line that must be sent before the report."""
+
+
+@dataclass
+class _Job:
+    """A repeat of a test on this agent, from StartRepeat to RepeatDone."""
+
+    order: StartRepeat
+    pool: Pool
+    rounds: dict[int, _Round] = field(default_factory=dict)
+    keys: dict[tuple[str, str], int] = field(default_factory=dict)
+    """(tag, path) → round, for everything that was ever handed out in this job."""
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the workers stand, or could not be started."""
+    ready: bool = False
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while no request is pending."""
+    ending: bool = False
+    """EndRepeat has been received."""
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """The workers have been told to end; whoever set this calls `_over`."""
+    replaced: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.order.job
+
+
+class ClientRole:
+    """The client agent: a `agent.connection.Role`. Call `close` at the end."""
+
+    def __init__(
+        self, *, name: str, labels: list[str], journal: Journal, on_welcome: Callable[[Welcome], None] | None = None
+    ) -> None:
+        self._name = name
+        self._on_welcome = on_welcome
+        self._labels = labels
+        self._journal = journal
+        self._load = Load()
+        self._requests = 0
+        self._jobs: dict[str, _Job] = {}
+        self._ended: deque[RepeatDone] = deque(maxlen=REMEMBERED)
+        self._notices: deque[Notice] = deque(maxlen=NOTICES)
+        self._outbox: deque[tuple[int, Message]] = deque()
+        """Messages for the present session, each with the journal line that must go before it."""
+        self._in_session = False
+        self._session: Session | None = None
+        self._news = asyncio.Event()
+        """There may be something to send."""
+        self._progress = asyncio.Event()
+        """Something was sent or acknowledged."""
+        self._sent = 0
+        self._collecting = asyncio.Lock()
+        self._draining = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Set to one sentence when this agent cannot go on: the disk of its journal fails."""
+        if journal.interrupted:
+            self._notice(
+                "warning",
+                f"This agent had died with {journal.interrupted} requests under way; they are reported as interrupted.",
+            )
+        if not xrootd_client_version():
+            self._notice("error", MISSING)
+
+    # ------------------------------------------------------------ what the link asks of a role
+
+    def details(self) -> Register:
+        return describe(
+            role="client",
+            name=self._name,
+            labels=self._labels,
+            xrootd=xrootd_client_version(),
+            journal=self._journal.id,
+            journal_last=self._journal.last,
+        )
+
+    def heartbeat(self) -> Heartbeat:
+        cpu, memory = self._load.measure([pid for job in self._jobs.values() for pid in job.pool.pids()])
+        return Heartbeat(
+            t=time.time(),
+            cpu=cpu,
+            memory=memory,
+            requests=self._requests,
+            journal=self._journal.id,
+            journal_last=self._journal.last,
+            jobs=sorted(self._jobs),
+            draining=self._draining,
+        )
+
+    def figures(self) -> dict[str, float]:
+        """What the metrics show, by name."""
+        return {
+            "requests_total": self._requests,
+            "jobs": len(self._jobs),
+            "journal_last": self._journal.last,
+            "journal_acknowledged": self._journal.acknowledged,
+        }
+
+    def welcomed(self, welcome: Welcome) -> None:
+        if self._on_welcome is not None:
+            self._on_welcome(welcome)
+        acknowledged = welcome.acknowledged if welcome.journal == self._journal.id else 0
+        if acknowledged > self._journal.last:
+            acknowledged = 0
+            self._foreign_journal(welcome.acknowledged)
+        self._journal.acknowledge(acknowledged)
+        self._sent = self._journal.acknowledged
+        self._outbox.clear()
+        self._in_session = True
+        for job in self._jobs.values():
+            if job.ready:
+                self._say(RepeatReady(job.name))
+            for one in job.rounds.values():
+                if one.report is not None:
+                    self._say(one.report, one.after)
+        for done in self._ended:
+            self._say(done, done.journal_last if done.journal == self._journal.id else 0)
+        for notice in self._notices:
+            self._say(notice)
+
+    def _foreign_journal(self, acknowledged: int) -> None:
+        """The hub has lines that this journal never had: were we to go on numbering, it would take new ones for old."""
+        if self._jobs:
+            self._break(
+                "The hub has journal lines that this agent never wrote: another agent uses its name and journal."
+            )
+            return
+        self._notice(
+            "warning",
+            f"The hub has {acknowledged} lines of this agent's journal, which has {self._journal.last} (is it a "
+            "restored copy?); it begins a new one.",
+        )
+        self._journal.renew()
+
+    async def attend(self, session: Session) -> None:
+        self._session = session
+        try:
+            while True:
+                self._news.clear()
+                await self._send_due(session)
+                while self._sent - self._journal.acknowledged < IN_FLIGHT and (lines := self._journal.read(self._sent)):
+                    await session.send(JournalMessage(self._journal.id, lines))
+                    self._sent = lines[-1].n
+                    await self._send_due(session)
+                await self._news.wait()
+        finally:
+            self._in_session = False
+            self._session = None
+
+    async def _send_due(self, session: Session) -> None:
+        """A RoundDone never goes before the journal lines that it speaks of."""
+        while self._outbox and self._outbox[0][0] <= self._sent:
+            message = self._outbox[0][1]
+            await session.send(message)
+            self._outbox.popleft()
+            self._progress.set()
+            if isinstance(message, Notice) and message in self._notices:
+                self._notices.remove(message)
+
+    async def obey(self, message: FromHub, session: Session) -> None:
+        match message:
+            case Acknowledge(journal, n):
+                if journal == self._journal.id:
+                    self._journal.acknowledge(n)
+                    self._news.set()
+                    self._progress.set()
+            case StartRepeat():
+                self._start(message)
+            case Round():
+                self._take(message)
+            case EndRepeat(name):
+                if name in self._jobs:
+                    self._spawn(self._end(self._jobs[name]), f"end {name}")
+                else:
+                    self._say_ended(name)
+            case Abort(name):
+                if name in self._jobs:
+                    self._spawn(self._cut(self._jobs[name], "the hub stopped the job"), f"cut {name}")
+                else:
+                    self._say_ended(name)
+            case Probe():
+                self._spawn(self._probe(message, session), f"probe {message.id}")
+            case Ask(what):
+                if what in ("drain", "resume"):
+                    self._draining = what == "drain"
+                await session.send(self.heartbeat())
+            case _:
+                _log.debug("! %s does not belong into a session", type(message).__name__)
+
+    def _say(self, message: Message, after: int = 0) -> None:
+        """Send in this session, when the journal lines up to `after` have gone. Without a session, `welcomed` sees to
+        it that what still matters is said in the next one."""
+        if self._in_session:
+            self._outbox.append((after, message))
+            self._news.set()
+
+    def _notice(self, severity: str, text: str) -> None:
+        level = {"info": logging.INFO, "warning": logging.WARNING}.get(severity, logging.ERROR)
+        _log.log(level, "%s", text)
+        kind = severity if severity in ("info", "warning") else "error"
+        notice = Notice(kind, text[:2000], time.time())  # type: ignore[arg-type]
+        self._notices.append(notice)
+        self._say(notice)
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._gone)
+
+    def _gone(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        _log.error("! %s failed", task.get_name(), exc_info=error)
+        self._break(str(error) if isinstance(error, JournalError) else f"{task.get_name()}: {error!r}")
+
+    def _break(self, sentence: str) -> None:
+        if not self.broken.done():
+            self.broken.set_result(sentence)
+
+    # ------------------------------------------------------------ jobs
+
+    def _start(self, order: StartRepeat) -> None:
+        job = self._jobs.get(order.job)
+        if job is not None:  # said again after a cut
+            if job.ready:
+                self._say(RepeatReady(order.job))
+            return
+        problem = (
+            ("This agent is draining and takes no new job." if self._draining else "")
+            or objection(order.workload)
+            or self._no_room()
+        )
+        if problem:
+            self._say(RepeatReady(order.job, error=problem))
+            return
+        if not self._jobs:
+            self._journal.rotate()
+        job = _Job(
+            order,
+            Pool(
+                job=order.job,
+                workload=order.workload,
+                slots=order.slots,
+                timeout=order.timeout,
+                segment=self._journal.segment,
+                died=lambda slots, how: self._spawn(self._mend(order.job, slots, how), f"mend {order.job}"),
+                remark=lambda severity, text: self._notice(severity, f"Job {order.job}: {text}"),
+            ),
+        )
+        job.idle.set()
+        self._jobs[order.job] = job
+        self._spawn(self._begin(job), f"begin {order.job}")
+
+    def _no_room(self) -> str:
+        room = self._journal.room()
+        if room >= ROOM:
+            return ""
+        return (
+            f"The disk of this agent's journal ({self._journal.directory}) has only {room // 2**20} MiB left; "
+            f"make room ({ROOM // 2**20} MiB are needed) and start again."
+        )
+
+    async def _begin(self, job: _Job) -> None:
+        problem = await job.pool.start()
+        job.begun.set()
+        if problem:
+            del self._jobs[job.name]
+            self._say(RepeatReady(job.name, error=problem[:2000]))
+            return
+        job.ready = True
+        self._say(RepeatReady(job.name))
+        self._spawn(self._collect_while(job), f"collect {job.name}")
+        self._spawn(self._sample_while(job), f"sample {job.name}")
+
+    def _take(self, message: Round) -> None:
+        job = self._jobs.get(message.job)
+        if job is None or not job.ready:
+            error = f"This agent has no workers for job {message.job} (it was restarted, perhaps)."
+            self._say(RepeatReady(message.job, error=error))
+            return
+        one = job.rounds.get(message.round)
+        if one is not None and one.complete:  # said again after a cut
+            if one.report is not None:
+                self._say(one.report, one.after)
+            return
+        if any(request.slot >= job.order.slots for request in message.requests):
+            error = f"Job {message.job}: round {message.round} names a slot that is not among its {job.order.slots}."
+            self._notice("error", error)
+            return
+        if one is None:
+            one = job.rounds[message.round] = _Round(message.round, time.time())
+        # Never ask again for what was handed out once, whoever says so: it would be recorded twice.
+        fresh = [request for request in message.requests if (request.tag, request.path) not in job.keys]
+        for request in fresh:
+            job.keys[request.tag, request.path] = message.round
+            one.pending[request.tag, request.path] = request
+        one.complete = not message.more
+        if one.pending:
+            job.idle.clear()
+        job.pool.give(message.round, fresh)
+        self._settle(job, one)
+
+    def _settle(self, job: _Job, one: _Round) -> None:
+        """Report the round when all of it is done."""
+        if one.complete and not one.pending and one.report is None:
+            one.report = RoundDone(job.name, one.number, seconds=max(0.0, time.time() - one.began), failed=one.failed)
+            one.after = self._journal.last
+            self._say(one.report, one.after)
+        if not any(other.pending for other in job.rounds.values()):
+            job.idle.set()
+
+    async def _mend(self, name: str, slots: list[int], how: str) -> None:
+        """A worker died. What it had under way is interrupted; a new one takes over what it had not begun."""
+        job = self._jobs.get(name)
+        if job is None or job.stopping.is_set():
+            return
+        job.replaced += 1
+        self._notice("warning", f"Job {name}: a worker process died ({how}); its requests under way are interrupted.")
+        await self._interrupt(job, f"The worker process died: {how}.", set(slots))
+        problem = "too many have died" if job.replaced > REPLACEMENTS else await job.pool.replace(slots)
+        if job.stopping.is_set():
+            return
+        if problem:
+            self._notice("error", f"Job {name} is ended, as its workers cannot be kept alive: {problem}")
+            await self._cut(job, "its workers cannot be kept alive")
+            return
+        for one in job.rounds.values():
+            job.pool.give(one.number, [request for request in one.pending.values() if request.slot in slots])
+
+    async def _end(self, job: _Job) -> None:
+        if job.ending:
+            return
+        job.ending = True
+        await job.begun.wait()
+        await job.idle.wait()
+        if not job.stopping.is_set():
+            job.stopping.set()
+            await job.pool.finish()
+            await self._over(job, "the worker process ended")
+
+    async def _cut(self, job: _Job, reason: str) -> None:
+        await job.begun.wait()
+        if not job.stopping.is_set():
+            job.stopping.set()
+            await job.pool.stop(reason)
+            await self._over(job, reason)
+
+    async def _over(self, job: _Job, reason: str) -> None:
+        """The workers have ended: what they left open is interrupted, and the job is reported as done."""
+        if self._jobs.get(job.name) is not job:
+            return  # it never began
+        await self._interrupt(job, f"The request was cut short: {reason}.")
+        await self._send_sample(job)
+        del self._jobs[job.name]
+        job.idle.set()
+        self._ended.append(RepeatDone(job.name, self._journal.id, self._journal.last))
+        self._say_ended(job.name)
+
+    def _say_ended(self, name: str) -> None:
+        for done in self._ended:
+            if done.job == name:
+                self._say(done, done.journal_last if done.journal == self._journal.id else 0)
+                return
+        self._say(RepeatReady(name, error=f"This agent has no job {name} (it was restarted, perhaps)."))
+
+    # ------------------------------------------------------------ the journal
+
+    async def _collect_while(self, job: _Job) -> None:
+        while self._jobs.get(job.name) is job:
+            if self._journal.grown():
+                await self._collect()
+            await asyncio.sleep(COLLECT_SECONDS)
+
+    async def _collect(self) -> None:
+        """Make the journal's new lines safe, number them, and draw the consequences."""
+        async with self._collecting:
+            lines = self._journal.collect(await asyncio.to_thread(self._journal.sync))
+        touched: dict[tuple[str, int], tuple[_Job, _Round]] = {}
+        for line in lines:
+            if not isinstance(line, Done):
+                continue
+            self._requests += 1
+            job = self._jobs.get(line.job)
+            number = None if job is None else job.keys.get((line.tag, line.path))
+            if job is None or number is None:
+                continue
+            one = job.rounds[number]
+            if one.pending.pop((line.tag, line.path), None) is not None:
+                one.failed += not line.ok
+                touched[job.name, number] = (job, one)
+        for job, one in touched.values():
+            self._settle(job, one)
+        if lines:
+            self._news.set()
+
+    async def _interrupt(self, job: _Job, reason: str, slots: set[int] | None = None) -> None:
+        """Give a done line to every request of the job (of these slots) that was started and can have none any more."""
+        said = False
+        while True:
+            await self._collect()
+            left = [
+                started
+                for started in self._journal.unfinished.values()
+                if started.job == job.name and (slots is None or self._slot(job, started.tag, started.path) in slots)
+            ]
+            if not left:
+                return
+            try:
+                self._journal.interrupt(left, reason)
+            except JournalFullError as error:
+                if not said:
+                    self._notice("error", f"{error} The agent waits for room; nothing is lost.")
+                said = True
+                await asyncio.sleep(FULL_RETRY)
+
+    @staticmethod
+    def _slot(job: _Job, tag: str, path: str) -> int | None:
+        number = job.keys.get((tag, path))
+        request = None if number is None else job.rounds[number].pending.get((tag, path))
+        return None if request is None else request.slot
+
+    # ------------------------------------------------------------ samples, probes
+
+    async def _sample_while(self, job: _Job) -> None:
+        while self._jobs.get(job.name) is job:
+            await self._send_sample(job)
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    async def _send_sample(self, job: _Job) -> None:
+        figures = job.pool.figures()
+        if self._session is not None and figures:
+            try:
+                await self._session.send(Sample(job.name, time.time(), figures))
+            except ConnectionClosed:
+                pass  # figures are cumulative: the next session's first sample has it all
+
+    async def _probe(self, question: Probe, session: Session) -> None:
+        try:
+            async for part in probe(question):
+                await session.send(part)
+        except ConnectionClosed:
+            pass  # whoever asked is gone, and asks again
+
+    # ------------------------------------------------------------ the end
+
+    async def drain(self, seconds: float) -> None:
+        """Begin nothing more, finish what is under way within `seconds`, cut what is not, and close the jobs."""
+        self._draining = True
+        await asyncio.gather(*(self._drain_job(job, seconds) for job in list(self._jobs.values())))
+
+    async def _drain_job(self, job: _Job, seconds: float) -> None:
+        await job.begun.wait()
+        if not job.stopping.is_set():
+            job.stopping.set()
+            await job.pool.drain(seconds)
+            await self._over(job, "the agent was stopped")
+
+    async def delivered(self) -> None:
+        """Wait until the hub has acknowledged the whole journal and has been told all that is to be told."""
+        while self._journal.acknowledged < self._journal.last or self._outbox:
+            self._progress.clear()
+            await self._progress.wait()
+
+    async def close(self) -> None:
+        """End all tasks; the journal stays the caller's."""
+        for job in self._jobs.values():
+            await job.pool.stop("the agent ends", grace=0.5)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

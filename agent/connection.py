@@ -1,0 +1,474 @@
+"""The way to the hub: join in two steps, stay in session, come back after a cut.
+
+    1. wss://HUB/register   Authorization: Bearer JWT; Register → Registered{client_id}; closed
+    2. wss://HUB/agent?client_id=…   Welcome ←, then messages both ways
+
+With a pin, the hub's certificate is fetched first, on a connection that sends nothing; only when the SHA-256 of its
+public key equals the pin is it made the sole trust anchor of the connections that carry a token. The name in the
+certificate is then not looked at: the key itself is what was agreed on. Without a pin the system's CAs decide, or those
+of ``--ca-file``.
+
+What is sent and received is the business of a `Role`; here is only when. Connections are direct: the proxy settings of
+the environment are not used, because the pin could not be checked through a proxy that ends TLS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import ipaddress
+import logging
+import ssl
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple, Protocol
+from urllib.parse import quote, urlsplit
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, NegotiationError
+from websockets.typing import Subprotocol
+
+from agent.messages import (
+    MAX_MESSAGE,
+    SUBPROTOCOL,
+    Ask,
+    CredentialError,
+    FromHub,
+    Goodbye,
+    Heartbeat,
+    Message,
+    Register,
+    Registered,
+    Welcome,
+    certificate_pin,
+    decode_from_hub,
+    encode,
+    normal_pin,
+)
+from shoveler.service import delays, redact
+
+_log = logging.getLogger(__name__)
+
+OPEN_SECONDS: Final = 10.0
+"""Limit of each step of joining."""
+PING_SECONDS: Final = 5.0
+PONG_SECONDS: Final = 15.0
+"""A hub that does not answer a ping for this long is gone."""
+STEADY_SECONDS: Final = 10.0
+"""A session that lasted this long was a success: the next reconnect begins with short waits again."""
+FORBIDDEN_TRIES: Final = 6
+FORBIDDEN_WAIT: Final = 10.0
+"""A 403 may be our own old session, still live in the hub's eyes for three heartbeats: try as long as that takes."""
+BUSY_WAIT: Final = 60.0
+SKEW_WAIT: Final = 60.0
+SKEW_LIMIT: Final = 10.0
+
+
+class RefusedError(Exception):
+    """The hub does not take this agent. `wait`: seconds after which it is worth asking again, None: it is not."""
+
+    def __init__(self, sentence: str, wait: float | None = None, *, status: int = 0) -> None:
+        super().__init__(sentence)
+        self.wait = wait
+        self.status = status
+
+
+class AwayError(Exception):
+    """The hub cannot be reached now. The text is one sentence; trying again is the thing to do."""
+
+
+# ---------------------------------------------------------------- where the hub is
+
+
+class HubAddress(NamedTuple):
+    """Where the hub is, and whether it is spoken to over TLS."""
+
+    secure: bool
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'wss' if self.secure else 'ws'}://{host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def parse_hub(text: str, *, insecure: bool) -> HubAddress:
+    """The address in ``wss://HOST:PORT``, ``https://…`` or ``HOST:PORT``. Raises CredentialError with one sentence.
+
+    `insecure` allows ``ws://``, to this machine only, and is then also what an address without a scheme means."""
+    text = text.strip()
+    bare = "://" not in text
+    try:
+        parts = urlsplit(f"//{text}" if bare else text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise CredentialError(f"The hub's address {text!r} is not usable: {error}.") from error
+    if not host or parts.scheme not in ("", "wss", "ws", "https", "http") or parts.path not in ("", "/"):
+        raise CredentialError(f"The hub's address is wss://HOST:PORT, not {redact(text)!r}.")
+    secure = parts.scheme in ("wss", "https")
+    if bare:
+        secure = not (insecure and HubAddress(False, host, port or 80).loopback)
+    address = HubAddress(secure, host, port or (443 if secure else 80))
+    if not secure and not insecure:
+        raise CredentialError(
+            f"{address.url} is not encrypted; use wss://, or --insecure if the hub runs on this very machine."
+        )
+    if not secure and not address.loopback:
+        raise CredentialError(
+            f"{address.host} is another machine, and without TLS everybody on the way reads the token; "
+            "--insecure is for a hub on this machine (127.0.0.1, ::1 or localhost)."
+        )
+    return address
+
+
+class Trust:
+    """What makes us believe that the hub is the hub: a pin, a CA file, or the system's CAs."""
+
+    def __init__(self, address: HubAddress, *, pin: str = "", ca_file: Path | None = None) -> None:
+        """Raises CredentialError when the pin or the file cannot be used."""
+        self._address = address
+        self._pin = normal_pin(pin) if pin else ""
+        self._context: ssl.SSLContext | None = None
+        if address.secure and not self._pin:
+            try:
+                self._context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+            except OSError as error:
+                raise CredentialError(f"The CA file {ca_file} cannot be used: {error.strerror or error}.") from error
+
+    async def context(self) -> ssl.SSLContext | None:
+        """What to connect with; None for plain ws://. Raises RefusedError when the pin is not that of the hub."""
+        if not self._address.secure:
+            return None
+        if self._context is None:
+            self._context = self._only(await self._fetch())
+        return self._context
+
+    def forget(self) -> None:
+        """The certificate was not the one we knew: fetch and compare it again (the hub may have renewed it)."""
+        if self._pin:
+            self._context = None
+
+    async def _fetch(self) -> bytes:
+        """The hub's certificate, over a connection on which we send nothing."""
+        anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        anyone.check_hostname = False
+        anyone.verify_mode = ssl.CERT_NONE  # only to look at it; nothing is said on this connection
+        _, writer = await asyncio.open_connection(self._address.host, self._address.port, ssl=anyone)
+        der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        writer.transport.abort()
+        seen = certificate_pin(der)
+        if seen != self._pin:
+            raise RefusedError(
+                f"{self._address.url} shows another key ({seen}) than the pin says; nothing was sent to it. "
+                "Make sure that this is your hub, then take the pin or a join string from it anew."
+            )
+        return bytes(der)
+
+    @staticmethod
+    def _only(der: bytes) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False  # the key itself was agreed on; by which name we reach it does not matter
+        # The certificate itself is the anchor, also where a CA has signed it; Python 3.13's strict checks are for CAs.
+        context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.load_verify_locations(cadata=der)
+        return context
+
+
+# ---------------------------------------------------------------- joining
+
+
+class Session:
+    """An open session. Any task may send."""
+
+    def __init__(self, socket: ClientConnection, welcome: Welcome) -> None:
+        self._socket = socket
+        self.welcome = welcome
+
+    async def send(self, message: Message) -> None:
+        """Raises ConnectionClosed when the session has ended."""
+        data = encode(message)
+        _log.debug("> %s", data[:300])
+        await self._socket.send(data.decode())
+
+    async def receive(self) -> FromHub:
+        """The next message. Raises ConnectionClosed at the end, ValueError when it is not one that a hub sends."""
+        data = await self._socket.recv()
+        _log.debug("< %s", data[:300])
+        return decode_from_hub(data)
+
+    async def close(self, code: int, reason: str) -> None:
+        await self._socket.close(code, reason[:100])
+
+
+async def join(address: HubAddress, trust: Trust, token: str, details: Register) -> Session:
+    """Register and open a session. Raises RefusedError or AwayError."""
+    try:
+        registered = await _register(address, trust, token, details)
+        socket = await _open(address, trust, f"/agent?client_id={quote(registered.client_id, safe='')}", {})
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                welcome = decode_from_hub(await socket.recv())
+        except BaseException:
+            await socket.close()
+            raise
+    except RefusedError:
+        raise
+    except TimeoutError as error:
+        raise AwayError(f"The hub at {address.url} did not answer within {OPEN_SECONDS:.0f} s.") from error
+    except ConnectionClosed as error:
+        raise AwayError(f"The hub closed the connection while we joined: {_close_reason(error)}.") from error
+    except ValueError as error:
+        raise AwayError(f"{address.url} does not answer as a hub does ({error}).") from error
+    except OSError as error:
+        raise AwayError(f"The hub at {address.url} cannot be reached: {error.strerror or error}.") from error
+    if isinstance(welcome, Goodbye):
+        await socket.close()
+        raise RefusedError(f"The hub ended the session: {welcome.reason}", BUSY_WAIT if welcome.again else None)
+    if not isinstance(welcome, Welcome):
+        await socket.close()
+        raise AwayError(f"{address.url} began the session with {type(welcome).__name__} instead of a welcome.")
+    return Session(socket, welcome)
+
+
+async def _register(address: HubAddress, trust: Trust, token: str, details: Register) -> Registered:
+    socket = await _open(address, trust, "/register", {"Authorization": f"Bearer {token}"})
+    try:
+        async with asyncio.timeout(OPEN_SECONDS):
+            await socket.send(encode(details).decode())
+            answer = decode_from_hub(await socket.recv())
+    finally:
+        await socket.close()
+    if isinstance(answer, Goodbye):
+        raise RefusedError(
+            f"The hub does not register this agent: {answer.reason}", BUSY_WAIT if answer.again else None
+        )
+    if not isinstance(answer, Registered):
+        raise AwayError(f"{address.url} answered the registration with {type(answer).__name__}.")
+    return answer
+
+
+async def _open(address: HubAddress, trust: Trust, target: str, headers: dict[str, str]) -> ClientConnection:
+    async with asyncio.timeout(OPEN_SECONDS):
+        context = await trust.context()
+    try:
+        return await connect(
+            address.url + target,
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            additional_headers=headers,
+            ssl=context,
+            proxy=None,
+            compression=None,
+            max_size=MAX_MESSAGE,
+            open_timeout=OPEN_SECONDS,
+            ping_interval=PING_SECONDS,
+            ping_timeout=PONG_SECONDS,
+            close_timeout=2.0,
+        )
+    except InvalidStatus as error:
+        raise _refusal(error, address, time.time()) from error
+    except NegotiationError as error:
+        raise RefusedError(_OTHER_VERSION, status=426) from error
+    except InvalidHandshake as error:
+        raise AwayError(f"{address.url} does not answer as a hub does ({error}).") from error
+    except ssl.SSLCertVerificationError as error:
+        trust.forget()
+        if context is not None and context.check_hostname:
+            raise RefusedError(
+                f"The certificate of {address.url} is not vouched for ({error.verify_message}); "
+                "give the hub's pin with --pin, or the CA that signed it with --ca-file."
+            ) from error
+        raise AwayError(f"The hub at {address.url} has changed its certificate.") from error
+
+
+_OTHER_VERSION = "This hub speaks another version of the protocol; bring the agent and the hub to the same release."
+
+
+def _refusal(error: InvalidStatus, address: HubAddress, now: float) -> Exception:
+    """What an HTTP status instead of a session means, in one sentence, and whether to come again."""
+    response = error.response
+    status = response.status_code
+    body = "".join(c if c.isprintable() else " " for c in (response.body or b"").decode("utf-8", "replace"))
+    said = redact(" ".join(body.split())[:300])
+    said = f" It says: {said}" if said else ""
+    if status == 401:
+        skew = _skew(response.headers.get("Date", ""), now)
+        if abs(skew) > SKEW_LIMIT:
+            return RefusedError(
+                f"The hub refused the token, and this machine's clock is {abs(skew):.0f} s "
+                f"{'ahead of' if skew > 0 else 'behind'} the hub's: set the clock (NTP).{said}",
+                SKEW_WAIT,
+                status=status,
+            )
+        return RefusedError(
+            f"The hub refused the token; give this agent the hub's present key or a fresh join string.{said}",
+            status=status,
+        )
+    if status == 403:
+        return RefusedError(
+            f"The hub does not let this agent in: its key is revoked or not meant for this role, or its name is in "
+            f"use.{said}",
+            FORBIDDEN_WAIT,
+            status=status,
+        )
+    if status == 429:
+        return RefusedError(
+            f"The hub has refused this address too often and makes it wait; trying again in {BUSY_WAIT:.0f} s.{said}",
+            BUSY_WAIT,
+            status=status,
+        )
+    if status == 426:
+        return RefusedError(_OTHER_VERSION + said, status=status)
+    return AwayError(f"{address.url} answered with HTTP status {status} instead of a session.{said}")
+
+
+def _skew(date: str, now: float) -> float:
+    """Seconds by which our clock is ahead of an HTTP Date header; 0 when there is none to read."""
+    try:
+        return now - email.utils.parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _close_reason(error: ConnectionClosed) -> str:
+    if error.rcvd is None:
+        return "the connection broke"
+    return f"{error.rcvd.reason or 'no reason given'} (code {error.rcvd.code})"
+
+
+# ---------------------------------------------------------------- staying
+
+
+class Role(Protocol):
+    """What an agent does in its sessions. All of it runs in the event loop and must not hold it up."""
+
+    def details(self) -> Register:
+        """What to register with, now."""
+
+    def heartbeat(self) -> Heartbeat:
+        """How we are, now."""
+
+    def welcomed(self, welcome: Welcome) -> None:
+        """A session was opened."""
+
+    async def attend(self, session: Session) -> None:
+        """Send what is to be sent, for as long as the session lasts; cancelled at its end."""
+
+    async def obey(self, message: FromHub, session: Session) -> None:
+        """Act upon one message of the hub; quick, longer work goes to a task of the role."""
+
+
+@dataclass
+class State:
+    """Where the link stands, for status lines and health: changed by `stay` only."""
+
+    connected: bool = False
+    sentence: str = "not connected yet"
+    sessions: int = 0
+
+
+async def stay(
+    address: HubAddress,
+    trust: Trust,
+    token: Callable[[], str],
+    role: Role,
+    *,
+    state: State | None = None,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> str:
+    """Keep `role` in session with the hub until it makes no sense any more; returns the sentence saying why.
+
+    Runs until then; cancel it to leave (the session is closed in good order)."""
+    state = state or State()
+    waits = delays(2.0, 15.0, jitter=0.9)  # wide jitter: a thousand agents come back after one hub restart
+    forbidden = 0
+    while True:
+        began = time.monotonic()
+        try:
+            session = await join(address, trust, token(), role.details())
+            forbidden = 0
+            began = time.monotonic()
+            state.connected, state.sentence = True, f"in session with {address.url}"
+            state.sessions += 1
+            _log.info("= %s as %s", state.sentence, session.welcome.public_id)
+            goodbye = await _attend(session, role)
+            if goodbye is not None and not goodbye.again:
+                return f"The hub ended the session for good: {goodbye.reason}"
+            sentence, wait = f"The session ended: {goodbye.reason if goodbye else 'the connection broke'}", None
+        except RefusedError as error:
+            forbidden += error.status == 403
+            if error.wait is None or forbidden >= FORBIDDEN_TRIES:
+                return str(error)
+            sentence, wait = str(error), error.wait
+        except AwayError as error:
+            sentence, wait = str(error), None
+        if time.monotonic() - began > STEADY_SECONDS:
+            waits = delays(2.0, 15.0, jitter=0.9)
+        delay = next(waits) if wait is None else wait
+        if state.connected or sentence != state.sentence:
+            _log.warning("! %s Trying again.", sentence.rstrip(".") + ".")
+        state.connected, state.sentence = False, sentence
+        await sleep(delay)
+
+
+async def _attend(session: Session, role: Role) -> Goodbye | None:
+    """One session until it ends. Returns the hub's Goodbye if it said one."""
+    role.welcomed(session.welcome)
+    loop = asyncio.get_running_loop()
+    tasks = {
+        loop.create_task(_listen(session, role), name="session receive"),
+        loop.create_task(_beat(session, role), name="session heartbeat"),
+        loop.create_task(role.attend(session), name="session attend"),
+    }
+    goodbye: Goodbye | None = None
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            try:
+                result = task.result()
+            except ConnectionClosed as error:
+                _log.debug("= %s", _close_reason(error))
+            else:
+                goodbye = result if isinstance(result, Goodbye) else goodbye
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await session.close(1001, "the agent ends this session")
+    return goodbye
+
+
+async def _listen(session: Session, role: Role) -> Goodbye | None:
+    while True:
+        try:
+            message = await session.receive()
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            # Ours is the newer or the older side; a fresh session is cheap, guessing what was meant is not.
+            _log.error("! the hub sent something that is no message (%s); the session is begun anew", error)
+            await session.close(1008, f"not a message of {SUBPROTOCOL}: {error}")
+            return None
+        if isinstance(message, Goodbye):
+            return message
+        if isinstance(message, Ask) and message.what == "time":
+            await session.send(role.heartbeat())
+        else:
+            await role.obey(message, session)
+
+
+async def _beat(session: Session, role: Role) -> None:
+    """In a task of its own, so that whatever the role does, the hub hears that the agent lives."""
+    while True:
+        await session.send(role.heartbeat())
+        await asyncio.sleep(max(0.2, session.welcome.heartbeat))

@@ -1,0 +1,346 @@
+"""A running agent: its settings, what they amount to, and its life from start to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import re
+import signal
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from agent import connection, keys
+from agent.client import ClientRole
+from agent.journal import Journal
+from agent.messages import CredentialError, Invitation, Name, PersonalKey, Welcome
+from agent.server import ServerRole
+from shoveler.service import (
+    ConfigError,
+    Counts,
+    Gauges,
+    Health,
+    MonitorServer,
+    Notifier,
+    Schema,
+    Setting,
+    Settings,
+    new_registry,
+    setup_logging,
+)
+
+_log = logging.getLogger(__name__)
+
+DRAIN_SECONDS: Final = 4.0
+DELIVER_SECONDS: Final = 1.5
+"""Together with the grace of workers that must be stopped, this stays below the 10 s that a SIGTERM allows."""
+
+SCHEMA = Schema(
+    "tally-agent",
+    [
+        Setting("hub", "text", "", "The hub's address, wss://HOST:PORT.", needs_restart=True, metavar="URL"),
+        Setting(
+            "role",
+            "choice",
+            "client",
+            "client makes the requests; server stands beside an XRootD server and watches it.",
+            choices=("client", "server"),
+            needs_restart=True,
+        ),
+        Setting("name", "text", "", "This agent's name at the hub. Default: the host's name.", needs_restart=True),
+        Setting("key_file", "path", None, "File with the hub's shared key, mode 0600.", needs_restart=True),
+        Setting(
+            "key",
+            "text",
+            "",
+            "The shared key itself. Everybody on this machine can see it in ps: better --key-file or TALLY_KEY.",
+            flags=("--key",),
+            secret=True,
+            needs_restart=True,
+        ),
+        Setting(
+            "pin",
+            "text",
+            "",
+            "Pin of the hub's certificate, sha256:HEX, as the hub shows it. Without it a CA must vouch for the hub.",
+            needs_restart=True,
+        ),
+        Setting("ca_file", "path", None, "CA certificates (PEM) to trust instead of the system's.", needs_restart=True),
+        Setting(
+            "insecure",
+            "boolean",
+            False,
+            "Allow ws:// without encryption, to a hub on this machine only (or TALLY_INSECURE=1).",
+            needs_restart=True,
+        ),
+        Setting("server", "text", "", "Role server: root:// URL of the XRootD server beside it.", needs_restart=True),
+        Setting(
+            "xrootd_config",
+            "path",
+            None,
+            "Role server: the XRootD server's configuration file. Default: that of the running xrootd.",
+            needs_restart=True,
+        ),
+        Setting(
+            "labels",
+            "list",
+            [],
+            "A label by which plans can choose this agent.",
+            flags=("--label",),
+            needs_restart=True,
+            metavar="LABEL",
+        ),
+        Setting("state", "path", None, "Directory of the journal and the personal key.", needs_restart=True),
+        Setting("metrics", "address", "", "Where /metrics and /healthz are served.", optional=True, needs_restart=True),
+        Setting("log.format", "choice", "text", "Log lines as text or JSON.", choices=("text", "json")),
+        Setting("log.level", "choice", "info", "How much is logged.", choices=("debug", "info", "warning", "error")),
+    ],
+)
+
+
+class CannotRunError(Exception):
+    """All is well said, but it cannot be done now: one sentence; exit code 1."""
+
+
+class _Role(connection.Role, Protocol):
+    """What the command needs of a role beyond what the link needs."""
+
+    broken: asyncio.Future[str]
+
+    async def drain(self, seconds: float) -> None: ...
+    async def delivered(self) -> None: ...
+    async def close(self) -> None: ...
+    def figures(self) -> dict[str, float]: ...
+
+
+@dataclass
+class Agent:
+    """All that a run needs, checked."""
+
+    settings: Settings
+    name: str
+    state: Path
+    address: connection.HubAddress
+    trust: connection.Trust
+    credentials: keys.Credentials
+    pin: str
+
+
+def prepare(settings: Settings, invitation: Invitation | None) -> Agent:
+    role = invitation.role if invitation else settings.text("role")
+    name = settings.text("name") or _host_name()
+    labels = settings.entries("labels")
+    for text in (name, *labels):
+        try:
+            msgspec.convert(text, Name)
+        except msgspec.ValidationError as error:
+            raise CredentialError(
+                f"{text!r} is no name: names and labels have up to 64 letters, digits, dots, dashes and underscores, "
+                "and begin with a letter or digit."
+            ) from error
+    state = settings.optional_path("state") or _state_directory(os.environ) / f"{name}-{role}"
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise CannotRunError(
+            f"The state directory {state} cannot be made: {error.strerror}; name another with --state."
+        ) from error
+
+    personal = keys.load_personal(state)
+    insecure = settings.boolean("insecure") or os.environ.get("TALLY_INSECURE", "") == "1"
+    hub = invitation.hub if invitation else settings.text("hub") or (personal.hub if personal else "")
+    if not hub:
+        raise CredentialError("No hub is named: give --hub wss://HOST:PORT, or join with a string that the hub gave.")
+    address = connection.parse_hub(hub, insecure=insecure)
+    mine = personal if personal and personal.hub == address.url and personal.role == role else None
+    pin = invitation.pin if invitation else settings.text("pin") or (mine.pin if mine else "")
+    trust = connection.Trust(address, pin=pin, ca_file=settings.optional_path("ca_file"))
+    return Agent(settings, name, state, address, trust, _credentials(settings, name, role, mine, invitation), pin)
+
+
+def _credentials(
+    settings: Settings, name: str, role: str, mine: keys.PersonalFile | None, invitation: Invitation | None
+) -> keys.Credentials:
+    if mine is not None and mine.name == name:
+        # Also with the join string it once came from: a service file may go on saying `join STRING`.
+        return keys.Credentials(name, role, key=mine.secret, kid=mine.kid)
+    if invitation is not None:
+        return keys.Credentials(name, role, invitation=invitation.token)
+    key = keys.given_key(key_file=settings.optional_path("key_file"), key=settings.text("key")) or keys.kept_key()
+    if not key:
+        raise CredentialError(
+            "This agent has no key: give --key-file FILE or TALLY_KEY, or join with a string from the hub "
+            "(tally-agent join STRING)."
+        )
+    return keys.Credentials(name, role, key=key)
+
+
+def _host_name() -> str:
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname().partition(".")[0]).lstrip("._-")[:64]
+    return name or "agent"
+
+
+def _state_directory(environ: Mapping[str, str]) -> Path:
+    given = environ.get("STATE_DIRECTORY", "").partition(":")[0]  # systemd's StateDirectory=
+    if given:
+        return Path(given)
+    home = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "/var/lib")) / ".local" / "state")
+    return Path(home) / "tally-agent"
+
+
+# ---------------------------------------------------------------- the run
+
+
+class _Keeping:
+    """Wraps a role's `welcomed`: a personal key is on disk before anything else happens in the session."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def welcomed(self, welcome: Welcome) -> None:
+        if welcome.personal_key is not None:
+            self._keep(welcome.personal_key)
+
+    def _keep(self, personal: PersonalKey) -> None:
+        agent = self._agent
+        agent.credentials.adopt(personal)
+        record = keys.PersonalFile(
+            keys.FORMAT,
+            agent.address.url,
+            agent.pin,
+            agent.name,
+            agent.credentials.role,
+            personal.kid,
+            personal.secret,
+        )
+        try:
+            keys.save_personal(agent.state, record)
+        except OSError as error:
+            _log.error(
+                "! the personal key cannot be kept in %s (%s): make room before this agent is restarted, or invite it "
+                "anew",
+                agent.state,
+                error.strerror,
+            )
+        else:
+            _log.info("= joined; the personal key is kept in %s", agent.state)
+
+
+async def serve(agent: Agent, parsed: argparse.Namespace) -> int:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, _reload, agent, parsed)
+
+    journal, role = _role(agent)
+    state = connection.State()
+    health = Health()
+    registry = new_registry()
+    gauges = {name: Gauges(registry, f"tally_agent_{name}", text) for name, text in _GAUGES.items()}
+    counts = {name: Counts(registry, f"tally_agent_{name}", text) for name, text in _COUNTS.items()}
+
+    def show() -> None:
+        for name, value in role.figures().items():
+            (gauges | counts)[name].set(value)
+        gauges["connected"].set(float(state.connected))
+        counts["sessions_total"].set(state.sessions)
+
+    try:
+        monitor = MonitorServer(agent.settings.optional_address("metrics"), registry, health, before_scrape=show)
+    except OSError as error:
+        raise CannotRunError(str(error)) from error
+    notifier = Notifier()
+    link = loop.create_task(
+        connection.stay(agent.address, agent.trust, agent.credentials.token, role, state=state), name="link"
+    )
+    watch = loop.create_task(_watch(state, health, notifier), name="watch")
+    stopping = loop.create_task(stop.wait(), name="stop")
+    notifier.ready()
+    try:
+        ends: list[asyncio.Future[Any]] = [link, stopping, role.broken]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        notifier.stopping()
+        if stopping.done():
+            await _leave(role, state)
+            return 0
+        _log.error("! %s", role.broken.result() if role.broken.done() else link.result())
+        return 1
+    finally:
+        for task in (link, watch, stopping):
+            task.cancel()
+        await asyncio.gather(link, watch, stopping, return_exceptions=True)
+        await role.close()
+        monitor.close()
+        if journal is not None:
+            journal.close()
+
+
+def _role(agent: Agent) -> tuple[Journal | None, _Role]:
+    labels = agent.settings.entries("labels")
+    keeping = _Keeping(agent)
+    if agent.credentials.role == "client":
+        journal = Journal(agent.state)
+        return journal, ClientRole(name=agent.name, labels=labels, journal=journal, on_welcome=keeping.welcomed)
+
+    return None, ServerRole(
+        name=agent.name,
+        labels=labels,
+        server=agent.settings.text("server"),
+        config=agent.settings.optional_path("xrootd_config"),
+        on_welcome=keeping.welcomed,
+    )
+
+
+_GAUGES = {
+    "connected": "1 while this agent is in session with its hub.",
+    "jobs": "Jobs that this agent has workers for.",
+    "journal_last": "Number of the journal's last line.",
+    "journal_acknowledged": "Number of the last line that the hub has stored.",
+}
+_COUNTS = {
+    "requests_total": "Requests done since the agent started.",
+    "sessions_total": "Sessions opened since the agent started.",
+}
+
+
+async def _watch(state: connection.State, health: Health, notifier: Notifier) -> None:
+    while True:
+        if state.connected:
+            health.fine("hub")
+        else:
+            health.problem("hub", state.sentence)
+        notifier.status(state.sentence)
+        notifier.watchdog()
+        await asyncio.sleep(min(1.0, notifier.watchdog_interval or 1.0))
+
+
+async def _leave(role: _Role, state: connection.State) -> None:
+    """A SIGTERM: finish what is under way, tell the hub, and go."""
+    _log.info("= stopping: what is under way is finished first")
+    await role.drain(DRAIN_SECONDS)
+    if state.connected:
+        try:
+            await asyncio.wait_for(role.delivered(), DELIVER_SECONDS)
+        except TimeoutError:
+            _log.info("= the hub has not heard all yet; the journal keeps it for the next start")
+
+
+def _reload(agent: Agent, parsed: argparse.Namespace) -> None:
+    """SIGHUP: the log's form and level change at once; of the rest we say that it needs a restart."""
+    try:
+        fresh = SCHEMA.load(parsed)
+    except ConfigError as error:
+        _log.error("! the settings stay as they were: %s", error)
+        return
+    _, restart = agent.settings.differences(fresh)
+    setup_logging(fresh.text("log.format"), fresh.text("log.level"))
+    if restart:
+        _log.warning("! these settings change with a restart only: %s", ", ".join(restart))
+    _log.info("= settings read again")

@@ -1,0 +1,96 @@
+"""What the agent says of its machine and of itself: names, versions, processor and memory."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import socket
+import time
+from collections.abc import Iterable
+from typing import Final, Literal
+
+import psutil
+
+from agent.messages import Register
+
+SHORTEST: Final = 0.5
+"""Seconds over which the processor's use is measured at least."""
+
+
+def version() -> str:
+    """Version of this program."""
+    return importlib.metadata.version("xrootd-tally")
+
+
+def xrootd_client_version() -> str:
+    """Version of the installed XRootD client for Python, without importing it; "" when there is none."""
+    try:
+        return importlib.metadata.version("xrootd")
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def describe(
+    *,
+    role: Literal["client", "server"],
+    name: str,
+    labels: list[str],
+    xrootd: str = "",
+    server: str = "",
+    journal: str = "",
+    journal_last: int = 0,
+) -> Register:
+    """The Register message of this agent on this machine."""
+    return Register(
+        role=role,
+        version=version(),
+        host=socket.gethostname()[:256],
+        name=name,
+        pid=os.getpid(),
+        platform=platform.platform()[:256],
+        cpus=os.cpu_count() or 0,
+        xrootd=xrootd[:256],
+        server=server,
+        labels=labels,
+        journal=journal,
+        journal_last=journal_last,
+    )
+
+
+class Load:
+    """Processor and memory use of the agent with its workers."""
+
+    def __init__(self) -> None:
+        self._seconds: dict[int, float] = {}
+        """Processor seconds of each process when it was last seen alive."""
+        self._at = time.monotonic()
+        self._last = (0.0, 0)
+        self._used([])
+
+    def measure(self, workers: Iterable[int]) -> tuple[float, int]:
+        """(per cent of one core since the last call, bytes resident now). Asked too soon, it says the same again."""
+        elapsed = time.monotonic() - self._at
+        if elapsed < SHORTEST:
+            return self._last
+        self._at += elapsed
+        used, memory = self._used(workers)
+        self._last = (round(100 * used / elapsed, 1), memory)
+        return self._last
+
+    def _used(self, workers: Iterable[int]) -> tuple[float, int]:
+        """Processor seconds since the last call. What a process used between its last look and its end is not seen."""
+        used = 0.0
+        memory = 0
+        seen: dict[int, float] = {}
+        for pid in (os.getpid(), *workers):
+            try:
+                process = psutil.Process(pid)
+                times = process.cpu_times()
+                memory += process.memory_info().rss
+            except psutil.Error:
+                continue
+            seen[pid] = times.user + times.system
+            used += max(0.0, seen[pid] - self._seconds.get(pid, 0.0))
+        self._seconds = seen
+        return used, memory
