@@ -241,6 +241,8 @@ def _tls_context(options: BusOptions) -> ssl.SSLContext:
 
 def _connect_failure(error: BaseException, address: Address) -> BusError:
     """The sentence for a connection that never opened. Of several IP addresses, a refusal outweighs a network error."""
+    if type(error) is pika_errors.AMQPConnectionError and error.args and isinstance(error.args[0], BaseException):
+        error = error.args[0]  # how pika wraps a workflow that got no further than the socket
     attempts = error.exceptions if isinstance(error, pika_workflow.AMQPConnectionWorkflowFailed) else (error,)
     failures = [_attempt_failure(attempt, address) for attempt in attempts]
     refusals = [failure for failure in failures if isinstance(failure, BusRefused)]

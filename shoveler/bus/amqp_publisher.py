@@ -40,7 +40,7 @@ class AmqpPublisher:
 
     @property
     def pending(self) -> int:
-        return len(self._unconfirmed)
+        return len(self._unconfirmed) + len(self._outcomes)
 
     @property
     def room(self) -> int:

@@ -16,6 +16,10 @@ def open_publisher(address: Address, *, exchange: str, writer: str, options: Bus
     `writer` names the publisher: the file ``writer.db`` on the local bus, the connection's name on AMQP. Callers choose
     the exchange (``address.exchange or "shoveled-xrd"``). Raises BusUnavailable or BusRefused.
     """
+    if address.kind == "local":
+        from shoveler.bus.local_publisher import LocalPublisher
+
+        return LocalPublisher(address, exchange=exchange, writer=writer, options=options)
     from shoveler.bus.amqp_publisher import AmqpPublisher
 
     return AmqpPublisher(address, exchange=exchange, writer=writer, options=options)
@@ -24,7 +28,7 @@ def open_publisher(address: Address, *, exchange: str, writer: str, options: Bus
 def open_consumer(
     address: Address,
     *,
-    exchange: str,  # noqa: ARG001
+    exchange: str,
     queue: str,
     reader: str,
     exclusive: bool = True,
@@ -35,6 +39,10 @@ def open_consumer(
     `reader` names the consumer to people. With `exclusive`, a second consumer of the queue is refused; queues that were
     declared with a single active consumer take `exclusive=False`. Raises BusUnavailable or BusRefused.
     """
+    if address.kind == "local":
+        from shoveler.bus.local_consumer import LocalConsumer
+
+        return LocalConsumer(address, exchange=exchange, queue=queue, exclusive=exclusive, options=options)
     from shoveler.bus.amqp_consumer import AmqpConsumer
 
     return AmqpConsumer(address, queue=queue, reader=reader, exclusive=exclusive, options=options)
@@ -42,6 +50,10 @@ def open_consumer(
 
 def open_topology(address: Address, options: BusOptions = DEFAULT_OPTIONS) -> Topology:
     """Declares and inspects exchanges and queues. Raises BusUnavailable or BusRefused."""
+    if address.kind == "local":
+        from shoveler.bus.local_topology import LocalTopology
+
+        return LocalTopology(address)
     from shoveler.bus.amqp_topology import AmqpTopology
 
     return AmqpTopology(address, options=options)

@@ -66,7 +66,7 @@ class Publisher(Protocol):
 
     @property
     def pending(self) -> int:
-        """Messages sent whose outcome is not known yet."""
+        """Messages sent whose outcome was not returned by `outcomes` yet."""
 
     @property
     def room(self) -> int:

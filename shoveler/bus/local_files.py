@@ -1,0 +1,178 @@
+"""The files of the local bus, all in one directory per exchange, and what each may be used for.
+
+- ``WRITER.db``: messages, written by one publisher (lock ``WRITER.lock``), read by every consumer.
+- ``QUEUE.cursor``: bindings, and how far each message file is acknowledged; written by one consumer (lock
+  ``QUEUE.cursor.lock``), read by publishers, which delete what every cursor has passed.
+
+Both are SQLite files in WAL mode, so that nobody ever waits for a reader and a kill -9 loses nothing that was
+committed. They appear under their names complete: made under another name, then linked. A message file has a random
+identity, because its row numbers begin again when somebody deletes it, and a cursor must not skip rows of the new one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote, unquote
+
+from shoveler.bus.messages import BusRefused, BusUnavailable
+
+_FORMAT = 1  # SQLite's user_version of both kinds of file
+_BUSY_TIMEOUT = 5.0  # seconds; nobody holds a lock for more than a commit
+
+_SCHEMAS = {
+    "db": """
+        CREATE TABLE identity (id TEXT NOT NULL) STRICT;
+        CREATE TABLE message (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL, routing_key TEXT NOT NULL, content_type TEXT NOT NULL, headers TEXT NOT NULL,
+            body BLOB NOT NULL  -- last, so that counting by routing key does not read it
+        ) STRICT;
+    """,
+    "cursor": """
+        CREATE TABLE binding (pattern TEXT PRIMARY KEY) STRICT;
+        CREATE TABLE position (file TEXT PRIMARY KEY, identity TEXT NOT NULL, seq INTEGER NOT NULL) STRICT;
+    """,
+}
+Kind = Literal["db", "cursor"]
+
+
+def exchange_directory(root: Path, exchange: str) -> Path:
+    """Where an exchange lives: the two exchanges of the data flow have names that people recognise."""
+    if exchange.endswith("shoveled-xrd"):
+        return root / "packets"
+    if exchange.endswith("xrd-records"):
+        return root / "records"
+    return root / _file_name(exchange)
+
+
+def message_file(directory: Path, writer: str) -> Path:
+    return directory / f"{_file_name(writer)}.db"
+
+
+def cursor_file(directory: Path, queue: str) -> Path:
+    return directory / f"{_file_name(queue)}.cursor"
+
+
+def queue_of(cursor: Path) -> str:
+    return unquote(cursor.stem)
+
+
+def create(path: Path, kind: Kind) -> None:
+    """Make the file if there is none. Somebody else may do the same at the same moment: one of the two stays."""
+    if path.exists():
+        return
+    new = path.with_name(f".new-{secrets.token_hex(8)}")
+    with sentences(path):
+        try:
+            with closing(sqlite3.connect(new, isolation_level=None)) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(f"BEGIN; {_SCHEMAS[kind]} PRAGMA user_version = {_FORMAT}; COMMIT;")
+                if kind == "db":
+                    connection.execute("INSERT INTO identity VALUES (?)", (secrets.token_hex(8),))
+            os.link(new, path)  # unlike a rename, this never replaces
+        except FileExistsError:
+            pass  # somebody else was faster, and theirs is as good
+        finally:
+            new.unlink(missing_ok=True)
+
+
+def connect(path: Path, *, synchronous: Literal["FULL", "NORMAL"]) -> sqlite3.Connection:
+    """Open a file that exists. Raises BusRefused when it is none of ours, BusUnavailable when it cannot be opened."""
+    with sentences(path):
+        connection = sqlite3.connect(
+            f"file:{quote(str(path))}?mode=rw",
+            uri=True,
+            isolation_level=None,
+            timeout=_BUSY_TIMEOUT,
+            check_same_thread=False,  # it belongs to one thread, though not always to the one that opened it
+        )
+        try:
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version != _FORMAT:
+                raise BusRefused(f"{path} has format {version}, and this version of Tally reads format {_FORMAT} only")
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextmanager
+def sentences(path: Path) -> Iterator[None]:
+    """Turns what SQLite and the system say about a file into a sentence of the bus."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:  # locked, full, cannot open: of the moment
+        raise BusUnavailable(f"the local bus cannot use {path}: {error}") from None
+    except sqlite3.Error as error:
+        raise BusRefused(f"{path} is no file of the local bus, or damaged: {error}; move it away") from None
+    except PermissionError as error:
+        raise BusRefused(f"the local bus may not use {path}: {error.strerror}") from None
+    except OSError as error:
+        raise BusUnavailable(f"the local bus cannot use {path}: {error.strerror}") from None
+
+
+class FileLock:
+    """Held until closed, or until the process ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    @property
+    def held(self) -> bool:
+        return self._descriptor is not None
+
+    def acquire(self) -> bool:
+        """Whether the lock is ours now. Never waits."""
+        if self._descriptor is not None:
+            return True
+        with sentences(self._path):
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(descriptor)
+                return False
+            os.truncate(descriptor, 0)
+            os.write(descriptor, str(os.getpid()).encode())
+        self._descriptor = descriptor
+        return True
+
+    def holder(self) -> str:
+        """Who has it, for a sentence."""
+        try:
+            return f"process {self._path.read_text()}"
+        except OSError:
+            return "another process"
+
+    def release(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def inode(path: Path) -> int | None:
+    """Tells a file from a later one of the same name; None when it is gone."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
+
+
+def _file_name(name: str) -> str:
+    """A name that a file can have, whatever characters the queue, exchange or writer has."""
+    if not name:
+        raise BusRefused("the local bus needs names of at least one character")
+    quoted = quote(name, safe=" +,:@=()[]{}")
+    quoted = "%2E" + quoted[1:] if quoted.startswith(".") else quoted
+    if len(quoted.encode()) > 200:
+        raise BusRefused(f"the name {name[:40]!r}… is too long for a file of the local bus")
+    return quoted

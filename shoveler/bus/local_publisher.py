@@ -1,0 +1,223 @@
+"""Publishing on the local bus: appended to the writer's own file; confirmed means committed to disk."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from shoveler.bus.address import Address
+from shoveler.bus.local_cursors import Cursors
+from shoveler.bus.local_files import FileLock, connect, create, exchange_directory, inode, message_file, sentences
+from shoveler.bus.messages import BusError, BusInUse, BusMissing, BusUnavailable, HeaderValue, Outcome, Outgoing
+from shoveler.bus.options import BusOptions
+
+_COMMIT_BYTES = 4 << 20
+_CHECK_EVERY = 256  # messages between looks at the size of the file
+_TRIM_INTERVAL = 0.25  # seconds
+_TRIM_ROWS = 20_000  # at once: a bound for the time that trimming takes from publishing
+_KEPT_HEADERS = 4096
+_Row = tuple[str, str, str, str, bytes]  # id, routing key, content type, headers, body
+
+
+class LocalPublisher:
+    """A `Publisher` that owns ``WRITER.db``. `outcomes` commits what was sent since the last commit, all at once."""
+
+    def __init__(self, address: Address, *, exchange: str, writer: str, options: BusOptions) -> None:
+        assert address.directory is not None
+        directory = exchange_directory(address.directory, exchange)
+        self._exchange = exchange
+        self._file = message_file(directory, writer)
+        self._window = options.window
+        self._max_bytes = options.max_bytes
+        self._uncommitted: list[str] = []
+        self._uncommitted_bytes = 0
+        self._outcomes: list[Outcome] = []
+        self._headers: dict[tuple[tuple[str, HeaderValue], ...], str] = {}
+        self._trimmed_at = time.monotonic()
+        self._failure: BusError | None = None
+        with sentences(directory):
+            directory.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self._file.with_suffix(".lock"))
+        if not self._lock.acquire():
+            raise BusInUse(
+                f"{self._file} is already written by {self._lock.holder()}; stop that one, "
+                "or give this one a name of its own"
+            )
+        try:
+            create(self._file, "db")
+            self._db = connect(self._file, synchronous="FULL")
+        except BaseException:
+            self._lock.release()
+            raise
+        self._inode = inode(self._file)
+        identity = self._db.execute("SELECT id FROM identity").fetchone()[0]
+        self._page_size = int(self._db.execute("PRAGMA page_size").fetchone()[0])
+        self._cursors = Cursors(self._file, identity)
+
+    @property
+    def pending(self) -> int:
+        return len(self._uncommitted) + len(self._outcomes)
+
+    @property
+    def room(self) -> int:
+        return max(0, self._window - len(self._uncommitted))
+
+    @property
+    def blocked(self) -> str | None:
+        return None
+
+    def token_changed(self) -> bool:
+        return False
+
+    def send(self, messages: Sequence[Outgoing]) -> None:
+        self._check()
+        for start in range(0, len(messages), _CHECK_EVERY):
+            part = messages[start : start + _CHECK_EVERY]
+            full = self._full()
+            if full is None:
+                self._append(part)
+            else:
+                self._commit()  # so that outcomes keep the order of the messages
+                self._outcomes += [Outcome(message.id, "refused", full) for message in part]
+            if self._uncommitted_bytes >= _COMMIT_BYTES or len(self._uncommitted) >= self._window:
+                self._commit()
+
+    def outcomes(self, timeout: float) -> list[Outcome]:
+        """As the contract says, without waiting for anything: what was sent is committed, or refused, right here."""
+        if not self._outcomes or self._failure is None:
+            self._check()
+            self._commit()
+            self._trim()
+        if not self._outcomes and timeout > 0:
+            time.sleep(timeout)  # nothing is pending, and a caller's loop counts on this call to pause it
+        arrived, self._outcomes = self._outcomes, []
+        return arrived
+
+    def close(self) -> None:
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")  # no outcome was given for these, so they are sent again by their owner
+            self._db.close()
+        except sqlite3.Error:
+            pass  # the file is whole whatever happens here, and close never raises
+        self._lock.release()
+
+    # -- how ---------------------------------------------------------------------------------------------------------
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if inode(self._file) != self._inode:
+            self._fail(BusMissing(f"{self._file} was deleted or replaced; the exchange {self._exchange!r} is gone"))
+
+    def _fail(self, failure: BusError) -> None:
+        self._failure = failure
+        raise failure
+
+    def _append(self, messages: Sequence[Outgoing]) -> None:
+        rows: list[_Row] = []
+        for message in messages:
+            if not self._cursors.wanted(message.routing_key):
+                if rows:
+                    self._insert(rows)
+                    rows = []
+                self._commit()
+                reason = f"no queue is bound to {self._exchange!r} for this message"
+                self._outcomes.append(Outcome(message.id, "returned", reason))
+                continue
+            rows.append(
+                (
+                    message.id,
+                    message.routing_key,
+                    message.content_type,
+                    self._headers_text(message.headers),
+                    message.body,
+                )
+            )
+        if rows:
+            self._insert(rows)
+
+    def _insert(self, rows: list[_Row]) -> None:
+        self._uncommitted += [row[0] for row in rows]
+        self._uncommitted_bytes += sum(len(row[4]) for row in rows)
+        try:
+            if not self._db.in_transaction:
+                self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(
+                "INSERT INTO message (id, routing_key, content_type, headers, body) VALUES (?, ?, ?, ?, ?)", rows
+            )
+        except sqlite3.Error as error:
+            self._refuse(error)
+
+    def _commit(self) -> None:
+        if not self._uncommitted:
+            return
+        try:
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._refuse(error)
+        else:
+            self._settle("confirmed", "")
+
+    def _refuse(self, error: sqlite3.Error) -> None:
+        """Nothing of the transaction is kept. A full disk is a refusal; anything else ends this publisher."""
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+        if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            self._settle("refused", f"the disk of {self._file} is full")
+        else:
+            self._fail(BusUnavailable(f"{self._file} cannot be written: {error}"))
+
+    def _settle(self, status: Literal["confirmed", "refused"], reason: str) -> None:
+        self._outcomes += [Outcome(identifier, status, reason) for identifier in self._uncommitted]
+        self._uncommitted = []
+        self._uncommitted_bytes = 0
+
+    def _full(self) -> str | None:
+        """The sentence for a file at its limit, if it is; what readers are done with is deleted before it is said."""
+        if self._used() < self._max_bytes:
+            return None
+        self._commit()
+        self._cursors.refresh()
+        while self._used() >= self._max_bytes and self._delete_passed():
+            pass
+        if self._used() < self._max_bytes:
+            return None
+        slowest = self._cursors.slowest()
+        reader = f"; its slowest reader is {slowest.queue!r}" if slowest is not None else ""
+        return f"{self._file} is full ({self._max_bytes:,} bytes){reader}"
+
+    def _used(self) -> int:
+        pages = self._db.execute("PRAGMA page_count").fetchone()[0]
+        free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
+        return int(pages - free) * self._page_size
+
+    def _trim(self) -> None:
+        now = time.monotonic()
+        if now - self._trimmed_at >= _TRIM_INTERVAL:
+            self._trimmed_at = now
+            self._delete_passed()
+
+    def _delete_passed(self) -> bool:
+        """Delete rows that every reader has acknowledged; whether there were any. Not inside a transaction of ours."""
+        slowest = self._cursors.slowest()
+        if slowest is None:
+            return False
+        with sentences(self._file):
+            first = self._db.execute("SELECT min(seq) FROM message").fetchone()[0]
+            if first is None or first > slowest.seq:
+                return False
+            self._db.execute("DELETE FROM message WHERE seq <= ?", (min(slowest.seq, first + _TRIM_ROWS - 1),))
+        return True
+
+    def _headers_text(self, headers: Mapping[str, HeaderValue]) -> str:
+        key = tuple(headers.items())
+        text = self._headers.get(key)
+        if text is None:
+            if len(self._headers) >= _KEPT_HEADERS:
+                self._headers.clear()
+            text = self._headers[key] = json.dumps(dict(headers), separators=(",", ":"))
+        return text
