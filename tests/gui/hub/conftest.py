@@ -1,0 +1,269 @@
+"""A hub on a free loopback port, its store in memory with faults to dial in, and agents that speak by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+from websockets.protocol import State
+from websockets.typing import Subprotocol
+
+from agent.messages import (
+    SUBPROTOCOL,
+    Heartbeat,
+    Register,
+    Registered,
+    Welcome,
+    decode_from_hub,
+    encode,
+    sign_token,
+)
+from gui.hub import Hub, HubListener, HubOptions
+from gui.hub.keys import shared_key
+from gui.hub.persistence import Issued, JournalBatch, Key, Spend
+
+SHARED = "the shared key of these tests, long enough to be one"
+OFFERED = [Subprotocol(SUBPROTOCOL)]
+
+
+class MemoryStore:
+    """A `HubStore` in memory. `broken`, when set, is raised by every call; `slow` seconds pass in each."""
+
+    def __init__(self) -> None:
+        self.key_rows: dict[str, Key] = {}
+        self.invitation_rows: dict[str, Issued] = {}
+        self.spent: dict[str, float] = {}
+        self.lines: dict[tuple[str, str], dict[int, Any]] = {}
+        self.tags = 0
+        self.seen: list[str] = []
+        self.broken: Exception | None = None
+        self.slow = 0.0
+        self.put_key(shared_key(time.time(), SHARED))
+
+    def _fault(self) -> None:
+        if self.slow:
+            time.sleep(self.slow)
+        if self.broken:
+            raise self.broken
+
+    def keys(self) -> list[Key]:
+        self._fault()
+        return list(self.key_rows.values())
+
+    def put_key(self, key: Key) -> None:
+        self._fault()
+        self.key_rows[key.kid] = key
+
+    def invitations(self) -> list[Issued]:
+        self._fault()
+        return list(self.invitation_rows.values())
+
+    def put_invitation(self, invitation: Issued) -> None:
+        self._fault()
+        self.invitation_rows[invitation.id] = invitation
+
+    def redeem(self, invitation_id: str, key: Key, now: float) -> bool:
+        self._fault()
+        row = self.invitation_rows.get(invitation_id)
+        if row is None or row.revoked or row.used >= row.uses or row.expires <= now:
+            return False
+        self.invitation_rows[invitation_id] = replace(row, used=row.used + 1)
+        self.key_rows[key.kid] = key
+        return True
+
+    def spend_tokens(self, spends: Sequence[Spend], now: float) -> list[bool]:
+        self._fault()
+        answers = []
+        for spend in spends:
+            answers.append(spend.jti not in self.spent)
+            self.spent[spend.jti] = spend.expires
+        return answers
+
+    def journal_position(self, agent: str, journal: str) -> int:
+        self._fault()
+        return max(self.lines.get((agent, journal), {0: None}))
+
+    def store_journal(self, batches: Sequence[JournalBatch]) -> None:
+        self._fault()
+        for batch in batches:
+            kept = self.lines.setdefault((batch.agent, batch.journal), {})
+            for line in batch.lines:
+                kept.setdefault(line.n, line)
+
+    def see_agent(self, identity: str, name: str, role: str, facts: Any, now: float) -> None:
+        self._fault()
+        self.seen.append(identity)
+
+    def allocate_tags(self, count: int) -> list[str]:
+        first = self.tags
+        self.tags += count
+        return [f"t{number:07d}" for number in range(first, self.tags)]
+
+
+class Heard(HubListener):
+    """Writes down what the hub tells, as lines of a transcript."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.problems: list[str] = []
+        self.messages: list[Any] = []
+        self.stored: list[tuple[str, int, int]] = []
+
+    def agent_up(self, agent: Any) -> None:
+        self.lines.append(f"up {agent.name} {','.join(agent.jobs)}".strip())
+
+    def agent_missing(self, agent: Any) -> None:
+        self.lines.append(f"missing {agent.name}")
+
+    def agent_message(self, agent: Any, message: Any) -> None:
+        self.lines.append(f"{agent.name}: {type(message).__name__}")
+        self.messages.append(message)
+
+    def journal_stored(self, agent_id: str, journal: str, last: int, lines: Sequence[Any]) -> None:
+        self.stored.append((journal, last, len(lines)))
+
+    def problem(self, where: str, text: str) -> None:
+        self.problems.append(f"{where}: {text}")
+
+
+@dataclass
+class Clock:
+    """Unix time and monotonic time that move by hand."""
+
+    now: float = field(default_factory=time.time)
+    mono: float = 1000.0
+
+    def wall(self) -> float:
+        return self.now
+
+    def monotonic(self) -> float:
+        return self.mono
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+        self.mono += seconds
+
+
+async def until(condition: Any, seconds: float = 5.0) -> None:
+    """Wait for a condition, with a deadline."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - a poll with a deadline, for any condition
+            await asyncio.sleep(0.005)
+
+
+def token(**changes: Any) -> str:
+    """A good token of the agent c1, with some changes."""
+    values: dict[str, Any] = {"key": SHARED, "sub": "c1", "scope": "agent:client", **changes}
+    return sign_token(values.pop("key"), **values)
+
+
+def details(**changes: Any) -> Register:
+    return Register(**{"role": "client", "version": "1", "host": "h", **changes})
+
+
+class Agent:
+    """An agent's connection, spoken by hand."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+
+    async def say(self, message: Any) -> None:
+        await self.socket.send(message if isinstance(message, str | bytes) else encode(message), text=True)
+
+    async def hear(self) -> Any:
+        async with asyncio.timeout(5):
+            return decode_from_hub(await self.socket.recv())
+
+    async def closed(self) -> tuple[int, str]:
+        """Close code and reason, once the hub has closed."""
+        async with asyncio.timeout(8):
+            await self.socket.wait_closed()
+        return self.socket.close_code or 0, self.socket.close_reason or ""
+
+
+class Place:
+    """A running hub and how to reach it."""
+
+    token = staticmethod(token)
+    details = staticmethod(details)
+    until = staticmethod(until)
+    secret = SHARED
+
+    def __init__(self, hub: Hub, store: MemoryStore, heard: Heard, clock: Clock) -> None:
+        self.hub, self.store, self.heard, self.clock = hub, store, heard, clock
+        self.stack = contextlib.AsyncExitStack()
+        self.context: ssl.SSLContext | None = None
+
+    async def open(self, target: str, bearer: str | None = None, **options: Any) -> Agent:
+        headers = {} if bearer is None else {"Authorization": bearer}
+        options.setdefault("subprotocols", OFFERED)
+        socket = await connect(
+            self.hub.local_address + target,
+            additional_headers=headers,
+            ssl=self.context,
+            proxy=None,
+            compression=None,
+            max_size=2**24,
+            close_timeout=1,
+            **options,
+        )
+        self.stack.push_async_callback(self._leave, socket)
+        return Agent(socket)
+
+    @staticmethod
+    async def _leave(socket: ClientConnection) -> None:
+        if socket.state is State.OPEN:
+            await socket.close()
+
+    async def refused(self, target: str, bearer: str | None = None, **options: Any) -> tuple[int, str]:
+        """Status and body of a refusal."""
+        with pytest.raises(InvalidStatus) as caught:
+            await self.open(target, bearer, **options)
+        return caught.value.response.status_code, caught.value.response.body.decode().rstrip("\n")
+
+    async def register(self, text: str | None = None, said: Any = None) -> str:
+        """The client_id of a new registration."""
+        agent = await self.open("/register", f"Bearer {text or token()}")
+        await agent.say(said or details())
+        answer = await agent.hear()
+        assert isinstance(answer, Registered), answer
+        assert answer.expires_in == 30
+        await agent.closed()
+        return answer.client_id
+
+    async def join(self, name: str = "c1", *, jobs: Sequence[str] = (), **changes: Any) -> tuple[Agent, Welcome]:
+        """A whole join with the shared key; the agent has said its first heartbeat."""
+        role = changes.get("role", "client")
+        told = len(self.heard.lines)
+        client_id = await self.register(token(sub=name, scope=f"agent:{role}"), details(**changes))
+        agent = await self.open(f"/agent?client_id={client_id}")
+        welcome = await agent.hear()
+        assert isinstance(welcome, Welcome), welcome
+        await agent.say(Heartbeat(t=self.clock.now, jobs=list(jobs)))
+        await until(lambda: any(line.startswith(f"up {name}") for line in self.heard.lines[told:]))
+        return agent, welcome
+
+
+@pytest.fixture(autouse=True)
+def own_settings() -> None:
+    """Instead of the window's fixture of this name: no Qt and no X server here."""
+
+
+@pytest.fixture
+async def place(tmp_path: Any) -> Any:
+    """A hub without TLS, whose clocks stand still."""
+    store, heard, clock = MemoryStore(), Heard(), Clock()
+    options = HubOptions(directory=tmp_path, host="127.0.0.1", port=0, insecure=True, version="test")
+    hub = Hub(store, options, listener=heard, clock=clock.wall, monotonic=clock.monotonic)
+    async with hub:
+        here = Place(hub, store, heard, clock)
+        async with here.stack:
+            yield here
