@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# `make package`: wheel and source archive, the frozen programs, deb and rpm; all in dist/.
+# The frozen collector and the frozen app then do one real thing each, so that a build that cannot start is no build.
+set -eu
+cd "$(dirname "$0")/.."
+bin=$PWD/.venv/bin
+version=$("$bin/python" -c 'import tomllib; print(tomllib.load(open("pyproject.toml", "rb"))["project"]["version"])')
+machine=$(uname -m)
+case $machine in
+    x86_64) arch=amd64 ;;
+    aarch64) arch=arm64 ;;
+    *) arch=$machine ;;
+esac
+
+rm -rf dist build
+"$bin/python" -m build --no-isolation --outdir dist .
+"$bin/pyinstaller" --log-level WARN --noconfirm --distpath dist --workpath build packaging/tally.spec
+
+package() { # name, about, programs...
+    name=$1 about=$2
+    shift 2
+    links=""
+    for program in "$@"; do
+        links+="  - src: /opt/$name/$program\n    dst: /usr/bin/$program\n    type: symlink\n"
+    done
+    sed -e "s|@NAME@|$name|g" -e "s|@VERSION@|$version|g" -e "s|@ARCH@|$arch|g" -e "s|@ABOUT@|$about|g" \
+        -e "s|@LINKS@|$links|" packaging/nfpm.yaml.in >"build/$name.yaml"
+    for kind in deb rpm; do
+        "$bin/nfpm" package --config "build/$name.yaml" --packager "$kind" --target dist/
+    done
+    tar -C dist -czf "dist/$name-$version-linux-$machine.tar.gz" "$name"
+}
+package xrootd-tally "Proves that XRootD monitoring recorded what clients did: app and daemons." \
+    tally tally-agent tally-shoveler tally-collector
+package xrootd-tally-daemons "Shoveler, collector and agent of Tally, without the app." \
+    tally-agent tally-shoveler tally-collector
+
+# One real thing each.
+for name in xrootd-tally xrootd-tally-daemons; do
+    printf '{"t": 1, "remote": "127.0.0.1:1", "data": "PQAAaWsCansAAAAAPS9yb290LjI0NTE5OjE2OTM2OTUyMTAzNjI1NEBzZTAxLmV4YW1wbGUub3JnCiZzaXRlPVNJVEUtQSZwb3J0PTIxMDQ4Jmluc3Q9ZGlzazEmcGdtPXhyb290ZCZ2ZXI9djUuNS4z"}\n' \
+        | "dist/$name/tally-collector" --from file:- --to file:- >/dev/null
+    "dist/$name/tally-shoveler" --help >/dev/null
+    "dist/$name/tally-agent" --help >/dev/null
+done
+workspace=$(mktemp -d)
+TALLY_DATA=$workspace "dist/xrootd-tally/tally" key list --db "$workspace/self-test.db" >/dev/null
+rm -rf "$workspace"
+ls -l dist
