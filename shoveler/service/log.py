@@ -73,8 +73,9 @@ def setup_logging(form: str = "text", level: str = "info", *, stream: IO[str] | 
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    # pika describes every socket event at info; what matters of it we say ourselves, in one line.
-    logging.getLogger("pika").setLevel(max(logging.WARNING, root.level))
+    # pika describes every socket event, and warns of every passive declaration of something that is not there yet. What
+    # matters of it comes to us as an exception, and we say it in one line.
+    logging.getLogger("pika").setLevel(logging.DEBUG if root.level <= logging.DEBUG else logging.CRITICAL)
     return handler
 
 

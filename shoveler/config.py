@@ -1,0 +1,184 @@
+"""The settings of the shoveler, and what follows from them."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from shoveler.bus import Address as BusAddress
+from shoveler.bus import BusOptions, BusRefused, parse_address
+from shoveler.control import Options
+from shoveler.intake import check_map
+from shoveler.service import Address, ConfigError, Problem, Schema, Setting, Settings
+from shoveler.service.status import EXCHANGE as STATUS_EXCHANGE
+
+PROGRAM = "tally-shoveler"
+EXCHANGE = "shoveled-xrd"
+
+
+def version() -> str:
+    """The version of this program, as it goes into every envelope."""
+    try:
+        return metadata.version("xrootd-tally")
+    except metadata.PackageNotFoundError:
+        return "0"  # run from a plain checkout
+
+
+def _check_bus(text: str) -> None:
+    try:
+        parse_address(text, role="sink")
+    except BusRefused as error:
+        raise ValueError(str(error)) from None
+
+
+def _check_source(text: str) -> None:
+    if text and not text.startswith("file:"):
+        raise ValueError(f'expected "file:PATH" ("file:-" for standard input), got {text!r}')
+
+
+SCHEMA = Schema(
+    PROGRAM,
+    [
+        Setting(
+            "listen", "list", ["0.0.0.0:9993"], "Where XRootD servers send their monitoring (UDP); IPv6 as [::]:9993. "
+            "Sockets handed over by systemd are used instead.", items="address", needs_restart=True,
+        ),
+        Setting(
+            "receive_buffer", "size", "64MiB", "Receive buffer asked of the kernel for each socket.",
+            minimum=65536, maximum=2**30, needs_restart=True,
+        ),
+        Setting("verify", "boolean", True, "Check the header of each datagram; what fails is counted and not sent."),
+        Setting(
+            "path_mtu", "integer", 1500, "Largest IP packet that travels whole; larger datagrams are counted.",
+            minimum=576, maximum=65535,
+        ),
+        Setting(
+            "forward", "list", [], "Further UDP targets; each gets a copy of every datagram that is taken.",
+            items="address", metavar="HOST:PORT",
+        ),
+        Setting(
+            "from", "text", "", "Take datagrams from a capture (JSON lines), not from sockets: file:PATH or file:-.",
+            metavar="file:PATH", needs_restart=True, check=_check_source,
+        ),
+        Setting("follow", "boolean", False, "Wait for more lines at the end of the capture.", needs_restart=True),
+        Setting(
+            "speed", "choice", "full", "How fast a capture is replayed: as fast as possible, or as it was captured.",
+            choices=("full", "captured"), needs_restart=True,
+        ),
+        Setting(
+            "framing", "choice", "single", "One datagram a message, as the OSG shoveler does, or batches (ours only).",
+            choices=("single", "batch"),
+        ),
+        Setting("metrics", "address", "", "Where /metrics and /healthz are served; empty: nowhere.", optional=True,
+                needs_restart=True),
+        Setting("spool.dir", "path", "/var/spool/tally-shoveler", "Directory of the spool.", flags=("--spool",),
+                metavar="DIR", needs_restart=True),
+        Setting("spool.max_bytes", "size", "10GiB", "Cap of the spool; beyond it datagrams are dropped and counted.",
+                minimum=2**20),
+        Setting(
+            "spool.synchronous", "choice", "normal",
+            "When to wait for the disk: normal survives every crash of a program, full also a power cut, at one disk "
+            "flush per commit; off leaves it to the system.",
+            choices=("normal", "full", "off"), needs_restart=True,
+        ),
+        Setting(
+            "spool.reserve", "size", "64MiB", "Room kept on the spool's disk so that a full disk can be emptied again.",
+            maximum=2**32, needs_restart=True,
+        ),
+        Setting(
+            "bus.url", "text", "amqp://guest:guest@localhost:5672/",
+            "The message bus: amqp(s)://USER:PASSWORD@HOST:PORT/VHOST, or a directory for the local bus.",
+            flags=("--bus",), metavar="URL", check=_check_bus,
+        ),
+        Setting("bus.exchange", "text", "", f"Exchange for the datagrams, unless the URL names one [{EXCHANGE}]."),
+        Setting("bus.routing_key", "text", "", "Routing key of the messages."),
+        Setting("bus.token_file", "path", None, "File with a token that replaces the password; watched for changes."),
+        Setting("bus.ca_file", "path", None, "Certificate authorities to trust for amqps instead of the system's."),
+        Setting("bus.cert_file", "path", None, "Our own certificate, for brokers that ask for one."),
+        Setting("bus.key_file", "path", None, "Key of that certificate."),
+        Setting("bus.heartbeat", "duration", "60s", "Heartbeat of the connection.", minimum=5, maximum=3600),
+        Setting("batch.max_bytes", "size", "512KiB", "Size of a batch message.", minimum=4096, maximum=2**24),
+        Setting("batch.linger", "duration", "100ms", "How long a batch may wait to become fuller.", maximum=60),
+        Setting("status.exchange", "text", STATUS_EXCHANGE, "Exchange for status messages; empty: none are sent."),
+        Setting("status.interval", "duration", "5s", "Time between two status messages.", minimum=1, maximum=3600),
+        Setting("log.format", "choice", "text", "Form of log lines.", choices=("text", "json")),
+        Setting("log.level", "choice", "info", "Least important log lines shown.",
+                choices=("debug", "info", "warning", "error")),
+        Setting("map", "table", {}, 'IP map: sender IP = IP to write instead; "all" maps every sender.',
+                metavar="IP=IP", check=check_map),
+    ],
+)  # fmt: skip
+
+
+def resolve(settings: Settings) -> list[tuple[str, int]]:
+    """The forward targets as IP addresses. Raises ConfigError when a name cannot be resolved."""
+    targets = []
+    problems = []
+    for host, port in settings.entries("forward"):
+        try:
+            targets.append((str(ipaddress.ip_address(host)), port))
+        except ValueError:
+            try:
+                found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+                targets.append((str(found[0][4][0]), port))
+            except socket.gaierror as error:
+                problems.append(
+                    Problem(settings.origin("forward"), f"forward target {Address(host, port)}: {error.strerror}")
+                )
+        if not port:
+            problems.append(Problem(settings.origin("forward"), f"forward target {Address(host, port)} has no port"))
+    if problems:
+        raise ConfigError(problems)
+    return targets
+
+
+def options(settings: Settings) -> Options:
+    """What the receiver is told, at start and on reload. Raises ConfigError."""
+    return Options(
+        verify=settings.boolean("verify"),
+        ip_map=settings.table("map"),
+        path_mtu=settings.integer("path_mtu"),
+        forward=resolve(settings),
+        max_bytes=settings.size("spool.max_bytes"),
+    )
+
+
+def bus_address(settings: Settings) -> BusAddress:
+    """The bus."""
+    return parse_address(settings.text("bus.url"), role="sink")
+
+
+def exchange(settings: Settings, address: BusAddress) -> str:
+    """The exchange for datagrams: of the URL, else of the setting, else the usual one."""
+    return address.exchange or settings.text("bus.exchange") or EXCHANGE
+
+
+def bus_options(settings: Settings) -> BusOptions:
+    """How to connect."""
+    files: dict[str, Any] = {
+        name: settings.optional_path(f"bus.{name}") for name in ("token_file", "ca_file", "cert_file", "key_file")
+    }
+    return BusOptions(
+        **files,
+        # Short, so that SIGTERM is heard in time while a dead broker is being tried.
+        connect_timeout=5.0,
+        heartbeat=int(settings.duration("bus.heartbeat")),
+        max_bytes=settings.size("spool.max_bytes"),
+    )
+
+
+def problems(settings: Settings) -> list[Problem]:
+    """What is wrong although each setting by itself is fine."""
+    found = []
+    for name in ("bus.token_file", "bus.ca_file", "bus.cert_file", "bus.key_file"):
+        path: Path | None = settings.optional_path(name)
+        if path is not None and not path.is_file():
+            found.append(Problem(settings.origin(name), f"{name}: there is no file {path}"))
+    if settings.optional_path("bus.key_file") and not settings.optional_path("bus.cert_file"):
+        found.append(Problem(settings.origin("bus.key_file"), "bus.key_file needs bus.cert_file"))
+    if not settings.text("from") and not settings.entries("listen"):
+        found.append(Problem(settings.origin("listen"), "listen is empty: there is nothing to receive from"))
+    return found

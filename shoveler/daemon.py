@@ -1,0 +1,575 @@
+"""The main process of a shoveler: starts the receiver, carries the spool to the bus, shows how things are.
+
+It owns the sockets and the spool's lock and hands both to the receiver; so a receiver that dies is started again
+without a datagram in the kernel being lost, and a second shoveler is kept out for as long as either process lives.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry
+
+from shoveler import config, control
+from shoveler.bus import BusError, Outgoing, Publisher, open_publisher
+from shoveler.listeners import check_inherited, name_of, open_listener
+from shoveler.publisher import BatchFramer, Courier, Framer, SingleFramer
+from shoveler.receiver import Task, command
+from shoveler.service import (
+    ConfigError,
+    Counts,
+    Gauges,
+    Health,
+    MonitorServer,
+    Notifier,
+    RateLimited,
+    Settings,
+    ShovelerStatus,
+    Signals,
+    delays,
+    encode_status,
+    listen_fds,
+    routing_key,
+    setup_logging,
+)
+from shoveler.spool import SpoolError, SpoolLock, SpoolReader
+from shoveler.token import token_expiry
+
+_log = logging.getLogger("shoveler")
+
+_BEAT = 1.0
+_STATUS_RETRY = 60.0
+_OPENING = 60.0
+"""Seconds a receiver may take to open the spool; after an unclean end SQLite reads the whole WAL again."""
+_DRAIN = 8.0
+"""Seconds after SIGTERM in which the bus may still take what is in the spool."""
+_LOCK_WAIT = 3.0
+"""A receiver whose main process was killed needs a moment to commit and let the spool go."""
+_SILENT = 30.0
+
+
+class DaemonError(Exception):
+    """The daemon cannot go on; one sentence for an operator. Exit code 1."""
+
+
+class ReceiverProcess:
+    """The receiver as seen from here: started, started again, spoken with."""
+
+    def __init__(self, task: Task, sockets: list[socket.socket], lock: SpoolLock) -> None:
+        self._task = task
+        self._sockets = sockets
+        self._lock = lock
+        self._process: subprocess.Popen[bytes] | None = None
+        self.control: socket.socket | None = None
+        self._upto = 0
+        self._returned: dict[str, int] = {}
+        self._unsent_upto = 0
+        self.options = task.options
+
+    def start(self) -> None:
+        """Start it, after the last one ended."""
+        self.control, theirs = control.socket_pair()
+        self._task.control = theirs.fileno()
+        self._task.sockets = [sock.fileno() for sock in self._sockets]
+        self._task.options = self.options
+        fds = (theirs.fileno(), self._lock.fd, *self._task.sockets)
+        self._process = subprocess.Popen(command(self._task), pass_fds=fds)
+        theirs.close()
+        self._unsent_upto = self._upto
+
+    def hear(self) -> list[control.FromReceiver] | None:
+        """What it said; None when it has ended."""
+        assert self.control is not None
+        return control.heard_by_main(self.control)
+
+    def confirm(self, upto: int) -> None:
+        """Everything up to this SEQ is confirmed."""
+        self._upto = self._unsent_upto = upto
+        self.flush()
+
+    def returned(self, counts: dict[str, int]) -> None:
+        """These came back."""
+        for remote, number in counts.items():
+            self._returned[remote] = self._returned.get(remote, 0) + number
+        self.flush()
+
+    def flush(self) -> None:
+        """Say what did not fit before."""
+        if self._unsent_upto and self._say(control.Confirm(self._unsent_upto)):
+            self._unsent_upto = 0
+        while self._returned:
+            some = dict(list(self._returned.items())[:500])  # a message has room for a thousand addresses or so
+            if not self._say(control.Returned(some)):
+                break
+            for remote in some:
+                del self._returned[remote]
+
+    def use(self, options: control.Options) -> None:
+        """New settings, now and at the next start."""
+        self.options = options
+        self._say(options)
+
+    def stop(self) -> None:
+        """Take what is waiting and nothing more; it says `Finished`."""
+        self._say(control.Stop())
+
+    def ended(self) -> int:
+        """Its exit status, waiting a moment for it; it has closed its end."""
+        assert self._process is not None
+        try:
+            return self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def close(self) -> None:
+        """Let it go: it commits what it knows and ends. Killed when it does not within a few seconds."""
+        if self.control is not None:
+            self.control.close()
+            self.control = None
+        if self._process is not None:
+            self.ended()
+            self._process = None
+
+    def _say(self, message: control.ToReceiver) -> bool:
+        if self.control is None:
+            return False
+        try:
+            return control.say(self.control, message)
+        except OSError:
+            return False  # it is gone; `hear` notices
+
+
+class Metrics:
+    """The daemon's metrics, filled once a second from the spool."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def count(name: str, text: str, *labels: str) -> Counts:
+            return Counts(registry, f"shoveler_{name}", text, labels)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauges:
+            return Gauges(registry, f"shoveler_{name}", text, labels)
+
+        self.received = count("packets_received", "Datagrams that came, taken or rejected")
+        self.invalid = count("validations_failed", "Datagrams whose header check failed")
+        self.queue = gauge("queue_size", "Datagrams in the spool: taken and not confirmed")
+        self.reconnects = count("rabbitmq_reconnects", "Connections to the bus that were lost")
+        self.rejected = count("packets_rejected_total", "Datagrams not taken, by reason", "reason")
+        self.kernel_drops = count("kernel_drops_total", "Datagrams that the kernel dropped at our sockets")
+        self.oversize = count("oversize_total", "Datagrams larger than one packet of the path, by sender", "sender")
+        self.confirmed = count("confirmed_total", "Datagrams confirmed by the bus and removed from the spool")
+        self.returned = count("returned_total", "Times the bus had no queue for a datagram")
+        self.spool_bytes = gauge("spool_bytes", "Bytes of datagrams in the spool")
+        self.oldest = gauge("spool_oldest_seconds", "Age of the oldest datagram in the spool")
+        self.pending = gauge("confirms_pending", "Messages sent whose outcome is not known")
+        self.token = gauge("token_expires_seconds", "Seconds until the token of the bus expires; absent without one")
+        self.held = gauge("held_bytes", "Bytes in memory that the full disk cannot take")
+        self.buffer = gauge("receive_buffer_ratio", "How full the fullest receive buffer is, 0 to 1")
+        self.forward_failed = count("forward_failed_total", "Copies that could not be sent to a forward target")
+
+
+class Daemon:
+    """Composed and run by `run`."""
+
+    def __init__(
+        self, settings: Settings, reload: Callable[[], Settings], signals: Signals, notifier: Notifier
+    ) -> None:
+        """`reload` reads the settings again (raising ConfigError)."""
+        self._settings = settings
+        self._reload = reload
+        self._signals = signals
+        self._notifier = notifier
+        self._health = Health()
+        self._registry = CollectorRegistry()
+        self._warn = RateLimited(_log, 60.0)
+        self._receiver: ReceiverProcess
+        self._courier: Courier
+        self._reader: SpoolReader
+        self._status: StatusSender
+        self._last_beat = 0.0
+        self._heard = time.monotonic()
+        self._finished: int | None = None
+        self._restarts: Iterator[float] = delays(0.1, 5.0)
+        self._restart_at: float | None = None
+
+    # ---------------------------------------------------------------- one flat story
+
+    def run(self) -> None:
+        """Until a signal, or the end of the input file. Raises DaemonError, ConfigError, SpoolError, OSError."""
+        settings = self._settings
+        lock = SpoolLock(settings.path("spool.dir"), wait=_LOCK_WAIT)
+        sockets = self._open_sockets()
+        self._metrics = Metrics(self._registry)
+        self._receiver = ReceiverProcess(self._task(), sockets, lock)
+        self._receiver.start()
+        try:
+            opened = self._await_opened()
+            self._reader = SpoolReader(settings.path("spool.dir"))
+            self._courier = self._make_courier(opened)
+            self._status = StatusSender(settings, self._reader, config.version())
+            self._describe(opened, sockets)
+            with MonitorServer(settings.optional_address("metrics"), self._registry, self._health):
+                self._notifier.ready("receiving")
+                self._serve()
+                self._notifier.stopping("draining")
+                self._drain()
+        finally:
+            self._receiver.close()
+            for sock in sockets:
+                sock.close()
+            lock.close()
+
+    def _serve(self) -> None:
+        while not self._signals.stopping.is_set() and self._finished is None:
+            self._turn(self._courier.step())
+            if self._signals.take_reload():
+                self._read_settings_again()
+
+    def _drain(self) -> None:
+        """Take what the kernel has, publish what the bus takes in time, tell everybody, stop."""
+        until = time.monotonic() + _DRAIN
+        _log.info("= stopping: reading what is waiting, publishing what is in the spool")
+        self._courier.flush()
+        if self._finished is None:
+            self._receiver.stop()
+        while time.monotonic() < until:
+            if self._finished is not None and (self._courier.done or not self._courier.connected):
+                break
+            self._turn(min(self._courier.step(), 0.05))
+        if self._settings.text("from") and self._finished is not None:
+            self._drain_file()
+        self._receiver.flush()
+        self._await_books(until)
+        self._status.send(self._health, last=True)
+        self._status.close()
+        self._courier.close()
+        left = self._reader.totals()[0]
+        _log.info("= stopped: %d datagrams received, %d confirmed, %d wait in the spool for the next start",
+                  left.received, left.confirmed, left.received - left.confirmed)  # fmt: skip
+        self._reader.close()
+
+    def _drain_file(self) -> None:
+        """A file was read to its end: the work is done when all of it is confirmed, however long that takes."""
+        while not self._courier.done and not self._signals.stopping.is_set():
+            self._turn(self._courier.step())
+
+    def _await_books(self, until: float) -> None:
+        """Let the receiver write down what is confirmed."""
+        upto = self._courier.ledger.confirmed_upto
+        expected = self._courier.ledger.confirmed
+        start = self._confirmed_at_start
+        while upto and time.monotonic() < max(until, time.monotonic() + 0.5):
+            if self._reader.totals()[0].confirmed - start >= expected or self._restart_at is not None:
+                return
+            self._turn(0.02)
+            if time.monotonic() > until + 1.0:
+                return
+
+    # ---------------------------------------------------------------- one turn of the loop
+
+    def _turn(self, wait: float) -> None:
+        """Wait for the receiver or a signal, at most `wait` seconds, then do what is due."""
+        ends: list[int] = [self._signals.fileno()]
+        if self._receiver.control is not None:
+            ends.append(self._receiver.control.fileno())
+        ready, _, _ = select.select(ends, [], [], wait)
+        if self._signals.fileno() in ready:
+            self._signals.drain()
+        if self._receiver.control is not None and len(ready) > (self._signals.fileno() in ready):
+            self._listen()
+        now = time.monotonic()
+        if self._restart_at is not None and now >= self._restart_at:
+            self._restart_at = None
+            _log.warning("= starting the receiver again")
+            self._receiver.start()
+        if now - self._last_beat >= _BEAT:
+            self._last_beat = now
+            self._beat(now)
+
+    def _listen(self) -> None:
+        messages = self._receiver.hear()
+        if messages is None:
+            self._receiver_ended()
+            return
+        self._heard = time.monotonic()
+        for message in messages:
+            match message:
+                case control.Opened():
+                    self._restarts = delays(0.1, 5.0)
+                    self._health.fine("receiver")
+                    self._courier.committed = max(self._courier.committed, message.last)
+                    self._receiver.flush()
+                case control.Committed(last=last):
+                    self._courier.committed = max(self._courier.committed, last)
+                case control.Finished(last=last):
+                    self._courier.committed = max(self._courier.committed, last)
+                    self._finished = last
+                case control.State():
+                    self._note(message)
+                case control.Failed(text=text):
+                    raise DaemonError(text)
+
+    def _note(self, state: control.State) -> None:
+        self._metrics.held.set(state.held)
+        self._metrics.buffer.set(state.buffer)
+        self._metrics.forward_failed.set(state.forward_failed)
+        if state.problem:
+            self._health.problem("spool", state.problem)
+        else:
+            self._health.fine("spool")
+
+    def _receiver_ended(self) -> None:
+        status = self._receiver.ended()
+        if self._receiver.control is not None:
+            self._receiver.control.close()
+            self._receiver.control = None
+        if self._finished is not None:
+            return
+        delay = next(self._restarts)
+        self._restart_at = time.monotonic() + delay
+        text = f"the receiver ended unexpectedly ({_ending(status)}); the kernel holds what arrives meanwhile"
+        self._health.problem("receiver", text)
+        self._warn.log(logging.ERROR, "receiver", "! %s", text)
+
+    def _beat(self, now: float) -> None:
+        if self._restart_at is None and now - self._heard > _SILENT:
+            self._health.problem("receiver", f"the receiver has said nothing for {now - self._heard:.0f} s")
+        self._receiver.flush()
+        try:
+            self._measure()
+            self._status.beat(now, self._health, connected=self._courier.connected)
+        except SpoolError as error:
+            self._warn.warning("measure", "! %s", error)
+        self._notifier.watchdog()
+
+    def _measure(self) -> None:
+        totals, size = self._reader.totals()
+        oldest = self._reader.oldest()
+        senders = self._reader.senders()
+        reasons: dict[str, int] = {}
+        for sender in senders.values():
+            for reason, number in sender.rejected.items():
+                reasons[reason] = reasons.get(reason, 0) + number
+        m = self._metrics
+        m.received.set(totals.received + totals.rejected)
+        m.invalid.set(sum(reasons.get(reason, 0) for reason in ("empty", "short", "length")))
+        m.rejected.replace({(reason,): number for reason, number in reasons.items()})
+        m.queue.set(totals.received - totals.confirmed)
+        m.reconnects.set(self._courier.reconnects)
+        m.kernel_drops.set(totals.kernel_drops)
+        m.oversize.replace({(remote,): sender.oversize for remote, sender in senders.items() if sender.oversize})
+        m.confirmed.set(totals.confirmed)
+        m.returned.set(totals.returned)
+        m.spool_bytes.set(size)
+        m.oldest.set(max(0.0, time.time() - oldest) if oldest is not None else 0.0)
+        m.pending.set(self._courier.ledger.unsettled)
+        expires = token_expiry(self._settings.optional_path("bus.token_file"))
+        m.token.replace({} if expires is None else {(): expires - time.time()})
+
+    # ---------------------------------------------------------------- composing
+
+    def _open_sockets(self) -> list[socket.socket]:
+        if self._settings.text("from"):
+            return []
+        inherited = listen_fds()
+        if inherited:
+            check_inherited(inherited)
+            return inherited
+        return [open_listener(address) for address in self._settings.entries("listen")]
+
+    def _task(self) -> Task:
+        s = self._settings
+        return Task(
+            spool=str(s.path("spool.dir")),
+            control=-1,
+            receive_buffer=s.size("receive_buffer"),
+            reserve=s.size("spool.reserve"),
+            synchronous=s["spool.synchronous"],
+            options=config.options(s),
+            source=s.text("from").removeprefix("file:"),
+            follow=s.boolean("follow"),
+            captured_speed=s.text("speed") == "captured",
+            log_format=s.text("log.format"),
+            log_level=s.text("log.level"),
+        )
+
+    def _await_opened(self) -> control.Opened:
+        deadline = time.monotonic() + _OPENING
+        while time.monotonic() < deadline:
+            assert self._receiver.control is not None
+            select.select([self._receiver.control], [], [], 1.0)
+            messages = self._receiver.hear()
+            if messages is None:
+                raise DaemonError(f"the receiver did not start ({_ending(self._receiver.ended())})")
+            for message in messages:
+                if isinstance(message, control.Failed):
+                    raise DaemonError(message.text)
+                if isinstance(message, control.Opened):
+                    return message
+        raise DaemonError(f"the receiver did not open the spool within {_OPENING:.0f} s")
+
+    def _make_courier(self, opened: control.Opened) -> Courier:
+        courier = Courier(
+            self._reader,
+            self._framer(opened.spool),
+            self._connect,
+            confirmed=self._receiver.confirm,
+            returned=self._receiver.returned,
+            health=self._health,
+            linger=self._linger(),
+        )
+        courier.committed = opened.last
+        self._confirmed_at_start = self._reader.totals()[0].confirmed
+        return courier
+
+    def _framer(self, spool: str) -> Framer:
+        s = self._settings
+        if s.text("framing") == "batch":
+            return BatchFramer(spool, config.version(), s.text("bus.routing_key"), max_bytes=s.size("batch.max_bytes"))
+        return SingleFramer(spool, config.version(), s.text("bus.routing_key"))
+
+    def _linger(self) -> float:
+        return self._settings.duration("batch.linger") if self._settings.text("framing") == "batch" else 0.0
+
+    def _connect(self) -> Publisher:
+        address = config.bus_address(self._settings)
+        return open_publisher(
+            address,
+            exchange=config.exchange(self._settings, address),
+            writer=self._reader.id,
+            options=config.bus_options(self._settings),
+        )
+
+    def _describe(self, opened: control.Opened, sockets: list[socket.socket]) -> None:
+        for warning in opened.warnings:
+            _log.warning("! %s", warning)
+        address = config.bus_address(self._settings)
+        source = self._settings.text("from") or ", ".join(map(name_of, sockets))
+        _log.info("= spool %s in %s; from %s to %s, exchange %s, framing %s",
+                  opened.spool, self._settings.path("spool.dir"), source, address.redacted,
+                  config.exchange(self._settings, address), self._settings.text("framing"))  # fmt: skip
+        for name, value in {
+            "program": config.PROGRAM, "version": config.version(), "spool": opened.spool,
+            "listening": [name_of(sock) for sock in sockets], "bus": address.redacted,
+        }.items():  # fmt: skip
+            self._health.detail(name, value)
+
+    # ---------------------------------------------------------------- SIGHUP
+
+    def _read_settings_again(self) -> None:
+        self._notifier.reloading()
+        try:
+            new = self._reload()
+            options = config.options(new)
+        except ConfigError as error:
+            _log.error("! the settings were not changed:\n%s", error)
+            self._notifier.ready()
+            return
+        live, restart = self._settings.differences(new)
+        self._settings = new
+        setup_logging(new.text("log.format"), new.text("log.level"))
+        if live:
+            _log.info("= settings changed: %s", ", ".join(live))
+        if restart:
+            _log.warning("= these settings need a restart to change: %s", ", ".join(restart))
+        self._receiver.use(options)
+        self._status.use(new)
+        self._courier.framer = self._framer(self._reader.id)
+        self._courier.linger = self._linger()
+        if any(name.startswith("bus.") for name in live):
+            self._courier.rotate()
+        self._notifier.ready("receiving")
+
+
+class StatusSender:
+    """Sends the status message. Best effort: a status that cannot be sent is replaced by the next one."""
+
+    def __init__(self, settings: Settings, reader: SpoolReader, version: str) -> None:
+        self._reader = reader
+        self._version = version
+        self._publisher: Publisher | None = None
+        self._not_before = 0.0
+        self._number = 0
+        self._sent = -1e9
+        self.use(settings)
+
+    def use(self, settings: Settings) -> None:
+        """New settings."""
+        self.close()
+        self._settings = settings
+        self._exchange = settings.text("status.exchange")
+        self._interval = settings.duration("status.interval")
+
+    def beat(self, now: float, health: Health, *, connected: bool) -> None:
+        """Send one when it is time and there is a bus."""
+        if not self._exchange or not connected or now < self._not_before:
+            return
+        if now - self._sent >= self._interval - 0.5 * _BEAT:
+            self._sent = now
+            self.send(health)
+
+    def send(self, health: Health, *, last: bool = False) -> None:
+        """Send one now. The last one is only sent where a connection stands, and waits for its outcome."""
+        if not self._exchange or (last and self._publisher is None):
+            return
+        try:
+            if self._publisher is None:
+                self._publisher = open_publisher(
+                    config.bus_address(self._settings),
+                    exchange=self._exchange,
+                    writer=self._reader.id,
+                    options=config.bus_options(self._settings),
+                )
+            self._number += 1
+            message = self.message()
+            # Nobody may be listening: whatever its outcome is, the next one says more.
+            body = encode_status(message)
+            self._publisher.send([Outgoing(body, f"status:{self._number}", routing_key(message))])
+            self._publisher.outcomes(2.0 if last else 0.0)
+        except BusError as error:
+            self.close()
+            self._not_before = time.monotonic() + _STATUS_RETRY
+            _log.warning("! no status messages for now: %s", error)
+        health.detail("status_messages", self._number)
+
+    def message(self) -> ShovelerStatus:
+        """The status as the spool has it."""
+        totals, size = self._reader.totals()
+        return ShovelerStatus(
+            id=self._reader.id,
+            started=self._reader.started,
+            t=time.time(),
+            host=socket.gethostname(),
+            version=self._version,
+            senders=self._reader.senders(),
+            kernel_drops=totals.kernel_drops,
+            spool_bytes=size,
+            oldest=self._reader.oldest(),
+        )
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._publisher is not None:
+            self._publisher.close()
+            self._publisher = None
+
+
+def _ending(status: int) -> str:
+    return f"killed by signal {-status}" if status < 0 else f"exit code {status}"
+
+
+def run(settings: Settings, reload: Callable[[], Settings]) -> int:
+    """Run the daemon in this process; the exit code."""
+    setup_logging(settings.text("log.format"), settings.text("log.level"))
+    signals, notifier = Signals.install(), Notifier()
+    try:
+        Daemon(settings, reload, signals, notifier).run()
+    except (DaemonError, SpoolError, OSError, ValueError) as error:
+        _log.critical("! %s", error)
+        return 1
+    return 0

@@ -1,0 +1,98 @@
+"""The UDP sockets of a shoveler: opened or inherited, with large buffers, and what the kernel says about them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shoveler.service import Address
+
+_log = logging.getLogger(__name__)
+
+_SO_RCVBUFFORCE = 33
+_SO_MEMINFO = 55
+_MEMINFO = struct.Struct("9I")  # SK_MEMINFO_RMEM_ALLOC, RCVBUF, …, DROPS, of linux/sock_diag.h
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """How a socket's receive buffer is doing."""
+
+    used: int
+    """Bytes of kernel memory that hold waiting datagrams (more than the datagrams themselves)."""
+    size: int
+    drops: int
+    """Datagrams that the kernel dropped since the socket was made, a 32-bit counter that wraps."""
+
+
+def open_listener(address: Address) -> socket.socket:
+    """A bound UDP socket. Raises OSError with the address in its text; a name that cannot be resolved too."""
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise OSError(f"cannot listen on {address}: {error.strerror}") from None
+    family, kind, protocol, _name, sockaddr = found[0]
+    sock = socket.socket(family, kind, protocol)
+    try:
+        if family == socket.AF_INET6:
+            # So that 0.0.0.0 and [::] can be listened on side by side.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(sockaddr)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"cannot listen on {address}: {error.strerror}") from None
+    return sock
+
+
+def check_inherited(sockets: Sequence[socket.socket]) -> None:
+    """Raises OSError when an inherited socket is not UDP."""
+    for sock in sockets:
+        if sock.type != socket.SOCK_DGRAM or sock.family not in (socket.AF_INET, socket.AF_INET6):
+            raise OSError(f"the socket {sock.fileno()} handed over by LISTEN_FDS is no UDP socket")
+
+
+def enlarge(sock: socket.socket, wanted: int) -> str | None:
+    """Give the socket a receive buffer of `wanted` bytes; what to tell an operator when the kernel allows less."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, wanted)
+        return None
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted)
+    # The kernel doubles what it is asked for, for its own bookkeeping.
+    got = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+    if got >= wanted:
+        return None
+    return (
+        f"the receive buffer of {name_of(sock)} is only {got} bytes instead of {wanted}: bursts may be dropped by the "
+        f"kernel; set `sysctl -w net.core.rmem_max={wanted}` (in /etc/sysctl.d to keep it)"
+    )
+
+
+def name_of(sock: socket.socket) -> str:
+    """``HOST:PORT`` a socket is bound to."""
+    host, port = sock.getsockname()[:2]
+    return str(Address(host, port))
+
+
+def identity_of(sock: socket.socket) -> str:
+    """A name that a socket keeps for as long as it lives, in whichever process, and no other has after a reboot."""
+    return f"{_boot()}:{os.fstat(sock.fileno()).st_ino}"
+
+
+def fill_of(sock: socket.socket) -> Fill:
+    """Ask the kernel about the receive buffer; no parsing of /proc, and right in any network namespace."""
+    info = sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size)
+    used, size, *_rest, drops = _MEMINFO.unpack(info)
+    return Fill(used, size, drops)
+
+
+def _boot() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123 - one line
+            return file.read(8)
+    except OSError:
+        return "boot"

@@ -1,0 +1,438 @@
+"""From the spool to the bus: framing, the ledger of what is on its way, and the courier that carries it.
+
+A *parcel* is one message for the bus with the datagrams in it. The *ledger* knows which parcels have no outcome yet,
+and up to which SEQ everything is confirmed: only that may leave the spool. The *courier* reads blocks, sends parcels,
+takes outcomes and tries again; the order of one sender's datagrams is kept, unless the bus refuses some in between.
+
+Framing and ledger do no I/O. The courier's clock and bus are passed in.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+from shoveler.bus import BusError, BusRefused, BusUnavailable, Outcome, Outgoing, Publisher
+from shoveler.envelope import BATCH, encode_batch, encode_single, shard_of
+from shoveler.service import Health, RateLimited, delays
+from shoveler.spool import Block, SpoolReader
+
+_log = logging.getLogger("shoveler.publisher")
+
+FramingName: TypeAlias = Literal["single", "batch"]
+
+READ_BYTES = 2 * 2**20
+"""Bytes of blocks read from the spool at once."""
+UNSETTLED_BYTES = 16 * 2**20
+"""Bytes of parcels on their way at most; what bounds the memory of the publisher, besides the bus's own window."""
+_PLENTY = 2000  # datagrams that make full batches without any lingering
+_TROUBLE_INTERVAL = 60.0
+_ROTATE_WAIT = 5.0
+_TOKEN_INTERVAL = 2.0
+_IDLE = 1.0
+
+
+class OpenBlock:
+    """A block that is being published: `remaining` of its datagrams are not confirmed."""
+
+    __slots__ = ("last", "remaining")
+
+    def __init__(self, last: int, remaining: int) -> None:
+        self.last = last
+        self.remaining = remaining
+
+
+@dataclass(slots=True)
+class Parcel:
+    """One message and the datagrams in it, as (block, sender, number)."""
+
+    message: Outgoing
+    parts: list[tuple[OpenBlock, str, int]]
+    order: int = 0
+
+
+class Framer(Protocol):
+    """Makes parcels of blocks."""
+
+    def frame(self, blocks: Iterable[tuple[Block, OpenBlock]]) -> list[Parcel]:
+        """Parcels with all datagrams of the blocks, those of one sender in order."""
+
+
+class _Shards:
+    """Headers by sender, made once."""
+
+    def __init__(self, spool_id: str) -> None:
+        self._spool = spool_id
+        self._headers: dict[str, dict[str, str | int]] = {}
+
+    def headers(self, remote: str) -> dict[str, str | int]:
+        found = self._headers.get(remote)
+        if found is None:
+            if len(self._headers) >= 20_000:
+                self._headers.clear()
+            found = self._headers[remote] = {"shoveler": self._spool, "shard": shard_of(remote)}
+        return found
+
+
+class SingleFramer:
+    """One datagram a message, in the OSG form."""
+
+    def __init__(self, spool_id: str, version: str, routing_key: str = "") -> None:
+        self._spool = spool_id
+        self._version = version
+        self._key = routing_key
+        self._shards = _Shards(spool_id)
+
+    def frame(self, blocks: Iterable[tuple[Block, OpenBlock]]) -> list[Parcel]:
+        version, key, headers, prefix = self._version, self._key, self._shards.headers, self._spool + ":"
+        parcels = []
+        for block, opened in blocks:
+            remotes = block.remotes
+            for seq, (index, datagram) in enumerate(zip(block.senders, block.datagrams, strict=True), block.first):
+                remote = remotes[index]
+                body = encode_single(remote, datagram, version)
+                message = Outgoing(body, f"{prefix}{seq}", key, headers(remote))
+                parcels.append(Parcel(message, [(opened, remote, 1)]))
+        return parcels
+
+
+class BatchFramer:
+    """Many datagrams of one shard a message, each line with its own id. A message has the id of its first line."""
+
+    def __init__(self, spool_id: str, version: str, routing_key: str = "", *, max_bytes: int = 512 * 1024) -> None:
+        self._spool = spool_id
+        self._version = version
+        self._key = routing_key
+        self._shards = _Shards(spool_id)
+        self._max = max_bytes * 3 // 4  # base64 makes four bytes of three
+
+    def frame(self, blocks: Iterable[tuple[Block, OpenBlock]]) -> list[Parcel]:
+        prefix = self._spool + ":"
+        parcels: list[Parcel] = []
+        batches: dict[str | int, _Batch] = {}
+        for block, opened in blocks:
+            remotes = block.remotes
+            # For each sender of the block: the batch that its datagrams go to, looked up once.
+            targets = [batches.setdefault(self._shards.headers(remote)["shard"], _Batch()) for remote in remotes]
+            for seq, (index, datagram) in enumerate(zip(block.senders, block.datagrams, strict=True), block.first):
+                batch = targets[index]
+                batch.rows.append((f"{prefix}{seq}", remotes[index], datagram))
+                batch.size += len(datagram) + 60
+                part = (opened, remotes[index])
+                batch.parts[part] = batch.parts.get(part, 0) + 1
+                if batch.size >= self._max:
+                    parcels.append(self._parcel(batch))
+                    batch.__init__()  # type: ignore[misc]
+        parcels += [self._parcel(batch) for batch in batches.values() if batch.rows]
+        return parcels
+
+    def _parcel(self, batch: _Batch) -> Parcel:
+        first_id, remote, _ = batch.rows[0]
+        body = encode_batch(batch.rows, self._version)
+        message = Outgoing(body, first_id, self._key, self._shards.headers(remote), BATCH)
+        return Parcel(message, [(opened, remote, number) for (opened, remote), number in batch.parts.items()])
+
+
+@dataclass(slots=True)
+class _Batch:
+    rows: list[tuple[str, str, bytes]] = field(default_factory=list)
+    parts: dict[tuple[OpenBlock, str], int] = field(default_factory=dict)
+    size: int = 0
+
+
+class Ledger:
+    """Parcels without a good outcome, and the SEQ up to which everything is confirmed."""
+
+    def __init__(self) -> None:
+        self._blocks: deque[OpenBlock] = deque()
+        self._unsettled: dict[str, Parcel] = {}
+        self._failed: list[Parcel] = []
+        self._order = 0
+        self.bytes = 0
+        """Bytes of all parcels that are not confirmed."""
+        self.confirmed = 0
+        """Datagrams confirmed since this was made."""
+        self.confirmed_upto = 0
+
+    @property
+    def unsettled(self) -> int:
+        """Parcels that were sent and have no outcome."""
+        return len(self._unsettled)
+
+    @property
+    def failed(self) -> int:
+        """Parcels that the bus refused or returned, to be sent again."""
+        return len(self._failed)
+
+    def open(self, block: Block) -> OpenBlock:
+        """A block that was read, in order."""
+        opened = OpenBlock(block.last, len(block.datagrams))
+        self._blocks.append(opened)
+        return opened
+
+    def sending(self, parcels: Iterable[Parcel]) -> None:
+        """These are about to be sent (before they are, so that none is forgotten when sending breaks off)."""
+        for parcel in parcels:
+            if not parcel.order:
+                self._order += 1
+                parcel.order = self._order
+                self.bytes += len(parcel.message.body)
+            self._unsettled[parcel.message.id] = parcel
+
+    def settle(self, outcomes: Iterable[Outcome]) -> tuple[bool, list[tuple[Outcome, Parcel]]]:
+        """(whether `confirmed_upto` grew, parcels that came to nothing with the reason). Those are kept for `again`."""
+        failed = []
+        for outcome in outcomes:
+            parcel = self._unsettled.pop(outcome.id, None)
+            if parcel is None:
+                continue  # of a connection that was given up; the parcel is on its way again
+            if outcome.status == "confirmed":
+                self.bytes -= len(parcel.message.body)
+                for block, _remote, number in parcel.parts:
+                    block.remaining -= number
+                    self.confirmed += number
+            else:
+                self._failed.append(parcel)
+                failed.append((outcome, parcel))
+        grew = False
+        while self._blocks and not self._blocks[0].remaining:
+            self.confirmed_upto = self._blocks.popleft().last
+            grew = True
+        return grew, failed
+
+    def again(self, *, all_unsettled: bool) -> list[Parcel]:
+        """What must be sent again, in the old order: what failed, and with a new connection all without an outcome."""
+        parcels, self._failed = self._failed, []
+        if all_unsettled:
+            parcels += self._unsettled.values()
+            self._unsettled.clear()
+        return sorted(parcels, key=lambda parcel: parcel.order)
+
+
+class Courier:
+    """Carries the spool to the bus. One thread; `step` does what can be done now and says how long it may rest.
+
+    `confirmed` is told the new SEQ each time the head of the spool is confirmed, `returned` the senders whose datagrams
+    came back because no queue wanted them.
+    """
+
+    def __init__(
+        self,
+        reader: SpoolReader,
+        framer: Framer,
+        connect: Callable[[], Publisher],
+        *,
+        confirmed: Callable[[int], None],
+        returned: Callable[[dict[str, int]], None],
+        health: Health,
+        linger: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._reader = reader
+        self.framer = framer
+        self.connect = connect
+        self._confirmed = confirmed
+        self._returned = returned
+        self._health = health
+        self.linger = linger
+        self._clock = clock
+        self._publisher: Publisher | None = None
+        self.ledger = Ledger()
+        self.committed = 0
+        """SEQ of the newest datagram known to be in the spool."""
+        self._read_upto = 0
+        self._waiting: deque[Parcel] = deque()
+        self._unread_since: float | None = None
+        self._delays: Iterator[float] = delays()
+        self._not_before = 0.0
+        self._rotate_by: float | None = None
+        self._flushing = False
+        self._look_at_token = 0.0
+        self.reconnects = 0
+        self.trouble = "not connected yet"
+        self._warn = RateLimited(_log, _TROUBLE_INTERVAL, clock=clock)
+        self._health.problem("bus", self.trouble)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection."""
+        return self._publisher is not None
+
+    @property
+    def done(self) -> bool:
+        """Everything that is known to be in the spool is confirmed."""
+        return self.ledger.confirmed_upto >= self.committed
+
+    def step(self) -> float:
+        """Do what can be done without waiting long; the seconds that it may rest unless something is committed."""
+        now = self._clock()
+        if self._publisher is None:
+            if now < self._not_before:
+                return min(self._not_before - now, _IDLE)
+            if not self._open():
+                return 0.0
+        try:
+            self._send(now)
+            return self._settle()
+        except BusError as error:
+            self._lost(error)
+            return 0.0
+
+    def rotate(self) -> None:
+        """Connect anew (other credentials, other settings) as soon as what is on its way is settled."""
+        self._rotate_by = self._clock() + _ROTATE_WAIT
+        self._not_before = min(self._not_before, self._clock())  # a new token may be just what it waits for
+
+    def flush(self) -> None:
+        """Stop lingering: we are about to stop."""
+        self._flushing = True
+
+    def close(self) -> None:
+        """Hang up. What has no outcome stays in the spool."""
+        if self._publisher is not None:
+            self._publisher.close()
+            self._publisher = None
+
+    # ---------------------------------------------------------------- the connection
+
+    def _open(self) -> bool:
+        try:
+            self._publisher = self.connect()
+        except BusError as error:
+            self._trouble(error)
+            return False
+        self._rotate_by = None
+        self._waiting.extendleft(reversed(self.ledger.again(all_unsettled=True)))
+        _log.info("= connected to the bus")
+        self._warn.forget("bus")
+        if not self._refusing():
+            self._well()
+        return True
+
+    def _lost(self, error: BusError) -> None:
+        self.close()
+        self.reconnects += 1
+        self._trouble(error)
+
+    def _trouble(self, error: BusError) -> None:
+        now = self._clock()
+        if now >= self._not_before:  # many parcels that come back together are one trouble
+            self._not_before = now + next(self._delays)
+        delay = self._not_before - now
+        self.trouble = str(error)
+        self._health.problem("bus", self.trouble)
+        level = logging.ERROR if isinstance(error, BusRefused) else logging.WARNING
+        self._warn.log(
+            level, "bus", "! %s; datagrams stay in the spool, next try in %.1f s", self.trouble, delay
+        )  # fmt: skip
+
+    def _refusing(self) -> bool:
+        return bool(self.ledger.failed)
+
+    def _well(self) -> None:
+        self.trouble = ""
+        self._health.fine("bus")
+
+    # ---------------------------------------------------------------- sending and settling
+
+    def _send(self, now: float) -> None:
+        publisher = self._publisher
+        assert publisher is not None
+        if now >= self._look_at_token:
+            self._look_at_token = now + _TOKEN_INTERVAL
+            if self._rotate_by is None and publisher.token_changed():
+                self.rotate()
+        if self._rotate_by is not None:
+            if self.ledger.unsettled and now < self._rotate_by:
+                return
+            _log.info("= connecting to the bus anew, with the present token and settings")
+            self.close()
+            if not self._open():
+                return
+            publisher = self._publisher
+        if self.ledger.failed:
+            # What is on its way is awaited first: then what failed goes out again before anything newer.
+            if self.ledger.unsettled or now < self._not_before:
+                return
+            self._waiting.extendleft(reversed(self.ledger.again(all_unsettled=False)))
+        if not self._waiting:
+            self._read(now)
+        batch: list[Parcel] = []
+        size = 0
+        free = publisher.room if publisher is not None else 0
+        while self._waiting and len(batch) < free and self.ledger.bytes + size < UNSETTLED_BYTES:
+            parcel = self._waiting.popleft()
+            size += 0 if parcel.order else len(parcel.message.body)
+            batch.append(parcel)
+        if not batch and self._waiting and free and not self.ledger.unsettled:
+            batch.append(self._waiting.popleft())  # resent parcels alone may fill the limit
+        if batch and publisher is not None:  # never more than there is room for: `send` would wait
+            self.ledger.sending(batch)
+            publisher.send([parcel.message for parcel in batch])
+
+    def _read(self, now: float) -> None:
+        """Blocks that nobody has seen yet become waiting parcels."""
+        if self.committed <= self._read_upto:
+            return
+        if self.linger and not self._flushing and self.committed - self._read_upto < _PLENTY:
+            if self._unread_since is None:
+                self._unread_since = now
+            if now - self._unread_since < self.linger:
+                return
+        self._unread_since = None
+        blocks = self._reader.blocks(self._read_upto, READ_BYTES)
+        if blocks:
+            self._read_upto = blocks[-1].last
+            self._waiting.extend(self.framer.frame([(block, self.ledger.open(block)) for block in blocks]))
+
+    def _settle(self) -> float:
+        publisher = self._publisher
+        if publisher is None:
+            return 0.0
+        unsettled = self.ledger.unsettled
+        if publisher.blocked:
+            self.trouble = publisher.blocked
+            self._health.problem("bus", self.trouble)
+            self._warn.warning("blocked", "! the bus takes nothing for now: %s", self.trouble)
+        elif self.trouble and not unsettled and not self.ledger.failed:
+            self._well()
+        grew, failed = self.ledger.settle(publisher.outcomes(0.02 if unsettled else 0.0))
+        if failed:
+            self._came_back(failed)
+        elif not self.ledger.failed and (grew or self.ledger.unsettled < unsettled):
+            self._delays = delays()
+            if self.trouble:
+                _log.info("= the bus takes datagrams again")
+                self._well()
+        if grew:
+            self._confirmed(self.ledger.confirmed_upto)
+        now = self._clock()
+        if self.ledger.unsettled or self._waiting or self._rotate_by is not None:
+            return 0.0
+        if self.ledger.failed:
+            return max(0.0, min(self._not_before - now, _IDLE))
+        if self.committed > self._read_upto:
+            since = self._unread_since
+            return 0.0 if since is None else max(0.001, since + self.linger - now)
+        return _IDLE
+
+    def _came_back(self, failed: list[tuple[Outcome, Parcel]]) -> None:
+        counts: dict[str, int] = {}
+        for outcome, parcel in failed:
+            if outcome.status == "returned":
+                for _block, remote, number in parcel.parts:
+                    counts[remote] = counts.get(remote, 0) + number
+        if counts:
+            self._returned(counts)
+        outcome = failed[-1][0]
+        if outcome.status == "returned":
+            text = "no queue is bound to the exchange, so the broker returned datagrams; bind the collector's queue"
+        else:
+            text = "the broker refused datagrams (is its queue full?)"
+        if outcome.reason:
+            text += f": {outcome.reason}"
+        self._trouble(BusUnavailable(text))

@@ -1,0 +1,471 @@
+"""The receiver: a process of its own that reads the sockets, writes the spool, and does nothing else.
+
+Nothing may delay it: the broker, the metrics and the base64 are the main process's work. Its loop is: wait for a
+datagram, nap a little while more arrive, read all that wait in the kernel, commit each 256 of them (or fewer, when
+there are no more) as one block. Datagrams that it has not read are safe in the kernel's buffer; those that it has read
+are in the spool milliseconds later.
+
+It is also the only one who removes confirmed datagrams from the spool. That is done in the transaction of the next
+block, or within `_BOOKS_WAIT` when none comes.
+
+When the disk is full it keeps up to `HELD_MAX` bytes in memory and goes on removing, then rejects and counts.
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from shoveler.control import (
+    Committed,
+    Confirm,
+    Failed,
+    Finished,
+    FromReceiver,
+    Opened,
+    Options,
+    Returned,
+    State,
+    Stop,
+    heard_by_receiver,
+    say,
+)
+from shoveler.intake import Intake, SocketAddress
+from shoveler.listeners import enlarge, fill_of, identity_of, name_of
+from shoveler.replay import Replay, ReplayError
+from shoveler.service import RateLimited, setup_logging
+from shoveler.spool import Books, Checkpointer, Draft, Spool, SpoolError, SpoolFull, Synchronous
+
+_log = logging.getLogger("shoveler.receiver")
+
+RECEIVE = "receive"
+"""The command of ``tally-shoveler`` that is not for people: it becomes the receiver."""
+
+BLOCK_DATAGRAMS = 256
+_BLOCK_BYTES = 2**20
+_READ = 64  # datagrams between two looks at the block's size
+_LARGEST = 65536
+
+HELD_MAX = 48 * 2**20
+"""Bytes of datagrams kept in memory while the disk is full; with Python's own share it stays below 64 MiB."""
+
+_NAP = 0.010
+_FULL_SPEED = 400 * 2**20
+"""Bytes of kernel memory that datagrams may fill in a second: a nap is never longer than the buffer lasts at that."""
+_CALM = 128  # fewer datagrams than this at once: worth a nap before the next read
+_MAX_DRAIN = 16 * BLOCK_DATAGRAMS  # then the other sockets and the main process have their turn
+_BOOKS_WAIT = 0.1
+_STRUGGLE = 0.25
+_BEAT = 1.0
+_LAST_READ = 2.0
+"""Seconds that a stopping receiver reads at most, however much keeps arriving."""
+
+
+class Task(msgspec.Struct, kw_only=True):
+    """What the main process starts a receiver with, as JSON in the command line. Numbers are descriptors."""
+
+    spool: str
+    control: int
+    sockets: list[int] = []
+    receive_buffer: int = 64 * 2**20
+    reserve: int = 64 * 2**20
+    synchronous: Synchronous = "normal"
+    options: Options
+    source: str = ""
+    follow: bool = False
+    captured_speed: bool = False
+    log_format: str = "text"
+    log_level: str = "info"
+
+
+class Receiver:
+    """Composed by `main`; tests compose it with a spool of their own and run `step` by hand."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        sockets: Sequence[socket.socket],
+        control: socket.socket,
+        options: Options,
+        *,
+        replay: Replay | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.spool = spool
+        self._sockets = {sock.fileno(): sock for sock in sockets}
+        self._control = control
+        self._replay = replay
+        self._clock = clock
+        self._sleep = sleep
+        self._draft = Draft()
+        self._books = Books()
+        self._held: deque[Draft] = deque()
+        self._held_bytes = 0
+        self._problem = ""
+        self._said_last = 0
+        self._books_since = 0.0
+        self._struggled = 0.0
+        self._beat = 0.0
+        self._calm = True
+        self._stopping = False
+        self._finished = False
+        self._alone = False
+        self._recent: dict[int, set[SocketAddress]] = {fd: set() for fd in self._sockets}
+        self._drops = {fd: spool.sockets.get(identity_of(sock), 0) for fd, sock in self._sockets.items()}
+        self._warn = RateLimited(_log, 10.0)
+        self._forward_socket: dict[int, socket.socket] = {}
+        self._forward_failed = 0
+        self._use(options)
+        self._poll = select.poll()
+        self._poll.register(control.fileno(), select.POLLIN)
+        for fd, sock in self._sockets.items():
+            sock.setblocking(False)
+            self._poll.register(fd, select.POLLIN)
+        sizes = [fill_of(sock).size for sock in sockets]
+        self._nap = min([_NAP, *(size / _FULL_SPEED for size in sizes)])
+
+    def _use(self, options: Options) -> None:
+        self.intake = Intake(verify=options.verify, ip_map=options.ip_map, path_mtu=options.path_mtu)
+        self.spool.max_bytes = options.max_bytes
+        self._forward = [
+            (socket.AF_INET6 if ":" in host else socket.AF_INET, (host, port)) for host, port in options.forward
+        ]
+
+    # ---------------------------------------------------------------- the loop
+
+    def run(self) -> None:
+        """Until the main process closes its end. Raises SpoolError when the spool cannot be used any more."""
+        while not self._alone:
+            self.step(self._timeout())
+        # Nobody publishes any more; what was read is made safe, then another may take over.
+        self._commit(urgent=True)
+
+    def _timeout(self) -> float:
+        if self._replay is not None and not self._finished:
+            return 0.0 if self._replay.due(self._clock()) and not self._no_room() else 0.02
+        if self._held or self.spool.tight:
+            return _STRUGGLE
+        return _BOOKS_WAIT if self._books else _BEAT
+
+    def step(self, timeout: float) -> None:
+        """Wait at most `timeout` seconds for something, and deal with all of it."""
+        ready = [fd for fd, _event in self._poll.poll(timeout * 1000)]
+        if self._control.fileno() in ready:
+            self._listen()
+            ready.remove(self._control.fileno())
+        if ready and not self._finished:
+            if self._calm and not self._stopping:
+                self._sleep(self._nap)
+            self._calm = sum(self._drain(self._sockets[fd]) for fd in ready) < _CALM
+        if self._replay is not None and not self._finished:
+            self._play(self._replay)
+        now = time.monotonic()
+        if (self._held or self.spool.tight) and now - self._struggled >= _STRUGGLE:
+            self._struggle(now)
+        if self._books and (now - self._books_since >= _BOOKS_WAIT or self._finished):
+            self._commit(urgent=True)
+        if now - self._beat >= _BEAT:
+            self._beat = now
+            self._look_at_kernel()
+            self._say_state()
+            if not ready:
+                self._tidy()
+        if self._stopping and not self._finished:
+            self._finish()
+
+    def _listen(self) -> None:
+        messages = heard_by_receiver(self._control)
+        if messages is None:
+            self._alone = True
+            return
+        if not self._books:
+            self._books_since = time.monotonic()
+        for message in messages:
+            match message:
+                case Confirm(upto=upto):
+                    self._books.confirmed_upto = max(self._books.confirmed_upto, upto)
+                case Returned(counts=counts):
+                    for remote, number in counts.items():
+                        self._books.of(remote).returned += number
+                case Options():
+                    self._use(message)
+                case Stop():
+                    self._stopping = True
+
+    # ---------------------------------------------------------------- taking datagrams
+
+    def _drain(self, sock: socket.socket, until: float | None = None) -> int:
+        """Read and commit what waits in a socket: `_MAX_DRAIN` at most, or all there is until a time. How many."""
+        recvfrom = sock.recvfrom
+        recent = self._recent[sock.fileno()]
+        total = 0
+        while True:
+            burst = []
+            more = True
+            try:
+                for _ in range(_READ):
+                    burst.append(recvfrom(_LARGEST))  # noqa: PERF401 - the exception must keep what was read
+            except BlockingIOError:
+                more = False
+            except OSError as error:
+                # Out of kernel memory, for example: nothing of ours to mend, and the next try may go well.
+                self._warn.warning("recvfrom", "! cannot read %s: %s", name_of(sock), error.strerror)
+                more = False
+            if burst:
+                total += len(burst)
+                recent.update([address for _, address in burst])
+                self._take(burst)
+            if not more or (total >= _MAX_DRAIN if until is None else time.monotonic() >= until):
+                self._commit()
+                return total
+
+    def _take(self, burst: Sequence[tuple[bytes, SocketAddress]]) -> None:
+        draft = self._draft
+        no_room = self._no_room()
+        if no_room:
+            if not self._books:
+                self._books_since = time.monotonic()
+            self.intake.reject(burst, self._books, no_room)
+            self._warn.warning(no_room, "! dropping datagrams, they are counted: %s", self._why(no_room))
+        else:
+            if not draft.datagrams:
+                draft.arrived = self._clock()
+            self.intake.take(burst, draft, self._books)
+            if self._forward:
+                self._send_on(burst)
+        if len(draft) > BLOCK_DATAGRAMS - _READ or draft.size >= _BLOCK_BYTES:
+            self._commit()
+
+    def _no_room(self) -> str:
+        """The reason under which datagrams are rejected now, or nothing."""
+        if self._held_bytes + self._draft.size >= HELD_MAX:
+            return "disk_full"
+        if self.spool.size + self._held_bytes + self._draft.size >= self.spool.max_bytes:
+            return "spool_full"
+        return ""
+
+    def _why(self, reason: str) -> str:
+        if reason == "disk_full":
+            return f"the disk of the spool is full, and {HELD_MAX >> 20} MiB are in memory"
+        return f"the spool has reached its cap of {self.spool.max_bytes} bytes (spool.max_bytes)"
+
+    def _send_on(self, burst: Sequence[tuple[bytes, SocketAddress]]) -> None:
+        for family, target in self._forward:
+            sock = self._forward_socket.get(family)
+            if sock is None:
+                sock = self._forward_socket[family] = socket.socket(family, socket.SOCK_DGRAM)
+                sock.setblocking(False)
+            for datagram, _address in burst:
+                try:
+                    sock.sendto(datagram, target)
+                except OSError as error:
+                    self._forward_failed += 1
+                    self._warn.warning("forward", "! cannot forward to %s:%d: %s", *target, error.strerror)
+
+    def _play(self, replay: Replay) -> None:
+        if self._no_room():
+            return  # a file waits; nothing of it is dropped
+        burst, rejected = replay.take(BLOCK_DATAGRAMS, self._clock())
+        for reason, number in rejected.items():
+            for _ in range(number):
+                self._books.reject("file", reason)
+        if burst:
+            self._draft.arrived = self._clock()
+            self.intake.take(burst, self._draft, self._books)
+            self._draft.input = replay.place()
+            if self._forward:
+                self._send_on(burst)
+            self._commit()
+        if replay.ended:
+            self._stopping = True
+
+    # ---------------------------------------------------------------- writing
+
+    def _commit(self, *, urgent: bool = False) -> None:
+        """Write the draft, if there is one, with the books; the books alone when `urgent`."""
+        draft = None
+        if self._draft.datagrams:
+            draft, self._draft = self._draft, Draft()
+        elif not (urgent and self._books):
+            return
+        if draft is not None and (self._held or self.spool.tight):
+            self._hold(draft)
+            return
+        try:
+            self.spool.commit(draft, self._books)
+        except SpoolFull as error:
+            if draft is not None:
+                self._hold(draft)
+            self._enter_struggle(error)
+            return
+        self._books = Books()
+        self._books_since = time.monotonic()
+        self._say_committed()
+
+    def _hold(self, draft: Draft) -> None:
+        self._held.append(draft)
+        self._held_bytes += draft.size
+
+    def _enter_struggle(self, error: SpoolFull) -> None:
+        self._books_since = time.monotonic()
+        self._problem = str(error)
+        self._warn.log(
+            logging.ERROR, "full", "! %s; up to %d MiB are kept in memory, then datagrams are dropped and counted",
+            error, HELD_MAX >> 20,
+        )  # fmt: skip
+        if not self.spool.tight:
+            self.spool.tighten()
+
+    def _struggle(self, now: float) -> None:
+        """The disk is or was full: write what fits, oldest first."""
+        self._struggled = now
+        try:
+            if self.spool.tight:
+                self.spool.loosen()
+            if self._books:
+                self.spool.commit(None, self._books)
+                self._books = Books()
+            while self._held and (not self.spool.tight or self.spool.fits(self._held[0].size)):
+                self.spool.commit(self._held[0], self._books)
+                self._books = Books()
+                self._held_bytes -= self._held.popleft().size
+        except SpoolFull as error:
+            self._enter_struggle(error)
+        self._say_committed()
+        if not self._held and not self.spool.tight:
+            self._problem = ""
+            self._warn.forget("full")
+            _log.warning("= the spool takes datagrams again")
+
+    def _tidy(self) -> None:
+        try:
+            while self.spool.tidy() and not self._poll.poll(0):
+                pass
+        except SpoolFull as error:
+            _log.debug("= %s", error)
+
+    # ---------------------------------------------------------------- telling
+
+    def _say(self, message: FromReceiver) -> None:
+        try:
+            say(self._control, message)
+        except OSError:
+            self._alone = True
+
+    def _say_committed(self) -> None:
+        if self.spool.last > self._said_last:
+            self._said_last = self.spool.last
+            self._say(Committed(self.spool.last))
+
+    def _say_state(self) -> None:
+        self._say(
+            State(
+                spooled=self.spool.spooled,
+                size=self.spool.size,
+                held=self._held_bytes,
+                buffer=max((self._fill(sock) for sock in self._sockets.values()), default=0.0),
+                forward_failed=self._forward_failed,
+                problem=self._problem or (self._why(full) if (full := self._no_room()) else ""),
+            )
+        )
+        # A Committed that did not fit is as good as said with the next.
+        self._say(Committed(self.spool.last))
+
+    @staticmethod
+    def _fill(sock: socket.socket) -> float:
+        fill = fill_of(sock)
+        return fill.used / fill.size if fill.size else 0.0
+
+    def _look_at_kernel(self) -> None:
+        for fd, sock in self._sockets.items():
+            drops = fill_of(sock).drops
+            new = (drops - self._drops[fd]) % 2**32
+            if new:
+                if not self._books:
+                    self._books_since = time.monotonic()
+                self._drops[fd] = drops
+                self._books.kernel_drops += new
+                self._books.sockets[identity_of(sock)] = drops
+                for remote in {self.intake.remote(address) for address in self._recent[fd]}:
+                    self._books.of(remote).kernel_drops += new
+                self._warn.warning(
+                    "kernel", "! the kernel dropped %d datagrams at %s: its receive buffer was full", new, name_of(sock)
+                )
+            self._recent[fd] = set()
+
+    # ---------------------------------------------------------------- the end
+
+    def _finish(self) -> None:
+        """Take what the kernel holds, and nothing more."""
+        until = time.monotonic() + _LAST_READ
+        for sock in self._sockets.values():
+            self._drain(sock, until)
+        self._look_at_kernel()
+        self._commit(urgent=True)
+        if self._held:
+            self._struggle(time.monotonic())
+        if self._held:
+            _log.error("! the disk is full: %d bytes of datagrams in memory are lost by stopping", self._held_bytes)
+        for fd in self._sockets:
+            self._poll.unregister(fd)
+        self._finished = True
+        self._say_state()
+        self._say(Finished(self.spool.last))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The receiver process. 0: stopped in order, 1: cannot go on (said on `control`)."""
+    task = msgspec.json.decode((sys.argv[1:] if argv is None else argv)[0], type=Task)
+    # Signals are the main process's business; a terminal sends Ctrl-C to both.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    setup_logging(task.log_format, task.log_level)
+    control = socket.socket(fileno=task.control)
+    control.setblocking(False)
+    sockets = [socket.socket(fileno=fd) for fd in task.sockets]
+    directory = Path(task.spool)
+    warnings = [warning for sock in sockets if (warning := enlarge(sock, task.receive_buffer))]
+    try:
+        with Spool(
+            directory, max_bytes=task.options.max_bytes, reserve=task.reserve, synchronous=task.synchronous
+        ) as spool:
+            replay = None
+            if task.source:
+                start = spool.position(task.source)
+                replay = Replay(task.source, start, follow=task.follow, captured_speed=task.captured_speed)
+            receiver = Receiver(spool, sockets, control, task.options, replay=replay)
+            say(control, Opened(spool.id, spool.last, warnings))
+            checkpointer = Checkpointer(spool, task.synchronous)
+            try:
+                receiver.run()
+            finally:
+                checkpointer.close()
+    except (SpoolError, ReplayError) as error:
+        _log.error("! %s", error)
+        try:
+            say(control, Failed(str(error)))
+        except OSError:
+            pass  # main is gone; the log has it
+        return 1
+    return 0
+
+
+def command(task: Task) -> list[str]:
+    """The command line that starts a receiver. In a frozen build there is no interpreter, only our own program."""
+    start = [sys.executable, RECEIVE] if getattr(sys, "frozen", False) else [sys.executable, "-m", "shoveler.receiver"]
+    return [*start, msgspec.json.encode(task).decode()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

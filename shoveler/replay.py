@@ -1,0 +1,144 @@
+"""A capture file as input: datagrams from JSON lines instead of from sockets.
+
+Each line is ``{"t": Unix seconds, "remote": "IP:PORT", "data": "BASE64"}``. Nothing is dropped: the file waits when the
+spool is full, and the place reached is written with the datagrams, in the same transaction, so that a restart goes
+on exactly there. Lines that are no datagram are counted by reason, never guessed at.
+"""
+
+from __future__ import annotations
+
+import binascii
+import gzip
+import io
+import sys
+from typing import IO
+
+import msgspec
+
+from shoveler.intake import SocketAddress
+from shoveler.service import parse_address
+from shoveler.spool import Input
+
+_LONGEST_LINE = 256 * 1024
+
+
+class ReplayError(Exception):
+    """The file cannot be read; one sentence."""
+
+
+class _Line(msgspec.Struct):
+    remote: str
+    data: str
+    t: float = 0.0
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+_decode_any = msgspec.json.Decoder().decode
+
+
+class Replay:
+    """Reads a capture from `position` (bytes into the uncompressed text). Belongs to one thread."""
+
+    def __init__(self, name: str, position: int = 0, *, follow: bool = False, captured_speed: bool = False) -> None:
+        """`name` is a path, plain or ``.gz``, or ``-`` for standard input. Raises ReplayError."""
+        self.name = name
+        self.ended = False
+        self._follow = follow
+        self._captured_speed = captured_speed
+        self._offset: float | None = None
+        self._next: tuple[float, bytes, SocketAddress, int] | None = None
+        self._position = position
+        self._partial = b""
+        try:
+            self._file = self._open(name)
+            if position and name != "-":
+                self._file.seek(position)
+        except (OSError, EOFError) as error:
+            raise ReplayError(f"cannot read the capture {name}: {error}") from None
+
+    @staticmethod
+    def _open(name: str) -> IO[bytes]:
+        if name == "-":
+            return sys.stdin.buffer
+        if name.endswith(".gz"):
+            return io.BufferedReader(gzip.open(name, "rb"))
+        return open(name, "rb")  # noqa: PTH123 - closed by the end of the process
+
+    def place(self) -> Input:
+        """How far everything given out by `take` reaches."""
+        return Input(self.name, self._position)
+
+    def due(self, now: float) -> bool:
+        """Whether `take` may have something at this time (Unix seconds)."""
+        if self._next is None or not self._captured_speed or self._offset is None:
+            return not self.ended
+        return self._next[0] + self._offset <= now
+
+    def take(self, limit: int, now: float) -> tuple[list[tuple[bytes, SocketAddress]], dict[str, int]]:
+        """(datagrams with their senders, number of bad lines by reason). At the end of the file `ended` is True,
+        unless it is followed. Raises ReplayError when the file breaks off."""
+        datagrams: list[tuple[bytes, SocketAddress]] = []
+        rejected: dict[str, int] = {}
+        while len(datagrams) < limit:
+            if self._next is None:
+                line = self._line()
+                if line is None:
+                    break
+                end = self._position + len(line)
+                read = _read(line)
+                if isinstance(read, str):
+                    if read:
+                        rejected[read] = rejected.get(read, 0) + 1
+                    self._position = end
+                    continue
+                self._next = (*read, end)
+            t, datagram, address, end = self._next
+            if self._captured_speed:
+                if self._offset is None:
+                    self._offset = now - t
+                if t + self._offset > now:
+                    break
+            self._next = None
+            self._position = end
+            datagrams.append((datagram, address))
+        return datagrams, rejected
+
+    def _line(self) -> bytes | None:
+        """The next whole line, or None: at the end (`ended`), or, followed, when there is none yet."""
+        try:
+            self._partial += self._file.readline(_LONGEST_LINE)
+        except (OSError, EOFError) as error:
+            raise ReplayError(f"the capture {self.name} cannot be read further: {error}") from None
+        line = self._partial
+        whole = line.endswith(b"\n") or len(line) >= _LONGEST_LINE
+        if not whole and self._follow:
+            return None  # perhaps being written at this moment
+        self._partial = b""
+        if not line:
+            self.ended = not self._follow
+            return None
+        return line
+
+
+def _read(line: bytes) -> tuple[float, bytes, SocketAddress] | str:
+    """A datagram, or the reason why it is none; the empty reason for a blank line."""
+    if not line.strip():
+        return ""
+    try:
+        wire = _decode(line)
+    except msgspec.ValidationError:
+        try:
+            fields = _decode_any(line)
+        except msgspec.DecodeError:
+            return "line"
+        return "no_remote" if isinstance(fields, dict) and not isinstance(fields.get("remote"), str) else "line"
+    except msgspec.DecodeError:
+        return "line"
+    try:
+        host, port = parse_address(wire.remote)
+    except ValueError:
+        return "remote"
+    try:
+        return wire.t, binascii.a2b_base64(wire.data), (host, port)
+    except binascii.Error:
+        return "base64"
