@@ -35,14 +35,20 @@ package xrootd-tally "Proves that XRootD monitoring recorded what clients did: a
 package xrootd-tally-daemons "Shoveler, collector and agent of Tally, without the app." \
     tally-agent tally-shoveler tally-collector
 
-# One real thing each.
+# One real thing each: the collector decodes a server's ident datagram, the app makes a workspace.
+workspace=$(mktemp -d)
+"$bin/python" - "$workspace/ident.jsonl" <<'PYTHON'
+import base64, json, struct, sys
+text = b"=/root.1:169369521036254@se01.example.org\n&site=SITE-A&port=1094&inst=disk1&pgm=xrootd&ver=v5.5.3"
+datagram = struct.pack(">cBHII", b"=", 0, 12 + len(text), 1_700_000_000, 0) + text
+with open(sys.argv[1], "w") as file:
+    file.write(json.dumps({"t": 1.0, "remote": "127.0.0.1:1", "data": base64.b64encode(datagram).decode()}) + "\n")
+PYTHON
 for name in xrootd-tally xrootd-tally-daemons; do
-    printf '{"t": 1, "remote": "127.0.0.1:1", "data": "PQAAaWsCansAAAAAPS9yb290LjI0NTE5OjE2OTM2OTUyMTAzNjI1NEBzZTAxLmV4YW1wbGUub3JnCiZzaXRlPVNJVEUtQSZwb3J0PTIxMDQ4Jmluc3Q9ZGlzazEmcGdtPXhyb290ZCZ2ZXI9djUuNS4z"}\n' \
-        | "dist/$name/tally-collector" --from file:- --to file:- >/dev/null
+    "dist/$name/tally-collector" inspect "$workspace/ident.jsonl" | grep -q se01.example.org
     "dist/$name/tally-shoveler" --help >/dev/null
     "dist/$name/tally-agent" --help >/dev/null
 done
-workspace=$(mktemp -d)
 TALLY_DATA=$workspace "dist/xrootd-tally/tally" key list --db "$workspace/self-test.db" >/dev/null
 rm -rf "$workspace"
 ls -l dist

@@ -52,8 +52,11 @@ def main() -> int:
     options = parser.parse_args()
     scripts = [s for s in sorted(HERE.glob("bench_*.py")) if not options.only or options.only in s.name]
     if not scripts:
-        print(f"no benchmark has {options.only!r} in its name; there are: "
-              + ", ".join(s.name for s in sorted(HERE.glob("bench_*.py"))), file=sys.stderr)
+        print(
+            f"no benchmark has {options.only!r} in its name; there are: "
+            + ", ".join(s.name for s in sorted(HERE.glob("bench_*.py"))),
+            file=sys.stderr,
+        )
         return 2
     everything: list[dict[str, object]] = []
     failed = []
