@@ -45,8 +45,12 @@ def qapp_args(x_display: str) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def own_settings(tmp_path: Path, qapp) -> Iterator[None]:
-    """Each test begins with no remembered widths or geometry, in the light theme."""
+def own_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """Each test of the window begins with no remembered widths or geometry, in the light theme. Others have none."""
+    if not {"qapp", "qtbot"} & set(request.fixturenames):
+        yield
+        return
+    qapp = request.getfixturevalue("qapp")
     from PySide6.QtCore import QSettings
 
     from gui.widgets.theme import application_font, theme

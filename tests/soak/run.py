@@ -1,8 +1,8 @@
 """`make soak`: runs the long campaigns of this folder, one after another; resumable.
 
-A campaign is a script ``campaign_*.py`` or ``fuzz_*.py`` whose last line of output is one JSON object with its result; its exit
-code says whether it passed. Each result is written to ``docs/measurements/soak-NAME.json`` with the command and the commit as soon
-as it is there, so an interrupted `make soak` goes on with those campaigns that have no passed result for this commit.
+A campaign is a script ``campaign_*.py`` or ``fuzz_*.py`` whose last line of output is one JSON object with its result,
+and whose exit code says whether it passed. Each result is written to ``docs/measurements/soak-NAME.json`` with the
+command and the commit as soon as it is there, so an interrupted `make soak` goes on with those that have not passed.
 
     python tests/soak/run.py [--only WORD] [--again] [--minutes M]
 """

@@ -1,0 +1,85 @@
+"""`tally key` and `tally invite`, as typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agent.messages import decode_join_string
+from gui.cli import main
+from gui.hub.certificate import own_identity
+
+
+@pytest.fixture
+def db(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("TALLY_DATA", str(tmp_path / "data"))
+    return str(tmp_path / "w.db")
+
+
+def test_a_key_is_made_shown_once_listed_rotated_and_revoked(db: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["key", "create", "--kid", "site-a", "--scope", "agent:client", "--sub", "c1", "--db", db]) == 0
+    first = capsys.readouterr()
+    secret = first.out.strip()
+    assert len(secret) >= 32
+    assert "not shown again" in first.err
+    assert main(["key", "list", "--json", "--db", db]) == 0
+    listed = capsys.readouterr().out
+    assert secret not in listed
+    rows = json.loads(listed)
+    assert [(row["kid"], row["scopes"], row["sub"], row["state"]) for row in rows] == [
+        ("site-a", ["agent:client"], "c1", "active")
+    ]
+    assert main(["key", "rotate", "site-a", "--db", db]) == 0
+    assert capsys.readouterr().out.strip() != secret
+    assert main(["key", "revoke", "site-a", "--db", db]) == 0
+    capsys.readouterr()
+    assert main(["key", "list", "--json", "--db", db]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["state"] == "revoked"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["key", "revoke", "nope"], "There is no key 'nope'"),
+        (["key", "rotate", "--grace", "2x"], "--grace: expected a duration"),
+        (["key", "create", "--shared", "--sub", "c1"], "--shared takes no"),
+        (["invite", "--role", "client"], "give it with --hub URL"),
+        (["invite", "--role", "client", "--hub", "wss://h:1", "--ttl", "25h"], "at most 24 hours"),
+        (["invite", "--role", "client", "--hub", "wss://h:1", "--uses", "0"], "not 0"),
+    ],
+)
+def test_what_makes_no_sense_gets_one_sentence_and_exit_code_2(
+    db: str, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    assert main([*arguments, "--db", db]) == 2
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
+
+
+def test_a_secret_that_is_too_short_is_refused(db: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "secret"
+    file.write_text("short\n")
+    assert main(["key", "create", "--secret-file", str(file), "--db", db]) == 2
+    assert "32" in capsys.readouterr().err
+
+
+def test_an_invitation_holds_the_hubs_address_and_pin(
+    db: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["invite", "--role", "server", "--hub", "wss://hub.example.org:8765", "--json", "--db", db]) == 0
+    made = json.loads(capsys.readouterr().out)
+    invitation = decode_join_string(made["join"])
+    assert invitation.hub == "wss://hub.example.org:8765"
+    assert invitation.role == "server"
+    assert invitation.pin == own_identity(tmp_path / "data" / "hub").pin
+
+
+def test_a_file_that_is_no_database_is_named(db: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    junk = tmp_path / "junk.db"
+    junk.write_text("this is no database, and long enough to be looked at")
+    assert main(["key", "list", "--db", str(junk)]) == 2
+    assert "junk.db is not an SQLite database" in capsys.readouterr().err
+    assert junk.read_text().startswith("this is no database")
