@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 import msgspec
 
@@ -139,23 +140,26 @@ def bring_up(options: LabOptions, *, as_json: bool = False, foreground: bool = F
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", start_new_session=True
         )
-        assert process.stdin is not None
-        try:
-            process.stdin.write(msgspec.json.encode(options) + b"\n")
-            process.stdin.flush()
-            outcome = _follow(process, options, as_json=as_json)
-            if outcome is _Outcome.UP and not foreground:
-                process.stdin.write(progress.KEEP)
-                process.stdin.close()
-                process.returncode = 0  # it goes on without us; else Popen would complain that nobody waited for it
-                return 0
-            if outcome is _Outcome.UP:
-                outcome = _follow(process, options, as_json=as_json)
-        except KeyboardInterrupt:
-            print("taking the lab down", file=sys.stderr)
-            process.stdin.close()
-            outcome = max(_follow(process, options, as_json=as_json), _Outcome.DOWN if foreground else _Outcome.FAILED)
-        process.stdin.close()
+        orders, reports = process.stdin, process.stdout
+        assert orders is not None
+        assert reports is not None
+        with orders, reports:
+            try:
+                orders.write(msgspec.json.encode(options) + b"\n")
+                orders.flush()
+                outcome = _follow(reports, options, as_json=as_json)
+                if outcome is _Outcome.UP and not foreground:
+                    orders.write(progress.KEEP)
+                    orders.flush()
+                    process.returncode = 0  # it goes on without us; else Popen would say that nobody waited for it
+                    return 0
+                if outcome is _Outcome.UP:
+                    outcome = _follow(reports, options, as_json=as_json)
+            except KeyboardInterrupt:
+                print("taking the lab down", file=sys.stderr)
+                orders.close()
+                end_of_it = _follow(reports, options, as_json=as_json)
+                outcome = max(end_of_it, _Outcome.DOWN if foreground else _Outcome.FAILED)
         process.wait()
     return 0 if outcome is _Outcome.DOWN else 1
 
@@ -166,12 +170,11 @@ class _Outcome(enum.IntEnum):
     FAILED = 2
 
 
-def _follow(process: subprocess.Popen[bytes], options: LabOptions, *, as_json: bool) -> _Outcome:
+def _follow(reports: IO[bytes], options: LabOptions, *, as_json: bool) -> _Outcome:
     """Print what the supervisor tells until the lab is up, or is down (again)."""
     people = sys.stderr if as_json else sys.stdout
-    assert process.stdout is not None
     failed = False
-    while line := process.stdout.readline():
+    while line := reports.readline():
         match progress.decode(line):
             case progress.Progress(text=text):
                 print(f"  {text}", file=people, flush=True)
@@ -261,10 +264,11 @@ _DEAD = "the supervisor has died; `tally-agent lab down` removes what it left"
 
 
 def _fault(arguments: argparse.Namespace) -> int:
+    if not 0 <= arguments.percent <= 100:
+        print(f"tally-agent lab: --percent is {arguments.percent:g}; it must be from 0 to 100", file=sys.stderr)
+        return 2
     if read_state(arguments.dir) is None:
         raise LabError(f"there is no lab in {arguments.dir}; `tally-agent lab up` starts one")
-    if not 0 <= arguments.percent <= 100:
-        raise LabError(f"--percent is {arguments.percent:g}; it must be from 0 to 100")
     order = control.Fault(arguments.do, arguments.seconds, arguments.percent)
     answer = control.ask(arguments.dir, order, _FAULT_SECONDS)
     if not answer.ok:

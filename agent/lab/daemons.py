@@ -11,7 +11,7 @@ from typing import IO
 
 from agent.lab import programs
 from agent.lab.layout import Layout
-from agent.lab.names import Names, with_names
+from agent.lab.names import Names, with_queue
 from agent.lab.options import is_amqp
 from agent.lab.processes import clean_environment, dies_with_us
 
@@ -76,11 +76,12 @@ def start(recipe: Recipe, handed: socket | None, log: IO[bytes]) -> subprocess.P
 
 def shoveler(name: str, layout: Layout, bus: Bus, metrics: str, own: Mapping[str, list[str]]) -> Recipe:
     """`metrics` is the HOST:PORT for it; `own` has other commands to start, by program name."""
-    url = with_names(bus.url, exchange=bus.names.packets_exchange) if is_amqp(bus.url) else bus.url
     return Recipe(
         _command("tally-shoveler", own),
         {
-            "TALLY_SHOVELER_BUS_URL": url,
+            "TALLY_SHOVELER_BUS_URL": bus.url,
+            "TALLY_SHOVELER_BUS_EXCHANGE": bus.names.packets_exchange,
+            "TALLY_SHOVELER_STATUS_EXCHANGE": bus.names.status_exchange,
             "TALLY_SHOVELER_SPOOL_DIR": str(layout.spool(name)),
             "TALLY_SHOVELER_FRAMING": bus.framing,
             "TALLY_SHOVELER_METRICS": metrics,
@@ -89,18 +90,21 @@ def shoveler(name: str, layout: Layout, bus: Bus, metrics: str, own: Mapping[str
 
 
 def collector(layout: Layout, bus: Bus, metrics: str, own: Mapping[str, list[str]]) -> Recipe:
-    """As `shoveler`."""
-    n = bus.names
-    source = with_names(bus.url, exchange=n.packets_exchange, queue=n.packets_queue) if is_amqp(bus.url) else bus.url
-    sink = with_names(bus.url, exchange=n.records_exchange) if is_amqp(bus.url) else bus.url
+    """As `shoveler`. One queue and no shards: all servers of a lab have the same address, and so the same shard."""
+    exchanges = {f"TALLY_COLLECTOR_EXCHANGES_{k.upper()}": v for k, v in bus.names.other_exchanges.items()}
     return Recipe(
         _command("tally-collector", own),
-        {
-            "TALLY_COLLECTOR_FROM": source,
-            "TALLY_COLLECTOR_TO": sink,
+        exchanges
+        | {
+            "TALLY_COLLECTOR_FROM": with_queue(bus.url, bus.names.packets_queue) if is_amqp(bus.url) else bus.url,
+            "TALLY_COLLECTOR_TO": bus.url,
+            "TALLY_COLLECTOR_EXCHANGES_PACKETS": bus.names.packets_exchange,
+            "TALLY_COLLECTOR_EXCHANGES_RECORDS": bus.names.records_exchange,
+            "TALLY_COLLECTOR_EXCHANGES_STATUS": bus.names.status_exchange,
             "TALLY_COLLECTOR_STATE_DIR": str(layout.collector),
             "TALLY_COLLECTOR_FRAMING": bus.framing,
-            "TALLY_COLLECTOR_METRICS": metrics,
+            "TALLY_COLLECTOR_METRICS_LISTEN": metrics,
+            "TALLY_COLLECTOR_WLCG_ENABLED": "false",  # every path is below /store: it would double all records
         },
     )
 

@@ -38,14 +38,25 @@ class Names:
         return f"{self.prefix}tally-status"
 
     @property
+    def other_exchanges(self) -> dict[str, str]:
+        """What else a collector may publish to: its name for the stream → exchange."""
+        streams = ("cache", "tcp", "tpc", "wlcg", "wlcg_cache", "wlcg_tpc")
+        return {stream: f"{self.prefix}xrd-{stream.replace('_', '-')}-events" for stream in streams}
+
+    @property
+    def exchanges(self) -> list[str]:
+        """All of them."""
+        return [self.packets_exchange, self.records_exchange, self.status_exchange, *self.other_exchanges.values()]
+
+    @property
     def packets_queue(self) -> str:
         return f"{self.prefix}xrd-packets"
 
 
-def with_names(url: str, **names: str) -> str:
-    """The bus URL with ``exchange=`` or ``queue=`` added to its query."""
+def with_queue(url: str, queue: str) -> str:
+    """The broker's URL with ``queue=`` added to its query."""
     parts = urlsplit(url)
-    return parts._replace(query=urlencode([*parse_qsl(parts.query), *names.items()])).geturl()
+    return parts._replace(query=urlencode([*parse_qsl(parts.query), ("queue", queue)])).geturl()
 
 
 def check_broker(url: str) -> None:
@@ -61,7 +72,7 @@ def delete(url: str, names: Names) -> None:
     try:
         channel = connection.channel()
         channel.queue_delete(names.packets_queue)
-        for exchange in (names.packets_exchange, names.records_exchange, names.status_exchange):
+        for exchange in names.exchanges:
             channel.exchange_delete(exchange)
     except pika.exceptions.AMQPError as error:
         raise LabError(

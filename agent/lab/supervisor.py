@@ -232,7 +232,9 @@ class Supervisor:
         if self._bus_kind == "given":
             await asyncio.to_thread(names.check_broker, self._bus)
         elif self._bus_kind == "private":
-            self._broker = BrokerKeeper(PrivateBroker(self._layout.broker), READY_SECONDS, self._save)
+            self._broker = BrokerKeeper(
+                PrivateBroker(self._layout.broker, die_with_parent=True), READY_SECONDS, self._save
+            )
             try:
                 await self._broker.start()
                 self._bus = self._broker.broker.url

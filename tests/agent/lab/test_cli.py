@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from agent.lab import cli
+
+
+def run(*words: str) -> int:
+    parser = argparse.ArgumentParser(prog="tally-agent")
+    cli.add_parser(parser.add_subparsers())
+    return cli.run(parser.parse_args(["lab", *words]))
+
+
+def test_a_wish_that_cannot_be_is_bad_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("up", "--dir", str(tmp_path / "lab"), "--servers", "501") == 2
+    assert capsys.readouterr().err == "tally-agent lab: --servers is 501; it must be from 1 to 500\n"
+    assert not (tmp_path / "lab").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("up", "--file-size", "huge"), 'expected a size such as "64MiB"'),
+        (("fault", "kill-shoveler", "--for", "soon"), 'expected a duration such as "90s"'),
+        (("fault", "earthquake"), "invalid choice: 'earthquake'"),
+        ((), "required: up|down|status|fault"),
+    ],
+)
+def test_what_cannot_be_read_is_bad_usage(
+    words: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        run(*words)
+    assert end.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_where_there_is_no_lab(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    directory = str(tmp_path / "lab")
+    assert run("status", "--dir", directory) == 1
+    assert run("status", "--json", "--dir", directory) == 1
+    assert run("down", "--dir", directory) == 0
+    assert run("fault", "udp-loss", "--dir", directory) == 1
+    said = capsys.readouterr()
+    assert said.out == (
+        f"there is no lab in {directory}; `tally-agent lab up` starts one\nnull\nthere is no lab in {directory}\n"
+    )
+    assert said.err == f"tally-agent lab: there is no lab in {directory}; `tally-agent lab up` starts one\n"
+
+
+def test_a_share_above_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("fault", "udp-loss", "--percent", "101", "--dir", str(tmp_path)) == 2
+    assert capsys.readouterr().err == "tally-agent lab: --percent is 101; it must be from 0 to 100\n"

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from agent.lab import sockets
+from agent.lab.children import Child
+from agent.lab.control import Answer, Fault
+from agent.lab.faults import Faults
+
+
+def spawn(log: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sleep", "60"], stdout=log, stderr=log)
+
+
+@pytest.fixture
+async def child(tmp_path: Path) -> AsyncIterator[Child]:
+    child = Child("shoveler-1", "shoveler", tmp_path / "log", spawn)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, child.reap)
+    child.start()
+    yield child
+    await child.end(1.0)
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
+
+
+async def test_a_killed_daemon_is_held_back_as_long_as_the_fault_lasts(child: Child) -> None:
+    pid = child.pid
+    before = time.monotonic()
+    answer = await Faults([child], [], [], None, "").inject(Fault("kill-shoveler", 20))
+    assert answer == Answer(True, f"killed shoveler-1 (pid {pid}); starts again in 20 s")
+    await asyncio.wait_for(child.ended.wait(), 10)
+    assert child.how_it_ended == "signal 9"
+    assert child.held_until - before >= 20
+
+
+async def test_nothing_to_kill_is_said() -> None:
+    answer = await Faults([], [], [], None, "").inject(Fault("kill-collector"))
+    assert answer == Answer(True, "killed nothing, since nothing was running; starts again at once")
+
+
+@pytest.mark.parametrize("do", ["broker-down", "broker-up", "broker-restart"])
+async def test_a_broker_that_is_not_ours_is_not_touched(do: str) -> None:
+    faults = Faults([], [], [], None, "the broker was given")
+    assert await faults.inject(Fault(do)) == Answer(False, "the broker was given")  # type: ignore[arg-type]
+
+
+async def test_lost_datagrams_come_again_after_the_time() -> None:
+    with sockets.receive_socket() as receiver, sockets.receive_socket() as sender:
+        faults = Faults([], [], [receiver], None, "")
+        answer = await faults.inject(Fault("udp-loss", seconds=0.05, percent=100))
+        assert answer == Answer(True, "100 % of all datagrams are lost for 0.05 s")
+        sender.sendto(b"lost", receiver.getsockname())
+        receiver.settimeout(0.02)
+        deadline = time.monotonic() + 10
+        while True:
+            sender.sendto(b"again", receiver.getsockname())
+            try:
+                assert receiver.recv(100) == b"again"
+                break
+            except TimeoutError:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.01)
+        await faults.close()
+
+
+async def test_the_last_loss_asked_for_decides() -> None:
+    with sockets.receive_socket() as receiver, sockets.receive_socket() as sender:
+        faults = Faults([], [], [receiver], None, "")
+        await faults.inject(Fault("udp-loss", percent=100))
+        answer = await faults.inject(Fault("udp-loss", percent=0))
+        assert answer == Answer(True, "no datagram is lost on purpose any more")
+        sender.sendto(b"there", receiver.getsockname())
+        receiver.settimeout(5)
+        assert receiver.recv(100) == b"there"
+        await faults.close()

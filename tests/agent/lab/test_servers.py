@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import os
+import pwd
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from agent.lab import servers
+from agent.lab.errors import LabError
+
+PLAN = servers.ServerPlan("s07", "LAB-07", 31_094, "127.0.0.1:9993")
+
+
+def test_the_configuration_is_the_shipped_sample_filled_in() -> None:
+    text = servers.config_text(PLAN, Path("/w/s07/root"), Path("/w/adm"))
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert lines == [
+        "all.role server",
+        "all.sitename LAB-07",
+        "xrd.port 31094",
+        "oss.localroot /w/s07/root",
+        "all.export /store",
+        "all.adminpath /w/adm",
+        "all.pidpath /w/adm",
+        "xrd.allow host 127.0.0.1",
+        "xrd.allow host localhost",
+        "xrootd.async off",
+        "xrootd.monitor all auth ident 10s flush 1s window 1s fbuff 1400 fstat 1s lfn ops ssq xfr 5 "
+        "dest fstat info user 127.0.0.1:9993",
+    ]
+
+
+def test_the_sample_for_sites_has_one_monitoring_line_with_all_that_matters() -> None:
+    text = resources.files("resources").joinpath("samples", "xrootd-monitoring.cfg").read_text()
+    (line,) = [line for line in text.splitlines() if line.startswith("xrootd.monitor")]
+    words = line.split()
+    assert words.index("auth") < words.index("dest")
+    assert words[words.index("fstat") + 2 : words.index("dest")] == ["lfn", "ops", "ssq", "xfr", "3"]
+    assert int(words[words.index("fbuff") + 1]) <= 1452
+
+
+def test_the_servers_tree(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    account = servers.find_account()
+    servers.make_work_directory(work, account)
+    servers.shared_files(work).mkdir()
+    config = servers.make_server(PLAN, work, account)
+    assert config.read_text() == servers.config_text(PLAN, work / "s07" / "root", work / "adm")
+    assert (work / "s07" / "root" / "store" / "test").resolve() == servers.shared_files(work)
+    assert work.stat().st_mode & 0o777 == 0o700
+    for path in (work, work / "adm", work / "s07", work / "s07" / "root" / "store" / "write"):
+        assert path.stat().st_uid == account.uid
+
+
+def test_root_hands_the_servers_to_another_user() -> None:
+    account = servers.find_account()
+    if os.getuid() == 0:
+        assert account.switch
+        assert account.uid == pwd.getpwnam(account.name).pw_uid != 0
+    else:
+        assert (account.uid, account.switch) == (os.getuid(), False)
+
+
+def test_a_missing_xrootd_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(LabError, match="install the Debian package xrootd-server"):
+        servers.find_xrootd()

@@ -1,0 +1,252 @@
+"""Whole labs of real XRootD servers; our own daemons are stand-ins."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from agent.lab import cli, control
+from agent.lab.processes import alive
+
+pytestmark = pytest.mark.xrootd
+
+STAND_IN = Path(__file__).with_name("stand_in.py")
+Lab = Any  # of conftest.py
+
+
+def until(condition: Any, seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def taken(lab: Lab, shoveler: str = "shoveler-1") -> list[bytes]:
+    return (lab.directory / "spool" / shoveler / "taken").read_bytes().splitlines()
+
+
+def xrdfs(server: str, *command: str) -> subprocess.CompletedProcess[str]:
+    arguments = ["xrdfs", server.removeprefix("root://"), *command]
+    return subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=30)
+
+
+def address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
+def test_up_serves_files_that_are_as_long_as_the_catalogue_says_and_down_leaves_nothing(
+    lab: Lab, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert lab.up(servers=4, shovelers=2) == 0
+    said = capfd.readouterr()
+    assert "The lab is up: 4 servers" in said.out
+    assert said.err == ""
+    state = lab.state
+    assert (state.state, state.broker, state.bus) == ("up", "local", str(lab.bus))
+    assert [(s.name, s.site) for s in state.servers] == [(f"s0{n}", f"LAB-0{n}") for n in (1, 2, 3, 4)]
+    assert len({s.udp for s in state.servers}) == 2
+    assert all(alive(process) for process in state.processes)
+    assert lab.directory.stat().st_mode & 0o777 == 0o700
+
+    for server in state.servers:
+        listing = xrdfs(server.url, "ls", "-l", "/store/test").stdout.splitlines()
+        seen = {line.split()[-1]: int(line.split()[3]) for line in listing}
+        assert seen == {file.path: file.size for file in state.files}
+    for n in (1, 2):
+        assert sum(line.startswith(b"=") for line in taken(lab, f"shoveler-{n}")) >= 2
+
+    assert cli.take_down(lab.directory) == 0
+    assert lab.leftovers() == []
+    for server in state.servers:
+        with socket.socket() as port:
+            port.bind(("", address(server.url.removeprefix("root://"))[1]))
+
+
+def test_each_server_has_its_own_room_to_write_and_nobody_changes_the_shared_files(lab: Lab, tmp_path: Path) -> None:
+    assert lab.up() == 0
+    here = tmp_path / "here"
+    here.write_bytes(b"x" * 1000)
+    first, second = (s.url for s in lab.state.servers)
+    subprocess.run(["xrdcp", "-s", here, f"{first}//store/write/w"], check=True, timeout=30)
+    subprocess.run(["xrdcp", "-s", f"{first}//store/write/w", tmp_path / "back"], check=True, timeout=30)
+    assert (tmp_path / "back").read_bytes() == b"x" * 1000
+    assert xrdfs(second, "stat", "/store/write/w").returncode != 0
+    shared = lab.state.files[0].path
+    refused = subprocess.run(["xrdcp", "-s", "-f", here, f"{first}/{shared}"], timeout=30, check=False)
+    assert refused.returncode != 0
+    assert xrdfs(first, "rm", shared).returncode != 0
+    assert [xrdfs(server, "stat", shared).returncode for server in (first, second)] == [0, 0]
+
+
+def test_a_killed_shoveler_comes_again_and_no_datagram_that_waited_is_lost(lab: Lab) -> None:
+    assert lab.up() == 0
+    before = lab.process("shoveler-1")
+    target = address(lab.state.servers[0].udp)
+    # Stopped, it reads nothing: all that arrives from now on waits in the socket that the supervisor holds.
+    os.kill(before.pid, signal.SIGSTOP)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for n in range(500):
+            sender.sendto(b"datagram %03d" % n, target)
+        os.kill(before.pid, signal.SIGKILL)
+        until(lambda: not alive(before))
+        for n in range(500, 1000):
+            sender.sendto(b"datagram %03d" % n, target)
+    until(lambda: b"datagram 999" in taken(lab))
+    ours = [line for line in taken(lab) if line.startswith(b"datagram")]
+    assert ours == [b"datagram %03d" % n for n in range(1000)]
+    until(lambda: lab.process("shoveler-1").restarts == 1)
+    assert lab.process("shoveler-1").pid not in (0, before.pid)
+
+
+def test_a_killed_server_comes_again_on_its_port(lab: Lab) -> None:
+    assert lab.up() == 0
+    before, url = lab.process("s02"), lab.state.servers[1].url
+    os.kill(before.pid, signal.SIGKILL)
+    until(lambda: lab.process("s02").restarts == 1 and lab.process("s02").pid)
+    assert lab.state.servers[1].url == url
+    assert lab.state.servers[1].pid == lab.process("s02").pid
+    until(lambda: socket.create_connection(address(url.removeprefix("root://"))).close() is None)
+
+
+def test_faults_by_command(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    assert lab.up() == 0
+    victim = lab.process("collector")
+    answer = control.ask(lab.directory, control.Fault("kill-collector", seconds=0.3), timeout=10)
+    assert answer.text == f"killed collector (pid {victim.pid}); starts again in 0.3 s"
+    until(lambda: lab.process("collector").restarts == 1)
+    assert not control.ask(lab.directory, control.Fault("broker-down"), timeout=10).ok
+    assert control.ask(lab.directory, control.Status(), timeout=10) == control.Answer(True, "the lab is up")
+
+
+def test_status_and_down_after_the_supervisor_was_killed(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    assert lab.up() == 0
+    state = lab.state
+    os.kill(lab.process("supervisor").pid, signal.SIGKILL)
+    until(lambda: not any(alive(p) for p in state.processes))  # they die with it
+    capfd.readouterr()
+    assert run("status", lab) == 1
+    assert "the supervisor has died; `tally-agent lab down` removes what it left" in capfd.readouterr().out
+    assert run("down", lab) == 0
+    assert capfd.readouterr().out == "the supervisor of this lab has died; removing what it left\nthe lab is down\n"
+    assert lab.leftovers() == []
+    assert run("down", lab) == 0
+    assert capfd.readouterr().out == f"there is no lab in {lab.directory}\n"
+
+
+def test_down_ends_what_outlived_a_killed_supervisor(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without setpriv on PATH the kernel is not asked to end the children. XRootD's user must reach the directory.
+    with tempfile.TemporaryDirectory(dir="/tmp") as plain:
+        Path(plain).chmod(0o755)
+        xrootd = shutil.which("xrootd")
+        assert xrootd is not None
+        (Path(plain) / "xrootd").symlink_to(xrootd)
+        monkeypatch.setenv("PATH", plain)
+        assert lab.up() == 0
+    supervisor = lab.process("supervisor")
+    os.kill(supervisor.pid, signal.SIGKILL)
+    until(lambda: not alive(supervisor))
+    assert {p.kind for p in lab.state.processes if alive(p)} == {"xrootd", "shoveler", "collector"}
+    assert lab.down() == 0
+    assert lab.leftovers() == []
+
+
+def test_up_clears_away_a_lab_that_died(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    assert lab.up() == 0
+    os.kill(lab.process("supervisor").pid, signal.SIGKILL)
+    until(lambda: not alive(lab.process("supervisor")))
+    assert lab.up() == 0
+    assert f"removed what a lab that died had left in {lab.directory}" in capfd.readouterr().out
+
+
+def test_a_second_lab_in_the_same_directory_is_refused_and_the_first_goes_on(
+    lab: Lab, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert lab.up() == 0
+    capfd.readouterr()
+    assert lab.up() == 1
+    assert f"a lab is already up in {lab.directory}" in capfd.readouterr().err
+    assert all(alive(p) for p in lab.state.processes)
+    assert run("status", lab) == 0
+
+
+def test_a_port_in_use_takes_everything_down_again(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as other:
+        other.bind(("", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        assert lab.up(port=port - 1) == 1
+    assert f"port {port} for server s02 cannot be used (Address already in use)" in capfd.readouterr().err
+    assert lab.leftovers() == []
+
+
+def test_a_daemon_that_does_not_start_is_quoted_and_everything_goes(
+    lab: Lab, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    broken = lab.options().programs | {"tally-collector": [sys.executable, str(STAND_IN), "broken"]}
+    assert lab.up(programs=broken) == 1
+    assert capfd.readouterr().err == (
+        "tally-agent lab: collector ended with code 2 while it started; it said: this daemon cannot start today\n"
+    )
+    assert lab.leftovers() == []
+
+
+def test_a_program_that_is_not_there(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    assert lab.up(programs=lab.options().programs | {"tally-shoveler": ["/absent/program"]}) == 1
+    assert "shoveler-1 ended with code 127 while it started; it said: sh: 1: exec: /absent" in capfd.readouterr().err
+    assert lab.leftovers() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_whoever_interrupts_up_gets_rid_of_all_of_it(lab: Lab, number: signal.Signals) -> None:
+    # A collector that never is well keeps it starting.
+    never = lab.options().programs | {"tally-collector": ["sleep", "60"]}
+    options = msgspec.json.encode(lab.options(programs=never)).decode()
+    with subprocess.Popen([sys.executable, STAND_IN, "up", options], stderr=subprocess.PIPE, text=True) as up:
+        until(lambda: lab.directory.exists() and (lab.directory / "state.json").exists())
+        until(lambda: any(p.kind == "collector" and p.pid for p in lab.state.processes))
+        up.send_signal(number)
+        up.wait(20)
+        assert up.stderr is not None
+        if number != signal.SIGKILL:
+            assert up.returncode == 1
+            assert up.stderr.read() == "taking the lab down\n"
+    until(lambda: not lab.directory.exists())
+    assert lab.leftovers() == []
+
+
+def test_in_the_foreground_the_lab_ends_with_its_owner(lab: Lab) -> None:
+    options = msgspec.json.encode(lab.options()).decode()
+    with subprocess.Popen([sys.executable, STAND_IN, "up", options, "--foreground"], stderr=subprocess.PIPE) as up:
+        until(lambda: lab.directory.exists() and (lab.directory / "state.json").exists())
+        until(lambda: lab.state.state == "up")
+        up.send_signal(signal.SIGINT)
+        assert up.wait(20) == 0
+    assert lab.leftovers() == []
+
+
+def test_down_from_elsewhere_ends_a_lab_in_the_foreground(lab: Lab) -> None:
+    options = msgspec.json.encode(lab.options()).decode()
+    with subprocess.Popen([sys.executable, STAND_IN, "up", options, "--foreground"]) as up:
+        until(lambda: lab.directory.exists() and (lab.directory / "state.json").exists())
+        until(lambda: lab.state.state == "up")
+        assert lab.down() == 0
+        assert up.wait(20) == 0
+
+
+def run(command: str, lab: Lab) -> int:
+    parser = argparse.ArgumentParser()
+    cli.add_parser(parser.add_subparsers())
+    return cli.run(parser.parse_args(["lab", command, "--dir", str(lab.directory)]))
