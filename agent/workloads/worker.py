@@ -164,8 +164,7 @@ def main() -> int:
     # Frames get a descriptor of their own: whatever a library prints to standard output goes to standard error.
     output = _Output(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)
-    source = sys.stdin.buffer
-    setup = _read(source)
+    setup = _read()
     if not isinstance(setup, Setup):
         return 1
     try:
@@ -183,7 +182,7 @@ def main() -> int:
     for thread in (*threads, reporter):
         thread.start()
     output.send(Ready(client.version))
-    _obey(source, slots, stop)
+    _obey(slots, stop)
     for slot in slots.values():
         slot.queue.put(None)
     for thread in threads:
@@ -194,10 +193,10 @@ def main() -> int:
     return 0
 
 
-def _obey(source: BinaryIO, slots: dict[int, _Slot], stop: threading.Event) -> None:
+def _obey(slots: dict[int, _Slot], stop: threading.Event) -> None:
     """Hand out work until the agent says that there is no more. Sets `stop` when what is under way is to be cut."""
     while True:
-        match _read(source):
+        match _read():
             case Work(number, requests):
                 for request in requests:
                     slots[request.slot].queue.put((number, request))
@@ -211,22 +210,34 @@ def _obey(source: BinaryIO, slots: dict[int, _Slot], stop: threading.Event) -> N
                 stop.set()
                 break
     # Keep listening meanwhile: the agent may still stop us, or die.
-    threading.Thread(target=_listen, args=(source, stop), name="listen", daemon=True).start()
+    threading.Thread(target=_listen, args=(stop,), name="listen", daemon=True).start()
 
 
-def _listen(source: BinaryIO, stop: threading.Event) -> None:
-    while not isinstance(_read(source), Stop):
+def _listen(stop: threading.Event) -> None:
+    while not isinstance(_read(), Stop):
         pass
     stop.set()
 
 
-def _read(source: BinaryIO) -> ToWorker | Stop:
-    """The next frame; Stop when there will be none."""
-    head = source.read(HEAD)
-    if len(head) < HEAD:
+def _read() -> ToWorker:
+    """The next frame from the agent; Stop when there will be none.
+
+    Reads the descriptor itself: a thread that waits in a buffered file holds its lock, over which the interpreter
+    stumbles at its end."""
+    head = _exactly(HEAD)
+    if head is None or (body := _exactly(length(head))) is None:
         return Stop("the agent is gone")
-    body = source.read(length(head))
     return decode_to_worker(body)
+
+
+def _exactly(size: int) -> bytes | None:
+    data = b""
+    while len(data) < size:
+        part = os.read(0, size - len(data))
+        if not part:
+            return None
+        data += part
+    return data
 
 
 def _report(slots: dict[int, _Slot], output: _Output, over: threading.Event) -> None:
