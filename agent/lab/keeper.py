@@ -19,17 +19,18 @@ from agent.messages import LabProcess
 
 _log = logging.getLogger(__name__)
 
-_LOOK_SECONDS = 1.0
-
 
 class BrokerKeeper:
     """`changed` is called in the event loop's thread whenever the broker has ended or has been started."""
 
-    def __init__(self, broker: PrivateBroker, start_seconds: float, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, broker: PrivateBroker, start_seconds: float, changed: Callable[[], None], *, look_seconds: float = 1.0
+    ) -> None:
         self.broker = broker
         self.restarts = 0
         self._start_seconds = start_seconds
         self._changed = changed
+        self._look_seconds = look_seconds
         self._wanted = True
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="broker")
 
@@ -42,7 +43,7 @@ class BrokerKeeper:
         """Start it again whenever it has ended without being told to. Never returns."""
         seen = self.broker.pid
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(self._look_seconds)
             if self.broker.pid != seen:
                 seen = self.broker.pid
                 self._changed()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -47,8 +48,15 @@ def end(processes: Iterable[LabProcess], grace: float) -> list[LabProcess]:
 
 
 def clean_environment() -> dict[str, str]:
-    """Ours, without what an operator or a service manager meant for us: settings, secrets, sockets."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
+    """Ours, without what an operator or a service manager meant for us (settings, secrets, sockets), and without the
+    library path of a frozen build, with which other people's programs would load our libraries."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
+    if getattr(sys, "frozen", False):
+        before = clean.pop("LD_LIBRARY_PATH_ORIG", "")  # PyInstaller keeps it there
+        clean.pop("LD_LIBRARY_PATH", None)
+        if before:
+            clean["LD_LIBRARY_PATH"] = before
+    return clean
 
 
 def dies_with_us(command: list[str]) -> list[str]:

@@ -35,7 +35,7 @@ from agent.lab.faults import Faults
 from agent.lab.keeper import BrokerKeeper
 from agent.lab.layout import Layout, new_work_directory
 from agent.lab.options import LabOptions, is_amqp
-from agent.lab.processes import identity
+from agent.lab.processes import clean_environment, identity
 from agent.lab.progress import Down, Failed, Progress, Up
 from agent.lab.state import write_state
 from agent.messages import LAB_SCHEMA, LabFile, LabProcess, LabServer, LabState
@@ -475,6 +475,9 @@ def main() -> int:
     """The program ``tally-agent lab supervise``, which only `lab up` starts."""
     daemons.reserve_socket_number()
     os.umask(0o077)
+    environment = clean_environment()
+    os.environ.clear()
+    os.environ.update(environment)
     setup_logging()
     # Unbuffered: what follows the first line belongs to `on_input`.
     with open(sys.stdin.fileno(), "rb", buffering=0, closefd=False) as stdin:

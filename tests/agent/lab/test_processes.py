@@ -94,3 +94,12 @@ def test_children_get_none_of_what_was_meant_for_us(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("LANG", "C.UTF-8")
     assert clean_environment()["LANG"] == "C.UTF-8"
     assert not {"TALLY_KEY", "TALLY_SHOVELER_LISTEN", "LISTEN_FDS", "NOTIFY_SOCKET"} & clean_environment().keys()
+
+
+def test_other_programs_do_not_load_the_libraries_of_a_frozen_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/tally/_internal")
+    monkeypatch.delenv("LD_LIBRARY_PATH_ORIG", raising=False)
+    assert "LD_LIBRARY_PATH" not in clean_environment()
+    monkeypatch.setenv("LD_LIBRARY_PATH_ORIG", "/usr/local/lib")
+    assert clean_environment()["LD_LIBRARY_PATH"] == "/usr/local/lib"
