@@ -6,7 +6,7 @@ from typing import Any
 
 from shoveler.bus.address import Address
 from shoveler.bus.amqp_link import Link
-from shoveler.bus.messages import BusMissing
+from shoveler.bus.messages import BusMissing, BusRefused
 from shoveler.bus.options import BusOptions
 
 
@@ -23,7 +23,6 @@ class AmqpTopology:
         try:
             self._passive(queue)
         except BusMissing:
-            self._link.reopen_channel()
             arguments: dict[str, str | bool] = {"x-overflow": "reject-publish"}
             if single_active:
                 arguments["x-single-active-consumer"] = True
@@ -31,11 +30,7 @@ class AmqpTopology:
         self._request("queue_bind", queue=queue, exchange=exchange, routing_key=binding)
 
     def depth(self, queue: str, *, exchange: str) -> int:  # noqa: ARG002 - the local bus needs the exchange
-        try:
-            return int(self._passive(queue).method.message_count)
-        except BusMissing:
-            self._link.reopen_channel()
-            raise
+        return int(self._passive(queue).method.message_count)
 
     def delete_queue(self, queue: str, *, exchange: str) -> None:  # noqa: ARG002 - the local bus needs the exchange
         self._request("queue_delete", queue=queue)
@@ -50,4 +45,8 @@ class AmqpTopology:
         return self._request("queue_declare", queue=queue, passive=True)
 
     def _request(self, method: str, **arguments: Any) -> Any:
-        return self._link.request(getattr(self._link.channel, method), **arguments)
+        try:
+            return self._link.request(getattr(self._link.channel, method), **arguments)
+        except BusRefused:  # with which the broker closed the channel, and the connection is still good
+            self._link.reopen_channel()
+            raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -13,8 +12,7 @@ from shoveler.bus.local_files import connect, inode, queue_of, sentences
 from shoveler.bus.messages import BusUnavailable
 from shoveler.bus.topic import matches
 
-_FRESH = 0.02  # seconds for which a look at the directory holds when nobody seems to want a message
-_STALE = 0.25  # seconds after which positions are read again
+_STALE = 0.25  # seconds after which bindings are read again
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +33,25 @@ class Cursors:
         self._clock = clock
         self._cursors: list[Cursor] = []
         self._read_at = -_STALE
-        self._directory_time = -1
 
     def wanted(self, routing_key: str) -> bool:
-        """Whether some reader is bound to messages with this key."""
-        if self._clock() - self._read_at >= _STALE or self._changed():
-            self.refresh()
-        if self._bound(routing_key):
-            return True
-        if self._clock() - self._read_at >= _FRESH:
-            self.refresh()
-        return self._bound(routing_key)
-
-    def slowest(self) -> Cursor | None:
-        """The reader that is farthest behind, as of a moment ago; None when nobody reads."""
+        """Whether some reader is bound to messages with this key, as of a moment ago."""
         if self._clock() - self._read_at >= _STALE:
             self.refresh()
+        return any(matches(binding, routing_key) for cursor in self._cursors for binding in cursor.bindings)
+
+    def slowest(self) -> Cursor | None:
+        """The reader that is farthest behind, None when nobody reads. Asks the files each time.
+
+        What it has passed may be deleted: a queue that was declared before this look is among the readers, and one that
+        is declared after it has no claim on rows that were there before.
+        """
+        self.refresh()
         return min(self._cursors, key=lambda cursor: cursor.seq, default=None)
 
     def refresh(self) -> None:
         """Read all cursor files. Raises BusRefused for one that is none, BusUnavailable for the rest."""
         self._read_at = self._clock()
-        self._directory_time = self._time()
         with sentences(self._file.parent):
             paths = sorted(self._file.parent.glob("*.cursor"))
         self._cursors = [cursor for path in paths if (cursor := self._read(path)) is not None]
@@ -73,13 +68,3 @@ class Cursors:
                 return None
             raise
         return Cursor(queue_of(path), bindings, row[0] if row else 0)
-
-    def _bound(self, routing_key: str) -> bool:
-        return any(matches(binding, routing_key) for cursor in self._cursors for binding in cursor.bindings)
-
-    def _changed(self) -> bool:
-        return self._time() != self._directory_time
-
-    def _time(self) -> int:
-        with sentences(self._file.parent):
-            return os.stat(self._file.parent).st_mtime_ns  # noqa: PTH116 - asked per message

@@ -38,6 +38,7 @@ class LocalPublisher:
         self._headers: dict[tuple[tuple[str, HeaderValue], ...], str] = {}
         self._trimmed_at = time.monotonic()
         self._failure: BusError | None = None
+        self._looked = False
         with sentences(directory):
             directory.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self._file.with_suffix(".lock"))
@@ -74,6 +75,7 @@ class LocalPublisher:
 
     def send(self, messages: Sequence[Outgoing]) -> None:
         self._check()
+        self._looked = False
         for start in range(0, len(messages), _CHECK_EVERY):
             part = messages[start : start + _CHECK_EVERY]
             full = self._full()
@@ -120,7 +122,7 @@ class LocalPublisher:
     def _append(self, messages: Sequence[Outgoing]) -> None:
         rows: list[_Row] = []
         for message in messages:
-            if not self._cursors.wanted(message.routing_key):
+            if not self._wanted(message.routing_key):
                 if rows:
                     self._insert(rows)
                     rows = []
@@ -139,6 +141,16 @@ class LocalPublisher:
             )
         if rows:
             self._insert(rows)
+
+    def _wanted(self, routing_key: str) -> bool:
+        """Whether a reader wants it; before one call of `send` says no, it looks once whether somebody has come."""
+        if self._cursors.wanted(routing_key):
+            return True
+        if self._looked:
+            return False
+        self._looked = True
+        self._cursors.refresh()
+        return self._cursors.wanted(routing_key)
 
     def _insert(self, rows: list[_Row]) -> None:
         self._uncommitted += [row[0] for row in rows]
@@ -181,7 +193,6 @@ class LocalPublisher:
         if self._used() < self._max_bytes:
             return None
         self._commit()
-        self._cursors.refresh()
         while self._used() >= self._max_bytes and self._delete_passed():
             pass
         if self._used() < self._max_bytes:

@@ -1,0 +1,357 @@
+"""What both kinds of bus promise. Every test here runs on RabbitMQ and on a directory."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shoveler.bus import BusInUse, BusMissing, BusRefused, BusUnavailable, Outgoing
+
+if TYPE_CHECKING:
+    from conftest import Bus
+
+
+def message(number: int, routing_key: str = "", **headers: str | int) -> Outgoing:
+    return Outgoing(b"body %d" % number, f"SPOOL:{number}", routing_key, headers)
+
+
+def messages(start: int, stop: int) -> list[Outgoing]:
+    return [message(number) for number in range(start, stop)]
+
+
+def ids(of: list) -> list[str]:
+    return [one.id for one in of]
+
+
+# -- what goes in comes out ------------------------------------------------------------------------------------------
+
+
+def test_every_part_of_a_message_arrives(bus: Bus) -> None:
+    sent = [
+        Outgoing(b'{"a": 1}', "S:1", "file.cms", {"shoveler": "S", "shard": 255}),
+        Outgoing(b"", "S:2"),
+        Outgoing(bytes(range(256)), "S:3", "ümläut.✓", {"n": -(2**40), "ü": "✓"}, "application/x-ndjson"),
+        Outgoing(os.urandom(700_000), "S:4", content_type="application/octet-stream"),
+    ]
+    assert bus.publish(bus.publisher(), sent) == ["confirmed"] * 4
+    taken = bus.take_all(bus.consumer(), 4)
+    assert [(m.body, m.id, m.routing_key, m.headers, m.content_type) for m in taken] == [
+        (m.body, m.id, m.routing_key, m.headers, m.content_type) for m in sent
+    ]
+    assert [m.delivery for m in taken] == [1, 2, 3, 4]
+
+
+def test_thousands_keep_their_order(bus: Bus) -> None:
+    publisher, consumer = bus.publisher(window=500), bus.consumer(prefetch=700)
+    sent = messages(0, 5000)
+    publisher.send(sent)
+    assert [(o.status, o.reason) for o in bus.settle(publisher)] == [("confirmed", "")] * 5000
+    taken = []
+    while len(taken) < 5000:
+        taken += consumer.take(300, 5.0)
+        consumer.acknowledge(taken[-1].delivery)
+    assert ids(taken) == ids(sent)
+
+
+def test_outcomes_name_each_message_once(bus: Bus) -> None:
+    publisher = bus.publisher()
+    publisher.send(messages(0, 300))
+    assert publisher.pending == 300
+    outcomes = bus.settle(publisher)
+    assert sorted(ids(outcomes)) == sorted(ids(messages(0, 300)))
+    assert publisher.pending == 0
+
+
+def test_nothing_to_tell_and_nothing_to_take_is_an_empty_list(bus: Bus) -> None:
+    publisher, consumer = bus.publisher(), bus.consumer()
+    publisher.send([])
+    before = time.monotonic()
+    assert publisher.outcomes(0.05) == []
+    assert consumer.take(10, 0.05) == []
+    assert time.monotonic() - before >= 0.1
+    assert publisher.outcomes(0.0) == []
+    assert consumer.take(10, 0.0) == []
+    assert publisher.blocked is None
+    assert not publisher.token_changed()
+    assert not consumer.token_changed()
+    consumer.keep_alive()
+
+
+def test_the_window_bounds_what_is_on_its_way(bus: Bus) -> None:
+    publisher = bus.publisher(window=10)
+    assert publisher.room == 10
+    publisher.send(messages(0, 4))
+    assert publisher.room >= 6
+    publisher.send(messages(4, 100))
+    bus.settle(publisher)
+    assert publisher.room == 10
+
+
+def test_a_message_that_cannot_be_sent_takes_no_other_along(bus: Bus) -> None:
+    if bus.kind == "local":
+        pytest.skip("any text is an id there")
+    publisher = bus.publisher()
+    with pytest.raises(ValueError, match="a message id has at most 255 bytes, and this one has 300"):
+        publisher.send([message(1), Outgoing(b"", "x" * 300)])
+    assert ids(bus.settle(publisher)) == ["SPOOL:1"]
+    assert bus.publish(publisher, [message(2)]) == ["confirmed"]
+
+
+# -- acknowledging ---------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_acknowledged_comes_again_in_order(bus: Bus) -> None:
+    bus.publish(bus.publisher(), messages(0, 10))
+    first = bus.consumer()
+    taken = bus.take_all(first, 10)
+    first.acknowledge(taken[3].delivery)
+    first.close()
+    assert ids(bus.take_all(bus.consumer(), 6)) == ids(messages(4, 10))
+
+
+def test_what_is_acknowledged_never_comes_again(bus: Bus) -> None:
+    publisher = bus.publisher()
+    bus.publish(publisher, messages(0, 10))
+    first = bus.consumer()
+    first.acknowledge(bus.take_all(first, 10)[-1].delivery)
+    first.close()
+    second = bus.consumer()
+    bus.publish(publisher, messages(10, 11))
+    assert ids(bus.take_all(second, 1)) == ["SPOOL:10"]
+
+
+def test_acknowledging_twice_or_backwards_changes_nothing(bus: Bus) -> None:
+    bus.publish(bus.publisher(), messages(0, 5))
+    consumer = bus.consumer()
+    taken = bus.take_all(consumer, 5)
+    for delivery in (0, 2, 2, 1):
+        consumer.acknowledge(delivery)
+    consumer.close()
+    assert ids(bus.take_all(bus.consumer(), 3)) == ids(taken[2:])
+
+
+def test_acknowledging_what_was_not_taken_is_our_own_mistake(bus: Bus) -> None:
+    bus.publish(bus.publisher(), messages(0, 5))
+    consumer = bus.consumer()
+    bus.take_all(consumer, 2)
+    with pytest.raises(ValueError, match="delivery 3 was not taken yet; the last one taken is 2"):
+        consumer.acknowledge(3)
+
+
+def test_a_consumer_holds_no_more_than_its_prefetch(bus: Bus) -> None:
+    bus.publish(bus.publisher(), messages(0, 10))
+    consumer = bus.consumer(prefetch=4)
+    taken = bus.take_all(consumer, 4)
+    assert consumer.take(10, 0.05) == []
+    consumer.acknowledge(taken[1].delivery)
+    assert ids(bus.take_all(consumer, 2)) == ["SPOOL:4", "SPOOL:5"]
+
+
+# -- queues ----------------------------------------------------------------------------------------------------------
+
+
+def test_two_queues_get_every_message_each(bus: Bus) -> None:
+    bus.topology().declare_queue("other" + bus.queue, exchange=bus.exchange)
+    bus.publish(bus.publisher(), messages(0, 20))
+    assert ids(bus.take_all(bus.consumer(), 20)) == ids(messages(0, 20))
+    assert ids(bus.take_all(bus.consumer("other" + bus.queue), 20)) == ids(messages(0, 20))
+
+
+def test_a_binding_chooses_by_routing_key(bus: Bus) -> None:
+    topology = bus.topology()
+    topology.declare_queue("cms" + bus.queue, exchange=bus.exchange, binding="*.cms")
+    topology.declare_queue("cms" + bus.queue, exchange=bus.exchange, binding="cache.#")
+    keys = ["file.cms", "file.atlas", "cache", "cache.cms", "cache.x.y", "cms", ""]
+    bus.publish(bus.publisher(), [message(number, key) for number, key in enumerate(keys)])
+    taken = bus.take_all(bus.consumer("cms" + bus.queue), 4)
+    assert [m.routing_key for m in taken] == ["file.cms", "cache", "cache.cms", "cache.x.y"]
+    assert topology.depth(bus.queue, exchange=bus.exchange) == 7
+
+
+def test_a_message_that_nobody_wants_is_returned_and_its_neighbours_are_not(bus: Bus) -> None:
+    topology = bus.topology()
+    topology.delete_queue(bus.queue, exchange=bus.exchange)
+    topology.declare_queue(bus.queue, exchange=bus.exchange, binding="wanted")
+    publisher = bus.publisher()
+    batch = [message(number, "wanted" if number % 3 else "nobody's") for number in range(30)]
+    publisher.send(batch)
+    outcomes = {outcome.id: outcome for outcome in bus.settle(publisher)}
+    assert [outcomes[m.id].status for m in batch] == ["confirmed" if n % 3 else "returned" for n in range(30)]
+    assert f"no queue is bound to '{bus.exchange}' for this message" in outcomes["SPOOL:0"].reason
+    assert len(bus.take_all(bus.consumer(), 20)) == 20
+
+
+def test_a_publisher_notices_a_queue_that_comes_later(bus: Bus) -> None:
+    topology = bus.topology()
+    topology.delete_queue(bus.queue, exchange=bus.exchange)
+    publisher = bus.publisher()
+    assert bus.publish(publisher, [message(1)]) == ["returned"]
+    topology.declare_queue(bus.queue, exchange=bus.exchange)
+    assert bus.publish(publisher, [message(2)]) == ["confirmed"]
+    assert ids(bus.take_all(bus.consumer(), 1)) == ["SPOOL:2"]
+
+
+def test_declaring_again_keeps_what_is_there(bus: Bus) -> None:
+    topology = bus.topology()
+    bus.publish(bus.publisher(), messages(0, 3))
+    topology.declare_exchange(bus.exchange)
+    topology.declare_queue(bus.queue, exchange=bus.exchange)
+    topology.declare_queue(bus.queue, exchange=bus.exchange, single_active=True)  # another declaration: used as it is
+    bus.until(lambda: topology.depth(bus.queue, exchange=bus.exchange) == 3)
+
+
+def test_depth_counts_what_waits(bus: Bus) -> None:
+    topology = bus.topology()
+    assert topology.depth(bus.queue, exchange=bus.exchange) == 0
+    bus.publish(bus.publisher(), messages(0, 9))
+    bus.until(lambda: topology.depth(bus.queue, exchange=bus.exchange) == 9)
+    consumer = bus.consumer()
+    taken = bus.take_all(consumer, 9)
+    consumer.acknowledge(taken[5].delivery)
+    consumer.close()
+    bus.until(lambda: topology.depth(bus.queue, exchange=bus.exchange) == 3)
+
+
+def test_deleting_what_is_not_there_is_no_error(bus: Bus) -> None:
+    topology = bus.topology()
+    for _ in range(2):
+        topology.delete_queue(bus.queue, exchange=bus.exchange)
+    for _ in range(2):
+        topology.delete_exchange(bus.exchange)
+    topology.delete_queue(bus.queue, exchange=bus.exchange)
+
+
+def test_a_queue_that_is_not_there_is_one_sentence(bus: Bus) -> None:
+    topology = bus.topology()
+    with pytest.raises(BusMissing, match=r"no queue 'nowhere'.*check the name"):
+        bus.consumer("nowhere")
+    with pytest.raises(BusMissing, match=r"no queue 'nowhere'.*check the name"):
+        topology.depth("nowhere", exchange=bus.exchange)
+    with pytest.raises(BusMissing, match="no exchange 'nowhere'"):
+        topology.declare_queue("any" + bus.queue, exchange="nowhere")
+    assert topology.depth(bus.queue, exchange=bus.exchange) == 0  # the connection is still good
+
+
+def test_a_publisher_makes_its_exchange(bus: Bus) -> None:
+    bus.topology().delete_exchange(bus.exchange)
+    assert bus.publish(bus.publisher(), [message(1)]) == ["returned"]
+    bus.topology().declare_queue(bus.queue, exchange=bus.exchange)
+    assert bus.publish(bus.publisher("second"), [message(2)]) == ["confirmed"]
+
+
+def test_an_exchange_that_goes_away_ends_the_publisher(bus: Bus) -> None:
+    publisher = bus.publisher()
+    assert bus.publish(publisher, [message(1)]) == ["confirmed"]
+    bus.topology().delete_exchange(bus.exchange)
+    with pytest.raises(BusMissing, match=bus.exchange):
+        bus.publish(publisher, [message(2)])
+    with pytest.raises(BusMissing, match=bus.exchange):
+        publisher.send([message(3)])
+
+
+def test_a_queue_that_goes_away_ends_the_consumer(bus: Bus) -> None:
+    consumer = bus.consumer()
+    bus.topology().delete_queue(bus.queue, exchange=bus.exchange)
+    with pytest.raises(BusUnavailable, match=f"'{bus.queue}'.* was deleted"):
+        bus.take_all(consumer, 1)
+
+
+def test_a_full_queue_refuses_and_takes_again_once_there_is_room(bus: Bus) -> None:
+    publisher = bus.publisher(max_bytes=100_000)
+    batch = [Outgoing(bytes(1000), str(number)) for number in range(300)]
+    if bus.broker is not None:
+        bus.broker.ctl("set_policy", bus.queue, f"^{bus.queue}$", '{"max-length-bytes": 100000}')
+        bus.until(lambda: "refused" in bus.publish(publisher, batch))
+    publisher.send(batch)
+    refused = [outcome for outcome in bus.settle(publisher) if outcome.status == "refused"]
+    assert refused
+    assert "full" in refused[0].reason
+    consumer = bus.consumer()
+    while taken := consumer.take(1000, 0.2):
+        consumer.acknowledge(taken[-1].delivery)
+    bus.until(lambda: bus.publish(publisher, [message(1)]) == ["confirmed"])
+
+
+# -- who may read ----------------------------------------------------------------------------------------------------
+
+
+def test_a_second_consumer_gets_one_sentence_until_the_first_is_gone(bus: Bus) -> None:
+    bus.publish(bus.publisher(), messages(0, 3))
+    first = bus.consumer()
+    with pytest.raises(BusInUse, match=f"the queue '{bus.queue}' is already consumed by another program"):
+        bus.consumer()
+    assert ids(bus.take_all(first, 3)) == ids(messages(0, 3))
+    first.close()
+    assert ids(bus.take_all(bus.consumer(), 3)) == ids(messages(0, 3))
+
+
+def test_with_a_single_active_consumer_the_next_one_waits_its_turn(bus: Bus) -> None:
+    topology = bus.topology()
+    topology.declare_queue("sac" + bus.queue, exchange=bus.exchange, single_active=True)
+    publisher = bus.publisher()
+    bus.publish(publisher, messages(0, 5))
+    first = bus.consumer("sac" + bus.queue, exclusive=False)
+    taken = bus.take_all(first, 5)
+    first.acknowledge(taken[1].delivery)
+    second = bus.consumer("sac" + bus.queue, exclusive=False)
+    assert second.take(10, 0.1) == []
+    first.close()
+    assert ids(bus.take_all(second, 3)) == ids(messages(2, 5))
+
+
+# -- kill -9 ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_killed_publisher_loses_nothing_that_was_confirmed(bus: Bus) -> None:
+    peer = bus.peer("publish")
+    assert peer.stdout is not None
+    lines = [peer.stdout.readline() for _ in range(300)]
+    peer.kill()
+    lines += peer.stdout.read().splitlines(keepends=True)
+    confirmed = [int(line.split()[0]) for line in lines if line.endswith(" confirmed\n")]
+    assert len(confirmed) >= 300
+    depth = bus.topology().depth(bus.queue, exchange=bus.exchange)
+    taken = bus.take_all(bus.consumer(), depth)
+    assert [int(m.id) for m in taken] == list(range(len(taken)))  # in order, without holes
+    assert set(confirmed) <= {int(m.id) for m in taken}
+    assert bus.publish(bus.publisher("peer"), [message(1)]) == ["confirmed"]  # the writer's place is free again
+
+
+def test_a_killed_consumer_loses_nothing_and_is_followed_at_once(bus: Bus) -> None:
+    bus.publish(bus.publisher(), [Outgoing(b"x", str(number)) for number in range(3000)])
+    peer = bus.peer("consume")
+    assert peer.stdout is not None
+    seen = [int(peer.stdout.readline()) for _ in range(200)]
+    peer.kill()
+    seen += [int(line) for line in peer.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
+    peer.wait()
+    rest: list[int] = []
+    bus.until(lambda: _consumable(bus))
+    consumer = bus.opened[-1]
+    while not rest or rest[-1] != 2999:
+        rest += [int(m.id) for m in consumer.take(1000, 5.0)]
+    assert rest == list(range(rest[0], 3000))  # what was not acknowledged, and all of it
+    assert seen == list(range(len(seen)))
+    assert 0 < rest[0] <= len(seen)  # some acknowledgements had arrived, and none that was not given
+
+
+def _consumable(bus: Bus) -> bool:
+    try:
+        bus.consumer()
+    except BusInUse:  # the broker has not noticed the death yet
+        return False
+    return True
+
+
+def test_closing_twice_and_after_a_failure_is_fine(bus: Bus) -> None:
+    publisher, consumer, topology = bus.publisher(), bus.consumer(), bus.topology()
+    bus.topology().delete_queue(bus.queue, exchange=bus.exchange)
+    with pytest.raises((BusRefused, BusUnavailable)):
+        bus.take_all(consumer, 1)
+    for _ in range(2):
+        publisher.close()
+        consumer.close()
+        topology.close()
