@@ -188,12 +188,12 @@ def test_kill_9_of_the_writers_loses_no_line_that_was_written(tmp_path: Path) ->
     said = []
     for writer in writers:
         assert writer.stdout is not None
-        for _ in range(200):
-            writer.stdout.readline()
-        writer.send_signal(signal.SIGKILL)
-        said.append(int(writer.stdout.read().split()[-1]))
+        with writer.stdout as output:
+            numbers = [output.readline() for _ in range(200)]
+            writer.send_signal(signal.SIGKILL)
+            numbers += output.readlines()
+        said.append(int([number for number in numbers if number.endswith("\n")][-1]))
         writer.wait()
-        writer.stdout.close()
     journal.collect()
     lines = read_all(journal)
     assert [line.n for line in lines] == list(range(1, len(lines) + 1))
