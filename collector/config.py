@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from collector.correlate import Options
+from collector.correlate.options import LOGICAL_DIRECTORIES
 from collector.sinks import STREAMS
 from shoveler.bus import Address, BusError, BusOptions, parse_address
 from shoveler.service import Address as SocketAddress
@@ -23,6 +24,22 @@ PACKETS = "shoveled-xrd"
 SHARD_QUEUE = "xrd.shard."
 STATUS = "tally-status"
 LARGEST_SHARDS = 256
+
+
+def parse_shards(text: str, count: int) -> list[int]:
+    """The shards in ``all`` or ``0-3,6``, ascending. Raises ValueError with a sentence."""
+    if text.strip() == "all":
+        return list(range(count))
+    shards: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise ValueError(f'expected "all" or shards such as "0-3,6", got {text!r}')
+        low, high = int(first), int(last or first)
+        if low > high or high >= count:
+            raise ValueError(f"{part.strip()} is no range of shards; they are numbered 0 to {count - 1}")
+        shards.update(range(low, high + 1))
+    return sorted(shards)
 
 
 def _is_list_of_shards(text: str) -> None:
@@ -124,22 +141,6 @@ SCHEMA = Schema(
         Setting("log.format", "choice", "text", "Log lines as text or JSON.", choices=("text", "json")),
     ],
 )  # fmt: skip
-
-
-def parse_shards(text: str, count: int) -> list[int]:
-    """The shards in ``all`` or ``0-3,6``, ascending. Raises ValueError with a sentence."""
-    if text.strip() == "all":
-        return list(range(count))
-    shards: set[int] = set()
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
-            raise ValueError(f'expected "all" or shards such as "0-3,6", got {text!r}')
-        low, high = int(first), int(last or first)
-        if low > high or high >= count:
-            raise ValueError(f"{part.strip()} is no range of shards; they are numbered 0 to {count - 1}")
-        shards.update(range(low, high + 1))
-    return sorted(shards)
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,5 +405,5 @@ def correlator_options(settings: Settings, sinks: list[Output]) -> Options:
         wlcg_path_prefixes=tuple(settings.entries("wlcg.path_prefixes")),
         drop_vos=frozenset(vo.lower() for vo in settings.entries("filter.drop_vos")),
         drop_path_prefixes=tuple(settings.entries("filter.drop_path_prefixes")),
-        logical_directories=settings.table("logical_directories") or Options().logical_directories,
+        logical_directories=settings.table("logical_directories") or dict(LOGICAL_DIRECTORIES),
     )

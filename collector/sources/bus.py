@@ -93,12 +93,10 @@ class BusSource:
             shoveler = message.headers.get("shoveler") if message.headers else None
             spool_header = shoveler if isinstance(shoveler, str) else None
             if message.content_type.startswith(envelope.BATCH):
-                lines, message_id = message.body.split(b"\n"), None
+                lines, message_id = [line for line in message.body.split(b"\n") if line], None
             else:
                 lines, message_id = [message.body], message.id
             for line in lines:
-                if not line:
-                    continue
                 try:
                     opened = envelope.decode_line(line, message_id)
                 except envelope.EnvelopeError as error:

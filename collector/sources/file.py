@@ -49,7 +49,7 @@ def parse_line(line: bytes, place: str) -> Datagram | Reject:
     """One line of a capture; `place` (FILE:LINE) is for the text of a reject."""
     try:
         entry = _decoder.decode(line)
-        data = binascii.a2b_base64(entry.data)
+        data = binascii.a2b_base64(entry.data, strict_mode=True)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Reject("line", f"{place} is no captured datagram: {error}")
     except (binascii.Error, ValueError) as error:

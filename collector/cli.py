@@ -1,0 +1,218 @@
+"""``tally-collector``: the composition root and the command line. Exit codes: 0 done, 1 it failed, 2 bad usage.
+
+Commands besides running: ``inspect`` (`collector.inspection`) and ``import-config`` (`collector.migration`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import multiprocessing
+import os
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+
+from collector.config import SCHEMA, Plan, UdpInput, plan
+from collector.engine import Snapshot, parts
+from collector.metrics import Metrics
+from collector.names import Names
+from collector.serving import Crew, ThreadCrew
+from collector.workers import WorkerCrew, worst
+from shoveler.service import (
+    ConfigError,
+    Health,
+    MonitorServer,
+    Notifier,
+    Settings,
+    Signals,
+    listen_fds,
+    new_registry,
+    setup_logging,
+)
+
+_log = logging.getLogger(__name__)
+
+_BEAT = 0.25
+_SHOW_EVERY = 1.0
+_SILENT = 60.0
+"""Seconds without a snapshot after which an engine is taken for stuck, and the watchdog is not fed."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `tally-collector`; the exit code."""
+    multiprocessing.freeze_support()  # workers and receivers of a frozen build begin here
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["inspect"]:
+        from collector import inspection
+
+        return inspection.main(arguments[1:])
+    if arguments[:1] == ["import-config"]:
+        from collector import migration
+
+        return migration.main(arguments[1:])
+    parser = argparse.ArgumentParser(
+        "tally-collector",
+        description="Takes XRootD monitoring datagrams, joins them, and gives out one record per file access.",
+        epilog="Other commands: tally-collector inspect CAPTURE|SPOOL, tally-collector import-config FILE (--help).",
+    )
+    parser.add_argument("--version", action="version", version=f"tally-collector {version('xrootd-tally')}")
+    SCHEMA.add_arguments(parser)
+    options = parser.parse_args(arguments)
+    try:
+        settings = load(options)
+        what = plan(settings)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if options.check_config:
+        print("\n".join(settings.describe()))
+        return 0
+    return run(options, settings, what)
+
+
+def load(options: argparse.Namespace, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings, with ``TALLY_COLLECTOR_METRICS`` for the address as ``TALLY_SHOVELER_METRICS`` is for shovelers."""
+    env = dict(os.environ if environ is None else environ)
+    short, full = SCHEMA.prefix + "METRICS", SCHEMA.variable("metrics.listen")
+    if short in env:
+        env.setdefault(full, env[short])
+        del env[short]
+    return SCHEMA.load(options, env)
+
+
+def run(options: argparse.Namespace, settings: Settings, what: Plan) -> int:
+    """Start up, serve until told to stop or the input ends, shut down; the exit code."""
+    setup_logging(settings.text("log.format"), settings.text("log.level"))
+    try:
+        sockets = listen_fds() if isinstance(what.source, UdpInput) else []
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    signals = Signals.install()
+    notifier = Notifier()
+    health = Health()
+    registry = new_registry()
+    metrics = Metrics(registry, peer_names=settings.boolean("metrics.peer_names"))
+    try:
+        monitor = MonitorServer(settings.optional_address("metrics.listen"), registry, health)
+    except OSError as error:
+        print(error.strerror, file=sys.stderr)
+        return 2
+    health.detail("version", version("xrootd-tally"))
+    _log.info("from %s to %s", _shown(what.source), ", ".join(map(_shown, what.sinks)))
+    names = Names(
+        keep=settings.duration("names.keep"),
+        keep_failure=settings.duration("names.keep_failure"),
+        workers=settings.integer("names.workers"),
+    ) if what.names and what.workers == 1 else None  # fmt: skip
+    crew = _crew(what, settings, names, sockets)
+    desk = _Desk(crew, metrics, health, notifier)
+    try:
+        notifier.ready()
+        told = False
+        while crew.watch(_BEAT):
+            desk.look()
+            if signals.stopping.is_set() and not told:
+                told = True
+                notifier.stopping("draining")
+                _log.info("stopping: taking no more input, finishing what is on its way")
+                crew.stop()
+            if signals.take_reload():
+                notifier.reloading()
+                settings = _reload(options, settings, metrics, crew)
+                notifier.ready()
+    finally:
+        monitor.close()
+        if names is not None:
+            names.close()
+    return worst(crew.endings())
+
+
+def _crew(what: Plan, settings: Settings, names: Names | None, sockets: Sequence[socket.socket]) -> Crew:
+    if what.workers > 1:
+        level, form = settings.text("log.level"), settings.text("log.format")
+        return WorkerCrew(what, parts(what), level=level, form=form, names=what.names)
+    return ThreadCrew(what, parts(what), names=names, sockets=sockets)
+
+
+class _Desk:
+    """Shows the crew's snapshots where people and supervisors look."""
+
+    def __init__(self, crew: Crew, metrics: Metrics, health: Health, notifier: Notifier) -> None:
+        self._crew = crew
+        self._metrics = metrics
+        self._health = health
+        self._notifier = notifier
+        self._due = 0.0
+        self._watchdog_due = 0.0
+        self._sick: set[str] = set()
+
+    def look(self) -> None:
+        """Once a second: metrics, health, watchdog."""
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + _SHOW_EVERY
+        snapshots = self._crew.snapshots()
+        self._metrics.show(snapshots)
+        self._show_health(snapshots, now)
+        interval = self._notifier.watchdog_interval
+        if interval is not None and now >= self._watchdog_due and not _silent(snapshots, now):
+            self._watchdog_due = now + interval
+            self._notifier.watchdog()
+
+    def _show_health(self, snapshots: Sequence[Snapshot], now: float) -> None:
+        sick: dict[str, str] = {}
+        for snapshot in snapshots:
+            prefix = f"{snapshot.part} " if len(snapshots) > 1 else ""
+            sick |= {prefix + part: sentence for part, sentence in snapshot.trouble.items()}
+        for snapshot in _silent(snapshots, now):
+            sick[f"{snapshot.part} engine"] = f"nothing heard of it for {now - snapshot.at:.0f} s"
+        for part, sentence in sick.items():
+            self._health.problem(part, sentence)
+        for part in self._sick - set(sick):
+            self._health.fine(part)
+        if set(sick) != self._sick:
+            self._notifier.status("; ".join(sick.values()) or "working")
+        self._sick = set(sick)
+        self._health.detail("standby", [snapshot.part for snapshot in snapshots if snapshot.waiting])
+
+
+def _silent(snapshots: Sequence[Snapshot], now: float) -> list[Snapshot]:
+    return [snapshot for snapshot in snapshots if snapshot.at and now - snapshot.at > _SILENT]
+
+
+def _reload(options: argparse.Namespace, settings: Settings, metrics: Metrics, crew: Crew) -> Settings:
+    """Read the settings again; what can change while running changes, the rest is named in the log."""
+    try:
+        newer = load(options)
+        plan(newer)
+    except ConfigError as error:
+        _log.error("the settings are kept as they were, as the new ones have problems: %s", error)
+        return settings
+    live, restart = settings.differences(newer)
+    if "metrics.peer_names" in live:
+        metrics.use_peer_names(newer.boolean("metrics.peer_names"))
+    level, form = newer.text("log.level"), newer.text("log.format")
+    setup_logging(form, level)
+    crew.reconfigure(level, form)
+    _log.info("settings read again; changed: %s", ", ".join(live) or "nothing")
+    if restart:
+        _log.warning("these changes need a restart: %s", ", ".join(restart))
+    return newer
+
+
+def _shown(end: object) -> str:
+    """An input or output for people."""
+    address = getattr(end, "address", None)
+    if address is not None:
+        return str(address)
+    path = getattr(end, "path", None)
+    return f"file {path}" if path is not None else "the standard streams"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

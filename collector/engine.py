@@ -1,0 +1,262 @@
+"""One collector at work: a part of the input (a queue, a shard, a socket, a file) with everything that it needs.
+
+`open_engine` composes source, sink, checkpoint, correlator and cycle for one part of a plan; `Engine.run` turns the
+cycle until it is told to stop or the input ends. A process runs one engine per shard, each in a thread of its own,
+sharing nothing. What the outside wants to know of an engine is in its latest `Snapshot`, made by its own thread.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
+
+from collector.checkpoint import CheckpointBusy, NoCheckpoint, Store, check_shards, open_checkpoint
+from collector.config import SHARD_QUEUE, BusInput, BusOutput, FileInput, FileOutput, Output, Plan
+from collector.correlate import Correlator
+from collector.cycle import Cycle
+from collector.names import Names
+from collector.sinks import Sink
+from collector.sinks.bus import BusSink
+from collector.sinks.file import FileSink
+from collector.sinks.several import SeveralSinks
+from collector.sources import Source
+from collector.sources.bus import BusSource
+from collector.sources.file import FileSource
+from collector.sources.udp import UdpSource
+from collector.status import StatusReporter
+from shoveler.bus import BusRefused, Consumer, Publisher, open_consumer, open_publisher, open_topology
+
+_log = logging.getLogger(__name__)
+
+_STEP = 0.25
+"""Seconds a step may wait when there is nothing to do: also how soon a stop is noticed."""
+_SNAPSHOT_EVERY = 1.0
+_WIND_DOWN = 8.0
+"""Seconds for what is on its way when we are told to stop; systemd and the design allow ten in all."""
+_REFUSED_FOR = 5.0
+"""A refusal at the start is final after this long: a broker may need a moment to notice that our predecessor died."""
+_STANDBY_LOOK = 0.5
+_IN_WLCG_FORM = frozenset({"wlcg", "wlcg-cache", "wlcg-tpc"})
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A part of the input, by which a checkpoint is named."""
+
+    name: str
+    shard: int | None = None
+
+
+class Snapshot(msgspec.Struct, kw_only=True):
+    """What an engine says of itself, once a second: for metrics and health, and from a worker to its parent."""
+
+    part: str
+    values: dict[str, float] = {}
+    """Values without a label, by name."""
+    labelled: dict[str, dict[str, float]] = {}
+    """Name → value of its one label → number."""
+    trouble: dict[str, str] = {}
+    """What is not well (input, output, state) → one sentence."""
+    waiting: bool = False
+    """A stand-by: another collector has the state."""
+    at: float = 0.0
+    """When it was made, on the machine's monotonic clock."""
+
+
+class Engine:
+    """Turns one cycle. `run` belongs to one thread; `snapshot` may be read from any."""
+
+    def __init__(
+        self, part: Part, cycle: Cycle, source: Source, correlator: Correlator, reporter: StatusReporter
+    ) -> None:
+        self._part = part
+        self._cycle = cycle
+        self._source = source
+        self._correlator = correlator
+        self._reporter = reporter
+        self.snapshot = Snapshot(part=part.name)
+
+    def run(self, stopping: threading.Event) -> bool:
+        """Until `stopping` is set or the input has ended. True when everything is safe with the next owner.
+
+        Raises BusRefused (from the start on, for several seconds), CheckpointUnusable, ValueError, OutputClosed.
+        """
+        cycle = self._cycle
+        begun = time.monotonic()
+        due = 0.0
+        try:
+            cycle.restore()
+            while not stopping.is_set() and not cycle.finished:
+                cycle.step(_STEP)
+                now = time.monotonic()
+                if now >= due:
+                    due = now + _SNAPSHOT_EVERY
+                    self.snapshot = self._look()
+                    self._reporter.tick()
+                    self._give_up_when_refused(now - begun)
+            safe = cycle.finished or cycle.wind_down(_WIND_DOWN)
+            self.snapshot = self._look()
+            self._reporter.finish()
+            return safe
+        finally:
+            cycle.close()
+            self._reporter.close()
+
+    def _give_up_when_refused(self, running: float) -> None:
+        if isinstance(self._source, BusSource) and running > _REFUSED_FOR:
+            refused = self._source.refused_at_start
+            if refused is not None:
+                raise refused
+
+    def _look(self) -> Snapshot:
+        cycle, counts = self._cycle, self._cycle.counts
+        return Snapshot(
+            part=self._part.name,
+            values={
+                "cycles": counts.cycles,
+                "datagrams": counts.datagrams,
+                "duplicates": counts.duplicates,
+                "commits": counts.commits,
+                "commit_seconds": counts.commit_seconds,
+                "last_commit_seconds": counts.last_commit_seconds,
+                "lag_seconds": counts.lag_seconds,
+                "outbox": cycle.outbox,
+                "seen_runs": cycle.seen_runs,
+                "seen_forgotten": cycle.seen_forgotten,
+                "source_drops": cycle.source_drops,
+            },
+            labelled={
+                "rejected": dict(counts.rejected),
+                "records": dict(counts.records),
+                "dropped": dict(cycle.records_dropped),
+                "core": dict(self._correlator.counters),
+            },
+            trouble=cycle.trouble,
+            at=time.monotonic(),
+        )
+
+
+def parts(plan: Plan) -> list[Part]:
+    """The parts that this plan works on."""
+    if not plan.shards:
+        return [Part("collector")]
+    return [Part(f"shard-{shard}-of-{plan.shard_count}", shard) for shard in plan.shards]
+
+
+def open_store(plan: Plan, part: Part, stopping: threading.Event) -> Store | None:
+    """The checkpoint of a part. As a stand-by: once it is free, or None when told to stop before that.
+
+    Raises CheckpointBusy (no stand-by) or CheckpointUnusable.
+    """
+    if plan.state is None:
+        return NoCheckpoint()
+    if part.shard is not None:
+        check_shards(plan.state, plan.shard_count)
+    told = False
+    while True:
+        try:
+            return open_checkpoint(plan.state, part.name, synchronous=plan.synchronous)
+        except CheckpointBusy as busy:
+            if not plan.standby:
+                raise
+            if not told:
+                told = True
+                _log.info("%s: standing by (%s)", part.name, busy)
+        if stopping.wait(_STANDBY_LOOK):
+            return None
+
+
+def open_engine(
+    plan: Plan, part: Part, store: Store, names: Names | None = None, sockets: Sequence[socket.socket] = ()
+) -> Engine:
+    """Compose an engine on an open checkpoint, which it closes. `sockets`: handed over by whoever started us.
+
+    Raises SourceError or SinkError when the source or sink can never serve.
+    """
+    source: Source | None = None
+    try:
+        source = _source(plan, part, store, sockets)
+        sinks = [_sink(plan, output, store) for output in plan.sinks]
+        sink = sinks[0] if len(sinks) == 1 else SeveralSinks(sinks)
+        correlator = Correlator(replace(plan.correlator, names=names.name if names is not None else None))
+        cycle = Cycle(source, sink, correlator, store)
+    except BaseException:
+        if source is not None:
+            source.close()
+        store.close()
+        raise
+    reporter = StatusReporter(
+        _status_connect(plan, store),
+        store.id,
+        correlator.status,
+        lambda: cycle.duplicates_of,
+        host=socket.getfqdn() if plan.names else socket.gethostname(),
+    )
+    return Engine(part, cycle, source, correlator, reporter)
+
+
+def _source(plan: Plan, part: Part, store: Store, sockets: Sequence[socket.socket]) -> Source:
+    wanted = plan.source
+    if isinstance(wanted, FileInput):
+        return FileSource(wanted.path, follow=wanted.follow, position=store.position)
+    if isinstance(wanted, BusInput):
+        connect = functools.partial(_connect_consumer, plan, wanted, part, store.id)
+        return BusSource(connect, f"{wanted.address} {_queue(wanted, part)}", prefetch=plan.prefetch)
+    return UdpSource(wanted.address, receive_buffer=plan.receive_buffer, sockets=list(sockets))
+
+
+def _queue(wanted: BusInput, part: Part) -> str:
+    return wanted.queue if wanted.queue is not None else f"{SHARD_QUEUE}{part.shard}"
+
+
+def _connect_consumer(plan: Plan, wanted: BusInput, part: Part, collector_id: str, prefetch: int) -> Consumer:
+    """Make sure that the queue is there (again), and consume it. Raises BusError."""
+    queue = _queue(wanted, part)
+    topology = open_topology(wanted.address, plan.bus)
+    try:
+        topology.declare_exchange(wanted.exchange)
+        topology.declare_queue(queue, exchange=wanted.exchange, single_active=part.shard is not None)
+    finally:
+        topology.close()
+    return open_consumer(
+        wanted.address,
+        exchange=wanted.exchange,
+        queue=queue,
+        reader=f"tally-collector {collector_id}",
+        exclusive=part.shard is None,
+        options=replace(plan.bus, prefetch=prefetch),
+    )
+
+
+def _sink(plan: Plan, output: Output, store: Store) -> Sink:
+    if isinstance(output, FileOutput):
+        skip = frozenset[str]() if plan.correlator.wlcg_only else _IN_WLCG_FORM
+        return FileSink(output.path, skip=skip)
+    return BusSink(
+        functools.partial(_connect_publisher, plan, output, store.id),
+        output.exchanges,
+        collector_id=store.id,
+        batch=plan.batch,
+        must_arrive=plan.must_arrive,
+    )
+
+
+def _connect_publisher(plan: Plan, output: BusOutput, collector_id: str, stream: str) -> Publisher:
+    return open_publisher(output.address, exchange=output.exchanges[stream], writer=collector_id, options=plan.bus)
+
+
+def _status_connect(plan: Plan, store: Store) -> functools.partial[Publisher] | None:
+    if plan.status_address is None or not plan.status_exchange:
+        return None
+    return functools.partial(
+        open_publisher, plan.status_address, exchange=plan.status_exchange, writer=store.id, options=plan.bus
+    )
+
+
+__all__ = ["BusRefused", "Engine", "Part", "Snapshot", "open_engine", "open_store", "parts"]

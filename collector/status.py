@@ -1,0 +1,135 @@
+"""Status messages of an engine: what it has counted of every sender, every five seconds and at the end.
+
+They tell the loss ladder what reached us. They are worth sending but not worth keeping: when the bus is away, or nobody
+is bound to the exchange, a message is gone, and the next one says all of it again, as the counters are cumulative.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from shoveler.bus import BusError, Outgoing, Publisher
+from shoveler.service import CollectorSender, CollectorStatus, delays, encode_status, routing_key
+
+_log = logging.getLogger(__name__)
+
+INTERVAL = 5.0
+_FAREWELL = 1.0
+"""Seconds that the last message may take."""
+
+
+class StatusReporter:
+    """Sends status messages. Belongs to the engine's thread. `connect` None: there is no bus to send them to."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Publisher] | None,
+        collector_id: str,
+        senders: Callable[[], Mapping[str, Mapping[str, Any]]],
+        duplicates: Callable[[], Mapping[str, int]],
+        *,
+        host: str,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`senders`: the correlator's status; `duplicates`: sender → datagrams dropped because their id was seen."""
+        self._connect = connect
+        self._id = collector_id
+        self._senders = senders
+        self._duplicates = duplicates
+        self._host = host
+        self._clock = clock
+        self._monotonic = monotonic
+        self._started = clock()
+        self._version = version("xrootd-tally")
+        self._publisher: Publisher | None = None
+        self._due = 0.0
+        self._next_try = 0.0
+        self._delays = delays(limit=60.0)
+        self._number = 0
+
+    def tick(self) -> None:
+        """Send a message if it is time, and keep the connection alive. Never raises for trouble of the bus."""
+        now = self._monotonic()
+        if self._connect is None:
+            return
+        if now >= self._due:
+            self._due = now + INTERVAL
+            self._send(0.0)
+        elif self._publisher is not None:
+            self._outcomes(self._publisher, 0.0)
+
+    def finish(self) -> None:
+        """Send the last message (drain) and give it a moment to arrive."""
+        if self._connect is not None:
+            self._send(_FAREWELL)
+
+    def message(self) -> CollectorStatus:
+        """The status as it is now."""
+        senders = {remote: msgspec.convert(counted, CollectorSender) for remote, counted in self._senders().items()}
+        for remote, count in self._duplicates().items():
+            senders.setdefault(remote, CollectorSender()).duplicate += count
+        return CollectorStatus(
+            id=self._id,
+            started=self._started,
+            t=self._clock(),
+            host=self._host,
+            version=self._version,
+            senders=senders,
+        )
+
+    def _send(self, patience: float) -> None:
+        publisher = self._opened()
+        if publisher is None:
+            return
+        message = self.message()
+        self._number += 1
+        outgoing = Outgoing(encode_status(message), f"{self._id}:status:{self._number}", routing_key(message))
+        try:
+            if publisher.room > 0:
+                publisher.send([outgoing])
+            deadline = self._monotonic() + patience
+            while self._outcomes(publisher, max(0.0, deadline - self._monotonic())):
+                if not publisher.pending or self._monotonic() >= deadline:
+                    break
+        except BusError as error:
+            self._lost(error)
+
+    def _outcomes(self, publisher: Publisher, timeout: float) -> bool:
+        """Take outcomes, whatever they are. False when the connection is gone."""
+        try:
+            publisher.outcomes(timeout)
+            if publisher.token_changed() and not publisher.pending:
+                self.close()
+                return False
+        except BusError as error:
+            self._lost(error)
+            return False
+        return True
+
+    def _opened(self) -> Publisher | None:
+        if self._publisher is None and self._connect is not None and self._monotonic() >= self._next_try:
+            try:
+                self._publisher = self._connect()
+                self._delays = delays(limit=60.0)
+            except BusError as error:
+                self._lost(error)
+        return self._publisher
+
+    def _lost(self, error: BusError) -> None:
+        # The engine's own source and sink tell the operator about the same bus; here it is a detail.
+        _log.debug("! status messages: %s", error)
+        self._next_try = self._monotonic() + next(self._delays)
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._publisher is not None:
+            self._publisher.close()
+            self._publisher = None

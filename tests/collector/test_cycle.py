@@ -1,0 +1,443 @@
+"""The cycle's promises: the order of its steps, and exactly one record of each id whatever dies, whenever."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.checkpoint import CheckpointFull, Chunk, NoCheckpoint, Store, Transaction, open_checkpoint
+from collector.correlate import Record
+from collector.cycle import Cycle, chunked
+from collector.sources import Datagram, Reject, Taken
+
+
+class Clock:
+    """A clock that only moves when somebody sleeps or says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Build:
+    """A collector's cycle on doubles and a real checkpoint; `kill` and `start` are the process's life."""
+
+    def __init__(self, directory: Path, doubles: Any) -> None:
+        self.directory, self.tiny = directory, doubles.correlator
+        self.source, self.sink = doubles.source(), doubles.sink()
+        self.clock = Clock()
+        self.start()
+
+    def start(self, store: Store | None = None) -> None:
+        self.store = store or open_checkpoint(self.directory, "queue")
+        self.correlator = self.tiny()
+        self.cycle = Cycle(
+            self.source,
+            self.sink,
+            self.correlator,
+            self.store,
+            clock=self.clock,
+            monotonic=self.clock,
+            sleep=self.clock.sleep,
+        )
+        self.cycle.restore()
+
+    def kill(self) -> None:
+        """As kill -9: what is not in the file is gone, the broker gives back what was not acknowledged."""
+        self.store.close()
+        self.source.reconnect()
+
+    def steps(self, number: int = 5) -> None:
+        for _ in range(number):
+            self.cycle.step(0.1)
+            self.clock.sleep(0.3)
+
+
+@pytest.fixture
+def build(tmp_path: Path, doubles: Any) -> Iterator[Build]:
+    built = Build(tmp_path, doubles)
+    yield built
+    built.store.close()
+
+
+def notes(build: Build) -> dict[str, str]:
+    """record_id → note, of all that was ever published; two different texts under one id would be an error."""
+    found: dict[str, str] = {}
+    for chunk in build.sink.sent:
+        for line in chunk.body.split(b"\n"):
+            record = json.loads(line)
+            assert found.setdefault(record["record_id"], record["note"]) == record["note"]
+    return found
+
+
+# ---------------------------------------------------------------- the order of things
+
+
+class Diary:
+    """Writes down what happens in which order."""
+
+    def __init__(self, store: Store, source: Any, sink: Any) -> None:
+        self.lines: list[str] = []
+        commit, send, acknowledge = store.commit, sink.send, source.acknowledge
+
+        def committing(transaction: Transaction) -> None:
+            commit(transaction)
+            if transaction.chunks:
+                self.lines.append("commit " + " ".join(i for chunk in transaction.chunks for i in chunk.ids))
+            if transaction.cleared:
+                self.lines.append(f"clear {transaction.cleared}")
+
+        def sending(chunk: Chunk) -> None:
+            self.lines.append("publish " + " ".join(chunk.ids))
+            send(chunk)
+
+        def acknowledging(token: int) -> None:
+            self.lines.append(f"acknowledge {token}")
+            acknowledge(token)
+
+        store.commit, sink.send, source.acknowledge = committing, sending, acknowledging  # type: ignore[method-assign]
+
+
+def test_commit_publish_confirm_clear_acknowledge_in_this_order(build: Build) -> None:
+    diary = Diary(build.store, build.source, build.sink)
+    build.source.give("open a", "close a")
+    build.sink.holding = True
+    build.steps()
+    assert diary.lines == ["commit a.f", "publish a.f"]  # not confirmed: neither cleared nor acknowledged
+    build.sink.holding = False
+    build.steps()
+    assert diary.lines == ["commit a.f", "publish a.f", "clear 1", "acknowledge 1"]
+
+
+def test_input_that_causes_nothing_is_acknowledged_once_its_state_is_on_disk(build: Build) -> None:
+    build.source.give("open a")
+    build.steps(1)
+    assert dict(build.store.state()) == {b"a": b"1000.000000"}
+    assert build.source.acknowledged == [1]
+
+
+def test_acknowledgements_keep_their_order_while_cycles_overlap(build: Build) -> None:
+    build.sink.holding = True
+    build.source.give("close a")
+    build.steps(1)
+    build.source.give("open b")  # causes nothing, but came after something that is not safe yet
+    build.steps(1)
+    assert build.source.acknowledged == []
+    build.sink.holding = False
+    build.steps()
+    assert build.source.acknowledged == [2]  # covers the first
+
+
+def test_a_file_opened_and_closed_in_one_cycle_leaves_no_state(build: Build) -> None:
+    build.source.give("open a", "close a", "open b")
+    build.steps()
+    assert dict(build.store.state()) == {b"b": b"1000.000000"}
+
+
+# ---------------------------------------------------------------- duplicates
+
+
+def test_a_message_whose_id_was_seen_is_dropped_and_counted(build: Build) -> None:
+    build.source.give("open a", "close a")
+    build.steps()
+    build.source.give("open a", "close a", first=1)
+    build.steps()
+    assert build.sink.ids == ["a.f"]
+    assert build.cycle.counts.duplicates == 2
+    assert build.cycle.duplicates_of == {"192.0.2.1:1094": 2}
+
+
+def test_seen_ids_are_remembered_over_a_restart(build: Build) -> None:
+    build.source.give("close a")
+    build.steps()
+    build.kill()
+    build.start()
+    build.source.give("close a", first=1)
+    build.steps()
+    assert build.sink.ids == ["a.f"]
+    assert build.source.acknowledged == [1, 2]  # known, so it is safe
+
+
+def test_an_older_id_that_never_came_is_taken(build: Build) -> None:
+    build.source.give("close b", first=9)
+    build.steps()
+    build.source.give("close a", first=3)
+    build.steps()
+    assert build.sink.ids == ["b.f", "a.f"]
+
+
+def test_messages_without_ids_are_all_given_to_the_correlator(build: Build) -> None:
+    build.source.give("open a", "close a", spool=None)
+    build.steps()
+    assert build.sink.ids == ["a.f"]
+
+
+# ---------------------------------------------------------------- kills
+
+
+def test_open_files_survive_a_kill(build: Build) -> None:
+    build.source.give("open a")
+    build.steps()
+    build.kill()
+    build.start()
+    build.source.give("close a")
+    build.steps()
+    assert notes(build) == {"a.f": "complete"}
+
+
+def test_killed_between_commit_and_confirm_the_outbox_is_published_again(build: Build) -> None:
+    build.sink.holding = True
+    build.source.give("open a", "close a")
+    build.steps()
+    assert build.sink.ids == ["a.f"]
+    build.kill()
+    build.sink.holding = False
+    build.start()
+    build.steps()
+    assert build.sink.ids == ["a.f", "a.f"]  # twice on the bus, once for who keys on record_id
+    assert build.store.outbox() == []
+    assert build.source.unacknowledged == 0
+
+
+def test_killed_before_the_commit_the_input_comes_again(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    def dies(_transaction: Transaction) -> None:
+        raise KeyboardInterrupt
+
+    build.source.give("open a", "close a")
+    with monkeypatch.context() as patch:
+        patch.setattr(build.store, "commit", dies)
+        with pytest.raises(KeyboardInterrupt):
+            build.steps()
+    build.kill()
+    build.start()
+    build.steps()
+    assert notes(build) == {"a.f": "complete"}
+
+
+ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("give"), st.integers(1, 4)),
+        st.tuples(st.just("repeat"), st.integers(1, 40)),
+        st.tuples(st.sampled_from(["step", "kill", "reconnect", "hold", "release", "full", "space"]), st.just(0)),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ACTIONS)
+def test_every_record_exactly_once_by_id_whatever_happens(
+    tmp_path_factory: pytest.TempPathFactory, doubles: Any, actions: list[tuple[str, int]]
+) -> None:
+    build = Build(tmp_path_factory.mktemp("state"), doubles)
+    build.source.per_take = 3
+    story = [f"{word} f{number}" for number in range(400) for word in ("open", "close")]
+    given_so_far = 0
+    full = False
+
+    def with_a_disk_that_fills() -> None:
+        write = build.store.commit
+
+        def commit(transaction: Transaction) -> None:
+            if full:
+                raise CheckpointFull("no space")
+            write(transaction)
+
+        build.store.commit = commit  # type: ignore[method-assign]
+
+    with_a_disk_that_fills()
+    for action, number in actions:
+        if action == "give":
+            build.source.give(*story[given_so_far : given_so_far + number])
+            given_so_far += number
+        elif action == "repeat" and given_so_far:
+            seq = 1 + number % given_so_far
+            build.source.waiting.append(Datagram(story[seq - 1].encode(), "192.0.2.1:1094", 1000.0, "spool", seq))
+        elif action == "step":
+            build.steps(1)
+        elif action == "kill":
+            build.kill()
+            build.start()
+            with_a_disk_that_fills()
+        elif action == "reconnect":
+            build.source.reconnect()
+        elif action in ("hold", "release"):
+            build.sink.holding = action == "hold"
+        elif action in ("full", "space"):
+            full = action == "full"
+    full = build.sink.holding = False
+    build.steps(200)
+    closed = given_so_far // 2
+    assert notes(build) == {f"f{number}.f": "complete" for number in range(closed)}
+    assert build.source.unacknowledged == 0
+    assert build.store.outbox() == []
+    assert build.correlator.names == ({f"f{closed}"} if given_so_far % 2 else set())
+    build.store.close()
+
+
+# ---------------------------------------------------------------- disk full
+
+
+def test_with_a_full_disk_nothing_is_acknowledged_and_all_goes_on_when_there_is_space(
+    build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(_transaction: Transaction) -> None:
+        raise CheckpointFull("state x.db cannot be written for now: database or disk is full")
+
+    build.source.give("open a", "close a")
+    with monkeypatch.context() as patch, caplog.at_level(logging.INFO):
+        patch.setattr(build.store, "commit", full)
+        build.steps(20)
+        build.source.give("close b")
+        build.steps(20)
+        assert build.cycle.trouble == {"state": "state x.db cannot be written for now: database or disk is full"}
+        assert (build.sink.sent, build.source.acknowledged, len(build.source.waiting)) == ([], [], 1)
+        assert build.source.alive > 10  # heartbeats went on
+        build.clock.sleep(60)
+    build.steps()
+    assert notes(build) == {"a.f": "complete", "b.f": "no_open"}
+    assert build.cycle.trouble == {}
+    assert build.source.acknowledged == [1, 2]
+    errors = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(errors) == 2  # one line when it began, one when it was over
+    assert "taking no more input" in errors[0]
+
+
+# ---------------------------------------------------------------- back-pressure
+
+
+def test_while_the_output_is_stuck_the_input_is_left_where_it_is_but_kept_alive(build: Build) -> None:
+    build.sink.holding = True
+    build.source.per_take = 1
+    build.source.give(*(f"close f{number}" for number in range(200)))
+    build.steps(200)
+    taken = 200 - len(build.source.waiting)
+    assert 0 < taken < 100
+    assert build.source.alive > 50
+    build.sink.holding = False
+    build.steps(250)
+    assert len(build.source.waiting) == 0
+    assert len(notes(build)) == 200
+
+
+def test_silence_while_not_listening_is_not_held_against_anybody(build: Build) -> None:
+    build.source.give("open a")
+    build.steps(1)
+    build.source.trouble = "the broker is away"
+    build.steps(10)
+    before = len(build.correlator.calls)
+    assert build.correlator.calls[-1][0] == "advance"
+    build.steps(10)
+    assert len(build.correlator.calls) == before  # no time passes for the correlator while its ears are shut
+    build.source.trouble = ""
+    build.steps(1)
+    assert build.correlator.calls[before][0] == "resume"
+
+
+# ---------------------------------------------------------------- rejects, ends
+
+
+def test_rejected_input_is_counted_by_reason_and_acknowledged_with_the_rest(build: Build) -> None:
+    rejects = [Reject("envelope", "message is no envelope"), Reject("base64", "data is not base64")]
+    taken = Taken([Datagram(b"close a", "192.0.2.1:1094", 1000.0, "spool", 1)], rejects, 7)
+    build.source.take = lambda _timeout, queue=[taken]: queue.pop() if queue else Taken()
+    build.steps()
+    assert build.cycle.counts.rejected == {"envelope": 1, "base64": 1}
+    assert build.sink.ids == ["a.f"]
+    assert build.source.acknowledged == [7]
+
+
+def test_the_end_of_a_file_writes_out_what_is_held(tmp_path: Path, doubles: Any) -> None:
+    build = Build(tmp_path, doubles)
+    build.source.captured = True
+    build.source.give("open a", "open b", "close b", t=5000.0)
+    build.source.ended = False
+    build.steps(1)
+    build.source.ended = True
+    build.steps(3)
+    assert build.cycle.finished
+    assert build.sink.ids == ["b.f", "a.p"]
+    assert ("drain", 5000.0) in build.correlator.calls
+    build.store.close()
+
+
+def test_in_a_replay_time_passes_with_the_datagrams_alone(tmp_path: Path, doubles: Any) -> None:
+    def times(per_take: int) -> list[tuple[str, float]]:
+        build = Build(tmp_path / str(per_take), doubles)
+        build.source.captured = True
+        build.source.per_take = per_take
+        for t in (10.0, 10.4, 11.5, 11.6, 30.0, 29.0, 31.5):
+            build.source.give("open a", t=t)
+        build.steps(20)
+        build.store.close()
+        return build.correlator.calls
+
+    assert times(1) == times(3) == times(100)
+    assert [t for call, t in times(7) if call == "advance"] == [10.0, 11.5, 30.0, 31.5]
+
+
+def test_winding_down_waits_for_what_is_on_its_way_and_leaves_the_rest_in_the_outbox(build: Build) -> None:
+    build.source.give("close a")
+    build.sink.holding = True
+    build.steps(2)
+    assert not build.cycle.wind_down(0.0)
+    assert [list(chunk.ids) for chunk in build.store.outbox()] == [["a.f"]]
+    build.sink.holding = False
+    assert build.cycle.wind_down(8.0)
+    assert (build.store.outbox(), build.source.acknowledged) == ([], [1])
+
+
+def test_closing_closes_all_three(build: Build, doubles: Any, tmp_path: Path) -> None:
+    other = Build(tmp_path / "other", doubles)
+    other.cycle.close()
+    assert (other.source.closed, other.sink.closed) == (True, True)
+    open_checkpoint(tmp_path / "other", "queue").close()  # the lock is free
+
+
+def test_without_a_checkpoint_the_cycle_works_all_the_same(tmp_path: Path, doubles: Any) -> None:
+    build = Build(tmp_path, doubles)
+    build.store.close()
+    build.start(NoCheckpoint())
+    build.source.give("open a", "close a")
+    build.steps()
+    assert (build.sink.ids, build.source.acknowledged) == (["a.f"], [1])
+
+
+# ---------------------------------------------------------------- chunks
+
+
+def test_records_of_one_stream_and_key_share_a_chunk_in_their_order() -> None:
+    records = [
+        Record("file", "cms", "1", b"{1}"),
+        Record("cache", "none", "2", b"{2}"),
+        Record("file", "cms", "3", b"{3}"),
+        Record("file", "atlas", "4", b"{4}"),
+        Record("summary", "none", "5", b"{5}"),
+    ]
+    assert list(chunked(records, 7)) == [
+        Chunk(7, "records", "file.cms", ["1", "3"], b"{1}\n{3}"),
+        Chunk(8, "cache", "cache.none", ["2"], b"{2}"),
+        Chunk(9, "records", "file.atlas", ["4"], b"{4}"),
+        Chunk(10, "records", "summary.none", ["5"], b"{5}"),
+    ]
+
+
+def test_chunks_are_bounded_in_records_and_bytes_and_a_huge_record_is_alone() -> None:
+    many = [Record("file", "cms", str(number), b"{}") for number in range(1000)]
+    assert [len(chunk.ids) for chunk in chunked(many, 1)] == [256, 256, 256, 232]
+    large = [Record("file", "cms", str(number), b"x" * size) for number, size in enumerate([10, 300_000, 10, 10])]
+    chunks = list(chunked(large, 1))
+    assert [(chunk.number, list(chunk.ids)) for chunk in chunks] == [(1, ["0"]), (2, ["1"]), (3, ["2", "3"])]
+    assert [part for chunk in chunks for part in chunk.body.split(b"\n")] == [record.body for record in large]
