@@ -48,12 +48,16 @@ class PrivateBroker:
 
     `port` 0 takes a free one and keeps it over restarts. With `die_with_parent` the node is killed by the kernel when
     the thread that called `start` ends, however it ends (for tests; Linux with util-linux's ``setpriv``).
+    `extra_config` is appended to rabbitmq.conf.
     """
 
-    def __init__(self, directory: Path, port: int = 0, *, die_with_parent: bool = False) -> None:
+    def __init__(
+        self, directory: Path, port: int = 0, *, die_with_parent: bool = False, extra_config: str = ""
+    ) -> None:
         self.directory = Path(directory).resolve()
         self._port_wish = port
         self._die_with_parent = die_with_parent
+        self._extra_config = extra_config
         self._settings: _Settings | None = None
         self._broker = _Process("RabbitMQ")
         self._epmd = _Process("epmd")
@@ -220,7 +224,8 @@ class PrivateBroker:
             f"default_pass = {settings.password}\n"
             "default_user_tags.administrator = true\n"
             "log.console = false\n"
-            "log.file.level = info\n",
+            "log.file.level = info\n"
+            f"{self._extra_config}\n",
         )
         (self.directory / "enabled_plugins").write_text("[].\n")
         (self.directory / "rabbitmq-env.conf").write_text("")  # else the machine's own one would be read

@@ -90,16 +90,6 @@ def test_the_window_bounds_what_is_on_its_way(bus: Bus) -> None:
     assert publisher.room == 10
 
 
-def test_a_message_that_cannot_be_sent_takes_no_other_along(bus: Bus) -> None:
-    if bus.kind == "local":
-        pytest.skip("any text is an id there")
-    publisher = bus.publisher()
-    with pytest.raises(ValueError, match="a message id has at most 255 bytes, and this one has 300"):
-        publisher.send([message(1), Outgoing(b"", "x" * 300)])
-    assert ids(bus.settle(publisher)) == ["SPOOL:1"]
-    assert bus.publish(publisher, [message(2)]) == ["confirmed"]
-
-
 # -- acknowledging ---------------------------------------------------------------------------------------------------
 
 
