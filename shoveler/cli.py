@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from shoveler import config, daemon, receiver
+from shoveler import config, daemon, inspection, osg, receiver
 from shoveler.service import ConfigError, Settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0 done, 1 the work failed, 2 bad usage or settings."""
+    """0 done, 1 the work failed (or, of `status`, something is not well), 2 bad usage or settings."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if arguments[:1] == [receiver.RECEIVE]:
-        return receiver.main(arguments[1:])
+    commands = {"status": _status, "import-config": _import, receiver.RECEIVE: receiver.main}
+    if arguments and arguments[0] in commands:
+        return commands[arguments[0]](arguments[1:])
     return _run(arguments)
 
 
-def _run(argv: list[str]) -> int:
+def _run(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         config.PROGRAM,
         description="Takes XRootD monitoring datagrams, keeps them in a spool on disk, and publishes them to a message "
@@ -31,7 +34,7 @@ def _run(argv: list[str]) -> int:
 
     def load() -> Settings:
         settings = config.SCHEMA.load(arguments)
-        problems = config.problems(settings)
+        problems = config.problems(settings, checking=arguments.check_config)
         if problems:
             raise ConfigError(problems)
         return settings
@@ -46,6 +49,58 @@ def _run(argv: list[str]) -> int:
         print("\n".join(settings.describe()))
         return 0
     return daemon.run(settings, load)
+
+
+def _status(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        f"{config.PROGRAM} status",
+        description="Says how the shoveler with these settings and its spool are. Exit code 0 only when all is well.",
+    )
+    config.SCHEMA.add_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="for programs")
+    arguments = parser.parse_args(argv)
+    try:
+        settings = config.SCHEMA.load(arguments)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    found = list(inspection.checks(settings))
+    print(inspection.as_json(found) if arguments.json else inspection.as_text(found))
+    return 0 if all(check.ok for check in found) else 1
+
+
+def _import(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        f"{config.PROGRAM} import-config",
+        description="Writes our settings from those of the OSG shoveler: its YAML file, and SHOVELER_… variables, "
+        "which win, as they do there. Says what has no counterpart.",
+    )
+    parser.add_argument("file", metavar="FILE", help="its config.yaml")
+    parser.add_argument("--out", metavar="FILE", help="write the settings there instead of to standard output")
+    arguments = parser.parse_args(argv)
+    try:
+        translation = osg.translate(osg.read(Path(arguments.file).read_text("utf-8"), os.environ))
+    except OSError as error:
+        print(f"{arguments.file}: cannot be read: {error.strerror}", file=sys.stderr)
+        return 2
+    except (osg.ImportFault, UnicodeDecodeError) as error:
+        print(f"{arguments.file}: {error}", file=sys.stderr)
+        return 2
+    text = translation.toml(arguments.file)
+    for remark in translation.remarks:
+        print(f"note: {remark}", file=sys.stderr)
+    if arguments.out is None:
+        print(text, end="")
+        return 0
+    try:
+        # It may hold the broker's password.
+        fd = os.open(arguments.out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        print(f"{arguments.out}: cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -170,10 +170,12 @@ def bus_options(settings: Settings) -> BusOptions:
     )
 
 
-def problems(settings: Settings) -> list[Problem]:
-    """What is wrong although each setting by itself is fine."""
+def problems(settings: Settings, *, checking: bool = False) -> list[Problem]:
+    """What is wrong although each setting by itself is fine. A token file that is not there yet is only wrong when
+    `checking`: a daemon receives without it, says so, and publishes once it is there."""
     found = []
-    for name in ("bus.token_file", "bus.ca_file", "bus.cert_file", "bus.key_file"):
+    files = ("bus.ca_file", "bus.cert_file", "bus.key_file")
+    for name in (*files, "bus.token_file") if checking else files:
         path: Path | None = settings.optional_path(name)
         if path is not None and not path.is_file():
             found.append(Problem(settings.origin(name), f"{name}: there is no file {path}"))

@@ -62,9 +62,6 @@ class Committed(msgspec.Struct, tag=True):
 class State(msgspec.Struct, tag=True, kw_only=True):
     """How the receiver is, once a second."""
 
-    spooled: int
-    size: int
-    """Bytes of blocks in the spool."""
     held: int
     """Bytes in memory that the spool could not take yet."""
     buffer: float

@@ -46,8 +46,9 @@ _BEAT = 1.0
 _STATUS_RETRY = 60.0
 _OPENING = 60.0
 """Seconds a receiver may take to open the spool; after an unclean end SQLite reads the whole WAL again."""
-_DRAIN = 8.0
-"""Seconds after SIGTERM in which the bus may still take what is in the spool."""
+_DRAIN = 6.0
+"""Seconds after SIGTERM in which the bus may still take what is in the spool; the rest of 10 s is for the books."""
+_BOOKS = 1.0
 _LOCK_WAIT = 3.0
 """A receiver whose main process was killed needs a moment to commit and let the spool go."""
 _SILENT = 30.0
@@ -216,6 +217,7 @@ class Daemon:
             with MonitorServer(settings.optional_address("metrics"), self._registry, self._health):
                 self._notifier.ready("receiving")
                 self._serve()
+                self._finish_file()
                 self._notifier.stopping("draining")
                 self._drain()
         finally:
@@ -230,21 +232,27 @@ class Daemon:
             if self._signals.take_reload():
                 self._read_settings_again()
 
+    def _finish_file(self) -> None:
+        """A file was read to its end: the work is done when all of it is confirmed, however long that takes."""
+        self._courier.flush()
+        while self._finished is not None and not self._courier.done and not self._signals.stopping.is_set():
+            self._turn(self._courier.step())
+
     def _drain(self) -> None:
-        """Take what the kernel has, publish what the bus takes in time, tell everybody, stop."""
-        until = time.monotonic() + _DRAIN
+        """Take what the kernel has, publish what a bus that is there takes in time, write the books, say so, stop."""
         _log.info("= stopping: reading what is waiting, publishing what is in the spool")
+        until = time.monotonic() + _DRAIN
         self._courier.flush()
         if self._finished is None:
             self._receiver.stop()
-        while time.monotonic() < until:
+        while time.monotonic() < until and self._receiver.control is not None:
             if self._finished is not None and (self._courier.done or not self._courier.connected):
                 break
-            self._turn(min(self._courier.step(), 0.05))
-        if self._settings.text("from") and self._finished is not None:
-            self._drain_file()
-        self._receiver.flush()
-        self._await_books(until)
+            self._turn(min(self._courier.step() if self._courier.connected else 1.0, 0.05))
+        books = min(until, time.monotonic()) + _BOOKS
+        while time.monotonic() < books and not self._booked():
+            self._receiver.flush()
+            self._turn(0.02)
         self._status.send(self._health, last=True)
         self._status.close()
         self._courier.close()
@@ -253,22 +261,9 @@ class Daemon:
                   left.received, left.confirmed, left.received - left.confirmed)  # fmt: skip
         self._reader.close()
 
-    def _drain_file(self) -> None:
-        """A file was read to its end: the work is done when all of it is confirmed, however long that takes."""
-        while not self._courier.done and not self._signals.stopping.is_set():
-            self._turn(self._courier.step())
-
-    def _await_books(self, until: float) -> None:
-        """Let the receiver write down what is confirmed."""
-        upto = self._courier.ledger.confirmed_upto
-        expected = self._courier.ledger.confirmed
-        start = self._confirmed_at_start
-        while upto and time.monotonic() < max(until, time.monotonic() + 0.5):
-            if self._reader.totals()[0].confirmed - start >= expected or self._restart_at is not None:
-                return
-            self._turn(0.02)
-            if time.monotonic() > until + 1.0:
-                return
+    def _booked(self) -> bool:
+        """Whether the receiver has written down all that is confirmed. (If not, it does when we hang up.)"""
+        return self._reader.totals()[0].confirmed >= self._confirmed_before + self._courier.ledger.confirmed_whole
 
     # ---------------------------------------------------------------- one turn of the loop
 
@@ -424,7 +419,7 @@ class Daemon:
             linger=self._linger(),
         )
         courier.committed = opened.last
-        self._confirmed_at_start = self._reader.totals()[0].confirmed
+        self._confirmed_before = self._reader.totals()[0].confirmed
         return courier
 
     def _framer(self, spool: str) -> Framer:

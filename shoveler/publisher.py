@@ -37,13 +37,14 @@ _IDLE = 1.0
 
 
 class OpenBlock:
-    """A block that is being published: `remaining` of its datagrams are not confirmed."""
+    """A block that is being published: `remaining` of its `count` datagrams are not confirmed."""
 
-    __slots__ = ("last", "remaining")
+    __slots__ = ("count", "last", "remaining")
 
-    def __init__(self, last: int, remaining: int) -> None:
+    def __init__(self, last: int, count: int) -> None:
         self.last = last
-        self.remaining = remaining
+        self.count = count
+        self.remaining = count
 
 
 @dataclass(slots=True)
@@ -154,9 +155,10 @@ class Ledger:
         self._order = 0
         self.bytes = 0
         """Bytes of all parcels that are not confirmed."""
-        self.confirmed = 0
-        """Datagrams confirmed since this was made."""
         self.confirmed_upto = 0
+        """All datagrams up to this SEQ are confirmed."""
+        self.confirmed_whole = 0
+        """Datagrams in the blocks up to there."""
 
     @property
     def unsettled(self) -> int:
@@ -194,13 +196,14 @@ class Ledger:
                 self.bytes -= len(parcel.message.body)
                 for block, _remote, number in parcel.parts:
                     block.remaining -= number
-                    self.confirmed += number
             else:
                 self._failed.append(parcel)
                 failed.append((outcome, parcel))
         grew = False
         while self._blocks and not self._blocks[0].remaining:
-            self.confirmed_upto = self._blocks.popleft().last
+            block = self._blocks.popleft()
+            self.confirmed_upto = block.last
+            self.confirmed_whole += block.count
             grew = True
         return grew, failed
 

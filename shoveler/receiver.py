@@ -370,8 +370,6 @@ class Receiver:
     def _say_state(self) -> None:
         self._say(
             State(
-                spooled=self.spool.spooled,
-                size=self.spool.size,
                 held=self._held_bytes,
                 buffer=max((self._fill(sock) for sock in self._sockets.values()), default=0.0),
                 forward_failed=self._forward_failed,

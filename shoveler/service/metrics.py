@@ -228,7 +228,7 @@ class MonitorServer:
         except OSError as error:
             raise OSError(error.errno, f"cannot serve metrics on {address}: {error.strerror}") from None
         self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.5}, name="monitor-server", daemon=True
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, name="monitor-server", daemon=True
         )
         self._thread.start()
 

@@ -168,12 +168,18 @@ class Setting:
         elif self.kind == "table":
             if not isinstance(value, dict):
                 raise _WrongValueError(f"expected a table of name = value, got {value!r}")
-            result = {str(key): _scalar(self.items, item, limits) for key, item in value.items()}
+            result = {str(key): self._entry(str(key), item, limits) for key, item in value.items()}
         else:
             result = _scalar(self.kind, value, limits)
         if self.check is not None and result is not None:
             self.check(result)
         return result
+
+    def _entry(self, key: str, item: object, limits: _Limits) -> Any:
+        try:
+            return _scalar(self.items, item, limits)
+        except ValueError as error:
+            raise _WrongValueError(f"{key}: {error}") from None
 
     def parse_text(self, text: str) -> Any:
         """The value from an environment variable: lists by commas, tables as ``name=value,name=value``."""

@@ -1,0 +1,160 @@
+"""``tally-shoveler status``: how a shoveler and its spool are, from outside, without disturbing either.
+
+Each *check* is fine or says what is wrong. The command succeeds only when every check did: a check that could not be
+made is a failed one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import http.client
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shoveler.service import Address, Settings
+from shoveler.spool import SpoolError, SpoolReader
+from shoveler.token import token_expiry
+
+_TIMEOUT = 5.0
+_SOON = 3600.0
+
+
+@dataclass(slots=True)
+class Check:
+    """One thing looked at. `text` is for people, `facts` for programs."""
+
+    name: str
+    ok: bool
+    text: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def checks(settings: Settings, *, now: float | None = None) -> Iterator[Check]:
+    """All checks for the shoveler with these settings."""
+    now = time.time() if now is None else now
+    directory = settings.path("spool.dir")
+    yield _running(directory)
+    address = settings.optional_address("metrics")
+    if address is not None:
+        yield _health(address)
+    yield _spool(directory, settings.size("spool.max_bytes"), now)
+    token = settings.optional_path("bus.token_file")
+    if token is not None:
+        yield _token(token, now)
+
+
+def as_text(found: list[Check]) -> str:
+    """For people."""
+    lines = [f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.text}" for check in found]
+    failed = [check.name for check in found if not check.ok]
+    lines.append(f"not well: {', '.join(failed)}" if failed else "all is well")
+    return "\n".join(lines)
+
+
+def as_json(found: list[Check]) -> str:
+    """For programs: ``{"ok": …, "checks": {name: {"ok": …, "text": …, "facts": {…}}}}``."""
+    table = {check.name: {key: value for key, value in asdict(check).items() if key != "name"} for check in found}
+    return json.dumps({"ok": all(check.ok for check in found), "checks": table}, indent=2)
+
+
+def _running(directory: Path) -> Check:
+    path = directory / "lock"
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return Check("process", False, f"no shoveler ever used the spool directory {directory}", {"running": False})
+    except OSError as error:
+        return Check("process", False, f"cannot look at {path}: {error.strerror}")
+    try:
+        # Shared, and at once given back: a shoveler that starts at this very moment waits longer than that.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+        return Check("process", True, f"running as process {pid}", {"running": True, "pid": pid})
+    finally:
+        os.close(fd)
+    return Check("process", False, f"no shoveler is running on the spool {directory}", {"running": False})
+
+
+def _health(address: Address) -> Check:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104 - where it listens
+    connection = http.client.HTTPConnection(host, address.port, timeout=_TIMEOUT)
+    try:
+        connection.request("GET", "/healthz")
+        body = connection.getresponse().read(1 << 20)
+        report = json.loads(body)
+        problems = dict(report["problems"])
+        ok = report["ok"] is True and not problems
+    except (OSError, http.client.HTTPException) as error:
+        return Check("health", False, f"nobody answers at {address}: {error}")
+    except (ValueError, KeyError, TypeError):
+        return Check("health", False, f"what answers at {address} is no shoveler")
+    finally:
+        connection.close()
+    if ok:
+        return Check("health", True, f"well, says {address}", report)
+    return Check("health", False, "; ".join(f"{part}: {text}" for part, text in problems.items()), report)
+
+
+def _spool(directory: Path, max_bytes: int, now: float) -> Check:
+    try:
+        reader = SpoolReader(directory)
+    except SpoolError as error:
+        return Check("spool", False, str(error))
+    try:
+        totals, size = reader.totals()
+        oldest = reader.oldest()
+        audit = reader.audit()
+    except SpoolError as error:
+        return Check("spool", False, str(error))
+    finally:
+        reader.close()
+    age = None if oldest is None else max(0.0, now - oldest)
+    facts = {
+        "id": reader.id, "received": audit.received, "confirmed": audit.confirmed, "spooled": audit.spooled,
+        "exact": audit.exact, "rejected": totals.rejected, "returned": totals.returned,
+        "kernel_drops": totals.kernel_drops, "bytes": size, "oldest_seconds": age,
+    }  # fmt: skip
+    text = f"{audit.received} received = {audit.confirmed} confirmed + {audit.spooled} in the spool ({_bytes(size)})"
+    if age is not None:
+        text += f", the oldest {age:.0f} s old"
+    for name, number in (("rejected", totals.rejected), ("dropped by the kernel", totals.kernel_drops)):
+        if number:
+            text += f"; {number} {name}"
+    if not audit.exact:
+        return Check("spool", False, "the books do not balance: " + text.replace("=", "≠"), facts)
+    if size >= max_bytes:
+        return Check("spool", False, "at its cap, new datagrams are dropped: " + text, facts)
+    return Check("spool", True, text, facts)
+
+
+def _token(path: Path, now: float) -> Check:
+    try:
+        empty = not path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        return Check("token", False, f"cannot read {path}: {error}")
+    if empty:
+        return Check("token", False, f"{path} is empty")
+    expires = token_expiry(path)
+    if expires is None:
+        return Check("token", True, f"{path} is there; it does not say when it expires")
+    left = expires - now
+    facts = {"expires_seconds": left}
+    if left <= 0:
+        return Check("token", False, f"{path} expired {-left:.0f} s ago", facts)
+    note = ", which is soon" if left < _SOON else ""
+    return Check("token", True, f"{path} expires in {left:.0f} s{note}", facts)
+
+
+def _bytes(size: int) -> str:
+    value = float(size)
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} GiB"

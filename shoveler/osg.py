@@ -1,0 +1,207 @@
+"""Settings of the OSG shoveler (YAML file, ``SHOVELER_…`` environment) turned into ours.
+
+`translate` is pure: their settings in, our TOML and remarks out. Remarks say what has no counterpart, and what behaves
+differently; they are also written into the file, above the settings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import yaml  # type: ignore[import-untyped]
+
+from shoveler.service import redact
+
+_PREFIX = "SHOVELER_"
+_KNOWN = {
+    "": ("mq", "verify", "debug", "queue_directory"),
+    "amqp.": ("url", "exchange", "topic", "token_location"),
+    "stomp.": ("url", "user", "password", "topic", "cert", "certkey", "host", "tls"),
+    "listen.": ("ip", "port"),
+    "outputs.": ("destinations",),
+    "metrics.": ("enable", "port"),
+    "map.": ("all",),
+}
+"""What they read from the environment."""
+_DEFAULT_TOKEN = "/etc/xrootd-monitoring-shoveler/token"  # noqa: S105 - a path
+
+
+class ImportFault(Exception):  # noqa: N818 - says whose fault: the file's
+    """The file is not a configuration of the OSG shoveler; one sentence."""
+
+
+@dataclass(slots=True)
+class Translation:
+    """Our settings, as tables of name → value, and what to tell the operator."""
+
+    tables: dict[str, dict[str, object]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+    def set(self, name: str, value: object) -> None:
+        table, _, key = name.rpartition(".")
+        self.tables.setdefault(table, {})[key] = value
+
+    def toml(self, source: str) -> str:
+        """The settings file."""
+        out = [f"# Made from {source} by tally-shoveler import-config."]
+        out += [f"# NOTE: {redact(remark)}" for remark in self.remarks]
+        for table in sorted(self.tables):
+            out.append("")
+            if table:
+                out.append(f"[{table}]")
+            for key, value in self.tables[table].items():
+                name = key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _quoted(key)
+                out.append(f"{name} = {_value(value)}")
+        return "\n".join(out) + "\n"
+
+
+def read(text: str, environ: Mapping[str, str]) -> dict[str, Any]:
+    """Their settings by dotted name, the environment first as with them. Raises ImportFault."""
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise ImportFault(f"not YAML{where}: {getattr(error, 'problem', None) or error}") from None
+    if document is None:
+        document = {}
+    if not isinstance(document, dict):
+        raise ImportFault("not a configuration: the file has no settings by name")
+    found = dict(_flat(document))
+    for name in [table + key for table, keys in _KNOWN.items() for key in keys]:
+        value = environ.get(_PREFIX + name.upper().replace(".", "_"))
+        if value:
+            found[name] = value.split() if name == "outputs.destinations" else value
+    return found
+
+
+def translate(theirs: Mapping[str, Any]) -> Translation:
+    """Our settings for theirs. Raises ImportFault for values that cannot be read."""
+    ours = Translation()
+    left = dict(theirs)
+
+    def take(name: str) -> Any:
+        value = left.pop(name, None)
+        return None if value == "" else value
+
+    ip, port = take("listen.ip"), take("listen.port")
+    if ip is not None or port is not None:
+        ours.set("listen", [_address(str(ip or "0.0.0.0"), _number("listen.port", port, 9993))])  # noqa: S104
+    if (verify := take("verify")) is not None:
+        ours.set("verify", _flag("verify", verify))
+    targets = take("outputs.destinations")
+    if targets:
+        ours.set("forward", [str(target) for target in (targets if isinstance(targets, list) else [targets])])
+        ours.remarks.append(
+            "outputs.destinations became forward, which sends each target the datagram itself; "
+            "the OSG shoveler sends its JSON envelope"
+        )
+    enabled, metrics_port = take("metrics.enable"), take("metrics.port")
+    if enabled is None or _flag("metrics.enable", enabled):
+        ours.set("metrics", f"0.0.0.0:{_number('metrics.port', metrics_port, 8000)}")
+    else:
+        ours.set("metrics", "")
+    if take("debug"):
+        ours.set("log.level", "debug")
+    if (directory := take("queue_directory")) is not None:
+        ours.set("spool.dir", str(directory).rstrip("/") + "-tally")
+        ours.remarks.append(
+            f"queue_directory {directory}: the spool has another format and gets a directory of its own; let the old "
+            "shoveler empty its queue before you stop it"
+        )
+    _bus(ours, take)
+    _map(ours, left)
+    for name in sorted(left):
+        if left[name] not in (None, "", [], {}):
+            ours.remarks.append(f"{name} has no counterpart and was left out")
+    return ours
+
+
+def _bus(ours: Translation, take: Any) -> None:
+    queue = str(take("mq") or "amqp")
+    url, exchange, topic, token = (take(f"amqp.{name}") for name in ("url", "exchange", "topic", "token_location"))
+    if queue != "amqp":
+        ours.remarks.append(f"mq is {queue!r}: only AMQP is spoken here; set bus.url to an AMQP broker")
+        return
+    if url is None:
+        ours.remarks.append("amqp.url is not set: set bus.url")
+    else:
+        # A token replaces the password: then the file needs not hold it.
+        ours.set("bus.url", str(url) if token is None else _without_password(str(url))[0])
+    if exchange is not None:
+        ours.set("bus.exchange", str(exchange))
+    if topic is not None:
+        ours.set("bus.routing_key", str(topic))
+    if token is not None:
+        ours.set("bus.token_file", str(token))
+    elif url is not None and not _without_password(str(url))[1]:
+        ours.set("bus.token_file", _DEFAULT_TOKEN)
+
+
+def _map(ours: Translation, left: dict[str, Any]) -> None:
+    table = {name[4:]: left.pop(name) for name in sorted(left) if name.startswith("map.")}
+    table = {source: str(target) for source, target in table.items() if target not in (None, "")}
+    if table:
+        ours.tables["map"] = dict(table)
+    if len(table) > 1 and "all" in table:
+        ours.remarks.append("map.all and single addresses are both set: here the single address wins, there map.all")
+
+
+def _flat(table: Mapping[Any, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in table.items():
+        name = prefix + str(key).lower()  # their names do not tell capitals apart
+        if isinstance(value, dict):
+            found += _flat(value, name + ".")
+        else:
+            found.append((name, value))
+    return found
+
+
+def _without_password(url: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise ImportFault(f"amqp.url {redact(url)!r} cannot be read") from None
+    if not parts.password:
+        return url, ""
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username}@{host}")), parts.password
+
+
+def _address(ip: str, port: int) -> str:
+    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
+
+
+def _number(name: str, value: Any, default: int) -> int:
+    if value is None:
+        return default
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise ImportFault(f"{name} is {value!r}, expected a number") from None
+
+
+def _flag(name: str, value: Any) -> bool:
+    text = str(value).lower()
+    if text in ("true", "1", "t", "yes", "on"):
+        return True
+    if text in ("false", "0", "f", "no", "off"):
+        return False
+    raise ImportFault(f"{name} is {value!r}, expected true or false")
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return _quoted(str(value))
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
