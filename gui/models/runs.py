@@ -1,0 +1,100 @@
+"""What the Runs page shows, read from the store in one go (in a thread) and then immutable. No toolkit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gui.campaign.presets import Published, find_preset
+from gui.reconcile import ServerFigures, TestFigures, by_server, conclusion_of_run, figures
+from gui.store import NoteRow, RequestEntry, RunEntry, ScoringEntry, Store, TestEntry
+
+REQUESTS_SHOWN = 100_000
+"""Requests that the table takes at once; more are narrowed by choosing a test."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestRow:
+    """One row of the result table: the test, its figures, and what was published about it, if anything was."""
+
+    number: int
+    entry: TestEntry
+    figures: TestFigures
+    scorings: tuple[ScoringEntry, ...]
+    published: Published | None
+
+    __test__ = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run with its tests."""
+
+    run: RunEntry
+    tests: tuple[TestRow, ...]
+    notes: tuple[NoteRow, ...]
+    conclusion: str
+
+    @property
+    def sentence(self) -> str:
+        """``7 of 8 tests reached 100 %``, or what the run says of itself."""
+        reached = sum(test.figures.conclusion == "pass" for test in self.tests)
+        marks = {test.entry.spec.pass_at for test in self.tests}
+        mark = f"{marks.pop():g} %" if len(marks) == 1 else "their mark"
+        if not self.tests:
+            return self.run.message
+        return f"{reached} of {len(self.tests)} test{'s' if len(self.tests) > 1 else ''} reached {mark}"
+
+
+@dataclass(frozen=True, slots=True)
+class TestDetail:
+    """A test's servers and requests."""
+
+    number: int
+    servers: tuple[ServerFigures, ...]
+    requests: tuple[RequestEntry, ...]
+    total_requests: int
+
+    __test__ = False
+
+
+def newest(scorings: Sequence[ScoringEntry]) -> tuple[ScoringEntry, ...]:
+    """The newest scoring of each repeat."""
+    latest: dict[int, ScoringEntry] = {}
+    for scoring in scorings:
+        known = latest.get(scoring.repeat_id)
+        if known is None or scoring.id > known.id:
+            latest[scoring.repeat_id] = scoring
+    return tuple(latest.values())
+
+
+def read_run(store: Store, run_id: int) -> RunView:
+    """A run as it stands now. Blocking. Raises StoreError."""
+    run = store.run(run_id)
+    latest = newest(store.scorings_of_run(run_id))
+    test_of = {repeat.id: repeat.test_number for repeat in store.repeats(run_id)}
+    preset = find_preset(run.name)
+    published = {row.test: row for row in preset.published} if preset else {}
+    rows = []
+    for entry in store.tests(run_id):
+        scorings = tuple(s for s in latest if test_of.get(s.repeat_id) == entry.number)
+        rows.append(
+            TestRow(entry.number, entry, figures(entry.spec, scorings), scorings, published.get(entry.spec.name))
+        )
+    conclusion = conclusion_of_run([row.figures.conclusion for row in rows])
+    return RunView(run, tuple(rows), tuple(store.notes(run_id)), conclusion)
+
+
+def read_test(store: Store, test: TestRow) -> TestDetail:
+    """The servers and requests of one test. Blocking. Raises StoreError."""
+    requests: list[RequestEntry] = []
+    for scoring in test.scorings:
+        if len(requests) < REQUESTS_SHOWN:
+            requests += store.requests(scoring.repeat_id, limit=REQUESTS_SHOWN - len(requests))
+    servers = by_server(store, [scoring.id for scoring in test.scorings]) if test.scorings else []
+    return TestDetail(test.number, tuple(servers), tuple(requests), sum(s.total for s in test.scorings))
+
+
+def read_runs(store: Store) -> list[RunView]:
+    """All runs, latest first. Blocking. Raises StoreError."""
+    return [read_run(store, run.id) for run in store.runs()]
