@@ -1,0 +1,59 @@
+"""Reconciling: what clients asked and read, beside what monitoring recorded, request by request.
+
+    entry = score(store, repeat_id, "settle", now)     # verdicts of a repeat, stored; 1 M requests take seconds
+    rescore_late(store, now)                           # repeats that got records since; both figures stay
+    row = figures(spec, entries)                       # the seed's columns over the repeats, and pass or fail
+    LiveCounts(store, repeat_id).look(now)             # while it runs: requested, read, recorded, the gap and its age
+    by_server(store, scoring_ids)                      # the same, for each server
+    ladder_of(store, request_id)                       # at which stage one missing record was lost
+
+Terms: a request *owns* the group of all records with its (tag, path). *Asked* are the bytes that the server should have
+charged, *got* those that the client received, *recorded* those that the records say. docs/results.md has the rules.
+
+- `verdicts`: the rule, pure. `scoring`: the join in SQL. `figures`, `interval`: a test over its repeats, pure.
+- `ladder`: where a record was lost, pure. `evidence`: what the stages counted, from the database.
+- `live`: incremental counts. `rollup`: figures by server. `behaviours`: known ways of servers to count differently.
+"""
+
+from gui.reconcile.behaviours import sentence
+from gui.reconcile.figures import (
+    Conclusion,
+    TestFigures,
+    achieved_rate,
+    conclusion_of_run,
+    figures,
+)
+from gui.reconcile.interval import wilson
+from gui.reconcile.ladder import Counted, Ladder, Miss, Rung, SequenceGap, climb
+from gui.reconcile.live import LiveCounts, LiveServer, LiveTotals
+from gui.reconcile.rollup import ServerFigures, by_server
+from gui.reconcile.scoring import ladder_of, rescore_late, score
+from gui.reconcile.verdicts import Asked, Judged, Recorded, judge
+
+__all__ = [
+    "Asked",
+    "Conclusion",
+    "Counted",
+    "Judged",
+    "Ladder",
+    "LiveCounts",
+    "LiveServer",
+    "LiveTotals",
+    "Miss",
+    "Recorded",
+    "Rung",
+    "SequenceGap",
+    "ServerFigures",
+    "TestFigures",
+    "achieved_rate",
+    "by_server",
+    "climb",
+    "conclusion_of_run",
+    "figures",
+    "judge",
+    "ladder_of",
+    "rescore_late",
+    "score",
+    "sentence",
+    "wilson",
+]

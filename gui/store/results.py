@@ -23,8 +23,8 @@ from gui.store.rows import (
 )
 
 _INSERT_VERDICT = (
-    "INSERT INTO verdict (scoring_id, request_id, verdict, accesses, read, readv, write, behaviours, lost_at, certain,"
-    " cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "INSERT INTO verdict (scoring_id, request_id, verdict, recorded, accesses, read, readv, write, behaviours, lost_at,"
+    " certain, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _CHUNK = 20_000
 _SCORING = [name for name in ScoringEntry.__dataclass_fields__ if name != "t"]
@@ -247,6 +247,7 @@ def _verdict(row: Row[Any]) -> VerdictRow:
     return VerdictRow(
         row.request_id,
         VerdictKind(row.verdict),
+        bool(row.recorded),
         row.accesses,
         row.read,
         row.readv,
@@ -263,6 +264,7 @@ def _verdict_values(scoring_id: int, verdict: VerdictRow) -> tuple[Any, ...]:
         scoring_id,
         verdict.request_id,
         int(verdict.verdict),
+        int(verdict.recorded),
         verdict.accesses,
         verdict.read,
         verdict.readv,

@@ -256,10 +256,11 @@ class RequestEntry:
 
 @dataclass(frozen=True, slots=True)
 class VerdictRow:
-    """The verdict of one request that is anything but plainly matched by one access."""
+    """The verdict of a request that is anything but plainly matched by one access. `recorded`: it has a final record."""
 
     request_id: int
     verdict: VerdictKind
+    recorded: bool
     accesses: int
     read: int
     readv: int
@@ -295,7 +296,19 @@ class ScoringEntry:
     bytes_asked: int
     bytes_got: int
     bytes_recorded: int
+    first_open: float | None = None
+    last_close: float | None = None
     id: int = 0
+
+    @property
+    def counted(self) -> int:
+        """Requests that monitoring is judged by: all that clients really made."""
+        return self.total - self.client_failed
+
+    @property
+    def good(self) -> int:
+        """Matched in time or late."""
+        return self.matched + self.late
 
 
 @dataclass(frozen=True, slots=True)

@@ -377,6 +377,8 @@ scoring = _table(
     Column("bytes_asked", BigInteger, nullable=False),
     Column("bytes_got", BigInteger, nullable=False),
     Column("bytes_recorded", BigInteger, nullable=False),
+    Column("first_open", Double),
+    Column("last_close", Double),
     keep_ids=True,
 )
 
@@ -385,6 +387,7 @@ verdict = _table(
     Column("scoring_id", Big, ForeignKey("scoring.id"), primary_key=True),
     Column("request_id", Big, ForeignKey("request.id"), primary_key=True),
     Column("verdict", SmallInteger, nullable=False),
+    Column("recorded", SmallInteger, nullable=False),
     Column("accesses", Integer, nullable=False),
     Column("read", BigInteger, nullable=False),
     Column("readv", BigInteger, nullable=False),

@@ -1,0 +1,123 @@
+"""The figures of a test over its repeats: the seed's columns, and whether it passed. Pure.
+
+``Success %`` = matched ÷ (O − client failed), pooled over the repeats, where *matched* includes what came late, once a
+later scoring has seen it. A test with more than 1 % of its requests failed at the client is inconclusive: too little of
+what it wanted to ask was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from gui.reconcile.interval import wilson
+from gui.store import ScoringEntry, TestSpec
+
+Conclusion = Literal["pass", "fail", "inconclusive", "none"]
+INCONCLUSIVE_ABOVE = 0.01
+"""Share of client-failed requests from which nothing is concluded."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestFigures:
+    """One row of the result table. Percentages are 0…100, or None when nothing was counted. Counts are over all repeats
+    unless they say otherwise."""
+
+    spec: TestSpec
+    repeats: int
+    total: int
+    counted: int
+    good: int
+    matched: int
+    late: int
+    missing: int
+    wrong_bytes: int
+    duplicate: int
+    client_failed: int
+    unreported: int
+    unrequested: int
+    recovered: int
+    recorded_avg: float | None
+    """Files recorded, on average over the repeats; min and max are the extreme repeats."""
+    recorded_min: int | None
+    recorded_max: int | None
+    success: float | None
+    worst: float | None
+    """Success of the worst repeat, which decides."""
+    interval: tuple[float, float] | None
+    offered: float | None
+    """Requests per second that the plan asks for: N × M ÷ wait; None without a wait."""
+    achieved: float | None
+    """Requests per second from the first begun to the last done, on average over the repeats."""
+    bytes_asked: int
+    bytes_got: int
+    bytes_recorded: int
+    conclusion: Conclusion
+
+    __test__ = False  # not something for pytest to collect
+
+
+def figures(spec: TestSpec, scorings: Sequence[ScoringEntry]) -> TestFigures:
+    """The figures of a test from one scoring of each of its repeats (the newest, or the one at settle)."""
+    total = sum(s.total for s in scorings)
+    counted = sum(s.counted for s in scorings)
+    good = sum(s.good for s in scorings)
+    failed = sum(s.client_failed for s in scorings)
+    recorded = [s.recorded for s in scorings]
+    shares = [100 * s.good / s.counted for s in scorings if s.counted]
+    rates = [rate for s in scorings if (rate := achieved_rate(s)) is not None]
+    worst = min(shares) if shares else None
+    return TestFigures(
+        spec=spec,
+        repeats=len(scorings),
+        total=total,
+        counted=counted,
+        good=good,
+        matched=sum(s.matched for s in scorings),
+        late=sum(s.late for s in scorings),
+        missing=sum(s.missing for s in scorings),
+        wrong_bytes=sum(s.wrong_bytes for s in scorings),
+        duplicate=sum(s.duplicate for s in scorings),
+        client_failed=failed,
+        unreported=sum(s.unreported for s in scorings),
+        unrequested=sum(s.unrequested for s in scorings),
+        recovered=sum(s.recovered for s in scorings),
+        recorded_avg=sum(recorded) / len(recorded) if recorded else None,
+        recorded_min=min(recorded, default=None),
+        recorded_max=max(recorded, default=None),
+        success=100 * good / counted if counted else None,
+        worst=worst,
+        interval=wilson(good, counted),
+        offered=spec.per_round * spec.servers / spec.wait if spec.wait > 0 else None,
+        achieved=sum(rates) / len(rates) if rates else None,
+        bytes_asked=sum(s.bytes_asked for s in scorings),
+        bytes_got=sum(s.bytes_got for s in scorings),
+        bytes_recorded=sum(s.bytes_recorded for s in scorings),
+        conclusion=_conclude(spec, total, failed, worst),
+    )
+
+
+def achieved_rate(scoring: ScoringEntry) -> float | None:
+    """Requests per second of one repeat, from the first begun to the last done; None when that took no time."""
+    if scoring.first_open is None or scoring.last_close is None or scoring.last_close <= scoring.first_open:
+        return None
+    return (scoring.total - scoring.unreported) / (scoring.last_close - scoring.first_open)
+
+
+def conclusion_of_run(conclusions: Sequence[Conclusion]) -> Conclusion:
+    """A run passes when all its tests pass; one failed test fails it, else one inconclusive test makes it so."""
+    if not conclusions or "none" in conclusions:
+        return "none" if "fail" not in conclusions else "fail"
+    if "fail" in conclusions:
+        return "fail"
+    return "inconclusive" if "inconclusive" in conclusions else "pass"
+
+
+def _conclude(spec: TestSpec, total: int, failed: int, worst: float | None) -> Conclusion:
+    if not total:
+        return "none"
+    if failed > INCONCLUSIVE_ABOVE * total or worst is None:
+        return "inconclusive"
+    # `worst` is a quotient of integers times 100: 100 exactly when every counted request was good.
+    return "pass" if worst >= spec.pass_at else "fail"

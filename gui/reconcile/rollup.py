@@ -1,0 +1,135 @@
+"""The servers of a run, a test or a repeat, side by side: what was asked of each, what was recorded, what was lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, func, select
+
+from gui.store import RequestState, Store, VerdictKind, schema
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFigures:
+    """One server, summed over some repeats. `success` in per cent, None when nothing was counted.
+
+    `lost_at` and `cause` are those of most of its missing records."""
+
+    server_id: int
+    name: str
+    url: str
+    requested: int
+    read: int
+    recorded: int
+    matched: int
+    late: int
+    missing: int
+    wrong_bytes: int
+    duplicate: int
+    client_failed: int
+    bytes_asked: int
+    bytes_got: int
+    bytes_recorded: int
+    success: float | None
+    lost_at: str
+    cause: str
+    certain: bool
+
+
+def by_server(store: Store, scoring_ids: Sequence[int]) -> list[ServerFigures]:
+    """The figures of each server over these scorings (one of each repeat), in the order of the directory."""
+    request, scoring, server, verdict = schema.request, schema.scoring, schema.server, schema.verdict
+    asked = request.c.read_asked + request.c.readv_asked + request.c.written
+    got = request.c.read_got + request.c.readv_got + request.c.written
+    repeats = select(scoring.c.repeat_id).where(scoring.c.id.in_(list(scoring_ids)))
+    done = (request.c.state == int(RequestState.DONE)) & (request.c.ok == 1)
+    all_requests = (
+        select(server.c.id, server.c.name, server.c.url, func.count(), func.sum(asked), func.sum(got))
+        .join(server, server.c.id == request.c.server_id)
+        .where(request.c.repeat_id.in_(repeats))
+        .group_by(server.c.id, server.c.name, server.c.url)
+        .order_by(server.c.id)
+    )
+    readable = (
+        select(request.c.server_id, func.count())
+        .where(request.c.repeat_id.in_(repeats), done)
+        .group_by(request.c.server_id)
+    )
+    odd = (
+        select(
+            request.c.server_id,
+            verdict.c.verdict,
+            func.count(),
+            func.sum(verdict.c.recorded),
+            func.sum(asked),
+            func.sum(verdict.c.read + verdict.c.readv + verdict.c.write),
+        )
+        .join(request, request.c.id == verdict.c.request_id)
+        .where(verdict.c.scoring_id.in_(list(scoring_ids)))
+        .group_by(request.c.server_id, verdict.c.verdict)
+    )
+    losses = (
+        select(request.c.server_id, verdict.c.lost_at, verdict.c.cause, verdict.c.certain, func.count())
+        .join(request, request.c.id == verdict.c.request_id)
+        .where(verdict.c.scoring_id.in_(list(scoring_ids)), verdict.c.verdict == int(VerdictKind.MISSING))
+        .group_by(request.c.server_id, verdict.c.lost_at, verdict.c.cause, verdict.c.certain)
+    )
+    with store.database.read() as connection:
+        rows = connection.execute(all_requests).all()
+        read = {row[0]: int(row[1]) for row in connection.execute(readable)}
+        odd_ones: dict[int, _Odd] = {}
+        for server_id, kind, count, recorded, asked_sum, recorded_sum in connection.execute(odd):
+            sums = odd_ones.setdefault(server_id, _Odd(Counter()))
+            sums.kinds[VerdictKind(kind)] += int(count)
+            sums.recorded += int(recorded)
+            sums.bytes_asked += int(asked_sum)
+            sums.bytes_recorded += int(recorded_sum)
+        for server_id, lost_at, cause, certain, count in connection.execute(losses):
+            sums = odd_ones[server_id]
+            if int(count) > sums.loss[0]:
+                sums.loss = (int(count), lost_at or "", cause or "", certain is None or bool(certain))
+    return [_figures(row, read.get(row[0], 0), odd_ones.get(row[0], _Odd(Counter()))) for row in rows]
+
+
+@dataclass(slots=True)
+class _Odd:
+    """Sums over the requests of a server that have a verdict of their own."""
+
+    kinds: Counter[VerdictKind]
+    recorded: int = 0
+    bytes_asked: int = 0
+    bytes_recorded: int = 0
+    loss: tuple[int, str, str, bool] = (0, "", "", True)
+
+
+def _figures(row: Row[Any], read: int, odd: _Odd) -> ServerFigures:
+    server_id, name, url, requested, asked, got = tuple(row)
+    plain = requested - odd.kinds.total()
+    matched = plain + odd.kinds[VerdictKind.MATCHED]
+    late = odd.kinds[VerdictKind.LATE]
+    failed = odd.kinds[VerdictKind.CLIENT_FAILED]
+    counted = requested - failed
+    return ServerFigures(
+        server_id=server_id,
+        name=name,
+        url=url,
+        requested=requested,
+        read=read,
+        recorded=plain + odd.recorded,
+        matched=matched,
+        late=late,
+        missing=odd.kinds[VerdictKind.MISSING],
+        wrong_bytes=odd.kinds[VerdictKind.WRONG_BYTES],
+        duplicate=odd.kinds[VerdictKind.DUPLICATE],
+        client_failed=failed,
+        bytes_asked=int(asked),
+        bytes_got=int(got),
+        bytes_recorded=int(asked) - odd.bytes_asked + odd.bytes_recorded,
+        success=100 * (matched + late) / counted if counted else None,
+        lost_at=odd.loss[1],
+        cause=odd.loss[2],
+        certain=odd.loss[3],
+    )

@@ -1,0 +1,330 @@
+"""Scoring a repeat: the join of requests and records in SQL, then verdicts.
+
+One pass over the join groups all records of each request. A request that is done, without error, with one final
+record whose three sums equal what was asked is *plain*; SQL counts plain ones and hands out only the *odd* ones, which
+`gui.reconcile.verdicts.judge` looks at one by one. So the usual million of requests costs one ordered scan.
+
+Scoring reads one state of the database and blocks no writer; only the result is written, in one short transaction.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, func, select, text
+
+from gui.reconcile.evidence import gather
+from gui.reconcile.ladder import DEFAULT_DELAY, Ladder, Miss, climb
+from gui.reconcile.verdicts import Asked, Judged, Recorded, judge
+from gui.store import (
+    NoSuchRow,
+    RecordFlags,
+    RequestState,
+    ScoringEntry,
+    Store,
+    VerdictKind,
+    VerdictRow,
+    schema,
+)
+from gui.store.rows import ScoringKind
+
+_TOTALS = text(
+    "SELECT COUNT(*), SUM(read_asked + readv_asked + written), SUM(read_got + readv_got + written),"
+    " MIN(t_started), MAX(t_close) FROM request WHERE repeat_id = :repeat"
+)
+_ODD = text(
+    "SELECT q.id, q.state, q.ok, q.read_asked, q.readv_asked, q.written, COUNT(r.id)"
+    " FROM request q LEFT JOIN record r"
+    " ON r.tag_id = q.tag_id AND r.match_key = q.match_key AND r.path = q.path"
+    " WHERE q.repeat_id = :repeat GROUP BY q.id"
+    " HAVING NOT (q.state = 2 AND q.ok = 1 AND COUNT(r.id) = 1 AND SUM(r.record_key & 1) = 1"
+    " AND SUM(r.read) = q.read_asked AND SUM(r.readv) = q.readv_asked AND SUM(r.write) = q.written)"
+    " ORDER BY q.id"
+)
+_GROUPS = (
+    "SELECT q.id, r.record_key, o.server_id, o.stod, r.file_id, r.read, r.readv, r.write, r.flags"
+    " FROM request q JOIN record r ON r.tag_id = q.tag_id AND r.match_key = q.match_key AND r.path = q.path"
+    " JOIN origin o ON o.id = r.origin_id WHERE q.id IN ({ids}) ORDER BY q.id, r.id"
+)
+_OWN_RECORDS = text("SELECT COUNT(*) FROM tag t JOIN record r ON r.tag_id = t.id WHERE t.repeat_id = :repeat")
+_CHUNK = 500
+
+
+class _Odd(NamedTuple):
+    id: int
+    asked: Asked
+    records: int
+
+
+@dataclass(slots=True)
+class _Count:
+    """Sums over the odd requests."""
+
+    requests: int = 0
+    records: int = 0
+    unrecorded: int = 0
+    bytes_asked: int = 0
+    bytes_recorded: int = 0
+    unreported: int = 0
+    recovered: int = 0
+
+
+def score(store: Store, repeat_id: int, kind: ScoringKind, now: float) -> ScoringEntry:
+    """Score a repeat and store the result beside earlier ones.
+
+    `kind`: ``settle`` for the first one, when waiting ended; ``late`` after later records; ``recheck`` when a person
+    asked.
+    Raises NoSuchRow, or StoreError when the database fails."""
+    repeat = store.repeat(repeat_id)
+    settled = next((entry for entry in store.scorings(repeat_id) if entry.kind == "settle"), None)
+    before = store.verdicts(settled.id) if settled is not None else {}
+    held = {
+        request_id
+        for request_id, row in before.items()
+        if row.verdict in (VerdictKind.MISSING, VerdictKind.WRONG_BYTES, VerdictKind.DUPLICATE)
+    }
+    with store.database.read() as connection:
+        mark = connection.scalar(select(func.max(schema.record.c.id))) or 0
+        total, asked, got, first, last = connection.execute(_TOTALS, {"repeat": repeat_id}).one()
+        count = _Count()
+        rows = list(_verdicts(connection, repeat_id, held, count))
+        own_records = connection.scalar(_OWN_RECORDS, {"repeat": repeat_id}) or 0
+    rows = _find_where_lost(store, repeat.run_id, rows)
+    plain = total - count.requests
+    kinds = dict.fromkeys(VerdictKind, 0)
+    for row in rows:
+        kinds[row.verdict] += 1
+    # A plain request that was held before is among `rows` as late; it is not among the odd ones.
+    late_plain = len(rows) - count.requests
+    scoring = ScoringEntry(
+        repeat_id=repeat_id,
+        kind=kind,
+        t=now,
+        record_mark=mark,
+        total=total,
+        recorded=total - count.unrecorded,
+        matched=plain - late_plain + kinds[VerdictKind.MATCHED],
+        late=kinds[VerdictKind.LATE],
+        wrong_bytes=kinds[VerdictKind.WRONG_BYTES],
+        missing=kinds[VerdictKind.MISSING],
+        duplicate=kinds[VerdictKind.DUPLICATE],
+        client_failed=kinds[VerdictKind.CLIENT_FAILED],
+        unreported=count.unreported,
+        unrequested=own_records - plain - count.records,
+        recovered=count.recovered,
+        bytes_asked=int(asked or 0),
+        bytes_got=int(got or 0),
+        bytes_recorded=int(asked or 0) - count.bytes_asked + count.bytes_recorded,
+        first_open=first,
+        last_close=last,
+    )
+    return store.add_scoring(scoring, rows)
+
+
+def rescore_late(store: Store, now: float) -> list[ScoringEntry]:
+    """Score again every repeat that got records since its last scoring; both figures stay, with a note on the run."""
+    entries = []
+    for repeat_id in store.unscored():
+        earlier = store.scorings(repeat_id)[-1]
+        entry = score(store, repeat_id, "late", now)
+        entries.append(entry)
+        if entry.good != earlier.good:
+            repeat = store.repeat(repeat_id)
+            store.add_note(
+                repeat.run_id,
+                "tally",
+                f"Test {repeat.test_number}, repeat {repeat.number}: late records changed matched from "
+                f"{earlier.good:,} to {entry.good:,} of {entry.counted:,}.",
+                now,
+            )
+    return entries
+
+
+def _verdicts(connection: Connection, repeat_id: int, held: set[int], count: _Count) -> Iterator[VerdictRow]:
+    """Verdicts of all odd requests, and of plain ones that an earlier scoring held against monitoring."""
+    odd_ids: set[int] = set()
+    for odd in _in_chunks(_odd(connection, repeat_id)):
+        wanted = [request.id for request in odd if request.records]
+        groups = _groups(connection, wanted) if wanted else {}
+        for request in odd:
+            odd_ids.add(request.id)
+            judged = judge(request.asked, groups.get(request.id, ()))
+            _add(count, request, judged)
+            verdict = judged.verdict
+            if verdict is VerdictKind.MATCHED and request.id in held:
+                verdict = VerdictKind.LATE
+            yield VerdictRow(
+                request.id,
+                verdict,
+                judged.recorded,
+                judged.accesses,
+                judged.read,
+                judged.readv,
+                judged.write,
+                judged.behaviours,
+                cause=_client_cause(request.asked.state) if verdict is VerdictKind.CLIENT_FAILED else "",
+            )
+    for request_id, (read, readv, written) in _asked(connection, sorted(held - odd_ids)).items():
+        yield VerdictRow(request_id, VerdictKind.LATE, True, 1, read, readv, written)
+
+
+def _odd(connection: Connection, repeat_id: int) -> Iterator[_Odd]:
+    result = connection.execution_options(stream_results=True).execute(_ODD, {"repeat": repeat_id})
+    for row in result:
+        yield _Odd(row[0], Asked(RequestState(row[1]), bool(row[2]), row[3], row[4], row[5]), row[6])
+
+
+def _in_chunks(odd: Iterator[_Odd]) -> Iterator[list[_Odd]]:
+    chunk: list[_Odd] = []
+    for request in odd:
+        chunk.append(request)
+        if len(chunk) == _CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _groups(connection: Connection, request_ids: Sequence[int]) -> Mapping[int, list[Recorded]]:
+    found: dict[int, list[Recorded]] = defaultdict(list)
+    # Row ids of ours, as literals: an IN of integers needs no binding, and one plan serves all.
+    statement = _GROUPS.format(ids=",".join(map(str, request_ids)))
+    for row in connection.exec_driver_sql(statement):
+        issues = tuple(msgspec.json.decode(row[8], type=RecordFlags).known_issue) if row[8] else ()
+        source = (row[2], row[3], row[4])
+        found[row[0]].append(Recorded(row[1] >> 1, bool(row[1] & 1), source, row[5], row[6], row[7], issues))
+    return found
+
+
+def _asked(connection: Connection, request_ids: Sequence[int]) -> dict[int, tuple[int, int, int]]:
+    table = schema.request
+    asked: dict[int, tuple[int, int, int]] = {}
+    for start in range(0, len(request_ids), _CHUNK):
+        rows = connection.execute(
+            select(table.c.id, table.c.read_asked, table.c.readv_asked, table.c.written).where(
+                table.c.id.in_(request_ids[start : start + _CHUNK])
+            )
+        )
+        asked.update((row[0], (row[1], row[2], row[3])) for row in rows)
+    return asked
+
+
+def _add(count: _Count, request: _Odd, judged: Judged) -> None:
+    count.requests += 1
+    count.records += request.records
+    count.unrecorded += not judged.recorded
+    count.bytes_asked += request.asked.read + request.asked.readv + request.asked.write
+    count.bytes_recorded += judged.read + judged.readv + judged.write
+    count.unreported += request.asked.state in (RequestState.PENDING, RequestState.STARTED)
+    count.recovered += judged.accesses > 1
+
+
+def _client_cause(state: RequestState) -> str:
+    return {
+        RequestState.PENDING: "not reported by its client",
+        RequestState.STARTED: "started, never reported as done by its client",
+        RequestState.INTERRUPTED: "the client was interrupted",
+        RequestState.DONE: "the client reported an error",
+    }[state]
+
+
+def _find_where_lost(store: Store, run_id: int, rows: list[VerdictRow]) -> list[VerdictRow]:
+    """The same rows, the missing ones with the stage at which their record was lost."""
+    missing = [row.request_id for row in rows if row.verdict is VerdictKind.MISSING]
+    if not missing:
+        return rows
+    with store.database.read() as connection:
+        facts = _facts(connection, missing)
+        held = {row.request_id for row in rows if row.verdict is VerdictKind.MISSING and row.accesses}
+        reasons = _provisional_reasons(connection, sorted(held))
+    evidence = gather(store, run_id, {fact.server_id for fact in facts.values()})
+    counted = {server_id: evidence.counted(server_id) for server_id in {fact.server_id for fact in facts.values()}}
+    delay = hold_back(store.run(run_id).environment)
+    found = []
+    for row in rows:
+        if row.verdict is VerdictKind.MISSING:
+            fact = facts[row.request_id]
+            miss = Miss(
+                opened=fact.t_open,
+                closed=fact.t_close,
+                provisional=row.accesses > 0,
+                reasons=reasons.get(row.request_id, ()),
+                behaviours=row.behaviours,
+                delay=delay,
+            )
+            ladder = climb(miss, counted[fact.server_id])
+            row = replace(row, lost_at=ladder.lost_at, certain=ladder.certain, cause=ladder.cause)
+        found.append(row)
+    return found
+
+
+def hold_back(environment: Mapping[str, Any]) -> float:
+    """Seconds that the servers of a run may hold a close back: ``fstat_seconds`` + ``flush_seconds`` where known."""
+    fstat, flush = environment.get("fstat_seconds"), environment.get("flush_seconds")
+    if isinstance(fstat, int | float) and isinstance(flush, int | float):
+        return float(fstat + flush)
+    return DEFAULT_DELAY
+
+
+def ladder_of(store: Store, request_id: int) -> Ladder | None:
+    """The whole ladder of one request, for looking at it; None when it has a final record, so nothing was lost.
+
+    Raises NoSuchRow."""
+    table = schema.request
+    with store.database.read() as connection:
+        row = connection.execute(select(table).where(table.c.id == request_id)).fetchone()
+        if row is None:
+            raise NoSuchRow(f"There is no request {request_id} in {store.database.shown}.")
+        records = _groups(connection, [request_id]).get(request_id, [])
+        reasons = _provisional_reasons(connection, [request_id])
+        run_id = connection.scalar(select(schema.repeat.c.run_id).where(schema.repeat.c.id == row.repeat_id))
+    assert run_id is not None
+    asked = Asked(RequestState(row.state), bool(row.ok), row.read_asked, row.readv_asked, row.written)
+    judged = judge(asked, records)
+    if judged.recorded:
+        return None
+    failed = judged.verdict is VerdictKind.CLIENT_FAILED
+    miss = Miss(
+        opened=row.t_open,
+        closed=row.t_close,
+        client_cause=(row.error or _client_cause(asked.state)) if failed else "",
+        provisional=bool(records),
+        reasons=reasons.get(request_id, ()),
+        behaviours=judged.behaviours,
+        delay=hold_back(store.run(run_id).environment),
+    )
+    return climb(miss, gather(store, run_id, [row.server_id]).counted(row.server_id))
+
+
+class _Fact(NamedTuple):
+    server_id: int
+    t_open: float | None
+    t_close: float | None
+
+
+def _facts(connection: Connection, request_ids: Sequence[int]) -> dict[int, _Fact]:
+    table = schema.request
+    facts: dict[int, _Fact] = {}
+    for start in range(0, len(request_ids), _CHUNK):
+        rows = connection.execute(
+            select(table.c.id, table.c.server_id, table.c.t_open, table.c.t_close).where(
+                table.c.id.in_(request_ids[start : start + _CHUNK])
+            )
+        )
+        facts.update((row[0], _Fact(row[1], row[2], row[3])) for row in rows)
+    return facts
+
+
+def _provisional_reasons(connection: Connection, request_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    reasons: dict[int, tuple[str, ...]] = {}
+    for start in range(0, len(request_ids), _CHUNK):
+        statement = _GROUPS.format(ids=",".join(map(str, request_ids[start : start + _CHUNK])))
+        for row in connection.exec_driver_sql(statement):
+            if row[8]:
+                lacking = msgspec.json.decode(row[8], type=RecordFlags).incomplete
+                reasons[row[0]] = tuple(dict.fromkeys((*reasons.get(row[0], ()), *lacking)))
+    return reasons

@@ -1,0 +1,198 @@
+"""What a report says, before it is written in any format: gathered from the store once, then plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from gui.campaign.presets import Published, find_preset
+from gui.reconcile import Conclusion, ServerFigures, TestFigures, by_server, conclusion_of_run, figures
+from gui.report.redact import Redaction
+from gui.store import (
+    MarkerRow,
+    NoteRow,
+    RepeatEntry,
+    RequestEntry,
+    RunEntry,
+    SampleRow,
+    ScoringEntry,
+    Store,
+    TestEntry,
+    VerdictKind,
+)
+
+MAX_ODD = 1000
+"""Requests that a report lists one by one; a bundle has them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatReport:
+    """One repeat: its scorings, oldest first, and its samples summed over all servers."""
+
+    repeat: RepeatEntry
+    scorings: tuple[ScoringEntry, ...]
+    samples: tuple[SampleRow, ...]
+
+    @property
+    def newest(self) -> ScoringEntry | None:
+        """The scoring that counts."""
+        return self.scorings[-1] if self.scorings else None
+
+    @property
+    def at_settle(self) -> ScoringEntry | None:
+        """The scoring when waiting was over."""
+        return next((entry for entry in self.scorings if entry.kind == "settle"), None)
+
+
+@dataclass(frozen=True, slots=True)
+class TestReport:
+    """One test: a row of the table. `at_settle` differs from `now` when late records changed it."""
+
+    entry: TestEntry
+    now: TestFigures
+    at_settle: TestFigures
+    published: Published | None
+    repeats: tuple[RepeatReport, ...]
+
+    __test__ = False
+
+    @property
+    def rescored(self) -> bool:
+        """Late records changed the figures."""
+        return (self.now.good, self.now.counted) != (self.at_settle.good, self.at_settle.counted)
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A whole run. `odd`: requests that are not matched, at most `MAX_ODD` of `odd_total`."""
+
+    run: RunEntry
+    tests: tuple[TestReport, ...]
+    servers: tuple[ServerFigures, ...]
+    odd: tuple[RequestEntry, ...]
+    odd_total: int
+    markers: tuple[MarkerRow, ...]
+    notes: tuple[NoteRow, ...]
+
+    @property
+    def conclusion(self) -> Conclusion:
+        """Whether the run passed."""
+        return conclusion_of_run([test.now.conclusion for test in self.tests])
+
+
+def build(store: Store, run_id: int, *, redact: bool = False, max_odd: int = MAX_ODD) -> RunReport:
+    """Gather a run. `redact`: names and addresses of hosts and people are replaced by numbers everywhere.
+
+    Raises NoSuchRow."""
+    run = store.run(run_id)
+    scorings = store.scorings_of_run(run_id)
+    repeats = store.repeats(run_id)
+    preset = find_preset(run.name)
+    published = {row.test: row for row in preset.published} if preset else {}
+    tests = []
+    for test in store.tests(run_id):
+        mine = [
+            RepeatReport(
+                repeat,
+                tuple(entry for entry in scorings if entry.repeat_id == repeat.id),
+                _summed(store.samples(repeat.id)),
+            )
+            for repeat in repeats
+            if repeat.test_id == test.id
+        ]
+        tests.append(
+            TestReport(
+                test,
+                figures(test.spec, [r.newest for r in mine if r.newest]),
+                figures(test.spec, [r.at_settle for r in mine if r.at_settle]),
+                published.get(test.spec.name),
+                tuple(mine),
+            )
+        )
+    newest = [r.newest for test in tests for r in test.repeats if r.newest]
+    report = RunReport(
+        run=run,
+        tests=tuple(tests),
+        servers=tuple(by_server(store, [entry.id for entry in newest])),
+        odd=tuple(_odd(store, newest, max_odd)),
+        odd_total=sum(entry.total - entry.matched for entry in newest),
+        markers=tuple(store.markers(run_id)),
+        notes=tuple(store.notes(run_id)),
+    )
+    return _redacted(report, store) if redact else report
+
+
+def _odd(store: Store, scorings: Sequence[ScoringEntry], limit: int) -> Iterable[RequestEntry]:
+    """Requests that are not matched: the worst kinds first."""
+    found: list[RequestEntry] = []
+    for kind in (
+        VerdictKind.MISSING,
+        VerdictKind.WRONG_BYTES,
+        VerdictKind.DUPLICATE,
+        VerdictKind.LATE,
+        VerdictKind.CLIENT_FAILED,
+    ):
+        for entry in scorings:
+            if len(found) >= limit:
+                return found
+            found += store.requests(entry.repeat_id, verdict=kind, limit=limit - len(found))
+    return found
+
+
+def _summed(samples: Sequence[SampleRow]) -> tuple[SampleRow, ...]:
+    """Samples summed over all servers; a server without a sample in a second counts as in its last one."""
+    last: dict[int, SampleRow] = {}
+    sums: dict[int, SampleRow] = {}
+    for sample in samples:
+        last[sample.server_id] = sample
+        sums[sample.t] = SampleRow(
+            t=sample.t,
+            server_id=0,
+            requested=sum(s.requested for s in last.values()),
+            read=sum(s.read for s in last.values()),
+            recorded=sum(s.recorded for s in last.values()),
+            failed=sum(s.failed for s in last.values()),
+            bytes_read=sum(s.bytes_read for s in last.values()),
+            bytes_recorded=sum(s.bytes_recorded for s in last.values()),
+        )
+    return tuple(sums[t] for t in sorted(sums))
+
+
+def _redacted(report: RunReport, store: Store) -> RunReport:
+    redaction = Redaction.of(store)
+    text = redaction.text
+    return replace(
+        report,
+        run=replace(
+            report.run,
+            plan_text=text(report.run.plan_text),
+            message=text(report.run.message),
+            environment=redaction.value(report.run.environment),
+            versions=redaction.value(report.run.versions),
+        ),
+        servers=tuple(replace(s, name=text(s.name), url=text(s.url), cause=text(s.cause)) for s in report.servers),
+        odd=tuple(
+            replace(
+                r,
+                server=text(r.server),
+                server_url=text(r.server_url),
+                agent=text(r.agent),
+                reached=text(r.reached),
+                error=text(r.error),
+                cause=text(r.cause),
+            )
+            for r in report.odd
+        ),
+        markers=tuple(replace(m, text=text(m.text)) for m in report.markers),
+        notes=tuple(replace(n, text=text(n.text), author=text(n.author)) for n in report.notes),
+        tests=tuple(
+            replace(
+                test,
+                repeats=tuple(
+                    replace(r, repeat=replace(r.repeat, settle_reason=text(r.repeat.settle_reason)))
+                    for r in test.repeats
+                ),
+            )
+            for test in report.tests
+        ),
+    )

@@ -1,0 +1,227 @@
+"""The result table of a run: as aligned text for a terminal, as CSV, and as JSON. Its first columns are the seed's."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from gui.reconcile import TestFigures
+from gui.report import numbers
+from gui.report.content import RunReport, TestReport
+
+SCHEMA = 1
+"""The number in the JSON report; grows when a field changes its meaning."""
+
+
+class Column(NamedTuple):
+    """A column of the result table: title for people, name for programs, and its cell as shown and as a value."""
+
+    title: str
+    name: str
+    shown: Callable[[TestReport], str]
+    value: Callable[[TestReport], float | int | str | None]
+
+
+def _number(title: str, name: str, get: Callable[[TestFigures], float | int | None]) -> Column:
+    return Column(title, name, lambda test: numbers.count(get(test.now)), lambda test: get(test.now))
+
+
+COLUMNS: tuple[Column, ...] = (
+    _number("Num. servers", "num_servers", lambda f: f.spec.servers),
+    _number("Files req. per server", "files_per_server", lambda f: f.spec.files_per_server),
+    _number("Total files req.", "total_files", lambda f: f.spec.total),
+    Column("Req. rate", "req_rate", lambda t: f"{t.now.spec.per_round:,}/s", lambda t: t.now.spec.per_round),
+    Column(
+        "Files recorded avg.",
+        "recorded_avg",
+        lambda t: numbers.average(t.now.recorded_avg),
+        lambda t: t.now.recorded_avg,
+    ),
+    Column(
+        "Success %",
+        "success",
+        lambda t: numbers.success(t.now.good, t.now.counted),
+        lambda t: numbers.success_value(t.now.good, t.now.counted),
+    ),
+    Column(
+        "95 % interval",
+        "interval",
+        lambda t: numbers.interval(t.now.interval),
+        lambda t: None if t.now.interval is None else f"{t.now.interval[0]:.6f} {t.now.interval[1]:.6f}",
+    ),
+    _number("Min", "recorded_min", lambda f: f.recorded_min),
+    _number("Max", "recorded_max", lambda f: f.recorded_max),
+    Column("Offered", "offered_rate", lambda t: numbers.rate(t.now.offered), lambda t: t.now.offered),
+    Column("Achieved", "achieved_rate", lambda t: numbers.rate(t.now.achieved), lambda t: t.now.achieved),
+    Column("Asked", "bytes_asked", lambda t: numbers.size(t.now.bytes_asked), lambda t: t.now.bytes_asked),
+    Column("Recorded", "bytes_recorded", lambda t: numbers.size(t.now.bytes_recorded), lambda t: t.now.bytes_recorded),
+    _number("Missing", "missing", lambda f: f.missing),
+    _number("Wrong", "wrong_bytes", lambda f: f.wrong_bytes),
+    _number("Dup.", "duplicate", lambda f: f.duplicate),
+    _number("Late", "late", lambda f: f.late),
+    _number("Client failed", "client_failed", lambda f: f.client_failed),
+    _number("Unreq.", "unrequested", lambda f: f.unrequested),
+    Column(
+        "Published avg.",
+        "published_recorded_avg",
+        lambda t: numbers.average(t.published.recorded_avg if t.published else None),
+        lambda t: t.published.recorded_avg if t.published else None,
+    ),
+    Column(
+        "Published",
+        "published_success",
+        lambda t: numbers.per_cent(t.published.success if t.published else None),
+        lambda t: t.published.success if t.published else None,
+    ),
+    Column("Verdict", "conclusion", lambda t: t.now.conclusion.replace("fail", "FAIL"), lambda t: t.now.conclusion),
+)
+_OPTIONAL = ("published_recorded_avg", "published_success", "late", "unrequested")
+
+
+def columns_of(report: RunReport) -> list[Column]:
+    """The columns worth showing: published figures only where there are any, rare counts only where not all zero."""
+    return [
+        column for column in COLUMNS if column.name not in _OPTIONAL or any(column.value(test) for test in report.tests)
+    ]
+
+
+def text_table(report: RunReport) -> str:
+    """The table for a terminal, with a line on the run above it and remarks below. Ends with a newline."""
+    columns = columns_of(report)
+    cells = [[column.shown(test) for column in columns] for test in report.tests]
+    lines = [headline(report), ""]
+    lines += aligned([_wrapped(column.title) for column in columns], cells)
+    remarks = remarks_of(report)
+    if remarks:
+        lines += ["", *remarks]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def headline(report: RunReport) -> str:
+    """One line: which run, and how it ended."""
+    verdict = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "none": "no result"}[report.conclusion]
+    passed = sum(1 for test in report.tests if test.now.conclusion == "pass")
+    tests = f"{passed} of {len(report.tests)} test{'s' if len(report.tests) != 1 else ''} passed"
+    return f"Run {report.run.id}  {report.run.name}  {verdict}  {tests}  started {numbers.moment(report.run.started)}"
+
+
+def remarks_of(report: RunReport) -> list[str]:
+    """What the figures alone do not say: late records, recovered transfers, clients that failed, short settles."""
+    remarks = []
+    for test in report.tests:
+        name = f"Test {test.entry.number}"
+        now, then = test.now, test.at_settle
+        if test.rescored:
+            remarks.append(
+                f"{name}: {numbers.success(then.good, then.counted)} when waiting ended, "
+                f"{numbers.success(now.good, now.counted)} with what came late."
+            )
+        if now.recovered:
+            remarks.append(f"{name}: {_requests(now.recovered)} took more than one access (recovered by the client).")
+        if now.client_failed:
+            remarks.append(
+                f"{name}: {_requests(now.client_failed)} failed at the client and {_are(now.client_failed)} not counted"
+                + (f" ({now.unreported:,} never reported)" if now.unreported else "")
+                + ("; more than 1 %, so nothing is concluded." if now.conclusion == "inconclusive" else ".")
+            )
+        remarks += [
+            f"{name}, repeat {r.repeat.number}: {r.repeat.settle_reason}."
+            for r in test.repeats
+            if r.repeat.settle_complete is False and r.repeat.settle_reason
+        ]
+    return remarks
+
+
+def csv_table(report: RunReport) -> str:
+    """The table as CSV with a header line of names; numbers are plain, empty where not known."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["run", "test", "test_name", "repeats", *(column.name for column in COLUMNS)])
+    for test in report.tests:
+        values = [column.value(test) for column in COLUMNS]
+        row = [report.run.id, test.entry.number, test.entry.spec.name, test.now.repeats, *values]
+        writer.writerow(["" if value is None else harmless(value) for value in row])
+    return file.getvalue()
+
+
+def json_report(report: RunReport) -> bytes:
+    """Everything in the report as one JSON object (``schema`` says its form), ending with a newline."""
+    content: dict[str, Any] = {
+        "schema": SCHEMA,
+        "run": report.run,
+        "conclusion": report.conclusion,
+        "tests": [
+            {
+                "number": test.entry.number,
+                "spec": test.entry.spec,
+                "figures": test.now,
+                "at_settle": test.at_settle,
+                "published": test.published,
+                "columns": {column.name: column.value(test) for column in COLUMNS},
+                "repeats": [{"repeat": r.repeat, "scorings": r.scorings} for r in test.repeats],
+            }
+            for test in report.tests
+        ],
+        "servers": report.servers,
+        "odd_requests": [_request(request) for request in report.odd],
+        "odd_requests_total": report.odd_total,
+        "markers": report.markers,
+        "notes": report.notes,
+    }
+    return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
+
+
+def harmless(value: object) -> object:
+    """A CSV cell that no spreadsheet takes for a formula: text that begins like one gets an apostrophe in front."""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value
+
+
+def aligned(titles: Sequence[Sequence[str]], cells: Sequence[Sequence[str]], *, left: int = 0) -> list[str]:
+    """Lines of a table, right-aligned but for the first `left` columns; `titles` may have several lines each."""
+    height = max((len(title) for title in titles), default=0)
+    head = [[title[line - (height - len(title))] if line >= height - len(title) else "" for title in titles]
+            for line in range(height)]  # fmt: skip
+    rows = [*head, *cells]
+    widths = [max((len(row[place]) for row in rows), default=0) for place in range(len(titles))]
+
+    def line(row: Sequence[str]) -> str:
+        padded = (
+            cell.ljust(width) if place < left else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        return "  ".join(padded).rstrip()
+
+    rule = "  ".join("─" * width for width in widths)
+    return [*(line(row) for row in head), rule, *(line(row) for row in cells)]
+
+
+def _request(request: Any) -> dict[str, Any]:
+    content: dict[str, Any] = msgspec.to_builtins(request)
+    content["state"] = request.state.name.lower()
+    content["verdict"] = None if request.verdict is None else request.verdict.word
+    return content
+
+
+def _wrapped(title: str) -> list[str]:
+    """A long title over two or three lines, so that the column stays narrow."""
+    lines: list[str] = []
+    for word in title.split(" "):
+        if lines and len(lines[-1]) + 1 + len(word) <= 10:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines
+
+
+def _requests(count: int) -> str:
+    return f"{count:,} request{'s' if count != 1 else ''}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
