@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import stat
 import time
 from pathlib import Path
 
@@ -91,8 +90,8 @@ def _remove_tree(path: Path) -> list[str]:
         return []
     deadline = time.monotonic() + 3.0
     while True:
-        for directory, _, _ in os.walk(path):
-            if not stat.S_IWUSR & Path(directory).stat().st_mode:
+        if os.getuid() != 0:  # root needs no mode, and must not be led astray by a link of the servers' user
+            for directory, _, _ in os.walk(path):
                 Path(directory).chmod(0o700)
         try:
             shutil.rmtree(path)

@@ -77,19 +77,29 @@ def shared_files(work: Path) -> Path:
 
 
 def make_work_directory(work: Path, account: Account) -> None:
-    """A new directory, mode 0700, owned by the servers' user. Raises OSError."""
+    """A new directory that the servers' user can enter and nobody else. Raises OSError.
+
+    It stays ours, so that this user cannot put anything in the way of what we write there.
+    """
     work.mkdir(mode=0o700)
-    _give(work / _ADMIN, account)
+    (work / _ADMIN).mkdir(mode=0o700)
     if account.switch:
-        os.chown(work, account.uid, account.gid)
+        os.chown(work / _ADMIN, account.uid, account.gid)
+        os.chown(work, -1, account.gid)
+        work.chmod(0o710)
 
 
 def make_server(plan: ServerPlan, work: Path, account: Account) -> Path:
     """Its own tree, in which the shared files appear, and its configuration file, whose path is given back."""
-    root = work / plan.name / "root"
-    for directory in (work / plan.name, root, root / "store", root / WRITE_PATH.lstrip("/")):
-        _give(directory, account)
+    home = work / plan.name
+    root = home / "root"
+    tree = [home, root, root / "store", root / WRITE_PATH.lstrip("/")]
+    for directory in tree:
+        directory.mkdir(mode=0o700)
     (root / READ_PATH.lstrip("/")).symlink_to(shared_files(work))
+    if account.switch:
+        for directory in reversed(tree):  # the outermost last: before that, nobody else can come in
+            os.chown(directory, account.uid, account.gid)
     path = work / f"{plan.name}.cfg"
     path.write_text(config_text(plan, root, work / _ADMIN))
     path.chmod(0o644)
@@ -118,7 +128,8 @@ def start(xrootd: str, plan: ServerPlan, account: Account, work: Path, log: IO[b
     Root changes the user itself and not by XRootD's -R, since that would undo the dying.
     """
     # The file given with -s is what keeps its xrootd.NAME.env out of /tmp.
-    command = [xrootd, "-c", str(work / f"{plan.name}.cfg"), "-n", plan.name, "-s", str(work / f"{plan.name}.pid")]
+    pid_file = work / _ADMIN / f"{plan.name}.pid"
+    command = [xrootd, "-c", str(work / f"{plan.name}.cfg"), "-n", plan.name, "-s", str(pid_file)]
     return subprocess.Popen(
         dies_with_us(command),
         env=clean_environment() | {"HOME": str(work)},
@@ -131,9 +142,3 @@ def start(xrootd: str, plan: ServerPlan, account: Account, work: Path, log: IO[b
         group=account.gid if account.switch else None,
         extra_groups=[] if account.switch else None,
     )
-
-
-def _give(directory: Path, account: Account) -> None:
-    directory.mkdir(mode=0o700)
-    if account.switch:
-        os.chown(directory, account.uid, account.gid)

@@ -11,9 +11,11 @@ from typing import IO
 import pytest
 
 from agent.lab import sockets
+from agent.lab.broker import PrivateBroker
 from agent.lab.children import Child
 from agent.lab.control import Answer, Fault
 from agent.lab.faults import Faults
+from agent.lab.keeper import BrokerKeeper
 
 
 def spawn(log: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -80,3 +82,57 @@ async def test_the_last_loss_asked_for_decides() -> None:
         receiver.settimeout(5)
         assert receiver.recv(100) == b"there"
         await faults.close()
+
+
+class PaperBroker(PrivateBroker):
+    """Remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self._up = True
+
+    @property
+    def pid(self) -> int | None:
+        return 4_000_000 if self._up else None  # above every pid there can be
+
+    @property
+    def pids(self) -> list[int]:
+        return []
+
+    def start(self, timeout: float = 60.0) -> None:
+        self.told.append("start")
+        self._up = True
+
+    def stop(self, timeout: float = 20.0) -> None:
+        self.told.append("stop")
+        self._up = False
+
+    def kill(self) -> None:
+        self.told.append("kill")
+        self._up = False
+
+
+async def test_what_the_broker_is_told() -> None:
+    broker = PaperBroker()
+    keeper = BrokerKeeper(broker, 60, lambda: None)
+    faults = Faults([], [], [], keeper, "")
+
+    answer = await faults.inject(Fault("broker-down"))
+    assert answer == Answer(True, "the broker was killed and stays down until `broker-up`")
+    assert await faults.inject(Fault("broker-up")) == Answer(True, "the broker is up")
+    answer = await faults.inject(Fault("broker-restart"))
+    assert answer == Answer(True, "the broker was stopped and is up again")
+    assert broker.told == ["kill", "start", "stop", "start"]
+    assert keeper.restarts == 2
+
+    answer = await faults.inject(Fault("broker-restart", seconds=0.01))
+    assert answer == Answer(True, "the broker was stopped and starts again in 0.01 s")
+    async with asyncio.timeout(10):
+        while broker.told[4:] != ["stop", "start"]:  # noqa: ASYNC110 - another thread's doing
+            await asyncio.sleep(0.01)
+
+    answer = await faults.inject(Fault("broker-down", seconds=60))
+    assert answer == Answer(True, "the broker was killed and stays down for 60 s")
+    await faults.close()
+    assert broker.told[6:] == ["kill"]
+    assert await keeper.end() == []

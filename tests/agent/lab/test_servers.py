@@ -49,9 +49,11 @@ def test_the_servers_tree(tmp_path: Path) -> None:
     config = servers.make_server(PLAN, work, account)
     assert config.read_text() == servers.config_text(PLAN, work / "s07" / "root", work / "adm")
     assert (work / "s07" / "root" / "store" / "test").resolve() == servers.shared_files(work)
-    assert work.stat().st_mode & 0o777 == 0o700
-    for path in (work, work / "adm", work / "s07", work / "s07" / "root" / "store" / "write"):
-        assert path.stat().st_uid == account.uid
+    for path in (work / "adm", work / "s07", work / "s07" / "root" / "store" / "write"):
+        assert (path.stat().st_uid, path.stat().st_mode & 0o777) == (account.uid, 0o700)
+    # Whoever may write to it could lead us astray: only we may, and only the servers' user may enter.
+    assert work.stat().st_uid == os.getuid()
+    assert work.stat().st_mode & 0o777 == (0o710 if account.switch else 0o700)
 
 
 def test_root_hands_the_servers_to_another_user() -> None:
