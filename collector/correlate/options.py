@@ -47,6 +47,8 @@ class Options:
     logical_directories: Mapping[str, int] = field(default_factory=lambda: LOGICAL_DIRECTORIES)
     names: Callable[[str], str | None] | None = None
     """Host name of an IP address as far as known *now*; must return at once (a look-up in a cache). None: no names."""
+    host: str = ""
+    """The collector's own host name, for the WLCG form."""
     wlcg: bool = False
     """Write the WLCG form of records too (kinds ``wlcg``, ``wlcg-cache``, ``wlcg-tpc``)…"""
     wlcg_only: bool = False

@@ -7,7 +7,7 @@
 All other kinds (`KINDS`) are JSON objects described by the schemas that `schema` returns. ``docs/records.md`` explains
 every field. The rule everywhere: what is not known has no key.
 
-Nothing in this package knows how a record came about; `collector.correlate` puts the facts together and asks for the text.
+Nothing in this package knows how a record came about: `collector.correlate` puts the facts together.
 """
 
 from __future__ import annotations

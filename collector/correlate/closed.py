@@ -1,0 +1,60 @@
+"""Which file ids have been closed lately, so that the same close is not told twice."""
+
+from __future__ import annotations
+
+BITS = 1024
+MAX_PAGES = 1024
+"""About a million ids in at most some 200 kB; an id comes round after four thousand million others."""
+
+
+class ClosedIds:
+    """A set of ids, kept as pages of bits. Ids are nearly consecutive, so a page is nearly full; beyond `MAX_PAGES` the
+    page begun first is forgotten.
+
+    `append` may be bound and called in a hot loop: it only lists the id, the page is written at the next question.
+    """
+
+    __slots__ = ("_new", "_pages", "append", "dirty", "dropped")
+
+    def __init__(self) -> None:
+        self._new: list[int] = []
+        self._pages: dict[int, int] = {}
+        self.append = self._new.append
+        self.dirty: set[int] = set()
+        """Pages changed since the owner last cleared this."""
+        self.dropped: set[int] = set()
+        """Pages forgotten since the owner last cleared this."""
+
+    def _fold(self) -> None:
+        pages = self._pages
+        for number in self._new:
+            page = number // BITS
+            pages[page] = pages.get(page, 0) | 1 << number % BITS
+            self.dirty.add(page)
+        self._new.clear()
+        while len(pages) > MAX_PAGES:
+            oldest = next(iter(pages))
+            del pages[oldest]
+            self.dirty.discard(oldest)
+            self.dropped.add(oldest)
+
+    def __contains__(self, number: int) -> bool:
+        if self._new:
+            self._fold()
+        return bool(self._pages.get(number // BITS, 0) >> number % BITS & 1)
+
+    def pages(self) -> dict[int, int]:
+        """Page number → bits."""
+        if self._new:
+            self._fold()
+        return self._pages
+
+    def load(self, page: int, bits: int) -> None:
+        """Add a page as `pages` gave it."""
+        self._pages[page] = self._pages.get(page, 0) | bits
+
+    def merge(self, other: ClosedIds) -> None:
+        """Add all ids of another set."""
+        for page, bits in other.pages().items():
+            self.load(page, bits)
+            self.dirty.add(page)

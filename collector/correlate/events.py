@@ -1,0 +1,216 @@
+"""Everything that becomes a record by itself, without being joined: plug-in events, redirections, reports, purges."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from collector.records.file import SCHEMA
+from collector.records.ids import event_id
+from collector.records.text import put_text
+from collector.wire.gstream import GStream, decode_line
+from collector.wire.header import Rejected
+from collector.wire.maps import Purged, Transferred
+from collector.wire.redirect import Redirect
+from collector.wire.summary import Summary
+
+_KINDS = {"C": "cache", "T": "tcp", "P": "tpc", "R": "throttle", "O": "oss", "H": "http"}
+
+_CACHE_NAMES = {
+    "lfn": "file_path",
+    "blk_size": "block_size",
+    "n_blks": "numbers_blocks",
+    "n_blks_done": "numbers_blocks_done",
+    "access_cnt": "access_count",
+    "attach_t": "attach_time",
+    "detach_t": "detach_time",
+    "remotes": "remotes_origin",
+    "b_hit": "bytes_hit_cache",
+    "b_miss": "bytes_miss_cache",
+    "b_bypass": "bytes_bypass_cache",
+    "b_todisk": "bytes_to_disk",
+    "b_prefetch": "bytes_by_prefetch",
+    "n_cks_errs": "numbers_checksum_errors",
+}
+_TPC_NAMES = {"TPC": "tpc_protocol", "Client": "client", "Src": "source", "Dst": "destination", "Size": "size"}
+_XEQ_NAMES = {
+    "Beg": "begin_transfer",
+    "End": "end_transfer",
+    "IPv": "ip_version",
+    "RC": "return_code",
+    "Strm": "used_streams",
+    "Type": "flow_direction",
+}
+
+
+def event_kind(provider: str, event: dict[str, Any]) -> str:
+    """Which kind of record an event is, by its provider, or by its looks when that is not known.
+
+    Raises Rejected: event.
+    """
+    kind = _KINDS.get(provider)
+    if kind is None and not provider:
+        name = str(event.get("event", ""))
+        if name == "file_close":
+            kind = "cache"
+        elif "TPC" in event:
+            kind = "tpc"
+        elif name == "throttle_update":
+            kind = "throttle"
+        elif name.startswith("oss_stats"):
+            kind = "oss"
+        elif event.get("type") == "tcpstats":
+            kind = "tcp"
+        elif event and all(key.startswith("HTTP_") for key in event):
+            kind = "http"
+    if kind is None or (kind == "cache" and event.get("event") != "file_close"):
+        raise Rejected("event", f"provider {provider!r}, event {str(event.get('event'))[:40]!r}")
+    return kind
+
+
+def event_fields(
+    stream: GStream, line: bytes, ordinal: int, server: dict[str, Any], sender: str
+) -> tuple[str, dict[str, Any], tuple[str, ...]]:
+    """One event of a g-stream as a record: its kind, its fields, and the paths that filters look at.
+
+    `server` are the fields that say which server it is from, as far as known; `sender` is its IP address.
+    Raises Rejected: json, event.
+    """
+    event = decode_line(line)
+    kind = event_kind(stream.provider, event)
+    content = b"%d\0%d\0%b" % (stream.begin or 0, stream.end or 0, line)
+    identity = event_id(kind, stream.sid, stream.stod, (stream.pseq or 0) << 16 | ordinal, content)
+    paths: tuple[str, ...] = ()
+    if kind == "cache":
+        fields, paths = _cache(event)
+        fields |= {k: v for k, v in server.items() if k in ("server_ip", "server_hostname", "site")}
+        if "server_id" in server:
+            fields["sid"] = server["server_id"]
+    elif kind == "tpc":
+        fields, paths = _copy(event)
+    else:
+        fields = dict(event)
+    fields |= server
+    fields["from"] = sender
+    if "server_hostname" in server:
+        fields["hostname"] = server["server_hostname"]
+    if stream.begin is not None:
+        fields["tbeg"] = stream.begin
+    if stream.end is not None:
+        fields["tend"] = stream.end
+    return kind, head(kind, identity) | fields, paths
+
+
+def head(kind: str, identity: str) -> dict[str, Any]:
+    """What every record begins with."""
+    return {"kind": kind, "schema": SCHEMA, "record_id": identity}
+
+
+def _cache(event: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    fields = {_CACHE_NAMES.get(key, key): value for key, value in event.items()}
+    to_disk, bypass = _count(fields.get("bytes_to_disk")), _count(fields.get("bytes_bypass_cache"))
+    prefetch = _count(fields.get("bytes_by_prefetch"))
+    if to_disk is not None and bypass is not None:
+        fields["bytes_read_by_remote"] = to_disk + bypass
+        if prefetch is not None:
+            fields["bytes_explicit_remote_read"] = to_disk + bypass - prefetch
+    path = fields.get("file_path")
+    return fields, (path,) if isinstance(path, str) else ()
+
+
+def _copy(event: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    fields = {_TPC_NAMES.get(key, key): value for key, value in event.items() if key != "Xeq"}
+    xeq = event.get("Xeq")
+    if isinstance(xeq, dict):
+        renamed = {_XEQ_NAMES.get(key, key): value for key, value in xeq.items()}
+        for name in ("begin_transfer", "end_transfer"):
+            if isinstance(renamed.get(name), str):
+                renamed[name] = microseconds(renamed[name])
+        fields["xeq"] = renamed
+    paths = tuple(url_path(url) for url in (fields.get("destination"), fields.get("source")) if isinstance(url, str))
+    return fields, paths
+
+
+def microseconds(text: str) -> str:
+    """An ISO time whose fraction is microseconds without leading zeros (section 9.2: ``.005Z`` is 5 µs), made right."""
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{1,6})Z", text)
+    return f"{match[1]}.{int(match[2]):06d}Z" if match else text
+
+
+def url_path(url: str) -> str:
+    """The path of a URL with repeated slashes merged; "" when it has none."""
+    try:
+        path = urlsplit(url).path
+    except ValueError:
+        return ""
+    return re.sub("/+", "/", path)
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def redirect_fields(redirect: Redirect, user: dict[str, Any]) -> dict[str, Any]:
+    """A redirection. The port is called ``target_port`` only when it is the target's (section 8)."""
+    fields: dict[str, Any] = {
+        "time_min": redirect.begin,
+        "time_max": redirect.end,
+        "decided_by": "server" if redirect.local else "cluster",
+        **user,
+    }
+    put_text(fields, "operation", redirect.operation)
+    put_text(fields, "target_host", redirect.host.strip("[]"))
+    if redirect.local and redirect.host:
+        fields["target_port"] = redirect.port
+    put_text(fields, "filename", redirect.path)
+    return fields
+
+
+def purge_fields(purged: Purged) -> dict[str, Any]:
+    """A file removed by ``frm_purged``."""
+    fields: dict[str, Any] = {}
+    put_text(fields, "filename", purged.path)
+    numbers = {
+        "purge_time": purged.removed,
+        "filesize": purged.size,
+        "atime": purged.atime,
+        "ctime": purged.ctime,
+        "mtime": purged.mtime,
+    }
+    fields |= {name: number for name, number in numbers.items() if number is not None}
+    name_is = {"l": "logical", "p": "physical"}.get(purged.name_is or "")
+    if name_is:
+        fields["name_type"] = name_is
+    return fields
+
+
+def transfer_fields(moved: Transferred) -> dict[str, Any]:
+    """A file staged or migrated by ``frm_xfrd``."""
+    fields: dict[str, Any] = {}
+    put_text(fields, "filename", moved.path)
+    numbers = {
+        "end_time": moved.ended,
+        "filesize": moved.size,
+        "queue_time": moved.queued,
+        "transfer_time": moved.took,
+        "return_code": moved.code,
+    }
+    fields |= {name: number for name, number in numbers.items() if number is not None}
+    put_text(fields, "operation", moved.operation)
+    put_text(fields, "program_data", moved.program)
+    return fields
+
+
+def summary_fields(summary: Summary, sender: str) -> dict[str, Any]:
+    """A summary report; `sender` is its IP address."""
+    fields: dict[str, Any] = {"server_ip": sender}
+    put_text(fields, "server", (summary.source or "").rpartition(":")[0] or summary.source)
+    put_text(fields, "source", summary.source)
+    put_text(fields, "program", summary.program)
+    put_text(fields, "instance", summary.instance)
+    put_text(fields, "site", summary.site)
+    put_text(fields, "version", summary.version)
+    numbers = {"tod": summary.reported, "tos": summary.started, "pid": summary.pid}
+    fields |= {name: number for name, number in numbers.items() if number is not None}
+    return fields | {"stats": summary.stats}

@@ -1,0 +1,91 @@
+"""Facts about servers and sessions as fields of records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from collector.correlate.incarnation import Incarnation, Session
+from collector.records.text import put_text
+from collector.wire.userid import UserId, domain_of, parse_host, split_remote
+
+Names = Callable[[str], str | None] | None
+
+
+def server_fields(inc: Incarnation, names: Names) -> dict[str, Any]:
+    """What is known of a server, from its ``=`` and its address."""
+    ip, port = split_remote(inc.remote)
+    fields: dict[str, Any] = {"server_id": str(inc.sid), "stod": inc.stod, "serverID": f"{inc.stod}#{ip}#{port}"}
+    name = inc.host or (names(ip) if names else None)
+    put_text(fields, "server", name or ip)
+    fields["server_ip"] = ip
+    put_text(fields, "server_hostname", name)
+    if inc.ident is not None:
+        if inc.ident.port is not None:
+            fields["port"] = inc.ident.port
+        put_text(fields, "instance", inc.ident.instance)
+        put_text(fields, "site", inc.ident.site)
+        put_text(fields, "version", inc.ident.version)
+    put_text(fields, "shoveler", inc.shoveler)
+    return fields
+
+
+def user_fields(userid: UserId, ip_version: str | None, names: Names) -> dict[str, Any]:
+    """What a user id says: user, protocol, host. `ip_version` is the ``I`` of the login, if there is one."""
+    fields: dict[str, Any] = {}
+    if userid.user != "unknown":
+        put_text(fields, "user", userid.user)
+        put_text(fields, "session_tag", userid.user)
+    put_text(fields, "protocol", userid.protocol)
+    host = parse_host(userid.host)
+    put_text(fields, "host", host.text)
+    name = parse_host(names(host.text) or "") if names and host.version else host
+    put_text(fields, "user_domain", domain_of(name) if name.text else None)
+    version = ip_version if ip_version in ("4", "6") else str(host.version or "")
+    if version:
+        fields["ipv6"] = version == "6"
+    return fields
+
+
+def session_fields(session: Session, names: Names) -> dict[str, Any]:
+    """Everything known of a session."""
+    login = session.login
+    fields = user_fields(session.userid, login.ip, names)
+    put_text(fields, "user_dn", (login.info or login.name or "").partition("::")[0])
+    put_text(fields, "vo", distinct(login.vo))
+    put_text(fields, "role", distinct(login.role))
+    put_text(fields, "groups", distinct(login.groups))
+    if session.token is not None:
+        token = session.token
+        put_text(fields, "token_subject", token.subject)
+        put_text(fields, "token_username", token.username)
+        put_text(fields, "token_org", token.org)
+        put_text(fields, "token_role", token.role)
+        put_text(fields, "token_groups", token.groups)
+    if session.flow is not None:
+        put_text(fields, "experiment", session.flow.experiment)
+        put_text(fields, "activity", session.flow.activity)
+    put_text(fields, "appinfo", session.appinfo)
+    return fields
+
+
+def distinct(text: str | None) -> str | None:
+    """Blank-separated words, each once (``cms cms`` is ``cms``), without the word that stands for nothing."""
+    words = dict.fromkeys((text or "").split())
+    words.pop("NULL", None)
+    return " ".join(words) or None
+
+
+def vo_of(fields: dict[str, Any]) -> str | None:
+    """The VO by which a record is routed and filtered: the first of the login's, else the token's."""
+    vo: str = fields.get("vo") or fields.get("token_org") or ""
+    return vo.split(" ", 1)[0] or None
+
+
+_CACHE_USER = re.compile(r"u\d{1,6}")
+
+
+def is_cache(userid: UserId, executable: str | None) -> bool:
+    """Whether a session is a cache's own connection to its origin: user ``u<descriptor>``, made by an XRootD server."""
+    return bool(_CACHE_USER.fullmatch(userid.user)) and (executable or "xrootd").startswith("xrootd")

@@ -1,0 +1,216 @@
+"""What we know of one process of a server: its name, its sessions, its open files, and what we still wait for."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+import msgspec
+
+from collector.correlate.closed import ClosedIds
+from collector.correlate.sequence import Gap, Tracker
+from collector.wire.maps import Flow, Ident, Login, Token
+from collector.wire.userid import UserId
+
+
+class OpenFile(NamedTuple):
+    """An open file. The hot loop makes and takes apart plain tuples of this shape; keep the order."""
+
+    user: int | None
+    """Dictid of the session; None when the open did not say (then the ``d`` map does), 0 when there is none."""
+    size: int | None
+    path: bytes | None
+    writable: bool
+    start: int | None
+    """Time of the open, interpolated in its window; None: no open was seen, only progress (a *stub*)."""
+    begin: int | None
+    """tBeg by which the access is known: of the open's window, or (stub given up) of the last progress."""
+    cycle: int
+    """In which cycle of checkpoints it was put here: rows of files that come and go within one are never written."""
+    seen: float
+    given: bool
+    """A provisional record exists already."""
+
+
+class Moved(NamedTuple):
+    """The last progress of an open file, and when it came."""
+
+    read: int
+    readv: int
+    write: int
+    begin: int
+    seen: float
+
+
+class Access(msgspec.Struct, array_like=True, gc=False):
+    """An access that ended, or is given up, on its way to become a record."""
+
+    file_id: int
+    user: int | None
+    size: int | None
+    path: bytes | None
+    writable: bool
+    start: int | None
+    begin: int | None
+    given: bool
+    closed: bool
+    """False: given up without a close."""
+    forced: bool
+    close_begin: int
+    end: int
+    t_max: int | None
+    read: int | None
+    readv: int | None
+    write: int | None
+    operations: tuple[int, int, int, int, int, int, int, int, int, int, int, int] | None
+    squares: tuple[float, float, float, float] | None
+    moved: bool
+    """Progress was reported while it was open."""
+    reasons: list[str]
+    since: float
+    """When it arrived here: the beginning of all graces."""
+    heard: int
+    number: int = 0
+    """Of this access among all that had to wait: the key of its row."""
+    cycle: int = -1
+    waiting: bool = False
+    place: str = ""
+    """Where it waits: file, session or server."""
+    session_key: int | bytes | None = None
+    """What it waits for in ``wait_session``."""
+
+
+class Session:
+    """A client connection, known by the dictid of its ``u``."""
+
+    __slots__ = (
+        *("appinfo", "dictid", "flow", "fragment", "gone", "gone_end", "heard", "login"),
+        *("saved", "seen", "token", "used", "userid", "vo"),
+    )
+
+    def __init__(self, dictid: int, userid: UserId, login: Login, seen: float, heard: int) -> None:
+        self.dictid = dictid
+        self.userid = userid
+        self.login = login
+        self.appinfo: str | None = None
+        self.token: Token | None = None
+        self.flow: Flow | None = None
+        self.seen = seen
+        self.heard = heard
+        """How many datagrams of the server had come when this one came."""
+        self.gone = 0.0
+        """When it disconnected; 0: it has not."""
+        self.gone_end = 0
+        """…and tEnd of the window that told."""
+        self.used = seen
+        self.vo = ""
+        self.fragment: bytes | None = None
+        """Its part of a record as JSON text, made when everything about it is known. None: ask again."""
+        self.saved = False
+
+
+class Path(NamedTuple):
+    """What a ``d`` map says of a file id: its path, and the text of the user id."""
+
+    path: str
+    userid: UserId
+    seen: float
+    cycle: int
+
+
+class Left(NamedTuple):
+    """A disconnect, until its grace is over."""
+
+    seen: float
+    user: int
+    t_end: int
+
+
+class Incarnation:
+    """One process of a server: (sid, stod, sender address), and all that is known of it."""
+
+    def __init__(self, serial: int, sid: int, stod: int, address: str, now: float) -> None:
+        self.serial = serial
+        """Ours, never reused: the beginning of the keys of its rows."""
+        self.sid = sid
+        self.stod = stod
+        self.addresses = {address}
+        self.routes: set[tuple[str, int, int]] = set()
+        self.remote = ""
+        """The sender of its last f-stream datagram (or of its first of any kind)."""
+        self.shoveler: str | None = None
+        self.ident: Ident | None = None
+        self.host: str | None = None
+        self.pid: int | None = None
+        self.idents: tuple[float, float] = (0.0, 0.0)
+        """When ``=`` came last, and the longest time between two."""
+        self.first = now
+        self.alive = now
+        self.heard = 0
+        self.from_start = False
+        """We have listened since the process started."""
+        self.dead_since: float | None = None
+        """When a younger incarnation showed up in its place."""
+        self.dead_by: int | None = None
+        """…and when that one started (its stod)."""
+        self.clock = stod
+        """The latest time that the server has told (Unix seconds)."""
+
+        self.fseq = Tracker()
+        self.sequences: dict[tuple[str, str], Tracker] = {}
+        """Other counters by (sender, class)."""
+        self.gaps: list[tuple[str, Gap]] = []
+        self.gap_until = 0.0
+        self.unsettled = False
+        """Some datagram is missing that may only be late."""
+
+        self.sessions: dict[int, Session] = {}
+        self.by_userid: dict[str, int] = {}
+        self.early_info: dict[str, tuple[str, float]] = {}
+        self.early_token: dict[int, tuple[Token, float]] = {}
+        self.early_flow: dict[int, tuple[Flow, float]] = {}
+        self.paths: dict[int, Path] = {}
+        self.paths_used = False
+        """It sends ``d`` maps."""
+        self.left: deque[Left] = deque()
+        self.leaving: deque[tuple[float, int]] = deque()
+
+        self.files: dict[int, OpenFile] = {}
+        self.moved: dict[int, Moved] = {}
+        self.given_up: dict[int, OpenFile] = {}
+        self.closed = ClosedIds()
+        self.wait_file: dict[int, Access] = {}
+        """By file id."""
+        self.wait_session: dict[int | bytes, list[Access]] = {}
+        """By dictid, or by the bytes of the user id's text."""
+        self.wait_server: list[Access] = []
+
+        self.opens = 0
+        self.closes = 0
+        self.disconnects = 0
+        self.sessions_seen = 0
+        self.fstreams = 0
+
+        self.server: bytes | None = None
+        """Its part of a record as JSON text. None: ask again."""
+        self.touched = -1
+        """The last cycle in which anything here changed."""
+        self.dirty_files: set[int] = set()
+        self.dirty_sessions: set[int] = set()
+        self.dirty_given: set[int] = set()
+        self.new_waits: dict[int, Access] = {}
+
+    @property
+    def waits(self) -> int:
+        """How many accesses wait here."""
+        return len(self.wait_file) + sum(map(len, self.wait_session.values())) + len(self.wait_server)
+
+    def forget_fragments(self) -> None:
+        """Something about the server changed: what was made ready for records is no longer right."""
+        self.server = None
+        for session in self.sessions.values():
+            session.fragment = None
+
+    def trackers(self) -> list[tuple[str, str, Tracker]]:
+        """All sequence counters as (sender, class, tracker)."""
+        return [(self.remote, "F", self.fseq), *((sender, c, t) for (sender, c), t in self.sequences.items())]

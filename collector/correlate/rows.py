@@ -1,0 +1,248 @@
+"""State as rows for a checkpoint: a key and a value each, small, and only for what changed.
+
+First byte of a key: ``m`` the correlator itself, ``i`` an incarnation, ``u`` a session, ``d`` a path, ``f`` an open
+file with its progress, ``g`` a file that was given up, ``w`` an access that waits, ``c`` a page of closed ids. Then the
+serial number of the incarnation (4 bytes) and the number of the thing in it. Values are msgpack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from collector.correlate.incarnation import Access, Incarnation, Left, Moved, OpenFile, Path, Session
+from collector.correlate.sequence import Gap, Tracker
+from collector.wire.maps import Flow, Ident, Login, Token
+from collector.wire.userid import UserId
+
+VERSION = 1
+META = b"m"
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder().decode
+_unpack_access = msgspec.msgpack.Decoder(Access).decode
+
+
+def key(kind: bytes, inc: Incarnation, number: int | None = None, size: int = 4) -> bytes:
+    """Key of a row of an incarnation."""
+    tail = b"" if number is None else number.to_bytes(size)
+    return kind + inc.serial.to_bytes(4) + tail
+
+
+def meta_row(values: dict[str, Any]) -> tuple[bytes, bytes]:
+    """The row of the correlator itself."""
+    return META, _pack({"version": VERSION, **values})
+
+
+def incarnation_row(inc: Incarnation) -> tuple[bytes, bytes]:
+    """The row of an incarnation without the things in it."""
+    homeless = [list(left) for left in inc.left if left.user not in inc.sessions]
+    values = [
+        inc.sid, inc.stod, sorted(inc.addresses), sorted(map(list, inc.routes)), inc.remote, inc.shoveler,
+        _bytes(inc.ident), _bytes(inc.host), inc.pid, inc.idents, inc.first, inc.alive, inc.heard, inc.from_start,
+        inc.dead_since, inc.dead_by, inc.clock, inc.fseq.dump(),
+        [[sender, c, tracker.dump()] for (sender, c), tracker in inc.sequences.items()],
+        [[c, *gap] for c, gap in inc.gaps], inc.gap_until, inc.unsettled,
+        _bytes({k: list(v) for k, v in inc.early_info.items()}),
+        _bytes([[k, list(token), t] for k, (token, t) in inc.early_token.items()]),
+        _bytes([[k, list(flow), t] for k, (flow, t) in inc.early_flow.items()]),
+        inc.paths_used, homeless,
+        [inc.opens, inc.closes, inc.disconnects, inc.sessions_seen, inc.fstreams],
+    ]  # fmt: skip
+    return key(b"i", inc), _pack(values)
+
+
+def session_row(inc: Incarnation, session: Session) -> tuple[bytes, bytes]:
+    """The row of a session."""
+    values = [session.userid, session.login, session.appinfo, session.token, session.flow]
+    times = [session.seen, session.heard, session.gone, session.gone_end, session.used]
+    return key(b"u", inc, session.dictid), _pack([*map(_bytes, values), *times])
+
+
+def _bytes(value: Any) -> Any:
+    """Text may hold bytes that are no UTF-8 (as surrogates), which msgpack text cannot: it travels as bytes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape")
+    if isinstance(value, list | tuple):
+        return [_bytes(item) for item in value]
+    if isinstance(value, dict):
+        return {_bytes(k): _bytes(v) for k, v in value.items()}
+    return value
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, list):
+        return [_text(item) for item in value]
+    if isinstance(value, dict):
+        return {_text(k): _text(v) for k, v in value.items()}
+    return value
+
+
+def incarnation_rows(inc: Incarnation, cycle: int, deleted: set[bytes]) -> list[tuple[bytes, bytes]]:
+    """Rows of everything in an incarnation that changed in `cycle`; keys of rows to delete are added to `deleted`.
+
+    Files, paths and accesses of this cycle are the last of their dicts, so that only they are looked at.
+    """
+    rows = [incarnation_row(inc)]
+    for dictid in inc.dirty_sessions:
+        session = inc.sessions.get(dictid)
+        if session is not None:
+            session.saved = True
+            rows.append(session_row(inc, session))
+    inc.dirty_sessions.clear()
+    for file_id in reversed(inc.files):
+        if inc.files[file_id][6] != cycle:
+            break
+        inc.dirty_files.add(file_id)
+    rows += [(key(b"f", inc, f), _pack([inc.files[f], inc.moved.get(f)])) for f in inc.dirty_files]
+    inc.dirty_files.clear()
+    for file_id in reversed(inc.paths):
+        path = inc.paths[file_id]
+        if path.cycle != cycle:
+            break
+        rows.append((key(b"d", inc, file_id), _pack(_bytes([path.path, path.userid, path.seen]))))
+    for file_id in inc.dirty_given:
+        entry = inc.given_up.get(file_id)
+        if entry is None:
+            deleted.add(key(b"g", inc, file_id))
+        else:
+            rows.append((key(b"g", inc, file_id), _pack(entry)))
+    inc.dirty_given.clear()
+    rows += [(key(b"w", inc, a.number, 8), _pack(a)) for a in inc.new_waits.values() if a.waiting]
+    inc.new_waits.clear()
+    pages = inc.closed.pages()
+    rows += [(key(b"c", inc, page), _pack(pages[page].to_bytes(128, "little"))) for page in inc.closed.dirty]
+    inc.closed.dirty.clear()
+    deleted.update(key(b"c", inc, page) for page in inc.closed.dropped)
+    inc.closed.dropped.clear()
+    return rows
+
+
+def all_keys(inc: Incarnation) -> list[bytes]:
+    """Keys of every row that an incarnation may have, for when it is forgotten."""
+    keys = [key(b"i", inc)]
+    keys += [key(b"u", inc, dictid) for dictid in inc.sessions]
+    keys += [key(b"f", inc, file_id) for file_id in inc.files]
+    keys += [key(b"d", inc, file_id) for file_id in inc.paths]
+    keys += [key(b"g", inc, file_id) for file_id in inc.given_up.keys() | inc.dirty_given]
+    keys += [key(b"c", inc, page) for page in inc.closed.pages().keys() | inc.closed.dropped]
+    waiting = [*inc.wait_file.values(), *inc.wait_server, *(a for group in inc.wait_session.values() for a in group)]
+    keys += [key(b"w", inc, access.number, 8) for access in waiting]
+    return keys
+
+
+class Restored:
+    """What a set of rows says: the meta values, and the incarnations with everything in them.
+
+    Raises ValueError when a row is not one of ours.
+    """
+
+    def __init__(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        self.meta: dict[str, Any] = {}
+        self.incarnations: dict[int, Incarnation] = {}
+        self.waiting: list[tuple[Incarnation, Access]] = []
+        things: list[tuple[bytes, bytes]] = []
+        for row_key, value in rows:
+            try:
+                if row_key == META:
+                    self.meta = _unpack(value)
+                elif row_key[:1] == b"i":
+                    serial = int.from_bytes(row_key[1:5])
+                    self.incarnations[serial] = _incarnation(serial, _unpack(value))
+                else:
+                    things.append((row_key, value))
+            except (msgspec.DecodeError, TypeError, ValueError, IndexError) as error:
+                raise _bad(row_key, error) from None
+        version = self.meta.get("version", VERSION if not things and not self.incarnations else None)
+        if version != VERSION:
+            raise ValueError(f"state of version {version}; this program reads version {VERSION}")
+        for row_key, value in sorted(things):
+            try:
+                self._add(row_key, value)
+            except (msgspec.DecodeError, TypeError, ValueError, IndexError, KeyError) as error:
+                raise _bad(row_key, error) from None
+        for inc in self.incarnations.values():
+            _complete(inc)
+
+    def _add(self, row_key: bytes, value: bytes) -> None:
+        kind, inc = row_key[:1], self.incarnations[int.from_bytes(row_key[1:5])]
+        number = int.from_bytes(row_key[5:])
+        if kind == b"u":
+            inc.sessions[number] = _session(number, _unpack(value))
+        elif kind == b"f":
+            entry, moved = _unpack(value)
+            inc.files[number] = OpenFile(*entry)
+            if moved is not None:
+                inc.moved[number] = Moved(*moved)
+        elif kind == b"d":
+            path, userid, seen = _unpack(value)
+            inc.paths[number] = Path(_text(path), UserId(*_text(userid)), seen, -1)
+        elif kind == b"g":
+            inc.given_up[number] = OpenFile(*_unpack(value))
+        elif kind == b"w":
+            self.waiting.append((inc, _unpack_access(value)))
+        elif kind == b"c":
+            inc.closed.load(number, int.from_bytes(_unpack(value), "little"))
+        else:
+            raise ValueError("unknown kind of row")
+
+
+def _bad(row_key: bytes, error: Exception) -> ValueError:
+    return ValueError(f"state row {row_key.hex()} cannot be read: {error}")
+
+
+def _incarnation(serial: int, values: list[Any]) -> Incarnation:
+    (
+        sid, stod, addresses, routes, remote, shoveler, ident, host, pid, idents, first, alive, heard, from_start,
+        dead_since, dead_by, clock, fseq, sequences, gaps, gap_until, unsettled, early_info, early_token, early_flow,
+        paths_used, left, counts,
+    ) = values  # fmt: skip
+    inc = Incarnation(serial, sid, stod, remote, first)
+    inc.addresses = set(addresses)
+    inc.routes = {(sender, s, d) for sender, s, d in routes}
+    inc.remote, inc.shoveler = remote, shoveler
+    inc.ident = Ident(*_text(ident)) if ident is not None else None
+    inc.host, inc.pid = _text(host), pid
+    inc.idents = (idents[0], idents[1])
+    inc.alive, inc.heard, inc.from_start = alive, heard, from_start
+    inc.dead_since, inc.dead_by, inc.clock = dead_since, dead_by, clock
+    inc.fseq = Tracker.load(fseq)
+    inc.sequences = {(sender, c): Tracker.load(tracker) for sender, c, tracker in sequences}
+    inc.gaps = [(c, Gap(*gap)) for c, *gap in gaps]
+    inc.gap_until, inc.unsettled = gap_until, unsettled
+    inc.early_info = {k: (info, seen) for k, (info, seen) in _text(early_info).items()}
+    inc.early_token = {k: (Token(*token), seen) for k, token, seen in _text(early_token)}
+    inc.early_flow = {k: (Flow(*flow), seen) for k, flow, seen in _text(early_flow)}
+    inc.paths_used = paths_used
+    inc.left.extend(Left(*entry) for entry in left)
+    inc.opens, inc.closes, inc.disconnects, inc.sessions_seen, inc.fstreams = counts
+    return inc
+
+
+def _session(dictid: int, values: list[Any]) -> Session:
+    userid, login, appinfo, token, flow, seen, heard, gone, gone_end, used = values
+    session = Session(dictid, UserId(*_text(userid)), Login(*_text(login)), seen, heard)
+    session.appinfo = _text(appinfo)
+    session.token = Token(*_text(token)) if token is not None else None
+    session.flow = Flow(*_text(flow)) if flow is not None else None
+    session.gone, session.gone_end, session.used, session.saved = gone, gone_end, used, True
+    return session
+
+
+def _complete(inc: Incarnation) -> None:
+    """What follows from the rows and has none of its own."""
+    for session in sorted(inc.sessions.values(), key=lambda s: (s.seen, s.heard, s.dictid)):
+        inc.by_userid[session.userid.text] = session.dictid
+    gone = [Left(s.gone, s.dictid, s.gone_end) for s in inc.sessions.values() if s.gone]
+    inc.left.extend(gone)
+    for name in ("files", "given_up", "paths"):
+        entries = getattr(inc, name)
+        setattr(inc, name, dict(sorted(entries.items(), key=lambda item: item[1].seen)))
+    if gone:
+        ordered = sorted(inc.left)
+        inc.left.clear()
+        inc.left.extend(ordered)

@@ -1,0 +1,22 @@
+"""Ids of accesses and records: the same from the same datagrams, wherever and however often they are read."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from struct import Struct
+
+_ACCESS = Struct(">QIII")
+
+
+def access_id(sid: int, stod: int, file_id: int, begin: int) -> str:
+    """Id of one open-to-close of a file: BLAKE2b-128, in hexadecimal, over sid (8 bytes), stod, file id and `begin`
+    (4 each), all big-endian. `begin` is tBeg of the window of the open, or of the close when no open was seen.
+    """
+    return blake2b(_ACCESS.pack(sid, stod, file_id, begin), digest_size=16).hexdigest()
+
+
+def event_id(kind: str, sid: int | None, stod: int | None, ordinal: int, content: bytes) -> str:
+    """Id of any other record: over where it came from, its place in its datagram, and its bytes."""
+    digest = blake2b(f"{kind}\0{sid}\0{stod}\0{ordinal}\0".encode(), digest_size=16)
+    digest.update(content)
+    return digest.hexdigest()

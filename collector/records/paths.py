@@ -1,0 +1,52 @@
+"""What a path says: its first directories, its logical directory, and which prefixes it is under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from collector.records.text import clean_text, put_text
+
+
+def under(path: str, prefix: str) -> bool:
+    """Whether `path` is `prefix` or below it by whole components: ``/store`` holds ``/store/x``, not ``/storex``."""
+    bare = prefix.rstrip("/")
+    return path == bare or path.startswith(bare + "/")
+
+
+class Directories:
+    """The table of logical directories: prefix → components kept; the longest prefix that fits decides."""
+
+    def __init__(self, table: Mapping[str, int]) -> None:
+        self._table = sorted(table.items(), key=lambda row: len(row[0].rstrip("/")), reverse=True)
+        self.depth = max([2, *table.values()])
+        """Paths that share this many leading components share all that is said of their directories…"""
+        self.prefixes = tuple(prefix for prefix, _ in self._table)
+
+    def kept(self, path: str) -> int | None:
+        """How many components of this path are its logical directory; None: it has none."""
+        return next((count for prefix, count in self._table if under(path, prefix)), None)
+
+
+def path_fields(path: str | None, directories: Directories) -> dict[str, Any]:
+    """``filename``, ``dirname1``, ``dirname2``, ``logical_dirname`` of a path; {} when it is not known."""
+    fields: dict[str, Any] = {}
+    if not path:
+        return fields
+    put_text(fields, "filename", path)
+    clean = clean_text(path)
+    root = "/" if clean.startswith("/") else ""
+    parts = [part for part in clean.split("/") if part]
+    if parts:
+        fields["dirname1"] = root + parts[0]
+    if len(parts) > 1:
+        fields["dirname2"] = root + "/".join(parts[:2])
+    kept = directories.kept(clean)
+    if kept is not None:
+        fields["logical_dirname"] = root + "/".join(parts[:kept])
+    return fields
+
+
+def under_any(path: str | None, prefixes: Iterable[str]) -> bool:
+    """Whether a path is under one of the prefixes."""
+    return path is not None and any(under(path, prefix) for prefix in prefixes)

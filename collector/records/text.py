@@ -1,0 +1,37 @@
+"""Text from the wire as fields of a record.
+
+Inside the collector, bytes that are no UTF-8 travel as surrogates (Python's ``surrogateescape``). A record must be
+valid JSON in UTF-8: there the text has replacement characters, and ``NAME_b64`` carries the bytes as they were.
+"""
+
+from __future__ import annotations
+
+import binascii
+from typing import Any
+
+
+def put_text(fields: dict[str, Any], name: str, text: str | None) -> None:
+    """Set ``fields[name]``; nothing when the text is unknown or empty; ``NAME_b64`` too when it is not UTF-8."""
+    if not text:
+        return
+    if text.isascii():  # nearly always
+        fields[name] = text
+        return
+    raw = text.encode("utf-8", "surrogateescape")
+    clean = raw.decode("utf-8", "replace")
+    fields[name] = clean
+    if clean != text:
+        fields[f"{name}_b64"] = binascii.b2a_base64(raw, newline=False).decode()
+
+
+def clean_text(text: str) -> str:
+    """Text with replacement characters where it was no UTF-8."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def routing_word(vo: str | None) -> str:
+    """A VO as one word of a routing key: no dots, blanks, wildcards or control characters, at most 64 characters."""
+    if not vo:
+        return "none"
+    word = "".join(c if c.isalnum() or c in "-_+@:/" else "_" for c in clean_text(vo).lower())
+    return word[:64]
