@@ -253,14 +253,14 @@ def _attempt_failure(error: BaseException, address: Address) -> BusError:
     where = f"{address.host}:{address.port}"
     if isinstance(error, pika_workflow.AMQPConnectorPhaseErrorBase):
         error = error.exception
-    if isinstance(error, pika_workflow.AMQPConnectorStackTimeout):
-        return BusUnavailable(f"{where} accepted the connection but did not answer in time")
     if isinstance(error, ssl.SSLCertVerificationError):
         return BusRefused(f"the certificate of {where} is not trusted: {error.verify_message}; check the CA file")
     if isinstance(error, ssl.SSLError):
         return BusRefused(f"no TLS with {where}: {_why(error)}; is this its amqps port?")
     # pika guesses from the phase in which a connection ended, and keeps the true reason as text only.
     text = str(error)
+    if isinstance(error, pika_workflow.AMQPConnectorStackTimeout) or "Timeout while setting up" in text:
+        return BusUnavailable(f"{where} accepted the connection but did not answer in time")
     if "StreamLostError" not in text:
         if isinstance(error, pika_errors.ProbableAuthenticationError | pika_errors.AuthenticationError):
             return BusRefused(f"{where} refuses the user {address.user!r}: wrong user, password or token")
