@@ -30,7 +30,7 @@ _OWN = {
     "duplicates_total": "Datagrams dropped because they had been taken before.",
     "source_drops_total": "Datagrams lost before they were taken, as far as that can be counted (UDP).",
     "checkpoints_total": "Checkpoints written.",
-    "checkpoint_seconds_total": "Time spent writing them.",
+    "checkpointing_seconds_total": "Time spent writing them.",
     "seen_forgotten_total": "Runs of message ids forgotten because there were too many.",
 }
 _OWN_LABELLED = {
@@ -103,7 +103,7 @@ class Metrics:
         self._set("duplicates_total", values["duplicates"] + core["duplicates"])
         self._set("source_drops_total", values["source_drops"])
         self._set("checkpoints_total", values["commits"])
-        self._set("checkpoint_seconds_total", values["commit_seconds"])
+        self._set("checkpointing_seconds_total", values["commit_seconds"])
         self._set("seen_forgotten_total", values["seen_forgotten"])
         self._set_labelled("records_dropped", dropped)
         self._set_labelled("records_total", records)
