@@ -221,10 +221,9 @@ class Repeat:
         if member.ready and not has_job and member.journal_last is None and self.state is not State.ENDING:
             member.present = True
             return self.ready(client, now, "it was restarted and lost its workers; its requests are interrupted")
-        if member.present:
-            return []
+        commands: list[Command] = [] if member.present else [Note("info", f"{client} is back.")]
         member.present = True
-        commands: list[Command] = [Note("info", f"{client} is back.")]
+        # Whatever was said into the session that broke may be lost; a repetition changes nothing.
         if self.state is State.STARTING and not member.ready:
             commands.append(Start((client,)))
         elif self.state is State.ROUND and self._handed.get(client) == self.round > member.done_round:

@@ -1,0 +1,57 @@
+"""Runs campaigns: a workspace (database, hub, consumers of the bus) and, in it, one run at a time. No Qt.
+
+    async with Workspace.open(WorkspaceOptions(database="scale.db", hub=HubOptions(directory=…), lab=DIR)) as workspace:
+        async with LocalClients(workspace.hub, 2, key=workspace.shared_key.secret) as clients:
+            workspace.local_clients = clients
+            result = await workspace.run(plan, on_progress=show)
+    sys.exit(result.exit_code)
+
+    agents ⇄ hub ──► session (one run) ◄── campaign decides
+                        │  requests ▼        ▲ counts
+    bus ──► consume ──► intake ──► store ──► reconcile ──► RunResult
+                        └─ status of shovelers and collectors
+
+- `workspace` opens, owns and closes everything; `session` carries out one run; `progress` is what it looks like.
+- `consume` is a thread on one queue, `intake` what is done with its messages; a message is acknowledged when the
+  database has it. `live` puts what clients measure on one time axis with what the database counts.
+- `lab` reads a lab's state and breaks things in it; `local_clients` starts agents on this machine.
+- `preflight` looks before a run whether everything is there.
+
+All blocking work is done in threads: nothing here holds up the event loop, which may be the window's.
+"""
+
+from gui.runner.lab import LabMissing, read_lab
+from gui.runner.local_clients import LocalClients, LocalClientsError
+from gui.runner.progress import (
+    ClientRow,
+    Marker,
+    Outcome,
+    Phase,
+    Problem,
+    ProgressFeed,
+    RunProgress,
+    SamplePoint,
+    ServerRow,
+)
+from gui.runner.session import RunRefused, RunResult
+from gui.runner.workspace import Workspace, WorkspaceOptions
+
+__all__ = [
+    "ClientRow",
+    "LabMissing",
+    "LocalClients",
+    "LocalClientsError",
+    "Marker",
+    "Outcome",
+    "Phase",
+    "Problem",
+    "ProgressFeed",
+    "RunProgress",
+    "RunRefused",
+    "RunResult",
+    "SamplePoint",
+    "ServerRow",
+    "Workspace",
+    "WorkspaceOptions",
+    "read_lab",
+]

@@ -1,15 +1,16 @@
 """What a run looks like at one moment: immutable snapshots that the command line prints and the window paints.
 
 A *request* is asked for by the plan; it is *read* when the client has closed the file without error, and *recorded*
-when a final record of it is in the database. *gap* = read − recorded, with the age of its oldest member. Snapshots are
-published at most ten times a second, on the event loop, by `ProgressFeed`; a subscriber keeps the last one and paints
-on its own beat. Times are Unix seconds, rates per second, sizes bytes.
+when a final record of it is in the database. The *gap* are those read and not recorded. Snapshots are published
+at most ten times a second, on the event loop, by `ProgressFeed`; a subscriber keeps the last one and paints on its own
+beat. Times are Unix seconds, rates per second, sizes bytes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 Phase = Literal[
     "idle", "preparing", "waiting_clients", "starting", "round", "pause", "ending", "settling", "reconciling", "done"
@@ -48,19 +49,18 @@ class ServerRow:
     requested: int = 0
     read: int = 0
     recorded: int = 0
+    gap: int = 0
+    """Requests that were read and have no record yet."""
     failed: int = 0
     wrong: int = 0
     duplicate: int = 0
     bytes_read: int = 0
+    bytes_recorded: int = 0
     rate: float = 0.0
     """Bytes per second that clients measured, over the last sample."""
     recorded_rate: float = 0.0
     """Bytes per second that the records say (over the last ten seconds)."""
     last_record: float | None = None
-
-    @property
-    def gap(self) -> int:
-        return max(0, self.read - self.recorded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +117,8 @@ class RunProgress:
     duplicate: int = 0
     pending: int = 0
     """Handed out and not reported yet."""
+    gap: int = 0
+    """Requests that were read and have no record yet."""
     gap_oldest: float = 0.0
     """Age, in seconds, of the oldest request that was read and has no record; 0 when there is none."""
     offered_rate: float = 0.0
@@ -134,6 +136,67 @@ class RunProgress:
     markers: tuple[Marker, ...] = ()
     problems: tuple[Problem, ...] = ()
 
-    @property
-    def gap(self) -> int:
-        return max(0, self.read - self.recorded)
+
+MAX_PROBLEMS = 200
+MAX_MARKERS = 1000
+BEAT_SECONDS = 0.1
+
+
+class ProgressFeed:
+    """Publishes the newest snapshot, at most ten times a second. Belongs to one event loop.
+
+    `later(seconds, call)` is the loop's ``call_later``, `build` makes the snapshot when one is due."""
+
+    def __init__(
+        self,
+        build: Callable[[], RunProgress],
+        later: Callable[[float, Callable[[], None]], Any],
+        clock: Callable[[], float],
+    ) -> None:
+        self.latest = RunProgress(t=clock())
+        self._build = build
+        self._later = later
+        self._listeners: list[Callable[[RunProgress], None]] = []
+        self._due = False
+
+    def subscribe(self, listener: Callable[[RunProgress], None]) -> Callable[[], None]:
+        """Call `listener` with each new snapshot, on the loop; it must return at once. Returns what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    def touch(self) -> None:
+        """Something has changed: a new snapshot follows within a tenth of a second."""
+        if not self._due:
+            self._due = True
+            self._later(BEAT_SECONDS, self.publish)
+
+    def publish(self) -> None:
+        """A new snapshot now (at the end of a run, so that nobody misses it)."""
+        self._due = False
+        self.latest = self._build()
+        for listener in tuple(self._listeners):
+            listener(self.latest)
+
+
+class ProblemList:
+    """Problems by place and text: what comes again is counted, what is over is taken off. Bounded; the oldest go."""
+
+    def __init__(self) -> None:
+        self._problems: dict[tuple[str, str], Problem] = {}
+
+    def add(self, problem: Problem) -> None:
+        """A problem, or one more of the same."""
+        key = (problem.where, problem.text)
+        known = self._problems.pop(key, None)
+        self._problems[key] = replace(problem, count=known.count + 1) if known else problem
+        while len(self._problems) > MAX_PROBLEMS:
+            del self._problems[next(iter(self._problems))]
+
+    def over(self, where: str) -> None:
+        """The trouble at this place is over."""
+        for key in [key for key in self._problems if key[0] == where]:
+            del self._problems[key]
+
+    def all(self) -> tuple[Problem, ...]:
+        """The problems, the newest last."""
+        return tuple(self._problems.values())

@@ -1,0 +1,152 @@
+"""A thread that takes messages from the bus, hands them to a function, and acknowledges what that has dealt with.
+
+It connects by itself, again and again with growing pauses, and declares its exchange and queue first. What the
+function raises is taken as "not now": the messages are not acknowledged and come again after a pause. Its owner hears
+of its state through `changed`, which is called in this thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from shoveler.bus import (
+    Address,
+    BusError,
+    BusOptions,
+    BusRefused,
+    Consumer,
+    Incoming,
+    Topology,
+    open_consumer,
+    open_topology,
+)
+from shoveler.service import delays
+
+log = logging.getLogger("tally.runner")
+
+TAKE = 256
+WAIT_SECONDS = 0.25
+DEPTH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerState:
+    """How a consumer stands. `trouble` is a sentence, empty when all is well; `refused`: an operator must act."""
+
+    connected: bool = False
+    trouble: str = ""
+    refused: bool = False
+    depths: tuple[int | None, ...] = ()
+    """Messages waiting in the watched queues, the own one first; None when that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A queue whose depth is asked for now and then."""
+
+    queue: str
+    exchange: str
+
+
+class BusThread:
+    """Consumes one queue in a thread of its own."""
+
+    def __init__(
+        self,
+        name: str,
+        address: Address,
+        *,
+        exchange: str,
+        queue: str,
+        handle: Callable[[Sequence[Incoming]], None],
+        changed: Callable[[ConsumerState], None],
+        options: BusOptions,
+        watch: Sequence[Watched] = (),
+        forget_queue: bool = False,
+    ) -> None:
+        self.name = name
+        self._address = address
+        self._exchange = exchange
+        self._queue = queue
+        self._handle = handle
+        self._changed = changed
+        self._options = options
+        self._watched = (Watched(queue, exchange), *watch)
+        self._forget_queue = forget_queue
+        self._stopping = threading.Event()
+        self._state = ConsumerState()
+        self._worked = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin to connect."""
+        self._thread.start()
+
+    def stop(self, seconds: float = 10.0) -> bool:
+        """End the thread after the messages in hand; False when it did not end in time. Blocking."""
+        self._stopping.set()
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        waits = delays(0.5, 15.0)
+        while not self._stopping.is_set():
+            try:
+                with self._connected() as (topology, consumer):
+                    self._consume(topology, consumer)
+            except BusError as error:
+                self._put(ConsumerState(trouble=str(error), refused=isinstance(error, BusRefused)))
+            except Exception as error:  # the handler's: the store is full, locked or away
+                log.exception("! %s: messages stay on the bus", self.name)
+                self._put(ConsumerState(trouble=f"{error} Messages stay on the bus until this is over."))
+            if self._worked:
+                self._worked = False
+                waits = delays(0.5, 15.0)
+            self._stopping.wait(next(waits))
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[tuple[Topology, Consumer]]:
+        with contextlib.closing(open_topology(self._address, self._options)) as topology:
+            topology.declare_exchange(self._exchange)
+            topology.declare_queue(self._queue, exchange=self._exchange)
+            consumer = open_consumer(
+                self._address, exchange=self._exchange, queue=self._queue, reader=self.name, options=self._options
+            )
+            with contextlib.closing(consumer):
+                yield topology, consumer
+
+    def _consume(self, topology: Topology, consumer: Consumer) -> None:
+        asked = 0.0
+        depths: tuple[int | None, ...] = ()
+        while True:
+            now = time.monotonic()
+            if now - asked >= DEPTH_SECONDS:
+                depths = tuple(self._depth(topology, watched) for watched in self._watched)
+                asked = now
+            self._put(ConsumerState(connected=True, depths=depths))
+            if self._stopping.is_set():
+                if self._forget_queue:
+                    topology.delete_queue(self._queue, exchange=self._exchange)
+                return
+            messages = consumer.take(TAKE, WAIT_SECONDS)
+            if messages:
+                self._handle(messages)
+                consumer.acknowledge(messages[-1].delivery)
+                self._worked = True
+
+    @staticmethod
+    def _depth(topology: Topology, watched: Watched) -> int | None:
+        try:
+            return topology.depth(watched.queue, exchange=watched.exchange)
+        except BusRefused:
+            return None  # no such queue, or none of our business
+
+    def _put(self, state: ConsumerState) -> None:
+        if state != self._state:
+            self._state = state
+            self._changed(state)

@@ -1,0 +1,184 @@
+"""The demonstration: a lab, a workspace on it, two client agents, one small plan; for `tally demo` and the window.
+
+    async with Demo.open(DemoOptions(database=…), on_stage=print) as demo:
+        result = await demo.workspace.run(demo.plan, text=demo.text, on_progress=…)
+
+Whatever happens, leaving the block ends the agents and takes the lab down: no process, port, queue or directory stays.
+The results do stay, in the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gui.campaign.plan import Plan, Test
+from gui.campaign.planfile import format_plan
+from gui.hub import HubOptions
+from gui.runner.lab import LabMissing, agent_command
+from gui.runner.local_clients import LocalClients
+from gui.runner.workspace import Workspace, WorkspaceOptions
+
+UP_SECONDS = 120.0
+DOWN_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What the demonstration does. `bus`: empty for what the lab chooses, else an AMQP URL or a directory."""
+
+    database: Path | str
+    servers: int = 4
+    files: int = 50
+    rate: int = 10
+    repeats: int = 1
+    clients: int = 2
+    bus: str = ""
+
+    def plan(self) -> Plan:
+        """The plan: `rate` random files from each server, wait a second, until each was asked for `files`."""
+        return Plan(
+            name=f"demo, {self.servers} servers × {self.files} files",
+            settle=60.0,
+            tests=(
+                Test(
+                    servers=self.servers,
+                    files_per_server=self.files,
+                    per_round=min(self.rate, self.files),
+                    repeats=self.repeats,
+                    seed=42,
+                    name=f"{self.servers}×{self.files}",
+                ),
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A demonstration that stands ready: run `plan` in `workspace`."""
+
+    options: DemoOptions
+    workspace: Workspace
+    plan: Plan
+    text: str
+    lab: Path
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, options: DemoOptions, on_stage: Callable[[str], None]) -> AsyncIterator[Demo]:
+        """Bring everything up; `on_stage` is told what is being done. Raises LabMissing with the lab's own sentence, or
+        what `Workspace.open` and `LocalClients` raise."""
+        plan = options.plan()
+        directory = Path(tempfile.mkdtemp(prefix="tally-demo-"))
+        lab = directory / "lab"
+        try:
+            on_stage(f"starting {options.servers} XRootD servers, a bus, a shoveler and a collector")
+            try:
+                await _lab_up(lab, options, on_stage)
+                hub = HubOptions(directory=directory / "hub", host="127.0.0.1", port=0, insecure=True)
+                workspace_options = WorkspaceOptions(database=options.database, hub=hub, name="demo", lab=lab)
+                async with Workspace.open(workspace_options) as workspace:
+                    on_stage(f"starting {options.clients} client agents")
+                    key = await workspace.blocking(lambda: workspace.shared_key.secret)
+                    async with LocalClients(workspace.hub, options.clients, key=key) as clients:
+                        workspace.local_clients = clients
+                        try:
+                            yield cls(options, workspace, plan, format_plan(plan), lab)
+                        finally:
+                            workspace.local_clients = None
+                            on_stage("ending the client agents")
+            finally:
+                on_stage("taking the federation down")
+                await _shielded(_lab_down(lab))
+        finally:
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+
+async def _lab_up(lab: Path, options: DemoOptions, on_stage: Callable[[str], None]) -> None:
+    arguments = ["lab", "up", "--json", "--dir", str(lab), "--servers", str(options.servers)]
+    if options.bus:
+        arguments += ["--bus", options.bus]
+    process = await asyncio.create_subprocess_exec(
+        *agent_command(),
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=2**24,  # the state of a large lab is one long line
+        start_new_session=True,  # Ctrl-C is for us; the lab is told in its turn
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    said: list[str] = []
+
+    async def listen(stream: asyncio.StreamReader) -> None:
+        async for raw in stream:
+            line = raw.decode(errors="replace").strip()
+            if line:
+                said.append(line)
+                on_stage(line.removeprefix("tally-agent lab: "))
+
+    try:
+        async with asyncio.timeout(UP_SECONDS):
+            await asyncio.gather(process.stdout.read(), listen(process.stderr))
+            code = await process.wait()
+    except TimeoutError:
+        raise LabMissing(f"The lab was not up within {UP_SECONDS:g} s; its last words: {_last(said)}") from None
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            await _shielded(process.wait())
+    if code != 0:
+        raise LabMissing(_last(said).removeprefix("tally-agent lab: "))
+
+
+async def _lab_down(lab: Path) -> None:
+    """Take the lab down; a lab that never was is no trouble. Raises LabMissing when something may be left behind."""
+    process = await asyncio.create_subprocess_exec(
+        *agent_command(),
+        *("lab", "down", "--dir", str(lab)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(DOWN_SECONDS):
+            _, err = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise LabMissing(
+            f"The lab did not come down within {DOWN_SECONDS:g} s; try: tally-agent lab down --dir {lab}"
+        ) from None
+    if process.returncode != 0:
+        words = err.decode(errors="replace").strip().splitlines()
+        raise LabMissing(f"The lab did not come down: {_last(words)}")
+
+
+async def _shielded(work: Coroutine[Any, Any, Any]) -> None:
+    """Do this to its end, also while being cancelled: what is left behind would outlive the program."""
+    task = asyncio.get_running_loop().create_task(work, name="clean up")
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            if task.cancelled():
+                raise
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled
+
+
+def _last(lines: list[str]) -> str:
+    return lines[-1] if lines else "it wrote nothing."

@@ -1,0 +1,93 @@
+"""The lab as the runner sees it: its state file, its servers and files, its faults (``tally-agent lab fault``)."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from pathlib import Path
+
+import msgspec
+
+from agent.messages import LAB_SCHEMA, LabState, decode_lab_state
+from gui.campaign.plan import Fault, File
+from gui.campaign.selection import Server
+
+MAX_STATE = 16 * 2**20
+FAULT_SECONDS = 120.0
+
+
+class LabMissing(Exception):  # noqa: N818 - names what is not there
+    """There is no usable lab; one sentence says why and what to do."""
+
+
+def read_lab(directory: Path) -> LabState:
+    """The state of the lab in `directory`, which must be up. Raises LabMissing."""
+    path = directory / "state.json"
+    try:
+        with path.open("rb") as file:
+            state = decode_lab_state(file.read(MAX_STATE))
+    except FileNotFoundError:
+        raise LabMissing(f"There is no lab in {directory}; `tally-agent lab up` starts one.") from None
+    except OSError as error:
+        raise LabMissing(f"The lab in {directory} cannot be read: {error.strerror}.") from error
+    except msgspec.DecodeError as error:
+        raise LabMissing(f"{path} is not the state of a lab: {error}.") from error
+    if state.schema != LAB_SCHEMA:
+        raise LabMissing(f"The lab in {directory} was made by another version of Tally; take it down and up again.")
+    if state.state != "up":
+        why = f": {state.error}" if state.error else ""
+        raise LabMissing(f"The lab in {directory} is {state.state}, not up{why}.")
+    return state
+
+
+def lab_servers(state: LabState) -> list[Server]:
+    """The lab's servers; their site is their label."""
+    return [Server(server.name, server.url, (server.site,) if server.site else ()) for server in state.servers]
+
+
+def lab_files(state: LabState) -> tuple[File, ...]:
+    """The lab's test files."""
+    return tuple(File(file.path, file.size) for file in state.files)
+
+
+def agent_command() -> list[str]:
+    """How to start ``tally-agent``: the one that came with this program, else the one on PATH."""
+    beside = Path(sys.executable).with_name("tally-agent")
+    if beside.exists():
+        return [str(beside)]
+    found = shutil.which("tally-agent")
+    return [found] if found else [sys.executable, "-m", "agent.cli"]
+
+
+async def inject(directory: Path, fault: Fault) -> str:
+    """Break something in the lab; the sentence that the lab answers. Raises LabMissing when it did not do it."""
+    arguments = ["lab", "fault", fault.do, "--dir", str(directory)]
+    if fault.lasts:
+        arguments += ["--for", f"{fault.lasts:g}s"]
+    process = await asyncio.create_subprocess_exec(
+        *agent_command(),
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(FAULT_SECONDS):
+            out, err = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise LabMissing(f"The lab did not answer to {fault.do} within {FAULT_SECONDS:g} s.") from None
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+    if process.returncode != 0:
+        raise LabMissing(f"The lab did not do {fault.do}: {_last_line(err) or _last_line(out)}")
+    return _last_line(out)
+
+
+def _last_line(output: bytes) -> str:
+    lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else ""

@@ -1,0 +1,892 @@
+"""One run: carries out what `gui.campaign` decides, for every repeat of every test of a plan.
+
+For each repeat: tell the clients to start, hand out its rounds (requests are in the database before an agent hears of
+them), wait until all is reported, settle, score. The events of hub and bus come in through plain methods that return at
+once; one task takes them in order, feeds them to the state machine and carries out its commands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import platform
+import secrets
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from agent.messages import (
+    Abort,
+    EndRepeat,
+    LabState,
+    Line,
+    Probe,
+    Probed,
+    RepeatDone,
+    RepeatReady,
+    Request,
+    Round,
+    RoundDone,
+    Sample,
+    StartRepeat,
+)
+from gui.campaign.assign import Assigner
+from gui.campaign.catalogue import CatalogueError, parse_list
+from gui.campaign.draw import Draw, draw_round
+from gui.campaign.plan import Fault, File, Plan, Test
+from gui.campaign.preview import DEFAULT_BYTES, request_seconds
+from gui.campaign.repeat import AbortJobs, Command, End, HandOut, Note, Repeat, Settle, Start, State
+from gui.campaign.selection import Client, Server, choose_clients, choose_servers
+from gui.campaign.settle import Settled, SettleView, judge
+from gui.hub import AgentView, Hub
+from gui.reconcile import LiveCounts, TestFigures, conclusion_of_run, figures, score
+from gui.runner.consume import ConsumerState
+from gui.runner.intake import StatusIntake
+from gui.runner.lab import LabMissing, inject, lab_files
+from gui.runner.live import Live
+from gui.runner.local_clients import LocalClients
+from gui.runner.progress import MAX_MARKERS, Marker, Outcome, Phase, RunProgress, Severity
+from gui.store import MarkerRow, NewRequest, SampleRow, ScoringEntry, ServerEntry, Store, StoreError, TestSpec
+
+log = logging.getLogger("tally.runner")
+
+LOOK_SECONDS = 0.5
+LOOK_LIMIT = 60.0
+ROUND_REQUESTS = 5000
+ROUND_BYTES = 2 * 2**20
+"""Limits of one Round message, well below what an agent takes."""
+PROBE_SECONDS = 120.0
+WRITE_DIRECTORY = "/store/write"
+ABORTED_SETTLE = 2.0
+WORDS: dict[str, Outcome] = {"pass": "passed", "fail": "failed", "inconclusive": "inconclusive", "none": "error"}
+
+
+class RunRefused(Exception):  # noqa: N818 - names the decision
+    """A run cannot begin; one sentence says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended. `tests` are the figures of those tests that were scored, in the order of the plan."""
+
+    run: int
+    outcome: Outcome
+    message: str
+    tests: tuple[TestFigures, ...]
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """0: done and passed; 1: everything else."""
+        return 0 if self.outcome == "passed" else 1
+
+
+class Host(Protocol):
+    """What a run finds around it."""
+
+    store: Store
+    hub: Hub
+    lab: LabState | None
+    statuses: StatusIntake
+    records_state: ConsumerState
+    local_clients: LocalClients | None
+
+    def servers(self) -> list[Server]: ...
+    def quiet_seconds(self) -> float: ...
+    def client_wait(self) -> float: ...
+    def blocking(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> asyncio.Future[Any]: ...
+    def problem(self, severity: Severity, where: str, text: str, remedy: str = "") -> None: ...
+    def changed(self) -> None: ...
+    def settled(self, repeat_id: int) -> None: ...
+
+
+@dataclass(slots=True)
+class _Resolved:
+    """A test with everything found out: which servers, clients and files."""
+
+    number: int
+    test: Test
+    servers: list[Server]
+    clients: list[Client] = field(default_factory=list)
+    files: tuple[File, ...] = ()
+
+
+@dataclass(slots=True)
+class _Repeat:
+    """The repeat under way."""
+
+    id: int
+    job: str
+    number: int
+    resolved: _Resolved
+    machine: Repeat
+    live: Live
+    counts: LiveCounts
+    assigner: Assigner
+    server_ids: dict[str, int]
+    began: float = 0.0
+    """When its first round was handed out."""
+    done: float | None = None
+    """When its last round was over."""
+    undone: dict[str, dict[int, list[Round]]] = field(default_factory=dict)
+    """What was handed out and not reported as done, by client and round: said again after a cut."""
+    stored: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Last stored line by (client, journal)."""
+    ends: dict[str, str] = field(default_factory=dict)
+    """The journal that a client's RepeatDone spoke of."""
+    first_round: asyncio.Event = field(default_factory=asyncio.Event)
+    looked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set after each look at the database."""
+
+
+class RunSession:
+    """See the module. `run` once."""
+
+    def __init__(self, host: Host, plan: Plan, *, text: str, files: str | None, directory: Path) -> None:
+        self._host = host
+        self._store = host.store
+        self._hub = host.hub
+        self._plan = plan
+        self._text = text
+        self._file_text = files
+        self._directory = directory
+        self._token = secrets.token_hex(4)
+        """Makes the names of written files new."""
+        self._run: int | None = None
+        self._phase: Phase = "preparing"
+        self._message = ""
+        self._outcome: Outcome = "running"
+        self._started = time.time()
+        self._current: _Repeat | None = None
+        self._stopping = False
+        self._hurry = False
+        self._broken = ""
+        # Unbounded, since the hub must never wait for a run; it holds a few small messages for each agent and round.
+        self._events: asyncio.Queue[Callable[[_Repeat, float], list[Command]]] = asyncio.Queue()
+        self._wake = asyncio.Event()
+        self._markers: deque[Marker] = deque(maxlen=MAX_MARKERS)
+        self._unsaved: list[Marker] = []
+        self._probes: dict[int, asyncio.Queue[Probed]] = {}
+        self._over = asyncio.Event()
+        self._scorings: list[tuple[int, ScoringEntry]] = []
+
+    # ---- what hub, bus and owner tell; all return at once
+
+    def stop(self) -> None:
+        """Finish the round, settle, end. Told a second time while it settles: do not wait any longer."""
+        self._hurry = self._hurry or (self._stopping and self._phase == "settling")
+        self._stopping = True
+        self._wake.set()
+        self._events.put_nowait(lambda repeat, now: repeat.machine.stop(now))
+
+    def abort(self) -> None:
+        """End at once."""
+        self._stopping = self._hurry = True
+        self._wake.set()
+        self._events.put_nowait(lambda repeat, now: repeat.machine.abort(now))
+
+    async def wait(self) -> None:
+        """Wait until the run is over."""
+        await self._over.wait()
+
+    def agent_up(self, agent: AgentView) -> None:
+        """An agent's session began, or it is heard of again."""
+        self._wake.set()
+        self._events.put_nowait(lambda repeat, now: self._back(repeat, agent, now))
+
+    def agent_missing(self, agent: AgentView) -> None:
+        """An agent is missing."""
+        self._events.put_nowait(lambda repeat, now: self._missing(repeat, agent, now))
+
+    def agent_message(self, agent: AgentView, message: msgspec.Struct) -> None:
+        """A client agent tells about its work. Words about another job (an earlier repeat) are passed over."""
+        if isinstance(message, Probed):
+            waiting = self._probes.get(message.id)
+            if waiting is not None:
+                waiting.put_nowait(message)
+            return
+        repeat = self._current
+        if repeat is None or getattr(message, "job", "") != repeat.job:
+            return
+        match message:
+            case Sample():
+                repeat.live.sample(agent.id, message)
+            case RepeatReady(error=error):
+                self._events.put_nowait(lambda repeat, now: repeat.machine.ready(agent.id, now, error))
+            case RoundDone(round=number):
+                self._events.put_nowait(lambda repeat, now: self._round_done(repeat, agent.id, number, now))
+            case RepeatDone():
+                self._events.put_nowait(lambda repeat, now: self._repeat_done(repeat, agent.id, message, now))
+            case _:
+                log.debug("! %s is not a run's business", type(message).__name__)
+
+    def journal_stored(self, agent_id: str, journal: str, last: int, lines: Sequence[Line]) -> None:  # noqa: ARG002 - HubListener's form
+        """Journal lines of an agent are in the database."""
+        repeat = self._current
+        if repeat is None:
+            return
+        repeat.stored[agent_id, journal] = last
+        if repeat.ends.get(agent_id) == journal:
+            self._events.put_nowait(lambda repeat, now: self._stored(repeat, agent_id, journal, now))
+
+    # ---- the run
+
+    async def run(self) -> RunResult:
+        """Carry the plan out. Raises RunRefused, SelectionError or CatalogueError before a run was begun."""
+        try:
+            return await self._run_all()
+        finally:
+            self._over.set()
+
+    async def _run_all(self) -> RunResult:
+        resolved = [
+            _Resolved(number, test, choose_servers(test.servers, self._host.servers()))
+            for number, test in enumerate(self._plan.tests, 1)
+        ]
+        for one in resolved:
+            one.clients = await self._clients(one.test)
+        for one in resolved:
+            one.files = await self._files(one)
+        self._show("preparing", "writing the run into the database")
+        self._run = run = await self._create_run(resolved)
+        try:
+            for one in resolved:
+                for number in range(1, one.test.repeats + 1):
+                    if self._stopping or self._broken:
+                        break
+                    await self._do_repeat(one, number)
+        except (StoreError, RunRefused) as error:
+            log.exception("! the run cannot go on")
+            self._broken = f"The run ended before its time: {error}"
+            self._host.problem("error", f"run {run}", self._broken)
+        finally:
+            self._host.statuses.end_run()
+        return await self._conclude(resolved)
+
+    async def _create_run(self, resolved: Sequence[_Resolved]) -> int:
+        specs = [_spec(one) for one in resolved]
+        agents = {client.id: client for one in resolved for client in one.clients}
+        views = [view for client_id in agents if (view := self._hub.roster.find(client_id)) is not None]
+        run: int = await self._host.blocking(
+            self._store.create_run,
+            name=self._plan.name,
+            plan_text=self._text,
+            settle=self._plan.settle,
+            tests=specs,
+            now=time.time(),
+            environment={
+                "host": socket.gethostname(),
+                "hub": self._hub.address,
+                "lab": bool(self._host.lab),
+                "broker": self._host.lab.broker if self._host.lab else "",
+                "servers": len({server.url for one in resolved for server in one.servers}),
+                "clients": [_facts(view) for view in views],
+                "files": [len(one.files) for one in resolved],
+            },
+            versions={
+                "tally": version("xrootd-tally"),
+                "python": platform.python_version(),
+                "agents": sorted({view.version for view in views}),
+                "xrootd": sorted({view.xrootd for view in views if view.xrootd}),
+            },
+        )
+        now = time.time()
+        await self._host.blocking(self._store.set_run, run, state="running", started=now)
+        await self._host.blocking(self._store.mark_loaded, run)
+        await self._host.blocking(self._host.statuses.begin_run, run)
+        return run
+
+    async def _conclude(self, resolved: Sequence[_Resolved]) -> RunResult:
+        assert self._run is not None
+        rows = []
+        for one in resolved:
+            scorings = [entry for number, entry in self._scorings if number == one.number]
+            if scorings:
+                rows.append(figures(_spec(one), scorings))
+        outcome = WORDS[conclusion_of_run([row.conclusion for row in rows])]
+        message = self._sentence(outcome, rows)
+        if self._broken:
+            outcome, message = "error", self._broken
+        elif self._stopping:
+            outcome = "aborted" if self._hurry else "stopped"
+            message = f"The run was {outcome} after {len(self._scorings)} of {_repeats(self._plan)} repeats."
+        self._outcome = outcome
+        self._show("done", message)
+        try:
+            await self._save_markers()
+            await self._host.blocking(self._store.set_run, self._run, state=outcome, message=message, ended=time.time())
+        except StoreError as error:
+            log.exception("! the end of the run could not be written down")
+            outcome, message = "error", f"The end of the run could not be written down: {error}"
+        return RunResult(self._run, outcome, message, tuple(rows), time.time() - self._started)
+
+    @staticmethod
+    def _sentence(outcome: Outcome, rows: Sequence[TestFigures]) -> str:
+        worst = min((row.worst for row in rows if row.worst is not None), default=None)
+        if worst is None:
+            return "Nothing was counted."
+        counted, good = sum(row.counted for row in rows), sum(row.good for row in rows)
+        text = f"{good:,} of {counted:,} requests matched; the worst repeat has {worst:.2f} %."
+        if outcome == "inconclusive":
+            failed = sum(row.client_failed for row in rows)
+            text += f" {failed:,} requests failed at the clients: too many to conclude anything."
+        return text
+
+    # ---- before the first request
+
+    async def _clients(self, test: Test) -> list[Client]:
+        """Wait until the plan's clients are here. Raises RunRefused."""
+        deadline = time.monotonic() + self._host.client_wait()
+        while True:
+            chosen = choose_clients(test.who.clients, _present(self._hub))
+            if isinstance(chosen, list):
+                return chosen
+            if self._stopping:
+                raise RunRefused("The run was stopped before it began.")
+            self._show("waiting_clients", chosen)
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    await self._wake.wait()
+            except TimeoutError:
+                raise RunRefused(f"The clients did not come: still {chosen}.") from None
+
+    async def _files(self, one: _Resolved) -> tuple[File, ...]:
+        """The catalogue of a test. Raises RunRefused or CatalogueError."""
+        files = one.test.files
+        if one.test.workload.kind == "write":
+            return ()
+        if files.list is not None:
+            return await self._listed(files.list)
+        if files.dir is not None:
+            return await self._probed(one, files.dir)
+        if self._host.lab is not None:
+            return lab_files(self._host.lab)
+        raise RunRefused("The plan names no files, and there is no lab to take them from: give [test.files] a list.")
+
+    async def _listed(self, name: str) -> tuple[File, ...]:
+        if self._file_text is not None:
+            return parse_list(self._file_text, name=name)
+        path = self._directory / name
+        try:
+            text = await asyncio.to_thread(path.read_text, "utf-8")
+        except OSError as error:
+            raise CatalogueError(f"The file list {path} cannot be read: {error.strerror}.") from error
+        except UnicodeDecodeError as error:
+            raise CatalogueError(f"The file list {path} is not text in UTF-8.") from error
+        return await asyncio.to_thread(parse_list, text, name=str(path))
+
+    async def _probed(self, one: _Resolved, directory: str) -> tuple[File, ...]:
+        """The files of a directory, as a client sees them on the first server."""
+        server, client = one.servers[0], one.clients[0]
+        self._show("preparing", f"{client.name} lists {directory} on {server.name}")
+        found: dict[str, int] = {}
+        async for part in self.probe(client, Probe(id=0, server=server.url, directory=directory)):
+            if part.error:
+                raise RunRefused(f"{directory} on {server.name} cannot be listed: {part.error}")
+            found.update((file.path, file.size) for file in part.files if file.size is not None)
+            if part.truncated:
+                self._host.problem("warning", "files", f"{directory} has more files than are used: {len(found):,}.")
+        if not found:
+            raise RunRefused(f"{directory} on {server.name} holds no files.")
+        return tuple(File(path, size) for path, size in sorted(found.items()))
+
+    async def probe(self, client: Client, question: Probe) -> Any:
+        """Ask a client agent about a server; yields the parts of its answer. Raises RunRefused."""
+        number = len(self._probes) + 1
+        answers: asyncio.Queue[Probed] = asyncio.Queue()
+        self._probes[number] = answers
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                if not self._hub.send(client.id, msgspec.structs.replace(question, id=number)):
+                    raise RunRefused(f"{client.name} is gone.")
+                more = True
+                while more:
+                    part = await answers.get()
+                    more = part.more
+                    yield part
+        except TimeoutError:
+            raise RunRefused(f"{client.name} did not answer within {PROBE_SECONDS:g} s.") from None
+
+    # ---- one repeat
+
+    async def _do_repeat(self, one: _Resolved, number: int) -> None:
+        test = one.test
+        assert self._run is not None
+        clients = await self._clients(test)  # those of the last repeat may have gone since
+        repeat_id: int = await self._host.blocking(self._store.start_repeat, self._run, one.number, number, time.time())
+        server_ids: dict[str, int] = await self._host.blocking(
+            self._store.put_servers, [ServerEntry(server.url, server.name, server.labels) for server in one.servers]
+        )
+        names = {client.id: client.name for client in clients}
+        average = sum(file.size for file in one.files) / len(one.files) if one.files else 0.0
+        machine = Repeat(
+            names,
+            rounds=test.rounds,
+            wait=test.wait,
+            end_limit=60.0 + 4 * request_seconds(test.workload, average),
+        )
+        repeat = _Repeat(
+            id=repeat_id,
+            job=f"{self._run}.{one.number}.{number}",
+            number=number,
+            resolved=replace(one, clients=clients),
+            machine=machine,
+            live=Live([(server.name, server.url) for server in one.servers]),
+            counts=LiveCounts(self._store, repeat_id),
+            assigner=Assigner(test.who.slots),
+            server_ids=server_ids,
+        )
+        for client in clients:
+            repeat.live.client(client.id, client.name)
+        while not self._events.empty():  # what came before is about another repeat
+            self._events.get_nowait()
+        self._current = repeat
+        self._mark("phase", f"test {one.number}, repeat {number}")
+        helpers = [
+            asyncio.get_running_loop().create_task(self._count(repeat), name=f"count {repeat.job}"),
+            asyncio.get_running_loop().create_task(self._faults(repeat), name=f"faults {repeat.job}"),
+        ]
+        try:
+            await self._drive(repeat)
+            settled = await self._settle(repeat)
+        except BaseException:
+            for name in names:
+                self._hub.send(name, Abort(job=repeat.job))
+            raise
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            for outcome in await asyncio.gather(*helpers, return_exceptions=True):
+                if isinstance(outcome, Exception):
+                    log.error("! a helper of %s failed", repeat.job, exc_info=outcome)
+                    self._host.problem("warning", f"run {self._run}", f"A part of the run failed: {outcome}")
+        await self._score(repeat, settled)
+
+    async def _score(self, repeat: _Repeat, settled: Settled) -> None:
+        self._show("reconciling", "comparing what was asked with what was recorded")
+        now = time.time()
+        await self._host.blocking(
+            self._store.set_repeat,
+            repeat.id,
+            state="stopped" if repeat.machine.outcome != "complete" else "settled",
+            ended=repeat.done,
+            settled=now,
+            complete=settled.complete,
+            reason=settled.reason,
+        )
+        entry: ScoringEntry = await self._host.blocking(score, self._store, repeat.id, "settle", now)
+        self._scorings.append((repeat.resolved.number, entry))
+        self._host.settled(repeat.id)
+        log.info(
+            "= %s: %d of %d matched, %d missing; settled after %.1f s: %s",
+            repeat.job,
+            entry.good,
+            entry.counted,
+            entry.missing,
+            settled.seconds,
+            settled.reason,
+        )
+
+    async def _drive(self, repeat: _Repeat) -> None:
+        """Run the state machine until it is time to settle."""
+        loop = asyncio.get_running_loop()
+        machine = repeat.machine
+        await self._carry_out(repeat, machine.begin(loop.time()))
+        for client in machine.clients:
+            view = self._hub.roster.find(client)
+            if view is None or not view.live:
+                await self._carry_out(repeat, machine.missing(client, loop.time()))
+        while machine.state is not State.SETTLING:
+            self._show_state(repeat)
+            event = await self._next_event(machine.deadline)
+            now = loop.time()
+            await self._carry_out(repeat, event(repeat, now) if event else machine.advance(now))
+        repeat.done = time.time()
+        if machine.outcome == "failed":
+            self._broken = "The run ended because its clients could not go on; the problems say why."
+
+    async def _next_event(self, deadline: float | None) -> Callable[[_Repeat, float], list[Command]] | None:
+        """The next event, or None when the deadline (of the loop's clock) came first."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._events.get()
+        except TimeoutError:
+            return None
+
+    async def _carry_out(self, repeat: _Repeat, commands: list[Command]) -> None:
+        waiting = deque(commands)
+        test = repeat.resolved.test
+        while waiting:
+            match waiting.popleft():
+                case Start(clients):
+                    order = StartRepeat(
+                        job=repeat.job, workload=test.workload, slots=test.who.slots, timeout=test.timeout
+                    )
+                    for client in clients:
+                        self._hub.send(client, order)
+                case HandOut(number, clients):
+                    waiting.extend(await self._hand_out(repeat, number, clients))
+                case End(clients):
+                    for client in clients:
+                        self._hub.send(client, EndRepeat(job=repeat.job))
+                case AbortJobs(clients):
+                    for client in clients:
+                        self._hub.send(client, Abort(job=repeat.job))
+                case Note(severity, text):
+                    shown = self._named(repeat, text)
+                    self._mark("agent", shown)
+                    if severity != "info":
+                        self._host.problem(severity, f"run {self._run}", shown)
+                case Settle():
+                    pass  # `_drive` sees it in the state
+
+    async def _hand_out(self, repeat: _Repeat, number: int, clients: Sequence[str]) -> list[Command]:
+        """Draw, assign, write down, send. In a thread, since a round may have many thousands of requests."""
+        handed: dict[str, list[Round]] = await self._host.blocking(self._prepare_round, repeat, number, clients)
+        if not repeat.began:
+            repeat.began = time.time()
+            repeat.first_round.set()
+        self._mark("round", f"round {number}")
+        for client, rounds in handed.items():
+            repeat.undone.setdefault(client, {})[number] = rounds
+            repeat.live.handed(client, sum(len(part.requests) for part in rounds))
+            for part in rounds:
+                self._hub.send(client, part)
+        return repeat.machine.handed(number, handed, asyncio.get_running_loop().time())
+
+    def _prepare_round(self, repeat: _Repeat, number: int, clients: Sequence[str]) -> dict[str, list[Round]]:
+        """In a thread: the messages of a round by client; its requests are in the database when it returns."""
+        one, assigner = repeat.resolved, repeat.assigner
+        draws = {server.url: self._draw(repeat, place, number) for place, server in enumerate(one.servers)}
+        assigned = assigner.round(draws, clients)
+        uses = assigner.missing_tags(assigned)
+        assigner.supply(uses, self._store.allocate_tags(len(uses)))
+        identities = {client: self._identity(client) for client in clients}
+        new: list[NewRequest] = []
+        requests: dict[str, list[Request]] = {}
+        for request in assigned:
+            use, tag = request.use, assigner.tag(request)
+            new.append(
+                NewRequest(tag, request.path, use.server, identities[use.agent], use.slot, request.size, request.seed)
+            )
+            requests.setdefault(use.agent, []).append(
+                Request(tag, use.slot, use.server, request.path, request.size, request.seed)
+            )
+        self._store.add_requests(repeat.id, number, new, time.time())
+        return {client: list(_rounds(repeat.job, number, own)) for client, own in requests.items()}
+
+    def _draw(self, repeat: _Repeat, place: int, number: int) -> list[Draw]:
+        one, test = repeat.resolved, repeat.resolved.test
+        files: Sequence[File] = one.files
+        count = test.round_size(number)
+        if test.workload.kind == "write":
+            directory = (test.files.dir or WRITE_DIRECTORY).rstrip("/")
+            size = test.workload.bytes or DEFAULT_BYTES
+            stem = f"{directory}/{self._token}-{one.number}-{repeat.number}-{place + 1}-{number}"
+            files = [File(f"{stem}-{file}", size) for file in range(1, count + 1)]
+        return draw_round(
+            files, count, seed=test.seed, test=one.number, repeat=repeat.number, server=place, number=number
+        )
+
+    def _identity(self, client: str) -> str:
+        view = self._hub.roster.find(client)
+        assert view is not None
+        return f"{view.kid}/{view.name}"
+
+    # ---- events, one after the other
+
+    def _back(self, repeat: _Repeat, agent: AgentView, now: float) -> list[Command]:
+        if agent.id not in repeat.machine.clients:
+            return []
+        has_job = repeat.job in agent.jobs
+        commands = repeat.machine.back(agent.id, now, has_job=has_job)
+        if has_job:
+            for rounds in repeat.undone.get(agent.id, {}).values():
+                for part in rounds:
+                    self._hub.send(agent.id, part)
+        return commands
+
+    def _missing(self, repeat: _Repeat, agent: AgentView, now: float) -> list[Command]:
+        view = self._hub.roster.find(agent.id)
+        if view is not None and view.live:
+            return []  # it has come back while this event waited
+        return repeat.machine.missing(agent.id, now)
+
+    def _round_done(self, repeat: _Repeat, client: str, number: int, now: float) -> list[Command]:
+        repeat.undone.get(client, {}).pop(number, None)
+        return repeat.machine.round_done(client, number, now)
+
+    def _repeat_done(self, repeat: _Repeat, client: str, message: RepeatDone, now: float) -> list[Command]:
+        repeat.ends[client] = message.journal
+        commands = repeat.machine.repeat_done(client, message.journal_last, now)
+        return commands + self._stored(repeat, client, message.journal, now)
+
+    def _stored(self, repeat: _Repeat, client: str, journal: str, now: float) -> list[Command]:  # noqa: ARG002 - an event's form
+        return repeat.machine.stored(client, repeat.stored.get((client, journal), 0))
+
+    def _named(self, repeat: _Repeat, text: str) -> str:
+        """A sentence of the state machine with names instead of public ids."""
+        for client in repeat.resolved.clients:
+            text = text.replace(client.id, client.name)
+        return text
+
+    # ---- settling
+
+    async def _settle(self, repeat: _Repeat) -> Settled:
+        """Wait for monitoring. Late words of agents are still taken."""
+        began = repeat.done or time.time()
+        loop = asyncio.get_running_loop()
+        limit = self._plan.settle
+        if repeat.machine.outcome == "aborted":
+            limit = min(limit, ABORTED_SETTLE)
+        repeat.looked.clear()  # counts from before the last request say nothing
+        try:
+            async with asyncio.timeout(LOOK_LIMIT):
+                await repeat.looked.wait()
+        except TimeoutError:
+            repeat.machine.settled()
+            return Settled(False, time.time() - began, "the database could not be read")
+        while True:
+            totals = repeat.live.totals
+            assert totals is not None
+            queued = [depth for depth in self._host.records_state.depths if depth is not None]
+            verdict = judge(
+                SettleView(
+                    now=time.time(),
+                    began=began,
+                    limit=0.0 if self._hurry else limit,
+                    quiet=self._host.quiet_seconds(),
+                    unrecorded=totals.unrecorded,
+                    last_record=totals.last_record,
+                    spooled=self._host.statuses.spooled(time.time()),
+                    queued=sum(queued) if queued else None,
+                )
+            )
+            if isinstance(verdict, Settled):
+                repeat.machine.settled()
+                return verdict
+            self._show("settling", verdict.reason)
+            again = loop.time() + max(0.02, min(LOOK_SECONDS, verdict.again - time.time()))
+            event = await self._next_event(again)
+            if event is not None:
+                await self._carry_out(repeat, event(repeat, loop.time()))
+
+    # ---- beside it
+
+    async def _count(self, repeat: _Repeat) -> None:
+        """Look at the database twice a second (less often when a look takes long), and keep the time axis."""
+        loop = asyncio.get_running_loop()
+        second = 0
+        while True:
+            began = loop.time()
+            now = time.time()
+            try:
+                repeat.live.counted(await self._host.blocking(repeat.counts.look, now))
+                repeat.looked.set()
+                if int(now) != second:
+                    second = int(now)
+                    repeat.live.tick(now)
+                    await self._save_sample(repeat, second)
+                    await self._save_markers()
+            except StoreError as error:
+                self._host.problem("warning", "live counts", f"The counts stand still: {error}")
+            else:
+                self._host.problem("warning", "live counts", "")
+            self._host.changed()
+            taken = loop.time() - began
+            await asyncio.sleep(max(LOOK_SECONDS - taken, 3 * taken))
+
+    async def _save_sample(self, repeat: _Repeat, second: int) -> None:
+        if repeat.live.totals is None or not repeat.began:
+            return
+        rows = [
+            SampleRow(
+                second,
+                server.id,
+                server.requested,
+                server.read,
+                server.recorded,
+                server.failed,
+                server.bytes_read,
+                server.bytes_recorded,
+            )
+            for server in repeat.live.totals.servers
+        ]
+        await self._host.blocking(self._store.add_samples, repeat.id, rows)
+
+    async def _save_markers(self) -> None:
+        assert self._run is not None
+        while self._unsaved:
+            marker = self._unsaved[0]
+            await self._host.blocking(self._store.add_marker, self._run, MarkerRow(marker.t, marker.kind, marker.text))
+            self._unsaved.pop(0)
+
+    async def _faults(self, repeat: _Repeat) -> None:
+        """Break things when the plan says so."""
+        await repeat.first_round.wait()
+        async with asyncio.TaskGroup() as tasks:
+            for fault in repeat.resolved.test.faults:
+                tasks.create_task(self._fault(repeat, fault), name=f"fault {fault.do}")
+
+    async def _fault(self, repeat: _Repeat, fault: Fault) -> None:
+        await asyncio.sleep(max(0.0, repeat.began + fault.at - time.time()))
+        self._mark("fault", f"{fault.do}{f' for {fault.lasts:g} s' if fault.lasts else ''}")
+        self._host.changed()
+        try:
+            text = await self._inject(fault)
+        except LabMissing as error:
+            self._host.problem("error", f"fault {fault.do}", str(error))
+        else:
+            self._mark("fault", text)
+
+    async def _inject(self, fault: Fault) -> str:
+        if fault.do == "kill-agent":
+            if self._host.local_clients is None:
+                raise LabMissing("The fault kill-agent needs clients that this program has started (--local-clients).")
+            return await self._host.local_clients.kill(self._host.local_clients.names[0], fault.lasts)
+        if self._host.lab is None:
+            raise LabMissing(f"The fault {fault.do} needs a lab.")
+        return await inject(Path(self._host.lab.directory), fault)
+
+    # ---- what is shown
+
+    def _mark(self, kind: Any, text: str) -> None:
+        marker = Marker(time.time(), kind, text)
+        self._markers.append(marker)
+        self._unsaved.append(marker)
+
+    def _show(self, phase: Phase, message: str) -> None:
+        if (phase, message) != (self._phase, self._message):
+            self._phase, self._message = phase, message
+            self._host.changed()
+
+    def _show_state(self, repeat: _Repeat) -> None:
+        machine = repeat.machine
+        names = {client.id: client.name for client in repeat.resolved.clients}
+        awaited = ", ".join(names[client] for client in machine.awaited[:5])
+        match machine.state:
+            case State.STARTING:
+                self._show("starting", f"waiting for the workers of {awaited}")
+            case State.ROUND:
+                self._show("round", f"round {machine.round} of {machine.rounds}" if awaited else "waiting for a client")
+            case State.PAUSE:
+                self._show("pause", f"round {machine.round} of {machine.rounds} is done")
+            case State.ENDING:
+                self._show("ending", f"waiting for the last reports of {awaited}")
+            case _:
+                pass
+
+    def snapshot(self, now: float) -> RunProgress:
+        """How the run stands."""
+        base = RunProgress(
+            t=now,
+            run=self._run,
+            plan=self._plan.name,
+            phase=self._phase,
+            outcome=self._outcome,
+            message=self._message,
+            tests=len(self._plan.tests),
+            started=self._started,
+            markers=tuple(self._markers),
+        )
+        repeat = self._current
+        if repeat is None:
+            return base
+        test, machine, totals = repeat.resolved.test, repeat.machine, repeat.live.totals
+        total = len(repeat.resolved.servers) * test.files_per_server
+        elapsed = (repeat.done or now) - repeat.began if repeat.began else 0.0
+        views = {client: self._hub.roster.find(client) for client in repeat.live.clients}
+        base = replace(
+            base,
+            test=repeat.resolved.number,
+            repeat=repeat.number,
+            repeats=test.repeats,
+            round=machine.round,
+            rounds=machine.rounds,
+            total=total,
+            offered_rate=test.per_round * len(repeat.resolved.servers) / test.wait if test.wait else 0.0,
+            servers=repeat.live.server_rows(now),
+            clients=tuple(
+                repeat.live.client_row(client, state=view.state if view else "missing", cpu=view.cpu if view else 0.0)
+                for client, view in views.items()
+            ),
+            samples=repeat.live.samples,
+        )
+        if totals is None:
+            return base
+        done = totals.read + totals.failed
+        return replace(
+            base,
+            requested=totals.requested,
+            read=totals.read,
+            recorded=totals.recorded,
+            failed=totals.failed,
+            wrong=totals.wrong,
+            duplicate=totals.duplicate,
+            pending=totals.pending,
+            gap=totals.gap,
+            gap_oldest=max(0.0, now - totals.gap_oldest) if totals.gap_oldest is not None else 0.0,
+            achieved_rate=done / elapsed if elapsed > 0 else 0.0,
+            eta=elapsed * (total - done) / done if done and repeat.done is None else None,
+        )
+
+
+def _rounds(job: str, number: int, requests: Sequence[Request]) -> Iterator[Round]:
+    """The messages of a client's part of a round."""
+    part: list[Request] = []
+    size = 0
+    for request in requests:
+        part.append(request)
+        size += 120 + len(request.path.encode()) + len(request.server)
+        if len(part) == ROUND_REQUESTS or size >= ROUND_BYTES:
+            yield Round(job=job, round=number, requests=part, more=True)
+            part, size = [], 0
+    yield Round(job=job, round=number, requests=part)
+
+
+def _spec(one: _Resolved) -> TestSpec:
+    test = one.test
+    return TestSpec(
+        servers=len(one.servers),
+        files_per_server=test.files_per_server,
+        per_round=test.per_round,
+        wait=test.wait,
+        repeats=test.repeats,
+        seed=test.seed,
+        pass_at=test.pass_at,
+        name=test.name,
+        workload=test.workload,
+    )
+
+
+def _present(hub: Hub) -> list[Client]:
+    return [
+        Client(view.name, view.id, view.labels, ready=view.state == "up")
+        for view in hub.roster.agents
+        if view.role == "client" and view.live
+    ]
+
+
+def _facts(view: AgentView) -> dict[str, Any]:
+    return {
+        "name": view.name,
+        "host": view.host,
+        "version": view.version,
+        "platform": view.platform,
+        "cpus": view.cpus,
+        "xrootd": view.xrootd,
+        "clock_offset": view.clock_offset,
+        "rtt": view.rtt,
+    }
+
+
+def _repeats(plan: Plan) -> int:
+    return sum(test.repeats for test in plan.tests)

@@ -1,0 +1,425 @@
+"""A workspace at work: its database, a hub, and the consumers of its queues, composed and owned in one place.
+
+    async with Workspace.open(WorkspaceOptions(database="scale.db", lab=DIR)) as workspace:
+        result = await workspace.run(plan, on_progress=print)
+
+While it is open, agents join, records are loaded as they come (also between runs, and late ones are scored again), and
+`progress` tells how things stand. The command line and the window use it alike; nothing here knows either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from agent.messages import LabState, Line
+from gui.campaign.plan import Plan
+from gui.campaign.planfile import PlanError, format_plan, parse_plan
+from gui.campaign.selection import Server, name_order
+from gui.campaign.settle import quiet_time
+from gui.hub import AgentView, Command, CommandRefused, Hub, HubListener, HubOptions
+from gui.hub.keys import ensure_shared_key
+from gui.hub.persistence import Key
+from gui.reconcile import rescore_late
+from gui.runner.consume import BusThread, ConsumerState, Watched
+from gui.runner.intake import Loaded, Member, RecordIntake, StatusIntake, on_loop
+from gui.runner.lab import lab_servers, read_lab
+from gui.runner.local_clients import LocalClients
+from gui.runner.progress import Problem, ProblemList, ProgressFeed, RunProgress, Severity
+from gui.runner.session import RunRefused, RunResult, RunSession
+from gui.store import ServerEntry, Store
+from shoveler.bus import BusOptions, parse_address
+
+log = logging.getLogger("tally.runner")
+
+LATE_SECONDS = 2.0
+BUS_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceOptions:
+    """Where a workspace keeps and finds things.
+
+    `bus` is the bus URL that records come from; with a `lab` directory the lab's own is used when it is empty. With
+    neither, agents can join and nothing can be run. `name` becomes part of the queue's name ``tally.NAME``."""
+
+    database: str | Path
+    hub: HubOptions
+    name: str = ""
+    bus: str = ""
+    bus_options: BusOptions = field(default_factory=BusOptions)
+    lab: Path | None = None
+    records_exchange: str = "xrd-records"
+    status_exchange: str = "tally-status"
+    packets_exchange: str = "shoveled-xrd"
+    packets_queue: str = ""
+    """The collector's input queue, whose depth counts for settling; empty when it is not known."""
+    shared_key: str | None = None
+    """Text of the shared key; None: that of the database, made when there is none."""
+    fstat_seconds: float = 5.0
+    flush_seconds: float = 5.0
+    client_wait: float = 600.0
+    """Seconds that a run waits for its clients."""
+
+
+class Workspace:
+    """See the module; made by `Workspace.open`. Methods belong to the event loop; the store is for threads."""
+
+    def __init__(self, options: WorkspaceOptions, store: Store, lab: LabState | None) -> None:
+        self.options = options
+        self.store = store
+        self.lab = lab
+        self.problems = ProblemList()
+        self.local_clients: LocalClients | None = None
+        """Clients that the owner started on this machine; the fault kill-agent acts on them."""
+        self.hub = Hub(
+            store,
+            replace(options.hub, version=options.hub.version or version("xrootd-tally")),
+            listener=_Listener(self),
+            conductor=self._command,
+        )
+        self._loop = asyncio.get_running_loop()
+        self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="runner")
+        self.progress = ProgressFeed(self._snapshot, self._loop.call_later, time.time)
+        self.records_state = ConsumerState()
+        self.status_state = ConsumerState()
+        self.foreign = 0
+        """Records of others that were loaded since the workspace was opened."""
+        self.late = 0
+        self._connected = asyncio.Event()
+        self._records: BusThread | None = None
+        self._statuses: BusThread | None = None
+        self._session: RunSession | None = None
+        self._settled: set[int] = set()
+        self._late_wanted = asyncio.Event()
+        self._late_task: asyncio.Task[None] | None = None
+        self._remote: set[asyncio.Task[None]] = set()
+        self.intake = RecordIntake(store, on_loop(self._loop, self._loaded))
+        self.statuses = StatusIntake(store, on_loop(self._loop, self.progress.touch))
+
+    # ---- opening and closing
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, options: WorkspaceOptions) -> AsyncIterator[Workspace]:
+        """Open everything; close it at the end.
+
+        Raises StoreError, LabMissing, HubError, CertificateError, CredentialError or BusError (an address that cannot
+        be read); a broker that cannot be reached now is a problem in `progress`, not an error."""
+        lab = await asyncio.to_thread(read_lab, options.lab) if options.lab is not None else None
+        store = await asyncio.to_thread(Store, options.database)
+        try:
+            await asyncio.to_thread(ensure_shared_key, store, time.time(), options.shared_key)
+            workspace = cls(options, store, lab)
+            async with workspace.hub:
+                try:
+                    await workspace._start()
+                    yield workspace
+                finally:
+                    await workspace._stop()
+        finally:
+            await asyncio.to_thread(store.close)
+
+    async def _start(self) -> None:
+        url = self.options.bus or (self.lab.bus if self.lab else "")
+        if url:
+            address = parse_address(url)
+            queue = address.queue or f"tally.{self.queue_name}"
+            records_exchange = address.exchange or (
+                self.lab.records_exchange if self.lab else self.options.records_exchange
+            )
+            packets_queue = self.lab.packets_queue if self.lab else self.options.packets_queue
+            packets_exchange = self.lab.packets_exchange if self.lab else self.options.packets_exchange
+            self._records = BusThread(
+                f"records of {self.queue_name}",
+                address,
+                exchange=records_exchange,
+                queue=queue,
+                handle=self.intake,
+                changed=on_loop(self._loop, self._records_changed),
+                options=self.options.bus_options,
+                watch=[Watched(packets_queue, packets_exchange)] if packets_queue else [],
+            )
+            self._statuses = BusThread(
+                f"status of {self.queue_name}",
+                address,
+                exchange=self.lab.status_exchange if self.lab else self.options.status_exchange,
+                queue=f"{queue}.status",
+                handle=self.statuses,
+                changed=on_loop(self._loop, self._status_changed),
+                options=self.options.bus_options,
+                forget_queue=True,
+            )
+            self._records.start()
+            self._statuses.start()
+        if self.lab:
+            servers = [ServerEntry(server.url, server.name, server.labels, "lab") for server in lab_servers(self.lab)]
+            await self.blocking(self.store.put_servers, servers)
+        self._late_task = self._loop.create_task(self._score_late(), name="score late records")
+
+    async def _stop(self) -> None:
+        if self._session is not None:
+            self._session.abort()
+            await self._session.wait()
+        for task in self._remote:
+            task.cancel()
+        await asyncio.gather(*self._remote, return_exceptions=True)
+        for thread in (self._records, self._statuses):
+            if thread is not None and not await asyncio.to_thread(thread.stop):
+                log.error("! %s did not end in time", thread.name)
+        if self._late_task is not None:
+            self._late_task.cancel()
+            await asyncio.gather(self._late_task, return_exceptions=True)
+        await asyncio.to_thread(self._threads.shutdown, wait=True)
+
+    # ---- what the owner asks
+
+    @property
+    def queue_name(self) -> str:
+        """The workspace's part of the queue's name: letters, digits, ``.``, ``_`` and ``-``."""
+        name = self.options.name or Path(str(self.options.database).rpartition("/")[2]).stem
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", name) or "default"
+
+    @property
+    def shared_key(self) -> Key:
+        """The shared key in force, for agents that are started on this machine. Blocking."""
+        return ensure_shared_key(self.store, time.time())
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is under way."""
+        return self._session is not None
+
+    def blocking(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> asyncio.Future[Any]:
+        """Run a store call in a thread."""
+        return self._loop.run_in_executor(self._threads, functools.partial(function, *arguments, **named))
+
+    def servers(self) -> list[Server]:
+        """The servers that a plan can choose from: the lab's, and those that have a server agent beside them."""
+        found = {server.url: server for server in (lab_servers(self.lab) if self.lab else [])}
+        for view in self.hub.roster.agents:
+            if view.role == "server" and view.server and view.server not in found:
+                found[view.server] = Server(view.name, view.server, view.labels)
+        return sorted(found.values(), key=lambda server: name_order(server.name))
+
+    def quiet_seconds(self) -> float:
+        """Seconds without a new record that count as quiet."""
+        if self.lab:
+            return quiet_time(self.lab.fstat_seconds, self.lab.flush_seconds)
+        return quiet_time(self.options.fstat_seconds, self.options.flush_seconds)
+
+    def client_wait(self) -> float:
+        """Seconds that a run waits for its clients."""
+        return self.options.client_wait
+
+    def changed(self) -> None:
+        """Something has changed that `progress` shows."""
+        self.progress.touch()
+
+    async def run(
+        self,
+        plan: Plan,
+        *,
+        text: str = "",
+        files: str | None = None,
+        directory: Path | None = None,
+        on_progress: Callable[[RunProgress], None] | None = None,
+    ) -> RunResult:
+        """Carry a plan out and keep its results.
+
+        `text` is the plan's own TOML (with comments) to be stored; `files` the text of its file list, which is read
+        from `directory` (default: the working one) when it is not given. Raises RunRefused, SelectionError or
+        CatalogueError before anything was asked of a server; from then on trouble becomes the result's outcome."""
+        if self._session is not None:
+            raise RunRefused("A run is under way in this workspace; stop it first.")
+        await self._records_ready()
+        self._session = session = RunSession(
+            self, plan, text=text or format_plan(plan), files=files, directory=directory or Path()
+        )
+        unsubscribe = self.progress.subscribe(on_progress) if on_progress else None
+        try:
+            return await session.run()
+        finally:
+            self._session = None
+            self.progress.publish()
+            if unsubscribe:
+                unsubscribe()
+
+    def stop(self) -> bool:
+        """Let the run finish its round, settle what was asked, and end. False when there is none."""
+        if self._session is None:
+            return False
+        self._session.stop()
+        return True
+
+    def abort(self) -> bool:
+        """End the run at once: requests under way are interrupted. False when there is none."""
+        if self._session is None:
+            return False
+        self._session.abort()
+        return True
+
+    def problem(self, severity: Severity, where: str, text: str, remedy: str = "") -> None:
+        """Show a problem; an empty text takes those of this place off."""
+        if text:
+            self.problems.add(Problem(time.time(), severity, where, text, remedy))
+        else:
+            self.problems.over(where)
+        self.progress.touch()
+
+    def members(self) -> tuple[Member, ...]:
+        """The shovelers and collectors that were heard of, with their last status messages."""
+        return self.statuses.members
+
+    # ---- records
+
+    async def _records_ready(self) -> None:
+        """The queue must be bound before the first request. Raises RunRefused."""
+        if self._records is None:
+            raise RunRefused("There is no bus to take records from: name one with --bus, or start a lab.")
+        try:
+            async with asyncio.timeout(BUS_SECONDS):
+                await self._connected.wait()
+        except TimeoutError:
+            why = self.records_state.trouble or f"no answer within {BUS_SECONDS:g} s."
+            raise RunRefused(f"The records cannot be taken from the bus: {why}") from None
+
+    def _records_changed(self, state: ConsumerState) -> None:
+        self.records_state = state
+        if state.connected:
+            self._connected.set()
+        else:
+            self._connected.clear()
+        self.problem("error" if state.refused else "warning", "records", state.trouble)
+
+    def _status_changed(self, state: ConsumerState) -> None:
+        self.status_state = state
+        self.problem("warning", "status messages", state.trouble)
+
+    def _loaded(self, loaded: Loaded) -> None:
+        self.foreign += loaded.result.foreign
+        for text in loaded.result.problems:
+            self.problem("warning", "records", text)
+        if any(repeat in self._settled for repeat in loaded.result.repeats):
+            self._late_wanted.set()
+        self.progress.touch()
+
+    def settled(self, repeat_id: int) -> None:
+        """From now on, records of this repeat are late ones."""
+        self._settled.add(repeat_id)
+
+    async def _score_late(self) -> None:
+        """Score repeats again that got records after their settle; also those of runs before this program began."""
+        while True:
+            try:
+                entries = await self.blocking(rescore_late, self.store, time.time())
+                self.late += sum(entry.late for entry in entries)
+            except Exception as error:
+                log.exception("! late records could not be scored")
+                self.problem("warning", "late records", f"Late records could not be scored: {error}")
+            await self._late_wanted.wait()
+            self._late_wanted.clear()
+            await asyncio.sleep(LATE_SECONDS)  # they seldom come alone
+
+    # ---- progress
+
+    def _snapshot(self) -> RunProgress:
+        now = time.time()
+        base = RunProgress(t=now) if self._session is None else self._session.snapshot(now)
+        if self._session is None and self.progress.latest.run is not None:
+            base = replace(self.progress.latest, t=now)  # the last run's end stays to be seen
+        depths = self.records_state.depths
+        snapshot = replace(
+            base,
+            late=self.late,
+            foreign=self.foreign,
+            queue=depths[0] if depths else None,
+            problems=self.problems.all(),
+        )
+        self.hub.topics.publish("progress", snapshot)
+        return snapshot
+
+    # ---- what others tell
+
+    def agent_up(self, agent: AgentView) -> None:
+        """An agent is here (again)."""
+        if self._session is not None:
+            self._session.agent_up(agent)
+        self.progress.touch()
+
+    def agent_missing(self, agent: AgentView) -> None:
+        """An agent is missing."""
+        if self._session is not None:
+            self._session.agent_missing(agent)
+        self.progress.touch()
+
+    def agent_message(self, agent: AgentView, message: msgspec.Struct) -> None:
+        """A client agent says something about its work."""
+        if self._session is not None:
+            self._session.agent_message(agent, message)
+
+    def journal_stored(self, agent_id: str, journal: str, last: int, lines: Sequence[Line]) -> None:
+        """Journal lines are in the database."""
+        if self._session is not None:
+            self._session.journal_stored(agent_id, journal, last, lines)
+        self.progress.touch()
+
+    async def _command(self, command: Command) -> Any:
+        """What a remote operator wants of the runner. Raises CommandRefused."""
+        match command.do:
+            case "run":
+                return await self._run_for_operator(command)
+            case "stop":
+                done = self.stop()
+            case "abort":
+                done = self.abort()
+            case _:
+                raise CommandRefused(f"The command {command.do} is not known here.")
+        if not done:
+            raise CommandRefused("No run is under way.")
+        return None
+
+    async def _run_for_operator(self, command: Command) -> Any:
+        if self._session is not None:
+            raise CommandRefused("A run is under way; stop it first.")
+        try:
+            plan = parse_plan(command.plan)
+            result = await self.run(plan, text=command.plan, files=command.files or None)
+        except (PlanError, RunRefused, ValueError) as error:
+            raise CommandRefused(str(error)) from error
+        self.hub.topics.publish("result", result)
+        return msgspec.to_builtins(result)
+
+
+class _Listener(HubListener):
+    """Passes on what the hub tells."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def agent_up(self, agent: AgentView) -> None:
+        self._workspace.agent_up(agent)
+
+    def agent_missing(self, agent: AgentView) -> None:
+        self._workspace.agent_missing(agent)
+
+    def agent_message(self, agent: AgentView, message: msgspec.Struct) -> None:
+        self._workspace.agent_message(agent, message)
+
+    def journal_stored(self, agent_id: str, journal: str, last: int, lines: Sequence[Line]) -> None:
+        self._workspace.journal_stored(agent_id, journal, last, lines)
+
+    def problem(self, where: str, text: str) -> None:
+        self._workspace.problem("warning", where, text)
