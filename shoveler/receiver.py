@@ -43,7 +43,7 @@ from shoveler.intake import Intake, SocketAddress
 from shoveler.listeners import enlarge, fill_of, identity_of, name_of
 from shoveler.replay import Replay, ReplayError
 from shoveler.service import RateLimited, setup_logging
-from shoveler.spool import Books, Checkpointer, Draft, Spool, SpoolError, SpoolFull, Synchronous
+from shoveler.spool import Books, Draft, Spool, SpoolError, SpoolFull, Synchronous
 
 _log = logging.getLogger("shoveler.receiver")
 
@@ -308,9 +308,12 @@ class Receiver:
                 self._hold(draft)
             self._enter_struggle(error)
             return
-        self._books = Books()
-        self._books_since = time.monotonic()
+        self._new_books()
         self._say_committed()
+
+    def _new_books(self) -> None:
+        self._books = Books(confirmed_upto=self.spool.left_to_remove)
+        self._books_since = 0.0 if self._books else time.monotonic()
 
     def _hold(self, draft: Draft) -> None:
         self._held.append(draft)
@@ -332,12 +335,12 @@ class Receiver:
         try:
             if self.spool.tight:
                 self.spool.loosen()
-            if self._books:
+            while self._books:
                 self.spool.commit(None, self._books)
-                self._books = Books()
+                self._new_books()
             while self._held and (not self.spool.tight or self.spool.fits(self._held[0].size)):
                 self.spool.commit(self._held[0], self._books)
-                self._books = Books()
+                self._new_books()
                 self._held_bytes -= self._held.popleft().size
         except SpoolFull as error:
             self._enter_struggle(error)
@@ -444,11 +447,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 replay = Replay(task.source, start, follow=task.follow, captured_speed=task.captured_speed)
             receiver = Receiver(spool, sockets, control, task.options, replay=replay)
             say(control, Opened(spool.id, spool.last, warnings))
-            checkpointer = Checkpointer(spool, task.synchronous)
-            try:
-                receiver.run()
-            finally:
-                checkpointer.close()
+            receiver.run()
     except (SpoolError, ReplayError) as error:
         _log.error("! %s", error)
         try:

@@ -9,8 +9,8 @@ One SQLite file ``spool.db`` (WAL) in the spool directory, with a random id made
 - *Confirmed* datagrams are removed, block by block from the oldest, and counted in the same transaction. Therefore at
   any moment, whatever crashed: received = confirmed + what lies in the spool, in all and for each sender.
 
-The process that receives owns the only `Spool`; the lock file sees to that. Others read with `SpoolReader`, which never
-makes the writer wait. A thread of the owner copies the WAL into the file (`Checkpointer`), so that a slow disk
+The process that receives owns the only `Spool`; the lock file sees to that. Others read with `SpoolReader`, which
+never makes the writer wait. A thread of the owner copies the WAL into the file (`Checkpointer`), so that a slow disk
 delays that thread and not the socket.
 """
 
@@ -42,13 +42,16 @@ APPLICATION_ID = 0x54415350  # "TASP"
 SCHEMA = 1
 _PAGE = 8192  # 4096 costs a third more per datagram at full speed, 65536 writes 12 times as much at a trickle
 _WAL_MAX = 32 * 2**20
-"""Bytes of WAL after which the checkpointer empties it."""
+"""Bytes of WAL after which it is emptied; half the reserve if that is less, as copying it needs as much room again."""
+_WAL_MIN = 2**20
 _TIGHT_WAL = 2**20
 _COMMIT_OVERHEAD = 6 * _PAGE  # the pages of counters and of the tables' ends that every commit writes besides
 _MAX_SENDERS = 10_000
 """Senders counted apart; beyond that (forged source addresses) they are counted together as `OTHERS`."""
 OTHERS = "others"
+_REMOVE_BLOCKS = 512  # removed in one transaction, which must stay short
 _VACUUM_PAGES = 512
+_SPARE = 32 * 2**20  # room that a file may keep for the next time
 
 Synchronous = Literal["off", "normal", "full"]
 
@@ -319,6 +322,7 @@ class Spool:
         max_bytes: int = 10 * 2**30,
         reserve: int = 64 * 2**20,
         synchronous: Synchronous = "normal",
+        background: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Opens or makes it; the caller holds the `SpoolLock`. Raises SpoolError; SpoolFull when there is no room."""
@@ -328,17 +332,22 @@ class Spool:
         """The disk was full: only rows that fit into room that the file already has can be added."""
         self._clock = clock
         self._reserve = Reserve(directory / "reserve", reserve)
+        self.wal_max = max(_WAL_MIN, min(_WAL_MAX, reserve // 2)) if reserve else _WAL_MAX
         try:
             self._db = sqlite3.connect(self.path, isolation_level=None, timeout=30.0)
             self._open(synchronous)
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
         self._freed = False
-        self._tight_from = 0
+        self._checkpointer = Checkpointer(self.path, synchronous) if background else None
         if not self._reserve.make():
             _log.warning("= there is no room for the reserve of %d bytes beside the spool %s", reserve, self.path)
         self.written = 0
-        """Bytes that went into the WAL since this was opened, about; tells the checkpointer when to work."""
+        """Bytes that went into the WAL since this was opened, about."""
+        self.left_to_remove = 0
+        """Confirmed up to here, and not removed yet: to be put into the books of the next commit."""
+        self._emptied = 0
+        """What `written` was when the WAL last started over."""
 
     def _open(self, synchronous: Synchronous) -> None:
         db = self._db
@@ -352,7 +361,10 @@ class Spool:
             db.execute("COMMIT")
         db.execute(f"PRAGMA synchronous = {synchronous.upper()}")
         db.execute("PRAGMA wal_autocheckpoint = 0")
+        # Debian's SQLite overwrites with zeros what is deleted: every byte would be written once more to be removed.
+        db.execute("PRAGMA secure_delete = OFF")
         db.execute("PRAGMA cache_size = -4096")
+        db.execute("PRAGMA busy_timeout = 50")  # nobody else writes; a reader that takes its time must not stop us
         self.id, self.started, *totals, self.size = db.execute("SELECT * FROM spool").fetchone()
         self.totals = Totals(*totals)
         row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'blocks'").fetchone()
@@ -394,8 +406,32 @@ class Spool:
         self.totals, self.size, self.last = totals, size, last
         self._senders.update(senders)
         self.sockets.update(books.sockets)
-        if self.tight and self.written - self._tight_from >= _TIGHT_WAL:
-            self._copy_wal()
+        self._mind_the_wal()
+
+    def _mind_the_wal(self) -> None:
+        """After a commit: have a grown WAL copied beside us, and let it start over when that is done."""
+        size = self.written - self._emptied
+        if self._checkpointer is None or self.tight:
+            if size >= (_TIGHT_WAL if self.tight else self.wal_max):
+                self.restart_wal()
+        elif self._checkpointer.done.is_set():
+            self._checkpointer.done.clear()
+            self.restart_wal()
+        elif size >= self.wal_max:
+            self._checkpointer.due.set()
+            if size >= 8 * self.wal_max:
+                # The disk is slower than the datagrams come. They wait in the kernel now, and what it drops is counted.
+                self._checkpointer.done.wait(1.0)
+
+    def restart_wal(self) -> None:
+        """Copy what is left of the WAL, and start it over in the room that it has. Put off while somebody reads it."""
+        try:
+            busy = self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()[0]
+        except sqlite3.Error as error:
+            # What keeps the disk from taking this keeps the next commit from succeeding, and there it is dealt with.
+            _log.debug("= the WAL was not copied: %s", error)
+            busy = 1
+        self._emptied = self.written - (self.wal_max * 3 // 4 if busy else 0)
 
     def _write(
         self, draft: Draft | None, books: Books
@@ -434,14 +470,17 @@ class Spool:
         return totals, senders, size, last
 
     def _remove(self, upto: int) -> tuple[int, dict[str, int]]:
-        """Delete whole blocks up to a SEQ: (bytes that became free, datagrams confirmed by sender)."""
-        freed = 0
+        """Delete blocks up to a SEQ, not too many at once: (bytes that became free, datagrams confirmed by sender)."""
+        freed = last = number_of_blocks = 0
         confirmed: dict[str, int] = {}
-        for size, packed in self._db.execute("SELECT size, senders FROM blocks WHERE last <= ?", (upto,)):
+        query = "SELECT last, size, senders FROM blocks WHERE last <= ? ORDER BY last LIMIT ?"
+        for last, size, packed in self._db.execute(query, (upto, _REMOVE_BLOCKS)):
             freed += size
+            number_of_blocks += 1
             for remote, number in _unpack_counts(packed).items():
                 confirmed[remote] = confirmed.get(remote, 0) + number
-        self._db.execute("DELETE FROM blocks WHERE last <= ?", (upto,))
+        self._db.execute("DELETE FROM blocks WHERE last <= ?", (last,))
+        self.left_to_remove = upto if number_of_blocks == _REMOVE_BLOCKS else 0
         return freed, confirmed
 
     def _add_up(
@@ -476,21 +515,13 @@ class Spool:
         the file has. Without the reserve, a full disk could not even remove anything: that, too, is written first."""
         self.tight = True
         self._reserve.give_up()
-        self._copy_wal()
+        self.restart_wal()
 
     def loosen(self) -> bool:
         """True when the disk has room again, and the reserve with it: `tight` is over."""
         if self._reserve.make():
             self.tight = False
         return not self.tight
-
-    def _copy_wal(self) -> None:
-        """Let the WAL start over in the room that it has."""
-        try:
-            self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-            self._tight_from = self.written
-        except sqlite3.Error as error:
-            _log.debug("= checkpoint on the full disk: %s", error)
 
     def tidy(self) -> bool:
         """Give a little of the room that removed blocks left back to the disk; for idle moments. True: call again.
@@ -502,7 +533,7 @@ class Spool:
         try:
             free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
             pages = self._db.execute("PRAGMA page_count").fetchone()[0]
-            if free * _PAGE < _WAL_MAX or free < pages / 2:
+            if free * _PAGE < _SPARE or free < pages / 2:
                 self._freed = False
                 return False
             self._db.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
@@ -512,6 +543,8 @@ class Spool:
 
     def close(self) -> None:
         """Close the file; what was committed stays. Copies the WAL into it first, if the disk lets us."""
+        if self._checkpointer is not None:
+            self._checkpointer.close()
         try:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error:
@@ -647,43 +680,42 @@ class SpoolReader:
 
 
 class Checkpointer:
-    """A thread that copies the WAL into the spool's file whenever it has grown to `_WAL_MAX`.
+    """A thread that copies the WAL into the spool's file, while the owner goes on committing.
 
-    In the thread of the commits, a checkpoint (two waits for the disk) would keep the socket waiting. Here only the
-    last step, when the WAL is nearly copied, holds up the writer, for the few pages that came meanwhile.
+    A checkpoint waits for the disk twice; in the owner's thread the socket would wait with it. When this one has
+    copied nearly all (`done`), the owner copies the few pages that came meanwhile and starts the WAL over. It must be
+    the owner who does: a thread that competes with it for SQLite's write lock, under load, never gets it.
     """
 
-    def __init__(self, spool: Spool, synchronous: Synchronous) -> None:
-        self._spool = spool
-        self._done = spool.written
+    def __init__(self, path: Path, synchronous: Synchronous) -> None:
+        self._path = path
         self._synchronous = synchronous
-        self._stop = threading.Event()
+        self.due = threading.Event()
+        self.done = threading.Event()
+        self._stop = False
         self._thread = threading.Thread(target=self._run, name="checkpointer", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Stop; waits for a checkpoint that is under way."""
-        self._stop.set()
+        self._stop = True
+        self.due.set()
         self._thread.join()
 
     def _run(self) -> None:
-        db = sqlite3.connect(self._spool.path, isolation_level=None, timeout=10.0)
+        db = sqlite3.connect(self._path, isolation_level=None, timeout=10.0)
         db.execute(f"PRAGMA synchronous = {self._synchronous.upper()}")
-        try:
-            while not self._stop.wait(0.1):
-                if self._spool.written - self._done >= _WAL_MAX:
-                    self._done = self._spool.written
-                    self._checkpoint(db)
-        finally:
-            db.close()
+        while self.due.wait() and not self._stop:
+            self.due.clear()
+            if not self.done.is_set():
+                self._copy(db)
+        db.close()
 
-    @staticmethod
-    def _checkpoint(db: sqlite3.Connection) -> None:
+    def _copy(self, db: sqlite3.Connection) -> None:
         try:
-            # Twice, as the first takes so long that much has come meanwhile; none of both holds up the writer.
-            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-            db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+            # Twice: the first takes so long that much has come meanwhile.
+            for _ in range(2):
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error as error:
-            # The writer meets the same disk and says so where it matters; the WAL just stays longer.
-            _log.debug("= checkpoint put off: %s", error)
+            _log.debug("= the WAL was not copied: %s", error)
+        self.done.set()

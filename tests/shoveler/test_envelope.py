@@ -1,0 +1,87 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoveler.envelope import (
+    BATCH,
+    SHARDS,
+    SINGLE,
+    Envelope,
+    EnvelopeError,
+    decode,
+    decode_block,
+    encode_batch,
+    encode_block,
+    encode_single,
+    shard_of,
+)
+
+
+def test_single_framing_is_the_form_of_the_osg_shoveler():
+    body = encode_single("[2001:db8::1]:1094", b"\x00\xffdata", "0.1")
+    assert json.loads(body) == {"remote": "[2001:db8::1]:1094", "version": "0.1", "data": "AP9kYXRh"}
+    assert decode(body, SINGLE, "ab:7") == [Envelope("[2001:db8::1]:1094", b"\x00\xffdata", "ab:7", "0.1")]
+
+
+def test_batch_framing_has_an_id_in_every_line():
+    body = encode_batch([("ab:7", "1.2.3.4:5", b"x"), ("ab:9", "1.2.3.4:6", b"")], "0.1")
+    assert [json.loads(line)["id"] for line in body.split(b"\n")] == ["ab:7", "ab:9"]
+    assert decode(body, BATCH, "ab:7") == [
+        Envelope("1.2.3.4:5", b"x", "ab:7", "0.1"),
+        Envelope("1.2.3.4:6", b"", "ab:9", "0.1"),
+    ]
+
+
+def test_other_shovelers_give_no_id():
+    assert decode(b'{"remote": "1.2.3.4:5", "version": "1", "data": "eA=="}', SINGLE, None)[0].id is None
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "envelope"),
+        (b"nonsense", "envelope"),
+        (b"[]", "envelope"),
+        (b'{"remote": 5, "data": ""}', "envelope"),
+        (b'{"data": ""}', "envelope"),
+        (b'{"remote": "1.2.3.4:5", "data": "x"}', "base64"),
+        (b"\xff\xfe\x00", "envelope"),
+    ],
+)
+def test_what_is_no_envelope(body, reason):
+    with pytest.raises(EnvelopeError) as caught:
+        decode(body, SINGLE, None)
+    assert caught.value.reason == reason
+
+
+def test_one_host_is_one_shard():
+    assert shard_of("1.2.3.4:5") == shard_of("1.2.3.4:6")
+    assert shard_of("[2001:db8::1]:5") == shard_of("[2001:db8::1]:6")
+    shards = {shard_of(f"10.0.{a}.{b}:1") for a in range(8) for b in range(256)}
+    assert shards <= set(range(SHARDS))
+    assert len(shards) > 200
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=50)), max_size=20))
+def test_blocks_there_and_back(rows):
+    remotes = ["a:1", "b:2", "c:3", "d:4"]
+    senders, datagrams = [sender for sender, _ in rows], [datagram for _, datagram in rows]
+    assert decode_block(encode_block(remotes, senders, datagrams)) == (remotes, senders, datagrams)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\x93",
+        encode_block(["a"], [0, 0], [b"x"]),
+        encode_block(["a"], [1], [b"x"]),
+        encode_block(["a"], [-1], [b"x"]),
+        encode_block([], [0], [b"x"]),
+    ],
+)
+def test_what_is_no_block(body):
+    with pytest.raises(EnvelopeError):
+        decode_block(body)
