@@ -19,8 +19,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from gui.commands import CommandError
+from gui.commands.loop import Stopped
 
-COMMANDS = ("keys",)
+COMMANDS = ("demo", "keys")
 """The modules of `gui.commands`, in the order of the help text."""
 
 
@@ -56,8 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command is None:
             return _open_window(options)
         code: int = options.run(options)
-    except KeyboardInterrupt:
-        print("\ntally: stopped.", file=sys.stderr)
+    except (KeyboardInterrupt, Stopped):
+        print("tally: stopped; nothing was left running.", file=sys.stderr)
         return 1
     except CommandError as error:
         print(f"tally: {error}", file=sys.stderr)
@@ -76,14 +77,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _known_errors() -> tuple[type[Exception], ...]:
     """Errors whose text is a sentence for the person who typed the command."""
     from agent.messages import CredentialError
+    from gui.campaign.catalogue import CatalogueError
     from gui.campaign.planfile import PlanError
     from gui.campaign.selection import SelectionError
     from gui.hub.certificate import CertificateError
     from gui.hub.server import HubError
+    from gui.runner.lab import LabMissing
+    from gui.runner.local_clients import LocalClientsError
+    from gui.runner.session import RunRefused
     from gui.store import StoreError
     from shoveler.bus import BusError
 
-    return (PlanError, SelectionError, StoreError, HubError, CertificateError, CredentialError, BusError)
+    return (
+        PlanError,
+        CatalogueError,
+        SelectionError,
+        StoreError,
+        HubError,
+        CertificateError,
+        CredentialError,
+        LabMissing,
+        LocalClientsError,
+        RunRefused,
+        BusError,
+    )
 
 
 def _open_window(options: argparse.Namespace) -> int:

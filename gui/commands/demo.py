@@ -1,0 +1,127 @@
+"""`tally demo`: a whole federation on this machine, real XRootD servers, then the verdict."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import time
+from collections.abc import Callable
+
+from gui.commands.loop import run_until_done
+from gui.commands.places import data_directory
+from gui.commands.progress import TerminalProgress
+from gui.report import build, text_table
+from gui.runner.demo import Demo, DemoOptions
+
+
+def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    demo = commands.add_parser(
+        "demo",
+        help="a whole federation on this machine, then the verdict",
+        description="Starts real XRootD servers, a bus, a shoveler, a collector and two client agents on this machine, "
+        "reads files, and says what monitoring recorded of it. Ctrl-C at any time leaves nothing behind.",
+    )
+    demo.add_argument("--servers", type=_count("servers", 1, 200), default=4, metavar="M", help="XRootD servers (4)")
+    demo.add_argument(
+        "--files", type=_count("files", 1, 100_000), default=50, metavar="K", help="files per server (50)"
+    )
+    demo.add_argument(
+        "--rate", type=_count("rate", 1, 10_000), default=10, metavar="N", help="per server and round (10)"
+    )
+    demo.add_argument("--repeats", type=_count("repeats", 1, 1000), default=1, metavar="R", help="repeats (1)")
+    demo.add_argument(
+        "--bus",
+        default="",
+        metavar="URL|DIR",
+        help="amqp://… or a directory (default: a private RabbitMQ, if installed)",
+    )
+    demo.add_argument(
+        "--db", metavar="FILE", help="where the results are kept (default: demo.db in the data directory)"
+    )
+    demo.add_argument("--headless", action="store_true", help="no window, also where there is a display")
+    demo.set_defaults(run=run_demo)
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    """The demonstration, in a window where there is a display."""
+    settings = DemoOptions(
+        database=options.db or demo_database(),
+        servers=options.servers,
+        files=options.files,
+        rate=options.rate,
+        repeats=options.repeats,
+        bus=options.bus,
+    )
+    if not options.headless and has_display():
+        try:
+            app = importlib.import_module("gui.app")
+        except ModuleNotFoundError as error:
+            print(f"tally: no window, since {error.name} is not installed; going on without.", file=sys.stderr)
+        else:
+            code: int = app.run_window(demo=settings)
+            return code
+    return run_until_done(demo_headless(settings))
+
+
+def demo_database() -> str:
+    """Where the results of demonstrations are kept."""
+    directory = data_directory()
+    directory.mkdir(parents=True, exist_ok=True)
+    return str(directory / "demo.db")
+
+
+def has_display() -> bool:
+    """Whether a window could be shown."""
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) or sys.platform == "darwin"
+
+
+async def demo_headless(settings: DemoOptions) -> int:
+    """The demonstration in a terminal; the exit code."""
+    began = time.monotonic()
+    progress = TerminalProgress()
+    print(
+        f"Tally: {settings.servers} XRootD servers × {settings.files} files, {settings.clients} clients, "
+        f"{settings.repeats} repeat{'s' if settings.repeats > 1 else ''}.",
+        file=sys.stderr,
+    )
+    async with Demo.open(settings, progress.stage) as demo:
+        progress.stage(f"{demo.plan.name}: ready after {time.monotonic() - began:.0f} s")
+        result = await demo.workspace.run(demo.plan, text=demo.text, on_progress=progress)
+        progress.close()
+        report = await demo.workspace.blocking(build, demo.workspace.store, result.run)
+        print(f"\n{text_table(report)}", flush=True)
+        if result.message:
+            print(f"{result.message}\n", flush=True)
+    good, counted = sum(t.good for t in result.tests), sum(t.counted for t in result.tests)
+    if result.outcome == "passed":
+        print(f"Every one of the {counted:,} requests was recorded exactly as it was made.")
+    else:
+        print(f"{good:,} of {counted:,} requests were recorded as they were made; the run {result.outcome}.")
+    print(NEXT.format(run=result.run, db=settings.database, took=time.monotonic() - began))
+    return result.exit_code
+
+
+NEXT = """
+Done in {took:.0f} s; nothing was left running. What to try next:
+  tally results {run} --db {db} --format html --out demo.html
+                                   the same as a report, with plots
+  tally demo --servers 8 --files 100 --rate 20
+                                   a row of the 2021 scale validation
+  tally-agent lab up --servers 8   a federation that stays up, for plans of your own
+  tally run osdf-2021 --lab        all eight rows on it
+  tally                            the window"""
+
+
+def _count(name: str, least: int, most: int) -> Callable[[str], int]:
+    def check(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{name} is a whole number, not {text!r}") from None
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{name} must be from {least:,} to {most:,}, not {value:,}")
+        return value
+
+    return check

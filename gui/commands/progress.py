@@ -1,0 +1,103 @@
+"""How a run looks in a terminal: one line that is rewritten, or a line now and then where that is not possible."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from typing import TextIO
+
+from gui.report import numbers
+from gui.runner.progress import RunProgress
+
+BAR = 24
+QUIET_SECONDS = 5.0
+
+WORDS = {
+    "preparing": "preparing",
+    "waiting_clients": "waiting for clients",
+    "starting": "starting the clients' workers",
+    "round": "reading",
+    "pause": "reading",
+    "ending": "ending the round",
+    "settling": "waiting for monitoring",
+    "reconciling": "comparing",
+    "done": "done",
+}
+
+
+def progress_line(p: RunProgress, width: int = 100) -> str:
+    """One line on how a run stands, at most `width` characters."""
+    done = min(1.0, p.requested / p.total) if p.total else 0.0
+    bar = "█" * round(done * BAR) + "░" * (BAR - round(done * BAR))
+    where = f"repeat {p.repeat}/{p.repeats}" if p.repeats > 1 else ""
+    if p.tests > 1:
+        where = f"test {p.test}/{p.tests} {where}".strip()
+    parts = [
+        f"{bar} {100 * done:3.0f} %",
+        where,
+        WORDS.get(p.phase, p.phase),
+        f"requested {p.requested:,}/{p.total:,}",
+        f"read {p.read:,}",
+        f"recorded {p.recorded:,}",
+    ]
+    if p.failed:
+        parts.append(f"client failed {p.failed:,}")
+    if p.wrong or p.duplicate:
+        parts.append(f"wrong {p.wrong:,} double {p.duplicate:,}")
+    if p.achieved_rate and p.phase in ("round", "pause"):
+        parts.append(numbers.rate(p.achieved_rate))
+    if p.phase == "settling" and p.gap:
+        parts.append(f"oldest gap {numbers.duration(p.gap_oldest)}")
+    line = "  ".join(part for part in parts if part)
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+class TerminalProgress:
+    """Shows stages and progress on a stream. `close` leaves the cursor on a fresh line."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._shown = ""
+        self._last = 0.0
+        self._state: tuple[object, ...] = ()
+        self._problems = 0
+
+    def stage(self, text: str) -> None:
+        """A step of getting ready or clearing up."""
+        self._clear()
+        print(f"  {text}", file=self._stream, flush=True)
+
+    def __call__(self, p: RunProgress) -> None:
+        """A new snapshot of a run."""
+        for problem in p.problems[self._problems :]:
+            self._clear()
+            remedy = f" {problem.remedy}" if problem.remedy else ""
+            print(f"  {problem.severity}: {problem.where}: {problem.text}{remedy}", file=self._stream, flush=True)
+        self._problems = len(p.problems)
+        if p.phase == "idle":
+            return
+        if self._live:
+            width = shutil.get_terminal_size((100, 24)).columns - 3
+            line = progress_line(p, width)
+            if line != self._shown:
+                print(f"\r  {line}\x1b[K", end="", file=self._stream, flush=True)
+                self._shown = line
+            return
+        now = time.monotonic()
+        state = (p.test, p.repeat, p.phase == "settling", p.phase == "done")
+        if state != self._state or now - self._last >= QUIET_SECONDS:
+            self._state, self._last = state, now
+            print(f"  {progress_line(p, 200)}", file=self._stream, flush=True)
+
+    def close(self) -> None:
+        """Done with live lines."""
+        if self._live and self._shown:
+            print(file=self._stream, flush=True)
+            self._shown = ""
+
+    def _clear(self) -> None:
+        if self._live and self._shown:
+            print("\r\x1b[K", end="", file=self._stream)
+            self._shown = ""
