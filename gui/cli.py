@@ -21,7 +21,7 @@ from importlib.metadata import version
 from gui.commands import CommandError
 from gui.commands.loop import Stopped
 
-COMMANDS = ("demo", "keys")
+COMMANDS = ("demo", "run", "results", "load", "federation", "keys")
 """The modules of `gui.commands`, in the order of the help text."""
 
 

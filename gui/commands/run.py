@@ -1,0 +1,240 @@
+"""`tally run` and `tally hub`: the hub on this machine, with and without a plan to carry out."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import importlib
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gui.campaign.plan import Plan
+from gui.campaign.planfile import parse_plan
+from gui.campaign.presets import find_preset, presets
+from gui.commands import CommandError
+from gui.commands.demo import has_display
+from gui.commands.keys import HUB_ADDRESS
+from gui.commands.loop import run_until_done
+from gui.commands.places import DEFAULT_LISTEN, add_database_option, database, hub_directory
+from gui.commands.progress import TerminalProgress
+from gui.commands.results import write_reports
+from gui.hub import AgentView, HubOptions
+from gui.report import build, text_table
+from gui.runner.local_clients import LocalClients
+from gui.runner.workspace import Workspace, WorkspaceOptions
+from shoveler.service import parse_address
+
+
+def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = commands.add_parser(
+        "run",
+        help="run a plan",
+        description="Carries out a plan: a TOML file, or a preset by its name "
+        f"({', '.join(preset.id for preset in presets())}). Exit code 0: passed; 1: not; 2: the plan cannot be run.",
+    )
+    run.add_argument("plan", metavar="PLAN", help="plan file, or the name of a preset")
+    run.add_argument("--headless", action="store_true", help="no window, also where there is a display")
+    run.add_argument("--out", type=Path, metavar="DIR", help="write reports of the run into this directory")
+    run.add_argument(
+        "--wait", type=float, default=600.0, metavar="SECONDS", help="wait for clients at most so long (600)"
+    )
+    _add_hub_options(run)
+    run.set_defaults(run=run_plan)
+
+    hub = commands.add_parser(
+        "hub",
+        help="the hub without a window",
+        description="Lets agents join and loads records as they come, until Ctrl-C. Late records are scored.",
+    )
+    _add_hub_options(hub)
+    hub.set_defaults(run=run_hub)
+
+
+def _add_hub_options(parser: argparse.ArgumentParser) -> None:
+    add_database_option(parser)
+    parser.add_argument(
+        "--listen", metavar="HOST:PORT", default=DEFAULT_LISTEN, help=f"where agents join ({DEFAULT_LISTEN})"
+    )
+    parser.add_argument(
+        "--public", metavar="HOST[:PORT]", default="", help="the address that agents reach (this host's name)"
+    )
+    parser.add_argument(
+        "--certificate", type=Path, metavar="FILE", help="an own TLS certificate (PEM), with --certificate-key"
+    )
+    parser.add_argument("--certificate-key", type=Path, metavar="FILE", help="its key")
+    parser.add_argument("--insecure", action="store_true", help="plain ws:// without TLS; on loopback only")
+    parser.add_argument(
+        "--bus", metavar="URL|DIR", default=os.environ.get("TALLY_BUS", ""), help="where records come from (TALLY_BUS)"
+    )
+    parser.add_argument(
+        "--lab",
+        nargs="?",
+        const=default_lab(),
+        type=Path,
+        metavar="DIR",
+        help="use the lab that `tally-agent lab up` started: its servers, files and bus",
+    )
+    parser.add_argument(
+        "--local-clients",
+        type=int,
+        metavar="K",
+        help="start K client agents on this machine (default: 2 on a lab, else 0)",
+    )
+    parser.add_argument("--shared-key-file", type=Path, metavar="FILE", help="use the shared key in this file")
+
+
+def default_lab() -> Path:
+    """Where `tally-agent lab` keeps a lab when it is not told."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(runtime) / "tally-lab" if runtime else Path(f"/tmp/tally-lab-{os.getuid()}")  # noqa: S108
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPlan:
+    """A plan with its text and the directory that its file list is relative to."""
+
+    plan: Plan
+    text: str
+    directory: Path
+
+
+def load_plan(name: str) -> LoadedPlan:
+    """A plan file, or a preset by its name. Raises PlanError or CommandError."""
+    path = Path(name)
+    preset = find_preset(name)
+    if preset is not None and not path.exists():
+        return LoadedPlan(preset.plan, preset.text, Path())
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        names = ", ".join(preset.id for preset in presets())
+        raise CommandError(f"There is no plan file {name!r}; presets are: {names}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"The plan {name} cannot be read: {error}.") from error
+    return LoadedPlan(parse_plan(text, name=name), text, path.parent)
+
+
+def workspace_options(options: argparse.Namespace) -> WorkspaceOptions:
+    """What the options say. Raises CommandError."""
+    try:
+        listen = parse_address(options.listen)
+    except ValueError as error:
+        raise CommandError(f"--listen: {error}") from error
+    secret = None
+    if options.shared_key_file is not None:
+        try:
+            secret = options.shared_key_file.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(f"The key file {options.shared_key_file} cannot be read: {error}.") from error
+    if (options.certificate is None) != (options.certificate_key is None):
+        raise CommandError("--certificate and --certificate-key belong together: give both or none.")
+    return WorkspaceOptions(
+        database=database(options),
+        hub=HubOptions(
+            directory=hub_directory(),
+            host=listen.host,
+            port=listen.port,
+            insecure=options.insecure or os.environ.get("TALLY_INSECURE") == "1",
+            certificate=options.certificate,
+            key=options.certificate_key,
+            public=options.public,
+        ),
+        bus=options.bus,
+        lab=options.lab,
+        shared_key=secret or os.environ.get("TALLY_KEY") or None,
+        client_wait=getattr(options, "wait", 600.0),
+    )
+
+
+@contextlib.asynccontextmanager
+async def opened(options: argparse.Namespace) -> AsyncIterator[Workspace]:
+    """The workspace that the options mean, with its local clients. Raises what `Workspace.open` does."""
+    count = options.local_clients
+    if count is None:
+        count = 2 if options.lab is not None else 0
+    if not 0 <= count <= 64:
+        raise CommandError(f"--local-clients: expected 0 to 64, not {count}.")
+    async with Workspace.open(workspace_options(options)) as workspace, contextlib.AsyncExitStack() as stack:
+        await workspace.blocking(workspace.store.put_setting, HUB_ADDRESS, workspace.hub.address)
+        if count:
+            key = await workspace.blocking(lambda: workspace.shared_key.secret)
+            workspace.local_clients = await stack.enter_async_context(LocalClients(workspace.hub, count, key=key))
+        yield workspace
+        workspace.local_clients = None
+
+
+def run_plan(options: argparse.Namespace) -> int:
+    """Carry out a plan, in a window where there is a display."""
+    loaded = load_plan(options.plan)
+    if options.hub:
+        return importlib.import_module("gui.commands.remote").run_remote(options, loaded.text, loaded.directory)  # type: ignore[no-any-return]
+    if not options.headless and has_display():
+        try:
+            app = importlib.import_module("gui.app")
+        except ModuleNotFoundError as error:
+            print(f"tally: no window, since {error.name} is not installed; going on without.", file=sys.stderr)
+        else:
+            code: int = app.run_window(
+                workspace=workspace_options(options), plan=loaded, local_clients=options.local_clients
+            )
+            return code
+    return run_until_done(_run_headless(options, loaded))
+
+
+async def _run_headless(options: argparse.Namespace, loaded: LoadedPlan) -> int:
+    progress = TerminalProgress()
+    async with opened(options) as workspace:
+        _say_where(workspace)
+        try:
+            result = await workspace.run(
+                loaded.plan, text=loaded.text, directory=loaded.directory, on_progress=progress
+            )
+        finally:
+            progress.close()
+        report = await workspace.blocking(build, workspace.store, result.run)
+        print(f"\n{text_table(report)}", flush=True)
+        if result.message:
+            print(f"{result.message}\n", flush=True)
+        if options.out is not None:
+            for path in await workspace.blocking(write_reports, workspace.store, result.run, options.out):
+                print(f"written: {path}", file=sys.stderr)
+    return result.exit_code
+
+
+def run_hub(options: argparse.Namespace) -> int:
+    """Be a hub until stopped."""
+    return run_until_done(_be_hub(options))
+
+
+async def _be_hub(options: argparse.Namespace) -> int:
+    async with opened(options) as workspace:
+        _say_where(workspace)
+        known: dict[str, str] = {}
+
+        def agents(views: tuple[AgentView, ...]) -> None:
+            for view in views:
+                if known.get(view.id) != view.state:
+                    known[view.id] = view.state
+                    why = f" ({view.reason})" if view.reason else ""
+                    print(f"  {view.role} {json.dumps(view.name)} from {view.host}: {view.state}{why}", file=sys.stderr)
+
+        workspace.hub.roster.subscribe(agents)
+        shown = 0
+        while True:
+            await asyncio.sleep(1)
+            for problem in workspace.problems.all()[shown:]:
+                print(f"  {problem.severity}: {problem.where}: {problem.text}", file=sys.stderr, flush=True)
+            shown = len(workspace.problems.all())
+
+
+def _say_where(workspace: Workspace) -> None:
+    hub = workspace.hub
+    pin = f", certificate {hub.pin[:19]}…" if hub.pin else ", without TLS"
+    print(f"Hub at {hub.address}{pin}; workspace {workspace.store.database.shown}", file=sys.stderr, flush=True)
+    if not workspace.options.bus and workspace.lab is None:
+        print("No bus is named, so no records are loaded: give --bus URL or --lab.", file=sys.stderr, flush=True)
