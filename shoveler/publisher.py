@@ -33,6 +33,7 @@ _PLENTY = 2000  # datagrams that make full batches without any lingering
 _TROUBLE_INTERVAL = 60.0
 _ROTATE_WAIT = 5.0
 _TOKEN_INTERVAL = 2.0
+_AWAIT = 0.02
 _IDLE = 1.0
 
 
@@ -403,7 +404,8 @@ class Courier:
             self._warn.warning("blocked", "! the bus takes nothing for now: %s", self.trouble)
         elif self.trouble and not unsettled and not self.ledger.failed:
             self._well()
-        grew, failed = self.ledger.settle(publisher.outcomes(0.02 if unsettled else 0.0))
+        held_up = unsettled or self._waiting or self._rotate_by is not None
+        grew, failed = self.ledger.settle(publisher.outcomes(_AWAIT if held_up else 0.0))
         if failed:
             self._came_back(failed)
         elif not self.ledger.failed and (grew or self.ledger.unsettled < unsettled):
@@ -414,10 +416,10 @@ class Courier:
         if grew:
             self._confirmed(self.ledger.confirmed_upto)
         now = self._clock()
+        if self.ledger.failed and not self.ledger.unsettled:
+            return max(0.0, min(self._not_before - now, _IDLE))
         if self.ledger.unsettled or self._waiting or self._rotate_by is not None:
             return 0.0
-        if self.ledger.failed:
-            return max(0.0, min(self._not_before - now, _IDLE))
         if self.committed > self._read_upto:
             since = self._unread_since
             return 0.0 if since is None else max(0.001, since + self.linger - now)

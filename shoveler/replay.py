@@ -55,6 +55,9 @@ class Replay:
                 self._file.seek(position)
         except (OSError, EOFError) as error:
             raise ReplayError(f"cannot read the capture {name}: {error}") from None
+        if position and self._file.tell() < position:
+            self.close()
+            raise ReplayError(f"the capture {name} is shorter than what was taken of it before; give it another name")
 
     @staticmethod
     def _open(name: str) -> IO[bytes]:
@@ -62,7 +65,11 @@ class Replay:
             return sys.stdin.buffer
         if name.endswith(".gz"):
             return io.BufferedReader(gzip.open(name, "rb"))
-        return open(name, "rb")  # noqa: PTH123 - closed by the end of the process
+        return open(name, "rb")  # noqa: PTH123 - closed by `close`
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
     def place(self) -> Input:
         """How far everything given out by `take` reaches."""

@@ -471,16 +471,17 @@ class Spool:
 
     def _remove(self, upto: int) -> tuple[int, dict[str, int]]:
         """Delete blocks up to a SEQ, not too many at once: (bytes that became free, datagrams confirmed by sender)."""
-        freed = last = number_of_blocks = 0
-        confirmed: dict[str, int] = {}
         query = "SELECT last, size, senders FROM blocks WHERE last <= ? ORDER BY last LIMIT ?"
-        for last, size, packed in self._db.execute(query, (upto, _REMOVE_BLOCKS)):
+        rows = self._db.execute(query, (upto, _REMOVE_BLOCKS)).fetchall()
+        freed = 0
+        confirmed: dict[str, int] = {}
+        for _last, size, packed in rows:
             freed += size
-            number_of_blocks += 1
             for remote, number in _unpack_counts(packed).items():
                 confirmed[remote] = confirmed.get(remote, 0) + number
-        self._db.execute("DELETE FROM blocks WHERE last <= ?", (last,))
-        self.left_to_remove = upto if number_of_blocks == _REMOVE_BLOCKS else 0
+        if rows:
+            self._db.execute("DELETE FROM blocks WHERE last <= ?", (rows[-1][0],))
+        self.left_to_remove = upto if len(rows) == _REMOVE_BLOCKS else 0
         return freed, confirmed
 
     def _add_up(
