@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import enum
 import signal
@@ -16,7 +17,7 @@ from typing import IO
 
 import msgspec
 
-from agent.lab import control, programs, progress, remains
+from agent.lab import control, health, programs, progress, remains
 from agent.lab.errors import LabError
 from agent.lab.layout import default_directory
 from agent.lab.options import LabOptions
@@ -96,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
             case "fault":
                 return _fault(arguments)
             case _:
-                from agent.lab import supervisor  # asyncio and all: only this one process needs it
+                from agent.lab import supervisor  # only this one process needs it
 
                 return supervisor.main()
     except LabError as error:
@@ -316,7 +317,14 @@ def _overview(state: LabState, *, running: bool) -> str:
         rows.append((p.name, str(p.pid) if alive(p) else "dead", str(p.restarts), where))
     widths = [max(len(row[n]) for row in rows) for n in range(3)]
     lines += ["  ".join([*(row[n].ljust(widths[n]) for n in range(3)), row[3]]).rstrip() for row in rows]
-    return "\n".join(lines)
+    return "\n".join(lines + asyncio.run(_complaints(state)))
+
+
+async def _complaints(state: LabState) -> list[str]:
+    """What our daemons themselves say is wrong."""
+    daemons = [p for p in state.processes if p.metrics and alive(p)]
+    answers = await asyncio.gather(*(health.healthy(p.metrics) for p in daemons))
+    return [f"{p.name}: {wrong}" for p, wrong in zip(daemons, answers, strict=True) if wrong]
 
 
 def _print_problems(problems: list[str]) -> None:

@@ -104,6 +104,8 @@ def collector(layout: Layout, bus: Bus, metrics: str, own: Mapping[str, list[str
             "TALLY_COLLECTOR_STATE_DIR": str(layout.collector),
             "TALLY_COLLECTOR_FRAMING": bus.framing,
             "TALLY_COLLECTOR_METRICS_LISTEN": metrics,
+            # What belongs to a session arrives within fstat's second here; a client without info need not wait longer.
+            "TALLY_COLLECTOR_STATE_SETTLE": "1s",
             "TALLY_COLLECTOR_WLCG_ENABLED": "false",  # every path is below /store: it would double all records
         },
     )

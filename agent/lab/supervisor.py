@@ -39,9 +39,10 @@ from agent.lab.processes import clean_environment, identity
 from agent.lab.progress import Down, Failed, Progress, Up
 from agent.lab.state import write_state
 from agent.messages import LAB_SCHEMA, LabFile, LabProcess, LabServer, LabState
-from shoveler.service import delays, redact, setup_logging
+from shoveler.service import RateLimited, delays, redact, setup_logging
 
 _log = logging.getLogger(__name__)
+_warn = RateLimited(_log)
 
 READY_SECONDS = 60.0
 """How long any one part may take to answer while the lab comes up."""
@@ -113,7 +114,7 @@ class Supervisor:
             if await self._until_stopped(self._bring_up()):
                 self._keep_up()
                 self._state = "up"
-                self._save()
+                self._save_or_fail()
                 self._report(Up())
                 await self._stop.wait()
         except LabError as error:
@@ -401,9 +402,20 @@ class Supervisor:
 
     # -- what others see -------------------------------------------------------------------------------------------
 
-    def _save(self) -> None:
-        if self._lock >= 0:
+    def _save_or_fail(self) -> None:
+        try:
             write_state(self._snapshot())
+        except OSError as error:
+            raise LabError(f"the state file of the lab cannot be written ({error.strerror}): make room") from None
+
+    def _save(self) -> None:
+        """A full disk must not keep the supervisor from its work: the state file is then old until there is room."""
+        if self._lock < 0:
+            return
+        try:
+            write_state(self._snapshot())
+        except OSError as error:
+            _warn.warning("state", "! the state file is not up to date: %s", error)
 
     def _snapshot(self) -> LabState:
         processes = [LabProcess("supervisor", "supervisor", os.getpid(), identity=identity(os.getpid()))]

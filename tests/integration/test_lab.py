@@ -24,7 +24,7 @@ from agent.lab.broker import PrivateBroker
 from agent.lab.processes import alive
 from agent.messages import LabState, decode_lab_state
 from collector.records import FileRecord
-from shoveler.bus import BusOptions, open_consumer, parse_address
+from shoveler.bus import BusOptions, open_consumer, open_topology, parse_address
 
 pytestmark = pytest.mark.xrootd
 
@@ -124,6 +124,7 @@ class Records:
         self._queue = f"{state.prefix}lab-test"
         with pika.BlockingConnection(self._url) as connection:
             channel = connection.channel()
+            channel.exchange_declare(state.records_exchange, "topic", durable=True)
             channel.queue_declare(self._queue, durable=True)
             channel.queue_bind(self._queue, state.records_exchange, "#")
 
@@ -188,13 +189,13 @@ def test_on_a_given_broker_there_are_only_names_of_the_labs_own_and_none_at_the_
     lab("up", "--dir", str(directory), "--servers", "2", "--bus", broker.url, "--framing", "single")
     state = state_of(directory)
     assert state.broker == "given"
-    made = names() - before
-    assert {state.packets_exchange, state.records_exchange, state.packets_queue} <= made
-    assert all(name.startswith(state.prefix) for name in made)
     records = Records(state)
     wanted = requests(state, "labgiv", 5)
     read(state, wanted)
     assert sizes(records.collect(len(wanted))) == wanted
+    made = names() - before
+    assert {state.packets_exchange, state.records_exchange, state.packets_queue} <= made
+    assert all(name.startswith(state.prefix) for name in made)
     records.delete()
     assert (
         "not the lab's to stop"
@@ -224,11 +225,15 @@ def test_on_the_local_bus(directory: Path) -> None:
     lab("up", "--dir", str(directory), "--servers", "2", "--bus", str(bus))
     state = state_of(directory)
     assert (state.broker, state.bus) == ("local", str(bus))
+    address = parse_address(state.bus, role="source")
+    topology = open_topology(address)
+    topology.declare_queue("test", exchange=state.records_exchange)
+    topology.close()
     wanted = requests(state, "labloc", 10)
     read(state, wanted)
     seen: Seen = {}
     consumer = open_consumer(
-        parse_address(state.bus, role="source"), exchange=state.records_exchange, queue="test",
+        address, exchange=state.records_exchange, queue="test",
         reader="lab-test", options=BusOptions(),
     )  # fmt: skip
 

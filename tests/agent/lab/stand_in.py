@@ -1,9 +1,10 @@
 """Stand-ins for our daemons, to test the lab without them, each a program: ``python stand_in.py KIND``.
 
 ``shoveler`` and ``collector`` understand the settings by which the lab starts a daemon and answer /healthz and
-/metrics; a shoveler takes datagrams from the socket that it is handed and writes their first bytes, a line each, to the
-file ``taken`` in its spool directory. ``broken`` ends at once. ``agent`` is ``tally-agent lab supervise``, ``up`` is
-``tally-agent lab up`` with the options, as JSON, in the next argument.
+/metrics. A shoveler takes datagrams from the socket that it is handed and writes their first bytes, a line each, to the
+file ``taken`` in its spool directory; what is in the file ``complaint`` there, it says of its health. ``broken`` ends
+at once. ``agent`` is ``tally-agent lab supervise``, ``up`` is ``tally-agent lab up`` with the options, as JSON, in the
+next argument.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ def daemon(kind: str) -> int:
                 try:
                     datagram = socket.recv(65536)
                 except TimeoutError:
+                    if (spool / "complaint").exists():
+                        health.problem("test", (spool / "complaint").read_text())
                     continue
                 out.write(datagram[:100].replace(b"\n", b" ") + b"\n")
                 taken.add()

@@ -17,7 +17,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from agent.lab import cli, control
+from agent.lab import cli, control, supervisor
+from agent.lab.errors import LabError
+from agent.lab.options import LabOptions
 from agent.lab.processes import alive
 
 pytestmark = pytest.mark.xrootd
@@ -118,7 +120,7 @@ def test_a_killed_server_comes_again_on_its_port(lab: Lab) -> None:
     until(lambda: lab.process("s02").restarts == 1 and lab.process("s02").pid)
     assert lab.state.servers[1].url == url
     assert lab.state.servers[1].pid == lab.process("s02").pid
-    until(lambda: socket.create_connection(address(url.removeprefix("root://"))).close() is None)
+    until(lambda: xrdfs(url, "stat", "/store/test").returncode == 0)
 
 
 def test_faults_by_command(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
@@ -244,6 +246,29 @@ def test_down_from_elsewhere_ends_a_lab_in_the_foreground(lab: Lab) -> None:
         until(lambda: lab.state.state == "up")
         assert lab.down() == 0
         assert up.wait(20) == 0
+
+
+def test_status_repeats_what_a_daemon_complains_about(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    assert lab.up() == 0
+    (lab.directory / "spool" / "shoveler-1" / "complaint").write_text("the broker cannot be reached")
+    until(lambda: run("status", lab) == 0 and "shoveler-1: the broker cannot be reached" in capfd.readouterr().out)
+
+
+def test_a_full_disk_keeps_the_supervisor_from_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(_state: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(supervisor, "write_state", full)
+    one = supervisor.Supervisor(LabOptions(str(tmp_path)), lambda _report: None)
+    one._save()
+    assert caplog.text == ""  # the directory is not claimed: nothing may be written
+    one._lock = 99
+    one._save()
+    assert "the state file is not up to date: [Errno 28] No space left on device" in caplog.text
+    with pytest.raises(LabError, match=r"cannot be written \(No space left on device\): make room"):
+        one._save_or_fail()
 
 
 def run(command: str, lab: Lab) -> int:
