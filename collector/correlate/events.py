@@ -6,6 +6,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from collector.correlate.incarnation import Event
 from collector.records.file import SCHEMA
 from collector.records.ids import event_id
 from collector.records.text import put_text
@@ -69,37 +70,26 @@ def event_kind(provider: str, event: dict[str, Any]) -> str:
     return kind
 
 
-def event_fields(
-    stream: GStream, line: bytes, ordinal: int, server: dict[str, Any], sender: str
-) -> tuple[str, dict[str, Any], tuple[str, ...]]:
-    """One event of a g-stream as a record: its kind, its fields, and the paths that filters look at.
-
-    `server` are the fields that say which server it is from, as far as known; `sender` is its IP address.
-    Raises Rejected: json, event.
-    """
+def event_of(stream: GStream, line: bytes, ordinal: int, address: str, now: float, arrived: float) -> Event:
+    """One event of a g-stream, from a sender's IP address. Raises Rejected: json, event."""
     event = decode_line(line)
     kind = event_kind(stream.provider, event)
-    content = b"%d\0%d\0%b" % (stream.begin or 0, stream.end or 0, line)
-    identity = event_id(kind, stream.sid, stream.stod, (stream.pseq or 0) << 16 | ordinal, content)
-    paths: tuple[str, ...] = ()
+    # without a header there is no time in it: the arrival tells equal events apart
+    when = b"%d\0%d" % (stream.begin, stream.end or 0) if stream.begin is not None else b"%r" % arrived
+    identity = event_id(kind, stream.sid, stream.stod, ordinal, when + b"\0" + line)
+    paths: list[str] = []
     if kind == "cache":
         fields, paths = _cache(event)
-        fields |= {k: v for k, v in server.items() if k in ("server_ip", "server_hostname", "site")}
-        if "server_id" in server:
-            fields["sid"] = server["server_id"]
     elif kind == "tpc":
         fields, paths = _copy(event)
     else:
         fields = dict(event)
-    fields |= server
-    fields["from"] = sender
-    if "server_hostname" in server:
-        fields["hostname"] = server["server_hostname"]
+    fields["from"] = address
     if stream.begin is not None:
         fields["tbeg"] = stream.begin
     if stream.end is not None:
         fields["tend"] = stream.end
-    return kind, head(kind, identity) | fields, paths
+    return Event(kind, identity, fields, paths, 0, now)
 
 
 def head(kind: str, identity: str) -> dict[str, Any]:
@@ -107,7 +97,7 @@ def head(kind: str, identity: str) -> dict[str, Any]:
     return {"kind": kind, "schema": SCHEMA, "record_id": identity}
 
 
-def _cache(event: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _cache(event: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     fields = {_CACHE_NAMES.get(key, key): value for key, value in event.items()}
     to_disk, bypass = _count(fields.get("bytes_to_disk")), _count(fields.get("bytes_bypass_cache"))
     prefetch = _count(fields.get("bytes_by_prefetch"))
@@ -116,10 +106,10 @@ def _cache(event: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
         if prefetch is not None:
             fields["bytes_explicit_remote_read"] = to_disk + bypass - prefetch
     path = fields.get("file_path")
-    return fields, (path,) if isinstance(path, str) else ()
+    return fields, [path] if isinstance(path, str) else []
 
 
-def _copy(event: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _copy(event: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     fields = {_TPC_NAMES.get(key, key): value for key, value in event.items() if key != "Xeq"}
     xeq = event.get("Xeq")
     if isinstance(xeq, dict):
@@ -128,8 +118,8 @@ def _copy(event: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
             if isinstance(renamed.get(name), str):
                 renamed[name] = microseconds(renamed[name])
         fields["xeq"] = renamed
-    paths = tuple(url_path(url) for url in (fields.get("destination"), fields.get("source")) if isinstance(url, str))
-    return fields, paths
+    urls = (fields.get("destination"), fields.get("source"))
+    return fields, [url_path(url) for url in urls if isinstance(url, str)]
 
 
 def microseconds(text: str) -> str:
@@ -151,13 +141,12 @@ def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def redirect_fields(redirect: Redirect, user: dict[str, Any]) -> dict[str, Any]:
+def redirect_fields(redirect: Redirect) -> dict[str, Any]:
     """A redirection. The port is called ``target_port`` only when it is the target's (section 8)."""
     fields: dict[str, Any] = {
         "time_min": redirect.begin,
         "time_max": redirect.end,
         "decided_by": "server" if redirect.local else "cluster",
-        **user,
     }
     put_text(fields, "operation", redirect.operation)
     put_text(fields, "target_host", redirect.host.strip("[]"))
@@ -202,9 +191,9 @@ def transfer_fields(moved: Transferred) -> dict[str, Any]:
     return fields
 
 
-def summary_fields(summary: Summary, sender: str) -> dict[str, Any]:
-    """A summary report; `sender` is its IP address."""
-    fields: dict[str, Any] = {"server_ip": sender}
+def summary_fields(summary: Summary, identity: str, address: str) -> dict[str, Any]:
+    """The record of a summary report, from a sender's IP address."""
+    fields = head("summary", identity) | {"server_ip": address}
     put_text(fields, "server", (summary.source or "").rpartition(":")[0] or summary.source)
     put_text(fields, "source", summary.source)
     put_text(fields, "program", summary.program)

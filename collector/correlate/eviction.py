@@ -6,13 +6,16 @@ Sizes are estimates by kind of thing (measured with tracemalloc on CPython 3.11,
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 
-from collector.correlate import rows
 from collector.correlate.accesses import Accesses
+from collector.correlate.cycle import Cycle
 from collector.correlate.incarnation import Incarnation
+from collector.correlate.keys import path_key, session_key
 from collector.correlate.options import Options
+from collector.correlate.processes import Processes
 from collector.correlate.senders import Totals
+from collector.correlate.waiting import Waiting
 
 INCARNATION = 6000
 SESSION = 1500
@@ -25,85 +28,89 @@ EARLY = 1000
 MAX_GIVEN_UP = 100_000
 """Files given up that are remembered per incarnation, in case a close comes after all."""
 
-Touch = Callable[[Incarnation], None]
-
 
 class Eviction:
     """Decides what is given up when time or memory is short."""
 
-    def __init__(self, options: Options, accesses: Accesses, totals: Totals) -> None:
+    def __init__(
+        self,
+        options: Options,
+        cycle: Cycle,
+        processes: Processes,
+        accesses: Accesses,
+        waiting: Waiting,
+        totals: Totals,
+    ) -> None:
         self._options = options
+        self._cycle = cycle
+        self._processes = processes
         self._accesses = accesses
+        self._waiting = waiting
         self._totals = totals
 
-    def size(self, everyone: Iterable[Incarnation]) -> int:
+    def size(self) -> int:
         """Bytes of all state, estimated."""
-        return sum(map(incarnation_size, everyone))
+        return sum(map(incarnation_size, self._processes.all.values()))
 
     # -------------------------------------------------------------- age
 
-    def sweep(self, inc: Incarnation, now: float, touch: Touch) -> list[bytes]:
-        """Give up what is too old in one incarnation. Returns keys of rows to delete."""
-        options, accesses = self._options, self._accesses
-        gone: list[bytes] = []
+    def sweep(self, inc: Incarnation) -> None:
+        """Give up what is too old in one incarnation."""
+        options, now, deleted = self._options, self._cycle.now, self._cycle.deleted
         oldest = now - options.max_age
-        expired = []
-        for file_id, entry in inc.files.items():
-            if entry[7] > oldest:
-                break
-            moved = inc.moved.get(file_id)
-            if moved is None or entry[7] <= oldest:
-                expired.append(file_id)
-        for file_id in expired:
+        changed = False
+        for file_id in [f for f, entry in inc.files.items() if entry[7] <= oldest]:
             self._totals.expired += 1
-            accesses.give_up(inc, file_id, "expired", None)
-        for file_id in [f for f, entry in inc.given_up.items() if now - entry.seen > options.max_age]:
+            self._accesses.give_up(inc, file_id, "expired", None)
+            changed = True
+        for file_id in [f for f, entry in inc.given_up.items() if entry.seen <= oldest - options.ttl]:
+            changed = True
             del inc.given_up[file_id]
             inc.dirty_given.add(file_id)
         while len(inc.given_up) > MAX_GIVEN_UP:
+            changed = True
             file_id = next(iter(inc.given_up))
             del inc.given_up[file_id]
             inc.dirty_given.add(file_id)
-        for file_id, path in list(inc.paths.items()):
-            if now - path.seen <= options.ttl:
-                break
+        old_paths = [f for f, path in inc.paths.items() if now - path.seen > options.ttl]
+        for file_id in old_paths:
             if file_id not in inc.files and file_id not in inc.wait_file:
+                changed = True
                 del inc.paths[file_id]
-                gone.append(rows.key(b"d", inc, file_id))
+                deleted.add(path_key(inc, file_id))
         recent = now - 3 * options.grace
         inc.early_info = {k: v for k, v in inc.early_info.items() if v[1] >= recent}
         inc.early_token = {k: v for k, v in inc.early_token.items() if v[1] >= recent}
         inc.early_flow = {k: v for k, v in inc.early_flow.items() if v[1] >= recent}
         idle = [d for d, session in inc.sessions.items() if now - max(session.used, session.seen) > options.max_age]
         if idle:
-            gone += self._drop_sessions(inc, idle)
-        if expired or gone or inc.dirty_given:
-            touch(inc)
+            changed = self._drop_sessions(inc, idle) > 0 or changed
+        if changed:
+            self._processes.touch(inc)
         # a session that is used shows it when its fragment is made anew: once an hour is often enough
         for session in inc.sessions.values():
             if now - session.used > 3600:
                 session.fragment = None
-        return gone
 
-    def _drop_sessions(self, inc: Incarnation, dictids: Iterable[int]) -> list[bytes]:
-        """Forget sessions that no open file and no waiting access belongs to."""
+    def _drop_sessions(self, inc: Incarnation, dictids: Iterable[int]) -> int:
+        """Forget sessions that no open file and nothing that waits belongs to. How many."""
         busy = {entry[0] for entry in inc.files.values()} | {a.user for a in inc.wait_file.values()}
-        gone = []
+        count = 0
         for dictid in dictids:
             if dictid in busy or dictid in inc.wait_session:
                 continue
-            session = inc.sessions.pop(dictid)
-            inc.dirty_sessions.discard(dictid)
-            if inc.by_userid.get(session.userid.text) == dictid:
-                del inc.by_userid[session.userid.text]
-            gone.append(rows.key(b"u", inc, dictid))
-        return gone
+            session = inc.sessions[dictid]
+            inc.forget_session(session)
+            if session.saved:
+                self._cycle.deleted.add(session_key(inc, dictid))
+            count += 1
+        return count
 
-    def is_over(self, inc: Incarnation, now: float) -> bool:
+    def is_over(self, inc: Incarnation) -> bool:
         """Whether nothing of an incarnation is needed any more."""
         if inc.files or inc.waits:
             return False
-        silent = now - inc.alive
+        silent = self._cycle.now - inc.alive
         if inc.dead_since is not None:
             return silent > min(3600.0, self._options.ttl)
         if inc.ident is None:
@@ -112,85 +119,89 @@ class Eviction:
 
     # -------------------------------------------------------------- size
 
-    def relieve(self, everyone: Iterable[Incarnation], touch: Touch) -> None:
+    def relieve(self) -> None:
         """If the state is larger than allowed, give up what is needed least until it is a tenth smaller."""
-        incs = list(everyone)
-        excess = self.size(incs) - self._options.max_bytes
+        if self._processes.crowded:
+            self._forget_incarnations()
+        excess = self.size() - self._options.max_bytes
         if excess <= 0:
             return
         excess += self._options.max_bytes // 10
-        for step in (self._forget_given_up, self._forget_sessions, self._forget_files, self._forget_waits):
-            excess -= step(incs, excess, touch)
+        for step in (self._forget_given_up, self._forget_sessions, self._forget_files, self._finish_waits):
+            excess -= step(excess)
             if excess <= 0:
                 return
 
-    def _forget_given_up(self, incs: list[Incarnation], excess: int, touch: Touch) -> int:
+    def _forget_incarnations(self) -> None:
+        """Those silent for longest, of those that nothing is known of first; some at a time."""
+        everyone = sorted(self._processes.all.values(), key=lambda i: (bool(i.files or i.ident), i.alive, i.serial))
+        surplus = len(everyone) - self._options.max_servers
+        for inc in everyone[: surplus + self._options.max_servers // 50]:
+            self._waiting.finish_all(inc)
+            self._totals.evicted += len(inc.files)
+            for file_id in list(inc.files):
+                self._accesses.give_up(inc, file_id, "evicted", None)
+            self._processes.forget(inc)
+
+    def _forget_given_up(self, excess: int) -> int:
         freed = 0
-        for inc in incs:
+        for inc in self._processes.all.values():
             if freed >= excess:
                 break
-            if not inc.given_up:
-                continue
-            touch(inc)
-            freed += len(inc.given_up) * FILE
-            inc.dirty_given |= inc.given_up.keys()
-            inc.given_up.clear()
+            if inc.given_up:
+                self._processes.touch(inc)
+                freed += len(inc.given_up) * FILE
+                inc.dirty_given |= inc.given_up.keys()
+                inc.given_up.clear()
         return freed
 
-    def _forget_sessions(self, incs: list[Incarnation], excess: int, touch: Touch) -> int:
+    def _forget_sessions(self, excess: int) -> int:
         """Sessions that have ended, then those longest unused without an open file."""
-        count = excess // SESSION + 1
-        oldest: list[tuple[bool, float, int, int]] = heapq.nsmallest(
-            count,
-            ((not s.gone, s.used, inc.serial, s.dictid) for inc in incs for s in inc.sessions.values()),
+        everyone = (
+            (not session.gone, session.used, inc.serial, session.dictid)
+            for inc in self._processes.all.values()
+            for session in inc.sessions.values()
         )
+        chosen: dict[int, list[int]] = {}
+        for _, _, serial, dictid in heapq.nsmallest(excess // SESSION + 1, everyone):
+            chosen.setdefault(serial, []).append(dictid)
         freed = 0
-        by_serial: dict[int, list[int]] = {}
-        for _, _, serial, dictid in oldest:
-            by_serial.setdefault(serial, []).append(dictid)
-        for inc in incs:
-            chosen = by_serial.get(inc.serial)
-            if chosen:
-                keys = self._drop_sessions(inc, chosen)
-                self._accesses.deleted.update(keys)
-                freed += len(keys) * SESSION
-                touch(inc)
+        for serial, dictids in chosen.items():
+            inc = self._processes.all[serial]
+            self._processes.touch(inc)
+            freed += self._drop_sessions(inc, dictids) * SESSION
         return freed
 
-    def _forget_files(self, incs: list[Incarnation], excess: int, touch: Touch) -> int:
-        """Open files longest without activity. Nothing of them is kept: the memory is what is wanted."""
-        count = excess // FILE + 1
-
-        def activity() -> Iterable[tuple[float, int, int]]:
-            for inc in incs:
-                for file_id, entry in inc.files.items():
-                    moved = inc.moved.get(file_id)
-                    yield (moved.seen if moved is not None else entry[7]), inc.serial, file_id
-
-        by_serial = {inc.serial: inc for inc in incs}
+    def _forget_files(self, excess: int) -> int:
+        """Open files longest without activity."""
         freed = 0
-        for _, serial, file_id in heapq.nsmallest(count, activity()):
+        for _, serial, file_id in heapq.nsmallest(excess // FILE + 1, self._activity()):
             if freed >= excess:
                 break
-            inc = by_serial[serial]
-            touch(inc)
+            inc = self._processes.all[serial]
+            self._processes.touch(inc)
             freed += FILE + len(inc.files[file_id][2] or b"")
             self._accesses.give_up(inc, file_id, "evicted", None)
-            given = inc.given_up[file_id]
-            # a close may still come: enough is kept for it to be known as the same access
-            inc.given_up[file_id] = given._replace(path=None, size=None)
+            # a close may still come: just enough is kept to know it as the same access
+            inc.given_up[file_id] = inc.given_up[file_id]._replace(path=None, size=None)
             self._totals.evicted += 1
         return freed
 
-    def _forget_waits(self, incs: list[Incarnation], excess: int, touch: Touch) -> int:
+    def _activity(self) -> Iterator[tuple[float, int, int]]:
+        for inc in self._processes.all.values():
+            for file_id, entry in inc.files.items():
+                moved = inc.moved.get(file_id)
+                yield (moved.seen if moved is not None else entry[7]), inc.serial, file_id
+
+    def _finish_waits(self, excess: int) -> int:
         freed = 0
-        for inc in incs:
+        for inc in self._processes.all.values():
             if freed >= excess:
                 break
             if inc.waits:
-                touch(inc)
+                self._processes.touch(inc)
                 freed += inc.waits * ACCESS
-                self._accesses.finish_all(inc)
+                self._waiting.finish_all(inc)
         return freed
 
 

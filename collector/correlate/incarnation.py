@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -30,6 +30,10 @@ class OpenFile(NamedTuple):
     seen: float
     given: bool
     """A provisional record exists already."""
+
+
+FileTuple = tuple[int | None, int | None, bytes | None, bool, int | None, int | None, int, float, bool]
+"""An `OpenFile` without the names: what the hot loop makes."""
 
 
 class Moved(NamedTuple):
@@ -78,6 +82,28 @@ class Access(msgspec.Struct, array_like=True, gc=False):
     """Where it waits: file, session or server."""
     session_key: int | bytes | None = None
     """What it waits for in ``wait_session``."""
+
+
+class Event(msgspec.Struct, array_like=True, gc=False):
+    """A record of another kind than ``file`` that waits for its server, or for its session, to become known."""
+
+    kind: str
+    record_id: str
+    fields: dict[str, Any]
+    """What the event itself says."""
+    paths: list[str]
+    """Paths that filters look at."""
+    user: int
+    """Dictid of the session; 0: none."""
+    since: float
+    number: int = 0
+    cycle: int = -1
+    waiting: bool = False
+    place: str = ""
+    session_key: int | bytes | None = None
+
+
+Waiter = Access | Event
 
 
 class Session:
@@ -129,14 +155,14 @@ class Left(NamedTuple):
 class Incarnation:
     """One process of a server: (sid, stod, sender address), and all that is known of it."""
 
-    def __init__(self, serial: int, sid: int, stod: int, address: str, now: float) -> None:
+    def __init__(self, serial: int, sid: int, stod: int, remote: str, address: str, now: float) -> None:
         self.serial = serial
         """Ours, never reused: the beginning of the keys of its rows."""
         self.sid = sid
         self.stod = stod
         self.addresses = {address}
         self.routes: set[tuple[str, int, int]] = set()
-        self.remote = ""
+        self.remote = remote
         """The sender of its last f-stream datagram (or of its first of any kind)."""
         self.shoveler: str | None = None
         self.ident: Ident | None = None
@@ -175,20 +201,22 @@ class Incarnation:
         self.left: deque[Left] = deque()
         self.leaving: deque[tuple[float, int]] = deque()
 
-        self.files: dict[int, OpenFile] = {}
+        self.files: dict[int, FileTuple] = {}
+        """Each entry has the shape of `OpenFile`."""
         self.moved: dict[int, Moved] = {}
         self.given_up: dict[int, OpenFile] = {}
         self.closed = ClosedIds()
         self.wait_file: dict[int, Access] = {}
         """By file id."""
-        self.wait_session: dict[int | bytes, list[Access]] = {}
+        self.wait_session: dict[int | bytes, list[Waiter]] = {}
         """By dictid, or by the bytes of the user id's text."""
-        self.wait_server: list[Access] = []
+        self.wait_server: list[Waiter] = []
 
         self.opens = 0
         self.closes = 0
         self.disconnects = 0
         self.sessions_seen = 0
+        self.infos_seen = 0
         self.fstreams = 0
 
         self.server: bytes | None = None
@@ -198,7 +226,7 @@ class Incarnation:
         self.dirty_files: set[int] = set()
         self.dirty_sessions: set[int] = set()
         self.dirty_given: set[int] = set()
-        self.new_waits: dict[int, Access] = {}
+        self.new_waits: dict[int, Waiter] = {}
 
     @property
     def waits(self) -> int:
@@ -210,6 +238,13 @@ class Incarnation:
         self.server = None
         for session in self.sessions.values():
             session.fragment = None
+
+    def forget_session(self, session: Session) -> None:
+        """A session is not needed any more."""
+        del self.sessions[session.dictid]
+        self.dirty_sessions.discard(session.dictid)
+        if self.by_userid.get(session.userid.text) == session.dictid:
+            del self.by_userid[session.userid.text]
 
     def trackers(self) -> list[tuple[str, str, Tracker]]:
         """All sequence counters as (sender, class, tracker)."""

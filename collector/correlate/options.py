@@ -42,8 +42,9 @@ class Options:
     """Incarnations known at the same time; beyond it the one silent for longest is given up."""
     grace: float = 20.0
     """How long we wait for what may only be late: an open, a session, a missing datagram, the end of a dead server."""
-    settle: float = 5.0
-    """How long a session or server just heard of may still be missing its application info or name."""
+    settle: float = 12.0
+    """How long a session or server just heard of may still be missing its application info or name. (A session of a
+    server whose sessions never have any does not wait.)"""
     logical_directories: Mapping[str, int] = field(default_factory=lambda: LOGICAL_DIRECTORIES)
     names: Callable[[str], str | None] | None = None
     """Host name of an IP address as far as known *now*; must return at once (a look-up in a cache). None: no names."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -58,7 +59,7 @@ class Outbox:
             self._put(Record("wlcg", word, record_id, _encode(form), path))
         return True
 
-    def put_event(self, kind: str, fields: dict[str, Any], paths: tuple[str, ...], now: float) -> None:
+    def put_event(self, kind: str, fields: dict[str, Any], paths: Sequence[str], now: float) -> None:
         """Write a record of any other kind. `paths` are those that filters look at.
 
         Raises Rejected: json, when it holds numbers or text that JSON cannot say.

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from collector.correlate.incarnation import Access, Incarnation, Left, Moved, OpenFile, Path, Session
+from collector.correlate.incarnation import Access, Event, Incarnation, Left, Moved, OpenFile, Path, Session, Waiter
+from collector.correlate.keys import row_key
 from collector.correlate.sequence import Gap, Tracker
 from collector.wire.maps import Flow, Ident, Login, Token
 from collector.wire.userid import UserId
@@ -23,12 +24,7 @@ META = b"m"
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
 _unpack_access = msgspec.msgpack.Decoder(Access).decode
-
-
-def key(kind: bytes, inc: Incarnation, number: int | None = None, size: int = 4) -> bytes:
-    """Key of a row of an incarnation."""
-    tail = b"" if number is None else number.to_bytes(size)
-    return kind + inc.serial.to_bytes(4) + tail
+_unpack_event = msgspec.msgpack.Decoder(Event).decode
 
 
 def meta_row(values: dict[str, Any]) -> tuple[bytes, bytes]:
@@ -49,16 +45,16 @@ def incarnation_row(inc: Incarnation) -> tuple[bytes, bytes]:
         _bytes([[k, list(token), t] for k, (token, t) in inc.early_token.items()]),
         _bytes([[k, list(flow), t] for k, (flow, t) in inc.early_flow.items()]),
         inc.paths_used, homeless,
-        [inc.opens, inc.closes, inc.disconnects, inc.sessions_seen, inc.fstreams],
+        [inc.opens, inc.closes, inc.disconnects, inc.sessions_seen, inc.infos_seen, inc.fstreams],
     ]  # fmt: skip
-    return key(b"i", inc), _pack(values)
+    return row_key(b"i", inc), _pack(values)
 
 
 def session_row(inc: Incarnation, session: Session) -> tuple[bytes, bytes]:
     """The row of a session."""
     values = [session.userid, session.login, session.appinfo, session.token, session.flow]
     times = [session.seen, session.heard, session.gone, session.gone_end, session.used]
-    return key(b"u", inc, session.dictid), _pack([*map(_bytes, values), *times])
+    return row_key(b"u", inc, session.dictid), _pack([*map(_bytes, values), *times])
 
 
 def _bytes(value: Any) -> Any:
@@ -98,40 +94,44 @@ def incarnation_rows(inc: Incarnation, cycle: int, deleted: set[bytes]) -> list[
         if inc.files[file_id][6] != cycle:
             break
         inc.dirty_files.add(file_id)
-    rows += [(key(b"f", inc, f), _pack([inc.files[f], inc.moved.get(f)])) for f in inc.dirty_files]
+    rows += [(row_key(b"f", inc, f), _pack([inc.files[f], inc.moved.get(f)])) for f in inc.dirty_files]
     inc.dirty_files.clear()
     for file_id in reversed(inc.paths):
         path = inc.paths[file_id]
         if path.cycle != cycle:
             break
-        rows.append((key(b"d", inc, file_id), _pack(_bytes([path.path, path.userid, path.seen]))))
+        rows.append((row_key(b"d", inc, file_id), _pack(_bytes([path.path, path.userid, path.seen]))))
     for file_id in inc.dirty_given:
         entry = inc.given_up.get(file_id)
         if entry is None:
-            deleted.add(key(b"g", inc, file_id))
+            deleted.add(row_key(b"g", inc, file_id))
         else:
-            rows.append((key(b"g", inc, file_id), _pack(entry)))
+            rows.append((row_key(b"g", inc, file_id), _pack(entry)))
     inc.dirty_given.clear()
-    rows += [(key(b"w", inc, a.number, 8), _pack(a)) for a in inc.new_waits.values() if a.waiting]
+    rows += [(row_key(b"w", inc, w.number, 8), _waiter(w)) for w in inc.new_waits.values() if w.waiting]
     inc.new_waits.clear()
     pages = inc.closed.pages()
-    rows += [(key(b"c", inc, page), _pack(pages[page].to_bytes(128, "little"))) for page in inc.closed.dirty]
+    rows += [(row_key(b"c", inc, page), _pack(pages[page].to_bytes(128, "little"))) for page in inc.closed.dirty]
     inc.closed.dirty.clear()
-    deleted.update(key(b"c", inc, page) for page in inc.closed.dropped)
+    deleted.update(row_key(b"c", inc, page) for page in inc.closed.dropped)
     inc.closed.dropped.clear()
     return rows
 
 
+def _waiter(waiter: Waiter) -> bytes:
+    return (b"a" if isinstance(waiter, Access) else b"e") + _pack(waiter)
+
+
 def all_keys(inc: Incarnation) -> list[bytes]:
     """Keys of every row that an incarnation may have, for when it is forgotten."""
-    keys = [key(b"i", inc)]
-    keys += [key(b"u", inc, dictid) for dictid in inc.sessions]
-    keys += [key(b"f", inc, file_id) for file_id in inc.files]
-    keys += [key(b"d", inc, file_id) for file_id in inc.paths]
-    keys += [key(b"g", inc, file_id) for file_id in inc.given_up.keys() | inc.dirty_given]
-    keys += [key(b"c", inc, page) for page in inc.closed.pages().keys() | inc.closed.dropped]
+    keys = [row_key(b"i", inc)]
+    keys += [row_key(b"u", inc, dictid) for dictid in inc.sessions]
+    keys += [row_key(b"f", inc, file_id) for file_id in inc.files]
+    keys += [row_key(b"d", inc, file_id) for file_id in inc.paths]
+    keys += [row_key(b"g", inc, file_id) for file_id in inc.given_up.keys() | inc.dirty_given]
+    keys += [row_key(b"c", inc, page) for page in inc.closed.pages().keys() | inc.closed.dropped]
     waiting = [*inc.wait_file.values(), *inc.wait_server, *(a for group in inc.wait_session.values() for a in group)]
-    keys += [key(b"w", inc, access.number, 8) for access in waiting]
+    keys += [row_key(b"w", inc, access.number, 8) for access in waiting]
     return keys
 
 
@@ -144,33 +144,33 @@ class Restored:
     def __init__(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         self.meta: dict[str, Any] = {}
         self.incarnations: dict[int, Incarnation] = {}
-        self.waiting: list[tuple[Incarnation, Access]] = []
+        self.waiting: list[tuple[Incarnation, Waiter]] = []
         things: list[tuple[bytes, bytes]] = []
-        for row_key, value in rows:
+        for name, value in rows:
             try:
-                if row_key == META:
+                if name == META:
                     self.meta = _unpack(value)
-                elif row_key[:1] == b"i":
-                    serial = int.from_bytes(row_key[1:5])
+                elif name[:1] == b"i":
+                    serial = int.from_bytes(name[1:5])
                     self.incarnations[serial] = _incarnation(serial, _unpack(value))
                 else:
-                    things.append((row_key, value))
+                    things.append((name, value))
             except (msgspec.DecodeError, TypeError, ValueError, IndexError) as error:
-                raise _bad(row_key, error) from None
+                raise _bad(name, error) from None
         version = self.meta.get("version", VERSION if not things and not self.incarnations else None)
         if version != VERSION:
             raise ValueError(f"state of version {version}; this program reads version {VERSION}")
-        for row_key, value in sorted(things):
+        for name, value in sorted(things):
             try:
-                self._add(row_key, value)
+                self._add(name, value)
             except (msgspec.DecodeError, TypeError, ValueError, IndexError, KeyError) as error:
-                raise _bad(row_key, error) from None
+                raise _bad(name, error) from None
         for inc in self.incarnations.values():
             _complete(inc)
 
-    def _add(self, row_key: bytes, value: bytes) -> None:
-        kind, inc = row_key[:1], self.incarnations[int.from_bytes(row_key[1:5])]
-        number = int.from_bytes(row_key[5:])
+    def _add(self, name: bytes, value: bytes) -> None:
+        kind, inc = name[:1], self.incarnations[int.from_bytes(name[1:5])]
+        number = int.from_bytes(name[5:])
         if kind == b"u":
             inc.sessions[number] = _session(number, _unpack(value))
         elif kind == b"f":
@@ -184,15 +184,16 @@ class Restored:
         elif kind == b"g":
             inc.given_up[number] = OpenFile(*_unpack(value))
         elif kind == b"w":
-            self.waiting.append((inc, _unpack_access(value)))
+            unpack = _unpack_access if value[:1] == b"a" else _unpack_event
+            self.waiting.append((inc, unpack(value[1:])))
         elif kind == b"c":
             inc.closed.load(number, int.from_bytes(_unpack(value), "little"))
         else:
             raise ValueError("unknown kind of row")
 
 
-def _bad(row_key: bytes, error: Exception) -> ValueError:
-    return ValueError(f"state row {row_key.hex()} cannot be read: {error}")
+def _bad(name: bytes, error: Exception) -> ValueError:
+    return ValueError(f"state row {name.hex()} cannot be read: {error}")
 
 
 def _incarnation(serial: int, values: list[Any]) -> Incarnation:
@@ -201,10 +202,10 @@ def _incarnation(serial: int, values: list[Any]) -> Incarnation:
         dead_since, dead_by, clock, fseq, sequences, gaps, gap_until, unsettled, early_info, early_token, early_flow,
         paths_used, left, counts,
     ) = values  # fmt: skip
-    inc = Incarnation(serial, sid, stod, remote, first)
+    inc = Incarnation(serial, sid, stod, remote, remote, first)
     inc.addresses = set(addresses)
     inc.routes = {(sender, s, d) for sender, s, d in routes}
-    inc.remote, inc.shoveler = remote, shoveler
+    inc.shoveler = shoveler
     inc.ident = Ident(*_text(ident)) if ident is not None else None
     inc.host, inc.pid = _text(host), pid
     inc.idents = (idents[0], idents[1])
@@ -219,7 +220,7 @@ def _incarnation(serial: int, values: list[Any]) -> Incarnation:
     inc.early_flow = {k: (Flow(*flow), seen) for k, flow, seen in _text(early_flow)}
     inc.paths_used = paths_used
     inc.left.extend(Left(*entry) for entry in left)
-    inc.opens, inc.closes, inc.disconnects, inc.sessions_seen, inc.fstreams = counts
+    inc.opens, inc.closes, inc.disconnects, inc.sessions_seen, inc.infos_seen, inc.fstreams = counts
     return inc
 
 
@@ -241,7 +242,7 @@ def _complete(inc: Incarnation) -> None:
     inc.left.extend(gone)
     for name in ("files", "given_up", "paths"):
         entries = getattr(inc, name)
-        setattr(inc, name, dict(sorted(entries.items(), key=lambda item: item[1].seen)))
+        setattr(inc, name, dict(sorted(entries.items(), key=lambda item: item[1].seen)))  # oldest first
     if gone:
         ordered = sorted(inc.left)
         inc.left.clear()

@@ -49,7 +49,7 @@ class Tracker:
     `sums` maps a number to the checksum of its datagram, to tell a duplicate from a counter that came round.
     """
 
-    __slots__ = ("history", "holes", "modulus", "newest", "seen", "since", "start", "sums")
+    __slots__ = ("history", "holes", "mark", "modulus", "newest", "seen", "since", "start", "sums")
 
     def __init__(self, modulus: int = 256) -> None:
         self.modulus = modulus
@@ -57,15 +57,17 @@ class Tracker:
         self.newest: int | None = None
         self.start = 0
         self.since = 0.0
+        self.mark = 0.0
         self.seen = 0
         self.sums: dict[int, int] = {}
         self.holes: list[Hole] = []
 
-    def begin(self, number: int, since: float, first: int | None) -> None:
+    def begin(self, number: int, since: float, mark: float, first: int | None) -> None:
         """The first datagram of this counter is about to be observed; `first` is what the counter began with when we
-        have listened from its beginning, None when we came later.
+        have listened from its beginning, None when we came later. `mark` is a time before its beginning.
         """
         self.since = since
+        self.mark = mark
         if first is None or (number - first) % self.modulus >= self.history:
             self.newest = self.start = number - 1
             self.seen = 0
@@ -74,10 +76,11 @@ class Tracker:
         self.start = first
         self.seen = (1 << self.history + 1) - 1
 
-    def observe(self, number: int, checksum: int, t_min: float, t_max: float, now: float) -> int:
+    def observe(self, number: int, checksum: int, t_max: float, mark: float, now: float) -> int:
         """Take note of a datagram: NEW (in order, or ahead), LATE (fills a hole) or DUPLICATE (do nothing with it).
 
-        `t_min` and `t_max` bound when whatever is missing before it was sent; `now` is the arrival time.
+        `now` is the arrival time. Whatever is missing before it was sent before `t_max`, and not before the `mark` of
+        the one that came before: a time before which nothing can be that is sent after it.
         """
         newest = self.newest
         assert newest is not None, "begin() comes first"
@@ -95,9 +98,10 @@ class Tracker:
             if self.sums.get(number) == checksum:
                 return DUPLICATE
             ahead = self.modulus - behind  # same number, other bytes: the counter has come round
-            self.holes.append(Hole(newest + 1, ahead - 1, t_min, t_max, now))
+            self.holes.append(Hole(newest + 1, ahead - 1, self.mark, max(t_max, self.mark), now))
         else:
-            self.holes.append(Hole(newest + 1, ahead - 1, t_min, t_max, now))
+            self.holes.append(Hole(newest + 1, ahead - 1, self.mark, max(t_max, self.mark), now))
+        self.mark = max(self.mark, mark)
         self.newest = newest + ahead
         self.seen = (self.seen << ahead | 1) & ((1 << self.history + 1) - 1)
         self.sums[number] = checksum
@@ -152,14 +156,14 @@ class Tracker:
                 if number in self.sums:
                     recent[number] = self.sums[number]
         seen = self.seen.to_bytes(self.modulus // 8 + 1, "big")
-        return [self.modulus, self.newest, self.start, self.since, seen, recent, holes]
+        return [self.modulus, self.newest, self.start, self.since, self.mark, seen, recent, holes]
 
     @classmethod
     def load(cls, values: Iterable[Any]) -> Tracker:
         """The tracker that `dump` was called on."""
-        modulus, newest, start, since, seen, recent, holes = values
+        modulus, newest, start, since, mark, seen, recent, holes = values
         self = cls(modulus)
-        self.newest, self.start, self.since = newest, start, since
+        self.newest, self.start, self.since, self.mark = newest, start, since, mark
         self.seen = int.from_bytes(seen, "big")
         self.sums = dict(recent)
         self.holes = [Hole(*hole) for hole in holes]

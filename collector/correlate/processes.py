@@ -1,0 +1,233 @@
+"""Which process a datagram is from: routes from sockets to incarnations (format reference, section 4.3)."""
+
+from __future__ import annotations
+
+from collector.correlate.cycle import Cycle
+from collector.correlate.incarnation import Incarnation
+from collector.correlate.keys import file_key
+from collector.correlate.options import Options
+from collector.correlate.rows import all_keys
+from collector.correlate.senders import Sender
+from collector.correlate.waiting import Waiting
+from collector.wire.userid import UserId
+
+START_MARGIN = 2
+"""Seconds by which a server must have started after us to be sure that we have heard it from its start."""
+
+
+class Processes:
+    """All incarnations that are known, and the sockets that they send from."""
+
+    def __init__(self, options: Options, cycle: Cycle, waiting: Waiting) -> None:
+        self._options = options
+        self._cycle = cycle
+        self._waiting = waiting
+        self.listening = 0.0
+        """Since when we have heard everything; 0: nothing heard yet."""
+        self.serial = 0
+        """The serial number given last."""
+        self.all: dict[int, Incarnation] = {}
+        """By serial number."""
+        self.touched: list[Incarnation] = []
+        """Changed in this cycle."""
+        self._routes: dict[tuple[str, int, int], Incarnation] = {}
+        """(sender, stod, sid) → the process that it is a socket of."""
+        self._bound: dict[tuple[str, int], int] = {}
+        """(sender, stod) → sid, for datagrams that do not name their server."""
+        self._same: dict[tuple[int, int], list[Incarnation]] = {}
+        """(sid, stod) → processes; more than one are clones."""
+        self._servers: dict[int, list[Incarnation]] = {}
+        """sid → all its incarnations."""
+        self._addresses: dict[str, Incarnation] = {}
+        """IP → the incarnation named last from there, for events without any header."""
+
+    @property
+    def crowded(self) -> bool:
+        """There are more than allowed."""
+        return len(self.all) > self._options.max_servers
+
+    def find(self, remote: str, stod: int, sid: int, sender: Sender) -> Incarnation:
+        """The process that a socket belongs to, known or new. Notes that it was heard."""
+        inc = self._routes.get((remote, stod, sid))
+        if inc is None:
+            same = self._same.get((sid, stod), ())
+            found = next((i for i in reversed(same) if sender.address in i.addresses), None)
+            inc = found if found is not None else self._new(remote, stod, sid, sender.address)
+            self._route(inc, remote)
+        self._heard(inc)
+        return inc
+
+    def sid_of(self, remote: str, stod: int) -> int | None:
+        """The sid that a socket has named before, for datagrams that do not."""
+        return self._bound.get((remote, stod))
+
+    def at(self, address: str) -> Incarnation | None:
+        """The process named last at an IP address."""
+        return self._addresses.get(address)
+
+    def named(self, address: str, inc: Incarnation) -> None:
+        """A process has just named itself at an IP address."""
+        self._addresses[address] = inc
+
+    def touch(self, inc: Incarnation) -> None:
+        """Something in it changed: its rows are looked at in this cycle."""
+        if inc.touched != self._cycle.number:
+            inc.touched = self._cycle.number
+            self.touched.append(inc)
+
+    def _new(self, remote: str, stod: int, sid: int, address: str) -> Incarnation:
+        self.serial += 1
+        inc = Incarnation(self.serial, sid, stod, remote, address, self._cycle.now)
+        inc.from_start = stod > self.listening + START_MARGIN
+        for other in self._servers.get(sid, ()):
+            if other.addresses & inc.addresses:
+                older, younger = (other, inc) if other.stod < inc.stod else (inc, other)
+                if older.stod < younger.stod and older.dead_since is None:
+                    self._dead(older, younger.stod)
+        self.add(inc)
+        return inc
+
+    def add(self, inc: Incarnation) -> None:
+        """Know a process: a new one, or a restored one with its routes."""
+        self.all[inc.serial] = inc
+        self._same.setdefault((inc.sid, inc.stod), []).append(inc)
+        self._servers.setdefault(inc.sid, []).append(inc)
+        for address in inc.addresses:
+            self._addresses[address] = inc
+        for route in inc.routes:
+            self._routes[route] = inc
+            self._bound[route[:2]] = inc.sid
+
+    def _route(self, inc: Incarnation, remote: str) -> None:
+        route = (remote, inc.stod, inc.sid)
+        before = self._routes.get(route)
+        if before is not None:
+            before.routes.discard(route)
+        self._routes[route] = inc
+        self._bound[route[:2]] = inc.sid
+        inc.routes.add(route)
+
+    def _heard(self, inc: Incarnation) -> None:
+        inc.alive = self._cycle.now
+        inc.heard += 1
+        self.touch(inc)
+        if inc.dead_since is not None and self._cycle.now - inc.dead_since > 2 * self._options.grace:
+            inc.dead_since = inc.dead_by = None  # not dead: a clone of its successor behind the same address
+
+    def _dead(self, inc: Incarnation, by: int) -> None:
+        inc.dead_since, inc.dead_by = self._cycle.now, by
+        self.touch(inc)
+
+    # -------------------------------------------------------------- what a pid tells
+
+    def identify(self, inc: Incarnation, userid: UserId, remote: str, sender: Sender) -> Incarnation:
+        """A ``=`` has told pid and host. A process seen over two ways is one, and becomes one here; another pid behind
+        the same socket is a restart within a second, or a clone. Returns the process that it is.
+        """
+        process = (userid.pid, userid.host or None)
+        if inc.pid is None:
+            inc.pid, inc.host = process
+            inc.forget_fragments()
+            for other in self._same[inc.sid, inc.stod]:
+                if other is not inc and (other.pid, other.host) == process and agree(other, inc):
+                    self._merge(other, inc)
+                    return other
+            return inc
+        if (inc.pid, inc.host) == process:
+            return inc
+        for other in self._same[inc.sid, inc.stod]:
+            if (other.pid, other.host) == process and sender.address in other.addresses:
+                self._route(other, remote)  # clones behind one address: each keeps its sockets
+                self._heard(other)
+                return other
+        self._dead(inc, inc.stod)
+        young = self._new(remote, inc.stod, inc.sid, sender.address)
+        young.pid, young.host = process
+        self._route(young, remote)
+        self._heard(young)
+        return young
+
+    def _merge(self, kept: Incarnation, other: Incarnation) -> None:
+        """Two addresses turned out to be one process: `other` becomes part of `kept`."""
+        cycle = self._cycle.number
+        self._cycle.deleted.update(all_keys(other))
+        self._unlist(other)
+        kept.addresses |= other.addresses
+        for route in other.routes:
+            self._routes[route] = kept
+            self._bound[route[:2]] = kept.sid
+        kept.routes |= other.routes
+        for dictid, session in other.sessions.items():
+            kept.sessions.setdefault(dictid, session)
+            kept.dirty_sessions.add(dictid)
+        kept.by_userid = {**other.by_userid, **kept.by_userid}
+        kept.early_info = {**other.early_info, **kept.early_info}
+        kept.early_token = {**other.early_token, **kept.early_token}
+        kept.early_flow = {**other.early_flow, **kept.early_flow}
+        kept.sequences = {**other.sequences, **kept.sequences}
+        for file_id, path in other.paths.items():
+            if file_id not in kept.paths:
+                kept.paths[file_id] = path._replace(cycle=cycle)
+        kept.paths_used |= other.paths_used
+        kept.fseq.sums = {**other.fseq.sums, **kept.fseq.sums}
+        for file_id, entry in other.files.items():
+            if file_id not in kept.files and file_id not in kept.closed:
+                kept.files[file_id] = (*entry[:6], cycle, *entry[7:])
+                if file_id in other.moved:
+                    kept.moved[file_id] = other.moved[file_id]
+        for file_id in [f for f in kept.files if f in other.closed]:
+            del kept.files[file_id]
+            kept.moved.pop(file_id, None)
+            kept.dirty_files.discard(file_id)
+            self._cycle.deleted.add(file_key(kept, file_id))
+        kept.given_up = {**other.given_up, **kept.given_up}
+        kept.dirty_given |= other.given_up.keys()
+        kept.closed.merge(other.closed)
+        kept.left.extend(other.left)
+        kept.leaving.extend(other.leaving)
+        kept.heard += other.heard
+        kept.clock = max(kept.clock, other.clock)
+        kept.alive = max(kept.alive, other.alive)
+        kept.ident = kept.ident or other.ident
+        for name in ("opens", "closes", "disconnects", "sessions_seen", "infos_seen", "fstreams"):
+            setattr(kept, name, getattr(kept, name) + getattr(other, name))
+        kept.forget_fragments()
+        self.touch(kept)
+        for access in other.wait_file.values():
+            if access.file_id not in kept.wait_file and access.file_id not in kept.closed:
+                access.cycle = -1  # its row was the other's
+                self._waiting.settle(kept, access)
+        for waiter in [*other.wait_server, *(w for group in other.wait_session.values() for w in group)]:
+            waiter.cycle = -1
+            self._waiting.settle(kept, waiter)
+
+    # -------------------------------------------------------------- the end
+
+    def forget(self, inc: Incarnation) -> None:
+        """Nothing of it is needed any more."""
+        self._cycle.deleted.update(all_keys(inc))
+        self._unlist(inc)
+        for route in inc.routes:
+            if self._routes.get(route) is inc:
+                del self._routes[route]
+                self._bound.pop(route[:2], None)
+
+    def _unlist(self, inc: Incarnation) -> None:
+        del self.all[inc.serial]
+        same = self._same[inc.sid, inc.stod]
+        same.remove(inc)
+        if not same:
+            del self._same[inc.sid, inc.stod]
+        same = self._servers[inc.sid]
+        same.remove(inc)
+        if not same:
+            del self._servers[inc.sid]
+        for address in inc.addresses:
+            if self._addresses.get(address) is inc:
+                del self._addresses[address]
+
+
+def agree(one: Incarnation, other: Incarnation) -> bool:
+    """Whether two incarnations may be one process: no number of the f-stream has come with different bytes."""
+    sums = other.fseq.sums
+    return all(sums.get(number, checksum) == checksum for number, checksum in one.fseq.sums.items())

@@ -1,0 +1,91 @@
+"""All sequence counters of all servers: which datagrams are double, late or missing, and what follows from that."""
+
+from __future__ import annotations
+
+import zlib
+
+from collector.correlate.cycle import Cycle
+from collector.correlate.incarnation import Incarnation
+from collector.correlate.options import Options
+from collector.correlate.processes import Processes
+from collector.correlate.senders import Senders, Totals
+from collector.correlate.sequence import DUPLICATE, LATE, REORDER, Tracker
+
+MAX_GAPS = 200
+"""Gaps remembered per incarnation, to mark the records that they may concern."""
+
+
+class Sequences:
+    """Follows the counters of every incarnation (format reference, section 3)."""
+
+    def __init__(self, options: Options, cycle: Cycle, processes: Processes, senders: Senders, totals: Totals) -> None:
+        self._options = options
+        self._cycle = cycle
+        self._processes = processes
+        self._senders = senders
+        self._totals = totals
+
+    def observe(
+        self, inc: Incarnation, class_: str, remote: str, number: int, data: bytes, arrived: float, modulus: int = 256
+    ) -> int:
+        """Follow a counter other than the f-stream's: the verdict on a datagram of it."""
+        tracker = inc.sequences.get((remote, class_))
+        now = self._cycle.now
+        if tracker is None:
+            tracker = inc.sequences[remote, class_] = Tracker(modulus)
+            first = 0 if class_ == "M" else 1
+            if class_ == "M" and number == 0 and inc.heard <= REORDER:
+                inc.from_start = True
+            tracker.begin(number, now, inc.clock, first if inc.from_start else None)
+        # what goes missing after this is sent after the last time that the server has told
+        verdict = tracker.observe(number, zlib.crc32(data), arrived, inc.clock, now)
+        return self._judge(inc, tracker, verdict, remote)
+
+    def observe_files(self, inc: Incarnation, number: int, data: bytes, begin: int, end: int, remote: str) -> int:
+        """Follow the f-stream's counter, which is one for the whole process whatever the destinations.
+
+        `begin` and `end` are the datagram's own window.
+        """
+        tracker = inc.fseq
+        now = self._cycle.now
+        if tracker.newest is None:
+            tracker.begin(number, now, inc.stod, 0 if inc.from_start else None)
+        verdict = tracker.observe(number, zlib.crc32(data), begin, end, now)
+        if self._judge(inc, tracker, verdict, remote) == DUPLICATE:
+            return verdict
+        if inc.unsettled:
+            for other in inc.sequences.values():
+                other.bound_holes(end)
+            self.settle(inc, self._options.grace)
+        if end > inc.clock:
+            inc.clock = end
+        return verdict
+
+    def _judge(self, inc: Incarnation, tracker: Tracker, verdict: int, remote: str) -> int:
+        if tracker.holes:
+            inc.unsettled = True
+        if verdict == DUPLICATE:
+            self._senders.get(remote).duplicate += 1
+            self._totals.duplicate += 1
+        elif verdict == LATE:
+            self._senders.get(remote).late += 1
+            self._totals.late += 1
+            if inc.unsettled:
+                self.settle(inc, self._options.grace)
+        return verdict
+
+    def settle(self, inc: Incarnation, patience: float) -> None:
+        """Declare gaps where nothing will come any more."""
+        holes = 0
+        for remote, class_, tracker in inc.trackers():
+            for gap in tracker.settle(self._cycle.now, patience):
+                self._processes.touch(inc)
+                self._senders.get(remote).gap(class_, inc.stod, gap)
+                self._totals.missing[class_[0]] += gap.missing
+                if class_ in ("F", "M"):
+                    inc.gaps.append((class_, gap))
+                    del inc.gaps[:-MAX_GAPS]
+                    inc.gap_until = max(inc.gap_until, gap.t_max)
+            if class_ in ("F", "M"):
+                holes += len(tracker.holes)
+        inc.unsettled = holes > 0

@@ -1,0 +1,245 @@
+"""Every kind of datagram on its way in: decoded, sorted to its process, checked for its sequence, and applied."""
+
+from __future__ import annotations
+
+from collector.correlate.accesses import Accesses
+from collector.correlate.cycle import Cycle
+from collector.correlate.events import event_of, redirect_fields, summary_fields
+from collector.correlate.incarnation import Event, Incarnation
+from collector.correlate.maps import Maps
+from collector.correlate.processes import Processes
+from collector.correlate.senders import Sender, Totals
+from collector.correlate.sequence import DUPLICATE
+from collector.correlate.sequences import Sequences
+from collector.correlate.waiting import Waiting
+from collector.records.ids import event_id
+from collector.wire import fstream, gstream, maps, redirect, summary, trace
+from collector.wire.header import Kind, Rejected, parse_header
+
+MAX_COPIES = 10_000
+"""Third-party copies remembered."""
+MAX_REPORTS = 256
+"""Summary reports remembered, to tell duplicates: they have no sequence number."""
+
+
+class Streams:
+    """Applies datagrams. Methods raise Rejected when nothing of a datagram could be used; the rest is counted here."""
+
+    def __init__(
+        self,
+        cycle: Cycle,
+        processes: Processes,
+        sequences: Sequences,
+        accesses: Accesses,
+        waiting: Waiting,
+        maps_: Maps,
+        totals: Totals,
+    ) -> None:
+        self._cycle = cycle
+        self._processes = processes
+        self._sequences = sequences
+        self._accesses = accesses
+        self._waiting = waiting
+        self._writer = waiting.writer
+        self._maps = maps_
+        self._totals = totals
+        self.arrived = 0.0
+        """Arrival time of the datagram in hand, on the caller's clock."""
+        self.shoveler: str | None = None
+        """Spool id of the datagram in hand."""
+        self.reports: dict[str, None] = {}
+        """Ids of summary reports seen lately."""
+        self._take = {
+            Kind.MAP: self._map,
+            Kind.FSTREAM: self.fstream,
+            Kind.TRACE: self._trace,
+            Kind.REDIRECT: self._redirect,
+            Kind.GSTREAM: self._gstream,
+            Kind.TEXT: self._text,
+            Kind.SUMMARY_XML: self._summary_xml,
+            Kind.SUMMARY_JSON: self._summary_json,
+        }
+
+    def take(self, kind: Kind, data: bytes, remote: str, sender: Sender) -> None:
+        """Apply one datagram of a kind."""
+        self._take[kind](data, remote, sender)
+
+    def _problems(self, sender: Sender, *problems: str | None) -> None:
+        for problem in problems:
+            if problem is not None:
+                sender.rejected[problem] += 1
+                self._totals.rejected[problem] += 1
+
+    # -------------------------------------------------------------- f-stream
+
+    def fstream(self, data: bytes, remote: str, sender: Sender) -> None:
+        """An f-stream datagram, the plain way: one value per record. `collector.correlate.fast` is the quick way."""
+        header = parse_header(data)
+        items, problems = fstream.parse_fstream(data, header.end)
+        if not items:
+            raise Rejected(problems[0] if problems else "short")
+        window = items[0][1]
+        if not isinstance(window, fstream.Window):
+            raise Rejected("no_window")
+        sid = window.sid if window.sid is not None else self._processes.sid_of(remote, header.stod)
+        if sid is None:
+            raise Rejected("no_server")
+        inc = self._processes.find(remote, header.stod, sid, sender)
+        verdict = self._sequences.observe_files(inc, header.pseq, data, window.begin, window.end, remote)
+        if verdict == DUPLICATE:
+            return
+        self._problems(sender, header.problem, *problems)
+        self.heard_files(inc, remote)
+        accesses = self._accesses
+        place = 0
+        for _, item in items:
+            if isinstance(item, fstream.Window):
+                window, place = item, 0
+                continue
+            time = interpolate(window.begin, window.end, place, window.records)
+            place += 1
+            if isinstance(item, fstream.Open):
+                accesses.open(inc, item, time, window, verdict)
+            elif isinstance(item, fstream.Close):
+                accesses.close(inc, item, time, window)
+            elif isinstance(item, fstream.Progress):
+                accesses.progress(inc, item, window)
+            else:
+                accesses.disconnect(inc, item.user, window)
+
+    def heard_files(self, inc: Incarnation, remote: str) -> None:
+        """An f-stream datagram of a process is about to be applied: this is the way it comes now."""
+        inc.fstreams += 1
+        if inc.remote != remote or inc.shoveler != self.shoveler:
+            inc.remote, inc.shoveler = remote, self.shoveler
+            inc.forget_fragments()
+
+    # -------------------------------------------------------------- maps
+
+    def _map(self, data: bytes, remote: str, sender: Sender) -> None:
+        header = parse_header(data)
+        message = maps.parse_map(data)
+        inc = self._processes.find(remote, header.stod, message.userid.sid, sender)
+        if message.code == "=":
+            inc = self._processes.identify(inc, message.userid, remote, sender)
+        whole = data[: header.end]
+        if self._sequences.observe(inc, "M", remote, header.pseq, whole, self.arrived) == DUPLICATE:
+            return
+        self._problems(sender, header.problem)
+        if inc.shoveler is None:
+            inc.shoveler = self.shoveler
+        self._maps.take(inc, message, sender)
+
+    # -------------------------------------------------------------- other binary streams
+
+    def _trace(self, data: bytes, remote: str, sender: Sender) -> None:
+        """The trace makes no records: it is read to follow the sequence, which it shares with the maps."""
+        header = parse_header(data)
+        sid = trace.sid_of(data, header.end) or self._processes.sid_of(remote, header.stod)
+        if sid is None:
+            raise Rejected("no_server")
+        inc = self._processes.find(remote, header.stod, sid, sender)
+        if self._sequences.observe(inc, "M", remote, header.pseq, data, self.arrived) == DUPLICATE:
+            return
+        _, problems = trace.parse_trace(data, header.end)
+        self._problems(sender, header.problem, *problems)
+
+    def _redirect(self, data: bytes, remote: str, sender: Sender) -> None:
+        header = parse_header(data)
+        parsed = redirect.parse_redirects(data, header.end)
+        inc = self._processes.find(remote, header.stod, parsed.sid, sender)
+        if self._sequences.observe(inc, "M", remote, header.pseq, data, self.arrived) == DUPLICATE:
+            return
+        self._problems(sender, header.problem, *parsed.problems)
+        for ordinal, item in enumerate(parsed.redirects):
+            content = repr(item).encode("utf-8", "surrogateescape")
+            identity = event_id("redirect", inc.sid, inc.stod, header.pseq << 16 | ordinal, content)
+            fields = redirect_fields(item)
+            event = Event("redirect", identity, fields, [fields.get("filename", "")], item.user, self._cycle.now)
+            self._waiting.settle(inc, event)
+
+    def _gstream(self, data: bytes, remote: str, sender: Sender) -> None:
+        stream = gstream.parse_gstream(data)
+        assert stream.stod is not None
+        assert stream.sid is not None
+        assert stream.pseq is not None
+        inc = self._processes.find(remote, stream.stod, stream.sid, sender)
+        class_ = f"G{stream.provider}"
+        if self._sequences.observe(inc, class_, remote, stream.pseq, data, self.arrived) == DUPLICATE:
+            return
+        self._problems(sender, stream.problem)
+        self._events(inc, stream, sender)
+
+    # -------------------------------------------------------------- text
+
+    def _text(self, data: bytes, remote: str, sender: Sender) -> None:
+        stream = gstream.parse_text(data)
+        if stream.stod is None or stream.sid is None or stream.pseq is None:
+            self._headerless(stream, sender)
+            return
+        inc = self._processes.find(remote, stream.stod, stream.sid, sender)
+        # data, idents and dictionaries have a counter each (format reference, section 3)
+        class_ = {"g": f"G{stream.provider} text", "=": "G= text"}.get(stream.code, "Gd text")
+        if self._sequences.observe(inc, class_, remote, stream.pseq, data, self.arrived, 1000) == DUPLICATE:
+            return
+        source = stream.source
+        if (inc.host is None and source.host) or (inc.ident is None and stream.code == "="):
+            inc.host = inc.host or source.host
+            if inc.ident is None and stream.code == "=":
+                inc.ident = maps.Ident(source.site, source.port, source.instance, source.program, source.version)
+            inc.forget_fragments()
+        self._processes.named(sender.address, inc)
+        if stream.code == "g":
+            self._events(inc, stream, sender)
+
+    def _headerless(self, stream: gstream.GStream, sender: Sender) -> None:
+        """Events without a header (``nohdr``): nothing but the address tells whose they are."""
+        inc = self._processes.at(sender.address)
+        if inc is None:
+            raise Rejected("no_server", "events without a header, from an address that has not named itself")
+        self._events(inc, stream, sender)
+
+    def _events(self, inc: Incarnation, stream: gstream.GStream, sender: Sender) -> None:
+        good = 0
+        for ordinal, line in enumerate(stream.lines):
+            try:
+                event = event_of(stream, line, ordinal, sender.address, self._cycle.now, self.arrived)
+            except Rejected as rejected:
+                self._problems(sender, rejected.reason)
+                continue
+            good += 1
+            if event.kind == "tpc" and event.paths:
+                copies = self._writer.copies
+                copies[inc.sid, event.paths[0]] = self._cycle.now
+                if len(copies) > MAX_COPIES:
+                    del copies[next(iter(copies))]
+            self._waiting.settle(inc, event)
+        if stream.stod is None and stream.lines and not good:
+            raise Rejected("unknown", "text that is no event of any known kind")
+
+    def _summary_xml(self, data: bytes, remote: str, sender: Sender) -> None:
+        del remote
+        self._summary(summary.parse_summary_xml(data), data, sender)
+
+    def _summary_json(self, data: bytes, remote: str, sender: Sender) -> None:
+        del remote
+        self._summary(summary.parse_summary_json(data), data, sender)
+
+    def _summary(self, report: summary.Summary, data: bytes, sender: Sender) -> None:
+        identity = event_id("summary", None, None, 0, data)
+        if identity in self.reports:
+            sender.duplicate += 1
+            self._totals.duplicate += 1
+            return
+        self.reports[identity] = None
+        if len(self.reports) > MAX_REPORTS:
+            del self.reports[next(iter(self.reports))]
+        fields = summary_fields(report, identity, sender.address)
+        self._writer.outbox.put_event("summary", fields, (), self._cycle.now)
+
+
+def interpolate(begin: int, end: int, place: int, records: int) -> int:
+    """The time of record number `place` (from 0) of `records` in a window [begin, end]: spread evenly by order."""
+    if place >= records:
+        return end
+    return begin + (end - begin) * place // records

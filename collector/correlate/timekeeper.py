@@ -1,0 +1,126 @@
+"""What passing time does: graces end, patience ends, things grow old."""
+
+from __future__ import annotations
+
+from collector.correlate.accesses import Accesses
+from collector.correlate.cycle import Cycle
+from collector.correlate.eviction import Eviction
+from collector.correlate.incarnation import Incarnation
+from collector.correlate.keys import session_key
+from collector.correlate.options import Options
+from collector.correlate.processes import Processes
+from collector.correlate.senders import Totals
+from collector.correlate.sequences import Sequences
+from collector.correlate.waiting import Waiting
+
+TICK = 1.0
+"""Seconds between two looks at what is due…"""
+TICK_FEEDS = 2048
+"""…or datagrams, whichever comes first."""
+SWEEP = 60.0
+"""Seconds between two looks at what has grown old."""
+
+
+class Timekeeper:
+    """Looks at every incarnation now and then. `next_tick`, `next_sweep` and `feeds` are state."""
+
+    def __init__(
+        self,
+        options: Options,
+        cycle: Cycle,
+        processes: Processes,
+        sequences: Sequences,
+        accesses: Accesses,
+        waiting: Waiting,
+        totals: Totals,
+    ) -> None:
+        self._options = options
+        self._cycle = cycle
+        self._processes = processes
+        self._sequences = sequences
+        self._accesses = accesses
+        self._waiting = waiting
+        self._totals = totals
+        self.eviction = Eviction(options, cycle, processes, accesses, waiting, totals)
+        self.next_tick = 0.0
+        self.next_sweep = 0.0
+        self.feeds = 0
+
+    def tick(self) -> None:
+        """Everything that is due now."""
+        now = self._cycle.now
+        self.feeds = 0
+        self.next_tick = now + TICK
+        for inc in list(self._processes.all.values()):
+            self._look(inc)
+        if now >= self.next_sweep:
+            self.next_sweep = now + SWEEP
+            self._sweep()
+        self.eviction.relieve()
+
+    def _look(self, inc: Incarnation) -> None:
+        options, now = self._options, self._cycle.now
+        if any(tracker.holes for _, _, tracker in inc.trackers()):
+            self._sequences.settle(inc, options.grace)
+        if inc.wait_file or inc.wait_session or inc.wait_server:
+            self._processes.touch(inc)
+            self._waiting.again_due(inc)
+        if inc.left and now - inc.left[0].seen >= options.grace:
+            self._processes.touch(inc)
+            self._end_sessions(inc)
+        while inc.leaving and now - inc.leaving[0][0] >= 3 * options.grace:
+            self._processes.touch(inc)
+            self._forget_session(inc, inc.leaving.popleft()[1])
+        if inc.dead_since is not None:
+            if (inc.files or inc.waits) and now - max(inc.alive, inc.dead_since) >= options.grace:
+                self._processes.touch(inc)
+                self._waiting.finish_all(inc)
+                self.give_up_all(inc, "server_restarted", inc.dead_by)
+        elif inc.files and now - inc.alive >= options.ttl:
+            self._processes.touch(inc)
+            self._totals.expired += len(inc.files)
+            self.give_up_all(inc, "expired", None)
+
+    def give_up_all(self, inc: Incarnation, reason: str | None, t_max: int | None) -> None:
+        """No close will come for anything that this process has open."""
+        for file_id in list(inc.files):
+            self._accesses.give_up(inc, file_id, reason, t_max)
+
+    def _end_sessions(self, inc: Incarnation) -> None:
+        """Sessions whose disconnect is a grace ago: what they still have open was closed, and the close is lost."""
+        ended: dict[int, int] = {}
+        while inc.left and self._cycle.now - inc.left[0].seen >= self._options.grace:
+            left = inc.left.popleft()
+            inc.leaving.append((left.seen, left.user))
+            ended[left.user] = left.t_end
+        for file_id, entry in list(inc.files.items()):
+            user = self._owner(inc, file_id, entry[0])
+            # opened in a later window than the disconnect: a younger session has the id now
+            if user in ended and (entry[5] is None or entry[5] <= ended[user]):
+                self._accesses.give_up(inc, file_id, None, ended[user])
+
+    @staticmethod
+    def _owner(inc: Incarnation, file_id: int, user: int | None) -> int | None:
+        if user is not None:
+            return user
+        path = inc.paths.get(file_id)
+        return inc.by_userid.get(path.userid.text) if path is not None else None
+
+    def _forget_session(self, inc: Incarnation, dictid: int) -> None:
+        session = inc.sessions.get(dictid)
+        if session is None or not session.gone or self._cycle.now - session.gone < 3 * self._options.grace:
+            return
+        inc.forget_session(session)
+        if session.saved:
+            self._cycle.deleted.add(session_key(inc, dictid))
+
+    def _sweep(self) -> None:
+        """What has grown old."""
+        now = self._cycle.now
+        copies = self._waiting.writer.copies
+        for key in [k for k, seen in copies.items() if now - seen > 10 * self._options.grace]:
+            del copies[key]
+        for inc in list(self._processes.all.values()):
+            self.eviction.sweep(inc)
+            if self.eviction.is_over(inc):
+                self._processes.forget(inc)
