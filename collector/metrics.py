@@ -40,6 +40,7 @@ _OWN_LABELLED = {
     "incomplete_total": ("reason", "Records that lack something, by what is missing."),
 }
 _GAUGES = {
+    "state_bytes": "Memory of what is remembered of servers (estimated).",
     "outbox_size": "Chunks of records that are not confirmed and cleared yet.",
     "checkpoint_seconds": "Duration of the last checkpoint (of the slowest shard).",
     "lag_seconds": "From taking the last acknowledged input to its records being confirmed (of the slowest shard).",
@@ -76,9 +77,7 @@ class Metrics:
             self._counts.setdefault(name, []).append(Counts(self._registry, prefix + name, text))
         dropped = Counts(self._registry, prefix + "records_dropped", "Records not sent on purpose.", ("reason",))
         self._counts.setdefault("records_dropped", []).append(dropped)
-        size = Gauges(
-            self._registry, prefix + "state_size", "Things remembered of servers: open files, sessions, names."
-        )
+        size = Gauges(self._registry, prefix + "state_size", "Servers, sessions and open files that are remembered.")
         self._gauges.setdefault("state_size", []).append(size)
 
     def show(self, snapshots: Iterable[Snapshot]) -> None:
@@ -110,7 +109,8 @@ class Metrics:
         self._set_labelled("rejected_total", rejected)
         self._set_labelled("gaps_total", core_labelled.get("missing", Counter()))
         self._set_labelled("incomplete_total", incomplete)
-        self._gauge("state_size", core["state_size"])
+        self._gauge("state_size", core["state_servers"] + core["state_sessions"] + core["state_files"])
+        self._gauge("state_bytes", core["state_bytes"])
         self._gauge("outbox_size", values["outbox"])
         self._gauge("seen_runs", values["seen_runs"])
         self._gauge("checkpoint_seconds", _worst(working, "last_commit_seconds"))

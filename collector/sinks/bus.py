@@ -167,11 +167,20 @@ class _Lane:
         self._connection_trouble = what
         self._next_try = self._sink.monotonic() + next(self._delays)
         if self._publisher is not None:
+            self._take_last_outcomes(self._publisher)
             self._publisher.close()
             self._publisher = None
         # All that has no outcome goes again, in its order, before what has not been sent yet.
         self._waiting.extendleft(reversed(self._on_way.values()))
         self._on_way.clear()
+
+    def _take_last_outcomes(self, publisher: Publisher) -> None:
+        """What was confirmed before the connection broke need not be sent again."""
+        try:
+            for outcome in publisher.outcomes(0.0):
+                self._settle(outcome)
+        except BusError:
+            pass  # it has said what it knew; the failure itself is being dealt with
 
     def close(self) -> None:
         if self._publisher is not None:

@@ -1,0 +1,512 @@
+"""``tally-collector inspect``: what is in a capture, a spool, a local bus or a checkpoint, for a person to read.
+
+Datagrams are decoded by `collector.wire.tree`, one after the other; what a reader of the wire wants besides is noted
+here: which server it is (as far as its datagrams have said so), and where the sequence of a class has a hole. The
+output is for eyes, or with ``--json`` one object per datagram for programs. Nothing that is inspected is changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import datetime
+import json
+import os
+import sqlite3
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from collector.correlate import Correlator
+from collector.sources import Reject, SourceError
+from collector.sources.file import FileSource
+from collector.wire import tree
+from shoveler import envelope
+
+_SQLITE = b"SQLite format 3\0"
+
+
+class InspectError(Exception):
+    """It cannot be inspected. One sentence."""
+
+
+class Found(NamedTuple):
+    """A datagram and where it was found. `t` None: its place does not say when it arrived."""
+
+    place: str
+    t: float | None
+    remote: str
+    data: bytes
+    id: str | None
+
+
+# ---------------------------------------------------------------- where datagrams lie
+
+
+def datagrams(path: Path | None) -> Iterator[Found | Reject]:
+    """The datagrams of a capture, a spool or a local bus, in order. Raises InspectError."""
+    if path is None:
+        yield from _capture(None)
+        return
+    try:
+        if path.is_dir():
+            yield from _directory(path)
+            return
+        with path.open("rb") as file:
+            head = file.read(len(_SQLITE))
+    except OSError as error:
+        raise InspectError(f"cannot read {path}: {error.strerror}") from None
+    if head == _SQLITE:
+        yield from _database(path)
+    else:
+        yield from _capture(path)
+
+
+def _directory(path: Path) -> Iterator[Found | Reject]:
+    """A spool directory (spool.db in it) or a local bus (packets/*.db in it)."""
+    files = [path / "spool.db"] if (path / "spool.db").exists() else sorted((path / "packets").glob("*.db"))
+    if not files:
+        raise InspectError(f"{path} is neither a spool (no spool.db) nor a local bus (no packets/*.db)")
+    for file in files:
+        yield from _database(file)
+
+
+def _capture(path: Path | None) -> Iterator[Found | Reject]:
+    try:
+        source = FileSource(path)
+    except SourceError as error:
+        raise InspectError(str(error)) from None
+    number = 0
+    while not source.ended:
+        taken = source.take(0.25)
+        yield from taken.rejects
+        for datagram in taken.datagrams:
+            number += 1
+            identifier = f"{datagram.spool}:{datagram.seq}" if datagram.spool is not None else None
+            yield Found(f"datagram {number}", datagram.t, datagram.remote, datagram.data, identifier)
+    source.close()
+
+
+def _database(path: Path) -> Iterator[Found | Reject]:
+    try:
+        with closing(open_read_only(path)) as db:
+            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if {"blocks", "spool"} <= tables:
+                yield from _spool(db)
+            elif "message" in tables:
+                yield from _bus_file(db, path.name)
+            elif {"state", "outbox"} <= tables:
+                raise InspectError(f"{path} is a checkpoint, it holds no datagrams")
+            else:
+                raise InspectError(f"{path} is a database, but neither a spool nor a file of a local bus")
+    except sqlite3.Error as error:
+        raise InspectError(f"cannot read {path}: {error}") from None
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """The database for reading only; a program that writes it is not disturbed."""
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
+    db.execute("PRAGMA query_only = 1")
+    return db
+
+
+def _spool(db: sqlite3.Connection) -> Iterator[Found | Reject]:
+    (spool,) = db.execute("SELECT id FROM spool").fetchone()
+    for last, count, arrived, body in db.execute("SELECT last, count, arrived, body FROM blocks ORDER BY last"):
+        try:
+            remotes, senders, bodies = envelope.decode_block(body)
+        except envelope.EnvelopeError as error:
+            yield Reject(error.reason, f"block {last}: {error}")
+            continue
+        for seq, sender, data in zip(range(last - count + 1, last + 1), senders, bodies, strict=False):
+            yield Found(f"SEQ {seq}", arrived, remotes[sender], data, f"{spool}:{seq}")
+
+
+def _bus_file(db: sqlite3.Connection, name: str) -> Iterator[Found | Reject]:
+    for seq, identifier, kind, body in db.execute("SELECT seq, id, content_type, body FROM message ORDER BY seq"):
+        batch = kind.startswith(envelope.BATCH)
+        for line in body.split(b"\n") if batch else [body]:
+            try:
+                found = envelope.decode_line(line, None if batch else identifier)
+            except envelope.EnvelopeError as error:
+                yield Reject(error.reason, f"{name} message {seq}: {error}")
+                continue
+            yield Found(f"{name} message {seq}", None, found.remote, found.data, found.id)
+
+
+# ---------------------------------------------------------------- what is noted beside the decoded fields
+
+
+_CLASS_M = frozenset("=diuUTtr")
+_HALF = {256: 128, 1000: 500}
+
+
+@dataclass
+class Notes:
+    """What the datagrams so far have said: names of servers, and the last number of every sequence."""
+
+    servers: dict[tuple[str, int], str] = field(default_factory=dict)
+    """(IP, server start) → name."""
+    sids: dict[tuple[str, int], int] = field(default_factory=dict)
+    sequences: dict[tuple[str, int, str], int] = field(default_factory=dict)
+
+    def note(self, remote: str, found: dict[str, Any], data: bytes) -> dict[str, Any]:
+        """Keys to show with this datagram: ``server``, ``sid``, and ``sequence_note`` when its number is odd."""
+        ip = remote.rpartition(":")[0]
+        stod = _stod(found, data)
+        sid = _sid(found)
+        if sid is not None:
+            self.sids[ip, stod] = sid
+        name = _server_name(found)
+        if name is not None:
+            self.servers[ip, stod] = name
+        notes: dict[str, Any] = {}
+        if (ip, stod) in self.servers:
+            notes["server"] = self.servers[ip, stod]
+        if (ip, stod) in self.sids:
+            notes["sid"] = self.sids[ip, stod]
+        odd = self._sequence(remote, stod, found, data)
+        if odd:
+            notes["sequence_note"] = odd
+        return notes
+
+    def _sequence(self, remote: str, stod: int, found: dict[str, Any], data: bytes) -> str:
+        header = found.get("header")
+        if header is not None:
+            number, modulus, name = header["sequence"], 256, sequence_class(header["code"], data)
+        elif "sequence" in found and found.get("code"):
+            number, modulus, name = found["sequence"], 1000, f"text {found['code']}"
+        else:
+            return ""
+        key = (remote, stod, name)
+        last = self.sequences.get(key)
+        if last is None:
+            self.sequences[key] = number
+            return ""
+        step = (number - last) % modulus
+        if 0 < step < _HALF[modulus]:
+            self.sequences[key] = number
+            return f"{step - 1} of class {name} missing after {last}" if step > 1 else ""
+        return f"{number} of class {name} again" if step == 0 else f"{number} of class {name} is late, after {last}"
+
+
+def sequence_class(code: str, data: bytes) -> str:
+    """Which counter a datagram with a binary header is numbered by (format reference, section 3)."""
+    if code in _CLASS_M:
+        return "M"
+    if code == "g":
+        return f"G {chr(data[16])}" if len(data) > 16 and 32 < data[16] < 127 else "G"
+    return code.upper()
+
+
+def _stod(found: dict[str, Any], data: bytes) -> int:
+    if "header" in found:
+        return int.from_bytes(data[4:8], "big")
+    stod = found.get("stod")
+    return stod if isinstance(stod, int) else 0
+
+
+def _sid(found: dict[str, Any]) -> int | None:
+    for candidate in (found.get("sid"), (found.get("userid") or {}).get("sid")):
+        if isinstance(candidate, int):
+            return candidate
+    for record in found.get("records", ()):
+        if record.get("record") == "window" and isinstance(record.get("sid"), int):
+            return int(record["sid"])
+    return None
+
+
+def _server_name(found: dict[str, Any]) -> str | None:
+    if found.get("means") == "server identity":
+        detail = found.get("detail") or {}
+        host = (found.get("userid") or {}).get("host")
+        instance = detail.get("instance") or detail.get("inst") or "anon"
+        port = detail.get("port")
+        return f"{instance}@{host}" + (f":{port}" if port else "")
+    return None
+
+
+# ---------------------------------------------------------------- which datagrams are wanted
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What to show. Empty means everything."""
+
+    servers: tuple[str, ...] = ()
+    streams: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    def wants(self, remote: str, found: dict[str, Any], notes: dict[str, Any], data: bytes) -> bool:
+        """Whether a datagram is to be shown."""
+        return (
+            (not self.servers or any(_is_server(wanted, remote, notes) for wanted in self.servers))
+            and (not self.streams or data[:1].decode("ascii", "replace") in self.streams)
+            and (not self.files or any(_mentions(found, wanted) for wanted in self.files))
+        )
+
+
+def _is_server(wanted: str, remote: str, notes: dict[str, Any]) -> bool:
+    ip = remote.rpartition(":")[0]
+    return wanted in (remote, ip, ip.strip("[]"), str(notes.get("sid"))) or wanted in notes.get("server", "")
+
+
+def _mentions(found: dict[str, Any], wanted: str) -> bool:
+    """A file by its number, or by a part of its path."""
+    if wanted.isdigit():
+        number = int(wanted)
+        if found.get("means") == "path" and found.get("dictid") == number:
+            return True
+        return any(r.get("file_id") == number for key in ("records", "entries") for r in found.get(key, ()))
+    texts = [found.get("text"), *(r.get("path") for key in ("records", "redirects") for r in found.get(key, ()))]
+    return any(wanted in text for text in texts if isinstance(text, str))
+
+
+class Conversation:
+    """Everything that one file's story consists of: its open, progress and close, its path, its user's messages.
+
+    The user is known only from the open, after the user's own messages; so it is fed twice, `learn` first.
+    """
+
+    def __init__(self, file_id: int, servers: tuple[str, ...]) -> None:
+        self._file_id = file_id
+        self._servers = servers
+        self._users: dict[tuple[str, int], set[int]] = {}
+        self._userids: dict[tuple[str, int], set[str]] = {}
+
+    def learn(self, remote: str, found: dict[str, Any], notes: dict[str, Any], data: bytes) -> None:
+        """First pass."""
+        if self._servers and not any(_is_server(wanted, remote, notes) for wanted in self._servers):
+            return
+        key = (remote.rpartition(":")[0], _stod(found, data))
+        for record in found.get("records", ()):
+            if record.get("record") == "open" and record.get("file_id") == self._file_id and record.get("user"):
+                self._users.setdefault(key, set()).add(record["user"])
+
+    def part(self, remote: str, found: dict[str, Any], notes: dict[str, Any], data: bytes) -> dict[str, Any] | None:
+        """Second pass: what of this datagram belongs to the story, or None."""
+        if self._servers and not any(_is_server(wanted, remote, notes) for wanted in self._servers):
+            return None
+        key = (remote.rpartition(":")[0], _stod(found, data))
+        users = self._users.get(key, set())
+        if found.get("kind") == "map":
+            return found if self._is_about(found, key, users) else None
+        items: list[Any] = []
+        window = None
+        for record in found.get("records", ()):
+            if record.get("record") == "window":
+                window = record
+            elif record.get("file_id") == self._file_id or (
+                record.get("record") == "disconnect" and record.get("user") in users
+            ):
+                items += [window, record] if window is not None else [record]
+                window = None
+        items += [entry for entry in found.get("entries", ()) if entry.get("file_id") == self._file_id]
+        if not items:
+            return None
+        rest = {k: v for k, v in found.items() if k not in ("records", "entries")}
+        return {**rest, "records": items}
+
+    def _is_about(self, found: dict[str, Any], key: tuple[str, int], users: set[int]) -> bool:
+        means, dictid = found.get("means"), found.get("dictid")
+        userid = json.dumps(found.get("userid"), sort_keys=True)
+        if means == "session" and dictid in users:
+            self._userids.setdefault(key, set()).add(userid)
+            return True
+        if means == "path" and dictid == self._file_id:
+            return True
+        if means == "application info":
+            return userid in self._userids.get(key, set())
+        return (found.get("detail") or {}).get("user") in users
+
+
+# ---------------------------------------------------------------- showing
+
+
+def show(
+    found: Found, number: int, decoded: dict[str, Any], notes: dict[str, Any], *, hexadecimal: bool
+) -> Iterator[str]:
+    """A datagram as lines of text."""
+    if "sequence_note" in notes:
+        yield f"--- {notes['sequence_note']} ---"
+    when = "" if found.t is None else f"  {datetime.datetime.fromtimestamp(found.t, datetime.UTC):%Y-%m-%d %H:%M:%S.%f}"
+    server = f"  {notes['server']}" if "server" in notes else ""
+    identifier = f"  id {found.id}" if found.id else ""
+    yield f"#{number}{when}  {found.remote}{server}  {decoded['kind']}, {decoded['bytes']} bytes{identifier}"
+    yield from _lines({k: v for k, v in decoded.items() if k not in ("kind", "bytes")}, "    ")
+    if hexadecimal:
+        yield from _dump(found.data)
+
+
+def _lines(value: object, indent: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if isinstance(item, list) and item and isinstance(item[0], dict):
+                yield f"{indent}{key}:"
+                for entry in item:
+                    yield f"{indent}  - {_flat(entry)}"
+            elif isinstance(item, dict) and any(isinstance(inner, dict | list) for inner in item.values()):
+                yield f"{indent}{key}:"
+                yield from _lines(item, indent + "  ")
+            else:
+                yield f"{indent}{key}: {_flat(item)}"
+    else:
+        yield f"{indent}{_flat(value)}"
+
+
+def _flat(value: object) -> str:
+    if isinstance(value, dict):
+        words = [
+            str(item)
+            if key in ("record", "entry")
+            else f"{key}=({_flat(item)})"
+            if isinstance(item, dict)
+            else f"{key}={_flat(item)}"
+            for key, item in value.items()
+        ]
+        return "  ".join(words)
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_flat, value)) + "]"
+    text = str(value)
+    # Text of a datagram is somebody else's: whatever could move a terminal's cursor is shown, not obeyed.
+    return text if text.isprintable() else text.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def _dump(data: bytes) -> Iterator[str]:
+    for at in range(0, len(data), 16):
+        row = data[at : at + 16]
+        text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
+        yield f"    {at:06x}  {row.hex(' '):<47}  {text}"
+
+
+def as_json(found: Found, number: int, decoded: dict[str, Any], notes: dict[str, Any], *, hexadecimal: bool) -> str:
+    """A datagram as one line of JSON."""
+    entry: dict[str, Any] = {"number": number, "place": found.place, "t": found.t, "remote": found.remote}
+    if found.id is not None:
+        entry["id"] = found.id
+    entry |= notes
+    entry["datagram"] = decoded
+    if hexadecimal:
+        entry["data"] = base64.b64encode(found.data).decode()
+    return json.dumps(entry, ensure_ascii=True)
+
+
+# ---------------------------------------------------------------- the command
+
+
+def main(argv: list[str]) -> int:
+    """``tally-collector inspect``; the exit code: 0, or 1 when something could not be read, 2 for bad usage."""
+    parser = argparse.ArgumentParser("tally-collector inspect", description=__doc__.partition("\n\n")[0])
+    parser.add_argument("input", metavar="CAPTURE|SPOOL", help="a capture (JSON lines, - for standard input), the "
+                        "directory or file of a spool, of a local bus, or a collector's checkpoint")  # fmt: skip
+    parser.add_argument("--server", action="append", default=[], metavar="NAME",
+                        help="only this server: IP, IP:PORT, sid, or part of INSTANCE@HOST")  # fmt: skip
+    parser.add_argument("--stream", action="append", default=[], metavar="LETTERS",
+                        help="only datagrams that begin with one of these, such as fu=")  # fmt: skip
+    parser.add_argument("--file", action="append", default=[], metavar="ID|PATH",
+                        help="only datagrams that mention this file, by number or part of its path")  # fmt: skip
+    parser.add_argument("--follow-file", type=int, metavar="ID",
+                        help="one file's whole conversation: user, path, open, progress, close")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="one JSON object per datagram")
+    parser.add_argument("--hex", action="store_true", help="the bytes as well")
+    options = parser.parse_args(argv)
+    path = None if options.input == "-" else Path(options.input)
+    try:
+        if path is not None and is_checkpoint(path):
+            print(json.dumps(checkpoint(path), indent=None if options.json else 2, ensure_ascii=True, default=str))
+            return 0
+        return _inspect(path, options)
+    except InspectError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # A pager was left. Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+
+
+def _inspect(path: Path | None, options: argparse.Namespace) -> int:
+    wanted = Filter(tuple(options.server), tuple("".join(options.stream)), tuple(options.file))
+    entries: Iterable[Found | Reject] = datagrams(path)
+    story = None
+    if options.follow_file is not None:
+        entries = list(entries)  # twice through it, and standard input comes once
+        story = Conversation(options.follow_file, wanted.servers)
+        notes = Notes()
+        for entry in entries:
+            if isinstance(entry, Found):
+                decoded = tree(entry.data)
+                story.learn(entry.remote, decoded, notes.note(entry.remote, decoded, entry.data), entry.data)
+    return _print(entries, wanted, story, options)
+
+
+def _print(
+    entries: Iterable[Found | Reject], wanted: Filter, story: Conversation | None, options: argparse.Namespace
+) -> int:
+    notes = Notes()
+    number = shown = bad = 0
+    for entry in entries:
+        if isinstance(entry, Reject):
+            bad += 1
+            print(entry.text, file=sys.stderr)
+            continue
+        number += 1
+        decoded: dict[str, Any] | None = tree(entry.data)
+        assert decoded is not None
+        noted = notes.note(entry.remote, decoded, entry.data)
+        if not wanted.wants(entry.remote, decoded, noted, entry.data):
+            continue
+        if story is not None:
+            decoded = story.part(entry.remote, decoded, noted, entry.data)
+            if decoded is None:
+                continue
+        shown += 1
+        if options.json:
+            print(as_json(entry, number, decoded, noted, hexadecimal=options.hex))
+        else:
+            print("\n".join(show(entry, number, decoded, noted, hexadecimal=options.hex)))
+    if not options.json:
+        print(f"{number} datagrams, {shown} shown" + (f", {bad} unreadable" if bad else ""), file=sys.stderr)
+    return 1 if bad else 0
+
+
+# ---------------------------------------------------------------- checkpoints
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether this is a collector's state file."""
+    try:
+        with path.open("rb") as file:
+            if file.read(len(_SQLITE)) != _SQLITE:
+                return False
+        with closing(open_read_only(path)) as db:
+            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except (OSError, sqlite3.Error):
+        return False
+    return {"state", "outbox", "seen"} <= tables
+
+
+def checkpoint(path: Path) -> dict[str, Any]:
+    """What a collector would know if it were started on this file now."""
+    try:
+        with closing(open_read_only(path)) as db:
+            correlator = Correlator()
+            correlator.restore(db.execute("SELECT key, value FROM state"))
+            chunks, size = db.execute("SELECT count(*), coalesce(sum(length(body)), 0) FROM outbox").fetchone()
+            spools = {
+                spool: {"runs": runs, "messages": messages, "newest": newest}
+                for spool, runs, messages, newest in db.execute(
+                    "SELECT spool, count(*), sum(hi - lo + 1), max(hi) FROM seen GROUP BY spool"
+                )
+            }
+            meta = dict(db.execute("SELECT name, value FROM meta"))
+    except (sqlite3.Error, ValueError) as error:
+        raise InspectError(f"cannot read the checkpoint {path}: {error}") from None
+    state = correlator.dump()
+    return {"id": meta.get("id"), "outbox": {"chunks": chunks, "bytes": size}, "seen": spools, "state": state}
+
+
+__all__ = ["Found", "InspectError", "checkpoint", "datagrams", "main"]

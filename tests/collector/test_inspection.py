@@ -1,0 +1,227 @@
+"""What `tally-collector inspect` shows of captures, spools, local buses and checkpoints."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.checkpoint import Transaction, open_checkpoint
+from collector.correlate import Correlator
+from collector.inspection import main
+from collector.seen import SeenSet
+from shoveler import envelope
+from shoveler.bus import Outgoing, open_publisher, open_topology, parse_address
+
+START = bytes.fromhex("6b026a7b")
+IDENT = b"=/root.1:77@se01.example.org\n&site=A&port=1094&inst=d1&pgm=xrootd&ver=v5"
+
+
+def ident() -> bytes:
+    return b"=\0" + (len(IDENT) + 12).to_bytes(2, "big") + START + b"\0\0\0\0" + IDENT
+
+
+def f_stream(pseq: int, *records: bytes) -> bytes:
+    window = bytes.fromhex("02010018") + len(records).to_bytes(4, "big") + bytes.fromhex("6b026a7b6b026a7d")
+    window += (77).to_bytes(8, "big")
+    body = b"".join((window, *records))
+    return b"f" + bytes([pseq]) + (len(body) + 8).to_bytes(2, "big") + START + body
+
+
+def opened(file_id: int, path: bytes) -> bytes:
+    name = path + b"\0" * (8 - len(path) % 4)
+    size = 20 + len(name)
+    return (
+        bytes([1, 1])
+        + size.to_bytes(2, "big")
+        + file_id.to_bytes(4, "big")
+        + (9).to_bytes(8, "big")
+        + b"\0\0\0\7"
+        + name
+    )
+
+
+def closed(file_id: int) -> bytes:
+    return b"\0\0\0\x20" + file_id.to_bytes(4, "big") + b"\0" * 24
+
+
+def capture(path: Path, *datagrams: bytes) -> Path:
+    lines = [
+        json.dumps({"t": 1000.0 + n, "remote": "192.0.2.1:5000", "data": base64.b64encode(data).decode()})
+        for n, data in enumerate(datagrams)
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def shown(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    assert main([str(argument) for argument in arguments]) == 0
+    return capsys.readouterr().out
+
+
+def objects(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in shown(capsys, *arguments, "--json").splitlines()]
+
+
+STORY = (ident(), f_stream(0, opened(3, b"/a/b"), opened(4, b"/c/d")), f_stream(1, closed(3), closed(4)))
+
+
+def test_a_capture_is_decoded_with_the_servers_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, capture(tmp_path / "c.jsonl", *STORY))
+    assert "#1  1970-01-01 00:16:40.000000  192.0.2.1:5000  d1@se01.example.org:1094  map" in text
+    assert "open  at=32  file_id=3  writable=False  size=9  user=7  path=/a/b" in text
+
+
+def test_holes_and_repeats_in_a_sequence_are_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = capture(tmp_path / "c.jsonl", ident(), f_stream(254), f_stream(2), f_stream(2), f_stream(0))
+    notes = [entry.get("sequence_note") for entry in objects(capsys, path)]
+    assert notes == [
+        None,
+        None,
+        "3 of class F missing after 254",
+        "2 of class F again",
+        "0 of class F is late, after 2",
+    ]
+    assert "--- 3 of class F missing after 254 ---" in shown(capsys, path)
+
+
+def test_filters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = capture(tmp_path / "c.jsonl", *STORY, f_stream(2, opened(9, b"/e/f")))
+
+    def numbers(*arguments: str) -> list[int]:
+        return [entry["number"] for entry in objects(capsys, path, *arguments)]
+
+    assert numbers("--stream", "=") == [1]
+    assert numbers("--stream", "uf") == [2, 3, 4]
+    assert numbers("--file", "9") == [4]
+    assert numbers("--file", "/c/") == [2]
+    assert numbers("--server", "d1@se01") == [1, 2, 3, 4]
+    assert numbers("--server", "77", "--file", "3") == [2, 3]
+    assert numbers("--server", "192.0.2.1") == [1, 2, 3, 4]
+    assert numbers("--server", "192.0.2.2") == []
+
+
+def test_following_a_file_shows_its_records_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    login = b"u\1\0\x2c\x6b\x02\x6a\x7b\0\0\0\x07xroot/al.1:77@h\n&I=4&y=&x=py"
+    login = login[:2] + len(login).to_bytes(2, "big") + login[4:]
+    other = login[:8] + b"\0\0\0\x08" + login[12:]
+    path = capture(tmp_path / "c.jsonl", ident(), login, other, *STORY[1:])
+    entries = objects(capsys, path, "--follow-file", "3")
+    assert [entry["number"] for entry in entries] == [2, 4, 5]
+    kinds = [record["record"] for entry in entries for record in entry["datagram"].get("records", [])]
+    assert kinds == ["window", "open", "window", "close"]
+
+
+def test_the_bytes_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = capture(tmp_path / "c.jsonl", b"\xff\x00bad")
+    assert "000000  ff 00 62 61 64" in shown(capsys, path, "--hex")
+    (entry,) = objects(capsys, path, "--hex")
+    assert base64.b64decode(entry["data"]) == b"\xff\x00bad"
+    assert entry["datagram"]["problems"] == ["unknown"]
+
+
+def test_text_of_a_datagram_cannot_move_the_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = capture(tmp_path / "c.jsonl", f_stream(0, opened(3, b"/a/\x1b[2J\xff")))
+    text = shown(capsys, path)
+    assert "\x1b" not in text
+    assert "/a/" in text
+
+
+def test_a_bad_line_is_named_and_the_rest_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = capture(tmp_path / "c.jsonl", ident())
+    path.write_text("nonsense\n" + path.read_text())
+    assert main([str(path), "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert f"{path}:1 is no captured datagram" in err
+    assert len(out.splitlines()) == 1
+
+
+def test_standard_input(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    read, write = os.pipe()
+    os.write(write, capture(tmp_path / "c", *STORY).read_bytes())
+    os.close(write)
+    saved = os.dup(0)
+    os.dup2(read, 0)
+    try:
+        assert len(objects(capsys, "-")) == 3
+    finally:
+        os.dup2(saved, 0)
+        os.close(read)
+        os.close(saved)
+
+
+def test_a_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from shoveler.spool import Books, Draft, Spool, SpoolLock
+
+    lock = SpoolLock(tmp_path)
+    spool = Spool(tmp_path, reserve=0)
+    draft = Draft(arrived=1000.0)
+    for data in STORY:
+        draft.add("192.0.2.1:5000", data, "f", False)
+    spool.commit(draft, Books())
+    identifier = spool.id
+    entries = objects(capsys, tmp_path)
+    spool.close()
+    lock.close()
+    assert [entry["id"] for entry in entries] == [f"{identifier}:{seq}" for seq in (1, 2, 3)]
+    assert entries[0]["server"] == "d1@se01.example.org:1094"
+
+
+def test_a_local_bus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    address = parse_address(str(tmp_path))
+    topology = open_topology(address)
+    topology.declare_exchange("shoveled-xrd")
+    topology.declare_queue("q", exchange="shoveled-xrd")
+    topology.close()
+    publisher = open_publisher(address, exchange="shoveled-xrd", writer="spool")
+    rows = [(f"spool:{n}", "192.0.2.1:5000", data) for n, data in enumerate(STORY, 1)]
+    publisher.send([Outgoing(envelope.encode_batch(rows, "1"), "spool:1", content_type=envelope.BATCH)])
+    publisher.outcomes(5.0)
+    publisher.close()
+    assert [entry["id"] for entry in objects(capsys, tmp_path)] == ["spool:1", "spool:2", "spool:3"]
+
+
+def test_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    correlator, seen = Correlator(), SeenSet()
+    correlator.feed(STORY[0], "192.0.2.1:5000", 1000.0)
+    correlator.feed(STORY[1], "192.0.2.1:5000", 1001.0)
+    for seq in (1, 2, 5):
+        seen.add("spool", seq, 1000.0)
+    checkpoint = open_checkpoint(tmp_path, "collector")
+    puts, _ = correlator.changes()
+    checkpoint.commit(Transaction(puts=puts, seen=seen.changes(1000.0)))
+    state = json.loads(shown(capsys, tmp_path / "collector.db"))
+    checkpoint.close()
+    assert state["id"] == checkpoint.id
+    assert state["seen"] == {"spool": {"runs": 2, "messages": 3, "newest": 5}}
+    assert "/a/b" in json.dumps(state["state"])
+
+
+def test_what_cannot_be_inspected_gets_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with sqlite3.connect(tmp_path / "other.db") as db:
+        db.execute("CREATE TABLE x (y)")
+    db.close()
+    for path, sentence in [
+        (tmp_path / "absent", "cannot read"),
+        (tmp_path, "neither a spool (no spool.db) nor a local bus"),
+        (tmp_path / "other.db", "neither a spool nor a file of a local bus"),
+    ]:
+        assert main([str(path)]) == 1
+        assert sentence in capsys.readouterr().err
+
+
+def test_the_reader_going_away_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stdout", Closed())
+    monkeypatch.setattr("os.dup2", lambda *_: None)
+    assert main([str(capture(tmp_path / "c.jsonl", ident()))]) == 0

@@ -1,0 +1,142 @@
+"""OSG collector settings in, ours out; what has no counterpart is named."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.cli import load
+from collector.config import SCHEMA, BusOutput, FileInput, UdpInput, plan
+from collector.migration import ImportFault, main, read, translate
+
+RABBITMQ = """
+mode: collector
+input:
+  type: rabbitmq
+  broker_url: amqps://in.example.org:5671/prod
+  queue: xrootd.monitoring
+state:
+  entry_ttl: 300
+  max_entries: 0
+  enable_dns_enrichment: true
+  dns_cache_ttl: 1800
+mq: amqp
+amqp:
+  url: amqps://user:geheim@out.example.org/vhost
+  exchange: xrootd.correlated
+  exchange_cache: my-cache
+  exchange_tpc: xrd-tpc-events
+  token_location: /etc/token
+  publish_workers: 10
+filter:
+  drop_vos: [test, ops]
+metrics:
+  enable: true
+  port: 8080
+profile:
+  enable: true
+wlcg:
+  site: HERE
+debug: true
+"""
+
+
+def settings_of(text: str, tmp_path: Path) -> Any:
+    import argparse
+
+    path = tmp_path / "ours.toml"
+    path.write_text(translate(read(text)).toml("theirs.yaml"))
+    return load(argparse.Namespace(config=str(path)), {})
+
+
+def test_a_rabbitmq_collector(tmp_path: Path) -> None:
+    settings = settings_of(RABBITMQ, tmp_path)
+    assert settings["from"] == "amqps://in.example.org:5671/prod?queue=xrootd.monitoring"
+    assert settings["to"] == ["amqps://user:geheim@out.example.org/vhost"]
+    assert settings["bus.token_file"] == Path("/etc/token")
+    assert (settings["names.enabled"], settings["names.keep"]) == (True, 1800.0)
+    assert settings["filter.drop_vos"] == ["test", "ops"]
+    assert settings["log.level"] == "debug"
+    assert str(settings["metrics.listen"]) == "0.0.0.0:8080"
+    assert settings["metrics.peer_names"]
+    (sink,) = plan(settings, {}).sinks
+    assert isinstance(sink, BusOutput)
+    assert (sink.exchanges["records"], sink.exchanges["cache"]) == ("xrootd.correlated", "my-cache")
+
+
+def test_what_was_left_out_is_named_with_its_reason() -> None:
+    remarks = "\n".join(translate(read(RABBITMQ)).remarks)
+    for said in (
+        "state.entry_ttl 300 s was left out",
+        "amqp.publish_workers was left out: confirms are pipelined",
+        "profile.enable was left out",
+        "wlcg.site has no counterpart",
+        "wlcg.only = true",
+    ):
+        assert said in remarks
+    assert "max_entries" not in remarks  # 0 said nothing there, and says nothing here
+
+
+def test_their_default_exchange_is_the_input_and_is_not_taken_over(tmp_path: Path) -> None:
+    text = "input: {type: udp}\namqp: {url: 'amqp://b/', exchange: shoveled-xrd}\n"
+    settings = settings_of(text, tmp_path)
+    (sink,) = plan(settings, {}).sinks
+    assert isinstance(sink, BusOutput)
+    assert sink.exchanges["records"] == "xrd-records"
+    assert "the exchange of the datagrams" in "\n".join(translate(read(text)).remarks)
+
+
+def test_udp_and_file_inputs(tmp_path: Path) -> None:
+    udp = settings_of("listen: {ip: 10.0.0.1, port: 9999}\noutput: {type: file, path: /tmp/o}\n", tmp_path)
+    source = plan(udp, {}).source
+    assert isinstance(source, UdpInput)
+    assert str(source.address) == "10.0.0.1:9999"
+    file = settings_of("input: {type: file, path: /a, follow: true}\noutput: {type: both, path: /tmp/o}\n"
+                       "amqp_url: amqp://b/\nmetrics: false\n", tmp_path)  # fmt: skip
+    source = plan(file, {}).source
+    assert isinstance(source, FileInput)
+    assert source.follow
+    assert file["to"] == ["amqp://b/", "file:/tmp/o"]
+    assert file["metrics.listen"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a: [", "not YAML in line 1"),
+        ("- a\n- b\n", "no settings by name"),
+        ("input: {type: stomp}", "none of udp, file, rabbitmq"),
+        ("input: {type: rabbitmq}\namqp: {url: 'amqp://b/'}", "input.broker_url or input.queue is missing"),
+        ("mq: stomp", "records go to AMQP or to files here"),
+        ("output: {type: file}", "no output.path"),
+        ("input: {type: udp}", "no amqp.url"),
+        ("input: {port: many}\namqp: {url: 'amqp://b/'}", "input.port is 'many', not a whole number"),
+    ],
+)
+def test_one_sentence_for_what_cannot_be_taken_over(text: str, sentence: str) -> None:
+    with pytest.raises(ImportFault, match=sentence):
+        translate(read(text))
+
+
+def test_the_command_writes_toml_and_says_notes_without_secrets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "theirs.yaml"
+    path.write_text(RABBITMQ)
+    assert main([str(path)]) == 0
+    out, err = capsys.readouterr()
+    document = tomllib.loads(out)
+    assert document["to"] == ["amqps://user:geheim@out.example.org/vhost"]
+    assert "note: " in err
+    assert "geheim" not in err
+    assert [line for line in out.splitlines() if line.startswith("#") and "geheim" in line] == []
+    assert main([str(tmp_path / "absent.yaml")]) == 2
+    assert "cannot read" in capsys.readouterr().err
+
+
+def test_every_setting_that_is_written_exists() -> None:
+    written = translate(read(RABBITMQ)).settings
+    assert set(written) <= {setting.name for setting in SCHEMA.settings}
