@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from shoveler.service import Address, ConfigError, Problem, Schema, Setting, Set
 from shoveler.service.status import EXCHANGE as STATUS_EXCHANGE
 
 PROGRAM = "tally-shoveler"
+SAMPLE_HEADING = """\
+Settings of tally-shoveler. Each one is shown with its default; take the # away from what you change.
+Checked by `tally-shoveler -c FILE --check-config`. The command line and TALLY_SHOVELER_… in the environment win."""
 EXCHANGE = "shoveled-xrd"
 
 
@@ -64,6 +68,8 @@ SCHEMA = Schema(
             metavar="file:PATH", needs_restart=True, check=_check_source,
         ),
         Setting("follow", "boolean", False, "Wait for more lines at the end of the capture.", needs_restart=True),
+        Setting("again", "boolean", False, "Take the capture from its beginning, although some of it was taken before.",
+                needs_restart=True),
         Setting(
             "speed", "choice", "full", "How fast a capture is replayed: as fast as possible, or as it was captured.",
             choices=("full", "captured"), needs_restart=True,
@@ -108,7 +114,7 @@ SCHEMA = Schema(
         Setting("log.level", "choice", "info", "Least important log lines shown.",
                 choices=("debug", "info", "warning", "error")),
         Setting("map", "table", {}, 'IP map: sender IP = IP to write instead; "all" maps every sender.',
-                metavar="IP=IP", check=check_map),
+                metavar="IP=IP", example={"192.168.0.5": "172.0.0.5"}, check=check_map),
     ],
 )  # fmt: skip
 
@@ -184,3 +190,7 @@ def problems(settings: Settings, *, checking: bool = False) -> list[Problem]:
     if not settings.text("from") and not settings.entries("listen"):
         found.append(Problem(settings.origin("listen"), "listen is empty: there is nothing to receive from"))
     return found
+
+
+if __name__ == "__main__":  # what docs/shoveler.md and resources/samples/tally-shoveler.toml are made with
+    print(SCHEMA.reference() if "--reference" in sys.argv[1:] else SCHEMA.sample(SAMPLE_HEADING), end="")

@@ -81,6 +81,7 @@ class ReceiverProcess:
         fds = (theirs.fileno(), self._lock.fd, *self._task.sockets)
         self._process = subprocess.Popen(command(self._task), pass_fds=fds)
         theirs.close()
+        self._task.again = False  # that was for this start; after a crash it goes on where it was
         self._unsent_upto = self._upto
 
     def hear(self) -> list[control.FromReceiver] | None:
@@ -388,6 +389,7 @@ class Daemon:
             options=config.options(s),
             source=s.text("from").removeprefix("file:"),
             follow=s.boolean("follow"),
+            again=s.boolean("again"),
             captured_speed=s.text("speed") == "captured",
             log_format=s.text("log.format"),
             log_level=s.text("log.level"),

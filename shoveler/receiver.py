@@ -41,7 +41,7 @@ from shoveler.control import (
 )
 from shoveler.intake import Intake, SocketAddress
 from shoveler.listeners import enlarge, fill_of, identity_of, name_of
-from shoveler.replay import Replay, ReplayError
+from shoveler.replay import Replay, ReplayError, identity
 from shoveler.service import RateLimited, setup_logging
 from shoveler.spool import Books, Draft, Spool, SpoolError, SpoolFull, Synchronous
 
@@ -82,6 +82,7 @@ class Task(msgspec.Struct, kw_only=True):
     options: Options
     source: str = ""
     follow: bool = False
+    again: bool = False
     captured_speed: bool = False
     log_format: str = "text"
     log_level: str = "info"
@@ -149,6 +150,13 @@ class Receiver:
             self.step(self._timeout())
         # Nobody publishes any more; what was read is made safe, then another may take over.
         self._commit(urgent=True)
+
+    def close(self) -> None:
+        """Close what was opened here; the listening sockets belong to the main process and go on."""
+        for sock in self._forward_socket.values():
+            sock.close()
+        if self._replay is not None:
+            self._replay.close()
 
     def _timeout(self) -> float:
         if self._replay is not None and not self._finished:
@@ -443,7 +451,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         ) as spool:
             replay = None
             if task.source:
-                start = spool.position(task.source)
+                if task.again:
+                    spool.start_over(identity(task.source))
+                start = spool.position(identity(task.source))
+                if start:
+                    _log.info("= the capture %s was taken up to byte %d before; going on there (--again starts over)",
+                              task.source, start)  # fmt: skip
                 replay = Replay(task.source, start, follow=task.follow, captured_speed=task.captured_speed)
             receiver = Receiver(spool, sockets, control, task.options, replay=replay)
             say(control, Opened(spool.id, spool.last, warnings))

@@ -11,6 +11,7 @@ import binascii
 import gzip
 import io
 import sys
+from pathlib import Path
 from typing import IO
 
 import msgspec
@@ -20,6 +21,15 @@ from shoveler.service import parse_address
 from shoveler.spool import Input
 
 _LONGEST_LINE = 256 * 1024
+
+
+def identity(name: str) -> str:
+    """What the place in a capture is remembered under: the path, and the file that is there now and not another one."""
+    path = Path(name)
+    try:
+        return f"{path.resolve()}#{path.stat().st_ino}"
+    except OSError:
+        return name
 
 
 class ReplayError(Exception):
@@ -42,6 +52,7 @@ class Replay:
     def __init__(self, name: str, position: int = 0, *, follow: bool = False, captured_speed: bool = False) -> None:
         """`name` is a path, plain or ``.gz``, or ``-`` for standard input. Raises ReplayError."""
         self.name = name
+        self._identity = identity(name)
         self.ended = False
         self._follow = follow
         self._captured_speed = captured_speed
@@ -57,7 +68,9 @@ class Replay:
             raise ReplayError(f"cannot read the capture {name}: {error}") from None
         if position and self._file.tell() < position:
             self.close()
-            raise ReplayError(f"the capture {name} is shorter than what was taken of it before; give it another name")
+            raise ReplayError(
+                f"the capture {name} is shorter than what was taken of it before; use --again to start over"
+            )
 
     @staticmethod
     def _open(name: str) -> IO[bytes]:
@@ -73,7 +86,7 @@ class Replay:
 
     def place(self) -> Input:
         """How far everything given out by `take` reaches."""
-        return Input(self.name, self._position)
+        return Input(self._identity, self._position)
 
     def due(self, now: float) -> bool:
         """Whether `take` may have something at this time (Unix seconds)."""

@@ -383,6 +383,13 @@ class Spool:
         row = self._db.execute("SELECT position FROM input WHERE name = ?", (name,)).fetchone()
         return row[0] if row else 0
 
+    def start_over(self, name: str) -> None:
+        """Forget how far an input file has been taken."""
+        try:
+            self._db.execute("DELETE FROM input WHERE name = ?", (name,))
+        except sqlite3.Error as error:
+            raise _explain(error, self.path) from error
+
     def commit(self, draft: Draft | None, books: Books) -> None:
         """Make a block and the books true in one transaction.
 

@@ -146,6 +146,8 @@ class Setting:
     items: Scalar = "text"
     flags: tuple[str, ...] = ()
     metavar: str = ""
+    example: Mapping[str, object] | None = None
+    """Of a table: what the sample file shows."""
     check: Callable[[Any], None] | None = None
     """Called with the parsed value; raises ValueError with one sentence when it does not fit."""
 
@@ -632,7 +634,7 @@ class Schema:
                     f"{setting.help} ({setting.expects()}){note}", 100, initial_indent="# ", subsequent_indent="# "
                 )
                 if setting.kind == "table":
-                    items = cast("dict[str, object]", setting.default or {"name": ""})
+                    items = setting.example or cast("Mapping[str, object]", setting.default)
                     out += [f"# {_toml_key(key)} = {_toml(value)}" for key, value in items.items()]
                 else:
                     out.append(f"# {setting.name.rpartition('.')[2]} = {_toml(setting.default)}")

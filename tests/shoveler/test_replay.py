@@ -86,7 +86,7 @@ def test_it_goes_on_where_it_was(opened, tmp_path):
     replay = opened(path)
     first, _ = replay.take(4, 0)
     name, position = replay.place()
-    assert name == path
+    assert name.startswith(path)
     rest, _ = everything(opened(path, position))
     assert [int(datagram) for datagram, _ in first + rest] == list(range(10))
 

@@ -29,7 +29,7 @@ SCHEMA = Schema(
         Setting("bus.url", "text", "amqp://localhost/", "The bus.", flags=("--bus",)),
         Setting("bus.password", "text", "", "The password.", secret=True),
         Setting("bus.token_file", "path", None, "A token."),
-        Setting("map", "table", {}, "IP map."),
+        Setting("map", "table", {}, "IP map.", example={"a b": "c"}),
     ],
     [Tombstone("spool.limit", "spool.max_bytes"), Tombstone("turbo", reason="it never did anything")],
 )

@@ -1,0 +1,138 @@
+import json
+import os
+import time
+
+import jwt
+import pytest
+from prometheus_client import CollectorRegistry
+
+from shoveler.cli import main
+from shoveler.service import Address, Health, MonitorServer
+from shoveler.spool import Books, Draft, Spool, SpoolLock
+
+
+@pytest.fixture
+def spool(tmp_path):
+    lock = SpoolLock(tmp_path)
+    with Spool(tmp_path, reserve=0) as opened:
+        draft = Draft(arrived=time.time() - 60)
+        for n in range(10):
+            draft.add("192.0.2.7:1", b"%d" % n, "f", False)
+        opened.commit(draft, Books())
+        yield opened
+    lock.close()
+
+
+@pytest.fixture
+def monitor():
+    health = Health()
+    with MonitorServer(Address("127.0.0.1", 0), CollectorRegistry(), health) as server:
+        yield server, health
+
+
+def status(capsys, *argv):
+    code = main(["status", *argv])
+    return code, capsys.readouterr().out
+
+
+def test_all_is_well(spool, monitor, tmp_path, capsys):
+    server, _ = monitor
+    code, out = status(capsys, "--spool", str(tmp_path), "--metrics", str(server.address))
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[0] == f"ok    process: running as process {os.getpid()}"
+    assert lines[1] == f"ok    health: well, says {server.address}"
+    assert lines[2].startswith("ok    spool: 10 received = 0 confirmed + 10 in the spool (")
+    assert lines[2].endswith("the oldest 60 s old")
+    assert lines[3] == "all is well"
+
+
+def test_for_programs(spool, tmp_path, capsys):
+    code, out = status(capsys, "--spool", str(tmp_path), "--json")
+    found = json.loads(out)
+    assert (code, found["ok"]) == (0, True)
+    assert found["checks"]["spool"]["facts"]["spooled"] == 10
+    assert found["checks"]["process"]["facts"]["running"] is True
+
+
+def test_nothing_there(tmp_path, capsys):
+    code, out = status(capsys, "--spool", str(tmp_path / "none"), "--metrics", "127.0.0.1:1")
+    assert code == 1
+    assert [line.split()[0] for line in out.splitlines()] == ["FAIL", "FAIL", "FAIL", "not"]
+    assert out.splitlines()[-1] == "not well: process, health, spool"
+    assert not (tmp_path / "none").exists(), "looking changes nothing"
+
+
+def test_a_shoveler_that_ended(tmp_path, capsys):
+    SpoolLock(tmp_path).close()
+    Spool(tmp_path, reserve=0).close()
+    code, out = status(capsys, "--spool", str(tmp_path))
+    assert code == 1
+    assert f"FAIL  process: no shoveler is running on the spool {tmp_path}" in out
+    SpoolLock(tmp_path).close()  # looking has not locked it
+
+
+def test_what_the_daemon_says_of_itself_counts(spool, monitor, tmp_path, capsys):
+    server, health = monitor
+    health.problem("bus", "cannot reach the broker")
+    code, out = status(capsys, "--spool", str(tmp_path), "--metrics", str(server.address))
+    assert code == 1
+    assert "FAIL  health: bus: cannot reach the broker" in out
+
+
+@pytest.mark.parametrize(
+    ("token", "ok", "text"),
+    [
+        (jwt.encode({"exp": int(time.time()) - 100}, "k" * 32), False, "expired 1"),
+        (jwt.encode({"exp": int(time.time()) + 600}, "k" * 32), True, "which is soon"),
+        (jwt.encode({"exp": int(time.time()) + 90000}, "k" * 32), True, "expires in"),
+        ("opaque", True, "does not say when it expires"),
+        ("", False, "is empty"),
+        (None, False, "cannot read"),
+    ],
+)
+def test_a_failed_check_is_never_followed_by_success(spool, tmp_path, capsys, token, ok, text):
+    """Peer weakness G30: a failed token check is followed by Success."""
+    path = tmp_path / "token"
+    if token is not None:
+        path.write_text(token)
+    code, out = status(capsys, "--spool", str(tmp_path), "--bus-token-file", str(path))
+    assert (code == 0) is ok
+    assert text in out
+    assert ("all is well" in out) is ok
+
+
+def test_books_that_do_not_balance(spool, tmp_path, capsys):
+    spool._db.execute("UPDATE spool SET received = 11")
+    code, out = status(capsys, "--spool", str(tmp_path))
+    assert code == 1
+    assert "the books do not balance: 11 received ≠ 0 confirmed + 10" in out
+
+
+def test_a_spool_at_its_cap(spool, tmp_path, capsys):
+    spool._db.execute("UPDATE spool SET size = ?", (2 << 20,))
+    code, out = status(capsys, "--spool", str(tmp_path), "--spool-max-bytes", "1MiB")
+    assert code == 1
+    assert "at its cap, new datagrams are dropped" in out
+
+
+def test_something_else_answers(spool, tmp_path, capsys):
+    import http.server
+    import threading
+
+    class Other(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Other) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        code, out = status(capsys, "--spool", str(tmp_path), "--metrics", f"127.0.0.1:{server.server_port}")
+        thread.join()
+    assert code == 1
+    assert "is no shoveler" in out

@@ -1,0 +1,94 @@
+import socket
+
+import pytest
+
+from shoveler.listeners import check_inherited, enlarge, fill_of, identity_of, name_of, open_listener
+from shoveler.service import Address
+
+
+@pytest.fixture
+def listener():
+    with open_listener(Address("127.0.0.1", 0)) as sock:
+        yield sock
+
+
+def send(target, *datagrams):
+    with socket.socket(target.family, socket.SOCK_DGRAM) as sender:
+        for datagram in datagrams:
+            sender.sendto(datagram, target.getsockname())
+
+
+def test_both_families_side_by_side_on_one_port():
+    with open_listener(Address("0.0.0.0", 0)) as four:
+        port = four.getsockname()[1]
+        with open_listener(Address("::", port)) as six:
+            assert name_of(six) == f"[::]:{port}"
+            send(four, b"x")
+            assert four.recv(10) == b"x"
+
+
+def test_addresses_that_cannot_be_listened_on():
+    with open_listener(Address("127.0.0.1", 0)) as first:
+        address = Address(*first.getsockname())
+        with pytest.raises(OSError, match=f"cannot listen on {address}: Address already in use"):
+            open_listener(address)
+    with pytest.raises(OSError, match=r"cannot listen on 192\.0\.2\.1:1: Cannot assign requested address"):
+        open_listener(Address("192.0.2.1", 1))
+    with pytest.raises(OSError, match=r"cannot listen on no-such-host\.invalid:1"):
+        open_listener(Address("no-such-host.invalid", 1))
+
+
+def test_inherited_sockets_must_be_udp(listener):
+    check_inherited([listener])
+    with socket.socket() as tcp, pytest.raises(OSError, match="is no UDP socket"):
+        check_inherited([listener, tcp])
+
+
+def test_what_the_kernel_drops_is_known(listener):
+    assert fill_of(listener).drops == 0
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    send(listener, *[b"x" * 900] * 100)
+    fill = fill_of(listener)
+    assert 50 < fill.drops < 100
+    assert fill.used > 0
+    listener.setblocking(False)
+    waiting = 0
+    try:
+        while listener.recv(1000):
+            waiting += 1
+    except BlockingIOError:
+        pass
+    assert fill.drops + waiting == 100
+    assert fill_of(listener).used < fill.used
+
+
+def test_a_larger_buffer(listener):
+    assert enlarge(listener, 8 << 20) is None
+    assert fill_of(listener).size == 16 << 20
+
+
+def test_where_the_kernel_does_not_allow_it_the_operator_is_told_what_to_set():
+    class Limited:
+        """A socket of a program without privileges, where net.core.rmem_max is 212992."""
+
+        def setsockopt(self, _level, option, value):
+            if option == 33:
+                raise PermissionError(1, "Operation not permitted")
+            self.size = min(value, 212992) * 2
+
+        def getsockopt(self, _level, _option):
+            return self.size
+
+        def getsockname(self):
+            return ("0.0.0.0", 9993)
+
+    assert enlarge(Limited(), 100_000) is None
+    warning = enlarge(Limited(), 64 << 20)
+    assert warning.startswith("the receive buffer of 0.0.0.0:9993 is only 212992 bytes instead of 67108864")
+    assert "sysctl -w net.core.rmem_max=67108864" in warning
+
+
+def test_a_socket_keeps_its_identity_and_has_no_others(listener):
+    with listener.dup() as same, open_listener(Address("127.0.0.1", 0)) as other:
+        assert identity_of(same) == identity_of(listener)
+        assert identity_of(other) != identity_of(listener)

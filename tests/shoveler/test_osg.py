@@ -1,0 +1,126 @@
+import tomllib
+
+import pytest
+
+from shoveler import config
+from shoveler.cli import main
+from shoveler.osg import ImportFault, read, translate
+
+FULL = """
+mq: amqp
+amqp:
+  url: amqps://shoveler:secret@mq.example.org/vhost   # a remark
+  exchange: shoveled-xrd
+  topic:
+  token_location: /etc/xrootd-monitoring-shoveler/token
+listen:
+  port: 9993
+  ip: 0.0.0.0
+outputs:
+  destinations:
+    - 127.0.0.1:1234
+    - 127.0.0.1:1235
+verify: false
+debug: true
+metrics:
+  enable: true
+  port: 8001
+queue_directory: /var/spool/xrootd-monitoring-shoveler/queue
+map:
+  192.168.0.5: 172.0.0.5
+  192.168.0.6: 129.93.10.7
+"""
+
+
+def ours(text, environ=None):
+    translation = translate(read(text, environ or {}))
+    return tomllib.loads(translation.toml("config.yaml")), translation.remarks
+
+
+def test_every_setting_of_theirs():
+    settings, remarks = ours(FULL)
+    assert settings == {
+        "listen": ["0.0.0.0:9993"],
+        "verify": False,
+        "forward": ["127.0.0.1:1234", "127.0.0.1:1235"],
+        "metrics": "0.0.0.0:8001",
+        "log": {"level": "debug"},
+        "spool": {"dir": "/var/spool/xrootd-monitoring-shoveler/queue-tally"},
+        "bus": {
+            "url": "amqps://shoveler@mq.example.org/vhost",
+            "exchange": "shoveled-xrd",
+            "token_file": "/etc/xrootd-monitoring-shoveler/token",
+        },
+        "map": {"192.168.0.5": "172.0.0.5", "192.168.0.6": "129.93.10.7"},
+    }
+    assert len(remarks) == 2, "forwarding and the queue directory behave differently, and it says so"
+
+
+def test_what_comes_out_is_a_settings_file_of_ours(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(FULL)
+    out = tmp_path / "shoveler.toml"
+    assert main(["import-config", str(path), "--out", str(out)]) == 0
+    assert out.stat().st_mode & 0o777 == 0o600
+    settings = config.SCHEMA.load(None, {"TALLY_SHOVELER_CONFIG": str(out)})
+    assert settings.entries("listen") == [("0.0.0.0", 9993)]
+    assert settings.table("map")["192.168.0.5"] == "172.0.0.5"
+    assert main(["import-config", str(path), "--out", str(out)]) == 1, "a file that is there is not overwritten"
+
+
+def test_the_password_stays_where_no_token_replaces_it():
+    settings, _ = ours("amqp:\n  url: amqp://u:secret@h/v\n")
+    assert settings["bus"] == {"url": "amqp://u:secret@h/v"}
+    settings, _ = ours("amqp:\n  url: amqp://u@h/v\n")
+    assert settings["bus"]["token_file"] == "/etc/xrootd-monitoring-shoveler/token", "their default"
+
+
+def test_the_environment_wins_as_it_does_there():
+    environ = {
+        "SHOVELER_AMQP_URL": "amqp://u:p@other/",
+        "SHOVELER_LISTEN_PORT": "1111",
+        "SHOVELER_METRICS_ENABLE": "false",
+        "SHOVELER_OUTPUTS_DESTINATIONS": "1.2.3.4:5 1.2.3.4:6",
+        "SHOVELER_MAP_ALL": "10.0.0.1",
+        "UNRELATED": "x",
+    }
+    settings, _ = ours("listen:\n  port: 9993\n", environ)
+    assert settings["bus"]["url"] == "amqp://u:p@other/"
+    assert settings["listen"] == ["0.0.0.0:1111"]
+    assert settings["metrics"] == ""
+    assert settings["forward"] == ["1.2.3.4:5", "1.2.3.4:6"]
+    assert settings["map"] == {"all": "10.0.0.1"}
+
+
+def test_what_has_no_counterpart_is_said():
+    _, remarks = ours("mq: stomp\nstomp:\n  url: broker:61613\n  password: secret\nunheard_of: 1\nempty:\n")
+    assert any("only AMQP is spoken here" in remark for remark in remarks)
+    assert "stomp.url has no counterpart and was left out" in remarks
+    assert "unheard_of has no counterpart and was left out" in remarks
+    assert not any("empty" in remark or "secret" in remark for remark in remarks)
+
+
+def test_an_empty_file_is_their_defaults():
+    settings, remarks = ours("")
+    assert settings == {"metrics": "0.0.0.0:8000"}
+    assert remarks == ["amqp.url is not set: set bus.url"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a: [", "not YAML in line 1"),
+        ("- 1\n- 2\n", "the file has no settings by name"),
+        ("listen:\n  port: many\n", "listen.port is 'many', expected a number"),
+        ("verify: perhaps\n", "verify is 'perhaps', expected true or false"),
+        ("!!python/object/apply:os.system ['true']\n", "not YAML"),
+    ],
+)
+def test_what_cannot_be_imported(text, sentence, tmp_path, capsys):
+    with pytest.raises(ImportFault, match=sentence):
+        ours(text)
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    assert main(["import-config", str(path)]) == 2
+    assert sentence in capsys.readouterr().err
+    assert main(["import-config", str(tmp_path / "none")]) == 2
