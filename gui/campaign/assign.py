@@ -1,8 +1,8 @@
 """Who asks for what: every request of a round gets an agent, a slot and a session tag; fairly, and always alike.
 
-Each server's requests go round all agents, and each agent's go round all its slots, so that every client meets every
-server and the counts of any two agents (or slots of one agent) differ by one at most. Counting goes on from round to
-round. An agent that is missing when a round is handed out is simply not in the list of that round; what it was
+Each server's requests go round all agents, and each agent's go round all its slots: every client meets every server,
+and the counts of any two agents at one server, or of any two slots of one agent, differ by one at most. Counting goes
+on from round to round. An agent that is missing when a round is handed out is simply not in the list of that round; what it was
 given before is never given to another.
 """
 

@@ -36,12 +36,13 @@ def parse_duration(value: object) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """The shortest exact way to write it: ``"90s"``, ``"0.25s"``, ``"24h"``."""
+    """The shortest way to write it, exact to the nanosecond: ``"90s"``, ``"0.25s"``, ``"24h"``."""
     for unit, factor in (("h", 3600.0), ("m", 60.0)):
         # "90s" reads better than "1.5m" and "60s" than "1m", but "24h" better than "86400s".
         if seconds % factor == 0 and seconds >= (2 * factor if unit == "m" else factor):
             return f"{int(seconds / factor)}{unit}"
-    return f"{seconds:.15g}s"
+    exact = f"{seconds:.9f}".rstrip("0").rstrip(".")
+    return f"{exact}s"
 
 
 def parse_size(value: object) -> int:

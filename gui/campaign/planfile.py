@@ -430,8 +430,7 @@ def _test_values(test: Test) -> dict[str, Any]:
     files = {key: value for key, value in (("list", test.files.list), ("dir", test.files.dir)) if value is not None}
     if files:
         values["files"] = files
-    if test.who != default.who:
-        values["who"] = {"clients": _choice_value(test.who.clients), "slots": test.who.slots}
+    values["who"] = {"clients": _choice_value(test.who.clients), "slots": test.who.slots}
     values["workload"] = _workload_values(test.workload)
     if test.faults:
         values["fault"] = [

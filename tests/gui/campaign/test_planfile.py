@@ -1,0 +1,254 @@
+"""Reading plans, with every problem by its line; writing them back with comments kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.messages import Workload
+from gui.campaign.plan import FAULT_KINDS, Fault, Files, Labelled, Plan, Test, Who
+from gui.campaign.planfile import PlanError, format_plan, parse_plan, update_plan
+
+WHOLE = """\
+# The plan of the design.
+name = "osdf-2021"
+settle = "90s"                 # the longest wait for monitoring after the last request
+[[test]]
+servers = 50                   # M
+files_per_server = 800         # O = M × this
+per_round = 100                # N
+wait = "1s"
+repeats = 3
+seed = 42
+pass_at = 100.0
+[test.files]
+list = "files.txt"             # PATH SIZE per line
+[test.who]
+clients = "all"
+slots = 16                     # worker threads per client
+[test.workload]
+kind = "full"                  # full | range | vector | long | write
+[[test.fault]]
+at = "30s"
+do = "broker-down"
+for = "60s"
+"""
+
+
+def problems(text: str) -> list[str]:
+    """What is wrong with a plan, line by line."""
+    with pytest.raises(PlanError) as caught:
+        parse_plan(text)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_the_plan_of_the_design_is_read() -> None:
+    assert parse_plan(WHOLE) == Plan(
+        name="osdf-2021",
+        settle=90.0,
+        tests=(
+            Test(
+                servers=50,
+                files_per_server=800,
+                per_round=100,
+                wait=1.0,
+                repeats=3,
+                seed=42,
+                pass_at=100.0,
+                files=Files(list="files.txt"),
+                who=Who("all", 16),
+                workload=Workload("full"),
+                faults=(Fault(30.0, "broker-down", 60.0),),
+            ),
+        ),
+    )
+
+
+def test_only_what_is_needed_is_needed() -> None:
+    plan = parse_plan('name = "x"\n[[test]]\nservers = 2\nfiles_per_server = 10\nper_round = 3\n')
+    (test,) = plan.tests
+    assert (test.rounds, [test.round_size(number) for number in range(1, 5)]) == (4, [3, 3, 3, 1])
+    assert (test.wait, test.repeats, test.pass_at, plan.settle) == (1.0, 1, 100.0, 90.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "choice"),
+    [
+        ("3", 3),
+        ('"all"', "all"),
+        ('"label:EU"', Labelled("EU")),
+        ('["s2", "root://h.example:1094"]', ("s2", "root://h.example:1094")),
+    ],
+)
+def test_the_ways_to_choose_servers(value: str, choice: object) -> None:
+    plan = parse_plan(f'name = "x"\n[[test]]\nservers = {value}\nfiles_per_server = 1\nper_round = 1\n')
+    assert plan.tests[0].servers == choice
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "says"),
+    [
+        ("settle =", "setle =", "line 3: unknown key 'setle'; did you mean settle?"),
+        ("servers = 50", "servers = -1", "line 5: servers: expected a number from 1 to 10,000, not -1"),
+        ("servers = 50", 'servers = "EU"', 'line 5: servers: expected a number, "all", a list of server names'),
+        ("servers = 50", 'servers = ["a", "a"]', "line 5: servers: server 'a' is named twice"),
+        ("servers = 50", 'servers = ["http://x"]', "line 5: servers: 'http://x' is not the URL of an XRootD server"),
+        ("servers = 50", "servers = true", "line 5: servers: expected"),
+        ("files_per_server = 800", "files_per_server = 0", "line 6: files_per_server: expected a number from 1"),
+        ("files_per_server = 800", "files_per_server = 1.5", "line 6: files_per_server: expected a whole number"),
+        ("files_per_server = 800", "", "line 4: [[test]] lacks files_per_server"),
+        ("per_round = 100", 'per_round = "100"', "line 7: per_round: expected a whole number, not '100'"),
+        ('wait = "1s"', 'wait = "1 parsec"', 'line 8: wait: expected a duration such as "90s"'),
+        ('wait = "1s"', "wait = -1", "line 8: wait: expected a duration of 0 or more seconds"),
+        ("repeats = 3", "repeats = 0", "line 9: repeats: expected a number from 1 to 1,000, not 0"),
+        ("seed = 42", "seed = -42", "line 10: seed: expected a number from 0"),
+        ("pass_at = 100.0", "pass_at = 100.1", "line 11: pass_at: expected a percentage from 0 to 100"),
+        ('list = "files.txt"', 'lst = "files.txt"', "line 13: unknown key 'lst'; did you mean list?"),
+        ('list = "files.txt"', 'list = "a"\ndir = "/b"', "line 14: files: give either list or dir, not both"),
+        ('list = "files.txt"', 'dir = "b"', "line 13: dir: expected a directory on the servers"),
+        ('clients = "all"', "clients = 0", "line 15: clients: expected a number from 1"),
+        ('clients = "all"', 'clients = ["root://x"]', "line 15: clients: expected the names of clients, not a URL"),
+        ("slots = 16", "slots = 2000", "line 16: slots: expected a number from 1 to 1,024, not 2,000"),
+        ('kind = "full"', 'kind = "ful"', "line 18: kind: expected one of full, range, vector, long, write, not 'ful'"),
+        ('kind = "full"', 'kind = "full"\nchunks = 3', "line 19: chunks has no meaning for the workload 'full'"),
+        ('kind = "full"', 'kind = "range"\nbytes = 0', "line 19: bytes: expected a size from 1 byte"),
+        ('at = "30s"', "", "line 19: the fault lacks at"),
+        ('do = "broker-down"', 'do = "broker-dwn"', "line 21: do: expected one of"),
+        ('for = "60s"', "", "line 19: the fault 'broker-down' needs for"),
+        ("[test.who]", "[test.whom]", "line 14: unknown key 'whom'; did you mean who?"),
+        ("[[test.fault]]", "[test.fault]", "line 19: fault: expected tables that each begin with [[test.fault]]"),
+        ('name = "osdf-2021"', 'name = ""', "line 2: name: expected a text that is not empty"),
+    ],
+)
+def test_every_mistake_has_its_line_and_field(line: str, instead: str, says: str) -> None:
+    assert line in WHOLE
+    assert any(problem.startswith(says) for problem in problems(WHOLE.replace(line, instead))), problems(
+        WHOLE.replace(line, instead)
+    )
+
+
+def test_all_problems_at_once_in_the_order_of_their_lines() -> None:
+    text = WHOLE.replace("wait", "wiat").replace("slots = 16", "slots = 0").replace("settle", "sette")
+    assert [problem.split(":")[0] for problem in problems(text)] == ["line 3", "line 8", "line 16"]
+
+
+def test_the_second_test_is_named_by_its_own_lines() -> None:
+    text = WHOLE + "[[test]]\nservers = 1\nfiles_per_server = 1\nper_round = 1\n[test.who]\nslots = -1\n"
+    with pytest.raises(PlanError) as caught:
+        parse_plan(text, name="big.toml")
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.field) == (28, "test[2].who.slots")
+    assert str(caught.value).startswith("big.toml, line 28: slots: ")
+
+
+def test_values_over_several_lines_do_not_confuse_the_lines() -> None:
+    text = 'name = """\nslots = 3\n"""\n[[test]]\nservers = [\n  "a", # servers = 4\n  "b",\n]\nfiles_per_server = 1\n'
+    found = problems(text + "per_rond = 1\n")
+    assert "line 10: unknown key 'per_rond'; did you mean per_round?" in found
+    assert "line 1: name: expected one line of at most 200 characters" in found
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("name = ", 1), ("name = 'x'\n[[test]\n", 2), ("a = 1\na = 2", 2), ('x = "', 1)]
+)
+def test_what_is_no_toml_says_where(text: str, line: int) -> None:
+    (problem,) = problems(text)
+    assert problem.startswith(f"line {line}: this is not TOML: ")
+
+
+def test_a_plan_without_tests_is_none() -> None:
+    assert problems('name = "x"') == [
+        'line 1: a plan needs at least one [[test]]; "tally run" has nothing to do without'
+    ]
+    assert problems('name = "x"\ntest = 3') == ["line 2: test: expected tables that each begin with [[test]]"]
+    assert problems("x" * (2**20 + 1))[0].startswith("a plan has at most 1 MiB")
+
+
+# ---------------------------------------------------------------- writing
+
+
+def test_a_plan_that_did_not_change_keeps_its_text() -> None:
+    assert update_plan(WHOLE, parse_plan(WHOLE)) == WHOLE
+
+
+def test_a_change_touches_its_own_line_only() -> None:
+    plan = parse_plan(WHOLE)
+    changed = replace(plan, settle=120.0, tests=(replace(plan.tests[0], per_round=50, who=Who(4, 16)),))
+    before, after = WHOLE.splitlines(), update_plan(WHOLE, changed).splitlines()
+    assert [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]] == [
+        (before[2], 'settle = "2m"                 # the longest wait for monitoring after the last request'),
+        (before[6], "per_round = 50                # N"),
+        (before[14], "clients = 4"),
+    ]
+
+
+def test_tests_and_faults_come_and_go() -> None:
+    plan = parse_plan(WHOLE)
+    more = replace(plan, tests=(replace(plan.tests[0], faults=()), replace(plan.tests[0], servers=8)))
+    text = update_plan(WHOLE, more)
+    assert parse_plan(text) == more
+    assert "# worker threads per client" in text
+    assert parse_plan(update_plan(text, plan)) == plan
+
+
+names = st.text(
+    st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=["Cs"]), min_size=1, max_size=30
+)
+seconds = st.one_of(st.integers(0, 86400).map(float), st.integers(0, 86_400_000).map(lambda ms: ms / 1000))
+some_seconds = seconds.filter(bool)
+choices = st.one_of(
+    st.integers(1, 10_000),
+    st.just("all"),
+    st.from_regex(r"[A-Za-z0-9]{1,9}", fullmatch=True).map(Labelled),
+    st.lists(st.from_regex(r"[a-z][a-z0-9]{0,9}", fullmatch=True), min_size=1, max_size=4, unique=True).map(tuple),
+)
+sizes = st.integers(1, 2**40)
+workloads = st.one_of(
+    st.just(Workload("full")),
+    st.builds(Workload, kind=st.just("range"), bytes=sizes),
+    st.builds(Workload, kind=st.just("vector"), bytes=sizes, chunks=st.integers(1, 1024)),
+    st.builds(Workload, kind=st.just("long"), bytes=sizes, reads=st.integers(1, 1000), pause=seconds),
+    st.builds(Workload, kind=st.just("write"), bytes=sizes),
+)
+tests = st.builds(
+    Test,
+    servers=choices,
+    files_per_server=st.integers(1, 10**7),
+    per_round=st.integers(1, 10**5),
+    wait=seconds,
+    repeats=st.integers(1, 1000),
+    seed=st.integers(0, 2**53),
+    pass_at=st.floats(0, 100),
+    name=st.one_of(st.just(""), names.filter(str.strip)),
+    timeout=some_seconds,
+    files=st.one_of(st.just(Files()), names.filter(str.strip).map(lambda n: Files(list=n)), st.just(Files(dir="/s/t"))),
+    who=st.builds(Who, choices, st.integers(1, 1024)),
+    workload=workloads,
+    faults=st.lists(st.builds(Fault, seconds, st.sampled_from(FAULT_KINDS), some_seconds), max_size=3).map(tuple),
+)
+plans = st.builds(
+    Plan, name=names.filter(str.strip), tests=st.lists(tests, min_size=1, max_size=3).map(tuple), settle=seconds
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(plans)
+def test_what_is_written_reads_the_same(plan: Plan) -> None:
+    assert parse_plan(format_plan(plan)) == plan
+
+
+@settings(max_examples=60, deadline=None)
+@given(plans, plans)
+def test_any_plan_can_become_any_other(one: Plan, other: Plan) -> None:
+    assert parse_plan(update_plan(format_plan(one), other)) == other
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_a_plan_or_a_plan_error(text: str) -> None:
+    try:
+        parse_plan(text)
+    except PlanError as error:
+        assert error.problems  # noqa: PT017 - any text may also be a plan
