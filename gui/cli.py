@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
 from gui.commands import CommandError
+from gui.commands.demo import has_display
 from gui.commands.loop import Stopped
+from gui.commands.places import data_directory
 
 COMMANDS = ("demo", "run", "results", "load", "federation", "keys")
 """The modules of `gui.commands`, in the order of the help text."""
@@ -76,31 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _known_errors() -> tuple[type[Exception], ...]:
     """Errors whose text is a sentence for the person who typed the command."""
-    from agent.messages import CredentialError
-    from gui.campaign.catalogue import CatalogueError
-    from gui.campaign.planfile import PlanError
-    from gui.campaign.selection import SelectionError
-    from gui.hub.certificate import CertificateError
-    from gui.hub.server import HubError
-    from gui.runner.lab import LabMissing
-    from gui.runner.local_clients import LocalClientsError
-    from gui.runner.session import RunRefused
-    from gui.store import StoreError
-    from shoveler.bus import BusError
+    from gui.runner.errors import EXPECTED  # the runner brings the database and the bus: only when something went wrong
 
-    return (
-        PlanError,
-        CatalogueError,
-        SelectionError,
-        StoreError,
-        HubError,
-        CertificateError,
-        CredentialError,
-        LabMissing,
-        LocalClientsError,
-        RunRefused,
-        BusError,
-    )
+    return EXPECTED
 
 
 def _open_window(options: argparse.Namespace) -> int:
@@ -111,7 +92,10 @@ def _open_window(options: argparse.Namespace) -> int:
             f"The window needs {error.name}; install it with: pip install 'xrootd-tally[gui]'. "
             "Everything works without it too: tally --help"
         ) from error
-    code: int = app.run_window(db=options.db, hub=options.hub)
+    if not has_display():
+        raise CommandError("There is no display to open a window on; tally --help shows what works without one.")
+    named = options.db or os.environ.get("TALLY_DB")
+    code: int = app.run_window(data=data_directory(), database=named)
     return code
 
 

@@ -60,7 +60,7 @@ def run_demo(options: argparse.Namespace) -> int:
         except ModuleNotFoundError as error:
             print(f"tally: no window, since {error.name} is not installed; going on without.", file=sys.stderr)
         else:
-            code: int = app.run_window(demo=settings)
+            code: int = app.run_window(data=data_directory(), demo=settings)
             return code
     return run_until_done(demo_headless(settings))
 

@@ -20,7 +20,7 @@ from gui.commands import CommandError
 from gui.commands.demo import has_display
 from gui.commands.keys import HUB_ADDRESS
 from gui.commands.loop import run_until_done
-from gui.commands.places import DEFAULT_LISTEN, add_database_option, database, hub_directory
+from gui.commands.places import DEFAULT_LISTEN, add_database_option, data_directory, database, hub_directory
 from gui.commands.progress import TerminalProgress
 from gui.commands.results import write_reports
 from gui.hub import AgentView, HubOptions
@@ -179,8 +179,14 @@ def run_plan(options: argparse.Namespace) -> int:
         except ModuleNotFoundError as error:
             print(f"tally: no window, since {error.name} is not installed; going on without.", file=sys.stderr)
         else:
+            count = options.local_clients
             code: int = app.run_window(
-                workspace=workspace_options(options), plan=loaded, local_clients=options.local_clients
+                data=data_directory(),
+                workspace=workspace_options(options),
+                plan=loaded.plan,
+                plan_text=loaded.text,
+                plan_directory=loaded.directory,
+                local_clients=(2 if options.lab else 0) if count is None else count,
             )
             return code
     return run_until_done(_run_headless(options, loaded))

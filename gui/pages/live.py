@@ -281,13 +281,22 @@ class LivePage(Page):
         inside.addWidget(line())
         inside.addWidget(split, 1)
         nothing = empty_widget(
-            Empty(
-                "live", "Nothing runs", "A run that is started here or by “tally run” shows up on this page.", actions
-            )
+            Empty("live", "Nothing runs", "A run that is started in this workspace shows up on this page.", actions)
         )
+        self.stages = label("", "secondary")
+        self.stages.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.stages_title = label("", "section")
+        self.stages_title.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        getting_ready = QWidget()
+        ready_column = QVBoxLayout(getting_ready)
+        ready_column.setSpacing(8)
+        ready_column.addStretch(1)
+        ready_column.addWidget(self.stages_title)
+        ready_column.addWidget(self.stages)
+        ready_column.addStretch(1)
         self.stack = QStackedWidget()
-        self.stack.addWidget(nothing)
-        self.stack.addWidget(running)
+        for part in (nothing, running, getting_ready):
+            self.stack.addWidget(part)
         self.body.addWidget(self.stack)
         self._show_head(visible=False)
 
@@ -301,6 +310,24 @@ class LivePage(Page):
     def show_progress(self, progress: RunProgress) -> None:
         """Keep this snapshot; it is painted at the next beat unless a newer one comes first."""
         self._latest = progress
+
+    def show_stage(self, text: str) -> None:
+        """What is being got ready before there is a run; an empty text ends that."""
+        if not text:
+            self.stages.clear()
+            if self.stack.currentIndex() == 2:
+                self.stack.setCurrentIndex(0)
+            return
+        if self.stack.currentIndex() != 2:
+            self.stages_title.setText(text)
+            self.stages.clear()
+            self._latest = self._painted = None
+            self._show_head(visible=False)
+            self.title.setText("Live")
+            self.remark.clear()
+            self.stack.setCurrentIndex(2)
+            return
+        self.stages.setText("\n".join([*self.stages.text().splitlines()[-7:], text]))
 
     def toggle_pause(self) -> None:
         """Hold the picture, or go on with the newest."""
@@ -327,6 +354,8 @@ class LivePage(Page):
     def paint_latest(self) -> None:
         """One beat: paint the newest snapshot if it was not painted yet."""
         if self.paused or self._latest is None or self._latest is self._painted or not self.isVisible():
+            return
+        if self._latest.phase == "idle":
             return
         progress = self._painted = self._latest
         self.stack.setCurrentIndex(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy import func, insert, literal, select, update
@@ -113,6 +114,12 @@ class TimelinePart:
             loaded = origin.c.loaded_final + origin.c.loaded_provisional
             query = select(literal(run_id), origin.c.id, loaded)
             connection.execute(insert(marks).from_select(["run_id", "origin_id", "loaded"], query))
+
+    def origin_facts(self) -> list[dict[str, Any]]:
+        """What the records say of each server incarnation: names, addresses, and ``serverID`` (``stod#ip#port``)."""
+        with self.database.read() as connection:
+            rows = connection.execute(select(schema.origin.c.facts).order_by(schema.origin.c.id)).all()
+        return [msgspec.json.decode(row.facts) for row in rows]
 
     def loaded_since_mark(self, run_id: int) -> list[LoadedRow]:
         """Records loaded from each server incarnation since `mark_loaded` of this run, ours and others'."""

@@ -1,0 +1,691 @@
+"""The window: puts frame, pages and a workspace together. All that it does goes through `gui.runner` and the store.
+
+Start and end are flat lists: make the application, the frame and its pages, show them, then (off the first paint) open
+what was asked for. At the end: stop the run, end the agents, close the workspace, leave the loop. The hub lives in the
+same process on the same loop (qasync); all that blocks goes to the workspace's threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+import qasync
+from PySide6.QtCore import QSettings, Qt, QTimer
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
+
+from gui.campaign.plan import Plan
+from gui.campaign.planfile import format_plan
+from gui.hub import AgentView, HubOptions
+from gui.models.fleet import KnownServer, fleet_servers
+from gui.models.plans import PlanLibrary
+from gui.models.runs import TestRow, read_run, read_runs, read_test
+from gui.models.senders import SenderBook, sender_servers
+from gui.pages.fleet import FleetPage
+from gui.pages.live import LivePage
+from gui.pages.plans import PlansPage
+from gui.pages.runs import RunsPage
+from gui.pages.welcome import Recent, WelcomePage
+from gui.reconcile import ladder_of, score
+from gui.report import build, numbers
+from gui.runner.demo import Demo, DemoOptions
+from gui.runner.errors import EXPECTED
+from gui.runner.lab import lab_files
+from gui.runner.local_clients import LocalClients
+from gui.runner.progress import Problem
+from gui.runner.workspace import Workspace, WorkspaceOptions
+from gui.widgets.add_agent import AddAgentSheet
+from gui.widgets.frame import Frame, StatusPart
+from gui.widgets.problems import ProblemsDock
+from gui.widgets.table import Table
+from gui.widgets.theme import application_font, theme
+
+log = logging.getLogger("tally.window")
+
+BEAT_MS = 500
+"""How often tables that are not the live ones look whether something changed."""
+RECENT = 8
+
+KEYS = """Ctrl+1 … 4   Fleet, Plans, Live, Runs
+Ctrl+R       run the plan        Ctrl+.   stop, again: abort
+Ctrl+N       new plan            Ctrl+S   save the plan
+Ctrl+Z, Ctrl+Shift+Z   undo, redo in the plan
+Ctrl+I       add an agent        Ctrl+F   filter
+F5           read again          ?        these keys
+Ctrl+C       copy rows           Space    pause the live view"""
+
+
+class Window:
+    """The desktop program. One workspace is open at a time; a demonstration is a workspace with a lab of its own."""
+
+    def __init__(self, *, data: Path) -> None:
+        self._data = data
+        self.workspace: Workspace | None = None
+        self._closing = False
+        self._stack: contextlib.AsyncExitStack | None = None
+        self._run_task: asyncio.Task[Any] | None = None
+        self._demo_task: asyncio.Task[Any] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._roster_version = -1
+        self._senders = SenderBook()
+        self._sender_of: dict[str, str] = {}
+        self._sheet: AddAgentSheet | None = None
+        self._stop_asked = False
+        self.done = asyncio.Event()
+
+        self.frame = Frame()
+        self.problems = ProblemsDock(self.frame)
+        self.welcome = WelcomePage(
+            self.try_here,
+            self.new_workspace,
+            self.open_dialog,
+            (
+                (
+                    "Hub address",
+                    "the address at which agents reach this machine; a key and a certificate are made for you",
+                    "Start the hub",
+                    self.open_default,
+                ),
+                (
+                    "First agent",
+                    "one command to paste on a client host, another on a server host",
+                    "Add agent…",
+                    self.add_agent,
+                ),
+                (
+                    "First plan",
+                    "start from the OSDF 2021 scale sweep or one of the four correctness sets",
+                    "Choose plan…",
+                    lambda: self.frame.go("plans"),
+                ),
+            ),
+        )
+        self.fleet = FleetPage(self.add_agent, self.try_here)
+        self.plans = PlansPage(PlanLibrary(data / "plans"))
+        try_action = (("Try it on this machine", "play", self.try_here),)
+        self.live = LivePage(self.stop, try_action)
+        self.runs = RunsPage(try_action)
+        self._build()
+
+    # ---- building
+
+    def _build(self) -> None:
+        frame = self.frame
+        frame.add_page("welcome", self.welcome)
+        for name, page, title, key in (
+            ("fleet", self.fleet, "Fleet", "Ctrl+1"),
+            ("plans", self.plans, "Plans", "Ctrl+2"),
+            ("live", self.live, "Live", "Ctrl+3"),
+            ("runs", self.runs, "Runs", "Ctrl+4"),
+        ):
+            frame.add_page(name, page, symbol=name, title=title, key=key)
+        frame.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.problems)
+        action = frame.add_action
+        action("File", "new", "New workspace…", "", self.new_workspace, symbol="plus")
+        action("File", "open", "Open workspace…", "Ctrl+O", self.open_dialog, symbol="folder")
+        action("File", "try", "Try it on this machine", "", self.try_here, symbol="play")
+        frame.add_separator("File")
+        action("File", "quit", "Quit", "Ctrl+Q", frame.close)
+        action("Edit", "undo", "Undo in the plan", "Ctrl+Z", self.plans.undo, symbol="undo")
+        action("Edit", "redo", "Redo in the plan", "Ctrl+Shift+Z", self.plans.redo, symbol="redo")
+        action("Edit", "filter", "Filter", "Ctrl+F", self._focus_filter, symbol="filter")
+        frame.add_separator("View")
+        action("View", "light", "Light", "", lambda: self._set_theme("light"))
+        action("View", "dark", "Dark", "", lambda: self._set_theme("dark"))
+        action("View", "system", "As the system", "", lambda: self._set_theme("system"))
+        action("View", "problems", "Problems", "Ctrl+P", self._toggle_problems, symbol="warn")
+        action("View", "refresh", "Read again", "F5", self._read_runs, symbol="refresh")
+        action("Plan", "new-plan", "New plan", "Ctrl+N", self._new_plan, symbol="plus")
+        action("Plan", "save-plan", "Save plan", "Ctrl+S", self.plans.save)
+        action("Plan", "import-plan", "Import plan…", "", self.plans.import_plan, symbol="import")
+        action("Run", "run", "Run the plan", "Ctrl+R", self.plans.run, symbol="play")
+        action("Run", "stop", "Stop, again: abort", "Ctrl+.", self.stop, symbol="stop")
+        action("Run", "pause", "Pause the live view", "", self.live.toggle_pause, symbol="pause")
+        action("Fleet", "add-agent", "Add agent…", "Ctrl+I", self.add_agent, symbol="plus")
+        action("Tools", "command", "Copy as command", "", self._copy_command, symbol="term")
+        action("Help", "keys", "Keys", "?", self._show_keys)
+
+        frame.run_button.clicked.connect(lambda: self.plans.run())
+        frame.run_button.setToolTip("Run the plan that is open  Ctrl+R")
+        frame.stop_button.clicked.connect(lambda: self.stop())
+        frame.copy_command.clicked.connect(lambda: self._copy_command())
+        frame.workspace_button.clicked.connect(lambda: self.open_dialog())
+        frame.problems_button.clicked.connect(lambda: self._toggle_problems())
+        frame.page_shown.connect(self._page_shown)
+        frame.closing.connect(self._close)
+        self.problems.count_changed.connect(frame.set_problems)
+        self.welcome.opened.connect(self._open_named)
+        self.plans.run_wanted.connect(self.run_plan)
+        self.plans.problem.connect(lambda text: self.problem("error", "plans", text))
+        self.plans.changed.connect(self._show_run_buttons)
+        self.runs.run_wanted.connect(lambda run: self._background(self._show_run(run), "read a run"))
+        self.runs.test_wanted.connect(lambda test: self._background(self._show_test(test), "read a test"))
+        self.runs.evidence_wanted.connect(lambda number: self._background(self._show_evidence(number), "read evidence"))
+        self.runs.recheck_wanted.connect(lambda run: self._background(self._recheck(run), "score again"))
+        self.runs.report_wanted.connect(self._save_report)
+        self.fleet.ping_wanted.connect(lambda ids: self._ask(ids, "time"))
+        self.fleet.drain_wanted.connect(lambda ids: self._ask(ids, "drain"))
+        self.fleet.disconnect_wanted.connect(self._disconnect)
+
+        self._beat = QTimer(frame)
+        self._beat.setInterval(BEAT_MS)
+        self._beat.timeout.connect(self._look)
+        self._beat.start()
+        self.welcome.set_recent(self._recent())
+        self._show_run_buttons()
+        self._show_status()
+        frame.restore()
+        frame.go("welcome")
+
+    # ---- opening and closing
+
+    async def open(self, options: WorkspaceOptions, *, local_clients: int = 0) -> bool:
+        """Open a workspace in place of the one that is open; False, and a problem shown, when it cannot be."""
+        await self._leave()
+        stack = contextlib.AsyncExitStack()
+        try:
+            workspace = await stack.enter_async_context(Workspace.open(options))
+            if local_clients:
+                key = await workspace.blocking(lambda: workspace.shared_key.secret)
+                workspace.local_clients = await stack.enter_async_context(
+                    LocalClients(workspace.hub, local_clients, key=key)
+                )
+        except EXPECTED as error:
+            await stack.aclose()
+            log.info("! the workspace could not be opened: %s", error)
+            self.problem("error", "workspace", str(error), "Open another one, or mend the cause and try again.")
+            self._show_problems()
+            return False
+        self._stack = stack
+        self._attach(workspace)
+        self._remember_recent(workspace)
+        return True
+
+    def _attach(self, workspace: Workspace) -> None:
+        """Show this workspace."""
+        self.workspace = workspace
+        self._roster_version = -1
+        self._senders, self._sender_of = SenderBook(), {}
+        workspace.progress.subscribe(self.live.show_progress)
+        workspace.progress.subscribe(lambda progress: self.problems.set_run_problems(progress.problems))
+        name = workspace.queue_name
+        self.frame.workspace_button.setText(name)
+        self.frame.workspace_button.setToolTip(workspace.store.database.shown)
+        self.frame.setWindowTitle(f"Tally – {name}")
+        self.fleet.set_hub(workspace.hub.address)
+        self._look()
+        self._read_runs()
+        if self.frame.current_page() == "welcome":
+            self.frame.go("fleet")
+
+    async def _leave(self) -> None:
+        """Close the open workspace: its run is aborted, its agents on this machine end, its lab goes down."""
+        if self._demo_task is not None and self._demo_task is not asyncio.current_task():
+            self._demo_task.cancel()
+            await asyncio.gather(self._demo_task, return_exceptions=True)
+            self._demo_task = None
+        if self._run_task is not None and self._run_task is not asyncio.current_task():
+            if self.workspace is not None:
+                self.workspace.abort()
+            await asyncio.gather(self._run_task, return_exceptions=True)
+        self.workspace = None
+        stack, self._stack = self._stack, None
+        if stack is not None:
+            await stack.aclose()
+
+    def _close(self) -> None:
+        """The window was closed: end everything, then the loop."""
+        if not self._closing:
+            self._closing = True
+            self._beat.stop()
+            if self.plans.editor.entry.path is not None:
+                self.plans.save()
+            self._background(self._end(), "close")
+
+    async def _end(self) -> None:
+        try:
+            await self._leave()
+            for task in self._tasks - {asyncio.current_task()}:
+                task.cancel()
+            await asyncio.gather(*(self._tasks - {asyncio.current_task()}), return_exceptions=True)
+        finally:
+            self.done.set()
+
+    def new_workspace(self) -> None:
+        dialog = QFileDialog(self.frame, "New workspace", str(self._data / "workspace.db"), "Workspaces (*.db)")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("db")
+        dialog.fileSelected.connect(self._open_named)
+        dialog.open()
+
+    def open_dialog(self) -> None:
+        dialog = QFileDialog(
+            self.frame, "Open workspace or plan", str(self._data), "Workspaces and plans (*.db *.toml)"
+        )
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.fileSelected.connect(self._open_named)
+        dialog.open()
+
+    def open_default(self) -> None:
+        """The default workspace, with a hub that other machines reach."""
+        self._open_named(str(self._data / "default.db"))
+
+    def _open_named(self, name: object) -> None:
+        path = str(name)
+        if path.endswith(".toml"):
+            self.frame.go("plans")
+            self.plans.import_file(Path(path))
+            return
+        self._background(self.open(self.options_for(path)), "open a workspace")
+
+    def options_for(self, database: str) -> WorkspaceOptions:
+        """A workspace with the settings of this machine: hub on all addresses, bus from the environment."""
+        return WorkspaceOptions(
+            database=database,
+            hub=HubOptions(directory=self._data / "hub"),
+            bus=os.environ.get("TALLY_BUS", ""),
+        )
+
+    # ---- the demonstration
+
+    def try_here(self, options: DemoOptions | None = None) -> None:
+        """A whole federation on this machine, one small plan, and its verdict."""
+        if self._demo_task is not None and not self._demo_task.done():
+            self.frame.go("live")
+            return
+        settings = options if isinstance(options, DemoOptions) else DemoOptions(database=self._data / "demo.db")
+        self._data.mkdir(parents=True, exist_ok=True)
+        self._demo_task = self._background(self._demonstrate(settings), "demonstration")
+
+    async def _demonstrate(self, options: DemoOptions) -> None:
+        await self._leave_for_demo()
+        self.frame.go("live")
+        self.live.show_stage("Getting a federation ready on this machine")
+        self._stop_asked = False
+        try:
+            async with Demo.open(options, self.live.show_stage) as demo:
+                self._attach(demo.workspace)
+                self.frame.go("live")
+                await self._carry_out(demo.plan, demo.text)
+                # The federation stays up until the workspace is left, so that it can be looked at and used again.
+                await asyncio.Event().wait()
+        except EXPECTED as error:
+            self.problem("error", "demonstration", str(error), "make run installs what is missing where it may.")
+            self._show_problems()
+        finally:
+            self.workspace = None
+            self.live.show_stage("")
+
+    async def _leave_for_demo(self) -> None:
+        stack, self._stack = self._stack, None
+        self.workspace = None
+        if stack is not None:
+            await stack.aclose()
+
+    # ---- runs
+
+    def run_plan(self, plan: Plan, text: str = "", directory: Path | None = None) -> None:
+        """Run this plan in the open workspace. `text`: its TOML; `directory`: what its file list is relative to."""
+        if self.workspace is None:
+            self.problem(
+                "error",
+                "run",
+                "No workspace is open, so there is nobody to run a plan.",
+                "Open one, or try it on this machine.",
+            )
+            self._show_problems()
+            return
+        if self._run_task is not None and not self._run_task.done():
+            return
+        self._stop_asked = False
+        if not text:
+            text = self.plans.editor.text if self.plans.editor.plan == plan else format_plan(plan)
+        self.frame.go("live")
+        self._run_task = self._background(self._carry_out(plan, text, directory), "run")
+
+    async def _carry_out(self, plan: Plan, text: str, directory: Path | None = None) -> None:
+        workspace = self.workspace
+        assert workspace is not None
+        self.plans.set_running(running=True)
+        self._show_run_buttons(running=True)
+        try:
+            result = await workspace.run(plan, text=text, directory=directory)
+        except EXPECTED as error:
+            log.info("! the run could not begin: %s", error)
+            self.problem("error", "run", str(error))
+            self._show_problems()
+            return
+        finally:
+            self.plans.set_running(running=False)
+            self._show_run_buttons(running=False)
+        if self.workspace is workspace:
+            await self._refresh_runs()
+            await self._show_run(result.run)
+            if self.frame.current_page() == "live" and not self._stop_asked:
+                self.frame.go("runs")
+
+    def stop(self) -> None:
+        """Stop the run after its round; asked again, abort it."""
+        if self.workspace is None:
+            return
+        if self._stop_asked:
+            self.workspace.abort()
+        else:
+            self._stop_asked = self.workspace.stop()
+
+    def _read_runs(self) -> None:
+        self._background(self._refresh_runs(), "read runs")
+
+    async def _refresh_runs(self) -> None:
+        if self.workspace is not None:
+            self.runs.set_runs(await self.workspace.blocking(read_runs, self.workspace.store))
+
+    async def _show_run(self, run: int) -> None:
+        if self.workspace is not None:
+            self.runs.show_run(await self.workspace.blocking(read_run, self.workspace.store, run))
+
+    async def _show_test(self, test: TestRow) -> None:
+        if self.workspace is not None:
+            self.runs.show_test(await self.workspace.blocking(read_test, self.workspace.store, test))
+
+    async def _show_evidence(self, request: int) -> None:
+        if self.workspace is not None:
+            ladder = await self.workspace.blocking(ladder_of, self.workspace.store, request)
+            self.runs.show_evidence(request, ladder)
+
+    async def _recheck(self, run: int) -> None:
+        workspace = self.workspace
+        if workspace is not None:
+            for repeat in await workspace.blocking(workspace.store.repeats, run):
+                await workspace.blocking(score, workspace.store, repeat.id, "recheck", time.time())
+            await self._show_run(run)
+
+    def _save_report(self, run: int) -> None:
+        if self.workspace is None:
+            return
+        dialog = QFileDialog(
+            self.frame, "Save report", f"run-{run}.html", "HTML (*.html);;PDF (*.pdf);;CSV (*.csv);;JSON (*.json)"
+        )
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.fileSelected.connect(
+            lambda name: self._background(self._write_report(run, Path(name)), "write a report")
+        )
+        dialog.open()
+
+    async def _write_report(self, run: int, path: Path) -> None:
+        if self.workspace is None:
+            return
+        try:
+            report = await self.workspace.blocking(build, self.workspace.store, run)
+            from gui.report import render  # lands with the report formats
+
+            content = await self.workspace.blocking(render, report, path.suffix.lstrip(".") or "html")
+            await self.workspace.blocking(path.write_bytes, content)
+        except (OSError, ValueError) as error:
+            self.problem("error", "report", f"The report cannot be written to {path}: {error}")
+            self._show_problems()
+
+    # ---- the fleet
+
+    def add_agent(self) -> None:
+        """The sheet that makes an invitation."""
+        if self.workspace is None:
+            self._background(self._open_then_invite(), "open a workspace")
+            return
+        self._sheet = sheet = AddAgentSheet(self.frame, self.workspace.hub.address)
+        sheet.invitation_wanted.connect(
+            lambda role, hours, uses: self._background(self._invite(sheet, role, hours, uses), "invite")
+        )
+        sheet.finished.connect(lambda _code: self._forget_sheet())
+        sheet.open()
+
+    async def _open_then_invite(self) -> None:
+        if await self.open(self.options_for(str(self._data / "default.db"))):
+            self.add_agent()
+
+    def _forget_sheet(self) -> None:
+        self._sheet = None
+
+    async def _invite(self, sheet: AddAgentSheet, role: Any, hours: float, uses: int) -> None:
+        if self.workspace is None:
+            return
+        try:
+            _, join = await self.workspace.hub.invite(role, ttl=hours * 3600, uses=uses)
+        except EXPECTED as error:
+            log.info("! no invitation: %s", error)
+            sheet.show_error(str(error))
+            return
+        sheet.show_command(f"tally-agent join {join}", self.workspace.hub.roster.agents)
+
+    def _ask(self, ids: Sequence[str], what: str) -> None:
+        if self.workspace is not None:
+            for agent in ids:
+                self.workspace.hub.ask(agent, what)
+
+    def _disconnect(self, ids: Sequence[str]) -> None:
+        if self.workspace is not None:
+            for agent in ids:
+                self.workspace.hub.disconnect(agent, "Disconnected by the operator.")
+
+    def _look(self) -> None:
+        """The window's own beat: bring tables and status bar in line with what is."""
+        workspace = self.workspace
+        if workspace is not None:
+            roster = workspace.hub.roster
+            if roster.version != self._roster_version or self.frame.current_page() == "fleet":
+                self._roster_version = roster.version
+                self._show_fleet(workspace, roster.agents)
+        self._show_status()
+
+    def _show_fleet(self, workspace: Workspace, agents: tuple[AgentView, ...]) -> None:
+        lab_sites = {server.url: server.site for server in workspace.lab.servers} if workspace.lab else {}
+        known = [
+            KnownServer(
+                server.name, server.url, "lab" if server.url in lab_sites else "agent", lab_sites.get(server.url, "")
+            )
+            for server in workspace.servers()
+        ]
+        self._senders.update(member.status for member in workspace.members())
+        if len(self._sender_of) < len(known):
+            self._background(self._learn_senders(workspace, known), "learn senders")
+        self.fleet.set_clients(agents)
+        self.fleet.set_servers(fleet_servers(known, agents, self._senders.by_server(self._sender_of)))
+        clients = [agent.name for agent in agents if agent.role == "client" and agent.live]
+        self.plans.set_federation(workspace.servers(), lab_files(workspace.lab) if workspace.lab else (), clients)
+        if self._sheet is not None:
+            self._sheet.agents_changed(agents)
+
+    async def _learn_senders(self, workspace: Workspace, known: Sequence[KnownServer]) -> None:
+        facts = await workspace.blocking(workspace.store.origin_facts)
+        self._sender_of = sender_servers(facts, known)
+
+    # ---- frame
+
+    def _show_status(self) -> None:
+        workspace = self.workspace
+        if workspace is None:
+            self.frame.set_status(
+                (
+                    StatusPart("ring", "hub not started", "text3"),
+                    StatusPart("fleet", "agents none"),
+                    StatusPart("ring", "bus not set", "text3"),
+                )
+            )
+            return
+        agents = workspace.hub.roster.agents
+        up = sum(agent.live for agent in agents)
+        missing = sum(agent.state == "missing" for agent in agents)
+        state = workspace.records_state
+        bus = workspace.options.bus or (workspace.lab.bus if workspace.lab else "")
+        waiting = state.depths[0] if state.depths else None
+        parts = [StatusPart("lock" if workspace.hub.pin else "wire", f"hub {workspace.hub.address}")]
+        if workspace.hub.pin:
+            parts.append(
+                StatusPart("key", f"{workspace.hub.pin[:11]}…{workspace.hub.pin[-4:]}", "text3", workspace.hub.pin)
+            )
+        words = f"agents {up} up" + (f", {missing} missing" if missing else "")
+        parts.append(StatusPart("fleet", words, "warn" if missing else "text2"))
+        if not bus:
+            parts.append(StatusPart("ring", "bus not set", "text3"))
+        elif state.connected:
+            parts.append(StatusPart("dot", f"bus {_without_secret(bus)}", "ok"))
+        else:
+            parts.append(StatusPart("warn", f"bus {_without_secret(bus)} away", "warn", state.trouble))
+        parts.append(StatusPart("queue", f"records waiting {numbers.count(waiting)}"))
+        self.frame.set_status(tuple(parts))
+
+    def _show_run_buttons(self, *, running: bool | None = None) -> None:
+        if running is None:
+            running = self.workspace is not None and self.workspace.running
+        plan = self.plans.editor.plan
+        self.frame.run_button.setEnabled(not running and plan is not None)
+        self.frame.stop_button.setEnabled(running)
+        self.frame.run_state.setText("running" if running else "")
+
+    def _page_shown(self, name: str) -> None:
+        if name == "runs":
+            self._read_runs()
+        self._look()
+
+    def _focus_filter(self) -> None:
+        page = self.frame.stack.currentWidget()
+        table = (
+            next((t for t in page.findChildren(Table) if t.isVisible() and t.filter_box.isVisible()), None)
+            if page
+            else None
+        )
+        if table is not None:
+            table.filter_box.setFocus()
+
+    def _new_plan(self) -> None:
+        self.frame.go("plans")
+        self.plans.new_plan()
+
+    def _copy_command(self) -> None:
+        text = self.plans.editor.command()
+        if self.workspace is not None:
+            text += f" --db {shlex.quote(str(self.workspace.options.database))}"
+            if self.workspace.options.lab is not None:
+                text += f" --lab {shlex.quote(str(self.workspace.options.lab))}"
+        QGuiApplication.clipboard().setText(text)
+
+    def _set_theme(self, mode: Any) -> None:
+        QSettings().setValue("theme", mode)
+        theme().set_mode(mode)
+
+    def _show_keys(self) -> None:
+        box = QMessageBox(self.frame)
+        box.setWindowTitle("Keys")
+        box.setText(KEYS)
+        box.open()
+
+    def problem(self, severity: Any, where: str, text: str, remedy: str = "") -> None:
+        """Something went wrong in the background; it goes to Problems, never into a dialog."""
+        self.problems.add(Problem(time.time(), severity, where, text, remedy))
+
+    def _show_problems(self) -> None:
+        self.problems.show()
+
+    def _toggle_problems(self) -> None:
+        self.problems.setVisible(not self.problems.isVisible())
+
+    # ---- recent workspaces
+
+    def _recent(self) -> list[Recent]:
+        found = []
+        stored = QSettings().value("recent", [])
+        for entry in stored if isinstance(stored, list) else [stored]:
+            name, _, rest = str(entry).partition("\t")
+            where, _, opened = rest.partition("\t")
+            with contextlib.suppress(ValueError):  # written by another version: not worth a word
+                found.append(Recent(name, where, float(opened)))
+        return found
+
+    def _remember_recent(self, workspace: Workspace) -> None:
+        where = str(workspace.options.database)
+        entries = [entry for entry in self._recent() if entry.where != where]
+        entries.insert(0, Recent(workspace.queue_name, where, time.time()))
+        QSettings().setValue("recent", [f"{e.name}\t{e.where}\t{e.opened}" for e in entries[:RECENT]])
+        self.welcome.set_recent(entries[:RECENT])
+
+    # ---- tasks
+
+    def _background(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """A named task that this window owns: trouble in it becomes a problem, and it is ended with the window."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            log.error("! %s failed", task.get_name(), exc_info=error)
+            self.problem("error", task.get_name(), f"{error}" or type(error).__name__)
+
+
+def _without_secret(bus: str) -> str:
+    if "://" not in bus:
+        return bus
+    scheme, _, rest = bus.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0].rstrip('/')}"
+
+
+def make_application() -> QApplication:
+    """The Qt application with our names, font and theme."""
+    application = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(application, QApplication)
+    application.setOrganizationName("xrootd-tally")
+    application.setApplicationName("tally")
+    application.setStyle("Fusion")
+    application.setFont(application_font())
+    mode = str(QSettings().value("theme", "system"))
+    theme().set_mode(mode if mode in ("light", "dark") else "system")  # type: ignore[arg-type]
+    theme().follow_system()
+    return application
+
+
+def run_window(
+    *,
+    data: Path,
+    database: str | None = None,
+    workspace: WorkspaceOptions | None = None,
+    plan: Plan | None = None,
+    plan_text: str = "",
+    plan_directory: Path | None = None,
+    local_clients: int = 0,
+    demo: DemoOptions | None = None,
+) -> int:
+    """Open the window and stay until it is closed: empty, with a workspace, running a plan, or with a demonstration."""
+    application = make_application()
+    application.setQuitOnLastWindowClosed(False)
+
+    async def main() -> None:
+        window = Window(data=data)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(number, window.frame.close)
+        window.frame.show()
+        options = workspace or (window.options_for(database) if database else None)
+        if demo is not None:
+            window.try_here(demo)
+        elif options is not None and await window.open(options, local_clients=local_clients) and plan is not None:
+            window.run_plan(plan, plan_text, plan_directory)
+        await window.done.wait()
+
+    qasync.run(main())
+    return 0

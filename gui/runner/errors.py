@@ -1,0 +1,27 @@
+"""Errors that a person can mend: their text is one sentence for that person, not a fault of Tally."""
+
+from agent.messages import CredentialError
+from gui.campaign.catalogue import CatalogueError
+from gui.campaign.planfile import PlanError
+from gui.campaign.selection import SelectionError
+from gui.hub.certificate import CertificateError
+from gui.hub.server import HubError
+from gui.runner.lab import LabMissing
+from gui.runner.local_clients import LocalClientsError
+from gui.runner.session import RunRefused
+from gui.store import StoreError
+from shoveler.bus import BusError
+
+EXPECTED: tuple[type[Exception], ...] = (
+    BusError,
+    CatalogueError,
+    CertificateError,
+    CredentialError,
+    HubError,
+    LabMissing,
+    LocalClientsError,
+    PlanError,
+    RunRefused,
+    SelectionError,
+    StoreError,
+)
