@@ -1,0 +1,129 @@
+"""A collector process that is killed, stopped, starved: no record is missing, none is double."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+BUSES = ["local", pytest.param("amqp", marks=pytest.mark.broker)]
+PERFECT = {"missing": 0, "double": 0, "wrong": 0, "incomplete": 0, "differing": 0}
+
+
+@pytest.fixture
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(tmp_path / "bus") if request.param == "local" else request.getfixturevalue("broker").url
+
+
+def perfect(found: dict[str, int]) -> bool:
+    return {name: found[name] for name in PERFECT} == PERFECT
+
+
+@pytest.mark.parametrize("url", BUSES, indirect=True)
+@pytest.mark.parametrize("framing", ["single", "batch"])
+def test_killed_again_and_again(
+    url: str, framing: str, make_collector_rig: Callable[..., Any], collector_rig: ModuleType
+) -> None:
+    """G19, P16, P19: what was taken but not published when the process dies is lost there."""
+    random.seed(7)
+    rig = make_collector_rig(url, framing=framing)
+    servers, sent = collector_rig.traffic.day(8, 600)
+    slices = [sent[len(sent) * part // 4 : len(sent) * (part + 1) // 4] for part in range(4)]
+    for part in slices[:-1]:
+        rig.give(part, batch=framing == "batch", repeat=0.1)
+        rig.start()
+        time.sleep(0.4 + random.random() * 0.5)  # anywhere between importing and publishing
+        rig.kill()
+    rig.start()
+    rig.give(slices[-1], batch=framing == "batch", repeat=0.1)
+    wanted = sum(len(server.accesses) for server in servers)
+    records = rig.harvest(lambda found: len(collector_rig.final_ids(found)) >= wanted, 40)
+    assert rig.stop() == 0
+    records += rig.harvest(lambda _: False, 0.6)
+    found = collector_rig.verdict(records, servers)
+    assert perfect(found), (found, rig.log.read_text()[-2000:])
+    assert rig.depth() == 0
+
+
+@pytest.mark.parametrize("url", BUSES, indirect=True)
+def test_files_that_are_open_survive_kill_and_stop(
+    url: str, make_collector_rig: Callable[..., Any], collector_rig: ModuleType
+) -> None:
+    rig = make_collector_rig(url)
+    server = collector_rig.traffic.Server(1)
+    hello = server.hello()
+    user, login = server.login("alice")
+    begun, opens = server.opens(user, 10)
+    rig.give([(server.remote, data) for data in (hello, *login, opens)])
+    rig.start()
+    deadline = time.monotonic() + 20
+    while rig.depth() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert rig.stop() == 0  # everything taken is acknowledged, and in the state
+    rig.start()
+    time.sleep(0.3)
+    rig.kill()
+    rig.give([(server.remote, server.closes(begun))])
+    rig.start()
+    records = rig.harvest(lambda found: len(collector_rig.final_ids(found)) >= 10, 30)
+    assert rig.stop() == 0
+    found = collector_rig.verdict(records, [server])
+    assert perfect(found), found
+
+
+@pytest.mark.broker
+def test_broker_restart_and_queue_deleted(
+    broker: Any, make_collector_rig: Callable[..., Any], collector_rig: ModuleType
+) -> None:
+    rig = make_collector_rig(broker.url)
+    servers, sent = collector_rig.traffic.day(4, 200)
+    half = len(sent) // 2
+    rig.start()
+    rig.give(sent[:half])
+    broker.restart()
+    rig.give(sent[half:])
+    wanted = sum(len(server.accesses) for server in servers)
+    records = rig.harvest(lambda found: len(collector_rig.final_ids(found)) >= wanted, 60)
+    found = collector_rig.verdict(records, servers)
+    assert perfect(found), (found, rig.log.read_text()[-2000:])
+
+    topology = collector_rig.open_topology(rig.address)
+    topology.delete_queue(rig.queue, exchange=rig.packets)
+    topology.close()
+    deadline = time.monotonic() + 30
+    while "taking again" not in rig.log.read_text().rpartition("ended our consuming")[2]:
+        assert time.monotonic() < deadline, rig.log.read_text()[-2000:]
+        time.sleep(0.1)
+    server = collector_rig.traffic.Server(900)
+    hello = server.hello()
+    user, login = server.login("bob")
+    rig.give([(server.remote, data) for data in (hello, *login, *server.reads(user, 20))])
+    records = rig.harvest(lambda found: len(collector_rig.final_ids(found)) >= 20, 30)
+    assert rig.stop() == 0
+    assert perfect(collector_rig.verdict(records, [server]))
+
+
+@pytest.mark.broker
+def test_a_second_collector_on_the_queue_gets_one_sentence(broker: Any, make_collector_rig: Callable[..., Any]) -> None:
+    first = make_collector_rig(broker.url)
+    first.start()
+    server_log = first.log
+    deadline = time.monotonic() + 20
+    while "from amqp" not in server_log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.5)
+    second = make_collector_rig(broker.url)
+    second.environment |= {"TALLY_COLLECTOR_FROM": first.environment["TALLY_COLLECTOR_FROM"],
+                           "TALLY_COLLECTOR_EXCHANGES_PACKETS": first.packets}  # fmt: skip
+    second.start()
+    assert second.process.wait(30) == 1
+    assert f"the queue '{first.queue}' is already consumed by another program" in second.log.read_text()
+    assert "Traceback" not in second.log.read_text()
+    assert first.process.poll() is None
+    assert first.stop() == 0
