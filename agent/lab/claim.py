@@ -13,14 +13,15 @@ from agent.lab.state import must_be_ours, read_state
 
 
 def claim(directory: Path) -> tuple[int, bool]:
-    """Make the directory, or take one that is empty or that a dead lab left, and lock it.
+    """Make the directory (not those above it: they would stay behind), or take one that is empty or that a dead lab
+    left, and lock it.
 
     Gives back the lock, a descriptor that holds as long as it is open, and whether remains of a lab were removed.
     Raises LabError; then nothing has changed.
     """
     lock = -1
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
         must_be_ours(directory)
         if _strangers(directory):
             raise LabError(f"{directory} is not empty (it has {_strangers(directory)[0]}); choose another --dir")

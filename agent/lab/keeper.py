@@ -32,6 +32,7 @@ class BrokerKeeper:
         self._changed = changed
         self._look_seconds = look_seconds
         self._wanted = True
+        self._starting = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="broker")
 
     async def start(self) -> None:
@@ -47,7 +48,7 @@ class BrokerKeeper:
             if self.broker.pid != seen:
                 seen = self.broker.pid
                 self._changed()
-            if self._wanted and self.broker.pid is None:
+            if self._wanted and not self._starting and self.broker.pid is None:
                 _log.warning("! the broker has ended and is started again")
                 await self.up()
 
@@ -65,13 +66,14 @@ class BrokerKeeper:
 
     async def up(self) -> str:
         """Start it if it is down. "" or why it does not start; `watch` goes on trying."""
-        self._wanted = True
+        self._wanted = self._starting = True
         try:
             await self._call(self._start_again)
         except BrokerError as error:
             _log.error("! the broker does not start: %s", error)
             return str(error)
         finally:
+            self._starting = False
             self._changed()
         return ""
 

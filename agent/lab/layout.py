@@ -16,9 +16,7 @@ LONGEST_WORK_DIRECTORY = 60
 def default_directory() -> Path:
     """``$XDG_RUNTIME_DIR/tally-lab``, else ``/tmp/tally-lab-UID``."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and Path(runtime).is_dir():
-        return Path(runtime) / "tally-lab"
-    return Path(tempfile.gettempdir()) / f"tally-lab-{os.getuid()}"
+    return Path(runtime) / "tally-lab" if runtime else Path(f"/tmp/tally-lab-{os.getuid()}")  # noqa: S108 - made 0700
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,6 +227,7 @@ def test_on_the_local_bus(directory: Path) -> None:
     assert (state.broker, state.bus) == ("local", str(bus))
     address = parse_address(state.bus, role="source")
     topology = open_topology(address)
+    topology.declare_exchange(state.records_exchange)
     topology.declare_queue("test", exchange=state.records_exchange)
     topology.close()
     wanted = requests(state, "labloc", 10)

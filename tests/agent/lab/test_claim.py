@@ -23,10 +23,16 @@ def dead_lab(directory: Path, **other: object) -> LabState:
 
 
 def test_a_new_directory_is_made_for_its_owner_only(tmp_path: Path) -> None:
-    lock, remains = claim(tmp_path / "a" / "lab")
+    lock, remains = claim(tmp_path / "lab")
     assert not remains
-    assert (tmp_path / "a" / "lab").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "lab").stat().st_mode & 0o777 == 0o700
     os.close(lock)
+
+
+def test_directories_above_it_are_not_made_as_they_would_stay(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=r"cannot be used \(No such file or directory\); choose another --dir"):
+        claim(tmp_path / "a" / "lab")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_one_lab_at_a_time(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from agent.lab.layout import default_directory, new_work_directory
 def test_the_default_directory_is_the_users_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     assert default_directory() == tmp_path / "tally-lab"
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "absent"))
-    assert default_directory() == Path(tempfile.gettempdir()) / f"tally-lab-{os.getuid()}"
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    assert default_directory() == Path(f"/tmp/tally-lab-{os.getuid()}")
 
 
 def test_the_work_directory_is_where_the_servers_user_can_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
