@@ -16,9 +16,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """0 done, 1 the work failed (or, of `status`, something is not well), 2 bad usage or settings."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     commands = {"status": _status, "import-config": _import, receiver.RECEIVE: receiver.main}
-    if arguments and arguments[0] in commands:
-        return commands[arguments[0]](arguments[1:])
-    return _run(arguments)
+    try:
+        if arguments and arguments[0] in commands:
+            return commands[arguments[0]](arguments[1:])
+        return _run(arguments)
+    except BrokenPipeError:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), 1
+        )  # who read our output has enough; nor shall Python complain at exit
+        return 1
 
 
 def _run(argv: Sequence[str]) -> int:

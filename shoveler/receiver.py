@@ -14,6 +14,7 @@ When the disk is full it keeps up to `HELD_MAX` bytes in memory and goes on remo
 from __future__ import annotations
 
 import logging
+import os
 import select
 import signal
 import socket
@@ -66,6 +67,7 @@ _MAX_DRAIN = 16 * BLOCK_DATAGRAMS  # then the other sockets and the main process
 _BOOKS_WAIT = 0.1
 _STRUGGLE = 0.25
 _BEAT = 1.0
+_NICE = -10  # ahead of everything that can wait: what is late here is lost
 _LAST_READ = 2.0
 """Seconds that a stopping receiver reads at most, however much keeps arriving."""
 
@@ -440,6 +442,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     setup_logging(task.log_format, task.log_level)
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+    except PermissionError:
+        pass  # then the unit that starts us may say Nice=
     control = socket.socket(fileno=task.control)
     control.setblocking(False)
     sockets = [socket.socket(fileno=fd) for fd in task.sockets]

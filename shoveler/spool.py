@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
-import json
 import logging
 import os
 import secrets
@@ -274,6 +273,8 @@ PRAGMA user_version = {SCHEMA};
 
 _pack_counts = msgspec.msgpack.Encoder().encode
 _unpack_counts = msgspec.msgpack.Decoder(dict[str, int]).decode
+_to_json = msgspec.json.Encoder().encode
+_from_json = msgspec.json.Decoder(dict[str, int]).decode
 
 # Primary result codes after which the same transaction may succeed later: the disk is full (FULL, and IOERR, which is
 # what a quota or a file size limit looks like), or cannot be reached for now.
@@ -593,7 +594,7 @@ def _merged(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
 def _sender_row(remote: str, s: ShovelerSender, seen: float) -> tuple[str | int | float, ...]:
     return (
         remote, s.received, s.bytes, s.confirmed, s.returned, s.oversize, s.kernel_drops,
-        json.dumps(s.by_code), json.dumps(s.rejected), seen,
+        _to_json(s.by_code).decode(), _to_json(s.rejected).decode(), seen,
     )  # fmt: skip
 
 
@@ -603,8 +604,8 @@ def _read_senders(db: sqlite3.Connection) -> Iterator[tuple[str, ShovelerSender,
         "FROM senders"
     ):
         sender = ShovelerSender(
-            received=received, bytes=size, by_code=json.loads(by_code), oversize=oversize,
-            rejected=json.loads(rejected), kernel_drops=drops, spooled=received - confirmed, confirmed=confirmed,
+            received=received, bytes=size, by_code=_from_json(by_code), oversize=oversize,
+            rejected=_from_json(rejected), kernel_drops=drops, spooled=received - confirmed, confirmed=confirmed,
             returned=returned,
         )  # fmt: skip
         yield remote, sender, seen
