@@ -2,8 +2,8 @@
 
 Each server's requests go round all agents, and each agent's go round all its slots: every client meets every server,
 and the counts of any two agents at one server, or of any two slots of one agent, differ by one at most. Counting goes
-on from round to round. An agent that is missing when a round is handed out is simply not in the list of that round; what it was
-given before is never given to another.
+on from round to round. An agent that is missing when a round is handed out is simply not in the list of that round;
+what it was given before is never given to another.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ def _there_are(count: int, noun: str) -> str:
 
 
 def _nearest(text: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(text, list(names), n=1)
+    close = difflib.get_close_matches(text, list(names), n=1, cutoff=0.5)
     if close:
         return f" (the nearest is {close[0]!r})"
     return ""

@@ -1,0 +1,68 @@
+"""What a plan will do, in figures."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.messages import Workload
+from gui.campaign.plan import File, Plan, Test, Who
+from gui.campaign.preview import preview_plan, preview_test, request_bytes
+
+MIB = 2**20
+FILES = [File("/a", MIB), File("/b", MIB)]
+
+
+def test_eight_servers_a_hundred_each() -> None:
+    test = Test(servers=8, files_per_server=100, per_round=20)
+    shown = preview_test(test, servers=8, files=FILES)
+    assert (shown.rounds, shown.files, shown.bytes, shown.short_by, shown.offered_rate) == (5, 800, 800 * MIB, 0, 160.0)
+    assert shown.sentence(20).startswith("20 × 8 servers × 5 rounds = 800 files, 800.0 MiB, about ")
+
+
+def test_a_short_last_round_is_said_and_nothing_is_cut_off_v5() -> None:
+    """The first validation scripts asked for 9 of 10 files at 3 a round."""
+    test = Test(servers=1, files_per_server=10, per_round=3, repeats=2)
+    shown = preview_test(test, servers=1, files=FILES)
+    assert (shown.rounds, shown.files, shown.last_round, shown.short_by) == (4, 10, 1, 2)
+    assert shown.sentence(3).endswith(", 2 times; the last round is short: 1 per server instead of 3.")
+    assert sum(test.round_size(number) for number in range(1, shown.rounds + 1)) == 10
+
+
+@pytest.mark.parametrize(
+    ("workload", "size", "asked"),
+    [
+        (Workload("full"), 5 * MIB, 5 * MIB),
+        (Workload("range", bytes=MIB), 5 * MIB, MIB),
+        (Workload("range", bytes=MIB), 10, 10),
+        (Workload("range"), 5 * MIB, MIB),
+        (Workload("vector", chunks=4, bytes=1000), 5 * MIB, 4000),
+        (Workload("vector"), 5 * MIB, 16 * 65536),
+        (Workload("long", reads=3, bytes=MIB, pause=5), 5 * MIB, 3 * MIB),
+        (Workload("write", bytes=7), 0, 7),
+    ],
+)
+def test_bytes_of_a_request(workload: Workload, size: int, asked: int) -> None:
+    assert request_bytes(workload, size) == asked
+
+
+def test_longer_with_pauses_shorter_with_clients() -> None:
+    def seconds(clients: int, pause: float) -> float:
+        workload = Workload("long", reads=3, bytes=1, pause=pause)
+        test = Test(servers=4, files_per_server=8, per_round=8, workload=workload, who=Who("all", 1))
+        return preview_test(test, servers=4, files=FILES, clients=clients).seconds
+
+    assert seconds(1, 10) > 32 * 20
+    assert seconds(4, 10) == pytest.approx(seconds(1, 10) / 4)
+    assert seconds(1, 0) < 1
+
+
+def test_a_whole_plan() -> None:
+    plan = Plan("p", (Test(servers=2, files_per_server=10, per_round=10, repeats=3),) * 2, settle=30)
+    previews = [preview_test(test, servers=2, files=FILES) for test in plan.tests]
+    assert preview_plan(plan, previews).startswith("2 tests, 6 repeats, 120 files, 120.0 MiB, about ")
+
+
+def test_no_wait_is_no_offered_rate() -> None:
+    assert (
+        preview_test(Test(servers=1, files_per_server=1, per_round=1, wait=0), servers=1, files=[]).offered_rate is None
+    )
