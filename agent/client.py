@@ -180,12 +180,13 @@ class ClientRole:
     def welcomed(self, welcome: Welcome) -> None:
         if self._on_welcome is not None:
             self._on_welcome(welcome)
-        acknowledged = welcome.acknowledged if welcome.journal == self._journal.id else 0
-        if acknowledged > self._journal.last:
-            acknowledged = 0
-            self._foreign_journal(welcome.acknowledged)
-        self._journal.acknowledge(acknowledged)
-        self._sent = self._journal.acknowledged
+        known = welcome.acknowledged if welcome.journal == self._journal.id else 0
+        journal = self._journal
+        if known > journal.last or known < journal.first - 1 or (known == 0 and journal.acknowledged):
+            self._disagree(known)
+            known = 0
+        journal.acknowledge(known)
+        self._sent = known  # before what we thought, if the hub's database lost its last moments
         self._outbox.clear()
         self._in_session = True
         for job in self._jobs.values():
@@ -199,19 +200,16 @@ class ClientRole:
         for notice in self._notices:
             self._say(notice)
 
-    def _foreign_journal(self, acknowledged: int) -> None:
-        """The hub has lines that this journal never had: were we to go on numbering, it would take new ones for old."""
+    def _disagree(self, known: int) -> None:
+        """The hub's journal of this agent is not ours (a restored copy, another hub, another database): were we to go
+        on with our numbers, it would take new lines for old ones, or lines of another hub's jobs for its own."""
+        journal = self._journal
+        what = f"The hub has {known} lines of this agent's journal, the agent has {journal.first} to {journal.last}"
         if self._jobs:
-            self._break(
-                "The hub has journal lines that this agent never wrote: another agent uses its name and journal."
-            )
+            self._break(f"{what}: it is another hub, or its database is another one; the running jobs are cut.")
             return
-        self._notice(
-            "warning",
-            f"The hub has {acknowledged} lines of this agent's journal, which has {self._journal.last} (is it a "
-            "restored copy?); it begins a new one.",
-        )
-        self._journal.renew()
+        self._notice("warning", f"{what}: one of them was exchanged or restored. The agent begins a new journal.")
+        journal.renew()
 
     async def attend(self, session: Session) -> None:
         self._session = session

@@ -52,6 +52,8 @@ from shoveler.service import delays, redact
 
 _log = logging.getLogger(__name__)
 
+DEFAULT_PORT: Final = 8765
+"""Where a hub listens unless it is told otherwise."""
 OPEN_SECONDS: Final = 10.0
 """Limit of each step of joining."""
 PING_SECONDS: Final = 5.0
@@ -120,8 +122,8 @@ def parse_hub(text: str, *, insecure: bool) -> HubAddress:
         raise CredentialError(f"The hub's address is wss://HOST:PORT, not {redact(text)!r}.")
     secure = parts.scheme in ("wss", "https")
     if bare:
-        secure = not (insecure and HubAddress(False, host, port or 80).loopback)
-    address = HubAddress(secure, host, port or (443 if secure else 80))
+        secure = not (insecure and HubAddress(False, host, 0).loopback)
+    address = HubAddress(secure, host, port or DEFAULT_PORT)
     if not secure and not insecure:
         raise CredentialError(
             f"{address.url} is not encrypted; use wss://, or --insecure if the hub runs on this very machine."

@@ -303,6 +303,7 @@ _GAUGES = {
     "jobs": "Jobs that this agent has workers for.",
     "journal_last": "Number of the journal's last line.",
     "journal_acknowledged": "Number of the last line that the hub has stored.",
+    "server_answering": "Role server: 1 while the XRootD server answers.",
 }
 _COUNTS = {
     "requests_total": "Requests done since the agent started.",

@@ -12,6 +12,7 @@ every line carries its own newline before *and* after it, so that such a stump n
 
     DIR/lock                       held by the one agent that uses this directory
     DIR/journal/FIRST.jsonl        segments: a header line, then lines as in `agent.messages`, their n left at 0
+    DIR/journal/acknowledged       how far the hub had stored it, roughly: by this a strange hub is known
 
 A segment is begun when no job runs, and deleted when the hub has acknowledged all of it. Here is no event loop and
 no network. What is forbidden here: to number or hand out a line that is not yet synced.
@@ -41,6 +42,7 @@ MARK_EVERY: Final = 1000
 MAX_BATCH_BYTES: Final = 1024 * 1024
 MAX_BATCH_LINES: Final = 5000
 READ_BYTES: Final = 4 * 1024 * 1024
+NOTE_SECONDS: Final = 1.0
 
 _encode = msgspec.json.Encoder().encode
 _decode_line = msgspec.json.Decoder(Line).decode
@@ -62,7 +64,13 @@ class Header(Struct, frozen=True):
     first: int
 
 
+class _Note(Struct, frozen=True):
+    journal: str
+    n: int
+
+
 _decode_header = msgspec.json.Decoder(Header).decode
+_decode_note = msgspec.json.Decoder(_Note).decode
 
 
 class Appender:
@@ -156,12 +164,15 @@ class Journal:
         self.unfinished: dict[Key, Started] = {}
         """Started lines that have no done line yet."""
         self._cursor: tuple[int, _Segment, int] | None = None
+        """Where the last `read` ended: (next number, its segment, offset)."""
+        self._note_path = directory / "journal" / "acknowledged"
+        self._noted = time.monotonic()
         try:
             (directory / "journal").mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = self._take_lock()
             try:
                 self._segments = self._load(wait)
-                self.acknowledged = self._segments[0].first - 1
+                self.acknowledged = max(self.first - 1, min(self._recall(), self.last))
                 self._appender = Appender(self.segment)
                 self.collect()
                 self.interrupted = len(self.unfinished)
@@ -281,6 +292,11 @@ class Journal:
         return self._segments[-1].path
 
     @property
+    def first(self) -> int:
+        """Number of the oldest line that is still here (or will be, in an empty journal)."""
+        return self._segments[0].first
+
+    @property
     def last(self) -> int:
         """Number of the last line that is synced and numbered, 0 when there is none."""
         return self._segments[-1].next - 1
@@ -359,7 +375,7 @@ class Journal:
         """Numbered lines from `after` + 1 on, as many as fit one message; empty when there are no more.
 
         Lines that were acknowledged and trimmed are gone: reading then begins with the first that is left."""
-        after = max(after, self._segments[0].first - 1)
+        after = max(after, self.first - 1)
         if after >= self.last:
             return []
         segment = next(s for s in reversed(self._segments) if s.first <= after + 1)
@@ -387,8 +403,27 @@ class Journal:
     def acknowledge(self, n: int) -> None:
         """The hub has stored all lines up to n: forget the segments that hold nothing newer."""
         self.acknowledged = max(self.acknowledged, min(n, self.last))
+        if time.monotonic() - self._noted >= NOTE_SECONDS:
+            self._note()
         while len(self._segments) > 1 and self._segments[0].next - 1 <= self.acknowledged:
             self._segments.pop(0).path.unlink(missing_ok=True)
+
+    def _recall(self) -> int:
+        try:
+            noted = _decode_note(self._note_path.read_bytes())
+        except (OSError, msgspec.DecodeError):
+            return 0
+        return noted.n if noted.journal == self.id else 0
+
+    def _note(self) -> None:
+        """Never raises: without the note we only know less of who the hub is."""
+        self._noted = time.monotonic()
+        fresh = self._note_path.with_suffix(".new")
+        try:
+            fresh.write_bytes(_encode(_Note(self.id, self.acknowledged)))
+            fresh.replace(self._note_path)
+        except OSError:
+            pass  # a full disk: the next note may fit
 
     # ------------------------------------------------------------ between jobs
 
@@ -403,8 +438,7 @@ class Journal:
     def renew(self) -> None:
         """Begin a new journal with a new id, keeping the old files beside it. Only while no worker has it open.
 
-        For when the hub has acknowledged lines that this journal does not have: it was restored from a copy, and its
-        numbers mean something else there."""
+        For when the hub's idea of it cannot be ours: it was restored from a copy, or the hub is another one."""
         old = [segment.path for segment in self._segments]
         self.id = secrets.token_hex(8)
         self._cursor = None
@@ -413,6 +447,7 @@ class Journal:
         self._segments = []
         self._begin(self._new_segment(1))
         self.acknowledged = 0
+        self._note()
 
     def _begin(self, segment: _Segment) -> None:
         self._segments.append(segment)
@@ -425,6 +460,8 @@ class Journal:
         return disk.f_bavail * disk.f_frsize
 
     def close(self) -> None:
+        """Let go of the files. Nothing is lost without it."""
+        self._note()
         self._appender.close()
         os.close(self._lock)
 

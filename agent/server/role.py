@@ -1,19 +1,37 @@
-"""The server agent in session with its hub."""
+"""The server agent in session with its hub: it reports what it sees, and does nothing to the server."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
 from agent.connection import Session
 from agent.host import Load, describe
-from agent.messages import FromHub, Heartbeat, Register, ServerReport, Welcome
+from agent.messages import Ask, Finding, FromHub, Heartbeat, Register, ServerReport, Welcome
+from agent.server import surround
+from agent.server.check import findings
+from agent.server.lint import monitor_line, server_port, site_name
+
+_log = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 10.0
+"""How often the agent looks at its server."""
+REPORT_SECONDS: Final = 60.0
+"""How often it reports although nothing has changed."""
+MAX_FINDINGS: Final = 100
 
 
 class ServerRole:
-    """The server agent: a `agent.connection.Role`."""
+    """The server agent: a `agent.connection.Role`.
+
+    `server` is the root:// URL of the server, `config` its configuration file; what is not given is taken from the
+    running xrootd, again at each look, as a server may be started after its agent."""
 
     def __init__(
         self,
@@ -30,10 +48,22 @@ class ServerRole:
         self._config = config
         self._on_welcome = on_welcome
         self._load = Load()
+        self._last: ServerReport | None = None
+        self._wanted = asyncio.Event()
         self.broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Never set: there is nothing without which this role could not go on."""
+
+    # ------------------------------------------------------------ what the link asks of a role
 
     def details(self) -> Register:
-        return describe(role="server", name=self._name, labels=self._labels, server=self._server)
+        last = self._last
+        return describe(
+            role="server",
+            name=self._name,
+            labels=self._labels,
+            server=last.server if last else self._server,
+            xrootd=last.xrootd if last else "",
+        )
 
     def heartbeat(self) -> Heartbeat:
         cpu, memory = self._load.measure([])
@@ -41,25 +71,123 @@ class ServerRole:
 
     def figures(self) -> dict[str, float]:
         """What the metrics show, by name."""
-        return {}
+        return {"server_answering": float(bool(self._last and self._last.answering))}
 
     def welcomed(self, welcome: Welcome) -> None:
         if self._on_welcome is not None:
             self._on_welcome(welcome)
 
     async def attend(self, session: Session) -> None:
+        said: ServerReport | None = None
         while True:
-            await session.send(ServerReport(time.time(), self._server))
-            await asyncio.sleep(60)
+            self._wanted.clear()
+            report = await self.look()
+            if said is None or _differ(report, said) or report.t - said.t >= REPORT_SECONDS or self._wanted.is_set():
+                await session.send(report)
+                said = report
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._wanted.wait()
+                said = None  # asked for: answered whether or not something has changed
+            except TimeoutError:
+                pass  # the usual case: time for the next look
 
     async def obey(self, message: FromHub, session: Session) -> None:
-        pass
+        match message:
+            case Ask("report"):
+                self._wanted.set()
+            case Ask():
+                await session.send(self.heartbeat())
+            case _:
+                _log.debug("! %s is nothing for a server agent", type(message).__name__)
 
     async def drain(self, seconds: float) -> None:
-        pass
+        """Nothing is under way, ever."""
 
     async def delivered(self) -> None:
-        pass
+        """Reports are about now; there is nothing to deliver later."""
 
     async def close(self) -> None:
-        pass
+        """No tasks of its own."""
+
+    # ------------------------------------------------------------ looking
+
+    async def look(self) -> ServerReport:
+        """What there is to see now; up to `surround.ANSWER_SECONDS` when the server does not answer."""
+        report = await asyncio.to_thread(self._look_around)
+        answer = await surround.ask(report.server)
+        extra = [Finding("error" if not answer.answering else "info", answer.problem[:2000])] if answer.problem else []
+        last = self._last
+        if last is not None and last.answering != answer.answering:
+            _log.warning("= %s %s", report.server, "answers again" if answer.answering else "does not answer any more")
+        self._last = ServerReport(
+            t=time.time(),
+            server=report.server,
+            answering=answer.answering,
+            xrootd=answer.version,
+            site=report.site,
+            instance=report.instance,
+            config_file=report.config_file,
+            monitor_line=report.monitor_line,
+            findings=[*extra, *report.findings][:MAX_FINDINGS],
+            udp_drops=report.udp_drops,
+            mtu=report.mtu,
+        )
+        return self._last
+
+    def _look_around(self) -> ServerReport:
+        """All but the question to the server itself. Blocks."""
+        running = self._mine(surround.running_servers())
+        config = self._config or (running.config if running else None)
+        problems: list[Finding] = []
+        text = ""
+        if config is None:
+            problems.append(
+                Finding(
+                    "warning",
+                    "No running xrootd with a configuration file was found on this machine.",
+                    "Start it, or name its file with --xrootd-config.",
+                )
+            )
+        else:
+            try:
+                text = config.read_text("utf-8", "replace")
+                problems += findings(text)
+            except OSError as error:
+                problems.append(
+                    Finding(
+                        "warning",
+                        f"The server's configuration {config} cannot be read: {error.strerror}.",
+                        "Let the agent's account read it, or name another file with --xrootd-config.",
+                    )
+                )
+        line = monitor_line(text)
+        return ServerReport(
+            t=time.time(),
+            server=self._server or f"root://{socket.getfqdn()}:{server_port(text)}",
+            site=site_name(text)[:256],
+            instance=running.instance[:256] if running else "",
+            config_file=str(config or "")[:4096],
+            monitor_line=line.text[:2000] if line else "",
+            findings=problems,
+            udp_drops=surround.unsent_datagrams(),
+            mtu=min((surround.path_mtu(d.host) for d in line.destinations), default=0) if line else 0,
+        )
+
+    def _mine(self, servers: list[surround.Running]) -> surround.Running | None:
+        """The process that is our server: the one with our file, or on our port, or the only one there is."""
+        if self._config is not None:
+            return next((one for one in servers if one.config == self._config), None)
+        if self._server:
+            port = urlsplit(self._server).port or 1094
+            found = next((one for one in servers if surround.listens_on(one.pid, port)), None)
+            if found is not None:
+                return found
+        return servers[0] if len(servers) == 1 else None
+
+
+def _differ(one: ServerReport, other: ServerReport) -> bool:
+    """Whether anything changed but the time and the running counts."""
+    return (one.server, one.answering, one.xrootd, one.config_file, one.monitor_line, one.findings, one.mtu) != (
+        other.server, other.answering, other.xrootd, other.config_file, other.monitor_line, other.findings, other.mtu,
+    )  # fmt: skip

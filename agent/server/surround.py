@@ -1,0 +1,231 @@
+"""What the machine says about the XRootD server on it.
+
+Everything here asks the operating system or the server itself, can take its time, and is called in a thread or awaited
+with a limit. What cannot be found out is left empty: a server agent must be of use without being root.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import shutil
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+import psutil
+
+from agent.host import xrootd_client_version
+from agent.messages import Finding, Probe
+from agent.server.lint import ETHERNET_MTU, MonitorLine
+from agent.workloads.probe import probe
+
+ANSWER_SECONDS: Final = 10.0
+IP_MTU: Final = 14  # <linux/in.h>; the socket module does not name it
+IPV6_MTU: Final = 24
+
+
+class Running(NamedTuple):
+    """An xrootd process: its id, the configuration file it was started with, its instance name."""
+
+    pid: int
+    config: Path | None
+    instance: str
+
+
+def running_servers() -> list[Running]:
+    """The xrootd processes of this machine, oldest first."""
+    found: list[tuple[float, Running]] = []
+    for process in psutil.process_iter():
+        try:
+            with process.oneshot():
+                if process.name() != "xrootd":
+                    continue
+                command, started = process.cmdline(), process.create_time()
+            config = _argument(command, "-c")
+            path = _absolute(config, process) if config else None
+            found.append((started, Running(process.pid, path, _argument(command, "-n"))))
+        except psutil.Error:
+            continue  # it has ended meanwhile
+    return [running for _, running in sorted(found, key=lambda pair: pair[0])]
+
+
+def listens_on(pid: int, port: int) -> bool:
+    """Whether a process accepts TCP connections on a port; False when we may not look into it."""
+    try:
+        connections = psutil.Process(pid).net_connections("tcp")
+    except psutil.Error:
+        return False
+    return any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in connections)
+
+
+def _argument(command: Sequence[str], option: str) -> str:
+    for at, word in enumerate(command):
+        if word == option and at + 1 < len(command):
+            return command[at + 1]
+        if word.startswith(option) and len(word) > len(option) and not word.startswith("--"):
+            return word[len(option) :]
+    return ""
+
+
+def _absolute(config: str, process: psutil.Process) -> Path | None:
+    """xrootd changes its directory after the start: a relative name is looked for from there upwards."""
+    path = Path(config)
+    if path.is_absolute():
+        return path
+    try:
+        directory = Path(process.cwd())
+    except psutil.Error:
+        return None
+    return next((base / path for base in (directory, *directory.parents) if (base / path).exists()), None)
+
+
+# ---------------------------------------------------------------- does it answer
+
+
+class Answer(NamedTuple):
+    """What a server said when it was asked: `problem` is one sentence when it did not answer."""
+
+    answering: bool
+    version: str = ""
+    problem: str = ""
+
+
+async def ask(server: str, timeout: float = ANSWER_SECONDS) -> Answer:
+    """Ask a server (root:// URL) for its version: by the XRootD client for Python, by xrdfs, or by connecting."""
+    if xrootd_client_version():
+        async for part in probe(Probe(0, server, timeout=timeout)):
+            return Answer(part.answering, part.xrootd, part.error)
+    if shutil.which("xrdfs"):
+        return await _xrdfs(server, timeout)
+    return await _connect(server, timeout)
+
+
+async def _xrdfs(server: str, timeout: float) -> Answer:
+    host = urlsplit(server).netloc.rpartition("@")[2]
+    seconds = str(max(1, round(timeout)))
+    patience = {"XRD_CONNECTIONWINDOW": seconds, "XRD_CONNECTIONRETRY": "1", "XRD_REQUESTTIMEOUT": seconds}
+    process = await asyncio.create_subprocess_exec(
+        "xrdfs",
+        host,
+        "query",
+        "config",
+        "version",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **patience},
+    )
+    try:
+        async with asyncio.timeout(timeout + 2):
+            output, errors = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        return Answer(False, problem=f"{server} did not answer within {timeout:.0f} s.")
+    if process.returncode:
+        said = " ".join(errors.decode("utf-8", "replace").split())[:500]
+        return Answer(False, problem=f"{server} does not answer: {said}")
+    return Answer(True, output.decode("utf-8", "replace").strip()[:256])
+
+
+async def _connect(server: str, timeout: float) -> Answer:
+    parts = urlsplit(server)
+    try:
+        async with asyncio.timeout(timeout):
+            _, writer = await asyncio.open_connection(parts.hostname, parts.port or 1094)
+    except (OSError, TimeoutError) as error:
+        return Answer(False, problem=f"{server} cannot be reached: {error or 'no answer in time'}.")
+    writer.transport.abort()
+    return Answer(
+        True, problem="Neither the XRootD client for Python nor xrdfs is installed: its version is not known."
+    )
+
+
+# ---------------------------------------------------------------- the way of the datagrams
+
+
+def path_mtu(host: str) -> int:
+    """MTU towards a host, as this machine's kernel knows it; Ethernet's where it cannot say."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, 9, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, socket.SOCK_DGRAM) as s:
+            s.connect(address)  # sends nothing
+            if family == socket.AF_INET6:
+                return s.getsockopt(socket.IPPROTO_IPV6, IPV6_MTU)
+            return s.getsockopt(socket.IPPROTO_IP, IP_MTU)
+    except (OSError, UnicodeError):
+        return ETHERNET_MTU
+
+
+def unsent_datagrams(proc: Path = Path("/proc")) -> int:
+    """UDP datagrams that this machine's kernel could not send since it started, of all programs; 0 where unknown."""
+    total = 0
+    try:
+        rows = [line.split() for line in (proc / "net" / "snmp").read_text().splitlines() if line.startswith("Udp:")]
+        if len(rows) == 2:
+            total += int(dict(zip(rows[0], rows[1], strict=False)).get("SndbufErrors", 0))
+        for line in (proc / "net" / "snmp6").read_text().splitlines():
+            if line.startswith("Udp6SndbufErrors"):
+                total += int(line.split()[1])
+    except (OSError, ValueError):
+        pass  # another kernel, or a container without /proc/net
+    return total
+
+
+def unheard(line: MonitorLine) -> list[Finding]:
+    """A finding for each destination on this very machine where no program listens: its datagrams go nowhere."""
+    found = []
+    for destination in line.destinations:
+        if not destination.port.isdigit():
+            continue
+        try:
+            addresses = {
+                ipaddress.ip_address(info[4][0])
+                for info in socket.getaddrinfo(destination.host, int(destination.port), type=socket.SOCK_DGRAM)
+            }
+        except (OSError, UnicodeError, ValueError):
+            found.append(
+                Finding(
+                    "error",
+                    f"The host of dest {destination.address} is not known here; xrootd does not start so.",
+                    "Its name must be resolved when the server starts.",
+                    line.line,
+                )
+            )
+            continue
+        if addresses & _own_addresses() and not addresses_with_listener(int(destination.port)) & (addresses | _ANY):
+            found.append(
+                Finding(
+                    "warning",
+                    f"Nobody listens on {destination.address} on this machine: the datagrams are lost.",
+                    "Start the shoveler, or correct the address.",
+                    line.line,
+                )
+            )
+    return found
+
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_ANY: Final[set[_Address]] = {ipaddress.ip_address("0.0.0.0"), ipaddress.ip_address("::")}  # noqa: S104 - compared with
+
+
+def addresses_with_listener(port: int) -> set[_Address]:
+    """The addresses on which some program of this machine takes UDP datagrams for a port."""
+    try:
+        sockets = psutil.net_connections("udp")
+    except psutil.Error:
+        return set(_ANY)  # we may not look: take it that somebody listens
+    return {ipaddress.ip_address(s.laddr.ip.partition("%")[0]) for s in sockets if s.laddr and s.laddr.port == port}
+
+
+def _own_addresses() -> set[_Address]:
+    own: set[_Address] = set()
+    for addresses in psutil.net_if_addrs().values():
+        for one in addresses:
+            if one.family in (socket.AF_INET, socket.AF_INET6):
+                own.add(ipaddress.ip_address(one.address.partition("%")[0]))
+    return own
