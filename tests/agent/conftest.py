@@ -30,6 +30,7 @@ from cryptography.x509.oid import NameOID
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from agent import connection, keys
 from agent.messages import (
     AUDIENCE,
     SUBPROTOCOL,
@@ -237,6 +238,32 @@ async def hub() -> AsyncIterator[HubDouble]:
     """A hub on ws://127.0.0.1."""
     async with HubDouble().up() as double:
         yield double
+
+
+@asynccontextmanager
+async def _linked(hub: HubDouble, role: connection.Role, name: str, scope: str) -> AsyncIterator[connection.State]:
+    address = connection.parse_hub(hub.url, insecure=True)
+    credentials = keys.Credentials(name, scope, key=KEY)
+    state = connection.State()
+
+    async def soon(seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.05))
+
+    link = asyncio.get_running_loop().create_task(
+        connection.stay(address, connection.Trust(address), credentials.token, role, state=state, sleep=soon),
+        name="link",
+    )
+    try:
+        yield state
+    finally:
+        link.cancel()
+        await asyncio.gather(link, return_exceptions=True)
+
+
+@pytest.fixture
+def linked() -> Any:
+    """``async with linked(hub, role, "c1", "client")``: the role in session, coming back at once after a cut."""
+    return _linked
 
 
 @pytest.fixture

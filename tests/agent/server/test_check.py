@@ -1,0 +1,83 @@
+"""tally-agent check-config."""
+
+from __future__ import annotations
+
+import io
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from agent.cli import main
+from agent.server.check import findings
+
+FAULTY = "all.sitename S\nxrootd.monitor all ident 5m fbuff 1452 fstat 10s lfn ops dest fstat info user {}\n"
+
+
+@pytest.fixture
+def address() -> str:
+    """A UDP port of this machine on which somebody listens, for the length of the test."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{s.getsockname()[1]}"
+
+
+def test_errors_are_printed_with_the_line_to_copy(
+    tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "xrootd.cfg"
+    file.write_text(FAULTY.format(address))
+    assert main(["check-config", str(file)]) == 1
+    assert capsys.readouterr().out == (
+        f"{file}:2: error: xfr is missing: close records will never be sent, and with them no byte counts.\n"
+        "    A server without it reports opens and disconnects only; one word mends that.\n"
+        "As it should be:\n"
+        "    xrootd.monitor all ident 5m flush 30s window 5s fbuff 1452 fstat 10s lfn ops xfr 3 dest fstat info user "
+        f"{address}\n"
+    )
+
+
+def test_a_clean_file(tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "xrootd.cfg"
+    file.write_text(FAULTY.format(address).replace("ops", "ops xfr 3"))
+    assert main(["check-config", str(file)]) == 0
+    assert capsys.readouterr().out == f"{file}: nothing is wrong with the monitoring.\n"
+
+
+def test_as_json(tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "xrootd.cfg"
+    file.write_text(FAULTY.format(address))
+    assert main(["check-config", "--json", str(file)]) == 1
+    (finding,) = json.loads(capsys.readouterr().out)
+    assert (finding["severity"], finding["line"]) == ("error", 2)
+    assert finding["fixed"].startswith("xrootd.monitor all ident")
+
+
+def test_from_standard_input(address: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(FAULTY.format(address)))
+    assert main(["check-config", "-"]) == 1
+    assert "xfr is missing" in capsys.readouterr().out
+
+
+def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check-config", str(tmp_path / "none.cfg")]) == 2
+    assert capsys.readouterr().err == f"tally-agent: {tmp_path}/none.cfg cannot be read: No such file or directory.\n"
+
+
+def test_a_local_destination_where_nobody_listens(address: str) -> None:
+    good = FAULTY.replace("ops", "ops xfr 3")
+    assert findings(good.format(address)) == []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        free = s.getsockname()[1]
+    (finding,) = findings(good.format(f"127.0.0.1:{free}"))
+    assert finding.what == f"Nobody listens on 127.0.0.1:{free} on this machine: the datagrams are lost."
+    assert finding.severity == "warning"
+
+
+def test_a_destination_without_a_known_host() -> None:
+    found = findings(FAULTY.replace("ops", "ops xfr 3").format("no-such-host.invalid:9930"))
+    assert [f.what for f in found if f.severity == "error"] == [
+        "The host of dest no-such-host.invalid:9930 is not known here; xrootd does not start so."
+    ]
