@@ -6,7 +6,7 @@ pika is imported when an AMQP address is opened, and not before: the window's fi
 from __future__ import annotations
 
 from shoveler.bus.address import Address
-from shoveler.bus.messages import Consumer, Publisher, Topology
+from shoveler.bus.messages import BusRefused, Consumer, Publisher, Topology
 from shoveler.bus.options import DEFAULT_OPTIONS, BusOptions
 
 
@@ -57,3 +57,19 @@ def open_topology(address: Address, options: BusOptions = DEFAULT_OPTIONS) -> To
     from shoveler.bus.amqp_topology import AmqpTopology
 
     return AmqpTopology(address, options=options)
+
+
+def declare_shards(
+    address: Address, *, exchange: str, prefix: str, count: int, options: BusOptions = DEFAULT_OPTIONS
+) -> None:
+    """Make the queues ``PREFIX0 … PREFIX(count − 1)``, and have the messages of `exchange` sorted into them.
+
+    A message whose header ``shard`` is v goes to queue v modulo `count`; one without that header goes to the first. The
+    queues are durable, with ``x-overflow=reject-publish`` and a single active consumer each; what exists is used as is.
+    Raises BusUnavailable or BusRefused, the latter also for a local bus, which has no shards.
+    """
+    if address.kind == "local":
+        raise BusRefused("the local bus has no shards; they need RabbitMQ")
+    from shoveler.bus.amqp_shards import declare_amqp_shards
+
+    declare_amqp_shards(address, exchange=exchange, prefix=prefix, count=count, options=options)
