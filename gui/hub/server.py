@@ -67,7 +67,7 @@ log = logging.getLogger("tally.hub")
 _quiet = logging.getLogger("tally.hub.websockets")
 _quiet.setLevel(logging.CRITICAL)
 
-DEFAULT_LISTEN = ("0.0.0.0", 8443)  # noqa: S104 - agents come from other machines; TLS and tokens stand before all
+DEFAULT_LISTEN = ("0.0.0.0", 8765)  # noqa: S104 - agents come from other machines; TLS and tokens stand before all
 FIRST_MESSAGE_SECONDS = 10.0
 REFRESH_SECONDS = 2.0
 ANNOUNCE_SECONDS = 0.1

@@ -195,6 +195,11 @@ class Place:
     token = staticmethod(token)
     details = staticmethod(details)
     until = staticmethod(until)
+
+    async def stop(self) -> None:
+        """End the hub (of a `mortal_place`)."""
+        await self.hub.__aexit__()
+
     secret = SHARED
 
     def __init__(self, hub: Hub, store: MemoryStore, heard: Heard, clock: Clock) -> None:
@@ -258,12 +263,36 @@ def own_settings() -> None:
 
 
 @pytest.fixture
+def memory_store() -> MemoryStore:
+    """A store in memory, which knows the shared key."""
+    return MemoryStore()
+
+
+@pytest.fixture
+def shared_secret() -> str:
+    """The text of that shared key."""
+    return SHARED
+
+
+def _place(directory: Any) -> Place:
+    store, heard, clock = MemoryStore(), Heard(), Clock()
+    options = HubOptions(directory=directory, host="127.0.0.1", port=0, insecure=True, version="test")
+    hub = Hub(store, options, listener=heard, clock=clock.wall, monotonic=clock.monotonic)
+    return Place(hub, store, heard, clock)
+
+
+@pytest.fixture
 async def place(tmp_path: Any) -> Any:
     """A hub without TLS, whose clocks stand still."""
-    store, heard, clock = MemoryStore(), Heard(), Clock()
-    options = HubOptions(directory=tmp_path, host="127.0.0.1", port=0, insecure=True, version="test")
-    hub = Hub(store, options, listener=heard, clock=clock.wall, monotonic=clock.monotonic)
-    async with hub:
-        here = Place(hub, store, heard, clock)
-        async with here.stack:
-            yield here
+    here = _place(tmp_path)
+    async with here.hub, here.stack:
+        yield here
+
+
+@pytest.fixture
+async def mortal_place(tmp_path: Any) -> Any:
+    """The same; the test itself ends the hub, with `Place.stop`."""
+    here = _place(tmp_path)
+    await here.hub.__aenter__()
+    async with here.stack:
+        yield here

@@ -466,13 +466,10 @@ async def test_a_server_agent_may_not_speak_as_a_client(place: Any) -> None:
     assert "role client" in (await agent.hear()).reason
 
 
-async def test_stopping_the_hub_says_goodbye_and_come_again(place: Any) -> None:
-    agent, _ = await place.join("c1")
-    await place.hub.__aexit__()
+async def test_stopping_the_hub_says_goodbye_and_come_again(mortal_place: Any) -> None:
+    agent, _ = await mortal_place.join("c1")
+    await mortal_place.stop()
     assert await agent.hear() == Goodbye(reason="the hub is being stopped", again=True)
-    place.hub._server = None
-    place.hub._tasks.clear()
-    await place.hub.__aenter__()
 
 
 # ---------------------------------------------------------------- journals

@@ -1,0 +1,205 @@
+"""Remote windows and commands: the feed for observers, commands for operators."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from agent.messages import Goodbye, Registered, encode
+from gui.hub.keys import new_key
+from gui.hub.operate import (
+    Command,
+    CommandRefused,
+    Feed,
+    OperatorWelcome,
+    RegisterOperator,
+    Reply,
+    Topics,
+    decode_to_operator,
+)
+from gui.hub.roster import public_id
+
+HELLO = RegisterOperator(host="desk", version="1")
+
+
+class Operator:
+    """An operator's connection, spoken by hand."""
+
+    def __init__(self, agent: Any) -> None:
+        self.socket = agent.socket
+
+    async def say(self, message: Any) -> None:
+        await self.socket.send(message if isinstance(message, str) else encode(message), text=True)
+
+    async def hear(self, kind: type, topic: str = "") -> Any:
+        """The next message of a kind; feeds of other topics are passed over."""
+        async with asyncio.timeout(5):
+            while True:
+                message = decode_to_operator(await self.socket.recv())
+                if isinstance(message, kind) and (not topic or message.topic == topic):
+                    return message
+                assert isinstance(message, Feed), message
+
+
+@pytest.fixture
+async def key(place: Any) -> Any:
+    """A key for observers and operators that the hub knows."""
+    return put_key(place)
+
+
+def put_key(place: Any) -> Any:
+    made = new_key(["observer", "operator"], place.clock.now, sub="anna")
+    place.store.put_key(made)
+    place.clock.advance(1)
+    return made
+
+
+async def operator(place: Any, key: Any, scope: str) -> Operator:
+    token = place.token(key=key.secret, kid=key.kid, sub="anna", scope=scope)
+    client_id = await place.register(token, HELLO)
+    session = Operator(await place.open(f"/operate?client_id={client_id}"))
+    welcome = await session.hear(OperatorWelcome)
+    assert (welcome.public_id, welcome.hub_time) == (public_id(key.kid, "anna"), place.clock.now)
+    assert welcome.may == scope.split()
+    return session
+
+
+async def test_an_observer_sees_agents_and_progress(place: Any, key: Any) -> None:
+    watching = await operator(place, key, "observer")
+    assert (await watching.hear(Feed, "agents")).value == []
+    await place.join("c1", host="worker-7")
+    agents = (await watching.hear(Feed, "agents")).value
+    assert [(agent["name"], agent["host"], agent["state"]) for agent in agents] == [("c1", "worker-7", "up")]
+
+    @dataclass(frozen=True)
+    class Progress:
+        read: int
+
+    for read in range(1, 101):
+        place.hub.topics.publish("progress", Progress(read))
+    assert (await watching.hear(Feed, "progress")).value == {"read": 100}, "only the newest is sent"
+
+
+async def test_an_observer_may_not_command_a1_a2_a12(place: Any, key: Any) -> None:
+    asked: list[Command] = []
+
+    async def conductor(command: Command) -> Any:
+        asked.append(command)
+
+    place.hub.conductor = conductor
+    watching = await operator(place, key, "observer")
+    await watching.say(Command(id=7, do="run", plan="x"))
+    reply = await watching.hear(Reply)
+    assert (reply.id, reply.ok) == (7, False)
+    assert "look on only" in reply.text
+    assert asked == []
+
+
+async def test_an_operator_runs_and_may_stop_meanwhile(place: Any, key: Any) -> None:
+    stopped = asyncio.Event()
+
+    async def conductor(command: Command) -> Any:
+        if command.do == "run":
+            await stopped.wait()
+            return {"plan": command.plan}
+        stopped.set()
+        return None
+
+    place.hub.conductor = conductor
+    acting = await operator(place, key, "operator")
+    await acting.say(Command(id=1, do="run", plan="the plan"))
+    await acting.say(Command(id=2, do="stop"))
+    replies = {reply.id: reply for reply in [await acting.hear(Reply), await acting.hear(Reply)]}
+    assert replies[1].value == {"plan": "the plan"}
+    assert replies[2].ok
+
+
+async def test_a_refused_command_says_why(place: Any, key: Any) -> None:
+    acting = await operator(place, key, "observer operator")
+    await acting.say(Command(id=1, do="run"))
+    assert "runs no campaigns" in (await acting.hear(Reply)).text
+
+    async def conductor(command: Command) -> Any:
+        raise CommandRefused("Not today.")
+
+    place.hub.conductor = conductor
+    await acting.say(Command(id=2, do="abort"))
+    assert (await acting.hear(Reply)) == Reply(id=2, ok=False, text="Not today.")
+
+
+async def test_operators_invite_drain_disconnect_and_revoke(place: Any, key: Any) -> None:
+    acting = await operator(place, key, "operator")
+    agent, welcome = await place.join("c1")
+    await acting.say(Command(id=1, do="drain", agent=welcome.public_id))
+    assert (await acting.hear(Reply)).ok
+    assert (await agent.hear()).what == "drain"
+    await acting.say(Command(id=2, do="revoke", agent=welcome.public_id))
+    assert "shared key" in (await acting.hear(Reply)).text
+    await acting.say(Command(id=3, do="disconnect", agent=welcome.public_id))
+    assert (await acting.hear(Reply)).ok
+    assert isinstance(await agent.hear(), Goodbye)
+    await acting.say(Command(id=4, do="disconnect", agent="nobody"))
+    assert not (await acting.hear(Reply)).ok
+    await acting.say(Command(id=5, do="invite", role="server", ttl=60, uses=2))
+    assert (await acting.hear(Reply)).value["join"]
+    (issued,) = place.store.invitations()
+    assert (issued.role, issued.uses) == ("server", 2)
+    await acting.say(Command(id=6, do="invite", uses=0))
+    assert not (await acting.hear(Reply)).ok
+
+
+@pytest.mark.parametrize(
+    "text", ["{", '{"type":"command"}', '{"type":"command","id":-1,"do":"run"}', encode(HELLO).decode()]
+)
+async def test_a_bad_message_ends_that_session(place: Any, key: Any, text: str) -> None:
+    acting = await operator(place, key, "operator")
+    await acting.say(text)
+    assert "could not be taken" in (await acting.hear(Goodbye)).reason
+
+
+async def test_agents_and_operators_do_not_take_each_others_doors(place: Any, key: Any) -> None:
+    client_id = await place.register(place.token(key=key.secret, kid=key.kid, sub="anna", scope="operator"), HELLO)
+    assert (await place.refused(f"/agent?client_id={client_id}"))[0] == 403
+    client_id = await place.register()
+    assert (await place.refused(f"/operate?client_id={client_id}"))[0] == 403
+    agent = await place.open("/register", f"Bearer {place.token()}")
+    await agent.say(HELLO)
+    assert isinstance(await agent.hear(), Goodbye)
+    agent = await place.open(
+        "/register", f"Bearer {place.token(key=key.secret, kid=key.kid, sub='anna', scope='observer')}"
+    )
+    await agent.say(place.details())
+    assert not isinstance(await agent.hear(), Registered)
+
+
+async def test_a_revoked_operator_is_shown_out(place: Any, key: Any) -> None:
+    acting = await operator(place, key, "operator")
+    await place.hub.revoke_key(key.kid)
+    assert await acting.hear(Goodbye) == Goodbye(reason="the key was revoked", again=False)
+
+
+async def test_stopping_says_goodbye_to_operators(mortal_place: Any) -> None:
+    key = put_key(mortal_place)
+    acting = await operator(mortal_place, key, "operator")
+    await mortal_place.stop()
+    assert (await acting.hear(Goodbye)).again
+
+
+def test_topics_give_what_is_newer() -> None:
+    topics, sent = Topics(), {}
+    event = topics.watch()
+    event.clear()
+    topics.publish("a", [1])
+    topics.publish("b", 2)
+    assert event.is_set()
+    assert topics.since(sent) == [Feed(topic="a", value=[1]), Feed(topic="b", value=2)]
+    topics.publish("a", [3])
+    assert topics.since(sent) == [Feed(topic="a", value=[3])]
+    assert topics.since(sent) == []
+    topics.unwatch(event)
+    event.clear()
+    topics.publish("a", [4])
+    assert not event.is_set()

@@ -1,0 +1,57 @@
+"""Who is here, as immutable views."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from gui.hub.roster import AgentView, ClockOffset, Roster, public_id
+
+
+def view(name: str, **changes: object) -> AgentView:
+    return AgentView(id=public_id("shared", name), kid="shared", name=name, role="client", state="up", **changes)  # type: ignore[arg-type]
+
+
+def test_public_ids_are_stable_and_tell_nothing() -> None:
+    assert public_id("shared", "c1") == "34797af478bc"
+    assert public_id("shared", "c1") != public_id("k-1", "c1")
+
+
+def test_changes_are_announced_together_and_later() -> None:
+    waiting: list[Callable[[], None]] = []
+    roster = Roster(soon=waiting.append)
+    heard: list[list[str]] = []
+    unsubscribe = roster.subscribe(lambda agents: heard.append([agent.name for agent in agents]))
+    roster.put(view("c1"))
+    roster.put(view("c2"))
+    roster.put(view("c1", cpu=5.0))
+    assert heard == []
+    assert len(waiting) == 1
+    waiting.pop()()
+    assert heard == [["c1", "c2"]]
+    roster.forget(public_id("shared", "c1"))
+    roster.forget("nobody")
+    waiting.pop()()
+    assert heard[-1] == ["c2"]
+    assert roster.version == 4
+    unsubscribe()
+    unsubscribe()
+    roster.put(view("c3"))
+    assert waiting == []
+
+
+def test_views_do_not_change() -> None:
+    with pytest.raises(AttributeError):
+        view("c1").cpu = 3.0  # type: ignore[misc]
+
+
+def test_the_fastest_heartbeat_tells_the_clocks_apart() -> None:
+    offset = ClockOffset()
+    # Its clock is 2 s ahead; the way takes 20 ms at best, and now and then much longer.
+    for sent, delay in ((100, 0.5), (101, 0.02), (102, 0.9)):
+        seen = offset.heartbeat(sent + 2.0, sent + delay, rtt=0.04)
+    assert seen == pytest.approx(2.0, abs=1e-6)
+    for sent in range(103, 120):
+        seen = offset.heartbeat(sent - 1.0, sent + 0.02, rtt=0.04)
+    assert seen == pytest.approx(-1.0, abs=1e-6), "after ten heartbeats, an old difference is forgotten"
