@@ -51,6 +51,9 @@ from agent.messages import (
 from shoveler.service import delays, redact
 
 _log = logging.getLogger(__name__)
+# At debug level websockets logs whole requests: tokens and client ids with them.
+_websockets_log = logging.getLogger("agent.websockets")
+_websockets_log.setLevel(logging.INFO)
 
 DEFAULT_PORT: Final = 8765
 """Where a hub listens unless it is told otherwise."""
@@ -202,14 +205,15 @@ class Session:
     async def send(self, message: Message) -> None:
         """Raises ConnectionClosed when the session has ended."""
         data = encode(message)
-        _log.debug("> %s", data[:300])
+        _log.debug("> %s, %d bytes", type(message).__name__, len(data))
         await self._socket.send(data.decode())
 
     async def receive(self) -> FromHub:
         """The next message. Raises ConnectionClosed at the end, ValueError when it is not one that a hub sends."""
         data = await self._socket.recv()
-        _log.debug("< %s", data[:300])
-        return decode_from_hub(data)
+        message = decode_from_hub(data)
+        _log.debug("< %s, %d bytes", type(message).__name__, len(data))
+        return message
 
     async def close(self, code: int, reason: str) -> None:
         await self._socket.close(code, reason[:100])
@@ -278,6 +282,7 @@ async def _open(address: HubAddress, trust: Trust, target: str, headers: dict[st
             ping_interval=PING_SECONDS,
             ping_timeout=PONG_SECONDS,
             close_timeout=2.0,
+            logger=_websockets_log,
         )
     except InvalidStatus as error:
         raise _refusal(error, address, time.time()) from error
@@ -388,11 +393,13 @@ async def stay(
     role: Role,
     *,
     state: State | None = None,
+    patient: Callable[[], bool] = lambda: True,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> str:
     """Keep `role` in session with the hub until it makes no sense any more; returns the sentence saying why.
 
-    Runs until then; cancel it to leave (the session is closed in good order)."""
+    `patient`: whether a 403 may pass by itself (an invitation that is used up stays so). Runs until the end; cancel it
+    to leave (the session is closed in good order)."""
     state = state or State()
     waits = delays(2.0, 15.0, jitter=0.9)  # wide jitter: a thousand agents come back after one hub restart
     forbidden = 0
@@ -411,7 +418,7 @@ async def stay(
             sentence, wait = f"The session ended: {goodbye.reason if goodbye else 'the connection broke'}", None
         except RefusedError as error:
             forbidden += error.status == 403
-            if error.wait is None or forbidden >= FORBIDDEN_TRIES:
+            if error.wait is None or forbidden >= FORBIDDEN_TRIES or (forbidden and not patient()):
                 return str(error)
             sentence, wait = str(error), error.wait
         except AwayError as error:

@@ -258,7 +258,15 @@ async def serve(agent: Agent, parsed: argparse.Namespace) -> int:
         raise CannotRunError(str(error)) from error
     notifier = Notifier()
     link = loop.create_task(
-        connection.stay(agent.address, agent.trust, agent.credentials.token, role, state=state), name="link"
+        connection.stay(
+            agent.address,
+            agent.trust,
+            agent.credentials.token,
+            role,
+            state=state,
+            patient=lambda: not agent.credentials.invitation,
+        ),
+        name="link",
     )
     watch = loop.create_task(_watch(state, health, notifier), name="watch")
     stopping = loop.create_task(stop.wait(), name="stop")

@@ -209,8 +209,8 @@ class HubDouble:
 
     def cut(self) -> None:
         """The network goes, without a goodbye."""
-        for connection in self.sockets:
-            connection.transport.abort()
+        for one in self.sockets:
+            one.transport.abort()
 
     @asynccontextmanager
     async def up(self, pem: Path | None = None) -> AsyncIterator[HubDouble]:
@@ -264,6 +264,20 @@ async def _linked(hub: HubDouble, role: connection.Role, name: str, scope: str) 
 def linked() -> Any:
     """``async with linked(hub, role, "c1", "client")``: the role in session, coming back at once after a cut."""
     return _linked
+
+
+@pytest.fixture
+def eventually() -> Any:
+    """``await eventually(lambda: …, "what")``: for what announces itself to nobody."""
+
+    async def wait(true: Callable[[], object], what: str = "") -> Any:
+        deadline = time.monotonic() + DEADLINE
+        while not (value := true()):
+            assert time.monotonic() < deadline, f"not within {DEADLINE:.0f} s: {what}"
+            await asyncio.sleep(0.01)
+        return value
+
+    return wait
 
 
 @pytest.fixture

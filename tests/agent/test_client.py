@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from agent import connection, keys
 from agent.client import ClientRole
 from agent.journal import Journal
 from agent.messages import (
@@ -26,30 +24,23 @@ from agent.messages import (
     Workload,
 )
 
-KEY = "the shared key of the tests, long enough"
-
 
 @asynccontextmanager
-async def an_agent(hub: Any, directory: Path, name: str = "c1") -> AsyncIterator[ClientRole]:
-    """A client agent in this process (its workers are processes of their own), linked to the hub."""
+async def _agent(hub: Any, linked: Any, directory: Path, name: str = "c1") -> AsyncIterator[ClientRole]:
     journal = Journal(directory)
     role = ClientRole(name=name, labels=["EU"], journal=journal)
-    address = connection.parse_hub(hub.url, insecure=True)
-    credentials = keys.Credentials(name, "client", key=KEY)
-
-    async def soon(seconds: float) -> None:
-        await asyncio.sleep(min(seconds, 0.05))
-
-    link = asyncio.get_running_loop().create_task(
-        connection.stay(address, connection.Trust(address), credentials.token, role, sleep=soon), name="link"
-    )
     try:
-        yield role
+        async with linked(hub, role, name, "client"):
+            yield role
     finally:
-        link.cancel()
-        await asyncio.gather(link, return_exceptions=True)
         await role.close()
         journal.close()
+
+
+@pytest.fixture
+def agent(hub: Any, linked: Any, tmp_path: Path) -> Any:
+    """``async with agent() as role``: a client agent in this process, its workers in theirs, linked to the hub."""
+    return lambda: _agent(hub, linked, tmp_path)
 
 
 def requests(server: str, paths: list[str], size: int, *, tag: str = "taga", slots: int = 4) -> list[Request]:
@@ -57,11 +48,11 @@ def requests(server: str, paths: list[str], size: int, *, tag: str = "taga", slo
 
 
 @pytest.mark.xrootd
-async def test_a_job_from_start_to_end(hub: Any, xrootd: Any, tmp_path: Path) -> None:
+async def test_a_job_from_start_to_end(hub: Any, xrootd: Any, agent: Any) -> None:
     paths = [f"/store/job/f{i}" for i in range(10)]
     for path in paths:
         xrootd.add(path, 1_500_000)
-    async with an_agent(hub, tmp_path):
+    async with agent():
         beat = await hub.next(Heartbeat)
         assert beat.jobs == []
         await hub.say(StartRepeat("1.1.1", Workload("full"), slots=4))
