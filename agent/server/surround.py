@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 from collections.abc import Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
@@ -97,8 +98,9 @@ class Answer(NamedTuple):
 async def ask(server: str, timeout: float = ANSWER_SECONDS) -> Answer:
     """Ask a server (root:// URL) for its version: by the XRootD client for Python, by xrdfs, or by connecting."""
     if xrootd_client_version():
-        async for part in probe(Probe(0, server, timeout=timeout)):
-            return Answer(part.answering, part.xrootd, part.error)
+        async with aclosing(probe(Probe(0, server, timeout=timeout))) as parts:
+            async for part in parts:
+                return Answer(part.answering, part.xrootd, part.error)
     if shutil.which("xrdfs"):
         return await _xrdfs(server, timeout)
     return await _connect(server, timeout)

@@ -10,7 +10,7 @@ import asyncio
 import os
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, Final
@@ -35,8 +35,8 @@ _decode_probe = msgspec.msgpack.Decoder(Probe).decode
 _decode_probed = msgspec.msgpack.Decoder(Probed).decode
 
 
-async def probe(question: Probe) -> AsyncIterator[Probed]:
-    """Ask in a process of its own; the last answer has `more` False, whatever happens."""
+async def probe(question: Probe) -> AsyncGenerator[Probed, None]:
+    """Ask in a process of its own; the last answer has `more` False, whatever happens. Close it if you leave early."""
     process = await asyncio.create_subprocess_exec(
         *process_command("probe"),
         stdin=asyncio.subprocess.PIPE,

@@ -1,0 +1,37 @@
+"""How the processes that use XRootD are started."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from agent import cli
+from agent.workloads import processes
+
+
+def test_from_an_interpreter_and_from_a_frozen_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert processes.process_command("worker") == [sys.executable, "-m", "agent.workloads.worker"]
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    monkeypatch.setattr(sys, "executable", "/opt/tally/tally-agent")
+    assert processes.process_command("probe") == ["/opt/tally/tally-agent", "--process=probe"]
+
+
+def test_the_program_is_its_own_process_when_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from agent.workloads import probe, worker
+
+    monkeypatch.setattr(worker, "main", lambda: 7)
+    monkeypatch.setattr(probe, "main", lambda: 8)
+    assert cli.main(["--process=worker"]) == 7
+    assert cli.main(["--process=probe"]) == 8
+    assert processes.run(["--process=worker", "x"]) is None
+    assert processes.run([]) is None
+
+
+@pytest.mark.parametrize("kind", ["worker", "probe"])
+def test_a_process_without_an_agent_ends(kind: processes.Kind) -> None:
+    ended = subprocess.run(
+        processes.process_command(kind), stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, b"", b"")
