@@ -147,6 +147,8 @@ class Hub:
         self._registrations = Registrations()
         self._rate = RefusalRate()
         self._sessions: dict[str, AgentSession] = {}
+        """By public id; and by name, since no two agents of the same name are live."""
+        self._by_name: dict[str, AgentSession] = {}
         self._operators: set[OperatorSession] = set()
         self._offsets: dict[str, ClockOffset] = {}
         self._spender = TokenSpender(store, self.run_blocking, clock)
@@ -433,10 +435,10 @@ class Hub:
             raise Refusal(403, "The token was used before: its jti is known.")
 
     def _holder(self, name: str) -> Holder | None:
-        for session in self._sessions.values():
-            if session.name == name and not session.ending:
-                return Holder(session.kid, session.address, self._is_fresh(session))
-        return None
+        session = self._by_name.get(name)
+        if session is None or session.ending:
+            return None
+        return Holder(session.kid, session.address, self._is_fresh(session))
 
     def _is_fresh(self, session: AgentSession) -> bool:
         return session.blocked or self._monotonic() - session.heard <= MISSED * self.options.heartbeat
@@ -524,6 +526,11 @@ class Hub:
     async def _serve_agent(self, websocket: ServerConnection, registration: Registration, details: Register) -> None:
         """An agent's session, from the first word to the last."""
         bearer, name = registration.bearer, registration.name
+        try:  # again, since another may have come in between the two steps
+            check_name(bearer, name, registration.address, self._holder)
+        except Refusal as refusal:
+            await _turn_away(websocket, refusal.text, again=True)
+            return
         kid, personal = bearer.kid, None
         if bearer.invitation is not None:
             key = await self._redeem(bearer.invitation, name, details.role)
@@ -555,7 +562,7 @@ class Hub:
             await _turn_away(websocket, "The hub's database does not answer; try again.", again=True)
             return
         self._make_room(session)
-        self._sessions[agent_id] = session
+        self._sessions[agent_id] = self._by_name[name] = session
         self._offsets[agent_id] = ClockOffset()
         self._enlist(session, acknowledged)
         welcome = Welcome(
@@ -572,6 +579,8 @@ class Hub:
             reason = await session.run(welcome)
         finally:
             session.ending = session.ending or reason
+            if self._by_name.get(name) is session:
+                del self._by_name[name]
             if self._sessions.get(agent_id) is session:
                 del self._sessions[agent_id]
                 self._gone(agent_id, reason)
@@ -589,11 +598,11 @@ class Hub:
 
     def _make_room(self, session: AgentSession) -> None:
         """Replace the old session of this identity, and a shared-key one that has a personal key's name."""
-        for other in tuple(self._sessions.values()):
-            if other.agent_id == session.agent_id:
-                other.goodbye("replaced by a new session of the same agent", again=False)
-            elif other.name == session.name:
-                other.goodbye(f"the name {session.name} now belongs to an agent with a key of its own", again=True)
+        other = self._by_name.get(session.name)
+        if other is not None and other.agent_id == session.agent_id:
+            other.goodbye("replaced by a new session of the same agent", again=False)
+        elif other is not None:
+            other.goodbye(f"the name {session.name} now belongs to another agent", again=True)
 
     def _enlist(self, session: AgentSession, acknowledged: int) -> None:
         details, now = session.details, self._clock()

@@ -282,11 +282,23 @@ async def test_a_personal_key_takes_its_name_from_a_shared_key_agent(place: Any)
     client_id = await place.register(place.token(key=key.secret, kid=key.kid))
     owner = await place.open(f"/agent?client_id={client_id}")
     assert isinstance(await owner.hear(), Welcome)
-    assert "key of its own" in (await squatter.hear()).reason
+    assert await squatter.hear() == Goodbye(reason="the name c1 now belongs to another agent", again=True)
     status, body = await place.refused("/register", f"Bearer {place.token()}")
     assert (status, "in use by another agent" in body) == (403, True)
     status, body = await place.refused("/register", f"Bearer {place.token(key=key.secret, kid=key.kid, sub='c2')}")
     assert (status, "belongs to c1" in body) == (403, True)
+
+
+async def test_two_that_race_for_a_name_do_not_both_get_it(place: Any) -> None:
+    key = new_key(["agent:client"], place.clock.now, sub="c1")
+    place.store.put_key(key)
+    place.clock.advance(1)
+    shared = await place.register()
+    own = await place.register(place.token(key=key.secret, kid=key.kid))
+    owner = await place.open(f"/agent?client_id={own}")
+    assert isinstance(await owner.hear(), Welcome)
+    late = await place.open(f"/agent?client_id={shared}")
+    assert "in use by another agent" in (await late.hear()).reason
 
 
 # ---------------------------------------------------------------- invitations, revoking, rotating
