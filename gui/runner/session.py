@@ -104,7 +104,6 @@ class Host(Protocol):
     def blocking(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> asyncio.Future[Any]: ...
     def problem(self, severity: Severity, where: str, text: str, remedy: str = "") -> None: ...
     def changed(self) -> None: ...
-    def settled(self, repeat_id: int) -> None: ...
 
 
 @dataclass(slots=True)
@@ -176,6 +175,8 @@ class RunSession:
         self._probes: dict[int, asyncio.Queue[Probed]] = {}
         self._over = asyncio.Event()
         self._scorings: list[tuple[int, ScoringEntry]] = []
+        self.counting: int | None = None
+        """The repeat whose records are awaited; those of any other are late ones."""
 
     # ---- what hub, bus and owner tell; all return at once
 
@@ -235,6 +236,16 @@ class RunSession:
         repeat.stored[agent_id, journal] = last
         if repeat.ends.get(agent_id) == journal:
             self._events.put_nowait(lambda repeat, now: self._stored(repeat, agent_id, journal, now))
+
+    @property
+    def job(self) -> str:
+        """The job under way, whose reports this run takes; empty when there is none."""
+        return self._current.job if self._current is not None and self.counting is not None else ""
+
+    @property
+    def job_prefix(self) -> str | None:
+        """What the jobs of this run begin with; None before it has a number."""
+        return None if self._run is None else f"{self._run}."
 
     # ---- the run
 
@@ -449,6 +460,7 @@ class RunSession:
         while not self._events.empty():  # what came before is about another repeat
             self._events.get_nowait()
         self._current = repeat
+        self.counting = repeat_id
         self._mark("phase", f"test {one.number}, repeat {number}")
         helpers = [
             asyncio.get_running_loop().create_task(self._count(repeat), name=f"count {repeat.job}"),
@@ -484,7 +496,7 @@ class RunSession:
         )
         entry: ScoringEntry = await self._host.blocking(score, self._store, repeat.id, "settle", now)
         self._scorings.append((repeat.resolved.number, entry))
-        self._host.settled(repeat.id)
+        self.counting = None
         log.info(
             "= %s: %d of %d matched, %d missing; settled after %.1f s: %s",
             repeat.job,

@@ -24,7 +24,7 @@ from typing import Any
 
 import msgspec
 
-from agent.messages import LabState, Line
+from agent.messages import Abort, LabState, Line
 from gui.campaign.plan import Plan
 from gui.campaign.planfile import PlanError, format_plan, parse_plan
 from gui.campaign.selection import Server, name_order
@@ -32,14 +32,15 @@ from gui.campaign.settle import quiet_time
 from gui.hub import AgentView, Command, CommandRefused, Hub, HubListener, HubOptions
 from gui.hub.keys import ensure_shared_key
 from gui.hub.persistence import Key
-from gui.reconcile import rescore_late
+from gui.reconcile import rescore_late, score
+from gui.runner import ownership
 from gui.runner.consume import BusThread, ConsumerState, Watched
 from gui.runner.intake import Loaded, Member, RecordIntake, StatusIntake, on_loop
 from gui.runner.lab import lab_servers, read_lab
 from gui.runner.local_clients import LocalClients
 from gui.runner.progress import Problem, ProblemList, ProgressFeed, RunProgress, Severity
 from gui.runner.session import RunRefused, RunResult, RunSession
-from gui.store import ServerEntry, Store
+from gui.store import ServerEntry, Store, StoreError
 from shoveler.bus import BusOptions, parse_address
 
 log = logging.getLogger("tally.runner")
@@ -102,10 +103,11 @@ class Workspace:
         self._records: BusThread | None = None
         self._statuses: BusThread | None = None
         self._session: RunSession | None = None
-        self._settled: set[int] = set()
         self._late_wanted = asyncio.Event()
-        self._late_task: asyncio.Task[None] | None = None
-        self._remote: set[asyncio.Task[None]] = set()
+        self._late_jobs: set[str] = set()
+        """Jobs that journal lines came for after their repeat was over."""
+        self._tasks: list[asyncio.Task[None]] = []
+        self._holding = False
         self.intake = RecordIntake(store, on_loop(self._loop, self._loaded))
         self.statuses = StatusIntake(store, on_loop(self._loop, self.progress.touch))
 
@@ -164,25 +166,56 @@ class Workspace:
             )
             self._records.start()
             self._statuses.start()
+        left_open = await self._take_over()
         if self.lab:
             servers = [ServerEntry(server.url, server.name, server.labels, "lab") for server in lab_servers(self.lab)]
             await self.blocking(self.store.put_servers, servers)
-        self._late_task = self._loop.create_task(self._score_late(), name="score late records")
+        self._tasks = [
+            self._loop.create_task(self._score_late(left_open), name="score late records"),
+            self._loop.create_task(self._hold(), name="hold the workspace"),
+        ]
 
     async def _stop(self) -> None:
         if self._session is not None:
             self._session.abort()
             await self._session.wait()
-        for task in self._remote:
-            task.cancel()
-        await asyncio.gather(*self._remote, return_exceptions=True)
         for thread in (self._records, self._statuses):
             if thread is not None and not await asyncio.to_thread(thread.stop):
                 log.error("! %s did not end in time", thread.name)
-        if self._late_task is not None:
-            self._late_task.cancel()
-            await asyncio.gather(self._late_task, return_exceptions=True)
+        for work in self._tasks:
+            work.cancel()
+        for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                log.error("! a task of the workspace had failed", exc_info=outcome)
+        if self._holding:
+            try:
+                await self.blocking(ownership.release, self.store)
+            except StoreError:
+                log.exception("! the workspace could not be given back")
         await asyncio.to_thread(self._threads.shutdown, wait=True)
+
+    # ---- whose workspace it is
+
+    async def _take_over(self) -> list[int]:
+        """Take the workspace, unless another program holds it; the runs that its last owner has left open."""
+        other = await self.blocking(ownership.take, self.store, time.time())
+        if other:
+            text = f"{other} has this workspace open, too; only one of them can run tests."
+            self.problem("warning", "workspace", text, "Close the other one, or use another workspace.")
+            return []
+        self._holding = True
+        return list(await self.blocking(ownership.left_open, self.store))
+
+    async def _hold(self) -> None:
+        """Tell others that the workspace is in use."""
+        while self._holding:
+            await asyncio.sleep(ownership.BEAT_SECONDS)
+            try:
+                await self.blocking(ownership.hold, self.store, time.time())
+            except StoreError as error:
+                self.problem("warning", "workspace", f"The database does not answer: {error}")
+            else:
+                self.problem("warning", "workspace", "")
 
     # ---- what the owner asks
 
@@ -312,26 +345,41 @@ class Workspace:
         self.foreign += loaded.result.foreign
         for text in loaded.result.problems:
             self.problem("warning", "records", text)
-        if any(repeat in self._settled for repeat in loaded.result.repeats):
+        counting = self._session.counting if self._session else None
+        if any(repeat != counting for repeat in loaded.result.repeats):
             self._late_wanted.set()
         self.progress.touch()
 
-    def settled(self, repeat_id: int) -> None:
-        """From now on, records of this repeat are late ones."""
-        self._settled.add(repeat_id)
-
-    async def _score_late(self) -> None:
+    async def _score_late(self, left_open: Sequence[int]) -> None:
         """Score repeats again that got records after their settle; also those of runs before this program began."""
+        for run in left_open:
+            try:
+                await self.blocking(ownership.close_run, self.store, run, time.time())
+            except StoreError as error:
+                self.problem("warning", f"run {run}", f"This run was left open and could not be closed: {error}")
         while True:
             try:
+                jobs, self._late_jobs = self._late_jobs, set()
+                await self.blocking(self._score_jobs, jobs)
                 entries = await self.blocking(rescore_late, self.store, time.time())
                 self.late += sum(entry.late for entry in entries)
-            except Exception as error:
+            except StoreError as error:
                 log.exception("! late records could not be scored")
+                self._late_jobs |= jobs
                 self.problem("warning", "late records", f"Late records could not be scored: {error}")
+            else:
+                self.problem("warning", "late records", "")
             await self._late_wanted.wait()
             self._late_wanted.clear()
             await asyncio.sleep(LATE_SECONDS)  # they seldom come alone
+
+    def _score_jobs(self, jobs: set[str]) -> None:
+        """In a thread: score repeats again whose clients have reported after the settle."""
+        for job in jobs:
+            run, test, number = map(int, job.split("."))
+            for repeat in self.store.repeats(run):
+                if (repeat.test_number, repeat.number) == (test, number) and self.store.scorings(repeat.id):
+                    score(self.store, repeat.id, "late", time.time())
 
     # ---- progress
 
@@ -355,6 +403,11 @@ class Workspace:
 
     def agent_up(self, agent: AgentView) -> None:
         """An agent is here (again)."""
+        running = self._session.job_prefix if self._session else None
+        for job in agent.jobs:
+            if running is None or not job.startswith(running):
+                # Work of a run that ended without it, or with the program that had begun it. Its journal is taken.
+                self.hub.send(agent.id, Abort(job=job))
         if self._session is not None:
             self._session.agent_up(agent)
         self.progress.touch()
@@ -372,6 +425,10 @@ class Workspace:
 
     def journal_stored(self, agent_id: str, journal: str, last: int, lines: Sequence[Line]) -> None:
         """Journal lines are in the database."""
+        late = {line.job for line in lines} - {self._session.job if self._session else ""}
+        if late:
+            self._late_jobs |= late
+            self._late_wanted.set()
         if self._session is not None:
             self._session.journal_stored(agent_id, journal, last, lines)
         self.progress.touch()

@@ -1,0 +1,89 @@
+"""Whose workspace it is: one program at a time runs tests in it, and closes what its predecessor has left open.
+
+The owner writes a sign of life into the database every ten seconds. An owner that has been silent for half a minute, or
+whose process on this machine is gone, owns nothing any more. All functions block.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Annotated
+
+import msgspec
+import psutil
+from msgspec import Meta, Struct
+
+from gui.reconcile import score
+from gui.store import Store
+
+SETTING = "workspace.owner"
+BEAT_SECONDS = 10.0
+SILENT_SECONDS = 30.0
+ENDED = "Tally ended during this run; what had been asked until then is scored."
+
+
+class Owner(Struct, frozen=True):
+    """A program that has the workspace open; `began` is when its process was started, `t` its last sign of life."""
+
+    host: str
+    pid: Annotated[int, Meta(ge=0)]
+    began: float
+    t: float
+
+    def alive(self, now: float) -> bool:
+        """Whether it still owns the workspace at `now`."""
+        if self.host == socket.gethostname():
+            try:
+                return abs(float(psutil.Process(self.pid).create_time()) - self.began) < 1.0
+            except psutil.NoSuchProcess:
+                return False
+        return now - self.t < SILENT_SECONDS
+
+
+def take(store: Store, now: float) -> str:
+    """Make this program the owner; or, when another one is, return its name for people."""
+    other = _read(store)
+    me = _myself(now)
+    if other is not None and (other.host, other.pid) != (me.host, me.pid) and other.alive(now):
+        return f"Another Tally (process {other.pid} on {other.host})"
+    hold(store, now)
+    return ""
+
+
+def hold(store: Store, now: float) -> None:
+    """Give a sign of life."""
+    store.put_setting(SETTING, msgspec.json.encode(_myself(now)).decode())
+
+
+def release(store: Store) -> None:
+    """Nobody owns the workspace any more."""
+    store.put_setting(SETTING, "")
+
+
+def left_open(store: Store) -> list[int]:
+    """Runs that were under way when their program ended."""
+    return [run.id for run in store.runs() if run.state in ("preparing", "running")]
+
+
+def close_run(store: Store, run_id: int, now: float) -> None:
+    """Score what a run had asked, and end it."""
+    for repeat in store.repeats(run_id):
+        if repeat.state in ("running", "settling"):
+            store.set_repeat(repeat.id, state="stopped", settled=now, complete=False, reason=ENDED)
+        if not store.scorings(repeat.id):
+            score(store, repeat.id, "settle", now)
+    store.set_run(run_id, state="aborted", message=ENDED, ended=now)
+
+
+def _read(store: Store) -> Owner | None:
+    text = store.setting(SETTING)
+    try:
+        return msgspec.json.decode(text, type=Owner) if text else None
+    except msgspec.DecodeError:
+        return None  # written by a later version: better two owners than none for ever
+
+
+def _myself(now: float) -> Owner:
+    process = psutil.Process()
+    return Owner(socket.gethostname(), os.getpid(), process.create_time(), now)
