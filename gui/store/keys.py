@@ -24,13 +24,13 @@ def record_key(record_id: str) -> int:
     Within one (tag, path) two accesses never share them (chance 2⁻⁶³ for a pair). A `record_id` is 32 hexadecimal
     digits and ``.f`` or ``.p``; another collector's id of any form is hashed instead.
     """
-    access, _, kind = record_id.rpartition(".")
+    access, kind = record_id[:-2], record_id[-2:]
     try:
-        bits = int(access[:16], 16) if len(access) == 32 else text_key(access or record_id)
+        bits = int(access[:16], 16) if len(access) == 32 else text_key(access)
     except ValueError:
         bits = text_key(access)
-    bits = (bits & 0xFFFF_FFFF_FFFF_FFFE) | (kind == "f")
-    return bits - (1 << 64) if bits >> 63 else bits
+    bits = (bits & 0xFFFF_FFFF_FFFF_FFFE) | (kind == ".f")
+    return bits - 0x1_0000_0000_0000_0000 if bits > 0x7FFF_FFFF_FFFF_FFFF else bits
 
 
 def text_key(text: str) -> int:

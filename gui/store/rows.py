@@ -256,7 +256,7 @@ class RequestEntry:
 
 @dataclass(frozen=True, slots=True)
 class VerdictRow:
-    """The verdict of a request that is anything but plainly matched by one access. `recorded`: it has a final record."""
+    """The verdict of a request that is not plainly matched by one access. `recorded`: it has a final record."""
 
     request_id: int
     verdict: VerdictKind

@@ -258,7 +258,7 @@ record = _table(
     Column("read", BigInteger, nullable=False),
     Column("readv", BigInteger, nullable=False),
     Column("write", BigInteger, nullable=False),
-    Column("body", BigInteger, nullable=False),  # record_block.id × 256 + its place there
+    Column("body", BigInteger, nullable=False),  # record_block.id × 512 + its place there
     Column("path", Text, nullable=False),
     Column("flags", Text),  # {"known_issue": […], "incomplete": […]}, where there is any
     # The key is unique whatever the path: two paths of one tag whose 64-bit hashes agree AND whose accesses agree in 63

@@ -33,6 +33,7 @@ class Store(AccessPart, RunsPart, RecordsPart, TimelinePart, ResultsPart):
 
     def close(self) -> None:
         """Close all connections. Never raises."""
+        self._loader.close()
         self.database.close()
 
 

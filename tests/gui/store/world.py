@@ -42,7 +42,7 @@ class World:
     run: int = 0
     repeat: int = 0
     _lines: dict[str, int] = field(default_factory=dict)
-    _files: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    _files: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def tick(self) -> float:
         self.now += 1.0
@@ -75,15 +75,15 @@ class World:
         agent: str = "shared/c1",
         size: int = MIB,
         slot: int = 0,
-        round: int = 1,
+        number: int = 1,
         paths: Sequence[str] = (),
     ) -> list[Asked]:
         """Requests of one tag, entered as pending."""
         (tag,) = self.store.allocate_tags(1)
         names = paths or [f"/store/test/f{number:04}.root" for number in range(1, count + 1)]
-        asked = [Asked(tag, path, server, agent, size, round) for path in names]
+        asked = [Asked(tag, path, server, agent, size, number) for path in names]
         self.store.add_requests(
-            self.repeat, round, [NewRequest(tag, a.path, server, agent, slot, size, 7) for a in asked], self.tick()
+            self.repeat, number, [NewRequest(tag, a.path, server, agent, slot, size, 7) for a in asked], self.tick()
         )
         return asked
 
