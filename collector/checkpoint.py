@@ -196,6 +196,9 @@ class Checkpoint:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute(f"PRAGMA synchronous={synchronous}")
         db.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
+        # Debian builds SQLite with secure_delete: deleted rows are overwritten with zeros, which are written, too. An
+        # outbox is written and deleted all day: 3.5 ms of CPU for each of its megabytes with it, 1.4 ms without.
+        db.execute("PRAGMA secure_delete=OFF")
         if version == 0:
             db.execute("BEGIN IMMEDIATE")
             for statement in _TABLES.split(";"):

@@ -91,7 +91,6 @@ def run(options: argparse.Namespace, settings: Settings, what: Plan) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    signals = Signals.install()
     notifier = Notifier()
     health = Health()
     registry = new_registry()
@@ -101,6 +100,7 @@ def run(options: argparse.Namespace, settings: Settings, what: Plan) -> int:
     except OSError as error:
         print(error.strerror, file=sys.stderr)
         return 2
+    signals = Signals.install()
     health.detail("version", version("xrootd-tally"))
     _log.info("from %s to %s", _shown(what.source), ", ".join(map(_shown, what.sinks)))
     names = Names(
@@ -126,6 +126,7 @@ def run(options: argparse.Namespace, settings: Settings, what: Plan) -> int:
                 notifier.ready()
     finally:
         monitor.close()
+        signals.close()
         if names is not None:
             names.close()
     return worst(crew.endings())

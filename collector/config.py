@@ -24,6 +24,11 @@ PACKETS = "shoveled-xrd"
 SHARD_QUEUE = "xrd.shard."
 STATUS = "tally-status"
 LARGEST_SHARDS = 256
+SAMPLE_HEADING = """Settings of tally-collector. Everything has a default but `from`.
+
+Each can also be given on the command line (tally-collector --help), or in the environment: state.ttl is
+TALLY_COLLECTOR_STATE_TTL. The order is: command line, environment, this file, default. `tally-collector -c FILE
+--check-config` says what is wrong with it, or what it means. docs/collector.md explains the whole."""
 
 
 def parse_shards(text: str, count: int) -> list[int]:
@@ -84,6 +89,8 @@ SCHEMA = Schema(
                 flags=("--shards",), minimum=1, maximum=LARGEST_SHARDS, needs_restart=True),
         Setting("shards.serve", "text", "all", "The shards that this collector serves: all, or such as 0-3,6.",
                 flags=("--serve",), check=_is_list_of_shards, needs_restart=True, metavar="SHARDS"),
+        Setting("shards.prefix", "text", SHARD_QUEUE, "What the names of the shards' queues begin with.",
+                needs_restart=True),
         Setting("exchanges.packets", "text", PACKETS, "Exchange of the datagrams.", needs_restart=True),
         Setting("exchanges.records", "text", STREAMS["records"], "Exchange of file records and of every kind that has "
                 "no exchange of its own.", needs_restart=True),
@@ -125,9 +132,9 @@ SCHEMA = Schema(
                 metavar="VO"),
         Setting("filter.drop_path_prefixes", "list", None, "Records of paths that begin so are dropped, and counted.",
                 needs_restart=True, metavar="PATH"),
-        Setting("logical_directories", "table", None, "Path prefix → number of its components that are the logical "
-                "directory; replaces the built-in table.", items="integer", minimum=1, needs_restart=True,
-                metavar="PREFIX=N"),
+        Setting("logical_directories", "table", dict(LOGICAL_DIRECTORIES), "Path prefix → number of its components "
+                "that are the logical directory; replaces the table below.", items="integer", minimum=1,
+                needs_restart=True, metavar="PREFIX=N"),
         Setting("names.enabled", "boolean", False, "Look up host names of servers and clients in the DNS, in the "
                 "background; no record waits for it.", needs_restart=True),
         Setting("names.keep", "duration", "24h", "How long a name found is good.", needs_restart=True),
@@ -198,6 +205,7 @@ class Plan:
     shards: tuple[int, ...]
     """The shards served here; empty when the input is not sharded."""
     shard_count: int
+    shard_prefix: str
     workers: int
     state: Path | None
     """None: no checkpoint."""
@@ -212,12 +220,6 @@ class Plan:
     receive_buffer: int
     correlator: Options
     names: bool
-
-    def part_names(self) -> list[str]:
-        """Names of the checkpoints: one per shard, or one."""
-        if not self.shards:
-            return ["collector"]
-        return [f"shard-{shard}-of-{self.shard_count}" for shard in self.shards]
 
 
 def plan(settings: Settings, environ: Mapping[str, str] | None = None) -> Plan:
@@ -247,6 +249,7 @@ def plan(settings: Settings, environ: Mapping[str, str] | None = None) -> Plan:
         batch=settings.text("framing") == "batch",
         shards=tuple(shards),
         shard_count=count,
+        shard_prefix=settings.text("shards.prefix"),
         workers=min(settings.integer("workers"), max(1, len(shards))),
         state=_state(settings, source, os.environ if environ is None else environ),
         synchronous="full" if settings.text("state.synchronous") == "full" else "normal",
@@ -405,5 +408,5 @@ def correlator_options(settings: Settings, sinks: list[Output]) -> Options:
         wlcg_path_prefixes=tuple(settings.entries("wlcg.path_prefixes")),
         drop_vos=frozenset(vo.lower() for vo in settings.entries("filter.drop_vos")),
         drop_path_prefixes=tuple(settings.entries("filter.drop_path_prefixes")),
-        logical_directories=settings.table("logical_directories") or dict(LOGICAL_DIRECTORIES),
+        logical_directories=settings.table("logical_directories"),
     )

@@ -97,6 +97,7 @@ class Cycle:
         self._next_commit = 0.0
         self._deaf = True
         self._captured_now = 0.0
+        self._captured_at = 0.0
         self._next_advance = 0.0
         self._last_begin = 0.0
         self._drained = False
@@ -249,6 +250,7 @@ class Cycle:
                 feed(data, remote, t, shoveler, spool is not None)
             else:
                 self._count_duplicate(remote)
+        self._captured_at = self._monotonic()
         self.counts.datagrams += len(taken.datagrams)
 
     def _count_duplicate(self, remote: str) -> None:
@@ -274,12 +276,18 @@ class Cycle:
         if self._source.trouble:
             self._deaf = True
             return
+        if not self._source.live:
+            return
         if self._source.captured:
-            return  # in a replay there is no time between datagrams
-        if self._deaf:
-            self._deaf = False
-            self._correlator.resume(self._clock())
-        self._correlator.advance(self._clock())
+            if self._deaf:
+                return  # nothing was read yet, so there is no time yet
+            # A followed file: the last line's time, and what has passed since it was read.
+            self._correlator.advance(self._captured_now + self._monotonic() - self._captured_at)
+        else:
+            if self._deaf:
+                self._deaf = False
+                self._correlator.resume(self._clock())
+            self._correlator.advance(self._clock())
         transaction = self._caused(Taken())
         if transaction:
             self._commit(transaction, Taken(), self._monotonic())
@@ -295,11 +303,11 @@ class Cycle:
 
     def _caused(self, taken: Taken) -> Transaction:
         records = self._correlator.take()
-        for record in records:
-            self.counts.records[record.kind] += 1
         puts, deletes = self._correlator.changes()
         seen = self._seen.changes(self._clock())
-        chunks = list(chunked(records, self._last_chunk + 1))
+        chunks = list(chunked(records, self._last_chunk + 1)) if records else []
+        for chunk in chunks:
+            self.counts.records[chunk.routing_key.partition(".")[0]] += len(chunk.ids)
         return Transaction(puts, deletes, seen or None, chunks, 0, taken.position)
 
     def _commit(self, transaction: Transaction, taken: Taken, begun: float) -> None:
@@ -402,27 +410,31 @@ class Cycle:
 
 def chunked(records: Iterable[Record], number: int) -> Iterator[Chunk]:
     """Records as chunks from `number` on: one stream and routing key each, order kept within a key, bounded in size."""
-    groups: dict[tuple[str, str], list[Record]] = {}
-    for record in records:
-        key = (record.kind, record.vo)
-        group = groups.get(key)
-        if group is None:
-            groups[key] = [record]
-        else:
-            group.append(record)
-    for (kind, vo), group in groups.items():
+    groups: dict[tuple[str, str], tuple[list[str], list[bytes]]] = {}
+    # One of the few loops that run for every record; neighbours are mostly of one kind and VO.
+    last: tuple[str, str] | None = None
+    add_id = add_body = None
+    for kind, vo, record_id, body, _ in records:
+        if last is None or vo != last[1] or kind != last[0]:
+            last = (kind, vo)
+            ids, bodies = groups.setdefault(last, ([], []))
+            add_id, add_body = ids.append, bodies.append
+        add_id(record_id)  # type: ignore[misc]  # set with the first record
+        add_body(body)  # type: ignore[misc]
+    for (kind, vo), (ids, bodies) in groups.items():
         stream, routing_key = stream_of(kind), f"{kind}.{vo}"
-        start = size = 0
-        for end, record in enumerate(group):
-            size += len(record.body) + 1
-            if size > _CHUNK_BYTES or end - start >= _CHUNK_RECORDS:
-                if end > start:
-                    yield _chunk(number, stream, routing_key, group[start:end])
-                    number += 1
-                start, size = end, len(record.body) + 1
-        yield _chunk(number, stream, routing_key, group[start:])
-        number += 1
+        for start, end in _cuts(bodies):
+            yield Chunk(number, stream, routing_key, ids[start:end], b"\n".join(bodies[start:end]))
+            number += 1
 
 
-def _chunk(number: int, stream: str, routing_key: str, records: list[Record]) -> Chunk:
-    return Chunk(number, stream, routing_key, [r.record_id for r in records], b"\n".join([r.body for r in records]))
+def _cuts(bodies: list[bytes]) -> Iterator[tuple[int, int]]:
+    """Where a list is cut, so that no piece has too many records or bytes (one that is too large is alone)."""
+    start = size = 0
+    for end, length in enumerate(map(len, bodies)):
+        size += length + 1
+        if size > _CHUNK_BYTES or end - start >= _CHUNK_RECORDS:
+            if end > start:
+                yield start, end
+            start, size = end, length + 1
+    yield start, len(bodies)

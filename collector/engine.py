@@ -17,8 +17,8 @@ from dataclasses import replace
 
 import msgspec
 
-from collector.checkpoint import CheckpointBusy, NoCheckpoint, Store, check_shards, open_checkpoint
-from collector.config import SHARD_QUEUE, BusInput, BusOutput, FileInput, FileOutput, Output, Plan
+from collector.checkpoint import CheckpointBusy, NoCheckpoint, Store, check_shards, open_checkpoint, shard_name
+from collector.config import BusInput, BusOutput, FileInput, FileOutput, Output, Plan
 from collector.correlate import Correlator
 from collector.cycle import Cycle
 from collector.names import Names
@@ -31,7 +31,7 @@ from collector.sources.bus import BusSource
 from collector.sources.file import FileSource
 from collector.sources.udp import UdpSource
 from collector.status import StatusReporter
-from shoveler.bus import BusRefused, Consumer, Publisher, open_consumer, open_publisher, open_topology
+from shoveler.bus import BusRefused, Consumer, Publisher, declare_shards, open_consumer, open_publisher, open_topology
 
 _log = logging.getLogger(__name__)
 
@@ -40,9 +40,10 @@ _STEP = 0.25
 _SNAPSHOT_EVERY = 1.0
 _WIND_DOWN = 8.0
 """Seconds for what is on its way when we are told to stop; systemd and the design allow ten in all."""
-_REFUSED_FOR = 5.0
+_REFUSED_FOR = 3.0
 """A refusal at the start is final after this long: a broker may need a moment to notice that our predecessor died."""
 _STANDBY_LOOK = 0.5
+_DECLARED_FOR = 10.0
 _IN_WLCG_FORM = frozenset({"wlcg", "wlcg-cache", "wlcg-tpc"})
 
 
@@ -146,7 +147,7 @@ def parts(plan: Plan) -> list[Part]:
     """The parts that this plan works on."""
     if not plan.shards:
         return [Part("collector")]
-    return [Part(f"shard-{shard}-of-{plan.shard_count}", shard) for shard in plan.shards]
+    return [Part(shard_name(shard, plan.shard_count), shard) for shard in plan.shards]
 
 
 def open_store(plan: Plan, part: Part, stopping: threading.Event) -> Store | None:
@@ -206,32 +207,60 @@ def _source(plan: Plan, part: Part, store: Store, sockets: Sequence[socket.socke
     if isinstance(wanted, FileInput):
         return FileSource(wanted.path, follow=wanted.follow, position=store.position)
     if isinstance(wanted, BusInput):
-        connect = functools.partial(_connect_consumer, plan, wanted, part, store.id)
-        return BusSource(connect, f"{wanted.address} {_queue(wanted, part)}", prefetch=plan.prefetch)
+        queue = wanted.queue if wanted.queue is not None else f"{plan.shard_prefix}{part.shard}"
+        connect = functools.partial(_connect_consumer, plan, wanted, queue, store.id)
+        return BusSource(connect, f"{wanted.address} queue {queue}", prefetch=plan.prefetch)
     return UdpSource(wanted.address, receive_buffer=plan.receive_buffer, sockets=list(sockets))
 
 
-def _queue(wanted: BusInput, part: Part) -> str:
-    return wanted.queue if wanted.queue is not None else f"{SHARD_QUEUE}{part.shard}"
-
-
-def _connect_consumer(plan: Plan, wanted: BusInput, part: Part, collector_id: str, prefetch: int) -> Consumer:
+def _connect_consumer(plan: Plan, wanted: BusInput, queue: str, collector_id: str, prefetch: int) -> Consumer:
     """Make sure that the queue is there (again), and consume it. Raises BusError."""
-    queue = _queue(wanted, part)
-    topology = open_topology(wanted.address, plan.bus)
-    try:
-        topology.declare_exchange(wanted.exchange)
-        topology.declare_queue(queue, exchange=wanted.exchange, single_active=part.shard is not None)
-    finally:
-        topology.close()
+    sharded = wanted.queue is None
+    if sharded:
+        _shards_declared.make_sure(plan, wanted)
+    else:
+        topology = open_topology(wanted.address, plan.bus)
+        try:
+            topology.declare_exchange(wanted.exchange)
+            topology.declare_queue(queue, exchange=wanted.exchange)
+        finally:
+            topology.close()
     return open_consumer(
         wanted.address,
         exchange=wanted.exchange,
         queue=queue,
         reader=f"tally-collector {collector_id}",
-        exclusive=part.shard is None,
+        exclusive=not sharded,
         options=replace(plan.bus, prefetch=prefetch),
     )
+
+
+class _ShardsDeclared:
+    """All shards are declared by whichever engine connects first: messages for the others must find their queues, too.
+
+    The engines of a process come at the same moment, and each would do the same hundreds of requests."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last: dict[str, float] = {}
+
+    def make_sure(self, plan: Plan, wanted: BusInput) -> None:
+        """Declare them, unless that was done a moment ago. Raises BusError."""
+        what = f"{wanted.address} {wanted.exchange} {plan.shard_prefix} {plan.shard_count}"
+        with self._lock:
+            if time.monotonic() - self._last.get(what, float("-inf")) < _DECLARED_FOR:
+                return
+            declare_shards(
+                wanted.address,
+                exchange=wanted.exchange,
+                prefix=plan.shard_prefix,
+                count=plan.shard_count,
+                options=plan.bus,
+            )
+            self._last[what] = time.monotonic()
+
+
+_shards_declared = _ShardsDeclared()
 
 
 def _sink(plan: Plan, output: Output, store: Store) -> Sink:

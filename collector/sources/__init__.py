@@ -58,7 +58,9 @@ class Source(Protocol):
     """Gives datagrams. Belongs to one thread."""
 
     captured: bool
-    """The clock is the datagrams' own `t`; there is an end, or a replay of the past."""
+    """The clock is the datagrams' own `t`: a replay of the past."""
+    live: bool
+    """Time goes on while nothing comes. (False for a replay: there is no time between its datagrams.)"""
 
     @property
     def ended(self) -> bool:

@@ -37,6 +37,7 @@ class BusSource:
     """
 
     captured = False
+    live = True
     ended = False
 
     def __init__(

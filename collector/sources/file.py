@@ -123,6 +123,7 @@ class FileSource:
         self._path = path
         self._name = str(path) if path else "standard input"
         self._follow = follow and path is not None
+        self.live = self._follow
         self._sleep = sleep
         self._line = 0
         self._fd = -1

@@ -153,6 +153,7 @@ class UdpSource:
     """A `Source` on a UDP socket. Raises SourceError when the address cannot be had."""
 
     captured = False
+    live = True
     ended = False
 
     def __init__(

@@ -90,6 +90,7 @@ class PlainSource:
     """Gives what it is told to give; what is not acknowledged comes again after `reconnect`."""
 
     captured = False
+    live = True
 
     def __init__(self) -> None:
         self.waiting: deque[Datagram] = deque()

@@ -361,7 +361,7 @@ def test_rejected_input_is_counted_by_reason_and_acknowledged_with_the_rest(buil
 
 def test_the_end_of_a_file_writes_out_what_is_held(tmp_path: Path, doubles: Any) -> None:
     build = Build(tmp_path, doubles)
-    build.source.captured = True
+    build.source.captured, build.source.live = True, False
     build.source.give("open a", "open b", "close b", t=5000.0)
     build.source.ended = False
     build.steps(1)
@@ -376,7 +376,7 @@ def test_the_end_of_a_file_writes_out_what_is_held(tmp_path: Path, doubles: Any)
 def test_in_a_replay_time_passes_with_the_datagrams_alone(tmp_path: Path, doubles: Any) -> None:
     def times(per_take: int) -> list[tuple[str, float]]:
         build = Build(tmp_path / str(per_take), doubles)
-        build.source.captured = True
+        build.source.captured, build.source.live = True, False
         build.source.per_take = per_take
         for t in (10.0, 10.4, 11.5, 11.6, 30.0, 29.0, 31.5):
             build.source.give("open a", t=t)
@@ -386,6 +386,19 @@ def test_in_a_replay_time_passes_with_the_datagrams_alone(tmp_path: Path, double
 
     assert times(1) == times(3) == times(100)
     assert [t for call, t in times(7) if call == "advance"] == [10.0, 11.5, 30.0, 31.5]
+
+
+def test_following_a_file_time_goes_on_from_its_last_line(tmp_path: Path, doubles: Any) -> None:
+    build = Build(tmp_path, doubles)
+    build.source.captured = True
+    build.steps(3)
+    assert build.correlator.calls == []  # nothing read yet: no time yet
+    build.source.give("open a", t=5000.0)
+    build.cycle.step(0.1)
+    build.clock.sleep(7.0)
+    build.cycle.step(0.1)
+    assert build.correlator.calls[-1] == ("advance", 5007.0)
+    build.store.close()
 
 
 def test_winding_down_waits_for_what_is_on_its_way_and_leaves_the_rest_in_the_outbox(build: Build) -> None:

@@ -22,6 +22,7 @@ from shoveler.bus import (
     BusError,
     BusRefused,
     Outgoing,
+    declare_shards,
     open_consumer,
     open_publisher,
     open_topology,
@@ -48,12 +49,17 @@ traffic = _load_traffic()
 class Rig:
     """One bus, one collector that can be started, killed and stopped, and the queues around it."""
 
-    def __init__(self, url: str, directory: Path, name: str, *, framing: str = "batch", **environment: str) -> None:
+    def __init__(
+        self, url: str, directory: Path, name: str, *, framing: str = "batch", shards: int = 0, **environment: str
+    ) -> None:
+        """`shards`: so many of them instead of one queue."""
         self.local = "://" not in url
         self.url = url
         self.address: Address = parse_address(url)
         self.directory = directory
         self.packets, self.records, self.status = f"{name}-packets", f"{name}-records", f"{name}-status"
+        self.shards = shards
+        self.prefix = f"{name}.shard."
         self.queue = "tally-collector" if self.local else f"{name}-packets-q"
         self.out = f"{name}-records-q"
         self.spool = f"{name}spool"
@@ -61,7 +67,7 @@ class Rig:
         self.process: subprocess.Popen[bytes] | None = None
         self.log = directory / "collector.log"
         self.environment = os.environ | {
-            "TALLY_COLLECTOR_FROM": url if self.local else f"{url}?queue={self.queue}",
+            "TALLY_COLLECTOR_FROM": url if self.local or shards else f"{url}?queue={self.queue}",
             "TALLY_COLLECTOR_TO": url,
             "TALLY_COLLECTOR_STATE_DIR": str(directory / "state"),
             "TALLY_COLLECTOR_FRAMING": framing,
@@ -69,6 +75,8 @@ class Rig:
             "TALLY_COLLECTOR_EXCHANGES_RECORDS": self.records,
             "TALLY_COLLECTOR_EXCHANGES_STATUS": self.status,
             "TALLY_COLLECTOR_WLCG_ENABLED": "false",
+            "TALLY_COLLECTOR_SHARDS_PREFIX": self.prefix,
+            "TALLY_COLLECTOR_SHARDS_COUNT": str(shards or 8),
             **environment,
         }
         self.declare()
@@ -78,9 +86,17 @@ class Rig:
         topology = open_topology(self.address)
         topology.declare_exchange(self.packets)
         topology.declare_exchange(self.records)
-        topology.declare_queue(self.queue, exchange=self.packets)
+        if self.shards:
+            declare_shards(self.address, exchange=self.packets, prefix=self.prefix, count=self.shards)
+        else:
+            topology.declare_queue(self.queue, exchange=self.packets)
         topology.declare_queue(self.out, exchange=self.records)
         topology.close()
+
+    @property
+    def queues(self) -> list[str]:
+        """What the collector consumes."""
+        return [f"{self.prefix}{number}" for number in range(self.shards)] if self.shards else [self.queue]
 
     # -- the process
 
@@ -118,9 +134,9 @@ class Rig:
         if not self.local:
             try:
                 topology = open_topology(self.address)
-                for queue in (self.queue, self.out):
+                for queue in (*self.queues, self.out):
                     topology.delete_queue(queue, exchange=self.packets)
-                for exchange in (self.packets, self.records, self.status):
+                for exchange in (self.packets, self.records, self.status, f"{self.prefix}s", f"{self.prefix}s.rest"):
                     topology.delete_exchange(exchange)
                 topology.close()
             except BusError:
@@ -158,7 +174,7 @@ class Rig:
         """Messages that the collector has not acknowledged or not taken."""
         topology = open_topology(self.address)
         try:
-            return topology.depth(self.queue, exchange=self.packets)
+            return sum(topology.depth(queue, exchange=self.packets) for queue in self.queues)
         finally:
             topology.close()
 
@@ -189,7 +205,8 @@ class Rig:
 def _messages(rows: list[tuple[str, str, bytes]], *, batch: bool) -> Iterable[Outgoing]:
     if not batch:
         for identifier, remote, data in rows:
-            yield Outgoing(envelope.encode_single(remote, data, "1"), identifier)
+            headers = {"shard": envelope.shard_of(remote)}
+            yield Outgoing(envelope.encode_single(remote, data, "1"), identifier, headers=headers)
         return
     by_shard: dict[int, list[tuple[str, str, bytes]]] = {}
     for row in rows:

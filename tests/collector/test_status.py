@@ -1,0 +1,133 @@
+"""Status messages: every five seconds and at the end, worth sending and not worth keeping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from collector.status import StatusReporter
+from shoveler.bus import BusUnavailable, Outcome, Outgoing
+from shoveler.service import CollectorStatus, decode_status
+
+ONE = "192.0.2.1:1094"
+
+
+class Bus:
+    def __init__(self) -> None:
+        self.fail: Exception | None = None
+        self.sent: list[Outgoing] = []
+        self.opened = 0
+        self.pending = 0
+        self.room = 10
+        self.outcome: Any = "returned"  # nobody listens: that is fine
+
+    def connect(self) -> Any:
+        if self.fail is not None:
+            raise self.fail
+        self.opened += 1
+        return self
+
+    def send(self, messages: Sequence[Outgoing]) -> None:
+        if self.fail is not None:
+            raise self.fail
+        self.sent += messages
+
+    def outcomes(self, timeout: float) -> list[Outcome]:
+        if self.fail is not None:
+            raise self.fail
+        return [Outcome(message.id, self.outcome) for message in self.sent[-1:]]
+
+    def token_changed(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+    def statuses(self) -> list[CollectorStatus]:
+        found = [decode_status(message.routing_key, message.body) for message in self.sent]
+        assert all(isinstance(status, CollectorStatus) for status in found)
+        return found  # type: ignore[return-value]
+
+
+class Time:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def bus() -> Bus:
+    return Bus()
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def senders() -> dict[str, dict[str, Any]]:
+    gap = {"class": "F", "stod": 9, "after": 3, "missing": 2, "t_min": 1.0, "t_max": 2.0}
+    return {ONE: {"seen": 5, "duplicate": 1, "gaps": [gap], "decoded": 4, "rejected": {"short": 1}, "records": 3,
+                  "provisional": 1, "incomplete": {"no_open": 1}, "held": 7}}  # fmt: skip
+
+
+@pytest.fixture
+def reporter(bus: Bus, time: Time, senders: dict[str, dict[str, Any]]) -> StatusReporter:
+    return StatusReporter(
+        bus.connect, "col", lambda: senders, lambda: {ONE: 2, "192.0.2.2:1": 1}, host="h", clock=time, monotonic=time
+    )
+
+
+def test_a_message_says_everything(reporter: StatusReporter, bus: Bus) -> None:
+    reporter.tick()
+    (status,) = bus.statuses()
+    assert bus.sent[0].routing_key == "collector.col"
+    assert (status.id, status.host, status.started, status.t) == ("col", "h", 1000.0, 1000.0)
+    one = status.senders[ONE]
+    assert (one.seen, one.duplicate, one.decoded, one.records, one.provisional) == (5, 3, 4, 3, 1)
+    assert (one.rejected, one.incomplete, one.gaps[0].missing) == ({"short": 1}, {"no_open": 1}, 2)
+    assert status.senders["192.0.2.2:1"].duplicate == 1
+
+
+def test_every_five_seconds_and_at_the_end(reporter: StatusReporter, bus: Bus, time: Time) -> None:
+    for _ in range(100):
+        reporter.tick()
+        time.now += 0.25
+    assert [status.t for status in bus.statuses()] == [1000.0, 1005.0, 1010.0, 1015.0, 1020.0]
+    reporter.finish()
+    assert len(bus.sent) == 6
+    assert len({message.id for message in bus.sent}) == 6
+
+
+def test_a_bus_that_is_away_is_tried_again_later_and_harms_nobody(
+    reporter: StatusReporter, bus: Bus, time: Time, caplog: pytest.LogCaptureFixture
+) -> None:
+    bus.fail = BusUnavailable("gone")
+    for _ in range(40):
+        reporter.tick()
+        time.now += 1
+    reporter.finish()
+    assert (bus.sent, bus.opened) == ([], 0)
+    bus.fail = None
+    time.now += 60
+    reporter.tick()
+    assert len(bus.sent) == 1
+    bus.fail = BusUnavailable("gone again")
+    time.now += 5
+    reporter.tick()
+    bus.fail = None
+    time.now += 60
+    reporter.tick()
+    assert (len(bus.sent), bus.opened) == (2, 2)
+    assert [record for record in caplog.records if record.levelname != "DEBUG"] == []
+
+
+def test_without_a_bus_there_is_nothing_to_do(time: Time) -> None:
+    reporter = StatusReporter(None, "col", dict, dict, host="h", clock=time, monotonic=time)
+    reporter.tick()
+    reporter.finish()
+    reporter.close()

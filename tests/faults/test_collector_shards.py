@@ -1,0 +1,95 @@
+"""Shards dealt out to worker processes: a worker, the parent, or all of it may die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.broker
+PERFECT = {"missing": 0, "double": 0, "wrong": 0, "incomplete": 0, "differing": 0}
+
+
+def perfect(found: dict[str, int]) -> bool:
+    return {name: found[name] for name in PERFECT} == PERFECT
+
+
+def workers(rig: Any) -> list[int]:
+    """The worker processes: children that have children's arguments of multiprocessing, without its tracker."""
+    found = []
+    for child in psutil.Process(rig.process.pid).children():
+        command = " ".join(child.cmdline())
+        if "spawn_main" in command:
+            found.append(child.pid)
+    return found
+
+
+def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+    return result
+
+
+def gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_workers_share_the_shards_and_are_started_again_when_killed(
+    broker: Any, make_collector_rig: Callable[..., Any], collector_rig: ModuleType
+) -> None:
+    rig = make_collector_rig(broker.url, shards=4, TALLY_COLLECTOR_WORKERS="2")
+    servers, sent = collector_rig.traffic.day(12, 150)
+    third = len(sent) // 3
+    rig.give(sent[:third])
+    rig.start()
+    first = until(lambda: (pids := workers(rig)) and len(pids) == 2 and pids)
+    until(lambda: len(list((rig.directory / "state").glob("shard-*-of-4.db"))) == 4)
+    rig.give(sent[third : 2 * third])
+    os.kill(first[0], signal.SIGKILL)
+    until(lambda: (pids := workers(rig)) and len(pids) == 2 and set(pids) != set(first))
+    rig.give(sent[2 * third :])
+    wanted = sum(len(server.accesses) for server in servers)
+    records = rig.harvest(lambda found: len(collector_rig.final_ids(found)) >= wanted, 60)
+    pids = workers(rig)
+    assert rig.stop() == 0
+    assert all(gone(pid) for pid in pids)
+    found = collector_rig.verdict(records, servers)
+    assert perfect(found), (found, rig.log.read_text()[-2000:])
+    assert rig.depth() == 0
+    assert "ended with signal 9 and is started again" in rig.log.read_text()
+
+
+def test_workers_end_when_their_parent_is_killed_and_a_standby_takes_over(
+    broker: Any, make_collector_rig: Callable[..., Any], collector_rig: ModuleType
+) -> None:
+    rig = make_collector_rig(broker.url, shards=2, TALLY_COLLECTOR_WORKERS="2", TALLY_COLLECTOR_STANDBY="true")
+    rig.start()
+    until(lambda: len(list((rig.directory / "state").glob("shard-*-of-2.db"))) == 2)
+    parent, pids = rig.process, workers(rig)
+    rig.start()  # the stand-by, on the same state
+    standby = rig.process
+    until(lambda: rig.log.read_text().count("standing by") == 2)
+    servers, sent = collector_rig.traffic.day(4, 100)
+    half = len(sent) // 2
+    rig.give(sent[:half])
+    parent.kill()
+    parent.wait()
+    until(lambda: all(gone(pid) for pid in pids))
+    rig.give(sent[half:])
+    wanted = sum(len(server.accesses) for server in servers)
+    records = rig.harvest(lambda found: len(collector_rig.final_ids(found)) >= wanted, 60)
+    assert standby.poll() is None
+    assert rig.stop() == 0
+    found = collector_rig.verdict(records, servers)
+    assert perfect(found), (found, rig.log.read_text()[-2000:])
