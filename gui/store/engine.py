@@ -61,7 +61,7 @@ def parse_database(address: str | os.PathLike[str]) -> URL:
         return URL.create("sqlite", database=str(Path(url.database).expanduser().absolute()))
     if backend == "postgresql":
         return url.set(drivername="postgresql+psycopg")
-    raise StoreUnavailable(f"Databases of kind {backend!r} are not supported; use a file (SQLite) or postgresql://…")
+    raise StoreUnavailable(f"Databases of kind {backend!r} are not supported; use an SQLite file or postgresql://.")
 
 
 class Database:

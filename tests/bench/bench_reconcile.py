@@ -3,8 +3,8 @@
     python tests/bench/bench_reconcile.py [--requests 1000000] [--database URL] [--keep DIR]
 
 Prints one line of JSON for each figure. The database is made from nothing in a temporary directory; records go in as
-JSON through `Store.load`, in batches of 10,000, as the bus consumer hands them over. Peak memory is of the whole process,
-the generated records included, which are made in pieces and not kept.
+JSON through `Store.load`, in batches of 10,000, as the bus consumer hands them over. Peak memory is of the whole
+process, the generated records included, which are made in pieces and not kept.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ def bodies(tags: list[str], count: int) -> Iterator[list[bytes]]:
         batch.append(
             (
                 BODY
-                % (access, access, 1000 + server, i, server, server, server, server, server, tag, tag, tag, path(number),
-                   read, read)
+                % (access, access, 1000 + server, i, server, server, server, server, server, tag, tag, tag,
+                   path(number), read, read)
             ).encode()
         )  # fmt: skip
         if len(batch) == BATCH:

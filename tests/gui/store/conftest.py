@@ -1,30 +1,33 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 
-from gui.store import Store
+from gui.store import Store, parse_database
+
+HELPERS = Path(__file__).parents[1] / "store"
 
 
-def _load_world() -> ModuleType:
-    """The helper beside this file, under one name for all tests that use it."""
-    name = "tally_test_world"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[1] / "store" / "world.py")
+def load_helper(name: str) -> ModuleType:
+    """A helper module beside the tests of the store, the same for all that use it."""
+    full = f"tally_test_{name}"
+    if full not in sys.modules:
+        spec = importlib.util.spec_from_file_location(full, HELPERS / f"{name}.py")
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
+        sys.modules[full] = module
         spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
-world_module = _load_world()
+    return sys.modules[full]
 
 
 @pytest.fixture
@@ -34,5 +37,48 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def world(store: Store) -> object:
-    return world_module.World(store)
+def world(store: Store) -> Any:
+    return load_helper("world").World(store)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of a PostgreSQL server: that in TALLY_TEST_POSTGRES (its schema ``public`` is emptied), or a private one."""
+    given = os.environ.get("TALLY_TEST_POSTGRES")
+    if given:
+        yield given
+        return
+    helper = load_helper("postgres")
+    programs = helper.find_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql), and TALLY_TEST_POSTGRES is not set")
+    server = helper.PrivatePostgres(programs)
+    try:
+        yield server.url
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def postgres(postgres_server: str) -> str:
+    """URL of an empty PostgreSQL database."""
+    engine = create_engine(parse_database(postgres_server))
+    for _ in range(100):
+        try:
+            with engine.begin() as connection:
+                connection.execute(text("DROP SCHEMA public CASCADE"))
+                connection.execute(text("CREATE SCHEMA public"))
+            break
+        except OperationalError as error:  # "the database system is starting up"
+            if "starting up" not in str(error):
+                raise
+    engine.dispose()
+    return postgres_server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def any_world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    """A world on each kind of database."""
+    sqlite = request.param == "sqlite"
+    with Store(tmp_path / "workspace.db" if sqlite else request.getfixturevalue("postgres")) as store:
+        yield load_helper("world").World(store)

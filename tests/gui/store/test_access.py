@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from gui.hub.persistence import HubStore, Issued, Key, Spend
+from gui.store import ServerEntry, Store
+
+KEY = Key("k1", "x" * 40, ("agent:client", "agent:server"), 100.0, shared=True)
+
+
+def test_the_store_is_what_the_hub_asks_for(store: Store) -> None:
+    hub_store: HubStore = store
+    assert hub_store.keys() == []
+
+
+def test_keys_come_back_as_they_were_put(any_world: Any) -> None:
+    store = any_world.store
+    personal = Key("p-c1", "y" * 40, ("agent:client",), 50.0, sub="c1", state="retiring", until=500.0)
+    store.put_key(KEY)
+    store.put_key(personal)
+    assert store.keys() == [personal, KEY]  # oldest first
+
+
+def test_a_key_of_the_same_kid_is_replaced(store: Store) -> None:
+    store.put_key(KEY)
+    store.put_key(replace(KEY, state="revoked"))
+    stored = store.keys()
+    assert [key.state for key in stored] == ["revoked"]
+
+
+def test_invitations_come_back_and_are_replaced(any_world: Any) -> None:
+    store = any_world.store
+    issued = Issued("i1", "z" * 40, "client", 100.0, 200.0, uses=2)
+    store.put_invitation(issued)
+    store.put_invitation(replace(issued, revoked=True))
+    assert store.invitations() == [replace(issued, revoked=True)]
+
+
+def test_redeeming_counts_a_use_and_makes_the_key(any_world: Any) -> None:
+    store = any_world.store
+    store.put_invitation(Issued("i1", "z" * 40, "client", 100.0, 200.0, uses=2))
+    one, two, three = (replace(KEY, kid=f"p{n}", sub=f"c{n}", shared=False) for n in (1, 2, 3))
+    assert store.redeem("i1", one, 150.0)
+    assert store.redeem("i1", two, 150.0)
+    assert not store.redeem("i1", three, 150.0), "used up"
+    stored = store.keys()
+    assert [key.kid for key in stored] == ["p1", "p2"]
+    assert store.invitations()[0].used == 2
+
+
+def test_unknown_expired_and_revoked_invitations_make_no_key(store: Store) -> None:
+    store.put_invitation(Issued("old", "z" * 40, "client", 100.0, 200.0))
+    store.put_invitation(Issued("revoked", "z" * 40, "client", 100.0, 900.0, revoked=True))
+    assert not store.redeem("old", KEY, 200.0)
+    assert not store.redeem("revoked", KEY, 200.0)
+    assert not store.redeem("unknown", KEY, 200.0)
+    assert store.keys() == []
+
+
+def test_a_token_is_spent_once_also_within_a_batch_and_after_a_restart(any_world: Any) -> None:
+    store = any_world.store
+    a, b = Spend("a", 400.0), Spend("b", 400.0)
+    assert store.spend_tokens([a, b, a], 100.0) == [True, True, False]
+    assert store.spend_tokens([b], 101.0) == [False]
+    with Store(store.database.url.render_as_string(hide_password=False)) as again:
+        assert again.spend_tokens([a], 102.0) == [False]
+
+
+def test_spent_tokens_are_remembered_until_a_minute_after_they_expired(store: Store) -> None:
+    store.spend_tokens([Spend("a", 400.0)], 100.0)
+    assert store.spend_tokens([Spend("a", 400.0)], 459.0) == [False]
+    assert store.spend_tokens([Spend("a", 900.0)], 461.0) == [True]
+
+
+def test_agents_and_servers_are_remembered(any_world: Any) -> None:
+    store = any_world.store
+    store.see_agent("shared/c1", "c1", "client", {"host": "wn17", "cpus": 8}, 10.0)
+    store.see_agent("shared/c1", "c1", "client", {"host": "wn18", "cpus": 8}, 20.0)
+    (agent,) = store.agents()
+    assert (agent.first_seen, agent.last_seen, agent.facts["host"]) == (10.0, 20.0, "wn18")
+
+    first = store.put_servers([ServerEntry("root://a:1094", "s01", ("EU",), "lab"), ServerEntry("root://b:1094", "")])
+    again = store.put_servers([ServerEntry("root://a:1094", "", source="")])
+    assert again == {"root://a:1094": first["root://a:1094"]}
+    a, b = store.servers()
+    assert (a.name, a.labels, a.source) == ("s01", ("EU",), "lab"), "what is not said again stays"
+    assert b.name == "root://b:1094"

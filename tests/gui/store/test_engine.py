@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gui.store import (
+    NotAWorkspace,
+    Store,
+    StoreBusy,
+    StoreError,
+    StoreNewer,
+    StoreUnavailable,
+    engine,
+    parse_database,
+)
+from gui.store.migrations import HEAD
+
+
+def sentence(error: pytest.ExceptionInfo[StoreError]) -> str:
+    """The text, which must be one paragraph that ends like a sentence."""
+    text = str(error.value)
+    assert "\n" not in text
+    assert text.endswith(".")
+    return text
+
+
+def test_a_file_name_and_urls_name_a_database() -> None:
+    assert parse_database("/tmp/x.db").render_as_string() == "sqlite:////tmp/x.db"
+    assert parse_database("sqlite:////tmp/x.db").database == "/tmp/x.db"
+    assert parse_database("postgresql://u:p@h/d").drivername == "postgresql+psycopg"
+    assert parse_database("x.db").database == str(Path.cwd() / "x.db")
+
+
+@pytest.mark.parametrize("address", ["mysql://h/d", "sqlite://", "sqlite:///:memory:", "", "://"])
+def test_what_is_no_database_that_we_know_is_refused(address: str) -> None:
+    with pytest.raises(StoreUnavailable) as error:
+        parse_database(address)
+    assert sentence(error)
+
+
+def test_a_password_is_never_shown() -> None:
+    with pytest.raises(StoreUnavailable) as error:
+        Store("postgresql://tally:s3cret@127.0.0.1:1/tally")
+    assert "s3cret" not in sentence(error)
+    assert "cannot be reached" in str(error.value)
+
+
+def test_a_new_file_becomes_a_workspace_with_our_mark_and_wal(tmp_path: Path) -> None:
+    file = tmp_path / "new.db"
+    Store(file).close()
+    with sqlite3.connect(file) as raw:
+        assert raw.execute("PRAGMA application_id").fetchone()[0] == engine.APPLICATION_ID
+        assert raw.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        assert raw.execute("SELECT version_num FROM alembic_version").fetchone()[0] == HEAD
+    raw.close()
+
+
+def test_an_existing_workspace_opens_again(tmp_path: Path) -> None:
+    with Store(tmp_path / "w.db") as store:
+        store.put_setting("name", "scale-2026")
+    with Store(tmp_path / "w.db") as store:
+        assert store.setting("name") == "scale-2026"
+
+
+def test_a_newer_schema_is_declined_with_both_versions_and_advice(tmp_path: Path) -> None:
+    file = tmp_path / "w.db"
+    Store(file).close()
+    with sqlite3.connect(file) as raw:
+        raw.execute("UPDATE alembic_version SET version_num = '0999'")
+    raw.close()
+    with pytest.raises(StoreNewer) as error:
+        Store(file)
+    text = sentence(error)
+    assert str(file) in text
+    assert "0999" in text
+    assert HEAD in text
+    assert "Update Tally" in text
+
+
+def test_a_text_file_is_no_workspace(tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("This is not a database, but longer than a header.")
+    with pytest.raises(NotAWorkspace) as error:
+        Store(file)
+    assert "is not an SQLite database" in sentence(error)
+    assert file.read_text().startswith("This is not")
+
+
+def test_a_damaged_database_is_said_to_be_damaged(tmp_path: Path) -> None:
+    file = tmp_path / "w.db"
+    Store(file).close()
+    content = bytearray(file.read_bytes())
+    content[100:20_000] = b"\xff" * 19_900
+    file.write_bytes(content)
+    with pytest.raises(NotAWorkspace) as error:
+        Store(file)
+    assert "damaged" in sentence(error)
+
+
+def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "other.db"
+    with sqlite3.connect(file) as raw:
+        raw.execute("CREATE TABLE bookmarks (url)")
+    raw.close()
+    with pytest.raises(NotAWorkspace) as error:
+        Store(file)
+    assert "another program" in sentence(error)
+    assert "bookmarks" in str(error.value)
+    with sqlite3.connect(file) as raw:
+        assert [row[0] for row in raw.execute("SELECT name FROM sqlite_master")] == ["bookmarks"]
+    raw.close()
+
+
+def test_another_programs_alembic_database_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "other.db"
+    with sqlite3.connect(file) as raw:
+        raw.execute("CREATE TABLE alembic_version (version_num)")
+    raw.close()
+    with pytest.raises(NotAWorkspace) as error:
+        Store(file)
+    assert "Alembic" in sentence(error)
+
+
+def test_a_missing_directory_and_a_directory_are_named(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable) as missing:
+        Store(tmp_path / "nowhere" / "w.db")
+    assert "there is no directory" in sentence(missing)
+    with pytest.raises(NotAWorkspace) as directory:
+        Store(tmp_path)
+    assert "is a directory" in sentence(directory)
+
+
+def test_a_read_only_file_is_said_to_be_read_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "w.db"
+    Store(file).close()
+    real = os.access
+    # Root may write everywhere, so ask as somebody who may not.
+    monkeypatch.setattr(os, "access", lambda path, mode: False if mode == os.W_OK else real(path, mode))
+    with pytest.raises(StoreUnavailable) as error:
+        Store(file)
+    assert "read-only" in sentence(error)
+
+
+def test_an_unwritable_directory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(StoreUnavailable) as error:
+        Store(tmp_path / "w.db")
+    assert "not writable" in sentence(error)
+
+
+def test_a_locked_database_is_said_to_be_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "w.db"
+    Store(file).close()
+    monkeypatch.setattr(engine, "_PRAGMAS", ("PRAGMA busy_timeout=50",))
+    raw = sqlite3.connect(file, isolation_level=None)
+    raw.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(StoreBusy) as error:
+            Store(file)
+        assert "locked by another program" in sentence(error)
+    finally:
+        raw.execute("ROLLBACK")
+        raw.close()
+
+
+def test_a_full_disk_loses_nothing_that_was_stored(tmp_path: Path) -> None:
+    with Store(tmp_path / "w.db") as store:
+        store.put_setting("before", "x")
+        with store.database.write() as connection:
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+            connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+        with pytest.raises(StoreUnavailable) as error:
+            store.put_setting("big", "y" * 10_000_000)
+        assert "full" in sentence(error)
+        assert store.setting("before") == "x"
+        assert store.setting("big") == ""
+
+
+def test_what_a_failed_block_wrote_is_undone(store: Store) -> None:
+    def write_and_fail() -> None:
+        with store.database.write() as connection:
+            connection.exec_driver_sql("INSERT INTO meta VALUES ('a', 'b')")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        write_and_fail()
+    assert store.setting("a") == ""
+
+
+def test_threads_write_in_turns_and_read_meanwhile(any_world: Any) -> None:
+    store = any_world.store
+    errors: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for i in range(25):
+                store.put_setting(f"{number}-{i}", "x")
+                assert store.setting(f"{number}-{i}") == "x"
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert all(store.setting(f"{number}-24") == "x" for number in range(6))
+
+
+def test_a_reader_sees_one_state_while_a_writer_commits(store: Store) -> None:
+    store.put_setting("a", "1")
+    with store.database.read() as connection:
+        first = connection.exec_driver_sql("SELECT value FROM meta WHERE name = 'a'").scalar()
+        store.put_setting("a", "2")
+        assert connection.exec_driver_sql("SELECT value FROM meta WHERE name = 'a'").scalar() == first == "1"
+    assert store.setting("a") == "2"
+
+
+def test_two_programs_open_a_new_workspace_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "w.db"
+    results: list[object] = []
+
+    def open_it() -> None:
+        try:
+            with Store(file) as store:
+                results.append(store.setting("nothing", "fine"))
+        except StoreError as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=open_it) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == ["fine"] * 4

@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gui.store import LoadResult, Store, loader, split_records
+from gui.store.loader import GROUPS_PER_DAY, OTHER
+
+DAY = 86400
+
+
+def changed(body: bytes, **fields: object) -> bytes:
+    """The record with some fields set, or removed where None."""
+    record = msgspec.json.decode(body) | fields
+    return msgspec.json.encode({name: value for name, value in record.items() if value is not None})
+
+
+def test_records_of_ours_are_stored_and_found_by_their_request(any_world: Any) -> None:
+    world = any_world
+    world.begin()
+    a, b = world.ask(2)
+    body = world.body(a, known_issue=["page_checksums"], incomplete=["no_user"])
+    result = world.store.load([body, world.body(b)], world.tick())
+    assert result == LoadResult(final=2, repeats={world.repeat: 2})
+    (entry,) = world.store.records_of(1)
+    assert (entry.tag, entry.path, entry.final, entry.read, entry.loaded) == (a.tag, a.path, True, 1 << 20, world.now)
+    assert entry.server == "s01.example.org:1094"
+    assert entry.flags.known_issue == ["page_checksums"]
+    assert entry.flags.incomplete == ["no_user"]
+    assert entry.body == body
+
+
+def test_a_record_is_stored_once_however_often_it_comes(any_world: Any) -> None:
+    world = any_world
+    world.begin()
+    bodies = [world.body(a) for a in world.ask(3)]
+    assert world.store.load([*bodies, bodies[0]], 1.0) == LoadResult(final=3, repeated=1, repeats={world.repeat: 3})
+    assert world.store.load(bodies, 2.0) == LoadResult(repeated=3)
+    (usage,) = world.store.usage("server")
+    assert usage.accesses == 3
+
+
+def test_a_mixed_batch_counts_what_is_new(world: Any) -> None:
+    world.begin()
+    bodies = [world.body(a) for a in world.ask(600)]
+    world.store.load(bodies[:400], 1.0)
+    result = world.store.load(bodies[200:], 2.0)
+    assert (result.final, result.repeated) == (200, 200)
+    assert sum(len(world.store.records_of(number)) for number in range(1, 601)) == 600
+    paths = {world.store.records_of(number)[0].body for number in (1, 250, 399, 401, 600)}
+    assert paths == {bodies[number - 1] for number in (1, 250, 399, 401, 600)}, "each row points at its own body"
+
+
+def test_final_and_provisional_of_an_access_are_two_records(world: Any) -> None:
+    world.begin()
+    (a,) = world.ask(1)
+    provisional = world.body(a, final=False, file_id=5, incomplete=["no_close"], read=100)
+    final = world.body(a, file_id=5)
+    assert world.store.load([provisional], 1.0) == LoadResult(provisional=1)
+    assert world.store.load([final], 2.0).final == 1
+    assert [record.final for record in world.store.records_of(1)] == [False, True]
+    (usage,) = world.store.usage("server")
+    assert (usage.accesses, usage.provisional, usage.read) == (1, 1, 1 << 20), "the provisional bytes are not added"
+
+
+def test_a_record_whose_user_is_not_known_is_found_by_what_the_application_said(world: Any) -> None:
+    world.begin()
+    (a,) = world.ask(1)
+    world.store.load([world.body(a, session_tag=None, user=None)], 1.0)
+    assert len(world.store.records_of(1)) == 1
+
+
+def test_a_record_of_a_tag_that_becomes_ours_later_is_not_remembered_as_foreign(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.begin()
+    (a,) = world.ask(1)
+    stranger = changed(world.body(a), session_tag="zzzzzzzz", user="zzzzzzzz", appinfo=None)
+    assert world.store.load([stranger], 1.0).foreign == 1
+    with world.store.database.write() as connection:
+        connection.exec_driver_sql("INSERT INTO tag (tag) VALUES ('zzzzzzzz')")
+    assert world.store.load([changed(stranger, record_id=f"{1:032x}.f")], 2.0).final == 1
+
+
+def test_foreign_records_are_daily_sums_only(any_world: Any) -> None:
+    world = any_world
+    world.begin()
+    (a,) = world.ask(1)
+    bodies = [
+        changed(
+            world.body(a),
+            record_id=f"{number:032x}.f",
+            session_tag="alice",
+            user="alice",
+            appinfo=None,
+            vo="cms",
+            end_time=20_000 * DAY + number * 10,
+            read=1000,
+            readv=10,
+            write=1,
+        )
+        for number in range(5)
+    ]
+    assert world.store.load(bodies, 1.0) == LoadResult(foreign=5)
+    assert world.store.load(bodies[:3], 2.0) == LoadResult(repeated=3), "also strangers are counted once"
+    assert world.store.load(bodies[4:] * 2, 3.0) == LoadResult(repeated=2)
+    (usage,) = world.store.usage("org", own=False)
+    assert (usage.group, usage.accesses, usage.read, usage.readv, usage.write) == ("cms", 5, 5000, 50, 5)
+    assert usage.first_day == usage.last_day == 20_000
+    with world.store.database.read() as connection:
+        assert connection.exec_driver_sql("SELECT COUNT(*) FROM record").scalar() == 0
+
+
+def test_other_kinds_are_counted_and_cache_events_summed(any_world: Any) -> None:
+    store = any_world.store
+    cache = {"kind": "cache", "server_hostname": "cache1", "bytes_hit_cache": 10, "bytes_miss_cache": 5}
+    bodies = [msgspec.json.encode(cache)] * 2 + [b'{"kind":"tpc"}']
+    assert store.load(bodies, 1.0) == LoadResult(other=3)
+    assert store.load(bodies[:1], 2.0).other == 1
+    assert store.other_kinds() == {"cache": 3, "tpc": 1}
+    (use,) = store.cache_use()
+    assert (use.server, use.events, use.hit, use.miss, use.bypass) == ("cache1", 3, 30, 15, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "not a record"),
+        (b"not json", "not a record"),
+        (b"[1,2]", "not a record"),
+        (b"{}", 'without "kind"'),
+        (b'{"kind":5}', 'without "kind"'),
+        (b'{"kind":"file"}', "cannot be read"),
+        (b'{"kind":"file","record_id":5}', "cannot be read"),
+        (b"\xff\xfe", "not a record"),
+        (b"[" * 100_000, "not a record"),
+    ],
+)
+def test_what_is_no_record_is_counted_with_a_sentence_and_disturbs_nothing(world: Any, body: bytes, why: str) -> None:
+    world.begin()
+    (a,) = world.ask(1)
+    result = world.store.load([body, world.body(a)], 1.0)
+    assert (result.bad, result.final) == (1, 1)
+    assert why in result.problems[0]
+
+
+def test_numbers_that_no_database_holds_are_refused(any_world: Any) -> None:
+    world = any_world
+    world.begin()
+    (a,) = world.ask(1)
+    good = world.body(a)
+    bad = [
+        changed(good, read=2**63),
+        changed(good, readv=-1),
+        changed(good, write=2**64 - 1),
+        changed(good, file_id=-5),
+        changed(good, stod=2**63),
+        changed(good, schema=99),
+    ]
+    result = world.store.load([*bad, good], 1.0)
+    assert (result.bad, result.final) == (6, 1)
+    assert any("schema 99" in problem for problem in result.problems) or len(result.problems) == 5
+
+
+def test_text_that_no_database_holds_is_made_storable(any_world: Any) -> None:
+    world = any_world
+    world.begin()
+    (a,) = world.ask(1)
+    odd = changed(
+        world.body(a),
+        filename="/a\0b" + "x" * 20_000,
+        site="S\0" * 500,
+        server="h\0",
+        vo="v\0",
+        known_issue=["n\0"],
+        end_time=10**17,
+        operation_time=2**63 - 1,
+    )
+    assert world.store.load([odd, changed(odd, record_id=f"{9:032x}.f")], 1.0).final == 2
+    (record, _) = world.store.unrequested(world.repeat)
+    assert record.path.startswith("/a\ufffdb")
+    world.store.usage("server")
+
+
+def test_a_body_of_several_lines_is_kept_as_one(world: Any) -> None:
+    world.begin()
+    a, b = world.ask(2)
+    pretty = msgspec.json.format(world.body(a), indent=2)
+    world.store.load([pretty, world.body(b)], 1.0)
+    assert msgspec.json.decode(world.store.records_of(1)[0].body) == msgspec.json.decode(pretty)
+    assert world.store.records_of(2)[0].path == b.path
+
+
+def test_both_framings_are_split() -> None:
+    assert split_records(b'{"a":1}') == [b'{"a":1}']
+    assert split_records(b'{"a":1}\n{"b":2}\n') == [b'{"a":1}', b'{"b":2}']
+    assert split_records(b"") == []
+    assert split_records(b'{\n  "a": 1\n}') == [b'{\n  "a": 1\n}']
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=10,
+)
+record_fields = st.fixed_dictionaries(
+    {},
+    optional={
+        "record_id": st.text(max_size=40),
+        "session_tag": st.none() | st.text(max_size=10),
+        "filename": st.none() | st.text(max_size=50),
+        "read": st.none() | st.integers(-5, 2**70),
+        "stod": st.integers(-5, 2**70),
+        "end_time": st.none() | st.integers(-(2**70), 2**70),
+        "operation_time": st.none() | st.integers(-(2**70), 2**70),
+        "server": st.none() | st.text(max_size=10),
+        "port": st.none() | st.integers(-5, 2**70),
+        "user": st.none() | st.text(max_size=10),
+        "known_issue": st.none() | st.lists(st.text(max_size=5), max_size=3),
+        "appinfo": st.none() | st.text(max_size=20),
+        "kind": st.sampled_from(["file", "cache", "x"]),
+    },
+)
+counter = itertools.count()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.binary(max_size=40) | json_values.map(lambda v: msgspec.json.encode(v)) | record_fields, max_size=8))
+def test_any_bytes_are_counted_and_never_raise(store: Store, parts: list[object]) -> None:
+    world_body = {
+        "kind": "file",
+        "schema": 1,
+        "access_id": "",
+        "final": True,
+        "server_id": "1",
+        "stod": 1,
+        "file_id": 1,
+    }
+    bodies = []
+    for part in parts:
+        if isinstance(part, dict):
+            part = msgspec.json.encode({"record_id": f"{next(counter):032x}.f"} | world_body | part)
+        assert isinstance(part, bytes)
+        bodies.append(part)
+    result = store.load(bodies, 1.0)
+    counted = result.final + result.provisional + result.repeated + result.foreign + result.other + result.bad
+    assert counted == len(bodies)
+
+
+def test_daily_sums_are_bounded_in_number(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader, "GROUPS_PER_DAY", 10)
+    world.begin()
+    (a,) = world.ask(1)
+    body = world.body(a)
+    for start in (0, 8):
+        world.store.load(
+            [
+                changed(body, record_id=f"{n:032x}.f", session_tag="bob", appinfo=None, user_dn=f"CN={n}")
+                for n in range(start, start + 8)
+            ],
+            1.0,
+        )
+    people = {row.group: row.accesses for row in world.store.usage("user")}
+    assert people[OTHER] == 8
+    assert sum(people.values()) == 16
+    assert GROUPS_PER_DAY > 1000
+
+
+def test_ids_of_strangers_are_forgotten_in_time(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.begin()
+    (a,) = world.ask(1)
+    stranger = changed(world.body(a), session_tag="bob", appinfo=None)
+    world.store.load([stranger], 100 * DAY)
+    assert world.store.load([stranger], 114 * DAY).repeated == 1
+    world.store.load([], 115 * DAY)
+    assert world.store.load([stranger], 115 * DAY).foreign == 1
+    monkeypatch.setattr(loader, "_REMEMBER_ROWS", 2)
+    more = [changed(stranger, record_id=f"{n:032x}.f") for n in range(3)]
+    world.store.load(more, 116 * DAY)
+    world.store.load([], 117 * DAY)
+    with world.store.database.read() as connection:
+        assert connection.exec_driver_sql("SELECT COUNT(*) FROM foreign_seen").scalar() <= 2
+
+
+def test_a_failed_load_stores_nothing_and_can_be_repeated(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.begin()
+    (a,) = world.ask(1)
+    body = world.body(a, server="new.example.org")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("power cut")
+
+    monkeypatch.setattr(loader, "_count_other", fail)
+    with pytest.raises(RuntimeError):
+        world.store.load([body], 1.0)
+    monkeypatch.undo()
+    assert world.store.load([body], 2.0).final == 1
+    assert world.store.records_of(1)[0].server == "new.example.org:1094"
+
+
+def test_usage_is_grouped_in_five_ways(any_world: Any) -> None:
+    world = any_world
+    world.begin()
+    a, b = world.ask(2)
+    monday = 19_000 * DAY // DAY
+    monday -= (monday + 3) % 7
+    world.store.load([world.body(a, end_time=monday * DAY, vo="ligo", operation_time=4)], 1.0)
+    world.store.load(
+        [changed(world.body(b), session_tag="bob", appinfo=None, user_dn="CN=Bob", end_time=(monday + 8) * DAY)], 1.0
+    )
+    store = world.store
+    assert {row.group for row in store.usage("server")} == {"s01.example.org:1094"}
+    assert {row.group: row.accesses for row in store.usage("org")} == {"ligo": 1, "": 1}
+    assert {row.group for row in store.usage("dir")} == {"/store"}
+    assert {row.group for row in store.usage("user")} == {"", "CN=Bob"}
+    weeks = store.usage("week")
+    assert [row.accesses for row in weeks] == [1, 1]
+    assert weeks[0].group < weeks[1].group
+    assert store.usage("server", own=True)[0].accesses == 1
+    assert store.usage("server", since=monday + 1)[0].accesses == 1
+    assert store.usage("server", until=monday - 1) == []
