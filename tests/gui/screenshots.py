@@ -1,0 +1,141 @@
+"""`make screenshots`: pictures of each page from a real window on a real X server, with a real federation behind it.
+
+    python tests/gui/screenshots.py docs/screenshots
+
+Starts an Xvfb of its own, opens the window, lets it do its demonstration (8 XRootD servers, 300 files each) and takes
+every page, light and dark, empty and at work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gui.app import Window
+
+SIZE = (1440, 900)
+
+
+def start_screen() -> subprocess.Popen[bytes]:
+    """An Xvfb; DISPLAY points to it."""
+    program = shutil.which("Xvfb")
+    if program is None:
+        raise SystemExit("Xvfb is missing; install it with: apt-get install xvfb")
+    reader, writer = os.pipe()
+    process = subprocess.Popen(
+        [program, "-displayfd", str(writer), "-screen", "0", f"{SIZE[0]}x{SIZE[1]}x24", "-nolisten", "tcp"],
+        pass_fds=[writer],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writer)
+    if not select.select([reader], [], [], 20)[0]:
+        process.kill()
+        raise SystemExit("Xvfb did not start within 20 s")
+    os.environ["DISPLAY"] = ":" + os.read(reader, 32).decode().strip()
+    os.environ["QT_QPA_PLATFORM"] = "xcb"
+    return process
+
+
+async def until(window: Window, condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    """Wait for something to be so; what the window calls a problem ends the wait."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            for problem in window.problems.table.model.rows.all:
+                if problem.severity == "error":
+                    raise SystemExit(f"{problem.where}: {problem.text}")
+            await asyncio.sleep(0.1)  # noqa: ASYNC110 - looks at a window, which has no event for it
+    print(f"  {what}", flush=True)
+
+
+async def take(directory: Path, data: Path) -> None:
+    """Open the window, walk through its pages, save what is to be seen."""
+    from gui.app import Window
+    from gui.runner.demo import DemoOptions
+    from gui.widgets.theme import theme
+
+    window = Window(data=data)
+    frame = window.frame
+    frame.resize(*SIZE)
+    frame.show()
+    taken: list[str] = []
+
+    async def shoot(name: str, *modes: str) -> None:
+        for mode in modes or ("light", "dark"):
+            theme().set_mode(mode)  # type: ignore[arg-type]
+            # Never processEvents here: it would run the loop's callbacks inside this task, which asyncio refuses, and the
+            # task whose turn it was would sleep for ever.
+            await asyncio.sleep(0.6)
+            path = directory / f"{name}-{mode}.png"
+            screen = frame.screen()
+            assert screen.grabWindow(frame.winId()).save(str(path)), f"{path} cannot be written"
+            taken.append(path.name)
+        theme().set_mode("light")
+
+    await shoot("welcome", "light")
+    frame.go("fleet")
+    await shoot("fleet-empty", "light")
+    frame.go("plans")
+    await shoot("plans")
+    window.try_here(DemoOptions(database=data / "demo.db", servers=8, files=300, rate=30, repeats=1))
+    await asyncio.sleep(6)
+    await shoot("getting-ready", "light")
+
+    def progress() -> object:
+        return window.workspace.progress.latest if window.workspace else None
+
+    await until(window, lambda: getattr(progress(), "recorded", 0) > 1500, "the run is well under way")
+    await shoot("live")
+    frame.go("fleet")
+    window.fleet.servers.select_key(window.workspace.servers()[2].url if window.workspace else "")
+    await until(window, lambda: bool(window._sender_of), "senders are known")
+    await asyncio.sleep(6)
+    await shoot("fleet")
+    frame.go("live")
+    await until(
+        window, lambda: getattr(progress(), "phase", "") == "done" or frame.current_page() == "runs", "the run is done"
+    )
+    frame.go("runs")
+    await asyncio.sleep(2)
+    await shoot("result")
+    window.runs.tabs.setCurrentIndex(1)
+    await asyncio.sleep(1)
+    await shoot("requests", "light")
+    window.runs.show_list()
+    await shoot("runs", "light")
+    print(f"  {len(taken)} pictures in {directory}", flush=True)
+    frame.close()
+    await window.done.wait()
+
+
+def main() -> int:
+    directory = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/screenshots").resolve()
+    directory.mkdir(parents=True, exist_ok=True)
+    screen = start_screen()
+    data = Path(tempfile.mkdtemp(prefix="tally-screenshots-"))
+    os.environ["XDG_CONFIG_HOME"] = str(data / "config")
+    try:
+        import qasync
+
+        from gui.app import make_application
+
+        application = make_application()
+        application.setQuitOnLastWindowClosed(False)
+        qasync.run(take(directory, data))
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
+        screen.terminate()
+        screen.wait(10)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
