@@ -485,6 +485,8 @@ class RunSession:
     async def _score(self, repeat: _Repeat, settled: Settled) -> None:
         self._show("reconciling", "comparing what was asked with what was recorded")
         now = time.time()
+        repeat.live.tick(now)
+        await self._save_sample(repeat, int(now))  # the curves end where the figures do
         await self._host.blocking(
             self._store.set_repeat,
             repeat.id,

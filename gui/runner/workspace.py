@@ -285,8 +285,8 @@ class Workspace:
         try:
             return await session.run()
         finally:
+            self.progress.publish()  # its end, for those who watch
             self._session = None
-            self.progress.publish()
             if unsubscribe:
                 unsubscribe()
 

@@ -1,0 +1,344 @@
+"""Runs from plan to result: real hub, store and bus; agents and monitoring with faults dialled in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gui.runner import RunRefused
+from gui.store import VerdictKind
+
+
+async def test_a_run_goes_through_to_a_saved_result(stage: Any) -> None:
+    async with stage.open() as workspace:
+        await stage.join("c1", "c2")
+        result = await stage.run()
+        assert (result.outcome, result.exit_code) == ("passed", 0)
+        (row,) = result.tests
+        assert (row.total, row.matched, row.missing, row.client_failed) == (12, 12, 0, 0)
+        run = workspace.store.run(result.run)
+        assert (run.state, run.plan_text) == ("passed", stage.plan_text)
+        assert run.message == "12 of 12 requests matched; the worst repeat has 100.00 %."
+        assert [client["name"] for client in run.environment["clients"]] == ["c1", "c2"]
+        (repeat,) = workspace.store.repeats(result.run)
+        assert (repeat.state, repeat.settle_complete) == ("settled", True)
+        assert {m.text for m in workspace.store.markers(result.run)} >= {"round 1", "round 2", "test 1, repeat 1"}
+        assert workspace.store.samples(repeat.id)[-1].requested == 6
+    asked = [(r.tag, r.path) for agent in stage.agents.values() for r in agent.requested]
+    assert len(set(asked)) == len(asked) == 12
+    assert {name: len(agent.requested) for name, agent in stage.agents.items()} == {"c1": 6, "c2": 6}
+    assert all(len({r.server for r in agent.requested}) == 2 for agent in stage.agents.values())
+    assert all(r.size == 1000 + int(r.path[-2:]) for agent in stage.agents.values() for r in agent.requested)
+
+
+async def test_progress_tells_the_whole_story(stage: Any) -> None:
+    async with stage.open():
+        await stage.join("c1")
+        await stage.run(stage.plan_text.replace("repeats = 1", "repeats = 2"))
+    phases = list(dict.fromkeys((p.repeat, p.phase) for p in stage.seen if p.phase in ("round", "settling", "done")))
+    assert phases[0][0] in (0, 1)
+    assert {(1, "settling"), (2, "settling"), (2, "done")} <= set(phases)
+    last = stage.seen[-1]
+    assert (last.phase, last.outcome, last.total, last.requested, last.read, last.recorded, last.gap) == (
+        "done",
+        "passed",
+        12,
+        12,
+        12,
+        12,
+        0,
+    )
+    assert [row.requested for row in last.servers] == [6, 6]
+    assert last.clients[0].name == "c1"
+    assert last.repeats == 2
+    assert all(b.t - a.t > 0.05 for a, b in zip(stage.seen, stage.seen[1:-1], strict=False)), "at most ten a second"
+
+
+async def test_the_same_seed_asks_the_same_again(stage: Any) -> None:
+    async with stage.open():
+        await stage.join("c1", "c2")
+        await stage.run()
+        first = {name: [(r.server, r.path, r.seed, r.slot) for r in a.requested] for name, a in stage.agents.items()}
+        tags = {r.tag for agent in stage.agents.values() for r in agent.requested}
+        for agent in stage.agents.values():
+            agent.requested.clear()
+        await stage.run()
+    assert {n: [(r.server, r.path, r.seed, r.slot) for r in a.requested] for n, a in stage.agents.items()} == first
+    assert not tags & {r.tag for agent in stage.agents.values() for r in agent.requested}, "tags are new always"
+
+
+async def test_a_lost_record_fails_the_run_and_a_late_one_mends_the_score(stage: Any) -> None:
+    stage.monitoring.lose = lambda done: done.path == done.path and not stage.monitoring.lost
+    text = stage.plan_text.replace('settle = "10s"', 'settle = "1s"')
+    async with stage.open() as workspace:
+        await stage.join("c1")
+        result = await stage.run(text)
+        assert (result.outcome, result.exit_code) == ("failed", 1)
+        assert (result.tests[0].missing, result.tests[0].matched) == (1, 11)
+        (repeat,) = workspace.store.repeats(result.run)
+        assert repeat.settle_complete is False
+        assert "1 request without a record" in repeat.settle_reason
+        stage.monitoring.find()
+        await stage.until(lambda: len(workspace.store.scorings(repeat.id)) == 2)
+        settled, late = workspace.store.scorings(repeat.id)
+        assert (settled.kind, settled.good, late.kind, late.good, late.late) == ("settle", 11, "late", 12, 1)
+        await stage.until(lambda: stage.now.late == 1)
+
+
+async def test_wrong_bytes_and_strangers(stage: Any) -> None:
+    def change(record: dict[str, Any]) -> list[dict[str, Any]]:
+        if record["file_id"] == 3:
+            return [record | {"read": record["read"] + 1}]
+        stranger = {"session_tag": "someone", "record_id": "f" + record["record_id"][1:], "access_id": "x"}
+        return [record, record, record | stranger]
+
+    stage.monitoring.change = change
+    async with stage.open() as workspace:
+        await stage.join("c1")
+        result = await stage.run()
+        assert (result.tests[0].wrong_bytes, result.tests[0].matched) == (1, 11)
+        assert result.outcome == "failed"
+        assert workspace.progress.latest.wrong == 1
+        assert stage.now.foreign == 11
+
+
+async def test_client_failures_are_not_monitoring_losses_v1_v6(stage: Any) -> None:
+    async with stage.open() as workspace:
+        failed: list[Any] = []
+        await stage.join("c1", fail=lambda request: not failed and not failed.append(request))
+        result = await stage.run()
+        assert result.outcome == "inconclusive", "one of twelve is more than 1 %"
+        assert result.exit_code == 1
+        (row,) = result.tests
+        assert (row.client_failed, row.matched, row.missing, row.success) == (1, 11, 0, 100.0)
+        (entry,) = workspace.store.requests(
+            workspace.store.repeats(result.run)[0].id, verdict=VerdictKind.CLIENT_FAILED
+        )
+        assert (entry.error, entry.status) == ("no such file", 3011)
+
+
+async def test_nothing_settles_while_a_spool_is_not_empty(stage: Any) -> None:
+    async with stage.open() as workspace:
+        await stage.join("c1")
+        stage.monitoring.status(spooled=5)
+        await stage.until(lambda: workspace.members())
+        running = stage.start()
+        await stage.until(lambda: stage.now.phase == "settling" and "5 datagrams" in stage.now.message)
+        assert stage.now.recorded == 12
+        stage.monitoring.status(spooled=0)
+        result = await running
+        assert result.outcome == "passed"
+        (pair,) = workspace.store.statuses(result.run)
+        assert (b'"spooled":5' in pair.first, b'"spooled":5' in pair.last) == (True, False)
+
+
+async def test_a_run_waits_for_its_clients(stage: Any) -> None:
+    text = stage.plan_text.replace("slots = 2", "slots = 2\nclients = 2")
+    async with stage.open():
+        await stage.join("c1")
+        running = stage.start(text)
+        await stage.until(lambda: stage.now.phase == "waiting_clients")
+        assert stage.now.message == "waiting for 2 clients; 1 ready"
+        await stage.join("c2")
+        assert (await running).outcome == "passed"
+
+
+async def test_clients_that_do_not_come(stage: Any) -> None:
+    async with stage.open(client_wait=0.2) as workspace:
+        with pytest.raises(RunRefused, match="The clients did not come: still waiting for a client"):
+            await stage.run()
+        assert workspace.store.runs() == []
+
+
+async def test_one_run_at_a_time(stage: Any) -> None:
+    async with stage.open() as workspace:
+        running = stage.start()
+        await stage.until(lambda: workspace.running)
+        with pytest.raises(RunRefused, match="under way"):
+            await stage.run()
+        await stage.join("c1")
+        assert (await running).outcome == "passed"
+
+
+async def test_without_a_bus_nothing_runs(stage: Any) -> None:
+    async with stage.open(bus=""):
+        await stage.join("c1")
+        with pytest.raises(RunRefused, match="no bus to take records from"):
+            await stage.run()
+
+
+# ---------------------------------------------------------------- agents that come and go
+
+
+async def test_a_cut_loses_nothing(stage: Any) -> None:
+    async with stage.open():
+        await stage.join("c1", "c2", hold=lambda request: request.path.endswith(("1", "3", "5")))
+        running = stage.start()
+        c1 = stage.agents["c1"]
+        await stage.until(lambda: c1.held and stage.agents["c2"].requested)
+        c1.hold = stage.agents["c2"].hold = lambda request: False
+        await stage.cut("c1")
+        await c1.release()
+        if stage.agents["c2"].held:
+            await stage.agents["c2"].release()
+        await stage.join("c1")
+        result = await running
+    assert (result.outcome, result.tests[0].matched) == ("passed", 12)
+    asked = [(r.tag, r.path) for agent in stage.agents.values() for r in agent.requested]
+    assert len(set(asked)) == len(asked) == 12
+
+
+async def test_a_restarted_agent_is_interrupted_and_its_work_given_to_nobody(stage: Any) -> None:
+    async with stage.open():
+        c1, c2 = await stage.join("c1", "c2", hold=lambda request: True)
+        running = stage.start()
+        await stage.until(lambda: c1.held and c2.held)
+        interrupted = {(request.tag, request.path) for _, request in c1.held}
+        await stage.cut("c1")
+        c1.forget()
+        await stage.join("c1")
+        await stage.until(lambda: "lost its workers" in " ".join(problem.text for problem in stage.now.problems))
+        c2.hold = lambda request: False
+        await c2.release()
+        result = await running
+    assert result.outcome == "inconclusive"
+    (row,) = result.tests
+    assert (row.client_failed, row.total, row.matched) == (4, 12, 8)
+    assert interrupted & {(r.tag, r.path) for r in c2.requested} == set()
+
+
+async def test_a_silent_agent_stays_pending_and_its_report_is_scored_later(stage: Any) -> None:
+    text = stage.plan_text.replace('settle = "10s"', 'settle = "1s"')
+    async with stage.open() as workspace:
+        await stage.join("c1", "c2")
+        c1 = stage.agents["c1"]
+        c1.hold = lambda request: True
+        running = stage.start(text)
+        await stage.until(lambda: c1.held)
+        await stage.cut("c1")
+        result = await running
+        (row,) = result.tests
+        assert (row.unreported, row.client_failed, row.total) == (4, 4, 12)
+        assert result.outcome == "inconclusive"
+        c1.hold = lambda request: False
+        await c1.release()
+        await stage.join("c1")
+        (repeat,) = workspace.store.repeats(result.run)
+        await stage.until(lambda: workspace.store.scorings(repeat.id)[-1].good == 12)
+        await stage.until(lambda: "Abort" in c1.told), "its workers are not left behind"
+
+
+async def test_who_cannot_start_is_left_out(stage: Any) -> None:
+    async with stage.open():
+        await stage.join("c1", "c2")
+        stage.agents["c1"].refuse = "No XRootD client is installed."
+        result = await stage.run()
+        assert (result.outcome, result.tests[0].total) == ("passed", 12)
+        assert any("No XRootD client is installed." in problem.text for problem in stage.now.problems)
+        stage.agents["c2"].refuse = "No room."
+        result = await stage.run()
+        assert (result.outcome, result.exit_code) == ("error", 1)
+        assert stage.agents["c1"].requested == []
+
+
+# ---------------------------------------------------------------- stopping
+
+
+async def test_stop_finishes_the_round_and_scores_it(stage: Any) -> None:
+    async with stage.open() as workspace:
+        await stage.join("c1", hold=lambda request: True)
+        running = stage.start(stage.plan_text.replace("repeats = 1", "repeats = 5"))
+        await stage.until(lambda: stage.agents["c1"].held)
+        assert workspace.stop()
+        stage.agents["c1"].hold = lambda request: False
+        await stage.agents["c1"].release()
+        result = await running
+        assert (result.outcome, result.exit_code) == ("stopped", 1)
+        assert result.message == "The run was stopped after 1 of 5 repeats."
+        assert (result.tests[0].total, result.tests[0].matched) == (8, 8)
+        assert workspace.store.run(result.run).state == "stopped"
+        assert not workspace.stop()
+        assert not workspace.abort()
+
+
+async def test_abort_ends_at_once(stage: Any) -> None:
+    async with stage.open() as workspace:
+        await stage.join("c1", hold=lambda request: True)
+        running = stage.start()
+        await stage.until(lambda: stage.agents["c1"].held)
+        assert workspace.abort()
+        result = await running
+        assert result.outcome == "aborted"
+        assert "Abort" in stage.agents["c1"].told
+        assert result.tests[0].client_failed == 8
+
+
+async def test_stop_before_the_clients_are_there(stage: Any) -> None:
+    async with stage.open() as workspace:
+        running = stage.start()
+        await stage.until(lambda: stage.now.phase == "waiting_clients")
+        workspace.stop()
+        with pytest.raises(RunRefused, match="stopped before it began"):
+            await running
+
+
+async def test_closing_the_workspace_ends_the_run(stage: Any) -> None:
+    async with stage.open() as workspace:
+        await stage.join("c1", hold=lambda request: True)
+        running = stage.start()
+        await stage.until(lambda: stage.agents["c1"].held)
+    result = await running
+    assert result.outcome == "aborted"
+    assert workspace.store.database is not None
+
+
+# ---------------------------------------------------------------- files and workloads
+
+
+async def test_files_of_a_directory_are_listed_by_a_client(stage: Any) -> None:
+    text = stage.plan_text.replace('list = "files.txt"', 'dir = "/data"')
+    async with stage.open():
+        await stage.join("c1")
+        assert (await stage.run(text)).outcome == "passed"
+    assert {(r.path, r.size) for r in stage.agents["c1"].requested} == {("/data/a", 5), ("/data/b", 6)}
+
+
+async def test_writes_get_new_names(stage: Any) -> None:
+    text = stage.plan_text + '[test.workload]\nkind = "write"\nbytes = 100\n'
+    async with stage.open():
+        await stage.join("c1")
+        await stage.run(text)
+        await stage.run(text)
+    asked = [(r.server, r.path) for r in stage.agents["c1"].requested]
+    assert len(set(asked)) == len(asked) == 24
+    assert all(path.startswith("/store/write/") for _, path in asked)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('servers = ["root://s1:1094", "root://s2:1094"]', "servers = 3", "asks for 3 servers"),
+        ('list = "files.txt"', "", "names no files"),
+    ],
+)
+async def test_what_is_not_there_is_said_before_anything_is_asked(stage: Any, old: str, new: str, says: str) -> None:
+    async with stage.open() as workspace:
+        await stage.join("c1")
+        with pytest.raises(Exception, match=says):
+            await stage.run(stage.plan_text.replace(old, new))
+        assert workspace.store.runs() == []
+        assert not workspace.running
+
+
+async def test_faults_need_a_lab(stage: Any) -> None:
+    text = stage.plan_text.replace('wait = "0s"', 'wait = "1s"')
+    text += (
+        '[[test.fault]]\nat = "0s"\ndo = "kill-shoveler"\n[[test.fault]]\nat = "0s"\ndo = "kill-agent"\nfor = "1s"\n'
+    )
+    async with stage.open():
+        await stage.join("c1")
+        assert (await stage.run(text)).outcome == "passed"
+    texts = [problem.text for problem in stage.now.problems]
+    assert any("needs a lab" in text for text in texts)
+    assert any("--local-clients" in text for text in texts)
