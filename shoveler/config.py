@@ -107,7 +107,7 @@ SCHEMA = Schema(
         Setting("bus.key_file", "path", None, "Key of that certificate."),
         Setting("bus.heartbeat", "duration", "60s", "Heartbeat of the connection.", minimum=5, maximum=3600),
         Setting("batch.max_bytes", "size", "512KiB", "Size of a batch message.", minimum=4096, maximum=2**24),
-        Setting("batch.linger", "duration", "100ms", "How long a batch may wait to become fuller.", maximum=60),
+        Setting("batch.linger", "duration", "250ms", "How long a batch may wait to become fuller.", maximum=60),
         Setting("status.exchange", "text", STATUS_EXCHANGE, "Exchange for status messages; empty: none are sent."),
         Setting("status.interval", "duration", "5s", "Time between two status messages.", minimum=1, maximum=3600),
         Setting("log.format", "choice", "text", "Form of log lines.", choices=("text", "json")),

@@ -74,6 +74,8 @@ class ReceiverProcess:
 
     def start(self) -> None:
         """Start it, after the last one ended."""
+        if self.control is not None:
+            self.control.close()
         self.control, theirs = control.socket_pair()
         self._task.control = theirs.fileno()
         self._task.sockets = [sock.fileno() for sock in self._sockets]
@@ -396,13 +398,19 @@ class Daemon:
         )
 
     def _await_opened(self) -> control.Opened:
-        deadline = time.monotonic() + _OPENING
+        deadline, tries = time.monotonic() + _OPENING, 5
         while time.monotonic() < deadline:
             assert self._receiver.control is not None
             select.select([self._receiver.control], [], [], 1.0)
             messages = self._receiver.hear()
             if messages is None:
-                raise DaemonError(f"the receiver did not start ({_ending(self._receiver.ended())})")
+                ending = _ending(self._receiver.ended())
+                tries -= 1
+                if not tries:
+                    raise DaemonError(f"the receiver does not start ({ending})")
+                _log.warning("! the receiver ended at once (%s); starting it again", ending)
+                self._receiver.start()
+                continue
             for message in messages:
                 if isinstance(message, control.Failed):
                     raise DaemonError(message.text)

@@ -25,9 +25,9 @@ _log = logging.getLogger("shoveler.publisher")
 
 FramingName: TypeAlias = Literal["single", "batch"]
 
-READ_BYTES = 2 * 2**20
+READ_BYTES = 4 * 2**20
 """Bytes of blocks read from the spool at once."""
-UNSETTLED_BYTES = 16 * 2**20
+UNSETTLED_BYTES = 24 * 2**20
 """Bytes of parcels on their way at most; what bounds the memory of the publisher, besides the bus's own window."""
 _PLENTY = 2000  # datagrams that make full batches without any lingering
 _TROUBLE_INTERVAL = 60.0

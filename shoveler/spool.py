@@ -16,7 +16,6 @@ delays that thread and not the socket.
 
 from __future__ import annotations
 
-import dataclasses
 import fcntl
 import logging
 import os
@@ -50,6 +49,7 @@ _MAX_SENDERS = 10_000
 OTHERS = "others"
 _REMOVE_BLOCKS = 512  # removed in one transaction, which must stay short
 _VACUUM_PAGES = 512
+_GIVE_BACK_INTERVAL = 30.0
 _SPARE = 32 * 2**20  # room that a file may keep for the next time
 
 Synchronous = Literal["off", "normal", "full"]
@@ -109,22 +109,22 @@ class Reserve:
 
     def __init__(self, path: Path, size: int) -> None:
         self._path = path
-        self._size = size
+        self.size = size
 
     def make(self) -> bool:
         """True when it is there, in full. While it is not, only an ample rest (as much again) makes it be made."""
-        if not self._size:
+        if not self.size:
             return True
         try:
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError:
             return False
         try:
-            if os.fstat(fd).st_blocks * 512 >= self._size:
+            if os.fstat(fd).st_blocks * 512 >= self.size:
                 return True
             disk = os.fstatvfs(fd)
-            if disk.f_bavail * disk.f_frsize >= 2 * self._size:
-                os.posix_fallocate(fd, 0, self._size)
+            if disk.f_bavail * disk.f_frsize >= 2 * self.size:
+                os.posix_fallocate(fd, 0, self.size)
                 return True
         except OSError:
             pass  # no room after all: as below
@@ -325,6 +325,7 @@ class Spool:
         synchronous: Synchronous = "normal",
         background: bool = True,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Opens or makes it; the caller holds the `SpoolLock`. Raises SpoolError; SpoolFull when there is no room."""
         self.path = _database(directory)
@@ -332,6 +333,8 @@ class Spool:
         self.tight = False
         """The disk was full: only rows that fit into room that the file already has can be added."""
         self._clock = clock
+        self._monotonic = monotonic
+        self._gave_back = -_GIVE_BACK_INTERVAL
         self._reserve = Reserve(directory / "reserve", reserve)
         self.wal_max = max(_WAL_MIN, min(_WAL_MAX, reserve // 2)) if reserve else _WAL_MAX
         try:
@@ -445,7 +448,8 @@ class Spool:
         self, draft: Draft | None, books: Books
     ) -> tuple[Totals, dict[str, tuple[ShovelerSender, float]], int, int]:
         db = self._db
-        totals = dataclasses.replace(self.totals)
+        t = self.totals
+        totals = Totals(t.received, t.bytes, t.confirmed, t.returned, t.rejected, t.oversize, t.kernel_drops)
         size, last = self.size, self.last
         senders: dict[str, tuple[ShovelerSender, float]] = {}
         if draft:
@@ -473,7 +477,16 @@ class Spool:
         db.execute(
             "UPDATE spool SET received = ?, bytes = ?, confirmed = ?, returned = ?, rejected = ?, oversize = ?, "
             "kernel_drops = ?, size = ?",
-            (*dataclasses.astuple(totals), size),
+            (
+                totals.received,
+                totals.bytes,
+                totals.confirmed,
+                totals.returned,
+                totals.rejected,
+                totals.oversize,
+                totals.kernel_drops,
+                size,
+            ),
         )
         return totals, senders, size, last
 
@@ -527,17 +540,29 @@ class Spool:
         self.restart_wal()
 
     def loosen(self) -> bool:
-        """True when the disk has room again, and the reserve with it: `tight` is over."""
-        if self._reserve.make():
-            self.tight = False
-        return not self.tight
+        """True when the disk has room again, and the reserve with it: `tight` is over.
+
+        Room that confirmed blocks left in the file is given back for that, but only where there is plenty, and not
+        often: if somebody else fills the disk, what is given back is gone.
+        """
+        if not self._reserve.make():
+            now = self._monotonic()
+            plenty = 3 * self._reserve.size + _WAL_MIN
+            if now - self._gave_back < _GIVE_BACK_INTERVAL or not self.fits(plenty):
+                return False
+            self._gave_back = now
+            self._give_back(2 * self._reserve.size + _WAL_MIN)
+            if not self._reserve.make():
+                return False
+        self.tight = False
+        return True
 
     def tidy(self) -> bool:
         """Give a little of the room that removed blocks left back to the disk; for idle moments. True: call again.
 
         Only when most of the file is empty: a file that breathes with the load is faster left alone.
         """
-        if not self._freed:
+        if not self._freed or self.tight:
             return False
         try:
             free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
@@ -545,10 +570,23 @@ class Spool:
             if free * _PAGE < _SPARE or free < pages / 2:
                 self._freed = False
                 return False
-            self._db.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
+        self._give_back(_VACUUM_PAGES * _PAGE)
         return True
+
+    def _give_back(self, size: int) -> None:
+        """Make the file shorter by so many bytes of empty pages; the disk has them when the WAL was copied."""
+        try:
+            for _ in range(0, size, _VACUUM_PAGES * _PAGE):
+                # Not `execute`: that steps a statement without columns once, which here means one page.
+                self._db.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+                self.written += 16 * _COMMIT_OVERHEAD
+                self._mind_the_wal()
+        except sqlite3.Error as error:
+            raise _explain(error, self.path) from error
+        if self.tight:
+            self.restart_wal()
 
     def close(self) -> None:
         """Close the file; what was committed stays. Copies the WAL into it first, if the disk lets us."""

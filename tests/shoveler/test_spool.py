@@ -310,9 +310,10 @@ def test_the_file_shrinks_again_after_an_outage(tmp_path, monkeypatch):
         for _ in range(100):
             put(spool, b"x" * 100_000)
         spool.commit(None, Books(confirmed_upto=spool.last))
-        assert spool.tidy()
+        turns = 0
         while spool.tidy():
-            pass
+            turns += 1
+        assert 1 < turns < 6, "some MiB at a time"
         assert not spool.tidy()
     assert (tmp_path / "spool.db").stat().st_size < 2 << 20
 
