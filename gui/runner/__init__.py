@@ -33,7 +33,8 @@ from gui.runner.progress import (
     SamplePoint,
     ServerRow,
 )
-from gui.runner.session import RunRefused, RunResult
+from gui.runner.resolve import RunRefused
+from gui.runner.session import RunResult
 from gui.runner.workspace import Workspace, WorkspaceOptions
 
 __all__ = [

@@ -8,7 +8,7 @@ from gui.hub.certificate import CertificateError
 from gui.hub.server import HubError
 from gui.runner.lab import LabMissing
 from gui.runner.local_clients import LocalClientsError
-from gui.runner.session import RunRefused
+from gui.runner.resolve import RunRefused
 from gui.store import StoreError
 from shoveler.bus import BusError
 

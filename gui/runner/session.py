@@ -27,8 +27,6 @@ from agent.messages import (
     EndRepeat,
     LabState,
     Line,
-    Probe,
-    Probed,
     RepeatDone,
     RepeatReady,
     Request,
@@ -38,7 +36,6 @@ from agent.messages import (
     StartRepeat,
 )
 from gui.campaign.assign import Assigner
-from gui.campaign.catalogue import CatalogueError, parse_list
 from gui.campaign.draw import Draw, draw_round
 from gui.campaign.plan import Fault, File, Plan, Test
 from gui.campaign.preview import DEFAULT_BYTES, request_seconds
@@ -49,10 +46,12 @@ from gui.hub import AgentView, Hub
 from gui.reconcile import LiveCounts, TestFigures, conclusion_of_run, figures, score
 from gui.runner.consume import ConsumerState
 from gui.runner.intake import StatusIntake
-from gui.runner.lab import LabMissing, inject, lab_files
+from gui.runner.lab import LabMissing, inject
 from gui.runner.live import Live
 from gui.runner.local_clients import LocalClients
+from gui.runner.probes import Probes
 from gui.runner.progress import MAX_MARKERS, Marker, Outcome, Phase, RunProgress, Severity
+from gui.runner.resolve import Catalogues, RunRefused, present_clients
 from gui.store import MarkerRow, NewRequest, SampleRow, ScoringEntry, ServerEntry, Store, StoreError, TestSpec
 
 log = logging.getLogger("tally.runner")
@@ -62,14 +61,9 @@ LOOK_LIMIT = 60.0
 ROUND_REQUESTS = 5000
 ROUND_BYTES = 2 * 2**20
 """Limits of one Round message, well below what an agent takes."""
-PROBE_SECONDS = 120.0
 WRITE_DIRECTORY = "/store/write"
 ABORTED_SETTLE = 2.0
 WORDS: dict[str, Outcome] = {"pass": "passed", "fail": "failed", "inconclusive": "inconclusive", "none": "error"}
-
-
-class RunRefused(Exception):  # noqa: N818 - names the decision
-    """A run cannot begin; one sentence says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +91,7 @@ class Host(Protocol):
     statuses: StatusIntake
     records_state: ConsumerState
     local_clients: LocalClients | None
+    probes: Probes
 
     def servers(self) -> list[Server]: ...
     def quiet_seconds(self) -> float: ...
@@ -154,8 +149,7 @@ class RunSession:
         self._hub = host.hub
         self._plan = plan
         self._text = text
-        self._file_text = files
-        self._directory = directory
+        self._catalogues = Catalogues(host.probes, host.lab, text=files, directory=directory)
         self._token = secrets.token_hex(4)
         """Makes the names of written files new."""
         self._run: int | None = None
@@ -172,7 +166,6 @@ class RunSession:
         self._wake = asyncio.Event()
         self._markers: deque[Marker] = deque(maxlen=MAX_MARKERS)
         self._unsaved: list[Marker] = []
-        self._probes: dict[int, asyncio.Queue[Probed]] = {}
         self._over = asyncio.Event()
         self._scorings: list[tuple[int, ScoringEntry]] = []
         self.counting: int | None = None
@@ -208,11 +201,6 @@ class RunSession:
 
     def agent_message(self, agent: AgentView, message: msgspec.Struct) -> None:
         """A client agent tells about its work. Words about another job (an earlier repeat) are passed over."""
-        if isinstance(message, Probed):
-            waiting = self._probes.get(message.id)
-            if waiting is not None:
-                waiting.put_nowait(message)
-            return
         repeat = self._current
         if repeat is None or getattr(message, "job", "") != repeat.job:
             return
@@ -356,7 +344,7 @@ class RunSession:
         """Wait until the plan's clients are here. Raises RunRefused."""
         deadline = time.monotonic() + self._host.client_wait()
         while True:
-            chosen = choose_clients(test.who.clients, _present(self._hub))
+            chosen = choose_clients(test.who.clients, present_clients(self._hub))
             if isinstance(chosen, list):
                 return chosen
             if self._stopping:
@@ -371,60 +359,13 @@ class RunSession:
 
     async def _files(self, one: _Resolved) -> tuple[File, ...]:
         """The catalogue of a test. Raises RunRefused or CatalogueError."""
-        files = one.test.files
-        if one.test.workload.kind == "write":
-            return ()
-        if files.list is not None:
-            return await self._listed(files.list)
-        if files.dir is not None:
-            return await self._probed(one, files.dir)
-        if self._host.lab is not None:
-            return lab_files(self._host.lab)
-        raise RunRefused("The plan names no files, and there is no lab to take them from: give [test.files] a list.")
-
-    async def _listed(self, name: str) -> tuple[File, ...]:
-        if self._file_text is not None:
-            return parse_list(self._file_text, name=name)
-        path = self._directory / name
-        try:
-            text = await asyncio.to_thread(path.read_text, "utf-8")
-        except OSError as error:
-            raise CatalogueError(f"The file list {path} cannot be read: {error.strerror}.") from error
-        except UnicodeDecodeError as error:
-            raise CatalogueError(f"The file list {path} is not text in UTF-8.") from error
-        return await asyncio.to_thread(parse_list, text, name=str(path))
-
-    async def _probed(self, one: _Resolved, directory: str) -> tuple[File, ...]:
-        """The files of a directory, as a client sees them on the first server."""
         server, client = one.servers[0], one.clients[0]
-        self._show("preparing", f"{client.name} lists {directory} on {server.name}")
-        found: dict[str, int] = {}
-        async for part in self.probe(client, Probe(id=0, server=server.url, directory=directory)):
-            if part.error:
-                raise RunRefused(f"{directory} on {server.name} cannot be listed: {part.error}")
-            found.update((file.path, file.size) for file in part.files if file.size is not None)
-            if part.truncated:
-                self._host.problem("warning", "files", f"{directory} has more files than are used: {len(found):,}.")
-        if not found:
-            raise RunRefused(f"{directory} on {server.name} holds no files.")
-        return tuple(File(path, size) for path, size in sorted(found.items()))
-
-    async def probe(self, client: Client, question: Probe) -> Any:
-        """Ask a client agent about a server; yields the parts of its answer. Raises RunRefused."""
-        number = len(self._probes) + 1
-        answers: asyncio.Queue[Probed] = asyncio.Queue()
-        self._probes[number] = answers
-        try:
-            async with asyncio.timeout(PROBE_SECONDS):
-                if not self._hub.send(client.id, msgspec.structs.replace(question, id=number)):
-                    raise RunRefused(f"{client.name} is gone.")
-                more = True
-                while more:
-                    part = await answers.get()
-                    more = part.more
-                    yield part
-        except TimeoutError:
-            raise RunRefused(f"{client.name} did not answer within {PROBE_SECONDS:g} s.") from None
+        if one.test.files.dir is not None:
+            self._show("preparing", f"{client.name} lists {one.test.files.dir} on {server.name}")
+        files = await self._catalogues.find(one.test, server, client)
+        for remark in self._catalogues.remarks:
+            self._host.problem("warning", "files", remark)
+        return files
 
     # ---- one repeat
 
@@ -879,14 +820,6 @@ def _spec(one: _Resolved) -> TestSpec:
         name=test.name,
         workload=test.workload,
     )
-
-
-def _present(hub: Hub) -> list[Client]:
-    return [
-        Client(view.name, view.id, view.labels, ready=view.state == "up")
-        for view in hub.roster.agents
-        if view.role == "client" and view.live
-    ]
 
 
 def _facts(view: AgentView) -> dict[str, Any]:

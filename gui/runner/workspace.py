@@ -24,7 +24,7 @@ from typing import Any
 
 import msgspec
 
-from agent.messages import Abort, LabState, Line
+from agent.messages import Abort, LabState, Line, Probed
 from gui.campaign.plan import Plan
 from gui.campaign.planfile import PlanError, format_plan, parse_plan
 from gui.campaign.selection import Server, name_order
@@ -38,8 +38,10 @@ from gui.runner.consume import BusThread, ConsumerState, Watched
 from gui.runner.intake import Loaded, Member, RecordIntake, StatusIntake, on_loop
 from gui.runner.lab import lab_servers, read_lab
 from gui.runner.local_clients import LocalClients
+from gui.runner.probes import Probes
 from gui.runner.progress import Problem, ProblemList, ProgressFeed, RunProgress, Severity
-from gui.runner.session import RunRefused, RunResult, RunSession
+from gui.runner.resolve import RunRefused
+from gui.runner.session import RunResult, RunSession
 from gui.store import ServerEntry, Store, StoreError
 from shoveler.bus import BusOptions, parse_address
 
@@ -91,6 +93,7 @@ class Workspace:
             listener=_Listener(self),
             conductor=self._command,
         )
+        self.probes = Probes(self.hub)
         self._loop = asyncio.get_running_loop()
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="runner")
         self.progress = ProgressFeed(self._snapshot, self._loop.call_later, time.time)
@@ -231,6 +234,11 @@ class Workspace:
         return ensure_shared_key(self.store, time.time())
 
     @property
+    def has_bus(self) -> bool:
+        """Whether there is a bus to take records from."""
+        return self._records is not None
+
+    @property
     def running(self) -> bool:
         """Whether a run is under way."""
         return self._session is not None
@@ -283,7 +291,9 @@ class Workspace:
         )
         unsubscribe = self.progress.subscribe(on_progress) if on_progress else None
         try:
-            return await session.run()
+            result = await session.run()
+            self.hub.topics.publish("result", result)
+            return result
         finally:
             self.progress.publish()  # its end, for those who watch
             self._session = None
@@ -420,7 +430,9 @@ class Workspace:
 
     def agent_message(self, agent: AgentView, message: msgspec.Struct) -> None:
         """A client agent says something about its work."""
-        if self._session is not None:
+        if isinstance(message, Probed):
+            self.probes.answered(message)
+        elif self._session is not None:
             self._session.agent_message(agent, message)
 
     def journal_stored(self, agent_id: str, journal: str, last: int, lines: Sequence[Line]) -> None:
@@ -456,7 +468,6 @@ class Workspace:
             result = await self.run(plan, text=command.plan, files=command.files or None)
         except (PlanError, RunRefused, ValueError) as error:
             raise CommandRefused(str(error)) from error
-        self.hub.topics.publish("result", result)
         return msgspec.to_builtins(result)
 
 

@@ -1,0 +1,55 @@
+"""Looking at servers through a client agent: does it answer, are these files there, what is in this directory?
+
+The hub's machine needs no XRootD client for that, and what is seen is what the clients will see.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from agent.messages import Probe, Probed
+from gui.campaign.selection import Client
+from gui.hub import Hub
+
+PROBE_SECONDS = 120.0
+
+
+class ProbeFailed(Exception):  # noqa: N818 - names what happened
+    """No answer came; one sentence says from whom."""
+
+
+class Probes:
+    """Questions under way. `answered` takes what the agents say."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._waiting: dict[int, asyncio.Queue[Probed]] = {}
+        self._last = 0
+
+    def answered(self, part: Probed) -> None:
+        """Part of an answer has come; one that nobody waits for any more is passed over."""
+        waiting = self._waiting.get(part.id)
+        if waiting is not None:
+            waiting.put_nowait(part)
+
+    async def ask(self, client: Client, question: Probe, *, seconds: float = PROBE_SECONDS) -> AsyncIterator[Probed]:
+        """Ask a client agent; gives the parts of its answer. The question's `id` is chosen here. Raises ProbeFailed."""
+        self._last += 1
+        number, answers = self._last, asyncio.Queue[Probed]()
+        self._waiting[number] = answers
+        try:
+            if not self._hub.send(client.id, msgspec.structs.replace(question, id=number)):
+                raise ProbeFailed(f"{client.name} is not there any more.")
+            more = True
+            while more:
+                async with asyncio.timeout(seconds):
+                    part = await answers.get()
+                more = part.more
+                yield part
+        except TimeoutError:
+            raise ProbeFailed(f"{client.name} did not answer within {seconds:g} s.") from None
+        finally:
+            del self._waiting[number]

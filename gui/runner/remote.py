@@ -1,0 +1,330 @@
+"""A hub somewhere else: looking on, and giving it plans to run, for ``tally run --hub`` and a remote window.
+
+    async with RemoteHub.open("wss://hub.example:8765", Credentials(secret, kid="k-…", name="anna", pin="sha256:…")) as hub:
+        result = await hub.run(text, files=list_text, on_progress=show)
+
+The connection is made anew when it breaks; a run goes on meanwhile, since it is the hub's. As with agents, the
+certificate is compared with the pin before a token is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from socket import gethostname
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.typing import Subprotocol
+
+from agent.messages import (
+    MAX_MESSAGE,
+    SUBPROTOCOL,
+    CredentialError,
+    Goodbye,
+    Registered,
+    certificate_pin,
+    decode_from_hub,
+    encode,
+    normal_pin,
+    sign_token,
+)
+from gui.hub.operate import Command, Feed, OperatorWelcome, RegisterOperator, Reply, decode_to_operator
+from gui.hub.roster import AgentView
+from gui.hub.server import is_loopback
+from gui.runner.progress import RunProgress
+from gui.runner.session import RunResult
+from shoveler.service import delays
+
+log = logging.getLogger("tally.runner")
+
+OPEN_SECONDS = 10.0
+COMMAND_SECONDS = 60.0
+LARGEST = 64 * 2**20
+"""A snapshot with ten minutes of 50 servers is some megabytes of JSON."""
+
+
+class RemoteError(Exception):
+    """The hub cannot be reached, does not let us in, or did not do what it was asked; one sentence says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who we are to the hub: a key with the scope ``operator`` or ``observer``, made there by ``tally key create``."""
+
+    secret: str
+    kid: str
+    name: str
+    pin: str = ""
+    ca_file: Path | None = None
+    scope: str = "operator"
+
+    def __repr__(self) -> str:
+        return f"Credentials(kid={self.kid!r}, name={self.name!r}, scope={self.scope!r})"
+
+
+class RemoteHub:
+    """See the module; made by `RemoteHub.open`. `progress` and `agents` are the newest that the hub told."""
+
+    def __init__(self, url: str, credentials: Credentials, *, insecure: bool) -> None:
+        self._url = _checked(url, insecure=insecure)
+        self._credentials = credentials
+        self._pin = normal_pin(credentials.pin) if credentials.pin else ""
+        self._tls: ssl.SSLContext | None = None
+        self._socket: ClientConnection | None = None
+        self._replies: dict[int, asyncio.Future[Reply]] = {}
+        self._last_id = 0
+        self._listeners: list[Callable[[RunProgress], None]] = []
+        self._result: RunResult | None = None
+        self._changed = asyncio.Event()
+        self._lost: RemoteError | None = None
+        self.progress = RunProgress(t=time.time())
+        self.agents: tuple[AgentView, ...] = ()
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, url: str, credentials: Credentials, *, insecure: bool = False) -> AsyncIterator[RemoteHub]:
+        """Connect, and stay connected until the block ends. Raises RemoteError or CredentialError."""
+        hub = cls(url, credentials, insecure=insecure)
+        await hub._connect()
+        task = asyncio.get_running_loop().create_task(hub._stay(), name=f"session with {url}")
+        try:
+            yield hub
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            if hub._socket is not None:
+                await hub._socket.close()
+
+    def subscribe(self, listener: Callable[[RunProgress], None]) -> Callable[[], None]:
+        """Call `listener` with each snapshot that arrives; returns what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    async def run(
+        self, plan: str, *, files: str = "", on_progress: Callable[[RunProgress], None] | None = None
+    ) -> RunResult:
+        """Have the hub carry out a plan (TOML, with the text of its file list); its result. Raises RemoteError.
+
+        When the connection breaks meanwhile, the result is taken from the hub afterwards."""
+        self._result = None
+        unsubscribe = self.subscribe(on_progress) if on_progress else None
+        try:
+            reply = await self._ask(Command(id=self._next_id(), do="run", plan=plan, files=files), None)
+        finally:
+            if unsubscribe:
+                unsubscribe()
+        if isinstance(reply, RunResult):
+            return reply
+        return msgspec.convert(reply.value, RunResult)
+
+    async def stop(self) -> None:
+        """Let the run finish its round and settle. Raises RemoteError."""
+        await self._ask(Command(id=self._next_id(), do="stop"), COMMAND_SECONDS)
+
+    async def abort(self) -> None:
+        """End the run at once. Raises RemoteError."""
+        await self._ask(Command(id=self._next_id(), do="abort"), COMMAND_SECONDS)
+
+    async def ask(self, command: Command) -> Any:
+        """Any other command (its `id` is chosen here); the value of the reply. Raises RemoteError."""
+        reply = await self._ask(msgspec.structs.replace(command, id=self._next_id()), COMMAND_SECONDS)
+        return reply.value if isinstance(reply, Reply) else None
+
+    # ---- commands
+
+    def _next_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
+    async def _ask(self, command: Command, seconds: float | None) -> Reply | RunResult:
+        answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._replies[command.id] = answer
+        socket = self._socket
+        try:
+            if socket is None:
+                raise RemoteError(f"The hub at {self._url} is not connected now; try again.")
+            await socket.send(encode(command), text=True)
+            async with asyncio.timeout(seconds):
+                reply = await self._answer(command, answer, socket)
+        except TimeoutError:
+            raise RemoteError(f"The hub did not answer within {seconds:g} s.") from None
+        except ConnectionClosed as error:
+            raise RemoteError("The connection to the hub broke while it was asked.") from error
+        finally:
+            self._replies.pop(command.id, None)
+        if isinstance(reply, Reply) and not reply.ok:
+            raise RemoteError(reply.text)
+        return reply
+
+    async def _answer(
+        self, command: Command, answer: asyncio.Future[Reply], socket: ClientConnection
+    ) -> Reply | RunResult:
+        """The reply; or, for a run whose session broke, the result that the hub publishes."""
+        while not answer.done():
+            self._changed.clear()
+            if self._lost is not None:
+                raise self._lost
+            if self._socket is not socket:  # a reply goes to the session that asked, and that one is gone
+                if command.do != "run":
+                    raise RemoteError("The connection to the hub broke before it answered.")
+                if self._result is not None and self._result.run == self.progress.run:
+                    return self._result
+                if self._socket is not None and self.progress.run is None:
+                    raise RemoteError("The hub was restarted during the run; its results tell how far it came.")
+            waiting = asyncio.get_running_loop().create_task(self._changed.wait(), name="wait for the hub")
+            try:
+                await asyncio.wait([answer, waiting], return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                waiting.cancel()
+        return answer.result()
+
+    # ---- the connection
+
+    async def _stay(self) -> None:
+        waits = delays(1.0, 15.0)
+        while True:
+            assert self._socket is not None
+            goodbye = await self._listen(self._socket)
+            self._socket = None
+            self._changed.set()
+            if goodbye is not None and not goodbye.again:
+                self._lost = RemoteError(f"The hub ended the session: {goodbye.reason}.")
+                self._changed.set()
+                return
+            while self._socket is None:
+                await asyncio.sleep(next(waits))
+                try:
+                    await self._connect()
+                except RemoteError as error:
+                    log.warning("! %s", error)
+            self._changed.set()
+            waits = delays(1.0, 15.0)
+
+    async def _listen(self, socket: ClientConnection) -> Goodbye | None:
+        try:
+            async for raw in socket:
+                match decode_to_operator(raw):
+                    case Feed(topic=topic, value=value):
+                        self._take(topic, value)
+                    case Reply() as reply:
+                        answer = self._replies.get(reply.id)
+                        if answer is not None and not answer.done():
+                            answer.set_result(reply)
+                    case Goodbye() as goodbye:
+                        return goodbye
+                    case _:
+                        pass  # a second welcome says nothing new
+        except ConnectionClosed:
+            log.debug("= the connection to %s broke", self._url)
+        except msgspec.DecodeError as error:
+            log.warning("! %s sent what cannot be read: %s", self._url, error)
+            await socket.close(1008, "not a message of tally.1")
+        return None
+
+    def _take(self, topic: str, value: Any) -> None:
+        match topic:
+            case "progress":
+                self.progress = msgspec.convert(value, RunProgress)
+                for listener in tuple(self._listeners):
+                    listener(self.progress)
+            case "agents":
+                self.agents = msgspec.convert(value, tuple[AgentView, ...])
+            case "result":
+                self._result = msgspec.convert(value, RunResult)
+            case _:
+                log.debug("< a topic that is not known here: %s", topic)
+        self._changed.set()
+
+    async def _connect(self) -> None:
+        """Both steps of joining. Raises RemoteError."""
+        own = self._credentials
+        token = sign_token(own.secret, sub=own.name, scope=own.scope, kid=own.kid)
+        hello = RegisterOperator(host=gethostname(), version=version("xrootd-tally"))
+        try:
+            async with asyncio.timeout(3 * OPEN_SECONDS):
+                async with await self._open("/register", {"Authorization": f"Bearer {token}"}) as socket:
+                    await socket.send(encode(hello), text=True)
+                    registered = decode_from_hub(await socket.recv())
+                if not isinstance(registered, Registered):
+                    raise RemoteError(f"The hub does not let us in: {getattr(registered, 'reason', registered)}.")
+                client_id = quote(registered.client_id, safe="")
+                socket = await self._open(f"/operate?client_id={client_id}", {})
+                welcome = decode_to_operator(await socket.recv())
+        except InvalidStatus as error:
+            said = (error.response.body or b"").decode(errors="replace").strip()
+            raise RemoteError(f"The hub does not let us in: {said[:500]}") from error
+        except (OSError, InvalidHandshake, ConnectionClosed, TimeoutError, msgspec.DecodeError) as error:
+            raise RemoteError(f"The hub at {self._url} cannot be reached: {str(error) or 'no answer'}.") from error
+        if not isinstance(welcome, OperatorWelcome):
+            await socket.close()
+            raise RemoteError(f"{self._url} does not answer as a hub does.")
+        self._socket = socket
+
+    async def _open(self, target: str, headers: dict[str, str]) -> ClientConnection:
+        return await connect(
+            self._url + target,
+            additional_headers=headers,
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            ssl=await self._context(),
+            proxy=None,
+            compression=None,
+            max_size=max(LARGEST, MAX_MESSAGE),
+            open_timeout=OPEN_SECONDS,
+            close_timeout=2.0,
+        )
+
+    async def _context(self) -> ssl.SSLContext | None:
+        """What to connect with: for a pin, the one certificate whose key it names."""
+        if self._url.startswith("ws://"):
+            return None
+        if self._tls is None and not self._pin:
+            ca_file = str(self._credentials.ca_file) if self._credentials.ca_file else None
+            self._tls = ssl.create_default_context(cafile=ca_file)
+        if self._tls is None:
+            der = await self._certificate()
+            seen = certificate_pin(der)
+            if seen != self._pin:
+                raise RemoteError(f"{self._url} shows another key ({seen}) than the pin says; nothing was sent to it.")
+            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._tls.check_hostname = False  # the key itself was agreed on
+            self._tls.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
+            self._tls.load_verify_locations(cadata=der)
+        return self._tls
+
+    async def _certificate(self) -> bytes:
+        """The hub's certificate, over a connection on which nothing is said."""
+        parts = urlsplit(self._url)
+        anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        anyone.check_hostname = False
+        anyone.verify_mode = ssl.CERT_NONE
+        _, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=anyone)
+        der = bytes(writer.get_extra_info("ssl_object").getpeercert(binary_form=True))
+        writer.transport.abort()
+        return der
+
+
+def _checked(url: str, *, insecure: bool) -> str:
+    """``wss://HOST:PORT``, or ``ws://`` on loopback when that is allowed. Raises CredentialError."""
+    text = url if "://" in url else f"wss://{url}"
+    parts = urlsplit(text)
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.path not in ("", "/"):
+        raise CredentialError(f"The hub's address is wss://HOST:PORT, not {url!r}.")
+    if parts.scheme == "ws" and not (insecure and is_loopback(parts.hostname)):
+        raise CredentialError("Without TLS a hub is spoken to on this machine only, with --insecure; use wss://.")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}:{port or (443 if parts.scheme == 'wss' else 80)}"
