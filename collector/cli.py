@@ -18,7 +18,6 @@ from importlib.metadata import version
 from collector.config import SCHEMA, Plan, UdpInput, plan
 from collector.engine import Snapshot, parts
 from collector.metrics import Metrics
-from collector.names import Names
 from collector.serving import Crew, ThreadCrew
 from collector.workers import WorkerCrew, worst
 from shoveler.service import (
@@ -103,12 +102,7 @@ def run(options: argparse.Namespace, settings: Settings, what: Plan) -> int:
     signals = Signals.install()
     health.detail("version", version("xrootd-tally"))
     _log.info("from %s to %s", _shown(what.source), ", ".join(map(_shown, what.sinks)))
-    names = Names(
-        keep=settings.duration("names.keep"),
-        keep_failure=settings.duration("names.keep_failure"),
-        workers=settings.integer("names.workers"),
-    ) if what.names and what.workers == 1 else None  # fmt: skip
-    crew = _crew(what, settings, names, sockets)
+    crew = _crew(what, settings, sockets)
     desk = _Desk(crew, metrics, health, notifier)
     try:
         notifier.ready()
@@ -127,16 +121,13 @@ def run(options: argparse.Namespace, settings: Settings, what: Plan) -> int:
     finally:
         monitor.close()
         signals.close()
-        if names is not None:
-            names.close()
     return worst(crew.endings())
 
 
-def _crew(what: Plan, settings: Settings, names: Names | None, sockets: Sequence[socket.socket]) -> Crew:
+def _crew(what: Plan, settings: Settings, sockets: Sequence[socket.socket]) -> Crew:
     if what.workers > 1:
-        level, form = settings.text("log.level"), settings.text("log.format")
-        return WorkerCrew(what, parts(what), level=level, form=form, names=what.names)
-    return ThreadCrew(what, parts(what), names=names, sockets=sockets)
+        return WorkerCrew(what, parts(what), level=settings.text("log.level"), form=settings.text("log.format"))
+    return ThreadCrew(what, parts(what), sockets=sockets)
 
 
 class _Desk:

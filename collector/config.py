@@ -133,7 +133,7 @@ SCHEMA = Schema(
         Setting("filter.drop_path_prefixes", "list", None, "Records of paths that begin so are dropped, and counted.",
                 needs_restart=True, metavar="PATH"),
         Setting("logical_directories", "table", dict(LOGICAL_DIRECTORIES), "Path prefix → number of its components "
-                "that are the logical directory; replaces the table below.", items="integer", minimum=1,
+                "that are the logical directory; replaces the default table.", items="integer", minimum=1,
                 needs_restart=True, metavar="PREFIX=N"),
         Setting("names.enabled", "boolean", False, "Look up host names of servers and clients in the DNS, in the "
                 "background; no record waits for it.", needs_restart=True),
@@ -196,6 +196,15 @@ Output = FileOutput | BusOutput
 
 
 @dataclass(frozen=True, slots=True)
+class Lookups:
+    """Host names from the DNS: seconds for which a name, and a failure, is good; look-ups at the same time."""
+
+    keep: float
+    keep_failure: float
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a collector with these settings does."""
 
@@ -219,7 +228,8 @@ class Plan:
     prefetch: int
     receive_buffer: int
     correlator: Options
-    names: bool
+    names: Lookups | None
+    """How host names are looked up; None: they are not."""
 
 
 def plan(settings: Settings, environ: Mapping[str, str] | None = None) -> Plan:
@@ -261,7 +271,11 @@ def plan(settings: Settings, environ: Mapping[str, str] | None = None) -> Plan:
         prefetch=settings.integer("bus.prefetch"),
         receive_buffer=settings.size("udp.receive_buffer"),
         correlator=correlator_options(settings, sinks),
-        names=settings.boolean("names.enabled"),
+        names=Lookups(
+            settings.duration("names.keep"), settings.duration("names.keep_failure"), settings.integer("names.workers")
+        )
+        if settings.boolean("names.enabled")
+        else None,
     )
 
 

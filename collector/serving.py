@@ -57,12 +57,13 @@ class Crew(Protocol):
 class ThreadCrew:
     """Engines in threads of this process."""
 
-    def __init__(
-        self, plan: Plan, parts: Sequence[Part], *, names: Names | None = None, sockets: Sequence[socket.socket] = ()
-    ) -> None:
-        """Starts at once."""
+    def __init__(self, plan: Plan, parts: Sequence[Part], *, sockets: Sequence[socket.socket] = ()) -> None:
+        """Starts at once. `sockets`: handed over by whoever started us."""
         self._plan = plan
-        self._names = names
+        look = plan.names
+        self._names = (
+            None if look is None else Names(keep=look.keep, keep_failure=look.keep_failure, workers=look.workers)
+        )
         self._sockets = sockets
         self._stopping = threading.Event()
         self._changed = threading.Event()
@@ -87,7 +88,11 @@ class ThreadCrew:
         """See `Crew`."""
         if self._changed.wait(timeout):
             self._changed.clear()
-        return any(thread.is_alive() for thread in self._threads)
+        alive = any(thread.is_alive() for thread in self._threads)
+        if not alive and self._names is not None:
+            self._names.close()
+            self._names = None
+        return alive
 
     def stop(self) -> None:
         """See `Crew`."""

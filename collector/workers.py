@@ -19,7 +19,6 @@ import msgspec
 
 from collector.config import Plan
 from collector.engine import Part, Snapshot
-from collector.names import Names
 from collector.serving import Ending, ThreadCrew
 from shoveler.service import delays, setup_logging
 
@@ -41,14 +40,14 @@ def deal(parts: Sequence[Part], workers: int) -> list[list[Part]]:
     return [list(parts[number::workers]) for number in range(workers)]
 
 
-def work(plan: Plan, parts: Sequence[Part], pipe: Connection, level: str, form: str, names: bool) -> None:
+def work(plan: Plan, parts: Sequence[Part], pipe: Connection, level: str, form: str) -> None:
     """What a worker process does. Ends with the exit code of its engines."""
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches us all; the parent tells us
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     setup_logging(form, level)
-    crew = ThreadCrew(plan, parts, names=Names() if names else None)
+    crew = ThreadCrew(plan, parts)
     told = False
     while crew.watch(0.1 if told else _REPORT_EVERY):
         try:
@@ -79,11 +78,10 @@ class _Worker:
 class WorkerCrew:
     """A `Crew` of processes."""
 
-    def __init__(self, plan: Plan, parts: Sequence[Part], *, level: str, form: str, names: bool) -> None:
-        """Starts at once. `names`: every worker looks up host names."""
+    def __init__(self, plan: Plan, parts: Sequence[Part], *, level: str, form: str) -> None:
+        """Starts at once. `level` and `form`: of the workers' log."""
         self._plan = plan
         self._log = (level, form)
-        self._names = names
         self._stopping = False
         self._workers = [_Worker(number, mine) for number, mine in enumerate(deal(parts, plan.workers))]
         for worker in self._workers:
@@ -139,7 +137,7 @@ class WorkerCrew:
         ours, theirs = context.Pipe()
         worker.process = context.Process(
             target=work,
-            args=(self._plan, worker.parts, theirs, *self._log, self._names),
+            args=(self._plan, worker.parts, theirs, *self._log),
             name=f"worker-{worker.number}",
         )
         worker.process.start()

@@ -26,6 +26,8 @@ _PIECE = 1 << 20
 """Bytes handed to the bus at once: what the socket does not take waits in memory, and in the way of everything else."""
 _AGAIN = 1.0
 """Seconds until a message that the bus returned or refused is sent again."""
+_UNBOUND = 2.0
+"""Seconds for which records that need not arrive are not even sent, after one came back because nobody is bound."""
 
 
 @dataclass(slots=True)
@@ -46,6 +48,11 @@ class _Message:
     """Records in it."""
 
 
+def kind_of(outgoing: Outgoing) -> str:
+    """The kind of the records in a message: the first word of its routing key."""
+    return outgoing.routing_key.partition(".")[0]
+
+
 class _Lane:
     """One exchange: what waits, what is on its way, what is to be sent again, and the publisher while there is one."""
 
@@ -57,9 +64,9 @@ class _Lane:
         self._waiting: deque[_Message] = deque()
         self._on_way: dict[str, _Message] = {}
         self._again: deque[tuple[float, _Message]] = deque()
+        self._unbound: dict[str, float] = {}  # kind → until when its records are dropped unsent
         self._delays: Iterator[float] = delays()
         self._next_try = 0.0
-        self._refused_since: float | None = None
         self._connection_trouble = ""
         self._outcome_trouble = ""
 
@@ -119,6 +126,9 @@ class _Lane:
             if message.outgoing.id in self._on_way:
                 break  # the same id is still on its way; its outcome must not be taken for this one's
             self._waiting.popleft()
+            if self._unbound and self._sink.monotonic() < self._unbound.get(kind_of(message.outgoing), 0.0):
+                self._sink.drop(message, self._name)
+                continue
             self._on_way[message.outgoing.id] = message
             piece.append(message.outgoing)
             size += len(message.outgoing.body)
@@ -132,7 +142,9 @@ class _Lane:
             self._outcome_trouble = ""
             self._sink.safe(message)
             return
-        if outcome.status == "returned" and not self._sink.must_arrive(message.outgoing.routing_key):
+        if outcome.status == "returned" and not self._sink.must_arrive(message.outgoing):
+            # Returned, a record has travelled twice for nothing; a short while later somebody may be bound.
+            self._unbound[kind_of(message.outgoing)] = self._sink.monotonic() + _UNBOUND
             self._sink.drop(message, self._name)
             return
         reason = (
@@ -275,16 +287,16 @@ class BusSink:
 
     def drop(self, message: _Message, where: str) -> None:
         """Nobody is bound for it, and it need not arrive."""
-        kind = message.outgoing.routing_key.partition(".")[0]
+        kind = kind_of(message.outgoing)
         self._dropped["unroutable"] += message.count
         self._limited.warning(
             f"unroutable {kind}", "no queue is bound to %s for %s records; dropping them", where, kind
         )
         self.safe(message)
 
-    def must_arrive(self, routing_key: str) -> bool:
-        """Whether records with this key are kept until somebody is bound."""
-        return routing_key.partition(".")[0] in self._must_arrive
+    def must_arrive(self, outgoing: Outgoing) -> bool:
+        """Whether such records are kept until somebody is bound."""
+        return kind_of(outgoing) in self._must_arrive
 
     def dropped(self) -> dict[str, int]:
         """Reason → records."""

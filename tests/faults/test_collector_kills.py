@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -127,3 +128,78 @@ def test_a_second_collector_on_the_queue_gets_one_sentence(broker: Any, make_col
     assert "Traceback" not in second.log.read_text()
     assert first.process.poll() is None
     assert first.stop() == 0
+
+
+@pytest.mark.parametrize("url", BUSES, indirect=True)
+def test_stopped_under_traffic(url: str, make_collector_rig: Callable[..., Any], collector_rig: ModuleType) -> None:
+    """G20, P17: a stop that panics, or that drops the backlog after a second."""
+    rig = make_collector_rig(url)
+    servers, sent = collector_rig.traffic.day(10, 2_000)
+    rig.give(sent)
+    rig.start()
+    deadline = time.monotonic() + 20
+    before = rig.depth()
+    while rig.depth() == before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    begun = time.monotonic()
+    assert rig.stop() == 0
+    assert time.monotonic() - begun < 10
+    rig.start()
+    wanted = sum(len(server.accesses) for server in servers)
+    records = rig.harvest(lambda found: len(collector_rig.final_ids(found)) >= wanted, 40)
+    assert rig.stop() == 0
+    found = collector_rig.verdict(records, servers)
+    assert perfect(found), found
+    assert found["repeats"] == 0  # an orderly stop leaves nothing half done
+
+
+@pytest.mark.broker
+def test_full_disk_stops_the_taking_and_never_the_process(
+    broker: Any, make_collector_rig: Callable[..., Any], collector_rig: ModuleType
+) -> None:
+    rig = make_collector_rig(broker.url)
+    rig.start()
+    deadline = time.monotonic() + 20
+    while not (rig.directory / "state" / "collector.db").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(0.5)
+    # What a full disk looks like to one process alone: no file may grow beyond this.
+    resource.prlimit(rig.process.pid, resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+    servers, sent = collector_rig.traffic.day(4, 1_000)
+    rig.give(sent)
+    while "taking no more input until it can" not in rig.log.read_text():
+        assert time.monotonic() < deadline, rig.log.read_text()[-2000:]
+        time.sleep(0.05)
+    assert len(rig.harvest(lambda found: bool(found), 1.0)) < 4_000
+    assert rig.process.poll() is None
+    resource.prlimit(rig.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    records = rig.harvest(lambda found: len(collector_rig.final_ids(found)) >= 4_000, 60)
+    assert rig.stop() == 0
+    found = collector_rig.verdict(records, servers)
+    assert perfect(found), (found, rig.log.read_text()[-2000:])
+    assert "the state can be written again" in rig.log.read_text()
+
+
+@pytest.mark.broker
+def test_a_broker_that_takes_nothing_for_longer_than_a_heartbeat(
+    broker: Any, make_collector_rig: Callable[..., Any], collector_rig: ModuleType
+) -> None:
+    """P18: back-pressure inside the consumer's callback, and heartbeats stop."""
+    rig = make_collector_rig(broker.url, TALLY_COLLECTOR_BUS_HEARTBEAT="1s")
+    rig.start()
+    servers, sent = collector_rig.traffic.day(4, 500)
+    half = len(sent) // 2
+    rig.give(sent[:half])
+    records = rig.harvest(lambda found: len(found) >= 100, 20)
+    rig.give(sent[half:])
+    broker.ctl("set_vm_memory_high_watermark", "0.0001")
+    try:
+        time.sleep(5)
+    finally:
+        broker.ctl("set_vm_memory_high_watermark", "0.4")
+    records += rig.harvest(lambda found: len(collector_rig.final_ids(records + found)) >= 2_000, 30)
+    assert rig.stop() == 0
+    found = collector_rig.verdict(records, servers)
+    assert perfect(found), (found, rig.log.read_text()[-2000:])
+    assert "heartbeat" not in rig.log.read_text()

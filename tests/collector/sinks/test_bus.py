@@ -200,14 +200,21 @@ def test_what_the_bus_does_not_take_is_kept_and_sent_again(broker: Broker, make:
 
 
 def test_records_that_need_not_arrive_are_dropped_and_counted_when_nobody_is_bound(
-    broker: Broker, make: Any, caplog: pytest.LogCaptureFixture
+    broker: Broker, make: Any, time: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
     sink = make(batch=True)
     broker["cache"].status = "returned"
     sink.send(chunk(1, "a", "b", stream="cache", key="cache.none"))
+    sink.poll(0.0)
     sink.send(chunk(2, "c", stream="cache", key="cache.none"))
     assert sink.poll(0.0) == 2
     assert sink.dropped() == {"unroutable": 3}
+    assert broker["cache"].ids == ["col:1"]  # the next is not sent at all: it would only come back
+    time.now += 3
+    broker["cache"].status = "confirmed"
+    sink.send(chunk(3, "d", stream="cache", key="cache.none"))
+    assert sink.poll(0.0) == 3
+    assert broker["cache"].ids == ["col:1", "col:3"]
     assert len(caplog.records) == 1
     assert "no queue is bound to exchange xrd-cache-events for cache records" in caplog.text
 
