@@ -2,10 +2,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from shoveler import config
 from shoveler.cli import main
-from shoveler.service import Address
+from shoveler.daemon import Metrics
+from shoveler.service import Address, exposition
 
 ROOT = Path(__file__).parents[2]
 
@@ -96,3 +98,10 @@ def test_the_sample_file_is_made_from_the_declaration():
 def test_the_documentation_has_every_setting_metric_and_exit_code():
     text = (ROOT / "docs/shoveler.md").read_text()
     assert config.SCHEMA.reference() in text, "the table of settings is made by `python -m shoveler.config --reference`"
+    registry = CollectorRegistry()
+    Metrics(registry)
+    names = {line.split()[2] for line in exposition(registry).decode().splitlines() if line.startswith("# TYPE")}
+    assert len(names) == 16
+    assert not [name for name in names if f"`{name}`" not in text and f"`{name}{{" not in text]
+    for code in (0, 1, 2):
+        assert f"| {code} | " in text
