@@ -37,7 +37,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tally {version('xrootd-tally')}")
     parser.add_argument("--db", metavar="URL", help="workspace database to open in the window")
-    parser.add_argument("--hub", metavar="URL", help="look on at a remote hub instead of starting one")
     parser.add_argument("--debug", action="store_true", help="show where an unexpected error came from")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name in COMMANDS:

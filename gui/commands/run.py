@@ -22,6 +22,7 @@ from gui.commands.keys import HUB_ADDRESS
 from gui.commands.loop import run_until_done
 from gui.commands.places import DEFAULT_LISTEN, add_database_option, data_directory, database, hub_directory
 from gui.commands.progress import TerminalProgress
+from gui.commands.remote import add_options, run_remote
 from gui.commands.results import write_reports
 from gui.hub import AgentView, HubOptions
 from gui.report import build, text_table
@@ -44,6 +45,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--wait", type=float, default=600.0, metavar="SECONDS", help="wait for clients at most so long (600)"
     )
     _add_hub_options(run)
+    add_options(run)
     run.set_defaults(run=run_plan)
 
     hub = commands.add_parser(
@@ -172,7 +174,7 @@ def run_plan(options: argparse.Namespace) -> int:
     """Carry out a plan, in a window where there is a display."""
     loaded = load_plan(options.plan)
     if options.hub:
-        return importlib.import_module("gui.commands.remote").run_remote(options, loaded.text, loaded.directory)  # type: ignore[no-any-return]
+        return run_remote(options, loaded.text, loaded.directory)
     if not options.headless and has_display():
         try:
             app = importlib.import_module("gui.app")

@@ -8,6 +8,7 @@ from gui.hub.certificate import CertificateError
 from gui.hub.server import HubError
 from gui.runner.lab import LabMissing
 from gui.runner.local_clients import LocalClientsError
+from gui.runner.remote import RemoteError
 from gui.runner.resolve import RunRefused
 from gui.store import StoreError
 from shoveler.bus import BusError
@@ -21,6 +22,7 @@ EXPECTED: tuple[type[Exception], ...] = (
     LabMissing,
     LocalClientsError,
     PlanError,
+    RemoteError,
     RunRefused,
     SelectionError,
     StoreError,
