@@ -19,6 +19,9 @@ from typing import Any, Generic, Literal, TypeVar
 
 R = TypeVar("R")
 
+UNKNOWN = "–"
+"""What a cell shows when its value is not known or does not apply."""
+
 Align = Literal["left", "right"]
 Kind = Literal["text", "status", "bar", "spark", "swatch", "fixed", "interval"]
 
@@ -47,7 +50,7 @@ class Column(Generic[R]):
         if self.text is not None:
             return self.text(row)
         value = self.value(row)
-        return "–" if value is None or value == "" else str(value)
+        return UNKNOWN if value is None or value == "" else str(value)
 
 
 _COMPARISONS: tuple[tuple[str, Callable[[Any, Any], bool]], ...] = (

@@ -175,7 +175,7 @@ class FleetPage(Page):
         self.ping_button = button("Ping", "wire", lambda: self.ping_wanted.emit(self._chosen()))
         self.drain_button = button("Drain", "drain", lambda: self.drain_wanted.emit(self._chosen()))
         self.disconnect_button = button("Disconnect", "x", lambda: self.disconnect_wanted.emit(self._chosen()))
-        self.add_button = button("Add agent…", "plus", add_agent, kind="primary", tip="Ctrl+I")
+        self.add_button = button("Add agent…", "plus", add_agent, tip="Ctrl+I")
         for widget in (self.ping_button, self.drain_button, self.disconnect_button, self.add_button):
             self.add_action(widget)
         self._add_agent, self._try_here = add_agent, try_here
@@ -218,6 +218,7 @@ class FleetPage(Page):
                 "An agent beside each server checks its monitoring line and counts its datagrams.\n"
                 "A server without an agent can be tested too: name its root:// address in a plan.",
                 (("Add a server agent…", "plus", self._add_agent),),
+                primary=False,
             )
         )
 
@@ -228,6 +229,7 @@ class FleetPage(Page):
         up = sum(agent.live for agent in rows)
         missing = sum(agent.state == "missing" for agent in rows)
         self.clients.set_counts((f"{up} up" + (f", {missing} missing" if missing else "")) if rows else "none")
+        self.add_button.set_kind("primary" if rows else "")  # the empty table has the page's one filled button
         self._show_buttons()
 
     def set_servers(self, servers: Sequence[FleetServer]) -> None:
@@ -288,6 +290,7 @@ class ServerDetail(QWidget):
         self.facts = QGridLayout()
         self.facts.setContentsMargins(16, 12, 16, 12)
         self.facts.setVerticalSpacing(4)
+        self.facts.setHorizontalSpacing(16)
         self.facts.setColumnStretch(1, 1)
         self.facts.addWidget(label("Facts", "section"), 0, 0, 1, 2)
         self._facts: list[tuple[QLabel, QLabel]] = []

@@ -13,9 +13,10 @@ from collections.abc import Callable
 import numpy as np
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import (
-    QButtonGroup,
     QFileDialog,
+    QGridLayout,
     QHBoxLayout,
+    QLabel,
     QProgressBar,
     QSplitter,
     QStackedWidget,
@@ -24,11 +25,16 @@ from PySide6.QtWidgets import (
 )
 
 from gui.models import figures
+from gui.models.events import events
 from gui.models.rows import Column
+from gui.models.series import Array
+from gui.models.states import outcome_state
 from gui.runner.progress import RunProgress, ServerRow
+from gui.widgets.icons import pixmap
 from gui.widgets.legend import Legend, LegendRow, scrolling
-from gui.widgets.parts import Badge, Page, Readout, button, label, line
-from gui.widgets.plots import LINES_LIMIT, Array, ConvergingPlot, HeatMap, LinesPlot, clock, line_pen
+from gui.widgets.parts import Badge, Page, Readout, button, label, line, segments
+from gui.widgets.plots import LINES_LIMIT, ConvergingPlot, HeatMap, LinesPlot, clock, line_pen
+from gui.widgets.scale import ScalePane
 from gui.widgets.table import Empty, Table, empty_widget
 from gui.widgets.theme import theme
 
@@ -47,22 +53,6 @@ PHASES = {
     "reconciling": "comparing",
     "done": "done",
 }
-
-OUTCOMES = {
-    "running": ("run", "running", "info"),
-    "passed": ("ok", "pass", "ok"),
-    "failed": ("bad", "FAIL", "bad"),
-    "inconclusive": ("warn", "inconclusive", "warn"),
-    "stopped": ("stop", "stopped", "mute"),
-    "aborted": ("stop", "aborted", "mute"),
-    "error": ("bad", "failed", "bad"),
-}
-"""Icon, word and colour of each outcome of a run."""
-
-
-def outcome_state(outcome: str) -> tuple[str, str, str]:
-    """Icon, word and colour of an outcome; one that this version does not know is shown as it came."""
-    return OUTCOMES.get(outcome, ("ring", outcome or "waiting", "mute"))
 
 
 def _zero(value: int, bad: str) -> str:
@@ -135,10 +125,10 @@ def server_columns(number_of: Callable[[str], int]) -> list[Column[ServerRow]]:
 
 
 class LivePage(Page):
-    """The signature screen. `on_stop` is called by Stop; `actions` are what the empty page offers."""
+    """The signature screen. `actions` are what the empty page offers; `cancel` ends what is being got ready."""
 
     def __init__(
-        self, on_stop: Callable[[], object], actions: tuple[tuple[str, str, Callable[[], object]], ...] = ()
+        self, actions: tuple[tuple[str, str, Callable[[], object]], ...], cancel: Callable[[], object]
     ) -> None:
         super().__init__("Live")
         self._latest: RunProgress | None = None
@@ -146,6 +136,7 @@ class LivePage(Page):
         self._names: tuple[str, ...] = ()
         self._numbers: dict[str, int] = {}
         self._mode: str | None = None
+        self._shown_mode = "lines"
         self._cross = math.nan
         self._times: Array = np.empty(0)
         self._rates: Array = np.empty((0, 0))
@@ -156,8 +147,7 @@ class LivePage(Page):
         self.head.insertWidget(2, self.badge)
         self.pause_button = button("Pause view", "pause", self.toggle_pause, tip="Space")
         self.export_button = button("Export plot…", "export", self.export_plot)
-        self.stop_button = button("Stop", "stop", on_stop, tip="Ctrl+.")
-        for widget in (self.pause_button, self.export_button, self.stop_button):
+        for widget in (self.pause_button, self.export_button):
             self.add_action(widget)
 
         # ---- read-outs
@@ -175,7 +165,7 @@ class LivePage(Page):
         captions.addWidget(self.progress_eta)
         progress = QVBoxLayout()
         progress.setContentsMargins(16, 0, 16, 0)
-        progress.setSpacing(6)
+        progress.setSpacing(8)
         progress.addLayout(captions)
         progress.addWidget(self.progress_bar)
         progress.addStretch(1)
@@ -197,7 +187,7 @@ class LivePage(Page):
             readouts.addWidget(readout)
         readouts.addStretch(1)
         bar = QWidget()
-        bar.setFixedHeight(60)
+        bar.setFixedHeight(64)
         bar.setLayout(readouts)
 
         # ---- plots
@@ -210,14 +200,9 @@ class LivePage(Page):
         self.throughput.addWidget(self.heat)
         self.lines_button = button("Lines", kind="segment")
         self.heat_button = button("Heat map", kind="segment")
-        group = QButtonGroup(self)
-        switch = QHBoxLayout()
-        switch.setSpacing(0)
+        switch = segments(self.lines_button, self.heat_button)
         for widget, mode in ((self.lines_button, "lines"), (self.heat_button, "heat")):
-            widget.setCheckable(True)
-            group.addButton(widget)
             widget.clicked.connect(lambda _checked=False, mode=mode: self.show_mode(mode))
-            switch.addWidget(widget)
         for plot in (self.lines, self.heat, self.converging):
             plot.hovered.connect(self._hovered)
         title_line = QHBoxLayout()
@@ -226,9 +211,8 @@ class LivePage(Page):
         title_line.addWidget(label(title, "section"))
         title_line.addWidget(label(unit, "hint"))
         title_line.addStretch(1)
-        title_line.addWidget(self.heat.scale)
-        title_line.addLayout(switch)
-        left = QVBoxLayout()
+        title_line.addWidget(switch)
+        self._left = left = QVBoxLayout()
         left.setContentsMargins(0, 0, 0, 0)
         left.setSpacing(0)
         left.addLayout(title_line)
@@ -241,7 +225,11 @@ class LivePage(Page):
         right = QVBoxLayout()
         right.setContentsMargins(0, 0, 0, 0)
         right.setSpacing(0)
-        right.addWidget(scrolling(self.legend), 3)
+        self.scale = ScalePane("MiB/s")
+        self.throughput_side = QStackedWidget()
+        self.throughput_side.addWidget(scrolling(self.legend))
+        self.throughput_side.addWidget(scrolling(self.scale))
+        right.addWidget(self.throughput_side, 3)
         right.addWidget(line())
         right.addWidget(scrolling(self.counts_legend), 2)
         side = QWidget()
@@ -271,7 +259,8 @@ class LivePage(Page):
         split.setStretchFactor(0, 2)
         split.setStretchFactor(1, 1)
         split.setChildrenCollapsible(False)
-        split.setSizes([440, 240])
+        split.setSizes([470, 210])
+        self._split = split
 
         running = QWidget()
         inside = QVBoxLayout(running)
@@ -283,19 +272,9 @@ class LivePage(Page):
         nothing = empty_widget(
             Empty("live", "Nothing runs", "A run that is started in this workspace shows up on this page.", actions)
         )
-        self.stages = label("", "secondary")
-        self.stages.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.stages_title = label("", "section")
-        self.stages_title.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        getting_ready = QWidget()
-        ready_column = QVBoxLayout(getting_ready)
-        ready_column.setSpacing(8)
-        ready_column.addStretch(1)
-        ready_column.addWidget(self.stages_title)
-        ready_column.addWidget(self.stages)
-        ready_column.addStretch(1)
+        self.stages = StagesPanel(cancel)
         self.stack = QStackedWidget()
-        for part in (nothing, running, getting_ready):
+        for part in (nothing, running, self.stages):
             self.stack.addWidget(part)
         self.body.addWidget(self.stack)
         self._show_head(visible=False)
@@ -319,15 +298,14 @@ class LivePage(Page):
                 self.stack.setCurrentIndex(0)
             return
         if self.stack.currentIndex() != 2:
-            self.stages_title.setText(text)
-            self.stages.clear()
+            self.stages.begin(text)
             self._latest = self._painted = None
             self._show_head(visible=False)
             self.title.setText("Live")
             self.remark.clear()
             self.stack.setCurrentIndex(2)
             return
-        self.stages.setText("\n".join([*self.stages.text().splitlines()[-7:], text]))
+        self.stages.add(text)
 
     def toggle_pause(self) -> None:
         """Hold the picture, or go on with the newest."""
@@ -336,10 +314,19 @@ class LivePage(Page):
 
     def show_mode(self, mode: str) -> None:
         """Show throughput as ``lines`` or as a ``heat`` map."""
-        self._mode = mode
-        self.throughput.setCurrentWidget(self.lines if mode == "lines" else self.heat)
-        self.lines_button.setChecked(mode == "lines")
-        self.heat_button.setChecked(mode == "heat")
+        if mode == "heat" and self._shown_mode != "heat":  # rows need height; what a person has set stays otherwise
+            whole = sum(self._split.sizes()) or 700
+            self._split.setSizes([round(whole * 0.78), round(whole * 0.22)])
+        self._mode = self._shown_mode = mode
+        heat = mode == "heat"
+        self.throughput.setCurrentWidget(self.heat if heat else self.lines)
+        self.throughput_side.setCurrentIndex(1 if heat else 0)
+        self._left.setStretchFactor(self.throughput, 7 if heat else 3)
+        self.lines_button.setChecked(not heat)
+        self.heat_button.setChecked(heat)
+        if self._times.size:
+            self._paint_throughput()
+            self._paint_legends()
 
     def export_plot(self) -> None:
         """Save the plots as a picture, at twice the resolution of the screen's points."""
@@ -367,7 +354,7 @@ class LivePage(Page):
         self.table.set_counts(str(len(progress.servers)))
 
     def _show_head(self, *, visible: bool) -> None:
-        for widget in (self.badge, self.pause_button, self.export_button, self.stop_button):
+        for widget in (self.badge, self.pause_button, self.export_button):
             widget.setVisible(visible)
 
     def _paint_head(self, p: RunProgress) -> None:
@@ -377,7 +364,6 @@ class LivePage(Page):
             self.badge.set_state("run", PHASES.get(p.phase, p.phase), "info")
         else:
             self.badge.set_state(*outcome_state(p.outcome))
-        self.stop_button.setEnabled(p.outcome == "running" and p.phase != "done")
 
     def _paint_readouts(self, p: RunProgress) -> None:
         test = f"test {p.test}/{p.tests} · " if p.tests > 1 else ""
@@ -412,12 +398,16 @@ class LivePage(Page):
         self._times = np.array([point.t for point in points]) - (p.started or points[0].t)
         self._rates = np.array([point.rates for point in points], dtype=float).T / 2**20
         self._counts = np.array([(point.requested, point.read, point.recorded) for point in points], dtype=float).T
-        if self.throughput.currentWidget() is self.lines:
-            self.lines.update_data(self._times, self._rates)
-        else:
-            self.heat.update_data(self._times, self._rates)
+        self._paint_throughput()
         self.converging.update_data(self._times, *self._counts)
+        marked = events(p.markers, p.started or points[0].t)
+        for plot in (self.lines, self.heat, self.converging):
+            plot.set_events(marked)
         self._paint_legends()
+
+    def _paint_throughput(self) -> None:
+        shown = self.lines if self.throughput.currentWidget() is self.lines else self.heat
+        shown.update_data(self._times, self._rates)
 
     def _paint_legends(self) -> None:
         """Values at the cross hair (where there is one) and now."""
@@ -428,7 +418,7 @@ class LivePage(Page):
         at = "" if near is None else clock(float(self._times[near]))
 
         def text(values: Array) -> tuple[str, str]:
-            return "" if near is None else figures.rate(float(values[near])), figures.rate(float(values[-1]))
+            return "" if near is None else _rate(values[near]), _rate(values[-1])
 
         self.legend.set_rows(
             [
@@ -436,16 +426,31 @@ class LivePage(Page):
                 for (name, number), values in zip(self._numbers.items(), self._rates, strict=True)
             ],
             at,
-            text(self._rates.sum(axis=0)),
+            text(np.nansum(self._rates, axis=0)),
         )
+        self._paint_scale()
         rows = []
         for (name, pen), values in zip(self.converging.pens().items(), self._counts, strict=True):
             then = "" if near is None else figures.count(float(values[near]))
             rows.append(LegendRow(name, pen, then, figures.count(float(values[-1]))))
-        gap = self._counts[1] - self._counts[2]
+        # A record may be in the database before the client has reported the request as done: that is no gap.
+        gap = np.maximum(self._counts[1] - self._counts[2], 0)
         then = "" if near is None else figures.count(float(gap[near]))
         rows.append(LegendRow("gap", self.converging.gap_pen(), then, figures.count(float(gap[-1]))))
         self.counts_legend.set_rows(rows, at)
+
+    def _paint_scale(self) -> None:
+        now = {name: value for name, value in zip(self._names, self._rates[:, -1], strict=True) if value == value}
+        facts: list[tuple[str, str]] = []
+        if now:
+            order = sorted(now, key=lambda name: now[name])
+            facts = [
+                ("Sum", f"{figures.rate(sum(now.values()))} MiB/s"),
+                ("Median", f"{figures.rate(float(np.median(list(now.values()))))} MiB/s"),
+                ("Slowest", f"{order[0]}  {figures.rate(now[order[0]])} MiB/s"),
+                ("Fastest", f"{order[-1]}  {figures.rate(now[order[-1]])} MiB/s"),
+            ]
+        self.scale.set_scale(self.heat.top, list(now.values()), facts)
 
     def _hovered(self, seconds: float) -> None:
         self._cross = seconds
@@ -462,4 +467,76 @@ class LivePage(Page):
 
     def _mark_server(self, name: str | None) -> None:
         self.lines.select(name)
+        self.heat.select(name)
         self.legend.select(name)
+
+
+def _rate(value: float) -> str:
+    return figures.UNKNOWN if math.isnan(value) else figures.rate(float(value))
+
+
+class StagesPanel(QWidget):
+    """What is being got ready, step by step, and a way to leave it."""
+
+    SHOWN = 10
+
+    def __init__(self, cancel: Callable[[], object]) -> None:
+        super().__init__()
+        self.title = label("", "section")
+        self._steps: list[str] = []
+        self._rows: list[tuple[QLabel, QLabel]] = []
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(8)
+        grid.setVerticalSpacing(6)
+        grid.setColumnStretch(1, 1)
+        grid.addWidget(self.title, 0, 0, 1, 2)
+        for number in range(self.SHOWN):
+            picture, words = QLabel(), label("", "secondary")
+            words.setWordWrap(True)
+            grid.addWidget(picture, number + 1, 0, Qt.AlignmentFlag.AlignTop)
+            grid.addWidget(words, number + 1, 1)
+            self._rows.append((picture, words))
+        self.cancel_button = button("Cancel", "x", cancel)
+        foot = QHBoxLayout()
+        foot.setContentsMargins(0, 12, 0, 0)
+        foot.addWidget(self.cancel_button)
+        foot.addStretch(1)
+        grid.addLayout(foot, self.SHOWN + 1, 0, 1, 2)
+        card = QWidget()
+        card.setFixedWidth(520)
+        card.setLayout(grid)
+        column = QVBoxLayout(self)
+        column.addStretch(2)
+        column.addWidget(card, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addStretch(3)
+        theme().changed.connect(self._show)
+
+    def begin(self, title: str) -> None:
+        """Start over under this title."""
+        self.title.setText(title)
+        self._steps.clear()
+        self.cancel_button.setEnabled(True)
+        self._show()
+
+    def add(self, step: str) -> None:
+        """The next step; those before it are done."""
+        self._steps.append(step)
+        self._show()
+
+    def clear(self) -> None:
+        self.begin("")
+
+    def steps(self) -> tuple[str, ...]:
+        """What was done so far, the newest last."""
+        return tuple(self._steps)
+
+    def _show(self) -> None:
+        shown = self._steps[-self.SHOWN :]
+        for number, (picture, words) in enumerate(self._rows):
+            there = number < len(shown)
+            picture.setVisible(there)
+            words.setVisible(there)
+            if there:
+                current = number == len(shown) - 1
+                picture.setPixmap(pixmap("run", "info", 14, 2.0) if current else pixmap("ok", "ok", 14, 2.0))
+                words.setText(shown[number])

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLineEdit,
     QPlainTextEdit,
+    QPushButton,
     QScrollArea,
     QStackedWidget,
     QTabBar,
@@ -38,7 +39,7 @@ from gui.campaign.selection import SelectionError, Server, choose_servers
 from gui.models import figures
 from gui.models.plans import NEW_PLAN, PlanEditor, PlanEntry, PlanFileError, PlanLibrary
 from gui.widgets.fields import ChoiceField, NumberField, WholeField
-from gui.widgets.parts import Page, button, label, line
+from gui.widgets.parts import Page, button, label, line, segments
 from gui.widgets.theme import fixed_font
 
 KINDS = ("full", "range", "vector", "long", "write")
@@ -448,6 +449,7 @@ class _PlanList(QWidget):
                 font.setWeight(font.Weight.DemiBold)
                 group.setFont(0, font)
                 group.setFlags(Qt.ItemFlag.ItemIsEnabled)
+                group.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.tree.addTopLevelItem(group)
                 for entry in entries:
                     self._add(group, entry, current)
@@ -534,13 +536,12 @@ class TestForm(QWidget):
         self.settle = NumberField(604_800, "s", width=96)
         self.pass_at = NumberField(100, "%", decimals=2)
 
-        kind_row: list[QWidget] = []
+        choices: list[QPushButton] = []
         for kind in KINDS:
             choice = button(kind.capitalize(), kind="segment")
-            choice.setCheckable(True)
             choice.setProperty("value", kind)
-            self.kinds.addButton(choice)
-            kind_row.append(choice)
+            choices.append(choice)
+        kinds = segments(*choices, group=self.kinds)
         self._sized = [self.bytes, self.unit]
         self._vector = [self.chunks, label("chunks of", "secondary")]
         self._long = [self.reads, label("reads of", "secondary")]
@@ -561,7 +562,7 @@ class TestForm(QWidget):
             label("between rounds", "secondary"),
         )
         self._row("Files", "files", self.files, self.files_hint)
-        self._row("Read", "kind", _segments(kind_row))
+        self._row("Read", "kind", kinds)
         self._row("", "sizes", *self._vector, *self._long, *self._sized, self._sized_hint, *self._paused)
         self._row(
             "Repeats",
@@ -830,16 +831,6 @@ def _split_size(size: int) -> tuple[int, int]:
     while size and size % 1024 == 0 and unit < len(UNITS) - 1:
         size, unit = size // 1024, unit + 1
     return size, unit if size else 2
-
-
-def _segments(widgets: Sequence[QWidget]) -> QWidget:
-    holder = QWidget()
-    row = QHBoxLayout(holder)
-    row.setContentsMargins(0, 0, 0, 0)
-    row.setSpacing(0)
-    for widget in widgets:
-        row.addWidget(widget)
-    return holder
 
 
 def _set(edit: QLineEdit, text: str) -> None:

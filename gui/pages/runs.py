@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QStackedWidget, QT
 from gui.models import figures
 from gui.models.rows import Column
 from gui.models.runs import RunView, TestDetail, TestRow
-from gui.pages.live import outcome_state
+from gui.models.states import outcome_state
 from gui.reconcile import Ladder, ServerFigures
 from gui.store import NoteRow, RequestEntry, VerdictKind
 from gui.widgets.icons import pixmap
@@ -37,6 +37,18 @@ VERDICTS = {
     VerdictKind.CLIENT_FAILED: ("cfail", "client failed", "mute"),
     VerdictKind.LATE: ("clock", "late", "late"),
 }
+
+
+COUNTS = {
+    "matched": ("ok", "ok"),
+    "late": ("clock", "late"),
+    "missing": ("miss", "bad"),
+    "wrong bytes": ("wrong", "bad"),
+    "duplicate": ("dup", "dup"),
+    "client failed": ("cfail", "mute"),
+    "unrequested": ("unreq", "mute"),
+}
+"""Icon and colour of each count; one that is zero is muted, so that only what happened has colour."""
 
 
 def _when(moment: float | None) -> str:
@@ -117,26 +129,26 @@ def _share(view: RunView) -> float | None:
 
 
 TEST_COLUMNS: list[Column[TestRow]] = [
-    Column("servers", "Num. servers", lambda t: t.entry.spec.servers, align="right", width=108),
+    Column("servers", "Num. servers", lambda t: t.entry.spec.servers, align="right", width=100),
     Column(
         "files",
         "Files/server",
         lambda t: t.entry.spec.files_per_server,
         lambda t: figures.count(t.entry.spec.files_per_server),
         "right",
-        96,
+        88,
     ),
     Column(
-        "total", "Total files", lambda t: t.entry.spec.total, lambda t: figures.count(t.entry.spec.total), "right", 88
+        "total", "Total files", lambda t: t.entry.spec.total, lambda t: figures.count(t.entry.spec.total), "right", 80
     ),
-    Column("rate", "Req. rate", lambda t: t.entry.spec.per_round, lambda t: f"{t.entry.spec.per_round}/s", "right", 80),
+    Column("rate", "Req. rate", lambda t: t.entry.spec.per_round, lambda t: f"{t.entry.spec.per_round}/s", "right", 72),
     Column(
         "achieved",
         "Achieved",
         lambda t: t.figures.achieved,
         lambda t: figures.UNKNOWN if t.figures.achieved is None else f"{figures.rate(t.figures.achieved)}/s",
         "right",
-        88,
+        76,
         colour=lambda _t: "text2",
         tip="Requests per second from the first begun to the last done, on average over the repeats",
     ),
@@ -146,7 +158,7 @@ TEST_COLUMNS: list[Column[TestRow]] = [
         lambda t: t.figures.recorded_avg,
         lambda t: figures.average(t.figures.recorded_avg),
         "right",
-        112,
+        108,
         bold=True,
     ),
     Column(
@@ -155,7 +167,7 @@ TEST_COLUMNS: list[Column[TestRow]] = [
         lambda t: t.figures.success,
         lambda t: figures.success(t.figures.good, t.figures.counted),
         "right",
-        88,
+        80,
         bold=True,
     ),
     Column(
@@ -164,7 +176,7 @@ TEST_COLUMNS: list[Column[TestRow]] = [
         lambda t: t.figures.interval,
         lambda t: figures.interval(t.figures.interval),
         "right",
-        136,
+        148,
         colour=lambda _t: "text2",
     ),
     Column(
@@ -173,14 +185,14 @@ TEST_COLUMNS: list[Column[TestRow]] = [
         lambda t: (t.figures.interval[0], t.figures.success, t.figures.interval[1]) if t.figures.interval else None,
         lambda _t: "",
         kind="interval",
-        width=116,
+        width=108,
         colour=lambda t: "ok" if t.figures.conclusion == "pass" else "bad",
     ),
     Column(
-        "min", "Min", lambda t: t.figures.recorded_min, lambda t: figures.count(t.figures.recorded_min), "right", 72
+        "min", "Min", lambda t: t.figures.recorded_min, lambda t: figures.count(t.figures.recorded_min), "right", 64
     ),
     Column(
-        "max", "Max", lambda t: t.figures.recorded_max, lambda t: figures.count(t.figures.recorded_max), "right", 72
+        "max", "Max", lambda t: t.figures.recorded_max, lambda t: figures.count(t.figures.recorded_max), "right", 64
     ),
     Column(
         "missing",
@@ -188,7 +200,7 @@ TEST_COLUMNS: list[Column[TestRow]] = [
         lambda t: t.figures.missing,
         lambda t: figures.count(t.figures.missing),
         "right",
-        72,
+        68,
         colour=lambda t: _bad(t.figures.missing),
     ),
     Column(
@@ -197,7 +209,7 @@ TEST_COLUMNS: list[Column[TestRow]] = [
         lambda t: t.figures.wrong_bytes,
         lambda t: figures.count(t.figures.wrong_bytes),
         "right",
-        64,
+        60,
         colour=lambda t: _bad(t.figures.wrong_bytes),
     ),
     Column(
@@ -206,7 +218,7 @@ TEST_COLUMNS: list[Column[TestRow]] = [
         lambda t: t.figures.duplicate,
         lambda t: figures.count(t.figures.duplicate),
         "right",
-        56,
+        52,
         colour=lambda t: _bad(t.figures.duplicate, "dup"),
     ),
     Column(
@@ -215,7 +227,7 @@ TEST_COLUMNS: list[Column[TestRow]] = [
         lambda t: t.published.success if t.published else None,
         lambda t: f"{t.published.success:.2f} %" if t.published else figures.UNKNOWN,
         "right",
-        88,
+        84,
         colour=lambda _t: "text2",
         tip=lambda t: f"{t.published.recorded_avg:,.2f} recorded; {t.published.source}" if t.published else "",
     ),
@@ -223,7 +235,7 @@ TEST_COLUMNS: list[Column[TestRow]] = [
         "verdict",
         "Verdict",
         lambda t: _conclusion(t.figures.conclusion)[1],
-        width=128,
+        width=116,
         kind="status",
         icon=lambda t: _conclusion(t.figures.conclusion)[0],
         colour=lambda t: _conclusion(t.figures.conclusion)[2],
@@ -232,18 +244,18 @@ TEST_COLUMNS: list[Column[TestRow]] = [
 ]
 
 SERVER_COLUMNS: list[Column[ServerFigures]] = [
-    Column("server", "Server", lambda s: s.name, width=120, bold=True),
+    Column("server", "Server", lambda s: s.name, width=88, bold=True),
     Column("address", "Address", lambda s: s.url, width=240, stretch=True, colour=lambda _s: "text2"),
-    Column("requested", "Requested", lambda s: s.requested, lambda s: figures.count(s.requested), "right", 88),
-    Column("read", "Read", lambda s: s.read, lambda s: figures.count(s.read), "right", 80),
-    Column("recorded", "Recorded", lambda s: s.recorded, lambda s: figures.count(s.recorded), "right", 88),
+    Column("requested", "Requested", lambda s: s.requested, lambda s: figures.count(s.requested), "right", 80),
+    Column("read", "Read", lambda s: s.read, lambda s: figures.count(s.read), "right", 64),
+    Column("recorded", "Recorded", lambda s: s.recorded, lambda s: figures.count(s.recorded), "right", 76),
     Column(
         "missing",
         "Missing",
         lambda s: s.missing,
         lambda s: figures.count(s.missing),
         "right",
-        80,
+        68,
         colour=lambda s: _bad(s.missing),
         bold=lambda s: s.missing > 0,
     ),
@@ -253,7 +265,7 @@ SERVER_COLUMNS: list[Column[ServerFigures]] = [
         lambda s: s.late,
         lambda s: figures.count(s.late),
         "right",
-        64,
+        52,
         colour=lambda s: _bad(s.late, "late"),
     ),
     Column(
@@ -262,7 +274,7 @@ SERVER_COLUMNS: list[Column[ServerFigures]] = [
         lambda s: s.wrong_bytes,
         lambda s: figures.count(s.wrong_bytes),
         "right",
-        72,
+        60,
         colour=lambda s: _bad(s.wrong_bytes),
     ),
     Column(
@@ -271,7 +283,7 @@ SERVER_COLUMNS: list[Column[ServerFigures]] = [
         lambda s: s.duplicate,
         lambda s: figures.count(s.duplicate),
         "right",
-        64,
+        52,
         colour=lambda s: _bad(s.duplicate, "dup"),
     ),
     Column(
@@ -280,8 +292,9 @@ SERVER_COLUMNS: list[Column[ServerFigures]] = [
         lambda s: s.client_failed,
         lambda s: figures.count(s.client_failed),
         "right",
-        104,
+        92,
         colour=lambda s: _bad(s.client_failed, "mute"),
+        shown=False,
     ),
     Column(
         "success",
@@ -289,17 +302,17 @@ SERVER_COLUMNS: list[Column[ServerFigures]] = [
         lambda s: s.success,
         lambda s: figures.success(s.matched + s.late, s.requested - s.client_failed),
         "right",
-        96,
+        84,
     ),
-    Column("asked", "Asked MiB", lambda s: s.bytes_asked, lambda s: figures.mib(s.bytes_asked), "right", 104),
-    Column("rec", "Rec. MiB", lambda s: s.bytes_recorded, lambda s: figures.mib(s.bytes_recorded), "right", 104),
-    Column("lost", "Lost at", lambda s: s.lost_at, width=112),
+    Column("asked", "Asked MiB", lambda s: s.bytes_asked, lambda s: figures.mib(s.bytes_asked), "right", 88),
+    Column("rec", "Rec. MiB", lambda s: s.bytes_recorded, lambda s: figures.mib(s.bytes_recorded), "right", 84),
+    Column("lost", "Lost at", lambda s: s.lost_at, width=108),
     Column(
         "cause",
         "Cause",
         lambda s: s.cause,
         lambda s: (("" if s.certain else "probably ") + s.cause) if s.cause else figures.UNKNOWN,
-        width=220,
+        width=200,
         colour=lambda _s: "text2",
     ),
 ]
@@ -309,38 +322,38 @@ REQUEST_COLUMNS: list[Column[RequestEntry]] = [
         "verdict",
         "Verdict",
         lambda r: _verdict(r)[1],
-        width=128,
+        width=120,
         kind="status",
         icon=lambda r: _verdict(r)[0],
         colour=lambda r: _verdict(r)[2],
     ),
-    Column("tag", "Tag", lambda r: r.tag, width=88, kind="fixed"),
+    Column("tag", "Tag", lambda r: r.tag, width=84, kind="fixed"),
     Column("path", "Path", lambda r: r.path, width=280, stretch=True),
-    Column("server", "Server", lambda r: r.server, width=96),
-    Column("client", "Client", lambda r: r.agent.rpartition("/")[2], width=96),
-    Column("round", "Round", lambda r: r.round, align="right", width=64),
-    Column("asked", "Asked B", lambda r: r.asked, lambda r: figures.count(r.asked), "right", 104),
+    Column("server", "Server", lambda r: r.server, width=72),
+    Column("client", "Client", lambda r: r.agent.rpartition("/")[2], width=72),
+    Column("round", "Round", lambda r: r.round, align="right", width=60),
+    Column("asked", "Asked B", lambda r: r.asked, lambda r: figures.count(r.asked), "right", 88),
     Column(
         "got",
         "Read B",
         lambda r: r.read_got + r.readv_got + r.written,
         lambda r: figures.count(r.read_got + r.readv_got + r.written),
         "right",
-        104,
+        88,
     ),
-    Column("rec", "Recorded B", lambda r: _recorded(r), lambda r: figures.count(_recorded(r)), "right", 104),
+    Column("rec", "Recorded B", lambda r: _recorded(r), lambda r: figures.count(_recorded(r)), "right", 92),
     Column(
         "accesses",
         "Accesses",
         lambda r: r.accesses,
         lambda r: figures.count(r.accesses),
         "right",
-        80,
+        76,
         tip=lambda r: f"recovered ×{r.accesses}" if (r.accesses or 0) > 1 else "",
     ),
-    Column("behaviour", "Known behaviour", lambda r: ", ".join(r.behaviours), width=160, colour=lambda _r: "text2"),
-    Column("lost", "Lost at", lambda r: r.lost_at, width=104),
-    Column("cause", "Cause", lambda r: r.cause or r.error, width=240, colour=lambda _r: "text2"),
+    Column("behaviour", "Known behaviour", lambda r: ", ".join(r.behaviours), width=128, colour=lambda _r: "text2"),
+    Column("lost", "Lost at", lambda r: r.lost_at, width=96),
+    Column("cause", "Cause", lambda r: r.cause or r.error, width=200, colour=lambda _r: "text2"),
 ]
 
 
@@ -398,7 +411,7 @@ class RunsPage(Page):
         self.runs.activated.connect(lambda view: self.run_wanted.emit(view.run.id))
 
         self.tests = Table("run-tests", "Tests", TEST_COLUMNS, key=lambda row: row.number)
-        self.tests.filter_box.hide()
+        self.tests.bar_holder.hide()
         self.tests.selected.connect(self._choose_test)
         self.counts_title = label("", "section")
         self.counts_remark = label("", "caption")
@@ -413,7 +426,7 @@ class RunsPage(Page):
         counts.setSpacing(0)
         counts.addLayout(head)
         self.counts: dict[str, Readout] = {}
-        for name in ("matched", "late", "missing", "wrong bytes", "duplicate", "client failed", "unrequested"):
+        for name in COUNTS:
             counts.addWidget(line("vertical"))
             self.counts[name] = Readout(name)
             counts.addWidget(self.counts[name])
@@ -467,8 +480,8 @@ class RunsPage(Page):
         split.addWidget(self.tests)
         split.addWidget(lower)
         split.setStretchFactor(1, 1)
-        split.setSizes([252, 540])
         split.setChildrenCollapsible(False)
+        self._split = split
         self.stack = QStackedWidget()
         self.stack.addWidget(self.runs)
         self.stack.addWidget(split)
@@ -489,7 +502,8 @@ class RunsPage(Page):
         self.stack.setCurrentIndex(1)
         self._show_head()
         self.tests.set_rows(view.tests)
-        self.tests.set_counts(str(len(view.tests)))
+        if not same:
+            self._fit_tests(len(view.tests))
         self.notes.set_rows(view.notes)
         self.tabs.setTabText(2, f"Notes {len(view.notes)}" if view.notes else "Notes")
         if view.tests:
@@ -549,6 +563,9 @@ class RunsPage(Page):
         self.counts_title.setText(f"Test {test.number}{name}, {f.repeats} repeat{'s' if f.repeats != 1 else ''}")
         self.counts_remark.setText(f"{f.total:,} requests, {test.entry.spec.servers} servers")
         share = figures.success(f.matched, f.counted)
+        for name, (symbol, colour) in COUNTS.items():
+            value = int(getattr(f, name.replace(" ", "_")))
+            self.counts[name].set_icon(symbol, colour if value else "mute", colour if value else "mute")
         self.counts["matched"].set(figures.count(f.matched), share)
         self.counts["late"].set(figures.count(f.late), "counted" if f.late else "")
         self.counts["missing"].set(figures.count(f.missing))
@@ -564,6 +581,12 @@ class RunsPage(Page):
             self.evidence.hide()
         else:
             self.evidence_wanted.emit(request.id)
+
+    def _fit_tests(self, count: int) -> None:
+        """As many rows as there are tests, up to the eight of the published table; the rest is for what is below."""
+        height = 24 * (1 + min(8, max(1, count))) + 8
+        whole = sum(self._split.sizes()) or 760
+        self._split.setSizes([height, max(300, whole - height)])
 
     def _recheck(self) -> None:
         if self._view is not None:

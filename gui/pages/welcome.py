@@ -11,9 +11,8 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from gui.models import figures
-from gui.models.rows import Column
-from gui.pages.live import outcome_state
+from gui.models.rows import UNKNOWN, Column
+from gui.models.states import outcome_state
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import button, label, line
 from gui.widgets.table import Empty, Table
@@ -32,17 +31,23 @@ class Recent:
     outcome: str = ""
 
 
+def _age(moment: float) -> str:
+    from gui.models import figures  # brings the reports and the database: not before the first paint
+
+    return figures.age(time.time() - moment)
+
+
 RECENT_COLUMNS: list[Column[Recent]] = [
     Column("workspace", "Workspace", lambda r: r.name, width=200, bold=True),
     Column(
         "opened",
         "Opened",
         lambda r: r.opened,
-        lambda r: figures.age(time.time() - r.opened),
+        lambda r: _age(r.opened),
         width=140,
         colour=lambda _r: "text2",
     ),
-    Column("runs", "Runs", lambda r: r.runs, lambda r: figures.count(r.runs), "right", 72),
+    Column("runs", "Runs", lambda r: r.runs, lambda r: UNKNOWN if r.runs is None else f"{r.runs:,}", "right", 72),
     Column("last", "Last result", lambda r: r.success, align="right", width=104),
     Column(
         "verdict",

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QButtonGroup, QDialog, QGridLayout, QHBoxLayout, Q
 
 from gui.hub.roster import AgentView
 from gui.widgets.fields import NumberField, WholeField
-from gui.widgets.parts import Badge, button, label, line
+from gui.widgets.parts import Badge, button, label, line, segments
 from gui.widgets.theme import fixed_font
 
 Role = Literal["client", "server"]
@@ -32,14 +32,13 @@ class AddAgentSheet(QDialog):
 
         self.roles = QButtonGroup(self)
         role_row = QHBoxLayout()
-        role_row.setSpacing(0)
+        choices = []
         for role, text in (("client", "Client: reads the files"), ("server", "Server: stands beside an XRootD server")):
             choice = button(text, kind="segment")
-            choice.setCheckable(True)
-            choice.setChecked(role == "client")
             choice.setProperty("value", role)
-            self.roles.addButton(choice)
-            role_row.addWidget(choice)
+            choices.append(choice)
+        role_row.addWidget(segments(*choices, group=self.roles))
+        choices[0].setChecked(True)
         role_row.addStretch(1)
         self.hours = NumberField(24, "h", decimals=1)
         self.hours.setMinimum(0.1)

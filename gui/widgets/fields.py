@@ -8,6 +8,8 @@ from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QDoubleSpinBox, QSpin
 
 from gui.widgets.icons import pixmap
 
+CONTROL_HEIGHT = 28
+
 
 def _paint_chevrons(field: QWidget) -> None:
     painter = QPainter(field)
@@ -20,7 +22,7 @@ def _paint_chevrons(field: QWidget) -> None:
 
 
 def _prepare(field: QAbstractSpinBox, width: int) -> None:
-    field.setFixedWidth(width)
+    field.setFixedSize(width, CONTROL_HEIGHT)
     field.setAlignment(Qt.AlignmentFlag.AlignRight)
     field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
 

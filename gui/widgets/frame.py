@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.widgets.icons import icon, pixmap
-from gui.widgets.parts import button, label, line
+from gui.widgets.parts import Badge, button, label, line
 from gui.widgets.theme import theme
 
 LEAST_SIZE = (1120, 700)
@@ -119,7 +119,8 @@ class Frame(QMainWindow):
         bar.setSpacing(8)
         self.workspace_button = button("No workspace", "db", tip="Workspace: the database of plans and runs")
         self.workspace_button.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
-        self.run_state = label("", "secondary")
+        self.run_state = Badge()
+        self.run_state.hide()
         self.copy_command = button("Copy as command", "term", kind="plain")
         self.run_button = button("Run", "play", kind="run")
         self.stop_button = button("Stop", "stop")
@@ -153,6 +154,7 @@ class Frame(QMainWindow):
         self._status_row.addStretch(1)
         self._status_parts: list[tuple[QLabel, QLabel]] = []
         self._shown_status: tuple[StatusPart, ...] = ()
+        self._problem_count = 0
         self.statusBar().setFixedHeight(28)
         self.statusBar().setSizeGripEnabled(False)
         self.statusBar().addWidget(self._status_holder, 1)
@@ -228,11 +230,22 @@ class Frame(QMainWindow):
 
     def set_problems(self, count: int) -> None:
         """How many problems there are, in the status bar."""
+        self._problem_count = count
         word = "No problems" if not count else f"Problems  {count}"
         self.problems_button.setText(word)
-        self.problems_button.setIcon(icon("warn", "warn") if count else icon("ok"))
+        self.problems_button.show_icon(*(("warn", "warn") if count else ("ok", "text2")))
+
+    def show_run(self, text: str, *, running: bool, can_run: bool) -> None:
+        """The run controls: what a run under way says of itself, or what may be started."""
+        self.run_state.setVisible(running)
+        self.run_state.set_state("run", text or "running", "info")
+        for widget in (self.copy_command, self.run_button):
+            widget.setVisible(not running)
+        self.run_button.setEnabled(can_run)
+        self.stop_button.setEnabled(running)
 
     def _restyle(self) -> None:
+        self.set_problems(self._problem_count)
         shown, self._shown_status = self._shown_status, ()
         self.set_status(shown)
 

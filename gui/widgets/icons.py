@@ -45,10 +45,23 @@ def pixmap(name: str, colour: str = "text2", size: int = 16, scale: float = 1.0)
     return _drawn(name, theme().hex(colour), size, scale)
 
 
-def icon(name: str, colour: str = "text2", size: int = 16, disabled: str = "text3") -> QIcon:
-    """The same as a QIcon, with a disabled look and pixels for screens of twice the density."""
+def icon(name: str, colour: str = "text2", size: int = 16, disabled: str = "text3", *, gap: int = 0) -> QIcon:
+    """The same as a QIcon, with a disabled look, also for dense screens; `gap` free pixels behind it."""
     made = QIcon()
     for scale in (1.0, 2.0):
-        made.addPixmap(pixmap(name, colour, size, scale), QIcon.Mode.Normal)
-        made.addPixmap(pixmap(name, disabled, size, scale), QIcon.Mode.Disabled)
+        made.addPixmap(_widened(pixmap(name, colour, size, scale), gap), QIcon.Mode.Normal)
+        made.addPixmap(_widened(pixmap(name, disabled, size, scale), gap), QIcon.Mode.Disabled)
     return made
+
+
+def _widened(picture: QPixmap, gap: int) -> QPixmap:
+    if not gap:
+        return picture
+    scale = picture.devicePixelRatio()
+    wide = QPixmap(picture.width() + round(gap * scale), picture.height())
+    wide.setDevicePixelRatio(scale)
+    wide.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(wide)
+    painter.drawPixmap(0, 0, picture)
+    painter.end()
+    return wide

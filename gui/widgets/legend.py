@@ -9,7 +9,7 @@ from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QFont, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
-from gui.models.figures import UNKNOWN
+from gui.models.rows import UNKNOWN
 from gui.widgets.theme import sized_font, theme
 
 ROW = 24
@@ -105,16 +105,16 @@ class Legend(QWidget):
         painter.setPen(theme().colour(colour))
         left = PADDING + 28
         painter.setFont(strong if bold else normal)
-        room = width - 160 - left
+        room = width - 160 - left if at else width - 96 - left
         text = QFontMetrics(painter.font()).elidedText(name, Qt.TextElideMode.ElideRight, room)
         painter.drawText(QRect(left, top, room, ROW), int(Qt.AlignmentFlag.AlignVCenter), text)
         right = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight)
-        painter.drawText(QRect(width - 164, top, 72, ROW), right, at)
+        painter.drawText(QRect(width - 172, top, 80, ROW), right, at)
         painter.setFont(strong if not header else normal)
         painter.drawText(QRect(width - 92, top, 92 - PADDING, ROW), right, now)
 
 
-def scrolling(legend: Legend) -> QScrollArea:
+def scrolling(legend: QWidget) -> QScrollArea:
     """The legend in a scroll area, for runs with more servers than fit."""
     area = QScrollArea()
     area.setFrameShape(QFrame.Shape.NoFrame)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
-from gui.models.figures import UNKNOWN
+from gui.models.rows import UNKNOWN
 from gui.widgets.icons import icon, pixmap
 from gui.widgets.theme import theme
 
 Orientation = Literal["horizontal", "vertical"]
+ICON_GAP = 4
+"""Pixels that an icon brings with it to the gap before the text."""
 
 
 def label(text: str = "", kind: str = "", *, parent: QWidget | None = None) -> QLabel:
@@ -32,9 +34,9 @@ def button(
     *,
     kind: str = "",
     tip: str = "",
-) -> QPushButton:
+) -> Button:
     """A push button with an icon that follows the theme."""
-    made = QPushButton(text)
+    made = Button(text)
     if kind:
         made.setProperty("kind", kind)
     if not text:
@@ -48,12 +50,53 @@ def button(
     if symbol:
         colour = {"primary": "on_accent", "run": "accent_text", "link": "accent_text"}.get(kind, "text2")
 
-        def redraw() -> None:
-            made.setIcon(icon(symbol, colour))
-
-        redraw()
-        theme().changed.connect(redraw)
+        made.show_icon(symbol, colour)
     return made
+
+
+class Button(QPushButton):
+    """Draws its icon anew when the theme changes. A method, not a closure: Qt forgets it together with the button."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._icon = ("", "")
+        theme().changed.connect(self._redraw)
+
+    def show_icon(self, symbol: str, colour: str = "text2") -> None:
+        """This icon in that colour, with a gap of 6 px to the text: Qt leaves 2, the icon brings the rest with it."""
+        self._icon = (symbol, colour)
+        self._redraw()
+
+    def set_kind(self, kind: str) -> None:
+        """Another look: ``primary`` or an ordinary one (empty)."""
+        if self.property("kind") != kind:
+            self.setProperty("kind", kind)
+            self.style().unpolish(self)
+            self.style().polish(self)
+            self.show_icon(self._icon[0], "on_accent" if kind == "primary" else "text2")
+
+    def _redraw(self) -> None:
+        symbol, colour = self._icon
+        if symbol:
+            gap = ICON_GAP if self.text() else 0
+            self.setIcon(icon(symbol, colour, gap=gap))
+            self.setIconSize(QSize(16 + gap, 16))
+
+
+def segments(*choices: QPushButton, group: QButtonGroup | None = None) -> QWidget:
+    """Buttons of which one is on, as one control: they share their edges and only the ends are round."""
+    holder = QWidget()
+    row = QHBoxLayout(holder)
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(0)
+    group = group or QButtonGroup(holder)
+    for number, choice in enumerate(choices):
+        choice.setCheckable(True)
+        place = "first" if number == 0 else "last" if number == len(choices) - 1 else "middle"
+        choice.setProperty("place", place)
+        group.addButton(choice)
+        row.addWidget(choice)
+    return holder
 
 
 def line(orientation: Orientation = "horizontal") -> QFrame:
@@ -108,8 +151,16 @@ class Readout(QWidget):
 
     def __init__(self, caption: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._picture = QLabel()
+        self._picture.hide()
+        self._icon: tuple[str, str] = ("", "")
         self.caption = label(caption, "caption")
         self.figure = label(UNKNOWN, "figure")
+        top = QHBoxLayout()
+        top.setSpacing(6)
+        top.addWidget(self._picture)
+        top.addWidget(self.caption)
+        top.addStretch(1)
         self.remark = label("", "secondary")
         bottom = QHBoxLayout()
         bottom.setSpacing(6)
@@ -118,9 +169,28 @@ class Readout(QWidget):
         bottom.addStretch(1)
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 0, 16, 0)
-        column.setSpacing(0)
-        column.addWidget(self.caption)
+        column.setSpacing(2)
+        column.addLayout(top)
         column.addLayout(bottom)
+        column.addStretch(1)
+        theme().changed.connect(self._restyle)
+
+    def set_icon(self, symbol: str, colour: str, words: str = "text2") -> None:
+        """An icon before the caption in this colour of the theme; `words` is the colour of caption and figure."""
+        self._icon = (symbol, colour)
+        self._words = words
+        self._restyle()
+
+    _words = "text2"
+
+    def _restyle(self) -> None:
+        symbol, colour = self._icon
+        if symbol:
+            self._picture.setPixmap(pixmap(symbol, colour, 14, 2.0))
+            self._picture.show()
+            self.caption.setStyleSheet(f"color: {theme().hex(self._words)};")
+            figure = "text3" if self._words == "mute" else "text"
+            self.figure.setStyleSheet(f"color: {theme().hex(figure)};")
 
     def set(self, figure: str, remark: str = "") -> None:
         if self.figure.text() != figure:

@@ -7,6 +7,7 @@ start of the run. Colours come from the theme by name; a server keeps its number
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -14,16 +15,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
-from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QBrush, QColor, QPainter, QPen
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QObject, QPointF, QRect, QRectF, Qt, Signal
+from PySide6.QtGui import QBrush, QColor, QFont, QFontMetrics, QHelpEvent, QPainter, QPen, QPolygonF
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollBar, QToolTip, QVBoxLayout, QWidget
 
+from gui.models.events import Event, Flag, place_flags
+from gui.models.series import Array, by_second, round_top
+from gui.widgets.icons import pixmap
 from gui.widgets.theme import SMALL_PX, sized_font, theme
-
-Array = npt.NDArray[np.float64]
 
 LINES_LIMIT = 12
 """Servers up to which lines are readable; beyond, the heat map is the default."""
+FLAG_HEIGHT, FLAG_STEP = 18, 20
+LEAST_ROW = 6
+"""Pixels of a row of the heat map; with less room it scrolls."""
 
 _STEPS = (1, 2, 4, 5, 10)
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
@@ -50,7 +55,7 @@ class TimeAxis(pg.AxisItem):  # type: ignore[misc]
     def tickValues(self, minimum: float, maximum: float, size: float) -> list[tuple[float, list[float]]]:
         most = max(2, int(size // 90))
         step = next((s for s in _TIME_STEPS if (maximum - minimum) / s <= most), 86400)
-        first = math.ceil(minimum / step) * step
+        first = math.ceil(minimum / step - 1e-9) * step
         values = [v for v in np.arange(first, maximum + 1e-9, step) if minimum <= v <= maximum]
         return [(step, values)]
 
@@ -69,6 +74,17 @@ class ValueAxis(pg.AxisItem):  # type: ignore[misc]
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: ARG002
         digits = 0 if spacing >= 1 else min(3, -math.floor(math.log10(spacing)))
         return [f"{value:,.{digits}f}" for value in values]
+
+
+class Canvas(pg.PlotWidget):  # type: ignore[misc]
+    """A plot whose owner paints over it, in pixels: flags, bands and cross hair need no scene items of their own."""
+
+    def __init__(self, owner: Plot, **options: Any) -> None:
+        super().__init__(**options)
+        self._owner = owner
+
+    def drawForeground(self, painter: QPainter, rect: QRectF) -> None:  # noqa: ARG002 - Qt's own signature
+        self._owner.paint_over(painter)
 
 
 class Plot(QWidget):
@@ -93,20 +109,23 @@ class Plot(QWidget):
 
         self.value_axis = ValueAxis("left")
         self.time_axis = TimeAxis("bottom")
-        self.canvas = pg.PlotWidget(axisItems={"left": self.value_axis, "bottom": self.time_axis})
+        self._events: tuple[Event, ...] = ()
+        self._flags: list[tuple[QRectF, Event]] = []
+        self._cross = math.nan
+        self.flagged = False
+        """Whether flags are shown here; the plots below it on the same axis show stems and bands only."""
+        self._margin = 6
+        self.canvas = Canvas(self, axisItems={"left": self.value_axis, "bottom": self.time_axis})
         self.item: Any = self.canvas.getPlotItem()
         self.item.setMenuEnabled(False)
         self.item.hideButtons()
-        self.item.setContentsMargins(0, 6, 28, 0)
+        self.item.setContentsMargins(0, self._margin, 28, 0)
         self.item.getViewBox().setMouseEnabled(x=True, y=False)
         self.item.setClipToView(True)
         self.value_axis.setWidth(56)
         self.time_axis.setHeight(24)
         self.canvas.setAccessibleName(f"{title}, {unit}")
-        self._cross = pg.InfiniteLine(angle=90, movable=False)
-        self._cross.setVisible(False)
-        self._cross.setZValue(50)
-        self.item.addItem(self._cross, ignoreBounds=True)
+        self.canvas.viewport().installEventFilter(self)
         self.canvas.scene().sigMouseMoved.connect(self._moved)
 
         layout = QVBoxLayout(self)
@@ -127,16 +146,151 @@ class Plot(QWidget):
         for axis in (self.value_axis, self.time_axis):
             axis.setPen(pg.mkPen(look.colour("border_strong")))
             axis.setTextPen(pg.mkPen(look.colour("axis")))
-            axis.setStyle(tickLength=0, tickTextOffset=8, tickFont=sized_font(SMALL_PX))
-        self._cross.setPen(pg.mkPen(look.colour("crosshair")))
+            # Labels at the very ends are drawn too: the margins hold them, so that none leaves the plot.
+            axis.setStyle(tickLength=0, tickTextOffset=8, tickFont=sized_font(SMALL_PX), hideOverlappingLabels=False)
         self.value_axis.setGrid(False)
 
     def show_cross(self, seconds: float) -> None:
         """Put the cross hair at this time, or take it away (NaN). Linked plots show the same time."""
-        visible = not math.isnan(seconds)
-        if visible:
-            self._cross.setPos(seconds)
-        self._cross.setVisible(visible)
+        if seconds != self._cross and not (math.isnan(seconds) and math.isnan(self._cross)):
+            self._cross = seconds
+            self.canvas.viewport().update()
+
+    def set_events(self, events: Sequence[Event]) -> None:
+        """Flags, stems and bands; `Event.at` is on this plot's axis."""
+        if tuple(events) == self._events:
+            return
+        self._events = tuple(events)
+        self._place_flags()
+        self.canvas.viewport().update()
+
+    # ---- painted over the plot, in pixels
+
+    def area(self) -> QRectF:
+        """Where data are drawn, in pixels of the canvas."""
+        return QRectF(self.item.getViewBox().sceneBoundingRect())
+
+    def x_of(self, seconds: float) -> float:
+        """The pixel of a time."""
+        area, (low, high) = self.area(), self.item.getViewBox().viewRange()[0]
+        return area.left() + (seconds - low) / (high - low) * area.width() if high > low else area.left()
+
+    def y_of(self, value: float) -> float:
+        """The pixel of a value."""
+        area, (low, high) = self.area(), self.item.getViewBox().viewRange()[1]
+        return area.bottom() - (value - low) / (high - low) * area.height() if high > low else area.bottom()
+
+    def points_at(self, seconds: float) -> list[tuple[float, float, QColor]]:  # noqa: ARG002
+        """``(time, value, colour)`` of each line at that time, for the rings on it."""
+        return []
+
+    def paint_over(self, painter: QPainter) -> None:
+        """Bands, stems, flags and the cross hair."""
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        area = self.area()
+        painter.save()
+        painter.setClipRect(area.adjusted(0, -self._margin, 1, 0))
+        for event in self._events:
+            self._paint_event(painter, area, event)
+        painter.restore()
+        self._flags = self._placed_flags(painter, area) if self.flagged else []
+        if not math.isnan(self._cross):
+            self._paint_cross(painter, area)
+        painter.restore()
+
+    def _paint_event(self, painter: QPainter, area: QRectF, event: Event) -> None:
+        look, x = theme(), self.x_of(event.at)
+        if event.until is not None:
+            band = QRectF(x, area.top(), self.x_of(event.until) - x, area.height())
+            painter.fillRect(band, look.colour(event.colour, 0.1))
+        pen = QPen(look.colour(event.colour), 1)
+        pen.setDashPattern([3, 3])
+        painter.setPen(pen)
+        x = math.floor(x) + 0.5
+        painter.drawLine(QPointF(x, area.top() - (self._margin if self.flagged else 0)), QPointF(x, area.bottom()))
+
+    def _place_flags(self) -> None:
+        """Room above the plot for as many rows of flags as there are; the room stays while the plot is shown."""
+        if not self.flagged:
+            return
+        rows = 1 + max((flag.row for flag in self._flag_places()), default=-1)
+        margin = max(24 if self._events else 6, 4 + FLAG_STEP * rows, self._margin if self._events else 0)
+        if margin != self._margin:
+            self._margin = margin
+            self.item.setContentsMargins(0, margin, 28, 0)
+
+    def _flag_font(self) -> QFont:
+        return sized_font(SMALL_PX, QFont.Weight.Medium)
+
+    def _shown_events(self) -> list[Event]:
+        low, high = self.item.getViewBox().viewRange()[0]
+        return [event for event in self._events if low <= event.at <= high]
+
+    def _flag_places(self) -> list[Flag]:
+        metrics, left = QFontMetrics(self._flag_font()), self.area().left()
+        places = [(self.x_of(e.at) - left, metrics.horizontalAdvance(e.short) + 30.0) for e in self._shown_events()]
+        return place_flags(places, self.area().width() + 20)
+
+    def _placed_flags(self, painter: QPainter, area: QRectF) -> list[tuple[QRectF, Event]]:
+        look, shown, found = theme(), self._shown_events(), []
+        font = self._flag_font()
+        metrics = QFontMetrics(font)
+        painter.setFont(font)
+        for flag in self._flag_places():
+            event = shown[flag.event]
+            words = event.short + (f"  +{flag.more}" if flag.more else "")
+            box = QRectF(
+                math.floor(area.left() + flag.left) + 0.5,
+                area.top() - FLAG_STEP * (flag.row + 1) + 0.5,
+                metrics.horizontalAdvance(words) + 30,
+                FLAG_HEIGHT - 1,
+            )
+            painter.setBrush(look.colour(f"{event.colour}_bg"))
+            painter.setPen(QPen(look.colour(event.colour), 1))
+            painter.drawRoundedRect(box, 2, 2)
+            painter.drawPixmap(
+                QPointF(box.left() + 6, box.top() + 2.5),
+                pixmap(event.icon, event.colour, 12, self.devicePixelRatioF()),
+            )
+            painter.drawText(box.adjusted(23, 0, 0, 0), int(Qt.AlignmentFlag.AlignVCenter), words)
+            folded = shown[flag.event : flag.event + 1 + flag.more]
+            found += [(box, one) for one in folded]
+        return found
+
+    def _paint_cross(self, painter: QPainter, area: QRectF) -> None:
+        look, x = theme(), math.floor(self.x_of(self._cross)) + 0.5
+        if not area.left() <= x <= area.right() + 1:
+            return
+        painter.setPen(QPen(look.colour("crosshair"), 1))
+        painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()))
+        painter.setBrush(look.colour("surface"))
+        for seconds, value, colour in self.points_at(self._cross):
+            y = self.y_of(value)
+            if area.top() <= y <= area.bottom():
+                painter.setPen(QPen(colour, 1.5))
+                painter.drawEllipse(QPointF(self.x_of(seconds), y), 3, 3)
+        chip = QRectF(x - 22, area.bottom() + 5, 44, 17)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(look.colour("text2"))
+        painter.drawRoundedRect(chip, 2, 2)
+        painter.setPen(look.colour("window"))
+        painter.setFont(self._flag_font())
+        painter.drawText(chip, int(Qt.AlignmentFlag.AlignCenter), clock(self._cross))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """The whole text of a flag under the pointer."""
+        if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
+            under = [one for box, one in self._flags if box.contains(event.pos().toPointF())]
+            if under:
+                # Qt would take foreign text for rich text when it looks like it: entities keep it plain.
+                lines = "<br>".join(
+                    html.escape(f"{clock(one.at)}  {one.text}{'. ' if one.detail else ''}{one.detail}")
+                    for one in under[:12]
+                )
+                QToolTip.showText(event.globalPos(), f"<p>{lines}</p>", self.canvas)
+                return True
+        return super().eventFilter(watched, event)
 
     def leaveEvent(self, event: Any) -> None:
         self.hovered.emit(math.nan)
@@ -197,24 +351,39 @@ class LinesPlot(Plot):
         self._curves: list[Any] = []
         self._numbers: list[int] = []
         self._selected: str | None = None
+        self._data: tuple[Array, Array] = (np.empty(0), np.empty((0, 0)))
+        self.flagged = True
         self.item.addItem(_Grid(self), ignoreBounds=True)
         self.restyle()
 
     def set_servers(self, servers: Sequence[tuple[str, int]]) -> None:
         """The servers ``(name, number)`` of this run; the number fixes colour and dash. Called once per run."""
+        self._data = (np.empty(0), np.empty((0, 0)))
         for curve in self._curves:
             self.item.removeItem(curve)
         self._names = [name for name, _ in servers]
         self._numbers = [number for _, number in servers]
-        self._curves = [self.item.plot(antialias=True, skipFiniteCheck=True) for _ in servers]
+        self._curves = [self.item.plot(antialias=True) for _ in servers]
         self.restyle()
 
     def update_data(self, times: Array, values: Array) -> None:
         """`times` (n,) seconds since the start; `values` (servers, n) in the order of `set_servers`."""
+        self._data = (times, values)
         for curve, row in zip(self._curves, values, strict=True):
-            curve.setData(times, row)
-        top = float(np.nanmax(values)) if values.size else 0.0
-        self.set_span(float(times[-1]) if times.size else 0.0, top)
+            curve.setData(times, row, connect="finite")
+        known = values[~np.isnan(values)]
+        self.set_span(float(times[-1]) if times.size else 0.0, float(known.max()) if known.size else 0.0)
+
+    def points_at(self, seconds: float) -> list[tuple[float, float, QColor]]:
+        times, values = self._data
+        if not times.size:
+            return []
+        near = int(np.abs(times - seconds).argmin())
+        return [
+            (float(times[near]), float(row[near]), theme().series(number))
+            for number, row in zip(self._numbers, values, strict=True)
+            if not math.isnan(row[near])
+        ]
 
     def select(self, name: str | None) -> None:
         """Draw this server's line thicker and last; the others keep their full colour."""
@@ -241,15 +410,18 @@ def line_pen(number: int, width: float) -> QPen:
 class HeatMap(Plot):
     """A row per server, time to the right, colour for the value; hatched where nothing was measured."""
 
+    scale_changed = Signal()
+
     def __init__(self, title: str, unit: str, parent: QWidget | None = None, *, heading: bool = True) -> None:
         super().__init__(title, unit, parent, heading=heading)
         self._names: list[str] = []
-        self._top = 1.0
+        self._first = 0
+        self._selected: str | None = None
+        self.flagged = True
+        self.top = 1.0
+        """The end of the scale, in the unit of the data; only ever raised during a run."""
         self._image = pg.ImageItem(axisOrder="row-major")
-        colours = [QColor(step) for step in theme().heat]
-        positions = np.linspace(0, 1, len(colours))
-        table = pg.ColorMap(positions, [c.getRgb() for c in colours]).getLookupTable(0.0, 1.0, 256)
-        self._image.setLookupTable(table)
+        self._colours = heat_table()
         self._hatch = pg.QtWidgets.QGraphicsRectItem()
         self._hatch.setZValue(-50)
         self._hatch.setPen(QPen(Qt.PenStyle.NoPen))
@@ -259,46 +431,125 @@ class HeatMap(Plot):
         self.item.setAxisItems({"left": self._rows})
         self.value_axis = self._rows
         self._rows.setWidth(56)
-        self.scale = QLabel()
-        self.scale.setProperty("kind", "hint")
-        if heading:
-            self.head.addWidget(self.scale)
+        self.item.getViewBox().invertY(b=True)
+        self._bar = QScrollBar(Qt.Orientation.Vertical, self.canvas)
+        self._bar.setAccessibleName("Servers of the heat map")
+        self._bar.valueChanged.connect(self._scrolled)
+        self._bar.hide()
         self.restyle()
 
     def set_servers(self, servers: Sequence[tuple[str, int]]) -> None:
         """The servers of this run, first at the top."""
         self._names = [name for name, _ in servers]
-        self._top = 1.0
+        self.top = 1.0
+        self._first = 0
         self._rows.names = self._names
-        self.item.setYRange(0, max(1, len(self._names)), padding=0)
-        self.item.getViewBox().invertY(b=True)
+        self._image.clear()
+        self._show_rows()
 
     def update_data(self, times: Array, values: Array) -> None:
-        """As `LinesPlot.update_data`; NaN where a server was not measured. One sample is one second wide."""
+        """As `LinesPlot.update_data`; NaN where a server was not measured. One column is one second."""
         if not times.size or not values.size:
             return
-        peak = float(np.nanmax(values)) if not np.all(np.isnan(values)) else 0.0
-        while self._top < peak:
-            self._top *= 2  # a round number, only ever raised during a run
-        self.scale.setText(f"0 – {self._top:,.0f} {self.unit.text().split(',')[0]}")
-        level = np.clip(values / self._top, 0, 1) * 255
-        table = self._image.lut
-        pixels = np.zeros((*values.shape, 4), dtype=np.ubyte)
-        known = ~np.isnan(values)
-        pixels[known, :3] = table[level[known].astype(np.intp), :3]
+        grid = by_second(times, values)
+        known = ~np.isnan(grid)
+        peak = float(grid[known].max()) if known.any() else 0.0
+        if peak > self.top:
+            self.top = round_top(peak, self.top)
+            self.scale_changed.emit()
+        pixels = np.zeros((*grid.shape, 4), dtype=np.ubyte)
+        pixels[known, :3] = self._colours[(np.clip(grid[known] / self.top, 0, 1) * 255).astype(np.intp)]
         pixels[known, 3] = 255
         self._image.setImage(pixels, autoLevels=False, levels=None)
-        width = float(times[-1] - times[0] + 1) if times.size > 1 else 1.0
-        area = QRectF(float(times[0]), 0, width, len(self._names))
+        area = QRectF(0, 0, grid.shape[1], len(self._names))
         self._image.setRect(area)
         self._hatch.setRect(area)
-        step = next((s for s in _TIME_STEPS if times[-1] / s <= 8), 86400)
-        self.item.setXRange(0, max(10.0, math.ceil(float(times[-1]) / step) * step), padding=0)
+        seconds = float(grid.shape[1])
+        step = next((s for s in _TIME_STEPS if seconds / s <= 8), 86400)
+        self.item.setXRange(0, max(10.0, math.ceil(seconds / step) * step), padding=0)
+
+    def select(self, name: str | None) -> None:
+        """Mark this server's row, and bring it into view."""
+        self._selected = name
+        if name in self._names:
+            row, shown = self._names.index(name), self._shown_rows()
+            if not self._first <= row < self._first + shown:
+                self._bar.setValue(max(0, row - shown // 2))
+        self.canvas.viewport().update()
 
     def restyle(self) -> None:
         super().restyle()
         brush = QBrush(theme().colour("border_strong"), Qt.BrushStyle.BDiagPattern)
         self._hatch.setBrush(brush)
+
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        self._show_rows()
+
+    def paint_over(self, painter: QPainter) -> None:
+        if self._selected in self._names:
+            self._paint_selected(painter, self._names.index(self._selected))
+        super().paint_over(painter)
+
+    def y_of(self, value: float) -> float:
+        area, (low, high) = self.area(), self.item.getViewBox().viewRange()[1]
+        return area.top() + (value - low) / (high - low) * area.height() if high > low else area.top()
+
+    def _paint_selected(self, painter: QPainter, row: int) -> None:
+        look, area = theme(), self.area()
+        top, bottom = round(self.y_of(row)), round(self.y_of(row + 1))
+        if bottom <= area.top() or top >= area.bottom():
+            return
+        painter.save()
+        painter.setPen(QPen(look.colour("surface"), 1))
+        for y in (top - 0.5, bottom + 0.5):
+            painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
+        middle = (top + bottom) / 2
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(look.colour("text"))
+        painter.setPen(Qt.PenStyle.NoPen)
+        tip = area.right() + 3
+        painter.drawPolygon(
+            QPolygonF([QPointF(tip, middle), QPointF(tip + 7, middle - 4), QPointF(tip + 7, middle + 4)])
+        )
+        label = QRect(round(area.left()) - 56, round(middle) - 8, 50, 16)
+        painter.fillRect(label, look.colour("surface"))
+        painter.setPen(look.colour("text"))
+        font = sized_font(SMALL_PX, QFont.Weight.Bold)
+        painter.setFont(font)
+        right = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        painter.drawText(label, right, _short_name(self._names[row], QFontMetrics(font)))
+        painter.restore()
+
+    # ---- as many rows as there is room for
+
+    def _shown_rows(self) -> int:
+        room = self.canvas.height() - self._margin - 24
+        return max(1, min(len(self._names), room // LEAST_ROW)) if self._names else 1
+
+    def _show_rows(self) -> None:
+        shown = self._shown_rows()
+        self._bar.setRange(0, max(0, len(self._names) - shown))
+        self._bar.setPageStep(shown)
+        self._bar.setVisible(shown < len(self._names))
+        self._bar.setGeometry(self.canvas.width() - 9, self._margin, 8, self.canvas.height() - self._margin - 24)
+        self._first = min(self._first, self._bar.maximum())
+        self.item.setYRange(self._first, self._first + max(1, shown), padding=0)
+
+    def _scrolled(self, first: int) -> None:
+        self._first = first
+        self._show_rows()
+
+
+def heat_table() -> npt.NDArray[np.ubyte]:
+    """The 256 colours (256, 3) of the heat map."""
+    colours = [QColor(step) for step in theme().heat]
+    table = pg.ColorMap(np.linspace(0, 1, len(colours)), [c.getRgb() for c in colours]).getLookupTable(0.0, 1.0, 256)
+    return np.asarray(table, dtype=np.ubyte)[:, :3]
+
+
+def _short_name(name: str, metrics: QFontMetrics) -> str:
+    return metrics.elidedText(" ".join(name.split()), Qt.TextElideMode.ElideMiddle, 46)
 
 
 class _RowAxis(ValueAxis):
@@ -306,15 +557,19 @@ class _RowAxis(ValueAxis):
 
     names: Sequence[str] = ()
 
-    def tickValues(self, minimum: float, maximum: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: ARG002
+    def tickValues(self, minimum: float, maximum: float, size: float) -> list[tuple[float, list[float]]]:
         count = len(self.names)
         if not count:
             return [(1, [])]
-        step = max(1, math.ceil(14 * count / max(1.0, size)))
-        return [(step, [number + 0.5 for number in range(0, count, step)])]
+        shown = max(1.0, maximum - minimum)
+        step = next((s for s in (1, 2, 5, 10, 20, 50, 100) if s * size / shown >= 14), 200)
+        # s01, s05, s10 …: the first, then every fifth, as people count.
+        rows = sorted({0, *range(step - 1, count, step)} if step > 1 else range(count))
+        return [(step, [row + 0.5 for row in rows if minimum <= row + 0.5 <= maximum])]
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: ARG002
-        return [self.names[int(value)][:9] for value in values if 0 <= int(value) < len(self.names)]
+        metrics = QFontMetrics(sized_font(SMALL_PX))
+        return [_short_name(self.names[int(value)], metrics) for value in values if 0 <= int(value) < len(self.names)]
 
 
 class ConvergingPlot(Plot):
@@ -325,6 +580,7 @@ class ConvergingPlot(Plot):
         self.item.addItem(_Grid(self), ignoreBounds=True)
         self._read = self.item.plot(antialias=True)
         self._recorded = self.item.plot(antialias=True)
+        self._data: tuple[Array, ...] = (np.empty(0),) * 4
         self._gap = pg.FillBetweenItem(self._read, self._recorded)
         self._gap.setZValue(-10)
         self.item.addItem(self._gap)
@@ -333,11 +589,24 @@ class ConvergingPlot(Plot):
 
     def update_data(self, times: Array, requested: Array, read: Array, recorded: Array) -> None:
         """Four arrays of the same length: seconds since the start, and files so far."""
+        self._data = (times, requested, read, recorded)
         self._read.setData(times, read)
         self._recorded.setData(times, recorded)
         self._requested.setData(times, requested)
         top = float(requested.max()) if requested.size else 0.0
         self.set_span(float(times[-1]) if times.size else 0.0, top)
+
+    def points_at(self, seconds: float) -> list[tuple[float, float, QColor]]:
+        times, *lines = self._data
+        if not times.size:
+            return []
+        near = int(np.abs(times - seconds).argmin())
+        pens = self.pens()
+        return [
+            (float(times[near]), float(line[near]), pens[name].color())
+            for name, line in zip(("requested", "read", "recorded"), lines, strict=True)
+            if name != "requested"
+        ]
 
     def pens(self) -> dict[str, QPen]:
         """The pen of each line, by its name, for the legend."""

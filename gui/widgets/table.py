@@ -55,6 +55,7 @@ from PySide6.QtWidgets import (
 from gui.models.rows import Column, FilterError, Rows
 from gui.models.table import ROW_ROLE, TableModel
 from gui.widgets.icons import icon, pixmap
+from gui.widgets.parts import button
 from gui.widgets.theme import fixed_font, sized_font, theme
 
 R = TypeVar("R")
@@ -66,12 +67,14 @@ EDGE = 16
 
 @dataclass(frozen=True, slots=True)
 class Empty:
-    """What an empty table says: an icon, why, and buttons ``(text, icon, action)`` for what to do next."""
+    """What an empty table says: an icon, why, and buttons ``(text, icon, action)`` for what to do next. The first of
+    them is filled, where `primary`: a page has one filled button at most."""
 
     icon: str
     title: str
     reason: str = ""
     actions: tuple[tuple[str, str, Callable[[], object]], ...] = ()
+    primary: bool = True
 
 
 class CellDelegate(QStyledItemDelegate):
@@ -94,7 +97,7 @@ class CellDelegate(QStyledItemDelegate):
         state: QStyle.StateFlag = option.state
         view: QWidget = option.widget
         selected = bool(state & QStyle.StateFlag.State_Selected)
-        hovered = bool(state & QStyle.StateFlag.State_MouseOver)
+        hovered = isinstance(view, RowView) and view.hovered == index.row()
         painter.save()
         if selected:
             painter.fillRect(rect, look.colour("select" if view.hasFocus() else "select_off"))
@@ -260,6 +263,30 @@ class Header(QHeaderView):
         painter.restore()
 
 
+class RowView(QTableView):
+    """A table view whose row under the pointer is lit as a whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hovered = -1
+        self.setMouseTracking(True)
+        self.entered.connect(lambda index: self._hover(index.row()))
+        self.viewportEntered.connect(lambda: self._hover(-1))
+
+    def _hover(self, row: int) -> None:
+        if row != self.hovered:
+            before, self.hovered = self.hovered, row
+            for number in (before, row):
+                if number >= 0:
+                    top = self.rowViewportPosition(number)
+                    self.viewport().update(0, top, self.viewport().width(), ROW_HEIGHT)
+
+    def viewportEvent(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Leave:
+            self._hover(-1)
+        return super().viewportEvent(event)
+
+
 class Table(QWidget):
     """A filterable table with its bar. `activated` carries a row on double click or Enter; `selected` on selection."""
 
@@ -307,7 +334,8 @@ class Table(QWidget):
         self.columns_button.setToolTip("Choose columns")
         self.columns_button.clicked.connect(self._choose_columns)
 
-        self.bar = QHBoxLayout()
+        self.bar_holder = QWidget()
+        self.bar = QHBoxLayout(self.bar_holder)
         self.bar.setContentsMargins(EDGE, 4, EDGE, 4)
         self.bar.setSpacing(8)
         self.bar.addWidget(self.title)
@@ -317,13 +345,12 @@ class Table(QWidget):
         self.bar.addWidget(self.filter_box)
         self.bar.addWidget(self.columns_button)
 
-        self.view = QTableView()
+        self.view = RowView()
         self.view.setAccessibleName(title)
         self.view.setModel(self.model)
         self.view.setItemDelegate(CellDelegate(self.view))
         self.view.setShowGrid(False)
         self.view.setWordWrap(False)
-        self.view.setMouseTracking(True)
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
@@ -359,7 +386,7 @@ class Table(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
-        layout.addLayout(self.bar)
+        layout.addWidget(self.bar_holder)
         layout.addWidget(self.view, 1)
 
         copy = QAction("Copy rows", self)
@@ -595,12 +622,7 @@ def empty_widget(empty: Empty) -> QWidget:
         row.setSpacing(8)
         row.addStretch(1)
         for number, (text, symbol, action) in enumerate(empty.actions):
-            button = QPushButton(text)
-            if number == 0:
-                button.setProperty("kind", "primary")
-            button.setIcon(icon(symbol, "on_accent" if number == 0 else "text2"))
-            button.clicked.connect(lambda _checked=False, action=action: action())
-            row.addWidget(button)
+            row.addWidget(button(text, symbol, action, kind="primary" if number == 0 and empty.primary else ""))
         row.addStretch(1)
         column.addSpacing(8)
         column.addLayout(row)

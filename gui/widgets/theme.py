@@ -219,6 +219,9 @@ QPushButton[kind="link"] {{ border-color: transparent; background: transparent; 
     padding: 0 4px; }}
 QPushButton[kind="small"] {{ height: 22px; font-size: 12px; padding: 0 8px; }}
 QPushButton[kind="segment"] {{ border-radius: 0; }}
+QPushButton[kind="segment"][place="first"] {{ border-top-left-radius: 4px; border-bottom-left-radius: 4px; }}
+QPushButton[kind="segment"][place="last"] {{ border-top-right-radius: 4px; border-bottom-right-radius: 4px; }}
+QPushButton[kind="segment"][place="middle"], QPushButton[kind="segment"][place="last"] {{ border-left: 0; }}
 QPushButton[kind="segment"]:checked {{ background: {c("select")}; color: {c("accent_text")}; font-weight: 500; }}
 QPushButton::menu-indicator {{ width: 0; }}
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit, QTextEdit {{ background: {c("surface")};
@@ -244,7 +247,6 @@ QTableView, QTreeView, QListView {{ background: {c("surface")}; color: {c("text"
     gridline-color: {c("grid")}; selection-background-color: {c("select")}; selection-color: {c("text")}; }}
 QTreeView#sidelist, QListView#sidelist {{ background: {c("raised")}; }}
 QTableView::item {{ padding: 0 8px; border-bottom: 1px solid {c("grid")}; }}
-QTableView::item:hover {{ background: {c("hover")}; }}
 QTableView::item:selected {{ background: {c("select")}; color: {c("text")}; }}
 QTableView::item:selected:!active {{ background: {c("select_off")}; }}
 QTreeView::item {{ height: 28px; padding-right: 8px; }}
