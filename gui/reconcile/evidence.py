@@ -141,11 +141,15 @@ class Evidence:
         path.incomplete += Counter(last.incomplete) - Counter(first.incomplete)
 
 
-def gather(store: Store, run_id: int, server_ids: Iterable[int]) -> Evidence:
-    """The evidence of a run about these servers, from the database. Raises StoreError."""
+def gather(store: Store, run_id: int) -> Evidence:
+    """The evidence of a run, from the database. Raises StoreError."""
     run = store.run(run_id)
+    tag, repeat = schema.tag, schema.repeat
+    # All servers of the run, also those that lost nothing: they may share an address with one that did.
+    servers = select(tag.c.server_id).join(repeat, repeat.c.id == tag.c.repeat_id).where(repeat.c.run_id == run_id)
     with store.database.read() as connection:
-        addresses = {server_id: _addresses(connection, run_id, server_id) for server_id in sorted(set(server_ids))}
+        ids = sorted(connection.scalars(servers.distinct()))
+        addresses = {server_id: _addresses(connection, run_id, server_id) for server_id in ids}
     return Evidence(store.statuses(run_id), store.loaded_since_mark(run_id), addresses, run.started or run.created)
 
 

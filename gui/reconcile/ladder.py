@@ -156,7 +156,7 @@ def _before_shoveler(gap: SequenceGap, counted: Counted, *, explained_later: boo
     what = f"{_datagrams(gap.missing)} after number {gap.after} never came"
     if counted.kernel_drops:
         certain = counted.own_path and counted.kernel_drops >= gap.missing
-        return "kernel", f"dropped by the kernel at the shoveler ({counted.kernel_drops:,} drops): {what}", certain
+        return "kernel", f"dropped by the kernel at the shoveler ({_drops(counted.kernel_drops)}): {what}", certain
     if counted.refused:
         return "spool", f"refused by the shoveler ({_reasons(counted.refused)}): {what}", False
     if counted.oversize:
@@ -239,6 +239,10 @@ def _figure(count: int | None, what: str) -> str:
 
 def _datagrams(count: int) -> str:
     return f"{count:,} datagram{'s' if count != 1 else ''}"
+
+
+def _drops(count: int) -> str:
+    return f"{count:,} drop{'s' if count != 1 else ''}"
 
 
 def _reasons(counts: Mapping[str, int]) -> str:

@@ -241,7 +241,7 @@ def _find_where_lost(store: Store, run_id: int, rows: list[VerdictRow]) -> list[
         facts = _facts(connection, missing)
         held = {row.request_id for row in rows if row.verdict is VerdictKind.MISSING and row.accesses}
         reasons = _provisional_reasons(connection, sorted(held))
-    evidence = gather(store, run_id, {fact.server_id for fact in facts.values()})
+    evidence = gather(store, run_id)
     counted = {server_id: evidence.counted(server_id) for server_id in {fact.server_id for fact in facts.values()}}
     delay = hold_back(store.run(run_id).environment)
     found = []
@@ -297,7 +297,7 @@ def ladder_of(store: Store, request_id: int) -> Ladder | None:
         behaviours=judged.behaviours,
         delay=hold_back(store.run(run_id).environment),
     )
-    return climb(miss, gather(store, run_id, [row.server_id]).counted(row.server_id))
+    return climb(miss, gather(store, run_id).counted(row.server_id))
 
 
 class _Fact(NamedTuple):

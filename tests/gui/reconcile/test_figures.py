@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from gui.reconcile import conclusion_of_run, figures
+from gui.store import ScoringEntry, TestSpec
+
+SPEC = TestSpec(50, 800, 100, repeats=3)
+
+
+def scoring(total: int = 40_000, *, matched: int | None = None, late: int = 0, failed: int = 0, **other: float):
+    good = total - failed if matched is None else matched
+    values = {
+        "kind": "settle", "repeat_id": 1, "t": 0.0, "record_mark": 0, "total": total, "recorded": good + late,
+        "matched": good, "late": late, "wrong_bytes": 0, "missing": total - failed - good - late, "duplicate": 0,
+        "client_failed": failed, "unreported": 0, "unrequested": 0, "recovered": 0, "bytes_asked": 0, "bytes_got": 0,
+        "bytes_recorded": 0,
+    }  # fmt: skip
+    return ScoringEntry(**(values | other))  # type: ignore[arg-type]
+
+
+def test_the_seeds_last_row_averages_three_repeats() -> None:
+    row = figures(SPEC, [scoring(matched=n) for n in (39_990, 39_991, 39_992)])
+    assert (row.recorded_avg, row.recorded_min, row.recorded_max) == (39_991.0, 39_990, 39_992)
+    assert (row.total, row.good, row.missing) == (120_000, 119_973, 27)
+    assert row.success == pytest.approx(99.9775)
+    assert row.worst == pytest.approx(99.975)
+    assert row.interval == pytest.approx((99.967, 99.985), abs=0.001)
+    assert row.conclusion == "fail"
+
+
+def test_thirds_come_out_as_published() -> None:
+    row = figures(TestSpec(32, 100, 20, repeats=3), [scoring(3200, matched=n) for n in (3197, 3197, 3196)])
+    assert f"{row.recorded_avg:.2f}" == "3196.67"
+
+
+def test_late_records_count_as_good() -> None:
+    row = figures(SPEC, [scoring(matched=39_990, late=10)])
+    assert (row.success, row.conclusion) == (100.0, "pass")
+
+
+def test_client_failures_leave_the_count_and_up_to_1_per_cent_may_fail() -> None:
+    row = figures(SPEC, [scoring(failed=400)])
+    assert (row.success, row.counted, row.conclusion) == (100.0, 39_600, "pass")
+    assert figures(SPEC, [scoring(failed=401)]).conclusion == "inconclusive"
+    assert figures(SPEC, [scoring(failed=40_000)]).success is None
+
+
+def test_the_worst_repeat_decides() -> None:
+    spec = TestSpec(50, 800, 100, pass_at=99.9)
+    fine, bad = scoring(matched=40_000), scoring(matched=39_959)
+    assert figures(spec, [fine, scoring(matched=39_960)]).conclusion == "pass"
+    assert figures(spec, [fine] * 20 + [bad]).conclusion == "fail"
+
+
+def test_offered_and_achieved_rates_are_two_things() -> None:
+    row = figures(TestSpec(8, 100, 20), [scoring(800, first_open=10.0, last_close=20.0)])
+    assert (row.offered, row.achieved) == (160.0, 80.0)
+    assert figures(TestSpec(8, 100, 20, wait=0), [scoring(800)]).offered is None
+    assert figures(SPEC, [scoring(first_open=5.0, last_close=5.0)]).achieved is None
+
+
+def test_a_test_without_repeats_has_no_figures() -> None:
+    row = figures(SPEC, [])
+    assert (row.recorded_avg, row.success, row.interval, row.conclusion) == (None, None, None, "none")
+
+
+@pytest.mark.parametrize(
+    ("tests", "run"),
+    [
+        (["pass", "pass"], "pass"),
+        (["pass", "fail", "inconclusive"], "fail"),
+        (["pass", "inconclusive"], "inconclusive"),
+        (["pass", "none"], "none"),
+        (["fail", "none"], "fail"),
+        ([], "none"),
+    ],
+)
+def test_a_run_passes_when_all_its_tests_do(tests: list, run: str) -> None:
+    assert conclusion_of_run(tests) == run
