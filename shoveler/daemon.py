@@ -34,6 +34,7 @@ from shoveler.service import (
     delays,
     encode_status,
     listen_fds,
+    new_registry,
     routing_key,
     setup_logging,
 )
@@ -43,10 +44,11 @@ from shoveler.token import token_expiry
 _log = logging.getLogger("shoveler")
 
 _BEAT = 1.0
+_FLUSH = 0.02
 _STATUS_RETRY = 60.0
 _OPENING = 60.0
 """Seconds a receiver may take to open the spool; after an unclean end SQLite reads the whole WAL again."""
-_DRAIN = 6.0
+_DRAIN = 5.0
 """Seconds after SIGTERM in which the bus may still take what is in the spool; the rest of 10 s is for the books."""
 _BOOKS = 1.0
 _LOCK_WAIT = 3.0
@@ -92,18 +94,21 @@ class ReceiverProcess:
         return control.heard_by_main(self.control)
 
     def confirm(self, upto: int) -> None:
-        """Everything up to this SEQ is confirmed."""
+        """Everything up to this SEQ is confirmed; said with the next `flush`."""
         self._upto = self._unsent_upto = upto
-        self.flush()
 
     def returned(self, counts: dict[str, int]) -> None:
-        """These came back."""
+        """These came back; said with the next `flush`."""
         for remote, number in counts.items():
             self._returned[remote] = self._returned.get(remote, 0) + number
-        self.flush()
+
+    @property
+    def unsaid(self) -> bool:
+        """Whether `flush` has something to say."""
+        return bool(self._unsent_upto or self._returned)
 
     def flush(self) -> None:
-        """Say what did not fit before."""
+        """Say what it was not told yet, as far as it fits."""
         if self._unsent_upto and self._say(control.Confirm(self._unsent_upto)):
             self._unsent_upto = 0
         while self._returned:
@@ -189,13 +194,14 @@ class Daemon:
         self._signals = signals
         self._notifier = notifier
         self._health = Health()
-        self._registry = CollectorRegistry()
+        self._registry = new_registry()
         self._warn = RateLimited(_log, 60.0)
         self._receiver: ReceiverProcess
         self._courier: Courier
         self._reader: SpoolReader
         self._status: StatusSender
         self._last_beat = 0.0
+        self._last_flush = 0.0
         self._heard = time.monotonic()
         self._finished: int | None = None
         self._restarts: Iterator[float] = delays(0.1, 5.0)
@@ -272,6 +278,12 @@ class Daemon:
 
     def _turn(self, wait: float) -> None:
         """Wait for the receiver or a signal, at most `wait` seconds, then do what is due."""
+        if self._receiver.unsaid:
+            # Not with every confirm: each message wakes the receiver up.
+            wait = min(wait, _FLUSH)
+            if time.monotonic() - self._last_flush >= _FLUSH:
+                self._last_flush = time.monotonic()
+                self._receiver.flush()
         ends: list[int] = [self._signals.fileno()]
         if self._receiver.control is not None:
             ends.append(self._receiver.control.fileno())
@@ -316,6 +328,8 @@ class Daemon:
         self._metrics.held.set(state.held)
         self._metrics.buffer.set(state.buffer)
         self._metrics.forward_failed.set(state.forward_failed)
+        if self._restart_at is None:
+            self._health.fine("receiver")
         if state.problem:
             self._health.problem("spool", state.problem)
         else:
@@ -337,7 +351,6 @@ class Daemon:
     def _beat(self, now: float) -> None:
         if self._restart_at is None and now - self._heard > _SILENT:
             self._health.problem("receiver", f"the receiver has said nothing for {now - self._heard:.0f} s")
-        self._receiver.flush()
         try:
             self._measure()
             self._status.beat(now, self._health, connected=self._courier.connected)
@@ -535,7 +548,7 @@ class StatusSender:
             # Nobody may be listening: whatever its outcome is, the next one says more.
             body = encode_status(message)
             self._publisher.send([Outgoing(body, f"status:{self._number}", routing_key(message))])
-            self._publisher.outcomes(2.0 if last else 0.0)
+            self._publisher.outcomes(1.0 if last else 0.0)
         except BusError as error:
             self.close()
             self._not_before = time.monotonic() + _STATUS_RETRY
@@ -574,6 +587,9 @@ def run(settings: Settings, reload: Callable[[], Settings]) -> int:
     signals, notifier = Signals.install(), Notifier()
     try:
         Daemon(settings, reload, signals, notifier).run()
+    except ConfigError as error:
+        _log.critical("! %s", error)
+        return 2
     except (DaemonError, SpoolError, OSError, ValueError) as error:
         _log.critical("! %s", error)
         return 1

@@ -19,7 +19,7 @@ from typing import Literal, Protocol, TypeAlias
 from shoveler.bus import BusError, BusRefused, BusUnavailable, Outcome, Outgoing, Publisher
 from shoveler.envelope import BATCH, encode_batch, encode_single, shard_of
 from shoveler.service import Health, RateLimited, delays
-from shoveler.spool import Block, SpoolReader
+from shoveler.spool import Block, SpoolFull, SpoolReader
 
 _log = logging.getLogger("shoveler.publisher")
 
@@ -272,7 +272,10 @@ class Courier:
         return self.ledger.confirmed_upto >= self.committed
 
     def step(self) -> float:
-        """Do what can be done without waiting long; the seconds that it may rest unless something is committed."""
+        """Do what can be done without waiting long; the seconds that it may rest unless something is committed.
+
+        Raises SpoolError when the spool cannot be read any more.
+        """
         now = self._clock()
         if self._publisher is None:
             if now < self._not_before:
@@ -285,6 +288,9 @@ class Courier:
         except BusError as error:
             self._lost(error)
             return 0.0
+        except SpoolFull as error:
+            self._warn.warning("spool", "! %s", error)
+            return _IDLE
 
     def rotate(self) -> None:
         """Connect anew (other credentials, other settings) as soon as what is on its way is settled."""
@@ -313,8 +319,7 @@ class Courier:
         self._waiting.extendleft(reversed(self.ledger.again(all_unsettled=True)))
         _log.info("= connected to the bus")
         self._warn.forget("bus")
-        if not self._refusing():
-            self._well()
+        self._well()
         return True
 
     def _lost(self, error: BusError) -> None:
@@ -333,9 +338,6 @@ class Courier:
         self._warn.log(
             level, "bus", "! %s; datagrams stay in the spool, next try in %.1f s", self.trouble, delay
         )  # fmt: skip
-
-    def _refusing(self) -> bool:
-        return bool(self.ledger.failed)
 
     def _well(self) -> None:
         self.trouble = ""

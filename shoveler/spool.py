@@ -60,7 +60,7 @@ class SpoolError(Exception):
 
 
 class SpoolFull(SpoolError):  # noqa: N818 - names a state
-    """The disk took no more. The transaction did not happen; trying again later is right."""
+    """The disk took no more (or is locked by another tool). Nothing happened; trying again later is right."""
 
 
 class SpoolLocked(SpoolError):  # noqa: N818 - names a state
@@ -277,8 +277,15 @@ _to_json = msgspec.json.Encoder().encode
 _from_json = msgspec.json.Decoder(dict[str, int]).decode
 
 # Primary result codes after which the same transaction may succeed later: the disk is full (FULL, and IOERR, which is
-# what a quota or a file size limit looks like), or cannot be reached for now.
-_TRY_AGAIN = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}
+# what a quota or a file size limit looks like), cannot be reached for now, or somebody with another tool holds a lock.
+_TRY_AGAIN = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_PROTOCOL,
+}
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -289,7 +296,7 @@ def _database(directory: Path) -> Path:
 def _explain(error: sqlite3.Error, path: Path) -> SpoolError:
     code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
     if code in _TRY_AGAIN:
-        return SpoolFull(f"cannot write the spool {path}: {error}")
+        return SpoolFull(f"cannot use the spool {path} for now: {error}")
     if code in _BROKEN:
         return SpoolError(
             f"the spool {path} is damaged ({error}): move the directory away, and start again with an empty one; "

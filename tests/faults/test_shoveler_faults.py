@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "shoveler"))
-from shoveler_harness import Queue, Supervisor, Traffic, eventually, number_of
+from shoveler_harness import Proxy, Queue, Supervisor, Traffic, eventually, number_of
 
 from shoveler.bus import parse_address
 
@@ -219,3 +219,44 @@ def test_a_receiver_that_hangs_loses_nothing_that_the_kernel_can_hold(queue, sta
     eventually(lambda: shoveler.audit().confirmed == sent, 30)
     assert shoveler.stop()[0] == 0
     assert check(shoveler, queue.rest(), sent) == 0
+
+
+@pytest.fixture
+def proxy(broker):
+    made = Proxy(broker.url)
+    yield made
+    made.close()
+
+
+def test_a_link_that_goes_silent_loses_nothing(queue, proxy, start):
+    """Peer weakness G1: success reported for 300, delivered 100."""
+    shoveler = start(f"{proxy.url}?exchange={queue.name}", "--bus-heartbeat", "5s").ready()
+    traffic = Traffic(shoveler.target, RATE)
+    traffic.start()
+    eventually(lambda: shoveler.audit().confirmed > 500)
+    proxy.freeze()
+    confirmed = shoveler.audit().confirmed
+    eventually(lambda: shoveler.audit().received > confirmed + 2000)
+    assert shoveler.audit().confirmed <= confirmed + 1000, "what was on its way; nothing else can be confirmed"
+    proxy.heal()
+    sent = traffic.stop()
+    eventually(lambda: shoveler.audit().confirmed == sent, 60)
+    assert shoveler.stop()[0] == 0
+    assert check(shoveler, queue.rest(), sent) == 0
+
+
+def test_it_stops_in_time_although_the_broker_is_silent(queue, proxy, start):
+    """Peer weakness G12: a worker that never looks whether it should stop."""
+    shoveler = start(f"{proxy.url}?exchange={queue.name}").ready()
+    traffic = Traffic(shoveler.target, RATE)
+    traffic.start()
+    eventually(lambda: shoveler.audit().confirmed > 500)
+    proxy.freeze()
+    eventually(lambda: shoveler.audit().spooled > 500)
+    sent = traffic.stop()
+    code, seconds = shoveler.stop()
+    assert code == 0
+    assert seconds < 10
+    assert shoveler.audit().received == sent
+    proxy.heal()
+    check(shoveler, queue.rest(), sent)

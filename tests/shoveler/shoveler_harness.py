@@ -241,3 +241,61 @@ class Queue:
             topology.delete_queue(self.name, exchange=self.name)
             topology.delete_exchange(self.name)
             topology.close()
+
+
+class Proxy(threading.Thread):
+    """A TCP proxy in front of a broker that can stop forwarding without closing anything, as a firewall would."""
+
+    def __init__(self, url):
+        super().__init__(daemon=True)
+        address = parse_address(url)
+        self._broker = (address.host, address.port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener.settimeout(0.05)
+        self.url = url.replace(f":{address.port}/", f":{self._listener.getsockname()[1]}/")
+        self._open = threading.Event()
+        self._open.set()
+        self._over = False
+        self._pairs = []
+        self._lock = threading.Lock()
+        self.start()
+
+    def freeze(self):
+        """Forward nothing more, in either direction, on present and later connections."""
+        self._open.clear()
+
+    def heal(self):
+        """Cut what was frozen; later connections work."""
+        with self._lock:
+            for one, other in self._pairs:
+                for sock in (one, other):
+                    with contextlib.suppress(OSError):
+                        sock.shutdown(socket.SHUT_RDWR)
+            self._pairs.clear()
+        self._open.set()
+
+    def run(self):
+        while not self._over:
+            with contextlib.suppress(TimeoutError):
+                one, _ = self._listener.accept()
+                other = socket.create_connection(self._broker)
+                with self._lock:
+                    self._pairs.append((one, other))
+                for source, target in ((one, other), (other, one)):
+                    threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
+
+    def _pump(self, source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                self._open.wait()
+                target.sendall(data)
+        for sock in (source, target):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        source.close()
+
+    def close(self):
+        self._over = True
+        self.heal()
+        self.join()
+        self._listener.close()

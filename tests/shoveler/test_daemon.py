@@ -312,7 +312,7 @@ def test_a_missing_token_is_waited_for_and_receiving_goes_on(broker, queue, star
     shoveler = start(url, "--bus-token-file", str(token)).ready()
     send(shoveler, binary(1))
     eventually(lambda: shoveler.audit().spooled == 1)
-    assert str(token) in shoveler.health()["problems"]["bus"]
+    eventually(lambda: str(token) in shoveler.health()["problems"]["bus"])
     token.write_text(address.password + "\n")  # peer weakness G21: the trailing newline
     assert [number_of(e.data) for e in queue.take(1, 60)] == [1]
     token.unlink()

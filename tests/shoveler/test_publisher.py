@@ -5,7 +5,7 @@ import pytest
 
 from shoveler.bus import BusRefused, BusUnavailable, Outcome
 from shoveler.envelope import BATCH, SINGLE, decode, shard_of
-from shoveler.publisher import BatchFramer, Courier, Ledger, OpenBlock, SingleFramer
+from shoveler.publisher import READ_BYTES, UNSETTLED_BYTES, BatchFramer, Courier, Ledger, OpenBlock, SingleFramer
 from shoveler.service import Health
 from shoveler.spool import Block
 
@@ -412,8 +412,8 @@ def test_the_window_and_the_memory_are_bounded():
     for _ in range(400):
         run.put(*[(A, b"x" * 60_000)] * 10)
     run.steps(10)
-    assert run.courier.ledger.bytes < 20 * 2**20
-    assert sum(len(p.message.body) for p in run.courier._waiting) < 10 * 2**20
+    assert run.courier.ledger.bytes < UNSETTLED_BYTES + 2**20
+    assert sum(len(p.message.body) for p in run.courier._waiting) < 2 * READ_BYTES
     run.bus.silent = False
     run.steps(100)
     assert run.kept == list(range(1, 4001))

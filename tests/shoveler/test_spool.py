@@ -236,7 +236,7 @@ def test_a_file_that_may_not_grow_says_so_and_loses_nothing(tmp_path):
     n, last, received, kept, *rest = out.split(" ", 4)
     assert int(n) == int(last) == int(received) > 10
     assert kept == "1"
-    assert rest[0].startswith("still full cannot write the spool ")
+    assert rest[0].startswith("still full cannot use the spool ")
     reader = SpoolReader(tmp_path)
     assert reader.audit() == Audit(int(n), 0, int(n))
     reader.close()
