@@ -8,7 +8,7 @@ from collector.correlate.keys import file_key
 from collector.correlate.senders import Totals
 from collector.correlate.sequence import LATE
 from collector.correlate.waiting import Waiting
-from collector.wire.fstream import Close, Open, Progress, Window
+from collector.wire.fstream import Close, Open, Placed, Progress, Window
 
 
 class Accesses:
@@ -18,6 +18,25 @@ class Accesses:
         self.cycle = cycle
         self.waiting = waiting
         self.totals = totals
+
+    def apply(self, inc: Incarnation, items: list[Placed], window: Window, verdict: int) -> None:
+        """Records of an f-stream datagram in their order, the first of them in `window`.
+
+        `verdict` is that of the sequence on the datagram.
+        """
+        for _, place, item in items:
+            if isinstance(item, Window):
+                window = item
+                continue
+            time = interpolate(window.begin, window.end, place, window.records)
+            if isinstance(item, Open):
+                self.open(inc, item, time, window, verdict)
+            elif isinstance(item, Close):
+                self.close(inc, item, time, window)
+            elif isinstance(item, Progress):
+                self.progress(inc, item, window)
+            else:
+                self.disconnect(inc, item.user, window)
 
     def open(self, inc: Incarnation, item: Open, start: int, window: Window, verdict: int) -> None:
         """A file was opened at `start`, in `window`; `verdict` is that of the sequence on its datagram."""
@@ -154,7 +173,7 @@ class Accesses:
         begin = entry.begin
         if begin is None:  # a stub: known by its last progress from now on
             begin = moved.begin if moved is not None else inc.clock
-        inc.given_up[file_id] = entry._replace(begin=begin, given=True)
+        inc.given_up[file_id] = entry._replace(begin=begin, given=True, tail=None)
         inc.dirty_given.add(file_id)
         if entry.given:
             return
@@ -185,3 +204,10 @@ class Accesses:
                 heard=inc.heard,
             ),
         )
+
+
+def interpolate(begin: int, end: int, place: int, records: int) -> int:
+    """The time of record number `place` (from 0) of `records` in a window [begin, end]: spread evenly by order."""
+    if place >= records:
+        return end
+    return begin + (end - begin) * place // records

@@ -9,6 +9,7 @@ from collector.correlate import rows
 from collector.correlate.accesses import Accesses
 from collector.correlate.cycle import Cycle
 from collector.correlate.dump import dump_incarnation
+from collector.correlate.fast import FastFiles
 from collector.correlate.incarnation import Incarnation
 from collector.correlate.issues import no_closes
 from collector.correlate.maps import Maps
@@ -49,8 +50,9 @@ class Correlator:
         sequences = Sequences(options, cycle, processes, senders, totals)
         self._sequences = sequences
         accesses = Accesses(cycle, waiting, totals)
+        fast = FastFiles(options, cycle, accesses, waiting, totals)
         maps = Maps(options, cycle, processes, waiting)
-        self._streams = Streams(cycle, processes, sequences, accesses, waiting, maps, totals)
+        self._streams = Streams(cycle, processes, sequences, accesses, fast, waiting, maps, totals)
         self._timekeeper = Timekeeper(options, cycle, processes, sequences, accesses, waiting, totals)
         self._away = 0.0
         """Time during which the source was not connected: it does not count."""

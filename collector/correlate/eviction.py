@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from collector.correlate.accesses import Accesses
 from collector.correlate.cycle import Cycle
-from collector.correlate.incarnation import Incarnation
+from collector.correlate.incarnation import USE_COUNTS, Incarnation
 from collector.correlate.keys import path_key, session_key
 from collector.correlate.options import Options
 from collector.correlate.processes import Processes
@@ -87,10 +87,10 @@ class Eviction:
             changed = self._drop_sessions(inc, idle) > 0 or changed
         if changed:
             self._processes.touch(inc)
-        # a session that is used shows it when its fragment is made anew: once an hour is often enough
+        # that a session is in use shows when it is made ready anew
         for session in inc.sessions.values():
-            if now - session.used > 3600:
-                session.fragment = None
+            if now - session.used > USE_COUNTS:
+                inc.ready.pop(session.dictid, None)
 
     def _drop_sessions(self, inc: Incarnation, dictids: Iterable[int]) -> int:
         """Forget sessions that no open file and nothing that waits belongs to. How many."""

@@ -9,8 +9,13 @@ import msgspec
 
 from collector.correlate.closed import ClosedIds
 from collector.correlate.sequence import Gap, Tracker
+from collector.records.ids import access_base
 from collector.wire.maps import Flow, Ident, Login, Token
 from collector.wire.userid import UserId
+
+
+USE_COUNTS = 3600.0
+"""Seconds: the use of a session is noted no more often than this."""
 
 
 class OpenFile(NamedTuple):
@@ -30,9 +35,11 @@ class OpenFile(NamedTuple):
     seen: float
     given: bool
     """A provisional record exists already."""
+    tail: bytes | None = None
+    """What follows its name in a record, made by the quick way for a file of which nothing else is None."""
 
 
-FileTuple = tuple[int | None, int | None, bytes | None, bool, int | None, int | None, int, float, bool]
+FileTuple = tuple[int | None, int | None, bytes | None, bool, int | None, int | None, int, float, bool, bytes | None]
 """An `OpenFile` without the names: what the hot loop makes."""
 
 
@@ -106,12 +113,23 @@ class Event(msgspec.Struct, array_like=True, gc=False):
 Waiter = Access | Event
 
 
+class Ready(NamedTuple):
+    """A session's part of complete records, made once."""
+
+    text: bytes
+    """Fields of server and session as JSON text, without the braces."""
+    vo: str
+    """The word of the routing key."""
+    access_types: tuple[bytes, ...]
+    """By shape (`collector.records.template`), without squares."""
+
+
 class Session:
     """A client connection, known by the dictid of its ``u``."""
 
     __slots__ = (
-        *("appinfo", "dictid", "flow", "fragment", "gone", "gone_end", "heard", "login"),
-        *("saved", "seen", "token", "used", "userid", "vo"),
+        *("appinfo", "dictid", "flow", "gone", "gone_end", "heard", "login"),
+        *("saved", "seen", "token", "used", "userid"),
     )
 
     def __init__(self, dictid: int, userid: UserId, login: Login, seen: float, heard: int) -> None:
@@ -129,10 +147,14 @@ class Session:
         self.gone_end = 0
         """…and tEnd of the window that told."""
         self.used = seen
-        self.vo = ""
-        self.fragment: bytes | None = None
-        """Its part of a record as JSON text, made when everything about it is known. None: ask again."""
+        """When it was used last, to the hour."""
         self.saved = False
+
+
+    def use(self, now: float) -> None:
+        """Note that it is in use."""
+        if now - self.used > USE_COUNTS:
+            self.used = now
 
 
 class Path(NamedTuple):
@@ -191,6 +213,8 @@ class Incarnation:
         """Some datagram is missing that may only be late."""
 
         self.sessions: dict[int, Session] = {}
+        self.ready: dict[int, Ready] = {}
+        """By dictid, for sessions of which everything is known; made again when something changes."""
         self.by_userid: dict[str, int] = {}
         self.early_info: dict[str, tuple[str, float]] = {}
         self.early_token: dict[int, tuple[Token, float]] = {}
@@ -219,8 +243,8 @@ class Incarnation:
         self.infos_seen = 0
         self.fstreams = 0
 
-        self.server: bytes | None = None
-        """Its part of a record as JSON text. None: ask again."""
+        self.digest = access_base(sid, stod)
+        """The beginning of all its access ids."""
         self.touched = -1
         """The last cycle in which anything here changed."""
         self.dirty_files: set[int] = set()
@@ -233,16 +257,15 @@ class Incarnation:
         """How many accesses wait here."""
         return len(self.wait_file) + sum(map(len, self.wait_session.values())) + len(self.wait_server)
 
-    def forget_fragments(self) -> None:
+    def not_ready(self) -> None:
         """Something about the server changed: what was made ready for records is no longer right."""
-        self.server = None
-        for session in self.sessions.values():
-            session.fragment = None
+        self.ready.clear()
 
     def forget_session(self, session: Session) -> None:
         """A session is not needed any more."""
         del self.sessions[session.dictid]
         self.dirty_sessions.discard(session.dictid)
+        self.ready.pop(session.dictid, None)
         if self.by_userid.get(session.userid.text) == session.dictid:
             del self.by_userid[session.userid.text]
 

@@ -49,7 +49,7 @@ class Maps:
         self._processes.named(sender.address, inc)
         if ident != inc.ident:
             inc.ident = ident
-            inc.forget_fragments()
+            inc.not_ready()
         if inc.wait_server and not inc.unsettled:
             self._waiting.again_server(inc)
 
@@ -71,7 +71,7 @@ class Maps:
         self._session_changed(inc, session)
 
     def _session_changed(self, inc: Incarnation, session: Session) -> None:
-        session.fragment = None
+        inc.ready.pop(session.dictid, None)
         inc.dirty_sessions.add(session.dictid)
         if inc.wait_session:
             self._waiting.again_session(inc, session.dictid)

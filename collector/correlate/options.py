@@ -72,5 +72,3 @@ class Record(NamedTuple):
     """Unique among all records and the same when the same datagrams are read again."""
     body: bytes
     """The JSON text, UTF-8, one object without a newline."""
-    path: str | None = None
-    """Path of the file where there is one."""

@@ -53,10 +53,10 @@ class Outbox:
             (vo is not None and vo.lower() in options.wlcg_vos) or under_any(path, options.wlcg_path_prefixes)
         )
         if not (wlcg and options.wlcg_only):
-            self._put(Record("file", word, record_id, _encode(fields), path))
+            self._put(Record("file", word, record_id, _encode(fields)))
         if wlcg:
             form = wlcg_file(fields, now=now, host=options.host)
-            self._put(Record("wlcg", word, record_id, _encode(form), path))
+            self._put(Record("wlcg", word, record_id, _encode(form)))
         return True
 
     def put_event(self, kind: str, fields: dict[str, Any], paths: Sequence[str], now: float) -> None:
@@ -72,16 +72,15 @@ class Outbox:
             and kind in ("cache", "tpc")
             and any(under_any(path, options.wlcg_path_prefixes) for path in paths)
         )
-        path = paths[0] if paths else None
         try:
             body = _encode(fields)
         except (OverflowError, ValueError, msgspec.EncodeError) as error:
             raise Rejected("json", str(error)) from None
         if not (wlcg and options.wlcg_only):
-            self._put(Record(kind, "none", fields["record_id"], body, path))
+            self._put(Record(kind, "none", fields["record_id"], body))
         if wlcg:
             form = wlcg_event(fields, copy=kind == "tpc", now=now, host=options.host)
-            self._put(Record(f"wlcg-{kind}", "none", fields["record_id"], _encode(form), path))
+            self._put(Record(f"wlcg-{kind}", "none", fields["record_id"], _encode(form)))
 
     def _put(self, record: Record) -> None:
         self.records.append(record)

@@ -127,7 +127,7 @@ class Processes:
         process = (userid.pid, userid.host or None)
         if inc.pid is None:
             inc.pid, inc.host = process
-            inc.forget_fragments()
+            inc.not_ready()
             for other in self._same[inc.sid, inc.stod]:
                 if other is not inc and (other.pid, other.host) == process and agree(other, inc):
                     self._merge(other, inc)
@@ -191,7 +191,7 @@ class Processes:
         kept.ident = kept.ident or other.ident
         for name in ("opens", "closes", "disconnects", "sessions_seen", "infos_seen", "fstreams"):
             setattr(kept, name, getattr(kept, name) + getattr(other, name))
-        kept.forget_fragments()
+        kept.not_ready()
         self.touch(kept)
         for access in other.wait_file.values():
             if access.file_id not in kept.wait_file and access.file_id not in kept.closed:

@@ -94,7 +94,7 @@ def incarnation_rows(inc: Incarnation, cycle: int, deleted: set[bytes]) -> list[
         if inc.files[file_id][6] != cycle:
             break
         inc.dirty_files.add(file_id)
-    rows += [(row_key(b"f", inc, f), _pack([inc.files[f], inc.moved.get(f)])) for f in inc.dirty_files]
+    rows += [(row_key(b"f", inc, f), _pack([inc.files[f][:9], inc.moved.get(f)])) for f in inc.dirty_files]
     inc.dirty_files.clear()
     for file_id in reversed(inc.paths):
         path = inc.paths[file_id]
@@ -106,7 +106,7 @@ def incarnation_rows(inc: Incarnation, cycle: int, deleted: set[bytes]) -> list[
         if entry is None:
             deleted.add(row_key(b"g", inc, file_id))
         else:
-            rows.append((row_key(b"g", inc, file_id), _pack(entry)))
+            rows.append((row_key(b"g", inc, file_id), _pack(entry[:9])))
     inc.dirty_given.clear()
     rows += [(row_key(b"w", inc, w.number, 8), _waiter(w)) for w in inc.new_waits.values() if w.waiting]
     inc.new_waits.clear()

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collector.correlate.accesses import Accesses
 from collector.correlate.cycle import Cycle
 from collector.correlate.events import event_of, redirect_fields, summary_fields
+from collector.correlate.fast import FastFiles, whole
 from collector.correlate.incarnation import Event, Incarnation
 from collector.correlate.maps import Maps
 from collector.correlate.processes import Processes
 from collector.correlate.senders import Sender, Totals
-from collector.correlate.sequence import DUPLICATE
+from collector.correlate.sequence import DUPLICATE, NEW
 from collector.correlate.sequences import Sequences
 from collector.correlate.waiting import Waiting
 from collector.records.ids import event_id
@@ -31,6 +32,7 @@ class Streams:
         processes: Processes,
         sequences: Sequences,
         accesses: Accesses,
+        fast: FastFiles,
         waiting: Waiting,
         maps_: Maps,
         totals: Totals,
@@ -39,6 +41,7 @@ class Streams:
         self._processes = processes
         self._sequences = sequences
         self._accesses = accesses
+        self._fast = fast
         self._waiting = waiting
         self._writer = waiting.writer
         self._maps = maps_
@@ -47,11 +50,13 @@ class Streams:
         """Arrival time of the datagram in hand, on the caller's clock."""
         self.shoveler: str | None = None
         """Spool id of the datagram in hand."""
+        self.quick = True
+        """Take the quick way where it can be taken. (A test sets it False.)"""
         self.reports: dict[str, None] = {}
         """Ids of summary reports seen lately."""
         self._take = {
             Kind.MAP: self._map,
-            Kind.FSTREAM: self.fstream,
+            Kind.FSTREAM: self._fstream,
             Kind.TRACE: self._trace,
             Kind.REDIRECT: self._redirect,
             Kind.GSTREAM: self._gstream,
@@ -72,13 +77,31 @@ class Streams:
 
     # -------------------------------------------------------------- f-stream
 
-    def fstream(self, data: bytes, remote: str, sender: Sender) -> None:
-        """An f-stream datagram, the plain way: one value per record. `collector.correlate.fast` is the quick way."""
+    def _fstream(self, data: bytes, remote: str, sender: Sender) -> None:
+        usual = whole(data)
+        if usual is None:
+            self._fstream_unusual(data, remote, sender)
+            return
+        number, stod, sid, window = usual
+        inc = self._processes.find(remote, stod, sid, sender)
+        verdict = self._sequences.observe_files(inc, number, data, window.begin, window.end, remote)
+        if verdict == DUPLICATE:
+            return
+        self._heard_files(inc, remote)
+        if self.quick and verdict == NEW and not inc.unsettled:
+            self._fast.apply(inc, data, window, sender)
+            return
+        items, problems = fstream.parse_fstream(data, len(data))
+        self._problems(sender, *problems)
+        self._accesses.apply(inc, items, window, verdict)
+
+    def _fstream_unusual(self, data: bytes, remote: str, sender: Sender) -> None:
+        """Cut short, too long, from an old server without sid, or damaged."""
         header = parse_header(data)
         items, problems = fstream.parse_fstream(data, header.end)
         if not items:
             raise Rejected(problems[0] if problems else "short")
-        window = items[0][1]
+        window = items[0].item
         if not isinstance(window, fstream.Window):
             raise Rejected("no_window")
         sid = window.sid if window.sid is not None else self._processes.sid_of(remote, header.stod)
@@ -89,30 +112,15 @@ class Streams:
         if verdict == DUPLICATE:
             return
         self._problems(sender, header.problem, *problems)
-        self.heard_files(inc, remote)
-        accesses = self._accesses
-        place = 0
-        for _, item in items:
-            if isinstance(item, fstream.Window):
-                window, place = item, 0
-                continue
-            time = interpolate(window.begin, window.end, place, window.records)
-            place += 1
-            if isinstance(item, fstream.Open):
-                accesses.open(inc, item, time, window, verdict)
-            elif isinstance(item, fstream.Close):
-                accesses.close(inc, item, time, window)
-            elif isinstance(item, fstream.Progress):
-                accesses.progress(inc, item, window)
-            else:
-                accesses.disconnect(inc, item.user, window)
+        self._heard_files(inc, remote)
+        self._accesses.apply(inc, items, window, verdict)
 
-    def heard_files(self, inc: Incarnation, remote: str) -> None:
+    def _heard_files(self, inc: Incarnation, remote: str) -> None:
         """An f-stream datagram of a process is about to be applied: this is the way it comes now."""
         inc.fstreams += 1
         if inc.remote != remote or inc.shoveler != self.shoveler:
             inc.remote, inc.shoveler = remote, self.shoveler
-            inc.forget_fragments()
+            inc.not_ready()
 
     # -------------------------------------------------------------- maps
 
@@ -187,7 +195,7 @@ class Streams:
             inc.host = inc.host or source.host
             if inc.ident is None and stream.code == "=":
                 inc.ident = maps.Ident(source.site, source.port, source.instance, source.program, source.version)
-            inc.forget_fragments()
+            inc.not_ready()
         self._processes.named(sender.address, inc)
         if stream.code == "g":
             self._events(inc, stream, sender)
@@ -236,10 +244,3 @@ class Streams:
             del self.reports[next(iter(self.reports))]
         fields = summary_fields(report, identity, sender.address)
         self._writer.outbox.put_event("summary", fields, (), self._cycle.now)
-
-
-def interpolate(begin: int, end: int, place: int, records: int) -> int:
-    """The time of record number `place` (from 0) of `records` in a window [begin, end]: spread evenly by order."""
-    if place >= records:
-        return end
-    return begin + (end - begin) * place // records

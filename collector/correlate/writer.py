@@ -105,7 +105,7 @@ class Writer:
         }
         self._times(fields, inc, access)
         if session is not None:
-            session.used = self.cycle.now
+            session.use(self.cycle.now)
             fields |= session_fields(session, self.options.names)
         elif userid is not None:
             fields |= user_fields(userid, None, self.options.names)

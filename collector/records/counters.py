@@ -78,10 +78,14 @@ def operation_fields(
 
 
 def _put_sigma(fields: dict[str, Any], name: str, squares: float, total: int, count: int) -> None:
-    if not math.isfinite(squares) or squares < 0:
-        return
+    if math.isfinite(squares) and squares >= 0:
+        fields[name] = sigma(squares, total, count)
+
+
+def sigma(squares: float, total: int, count: int) -> float:
+    """Standard deviation of `count` numbers with this sum and this sum of squares."""
     mean = total / count
-    fields[name] = math.sqrt(max(0.0, squares / count - mean * mean))
+    return math.sqrt(max(0.0, squares / count - mean * mean))
 
 
 def access_type(read: int, write: int, reads: int, writes: int, *, cache: bool) -> str:

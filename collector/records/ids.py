@@ -5,14 +5,22 @@ from __future__ import annotations
 from hashlib import blake2b
 from struct import Struct
 
-_ACCESS = Struct(">QIII")
+_PROCESS = Struct(">QI")
+_FILE = Struct(">II")
+
+
+def access_base(sid: int, stod: int) -> blake2b:
+    """The beginning of the digest that is the same for all accesses of a process; copy it for each."""
+    return blake2b(_PROCESS.pack(sid, stod), digest_size=16)
 
 
 def access_id(sid: int, stod: int, file_id: int, begin: int) -> str:
     """Id of one open-to-close of a file: BLAKE2b-128, in hexadecimal, over sid (8 bytes), stod, file id and `begin`
     (4 each), all big-endian. `begin` is tBeg of the window of the open, or of the close when no open was seen.
     """
-    return blake2b(_ACCESS.pack(sid, stod, file_id, begin), digest_size=16).hexdigest()
+    digest = access_base(sid, stod)
+    digest.update(_FILE.pack(file_id, begin))
+    return digest.hexdigest()
 
 
 def event_id(kind: str, sid: int | None, stod: int | None, ordinal: int, content: bytes) -> str:

@@ -114,38 +114,51 @@ SQUARES = Struct(">dddd")
 LOW_48 = (1 << 48) - 1
 
 
-def parse_fstream(data: bytes, end: int) -> tuple[list[tuple[int, Item]], list[str]]:
-    """All records of an f-stream datagram behind its header, each with its offset, and the reasons for what was lost.
+class Placed(NamedTuple):
+    """A record with its offset in the datagram, and its place in its time window, from 0; a window has place -1."""
 
-    `end` is `Header.end`. Never raises: a damaged record loses only itself unless its size is wrong, which ends the
-    datagram there.
+    offset: int
+    place: int
+    item: Item
+
+
+def parse_fstream(
+    data: bytes, end: int, offset: int = 8, place: int = 0, records: int | None = None
+) -> tuple[list[Placed], list[str]]:
+    """All records of an f-stream datagram, and the reasons for what was lost.
+
+    `end` is `Header.end`. To begin in the middle give the `offset` of a record and its `place` in its window, which
+    says that it has so many `records`. Never raises: a damaged record loses only itself unless its size is wrong, which
+    ends the datagram there.
     """
-    items: list[tuple[int, Item]] = []
+    items: list[Placed] = []
     problems: list[str] = []
-    counted: int | None = None
-    offset = 8
     while offset < end:
         if end - offset < 8:
             problems.append("record_size")
-            break
+            return items, problems
         kind, flags, size, _ = HEAD.unpack_from(data, offset)
         if size < 8 or offset + size > end:
             problems.append("record_size")
-            break
+            return items, problems
         item = None
         try:
             item = parse_record(data, offset, kind, flags, size)
-            items.append((offset, item))
         except Rejected as rejected:
             problems.append(rejected.reason)
         if kind == TIME:
-            if counted:
+            if records is not None and place != records:
                 problems.append("record_count")
-            counted = item.records if isinstance(item, Window) else None
-        elif counted is not None:
-            counted -= 1
+            place, records = 0, None
+            if isinstance(item, Window):
+                items.append(Placed(offset, -1, item))
+                records = item.records
+        else:
+            if item is not None:
+                items.append(Placed(offset, place, item))
+            place += 1
         offset += size
-    if counted and "record_size" not in problems:
+    if records is not None and place != records:
         problems.append("record_count")
     return items, problems
 

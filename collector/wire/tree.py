@@ -74,7 +74,7 @@ def _map(data: bytes, found: dict[str, Any]) -> None:
 def _fstream(data: bytes, found: dict[str, Any]) -> None:
     end = _header(data, found)
     items, problems = fstream.parse_fstream(data, end)
-    found["records"] = [_item(offset, item) for offset, item in items]
+    found["records"] = [_item(offset, item) for offset, _, item in items]
     if problems:
         found["problems"] = [*found.get("problems", []), *problems]
 

@@ -137,6 +137,11 @@ def closed(
     return fixed + struct.pack(">IIIHHqIIIIII", *ops)
 
 
+def squares(record: bytes, *sums: float) -> bytes:
+    """A close with operations, with sums of squares as well."""
+    return struct.pack(">BBH", 0, record[1] | 4, 112) + record[4:80] + struct.pack(">dddd", *sums)
+
+
 def gone(user: int) -> bytes:
     return struct.pack(">BBHI", 4, 0, 8, user)
 
@@ -150,6 +155,7 @@ class Kit(NamedTuple):
     moved: Any = moved
     closed: Any = closed
     gone: Any = gone
+    squares: Any = squares
     load: Any = load
     truth: Any = truth
     replay: Any = replay
