@@ -65,6 +65,7 @@ _FULL_SPEED = 400 * 2**20
 _CALM = 128  # fewer datagrams than this at once: worth a nap before the next read
 _MAX_DRAIN = 16 * BLOCK_DATAGRAMS  # then the other sockets and the main process have their turn
 _BOOKS_WAIT = 0.1
+_REPLAY_WAIT = 0.02
 _STRUGGLE = 0.25
 _BEAT = 1.0
 _NICE = -10  # ahead of everything that can wait: what is late here is lost
@@ -152,6 +153,9 @@ class Receiver:
             self.step(self._timeout())
         # Nobody publishes any more; what was read is made safe, then another may take over.
         self._commit(urgent=True)
+        if self._held:
+            self._struggle(time.monotonic())
+        self._mourn()
 
     def close(self) -> None:
         """Close what was opened here; the listening sockets belong to the main process and go on."""
@@ -162,7 +166,7 @@ class Receiver:
 
     def _timeout(self) -> float:
         if self._replay is not None and not self._finished:
-            return 0.0 if self._replay.due(self._clock()) and not self._no_room() else 0.02
+            return 0.0 if self._replay.due(self._clock()) and not self._no_room() else _REPLAY_WAIT
         if self._held or self.spool.tight:
             return _STRUGGLE
         return _BOOKS_WAIT if self._books else _BEAT
@@ -198,8 +202,6 @@ class Receiver:
         if messages is None:
             self._alone = True
             return
-        if not self._books:
-            self._books_since = time.monotonic()
         for message in messages:
             match message:
                 case Confirm(upto=upto):
@@ -243,8 +245,6 @@ class Receiver:
         draft = self._draft
         no_room = self._no_room()
         if no_room:
-            if not self._books:
-                self._books_since = time.monotonic()
             self.intake.reject(burst, self._books, no_room)
             self._warn.warning(no_room, "! dropping datagrams, they are counted: %s", self._why(no_room))
         else:
@@ -402,8 +402,6 @@ class Receiver:
             drops = fill_of(sock).drops
             new = (drops - self._drops[fd]) % 2**32
             if new:
-                if not self._books:
-                    self._books_since = time.monotonic()
                 self._drops[fd] = drops
                 self._books.kernel_drops += new
                 self._books.sockets[identity_of(sock)] = drops
@@ -425,13 +423,18 @@ class Receiver:
         self._commit(urgent=True)
         if self._held:
             self._struggle(time.monotonic())
-        if self._held:
-            _log.error("! the disk is full: %d bytes of datagrams in memory are lost by stopping", self._held_bytes)
+        self._mourn()
         for fd in self._sockets:
             self._poll.unregister(fd)
         self._finished = True
         self._say_state()
         self._say(Finished(self.spool.last))
+
+    def _mourn(self) -> None:
+        if self._held:
+            _log.error("! the disk is full: %d bytes of datagrams in memory are lost by stopping", self._held_bytes)
+            self._held.clear()
+            self._held_bytes = 0
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import binascii
 import gzip
 import io
-import sys
+import os
+import select
+import zlib
 from pathlib import Path
 from typing import IO
 
@@ -21,6 +23,8 @@ from shoveler.service import parse_address
 from shoveler.spool import Input
 
 _LONGEST_LINE = 256 * 1024
+_READ = 256 * 1024
+_STDIN = 0
 
 
 def identity(name: str) -> str:
@@ -58,15 +62,21 @@ class Replay:
         self._captured_speed = captured_speed
         self._offset: float | None = None
         self._next: tuple[float, bytes, SocketAddress, int] | None = None
-        self._position = position
-        self._partial = b""
+        self._position = 0 if name == "-" else position
+        self._buffer = b""
+        self._start = 0
+        self._dry = False
+        self._file: IO[bytes] | None = None
+        if name == "-":
+            return
         try:
             self._file = self._open(name)
-            if position and name != "-":
-                self._file.seek(position)
-        except (OSError, EOFError) as error:
+            size = self._file.seek(0, io.SEEK_END) if position else 0
+            self._file.seek(position)
+        except (OSError, EOFError, zlib.error) as error:
+            self.close()
             raise ReplayError(f"cannot read the capture {name}: {error}") from None
-        if position and self._file.tell() < position:
+        if position > size:
             self.close()
             raise ReplayError(
                 f"the capture {name} is shorter than what was taken of it before; use --again to start over"
@@ -74,24 +84,23 @@ class Replay:
 
     @staticmethod
     def _open(name: str) -> IO[bytes]:
-        if name == "-":
-            return sys.stdin.buffer
         if name.endswith(".gz"):
-            return io.BufferedReader(gzip.open(name, "rb"))
+            return gzip.open(name, "rb")  # type: ignore[return-value]
         return open(name, "rb")  # noqa: PTH123 - closed by `close`
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def place(self) -> Input:
         """How far everything given out by `take` reaches."""
         return Input(self._identity, self._position)
 
     def due(self, now: float) -> bool:
-        """Whether `take` may have something at this time (Unix seconds)."""
+        """Whether `take` may have something at this time (Unix seconds), so that there is no point in waiting."""
         if self._next is None or not self._captured_speed or self._offset is None:
-            return not self.ended
+            return not self.ended and not self._dry
         return self._next[0] + self._offset <= now
 
     def take(self, limit: int, now: float) -> tuple[list[tuple[bytes, SocketAddress]], dict[str, int]]:
@@ -99,6 +108,7 @@ class Replay:
         unless it is followed. Raises ReplayError when the file breaks off."""
         datagrams: list[tuple[bytes, SocketAddress]] = []
         rejected: dict[str, int] = {}
+        self._dry = False
         while len(datagrams) < limit:
             if self._next is None:
                 line = self._line()
@@ -124,20 +134,38 @@ class Replay:
         return datagrams, rejected
 
     def _line(self) -> bytes | None:
-        """The next whole line, or None: at the end (`ended`), or, followed, when there is none yet."""
+        """The next whole line, or None: at the end (`ended`), or when there is none for now (`_dry`)."""
+        while True:
+            end = self._buffer.find(b"\n", self._start) + 1
+            if not end and len(self._buffer) - self._start >= _LONGEST_LINE:
+                end = self._start + _LONGEST_LINE  # no datagram, whatever it is; counted piece by piece
+            if end:
+                line = self._buffer[self._start : end]
+                self._start = end
+                return line
+            more = self._more()
+            if more:
+                self._buffer = self._buffer[self._start :] + more
+                self._start = 0
+                continue
+            if more is None or self._follow:  # perhaps a line is being written at this moment
+                self._dry = True
+                return None
+            line, self._buffer, self._start = self._buffer[self._start :], b"", 0
+            self.ended = not line
+            return line or None
+
+    def _more(self) -> bytes | None:
+        """Some bytes; empty at the end of the file; None when there are none for now."""
         try:
-            self._partial += self._file.readline(_LONGEST_LINE)
-        except (OSError, EOFError) as error:
+            if self._file is not None:
+                return self._file.read(_READ)
+            # A pipe: the receiver must not wait for whoever writes into it.
+            if not select.select([_STDIN], [], [], 0)[0]:
+                return None
+            return os.read(_STDIN, _READ)
+        except (OSError, EOFError, zlib.error) as error:
             raise ReplayError(f"the capture {self.name} cannot be read further: {error}") from None
-        line = self._partial
-        whole = line.endswith(b"\n") or len(line) >= _LONGEST_LINE
-        if not whole and self._follow:
-            return None  # perhaps being written at this moment
-        self._partial = b""
-        if not line:
-            self.ended = not self._follow
-            return None
-        return line
 
 
 def _read(line: bytes) -> tuple[float, bytes, SocketAddress] | str:

@@ -1,6 +1,7 @@
 import base64
 import gzip
 import json
+import os
 
 import pytest
 
@@ -73,7 +74,7 @@ def test_bad_lines_are_counted_by_reason_and_stop_nothing(opened, tmp_path):
     )
     found, rejected = everything(opened(path))
     assert [datagram for datagram, _ in found] == [b"a", b"b"]
-    assert rejected == {"no_remote": 2, "remote": 1, "base64": 1, "line": 6}
+    assert rejected == {"no_remote": 2, "remote": 1, "base64": 1, "line": 5}
 
 
 def test_the_last_line_needs_no_newline(opened, tmp_path):
@@ -139,3 +140,33 @@ def test_a_capture_that_is_not_there(opened, tmp_path):
         opened(str(tmp_path / "none"))
     with pytest.raises(ReplayError, match="cannot read the capture"):
         opened(str(tmp_path))
+
+
+def test_a_dry_source_is_not_asked_again_and_again(opened, tmp_path):
+    path = write(tmp_path / "c.jsonl", line(1, b"a"))
+    replay = opened(path, follow=True)
+    assert replay.due(0)
+    replay.take(10, 0)
+    assert not replay.due(0)
+    replay.take(10, 0)
+    assert not replay.due(0)
+
+
+def test_a_pipe_is_not_waited_for(opened, monkeypatch):
+    read, end = os.pipe()
+    monkeypatch.setattr("shoveler.replay._STDIN", read)
+    replay = opened("-", 500)
+    assert replay.take(10, 0) == ([], {})
+    os.write(end, line(1, b"a") + line(2, b"b")[:10])
+    assert [d for d, _ in replay.take(10, 0)[0]] == [b"a"]
+    os.write(end, line(2, b"b")[10:])
+    os.close(end)
+    assert [d for d, _ in replay.take(10, 0)[0]] == [b"b"]
+    assert replay.ended
+    os.close(read)
+
+
+def test_a_capture_that_became_shorter(opened, tmp_path):
+    path = write(tmp_path / "c.jsonl", line(1, b"a"))
+    with pytest.raises(ReplayError, match="is shorter than what was taken of it before; use --again"):
+        opened(path, 10_000)
