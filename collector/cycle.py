@@ -414,7 +414,7 @@ def chunked(records: Iterable[Record], number: int) -> Iterator[Chunk]:
     # One of the few loops that run for every record; neighbours are mostly of one kind and VO.
     last: tuple[str, str] | None = None
     add_id = add_body = None
-    for kind, vo, record_id, body, _ in records:
+    for kind, vo, record_id, body in records:
         if last is None or vo != last[1] or kind != last[0]:
             last = (kind, vo)
             ids, bodies = groups.setdefault(last, ([], []))
