@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gui.campaign.presets import Published, find_preset
 from gui.reconcile import ServerFigures, TestFigures, by_server, conclusion_of_run, figures
+from gui.report.numbers import success
 from gui.store import NoteRow, RequestEntry, RunEntry, ScoringEntry, Store, TestEntry
 
 REQUESTS_SHOWN = 100_000
@@ -44,6 +45,20 @@ class RunView:
         if not self.tests:
             return self.run.message
         return f"{reached} of {len(self.tests)} test{'s' if len(self.tests) > 1 else ''} reached {mark}"
+
+    @property
+    def outcome(self) -> str:
+        """What the run came to, as `gui.models.states.OUTCOMES` has it: its tests' conclusion, unless it was ended."""
+        if self.run.state in ("stopped", "aborted", "error"):
+            return self.run.state
+        if self.run.ended is None:
+            return "running"
+        return {"pass": "passed", "fail": "failed", "inconclusive": "inconclusive"}.get(self.conclusion, "error")
+
+    @property
+    def success(self) -> str:
+        """The share of requests that were recorded as they were made, over all tests."""
+        return success(sum(t.figures.good for t in self.tests), sum(t.figures.counted for t in self.tests))
 
 
 @dataclass(frozen=True, slots=True)

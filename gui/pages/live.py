@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QFileDialog,
     QGridLayout,
@@ -307,10 +308,27 @@ class LivePage(Page):
             return
         self.stages.add(text)
 
+    def show_nothing(self) -> None:
+        """No run is there to be shown."""
+        self._latest = self._painted = None
+        self._names = ()
+        self._show_head(visible=False)
+        self.title.setText("Live")
+        self.remark.clear()
+        self.stages.clear()
+        self.stack.setCurrentIndex(0)
+
     def toggle_pause(self) -> None:
         """Hold the picture, or go on with the newest."""
         self.paused = not self.paused
         self.pause_button.setText("Resume view" if self.paused else "Pause view")
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Space holds the picture, unless a field or a button of the page has use for it."""
+        if event.key() == Qt.Key.Key_Space and self.pause_button.isVisible():
+            self.toggle_pause()
+        else:
+            super().keyPressEvent(event)
 
     def show_mode(self, mode: str) -> None:
         """Show throughput as ``lines`` or as a ``heat`` map."""

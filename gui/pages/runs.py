@@ -59,19 +59,6 @@ def _conclusion(name: str) -> tuple[str, str, str]:
     return CONCLUSIONS.get(name, CONCLUSIONS["none"])
 
 
-def _run_state(view: RunView) -> tuple[str, str, str]:
-    """What a run came to: its tests' conclusion, unless it did not end by itself."""
-    if view.run.state in ("stopped", "aborted", "error"):
-        return outcome_state(view.run.state)
-    if view.run.ended is None:
-        return outcome_state("running")
-    return _conclusion(view.conclusion)
-
-
-def _run_success(view: RunView) -> str:
-    return figures.success(sum(t.figures.good for t in view.tests), sum(t.figures.counted for t in view.tests))
-
-
 def _bad(count: int, colour: str = "bad") -> str:
     return colour if count else "text3"
 
@@ -82,13 +69,13 @@ RUN_COLUMNS: list[Column[RunView]] = [
     Column(
         "verdict",
         "Verdict",
-        lambda v: _run_state(v)[1],
+        lambda v: outcome_state(v.outcome)[1],
         width=128,
         kind="status",
-        icon=lambda v: _run_state(v)[0],
-        colour=lambda v: _run_state(v)[2],
+        icon=lambda v: outcome_state(v.outcome)[0],
+        colour=lambda v: outcome_state(v.outcome)[2],
     ),
-    Column("success", "Success", lambda v: _share(v), _run_success, "right", 104, bold=True),
+    Column("success", "Success", lambda v: _share(v), lambda v: v.success, "right", 104, bold=True),
     Column("tests", "Tests", lambda v: len(v.tests), align="right", width=72),
     Column(
         "requests",
@@ -549,7 +536,7 @@ class RunsPage(Page):
             self.remark.setText("")
             return
         self.title.setText(f"Run {view.run.id}")
-        self.badge.set_state(*_run_state(view))
+        self.badge.set_state(*outcome_state(view.outcome))
         repeats = max((test.figures.repeats for test in view.tests), default=0)
         times = f"{repeats} repeat{'s' if repeats != 1 else ''}"
         self.remark.setText(f"{view.sentence} · {view.run.name}, {times}, {_when(view.run.started)}")

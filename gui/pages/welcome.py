@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,29 +133,47 @@ class _DropField(QFrame):
                 self.dropped.emit(Path(url.toLocalFile()))
 
 
-class WelcomePage(QWidget):
-    """The page. `opened` carries a path or the `where` of a recent workspace."""
+STEPS = (
+    (
+        "hub",
+        "Hub address",
+        "the address at which agents reach this machine; a key and a certificate are made for you",
+        "Start the hub",
+    ),
+    ("agent", "First agent", "one command to paste on a client host, another on a server host", "Add agent…"),
+    (
+        "plan",
+        "First plan",
+        "start from the OSDF 2021 scale sweep or one of the four correctness sets",
+        "Choose plan…",
+    ),
+)
+"""The set-up: (name, title, remark, button)."""
 
+
+class WelcomePage(QWidget):
+    """The page. `opened` carries a path or the `where` of a recent workspace, `step_wanted` the name of a step.
+
+    It is painted before the rest of the program is there, so it knows nobody: its signals are connected later."""
+
+    try_wanted = Signal()
+    new_wanted = Signal()
+    open_wanted = Signal()
+    step_wanted = Signal(str)
     opened = Signal(object)
 
-    def __init__(
-        self,
-        try_here: Callable[[], object],
-        new_workspace: Callable[[], object],
-        open_something: Callable[[], object],
-        steps: Sequence[tuple[str, str, str, Callable[[], object]]],
-    ) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.setObjectName("page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.try_tile = _Tile(
             "play", "Try it on this machine", "4 XRootD servers, 2 clients, about 1 minute", primary=True
         )
-        self.try_tile.clicked.connect(lambda: try_here())
+        self.try_tile.clicked.connect(self.try_wanted)
         new_tile = _Tile("plus", "New workspace", "a database for plans and runs")
-        new_tile.clicked.connect(lambda: new_workspace())
+        new_tile.clicked.connect(self.new_wanted)
         open_tile = _Tile("folder", "Open…", "a workspace or a plan")
-        open_tile.clicked.connect(lambda: open_something())
+        open_tile.clicked.connect(self.open_wanted)
         tiles = QHBoxLayout()
         tiles.setSpacing(16)
         tiles.addWidget(self.try_tile, 135)
@@ -181,7 +200,7 @@ class WelcomePage(QWidget):
         rows = QVBoxLayout(card)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(0)
-        for number, (title, remark, action_text, action) in enumerate(steps, start=1):
+        for number, (name, title, remark, action_text) in enumerate(STEPS, start=1):
             if number > 1:
                 rows.addWidget(line())
             row = QHBoxLayout()
@@ -196,7 +215,7 @@ class WelcomePage(QWidget):
             words.addWidget(label(remark, "secondary"))
             row.addWidget(step)
             row.addLayout(words, 1)
-            row.addWidget(button(action_text, action=action))
+            row.addWidget(button(action_text, action=functools.partial(self.step_wanted.emit, name)))
             rows.addLayout(row)
 
         column = QVBoxLayout()

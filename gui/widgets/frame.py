@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from PySide6.QtCore import QSettings, Qt, Signal
+from PySide6.QtCore import QSettings, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -85,6 +85,7 @@ class Frame(QMainWindow):
     """The main window. `closing` is emitted once, when the user closes it; the program ends its work, then the loop."""
 
     closing = Signal()
+    first_painted = Signal()
     page_shown = Signal(str)
 
     def __init__(self) -> None:
@@ -93,6 +94,7 @@ class Frame(QMainWindow):
         self.setMinimumSize(*LEAST_SIZE)
         self.resize(1440, 900)
         self.setWindowTitle("Tally")
+        self._painted = False
         self._pages: dict[str, QWidget] = {}
         self._rail_buttons: dict[str, RailButton] = {}
         self._menus: dict[str, QMenu] = {}
@@ -167,9 +169,17 @@ class Frame(QMainWindow):
     # ---- building
 
     def add_page(self, name: str, widget: QWidget, *, symbol: str = "", title: str = "", key: str = "") -> None:
-        """Add a page; with `symbol` it stands in the rail, in the order of adding."""
+        """Add a page; with `symbol` it stands in the rail, in the order of adding. A name that is there already gets
+        this widget in place of the one it had: the window is painted before all of its pages are made."""
+        before = self._pages.get(name)
         self._pages[name] = widget
         self.stack.addWidget(widget)
+        if before is not None:
+            if self.stack.currentWidget() is before:
+                self.stack.setCurrentWidget(widget)
+            self.stack.removeWidget(before)
+            before.deleteLater()
+            return
         if not symbol:
             return
         item = RailButton(symbol, title, key)
@@ -204,6 +214,11 @@ class Frame(QMainWindow):
         for other, item in self._rail_buttons.items():
             item.setChecked(other == name)
         self.page_shown.emit(name)
+
+    def remembered_page(self) -> str:
+        """The page that was open when the window was closed last time; empty when there was none."""
+        name = str(QSettings().value("window/page", ""))
+        return name if name in self._rail_buttons else ""
 
     def current_page(self) -> str:
         shown = self.stack.currentWidget()
@@ -270,6 +285,12 @@ class Frame(QMainWindow):
             state = settings.value(f"splitter/{splitter.objectName()}") if splitter.objectName() else None
             if state is not None:
                 splitter.restoreState(state)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if not self._painted:
+            self._painted = True
+            QTimer.singleShot(0, self.first_painted.emit)  # when the children have painted, too
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.remember()

@@ -452,11 +452,13 @@ class Table(QWidget):
     # ---- remembered between starts
 
     def remember(self) -> None:
-        """Write widths, order and hidden columns to the settings."""
+        """Write widths, order, hidden columns and the filter to the settings."""
+        QSettings().setValue(f"table/{self._name}/filter", self.filter_box.text())
         QSettings().setValue(f"table/{self._name}/header", self.view.horizontalHeader().saveState())
 
     def restore(self) -> None:
         """Take them back; a state of another version's columns is ignored."""
+        self.filter_box.setText(str(QSettings().value(f"table/{self._name}/filter", "")))
         state = QSettings().value(f"table/{self._name}/header")
         header = self.view.horizontalHeader()
         if state is not None and header.count():

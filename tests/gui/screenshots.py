@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gui.app import Window
+    from gui.app.window import Window
 
 SIZE = (1440, 900)
 
@@ -52,17 +52,17 @@ async def until(window: Window, condition: Callable[[], bool], what: str, second
             for problem in window.problems.table.model.rows.all:
                 if problem.severity == "error":
                     raise SystemExit(f"{problem.where}: {problem.text}")
-            await asyncio.sleep(0.1)  # noqa: ASYNC110 - looks at a window, which has no event for it
+            await asyncio.sleep(0.1)
     print(f"  {what}", flush=True)
 
 
 async def take(directory: Path, data: Path) -> None:
     """Open the window, walk through its pages, save what is to be seen."""
-    from gui.app import Window
+    from gui.app import make_window
     from gui.runner.demo import DemoOptions
     from gui.widgets.theme import theme
 
-    window = Window(data=data)
+    window = make_window(data, DemoOptions(database=data / "demo.db", servers=8, files=300, rate=30, repeats=1))
     frame = window.frame
     frame.resize(*SIZE)
     frame.show()
@@ -71,8 +71,8 @@ async def take(directory: Path, data: Path) -> None:
     async def shoot(name: str, *modes: str) -> None:
         for mode in modes or ("light", "dark"):
             theme().set_mode(mode)  # type: ignore[arg-type]
-            # Never processEvents here: it would run the loop's callbacks inside this task, which asyncio refuses, and the
-            # task whose turn it was would sleep for ever.
+            # Never processEvents here: it would run callbacks of the loop inside this task, which asyncio refuses; the
+            # task whose turn it was would then sleep for ever.
             await asyncio.sleep(0.6)
             path = directory / f"{name}-{mode}.png"
             screen = frame.screen()
@@ -85,7 +85,7 @@ async def take(directory: Path, data: Path) -> None:
     await shoot("fleet-empty", "light")
     frame.go("plans")
     await shoot("plans")
-    window.try_here(DemoOptions(database=data / "demo.db", servers=8, files=300, rate=30, repeats=1))
+    window.try_here()
     await asyncio.sleep(6)
     await shoot("getting-ready", "light")
 
@@ -127,8 +127,7 @@ def main() -> int:
 
         from gui.app import make_application
 
-        application = make_application()
-        application.setQuitOnLastWindowClosed(False)
+        make_application()
         qasync.run(take(directory, data))
     finally:
         shutil.rmtree(data, ignore_errors=True)

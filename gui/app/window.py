@@ -1,35 +1,35 @@
 """The window: puts frame, pages and a workspace together. All that it does goes through `gui.runner` and the store.
 
-Start and end are flat lists: make the application, the frame and its pages, show them, then (off the first paint) open
-what was asked for. At the end: stop the run, end the agents, close the workspace, leave the loop. The hub lives in the
-same process on the same loop (qasync); all that blocks goes to the workspace's threads.
+One workspace is open at a time; a task of its own (`_home`) holds it, or a demonstration with a lab of its own, until
+that task is cancelled. Moving to another one cancels it and waits until all is down: clients, lab, hub, database.
+The hub lives in the same process on the same loop; all that blocks goes to the workspace's threads.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
+import json
 import logging
 import os
 import shlex
-import signal
-import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-import qasync
 from PySide6.QtCore import QSettings, Qt, QTimer
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
+from PySide6.QtWidgets import QFileDialog, QMessageBox
 
+from gui import report
 from gui.campaign.plan import Plan
 from gui.campaign.planfile import format_plan
 from gui.hub import AgentView, HubOptions
 from gui.models.fleet import KnownServer, fleet_servers
 from gui.models.plans import PlanLibrary
-from gui.models.runs import TestRow, read_run, read_runs, read_test
+from gui.models.runs import RunView, TestRow, read_run, read_runs, read_test
 from gui.models.senders import SenderBook, sender_servers
 from gui.pages.fleet import FleetPage
 from gui.pages.live import LivePage
@@ -37,18 +37,19 @@ from gui.pages.plans import PlansPage
 from gui.pages.runs import RunsPage
 from gui.pages.welcome import Recent, WelcomePage
 from gui.reconcile import ladder_of, score
-from gui.report import build, numbers
+from gui.report import numbers
 from gui.runner.demo import Demo, DemoOptions
 from gui.runner.errors import EXPECTED
 from gui.runner.lab import lab_files
 from gui.runner.local_clients import LocalClients
-from gui.runner.progress import Problem
+from gui.runner.progress import Problem, RunProgress
 from gui.runner.workspace import Workspace, WorkspaceOptions
+from gui.store import Store
 from gui.widgets.add_agent import AddAgentSheet
 from gui.widgets.frame import Frame, StatusPart
 from gui.widgets.problems import ProblemsDock
 from gui.widgets.table import Table
-from gui.widgets.theme import application_font, theme
+from gui.widgets.theme import theme
 
 log = logging.getLogger("tally.window")
 
@@ -65,55 +66,37 @@ F5           read again          ?        these keys
 Ctrl+C       copy rows           Space    pause the live view"""
 
 
-class Window:
-    """The desktop program. One workspace is open at a time; a demonstration is a workspace with a lab of its own."""
+LEARN_SECONDS = 3.0
+"""How often the database is asked which sender is which server, until all are known."""
 
-    def __init__(self, *, data: Path) -> None:
+
+class Window:
+    """The desktop program."""
+
+    def __init__(self, frame: Frame, welcome: WelcomePage, *, data: Path, demo: DemoOptions | None = None) -> None:
         self._data = data
+        self._demo_options = demo or DemoOptions(database=data / "demo.db")
         self.workspace: Workspace | None = None
         self._closing = False
-        self._stack: contextlib.AsyncExitStack | None = None
+        self._home: asyncio.Task[Any] | None = None
         self._run_task: asyncio.Task[Any] | None = None
-        self._demo_task: asyncio.Task[Any] | None = None
+        self._demo: Demo | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._roster_version = -1
         self._senders = SenderBook()
         self._sender_of: dict[str, str] = {}
+        self._learnt = 0.0
         self._sheet: AddAgentSheet | None = None
         self._stop_asked = False
         self.done = asyncio.Event()
 
-        self.frame = Frame()
-        self.problems = ProblemsDock(self.frame)
-        self.welcome = WelcomePage(
-            self.try_here,
-            self.new_workspace,
-            self.open_dialog,
-            (
-                (
-                    "Hub address",
-                    "the address at which agents reach this machine; a key and a certificate are made for you",
-                    "Start the hub",
-                    self.open_default,
-                ),
-                (
-                    "First agent",
-                    "one command to paste on a client host, another on a server host",
-                    "Add agent…",
-                    self.add_agent,
-                ),
-                (
-                    "First plan",
-                    "start from the OSDF 2021 scale sweep or one of the four correctness sets",
-                    "Choose plan…",
-                    lambda: self.frame.go("plans"),
-                ),
-            ),
-        )
+        self.frame = frame
+        self.welcome = welcome
+        self.problems = ProblemsDock(frame)
         self.fleet = FleetPage(self.add_agent, self.try_here)
         self.plans = PlansPage(PlanLibrary(data / "plans"))
         try_action = (("Try it on this machine", "play", self.try_here),)
-        self.live = LivePage(self.stop, try_action)
+        self.live = LivePage(try_action, self.leave)
         self.runs = RunsPage(try_action)
         self._build()
 
@@ -121,19 +104,14 @@ class Window:
 
     def _build(self) -> None:
         frame = self.frame
-        frame.add_page("welcome", self.welcome)
-        for name, page, title, key in (
-            ("fleet", self.fleet, "Fleet", "Ctrl+1"),
-            ("plans", self.plans, "Plans", "Ctrl+2"),
-            ("live", self.live, "Live", "Ctrl+3"),
-            ("runs", self.runs, "Runs", "Ctrl+4"),
-        ):
-            frame.add_page(name, page, symbol=name, title=title, key=key)
+        for name, page in (("fleet", self.fleet), ("plans", self.plans), ("live", self.live), ("runs", self.runs)):
+            frame.add_page(name, page)
         frame.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.problems)
         action = frame.add_action
         action("File", "new", "New workspace…", "", self.new_workspace, symbol="plus")
         action("File", "open", "Open workspace…", "Ctrl+O", self.open_dialog, symbol="folder")
         action("File", "try", "Try it on this machine", "", self.try_here, symbol="play")
+        action("File", "leave", "Close workspace", "", lambda: self._unless_running("close it", self.leave))
         frame.add_separator("File")
         action("File", "quit", "Quit", "Ctrl+Q", frame.close)
         action("Edit", "undo", "Undo in the plan", "Ctrl+Z", self.plans.undo, symbol="undo")
@@ -157,6 +135,7 @@ class Window:
 
         frame.run_button.clicked.connect(lambda: self.plans.run())
         frame.run_button.setToolTip("Run the plan that is open  Ctrl+R")
+        frame.stop_button.setToolTip("Stop after this round; again: abort  Ctrl+.")
         frame.stop_button.clicked.connect(lambda: self.stop())
         frame.copy_command.clicked.connect(lambda: self._copy_command())
         frame.workspace_button.clicked.connect(lambda: self.open_dialog())
@@ -164,7 +143,17 @@ class Window:
         frame.page_shown.connect(self._page_shown)
         frame.closing.connect(self._close)
         self.problems.count_changed.connect(frame.set_problems)
-        self.welcome.opened.connect(self._open_named)
+        welcome = self.welcome
+        welcome.try_wanted.connect(lambda: self.try_here())
+        welcome.new_wanted.connect(self.new_workspace)
+        welcome.open_wanted.connect(self.open_dialog)
+        welcome.opened.connect(self._open_named)
+        steps: dict[str, Callable[[], object]] = {
+            "hub": self.open_default,
+            "agent": self.add_agent,
+            "plan": lambda: frame.go("plans"),
+        }
+        welcome.step_wanted.connect(lambda name: steps[name]())
         self.plans.run_wanted.connect(self.run_plan)
         self.plans.problem.connect(lambda text: self.problem("error", "plans", text))
         self.plans.changed.connect(self._show_run_buttons)
@@ -181,43 +170,69 @@ class Window:
         self._beat.setInterval(BEAT_MS)
         self._beat.timeout.connect(self._look)
         self._beat.start()
-        self.welcome.set_recent(self._recent())
+        welcome.set_recent(self._recent())
         self._show_run_buttons()
         self._show_status()
-        frame.restore()
-        frame.go("welcome")
+        frame.restore()  # splitters of the pages that came just now
 
     # ---- opening and closing
 
     async def open(self, options: WorkspaceOptions, *, local_clients: int = 0) -> bool:
         """Open a workspace in place of the one that is open; False, and a problem shown, when it cannot be."""
-        await self._leave()
-        stack = contextlib.AsyncExitStack()
+        opened: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._move(lambda: self._stay(options, local_clients, opened), "workspace", opened)
+        return await opened
+
+    def leave(self) -> None:
+        """Close the open workspace: its run is aborted, its agents on this machine end, its lab goes down."""
+        self._move(None, "leave the workspace")
+
+    def _move(
+        self,
+        to: Callable[[], Coroutine[Any, Any, None]] | None,
+        name: str,
+        opened: asyncio.Future[bool] | None = None,
+    ) -> None:
+        """Leave the workspace that is open or being opened; when it is down, go to the next one."""
+        before = self._home
+
+        async def moved() -> None:
+            try:
+                if before is not None:
+                    await _ended(before)
+                if to is not None and not self._closing:
+                    await to()
+            finally:
+                if opened is not None and not opened.done():
+                    opened.set_result(False)
+
+        self._home = self._background(moved(), name)
+
+    async def _stay(self, options: WorkspaceOptions, local_clients: int, opened: asyncio.Future[bool]) -> None:
+        """Be in this workspace until cancelled."""
         try:
-            workspace = await stack.enter_async_context(Workspace.open(options))
-            if local_clients:
-                key = await workspace.blocking(lambda: workspace.shared_key.secret)
-                workspace.local_clients = await stack.enter_async_context(
-                    LocalClients(workspace.hub, local_clients, key=key)
-                )
+            async with contextlib.AsyncExitStack() as stack:
+                workspace = await stack.enter_async_context(Workspace.open(options))
+                if local_clients:
+                    key = await workspace.blocking(lambda: workspace.shared_key.secret)
+                    workspace.local_clients = await stack.enter_async_context(
+                        LocalClients(workspace.hub, local_clients, key=key)
+                    )
+                self._attach(workspace)
+                self._remember_recent(workspace)
+                opened.set_result(True)
+                await asyncio.Event().wait()
         except EXPECTED as error:
-            await stack.aclose()
-            log.info("! the workspace could not be opened: %s", error)
+            log.info("! workspace: %s", error)
             self.problem("error", "workspace", str(error), "Open another one, or mend the cause and try again.")
             self._show_problems()
-            return False
-        self._stack = stack
-        self._attach(workspace)
-        self._remember_recent(workspace)
-        return True
+        finally:
+            self._detach()
 
     def _attach(self, workspace: Workspace) -> None:
         """Show this workspace."""
         self.workspace = workspace
-        self._roster_version = -1
-        self._senders, self._sender_of = SenderBook(), {}
-        workspace.progress.subscribe(self.live.show_progress)
-        workspace.progress.subscribe(lambda progress: self.problems.set_run_problems(progress.problems))
+        workspace.progress.subscribe(self._progressed)
         name = workspace.queue_name
         self.frame.workspace_button.setText(name)
         self.frame.workspace_button.setToolTip(workspace.store.database.shown)
@@ -226,38 +241,71 @@ class Window:
         self._look()
         self._read_runs()
         if self.frame.current_page() == "welcome":
-            self.frame.go("fleet")
+            self.frame.go(self.frame.remembered_page() or "fleet")
 
-    async def _leave(self) -> None:
-        """Close the open workspace: its run is aborted, its agents on this machine end, its lab goes down."""
-        if self._demo_task is not None and self._demo_task is not asyncio.current_task():
-            self._demo_task.cancel()
-            await asyncio.gather(self._demo_task, return_exceptions=True)
-            self._demo_task = None
-        if self._run_task is not None and self._run_task is not asyncio.current_task():
-            if self.workspace is not None:
-                self.workspace.abort()
-            await asyncio.gather(self._run_task, return_exceptions=True)
+    def _detach(self) -> None:
+        """No workspace is open any more."""
         self.workspace = None
-        stack, self._stack = self._stack, None
-        if stack is not None:
-            await stack.aclose()
+        self._demo = None
+        self._roster_version = -1
+        self._senders, self._sender_of, self._learnt = SenderBook(), {}, 0.0
+        if self._closing:
+            return
+        self.frame.workspace_button.setText("No workspace")
+        self.frame.workspace_button.setToolTip("Workspace: the database of plans and runs")
+        self.frame.setWindowTitle("Tally")
+        self.fleet.set_hub("")
+        self.fleet.set_clients(())
+        self.fleet.set_servers(())
+        self.plans.set_federation((), (), ())
+        self.plans.set_running(running=False)
+        self.runs.show_list()
+        self.runs.set_runs(())
+        self.live.show_nothing()
+        self.problems.set_run_problems(())
+        self._show_run_buttons(running=False)
+        self._show_status()
+
+    def _progressed(self, progress: RunProgress) -> None:
+        self.live.show_progress(progress)
+        self.problems.set_run_problems(progress.problems)
+
+    def _unless_running(self, what: str, call: Callable[[], object]) -> None:
+        """Do it; while a run is under way, only when the person says so: it would be aborted."""
+        if self.workspace is None or not self.workspace.running:
+            call()
+            return
+        run = self.workspace.progress.latest.run
+        box = QMessageBox(self.frame)
+        box.setWindowTitle("A run is under way")
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setText(f"Run {run or ''} in {self.workspace.queue_name} is under way. To {what}, it must be aborted.")
+        box.setInformativeText("What it has asked until now is scored and kept.")
+        abort = box.addButton("Abort the run", QMessageBox.ButtonRole.DestructiveRole)
+        box.addButton("Let it go on", QMessageBox.ButtonRole.RejectRole)
+        box.finished.connect(lambda _code: call() if box.clickedButton() is abort else None)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.open()  # never exec: it would turn the loop inside itself
 
     def _close(self) -> None:
         """The window was closed: end everything, then the loop."""
-        if not self._closing:
-            self._closing = True
-            self._beat.stop()
-            if self.plans.editor.entry.path is not None:
-                self.plans.save()
-            self._background(self._end(), "close")
+        if self._closing:
+            return
+        self._closing = True
+        self._beat.stop()
+        for table in self.frame.findChildren(Table):
+            table.remember()
+        if self.plans.editor.entry.path is not None:
+            self.plans.save()
+        self._end_task = asyncio.get_running_loop().create_task(self._end(), name="close")
 
     async def _end(self) -> None:
         try:
-            await self._leave()
-            for task in self._tasks - {asyncio.current_task()}:
+            if self._home is not None:
+                await _ended(self._home)
+            for task in self._tasks:
                 task.cancel()
-            await asyncio.gather(*(self._tasks - {asyncio.current_task()}), return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         finally:
             self.done.set()
 
@@ -286,6 +334,9 @@ class Window:
             self.frame.go("plans")
             self.plans.import_file(Path(path))
             return
+        self._unless_running(f"open {Path(path).name}", lambda: self._open_soon(path))
+
+    def _open_soon(self, path: str) -> None:
         self._background(self.open(self.options_for(path)), "open a workspace")
 
     def options_for(self, database: str) -> WorkspaceOptions:
@@ -298,39 +349,45 @@ class Window:
 
     # ---- the demonstration
 
-    def try_here(self, options: DemoOptions | None = None) -> None:
-        """A whole federation on this machine, one small plan, and its verdict."""
-        if self._demo_task is not None and not self._demo_task.done():
-            self.frame.go("live")
+    def try_here(self) -> None:
+        """A whole federation on this machine, one small plan, and its verdict. Where it stands already, once more."""
+        if self._demo is not None:
+            self.run_plan(self._demo.plan, self._demo.text)
             return
-        settings = options if isinstance(options, DemoOptions) else DemoOptions(database=self._data / "demo.db")
-        self._data.mkdir(parents=True, exist_ok=True)
-        self._demo_task = self._background(self._demonstrate(settings), "demonstration")
+        self._unless_running("try it on this machine", self._try_now)
 
-    async def _demonstrate(self, options: DemoOptions) -> None:
-        await self._leave_for_demo()
+    def _try_now(self) -> None:
+        try:
+            self._data.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self.problem("error", "demonstration", f"{self._data} cannot be made: {error.strerror}.", "Set TALLY_DATA.")
+            self._show_problems()
+            return
+        self._move(self._demonstrate, "demonstration")
+
+    async def _demonstrate(self) -> None:
         self.frame.go("live")
         self.live.show_stage("Getting a federation ready on this machine")
-        self._stop_asked = False
         try:
-            async with Demo.open(options, self.live.show_stage) as demo:
+            async with Demo.open(self._demo_options, self._show_stage) as demo:
                 self._attach(demo.workspace)
-                self.frame.go("live")
-                await self._carry_out(demo.plan, demo.text)
+                self._remember_recent(demo.workspace)
+                self._demo = demo
+                self.live.show_stage("")
+                self.run_plan(demo.plan, demo.text)
                 # The federation stays up until the workspace is left, so that it can be looked at and used again.
                 await asyncio.Event().wait()
         except EXPECTED as error:
+            log.info("! demonstration: %s", error)
             self.problem("error", "demonstration", str(error), "make run installs what is missing where it may.")
             self._show_problems()
         finally:
-            self.workspace = None
-            self.live.show_stage("")
+            self._detach()
 
-    async def _leave_for_demo(self) -> None:
-        stack, self._stack = self._stack, None
-        self.workspace = None
-        if stack is not None:
-            await stack.aclose()
+    def _show_stage(self, text: str) -> None:
+        """What the demonstration is doing; what it does while it ends is nothing for a page that shows a run."""
+        if self._demo is None and not self._closing:
+            self.live.show_stage(text)
 
     # ---- runs
 
@@ -345,7 +402,8 @@ class Window:
             )
             self._show_problems()
             return
-        if self._run_task is not None and not self._run_task.done():
+        if self._plan_under_way():
+            self.frame.go("live")
             return
         self._stop_asked = False
         if not text:
@@ -357,7 +415,7 @@ class Window:
         workspace = self.workspace
         assert workspace is not None
         self.plans.set_running(running=True)
-        self._show_run_buttons(running=True)
+        self._show_run_buttons()
         try:
             result = await workspace.run(plan, text=text, directory=directory)
         except EXPECTED as error:
@@ -368,7 +426,7 @@ class Window:
         finally:
             self.plans.set_running(running=False)
             self._show_run_buttons(running=False)
-        if self.workspace is workspace:
+        if self.workspace is workspace and not self._closing:
             await self._refresh_runs()
             await self._show_run(result.run)
             if self.frame.current_page() == "live" and not self._stop_asked:
@@ -387,21 +445,33 @@ class Window:
         self._background(self._refresh_runs(), "read runs")
 
     async def _refresh_runs(self) -> None:
-        if self.workspace is not None:
-            self.runs.set_runs(await self.workspace.blocking(read_runs, self.workspace.store))
+        workspace = self.workspace
+        if workspace is not None:
+            views = await workspace.blocking(read_runs, workspace.store)
+            if self.workspace is workspace:
+                self.runs.set_runs(views)
+                self._remember_recent(workspace, views)
 
     async def _show_run(self, run: int) -> None:
-        if self.workspace is not None:
-            self.runs.show_run(await self.workspace.blocking(read_run, self.workspace.store, run))
+        workspace = self.workspace
+        if workspace is not None:
+            view = await workspace.blocking(read_run, workspace.store, run)
+            if self.workspace is workspace:
+                self.runs.show_run(view)
 
     async def _show_test(self, test: TestRow) -> None:
-        if self.workspace is not None:
-            self.runs.show_test(await self.workspace.blocking(read_test, self.workspace.store, test))
+        workspace = self.workspace
+        if workspace is not None:
+            detail = await workspace.blocking(read_test, workspace.store, test)
+            if self.workspace is workspace:
+                self.runs.show_test(detail)
 
     async def _show_evidence(self, request: int) -> None:
-        if self.workspace is not None:
-            ladder = await self.workspace.blocking(ladder_of, self.workspace.store, request)
-            self.runs.show_evidence(request, ladder)
+        workspace = self.workspace
+        if workspace is not None:
+            ladder = await workspace.blocking(ladder_of, workspace.store, request)
+            if self.workspace is workspace:
+                self.runs.show_evidence(request, ladder)
 
     async def _recheck(self, run: int) -> None:
         workspace = self.workspace
@@ -414,7 +484,10 @@ class Window:
         if self.workspace is None:
             return
         dialog = QFileDialog(
-            self.frame, "Save report", f"run-{run}.html", "HTML (*.html);;PDF (*.pdf);;CSV (*.csv);;JSON (*.json)"
+            self.frame,
+            "Save report",
+            f"run-{run}.html",
+            "HTML (*.html);;PDF (*.pdf);;CSV (*.csv);;JSON (*.json);;Text (*.txt)",
         )
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.fileSelected.connect(
@@ -423,14 +496,11 @@ class Window:
         dialog.open()
 
     async def _write_report(self, run: int, path: Path) -> None:
-        if self.workspace is None:
+        workspace = self.workspace
+        if workspace is None:
             return
         try:
-            report = await self.workspace.blocking(build, self.workspace.store, run)
-            from gui.report import render  # lands with the report formats
-
-            content = await self.workspace.blocking(render, report, path.suffix.lstrip(".") or "html")
-            await self.workspace.blocking(path.write_bytes, content)
+            await workspace.blocking(write_report, workspace.store, run, path)
         except (OSError, ValueError) as error:
             self.problem("error", "report", f"The report cannot be written to {path}: {error}")
             self._show_problems()
@@ -446,6 +516,7 @@ class Window:
         sheet.invitation_wanted.connect(
             lambda role, hours, uses: self._background(self._invite(sheet, role, hours, uses), "invite")
         )
+        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         sheet.finished.connect(lambda _code: self._forget_sheet())
         sheet.open()
 
@@ -485,6 +556,8 @@ class Window:
             if roster.version != self._roster_version or self.frame.current_page() == "fleet":
                 self._roster_version = roster.version
                 self._show_fleet(workspace, roster.agents)
+            if self._plan_under_way() or workspace.running:
+                self._show_run_buttons()
         self._show_status()
 
     def _show_fleet(self, workspace: Workspace, agents: tuple[AgentView, ...]) -> None:
@@ -496,7 +569,8 @@ class Window:
             for server in workspace.servers()
         ]
         self._senders.update(member.status for member in workspace.members())
-        if len(self._sender_of) < len(known):
+        if len(self._sender_of) < len(known) and time.monotonic() - self._learnt > LEARN_SECONDS:
+            self._learnt = time.monotonic()
             self._background(self._learn_senders(workspace, known), "learn senders")
         self.fleet.set_clients(agents)
         self.fleet.set_servers(fleet_servers(known, agents, self._senders.by_server(self._sender_of)))
@@ -507,7 +581,8 @@ class Window:
 
     async def _learn_senders(self, workspace: Workspace, known: Sequence[KnownServer]) -> None:
         facts = await workspace.blocking(workspace.store.origin_facts)
-        self._sender_of = sender_servers(facts, known)
+        if self.workspace is workspace:
+            self._sender_of = sender_servers(facts, known)
 
     # ---- frame
 
@@ -519,6 +594,7 @@ class Window:
                     StatusPart("ring", "hub not started", "text3"),
                     StatusPart("fleet", "agents none"),
                     StatusPart("ring", "bus not set", "text3"),
+                    StatusPart("queue", f"records waiting {numbers.count(None)}"),
                 )
             )
             return
@@ -545,12 +621,18 @@ class Window:
         self.frame.set_status(tuple(parts))
 
     def _show_run_buttons(self, *, running: bool | None = None) -> None:
+        workspace = self.workspace
         if running is None:
-            running = self.workspace is not None and self.workspace.running
-        plan = self.plans.editor.plan
-        self.frame.run_button.setEnabled(not running and plan is not None)
-        self.frame.stop_button.setEnabled(running)
-        self.frame.run_state.setText("running" if running else "")
+            running = workspace is not None and (workspace.running or self._plan_under_way())
+        text = ""
+        if running and workspace is not None:
+            latest = workspace.progress.latest
+            share = f" · {100 * latest.requested // latest.total} %" if latest.total else ""
+            text = f"Run {latest.run}{share}" if latest.run is not None else "starting"
+        self.frame.show_run(text, running=running, can_run=not running and self.plans.editor.plan is not None)
+
+    def _plan_under_way(self) -> bool:
+        return self._run_task is not None and not self._run_task.done()
 
     def _page_shown(self, name: str) -> None:
         if name == "runs":
@@ -602,20 +684,22 @@ class Window:
     # ---- recent workspaces
 
     def _recent(self) -> list[Recent]:
-        found = []
-        stored = QSettings().value("recent", [])
-        for entry in stored if isinstance(stored, list) else [stored]:
-            name, _, rest = str(entry).partition("\t")
-            where, _, opened = rest.partition("\t")
-            with contextlib.suppress(ValueError):  # written by another version: not worth a word
-                found.append(Recent(name, where, float(opened)))
-        return found
+        stored = str(QSettings().value("recent", "") or "")
+        try:
+            return [Recent(**entry) for entry in json.loads(stored)] if stored else []
+        except (ValueError, TypeError):
+            log.info("! the list of recent workspaces was written by another version and is begun anew")
+            return []
 
-    def _remember_recent(self, workspace: Workspace) -> None:
+    def _remember_recent(self, workspace: Workspace, views: Sequence[RunView] = ()) -> None:
         where = str(workspace.options.database)
+        before = next((entry for entry in self._recent() if entry.where == where), None)
         entries = [entry for entry in self._recent() if entry.where != where]
-        entries.insert(0, Recent(workspace.queue_name, where, time.time()))
-        QSettings().setValue("recent", [f"{e.name}\t{e.where}\t{e.opened}" for e in entries[:RECENT]])
+        entry = before or Recent(workspace.queue_name, where, time.time())
+        if views:
+            entry = dataclasses.replace(entry, runs=len(views), success=views[0].success, outcome=views[0].outcome)
+        entries.insert(0, dataclasses.replace(entry, opened=time.time()))
+        QSettings().setValue("recent", json.dumps([dataclasses.asdict(entry) for entry in entries[:RECENT]]))
         self.welcome.set_recent(entries[:RECENT])
 
     # ---- tasks
@@ -644,48 +728,36 @@ def _without_secret(bus: str) -> str:
     return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0].rstrip('/')}"
 
 
-def make_application() -> QApplication:
-    """The Qt application with our names, font and theme."""
-    application = QApplication.instance() or QApplication(sys.argv[:1])
-    assert isinstance(application, QApplication)
-    application.setOrganizationName("xrootd-tally")
-    application.setApplicationName("tally")
-    application.setStyle("Fusion")
-    application.setFont(application_font())
-    mode = str(QSettings().value("theme", "system"))
-    theme().set_mode(mode if mode in ("light", "dark") else "system")  # type: ignore[arg-type]
-    theme().follow_system()
-    return application
+def write_report(store: Store, run: int, path: Path) -> None:
+    """Write a run's report in the format that the file name's ending says. Blocking. Raises OSError and ValueError."""
+    made = report.build(store, run)
+    match path.suffix.lower():
+        case ".html" | ".htm":
+            content = report.html_report(made).encode()
+        case ".pdf":
+            content = report.pdf_report(made)
+        case ".csv":
+            content = report.csv_table(made).encode()
+        case ".json":
+            content = report.json_report(made)
+        case ".txt":
+            content = report.text_table(made).encode()
+        case other:
+            raise ValueError(
+                f"there is no format {other or 'without a name ending'!r}; use html, pdf, csv, json or txt."
+            )
+    path.write_bytes(content)
 
 
-def run_window(
-    *,
-    data: Path,
-    database: str | None = None,
-    workspace: WorkspaceOptions | None = None,
-    plan: Plan | None = None,
-    plan_text: str = "",
-    plan_directory: Path | None = None,
-    local_clients: int = 0,
-    demo: DemoOptions | None = None,
-) -> int:
-    """Open the window and stay until it is closed: empty, with a workspace, running a plan, or with a demonstration."""
-    application = make_application()
-    application.setQuitOnLastWindowClosed(False)
-
-    async def main() -> None:
-        window = Window(data=data)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(number, window.frame.close)
-        window.frame.show()
-        options = workspace or (window.options_for(database) if database else None)
-        if demo is not None:
-            window.try_here(demo)
-        elif options is not None and await window.open(options, local_clients=local_clients) and plan is not None:
-            window.run_plan(plan, plan_text, plan_directory)
-        await window.done.wait()
-
-    qasync.run(main())
-    return 0
+async def _ended(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait until it has cleared up, also when we are cancelled meanwhile: what it leaves behind would
+    outlive the program."""
+    task.cancel()
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled

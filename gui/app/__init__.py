@@ -1,0 +1,119 @@
+"""The desktop program: its first paint, the window, and its end.
+
+The frame and the first page are painted before anything heavy is imported (the database, the bus, numpy and the plots
+take most of a second); then `gui.app.window` puts pages and a workspace into that frame. Qt's loop and asyncio's are
+one (qasync): never `exec` a dialog and never `processEvents` in a task. Both turn the loop inside itself, and asyncio
+then leaves tasks asleep for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import qasync
+from PySide6.QtCore import QSettings
+from PySide6.QtWidgets import QApplication, QWidget
+
+from gui.pages.welcome import WelcomePage
+from gui.widgets.frame import Frame
+from gui.widgets.theme import application_font, theme
+
+if TYPE_CHECKING:
+    from gui.app.window import Window
+    from gui.campaign.plan import Plan
+    from gui.runner.demo import DemoOptions
+    from gui.runner.workspace import WorkspaceOptions
+
+log = logging.getLogger("tally.window")
+
+PAGES = (
+    ("fleet", "Fleet", "Ctrl+1"),
+    ("plans", "Plans", "Ctrl+2"),
+    ("live", "Live", "Ctrl+3"),
+    ("runs", "Runs", "Ctrl+4"),
+)
+"""Pages of the rail: name (its icon's, too), title, key."""
+
+
+def make_application() -> QApplication:
+    """The Qt application with our names, font and theme."""
+    application = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(application, QApplication)
+    application.setOrganizationName("xrootd-tally")
+    application.setApplicationName("tally")
+    application.setStyle("Fusion")
+    application.setFont(application_font())
+    application.setQuitOnLastWindowClosed(False)
+    mode = str(QSettings().value("theme", "system"))
+    theme().set_mode(mode if mode in ("light", "dark") else "system")  # type: ignore[arg-type]
+    theme().follow_system()
+    return application
+
+
+def make_frame() -> tuple[Frame, WelcomePage]:
+    """The window as it is painted first: its frame with the page Welcome, the others still empty."""
+    frame, welcome = Frame(), WelcomePage()
+    frame.add_page("welcome", welcome)
+    for name, title, key in PAGES:
+        frame.add_page(name, QWidget(), symbol=name, title=title, key=key)
+    frame.restore()
+    frame.go("welcome")
+    return frame, welcome
+
+
+def make_window(data: Path, demo: DemoOptions | None = None) -> Window:
+    """The whole window at once; `demo` is what "Try it on this machine" does."""
+    from gui.app.window import Window
+
+    return Window(*make_frame(), data=data, demo=demo)
+
+
+def run_window(
+    *,
+    data: Path,
+    database: str | None = None,
+    workspace: WorkspaceOptions | None = None,
+    plan: Plan | None = None,
+    plan_text: str = "",
+    plan_directory: Path | None = None,
+    local_clients: int = 0,
+    demo: DemoOptions | None = None,
+) -> int:
+    """Open the window and stay until it is closed: empty, with a workspace, running a plan, or with a demonstration.
+
+    SIGINT and SIGTERM close it as a person would."""
+    make_application()
+
+    async def main() -> None:
+        frame, welcome = make_frame()
+        asked = asyncio.Event()
+        frame.closing.connect(asked.set)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(NotImplementedError):
+                loop.add_signal_handler(number, frame.close)
+        painted = asyncio.Event()
+        frame.first_painted.connect(painted.set)
+        frame.show()
+        await painted.wait()
+        log.debug("= painted for the first time")
+        if asked.is_set():  # closed before there was anything to end
+            return
+        from gui.app.window import Window
+
+        window = Window(frame, welcome, data=data, demo=demo)
+        options = workspace or (window.options_for(database) if database else None)
+        if demo is not None:
+            window.try_here()
+        elif options is not None and await window.open(options, local_clients=local_clients) and plan is not None:
+            window.run_plan(plan, plan_text, plan_directory)
+        await window.done.wait()
+
+    qasync.run(main())
+    return 0
