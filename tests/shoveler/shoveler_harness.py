@@ -189,7 +189,7 @@ class Queue:
     def __init__(self, url, name, bind=True):
         self.name = name
         self.url = url
-        self.publish = f"{url}?exchange={name}"
+        self.publish = url if "://" not in url else f"{url}?exchange={name}"
         topology = open_topology(parse_address(url))
         topology.declare_exchange(name)
         if bind:

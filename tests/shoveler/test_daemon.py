@@ -55,9 +55,19 @@ def send(supervisor, *datagrams, source=None):
         return "{}:{}".format(*sock.getsockname())
 
 
+@pytest.fixture(params=["broker", "directory"])
+def bus(request, tmp_path):
+    """A queue on either bus."""
+    url = request.getfixturevalue("broker").url if request.param == "broker" else str(tmp_path / "bus")
+    made = Queue(url, f"shoveler-{uuid.uuid4().hex[:8]}")
+    yield made
+    made.delete()
+
+
 @pytest.mark.parametrize("framing", ["single", "batch"])
-def test_in_equals_out_in_order(queue, start, framing):
-    shoveler = start(queue.publish, "--framing", framing).ready()
+def test_in_equals_out_in_order(bus, start, framing):
+    queue = bus
+    shoveler = start(queue.publish, "--bus-exchange", queue.name, "--framing", framing).ready()
     sent = [binary(n) for n in range(1000)]
     remote = send(shoveler, *sent[:500], b"not one of ours")
     send(shoveler, *sent[500:])
