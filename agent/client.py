@@ -12,6 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -516,8 +517,9 @@ class ClientRole:
 
     async def _probe(self, question: Probe, session: Session) -> None:
         try:
-            async for part in probe(question):
-                await session.send(part)
+            async with aclosing(probe(question)) as parts:
+                async for part in parts:
+                    await session.send(part)
         except ConnectionClosed:
             pass  # whoever asked is gone, and asks again
 
@@ -542,9 +544,10 @@ class ClientRole:
             await self._progress.wait()
 
     async def close(self) -> None:
-        """End all tasks; the journal stays the caller's."""
-        for job in self._jobs.values():
-            await job.pool.stop("the agent ends", grace=0.5)
+        """End all tasks and workers; the journal stays the caller's."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for job in self._jobs.values():
+            job.stopping.set()
+            await job.pool.stop("the agent ends", grace=0.5)

@@ -83,7 +83,6 @@ class Pool:
         segment: Path,
         died: Callable[[list[int], str], None],
         remark: Callable[[str, str], None],
-        slots_per_process: int = SLOTS_PER_PROCESS,
     ) -> None:
         self._setup = (job, workload, timeout, str(segment))
         self._died = died
@@ -91,7 +90,7 @@ class Pool:
         self._past: dict[str, ServerSample] = {}
         """Figures of workers that have ended and were replaced."""
         self.xrootd = ""
-        count = math.ceil(slots / slots_per_process)
+        count = math.ceil(slots / SLOTS_PER_PROCESS)
         self._workers = [_Worker(list(range(first, slots, count))) for first in range(count)]
 
     async def start(self) -> str:

@@ -61,7 +61,11 @@ async def probe(question: Probe) -> AsyncGenerator[Probed, None]:
     finally:
         if process.returncode is None:
             process.kill()
-        await process.wait()
+        try:
+            await process.wait()
+        except asyncio.CancelledError:
+            await process.wait()  # it is killed: this takes a moment, and leaves nothing behind
+            raise
 
 
 def _failure(question: Probe, sentence: str) -> Probed:

@@ -291,6 +291,19 @@ def certificate(tmp_path: Path) -> Callable[[str], tuple[Path, str]]:
     return lambda name="hub": make_certificate(tmp_path, name)
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB; the test is skipped where none can be mounted."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
 # ---------------------------------------------------------------- a real server
 
 
@@ -300,8 +313,18 @@ class XrootdServer:
 
     url: str
     root: Path
-    log: Path
     process: subprocess.Popen[bytes]
+    monitoring: socket.socket
+    """Where its datagrams arrive."""
+
+    def datagrams(self) -> list[bytes]:
+        """The monitoring datagrams that have arrived since the last call."""
+        found = []
+        try:
+            while True:
+                found.append(self.monitoring.recv(65536))
+        except BlockingIOError:
+            return found
 
     def add(self, path: str, size: int) -> bytes:
         """A file of this size; returns its content."""
@@ -309,7 +332,11 @@ class XrootdServer:
         file = self.root / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
-        shutil.chown(file, "xrootd")
+        if os.getuid() == 0:
+            for one in (file, *file.parents):
+                if one == self.root:
+                    break
+                shutil.chown(one, "xrootd")
         return content
 
 
@@ -326,10 +353,15 @@ def xrootd() -> Iterator[XrootdServer]:
         for part in ("data/store", "adm"):
             (base / part).mkdir(parents=True)
         port = free_port()
+        monitoring = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        monitoring.bind(("127.0.0.1", 0))
+        monitoring.setblocking(False)
         config = base / "xrootd.cfg"
         config.write_text(
             f"all.role server\nxrd.port {port}\noss.localroot {base}/data\nall.export /\n"
             f"all.adminpath {base}/adm\nall.pidpath {base}/adm\nxrootd.async off\n"
+            "xrootd.monitor all flush 1s window 1s ident 1h fstat 1s lfn ops xfr 1 "
+            f"dest fstat info user 127.0.0.1:{monitoring.getsockname()[1]}\n"
         )
         base.chmod(0o755)
         as_root = os.getuid() == 0
@@ -350,8 +382,9 @@ def xrootd() -> Iterator[XrootdServer]:
                     assert process.poll() is None, "xrootd ended at start"
                     assert time.monotonic() < deadline, "xrootd does not listen"
                     time.sleep(0.05)
-            yield XrootdServer(f"root://127.0.0.1:{port}", base / "data", base / "t" / "xrootd.log", process)
+            yield XrootdServer(f"root://127.0.0.1:{port}", base / "data", process, monitoring)
         finally:
+            monitoring.close()
             process.send_signal(signal.SIGTERM)
             try:
                 process.wait(10)
