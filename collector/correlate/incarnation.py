@@ -150,7 +150,6 @@ class Session:
         """When it was used last, to the hour."""
         self.saved = False
 
-
     def use(self, now: float) -> None:
         """Note that it is in use."""
         if now - self.used > USE_COUNTS:

@@ -53,8 +53,9 @@ class Writer:
         names = self.options.names
         session = inc.sessions.get(event.user)
         user = session_fields(session, names) if session is not None else {}
-        record = head(event.kind, event.record_id) | event.fields | user | server_fields(inc, names)
-        record |= like_peers(event.kind, record)
+        first = head(event.kind, event.record_id)
+        record = first | event.fields | user | server_fields(inc, names)
+        record |= like_peers(event.kind, record) | first  # whatever an event calls itself
         try:
             self.outbox.put_event(event.kind, record, event.paths, self.cycle.now)
         except Rejected as rejected:

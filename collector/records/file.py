@@ -108,10 +108,18 @@ class FileRecord(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     known_issue: list[str] | None = None
     shoveler: str | None = None
 
+    # bytes of what is not UTF-8, base64
     filename_b64: str | None = None
+    server_b64: str | None = None
+    server_hostname_b64: str | None = None
+    instance_b64: str | None = None
+    site_b64: str | None = None
+    version_b64: str | None = None
     user_b64: str | None = None
     session_tag_b64: str | None = None
+    protocol_b64: str | None = None
     host_b64: str | None = None
+    user_domain_b64: str | None = None
     user_dn_b64: str | None = None
     vo_b64: str | None = None
     role_b64: str | None = None
@@ -121,4 +129,6 @@ class FileRecord(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     token_org_b64: str | None = None
     token_role_b64: str | None = None
     token_groups_b64: str | None = None
+    experiment_b64: str | None = None
+    activity_b64: str | None = None
     appinfo_b64: str | None = None
