@@ -129,7 +129,7 @@ class WorkerCrew:
 
     def endings(self) -> list[Ending]:
         """See `Crew`."""
-        # A worker that our SIGTERM found before it could listen for it had not begun: what it has is in its checkpoints.
+        # A worker that our SIGTERM found before it could listen for it had not begun; its checkpoints have what it had.
         by_code = {0: Ending.SAFE, 2: Ending.UNUSABLE, -signal.SIGTERM: Ending.SAFE}
         return [by_code.get(worker.code, Ending.FAILED) for worker in self._workers if worker.code is not None]
 
