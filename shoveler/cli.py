@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from shoveler import config, daemon, inspection, osg, receiver
+from shoveler import config, receiver
 from shoveler.service import ConfigError, Settings
 
 
@@ -54,6 +54,8 @@ def _run(argv: Sequence[str]) -> int:
     if arguments.check_config:
         print("\n".join(settings.describe()))
         return 0
+    from shoveler import daemon  # each command imports its own: a daemon does not carry YAML around for years
+
     return daemon.run(settings, load)
 
 
@@ -70,6 +72,8 @@ def _status(argv: Sequence[str]) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
+    from shoveler import inspection
+
     found = list(inspection.checks(settings))
     print(inspection.as_json(found) if arguments.json else inspection.as_text(found))
     return 0 if all(check.ok for check in found) else 1
@@ -84,6 +88,8 @@ def _import(argv: Sequence[str]) -> int:
     parser.add_argument("file", metavar="FILE", help="its config.yaml")
     parser.add_argument("--out", metavar="FILE", help="write the settings there instead of to standard output")
     arguments = parser.parse_args(argv)
+    from shoveler import osg
+
     try:
         translation = osg.translate(osg.read(Path(arguments.file).read_text("utf-8"), os.environ))
     except OSError as error:
