@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -125,16 +125,24 @@ class Topics:
 
 
 class OperatorSession:
-    """One operator's session."""
+    """One operator's session. `spawn` starts a task that outlives it: what was begun goes on when a laptop closes."""
 
     def __init__(
-        self, websocket: ServerConnection, topics: Topics, conductor: Conductor, *, name: str, scopes: tuple[str, ...]
+        self,
+        websocket: ServerConnection,
+        topics: Topics,
+        conductor: Conductor,
+        spawn: Callable[[Coroutine[Any, Any, None], str], None],
+        *,
+        name: str,
+        scopes: tuple[str, ...],
     ) -> None:
         self.name = name
         self.kid = ""
         self._websocket = websocket
         self._topics = topics
         self._conductor = conductor
+        self._spawn = spawn
         self._may_command = "operator" in scopes
 
     async def run(self, welcome: OperatorWelcome) -> None:
@@ -145,7 +153,7 @@ class OperatorSession:
                 feeding = tasks.create_task(self._feeding(), name=f"feed to {self.name}")
                 try:
                     async for raw in self._websocket:
-                        await self._take(raw, tasks)
+                        await self._take(raw)
                 finally:
                     feeding.cancel()
         except* ConnectionClosed:
@@ -159,7 +167,7 @@ class OperatorSession:
             return
         await self._websocket.close(code, shorten(reason))
 
-    async def _take(self, raw: str | bytes, tasks: asyncio.TaskGroup) -> None:
+    async def _take(self, raw: str | bytes) -> None:
         try:
             message = decode_from_operator(raw)
             if not isinstance(message, Command):
@@ -172,7 +180,7 @@ class OperatorSession:
             await self._reply(Reply(id=message.id, ok=False, text=text))
             return
         # A run takes its time; "stop" must be heard meanwhile.
-        tasks.create_task(self._carry_out(message), name=f"{message.do} for {self.name}")
+        self._spawn(self._carry_out(message), f"{message.do} for {self.name}")
 
     async def _carry_out(self, command: Command) -> None:
         log.info("< %s: %s", self.name, command.do)

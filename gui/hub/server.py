@@ -12,7 +12,7 @@ import ipaddress
 import logging
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -60,7 +60,7 @@ from gui.hub.operate import (
 from gui.hub.persistence import SHARED, HubStore, Issued, JournalBatch, Key, Role, Spend
 from gui.hub.roster import MAX_NOTICES, MISSED, AgentView, ClockOffset, Roster, public_id
 from gui.hub.session import POLICY_VIOLATION, AgentSession, shorten
-from gui.hub.tokens import Bearer, Refusal, read_authorization
+from gui.hub.tokens import Bearer, Refusal, UnknownKey, read_authorization
 
 log = logging.getLogger("tally.hub")
 # websockets reports peers that break off or talk nonsense with a traceback each; here that is everyday life.
@@ -70,6 +70,7 @@ _quiet.setLevel(logging.CRITICAL)
 DEFAULT_LISTEN = ("0.0.0.0", 8765)  # noqa: S104 - agents come from other machines; TLS and tokens stand before all
 FIRST_MESSAGE_SECONDS = 10.0
 REFRESH_SECONDS = 2.0
+RELOAD_SECONDS = 0.5
 ANNOUNCE_SECONDS = 0.1
 MAX_AGENTS = 10_000
 
@@ -144,12 +145,15 @@ class Hub:
         self._monotonic = monotonic
         self._book = keys.KeyBook({}, {})
         self._book_read = float("-inf")
+        self._reloading: asyncio.Task[None] | None = None
         self._registrations = Registrations()
         self._rate = RefusalRate()
         self._sessions: dict[str, AgentSession] = {}
         """By public id; and by name, since no two agents of the same name are live."""
         self._by_name: dict[str, AgentSession] = {}
         self._operators: set[OperatorSession] = set()
+        self._commands: set[asyncio.Task[None]] = set()
+        """What operators asked for and is being done."""
         self._offsets: dict[str, ClockOffset] = {}
         self._spender = TokenSpender(store, self.run_blocking, clock)
         self._writer = JournalWriter(store, self.run_blocking, self._journal_stored, self._journal_trouble)
@@ -217,6 +221,9 @@ class Hub:
         assert self._server is not None
         for session in tuple(self._sessions.values()):
             session.goodbye("the hub is being stopped", again=True, code=1001)
+        for command in tuple(self._commands):
+            command.cancel()
+        await asyncio.gather(*self._commands, return_exceptions=True)
         for operator in tuple(self._operators):
             await operator.close("the hub is being stopped", again=True, code=1001)
         await self._within(2.0, self._writer.flush())
@@ -226,6 +233,8 @@ class Hub:
             for task in tuple(self._serving):
                 task.cancel()
             await asyncio.gather(*self._serving, return_exceptions=True)
+        if self._reloading is not None:
+            self._tasks.append(self._reloading)
         for work in self._tasks:
             work.cancel()
         for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
@@ -406,21 +415,25 @@ class Hub:
             raise Refusal(403, "A token is for an agent, an operator or joining; not for several of them.")
 
     async def _fresh_book(self, request: Request) -> keys.KeyBook:
-        """The keys; read anew first when this token names one that is not known yet (made by another process)."""
-        header = _authorization(request) or ""
+        """The keys; read anew first when this token is signed with one that is not known (made by another process)."""
         try:
-            read_authorization(header, self._book, self._clock())
-        except Refusal as refusal:
-            if refusal.status == 401 and "signed with a key" in refusal.text and self._may_reload():
-                await self._load_book()
+            read_authorization(_authorization(request), self._book, self._clock())
+        except UnknownKey:
+            if self._reloading is None or self._reloading.done():
+                self._reloading = self._loop.create_task(self._reload_soon(), name="hub reads keys for a token")
+            await asyncio.shield(self._reloading)
+        except Refusal:
+            pass  # it is refused in a moment, by the same check
         return self._book
 
-    def _may_reload(self) -> bool:
-        now = self._monotonic()
-        if now - self._book_read < 0.5:
-            return False
-        self._book_read = now
-        return True
+    async def _reload_soon(self) -> None:
+        """At most twice a second, however many tokens of unknown keys come."""
+        await asyncio.sleep(RELOAD_SECONDS - min(RELOAD_SECONDS, self._monotonic() - self._book_read))
+        try:
+            await self._load_book()
+        except Exception as error:
+            log.exception("! the keys cannot be read")
+            self.listener.problem("keys", f"The keys cannot be read from the database: {error}")
 
     async def _spend(self, bearer: Bearer) -> None:
         if bearer.invitation is not None:
@@ -733,7 +746,12 @@ class Hub:
     async def _operate(self, websocket: ServerConnection, registration: Registration, details: Operator) -> None:
         bearer = registration.bearer
         session = OperatorSession(
-            websocket, self.topics, self._conduct, name=f"{details.name} on {details.host}", scopes=bearer.scopes
+            websocket,
+            self.topics,
+            self._conduct,
+            self._spawn,
+            name=f"{details.name} on {details.host}",
+            scopes=bearer.scopes,
         )
         session.kid = bearer.kid
         self._operators.add(session)
@@ -752,6 +770,17 @@ class Hub:
         finally:
             unsubscribe()
             self._operators.discard(session)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = self._loop.create_task(work, name=name)
+        self._commands.add(task)
+        task.add_done_callback(self._command_done)
+
+    def _command_done(self, task: asyncio.Task[None]) -> None:
+        self._commands.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("! %s failed", task.get_name(), exc_info=error)
+            self.listener.problem("hub", f"A command failed because of an error in the hub: {error}")
 
     async def _conduct(self, command: Command) -> Any:
         """Commands about agents are the hub's own; all others are its owner's."""

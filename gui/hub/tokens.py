@@ -35,6 +35,13 @@ class Refusal(Exception):  # noqa: N818 - names the hub's decision
         return f"{self.text.rstrip('.')}; the hub's time is {utc(now)}."
 
 
+class UnknownKey(Refusal):
+    """No key that is known here has signed the token; another one may have been made since."""
+
+    def __init__(self) -> None:
+        super().__init__(401, "The token is not signed with a key that this hub knows.")
+
+
 def utc(t: float) -> str:
     """``2026-11-22T09:30:00Z``."""
     return datetime.datetime.fromtimestamp(int(t), datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -112,7 +119,7 @@ def _verified(token: str, kid: str | None, book: KeyBook) -> tuple[Key | Issued,
         except jwt.PyJWTError as error:
             raise Refusal(401, "The token's claims cannot be read.") from error
         return candidate, claims
-    raise Refusal(401, "The token is not signed with a key that this hub knows.")
+    raise UnknownKey
 
 
 def _bearer(signer: Key | Issued, claims: dict[str, Any], now: float) -> Bearer:

@@ -1,6 +1,7 @@
 """A hub somewhere else: looking on, and giving it plans to run, for ``tally run --hub`` and a remote window.
 
-    async with RemoteHub.open("wss://hub.example:8765", Credentials(secret, kid="k-…", name="anna", pin="sha256:…")) as hub:
+    me = Credentials(secret, kid="k-…", name="anna", pin="sha256:…")
+    async with RemoteHub.open("wss://hub.example:8765", me) as hub:
         result = await hub.run(text, files=list_text, on_progress=show)
 
 The connection is made anew when it breaks; a run goes on meanwhile, since it is the hub's. As with agents, the
@@ -15,7 +16,7 @@ import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from socket import gethostname
@@ -42,6 +43,7 @@ from agent.messages import (
 from gui.hub.operate import Command, Feed, OperatorWelcome, RegisterOperator, Reply, decode_to_operator
 from gui.hub.roster import AgentView
 from gui.hub.server import is_loopback
+from gui.runner.live import RING_SECONDS
 from gui.runner.progress import RunProgress
 from gui.runner.session import RunResult
 from shoveler.service import delays
@@ -50,8 +52,6 @@ log = logging.getLogger("tally.runner")
 
 OPEN_SECONDS = 10.0
 COMMAND_SECONDS = 60.0
-LARGEST = 64 * 2**20
-"""A snapshot with ten minutes of 50 servers is some megabytes of JSON."""
 
 
 class RemoteError(Exception):
@@ -96,7 +96,7 @@ class RemoteHub:
     async def open(cls, url: str, credentials: Credentials, *, insecure: bool = False) -> AsyncIterator[RemoteHub]:
         """Connect, and stay connected until the block ends. Raises RemoteError or CredentialError."""
         hub = cls(url, credentials, insecure=insecure)
-        await hub._connect()
+        hub._socket = await hub._connect()
         task = asyncio.get_running_loop().create_task(hub._stay(), name=f"session with {url}")
         try:
             yield hub
@@ -182,34 +182,30 @@ class RemoteHub:
                     return self._result
                 if self._socket is not None and self.progress.run is None:
                     raise RemoteError("The hub was restarted during the run; its results tell how far it came.")
-            waiting = asyncio.get_running_loop().create_task(self._changed.wait(), name="wait for the hub")
-            try:
-                await asyncio.wait([answer, waiting], return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                waiting.cancel()
+            await self._changed.wait()
         return answer.result()
 
     # ---- the connection
 
     async def _stay(self) -> None:
-        waits = delays(1.0, 15.0)
-        while True:
-            assert self._socket is not None
+        while self._socket is not None:
             goodbye = await self._listen(self._socket)
             self._socket = None
-            self._changed.set()
             if goodbye is not None and not goodbye.again:
                 self._lost = RemoteError(f"The hub ended the session: {goodbye.reason}.")
-                self._changed.set()
-                return
-            while self._socket is None:
-                await asyncio.sleep(next(waits))
-                try:
-                    await self._connect()
-                except RemoteError as error:
-                    log.warning("! %s", error)
             self._changed.set()
-            waits = delays(1.0, 15.0)
+            if self._lost is None:
+                self._socket = await self._come_back()
+                self._changed.set()
+
+    async def _come_back(self) -> ClientConnection:
+        for wait in delays(1.0, 15.0):
+            await asyncio.sleep(wait)
+            try:
+                return await self._connect()
+            except RemoteError as error:
+                log.warning("! %s", error)
+        raise AssertionError("delays never end")
 
     async def _listen(self, socket: ClientConnection) -> Goodbye | None:
         try:
@@ -221,6 +217,7 @@ class RemoteHub:
                         answer = self._replies.get(reply.id)
                         if answer is not None and not answer.done():
                             answer.set_result(reply)
+                            self._changed.set()
                     case Goodbye() as goodbye:
                         return goodbye
                     case _:
@@ -235,7 +232,7 @@ class RemoteHub:
     def _take(self, topic: str, value: Any) -> None:
         match topic:
             case "progress":
-                self.progress = msgspec.convert(value, RunProgress)
+                self.progress = self._whole(msgspec.convert(value, RunProgress))
                 for listener in tuple(self._listeners):
                     listener(self.progress)
             case "agents":
@@ -246,7 +243,15 @@ class RemoteHub:
                 log.debug("< a topic that is not known here: %s", topic)
         self._changed.set()
 
-    async def _connect(self) -> None:
+    def _whole(self, fresh: RunProgress) -> RunProgress:
+        """With the points of the time axis that came before: the hub sends only the newest ones."""
+        old = self.progress
+        if (old.run, old.test, old.repeat) != (fresh.run, fresh.test, fresh.repeat) or not fresh.samples:
+            return fresh
+        known = tuple(point for point in old.samples if point.t < fresh.samples[0].t)
+        return replace(fresh, samples=(known + fresh.samples)[-RING_SECONDS:])
+
+    async def _connect(self) -> ClientConnection:
         """Both steps of joining. Raises RemoteError."""
         own = self._credentials
         token = sign_token(own.secret, sub=own.name, scope=own.scope, kid=own.kid)
@@ -269,7 +274,7 @@ class RemoteHub:
         if not isinstance(welcome, OperatorWelcome):
             await socket.close()
             raise RemoteError(f"{self._url} does not answer as a hub does.")
-        self._socket = socket
+        return socket
 
     async def _open(self, target: str, headers: dict[str, str]) -> ClientConnection:
         return await connect(
@@ -279,7 +284,7 @@ class RemoteHub:
             ssl=await self._context(),
             proxy=None,
             compression=None,
-            max_size=max(LARGEST, MAX_MESSAGE),
+            max_size=MAX_MESSAGE,
             open_timeout=OPEN_SECONDS,
             close_timeout=2.0,
         )
@@ -317,11 +322,11 @@ class RemoteHub:
 def _checked(url: str, *, insecure: bool) -> str:
     """``wss://HOST:PORT``, or ``ws://`` on loopback when that is allowed. Raises CredentialError."""
     text = url if "://" in url else f"wss://{url}"
-    parts = urlsplit(text)
     try:
+        parts = urlsplit(text)
         port = parts.port
-    except ValueError:
-        port = None
+    except ValueError as error:
+        raise CredentialError(f"The hub's address is wss://HOST:PORT, not {url!r}.") from error
     if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.path not in ("", "/"):
         raise CredentialError(f"The hub's address is wss://HOST:PORT, not {url!r}.")
     if parts.scheme == "ws" and not (insecure and is_loopback(parts.hostname)):

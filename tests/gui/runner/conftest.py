@@ -22,6 +22,7 @@ from websockets.exceptions import ConnectionClosed
 from agent.connection import Session, Trust, join, parse_hub
 from agent.messages import (
     Abort,
+    CatalogueFile,
     Done,
     EndRepeat,
     Heartbeat,
@@ -159,6 +160,12 @@ class FakeAgent:
     """Why it cannot start workers."""
     silent: bool = False
     """It acts on nothing that it is told, and gives no heartbeats."""
+    clock: float = 0.0
+    """Seconds by which its clock is ahead."""
+    cpu: float = 10.0
+    on_probe: Callable[[], None] = lambda: None
+    answer: Callable[[Probe], list[Probed]] | None = None
+    """What it answers to a Probe, instead of finding everything there."""
     journal: str = "j1"
     lines: list[Any] = field(default_factory=list)
     jobs: dict[str, dict[int, list[Request]]] = field(default_factory=dict)
@@ -206,7 +213,7 @@ class FakeAgent:
                     await session.send(self._heartbeat())
 
     def _heartbeat(self) -> Heartbeat:
-        return Heartbeat(t=time.time(), cpu=10.0, jobs=sorted(self.jobs), journal_last=len(self.lines))
+        return Heartbeat(t=time.time() + self.clock, cpu=self.cpu, jobs=sorted(self.jobs), journal_last=len(self.lines))
 
     async def _come_back(self, welcome: Welcome) -> None:
         await self.say(self._heartbeat())
@@ -250,19 +257,10 @@ class FakeAgent:
                 done = RepeatDone(job, self.journal, len(self.lines))
                 self.ended.append(done)
                 await self.say(done)
-            case Probe(id=number, server=server, directory=directory, paths=paths):
-                files = [(path, 7) for path in paths] or [(f"{directory}/a", 5), (f"{directory}/b", 6)]
-                await self.say(
-                    Probed(
-                        number,
-                        server,
-                        True,
-                        "v5.7",
-                        files=[_file(files[0])],
-                        more=True,
-                    )
-                )
-                await self.say(Probed(number, server, True, "v5.7", files=[_file(file) for file in files[1:]]))
+            case Probe():
+                self.on_probe()
+                for part in (self.answer or found)(message):
+                    await self.say(part)
             case _:
                 pass
 
@@ -359,10 +357,16 @@ class FakeAgent:
         self.held.clear()
 
 
-def _file(file: tuple[str, int]) -> Any:
-    from agent.messages import CatalogueFile
-
-    return CatalogueFile(*file)
+def found(question: Probe) -> list[Probed]:
+    """All paths are there, with 7 bytes each; a directory holds two files. In two parts."""
+    files = [CatalogueFile(path, 7) for path in question.paths]
+    if question.directory:
+        files = [CatalogueFile(f"{question.directory}/a", 5), CatalogueFile(f"{question.directory}/b", 6)]
+    number, server = question.id, question.server
+    return [
+        Probed(number, server, True, "v5.7", files=files[:1], more=True),
+        Probed(number, server, True, "v5.7", files=files[1:]),
+    ]
 
 
 class Stage:
@@ -434,6 +438,10 @@ class Stage:
         return await self.workspace.run(
             parse_plan(text), text=text, files=self.files, on_progress=self.seen.append, **changes
         )
+
+    def spawn(self, work: Any) -> asyncio.Task[Any]:
+        """Do this beside the test."""
+        return asyncio.get_running_loop().create_task(work, name="beside the test")
 
     def start(self, text: str = PLAN) -> asyncio.Task[Any]:
         """Begin to run a plan."""
