@@ -467,6 +467,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     _log.info("= the capture %s was taken up to byte %d before; going on there (--again starts over)",
                               task.source, start)  # fmt: skip
                 replay = Replay(task.source, start, follow=task.follow, captured_speed=task.captured_speed)
+            spool.keep_sockets(map(identity_of, sockets))
             receiver = Receiver(spool, sockets, control, task.options, replay=replay)
             say(control, Opened(spool.id, spool.last, warnings))
             receiver.run()

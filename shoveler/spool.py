@@ -23,7 +23,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -47,6 +47,7 @@ _COMMIT_OVERHEAD = 6 * _PAGE  # the pages of counters and of the tables' ends th
 _MAX_SENDERS = 10_000
 """Senders counted apart; beyond that (forged source addresses) they are counted together as `OTHERS`."""
 OTHERS = "others"
+_SENDER_AGE = 30 * 86400.0
 _REMOVE_BLOCKS = 512  # removed in one transaction, which must stay short
 _VACUUM_PAGES = 512
 _GIVE_BACK_INTERVAL = 30.0
@@ -375,6 +376,7 @@ class Spool:
         # Debian's SQLite overwrites with zeros what is deleted: every byte would be written once more to be removed.
         db.execute("PRAGMA secure_delete = OFF")
         db.execute("PRAGMA cache_size = -4096")
+        self._forget_old_senders()
         db.execute("PRAGMA busy_timeout = 50")  # nobody else writes; a reader that takes its time must not stop us
         self.id, self.started, *totals, self.size = db.execute("SELECT * FROM spool").fetchone()
         self.totals = Totals(*totals)
@@ -383,6 +385,23 @@ class Spool:
         """SEQ of the newest datagram ever taken."""
         self._senders = {remote: (sender, seen) for remote, sender, seen in _read_senders(db)}
         self.sockets: dict[str, int] = dict(db.execute("SELECT name, drops FROM sockets"))
+
+    def _forget_old_senders(self) -> None:
+        """Rows of senders that have been silent for long. Only where no block can still refer to one."""
+        self._db.execute(
+            "DELETE FROM senders WHERE seen < ? AND (SELECT received = confirmed FROM spool)",
+            (self._clock() - _SENDER_AGE,),
+        )
+
+    def keep_sockets(self, names: Iterable[str]) -> None:
+        """Forget the drop counters of all other sockets: they are closed, no socket has their names again."""
+        gone = self.sockets.keys() - set(names)
+        try:
+            self._db.executemany("DELETE FROM sockets WHERE name = ?", [(name,) for name in gone])
+        except sqlite3.Error as error:
+            raise _explain(error, self.path) from error
+        for name in gone:
+            del self.sockets[name]
 
     @property
     def spooled(self) -> int:

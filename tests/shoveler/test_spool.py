@@ -455,3 +455,37 @@ def test_a_long_outage_is_removed_in_short_transactions(spool, reader, monkeypat
         upto = spool.left_to_remove
         left.append((upto, reader.audit().spooled))
     assert left == [(7, 5), (7, 2), (0, 1)]
+
+
+def test_senders_that_fell_silent_are_forgotten_once_nothing_of_theirs_is_left(tmp_path):
+    now = [0.0]
+
+    def reopened():
+        return Spool(tmp_path, reserve=0, clock=lambda: now[0])
+
+    with reopened() as spool:
+        put(spool, (A, b"1"), (B, b"2"))
+    now[0] += 40 * 86400
+    with reopened() as spool:
+        put(spool, (A, b"3"))
+        reader = SpoolReader(tmp_path)
+        assert set(reader.senders()) == {A, B}, "datagrams of both are in the spool"
+        spool.commit(None, Books(confirmed_upto=3))
+    now[0] += 20 * 86400
+    with reopened() as spool:
+        put(spool, (A, b"4"))
+        spool.commit(None, Books(confirmed_upto=4))
+    now[0] += 20 * 86400
+    with reopened() as spool:
+        assert set(reader.senders()) == {A}
+        assert reader.audit() == Audit(4, 4, 0), "the totals stay"
+    reader.close()
+
+
+def test_counters_of_sockets_that_are_gone_are_forgotten(tmp_path):
+    with Spool(tmp_path, reserve=0) as spool:
+        spool.commit(None, Books(sockets={"boot:1": 5, "boot:2": 6}))
+        spool.keep_sockets(["boot:2", "boot:3"])
+        assert spool.sockets == {"boot:2": 6}
+    with Spool(tmp_path, reserve=0) as spool:
+        assert spool.sockets == {"boot:2": 6}
