@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -102,6 +103,9 @@ class Daemon:
 
     def start(self) -> None:
         command, fds = with_sockets(self._command, self._sockets)
+        setpriv = shutil.which("setpriv")
+        if setpriv:  # should the campaign itself be killed, nothing of it stays behind
+            command = [setpriv, "--pdeathsig", "KILL", *command]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, pass_fds=fds, env=self._env, stdin=subprocess.DEVNULL, stdout=log, stderr=log
