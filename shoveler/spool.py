@@ -4,8 +4,8 @@ One SQLite file ``spool.db`` (WAL) in the spool directory, with a random id made
 
 - A datagram is *taken* when the transaction with it commits. Every taken datagram has a *SEQ*, counted up by one and
   never used again, not even after everything was removed (AUTOINCREMENT).
-- A *block* is the datagrams of one commit, in order of arrival, in one row. Rows of single datagrams were tried:
-  writing 256 datagrams of 900 B took 6.7 µs each that way, 4.1 µs as a block; removing them 4.6 against 3.7.
+- A *block* is the datagrams of one commit, in order of arrival, in one row. Rows of single datagrams were tried: with
+  256 datagrams of 900 B to a commit they cost 5.1 µs of CPU each to write and 1.9 µs to remove, in blocks 2.2 and 0.04.
 - *Confirmed* datagrams are removed, block by block from the oldest, and counted in the same transaction. Therefore at
   any moment, whatever crashed: received = confirmed + what lies in the spool, in all and for each sender.
 
@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x54415350  # "TASP"
 SCHEMA = 1
-_PAGE = 8192  # 4096 costs a third more per datagram at full speed, 65536 writes 12 times as much at a trickle
+_PAGE = 8192  # 4096 costs 40 % more at full speed; 65536 gains 10 %, and writes 8 times as much at a trickle
 _WAL_MAX = 32 * 2**20
 """Bytes of WAL after which it is emptied; half the reserve if that is less, as copying it needs as much room again."""
 _WAL_MIN = 2**20
