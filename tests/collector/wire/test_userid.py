@@ -11,7 +11,7 @@ from collector.wire.userid import Host, domain_of, parse_host, parse_userid, spl
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("xroot/alice.252:34923666814074@[::ffff:127.0.0.1]", ("xroot", "alice", 252, 34923666814074, "[::ffff:127.0.0.1]")),
+        ("xroot/alice.252:349236668@[::ffff:127.0.0.1]", ("xroot", "alice", 252, 349236668, "[::ffff:127.0.0.1]")),
         ("xroot/carol.x.12135:7@host.example.org", ("xroot", "carol.x", 12135, 7, "host.example.org")),
         ("xroot/john.doe.1:2@h", ("xroot", "john.doe", 1, 2, "h")),
         ("http/unknown.1:216473348478080@[2001:db8::1]", ("http", "unknown", 1, 216473348478080, "[2001:db8::1]")),
@@ -30,7 +30,8 @@ def test_a_userid_is_taken_apart_from_both_ends(text: str, parts: tuple[object, 
     "text",
     [
         "", "xroot", "xroot/", "xroot/alice", "xroot/alice.1", "xroot/alice.1:2", "xroot/alice.x:2@h",
-        "xroot/alice.1:y@h", "alice.1:2@h", "xroot/alice.-1:2@h", "xroot/alice.1:281474976710656@h", "xroot/alice.1:99999999999999999@h",
+        "xroot/alice.1:y@h", "alice.1:2@h", "xroot/alice.-1:2@h", "xroot/alice.1:281474976710656@h",
+        "xroot/alice.1:99999999999999999@h",
         "xroot/alice.\u0661:2@h", "xroot/alice.1:\u0662@h", "xroot/a." + "9" * 30 + ":2@h",
     ],
 )  # fmt: skip
