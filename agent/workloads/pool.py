@@ -108,7 +108,6 @@ class Pool:
                 *process_command("worker"),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C in the agent's terminal is for the agent, which tells its workers
             )
         except OSError as error:
             return f"A worker process cannot be started: {error.strerror}."
@@ -192,9 +191,9 @@ class Pool:
         await self._end(framed(Drain()), grace, kill=False)
         await self.stop("the agent is stopping")
 
-    async def stop(self, reason: str, grace: float = STOP_GRACE) -> None:
-        """Cut short what is under way; kill what has not ended after `grace` seconds."""
-        await self._end(framed(Stop(reason)), grace)
+    async def stop(self, reason: str, grace: float | None = None) -> None:
+        """Cut short what is under way; kill what has not ended after `grace` seconds (None: STOP_GRACE)."""
+        await self._end(framed(Stop(reason)), STOP_GRACE if grace is None else grace)
 
     async def _end(self, order: bytes, grace: float, *, kill: bool = True) -> None:
         for worker in self._workers:

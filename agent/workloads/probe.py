@@ -21,7 +21,7 @@ import msgspec
 from agent.messages import CatalogueFile, Probe, Probed
 from agent.workloads.access import MissingClientError, limit_patience, load_client
 from agent.workloads.frames import HEAD, framed, length
-from agent.workloads.processes import process_command
+from agent.workloads.processes import leave_signals_to_the_agent, process_command
 
 PART: Final = 2000
 """Files in one Probed."""
@@ -41,7 +41,6 @@ async def probe(question: Probe) -> AsyncGenerator[Probed, None]:
         *process_command("probe"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        start_new_session=True,
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -77,6 +76,7 @@ def _failure(question: Probe, sentence: str) -> Probed:
 
 def main() -> int:
     """Answer the question on standard input; returns the exit code."""
+    leave_signals_to_the_agent()
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     head = sys.stdin.buffer.read(HEAD)

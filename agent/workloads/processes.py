@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Literal
 
@@ -16,6 +17,14 @@ def process_command(kind: Kind) -> list[str]:
 
 
 _PREFIX = "--process="
+
+
+def leave_signals_to_the_agent() -> None:
+    """Ctrl-C in a terminal, and systemd when it stops a service, reach the agent and its processes alike.
+
+    Only the agent acts on it, and then tells its processes; they end with their standard input in any case."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def run(arguments: list[str]) -> int | None:

@@ -39,6 +39,7 @@ from agent.workloads.frames import (
     framed,
     length,
 )
+from agent.workloads.processes import leave_signals_to_the_agent
 
 FULL_RETRY: Final = 0.5
 """Seconds between two tries to write a line to a full disk."""
@@ -161,6 +162,7 @@ def _done(job: str, request: Request, outcome: Outcome) -> Done:
 
 def main() -> int:
     """Run a worker on this process's standard input and output; returns the exit code."""
+    leave_signals_to_the_agent()
     # Frames get a descriptor of their own: whatever a library prints to standard output goes to standard error.
     output = _Output(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)

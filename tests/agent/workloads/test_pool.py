@@ -1,0 +1,125 @@
+"""The agent's side of workers: spreading, summing, ending. Whole jobs: tests/agent/test_client.py."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from agent.journal import Journal
+from agent.messages import ServerSample, Workload
+from agent.workloads import pool as pool_module
+from agent.workloads.pool import Pool
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Any:
+    journal = Journal(tmp_path)
+    said: dict[str, list[Any]] = {"died": [], "remarks": []}
+
+    def pool(slots: int) -> tuple[Pool, dict[str, list[Any]]]:
+        return Pool(
+            job="1.1.1",
+            workload=Workload(),
+            slots=slots,
+            timeout=5.0,
+            segment=journal.segment,
+            died=lambda slots, how: said["died"].append((slots, how)),
+            remark=lambda severity, text: said["remarks"].append(text),
+        ), said
+
+    yield pool
+    journal.close()
+
+
+async def test_slots_are_spread_over_as_few_processes_as_will_do(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "SLOTS_PER_PROCESS", 4)
+    for slots, shares in {1: [1], 4: [4], 5: [3, 2], 9: [3, 3, 3]}.items():
+        pool, _ = make(slots)
+        assert [len(worker.slots) for worker in pool._workers] == shares
+        assert sorted(slot for worker in pool._workers for slot in worker.slots) == list(range(slots))
+
+
+async def test_start_and_finish(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "SLOTS_PER_PROCESS", 1)
+    pool, said = make(2)
+    assert await pool.start() == ""
+    assert len(pool.pids()) == 2
+    assert pool.xrootd
+    pids = pool.pids()
+    await pool.finish()
+    assert pool.pids() == []
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert said == {"died": [], "remarks": []}
+
+
+async def test_signals_are_for_the_agent(make: Any) -> None:
+    """Ctrl-C and systemd's stop reach workers, too."""
+    pool, said = make(1)
+    assert await pool.start() == ""
+    (pid,) = pool.pids()
+    psutil.Process(pid).send_signal(signal.SIGINT)
+    psutil.Process(pid).send_signal(signal.SIGTERM)
+    await asyncio.sleep(0)
+    await pool.stop("enough")
+    assert said["died"] == []
+    assert pool._workers[0].process.returncode == 0
+
+
+async def test_one_that_hangs_is_killed(make: Any, eventually: Any) -> None:
+    pool, said = make(1)
+    assert await pool.start() == ""
+    (pid,) = pool.pids()
+    psutil.Process(pid).suspend()
+    await pool.stop("enough", grace=0.1)
+    assert not psutil.pid_exists(pid)
+    assert said["died"] == []
+
+
+async def test_a_death_is_told_with_its_slots(make: Any, eventually: Any) -> None:
+    pool, said = make(3)
+    assert await pool.start() == ""
+    psutil.Process(pool.pids()[0]).kill()
+    await eventually(lambda: said["died"], "death")
+    assert said["died"] == [([0, 1, 2], "it was killed by signal 9")]
+    assert await pool.replace([0, 1, 2]) == ""
+    assert len(pool.pids()) == 1
+    await pool.stop("enough")
+
+
+async def test_workers_end_when_the_agent_is_gone(make: Any, eventually: Any) -> None:
+    pool, _ = make(2)
+    assert await pool.start() == ""
+    (pid,) = pool.pids()
+    pool._workers[0].process.stdin.close()  # what the kernel does when a process dies
+    await eventually(lambda: not psutil.pid_exists(pid), "end of the worker")
+    await pool.stop("enough")
+
+
+async def test_a_worker_that_cannot_be_started(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, _ = make(1)
+    monkeypatch.setattr(pool_module, "process_command", lambda kind: ["/no/such/program"])
+    assert await pool.start() == "A worker process cannot be started: No such file or directory."
+    pool, _ = make(1)
+    monkeypatch.setattr(pool_module, "process_command", lambda kind: ["false"])
+    assert await pool.start() == (
+        "A worker process ended before it took work (it ended with code 1); its last words are in the log."
+    )
+
+
+async def test_a_worker_that_does_not_begin(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "START_SECONDS", 0.1)
+    monkeypatch.setattr(pool_module, "STOP_GRACE", 0.1)
+    monkeypatch.setattr(pool_module, "process_command", lambda kind: ["sleep", "60"])
+    pool, _ = make(1)
+    assert (await pool.start()).startswith("A worker process did not begin within 0 s")
+    assert pool.pids() == []
+
+
+def test_figures_add_up() -> None:
+    one, other = {"a": ServerSample(1, 2, 3, 4)}, {"a": ServerSample(10, 20, 30, 40), "b": ServerSample(5, 5, 5, 5)}
+    assert pool_module._sum([one, other, {}]) == {"a": ServerSample(11, 22, 33, 44), "b": ServerSample(5, 5, 5, 5)}
