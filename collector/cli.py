@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
-from collector.config import SCHEMA, Plan, UdpInput, plan
+from collector.config import SCHEMA, BusInput, Plan, UdpInput, plan
 from collector.engine import Snapshot, parts
 from collector.metrics import Metrics
 from collector.serving import Crew, ThreadCrew
@@ -68,8 +68,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     if options.check_config:
         print("\n".join(settings.describe()))
+        for note in _notes(what):
+            print(f"note: {note}")
         return 0
     return run(options, settings, what)
+
+
+def _notes(what: Plan) -> list[str]:
+    """What a check of the settings cannot see, and an operator should."""
+    notes = []
+    if isinstance(what.source, BusInput) and what.source.address.kind == "amqp":
+        queue = what.source.queue or f"{what.shard_prefix}N"
+        notes.append(
+            "a policy of the broker may discard confirmed messages (max-length, message-ttl, expires), which cannot be "
+            f"seen from here; `rabbitmqctl list_queues name effective_policy_definition` shows what applies to {queue}"
+        )
+    return notes
 
 
 def load(options: argparse.Namespace, environ: Mapping[str, str] | None = None) -> Settings:

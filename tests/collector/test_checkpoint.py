@@ -107,6 +107,27 @@ def test_a_full_disk_writes_nothing_and_the_same_transaction_goes_through_later(
     checkpoint.close()
 
 
+def test_a_transaction_that_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = open_checkpoint(tmp_path, "queue")
+    seen = SeenSet()
+    seen.add("spool", 1, 100.0)
+    half = Transaction(puts=[(b"k", b"new")], seen=seen.changes(100.0), position="there")
+
+    def breaks(_seen: object) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "_write_seen", breaks)
+        with pytest.raises(CheckpointFull, match="disk I/O error"):
+            checkpoint.commit(half)
+    assert list(checkpoint.state()) == []
+    checkpoint.commit(half)
+    assert list(checkpoint.state()) == [(b"k", b"new")]
+    checkpoint.close()
+
+
 def limit_pages(checkpoint: Checkpoint, extra: int) -> None:
     """SQLite's own full disk: no more than so many pages beyond the present ones."""
     pages = checkpoint._db.execute("PRAGMA page_count").fetchone()[0]

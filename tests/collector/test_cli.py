@@ -216,6 +216,7 @@ def test_checking_the_configuration_shows_it_without_secrets(capsys: pytest.Capt
     assert "state.ttl = 7200.0  (--ttl)" in out
     assert "from = amqp://u:***@h/?queue=q  (--from)" in out
     assert "geheim" not in out
+    assert "a policy of the broker may discard confirmed messages" in out
 
 
 def test_the_sample_settings_are_those_of_the_program() -> None:

@@ -326,7 +326,12 @@ def test_while_the_output_is_stuck_the_input_is_left_where_it_is_but_kept_alive(
     taken = 200 - len(build.source.waiting)
     assert 0 < taken < 100
     assert build.source.alive > 50
+    calls = len(build.correlator.calls)
+    build.steps(50)
+    assert len(build.correlator.calls) == calls  # no time passes while there is no room to listen
     build.sink.holding = False
+    build.steps(2)
+    assert build.correlator.calls[calls][0] == "resume"
     build.steps(250)
     assert len(build.source.waiting) == 0
     assert len(notes(build)) == 200
