@@ -556,8 +556,7 @@ class Window:
             if roster.version != self._roster_version or self.frame.current_page() == "fleet":
                 self._roster_version = roster.version
                 self._show_fleet(workspace, roster.agents)
-            if self._plan_under_way() or workspace.running:
-                self._show_run_buttons()
+            self._show_run_buttons()
         self._show_status()
 
     def _show_fleet(self, workspace: Workspace, agents: tuple[AgentView, ...]) -> None:

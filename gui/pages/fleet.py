@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QSplitter, QVBoxLayout, QWidget
 
+from gui.campaign.selection import name_order
 from gui.hub.roster import AgentView
 from gui.models import figures
 from gui.models.fleet import AGENT_STATES, FleetServer
@@ -224,7 +225,8 @@ class FleetPage(Page):
 
     def set_clients(self, agents: Sequence[AgentView]) -> None:
         """The client agents; who is not live counts as missing."""
-        rows = [agent for agent in agents if agent.role == "client"]
+        clients = (agent for agent in agents if agent.role == "client")
+        rows = sorted(clients, key=lambda agent: name_order(agent.name))
         self.clients.set_rows(rows)
         up = sum(agent.live for agent in rows)
         missing = sum(agent.state == "missing" for agent in rows)

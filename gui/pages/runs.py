@@ -116,7 +116,7 @@ def _share(view: RunView) -> float | None:
 
 
 TEST_COLUMNS: list[Column[TestRow]] = [
-    Column("servers", "Num. servers", lambda t: t.entry.spec.servers, align="right", width=100),
+    Column("servers", "Num. servers", lambda t: t.entry.spec.servers, align="right", width=112),
     Column(
         "files",
         "Files/server",

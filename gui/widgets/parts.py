@@ -162,6 +162,7 @@ class Readout(QWidget):
         top.addWidget(self.caption)
         top.addStretch(1)
         self.remark = label("", "secondary")
+        self.remark.setContentsMargins(0, 0, 0, 4)  # on the base line of the figure
         bottom = QHBoxLayout()
         bottom.setSpacing(6)
         bottom.addWidget(self.figure, 0, Qt.AlignmentFlag.AlignBottom)

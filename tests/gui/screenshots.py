@@ -62,7 +62,7 @@ async def take(directory: Path, data: Path) -> None:
     from gui.runner.demo import DemoOptions
     from gui.widgets.theme import theme
 
-    window = make_window(data, DemoOptions(database=data / "demo.db", servers=8, files=300, rate=30, repeats=1))
+    window = make_window(data, DemoOptions(database=data / "demo.db", servers=8, files=600, rate=30, repeats=1))
     frame = window.frame
     frame.resize(*SIZE)
     frame.show()
@@ -92,7 +92,7 @@ async def take(directory: Path, data: Path) -> None:
     def progress() -> object:
         return window.workspace.progress.latest if window.workspace else None
 
-    await until(window, lambda: getattr(progress(), "recorded", 0) > 1500, "the run is well under way")
+    await until(window, lambda: getattr(progress(), "recorded", 0) > 1800, "the run is well under way")
     await shoot("live")
     frame.go("fleet")
     window.fleet.servers.select_key(window.workspace.servers()[2].url if window.workspace else "")

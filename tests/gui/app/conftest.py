@@ -1,0 +1,150 @@
+"""The whole window on a real X server: in this process on one loop with asyncio, or as a program of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from PySide6.QtCore import QEvent
+
+
+@pytest.fixture(autouse=True)
+def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Temporary files, data and runtime directories of what is started here; returns the one of temporary files."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir(mode=0o711)
+    os.chmod(temporary, 0o777)  # noqa: PTH101 - the lab's servers run as another user when we are root
+    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        parent.chmod(parent.stat().st_mode | 0o011)
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    monkeypatch.setenv("TALLY_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return temporary
+
+
+@pytest.fixture
+def drive(qapp) -> Callable[[Coroutine[Any, Any, None]], None]:
+    """Run a coroutine on Qt's loop, as the program does."""
+    import qasync
+
+    qapp.setQuitOnLastWindowClosed(False)  # as the program does: the end is the loop's, not the last window's
+
+    def run(work: Coroutine[Any, Any, None]) -> None:
+        loop = qasync.QEventLoop(qapp)
+        asyncio.set_event_loop(loop)
+        try:
+            with loop:
+                loop.run_until_complete(asyncio.wait_for(work, 120))
+        finally:
+            asyncio.set_event_loop(None)
+            for widget in qapp.topLevelWidgets():  # the next test must not restyle the windows of this one
+                widget.deleteLater()
+            qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+    return run
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], Coroutine[Any, Any, None]]:
+    """Wait until something is so; the window has no event for most of it."""
+
+    async def wait(condition: Callable[[], object], seconds: float = 60) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.05)  # noqa: ASYNC110 - see above
+
+    return wait
+
+
+class Program:
+    """`tally …` with a window, as a process; remembers every process that belongs to it."""
+
+    def __init__(self, arguments: list[str], log: Path, temporary: Path) -> None:
+        self._log = log
+        self._temporary = temporary
+        self._seen: dict[int, float] = {}
+        with log.open("wb") as file:
+            self.process = subprocess.Popen([sys.executable, "-m", "gui.cli", *arguments], stdout=file, stderr=file)
+
+    def look(self) -> None:
+        """Take down which processes there are: our children, and those of the lab's state."""
+        try:
+            found = [p.pid for p in psutil.Process(self.process.pid).children(recursive=True)]
+        except psutil.NoSuchProcess:
+            found = []
+        for state in self._temporary.glob("tally-demo-*/lab/state.json"):
+            try:
+                content = json.loads(state.read_text())
+            except (OSError, ValueError):
+                continue  # being written or taken away at this moment
+            found += [entry["pid"] for entry in content.get("processes", []) if entry.get("pid")]
+        for pid in found:
+            try:
+                self._seen.setdefault(pid, psutil.Process(pid).create_time())
+            except psutil.NoSuchProcess:
+                continue
+
+    def wait_for(self, condition: Callable[[], object], seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.said()
+            self.look()
+            time.sleep(0.05)  # looks at other processes, which tell nobody
+
+    def end(self, seconds: float = 60) -> int:
+        """Wait for the end; the exit code."""
+        deadline = time.monotonic() + seconds
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, f"still there after {seconds:g} s: {self.said()}"
+            self.look()
+            time.sleep(0.05)  # looks at another process, which tells nobody
+        return self.process.returncode
+
+    def said(self) -> str:
+        return self._log.read_text(errors="replace")[-3000:]
+
+    def left(self) -> list[str]:
+        """Processes that were ours and are still there."""
+        alive = []
+        for pid, born in self._seen.items():
+            try:
+                process = psutil.Process(pid)
+                if abs(process.create_time() - born) < 0.1 and process.status() != psutil.STATUS_ZOMBIE:
+                    alive.append(" ".join(process.cmdline()))
+            except psutil.NoSuchProcess:
+                continue
+        return alive
+
+    @property
+    def seen(self) -> int:
+        return len(self._seen)
+
+
+@pytest.fixture
+def start(x_display: str, own_places: Path, tmp_path: Path, monkeypatch) -> Iterator[Callable[..., Program]]:
+    """Start `tally` with these arguments under the tests' X server."""
+    monkeypatch.setenv("DISPLAY", x_display)
+    monkeypatch.setenv("QT_QPA_PLATFORM", "xcb")
+    started: list[Program] = []
+
+    def run(*arguments: str) -> Program:
+        started.append(Program(list(arguments), tmp_path / "said.log", own_places))
+        return started[-1]
+
+    yield run
+    for program in started:
+        if program.process.poll() is None:
+            program.process.kill()
+            program.process.wait(10)

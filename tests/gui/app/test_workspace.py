@@ -1,0 +1,209 @@
+"""Opening, moving between and leaving workspaces; what goes wrong stands in Problems; what is set survives."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+
+from PySide6.QtCore import QSettings
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QMessageBox
+
+from gui.app import make_window
+from gui.app.window import Window
+from gui.hub import HubOptions
+from gui.runner.workspace import WorkspaceOptions
+from gui.widgets.theme import theme
+
+
+def options(tmp_path, name: str = "work.db") -> WorkspaceOptions:
+    hub = HubOptions(directory=tmp_path / "hub", host="127.0.0.1", port=0, insecure=True)
+    return WorkspaceOptions(database=tmp_path / name, hub=hub, bus=str(tmp_path / "bus"))
+
+
+def problems(window: Window) -> list[str]:
+    return [problem.text for problem in window.problems.table.model.rows.all]
+
+
+async def close(window: Window) -> None:
+    window.frame.close()
+    await asyncio.wait_for(window.done.wait(), 30)
+
+
+def opened(tmp_path) -> Window:
+    window = make_window(tmp_path / "data")
+    window.frame.show()
+    return window
+
+
+def test_a_file_that_is_no_database_is_named_with_what_to_do_and_another_one_opens(qapp, drive, tmp_path) -> None:
+    (tmp_path / "letter.db").write_text(
+        "Dear operator, this is no database at all, however long you look at it.\n" * 99
+    )
+
+    async def story() -> None:
+        window = opened(tmp_path)
+        assert not await window.open(options(tmp_path, "letter.db"))
+        (text,) = problems(window)
+        assert "letter.db" in text
+        assert "Traceback" not in text
+        assert window.problems.isVisible()
+        assert "Problems" in window.frame.problems_button.text()
+        assert await window.open(options(tmp_path))
+        assert window.frame.windowTitle() == "Tally – work"
+        await close(window)
+
+    drive(story())
+
+
+def test_a_database_of_a_newer_version_is_declined_politely(qapp, drive, until, tmp_path) -> None:
+    async def story() -> None:
+        window = opened(tmp_path)
+        assert await window.open(options(tmp_path))
+        window.leave()
+        await until(lambda: window.workspace is None)
+        assert window.frame.workspace_button.text() == "No workspace"
+        await asyncio.wait({window._home})
+        with sqlite3.connect(tmp_path / "work.db") as connection:
+            connection.execute("update alembic_version set version_num = '9999'")
+        connection.close()
+        assert not await window.open(options(tmp_path))
+        (text,) = problems(window)
+        assert "newer" in text
+        await close(window)
+
+    drive(story())
+
+
+def test_two_moves_at_once_end_in_the_last_one_and_only_that_is_open(qapp, drive, tmp_path) -> None:
+    async def story() -> None:
+        window = opened(tmp_path)
+        first = asyncio.get_running_loop().create_task(window.open(options(tmp_path, "one.db")))
+        await asyncio.sleep(0)
+        second = asyncio.get_running_loop().create_task(window.open(options(tmp_path, "two.db")))
+        assert await first is False
+        assert await second is True
+        assert window.frame.workspace_button.text() == "two"
+        assert problems(window) == []
+        await close(window)
+
+    drive(story())
+
+
+def test_closing_while_a_workspace_is_being_opened_and_while_a_dialog_is_open(qapp, drive, tmp_path) -> None:
+    async def opening() -> None:
+        window = opened(tmp_path)
+        attempt = asyncio.get_running_loop().create_task(window.open(options(tmp_path)))
+        await asyncio.sleep(0)
+        await close(window)
+        assert await attempt is False
+
+    async def dialog() -> None:
+        window = opened(tmp_path)
+        assert await window.open(options(tmp_path))
+        window.add_agent()
+        window.open_dialog()
+        await asyncio.sleep(0.1)
+        await close(window)
+
+    drive(opening())
+    drive(dialog())
+
+
+def test_a_run_without_a_workspace_says_so(qapp, drive, tmp_path) -> None:
+    async def story() -> None:
+        window = opened(tmp_path)
+        window.frame.run_button.click()
+        assert problems(window) == ["No workspace is open, so there is nobody to run a plan."]
+        await close(window)
+
+    drive(story())
+
+
+def test_a_run_that_cannot_begin_is_a_problem_and_the_buttons_come_back(qapp, drive, until, tmp_path) -> None:
+    async def story() -> None:
+        window = opened(tmp_path)
+        assert await window.open(options(tmp_path))
+        window.frame.run_button.click()
+        await until(lambda: problems(window))
+        await until(lambda: window.frame.run_button.isEnabled() and window.frame.run_button.isVisible())
+        assert not window.frame.stop_button.isEnabled()
+        assert "server" in problems(window)[0]
+        await close(window)
+
+    drive(story())
+
+
+def test_adding_an_agent_makes_a_command_that_stays_plain_text(qapp, drive, until, tmp_path) -> None:
+    async def story() -> None:
+        window = opened(tmp_path)
+        assert await window.open(options(tmp_path))
+        window.add_agent()
+        sheet = window._sheet
+        assert sheet is not None
+        sheet.make.click()
+        await until(lambda: sheet.command.text() or sheet.error.text())
+        assert sheet.command.text().startswith("tally-agent join "), sheet.error.text()
+        sheet.copy.click()
+        assert QGuiApplication.clipboard().text() == sheet.command.text()
+        sheet.close()
+        await close(window)
+
+    drive(story())
+
+
+def test_leaving_while_a_run_is_under_way_asks_first(qapp, drive, tmp_path, monkeypatch) -> None:
+    class Busy:
+        running = True
+        queue_name = "scale"
+
+        class progress:  # noqa: N801 - stands for an attribute
+            class latest:  # noqa: N801
+                run = 12
+
+    async def story() -> None:
+        window = opened(tmp_path)
+        called: list[str] = []
+        window.workspace = Busy()  # type: ignore[assignment]
+        window._beat.stop()
+        for answer, wanted in (("Let it go on", []), ("Abort the run", ["moved"])):
+            window._unless_running("open other.db", lambda: called.append("moved"))
+            box = window.frame.findChild(QMessageBox)
+            assert "Run 12 in scale is under way" in box.text()
+            next(b for b in box.buttons() if b.text().replace("&", "") == answer).click()
+            assert called == wanted
+            box.deleteLater()
+            await asyncio.sleep(0.05)
+        window.workspace = None
+        await close(window)
+
+    drive(story())
+
+
+def test_page_theme_filter_widths_and_recent_survive_a_restart(qapp, drive, tmp_path) -> None:
+    async def first() -> None:
+        window = opened(tmp_path)
+        assert await window.open(options(tmp_path, "<b>odd & name.db"))
+        window.frame.go("runs")
+        window._set_theme("dark")
+        window.fleet.servers.filter_box.setText("config:xfr")
+        window.fleet.clients.view.setColumnWidth(1, 234)
+        window.frame.resize(1300, 800)
+        await close(window)
+
+    async def second() -> None:
+        window = opened(tmp_path)
+        assert window.frame.current_page() == "welcome"
+        (recent,) = window.welcome.recent.model.rows.all
+        assert recent.where.endswith("<b>odd & name.db")
+        assert window.fleet.servers.filter_box.text() == "config:xfr"
+        assert window.fleet.clients.view.columnWidth(1) == 234
+        assert (window.frame.width(), window.frame.height()) == (1300, 800)
+        assert await window.open(options(tmp_path, "<b>odd & name.db"))
+        assert window.frame.current_page() == "runs"
+        await close(window)
+
+    drive(first())
+    assert str(QSettings().value("theme")) == "dark"
+    assert theme().dark
+    drive(second())
