@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shoveler.intake import Intake, check_map, fault
 from shoveler.spool import Books, Draft
@@ -128,3 +130,13 @@ def test_forged_senders_do_not_fill_the_memory():
     for port in range(65536):
         intake.remote(("192.0.2.1", port))
     assert len(intake._known) <= 20_000
+
+
+@given(st.lists(st.tuples(st.binary(max_size=40), st.sampled_from([A, B]))), st.booleans())
+def test_whatever_arrives_is_taken_or_counted(burst, verify):
+    draft, books = taken(Intake(verify=verify), burst)
+    rejected = sum(sum(delta.rejected.values()) for delta in books.counts.values())
+    assert len(draft) + rejected == len(burst)
+    assert sum(count.received for count in draft.counts.values()) == len(draft)
+    assert sum(count.bytes for count in draft.counts.values()) == draft.size == sum(map(len, draft.datagrams))
+    assert verify or not rejected

@@ -4,6 +4,8 @@ import json
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shoveler.replay import Replay, ReplayError
 
@@ -170,3 +172,16 @@ def test_a_capture_that_became_shorter(opened, tmp_path):
     path = write(tmp_path / "c.jsonl", line(1, b"a"))
     with pytest.raises(ReplayError, match="is shorter than what was taken of it before; use --again"):
         opened(path, 10_000)
+
+
+@given(st.lists(st.binary(max_size=60)), st.booleans())
+def test_whatever_a_capture_holds_is_read_or_counted(tmp_path_factory, rows, newline):
+    path = tmp_path_factory.mktemp("replay") / "c.jsonl"
+    content = b"\n".join(rows) + (b"\n" if newline else b"")
+    path.write_bytes(content)
+    replay = Replay(str(path))
+    found, rejected = everything(replay)
+    replay.close()
+    lines = [row for row in content.split(b"\n") if row.strip()]
+    assert len(found) + sum(rejected.values()) == len(lines)
+    assert replay.place().position == len(content)

@@ -1,0 +1,62 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from shoveler import config
+from shoveler.cli import main
+from shoveler.daemon import Metrics
+from shoveler.service import Address, exposition
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_environment(monkeypatch, capsys):
+    monkeypatch.setenv("TALLY_SHOVELER_LISTEN", "127.0.0.1:1,[::1]:2")
+    monkeypatch.setenv("TALLY_SHOVELER_SPOOL_MAX_BYTES", "1GiB")
+    settings = config.SCHEMA.load()
+    assert settings.entries("listen") == [Address("127.0.0.1", 1), Address("::1", 2)]
+    assert settings.size("spool.max_bytes") == 1 << 30
+    monkeypatch.setenv("TALLY_SHOVELER_LISTN", "x")
+    assert main(["--check-config"]) == 2
+    assert "did you mean 'TALLY_SHOVELER_LISTEN'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("url", "setting", "expected"),
+    [
+        ("amqp://h/", "", "shoveled-xrd"),
+        ("amqp://h/", "mine", "mine"),
+        ("amqp://h/?exchange=urls", "mine", "urls"),
+        ("/a/directory", "", "shoveled-xrd"),
+    ],
+)
+def test_which_exchange(url, setting, expected):
+    settings = config.SCHEMA.load(None, {}).replace(bus__url=url, bus__exchange=setting)
+    assert config.exchange(settings, config.bus_address(settings)) == expected
+
+
+def test_nothing_to_receive_from(tmp_path, capsys):
+    file = tmp_path / "x.toml"
+    file.write_text("listen = []")
+    assert main(["-c", str(file)]) == 2
+    assert "listen is empty" in capsys.readouterr().err
+
+
+def test_the_sample_file_is_made_from_the_declaration():
+    sample = (ROOT / "resources/samples/tally-shoveler.toml").read_text()
+    assert sample == config.SCHEMA.sample(config.SAMPLE_HEADING), "run `python -m shoveler.config > …` again"
+    assert tomllib.loads(sample)
+
+
+def test_the_documentation_has_every_setting_metric_and_exit_code():
+    text = (ROOT / "docs/shoveler.md").read_text()
+    assert config.SCHEMA.reference() in text, "the table of settings is made by `python -m shoveler.config --reference`"
+    registry = CollectorRegistry()
+    Metrics(registry)
+    names = {line.split()[2] for line in exposition(registry).decode().splitlines() if line.startswith("# TYPE")}
+    assert len(names) == 16
+    assert not [name for name in names if f"`{name}`" not in text and f"`{name}{{" not in text]
+    for code in (0, 1, 2):
+        assert f"| {code} | " in text
