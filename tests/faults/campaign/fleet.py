@@ -89,9 +89,9 @@ class Site(traffic.Server):
         self._long: list[Access] = []
         self.truth: list[Access] = []
         self.finished = 0
-        """Accesses whose close was told."""
-        self.highest_id = 0
-        """The largest file id used."""
+        """Accesses whose close was told…"""
+        self.read = 0
+        """…and the bytes they read."""
         self._users = 0
         self._session = self._log_in()
 
@@ -134,7 +134,7 @@ class Site(traffic.Server):
 
     def _open(self, number: int, *, long: bool) -> bytes:
         session = self._session
-        file_id = self.highest_id = self._id()
+        file_id = self._id()
         path = f"/data/{'long' if long else 'run'}/{self.number:03d}/{self._padding}file{file_id:07d}.root"
         access = Access(str(self.sid), self.stod, file_id, path, 1000 + file_id % 977, session, number)
         if self._keep:
@@ -154,6 +154,7 @@ class Site(traffic.Server):
     def _close(self, access: Access, number: int) -> list[bytes]:
         access.closed = number
         self.finished += 1
+        self.read += access.read
         session = access.session
         session.open -= 1
         records = [traffic.closed(access.file_id, access.read)]

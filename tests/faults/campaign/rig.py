@@ -380,24 +380,24 @@ class Pipeline:
             reader.close()
         return books.Spool(audit.received, audit.confirmed, audit.spooled, counted.rejected, counted.kernel_drops)
 
-    def consumed(self) -> set[int]:
-        """The collector's seen-set, as it lies on disk."""
-        seen: set[int] = set()
+    def consumed(self) -> list[tuple[int, int]]:
+        """The collector's seen-set as it lies on disk: runs of SEQs, first and last, that do not overlap."""
+        runs: list[tuple[int, int]] = []
         spools: set[str] = set()
         for path in self.state.glob("*.db"):
             with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
                 for spool, low, high in db.execute("SELECT spool, lo, hi FROM seen"):
                     spools.add(spool)
-                    seen.update(range(low, high + 1))
+                    runs.append((low, high))
         assert len(spools) <= 1, f"one shoveler, but the collector knows the spools {spools}"
-        return seen
+        return runs
 
     # -- the end
 
     def finish(self, seconds: float = 150.0) -> books.Books:
         """Bring everything to rest, stop it in an orderly way, and close the books."""
         self.settle(seconds)
-        self._stop()
+        self.stop()
         spool = self.totals()
         assert spool is not None
         evidence = books.Evidence(
@@ -406,7 +406,7 @@ class Pipeline:
             spool=spool,
             tapped=self.tapped,
             tap_conflicts=self._tap_conflicts,
-            consumed=self.consumed(),
+            consumed={seq for low, high in self.consumed() for seq in range(low, high + 1)},
             records=self.sink.records,
             differing=self.sink.differing,
             repeats=self.sink.repeats,
@@ -434,7 +434,8 @@ class Pipeline:
         self.wait(lambda: due <= self.sink.final_keys, seconds, "all records that are due")
         self.wait(lambda: self._silent(1.0), seconds, "silence in the records")
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """SIGTERM, and what they say to it."""
         for daemon in (self.shoveler, self.collector):
             code, took = daemon.stop()
             if code:
