@@ -380,3 +380,8 @@ def test_lab_is_a_program_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         main(["lab", "--help"])
     assert "up" in capsys.readouterr().out
+
+
+def test_the_documentation_has_every_setting_as_it_is_declared() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "agent.md").read_text()
+    assert SCHEMA.reference() in text, "run SCHEMA.reference() and put it into docs/agent.md"
