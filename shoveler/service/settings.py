@@ -552,6 +552,8 @@ class Schema:
             if not variable.startswith(self.prefix) or variable == self.prefix + "CONFIG":
                 continue
             setting = known.get(variable)
+            if setting is None and _KUBERNETES.search(variable):
+                continue
             if setting is None:
                 # An unknown variable is an error, too: a misspelt one would otherwise be ignored for years.
                 tomb = buried.get(variable)
@@ -650,6 +652,10 @@ class Schema:
             cells = [f"`{s.name}`", flags, s.expects(), default, s.help + note]
             rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         return "\n".join(rows) + "\n"
+
+
+# Kubernetes sets these in every container, for each service: one called tally-shoveler looks like settings of ours.
+_KUBERNETES = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$")
 
 
 def _destination(name: str) -> str:

@@ -342,3 +342,17 @@ def test_a_declaration_that_contradicts_itself_is_a_bug():
         Schema("x", [Setting("a", "text", "", "."), Setting("a.b", "text", "", ".")])
     with pytest.raises(ValueError, match="expected a size"):
         Schema("x", [Setting("a", "size", "big", ".")])
+
+
+def test_what_kubernetes_sets_for_a_service_of_our_name_is_no_setting():
+    env = {
+        "TALLY_EXAMPLE_SERVICE_HOST": "10.0.0.1",
+        "TALLY_EXAMPLE_SERVICE_PORT": "9993",
+        "TALLY_EXAMPLE_SERVICE_PORT_UDP": "9993",
+        "TALLY_EXAMPLE_PORT": "udp://10.0.0.1:9993",
+        "TALLY_EXAMPLE_PORT_9993_UDP": "udp://10.0.0.1:9993",
+        "TALLY_EXAMPLE_PORT_9993_UDP_ADDR": "10.0.0.1",
+        "TALLY_EXAMPLE_METRICS_SERVICE_HOST": "10.0.0.2",
+    }
+    assert load(env=env).integer("workers") == 1
+    assert len(problems(env={**env, "TALLY_EXAMPLE_PORTS": "1"})) == 1
