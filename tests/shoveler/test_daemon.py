@@ -352,3 +352,14 @@ def test_the_command_line_as_installed():
     ).stdout  # fmt: skip
     for option in ("--listen", "--bus", "--spool", "--framing", "--metrics", "--check-config", "-c FILE"):
         assert option in out
+
+
+def test_a_capture_from_a_pipe(tmp_path):
+    queue = Queue(str(tmp_path / "bus"), "packets-of-a-pipe")
+    command = [
+        sys.executable, "-m", "shoveler.cli", "--from", "file:-", "--bus", queue.publish, "--bus-exchange", queue.name,
+        "--spool", str(tmp_path / "spool"), "--status-exchange", "",
+    ]  # fmt: skip
+    done = subprocess.run(command, input=lines(*range(2000)), text=True, timeout=60, check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert [number_of(e.data) for e in queue.take(2000)] == list(range(2000))
