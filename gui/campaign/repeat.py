@@ -82,6 +82,8 @@ class _Client:
     ready: bool = False
     dropped: bool = False
     """It has no workers for this job and never will again."""
+    lost: bool = False
+    """It said so itself, after it had been ready."""
     done_round: int = 0
     journal_last: int | None = None
     stored: int = 0
@@ -137,6 +139,11 @@ class Repeat:
             return tuple(n for n, c in self._clients.items() if c.present and c.ready and not c.finished)
         return tuple(sorted(self._awaited)) if self.state is State.ROUND else ()
 
+    @property
+    def lost(self) -> tuple[str, ...]:
+        """Clients that took part and have no workers any more: what they had not begun will never be done."""
+        return tuple(n for n, c in self._clients.items() if c.lost)
+
     # ---- what happened
 
     def begin(self, now: float) -> list[Command]:
@@ -149,13 +156,14 @@ class Repeat:
     def ready(self, client: str, now: float, error: str = "") -> list[Command]:
         """A client's workers stand ready, or `error` says why they do not."""
         member = self._clients.get(client)
-        if member is None or self.state in (State.SETTLING, State.OVER):
+        if member is None or self.state is State.OVER:
             return []
         notes: list[Command] = []
         if error:
             if not member.dropped:
                 notes.append(Note("error", f"{client} takes no part in this repeat any more: {error}"))
             member.dropped = True
+            member.lost = member.lost or member.ready
             member.ready = False
             self._awaited.discard(client)
         else:
@@ -216,11 +224,13 @@ class Repeat:
         member = self._clients.get(client)
         if member is None:
             return []
-        if self.state in (State.SETTLING, State.OVER):
-            return [End((client,))] if has_job else []
+        if self.state in (State.SETTLING, State.OVER) and has_job:
+            return [End((client,))]
         if member.ready and not has_job and member.journal_last is None and self.state is not State.ENDING:
             member.present = True
             return self.ready(client, now, "it was restarted and lost its workers; its requests are interrupted")
+        if self.state in (State.SETTLING, State.OVER):
+            return []
         commands: list[Command] = [] if member.present else [Note("info", f"{client} is back.")]
         member.present = True
         # Whatever was said into the session that broke may be lost; a repetition changes nothing.

@@ -6,6 +6,7 @@ from gui.campaign.planfile import PlanError
 from gui.campaign.selection import SelectionError
 from gui.hub.certificate import CertificateError
 from gui.hub.server import HubError
+from gui.report import BundleError, PdfUnavailable
 from gui.runner.lab import LabMissing
 from gui.runner.local_clients import LocalClientsError
 from gui.runner.remote import RemoteError
@@ -14,6 +15,7 @@ from gui.store import StoreError
 from shoveler.bus import BusError
 
 EXPECTED: tuple[type[Exception], ...] = (
+    BundleError,
     BusError,
     CatalogueError,
     CertificateError,
@@ -21,6 +23,7 @@ EXPECTED: tuple[type[Exception], ...] = (
     HubError,
     LabMissing,
     LocalClientsError,
+    PdfUnavailable,
     PlanError,
     RemoteError,
     RunRefused,

@@ -23,6 +23,7 @@ FRESH_SECONDS = 3.0
 class _Client:
     name: str
     requested: int = 0
+    reported: int = 0
     sample: Sample | None = None
     rates: dict[str, float] = field(default_factory=dict)
     """Bytes per second by server URL, between the last two samples."""
@@ -48,6 +49,16 @@ class Live:
     def handed(self, client: str, count: int) -> None:
         """So many requests were handed to a client."""
         self._clients[client].requested += count
+
+    def reported(self, client: str, count: int) -> None:
+        """So many of a client's requests have their done line in the database."""
+        if client in self._clients:
+            self._clients[client].reported += count
+
+    def unreported(self, client: str) -> int:
+        """Requests that were handed to a client and have no done line."""
+        own = self._clients[client]
+        return own.requested - own.reported
 
     def sample(self, client: str, sample: Sample) -> None:
         """What a client measured, once a second, cumulative since the repeat began."""

@@ -24,6 +24,7 @@ import msgspec
 
 from agent.messages import (
     Abort,
+    Done,
     EndRepeat,
     LabState,
     Line,
@@ -216,12 +217,13 @@ class RunSession:
             case _:
                 log.debug("! %s is not a run's business", type(message).__name__)
 
-    def journal_stored(self, agent_id: str, journal: str, last: int, lines: Sequence[Line]) -> None:  # noqa: ARG002 - HubListener's form
+    def journal_stored(self, agent_id: str, journal: str, last: int, lines: Sequence[Line]) -> None:
         """Journal lines of an agent are in the database."""
         repeat = self._current
         if repeat is None:
             return
         repeat.stored[agent_id, journal] = last
+        repeat.live.reported(agent_id, sum(1 for line in lines if isinstance(line, Done) and line.job == repeat.job))
         if repeat.ends.get(agent_id) == journal:
             self._events.put_nowait(lambda repeat, now: self._stored(repeat, agent_id, journal, now))
 
@@ -619,7 +621,7 @@ class RunSession:
                     began=began,
                     limit=0.0 if self._hurry else limit,
                     quiet=self._host.quiet_seconds(),
-                    unrecorded=totals.unrecorded,
+                    unrecorded=max(0, totals.unrecorded - self._never(repeat)),
                     last_record=totals.last_record,
                     spooled=self._host.statuses.spooled(time.time()),
                     queued=sum(queued) if queued else None,
@@ -633,6 +635,17 @@ class RunSession:
             event = await self._next_event(again)
             if event is not None:
                 await self._carry_out(repeat, event(repeat, loop.time()))
+
+    def _never(self, repeat: _Repeat) -> int:
+        """Requests that will never be done: handed to clients that lost their workers, and not begun by then.
+
+        Such a client has reported all that it had begun once its whole journal is here."""
+        count = 0
+        for client in repeat.machine.lost:
+            view = self._hub.roster.find(client)
+            if view is not None and view.live and view.journal_stored >= view.journal_last:
+                count += repeat.live.unreported(client)
+        return count
 
     # ---- beside it
 

@@ -156,6 +156,8 @@ class FakeAgent:
     fail: Callable[[Request], bool] = lambda request: False
     hold: Callable[[Request], bool] = lambda request: False
     """Requests that it starts and does not finish until `release`."""
+    ignore: Callable[[Request], bool] = lambda request: False
+    """Requests that it does not even start."""
     refuse: str = ""
     """Why it cannot start workers."""
     silent: bool = False
@@ -268,6 +270,8 @@ class FakeAgent:
         first = len(self.lines)
         for request in requests:
             self.requested.append(request)
+            if self.ignore(request):
+                continue
             self.lines.append(
                 Started(len(self.lines) + 1, job, number, request.tag, request.server, request.path, time.time())
             )

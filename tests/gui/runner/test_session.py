@@ -208,6 +208,23 @@ async def test_a_restarted_agent_is_interrupted_and_its_work_given_to_nobody(sta
     assert interrupted & {(r.tag, r.path) for r in c2.requested} == set()
 
 
+async def test_what_a_restarted_agent_had_not_begun_is_not_waited_for(stage: Any) -> None:
+    async with stage.open() as workspace:
+        c1, _ = await stage.join("c1", "c2")
+        c1.hold = lambda request: request.server.endswith("s1:1094")
+        c1.ignore = lambda request: request.server.endswith("s2:1094")
+        running = stage.start(stage.plan_text.replace('settle = "10s"', 'settle = "1h"'))
+        await stage.until(lambda: c1.held)
+        await stage.cut("c1")
+        await stage.until(lambda: stage.now.phase == "settling")
+        c1.forget()
+        await stage.join("c1")
+        result = await running
+        (row,) = result.tests
+        assert (row.client_failed, row.unreported, row.matched) == (4, 2, 8)
+        assert workspace.store.repeats(result.run)[0].settle_complete
+
+
 async def test_a_silent_agent_stays_pending_and_its_report_is_scored_later(stage: Any) -> None:
     text = stage.plan_text.replace('settle = "10s"', 'settle = "1s"')
     async with stage.open() as workspace:
