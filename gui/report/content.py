@@ -87,8 +87,7 @@ def build(store: Store, run_id: int, *, redact: bool = False, max_odd: int = MAX
     run = store.run(run_id)
     scorings = store.scorings_of_run(run_id)
     repeats = store.repeats(run_id)
-    preset = find_preset(run.name)
-    published = {row.test: row for row in preset.published} if preset else {}
+    published = _published(run.name)
     tests = []
     for test in store.tests(run_id):
         mine = [
@@ -105,7 +104,7 @@ def build(store: Store, run_id: int, *, redact: bool = False, max_odd: int = MAX
                 test,
                 figures(test.spec, [r.newest for r in mine if r.newest]),
                 figures(test.spec, [r.at_settle for r in mine if r.at_settle]),
-                published.get(test.spec.name),
+                published.get((test.spec.name, test.spec.servers, test.spec.files_per_server, test.spec.per_round)),
                 tuple(mine),
             )
         )
@@ -120,6 +119,19 @@ def build(store: Store, run_id: int, *, redact: bool = False, max_odd: int = MAX
         notes=tuple(store.notes(run_id)),
     )
     return _redacted(report, store) if redact else report
+
+
+def _published(plan: str) -> dict[tuple[str, int, int, int], Published]:
+    """Published figures of a preset by what they were measured with; a test that asks for something else has none."""
+    preset = find_preset(plan)
+    if preset is None:
+        return {}
+    rows = {row.test: row for row in preset.published}
+    return {
+        (test.name, test.servers, test.files_per_server, test.per_round): rows[test.name]
+        for test in preset.plan.tests
+        if test.name in rows and isinstance(test.servers, int)
+    }
 
 
 def _odd(store: Store, scorings: Sequence[ScoringEntry], limit: int) -> Iterable[RequestEntry]:

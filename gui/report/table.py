@@ -98,7 +98,7 @@ def text_table(report: RunReport) -> str:
     remarks = remarks_of(report)
     if remarks:
         lines += ["", *remarks]
-    return "\n".join(line.rstrip() for line in lines) + "\n"
+    return "\n".join(printable(line.rstrip()) for line in lines) + "\n"
 
 
 def headline(report: RunReport) -> str:
@@ -173,6 +173,11 @@ def json_report(report: RunReport) -> bytes:
         "notes": report.notes,
     }
     return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
+
+
+def printable(text: str) -> str:
+    """Text of others for a terminal: signs that could steer it (escapes, line ends) become ``·``."""
+    return "".join(c if c.isprintable() else "·" for c in text)
 
 
 def harmless(value: object) -> object:

@@ -122,10 +122,10 @@ class Tag(NamedTuple):
 
     id: int
     text: str
-    repeat_id: int | None
+    repeat_id: int
 
 
-STRANGER = Tag(0, "", None)
+STRANGER = Tag(0, "", 0)
 """Stands for the tag of whoever is not ours."""
 
 
@@ -272,6 +272,24 @@ class Loader:
         """End the helper thread."""
         self._compressor.shutdown(wait=True, cancel_futures=True)
 
+    def forget_tags(self) -> None:
+        """A run was deleted (within `Database.write`): look its tags up again."""
+        self._tags.clear()
+
+    def import_own(self, connection: Connection, batch: Batch, now: float) -> int:
+        """Store records of tags that are ours within a transaction of the caller, without adding to the daily sums.
+
+        For a run that was made elsewhere: its use of servers is no use seen here. Returns how many were stored; the
+        others are not ours, or were stored before."""
+        loader = Loader(self._database)  # remembers nothing beyond the caller's transaction, which may yet fail
+        try:
+            loader._find_tags(connection, batch.sources)
+            loader._find_origins(connection, batch.sources)
+            own = [access for access in batch.accesses if access[0].tag is not STRANGER]
+            return len(loader._store_own(connection, own, now))
+        finally:
+            loader.close()
+
     def load(self, batch: Batch, now: float) -> LoadResult:
         """One transaction: everything in `batch`, or (when it raises a StoreError) nothing."""
         today = int(now // _DAY)
@@ -294,7 +312,7 @@ class Loader:
         # Only now: what a failed transaction inserted must not be remembered.
         self._forgot = today
         self._origins.update((source.place, source.origin) for source in batch.sources)
-        finals: Counter[int | None] = Counter()
+        finals: Counter[int] = Counter()
         for source in batch.sources:
             if source.tag is not STRANGER:
                 finals[source.tag.repeat_id] += sum(sums[0] for sums in source.days.values())
@@ -306,7 +324,7 @@ class Loader:
             foreign=len(new_foreign),
             other=len(batch.other),
             bad=batch.bad,
-            repeats={repeat: count for repeat, count in finals.items() if repeat is not None and count},
+            repeats={repeat: count for repeat, count in finals.items() if count},
             problems=tuple(batch.problems),
         )
 
@@ -319,7 +337,9 @@ class Loader:
         unknown = {tag for _, *tags in named for tag in tags if tag not in known and _is_tag(tag)}
         table = schema.tag
         for part in chunks(sorted(unknown), 500):
-            rows = connection.execute(select(table.c.tag, table.c.id, table.c.repeat_id).where(table.c.tag.in_(part)))
+            # A tag without a repeat was never handed out, or its run was deleted: nobody waits for its records.
+            bound = table.c.tag.in_(part) & table.c.repeat_id.is_not(None)
+            rows = connection.execute(select(table.c.tag, table.c.id, table.c.repeat_id).where(bound))
             known.update((row.tag, Tag(row.id, row.tag, row.repeat_id)) for row in rows)
         for source, user, said in named:
             source.tag = known.get(user) or known.get(said) or STRANGER

@@ -17,6 +17,7 @@ from gui.store.access import agent_ids, chunks, new_uid, put_servers
 from gui.store.engine import Database
 from gui.store.errors import NoSuchRow, StoreConflict
 from gui.store.keys import match_key
+from gui.store.loader import BLOCK, Loader
 from gui.store.rows import (
     NewRequest,
     PlanEntry,
@@ -49,6 +50,7 @@ class RunsPart:
     """The part of `Store` that knows what was asked for."""
 
     database: Database
+    _loader: Loader
 
     # ---- plans
 
@@ -150,6 +152,34 @@ class RunsPart:
         with self.database.read() as connection:
             rows = connection.execute(select(table).order_by(table.c.id.desc()).limit(limit)).all()
         return [_run(row) for row in rows]
+
+    def delete_run(self, run_id: int) -> None:
+        """Remove a run with all its requests, records and results. Its tags stay, so that they are never given again.
+
+        Daily sums stay too: they say what servers were used for. Raises NoSuchRow."""
+        run, test, repeat, tag, record = schema.run, schema.test, schema.repeat, schema.tag, schema.record
+        with self.database.write() as connection:
+            if connection.scalar(select(run.c.id).where(run.c.id == run_id)) is None:
+                raise NoSuchRow(f"There is no run {run_id} in {self.database.shown}.")
+            repeats = select(repeat.c.id).where(repeat.c.run_id == run_id).scalar_subquery()
+            tags = select(tag.c.id).where(tag.c.repeat_id.in_(repeats)).scalar_subquery()
+            scorings = select(schema.scoring.c.id).where(schema.scoring.c.repeat_id.in_(repeats)).scalar_subquery()
+            connection.execute(delete(schema.verdict).where(schema.verdict.c.scoring_id.in_(scorings)))
+            connection.execute(delete(schema.scoring).where(schema.scoring.c.repeat_id.in_(repeats)))
+            connection.execute(delete(schema.sample).where(schema.sample.c.repeat_id.in_(repeats)))
+            connection.execute(delete(record).where(record.c.tag_id.in_(tags)))
+            connection.execute(delete(schema.request).where(schema.request.c.repeat_id.in_(repeats)))
+            connection.execute(
+                update(tag)
+                .where(tag.c.repeat_id.in_(repeats))
+                .values(repeat_id=None, agent_id=None, server_id=None, slot=None)
+            )
+            for table in (schema.marker, schema.note, schema.pipeline_status, schema.run_origin, repeat, test):
+                connection.execute(delete(table).where(table.c.run_id == run_id))
+            connection.execute(delete(run).where(run.c.id == run_id))
+            used = select(record.c.body // BLOCK).distinct().scalar_subquery()
+            connection.execute(delete(schema.record_block).where(schema.record_block.c.id.not_in(used)))
+            self._loader.forget_tags()
 
     def set_baseline(self, run_id: int | None) -> None:
         """Make this run the one that others are compared with; None: there is no baseline."""

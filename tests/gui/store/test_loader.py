@@ -83,7 +83,7 @@ def test_a_record_of_a_tag_that_becomes_ours_later_is_not_remembered_as_foreign(
     stranger = changed(world.body(a), session_tag="zzzzzzzz", user="zzzzzzzz", appinfo=None)
     assert world.store.load([stranger], 1.0).foreign == 1
     with world.store.database.write() as connection:
-        connection.exec_driver_sql("INSERT INTO tag (tag) VALUES ('zzzzzzzz')")
+        connection.exec_driver_sql("INSERT INTO tag (tag, repeat_id) VALUES ('zzzzzzzz', 1)")
     assert world.store.load([changed(stranger, record_id=f"{1:032x}.f")], 2.0).final == 1
 
 

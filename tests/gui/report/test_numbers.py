@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gui.report import numbers
+
+
+@pytest.mark.parametrize(
+    ("good", "counted", "shown"),
+    [
+        (40_000, 40_000, "100.00 %"),
+        (39_999, 40_000, "99.99 %"),  # 99.9975 would round to 100.00
+        (24_999, 25_000, "99.99 %"),  # 99.996
+        (999_999_999, 1_000_000_000, "99.99 %"),
+        (119_973, 120_000, "99.98 %"),
+        (1, 1_000_000, "0.01 %"),  # not 0.00: one did match
+        (0, 5, "0.00 %"),
+        (1, 3, "33.33 %"),
+        (2, 3, "66.67 %"),
+        (1, 8, "12.50 %"),
+        (9995, 10_000, "99.95 %"),
+        (0, 0, "–"),
+    ],
+)
+def test_success_is_100_only_when_all_matched_and_0_only_when_none_did(good: int, counted: int, shown: str) -> None:
+    assert numbers.success(good, counted) == shown
+
+
+@given(st.integers(1, 10**9), st.floats(0, 1))
+def test_success_is_never_off_by_more_than_a_hundredth(counted: int, part: float) -> None:
+    good = round(counted * part)
+    value = numbers.success_value(good, counted)
+    assert value is not None
+    assert abs(value - 100 * good / counted) <= 0.01
+    assert (value == 100) == (good == counted)
+    assert (value == 0) == (good == 0)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "shown"),
+    [
+        ((99.957, 99.988), "99.957 – 99.988 %"),
+        ((99.36389, 100.0), "99.364 – 100.000 %"),
+        ((99.9996, 99.99999), "99.999 – 99.999 %"),
+        (None, "–"),
+    ],
+)
+def test_an_interval_has_three_decimals_and_never_reaches_100_by_rounding(bounds: object, shown: str) -> None:
+    assert numbers.interval(bounds) == shown  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "shown"),
+    [
+        (numbers.count, 39991, "39,991"),
+        (numbers.count, -3, "−3"),
+        (numbers.count, None, "–"),
+        (numbers.average, 3196.6667, "3,196.67"),
+        (numbers.rate, 24.42, "24.4/s"),
+        (numbers.rate, 99.96, "100/s"),
+        (numbers.rate, 431.4, "431/s"),
+        (numbers.size, 912, "912 B"),
+        (numbers.size, 2386 * 2**20, "2.3 GiB"),
+        (numbers.size, 1536, "1.5 KiB"),
+        (numbers.exact_size, 1048576, "1,048,576 B"),
+        (numbers.delta, 400, "+400 B"),
+        (numbers.delta, -1048576, "−1,048,576 B"),
+        (numbers.delta, 0, "0 B"),
+        (numbers.duration, 0.44, "0.4 s"),
+        (numbers.duration, 9.96, "10 s"),
+        (numbers.duration, 131, "2 min 11 s"),
+        (numbers.duration, 8040, "2 h 14 min"),
+        (numbers.duration, 529_200, "6 d 3 h"),
+        (numbers.duration, None, "–"),
+        (numbers.moment, 1_760_000_000.0, "2025-10-09T08:53:20Z"),
+        (numbers.moment, None, "–"),
+        (numbers.clock, 1_760_000_000.204, "08:53:20.204"),
+        (numbers.per_cent, 99.9, "99.90 %"),
+    ],
+)
+def test_numbers_as_people_read_them(function: object, value: object, shown: str) -> None:
+    assert function(value) == shown  # type: ignore[operator]

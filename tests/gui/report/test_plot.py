@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gui.reconcile import score
+from gui.report import build
+from gui.report.plot import MAX_POINTS, Label, Stroke, axis, converging, intervals, thin
+from gui.report.svg import draw
+from gui.store import MarkerRow, SampleRow, TestSpec
+
+
+@given(st.floats(0.001, 1e12))
+def test_an_axis_is_round_and_reaches_the_top_in_few_steps(top: float) -> None:
+    ticks = axis(top)
+    assert ticks[0] == 0
+    assert ticks[-1] >= top * 0.999
+    assert 2 <= len(ticks) <= 7
+
+
+def test_thinning_keeps_both_ends() -> None:
+    samples = [SampleRow(t, 0, t, t, t) for t in range(5000)]
+    kept = thin(samples)
+    assert len(kept) == MAX_POINTS
+    assert (kept[0].t, kept[-1].t) == (0, 4999)
+    assert thin(samples[:3]) == samples[:3]
+
+
+@pytest.fixture
+def report(world: Any) -> Any:
+    world.begin(TestSpec(2, 2, 2, name="2×2"), TestSpec(1, 400, 400, name="big"))
+    a = world.ask(2, server="root://s01:1") + world.ask(2, server="root://s02:1")
+    world.read(*a)
+    world.record(*a)
+    score(world.store, world.repeat, "settle", world.tick())
+    one, two = (server.id for server in world.store.servers())
+    world.store.add_samples(
+        world.repeat,
+        [SampleRow(100, one, 1, 0, 0), SampleRow(100, two, 1, 1, 0), SampleRow(101, one, 2, 2, 1),
+         SampleRow(102, two, 2, 2, 2), SampleRow(103, one, 2, 2, 2)],
+    )  # fmt: skip
+    for t in range(20):
+        world.store.add_marker(world.run, MarkerRow(100.0 + t / 10, "fault", f"fault {t}"))
+    world.store.add_marker(world.run, MarkerRow(50.0, "fault", "before"))
+    world.next_repeat(2, 1)
+    b = world.ask(400)
+    world.read(*b)
+    world.record(*b)
+    score(world.store, world.repeat, "settle", world.tick())
+    return build(world.store, world.run)
+
+
+def test_the_curves_are_summed_over_servers_also_when_one_is_silent(report: Any) -> None:
+    samples = report.tests[0].repeats[0].samples
+    assert [(s.t, s.requested, s.read, s.recorded) for s in samples] == [
+        (100, 2, 1, 0),
+        (101, 3, 3, 1),
+        (102, 4, 4, 3),
+        (103, 4, 4, 4),
+    ]
+
+
+def test_the_converging_plot_stays_within_its_frame(report: Any) -> None:
+    picture = converging("Test 1", report.tests[0].repeats[0], report.markers)
+    assert picture is not None
+    for item in picture.items:
+        points = item.points if hasattr(item, "points") else [(item.x, item.y)]
+        assert all(0 <= x <= picture.width and 0 <= y <= picture.height for x, y in points)
+    labels = [item.text for item in picture.items if isinstance(item, Label)]
+    assert "+8 events" in labels
+    assert "before" not in labels
+    assert {"requested", "read", "recorded"} <= {i.role for i in picture.items if isinstance(i, Stroke)}
+
+
+def test_a_repeat_without_samples_has_no_plot(report: Any) -> None:
+    assert converging("x", report.tests[1].repeats[0], ()) is None
+
+
+def test_intervals_stay_on_the_scale_with_an_arrow_where_they_go_further(report: Any) -> None:
+    picture = intervals(report)
+    assert picture is not None
+    arrows = [item for item in picture.items if isinstance(item, Stroke) and len(item.points) == 3]
+    assert len(arrows) == 1, "four of four say little: that interval begins far below 99 %"
+    drawn = draw(picture)
+    assert drawn.startswith("<svg")
+    assert "2×2" in drawn

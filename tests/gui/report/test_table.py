@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+
+from gui.campaign.presets import find_preset
+from gui.reconcile import rescore_late, score
+from gui.report import build, csv_table, json_report, text_table
+from gui.report.table import harmless, printable
+from gui.store import ServerEntry, TestSpec
+
+
+def finish(world: Any, asked: list, lost: int = 0) -> None:
+    world.read(*asked)
+    world.record(*asked[lost:])
+    score(world.store, world.repeat, "settle", world.tick())
+
+
+@pytest.fixture
+def run(world: Any) -> Any:
+    """Two servers, three repeats of 20 files, one record missing in the second repeat."""
+    world.begin(TestSpec(2, 10, 5, repeats=3, name="2×10"))
+    for number in (1, 2, 3):
+        if number > 1:
+            world.next_repeat(1, number)
+        asked = world.ask(10, server="root://s01:1094") + world.ask(10, server="root://s02:1094")
+        finish(world, asked, lost=number == 2)
+    world.store.set_run(world.run, state="failed", ended=world.tick())
+    return world
+
+
+def test_the_table_begins_with_the_seeds_columns(run: Any) -> None:
+    lines = text_table(build(run.store, run.run)).splitlines()
+    assert lines[0] == "Run 1  a plan  FAIL  0 of 1 test passed  started 2025-10-09T08:53:21Z"
+    row = lines[-1].split()
+    assert row[:4] == ["2", "10", "20", "5/s"]
+    assert row[4:7] == ["19.67", "98.33", "%"]
+    assert row[-1] == "FAIL"
+    header = " ".join(" ".join(line.split()) for line in lines[2:5])
+    for word in ("servers", "per server", "Req. rate", "Success %", "interval", "Min", "Max", "Achieved"):
+        assert word in header
+
+
+def test_columns_line_up(run: Any) -> None:
+    lines = text_table(build(run.store, run.run)).splitlines()
+    rule = next(line for line in lines if line.startswith("─"))
+    assert len(lines[-1]) == len(rule)
+    ends = [place for place in range(1, len(rule)) if rule[place - 1] == "─" and rule[place] == " "]
+    assert all(lines[-1][place] == " " for place in ends)
+
+
+def test_late_figures_stand_beside_those_at_settle(run: Any) -> None:
+    missing = run.body_of_missing = run.store.requests(2)[0]
+    asked = run.ask(1)[0]
+    asked.tag, asked.path, asked.server = missing.tag, missing.path, missing.server_url
+    run.record(asked)
+    rescore_late(run.store, run.tick())
+    text = text_table(build(run.store, run.run))
+    assert "Test 1: 98.33 % when waiting ended, 100.00 % with what came late." in text
+    assert "PASS" in text
+
+
+def test_client_failures_and_recoveries_are_remarked(world: Any) -> None:
+    world.begin(TestSpec(1, 3, 3))
+    a, b, c = world.ask(3)
+    world.read(a, b)
+    world.read(c, ok=False)
+    world.record(a)
+    world.record(b, read=1)
+    world.record(b, read=(1 << 20) - 1)
+    score(world.store, world.repeat, "settle", world.tick())
+    world.store.set_repeat(world.repeat, complete=False, reason="the limit of 90 s was reached")
+    text = text_table(build(world.store, world.run))
+    assert "1 request took more than one access (recovered by the client)" in text
+    assert "1 request failed at the client and is not counted; more than 1 %, so nothing is concluded." in text
+    assert "Test 1, repeat 1: the limit of 90 s was reached." in text
+    assert "INCONCLUSIVE" in text
+
+
+def test_a_run_without_results_says_so(world: Any) -> None:
+    world.begin()
+    text = text_table(build(world.store, world.run))
+    assert "no result" in text
+    assert "–" in text
+
+
+def test_csv_has_plain_numbers(run: Any) -> None:
+    (row,) = csv.DictReader(io.StringIO(csv_table(build(run.store, run.run))))
+    assert row["num_servers"] == "2"
+    assert row["total_files"] == "20"
+    assert float(row["recorded_avg"]) == pytest.approx(59 / 3)
+    assert row["success"] == "98.33"
+    assert row["missing"] == "1"
+    assert row["conclusion"] == "fail"
+    assert row["published_success"] == ""
+
+
+def test_json_says_everything(run: Any) -> None:
+    report = json.loads(json_report(build(run.store, run.run)))
+    assert report["schema"] == 1
+    assert report["conclusion"] == "fail"
+    (test,) = report["tests"]
+    assert test["figures"]["missing"] == 1
+    assert test["columns"]["success"] == 98.33
+    assert len(test["repeats"]) == 3
+    (odd,) = report["odd_requests"]
+    assert (odd["verdict"], odd["state"], odd["lost_at"]) == ("missing", "done", "unknown")
+    assert [server["name"] for server in report["servers"]] == ["root://s01:1094", "root://s02:1094"]
+
+
+def test_published_figures_stand_beside_the_preset_and_only_beside_it(world: Any) -> None:
+    preset = find_preset("osdf-2021")
+    assert preset is not None
+    eighth = preset.plan.tests[-1]
+    assert isinstance(eighth.servers, int)
+    same = TestSpec(eighth.servers, eighth.files_per_server, eighth.per_round, name=eighth.name)
+    other = TestSpec(2, eighth.files_per_server, eighth.per_round, name=eighth.name)
+    world.begin(same, other, name="osdf-2021")
+    report = build(world.store, world.run)
+    assert report.tests[0].published is not None
+    assert (report.tests[0].published.recorded_avg, report.tests[0].published.success) == (39_991.00, 99.98)
+    assert report.tests[1].published is None
+    assert "39,991.00" in text_table(report)
+    world.begin(same, name="something else")
+    assert build(world.store, world.run).tests[0].published is None
+
+
+def test_text_of_others_cannot_steer_a_terminal_or_a_spreadsheet(world: Any) -> None:
+    world.begin(TestSpec(1, 1, 1, name="=HYPERLINK(1)"), name="evil\x1b[2J\nname")
+    report = build(world.store, world.run)
+    assert "\x1b" not in text_table(report)
+    assert text_table(report).splitlines()[0].startswith("Run 1  evil·[2J·name")
+    assert "'=HYPERLINK" in csv_table(report)
+    assert harmless("-1") == "'-1"
+    assert harmless(-1) == -1
+    assert printable("a\tb\u202e") == "a·b·"
+
+
+def test_redaction_takes_hosts_and_agents_out_everywhere(world: Any) -> None:
+    world.store.put_servers([ServerEntry("root://secret-host.example.org:1094", "secret-host")])
+    world.begin(name="a plan", where={"host": "secret-host.example.org", "ip": "192.0.2.7", "v6": "[2001:db8::7]:1"})
+    asked = world.ask(2, server="root://secret-host.example.org:1094", agent="shared/ada-laptop")
+    world.read(asked[0])
+    world.read(asked[1], ok=False, error="[ERROR] secret-host.example.org refused 192.0.2.7")
+    world.store.set_run(world.run, message="ended by ada-laptop")
+    world.store.add_note(world.run, "ada-laptop", "on secret-host", world.now)
+    score(world.store, world.repeat, "settle", world.tick())
+    plain, redacted = (json_report(build(world.store, world.run, redact=flag)).decode() for flag in (False, True))
+    assert "secret-host" in plain
+    for word in ("secret-host", "ada-laptop", "192.0.2", "2001:db8"):
+        assert word not in redacted
+    assert "host-1" in redacted
+    assert "agent-1" in redacted
+    assert "/store/test/f0001.root" in redacted
