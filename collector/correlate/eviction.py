@@ -20,6 +20,8 @@ from collector.correlate.waiting import Waiting
 INCARNATION = 6000
 SESSION = 1500
 FILE = 500
+GIVEN_UP = 200
+"""A file given up without its name."""
 PATH = 700
 ACCESS = 1500
 PAGE = 300
@@ -123,6 +125,9 @@ class Eviction:
         """If the state is larger than allowed, give up what is needed least until it is a tenth smaller."""
         if self._processes.crowded:
             self._forget_incarnations()
+        # names are looked at only when they can make a difference: they are at most 4096 bytes
+        if sum(map(rough_size, self._processes.all.values())) * 10 < self._options.max_bytes:
+            return
         excess = self.size() - self._options.max_bytes
         if excess <= 0:
             return
@@ -150,7 +155,7 @@ class Eviction:
                 break
             if inc.given_up:
                 self._processes.touch(inc)
-                freed += len(inc.given_up) * FILE
+                freed += given_up_size(inc)
                 inc.dirty_given |= inc.given_up.keys()
                 inc.given_up.clear()
         return freed
@@ -175,12 +180,12 @@ class Eviction:
     def _forget_files(self, excess: int) -> int:
         """Open files longest without activity."""
         freed = 0
-        for _, serial, file_id in heapq.nsmallest(excess // FILE + 1, self._activity()):
+        for _, serial, file_id in heapq.nsmallest(excess // (FILE - GIVEN_UP) + 1, self._activity()):
             if freed >= excess:
                 break
             inc = self._processes.all[serial]
             self._processes.touch(inc)
-            freed += FILE + len(inc.files[file_id][2] or b"")
+            freed += FILE - GIVEN_UP + len(inc.files[file_id][2] or b"")
             self._accesses.give_up(inc, file_id, "evicted", None)
             # a close may still come: just enough is kept to know it as the same access
             inc.given_up[file_id] = inc.given_up[file_id]._replace(path=None, size=None)
@@ -205,14 +210,24 @@ class Eviction:
         return freed
 
 
+def given_up_size(inc: Incarnation) -> int:
+    """Bytes of the files that were given up, estimated."""
+    return sum(GIVEN_UP if entry.path is None else FILE + len(entry.path) for entry in inc.given_up.values())
+
+
 def incarnation_size(inc: Incarnation) -> int:
     """Bytes of one incarnation, estimated."""
     names = sum(len(entry[2] or b"") for entry in inc.files.values())
+    return rough_size(inc) - len(inc.given_up) * GIVEN_UP + given_up_size(inc) + names
+
+
+def rough_size(inc: Incarnation) -> int:
+    """Bytes of one incarnation without names, estimated."""
     return (
         INCARNATION
         + len(inc.sessions) * SESSION
-        + (len(inc.files) + len(inc.given_up) + len(inc.moved)) * FILE
-        + names
+        + (len(inc.files) + len(inc.moved)) * FILE
+        + len(inc.given_up) * GIVEN_UP
         + len(inc.paths) * PATH
         + inc.waits * ACCESS
         + len(inc.closed.pages()) * PAGE

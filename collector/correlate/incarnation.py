@@ -13,7 +13,6 @@ from collector.records.ids import access_base
 from collector.wire.maps import Flow, Ident, Login, Token
 from collector.wire.userid import UserId
 
-
 USE_COUNTS = 3600.0
 """Seconds: the use of a session is noted no more often than this."""
 

@@ -14,7 +14,7 @@ NEW, LATE, DUPLICATE = range(3)
 """Verdicts of `Tracker.observe`."""
 
 REORDER = 32
-"""A number this far behind the newest is missing and no longer only late. (Networks and relays reorder by a few.)"""
+"""After so many more datagrams a number is missing and no longer only late. (Networks and relays reorder by a few.)"""
 
 
 class Gap(NamedTuple):
@@ -30,31 +30,37 @@ class Gap(NamedTuple):
 
 
 class Hole:
-    """A run of numbers that have not come yet: `count` of them from `first` (a full count, not modulo)."""
+    """A run of numbers that have not come yet: `count` of them from `first` (a full count, not modulo).
 
-    __slots__ = ("count", "first", "since", "t_max", "t_min")
+    `since` is when that showed, `at` how many datagrams had come in order then.
+    """
 
-    def __init__(self, first: int, count: int, t_min: float, t_max: float, since: float) -> None:
+    __slots__ = ("at", "count", "first", "since", "t_max", "t_min")
+
+    def __init__(self, first: int, count: int, t_min: float, t_max: float, since: float, at: int) -> None:
         self.first = first
         self.count = count
         self.t_min = t_min
         self.t_max = t_max
         self.since = since
+        self.at = at
 
 
 class Tracker:
     """Follows one sequence counter of `modulus` values.
 
-    `newest` counts on beyond the modulus; `seen` is a bit mask of what has come, bit k standing for ``newest - k``;
-    `sums` maps a number to the checksum of its datagram, to tell a duplicate from a counter that came round.
+    `newest` counts on beyond the modulus; `came` counts datagrams that came in order or ahead; `seen` is a bit mask of
+    what has come, bit k standing for ``newest - k``; `sums` maps a number to the checksum of its datagram, to tell a
+    duplicate from a counter that came round.
     """
 
-    __slots__ = ("history", "holes", "mark", "modulus", "newest", "seen", "since", "start", "sums")
+    __slots__ = ("came", "history", "holes", "mark", "modulus", "newest", "seen", "since", "start", "sums")
 
     def __init__(self, modulus: int = 256) -> None:
         self.modulus = modulus
         self.history = modulus // 2
         self.newest: int | None = None
+        self.came = 0
         self.start = 0
         self.since = 0.0
         self.mark = 0.0
@@ -98,10 +104,11 @@ class Tracker:
             if self.sums.get(number) == checksum:
                 return DUPLICATE
             ahead = self.modulus - behind  # same number, other bytes: the counter has come round
-            self.holes.append(Hole(newest + 1, ahead - 1, self.mark, max(t_max, self.mark), now))
+            self.holes.append(Hole(newest + 1, ahead - 1, self.mark, max(t_max, self.mark), now, self.came))
         else:
-            self.holes.append(Hole(newest + 1, ahead - 1, self.mark, max(t_max, self.mark), now))
+            self.holes.append(Hole(newest + 1, ahead - 1, self.mark, max(t_max, self.mark), now, self.came))
         self.mark = max(self.mark, mark)
+        self.came += 1
         self.newest = newest + ahead
         self.seen = (self.seen << ahead | 1) & ((1 << self.history + 1) - 1)
         self.sums[number] = checksum
@@ -113,7 +120,7 @@ class Tracker:
             if hole.first <= number < hole.first + hole.count:
                 before, after = number - hole.first, hole.first + hole.count - 1 - number
                 parts = [
-                    Hole(first, count, hole.t_min, hole.t_max, hole.since)
+                    Hole(first, count, hole.t_min, hole.t_max, hole.since, hole.at)
                     for first, count in ((hole.first, before), (number + 1, after))
                     if count
                 ]
@@ -121,14 +128,13 @@ class Tracker:
                 return
 
     def settle(self, now: float, patience: float, *, reorder: int = REORDER) -> list[Gap]:
-        """Declare missing what is further behind than `reorder` or has been waited for longer than `patience`."""
+        """Declare missing what more than `reorder` datagrams or `patience` seconds were waited for."""
         if not self.holes:
             return []
-        assert self.newest is not None
         kept: list[Hole] = []
         found: list[Gap] = []
         for hole in self.holes:
-            if self.newest - hole.first - hole.count >= reorder or now - hole.since >= patience:
+            if self.came - hole.at >= reorder or now - hole.since >= patience:
                 after = (hole.first - 1) % self.modulus if hole.first > self.start else -1
                 found.append(Gap(after, hole.count, hole.t_min, hole.t_max))
             else:
@@ -138,7 +144,7 @@ class Tracker:
 
     def young(self, now: float, patience: float) -> bool:
         """Whether something sent before all that we have seen may still be on its way."""
-        return self.newest is None or (self.newest - self.start < REORDER and now - self.since < patience)
+        return self.newest is None or (self.came < REORDER and now - self.since < patience)
 
     def bound_holes(self, t_max: float) -> None:
         """Whatever is missing was sent by `t_max`: a better upper bound than the arrival time."""
@@ -148,7 +154,7 @@ class Tracker:
 
     def dump(self) -> list[Any]:
         """All state as a list of plain values."""
-        holes = [[h.first, h.count, h.t_min, h.t_max, h.since] for h in self.holes]
+        holes = [[h.first, h.count, h.t_min, h.t_max, h.since, h.at] for h in self.holes]
         recent = {}
         if self.newest is not None:
             for behind in range(self.history + 1):
@@ -156,14 +162,15 @@ class Tracker:
                 if number in self.sums:
                     recent[number] = self.sums[number]
         seen = self.seen.to_bytes(self.modulus // 8 + 1, "big")
-        return [self.modulus, self.newest, self.start, self.since, self.mark, seen, recent, holes]
+        return [self.modulus, self.newest, self.came, self.start, self.since, self.mark, seen, recent, holes]
 
     @classmethod
     def load(cls, values: Iterable[Any]) -> Tracker:
         """The tracker that `dump` was called on."""
-        modulus, newest, start, since, mark, seen, recent, holes = values
+        modulus, newest, came, start, since, mark, seen, recent, holes = values
         self = cls(modulus)
-        self.newest, self.start, self.since, self.mark = newest, start, since, mark
+        self.newest, self.came, self.start = newest, came, start
+        self.since, self.mark = since, mark
         self.seen = int.from_bytes(seen, "big")
         self.sums = dict(recent)
         self.holes = [Hole(*hole) for hole in holes]
