@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import calendar
-import dataclasses
-import json
 import time
 
 from gui.commands import CommandError
 from gui.commands.places import add_database_option, open_store
-from gui.report import numbers
+from gui.report import federation_csv, federation_json, federation_text
 
 BY = ("server", "org", "week", "dir", "user")
 DAY = 86_400
@@ -23,6 +21,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     federation.add_argument("--own", action="store_true", help="only what Tally's own tests did")
     federation.add_argument("--foreign", action="store_true", help="only what others did")
     federation.add_argument("--json", action="store_true", help="as JSON")
+    federation.add_argument("--csv", action="store_true", help="as CSV")
     add_database_option(federation)
     federation.set_defaults(run=run_federation)
 
@@ -36,34 +35,13 @@ def run_federation(options: argparse.Namespace) -> int:
         rows = store.usage(options.by, since=_day(options.since), own=own)
         caches = store.cache_use(since=_day(options.since))
     if options.json:
-        print(
-            json.dumps(
-                {
-                    "by": options.by,
-                    "rows": [dataclasses.asdict(row) for row in rows],
-                    "caches": [dataclasses.asdict(cache) for cache in caches],
-                }
-            )
-        )
-        return 0
-    if not rows:
+        print(federation_json(options.by, rows, caches).decode())
+    elif options.csv:
+        print(federation_csv(options.by, rows), end="")
+    elif not rows:
         print("No records are loaded yet; run a plan, or: tally load --from …")
-        return 0
-    title = {"server": "SERVER", "org": "ORGANISATION", "week": "WEEK OF", "dir": "DIRECTORY", "user": "USER"}[
-        options.by
-    ]
-    width = max(len(title), *(len(row.group or numbers.UNKNOWN) for row in rows))
-    print(f"{title:<{width}}  {'ACCESSES':>12}  {'READ':>12}  {'VECTOR READ':>12}  {'WRITTEN':>12}  {'OPEN FOR':>14}")
-    for row in rows:
-        group = row.group or numbers.UNKNOWN
-        print(
-            f"{group:<{width}}  {numbers.count(row.accesses):>12}  {numbers.size(row.read):>12}  "
-            f"{numbers.size(row.readv):>12}  {numbers.size(row.write):>12}  {numbers.duration(row.seconds):>14}"
-        )
-    for cache in caches:
-        total = cache.hit + cache.miss + cache.bypass
-        share = numbers.success(cache.hit, total) if total else numbers.UNKNOWN
-        print(f"cache {cache.server}: {numbers.size(total)} delivered, {share} from the cache")
+    else:
+        print(federation_text(options.by, rows, caches), end="")
     return 0
 
 

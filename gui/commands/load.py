@@ -15,6 +15,7 @@ from typing import IO, cast
 from gui.commands import CommandError
 from gui.commands.places import add_database_option, open_store
 from gui.reconcile import rescore_late
+from gui.report import import_bundle
 from gui.store import LoadResult, Store, split_records
 from shoveler.bus import BusOptions, open_consumer, open_topology, parse_address
 from shoveler.service import redact
@@ -36,8 +37,8 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         dest="source",
         required=True,
         metavar="URL|FILE|DIR",
-        help="amqp(s)://…?queue=Q (or ?exchange=E), a file of JSON lines (.gz too, - for standard input), or the local "
-        "bus's directory",
+        help="amqp(s)://…?queue=Q (or ?exchange=E), a file of JSON lines (.gz too, - for standard input), the local "
+        "bus's directory, or the bundle of a run (.tally.zip)",
     )
     load.add_argument("--follow", action="store_true", help="stay and load what comes, until Ctrl-C")
     load.add_argument("--queue", default="", metavar="NAME", help="queue to make and bind (default: tally.load)")
@@ -51,6 +52,8 @@ def run_load(options: argparse.Namespace) -> int:
     with open_store(options) as store:
         tally = _Tally(store)
         source = options.source
+        if source.endswith(".zip"):
+            return _from_bundle(store, Path(source))
         if "://" in source or (source != "-" and Path(source).is_dir()):
             try:
                 _from_bus(options, tally)
@@ -64,6 +67,14 @@ def run_load(options: argparse.Namespace) -> int:
         repeats = f"{len(scored)} repeat{'s' if len(scored) > 1 else ''}"
         print(f"{repeats} got records by it and were scored again.")
     return 1 if tally.bad else 0
+
+
+def _from_bundle(store: Store, path: Path) -> int:
+    imported = import_bundle(store, path, time.time())
+    print(
+        f"run {imported.run}: {imported.requests:,} requests and {imported.records:,} records imported from {path}"
+    )
+    return 0
 
 
 class _Tally:

@@ -14,14 +14,12 @@ from gui.models.runs import read_runs
 from gui.report import numbers
 from gui.store import Store
 
-FORMATS = ("table", "json", "csv", "html", "pdf")
-
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     results = commands.add_parser("results", help="the result of a run", description="The result of a run.")
     results.add_argument("number", nargs="?", type=int, metavar="RUN", help="number of the run (default: the latest)")
     results.add_argument("--list", action="store_true", help="all runs, a line each")
-    results.add_argument("--format", choices=FORMATS, default="table", help="how (default: table)")
+    results.add_argument("--format", choices=report.FORMATS, default="table", help="how (default: table)")
     results.add_argument("--json", action="store_true", help="the same as --format json")
     results.add_argument("--out", type=Path, metavar="FILE", help="write to this file (default: standard output)")
     results.add_argument("--redact", action="store_true", help="replace the names of hosts and people by numbers")
@@ -44,7 +42,7 @@ def run_results(options: argparse.Namespace) -> int:
         run = options.number if options.number is not None else latest_run(store)
         wanted = "json" if options.json else options.format
         made = report.build(store, run, redact=options.redact)
-        content = render(made, wanted)
+        content = report.render(made, wanted)
     _put(content, options.out)
     return 0
 
@@ -95,31 +93,15 @@ def latest_run(store: Store) -> int:
     return runs[0].id
 
 
-def render(made: report.RunReport, wanted: str) -> bytes:
-    """A report in one of `FORMATS`."""
-    match wanted:
-        case "table":
-            return report.text_table(made).encode()
-        case "json":
-            return report.json_report(made)
-        case "csv":
-            return report.csv_table(made).encode()
-        case "html":
-            return report.html_report(made).encode()
-        case "pdf":
-            return report.pdf_report(made)
-    raise CommandError(f"There is no format {wanted!r}; formats are: {', '.join(FORMATS)}.")
-
-
 def write_reports(store: Store, run: int, directory: Path) -> list[Path]:
     """All formats and the bundle of a run into a directory. Raises CommandError when it cannot be written."""
     made = report.build(store, run)
     written = []
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for wanted, ending in (("table", "txt"), ("json", "json"), ("csv", "csv"), ("html", "html"), ("pdf", "pdf")):
+        for wanted, ending in report.ENDINGS.items():
             path = directory / f"run-{run}.{ending}"
-            path.write_bytes(render(made, wanted))
+            path.write_bytes(report.render(made, wanted))
             written.append(path)
         bundle = directory / f"run-{run}.tally.zip"
         report.export_bundle(store, run, bundle)
