@@ -236,7 +236,7 @@ ACTIONS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(ACTIONS)
 def test_every_record_exactly_once_by_id_whatever_happens(
     tmp_path_factory: pytest.TempPathFactory, doubles: Any, actions: list[tuple[str, int]]

@@ -94,7 +94,7 @@ def test_the_records_are_those_of_a_replay(
     thread.start()
     wanted = replayed(name, tmp_path / "out")
     found: dict[str, dict[str, Any]] = {}
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(found) < len(wanted) and time.monotonic() < deadline:
         method, _, body = channel.basic_get(f"{records}-q", auto_ack=True)
         if method is None:

@@ -54,7 +54,7 @@ def names(resolver: Resolver, clock: Clock) -> Iterator[Names]:
 
 
 def until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)

@@ -29,7 +29,7 @@ def sender(source: UdpSource) -> Iterator[socket.socket]:
         yield udp
 
 
-def taken(source: UdpSource, number: int, seconds: float = 20.0) -> list[Datagram]:
+def taken(source: UdpSource, number: int, seconds: float = 60.0) -> list[Datagram]:
     found: list[Datagram] = []
     deadline = time.monotonic() + seconds
     while len(found) < number and time.monotonic() < deadline:
@@ -37,7 +37,7 @@ def taken(source: UdpSource, number: int, seconds: float = 20.0) -> list[Datagra
     return found
 
 
-def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 45.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
