@@ -132,6 +132,7 @@ class ClientRole:
         """Something was sent or acknowledged."""
         self._sent = 0
         self._collecting = asyncio.Lock()
+        self._full = False
         self._draining = False
         self._tasks: set[asyncio.Task[None]] = set()
         self.broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -210,7 +211,10 @@ class ClientRole:
             self._break(f"{what}: it is another hub, or its database is another one; the running jobs are cut.")
             return
         self._notice("warning", f"{what}: one of them was exchanged or restored. The agent begins a new journal.")
-        journal.renew()
+        try:
+            journal.renew()
+        except JournalError as error:
+            self._break(str(error))
 
     async def attend(self, session: Session) -> None:
         self._session = session
@@ -310,12 +314,11 @@ class ClientRole:
             ("This agent is draining and takes no new job." if self._draining else "")
             or objection(order.workload)
             or self._no_room()
+            or self._no_segment()
         )
         if problem:
             self._say(RepeatReady(order.job, error=problem))
             return
-        if not self._jobs:
-            self._journal.rotate()
         job = _Job(
             order,
             Pool(
@@ -340,6 +343,14 @@ class ClientRole:
             f"The disk of this agent's journal ({self._journal.directory}) has only {room // 2**20} MiB left; "
             f"make room ({ROOM // 2**20} MiB are needed) and start again."
         )
+
+    def _no_segment(self) -> str:
+        if not self._jobs:
+            try:
+                self._journal.rotate()
+            except JournalError as error:
+                return str(error)
+        return ""
 
     async def _begin(self, job: _Job) -> None:
         problem = await job.pool.start()
@@ -371,10 +382,13 @@ class ClientRole:
         if one is None:
             one = job.rounds[message.round] = _Round(message.round, time.time())
         # Never ask again for what was handed out once, whoever says so: it would be recorded twice.
-        fresh = [request for request in message.requests if (request.tag, request.path) not in job.keys]
-        for request in fresh:
-            job.keys[request.tag, request.path] = message.round
-            one.pending[request.tag, request.path] = request
+        fresh = []
+        for request in message.requests:
+            key = (request.tag, request.path)
+            if key not in job.keys:
+                job.keys[key] = message.round
+                one.pending[key] = request
+                fresh.append(request)
         one.complete = not message.more
         if one.pending:
             job.idle.clear()
@@ -452,10 +466,17 @@ class ClientRole:
                 await self._collect()
             await asyncio.sleep(COLLECT_SECONDS)
 
-    async def _collect(self) -> None:
-        """Make the journal's new lines safe, number them, and draw the consequences."""
+    async def _collect(self) -> bool:
+        """Make the journal's new lines safe, number them, and draw the consequences. False while the disk is full."""
         async with self._collecting:
-            lines = self._journal.collect(await asyncio.to_thread(self._journal.sync))
+            try:
+                lines = self._journal.collect(await asyncio.to_thread(self._journal.sync))
+            except JournalFullError as error:
+                if not self._full:
+                    self._notice("error", f"{error} The agent waits for room; nothing is lost.")
+                self._full = True
+                return False
+            self._full = False
         touched: dict[tuple[str, int], tuple[_Job, _Round]] = {}
         for line in lines:
             if not isinstance(line, Done):
@@ -473,12 +494,15 @@ class ClientRole:
             self._settle(job, one)
         if lines:
             self._news.set()
+        return True
 
     async def _interrupt(self, job: _Job, reason: str, slots: set[int] | None = None) -> None:
         """Give a done line to every request of the job (of these slots) that was started and can have none any more."""
         said = False
         while True:
-            await self._collect()
+            if not await self._collect():  # what was written cannot be numbered yet, and must not be written again
+                await asyncio.sleep(FULL_RETRY)
+                continue
             left = [
                 started
                 for started in self._journal.unfinished.values()

@@ -37,8 +37,8 @@ from shoveler.service import (
 
 _log = logging.getLogger(__name__)
 
-DRAIN_SECONDS: Final = 4.0
-DELIVER_SECONDS: Final = 1.5
+DRAIN_SECONDS: Final = 3.0
+DELIVER_SECONDS: Final = 1.0
 """Together with the grace of workers that must be stopped, this stays below the 10 s that a SIGTERM allows."""
 
 SCHEMA = Schema(

@@ -73,6 +73,11 @@ _decode_header = msgspec.json.Decoder(Header).decode
 _decode_note = msgspec.json.Decoder(_Note).decode
 
 
+def _trouble(doing: str, error: OSError) -> JournalError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return (JournalFullError if full else JournalError)(f"{doing}: {error.strerror}.")
+
+
 class Appender:
     """One writer of a segment. Any number of them, in any number of processes and threads, may write at the same time.
 
@@ -89,8 +94,7 @@ class Appender:
         try:
             taken = os.write(self._file, data)
         except OSError as error:
-            kind = JournalFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else JournalError
-            raise kind(f"The journal {self._path} cannot be written: {error.strerror}.") from error
+            raise _trouble(f"The journal {self._path} cannot be written", error) from error
         if taken != len(data):
             raise JournalFullError(f"The journal {self._path} took {taken} of {len(data)} bytes: the disk is full.")
 
@@ -273,15 +277,18 @@ class Journal:
     def _new_segment(self, first: int) -> _Segment:
         path = self.directory / "journal" / f"{first:016d}.jsonl"
         header = _encode(Header(VERSION, self.id, first)) + b"\n"
-        with path.open("wb") as file:
-            file.write(header)
-            file.flush()
-            os.fsync(file.fileno())
-        folder = os.open(path.parent, os.O_RDONLY)
         try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            with path.open("wb") as file:
+                file.write(header)
+                file.flush()
+                os.fsync(file.fileno())
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise _trouble(f"The journal {path} cannot be begun", error) from error
         return _Segment(path, first, len(header))
 
     # ------------------------------------------------------------ writing
@@ -337,14 +344,15 @@ class Journal:
         """Make safe on disk what was appended so far; returns how far that is, for `collect`.
 
         Blocks while the disk works: an event loop calls it in a thread (it is the one method that may run in another
-        thread beside the rest). JournalError when the disk fails: the agent must then stop taking work."""
+        thread beside the rest). JournalFullError when the disk has no room for it: try again later. JournalError when
+        the disk fails: the agent must then stop taking work."""
         path = self._segments[-1].path
         try:
             with path.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 os.fsync(file.fileno())
         except OSError as error:
-            raise JournalError(f"The journal {path} cannot be made safe on disk: {error.strerror}.") from error
+            raise _trouble(f"The journal {path} cannot be made safe on disk", error) from error
         return size
 
     def collect(self, synced: int | None = None) -> list[Line]:
@@ -428,7 +436,7 @@ class Journal:
     # ------------------------------------------------------------ between jobs
 
     def rotate(self) -> None:
-        """Begin a new segment if the current one is large. Only while no worker has it open."""
+        """Begin a new segment if the current one is large. Only while no worker has it open. Raises JournalError."""
         assert not self.unfinished, "a started line and its done line stay in one segment"
         self.collect()
         if self._segments[-1].offset >= ROTATE_BYTES:
@@ -438,12 +446,15 @@ class Journal:
     def renew(self) -> None:
         """Begin a new journal with a new id, keeping the old files beside it. Only while no worker has it open.
 
-        For when the hub's idea of it cannot be ours: it was restored from a copy, or the hub is another one."""
-        old = [segment.path for segment in self._segments]
+        For when the hub's idea of it cannot be ours: it was restored from a copy, or the hub is another one. After a
+        JournalError this journal cannot be used any more."""
+        for segment in self._segments:
+            try:
+                segment.path.rename(segment.path.with_suffix(".superseded"))
+            except OSError as error:
+                raise _trouble(f"The journal {segment.path} cannot be put aside", error) from error
         self.id = secrets.token_hex(8)
         self._cursor = None
-        for path in old:
-            path.rename(path.with_suffix(".superseded"))
         self._segments = []
         self._begin(self._new_segment(1))
         self.acknowledged = 0
@@ -455,8 +466,11 @@ class Journal:
         self._appender = Appender(segment.path)
 
     def room(self) -> int:
-        """Bytes that the journal's disk still takes from this user."""
-        disk = os.statvfs(self.directory)
+        """Bytes that the journal's disk still takes from this user; 0 when it cannot be asked."""
+        try:
+            disk = os.statvfs(self.directory)
+        except OSError:
+            return 0
         return disk.f_bavail * disk.f_frsize
 
     def close(self) -> None:

@@ -196,8 +196,9 @@ class Client:
         """The answer of one XRootD call. Raises _FailedError."""
         try:
             status, answer = method(*arguments, timeout=self._timeout)
-        except ValueError as error:  # what the client raises when it has given up the file behind our back
-            raise _FailedError(f"{doing}: the XRootD client lost the file ({error}).") from error
+        except ValueError as error:
+            # A file that it has given up behind our back, text that is no UTF-8, a name with a NUL.
+            raise _FailedError(f"{doing}: the XRootD client cannot do it ({error}).") from error
         if not status.ok:
             raise _FailedError(f"{doing}: {_sentence(status)}", int(status.errno or status.code))
         return answer

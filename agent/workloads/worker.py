@@ -14,6 +14,7 @@ import queue
 import sys
 import threading
 import time
+import traceback
 from collections import defaultdict
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -45,6 +46,8 @@ FULL_RETRY: Final = 0.5
 """Seconds between two tries to write a line to a full disk."""
 REMARK_KEYS: Final = 50
 """Different remarks that one worker makes at most; each only once."""
+FAULT: Final = 70
+"""Exit code after an error in this program (EX_SOFTWARE)."""
 MAX_ERROR: Final = 2000
 MAX_SERVER: Final = 256
 
@@ -101,10 +104,16 @@ class _Slot:
         self._stop = stop
 
     def run(self) -> None:
-        while (item := self.queue.get()) is not None:
-            if self._stop.is_set() or self.draining:
-                return
-            self._request(*item)
+        try:
+            while (item := self.queue.get()) is not None:
+                if self._stop.is_set() or self.draining:
+                    return
+                self._request(*item)
+        except BaseException:  # noqa: BLE001 - the last frame of a thread
+            # A fault of ours, or of a binding. A slot that silently stood still would hold up the whole job: rather end
+            # this process, which the agent notices, reports and makes good.
+            traceback.print_exc()
+            os._exit(FAULT)
 
     def _request(self, number: int, request: Request) -> None:
         job = self._setup.job

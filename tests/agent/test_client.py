@@ -523,6 +523,46 @@ async def test_a_slot_that_is_not_there(hub: Any, agent: Any) -> None:
     assert hub.lines == []
 
 
+@pytest.mark.xrootd
+async def test_nothing_is_asked_twice_whatever_the_hub_says(hub: Any, xrootd: Any, agent: Any) -> None:
+    for name in ("a", "b"):
+        xrootd.add(f"/store/twice/{name}", 10)
+    one, other = requests(xrootd.url, ["/store/twice/a", "/store/twice/b"], 10)
+    async with agent():
+        await start(hub, Workload("full"))
+        await hub.say(Round(JOB, 0, [one, one]))
+        await hub.next(RoundDone, round=0)
+        await hub.say(Round(JOB, 1, [one, other, other]))
+        await hub.next(RoundDone, round=1)
+    assert [line.path for line in hub.done()] == ["/store/twice/a", "/store/twice/b"]
+
+
+@pytest.mark.xrootd
+async def test_a_disk_that_is_full_when_it_syncs(
+    hub: Any, xrootd: Any, agent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some file systems say it only then."""
+    xrootd.add("/store/sync", 10)
+    full = True
+    real = os.fsync
+
+    def fsync(file: int) -> None:
+        if full:
+            raise OSError(28, "No space left on device")
+        real(file)
+
+    async with agent():
+        await start(hub, Workload("full"))
+        monkeypatch.setattr(os, "fsync", fsync)
+        await hub.say(Round(JOB, 0, requests(xrootd.url, ["/store/sync"], 10)))
+        assert "cannot be made safe on disk: No space left on device. The agent waits" in (await hub.next(Notice)).text
+        assert hub.lines == []
+        full = False
+        await hub.next(RoundDone)
+    assert [line.ok for line in hub.done()] == [True]
+    assert len(notices(hub)) == 1
+
+
 # ---------------------------------------------------------------- cuts
 
 

@@ -303,6 +303,27 @@ def test_a_small_segment_is_kept_open(tmp_path: Path) -> None:
     assert len(list((tmp_path / "journal").glob("*.jsonl"))) == 1
 
 
+def test_a_segment_that_cannot_be_begun_leaves_the_journal_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "ROTATE_BYTES", 10)
+    journal = Journal(tmp_path)
+    write(journal, started("/a"), done("/a"))
+    journal.collect()
+
+    def fsync(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal_module.os, "fsync", fsync)
+        patch.setattr(Journal, "collect", lambda self: [])
+        with pytest.raises(JournalFullError, match="cannot be begun: No space left on device"):
+            journal.rotate()
+    journal.rotate()
+    write(journal, started("/b"))
+    assert shown(journal.collect()) == ["3 s /b"]
+
+
 def test_an_acknowledgement_beyond_the_end_is_cut_to_it(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     write(journal, started("/a"), done("/a"))

@@ -205,7 +205,7 @@ def test_a_failed_close_is_a_failed_request(xrootd: FakeXrootd) -> None:
 def test_a_file_that_the_client_gave_up_is_no_crash(xrootd: FakeXrootd) -> None:
     xrootd.faults["read"] = ValueError("I/O operation on closed file")
     outcome = Run().perform(Workload("full"), request())
-    assert outcome.error == "read: the XRootD client lost the file (I/O operation on closed file)."
+    assert outcome.error == "read: the XRootD client cannot do it (I/O operation on closed file)."
 
 
 def test_a_stop_between_two_reads(xrootd: FakeXrootd) -> None:

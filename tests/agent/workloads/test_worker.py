@@ -1,0 +1,113 @@
+"""The worker process by hand: frames in, frames out. Whole jobs: tests/agent/test_client.py."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.journal import Journal
+from agent.messages import Done, Request, Started, Workload
+from agent.workloads import worker as worker_module
+from agent.workloads.frames import HEAD, Figures, Finish, Ready, Setup, Unfit, Work, decode_from_worker, framed, length
+from agent.workloads.processes import process_command
+
+
+class Worker:
+    """A worker process and the pipes to it."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+
+    def say(self, message: Any) -> None:
+        self.process.stdin.write(framed(message))
+        self.process.stdin.flush()
+
+    def hear(self) -> Any:
+        head = self.process.stdout.read(HEAD)
+        return decode_from_worker(self.process.stdout.read(length(head))) if head else None
+
+    def rest(self) -> list[Any]:
+        """All that it still says."""
+        return list(iter(self.hear, None))
+
+
+@contextmanager
+def a_worker(**environ: str) -> Iterator[Worker]:
+    with subprocess.Popen(
+        process_command("worker"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, **environ},
+    ) as process:
+        try:
+            yield Worker(process)
+        finally:
+            process.kill()
+
+
+def setup(journal: Journal, slots: int = 1) -> Setup:
+    return Setup("1.1.1", Workload("full"), 5.0, list(range(slots)), str(journal.segment))
+
+
+@pytest.mark.xrootd
+def test_what_it_is_told_it_does_and_then_it_ends(xrootd: Any, tmp_path: Path) -> None:
+    xrootd.add("/store/worker", 1000)
+    journal = Journal(tmp_path)
+    with a_worker() as worker:
+        worker.say(setup(journal))
+        assert isinstance(worker.hear(), Ready)
+        worker.say(Work(3, [Request("tagaaaaa", 0, xrootd.url, "/store/worker", 1000, 1)]))
+        worker.say(Finish())
+        figures = worker.rest()
+        assert worker.process.wait(20) == 0
+    last = figures[-1]
+    assert isinstance(last, Figures)
+    assert last.servers[xrootd.url].bytes == 1000
+    assert [(type(line), line.path) for line in journal.collect()] == [
+        (Started, "/store/worker"), (Done, "/store/worker"),
+    ]  # fmt: skip
+
+
+def test_without_the_xrootd_package_it_says_so(tmp_path: Path) -> None:
+    (tmp_path / "XRootD").mkdir()
+    (tmp_path / "XRootD" / "__init__.py").write_text("raise ImportError('no such package')")
+    with a_worker(PYTHONPATH=str(tmp_path)) as worker:
+        worker.say(setup(Journal(tmp_path / "state")))
+        assert isinstance(message := worker.hear(), Unfit)
+        assert worker.process.wait(20) == 1
+    assert "pip install" in message.sentence
+
+
+def test_a_fault_in_a_slot_ends_the_process_and_not_just_the_slot(tmp_path: Path) -> None:
+    """Otherwise the job would wait for that slot for ever."""
+    fake = tmp_path / "fake"
+    (fake / "XRootD" / "client").mkdir(parents=True)
+    (fake / "XRootD" / "__init__.py").write_text("")
+    (fake / "XRootD" / "client" / "__init__.py").write_text(
+        "__version__ = '1'\nclass File:\n    def open(self, *a, **k): raise RuntimeError('a bug in the binding')\n"
+    )
+    (fake / "XRootD" / "client" / "flags.py").write_text("class OpenFlags: READ, NEW, MAKEPATH = 1, 2, 4\n")
+    with a_worker(PYTHONPATH=str(fake)) as worker:
+        worker.say(setup(Journal(tmp_path / "state")))
+        assert isinstance(worker.hear(), Ready)
+        worker.say(Work(0, [Request("tagaaaaa", 0, "root://s", "/f", 1000, 1)]))
+        assert worker.process.wait(20) == worker_module.FAULT
+        assert b"a bug in the binding" in worker.process.stderr.read()
+
+
+def test_an_agent_that_goes_away_is_noticed(tmp_path: Path) -> None:
+    with a_worker() as worker:
+        worker.say(setup(Journal(tmp_path)))
+        assert isinstance(worker.hear(), Ready)
+        began = time.monotonic()
+        worker.process.stdin.close()
+        assert worker.process.wait(20) == 0
+        assert time.monotonic() - began < 10
