@@ -469,7 +469,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 replay = Replay(task.source, start, follow=task.follow, captured_speed=task.captured_speed)
             spool.keep_sockets(map(identity_of, sockets))
             receiver = Receiver(spool, sockets, control, task.options, replay=replay)
-            say(control, Opened(spool.id, spool.last, warnings))
+            try:
+                say(control, Opened(spool.id, spool.last, warnings))
+            except OSError:
+                return 0  # main was killed while the spool was being opened; nothing was read, the next one goes on
             receiver.run()
     except (SpoolError, ReplayError) as error:
         _log.error("! %s", error)

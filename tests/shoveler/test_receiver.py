@@ -1,6 +1,7 @@
 import base64
 import json
 import socket
+import subprocess
 import time
 
 import pytest
@@ -381,3 +382,17 @@ def test_a_capture_waits_for_room_and_nothing_of_it_is_dropped(rig, tmp_path):
             r.receiver._books_since = 0.0
     assert confirmed == 5000
     assert "spool_full" not in r.reader.senders()["192.0.2.7:1"].rejected
+
+
+def test_a_receiver_whose_main_died_while_it_started_goes_quietly(tmp_path):
+    listener = open_listener(Address("127.0.0.1", 0))
+    main, end = control.socket_pair()
+    main.close()
+    with listener, end:
+        task = receiver_module.Task(
+            spool=str(tmp_path), control=end.fileno(), sockets=[listener.fileno()], reserve=0, options=Options()
+        )
+        done = subprocess.run(
+            receiver_module.command(task), pass_fds=(end.fileno(), listener.fileno()), capture_output=True, timeout=30
+        )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
