@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from gui.commands.loop import run_until_done
 from gui.commands.places import data_directory
@@ -99,19 +101,36 @@ async def demo_headless(settings: DemoOptions) -> int:
         print(f"Every one of the {counted:,} requests was recorded exactly as it was made.")
     else:
         print(f"{good:,} of {counted:,} requests were recorded as they were made; the run {result.outcome}.")
-    print(NEXT.format(run=result.run, db=settings.database, took=time.monotonic() - began))
+    program = own_name()
+    print(
+        NEXT.format(
+            run=result.run, db=settings.database, took=time.monotonic() - began, tally=program, agent=f"{program}-agent"
+        )
+    )
     return result.exit_code
 
 
 NEXT = """
 Done in {took:.0f} s; nothing was left running. What to try next:
-  tally results {run} --db {db} --format html --out demo.html
-                                   the same as a report, with plots
-  tally demo --servers 8 --files 100 --rate 20
-                                   a row of the 2021 scale validation
-  tally-agent lab up --servers 8   a federation that stays up, for plans of your own
-  tally run osdf-2021 --lab        all eight rows on it
-  tally                            the window"""
+
+  the same as a report, with plots
+    {tally} results {run} --db {db} --format html --out demo.html
+  a row of the 2021 scale validation
+    {tally} demo --servers 8 --files 100 --rate 20
+  a federation that stays up, and all eight rows on it
+    {agent} lab up --servers 50
+    {tally} run osdf-2021 --lab --headless
+  the window
+    {tally}"""
+
+
+def own_name() -> str:
+    """How to call this program again: by its name where it is on PATH, else by its file."""
+    started = Path(sys.argv[0])
+    if started.name != "tally" or shutil.which("tally"):
+        return "tally"
+    file = started.resolve()
+    return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
 
 
 def _count(name: str, least: int, most: int) -> Callable[[str], int]:

@@ -71,9 +71,7 @@ def run_load(options: argparse.Namespace) -> int:
 
 def _from_bundle(store: Store, path: Path) -> int:
     imported = import_bundle(store, path, time.time())
-    print(
-        f"run {imported.run}: {imported.requests:,} requests and {imported.records:,} records imported from {path}"
-    )
+    print(f"run {imported.run}: {imported.requests:,} requests and {imported.records:,} records imported from {path}")
     return 0
 
 
