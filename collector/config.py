@@ -105,8 +105,8 @@ SCHEMA = Schema(
         Setting("exchanges.status", "text", STATUS, "Exchange of status messages; empty: none are sent.",
                 needs_restart=True),
         Setting("must_arrive", "list", ["file"], "Kinds of records that are kept until a queue is bound for them; "
-                "those of other kinds are dropped, and counted, when nobody is bound.", needs_restart=True,
-                metavar="KIND"),
+                "those of other kinds are dropped, and counted, when nobody is bound or the bus refuses their "
+                "exchange.", needs_restart=True, metavar="KIND"),
         Setting("bus.token_file", "path", None, "File whose content replaces the password of every amqp URL; read "
                 "again at every connect and when it changes.", needs_restart=True),
         Setting("bus.ca_file", "path", None, "Who may have signed the broker's certificate.", needs_restart=True),
@@ -251,6 +251,13 @@ def plan(settings: Settings, environ: Mapping[str, str] | None = None) -> Plan:
                 "several workers need shards to deal out; give --from amqp://… without ?queue=, or --workers 1",
             )
         )
+    if len(shards) > 1 and any(isinstance(sink, FileOutput) for sink in sinks):
+        problems.append(
+            Problem(
+                settings.origin("to"),
+                "a file takes the records of one queue: serve one shard (--serve 3), or send records to a bus",
+            )
+        )
     if problems or source is None:
         raise ConfigError(problems)
     return Plan(
@@ -264,7 +271,7 @@ def plan(settings: Settings, environ: Mapping[str, str] | None = None) -> Plan:
         state=_state(settings, source, os.environ if environ is None else environ),
         synchronous="full" if settings.text("state.synchronous") == "full" else "normal",
         standby=settings.boolean("standby"),
-        must_arrive=frozenset(settings.entries("must_arrive")),
+        must_arrive=_must_arrive(settings),
         status_exchange=settings.text("exchanges.status"),
         status_address=_status_address(source, sinks),
         bus=_bus_options(settings),
@@ -277,6 +284,12 @@ def plan(settings: Settings, environ: Mapping[str, str] | None = None) -> Plan:
         if settings.boolean("names.enabled")
         else None,
     )
+
+
+def _must_arrive(settings: Settings) -> frozenset[str]:
+    kinds = frozenset(settings.entries("must_arrive"))
+    # With wlcg.only the other form is all there is of those file records.
+    return kinds | {"wlcg"} if settings.boolean("wlcg.only") and "file" in kinds else kinds
 
 
 def _input(settings: Settings, problems: list[Problem]) -> Input | None:

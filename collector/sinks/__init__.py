@@ -3,7 +3,8 @@
 What travels: the cycle hands over `Chunk`s (rows of the outbox) in the order of their numbers, and learns from `poll`
 up to which number everything is safe with the next owner: confirmed by the bus, or on disk. A sink never gives up a
 record: while its bus is away or refuses, it keeps what it has and tries again with back-off, saying why in `trouble`.
-The one exception is a record of a kind that need not arrive (nobody is bound to its exchange): dropped and counted.
+The one exception is a record of a kind that need not arrive: where nobody is bound to its exchange, or the bus does not
+let us use it, it is dropped and counted.
 """
 
 from __future__ import annotations

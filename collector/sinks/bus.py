@@ -64,6 +64,8 @@ class _Lane:
         self._waiting: deque[_Message] = deque()
         self._on_way: dict[str, _Message] = {}
         self._again: deque[tuple[float, _Message]] = deque()
+        self._refused = False
+        """The bus did not let us publish here at all (permissions), the last time we tried."""
         self._unbound: dict[str, float] = {}  # kind → until when its records are dropped unsent
         self._delays: Iterator[float] = delays()
         self._next_try = 0.0
@@ -92,6 +94,8 @@ class _Lane:
     def work(self, timeout: float) -> None:
         """Send what can be sent and take what outcomes there are."""
         if self._publisher is None and (self.idle or not self._connected()):
+            if self._refused:
+                self._drop_what_need_not_arrive()
             return
         publisher = self._publisher
         assert publisher is not None
@@ -127,7 +131,7 @@ class _Lane:
                 break  # the same id is still on its way; its outcome must not be taken for this one's
             self._waiting.popleft()
             if self._unbound and self._sink.monotonic() < self._unbound.get(kind_of(message.outgoing), 0.0):
-                self._sink.drop(message, self._name)
+                self._sink.drop(message, "unroutable", f"no queue is bound to {self._name}")
                 continue
             self._on_way[message.outgoing.id] = message
             piece.append(message.outgoing)
@@ -145,7 +149,7 @@ class _Lane:
         if outcome.status == "returned" and not self._sink.must_arrive(message.outgoing):
             # Returned, a record has travelled twice for nothing; a short while later somebody may be bound.
             self._unbound[kind_of(message.outgoing)] = self._sink.monotonic() + _UNBOUND
-            self._sink.drop(message, self._name)
+            self._sink.drop(message, "unroutable", f"no queue is bound to {self._name}")
             return
         reason = (
             f"no queue is bound to {self._name} for {message.outgoing.routing_key}"
@@ -168,8 +172,19 @@ class _Lane:
         if self._connection_trouble:
             _log.warning("%s: publishing again", self._name)
         self._connection_trouble = ""
+        self._refused = False
         self._delays = delays()
         return True
+
+    def _drop_what_need_not_arrive(self) -> None:
+        """Nobody may hold up file records for an exchange that an operator never meant us to use."""
+        kept: deque[_Message] = deque()
+        for message in self._waiting:
+            if self._sink.must_arrive(message.outgoing):
+                kept.append(message)
+            else:
+                self._sink.drop(message, "refused", f"the bus refuses us {self._name}")
+        self._waiting = kept
 
     def _lost(self, error: BusError) -> None:
         what = f"{self._name}: {error}"
@@ -177,6 +192,7 @@ class _Lane:
             advice = "an operator must act; trying again anyway" if isinstance(error, BusRefused) else "trying again"
             _log.warning("%s; %s", what, advice)
         self._connection_trouble = what
+        self._refused = isinstance(error, BusRefused)
         self._next_try = self._sink.monotonic() + next(self._delays)
         if self._publisher is not None:
             self._take_last_outcomes(self._publisher)
@@ -285,13 +301,11 @@ class BusSink:
         if message.chunk.left == 0:
             self._backlog -= message.chunk.size
 
-    def drop(self, message: _Message, where: str) -> None:
-        """Nobody is bound for it, and it need not arrive."""
+    def drop(self, message: _Message, reason: str, why: str) -> None:
+        """Count a message that need not arrive and cannot; `why` begins a sentence."""
         kind = kind_of(message.outgoing)
-        self._dropped["unroutable"] += message.count
-        self._limited.warning(
-            f"unroutable {kind}", "no queue is bound to %s for %s records; dropping them", where, kind
-        )
+        self._dropped[reason] += message.count
+        self._limited.warning(f"{reason} {kind}", "%s for %s records; dropping them", why, kind)
         self.safe(message)
 
     def must_arrive(self, outgoing: Outgoing) -> bool:

@@ -165,6 +165,8 @@ class UdpSource:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`sockets`: one handed over by whoever started us is used instead of binding a new one."""
+        if sockets and len(sockets) > 1:
+            raise SourceError(f"one socket was expected from the service manager, {len(sockets)} came")
         self._udp = sockets[0] if sockets else bind(address, receive_buffer)
         self._udp.setblocking(False)
         self._name = f"udp://{format_remote(self._udp.getsockname())}"

@@ -81,6 +81,7 @@ def test_an_output_exchange_equal_to_the_input_is_refused() -> None:
         ({"from": "file:/x", "to": ["file:/x"]}, "the file that they come from"),
         ({"from": "file:/x", "to": ["file:/y", "file:/y"]}, "given twice"),
         ({"from": "/bus", "exchanges__tpc": ""}, "the exchange of tpc has no name"),
+        ({"from": "amqp://h/", "to": ["file:/x"]}, "a file takes the records of one queue"),
     ],
 )
 def test_one_sentence_for_what_does_not_fit(values: dict[str, Any], sentence: str) -> None:
@@ -107,6 +108,12 @@ def test_wlcg_form_goes_to_exchanges_by_default_and_to_files_only_alone() -> Non
     assert not planned(**{"from": "/bus"}, to=["file:-"]).correlator.wlcg
     only = planned(**{"from": "/bus"}, to=["file:-"], wlcg__only=True).correlator
     assert (only.wlcg, only.wlcg_only) == (True, True)
+
+
+def test_with_wlcg_only_that_form_must_arrive_as_well() -> None:
+    assert planned(**{"from": "/bus"}).must_arrive == {"file"}
+    assert planned(**{"from": "/bus"}, wlcg__only=True).must_arrive == {"file", "wlcg"}
+    assert planned(**{"from": "amqp://h/"}, to=["file:/x"], shards__serve="3").shards == (3,)
 
 
 def test_a_plan_can_be_handed_to_another_process() -> None:

@@ -11,7 +11,7 @@ import pytest
 from collector.checkpoint import Chunk
 from collector.sinks import STREAMS
 from collector.sinks.bus import BusSink
-from shoveler.bus import BusUnavailable, Outcome, Outgoing
+from shoveler.bus import BusRefused, BusUnavailable, Outcome, Outgoing
 
 
 class Exchange:
@@ -217,6 +217,31 @@ def test_records_that_need_not_arrive_are_dropped_and_counted_when_nobody_is_bou
     assert broker["cache"].ids == ["col:1", "col:3"]
     assert len(caplog.records) == 1
     assert "no queue is bound to exchange xrd-cache-events for cache records" in caplog.text
+
+
+def test_an_exchange_that_the_bus_refuses_holds_up_file_records_only(broker: Broker, make: Any, time: Time) -> None:
+    sink = make()
+    broker["wlcg"].fail = BusRefused("access to exchange 'xrd-wlcg-events' refused; give this user the permission")
+    sink.send(chunk(1, "a", stream="wlcg", key="wlcg.cms"))
+    sink.send(chunk(2, "a"))
+    assert sink.poll(0.0) == 2
+    assert sink.dropped() == {"refused": 1}
+    assert "give this user the permission" in sink.trouble  # not silently
+    sink.send(chunk(3, "b", stream="wlcg", key="wlcg.cms"))
+    assert sink.poll(0.0) == 3
+    broker["wlcg"].fail = None
+    time.now += 60
+    sink.send(chunk(4, "c", stream="wlcg", key="wlcg.cms"))
+    assert sink.poll(0.0) == 4
+    assert (broker["wlcg"].ids, sink.trouble) == (["c"], "")
+    broker["records"].fail = BusRefused("no")
+    sink.send(chunk(5, "d"))
+    sink.send(chunk(6, "e", key="summary.none"))
+    assert sink.poll(0.0) == 4
+    time.now += 60
+    broker["records"].fail = None
+    assert sink.poll(0.0) == 6
+    assert broker["records"].ids == ["a", "d", "e"]
 
 
 def test_which_kinds_must_arrive_is_a_setting(broker: Broker, make: Any) -> None:

@@ -147,6 +147,14 @@ def test_a_socket_that_was_handed_over_is_used() -> None:
         source.close()
 
 
+def test_more_than_one_socket_handed_over_is_refused() -> None:
+    handed = [bind(Address("127.0.0.1", 0), 4096) for _ in range(2)]
+    with pytest.raises(SourceError, match="one socket was expected from the service manager, 2 came"):
+        UdpSource(Address("127.0.0.1", 1), sockets=handed)
+    for one in handed:
+        one.close()
+
+
 @pytest.mark.parametrize(
     ("address", "text"),
     [
