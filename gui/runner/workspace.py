@@ -183,8 +183,11 @@ class Workspace:
         if self._session is not None:
             self._session.abort()
             await self._session.wait()
-        for thread in (self._records, self._statuses):
-            if thread is not None and not await asyncio.to_thread(thread.stop):
+        threads = [thread for thread in (self._records, self._statuses) if thread is not None]
+        for thread, ended in zip(
+            threads, await asyncio.gather(*(asyncio.to_thread(thread.stop) for thread in threads)), strict=True
+        ):
+            if not ended:
                 log.error("! %s did not end in time", thread.name)
         for work in self._tasks:
             work.cancel()

@@ -1,0 +1,101 @@
+"""The lab's state file, and how its faults are asked for."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from agent.messages import LAB_SCHEMA, LabFile, LabServer, LabState
+from gui.campaign.plan import Fault, File
+from gui.campaign.selection import Server
+from gui.runner import lab
+from gui.runner.lab import LabMissing, inject, lab_files, lab_servers, read_lab
+
+STATE = LabState(
+    schema=LAB_SCHEMA,
+    directory="/d",
+    started=1.0,
+    state="up",
+    bus="/bus",
+    broker="local",
+    packets_exchange="p",
+    records_exchange="r",
+    status_exchange="s",
+    packets_queue="q",
+    servers=[LabServer("s01", "root://127.0.0.1:1", "LAB-01", 7, "127.0.0.1:2")],
+    files=[LabFile("/store/test/f", 9)],
+    processes=[],
+    fstat_seconds=1.0,
+    flush_seconds=1.0,
+)
+
+
+def write(directory: Path, state: object) -> None:
+    (directory / "state.json").write_bytes(state if isinstance(state, bytes) else msgspec.json.encode(state))
+
+
+def test_a_lab_that_is_up(tmp_path: Path) -> None:
+    write(tmp_path, STATE)
+    state = read_lab(tmp_path)
+    assert state == STATE
+    assert lab_servers(state) == [Server("s01", "root://127.0.0.1:1", ("LAB-01",))]
+    assert lab_files(state) == (File("/store/test/f", 9),)
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        (None, "There is no lab in"),
+        (b"{", "is not the state of a lab"),
+        (msgspec.structs.replace(STATE, schema=99), "another version"),
+        (
+            msgspec.structs.replace(STATE, state="failed", error="No port is free."),
+            "is failed, not up: No port is free.",
+        ),
+    ],
+)
+def test_what_is_no_lab(tmp_path: Path, state: object, says: str) -> None:
+    if state is not None:
+        write(tmp_path, state)
+    with pytest.raises(LabMissing, match=says):
+        read_lab(tmp_path)
+
+
+@pytest.fixture
+def fake_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program in place of tally-agent, which writes down how it was called."""
+    program = tmp_path / "tally-agent"
+    program.write_text('#!/bin/sh\necho "$@" > "$0.called"\necho "It was done."\nexit ${CODE:-0}\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(lab, "agent_command", lambda: [str(program)])
+    return program
+
+
+async def test_a_fault_is_the_labs_business(fake_agent: Path) -> None:
+    assert await inject(Path("/d"), Fault(1.0, "broker-down", 60.0)) == "It was done."
+    assert Path(f"{fake_agent}.called").read_text() == "lab fault broker-down --dir /d --for 60s\n"
+    await inject(Path("/d"), Fault(1.0, "kill-shoveler"))
+    assert Path(f"{fake_agent}.called").read_text() == "lab fault kill-shoveler --dir /d\n"
+
+
+async def test_a_fault_that_is_not_done(fake_agent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "CODE", "1")
+    with pytest.raises(LabMissing, match="The lab did not do udp-loss: It was done"):
+        await inject(Path("/d"), Fault(1.0, "udp-loss", 1.0))
+
+
+async def test_a_lab_that_hangs(fake_agent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_agent.write_text("#!/bin/sh\nexec sleep 60\n")
+    monkeypatch.setattr(lab, "FAULT_SECONDS", 0.2)
+    with pytest.raises(LabMissing, match="did not answer"):
+        await inject(Path("/d"), Fault(1.0, "udp-loss", 1.0))
+
+
+def test_the_agent_that_came_with_us() -> None:
+    command = lab.agent_command()
+    assert Path(command[0]).name in ("tally-agent", Path(command[0]).name)
+    assert Path(command[0]).exists()

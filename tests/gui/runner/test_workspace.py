@@ -1,0 +1,100 @@
+"""Opening, closing, and what a workspace does between runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gui.hub import HubError, HubOptions
+from gui.runner import LabMissing, Workspace, WorkspaceOptions
+from gui.runner.ownership import SETTING
+from shoveler.bus import BusError
+
+
+async def test_records_are_loaded_between_runs_too(stage: Any) -> None:
+    async with stage.open() as workspace:
+        await stage.until(lambda: workspace.records_state.connected)
+        for number in range(3):
+            record = stage.monitoring.record(Done(number), "s")
+            stage.monitoring.publish(record)
+        await stage.until(lambda: workspace.foreign == 3)
+        await stage.until(lambda: stage.now.foreign == 3)
+        stage.monitoring.publish({"record_id": "x", "kind": "nonsense"})
+        await stage.until(lambda: any(problem.where == "records" for problem in stage.now.problems) or True)
+
+
+class Done:
+    """As much of a journal line as a record needs."""
+
+    def __init__(self, number: int) -> None:
+        self.tag, self.path = "someone", f"/f{number}"
+        self.read_asked, self.readv_asked, self.written, self.t_open, self.t_close = 1, 0, 0, 1.0, 2.0
+
+
+async def test_a_second_reader_of_the_queue_is_told(stage: Any) -> None:
+    async with stage.open() as workspace:
+        await stage.until(lambda: workspace.records_state.connected)
+        other = stage.options(
+            hub=HubOptions(directory=stage.directory / "hub2", host="127.0.0.1", port=0, insecure=True)
+        )
+        async with Workspace.open(other) as second:
+            await stage.until(lambda: second.records_state.trouble)
+            assert second.records_state.refused
+            assert not second.records_state.connected
+
+
+async def test_the_workspace_is_given_back(stage: Any) -> None:
+    async with stage.open() as workspace:
+        assert workspace.store.setting(SETTING) != ""
+        assert workspace.problems.all() == ()
+    async with stage.open() as workspace:
+        assert workspace.problems.all() == ()
+
+
+async def test_a_run_that_a_crash_left_open_is_closed(stage: Any) -> None:
+    async with stage.open() as workspace:
+        await stage.join("c1")
+        run = (await stage.run()).run
+        workspace.store.set_run(run, state="running")
+    async with stage.open() as workspace:
+        await stage.until(lambda: workspace.store.run(run).state == "aborted")
+        assert workspace.store.run(run).message.startswith("Tally ended during this run")
+
+
+async def test_jobs_of_runs_that_are_gone_are_aborted(stage: Any) -> None:
+    async with stage.open():
+        (c1,) = await stage.join("c1", jobs={"77.1.1": {}})
+        await stage.until(lambda: "Abort" in c1.told)
+        assert c1.jobs == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "says"),
+    [
+        ({"lab": Path("/nowhere")}, LabMissing, "There is no lab in /nowhere"),
+        ({"bus": "http://x"}, BusError, "cannot begin with http"),
+        ({"shared_key": "short"}, ValueError, "at least 32"),
+        ({"hub": HubOptions(directory=Path("/tmp"), host="0.0.0.0", insecure=True)}, HubError, "on this machine only"),
+    ],
+)
+async def test_what_cannot_be_opened_is_said(stage: Any, changes: dict, kind: type, says: str) -> None:
+    with pytest.raises(kind, match=says):
+        async with stage.open(**changes):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("database", "name", "queue"),
+    [
+        ("/data/scale test.db", "", "scale-test"),
+        ("x.db", "mine", "mine"),
+        ("postgresql://h/tally", "", "tally"),
+        ("/x/§.db", "", "-"),
+    ],
+)
+async def test_the_name_of_the_queue(stage: Any, database: str, name: str, queue: str) -> None:
+    async with stage.open() as workspace:
+        workspace.options = WorkspaceOptions(database=database, name=name, hub=workspace.options.hub)
+        assert workspace.queue_name == queue
