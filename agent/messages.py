@@ -379,8 +379,25 @@ FromAgent = (
 FromHub = Registered | Welcome | Acknowledge | StartRepeat | Round | EndRepeat | Abort | Probe | Ask | Goodbye
 
 encode = msgspec.json.Encoder().encode
-decode_from_agent: Callable[[bytes | str], FromAgent] = msgspec.json.Decoder(FromAgent).decode
-decode_from_hub: Callable[[bytes | str], FromHub] = msgspec.json.Decoder(FromHub).decode
+_decode_from_agent: Callable[[bytes | str], FromAgent] = msgspec.json.Decoder(FromAgent).decode
+_decode_from_hub: Callable[[bytes | str], FromHub] = msgspec.json.Decoder(FromHub).decode
+_TOO_DEEP = "the JSON is nested too deeply"
+
+
+def decode_from_agent(data: bytes | str) -> FromAgent:
+    """The message in one websocket message of an agent. Raises msgspec.DecodeError, whatever the bytes are."""
+    try:
+        return _decode_from_agent(data)
+    except RecursionError:  # what msgspec raises for a hundred thousand brackets in a field that nobody reads
+        raise msgspec.DecodeError(_TOO_DEEP) from None
+
+
+def decode_from_hub(data: bytes | str) -> FromHub:
+    """The message in one websocket message of the hub. Raises msgspec.DecodeError, whatever the bytes are."""
+    try:
+        return _decode_from_hub(data)
+    except RecursionError:
+        raise msgspec.DecodeError(_TOO_DEEP) from None
 
 
 # ---------------------------------------------------------------- tokens, pins, join strings

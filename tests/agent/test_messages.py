@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import jwt
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent import messages as m
 
@@ -95,7 +98,10 @@ def test_join_strings_are_checked(change: dict[str, object]) -> None:
         '{"type":"heartbeat","t":1}',
         "[]",
         "",
+        '{"type":"goodbye","reason":"x","y":' + "[" * 100_000 + "]" * 100_000 + "}",
+        '{"type":"goodbye","reason":"x","y":' + "[" * 100_000,
     ],
+    ids=lambda text: text[:60],
 )
 def test_what_a_hub_may_not_say(bad: str) -> None:
     with pytest.raises(msgspec.DecodeError):
@@ -113,6 +119,13 @@ def test_what_a_hub_may_not_say(bad: str) -> None:
 )
 def test_messages_survive_the_way(message: m.Message) -> None:
     assert m.decode_from_agent(m.encode(message)) == message
+
+
+@given(st.binary(max_size=300) | st.text(max_size=300, alphabet=st.characters(exclude_categories=["Cs"])))
+def test_any_bytes_are_a_message_or_a_decode_error(data: bytes | str) -> None:
+    for decode in (m.decode_from_hub, m.decode_from_agent):
+        with contextlib.suppress(msgspec.DecodeError):
+            decode(data)
 
 
 def test_unknown_fields_of_a_newer_side_are_skipped() -> None:
