@@ -1,0 +1,38 @@
+"""One session by itself; what it says on the wire is in test_server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agent.messages import Acknowledge, Ask
+from gui.hub import session
+from gui.hub.session import shorten
+
+
+@pytest.mark.parametrize(
+    ("reason", "length"), [("", 0), ("x" * 123, 123), ("x" * 124, 123), ("ü" * 100, 123), ("x" + "ü" * 100, 122)]
+)
+def test_a_reason_fits_a_close_frame(reason: str, length: int) -> None:
+    short = shorten(reason)
+    assert len(short.encode()) == length
+    assert short == reason or short.endswith("…")
+
+
+async def test_an_agent_that_does_not_read_is_let_go_and_holds_up_nobody(place: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(session, "MAX_OUTBOX", 50)
+    await place.join("c2")
+    agent, welcome = await place.join("c1")
+    agent.socket.transport.pause_reading()
+    text = "x" * 100_000
+    sent = 0
+    while place.hub.send(welcome.public_id, Acknowledge(journal=text, n=1)):
+        sent += 1
+        assert sent < 10_000
+        if sent % 10 == 0:
+            await place.until(lambda: True)
+    await place.until(lambda: {view.name: view.state for view in place.hub.roster.agents}["c1"] == "missing")
+    assert place.hub.roster.find(welcome.public_id).reason == "the agent reads too slowly"
+    assert not place.hub.send(welcome.public_id, Ask(what="time"))
+    assert {view.name: view.live for view in place.hub.roster.agents}["c2"]

@@ -1,0 +1,82 @@
+"""From a plan to its files."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from agent.messages import CatalogueFile, Probe, Probed, Workload
+from gui.campaign.catalogue import CatalogueError
+from gui.campaign.plan import File, Files, Test
+from gui.campaign.selection import Client, Server
+from gui.runner.probes import ProbeFailed
+from gui.runner.resolve import Catalogues, RunRefused
+
+SERVER, CLIENT = Server("s1", "root://s1:1094"), Client("c1", "i1")
+
+
+class Answers:
+    """Probes that answer with these parts."""
+
+    def __init__(self, *parts: Probed | Exception) -> None:
+        self.parts = parts
+
+    async def ask(self, client: Client, question: Probe) -> AsyncIterator[Probed]:
+        for part in self.parts:
+            if isinstance(part, Exception):
+                raise part
+            yield part
+
+
+def plan(**changes: object) -> Test:
+    return Test(servers=1, files_per_server=1, per_round=1, **changes)  # type: ignore[arg-type]
+
+
+def catalogues(*parts: Probed | Exception, text: str | None = None, directory: Path = Path()) -> Catalogues:
+    return Catalogues(Answers(*parts), None, text=text, directory=directory)  # type: ignore[arg-type]
+
+
+async def test_a_list_beside_the_plan_or_brought_with_it(tmp_path: Path) -> None:
+    (tmp_path / "files.txt").write_text("/a 1\n")
+    listed = plan(files=Files(list="files.txt"))
+    assert await catalogues(directory=tmp_path).find(listed, SERVER, None) == (File("/a", 1),)
+    assert await catalogues(text="/b 2", directory=tmp_path).find(listed, SERVER, None) == (File("/b", 2),)
+    with pytest.raises(CatalogueError, match="cannot be read: No such file"):
+        await catalogues(directory=tmp_path / "x").find(listed, SERVER, None)
+    (tmp_path / "files.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(CatalogueError, match="not text in UTF-8"):
+        await catalogues(directory=tmp_path).find(listed, SERVER, None)
+
+
+def part(*files: tuple[str, int | None], **changes: object) -> Probed:
+    return Probed(1, SERVER.url, True, files=[CatalogueFile(path, size) for path, size in files], **changes)  # type: ignore[arg-type]
+
+
+async def test_a_directory_in_parts() -> None:
+    test = plan(files=Files(dir="/d"))
+    found = catalogues(part(("/d/b", 2), ("/d/gone", None), more=True), part(("/d/a", 1), truncated=True))
+    assert await found.find(test, SERVER, CLIENT) == (File("/d/a", 1), File("/d/b", 2))
+    assert found.remarks == ["/d has more files than are used: 2."]
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (part(error="permission denied"), "cannot be listed: permission denied"),
+        (part(), "holds no files"),
+        (ProbeFailed("c1 is not there any more."), "cannot be listed: c1 is not there"),
+    ],
+)
+async def test_a_directory_that_cannot_be_used(answer: Probed | Exception, says: str) -> None:
+    with pytest.raises(RunRefused, match=says):
+        await catalogues(answer).find(plan(files=Files(dir="/d")), SERVER, CLIENT)
+
+
+async def test_writing_needs_no_files_and_reading_does() -> None:
+    assert await catalogues().find(plan(workload=Workload("write")), SERVER, CLIENT) == ()
+    with pytest.raises(RunRefused, match="names no files"):
+        await catalogues().find(plan(), SERVER, CLIENT)
+    with pytest.raises(RunRefused, match="No client is here"):
+        await catalogues().find(plan(files=Files(dir="/d")), SERVER, None)
