@@ -95,25 +95,26 @@ class World:
         self._lines[agent] = self._lines.get(agent, 0) + 1
         return self._lines[agent]
 
+    def _started(self, a: Asked) -> Started:
+        return Started(self.number(a.agent), self.job, a.round, a.tag, a.server, a.path, self.tick())
+
     def start(self, *asked: Asked) -> None:
         """The client says that it is about to open these."""
         for a in asked:
-            self.journal(
-                a.agent, [Started(self.number(a.agent), self.job, a.round, a.tag, a.server, a.path, self.tick())]
-            )
+            self.journal(a.agent, [self._started(a)])
 
     def read(self, *asked: Asked, ok: bool = True, error: str = "", interrupted: bool = False, **facts: int) -> None:
         """The client read these whole (or failed to, or did what `facts` say), and says so in its journal."""
+        lines: dict[str, list[Line]] = {}
         for a in asked:
-            self.start(a)
-            opened = self.now
+            started = self._started(a)
             done = Done(
                 self.number(a.agent),
                 self.job,
                 a.tag,
                 a.path,
                 ok,
-                opened,
+                self.now,
                 self.tick(),
                 read_asked=facts.get("read", a.size if not facts else 0),
                 read_got=facts.get("got", facts.get("read", a.size if not facts else 0)) if ok else 0,
@@ -128,7 +129,9 @@ class World:
                 error=error,
                 interrupted=interrupted,
             )
-            self.journal(a.agent, [done])
+            lines.setdefault(a.agent, []).extend((started, done))
+        for agent, written in lines.items():
+            self.journal(agent, written)
 
     @property
     def job(self) -> str:
