@@ -264,7 +264,7 @@ def _dests(words: list[str], line: MonitorLine, findings: list[Finding], directi
             findings.append(Finding("error", "dest names no HOST:PORT; xrootd does not start so.", "", directive.line))
             return
         destination = Destination(events, words[at])
-        if not _is_address(words[at]):
+        if not is_address(words[at]):
             findings.append(
                 Finding(
                     "error",
@@ -284,7 +284,8 @@ def _dests(words: list[str], line: MonitorLine, findings: list[Finding], directi
         findings.append(Finding("error", what, "The server says so in its log only.", directive.line))
 
 
-def _is_address(word: str) -> bool:
+def is_address(word: str) -> bool:
+    """Whether a word is HOST:PORT as XRootD takes it; the port may be a service's name."""
     host, colon, port = word.rpartition(":")
     if not colon or not host or not port:
         return False

@@ -21,7 +21,7 @@ import psutil
 
 from agent.host import xrootd_client_version
 from agent.messages import Finding, Probe
-from agent.server.lint import ETHERNET_MTU, MonitorLine
+from agent.server.lint import ETHERNET_MTU, MonitorLine, is_address
 from agent.workloads.probe import probe
 
 ANSWER_SECONDS: Final = 10.0
@@ -159,7 +159,7 @@ def path_mtu(host: str) -> int:
             if family == socket.AF_INET6:
                 return s.getsockopt(socket.IPPROTO_IPV6, IPV6_MTU)
             return s.getsockopt(socket.IPPROTO_IP, IP_MTU)
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):  # a name that is none is a ValueError, too
         return ETHERNET_MTU
 
 
@@ -182,14 +182,14 @@ def unheard(line: MonitorLine) -> list[Finding]:
     """A finding for each destination on this very machine where no program listens: its datagrams go nowhere."""
     found = []
     for destination in line.destinations:
-        if not destination.port.isdigit():
+        if not destination.port.isdigit() or not is_address(destination.address):
             continue
         try:
             addresses = {
                 ipaddress.ip_address(info[4][0])
                 for info in socket.getaddrinfo(destination.host, int(destination.port), type=socket.SOCK_DGRAM)
             }
-        except (OSError, UnicodeError, ValueError):
+        except (OSError, ValueError):
             found.append(
                 Finding(
                     "error",

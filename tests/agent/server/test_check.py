@@ -81,3 +81,11 @@ def test_a_destination_without_a_known_host() -> None:
     assert [f.what for f in found if f.severity == "error"] == [
         "The host of dest no-such-host.invalid:9930 is not known here; xrootd does not start so."
     ]
+
+
+@pytest.mark.parametrize(
+    "where", ["h\0x:1", "x" * 300 + ":1", ":1", "127.0.0.1:99999999999999999999", "[::1:5", "é..é:1"]
+)
+def test_destinations_that_make_no_sense_are_findings(where: str) -> None:
+    found = findings(FAULTY.replace("ops", "ops xfr 3").format(where))
+    assert "error" in {finding.severity for finding in found}

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from agent.server.check import findings as findings_here
 from agent.server.lint import lint, monitor_line, server_port, site_name
 
 GOOD = (
@@ -199,6 +202,23 @@ def test_what_cannot_be_seen_from_here_is_said() -> None:
 def test_halves_of_lines_are_findings_too(line: str) -> None:
     found = lint(SITE + f"xrootd.monitor {line}\n")
     assert found[0].severity == "error"
+
+
+WORDS = st.sampled_from([*GOOD.split(), "...", "dest", "h:99999999999999999999", ":", "[::1]:5", "io", "off", "0", "#"])
+
+
+@given(st.lists(WORDS, max_size=30))
+def test_any_line_is_judged_and_what_is_offered_instead_is_clean(words: list[str]) -> None:
+    found = lint(SITE + "xrootd.monitor " + " ".join(words))
+    for fixed in {f.fixed for f in found if f.fixed.startswith("xrootd.monitor")}:
+        left = [f.what for f in lint(SITE + fixed) if f.severity == "error"]
+        assert not [what for what in left if "after dest is neither" not in what]  # an address we cannot guess
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_a_configuration(text: str) -> None:
+    lint(text)
+    findings_here(text)
 
 
 def test_the_worst_comes_first() -> None:
