@@ -132,6 +132,14 @@ class PlanEditor:
             return
         self.set_text(update_plan(self.text, plan) if self.plan is not None else format_plan(plan))
 
+    def objection(self, plan: Plan) -> PlanError | None:
+        """Why a plan file could not hold this plan; None when it can."""
+        try:
+            parse_plan(format_plan(plan), name="plan")
+        except PlanError as error:
+            return error
+        return None
+
     def change_test(self, number: int, **changes: object) -> None:
         """Change fields of one test, counted from 0."""
         assert self.plan is not None

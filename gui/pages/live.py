@@ -404,6 +404,7 @@ class LivePage(Page):
             self._names = names
             self._numbers = {name: number for number, name in enumerate(names)}
             servers = list(self._numbers.items())
+            self._times, self._rates, self._counts = np.empty(0), np.empty((len(names), 0)), np.empty((3, 0))
             self.lines.set_servers(servers)
             self.heat.set_servers(servers)
             self._mode = None

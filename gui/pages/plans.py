@@ -6,7 +6,7 @@ foot of the form counts them. Presets cannot be overwritten: saving a changed pr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -309,12 +309,18 @@ class PlansPage(Page):
             test = self.form.test(plan.tests[self._test])
         except ValueError:
             self._show_errors()  # the form says what is wrong beside the field
+            self._show_buttons()
             return
         tests = list(plan.tests)
         tests[self._test] = test
-        self.editor.set_plan(
-            replace(plan, name=self.form.plan_name(), settle=self.form.settle.value(), tests=tuple(tests))
-        )
+        changed = replace(plan, name=self.form.plan_name(), settle=self.form.settle.value(), tests=tuple(tests))
+        refused = self.editor.objection(changed)
+        if refused is not None:  # the plan stays as it was, or the form would have nothing to work on
+            self.form.refuse({problem.field: problem.text for problem in refused.problems})
+            self._show_errors()
+            self._show_buttons()
+            return
+        self.editor.set_plan(changed)
         self._show(form=False)
 
     def _show(self, *, form: bool = True, source: bool = True) -> None:
@@ -650,6 +656,13 @@ class TestForm(QWidget):
             ),
         )
 
+    def refuse(self, problems: Mapping[str, str]) -> None:
+        """Say beside the fields what a plan file would not take; what belongs to none of them, under the name."""
+        for field, text in problems.items():
+            last = field.rpartition(".")[2]
+            self._problems[last if last in self._errors else "name"] = text
+        self._show_problems()
+
     def plan_name(self) -> str:
         return self.name.text().strip()
 
@@ -712,9 +725,12 @@ class TestForm(QWidget):
             except ValueError as error:
                 found[field] = str(error)
         self._problems = found
+        self._show_problems()
+
+    def _show_problems(self) -> None:
         for field, message in self._errors.items():
-            message.setText(found.get(field, ""))
-            message.setVisible(field in found)
+            message.setText(self._problems.get(field, ""))
+            message.setVisible(field in self._problems)
 
     def _row(self, title: str, field: str, *widgets: QWidget) -> None:
         number = self.grid.rowCount()

@@ -36,6 +36,8 @@ class Theme(QObject):
         self.heat: list[str] = table["heat"]["steps"]
         self._mode: Mode = "system"
         self.dark = False
+        self._applied: bool | None = None
+        """Light or dark, as the application has it now; None before the first time."""
 
     @property
     def mode(self) -> Mode:
@@ -89,11 +91,12 @@ class Theme(QObject):
     def _system_changed(self) -> None:
         if self._mode == "system":
             dark = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
-            if dark != self.dark:
-                self._apply(dark)
+            self._apply(dark)
 
     def _apply(self, dark: bool) -> None:
-        self.dark = dark
+        if dark == self._applied:  # a new style sheet makes Qt measure every widget anew
+            return
+        self.dark = self._applied = dark
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         application.setPalette(self._palette())

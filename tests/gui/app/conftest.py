@@ -15,7 +15,6 @@ from typing import Any
 
 import psutil
 import pytest
-from PySide6.QtCore import QEvent
 
 
 @pytest.fixture(autouse=True)
@@ -48,9 +47,6 @@ def drive(qapp) -> Callable[[Coroutine[Any, Any, None]], None]:
                 loop.run_until_complete(asyncio.wait_for(work, 120))
         finally:
             asyncio.set_event_loop(None)
-            for widget in qapp.topLevelWidgets():  # the next test must not restyle the windows of this one
-                widget.deleteLater()
-            qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
     return run
 
@@ -61,8 +57,8 @@ def until() -> Callable[[Callable[[], object]], Coroutine[Any, Any, None]]:
 
     async def wait(condition: Callable[[], object], seconds: float = 60) -> None:
         async with asyncio.timeout(seconds):
-            while not condition():
-                await asyncio.sleep(0.05)  # noqa: ASYNC110 - see above
+            while not condition():  # noqa: ASYNC110 - see above
+                await asyncio.sleep(0.05)
 
     return wait
 

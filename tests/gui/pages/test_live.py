@@ -1,0 +1,182 @@
+"""Live: empty, at work with 4 and 50 servers, paused, flags, what was not measured, names that mean harm."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtTest import QTest
+
+from gui.pages.live import LivePage
+from gui.runner.progress import Marker
+
+STARTED = 1_795_000_000.0
+
+
+@pytest.fixture
+def page(show) -> LivePage:
+    called: list[str] = []
+    made = LivePage(
+        (("Try it on this machine", "play", lambda: called.append("try")),), lambda: called.append("cancel")
+    )
+    made.called = called  # type: ignore[attr-defined]
+    return show(made)
+
+
+def paint(page: LivePage, snapshot) -> None:
+    page.show_progress(snapshot)
+    page.paint_latest()
+
+
+def test_nothing_runs_says_so_and_offers_what_to_do(page, texts) -> None:
+    assert "Nothing runs" in texts(page)
+    next(b for b in page.findChildren(type(page.pause_button)) if b.text().startswith("Try it")).click()
+    assert page.called == ["try"]
+
+
+def test_getting_ready_shows_steps_and_can_be_cancelled(page, texts) -> None:
+    page.show_stage("Getting a federation ready")
+    page.show_stage("starting 4 servers")
+    page.show_stage("bus: <b>private</b>")
+    assert page.stages.steps() == ("starting 4 servers", "bus: <b>private</b>")
+    assert {"Getting a federation ready", "starting 4 servers", "bus: <b>private</b>"} <= set(texts(page))
+    page.stages.cancel_button.click()
+    assert page.called == ["cancel"]
+    page.show_stage("")
+    assert "Nothing runs" in texts(page)
+
+
+def test_a_run_fills_read_outs_plots_legends_and_table(page, progress) -> None:
+    paint(page, progress())
+    assert page.title.text() == "Run 37"
+    assert page.requested.figure.text() == "300"
+    assert (page.gap.figure.text(), page.gap.remark.text()) == ("10", "oldest 2.1 s")
+    assert (page.rate.figure.text(), page.rate.remark.text()) == ("97.5", "/ 160 per s")
+    assert page.progress_bar.value() == 300
+    assert page.throughput.currentWidget() is page.lines
+    assert [row.now for row in page.legend._rows] == ["1.0", "2.0", "3.0", "4.0"]
+    assert page.legend._sum == ("", "10.0")
+    assert page.table.model.rowCount() == 4
+
+
+@pytest.mark.parametrize(("servers", "mode"), [(1, "lines"), (12, "lines"), (13, "heat"), (50, "heat"), (200, "heat")])
+def test_lines_up_to_twelve_servers_and_the_heat_map_beyond(page, progress, servers: int, mode: str) -> None:
+    paint(page, progress(servers))
+    shown = page.lines if mode == "lines" else page.heat
+    assert page.throughput.currentWidget() is shown
+    assert page.table.model.rowCount() == servers
+
+
+def test_the_switch_between_lines_and_heat_map_stays_during_the_run(page, progress) -> None:
+    paint(page, progress(50))
+    page.lines_button.click()
+    assert page.throughput.currentWidget() is page.lines
+    paint(page, progress(50, seconds=31))
+    assert page.throughput.currentWidget() is page.lines
+    page.heat_button.click()
+    assert page.heat_button.isChecked()
+    assert not page.lines_button.isChecked()
+    assert page.heat.top == 64  # above 50 MiB/s: 1, 2, 4 … 64
+
+
+def test_two_hundred_rows_scroll_and_a_chosen_server_comes_into_view(page, progress) -> None:
+    paint(page, progress(200))
+    assert page.heat._bar.maximum() > 0
+    page.table.select_key("s190")
+    first, last = page.heat.item.getViewBox().viewRange()[1]
+    assert first <= 189 < last
+    assert page.heat._selected == "s190"
+
+
+def test_pause_keeps_the_picture_and_space_resumes(page, progress) -> None:
+    paint(page, progress(requested=300))
+    page.pause_button.click()
+    paint(page, progress(requested=350))
+    assert page.requested.figure.text() == "300"
+    assert page.pause_button.text() == "Resume view"
+    page.setFocus()
+    QTest.keyClick(page, Qt.Key.Key_Space)
+    page.paint_latest()
+    assert page.requested.figure.text() == "350"
+
+
+def test_before_the_first_sample_there_are_rows_and_no_trouble(page, progress) -> None:
+    paint(page, progress(seconds=0))
+    assert page.table.model.rowCount() == 4
+    page.lines.canvas.grab()
+
+
+def test_a_server_without_measurements_is_a_dash_and_no_zero(page, progress) -> None:
+    paint(page, progress(3, rates=lambda second: (2.0**20, math.nan, 3.0 * 2**20)))
+    assert [row.now for row in page.legend._rows] == ["1.0", "–", "3.0"]
+    assert page.legend._sum == ("", "4.0")
+    page.heat_button.click()
+    assert dict(page.scale._facts)["Slowest"].startswith("s01")
+    assert page.grab().width() == page.width()
+
+
+def test_all_unknown_is_drawn_without_a_warning(page, progress) -> None:
+    paint(page, progress(3, rates=lambda second: (math.nan,) * 3))
+    page.heat_button.click()
+    page.grab()
+    assert page.scale._facts == ()
+
+
+def test_faults_are_flags_with_a_band_and_a_tooltip(page, progress) -> None:
+    markers = (
+        Marker(STARTED, "phase", "test 1, repeat 1"),
+        Marker(STARTED + 5, "fault", "broker-down for 10 s"),
+        Marker(STARTED + 5.1, "fault", "the broker was killed and stays down for 10 s"),
+        Marker(STARTED + 20, "agent", "c1 <b>is</b> missing"),
+        *(Marker(STARTED + second, "round", f"round {second}") for second in range(20)),
+    )
+    paint(page, progress(markers=markers))
+    page.lines.canvas.grab()
+    shown = [(event.short, event.at, event.until) for _, event in page.lines._flags]
+    assert shown == [("broker down", 5.0, 15.0), ("c1 <b>is</b> missing", 20.0, None)]
+    page.converging.canvas.grab()
+    assert page.converging._flags == []
+    assert len(page.converging._events) == 2
+
+
+def test_the_cross_hair_goes_through_both_plots_and_fills_the_legend(page, progress) -> None:
+    paint(page, progress())
+    area = page.lines.area()
+    at = page.lines.canvas.mapFromScene(QPointF(area.center()))
+    QTest.mouseMove(page.lines.canvas.viewport(), QPoint(at))
+    page.lines._moved(QPointF(area.center()))
+    assert not math.isnan(page.converging._cross)
+    assert page.legend._at
+    assert page.legend._rows[1].at == "2.0"
+    page.grab()
+    page.lines.hovered.emit(math.nan)
+    assert page.legend._at == ""
+
+
+def test_names_that_mean_harm_are_plain_text(page, progress, hostile) -> None:
+    markers = tuple(Marker(STARTED + n, "agent", name) for n, name in enumerate(hostile))
+    paint(page, progress(list(hostile), markers=markers, plan=hostile[0], message=hostile[1]))
+    page.heat_button.click()
+    page.table.select_key(hostile[3])
+    page.grab()
+    assert page.remark.textFormat() == Qt.TextFormat.PlainText
+    assert page.remark.text().startswith("<b>bold</b>")
+    page.lines_button.click()
+    page.grab()
+
+
+def test_another_run_with_other_servers_begins_anew(page, progress) -> None:
+    paint(page, progress(50))
+    paint(page, progress(2, run=38, seconds=3))
+    assert page.title.text() == "Run 38"
+    assert page.throughput.currentWidget() is page.lines
+    assert len(page.lines._curves) == 2
+
+
+@pytest.mark.parametrize(
+    ("outcome", "word"), [("passed", "pass"), ("failed", "FAIL"), ("aborted", "aborted"), ("later", "later")]
+)
+def test_the_end_is_said_in_a_word(page, progress, texts, outcome: str, word: str) -> None:
+    paint(page, progress(outcome=outcome, phase="done"))
+    assert word in texts(page.badge)
