@@ -86,15 +86,20 @@ def _replaced(word: str, variables: dict[str, str]) -> str:
     return _VARIABLE.sub(value, word) if "$" in word else word
 
 
+def whole(word: str) -> int | None:
+    """A whole number in ASCII digits, None when the word is none."""
+    return int(word) if word.isascii() and word.isdigit() and len(word) < 20 else None
+
+
 def seconds(word: str) -> int | None:
     """XRootD's way to write a time: a whole number, with s, m, h or d. None when it is none."""
-    match = re.fullmatch(r"(\d+)([smhdSMHD]?)", word)
+    match = re.fullmatch(r"([0-9]{1,18})([smhdSMHD]?)", word)
     return int(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2].lower()] if match else None
 
 
 def size(word: str) -> int | None:
     """XRootD's way to write a size: a whole number, with k, m, g or t (powers of 1024). None when it is none."""
-    match = re.fullmatch(r"(\d+)([kmgtKMGT]?)", word)
+    match = re.fullmatch(r"([0-9]{1,18})([kmgtKMGT]?)", word)
     return int(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " ") if match else None
 
 

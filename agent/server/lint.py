@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from agent.messages import Finding
-from agent.server.configfile import Directive, directives, plain_seconds, seconds, size
+from agent.server.configfile import Directive, directives, plain_seconds, seconds, size, whole
 
 EVENTS: Final = (
     "ccm", "files", "fstat", "http", "info", "io", "iov", "oss", "pfc", "redir", "tcpmon", "throttle", "tpc", "user",
@@ -96,8 +96,10 @@ def site_name(text: str) -> str:
 def server_port(text: str) -> int:
     """``xrd.port`` of a configuration, 1094 when it names none."""
     for directive in directives(text):
-        if directive.name in ("xrd.port", "all.port") and len(directive.words) > 1 and directive.words[1].isdigit():
-            return int(directive.words[1])
+        if directive.name in ("xrd.port", "all.port") and len(directive.words) > 1:
+            port = whole(directive.words[1])
+            if port is not None:
+                return port
     return 1094
 
 
@@ -239,11 +241,12 @@ def _fstat(words: list[str], at: int, line: MonitorLine, wrong: Callable[[str], 
             line.fstat_options.add(words[at])
         elif words[at] == "xfr":
             at += 1
-            count = words[at] if at < len(words) else ""
-            if count.isdigit() and int(count) >= 1:
-                line.xfr = int(count)
+            word = words[at] if at < len(words) else ""
+            count = whole(word)
+            if count:
+                line.xfr = count
             else:
-                wrong(f"xfr wants a whole number from 1 on, not {count!r}; xrootd does not start with it.")
+                wrong(f"xfr wants a whole number from 1 on, not {word!r}; xrootd does not start with it.")
         else:
             break
         at += 1
@@ -291,7 +294,8 @@ def is_address(word: str) -> bool:
         return False
     if ":" in host and not (host.startswith("[") and host.endswith("]")):
         return False
-    return not port.isdigit() or 0 < int(port) <= 65535
+    number = whole(port)
+    return (not port.isdigit()) if number is None else 0 < number <= 65535
 
 
 # ---------------------------------------------------------------- judging

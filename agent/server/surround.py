@@ -21,6 +21,7 @@ import psutil
 
 from agent.host import xrootd_client_version
 from agent.messages import Finding, Probe
+from agent.server.configfile import whole
 from agent.server.lint import ETHERNET_MTU, MonitorLine, is_address
 from agent.workloads.probe import probe
 
@@ -182,12 +183,13 @@ def unheard(line: MonitorLine) -> list[Finding]:
     """A finding for each destination on this very machine where no program listens: its datagrams go nowhere."""
     found = []
     for destination in line.destinations:
-        if not destination.port.isdigit() or not is_address(destination.address):
+        port = whole(destination.port)
+        if port is None or not is_address(destination.address):
             continue
         try:
             addresses = {
                 ipaddress.ip_address(info[4][0])
-                for info in socket.getaddrinfo(destination.host, int(destination.port), type=socket.SOCK_DGRAM)
+                for info in socket.getaddrinfo(destination.host, port, type=socket.SOCK_DGRAM)
             }
         except (OSError, ValueError):
             found.append(
@@ -199,7 +201,7 @@ def unheard(line: MonitorLine) -> list[Finding]:
                 )
             )
             continue
-        if addresses & _own_addresses() and not addresses_with_listener(int(destination.port)) & (addresses | _ANY):
+        if addresses & _own_addresses() and not addresses_with_listener(port) & (addresses | _ANY):
             found.append(
                 Finding(
                     "warning",

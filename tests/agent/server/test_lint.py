@@ -204,7 +204,24 @@ def test_halves_of_lines_are_findings_too(line: str) -> None:
     assert found[0].severity == "error"
 
 
-WORDS = st.sampled_from([*GOOD.split(), "...", "dest", "h:99999999999999999999", ":", "[::1]:5", "io", "off", "0", "#"])
+WORDS = st.sampled_from(
+    [
+        *GOOD.split(),
+        "...",
+        "dest",
+        "h:99999999999999999999",
+        ":",
+        "[::1]:5",
+        "io",
+        "off",
+        "0",
+        "#",
+        "²",
+        "xfr",
+        "h:²",
+        "٣",
+    ]
+)
 
 
 @given(st.lists(WORDS, max_size=30))
