@@ -13,9 +13,8 @@ import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 
-from collector.config import SCHEMA, BusInput, Plan, UdpInput, plan
+from collector.config import SCHEMA, BusInput, Plan, UdpInput, plan, program_version
 from collector.engine import Snapshot, parts
 from collector.metrics import Metrics
 from collector.serving import Crew, ThreadCrew
@@ -57,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Takes XRootD monitoring datagrams, joins them, and gives out one record per file access.",
         epilog="Other commands: tally-collector inspect CAPTURE|SPOOL, tally-collector import-config FILE (--help).",
     )
-    parser.add_argument("--version", action="version", version=f"tally-collector {version('xrootd-tally')}")
+    parser.add_argument("--version", action="version", version=f"tally-collector {program_version()}")
     SCHEMA.add_arguments(parser)
     options = parser.parse_args(arguments)
     try:
@@ -114,7 +113,7 @@ def run(options: argparse.Namespace, settings: Settings, what: Plan) -> int:
         print(error.strerror, file=sys.stderr)
         return 2
     signals = Signals.install()
-    health.detail("version", version("xrootd-tally"))
+    health.detail("version", program_version())
     _log.info("from %s to %s", _shown(what.source), ", ".join(map(_shown, what.sinks)))
     crew = _crew(what, settings, sockets)
     desk = _Desk(crew, metrics, health, notifier)

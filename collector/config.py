@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +30,14 @@ SAMPLE_HEADING = """Settings of tally-collector. Everything has a default but `f
 Each can also be given on the command line (tally-collector --help), or in the environment: state.ttl is
 TALLY_COLLECTOR_STATE_TTL. The order is: command line, environment, this file, default. `tally-collector -c FILE
 --check-config` says what is wrong with it, or what it means. docs/collector.md explains the whole."""
+
+
+def program_version() -> str:
+    """The version of this program, for people and status messages."""
+    try:
+        return metadata.version("xrootd-tally")
+    except metadata.PackageNotFoundError:
+        return "0"  # run from a plain checkout
 
 
 def parse_shards(text: str, count: int) -> list[int]:

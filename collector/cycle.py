@@ -39,7 +39,7 @@ _CHUNK_BYTES = 256 * 1024
 _BACKLOG_BYTES = 64 * 2**20
 """Records committed but not confirmed, above which nothing more is taken: bounds memory, and repeats after a kill."""
 _BACKLOG_CYCLES = 64
-_LEAST = 0.02
+_LEAST = 0.05
 """Seconds between the beginnings of two cycles under light load: one transaction for a handful of messages."""
 _CLEAR_AFTER = 0.2
 """Seconds after which confirmed records are cleared by a transaction of their own, when no cycle comes by."""
@@ -100,6 +100,8 @@ class Cycle:
         self._captured_at = 0.0
         self._next_advance = 0.0
         self._last_begin = 0.0
+        self._more = False
+        self._quiet = True
         self._drained = False
         self.counts = Counts()
         self.duplicates_of: dict[str, int] = {}
@@ -202,22 +204,16 @@ class Cycle:
     # -- taking -------------------------------------------------------------------------------------------------------
 
     def _pace(self) -> None:
-        """Under light load wait until a few messages are together; under full load never wait."""
+        """Wait until a few messages are together; never when there are more than one cycle takes."""
         now = self._monotonic()
-        if self._light and now < self._last_begin + _LEAST:
+        if not self._more and not self._source.captured and now < self._last_begin + _LEAST:
             self._sleep(self._last_begin + _LEAST - now)
             now = self._last_begin + _LEAST
         self._last_begin = now
 
-    @property
-    def _light(self) -> bool:
-        return not self._source.captured and self._last_size < 64
-
-    _last_size = 0
-
     def _apply(self, taken: Taken) -> None:
         begun = self._monotonic()
-        self._last_size = len(taken.datagrams)
+        self._more, self._quiet = taken.more, False
         self._reject(taken.rejects)
         self._listen_again(taken)
         if self._source.captured:
@@ -272,7 +268,7 @@ class Cycle:
 
     def _let_time_pass(self) -> None:
         """Nothing was taken: time-outs go on, as long as we are really listening."""
-        self._last_size = 0
+        self._more, self._quiet = False, True
         if self._source.trouble:
             self._deaf = True
             return
@@ -377,8 +373,7 @@ class Cycle:
         now = self._monotonic()
         if self._settled_at is None:
             self._settled_at = now
-        idle = self._last_size == 0 or self._drained
-        if not (clear_now or idle or now - self._settled_at > _CLEAR_AFTER):
+        if not (clear_now or self._quiet or self._drained or now - self._settled_at > _CLEAR_AFTER):
             return
         try:
             self._store.commit(Transaction(cleared=settled))

@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from typing import Any
 
 import msgspec
 
+from collector.config import program_version
 from shoveler.bus import BusError, Outgoing, Publisher
 from shoveler.service import CollectorSender, CollectorStatus, delays, encode_status, routing_key
 
@@ -47,7 +47,7 @@ class StatusReporter:
         self._clock = clock
         self._monotonic = monotonic
         self._started = clock()
-        self._version = version("xrootd-tally")
+        self._version = program_version()
         self._publisher: Publisher | None = None
         self._due = 0.0
         self._next_try = 0.0

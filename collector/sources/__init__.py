@@ -46,6 +46,8 @@ class Taken(NamedTuple):
     rejects: Sequence[Reject] = ()
     token: int | None = None
     position: str | None = None
+    more: bool = False
+    """There is probably as much again waiting: no use in letting more come together first."""
 
     def __bool__(self) -> bool:
         return bool(self.datagrams or self.rejects or self.token is not None)

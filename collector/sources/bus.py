@@ -112,7 +112,7 @@ class BusSource:
                 datagrams.append(Datagram(opened.data, opened.remote, now, spool, seq, spool or spool_header))
         token = next(self._tokens)
         self._deliveries[token] = messages[-1].delivery
-        return Taken(datagrams, rejects, token)
+        return Taken(datagrams, rejects, token, more=len(messages) >= min(self._limit, self._prefetch // 2))
 
     def _adapt(self, messages: list[Incoming]) -> None:
         """A batch message holds hundreds of datagrams, a single one holds one: aim at bytes, not at messages."""

@@ -36,6 +36,7 @@ _FLUSH = 0.01
 """Seconds a datagram may wait in the receiver for company."""
 _BACKLOG = 128 * 2**20
 _PER_TAKE = 64
+_MANY = 4096
 _SO_MEMINFO = 55
 _MEMINFO = struct.Struct("=9I")
 _DROPS = 8
@@ -214,7 +215,7 @@ class UdpSource:
             if not self._fill(max(0.0, deadline - self._monotonic())):
                 break
             self._unpack(datagrams)
-        return Taken(datagrams, (), None) if datagrams else NOTHING
+        return Taken(datagrams, more=len(datagrams) > _MANY) if datagrams else NOTHING
 
     def _fill(self, timeout: float) -> bool:
         """Read what has come, a few megabytes at most. False when there is nothing."""
