@@ -24,7 +24,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from collector.checkpoint import CheckpointFull, Chunk, Store, Transaction
+from collector.checkpoint import CheckpointFull, CheckpointUnusable, Chunk, Store, Transaction
 from collector.correlate import Correlator, Record
 from collector.seen import SeenSet
 from collector.sinks import Sink, stream_of
@@ -146,9 +146,14 @@ class Cycle:
     def restore(self) -> None:
         """Become what the checkpoint says, and publish what it still has to. Call it once, first.
 
-        Raises CheckpointUnusable or ValueError (a row of state that this version does not know).
+        Raises CheckpointUnusable, also for a row of state that this version does not know.
         """
-        self._correlator.restore(self._store.state())
+        try:
+            self._correlator.restore(self._store.state())
+        except ValueError as error:
+            raise CheckpointUnusable(
+                f"the state cannot be taken over: {error}; upgrade, or move it away to begin with an empty one"
+            ) from error
         self._store.restore_seen(self._seen)
         self._last_chunk = self._cleared = self._store.next_chunk - 1
         left = self._store.outbox()

@@ -74,9 +74,18 @@ class Engine:
     """Turns one cycle. `run` belongs to one thread; `snapshot` may be read from any."""
 
     def __init__(
-        self, part: Part, cycle: Cycle, source: Source, correlator: Correlator, reporter: StatusReporter
+        self,
+        part: Part,
+        cycle: Cycle,
+        source: Source,
+        correlator: Correlator,
+        reporter: StatusReporter,
+        *,
+        resumable: bool,
     ) -> None:
+        """`resumable`: being stopped half way is no failure, as the next start goes on from there."""
         self._part = part
+        self._resumable = resumable
         self._cycle = cycle
         self._source = source
         self._correlator = correlator
@@ -86,7 +95,8 @@ class Engine:
     def run(self, stopping: threading.Event) -> bool:
         """Until `stopping` is set or the input has ended. True when everything is safe with the next owner.
 
-        Raises BusRefused (from the start on, for several seconds), CheckpointUnusable, ValueError, OutputClosed.
+        A replay that was stopped before its end is not: nothing knows where it was. Raises BusRefused (from the start
+        on, for several seconds), CheckpointUnusable, OutputClosed.
         """
         cycle = self._cycle
         begun = time.monotonic()
@@ -101,7 +111,7 @@ class Engine:
                     self.snapshot = self._look()
                     self._reporter.tick()
                     self._give_up_when_refused(now - begun)
-            safe = cycle.finished or cycle.wind_down(_WIND_DOWN)
+            safe = cycle.finished or (cycle.wind_down(_WIND_DOWN) and self._resumable)
             self.snapshot = self._look()
             self._reporter.finish()
             return safe
@@ -199,7 +209,8 @@ def open_engine(
         lambda: cycle.duplicates_of,
         host=socket.getfqdn() if plan.names else socket.gethostname(),
     )
-    return Engine(part, cycle, source, correlator, reporter)
+    resumable = source.live or plan.state is not None
+    return Engine(part, cycle, source, correlator, reporter, resumable=resumable)
 
 
 def _source(plan: Plan, part: Part, store: Store, sockets: Sequence[socket.socket]) -> Source:

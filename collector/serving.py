@@ -108,7 +108,7 @@ class ThreadCrew:
             ending = self._run(part)
         except (CheckpointBusy, BusError) as error:
             _log.error("%s", error)
-        except (CheckpointError, SourceError, SinkError, ValueError) as error:
+        except (CheckpointError, SourceError, SinkError) as error:
             _log.error("%s", error)
             ending = Ending.UNUSABLE
         except OutputClosed as error:

@@ -33,10 +33,12 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Starts the program in the background; whatever still runs at the end is ended."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
+    def start(*arguments: object, state: bool = True, **environment: str) -> subprocess.Popen[str]:
+        if state:
+            environment["TALLY_COLLECTOR_STATE_DIR"] = str(tmp_path / "state")
         process = subprocess.Popen(
             [sys.executable, "-m", "collector.cli", *map(str, arguments)],
-            env=os.environ | {"TALLY_COLLECTOR_STATE_DIR": str(tmp_path / "state")} | environment,
+            env=os.environ | environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -167,6 +169,13 @@ def test_following_takes_what_is_appended_and_drains_at_sigterm(tmp_path: Path, 
     until(lambda: len(out.read_text().splitlines()) == 12)
     process.send_signal(signal.SIGTERM)
     assert process.wait(10) == 0
+
+
+def test_a_replay_that_is_stopped_half_way_is_no_success(tmp_path: Path, run: Any) -> None:
+    process = run("--from", "file:-", "--to", f"file:{tmp_path / 'out'}", state=False)
+    until((tmp_path / "out").exists)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(15) == 1
 
 
 def test_whoever_stops_reading_ends_it_without_a_traceback(tmp_path: Path, run: Any) -> None:

@@ -12,7 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.checkpoint import CheckpointFull, Chunk, NoCheckpoint, Store, Transaction, open_checkpoint
+from collector.checkpoint import (
+    CheckpointFull,
+    CheckpointUnusable,
+    Chunk,
+    NoCheckpoint,
+    Store,
+    Transaction,
+    open_checkpoint,
+)
 from collector.correlate import Record
 from collector.cycle import Cycle, chunked
 from collector.sources import Datagram, Reject, Taken
@@ -415,6 +423,16 @@ def test_winding_down_waits_for_what_is_on_its_way_and_leaves_the_rest_in_the_ou
     build.sink.holding = False
     assert build.cycle.wind_down(8.0)
     assert (build.store.outbox(), build.source.acknowledged) == ([], [1])
+
+
+def test_a_state_that_the_correlator_does_not_know_is_refused(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_self: object, _rows: object) -> None:
+        raise ValueError("row 'x' is of version 9")
+
+    monkeypatch.setattr(build.tiny, "restore", unknown)
+    build.kill()
+    with pytest.raises(CheckpointUnusable, match="row 'x' is of version 9; upgrade"):
+        build.start()
 
 
 def test_closing_closes_all_three(build: Build, doubles: Any, tmp_path: Path) -> None:
