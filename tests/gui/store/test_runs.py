@@ -7,7 +7,8 @@ import pytest
 
 from agent.messages import Done, Started, Workload
 from gui.hub.persistence import JournalBatch
-from gui.store import NewRequest, NoSuchRow, RequestState, Store, StoreConflict, TestSpec
+from gui.reconcile import score
+from gui.store import MarkerRow, NewRequest, NoSuchRow, RequestState, Store, StoreConflict, TestSpec
 
 
 def states(world: Any) -> list[RequestState]:
@@ -207,3 +208,39 @@ def test_a_tag_that_was_never_allocated_is_refused(world: Any) -> None:
     world.begin()
     with pytest.raises(StoreConflict, match="never allocated"):
         world.store.add_requests(world.repeat, 1, [NewRequest("abcdefgh", "/a", "root://h:1", "c", 0, 10)], 1.0)
+
+
+def test_a_deleted_run_takes_everything_with_it_but_its_tags(any_world: Any) -> None:
+    world = any_world
+    store = world.store
+    world.begin()
+    first = world.run
+    asked = world.ask(3)
+    world.read(*asked)
+    world.record(*asked)
+    gone = world.body(asked[0])
+    score(store, world.repeat, "settle", world.tick())
+    store.add_note(first, "ada", "x", 1.0)
+    store.add_marker(first, MarkerRow(1.0, "fault", "x"))
+    world.begin()
+    kept = world.ask(2)
+    world.read(*kept)
+    world.record(*kept)
+    usage = store.usage("server")
+
+    store.delete_run(first)
+    with pytest.raises(NoSuchRow):
+        store.delete_run(first)
+    assert [run.id for run in store.runs()] == [world.run]
+    assert [len(store.records_of(request.id)) for request in store.requests(world.repeat)] == [1, 1]
+    with store.database.read() as connection:
+        counts = {
+            table: connection.exec_driver_sql(f"SELECT COUNT(*) FROM {table}").scalar()
+            for table in ("request", "record", "record_block", "scoring", "verdict", "note", "marker", "tag")
+        }
+    assert counts == {
+        "request": 2, "record": 2, "record_block": 1, "scoring": 0, "verdict": 0, "note": 0, "marker": 0, "tag": 2,
+    }  # fmt: skip
+    assert store.usage("server") == usage
+    assert store.load([gone], world.tick()).foreign == 1, "nobody waits for its records any more"
+    assert world.begin() == first + 2, "and its number does not come back"
