@@ -84,7 +84,7 @@ def event_of(stream: GStream, line: bytes, ordinal: int, address: str, now: floa
         fields, paths = _copy(event)
     else:
         fields = dict(event)
-    fields["from"] = address
+    put_text(fields, "from", address)
     if stream.begin is not None:
         fields["tbeg"] = stream.begin
     if stream.end is not None:
@@ -193,7 +193,8 @@ def transfer_fields(moved: Transferred) -> dict[str, Any]:
 
 def summary_fields(summary: Summary, identity: str, address: str) -> dict[str, Any]:
     """The record of a summary report, from a sender's IP address."""
-    fields = head("summary", identity) | {"server_ip": address}
+    fields = head("summary", identity)
+    put_text(fields, "server_ip", address)
     put_text(fields, "server", (summary.source or "").rpartition(":")[0] or summary.source)
     put_text(fields, "source", summary.source)
     put_text(fields, "program", summary.program)

@@ -185,8 +185,10 @@ class FastFiles:
             place = len(shifts)
         inc.opens += opens
         inc.closes += closes
-        sender.records += written + closes
-        self._totals.records["file"] += written + closes
+        written += closes
+        if written:
+            sender.records += written
+            self._totals.records["file"] += written
         if offset < end:
             self._rest(inc, data, offset, window, place, sender)
         elif place < records:

@@ -19,7 +19,7 @@ def server_fields(inc: Incarnation, names: Names) -> dict[str, Any]:
     fields: dict[str, Any] = {"server_id": str(inc.sid), "stod": inc.stod, "serverID": f"{inc.stod}#{ip}#{port}"}
     name = inc.host or (names(ip) if names else None)
     put_text(fields, "server", name or ip)
-    fields["server_ip"] = ip
+    put_text(fields, "server_ip", ip)
     put_text(fields, "server_hostname", name)
     if inc.ident is not None:
         if inc.ident.port is not None:

@@ -89,6 +89,10 @@ class Access(msgspec.Struct, array_like=True, gc=False):
     session_key: int | bytes | None = None
     """What it waits for in ``wait_session``."""
 
+    def opened_as(self, entry: FileTuple) -> None:
+        """Its open has come after all."""
+        self.user, self.size, self.path, self.writable, self.start, self.begin = entry[:6]
+
 
 class Event(msgspec.Struct, array_like=True, gc=False):
     """A record of another kind than ``file`` that waits for its server, or for its session, to become known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collector.correlate.cycle import Cycle
-from collector.correlate.incarnation import Incarnation
+from collector.correlate.incarnation import Access, Incarnation, Waiter
 from collector.correlate.keys import file_key
 from collector.correlate.options import Options
 from collector.correlate.rows import all_keys
@@ -36,8 +36,10 @@ class Processes:
         """(sender, stod) → sid, for datagrams that do not name their server."""
         self._same: dict[tuple[int, int], list[Incarnation]] = {}
         """(sid, stod) → processes; more than one are clones."""
-        self._servers: dict[int, list[Incarnation]] = {}
-        """sid → all its incarnations."""
+        self._homes: dict[tuple[int, int, str], Incarnation] = {}
+        """(sid, stod, IP) → the process there, of several in the same second the last."""
+        self._youngest: dict[tuple[int, str], Incarnation] = {}
+        """(sid, IP) → the incarnation with the highest stod."""
         self._addresses: dict[str, Incarnation] = {}
         """IP → the incarnation named last from there, for events without any header."""
 
@@ -50,9 +52,9 @@ class Processes:
         """The process that a socket belongs to, known or new. Notes that it was heard."""
         inc = self._routes.get((remote, stod, sid))
         if inc is None:
-            same = self._same.get((sid, stod), ())
-            found = next((i for i in reversed(same) if sender.address in i.addresses), None)
-            inc = found if found is not None else self._new(remote, stod, sid, sender.address)
+            inc = self._homes.get((sid, stod, sender.address))
+            if inc is None:
+                inc = self._new(remote, stod, sid, sender.address)
             self._route(inc, remote)
         self._heard(inc)
         return inc
@@ -79,11 +81,11 @@ class Processes:
         self.serial += 1
         inc = Incarnation(self.serial, sid, stod, remote, address, self._cycle.now)
         inc.from_start = stod > self.listening + START_MARGIN
-        for other in self._servers.get(sid, ()):
-            if other.addresses & inc.addresses:
-                older, younger = (other, inc) if other.stod < inc.stod else (inc, other)
-                if older.stod < younger.stod and older.dead_since is None:
-                    self._dead(older, younger.stod)
+        other = self._youngest.get((sid, address))
+        if other is not None and other.stod != stod:
+            older, younger = (other, inc) if other.stod < stod else (inc, other)
+            if older.dead_since is None:
+                self._dead(older, younger.stod)
         self.add(inc)
         return inc
 
@@ -91,12 +93,18 @@ class Processes:
         """Know a process: a new one, or a restored one with its routes."""
         self.all[inc.serial] = inc
         self._same.setdefault((inc.sid, inc.stod), []).append(inc)
-        self._servers.setdefault(inc.sid, []).append(inc)
         for address in inc.addresses:
-            self._addresses[address] = inc
+            self._settle_in(inc, address)
         for route in inc.routes:
             self._routes[route] = inc
             self._bound[route[:2]] = inc.sid
+
+    def _settle_in(self, inc: Incarnation, address: str) -> None:
+        self._addresses[address] = inc
+        self._homes[inc.sid, inc.stod, address] = inc
+        youngest = self._youngest.get((inc.sid, address))
+        if youngest is None or youngest.stod <= inc.stod:
+            self._youngest[inc.sid, address] = inc
 
     def _route(self, inc: Incarnation, remote: str) -> None:
         route = (remote, inc.stod, inc.sid)
@@ -149,56 +157,80 @@ class Processes:
 
     def _merge(self, kept: Incarnation, other: Incarnation) -> None:
         """Two addresses turned out to be one process: `other` becomes part of `kept`."""
-        cycle = self._cycle.number
         self._cycle.deleted.update(all_keys(other))
         self._unlist(other)
         kept.addresses |= other.addresses
+        for address in other.addresses:
+            self._settle_in(kept, address)
         for route in other.routes:
             self._routes[route] = kept
             self._bound[route[:2]] = kept.sid
         kept.routes |= other.routes
-        for dictid, session in other.sessions.items():
-            kept.sessions.setdefault(dictid, session)
-            kept.dirty_sessions.add(dictid)
-        kept.by_userid = {**other.by_userid, **kept.by_userid}
-        kept.early_info = {**other.early_info, **kept.early_info}
-        kept.early_token = {**other.early_token, **kept.early_token}
-        kept.early_flow = {**other.early_flow, **kept.early_flow}
         kept.sequences = {**other.sequences, **kept.sequences}
-        for file_id, path in other.paths.items():
-            if file_id not in kept.paths:
-                kept.paths[file_id] = path._replace(cycle=cycle)
-        kept.paths_used |= other.paths_used
         kept.fseq.sums = {**other.fseq.sums, **kept.fseq.sums}
-        for file_id, entry in other.files.items():
-            if file_id not in kept.files and file_id not in kept.closed:
-                kept.files[file_id] = (*entry[:6], cycle, *entry[7:])
-                if file_id in other.moved:
-                    kept.moved[file_id] = other.moved[file_id]
-        for file_id in [f for f in kept.files if f in other.closed]:
-            del kept.files[file_id]
-            kept.moved.pop(file_id, None)
-            kept.dirty_files.discard(file_id)
-            self._cycle.deleted.add(file_key(kept, file_id))
-        kept.given_up = {**other.given_up, **kept.given_up}
-        kept.dirty_given |= other.given_up.keys()
-        kept.closed.merge(other.closed)
-        kept.left.extend(other.left)
-        kept.leaving.extend(other.leaving)
         kept.heard += other.heard
         kept.clock = max(kept.clock, other.clock)
         kept.alive = max(kept.alive, other.alive)
         kept.ident = kept.ident or other.ident
         for name in ("opens", "closes", "disconnects", "sessions_seen", "infos_seen", "fstreams"):
             setattr(kept, name, getattr(kept, name) + getattr(other, name))
-        kept.not_ready()
+        self._merge_sessions(kept, other)
+        self._merge_files(kept, other)
         self.touch(kept)
-        for access in other.wait_file.values():
-            if access.file_id not in kept.wait_file and access.file_id not in kept.closed:
-                access.cycle = -1  # its row was the other's
-                self._waiting.settle(kept, access)
-        for waiter in [*other.wait_server, *(w for group in other.wait_session.values() for w in group)]:
-            waiter.cycle = -1
+
+    def _merge_sessions(self, kept: Incarnation, other: Incarnation) -> None:
+        for dictid, session in other.sessions.items():
+            kept.sessions.setdefault(dictid, session)
+        kept.by_userid = {**other.by_userid, **kept.by_userid}
+        kept.early_info = {**other.early_info, **kept.early_info}
+        kept.early_token = {**other.early_token, **kept.early_token}
+        kept.early_flow = {**other.early_flow, **kept.early_flow}
+        for dictid, session in kept.sessions.items():
+            known = other.sessions.get(dictid, session)
+            if kept.by_userid.get(session.userid.text) == dictid:
+                known.appinfo = known.appinfo or kept.early_info.pop(session.userid.text, (None, 0.0))[0]
+            session.appinfo = session.appinfo or known.appinfo
+            session.token = session.token or known.token or kept.early_token.pop(dictid, (None, 0.0))[0]
+            session.flow = session.flow or known.flow or kept.early_flow.pop(dictid, (None, 0.0))[0]
+        kept.dirty_sessions |= kept.sessions.keys()
+        kept.left.extend(other.left)
+        kept.leaving.extend(other.leaving)
+        for file_id, path in other.paths.items():
+            if file_id not in kept.paths:
+                kept.paths[file_id] = path._replace(cycle=self._cycle.number)
+        kept.paths_used |= other.paths_used
+        kept.not_ready()
+
+    def _merge_files(self, kept: Incarnation, other: Incarnation) -> None:
+        """Files open on one side and closed on the other are closed; what both have closed is told once."""
+        cycle = self._cycle.number
+        waiting: list[Waiter] = [
+            *other.wait_file.values(),
+            *other.wait_server,
+            *(waiter for group in other.wait_session.values() for waiter in group),
+        ]
+        waiting = [w for w in waiting if not isinstance(w, Access) or w.file_id not in kept.closed]
+        waiting += self._waiting.take_orphans(kept)
+        orphans = [w for w in waiting if isinstance(w, Access) and w.start is None]
+        for access in orphans:
+            entry = kept.files.get(access.file_id) or other.files.get(access.file_id)
+            if entry is not None:
+                access.opened_as(entry)
+        for file_id, entry in other.files.items():
+            if file_id not in kept.files and file_id not in kept.closed:
+                kept.files[file_id] = (*entry[:6], cycle, *entry[7:])
+                if file_id in other.moved:
+                    kept.moved[file_id] = other.moved[file_id]
+        kept.closed.merge(other.closed)
+        for file_id in [f for f in kept.files if f in kept.closed]:
+            del kept.files[file_id]
+            kept.moved.pop(file_id, None)
+            kept.dirty_files.discard(file_id)
+            self._cycle.deleted.add(file_key(kept, file_id))
+        kept.given_up = {**other.given_up, **kept.given_up}
+        kept.dirty_given |= other.given_up.keys()
+        for waiter in waiting:
+            waiter.cycle = -1  # its row, if it has one, was the other's
             self._waiting.settle(kept, waiter)
 
     # -------------------------------------------------------------- the end
@@ -218,13 +250,13 @@ class Processes:
         same.remove(inc)
         if not same:
             del self._same[inc.sid, inc.stod]
-        same = self._servers[inc.sid]
-        same.remove(inc)
-        if not same:
-            del self._servers[inc.sid]
         for address in inc.addresses:
             if self._addresses.get(address) is inc:
                 del self._addresses[address]
+            if self._homes.get((inc.sid, inc.stod, address)) is inc:
+                del self._homes[inc.sid, inc.stod, address]
+            if self._youngest.get((inc.sid, address)) is inc:
+                del self._youngest[inc.sid, address]
 
 
 def agree(one: Incarnation, other: Incarnation) -> bool:

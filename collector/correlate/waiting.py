@@ -114,6 +114,13 @@ class Waiting:
         inc.wait_file.pop(access.file_id, None)
         self._taken(inc, access)
 
+    def take_orphans(self, inc: Incarnation) -> list[Access]:
+        """Take everything out of ``wait_file``."""
+        orphans = list(inc.wait_file.values())
+        for access in orphans:
+            self.take_file(inc, access)
+        return orphans
+
     def _taken(self, inc: Incarnation, waiter: Waiter) -> None:
         waiter.waiting = False
         if waiter.cycle != self.cycle.number:

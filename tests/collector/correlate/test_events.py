@@ -1,0 +1,235 @@
+"""Records of other kinds than ``file``, through the whole correlator."""
+
+from __future__ import annotations
+
+import base64
+import json
+import struct
+from typing import Any
+
+import pytest
+
+from collector.correlate import Correlator, Options
+
+T = 1_700_000_001.0
+A = "192.0.2.1:40000"
+
+
+def feed(correlator: Correlator, *datagrams: bytes, t: float = T, remote: str = A) -> None:
+    for data in datagrams:
+        correlator.feed(data, remote, t)
+
+
+def taken(correlator: Correlator) -> list[dict[str, Any]]:
+    return [json.loads(record.body) for record in correlator.take()]
+
+
+@pytest.fixture
+def server(kit: Any) -> Any:
+    return kit.Server()
+
+
+@pytest.fixture
+def correlator() -> Correlator:
+    return Correlator()
+
+
+def text_header(server: Any, number: int, provider: str = "C", code: str = "g", **src: object) -> bytes:
+    header = {"code": code, "pseq": number, "stod": server.stod, "sid": server.sid, "src": src}
+    if code == "g":
+        header["gs"] = {"type": provider, "tbeg": 10, "tend": 20}
+    return json.dumps(header).encode()
+
+
+CLOSE = (
+    b'{"event":"file_close","lfn":"/store/f","size":10,"blk_size":5,"n_blks":2,"n_blks_done":1,"access_cnt":3,'
+    b'"attach_t":1,"detach_t":2,"remotes":["o:1094"],"b_hit":1,"b_miss":2,"b_bypass":3,"b_todisk":4,"b_prefetch":5,'
+    b'"n_cks_errs":0}'
+)
+
+
+def test_cache_events_are_renamed_and_derived(server: Any, correlator: Correlator) -> None:
+    feed(correlator, server.ident(), server.events("C", CLOSE, begin=100, end=110))
+    (event,) = taken(correlator)
+    expected = {
+        "kind": "cache", "schema": 1, "event": "file_close", "file_path": "/store/f", "size": 10, "block_size": 5,
+        "numbers_blocks": 2, "numbers_blocks_done": 1, "access_count": 3, "attach_time": 1, "detach_time": 2,
+        "remotes_origin": ["o:1094"], "bytes_hit_cache": 1, "bytes_miss_cache": 2, "bytes_bypass_cache": 3,
+        "bytes_to_disk": 4, "bytes_by_prefetch": 5, "numbers_checksum_errors": 0, "bytes_read_by_remote": 7,
+        "bytes_explicit_remote_read": 2, "sid": str(server.sid), "server_ip": "192.0.2.1",
+        "server_hostname": "se01.example.org", "site": "SITE-A", "tbeg": 100, "tend": 110, "from": "192.0.2.1",
+    }  # fmt: skip
+    assert expected.items() <= event.items()
+
+
+def test_what_is_derived_needs_its_parts(server: Any, correlator: Correlator) -> None:
+    lines = [b'{"event":"file_close","b_todisk":4,"b_bypass":3}', b'{"event":"file_close","b_todisk":4,"b_prefetch":5}']
+    feed(correlator, server.ident(), server.events("C", *lines))
+    one, two = taken(correlator)
+    assert one["bytes_read_by_remote"] == 7
+    assert not {"bytes_explicit_remote_read"} & one.keys()
+    assert not {"bytes_read_by_remote", "bytes_explicit_remote_read"} & two.keys()
+
+
+@pytest.mark.parametrize(
+    ("provider", "line", "kind"),
+    [
+        ("T", b'{"type":"tcpstats","rtt":5}', "tcp"), ("R", b'{"event":"throttle_update","io_total":9}', "throttle"),
+        ("O", b'{"event":"oss_stats_pfc","reads":1}', "oss"), ("H", b"{}", "http"),
+        ("H", b'{"HTTP_GET_200":{"count":1}}', "http"), ("P", b'{"TPC":"http","Size":5}', "tpc"),
+    ],
+)  # fmt: skip
+def test_other_providers(provider: str, line: bytes, kind: str, server: Any, correlator: Correlator) -> None:
+    feed(correlator, server.ident(), server.events(provider, line))
+    (event,) = taken(correlator)
+    assert event["kind"] == kind
+    assert (event["hostname"], event["from"], event["site"]) == ("se01.example.org", "192.0.2.1", "SITE-A")
+    if kind != "tpc":
+        assert json.loads(line).items() <= event.items()
+
+
+def test_an_event_cannot_pass_for_another_record(server: Any, correlator: Correlator) -> None:
+    line = b'{"event":"oss_stats","kind":"file","schema":99,"record_id":"x","server_id":"1","site":"OTHER","reads":1}'
+    feed(correlator, server.ident(), server.events("O", line))
+    (event,) = taken(correlator)
+    assert (event["kind"], event["schema"], event["server_id"], event["site"]) == ("oss", 1, str(server.sid), "SITE-A")
+    assert len(event["record_id"]) == 32
+
+
+def test_ids_are_the_same_when_read_again_and_differ_between_events(server: Any) -> None:
+    lines = [b'{"event":"throttle_update","io_total":9}'] * 2
+    data = [server.ident(), server.events("R", *lines, begin=5, end=6), server.events("R", *lines, begin=6, end=7)]
+    found = []
+    for _ in range(2):
+        correlator = Correlator()
+        feed(correlator, *data)
+        found.append([event["record_id"] for event in taken(correlator)])
+    assert found[0] == found[1]
+    assert len(set(found[0])) == 4
+
+
+def test_text_streams_from_another_socket_are_the_same_server(server: Any, correlator: Correlator) -> None:
+    """Each text stream has a socket of its own: it is joined by sid, stod and address."""
+    feed(correlator, server.ident())
+    feed(correlator, text_header(server, 1) + b"\n" + CLOSE + b"\0", remote="192.0.2.1:50001")
+    (event,) = taken(correlator)
+    assert (event["site"], event["port"], event["tbeg"]) == ("SITE-A", 1094, 10)
+    assert correlator.counters["state_servers"] == 1
+
+
+def test_text_streams_name_the_server_themselves(server: Any, correlator: Correlator) -> None:
+    source = {"site": "S", "host": "h.example.org", "port": 5, "inst": "i", "pgm": "xrootd", "ver": "v6"}
+    feed(correlator, text_header(server, 1, code="=", **source) + b"\0", remote="192.0.2.1:50001")
+    feed(correlator, text_header(server, 1) + b"\n" + CLOSE + b"\0", remote="192.0.2.1:50002")
+    (event,) = taken(correlator)
+    assert (event["site"], event["server"], event["version"]) == ("S", "h.example.org", "v6")
+
+
+def test_text_streams_count_to_999(server: Any, correlator: Correlator) -> None:
+    for number in (997, 998, 999, 0, 2):
+        feed(correlator, text_header(server, number) + b"\n" + CLOSE + b"\0", remote="192.0.2.1:50001")
+    feed(correlator, text_header(server, 2) + b"\n" + CLOSE + b"\0", remote="192.0.2.1:50001")
+    correlator.drain(T + 1)
+    (gap,) = correlator.status()["192.0.2.1:50001"]["gaps"]
+    assert (gap["class"], gap["after"], gap["missing"]) == ("GC text", 0, 1)
+    assert correlator.counters["duplicates"] == 1
+
+
+def test_text_without_a_header_is_known_by_its_address(server: Any, correlator: Correlator) -> None:
+    feed(correlator, CLOSE + b"\0", remote="192.0.2.1:50001")
+    assert correlator.counters["rejected{no_server}"] == 1
+    feed(correlator, server.ident())
+    feed(correlator, CLOSE + b"\n" + CLOSE + b"\0", remote="192.0.2.1:50001", t=T + 1)
+    feed(correlator, CLOSE + b"\0", remote="192.0.2.1:50001", t=T + 2)
+    events = taken(correlator)
+    assert [event["site"] for event in events] == ["SITE-A"] * 3
+    assert len({event["record_id"] for event in events}) == 3
+    feed(correlator, b'{"what":"is this"}', remote="192.0.2.1:50001")
+    assert correlator.counters["rejected{unknown}"] == 1
+
+
+def test_dictionaries_of_text_streams_are_followed_and_give_no_records(server: Any, correlator: Correlator) -> None:
+    header = json.loads(text_header(server, 1, code="d"))
+    feed(correlator, json.dumps(header | {"did": 5, "data": "/f"}).encode() + b"\0", remote="192.0.2.1:50001")
+    assert taken(correlator) == []
+    assert correlator.counters["decoded"] == 1
+
+
+def test_events_wait_for_the_name_of_a_young_server(server: Any, correlator: Correlator) -> None:
+    ident = server.ident()
+    feed(correlator, server.events("C", CLOSE))
+    assert taken(correlator) == []
+    feed(correlator, ident)
+    assert taken(correlator)[0]["site"] == "SITE-A"
+
+
+def test_redirections(server: Any, correlator: Correlator) -> None:
+    feed(correlator, server.ident(), server.login(1), server.info(2))
+    text = b"[2001:db8::2]:/store/f"
+    slots = struct.pack(">II", 5, 100) + struct.pack(">BBHI", 0x85, 3, 1094, 1) + text.ljust(24, b"\0")
+    slots += struct.pack(">BBHI", 0x96, 2, 1095, 9) + b"se02:/store/g".ljust(16, b"\0") + struct.pack(">II", 5, 105)
+    feed(correlator, server._header(b"r", "M", struct.pack(">Q", 0xF0 << 56 | server.sid) + slots))
+    (cluster,) = taken(correlator)
+    assert (cluster["decided_by"], cluster["operation"], cluster["target_host"]) == (
+        "cluster",
+        "open_read",
+        "2001:db8::2",
+    )
+    assert (cluster["user"], cluster["appinfo"], cluster["filename"]) == ("alice", "app", "/store/f")
+    assert (cluster["time_min"], cluster["time_max"]) == (100, 105)
+    assert "target_port" not in cluster
+    correlator.advance(T + 21)  # the other one's session never comes
+    (local,) = taken(correlator)
+    assert (local["decided_by"], local["operation"], local["target_port"]) == ("server", "open_write", 1095)
+    assert "user" not in local
+
+
+def test_purges(server: Any, correlator: Correlator) -> None:
+    feed(correlator, server.ident())
+    text = f"=/root.5:{server.sid}@h\n/store/old\n&tod=100&sz=5&at=1&ct=2&mt=3&fn=p"
+    feed(correlator, server.map("p", 0, text))
+    (event,) = taken(correlator)
+    expected = {
+        "kind": "purge",
+        "filename": "/store/old",
+        "purge_time": 100,
+        "filesize": 5,
+        "atime": 1,
+        "ctime": 2,
+        "mtime": 3,
+    }
+    assert expected.items() <= event.items()
+    assert event["name_type"] == "physical"
+    assert "user" not in event
+
+
+def test_summaries_are_told_once(correlator: Correlator) -> None:
+    data = b'<statistics tod="100" src="se01:1094" tos="5" site="S"><stats id="link"><in>5</in></stats></statistics>'
+    feed(correlator, data, data)
+    feed(correlator, b'{"statistics":{"tod":100,"src":"se01:1094","stats_link":{"in":5}}}')
+    one, other = taken(correlator)
+    assert one["stats"] == other["stats"] == {"link": {"in": 5}}
+    assert (one["server"], one["source"], one["site"], one["server_ip"]) == ("se01", "se01:1094", "S", "192.0.2.1")
+    assert correlator.counters["duplicates"] == 1
+
+
+def test_paths_that_are_no_text(kit: Any, server: Any, correlator: Correlator) -> None:
+    raw = b"/store/\xff\xfe"
+    feed(correlator, server.ident(), server.login(1), server.info(2, "caf\u00e9"))
+    feed(correlator, server.files(kit.opened(5, path=raw), kit.closed(5, 1)))
+    (record,) = taken(correlator)
+    assert record["filename"] == "/store/\ufffd\ufffd"
+    assert base64.b64decode(record["filename_b64"]) == raw
+    assert record["appinfo"] == "caf\u00e9"
+
+
+def test_wlcg_forms_of_events(server: Any) -> None:
+    correlator = Correlator(Options(wlcg=True, wlcg_only=True, host="c"))
+    feed(correlator, server.ident(), server.events("C", CLOSE, b'{"event":"file_close","lfn":"/other"}'))
+    feed(correlator, server.map("=", 0, b"ignored"))
+    records = correlator.take()
+    assert [record.kind for record in records] == ["wlcg-cache", "cache"]
+    assert json.loads(records[0].body)["metadata"]["type"] == "metric"
+    other = Correlator(Options(wlcg=True))
+    feed(other, server.ident(), server.events("P", b'{"TPC":"xroot","Src":"root://a//x","Dst":"root://b:1//store/y"}'))
+    assert [record.kind for record in other.take()] == ["tpc", "wlcg-tpc"]

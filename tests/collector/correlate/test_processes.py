@@ -1,0 +1,234 @@
+"""Restarts, clones, several ways to one process: whose datagram is it?"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from collector.correlate import Correlator, Options
+
+T = 1_700_000_001.0
+A, B = "192.0.2.1:40000", "192.0.2.2:40000"
+
+
+def feed(correlator: Correlator, remote: str, *datagrams: bytes, t: float = T) -> None:
+    for data in datagrams:
+        correlator.feed(data, remote, t)
+
+
+def taken(correlator: Correlator) -> list[dict[str, Any]]:
+    return [json.loads(record.body) for record in correlator.take()]
+
+
+def start(server: Any) -> tuple[bytes, ...]:
+    return server.ident(), server.login(1), server.info(2)
+
+
+def test_a_restart_gives_up_what_was_open(kit: Any) -> None:
+    correlator = Correlator()
+    old, new = kit.Server(), kit.Server(stod=1_700_000_500, pid=99)
+    feed(correlator, A, *start(old), old.files(kit.opened(5, path="/old")))
+    feed(correlator, "192.0.2.1:41000", *start(new), new.files(kit.opened(5, path="/new")), t=T + 500)
+    correlator.advance(T + 510)
+    assert taken(correlator) == []  # something of the old one may still be on its way
+    correlator.advance(T + 521)
+    (record,) = taken(correlator)
+    assert (record["filename"], record["stod"]) == ("/old", 1_700_000_000)
+    assert record["incomplete"] == ["no_close", "server_restarted"]
+    assert record["time_max"] == 1_700_000_500
+    feed(correlator, "192.0.2.1:41000", new.files(kit.closed(5, 7)), t=T + 522)
+    (record,) = taken(correlator)
+    assert (record["filename"], record["stod"], record["read"]) == ("/new", 1_700_000_500, 7)
+
+
+def test_a_late_close_of_a_dead_process_is_still_complete(kit: Any) -> None:
+    correlator = Correlator()
+    old, new = kit.Server(), kit.Server(stod=1_700_000_500, pid=99)
+    feed(correlator, A, *start(old), old.files(kit.opened(5, path="/old")))
+    feed(correlator, "192.0.2.1:41000", *start(new), t=T + 500)
+    correlator.advance(T + 530)
+    (provisional,) = taken(correlator)
+    feed(correlator, A, old.files(kit.closed(5, 7)), t=T + 531)
+    (final,) = taken(correlator)
+    assert (final["filename"], final["read"], final["access_id"]) == ("/old", 7, provisional["access_id"])
+
+
+def test_dead_processes_are_forgotten(kit: Any) -> None:
+    correlator = Correlator()
+    for number in range(10):
+        server = kit.Server(stod=1_700_000_000 + number * 100, pid=number)
+        feed(correlator, f"192.0.2.1:{41000 + number}", *start(server), server.files(kit.opened(5)), t=T + number * 100)
+    correlator.advance(T + 6000)
+    correlator.advance(T + 6061)
+    assert correlator.counters["state_servers"] == 1
+
+
+def test_a_restart_within_the_same_second_shows_by_the_pid(kit: Any) -> None:
+    correlator = Correlator()
+    old, new = kit.Server(pid=10), kit.Server(pid=11)
+    feed(correlator, A, *start(old), old.files(kit.opened(5, path="/old")))
+    feed(correlator, "192.0.2.1:41000", *start(new), new.files(kit.opened(5, path="/new"), kit.closed(5, 3)))
+    (record,) = taken(correlator)
+    assert record["filename"] == "/new"
+    correlator.advance(T + 21)
+    (record,) = taken(correlator)
+    assert (record["filename"], record["incomplete"]) == ("/old", ["no_close", "server_restarted"])
+
+
+def test_two_servers_that_share_every_number(kit: Any) -> None:
+    """Same stod, same ids, other sid: nothing is mixed up."""
+    correlator = Correlator()
+    one, two = kit.Server(sid=1), kit.Server(sid=2)
+    feed(correlator, A, *start(one))
+    feed(correlator, "192.0.2.1:41000", *start(two))
+    feed(correlator, A, one.files(kit.opened(5, path="/one")))
+    feed(correlator, "192.0.2.1:41000", two.files(kit.opened(5, path="/two"), kit.closed(5, 2)))
+    feed(correlator, A, one.files(kit.closed(5, 1)))
+    assert [(r["filename"], r["read"], r["server_id"]) for r in taken(correlator)] == [
+        ("/two", 2, "2"),
+        ("/one", 1, "1"),
+    ]
+
+
+def test_clones_on_two_hosts_are_two_servers(kit: Any) -> None:
+    """Same sid and stod, other address and pid: both count."""
+    correlator = Correlator()
+    one, two = kit.Server(pid=10), kit.Server(pid=11, remote=B)
+    for remote, server, name in ((A, one, "/one"), (B, two, "/two")):
+        feed(correlator, remote, *start(server), server.files(kit.opened(5, path=name)))
+    feed(correlator, A, one.files(kit.closed(5, 1)))
+    feed(correlator, B, two.files(kit.closed(5, 2)))
+    records = taken(correlator)
+    assert [(r["filename"], r["server_ip"]) for r in records] == [("/one", "192.0.2.1"), ("/two", "192.0.2.2")]
+    correlator.advance(T + 100)
+    assert taken(correlator) == []
+
+
+def test_clones_behind_one_address_keep_their_sockets(kit: Any) -> None:
+    correlator = Correlator()
+    one, two = kit.Server(pid=10), kit.Server(pid=11)
+    ways = {"192.0.2.1:1001": one, "192.0.2.1:1002": two}
+    for remote, server in ways.items():
+        feed(correlator, remote, *start(server), server.files(kit.opened(5, path=f"/{server.pid}")))
+    for step in range(1, 5):  # both live on, and name themselves in turn
+        for remote, server in ways.items():
+            feed(correlator, remote, server.ident(), t=T + 15 * step)
+        correlator.advance(T + 15 * step)
+    for remote, server in ways.items():
+        feed(correlator, remote, server.files(kit.closed(5, server.pid)), t=T + 70)
+    finals = [r for r in taken(correlator) if r["final"]]
+    assert [(r["filename"], r["read"]) for r in finals] == [("/10", 10), ("/11", 11)]
+    assert correlator.counters["state_servers"] == 2
+
+
+@pytest.mark.parametrize("names", ["first", "last"])
+def test_one_process_over_two_ways_counts_once(names: str, kit: Any) -> None:
+    """A relay and a direct path: other addresses, same pid. It may take until the next ``=`` to know."""
+    correlator = Correlator()
+    server = kit.Server()
+    ident, login, info = start(server)
+    body = [server.files(kit.opened(5, path="/x")), server.files(kit.moved(5, 3)), server.files(kit.closed(5, 4))]
+    later = server.ident()
+    for remote in (A, B):
+        feed(correlator, remote, *([ident] if names == "first" else []), login, info, *body)
+    for remote in (A, B):
+        feed(correlator, remote, later, t=T + 1)
+    correlator.advance(T + 60)
+    (record,) = taken(correlator)
+    assert (record["filename"], record["read"]) == ("/x", 4)
+    assert correlator.counters["state_servers"] == 1
+
+
+def test_two_destinations_on_one_host_count_once(kit: Any) -> None:
+    """Each destination numbers its maps itself; the f-stream is numbered for both."""
+    correlator = Correlator()
+    one, two = kit.Server(), kit.Server()
+    for remote, server in ((A, one), ("192.0.2.1:41000", two)):
+        feed(correlator, remote, *start(server))
+    two.map("i", 9, f"{two.userid()}\napp")  # one map more that went to the other destination only
+    for _ in range(3):
+        data = one.files(kit.opened(5 + one.next["F"], path="/x"), kit.closed(5 + one.next["F"], 1))
+        feed(correlator, A, data)
+        feed(correlator, "192.0.2.1:41000", data)
+    assert len(taken(correlator)) == 3
+    assert correlator.counters["duplicates"] == 3
+    assert [state["gaps"] for state in correlator.status().values()] == [[], []]
+
+
+def test_processes_that_disagree_are_never_merged(kit: Any) -> None:
+    """Containers: same sid, stod, host name and pid (1) — but not the same datagrams."""
+    correlator = Correlator()
+    one, two = kit.Server(pid=1), kit.Server(pid=1, remote=B)
+    feed(correlator, A, one.login(1), one.info(2), one.files(kit.opened(5, path="/one")))
+    feed(correlator, B, two.login(1), two.info(2), two.files(kit.opened(5, path="/two")))
+    feed(correlator, A, one.ident(), one.files(kit.closed(5, 1)))
+    feed(correlator, B, two.ident(), two.files(kit.closed(5, 2)))
+    assert [(r["filename"], r["read"]) for r in taken(correlator)] == [("/one", 1), ("/two", 2)]
+
+
+def test_a_merge_keeps_what_each_side_knows(kit: Any) -> None:
+    """Datagrams of one process split over two addresses: together they make complete records."""
+    correlator = Correlator()
+    server = kit.Server()
+    ident, login, info = start(server)
+    feed(correlator, A, ident, login)
+    feed(correlator, B, info, server.login(3, user="bob"), server.info(4, user="bob"))
+    feed(correlator, B, server.files(kit.opened(5, user=1, path="/five"), kit.opened(6, user=3, path="/six")))
+    feed(correlator, B, server.path(7, "/seven"))
+    feed(correlator, A, server.files(kit.opened(7, flags=0)))
+    feed(correlator, B, server.ident(), t=T + 1)  # now it is known to be one
+    feed(correlator, A, server.files(kit.closed(5, 1), kit.closed(6, 2), kit.closed(7, 3)), t=T + 2)
+    correlator.advance(T + 60)
+    found = {(r["filename"], r["read"], r["user"], r.get("appinfo")) for r in taken(correlator)}
+    assert found == {("/five", 1, "alice", "app"), ("/six", 2, "bob", "app"), ("/seven", 3, "alice", "app")}
+    rows, _ = correlator.changes()
+    again = Correlator()
+    again.restore(rows)
+    assert again.counters["state_servers"] == 1
+
+
+def test_an_old_server_without_sid_is_known_by_its_socket(kit: Any) -> None:
+    correlator = Correlator()
+    server = kit.Server()
+    feed(correlator, A, server.files(kit.opened(4), sid=False))
+    assert correlator.counters["rejected{no_server}"] == 1
+    feed(correlator, A, *start(server))
+    feed(correlator, A, server.files(kit.opened(5), kit.closed(5, 1), sid=False))
+    correlator.drain(T + 1)
+    assert taken(correlator)[0]["server_id"] == str(server.sid)
+
+
+def test_crowded_out_processes_write_what_they_hold(kit: Any) -> None:
+    correlator = Correlator(Options(max_servers=10))
+    for number in range(12):
+        server = kit.Server(sid=number + 1)
+        feed(correlator, f"192.0.2.{number}:1", *start(server), server.files(kit.opened(5)), t=T + number)
+    correlator.advance(T + 20)
+    evicted = taken(correlator)
+    assert [r["server_id"] for r in evicted] == ["1", "2"]
+    assert all(r["incomplete"] == ["no_close", "evicted"] for r in evicted)
+    assert correlator.counters["state_servers"] == 10
+
+
+def test_reused_ids(kit: Any) -> None:
+    """After a turn of the 32-bit counter a file has the number of one that is still open."""
+    correlator = Correlator()
+    server = kit.Server()
+    feed(correlator, A, *start(server), server.files(kit.opened(5, path="/first"), kit.moved(5, 10)))
+    feed(correlator, A, server.files(kit.opened(5, path="/second"), begin=1_700_000_050))
+    feed(correlator, A, server.files(kit.closed(5, 20), begin=1_700_000_060))
+    first, second = taken(correlator)
+    assert (first["filename"], first["read"], first["incomplete"]) == ("/first", 10, ["no_close", "reused_id"])
+    assert (second["filename"], second["read"]) == ("/second", 20)
+    assert "incomplete" not in second
+
+
+def test_a_reused_session_id_replaces_the_session(kit: Any) -> None:
+    correlator = Correlator()
+    server = kit.Server()
+    feed(correlator, A, *start(server), server.files(kit.opened(5), kit.closed(5, 1)))
+    feed(correlator, A, server.login(1, user="bob"), server.info(2, "bobs", user="bob"))
+    feed(correlator, A, server.files(kit.opened(6), kit.closed(6, 1)))
+    assert [(r["user"], r["appinfo"]) for r in taken(correlator)] == [("alice", "app"), ("bob", "bobs")]
