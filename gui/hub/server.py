@@ -46,7 +46,7 @@ from agent.messages import (
 from gui.hub import keys
 from gui.hub.admission import Holder, Operator, RefusalRate, Registration, Registrations, check_name
 from gui.hub.certificate import Identity, given_identity, own_identity
-from gui.hub.commits import JournalWriter, TokenSpender
+from gui.hub.commits import JournalWriter, Sightings, TokenSpender
 from gui.hub.operate import (
     Command,
     CommandRefused,
@@ -157,6 +157,7 @@ class Hub:
         self._offsets: dict[str, ClockOffset] = {}
         self._spender = TokenSpender(store, self.run_blocking, clock)
         self._writer = JournalWriter(store, self.run_blocking, self._journal_stored, self._journal_trouble)
+        self._sightings = Sightings(store, self.run_blocking, clock)
         self._tasks: list[asyncio.Task[None]] = []
         self._serving: set[asyncio.Task[Any]] = set()
         self._identity: Identity | None = None
@@ -208,6 +209,7 @@ class Hub:
         for name, work in (
             ("hub spends tokens", self._spender.run()),
             ("hub stores journals", self._writer.run()),
+            ("hub writes down agents", self._sightings.run()),
             ("hub watches agents", self._watch()),
             ("hub reads keys", self._refresh()),
         ):
@@ -565,10 +567,8 @@ class Hub:
             details=details,
             address=registration.address,
         )
-        facts = msgspec.to_builtins(details)
         try:
             acknowledged = await self._writer.position(session.identity, details.journal)
-            await self.run_blocking(self._store.see_agent, session.identity, name, details.role, facts, self._clock())
         except Exception as error:
             log.exception("! the database does not know how far a journal is stored")
             self.listener.problem("hub", f"{name} cannot open its session, because the database fails: {error}")
@@ -578,6 +578,7 @@ class Hub:
         self._sessions[agent_id] = self._by_name[name] = session
         self._offsets[agent_id] = ClockOffset()
         self._enlist(session, acknowledged)
+        self._sightings.see(session.identity, name, details.role, msgspec.to_builtins(details))
         welcome = Welcome(
             public_id=agent_id,
             hub_version=self.options.version,

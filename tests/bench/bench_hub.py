@@ -70,10 +70,11 @@ async def measure(directory: Path, agents: int, seconds: float) -> None:
             process.start()
             await asyncio.to_thread(ours.recv)  # it has signed its tokens
             ours.send("join")
-            began = time.monotonic()
+            cpu, began = time.process_time(), time.monotonic()
             lag = asyncio.get_running_loop().create_task(lags(), name="lag while joining")
             await until_up(hub, agents)
             taken = time.monotonic() - began
+            figure("hub.cpu_per_join", 1000 * (time.process_time() - cpu) / agents, "ms")
             figure("hub.joins_per_second", agents / taken, "joins/s", at_least=100)
             lag_figures("hub.lag_joining", await ended(lag), at_most_p99=None)
             ours.send("work")

@@ -10,7 +10,7 @@ import pytest
 
 from agent.messages import Started
 from gui.hub import commits
-from gui.hub.commits import JournalWriter, TokenSpender
+from gui.hub.commits import JournalWriter, Sightings, TokenSpender
 from gui.hub.persistence import JournalBatch, Spend
 
 
@@ -152,3 +152,35 @@ async def test_a_bounded_number_waits_in_memory(ledger: Ledger) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await one.writer.put(batch("a", 99, 99))
+
+
+async def test_who_was_here_is_written_down_behind_everything_else(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commits, "RETRY_SECONDS", (0.0,))
+    seen: list[tuple[str, Any]] = []
+
+    class Directory:
+        def see_agent(self, identity: str, name: str, role: str, facts: Any, now: float) -> None:
+            if identity == "bad":
+                raise OSError("full")
+            seen.append((identity, facts))
+
+    sightings = Sightings(Directory(), ledger.run, lambda: 1.0)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(sightings.run(), name="see")
+        for identity, facts in (("a", {"v": 1}), ("bad", {}), ("b", {"v": 1}), ("b", {"v": 2})):
+            sightings.see(identity, identity, "client", facts)
+        ledger.open.set()
+        while len(seen) < 2:  # noqa: ASYNC110 - a turn of the loop is all that is waited for
+            await asyncio.sleep(0)
+        running.cancel()
+    assert seen == [("a", {"v": 1}), ("b", {"v": 2})], "one that fails keeps nobody else from it"
+
+
+async def test_a_position_that_is_known_needs_no_question(ledger: Ledger) -> None:
+    one = Writer(ledger)
+    ledger.open.set()
+    assert await one.writer.position("a", "j") == 3
+    ledger.open.clear()
+    assert await one.writer.position("a", "j") == 3

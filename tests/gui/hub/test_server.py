@@ -56,7 +56,7 @@ async def test_an_agent_joins_in_two_steps_and_is_welcomed(place: Any) -> None:
     (view,) = place.hub.roster.agents
     assert (view.name, view.role, view.state, view.host, view.labels) == ("c1", "client", "up", "worker-7", ("EU",))
     assert place.heard.lines == ["up c1"]
-    assert place.store.seen == ["shared/c1"]
+    await place.until(lambda: place.store.seen == ["shared/c1"])
     await agent.socket.close()
     await place.until(lambda: place.heard.lines[-1] == "missing c1")
     assert place.hub.roster.agents[0].state == "missing"
