@@ -21,10 +21,13 @@ _log = logging.getLogger(__name__)
 _FIRST_LIMIT = 64
 _MOST_MESSAGES = 4096
 _FIRST_PREFETCH = 256
+_LEAST_PREFETCH = 32
 _LARGEST_PREFETCH = 8192
 _PREFETCH_BYTES = 32 * 2**20
 """What the broker may hand over ahead: two cycles and more under way, and no memory filled while the output is away."""
 _ENOUGH_TO_JUDGE = 32
+_RAISE_EVERY = 600.0
+"""Seconds between two times that the prefetch is raised: each costs a short pause."""
 _CYCLE_BYTES = 8 * 2**20
 """Message bytes that one cycle aims at: a transaction costs little by comparison, and it fits twice into memory."""
 
@@ -65,6 +68,7 @@ class BusSource:
         self._next_try = 0.0
         self._delays: Iterator[float] = delays()
         self._renew = False
+        self._next_raise = 0.0
         self._ever = False
         self.refused_at_start: BusRefused | None = None
         self.trouble = ""
@@ -118,12 +122,14 @@ class BusSource:
         """A batch message holds hundreds of datagrams, a single one holds one: aim at bytes, not at messages."""
         mean = max(1, sum(len(message.body) for message in messages) // len(messages))
         self._limit = max(1, min(_MOST_MESSAGES, _CYCLE_BYTES // mean))
-        if self._find_prefetch and len(messages) >= _ENOUGH_TO_JUDGE:
-            self._find_prefetch = False
-            wanted = max(_FIRST_PREFETCH, min(_LARGEST_PREFETCH, _PREFETCH_BYTES // mean))
-            if wanted > 2 * self._prefetch:
-                self._prefetch = wanted
-                self._renew = True
+        if self._find_prefetch:
+            wanted = max(_LEAST_PREFETCH, min(_LARGEST_PREFETCH, _PREFETCH_BYTES // mean))
+            now = self._monotonic()
+            if self._prefetch > 4 * wanted:  # a backlog comes in large batches, and could fill the memory
+                self._prefetch, self._renew = wanted, True
+            elif wanted > 2 * self._prefetch and len(messages) >= _ENOUGH_TO_JUDGE and now >= self._next_raise:
+                self._prefetch, self._renew = wanted, True
+                self._next_raise = now + _RAISE_EVERY
 
     def _renewed(self, consumer: Consumer) -> Taken:
         """A newer token or a better prefetch needs a new consumer: first all that was taken is acknowledged."""

@@ -50,7 +50,7 @@ def parse_line(line: bytes, place: str) -> Datagram | Reject:
     try:
         entry = _decoder.decode(line)
         data = binascii.a2b_base64(entry.data, strict_mode=True)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Reject("line", f"{place} is no captured datagram: {error}")
     except (binascii.Error, ValueError) as error:
         return Reject("base64", f"{place}: data is not base64: {error}")

@@ -184,16 +184,33 @@ def test_small_messages_get_a_larger_prefetch_once_all_is_acknowledged(queue: Qu
     assert queue.opened == [256, 8192]
 
 
-def test_large_messages_keep_the_small_prefetch_and_take_few_at_once(queue: Queue, make: Any) -> None:
+def test_large_messages_are_taken_few_at_once_and_never_many_ahead(queue: Queue, make: Any, time: Time) -> None:
     source = make()
+    queue.give(*(single(b"x" * 300) for _ in range(200)))
+    source.acknowledge(source.take(1.0).token)
+    source.take(0.1)
+    assert source.take(1.0)
+    assert queue.opened == [256, 8192]
     rows = [(f"s:{n}", "192.0.2.1:1", b"x" * 900) for n in range(256)]
     body = envelope.encode_batch(rows, "1.0")
+    queue.messages.clear()
     for _ in range(300):
         queue.give(body, content_type=envelope.BATCH)
+    token = source.take(1.0).token
+    assert not source.take(1.0)  # 8,192 of these would be 2.5 GB: a consumer with less is wanted
+    source.acknowledge(token)
     source.take(1.0)
     source.take(1.0)
-    assert queue.opened == [256]
+    assert queue.opened[-1] * len(body) <= 32 * 2**20
     assert queue.limits[-1] * len(body) <= 8 * 2**20
+    queue.messages.clear()
+    queue.give(*(single(b"x" * 300) for _ in range(200)))
+    source.take(1.0)
+    assert source.take(1.0)  # not raised again so soon
+    time.now += 601
+    queue.give(*(single(b"x" * 300) for _ in range(200)))
+    source.take(1.0)
+    assert not source.take(1.0)
 
 
 def test_a_fixed_prefetch_stays(queue: Queue, make: Any) -> None:
