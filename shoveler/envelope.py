@@ -87,7 +87,7 @@ def decode_line(line: bytes, message_id: str | None) -> Envelope:
     """One envelope from its JSON text; an ``id`` inside wins over the message's own. Raises EnvelopeError."""
     try:
         wire = _decoder.decode(line)
-    except msgspec.DecodeError as error:  # ValidationError is a kind of DecodeError
+    except (msgspec.DecodeError, RecursionError) as error:  # the latter from deep nesting
         raise EnvelopeError("envelope", f"message is no envelope: {error}") from None
     try:
         data = binascii.a2b_base64(wire.data)

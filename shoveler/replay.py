@@ -177,10 +177,10 @@ def _read(line: bytes) -> tuple[float, bytes, SocketAddress] | str:
     except msgspec.ValidationError:
         try:
             fields = _decode_any(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return "line"
         return "no_remote" if isinstance(fields, dict) and not isinstance(fields.get("remote"), str) else "line"
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):  # the latter from deep nesting
         return "line"
     try:
         host, port = parse_address(wire.remote)

@@ -172,7 +172,7 @@ class OperatorSession:
             message = decode_from_operator(raw)
             if not isinstance(message, Command):
                 raise msgspec.ValidationError("register_operator belongs on /register")
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             await self.close(f"A message could not be taken: {str(error)[:300]}", again=True, code=POLICY_VIOLATION)
             return
         if not self._may_command:

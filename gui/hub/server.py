@@ -496,7 +496,7 @@ class Hub:
         except TimeoutError:
             await _turn_away(websocket, f"No registration came in {FIRST_MESSAGE_SECONDS:g} s.", again=True)
             return
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             await _turn_away(websocket, f"The registration could not be read: {str(error)[:300]}", again=False)
             return
         except Refusal as refusal:

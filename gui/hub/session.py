@@ -145,7 +145,7 @@ class AgentSession:
     async def _take(self, raw: str | bytes) -> None:
         try:
             message = decode_from_agent(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadMessage(str(error)[:300]) from None
         match message:
             case Heartbeat():

@@ -131,7 +131,7 @@ def decode_status(key: str, body: bytes) -> StatusMessage:
         raise StatusError(f"status message of {len(body)} bytes is larger than {_LARGEST}")
     try:
         message: StatusMessage = (_shoveler if program == "shoveler" else _collector).decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise StatusError(f"not a {program} status: {error}") from None
     if message.schema > SCHEMA:
         raise StatusError(f"status schema {message.schema} is newer than {SCHEMA}: update this program")

@@ -85,3 +85,10 @@ def test_blocks_there_and_back(rows):
 def test_what_is_no_block(body):
     with pytest.raises(EnvelopeError):
         decode_block(body)
+
+
+def test_json_nested_without_end_is_no_envelope_and_no_crash() -> None:
+    deep = b'{"remote":"192.0.2.7:1","data":"AAAA","x":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+    with pytest.raises(EnvelopeError) as caught:
+        decode_line(deep, None)
+    assert caught.value.reason == "envelope"

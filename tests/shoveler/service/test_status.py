@@ -65,3 +65,8 @@ def test_fields_of_a_later_minor_version_are_ignored():
 def test_what_is_no_status(key, body, text):
     with pytest.raises(StatusError, match=text):
         decode_status(key, body)
+
+
+def test_json_nested_without_end_is_no_status_and_no_crash() -> None:
+    with pytest.raises(StatusError):
+        decode_status("collector.x", b'{"later":' + b"[" * 200_000 + b"]" * 200_000 + b"}")
