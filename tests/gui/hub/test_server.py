@@ -191,7 +191,9 @@ async def test_the_role_must_be_that_of_the_token_a7(place: Any) -> None:
     assert (await agent.closed())[0] == 1008
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"type":"register"}', '{"type":"heartbeat","t":1}', "x" * 5000])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"type":"register"}', '{"type":"heartbeat","t":1}', "x" * 5000, "[" * 100_000]
+)
 async def test_a_registration_that_cannot_be_read_is_answered(place: Any, text: str) -> None:
     agent = await place.open("/register", f"Bearer {place.token()}")
     await agent.say(text)
@@ -443,6 +445,7 @@ async def test_messages_reach_the_owner_in_order(place: Any) -> None:
         '{"type":"round_done","job":"x","round":1,"seconds":0}',
         '{"type":"register","role":"client","version":"1","host":"h"}',
         b"\xff\xfe",
+        '{"type":"heartbeat","t":1,"x":' + "[" * 100_000 + "]" * 100_000 + "}",
     ],
 )
 async def test_a_bad_message_ends_that_session_and_no_other(place: Any, bad: Any) -> None:

@@ -70,6 +70,12 @@ async def test_jobs_of_runs_that_are_gone_are_aborted(stage: Any) -> None:
         assert c1.jobs == {}
 
 
+async def test_a_job_of_an_absurd_number_is_passed_over(stage: Any) -> None:
+    async with stage.open() as workspace:
+        workspace._score_jobs({f"{10**30}.1.1", f"1.{10**30}.1", "7.1.1"})
+        assert workspace.store.runs() == []
+
+
 @pytest.mark.parametrize(
     ("changes", "kind", "says"),
     [
