@@ -12,6 +12,7 @@ from shoveler.envelope import (
     EnvelopeError,
     decode,
     decode_block,
+    decode_line,
     encode_batch,
     encode_block,
     encode_single,
