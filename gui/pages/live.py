@@ -439,15 +439,17 @@ class LivePage(Page):
         def text(values: Array) -> tuple[str, str]:
             return "" if near is None else _rate(values[near]), _rate(values[-1])
 
-        self.legend.set_rows(
-            [
-                LegendRow(name, line_pen(number, 3), *text(values))
-                for (name, number), values in zip(self._numbers.items(), self._rates, strict=True)
-            ],
-            at,
-            text(np.nansum(self._rates, axis=0)),
-        )
-        self._paint_scale()
+        if self.throughput.currentWidget() is self.heat:  # its side shows the scale; fifty rows would be for nobody
+            self._paint_scale()
+        else:
+            self.legend.set_rows(
+                [
+                    LegendRow(name, line_pen(number, 3), *text(values))
+                    for (name, number), values in zip(self._numbers.items(), self._rates, strict=True)
+                ],
+                at,
+                text(np.nansum(self._rates, axis=0)),
+            )
         rows = []
         for (name, pen), values in zip(self.converging.pens().items(), self._counts, strict=True):
             then = "" if near is None else figures.count(float(values[near]))

@@ -44,7 +44,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QMenu,
     QPushButton,
-    QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTableView,
@@ -56,11 +55,16 @@ from gui.models.rows import Column, FilterError, Rows
 from gui.models.table import ROW_ROLE, TableModel
 from gui.widgets.icons import icon, pixmap
 from gui.widgets.parts import button
-from gui.widgets.theme import fixed_font, sized_font, theme
+from gui.widgets.theme import fixed_font, metrics, sized_font, theme
 
 R = TypeVar("R")
 
 ROW_HEIGHT = 24
+LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine)
+RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine)
+"""How a cell's text is placed; made once, since combining Qt's flags costs more than painting a short text."""
+WIDEST = 14
+"""Pixels that no ASCII character of a cell is wider than: texts that fit at that need not be measured."""
 EDGE = 16
 """Padding at both ends of a row; inside it is half of that."""
 
@@ -94,10 +98,10 @@ class CellDelegate(QStyledItemDelegate):
             return
         look = theme()
         rect: QRect = option.rect
-        state: QStyle.StateFlag = option.state
-        view: QWidget = option.widget
-        selected = bool(state & QStyle.StateFlag.State_Selected)
-        hovered = isinstance(view, RowView) and view.hovered == index.row()
+        view = option.widget
+        assert isinstance(view, RowView)
+        selected = view.selectionModel().isSelected(index)
+        hovered = view.hovered == index.row()
         painter.save()
         if selected:
             painter.fillRect(rect, look.colour("select" if view.hasFocus() else "select_off"))
@@ -149,14 +153,17 @@ class CellDelegate(QStyledItemDelegate):
             left += 20
         bold = column.bold(row) if callable(column.bold) else column.bold
         weight = QFont.Weight.DemiBold if bold else QFont.Weight.Normal
-        font = fixed_font() if column.kind == "fixed" else sized_font(13, weight)
+        fixed = column.kind == "fixed"
+        font = fixed_font(12) if fixed else sized_font(13, weight)
         painter.setFont(font)
         painter.setPen(theme().colour(name))
         place = QRect(left, rect.top(), rect.right() - left + 1, rect.height())
-        mode = Qt.TextElideMode.ElideMiddle if column.kind == "fixed" else Qt.TextElideMode.ElideRight
-        text = QFontMetrics(font).elidedText(column.shows(row).replace("\n", " "), mode, place.width())
-        side = Qt.AlignmentFlag.AlignRight if column.align == "right" else Qt.AlignmentFlag.AlignLeft
-        painter.drawText(place, int(side | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine), text)
+        text = column.shows(row).replace("\n", " ")
+        measure = metrics(12, fixed=True) if fixed else metrics(13, weight)
+        if len(text) * WIDEST > place.width() or not text.isascii():
+            mode = Qt.TextElideMode.ElideMiddle if fixed else Qt.TextElideMode.ElideRight
+            text = measure.elidedText(text, mode, place.width())
+        painter.drawText(place, RIGHT if column.align == "right" else LEFT, text)
 
     def _bar(self, painter: QPainter, rect: QRect, column: Column[Any], row: Any) -> None:
         value = column.value(row)

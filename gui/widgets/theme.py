@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Literal
 
 from PySide6.QtCore import QObject, Qt, Signal
-from PySide6.QtGui import QColor, QFont, QFontDatabase, QGuiApplication, QPalette
+from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetrics, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
 Mode = Literal["light", "dark", "system"]
@@ -143,19 +143,31 @@ def application_font() -> QFont:
     )
     font = QFont(family)
     font.setPixelSize(BASE_PX)
+    for kept in (sized_font, metrics, fixed_font):
+        kept.cache_clear()
     if hasattr(font, "setFeature"):  # Qt ≥ 6.7
         font.setFeature(QFont.Tag("tnum"), 1)
     return font
 
 
+@lru_cache(maxsize=64)
 def sized_font(pixels: int, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
-    """The application font at another size and weight; keeps its tabular figures."""
+    """The application font at another size and weight; keeps its tabular figures. Shared: copy it before changing it.
+
+    Kept (as `metrics` and `fixed_font`), since every cell of a table asks for it at every paint."""
     font = QFont(QApplication.font())
     font.setPixelSize(pixels)
     font.setWeight(weight)
     return font
 
 
+@lru_cache(maxsize=64)
+def metrics(pixels: int, weight: QFont.Weight = QFont.Weight.Normal, *, fixed: bool = False) -> QFontMetrics:
+    """The measures of `sized_font`, or of `fixed_font`."""
+    return QFontMetrics(fixed_font(pixels) if fixed else sized_font(pixels, weight))
+
+
+@lru_cache(maxsize=8)
 def fixed_font(pixels: int = CAPTION_PX) -> QFont:
     """The system's fixed font, for tags, ids, hex and commands."""
     family = (

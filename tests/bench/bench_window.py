@@ -1,0 +1,179 @@
+"""The window on an Xvfb of its own: how soon it is painted, and whether 50 servers at work ever make it stall.
+
+First paint: a fresh process each time, from its start to the first paint; the median of five after one that warms the
+caches. Feed: the Live page gets a snapshot a second, as a run does, of 50 servers with ten minutes of samples; the
+beats follow one another in 20 ms, and a timer of 1 ms tells how long the loop was ever held up. CPU figures do not
+depend on what else the machine does.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import select
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROUNDS = 5
+SERVERS, SECONDS = 50, 600
+STARTED = 1_795_000_000.0
+
+CHILD = """
+import logging, os, signal, sys
+class Painted(logging.Handler):
+    def emit(self, record):
+        if "painted" in record.getMessage():
+            import time
+            print(time.time(), flush=True)
+            os.kill(os.getpid(), signal.SIGTERM)
+logging.getLogger("tally.window").addHandler(Painted())
+logging.getLogger("tally.window").setLevel(logging.DEBUG)
+"""
+WINDOW = (
+    CHILD + "from gui.app import run_window\nfrom pathlib import Path\nsys.exit(run_window(data=Path(sys.argv[1])))\n"
+)
+COMMAND = CHILD + "from gui.cli import main\nsys.exit(main([]))\n"
+
+
+def screen() -> subprocess.Popen[bytes]:
+    """An Xvfb; DISPLAY points to it."""
+    program = shutil.which("Xvfb")
+    if program is None:
+        raise SystemExit("Xvfb is missing; install it with: apt-get install xvfb")
+    reader, writer = os.pipe()
+    process = subprocess.Popen(
+        [program, "-displayfd", str(writer), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"],
+        pass_fds=[writer],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writer)
+    if not select.select([reader], [], [], 20)[0]:
+        process.kill()
+        raise SystemExit("Xvfb did not start within 20 s")
+    os.environ["DISPLAY"] = ":" + os.read(reader, 32).decode().strip()
+    os.environ["QT_QPA_PLATFORM"] = "xcb"
+    return process
+
+
+def first_paint(code: str, data: Path) -> tuple[float, float]:
+    """Seconds from the start of a process to its first paint, and its CPU seconds until it had ended."""
+    before = os.times()
+    began = time.time()
+    process = subprocess.run(
+        [sys.executable, "-c", code, str(data)], stdout=subprocess.PIPE, check=True, timeout=60, text=True
+    )
+    after = os.times()
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    return float(process.stdout.split()[0]) - began, used
+
+
+def report(name: str, value: float, unit: str, limit: str) -> None:
+    print(json.dumps({"name": name, "value": round(value, 3), "unit": unit, "limit_or_peer": limit}), flush=True)
+
+
+def feed() -> tuple[float, float, float]:
+    """Longest stall and 99th percentile of the loop, and CPU time of a beat with all its painting; in ms."""
+    from PySide6.QtCore import Qt, QTimer
+    from PySide6.QtWidgets import QApplication
+
+    from gui.app import make_application
+    from gui.pages.live import LivePage
+    from gui.runner.progress import Marker, RunProgress, SamplePoint, ServerRow
+
+    application = make_application()
+    page = LivePage((), lambda: None)
+    page.timer.stop()
+    page.resize(1368, 796)
+    page.show()
+    names = [f"s{number:02}" for number in range(1, SERVERS + 1)]
+    points = [
+        SamplePoint(
+            STARTED + second,
+            tuple((8 + 4 * math.sin(second / 9 + number)) * 2**20 for number in range(SERVERS)),
+            (0.0,) * SERVERS,
+            second * 500,
+            second * 499,
+            second * 490,
+        )
+        for second in range(1, SECONDS + 1)
+    ]
+    markers = tuple(Marker(STARTED + second, "fault", "broker-down for 20 s") for second in range(30, SECONDS, 120))
+    beats = [0]
+    cpu = [0.0]
+    gaps: list[float] = []
+    last = [time.perf_counter()]
+
+    def tick() -> None:
+        now = time.perf_counter()
+        gaps.append(1000 * (now - last[0]))
+        last[0] = now
+
+    def beat() -> None:
+        beats[0] = count = beats[0] + 1
+        rows = tuple(
+            ServerRow(name, f"root://{name}.example.org:1094", count * 10, count * 10, count * 9, count % 7, rate=8e6)
+            for name in names
+        )
+        page.show_progress(
+            RunProgress(
+                t=STARTED + count, run=1, phase="round", started=STARTED, total=SECONDS * 500, requested=count * 500,
+                read=count * 499, recorded=count * 490, servers=rows, samples=tuple(points[:count]), markers=markers,
+                tests=1, repeats=1, repeat=1, round=count, rounds=SECONDS,
+            )
+        )  # fmt: skip
+        page.paint_latest()
+        if count == SECONDS:
+            application.quit()
+
+    probe = QTimer()
+    probe.setTimerType(Qt.TimerType.PreciseTimer)
+    probe.timeout.connect(tick)
+    feeder = QTimer()
+    feeder.timeout.connect(beat)
+
+    def begin() -> None:
+        gaps.clear()
+        last[0], cpu[0] = time.perf_counter(), time.thread_time()
+        feeder.start(20)
+
+    QTimer.singleShot(500, begin)
+    probe.start(1)
+    QApplication.exec()
+    used = 1000 * (time.thread_time() - cpu[0]) / beats[0]
+    gaps.sort()
+    return gaps[-1], gaps[int(len(gaps) * 0.99)], used
+
+
+def main() -> None:
+    server = screen()
+    data = Path(tempfile.mkdtemp(prefix="tally-bench-window-"))
+    os.environ["XDG_CONFIG_HOME"] = str(data / "config")
+    os.environ["TALLY_DATA"] = str(data)
+    try:
+        for name, code, limit in (
+            ("window: first paint, warm", WINDOW, "1.5"),
+            ("tally: first paint of the command, warm", COMMAND, "1.5"),
+        ):
+            first_paint(code, data)
+            found = [first_paint(code, data) for _ in range(ROUNDS)]
+            report(name, statistics.median(seconds for seconds, _ in found), "s", limit)
+            report(f"{name}, CPU of the whole process", statistics.median(used for _, used in found), "s", "")
+        longest, p99, used = feed()
+        report(f"live page, {SERVERS} servers × {SECONDS} s: longest stall of the loop", longest, "ms", "50")
+        report(f"live page, {SERVERS} servers × {SECONDS} s: p99 of the loop", p99, "ms", "50")
+        report("live page: CPU of a beat with all its painting", used, "ms", "50")
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
+        server.send_signal(signal.SIGTERM)
+        server.wait(10)
+
+
+if __name__ == "__main__":
+    main()
