@@ -64,6 +64,7 @@ class _Connection(SelectConnection):  # type: ignore[misc]
             return
         if self._frame_buffer:  # what the handshake left
             data, self._frame_buffer = self._frame_buffer + data, b""
+        self.bytes_received += len(data)  # by which pika's heartbeat checker knows that the broker is alive
         self._pieces.append(data)
         self._held += len(data)
         if self._held < self._wanted:

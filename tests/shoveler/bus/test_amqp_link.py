@@ -282,6 +282,18 @@ def test_heartbeats_go_out_while_nothing_happens(amqp: Bus) -> None:
     assert len(amqp.take_all(consumer, 1)) == 1
 
 
+def test_what_arrives_is_a_sign_of_life(amqp: Bus) -> None:
+    """pika gives a connection up when no byte was counted between two looks, which are heartbeat + 5 s apart."""
+    publisher, consumer = amqp.publisher(), amqp.consumer()
+    for number in range(3):
+        assert amqp.publish(publisher, messages(number, number + 1)) == ["confirmed"]
+        assert len(amqp.take_all(consumer, 1)) == 1
+        for end in (publisher, consumer):
+            end._link._connection._heartbeat_checker._check_heartbeat()
+    assert amqp.publish(publisher, messages(3, 4)) == ["confirmed"]
+    assert len(amqp.take_all(consumer, 1)) == 1
+
+
 # -- tokens ----------------------------------------------------------------------------------------------------------
 
 
