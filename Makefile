@@ -29,7 +29,7 @@ check:
 	$(BIN)/lint-imports
 
 unit:
-	$(PYTEST) -q
+	$(PYTEST) -q -n 3 --dist loadfile
 
 bench:
 	@packaging/setup.sh test
