@@ -103,7 +103,7 @@ class FastFiles:
             if offset >= end:
                 break
             kind = data[offset]
-            if kind == OPEN and offset + 24 <= end and not wait_file and not given_up:
+            if kind == OPEN and offset + 24 <= end:
                 _, flags, size, file_id, length, user = _open(data, offset)
                 after = offset + size
                 stop = data.find(0, offset + 20, after)
@@ -114,6 +114,8 @@ class FastFiles:
                     and stop > offset + 20
                     and length >= 0
                     and file_id not in files
+                    and file_id not in given_up
+                    and not (wait_file and file_id in wait_file)
                 ):
                     name = data[offset + 20 : stop]
                     tail = None if name.translate(None, SAFE) else tail_of(name[: name.rfind(b"/")])
@@ -135,10 +137,11 @@ class FastFiles:
                     ready = ready_of(owner)
                     if tail is not None and ready is not None and opened > gap_until and flags & 2:
                         if (
-                            reads
+                            size == 80
+                            and reads
                             and rmin <= rmax
                             and read >= 0
-                            and not (readv or write or readvs or writes or size > 80)
+                            and not (readv or write or readvs or writes)
                         ):
                             average = _encode(read / reads)
                             counted: bytes | None = ONLY_READS % (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import struct
 from typing import Any
 
 import pytest
@@ -81,6 +82,8 @@ def random_close(kit: Any, rng: random.Random, file_id: int) -> bytes:
     if rng.random() < 0.3:
         squares = [rng.choice([0.0, 1e9, 1e21, float("nan"), float("inf"), -1.0]) for _ in range(4)]
         record = kit.squares(record, *squares) if rng.random() < 0.9 else record[:-4]
+    if rng.random() < 0.05:  # says that it has operations, and has not
+        record = record[:2] + struct.pack(">H", 32) + record[4:32]
     return record
 
 
@@ -181,3 +184,34 @@ def test_a_false_number_of_records_costs_no_memory() -> None:
     fast = Correlator()._streams._fast
     assert len(fast._shifts(10, 65535, 80)) == 10
     assert (10, 65535) not in fast._spread
+
+
+def test_a_close_shorter_than_it_says_does_not_take_its_numbers_from_the_next_record(kit: Any) -> None:
+    server = kit.Server()
+    t = server.stod + 1.0
+    known = [server.ident(), server.login(1), server.info(2)]
+    known.append(server.files(kit.opened(4, 1, "/store/data/w"), kit.closed(4, 5)))
+    short = struct.pack(">BBHIqqq", 0, 2, 32, 5, 10, 0, 0)
+    known.append(
+        server.files(kit.opened(5, 1, "/store/data/x"), short, kit.opened(6, 1, "/store/data/y"), kit.closed(6, 7))
+    )
+    found = assert_same(*both([(data, t) for data in known]))
+    assert [(r["read"], r.get("read_operations")) for r in found] == [(5, 1), (10, None), (7, 1)]
+
+
+def test_a_file_that_was_given_up_does_not_slow_the_others_down(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    plainly: list[int] = []
+    original = FastFiles._plainly
+    monkeypatch.setattr(FastFiles, "_plainly", lambda self, *rest: plainly.append(1) or original(self, *rest))
+    server = kit.Server()
+    t = server.stod + 1.0
+    correlator = Correlator(Options(max_age=100.0))
+    for data in (server.ident(), server.login(1), server.info(2), server.files(kit.opened(4, 1, "/store/data/lost"))):
+        correlator.feed(data, "192.0.2.1:1", t)
+    correlator.advance(t + 200)
+    assert [json.loads(r.body)["incomplete"] for r in correlator.take()] == [["no_close", "expired"]]
+    for number in range(10, 20):
+        data = server.files(kit.opened(number, 1, "/store/data/x"), kit.closed(number, 5))
+        correlator.feed(data, "192.0.2.1:1", t + 200)
+    assert len(correlator.take()) == 10
+    assert len(plainly) == 2  # as ever: the first of a directory, and the first of a session
