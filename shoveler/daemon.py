@@ -48,9 +48,11 @@ _FLUSH = 0.02
 _STATUS_RETRY = 60.0
 _OPENING = 60.0
 """Seconds a receiver may take to open the spool; after an unclean end SQLite reads the whole WAL again."""
-_DRAIN = 5.0
-"""Seconds after SIGTERM in which the bus may still take what is in the spool; the rest of 10 s is for the books."""
+_DRAIN = 4.0
+"""Seconds after SIGTERM in which the bus may still take what is in the spool; the rest of 10 s is for the books, and
+for saying goodbye."""
 _BOOKS = 1.0
+_ENDING = 3.0
 _LOCK_WAIT = 3.0
 """A receiver whose main process was killed needs a moment to commit and let the spool go."""
 _SILENT = 30.0
@@ -131,7 +133,7 @@ class ReceiverProcess:
         """Its exit status, waiting a moment for it; it has closed its end."""
         assert self._process is not None
         try:
-            return self._process.wait(timeout=5)
+            return self._process.wait(timeout=_ENDING)
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
@@ -263,9 +265,10 @@ class Daemon:
         while time.monotonic() < books and not self._booked():
             self._receiver.flush()
             self._turn(0.02)
-        self._status.send(self._health, last=True)
-        self._status.close()
-        self._courier.close()
+        if not self._courier.ledger.unsettled:  # else the bus is silent: saying goodbye would only wait for it
+            self._status.send(self._health, last=True)
+            self._status.close()
+            self._courier.close()
         left = self._reader.totals()[0]
         _log.info("= stopped: %d datagrams received, %d confirmed, %d wait in the spool for the next start",
                   left.received, left.confirmed, left.received - left.confirmed)  # fmt: skip
@@ -556,7 +559,7 @@ class StatusSender:
             # Nobody may be listening: whatever its outcome is, the next one says more.
             body = encode_status(message)
             self._publisher.send([Outgoing(body, f"status:{self._number}", routing_key(message))])
-            self._publisher.outcomes(1.0 if last else 0.0)
+            self._publisher.outcomes(0.5 if last else 0.0)
         except BusError as error:
             self.close()
             self._not_before = time.monotonic() + _STATUS_RETRY

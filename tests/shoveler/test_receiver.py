@@ -132,6 +132,24 @@ def test_it_naps_when_little_comes_and_not_when_much_does(rig):
     assert 0 < small.naps[0] < 0.001, "a small buffer does not last long"
 
 
+def test_with_a_small_buffer_datagrams_wait_in_memory_for_company_but_not_for_long(rig, monkeypatch):
+    monkeypatch.setattr(receiver_module, "_AGE", 1000.0)
+    r = rig(receive_buffer=50_000)
+    for n in range(5):
+        r.send(binary(b"%d" % n))
+        r.step()
+    assert r.reader.audit().received == 0
+    assert 900 < r.receiver._timeout() <= 1000
+    r.receiver._commit_by = 0.0
+    assert r.receiver._timeout() == 0
+    r.step()
+    assert [len(block.datagrams) for block in r.reader.blocks(0, 1 << 30)] == [5]
+    for n in range(256):
+        r.send(binary(b"%d" % n))
+        r.step()
+    assert r.reader.audit().received > 5 + 150, "a full block does not wait"
+
+
 def test_several_sockets_and_senders(rig):
     r = rig(sockets=2)
     r.send(binary(b"1"), sender=0, listener=0)
