@@ -92,8 +92,11 @@ def rounds(share: float) -> list[Round]:
             batch | {"reserve": "16MiB", "path_padding": 900},
             disk="spool",
         ),
-        Round("state-disk-full", faults.state_disk_full, 603, batch, disk="state"),
-        Round("broker-disk-alarm", faults.broker_disk_alarm, 604),
+        # For longer than two heartbeats: whoever waits for a disk or the broker must still answer the broker.
+        Round(
+            "state-disk-full", partial(faults.state_disk_full, full=longest), 603, batch | {"heartbeat": "5s"}, "state"
+        ),
+        Round("broker-disk-alarm", partial(faults.broker_disk_alarm, seconds=longest), 604, {"heartbeat": "5s"}),
     ]
 
 

@@ -137,10 +137,11 @@ def queue_deleted(pipeline: Pipeline, rng: random.Random, *, times: int = 4, awa
 
 
 def tokens_rotated(pipeline: Pipeline, rng: random.Random, *, times: int = 6, every: float = _SECONDS_OF_TOKEN) -> None:
-    """Every few seconds the broker takes another password and the token file gets it, at once or a moment later."""
-    for _ in range(times):
+    """Every few seconds the broker takes another password and the token file gets it, at once or a moment later; every
+    third time there is no token file at all in between."""
+    for turn in range(times):
         begun = time.monotonic()
-        new_token(pipeline, late=rng.choice((0.0, rng.uniform(0.1, 1.0))))
+        new_token(pipeline, late=rng.choice((0.0, rng.uniform(0.1, 1.0))), gone=turn % 3 == 2)
         pipeline.run(max(0.2, every - (time.monotonic() - begun)))
     if pipeline.token_file is not None:
         logs = pipeline.shoveler.said() + pipeline.collector.said()
@@ -148,11 +149,14 @@ def tokens_rotated(pipeline: Pipeline, rng: random.Random, *, times: int = 6, ev
             pipeline.trouble.append("a token is in the logs")
 
 
-def new_token(pipeline: Pipeline, *, late: float = 0.0) -> None:
-    """A new token: first the broker wants it, then, `late` seconds after, the file has it (replaced in one step)."""
+def new_token(pipeline: Pipeline, *, late: float = 0.0, gone: bool = False) -> None:
+    """A new token: first the broker wants it, then, `late` seconds after, the file has it: replaced in one step, or
+    `gone` in between."""
     assert pipeline.token_file is not None
     token = secrets.token_hex(16)
     known = pipeline.token_file.exists()
+    if gone:
+        pipeline.token_file.unlink()
     pipeline.broker.node.ctl("change_password" if known else "add_user", pipeline.user, token)
     if not known:
         pipeline.broker.node.ctl("set_permissions", pipeline.user, ".*", ".*", ".*")

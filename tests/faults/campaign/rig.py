@@ -209,6 +209,7 @@ class Pipeline:
         shards: int = 0,
         workers: int = 1,
         proxied: bool = False,
+        heartbeat: str = "",
         token: bool = False,
         tap: bool = True,
         grace: float = 20.0,
@@ -219,7 +220,8 @@ class Pipeline:
         keep: bool = True,
     ) -> None:
         """`directory`: ours alone. `name`: of exchanges and queues. `shards` 0: one queue. `grace`: seconds that the
-        collector waits for what may be late. `token`: user and token file of their own. `keep` False: only counts."""
+        collector waits for what may be late. `heartbeat`: instead of the default (5 s when `proxied`, the least there
+        is). `token`: user and token file of their own. `keep` False: only counts."""
         self.directory, self.broker, self.name = directory, broker, name
         self.packets, self.records, self.status = f"{name}-packets", f"{name}-records", f"{name}-status"
         self.queue, self.out, self._tap_queue = f"{name}-packets-q", f"{name}-records-q", f"{name}-tap-q"
@@ -237,6 +239,7 @@ class Pipeline:
         self._tap_conflicts = 0
         self.socket = _held_socket()
         self._framing, self._reserve = framing, reserve
+        self._heartbeat = heartbeat or ("5s" if proxied else "")
         self.shoveler = self._make_shoveler()
         self.collector = self._make_collector(records_framing, workers)
         self.load = Load(self.socket.getsockname(), rate=rate, seed=seed, path_padding=path_padding, keep=keep)
@@ -257,8 +260,8 @@ class Pipeline:
         ]  # fmt: skip
         if self.token_file:
             command += ["--bus-token-file", str(self.token_file)]
-        if self.proxies:
-            command += ["--bus-heartbeat", "5s"]
+        if self._heartbeat:
+            command += ["--bus-heartbeat", self._heartbeat]
         return Daemon("shoveler", command, self.directory / "shoveler.log", [self.socket])
 
     def _make_collector(self, framing: str, workers: int) -> Daemon:
@@ -278,8 +281,8 @@ class Pipeline:
         }
         if self.token_file:
             env["BUS_TOKEN_FILE"] = str(self.token_file)
-        if self.proxies:
-            env["BUS_HEARTBEAT"] = "5s"
+        if self._heartbeat:
+            env["BUS_HEARTBEAT"] = self._heartbeat
         env = {f"TALLY_COLLECTOR_{name}": value for name, value in env.items()}
         return Daemon("collector", ["collector.cli"], self.directory / "collector.log", **env)
 
