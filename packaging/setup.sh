@@ -56,7 +56,7 @@ if [ "$level" != run ] || [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
     need libdbus-1-3 have_library libdbus-1.so.3
     need libfontconfig1 have_library libfontconfig.so.1
     need libglib2.0-0 have_library libglib-2.0.so.0
-    need fonts-inter sh -c 'ls /usr/share/fonts/*/inter* /usr/share/fonts/*/Inter*'
+    need fonts-inter sh -c 'ls -d /usr/share/fonts/*/[Ii]nter*'
 fi
 if [ "$level" != run ]; then
     need xvfb command -v Xvfb
