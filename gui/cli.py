@@ -20,12 +20,22 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from gui.commands import CommandError
-from gui.commands.demo import has_display
 from gui.commands.loop import Stopped
-from gui.commands.places import data_directory
 
 COMMANDS = ("demo", "run", "results", "load", "federation", "keys")
 """The modules of `gui.commands`, in the order of the help text."""
+
+
+OWN = ("agent", "collector", "gui", "resources", "shoveler")
+"""Packages whose absence would be our fault, not a missing extra."""
+
+
+def _window_parser() -> argparse.ArgumentParser:
+    """The options of `tally` alone."""
+    parser = argparse.ArgumentParser("tally", add_help=False)
+    parser.add_argument("--db", metavar="URL", help="workspace database to open in the window")
+    parser.add_argument("--debug", action="store_true", help="show where an unexpected error came from")
+    return parser
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -34,11 +44,10 @@ def build_parser() -> argparse.ArgumentParser:
         "tally",
         description="Proves, request by request, that what XRootD monitoring recorded equals what clients did. "
         "Without a subcommand it opens the window.",
+        parents=[_window_parser()],
     )
     parser.add_argument("--version", action="version", version=f"tally {version('xrootd-tally')}")
-    parser.add_argument("--db", metavar="URL", help="workspace database to open in the window")
-    parser.add_argument("--debug", action="store_true", help="show where an unexpected error came from")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in COMMANDS:
         importlib.import_module(f"gui.commands.{name}").add_parsers(commands)
     return parser
@@ -46,19 +55,22 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
     try:
-        parser = build_parser()
+        window, rest = _window_parser().parse_known_args(words)
+        if not rest:  # no subcommand: nothing heavy is imported before the window's first paint
+            return _open_window(window)
+        options = build_parser().parse_args(words)
+        code: int = options.run(options)
     except ModuleNotFoundError as error:
+        if debug or (error.name or "").partition(".")[0] in OWN:
+            raise
         print(
             f"tally: the package {error.name} is missing; install Tally with its app: pip install 'xrootd-tally[gui]'",
             file=sys.stderr,
         )
         return 2
-    options = parser.parse_args(arguments)
-    try:
-        if options.command is None:
-            return _open_window(options)
-        code: int = options.run(options)
     except (KeyboardInterrupt, Stopped):
         print("tally: stopped; nothing was left running.", file=sys.stderr)
         return 1
@@ -66,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tally: {error}", file=sys.stderr)
         return error.code
     except _known_errors() as error:
-        if options.debug:
+        if debug:
             raise
         print(f"tally: {error}", file=sys.stderr)
         return 2
@@ -84,6 +96,8 @@ def _known_errors() -> tuple[type[Exception], ...]:
 
 
 def _open_window(options: argparse.Namespace) -> int:
+    from gui.commands.places import data_directory, has_display  # not before a missing package can be named
+
     try:
         app = importlib.import_module("gui.app")
     except ModuleNotFoundError as error:

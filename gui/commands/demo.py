@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import shutil
 import sys
 import time
@@ -12,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gui.commands.loop import run_until_done
-from gui.commands.places import data_directory
+from gui.commands.places import data_directory, has_display
 from gui.commands.progress import TerminalProgress
 from gui.report import build, text_table
 from gui.runner.demo import Demo, DemoOptions
@@ -72,11 +71,6 @@ def demo_database() -> str:
     directory = data_directory()
     directory.mkdir(parents=True, exist_ok=True)
     return str(directory / "demo.db")
-
-
-def has_display() -> bool:
-    """Whether a window could be shown."""
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) or sys.platform == "darwin"
 
 
 async def demo_headless(settings: DemoOptions) -> int:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
-from gui.store import Store, default_database
+if TYPE_CHECKING:
+    from gui.store import Store
 
 DEFAULT_LISTEN = "0.0.0.0:8765"
 
@@ -39,10 +42,19 @@ def add_database_option(parser: argparse.ArgumentParser) -> None:
 
 def database(options: argparse.Namespace) -> str:
     """The database that the options mean."""
+    from gui.store import default_database  # half a second that the window's first paint must not wait for
+
     named = getattr(options, "db", None) or os.environ.get("TALLY_DB")
     return str(named) if named else str(default_database())
 
 
 def open_store(options: argparse.Namespace) -> Store:
     """The workspace that the options mean. Raises StoreError with a sentence."""
+    from gui.store import Store  # as above
+
     return Store(database(options))
+
+
+def has_display() -> bool:
+    """Whether a window could be shown."""
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) or sys.platform == "darwin"

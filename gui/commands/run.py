@@ -17,10 +17,16 @@ from gui.campaign.plan import Plan
 from gui.campaign.planfile import parse_plan
 from gui.campaign.presets import find_preset, presets
 from gui.commands import CommandError
-from gui.commands.demo import has_display
 from gui.commands.keys import HUB_ADDRESS
 from gui.commands.loop import run_until_done
-from gui.commands.places import DEFAULT_LISTEN, add_database_option, data_directory, database, hub_directory
+from gui.commands.places import (
+    DEFAULT_LISTEN,
+    add_database_option,
+    data_directory,
+    database,
+    has_display,
+    hub_directory,
+)
 from gui.commands.progress import TerminalProgress
 from gui.commands.remote import add_options, run_remote
 from gui.commands.results import write_reports
