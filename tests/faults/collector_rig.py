@@ -157,15 +157,17 @@ class Rig:
     def publish(self, messages: list[Outgoing]) -> None:
         """Publish and wait for the confirms."""
         publisher = open_publisher(self.address, exchange=self.packets, writer=self.spool)
-        publisher.send(messages)
-        left = len(messages)
-        deadline = time.monotonic() + 60
-        while left and time.monotonic() < deadline:
-            outcomes = publisher.outcomes(1.0)
-            bad = [outcome for outcome in outcomes if outcome.status != "confirmed"]
-            assert not bad, bad[0]
-            left -= len(outcomes)
-        publisher.close()
+        try:
+            publisher.send(messages)
+            left = len(messages)
+            deadline = time.monotonic() + 60
+            while left and time.monotonic() < deadline:
+                outcomes = publisher.outcomes(1.0)
+                bad = [outcome for outcome in outcomes if outcome.status != "confirmed"]
+                assert not bad, bad[0]
+                left -= len(outcomes)
+        finally:
+            publisher.close()
         assert not left
 
     # -- what comes out

@@ -210,6 +210,8 @@ def test_a_file_that_was_given_up_does_not_slow_the_others_down(kit: Any, monkey
         correlator.feed(data, "192.0.2.1:1", t)
     correlator.advance(t + 200)
     assert [json.loads(r.body)["incomplete"] for r in correlator.take()] == [["no_close", "expired"]]
+    for data in (server.ident(), server.login(1), server.info(2)):  # the session has aged out as well
+        correlator.feed(data, "192.0.2.1:1", t + 200)
     for number in range(10, 20):
         data = server.files(kit.opened(number, 1, "/store/data/x"), kit.closed(number, 5))
         correlator.feed(data, "192.0.2.1:1", t + 200)
