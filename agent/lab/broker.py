@@ -3,8 +3,6 @@
 It runs Debian's ``rabbitmq-server`` from RabbitMQ's own ``bin`` directory, because the wrapper on ``PATH`` insists on
 the users root or rabbitmq. The node never meets the machine's own broker: other node name, other ports, an epmd of its
 own, listeners on the loopback interface only. `PrivateBroker.attach` finds a node that another process started.
-
-Everything in here is standard library: the tests and the lab use it before anything else works.
 """
 
 from __future__ import annotations
@@ -20,6 +18,8 @@ import subprocess
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from agent.lab.processes import start_ticks
 
 INSTALL_HINT = "RabbitMQ is not installed; install the Debian package rabbitmq-server (apt-get install rabbitmq-server)"
 _STATE_FILE = "broker.json"
@@ -320,7 +320,7 @@ class _Process:
     def pid(self) -> int | None:
         if self._child is not None and self._child.poll() is not None:
             self._child = self._pid = self.started = None
-        if self._pid is not None and self._child is None and _start_ticks(self._pid) != self.started:
+        if self._pid is not None and self._child is None and start_ticks(self._pid) != self.started:
             self._pid = self.started = None
         return self._pid
 
@@ -339,7 +339,7 @@ class _Process:
                 start_new_session=True,  # Ctrl-C in a terminal is for us; we end it in our own order
             )
         self._pid = self._child.pid
-        self.started = _start_ticks(self._pid)
+        self.started = start_ticks(self._pid)
 
     def must_live(self, log: Path) -> None:
         if self.pid is None:
@@ -404,15 +404,6 @@ def _speaks_amqp(port: int) -> bool:
             return s.recv(1) == b"\x01"
     except OSError:
         return False
-
-
-def _start_ticks(pid: int) -> int | None:
-    """Field 22 of /proc/PID/stat; None when the process is gone or only a zombie."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if fields[0] == "Z" else int(fields[19])
 
 
 def _write_secret(path: Path, text: str) -> None:

@@ -19,16 +19,26 @@ _FOREIGN = ("TALLY_", "LISTEN_", "NOTIFY_", "WATCHDOG_")
 def identity(pid: int) -> str:
     """Tells a process from every other that has, had or will have its pid; "" when it is gone (or only a zombie).
 
-    Made of the boot and the start time in kernel ticks (field 22 of /proc/PID/stat), which no clock change alters.
+    Made of the boot and the start time in kernel ticks, which no clock change alters.
+    """
+    started = start_ticks(pid)
+    if started is None:
+        return ""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
+    return f"{boot}-{started}"
+
+
+def start_ticks(pid: int) -> int | None:
+    """When a process began, in kernel ticks since the boot (field 22 of /proc/PID/stat); None when it is gone.
+
+    A zombie is gone, except while other threads of it still end: until then nobody can wait for it.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return ""
-    if fields[0] == "Z":
-        return ""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text()[:8]
-    return f"{boot}-{fields[19]}"
+        return None
+    state, threads, started = fields[0], int(fields[17]), int(fields[19])
+    return None if state == "Z" and threads <= 1 else started
 
 
 def alive(process: LabProcess) -> bool:

@@ -318,6 +318,10 @@ def _attempt_failure(error: BaseException, address: Address) -> BusError:
             return BusRefused(f"{where} gives {address.user!r} no access to {address.vhost!r}: {_reply(text)}")
     if "alert" in text:
         return BusRefused(f"{where} ended the TLS session: {_reply(text)}; it may want a client certificate")
+    if isinstance(error, pika_errors.AMQPError) and address.tls:
+        # TLS 1.3: our handshake is done before the broker has seen that there is no certificate, and what we write next
+        # may meet the closed connection before we have read why (seen on a busy machine).
+        return BusUnavailable(f"{where} ended the TLS session before it was open; it may want a client certificate")
     if isinstance(error, pika_errors.AMQPError):
         return BusUnavailable(
             f"{where} ended the connection before it was open; is this its AMQP port (amqps for TLS)?"

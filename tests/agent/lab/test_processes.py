@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,18 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(["sleep", "60"]) as process:
         yield process
         process.kill()
+
+
+def status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def entry(pid: int, of: str | None = None) -> LabProcess:
@@ -48,6 +61,19 @@ def test_a_process_that_has_ended_has_no_identity_not_even_as_a_zombie() -> None
     assert not alive(before)
     process.wait()
     assert identity(process.pid) == ""
+
+
+def test_a_process_whose_first_thread_has_ended_is_not_gone() -> None:
+    program = (
+        "import ctypes, platform, threading, time\n"
+        "threading.Thread(target=time.sleep, args=(60,)).start()\n"
+        "number = 60 if platform.machine() == 'x86_64' else 93\n"  # exit: of this thread alone
+        "ctypes.CDLL(None).syscall(number, 0)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program]) as process:
+        wait_until(lambda: status(process.pid)["State"].startswith("Z"))
+        assert alive(entry(process.pid))  # nobody can wait for it yet
+        process.kill()
 
 
 def test_end_asks_first_and_kills_who_does_not_listen(sleeper: subprocess.Popen[bytes]) -> None:
@@ -75,12 +101,9 @@ def test_a_child_dies_with_a_parent_that_is_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", parent_program], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         child = entry(int(parent.stdout.readline()))
-        assert alive(child)
+        wait_until(lambda: status(child.pid)["Name"] == "sleep")  # until then it is still setpriv, which has yet to ask the kernel
         parent.kill()
-    deadline = time.monotonic() + 10
-    while alive(child):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: not alive(child))
 
 
 def test_without_setpriv_the_plain_command_is_started(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -533,9 +533,9 @@ async def test_an_agent_that_waits_for_us_is_not_missing(place: Any) -> None:
 
     agent, _ = await place.join("c1", journal="j1")
     place.store.broken = OSError("no space left")
-    for first in range(1, 2 * commits.MAX_WAITING_BATCHES + 10, 2):
-        await agent.say(Journal(journal="j1", lines=lines(first, first + 1)))
-    for first in range(2 * commits.MAX_WAITING_BATCHES + 11, 2 * commits.MAX_WAITING_BATCHES + 80, 2):
+    # More than one commit takes along, however many had arrived when it began, and a full queue behind it.
+    total = 2 * (commits.MAX_WAITING_BATCHES + 1) + 10
+    for first in range(1, 2 * total, 2):
         await agent.say(Journal(journal="j1", lines=lines(first, first + 1)))
     session = next(iter(place.hub._sessions.values()))
     await place.until(lambda: session.blocked)
@@ -544,5 +544,5 @@ async def test_an_agent_that_waits_for_us_is_not_missing(place: Any) -> None:
     assert place.hub.roster.agents[0].state == "up"
     place.store.broken = None
     last = 0
-    while last < 2 * commits.MAX_WAITING_BATCHES + 80:
+    while last < 2 * total:
         last = (await agent.hear()).n

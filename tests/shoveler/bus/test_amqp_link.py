@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pika import exceptions as pika_errors
 
 from agent.lab.broker import PrivateBroker
 from shoveler.bus import (
@@ -28,7 +29,7 @@ from shoveler.bus import (
     open_topology,
     parse_address,
 )
-from shoveler.bus.amqp_link import _refusal
+from shoveler.bus.amqp_link import _connect_failure, _refusal
 
 if TYPE_CHECKING:
     from conftest import Bus
@@ -432,5 +433,13 @@ def test_amqps_that_cannot_be_trusted(tls_port: int, certificates: Path, broker:
 
 
 def test_a_broker_that_wants_a_client_certificate(tls_port: int, certificates: Path) -> None:
-    said = refused(f"amqps://tally:pw@127.0.0.1:{tls_port}/", ca_file=certificates / "ca.pem")
-    assert "it may want a client certificate" in said
+    url = f"amqps://tally:pw@127.0.0.1:{tls_port}/"
+    with pytest.raises(BusRefused | BusUnavailable) as caught:  # refused when its alert was read before the cut
+        open_topology(parse_address(url), BusOptions(ca_file=certificates / "ca.pem"))
+    assert "it may want a client certificate" in str(caught.value)
+
+
+def test_a_connection_that_ends_in_the_tls_handshake_names_the_certificate(tls_port: int) -> None:
+    address = parse_address(f"amqps://tally:pw@127.0.0.1:{tls_port}/")
+    lost = pika_errors.IncompatibleProtocolError("StreamLostError: (\"Transport indicated EOF\",)")
+    assert "it may want a client certificate" in str(_connect_failure(lost, address))
