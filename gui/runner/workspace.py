@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -46,6 +46,8 @@ from gui.store import ServerEntry, Store, StoreError
 from shoveler.bus import BusOptions, parse_address
 
 log = logging.getLogger("tally.runner")
+
+Result = TypeVar("Result")
 
 LATE_SECONDS = 2.0
 FEED_POINTS = 5
@@ -125,9 +127,9 @@ class Workspace:
         Raises StoreError, LabMissing, HubError, CertificateError, CredentialError or BusError (an address that cannot
         be read); a broker that cannot be reached now is a problem in `progress`, not an error."""
         lab = await asyncio.to_thread(read_lab, options.lab) if options.lab is not None else None
-        store = await asyncio.to_thread(Store, options.database)
+        store = await _to_the_end(Store, options.database, undo=Store.close)
         try:
-            await asyncio.to_thread(ensure_shared_key, store, time.time(), options.shared_key)
+            await _to_the_end(ensure_shared_key, store, time.time(), options.shared_key)
             workspace = cls(options, store, lab)
             async with workspace.hub:
                 try:
@@ -476,6 +478,23 @@ class Workspace:
         except (PlanError, RunRefused, ValueError) as error:
             raise CommandRefused(str(error)) from error
         return msgspec.to_builtins(result)
+
+
+async def _to_the_end(
+    function: Callable[..., Result], *arguments: Any, undo: Callable[[Result], object] | None = None
+) -> Result:
+    """Run it in a thread. When we are cancelled meanwhile, wait until it has ended, and `undo` what it gave: whoever
+    opens or closes the database next must not meet a thread that still works in it."""
+    work = asyncio.get_running_loop().run_in_executor(None, functools.partial(function, *arguments))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        while not work.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({work})
+        if undo is not None and work.exception() is None:
+            await asyncio.to_thread(undo, work.result())
+        raise
 
 
 class _Listener(HubListener):

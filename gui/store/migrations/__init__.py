@@ -5,11 +5,15 @@ Revisions are numbered 0001, 0002, …; `HEAD` is what this Tally knows. A step,
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 HEAD = "0001"
+_alone = threading.Lock()
+"""Alembic's `op` and `context` are one for the whole process: two upgrades at once would write into each other's
+database."""
 
 
 def upgrade(connection: Connection) -> None:
@@ -21,4 +25,5 @@ def upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, HEAD)
+    with _alone:
+        command.upgrade(config, HEAD)

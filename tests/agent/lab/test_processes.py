@@ -101,7 +101,9 @@ def test_a_child_dies_with_a_parent_that_is_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", parent_program], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         child = entry(int(parent.stdout.readline()))
-        wait_until(lambda: status(child.pid)["Name"] == "sleep")  # until then it is still setpriv, which has yet to ask the kernel
+        wait_until(
+            lambda: status(child.pid)["Name"] == "sleep"
+        )  # until then it is still setpriv, which has yet to ask the kernel
         parent.kill()
     wait_until(lambda: not alive(child))
 

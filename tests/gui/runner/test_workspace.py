@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gui.hub import HubError, HubOptions
+from gui.hub.keys import ensure_shared_key
+from gui.hub.persistence import Key
 from gui.runner import LabMissing, Workspace, WorkspaceOptions
+from gui.runner import workspace as workspace_module
 from gui.runner.ownership import SETTING
+from gui.store import Store
 from shoveler.bus import BusError
 
 
@@ -21,8 +28,8 @@ async def test_records_are_loaded_between_runs_too(stage: Any) -> None:
             stage.monitoring.publish(record)
         await stage.until(lambda: workspace.foreign == 3)
         await stage.until(lambda: stage.now.foreign == 3)
-        stage.monitoring.publish({"record_id": "x", "kind": "nonsense"})
-        await stage.until(lambda: any(problem.where == "records" for problem in stage.now.problems) or True)
+        stage.monitoring.publish({"record_id": "x"})
+        await stage.until(lambda: any(problem.where == "records" for problem in stage.now.problems))
 
 
 class Done:
@@ -43,6 +50,33 @@ async def test_a_second_reader_of_the_queue_is_told(stage: Any) -> None:
             await stage.until(lambda: second.records_state.trouble)
             assert second.records_state.refused
             assert not second.records_state.connected
+
+
+async def test_one_that_is_given_up_while_it_opens_has_let_go_of_its_database(stage: Any) -> None:
+    opening = asyncio.Event()
+    leave, ended = threading.Event(), []
+
+    def slow(store: Store, now: float, key: str | None = None) -> Key:
+        loop.call_soon_threadsafe(opening.set)
+        assert leave.wait(30)
+        made = ensure_shared_key(store, now, key)
+        ended.append(made)
+        return made
+
+    loop = asyncio.get_running_loop()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workspace_module, "ensure_shared_key", slow)
+        stay = asyncio.create_task(contextlib.AsyncExitStack().enter_async_context(Workspace.open(stage.options())))  # noqa: TID251
+        await opening.wait()
+        stay.cancel()
+        await asyncio.sleep(0)
+        assert not stay.done(), "a thread still works in the database"
+        leave.set()
+        with pytest.raises(asyncio.CancelledError):
+            await stay
+    assert ended, "the thread had come to its end before the database was closed"
+    async with stage.open() as workspace:
+        assert workspace.problems.all() == ()
 
 
 async def test_the_workspace_is_given_back(stage: Any) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,18 @@ def test_an_existing_workspace_opens_again(tmp_path: Path) -> None:
         store.put_setting("name", "scale-2026")
     with Store(tmp_path / "w.db") as store:
         assert store.setting("name") == "scale-2026"
+
+
+def test_several_databases_are_made_at_once_each_for_itself(tmp_path: Path) -> None:
+    def make(number: int) -> None:
+        with Store(tmp_path / f"{number}.db") as store:
+            store.put_setting("name", str(number))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(make, range(16)))
+    for number in range(16):
+        with Store(tmp_path / f"{number}.db") as store:
+            assert store.setting("name") == str(number)
 
 
 def test_a_newer_schema_is_declined_with_both_versions_and_advice(tmp_path: Path) -> None:

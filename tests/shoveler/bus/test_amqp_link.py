@@ -441,5 +441,5 @@ def test_a_broker_that_wants_a_client_certificate(tls_port: int, certificates: P
 
 def test_a_connection_that_ends_in_the_tls_handshake_names_the_certificate(tls_port: int) -> None:
     address = parse_address(f"amqps://tally:pw@127.0.0.1:{tls_port}/")
-    lost = pika_errors.IncompatibleProtocolError("StreamLostError: (\"Transport indicated EOF\",)")
+    lost = pika_errors.IncompatibleProtocolError('StreamLostError: ("Transport indicated EOF",)')
     assert "it may want a client certificate" in str(_connect_failure(lost, address))
