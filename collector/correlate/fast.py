@@ -140,7 +140,7 @@ class FastFiles:
                             size == 80
                             and reads
                             and rmin <= rmax
-                            and read >= 0
+                            and (read | segments) >= 0
                             and not (readv or write or readvs or writes)
                         ):
                             average = _encode(read / reads)

@@ -72,7 +72,7 @@ def random_records(kit: Any, rng: random.Random, ids: list[int]) -> list[bytes]:
 def random_close(kit: Any, rng: random.Random, file_id: int) -> bytes:
     reads, readvs, writes = (rng.choice([0, 0, 1, 7]) for _ in range(3))
     ops = [reads, readvs, writes]
-    ops += [2, 9, 20] if readvs else [0, 0, 0]
+    ops += [2, 9, rng.choice([20, 20, 20, -1])] if readvs else [0, 0, rng.choice([0, 0, 0, 0, 3, -1])]
     for count in (reads, readvs, writes):
         ops += rng.choice([[5, 500], [500, 500], [2**31 - 1, 0]]) if count else [0, 0]
     amounts = [rng.randrange(0, 10**10) if count else 0 for count in (reads, readvs, writes)]
@@ -197,6 +197,18 @@ def test_a_close_shorter_than_it_says_does_not_take_its_numbers_from_the_next_re
     )
     found = assert_same(*both([(data, t) for data in known]))
     assert [(r["read"], r.get("read_operations")) for r in found] == [(5, 1), (10, None), (7, 1)]
+
+
+def test_a_close_with_a_negative_count_of_segments_is_refused_also_when_it_has_no_vector_reads(kit: Any) -> None:
+    server = kit.Server()
+    t = server.stod + 1.0
+    known = [server.ident(), server.login(1), server.info(2)]
+    known.append(server.files(kit.opened(4, 1, "/store/data/w"), kit.closed(4, 5)))  # from here on the quick way
+    counts = (1, 0, 0, 0, 0, -1, 10, 10, 0, 0, 0, 0)
+    known.append(server.files(kit.opened(5, 1, "/store/data/x"), kit.closed(5, 10, ops=counts)))
+    quick, plain = both([(data, t) for data in known])
+    assert [r["read"] for r in assert_same(quick, plain)] == [5]
+    assert quick.counters["state_files"] == 1
 
 
 def test_a_file_that_was_given_up_does_not_slow_the_others_down(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
