@@ -62,6 +62,9 @@ class Maps:
         if known is not None and known.userid == message.userid and known.login == login:
             return
         session = Session(message.dictid, message.userid, login, self._cycle.now, inc.heard)
+        if known is not None:  # the id is used again: the younger one counts, and takes over the row
+            inc.forget_session(known)
+            session.saved = known.saved
         inc.sessions_seen += 1
         inc.sessions[message.dictid] = session
         inc.by_userid[message.userid.text] = message.dictid

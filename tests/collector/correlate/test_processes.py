@@ -232,3 +232,29 @@ def test_a_reused_session_id_replaces_the_session(kit: Any) -> None:
     feed(correlator, A, server.login(1, user="bob"), server.info(2, "bobs", user="bob"))
     feed(correlator, A, server.files(kit.opened(6), kit.closed(6, 1)))
     assert [(r["user"], r["appinfo"]) for r in taken(correlator)] == [("alice", "app"), ("bob", "bobs")]
+
+
+def test_a_reused_session_id_leaves_nothing_of_the_session_before(kit: Any) -> None:
+    """Not in the rows, when both are gone by the next checkpoint; and not by its name."""
+    correlator = Correlator(Options(grace=1.0))
+    server = kit.Server()
+    rows: dict[bytes, bytes] = {}
+
+    def checkpoint() -> None:
+        put, deleted = correlator.changes()
+        rows.update(put)
+        for key in deleted:
+            del rows[key]
+
+    feed(correlator, A, *start(server))
+    checkpoint()
+    assert any(key[:1] == b"u" for key in rows)
+    feed(correlator, A, server.login(1, user="bob"), server.info(2, "of alice, who has no session any more"))
+    assert correlator.dump()["incarnations"][0]["sessions"][0].get("appinfo") is None
+    feed(correlator, A, server.files(kit.gone(1)))
+    correlator.advance(T + 2)
+    correlator.advance(T + 4)
+    assert correlator.counters["state_sessions"] == 0
+    checkpoint()
+    assert not any(key[:1] == b"u" for key in rows)
+    Correlator(Options(grace=1.0)).restore(rows.items())
