@@ -1,9 +1,10 @@
 """Fuzz decoding and correlating as a server lives them: datagram after datagram into one correlator, for ten millions.
 
 An input is one datagram (mutations of real ones, and of nothing). It is fed to a correlator that lives on from input to
-input under small limits, with a checkpoint now and then; some are printed as a tree. What must hold: no exception; every record is JSON; the state keeps its bounds; and the memory of the process stays flat: resident memory
-when the fuzzing has gone on for a fifth of the time is compared with that at its end, and 20 % more fails (the fuzzer's
-own corpus is in it).
+input under small limits, with a checkpoint now and then; some are printed as a tree. What must hold: no exception;
+every record is JSON; the state keeps its bounds; and the memory of the process stays flat: resident memory when the
+fuzzing has gone on for a fifth of the time is compared with that at its end, and 20 % more fails (the fuzzer's own
+corpus is in it).
 
 `fuzz_core` is its other half: whole scripts, played twice, each from a fresh state. Here what breaks may depend on the
 datagrams before it, so the last of them are kept beside it as ``last.jsonl``, a capture that `tally-collector` replays.
