@@ -16,23 +16,18 @@ rm -rf dist build
 "$bin/python" -m build --no-isolation --outdir dist .
 "$bin/pyinstaller" --log-level WARN --noconfirm --distpath dist --workpath build packaging/tally.spec
 
-package() { # name, about, programs...
-    name=$1 about=$2
-    shift 2
-    links=""
-    for program in "$@"; do
-        links+="  - src: /opt/$name/$program\n    dst: /usr/bin/$program\n    type: symlink\n"
-    done
-    sed -e "s|@NAME@|$name|g" -e "s|@VERSION@|$version|g" -e "s|@ARCH@|$arch|g" -e "s|@ABOUT@|$about|g" \
-        -e "s|@LINKS@|$links|" packaging/nfpm.yaml.in >"build/$name.yaml"
+package() { # name, the other package with the same programs, about, programs...
+    name=$1 other=$2 about=$3
+    shift 3
+    packaging/describe.sh "$name" "$other" "$version" "$arch" "$about" "$@" >"build/$name.yaml"
     for kind in deb rpm; do
         "$bin/nfpm" package --config "build/$name.yaml" --packager "$kind" --target dist/
     done
     tar -C dist -czf "dist/$name-$version-linux-$machine.tar.gz" "$name"
 }
-package xrootd-tally "Proves that XRootD monitoring recorded what clients did: app and daemons." \
+package xrootd-tally xrootd-tally-daemons "Proves that XRootD monitoring recorded what clients did: app and daemons." \
     tally tally-agent tally-shoveler tally-collector
-package xrootd-tally-daemons "Shoveler, collector and agent of Tally, without the app." \
+package xrootd-tally-daemons xrootd-tally "Shoveler, collector and agent of Tally, without the app." \
     tally-agent tally-shoveler tally-collector
 
 # One real thing each: the collector decodes a server's ident datagram, the app makes a workspace.
