@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gui.commands.loop import run_until_done
 from gui.commands.places import data_directory, has_display
-from gui.commands.progress import TerminalProgress
+from gui.commands.progress import TerminalProgress, table_width
 from gui.report import build, text_table
 from gui.runner.demo import Demo, DemoOptions
 
@@ -87,7 +87,7 @@ async def demo_headless(settings: DemoOptions) -> int:
         result = await demo.workspace.run(demo.plan, text=demo.text, on_progress=progress)
         progress.close()
         report = await demo.workspace.blocking(build, demo.workspace.store, result.run)
-        print(f"\n{text_table(report)}", flush=True)
+        print(f"\n{text_table(report, table_width())}", flush=True)
         if result.message:
             print(f"{result.message}\n", flush=True)
     good, counted = sum(t.good for t in result.tests), sum(t.counted for t in result.tests)

@@ -53,6 +53,11 @@ def progress_line(p: RunProgress, width: int = 100) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
+def table_width() -> int | None:
+    """How wide a table may be: as wide as the terminal; None (any width) where standard output is a file or a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 class TerminalProgress:
     """Shows stages and progress on a stream. `close` leaves the cursor on a fresh line."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from gui import report
 from gui.commands import CommandError
 from gui.commands.places import add_database_option, open_store
+from gui.commands.progress import table_width
 from gui.models.runs import read_runs
 from gui.report import numbers
 from gui.store import Store
@@ -42,7 +43,10 @@ def run_results(options: argparse.Namespace) -> int:
         run = options.number if options.number is not None else latest_run(store)
         wanted = "json" if options.json else options.format
         made = report.build(store, run, redact=options.redact)
-        content = report.render(made, wanted)
+        if wanted == "table" and options.out is None:
+            content = report.text_table(made, table_width()).encode()
+        else:
+            content = report.render(made, wanted)
     _put(content, options.out)
     return 0
 

@@ -27,7 +27,7 @@ from gui.commands.places import (
     has_display,
     hub_directory,
 )
-from gui.commands.progress import TerminalProgress
+from gui.commands.progress import TerminalProgress, table_width
 from gui.commands.remote import add_options, run_remote
 from gui.commands.results import write_reports
 from gui.hub import AgentView, HubOptions
@@ -211,7 +211,7 @@ async def _run_headless(options: argparse.Namespace, loaded: LoadedPlan) -> int:
         finally:
             progress.close()
         report = await workspace.blocking(build, workspace.store, result.run)
-        print(f"\n{text_table(report)}", flush=True)
+        print(f"\n{text_table(report, table_width())}", flush=True)
         if result.message:
             print(f"{result.message}\n", flush=True)
         if options.out is not None:

@@ -79,6 +79,12 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("Verdict", "conclusion", lambda t: t.now.conclusion.replace("fail", "FAIL"), lambda t: t.now.conclusion),
 )
+_SEED = 6
+"""Columns of the seed's table, the first ones."""
+_KEY = 2
+"""Columns, of these, that tell the rows of a table apart."""
+_BETWEEN = 2
+"""Blanks between columns."""
 _OPTIONAL = ("published_recorded_avg", "published_success", "late", "unrequested")
 
 
@@ -89,16 +95,40 @@ def columns_of(report: RunReport) -> list[Column]:
     ]
 
 
-def text_table(report: RunReport) -> str:
-    """The table for a terminal, with a line on the run above it and remarks below. Ends with a newline."""
-    columns = columns_of(report)
-    cells = [[column.shown(test) for column in columns] for test in report.tests]
-    lines = [headline(report), ""]
-    lines += aligned([_wrapped(column.title) for column in columns], cells)
+def text_table(report: RunReport, width: int | None = None) -> str:
+    """The table for a terminal, with a line on the run above it and remarks below. Ends with a newline.
+
+    Where it is wider than `width` characters (None: no limit) it becomes several, one below the other: first the
+    seed's columns with the verdict, then the others."""
+    lines = [headline(report)]
+    for columns in _parts(columns_of(report), report.tests, width):
+        cells = [[column.shown(test) for column in columns] for test in report.tests]
+        lines += ["", *aligned([_wrapped(column.title) for column in columns], cells)]
     remarks = remarks_of(report)
     if remarks:
         lines += ["", *remarks]
     return "\n".join(printable(line.rstrip()) for line in lines) + "\n"
+
+
+def _parts(columns: list[Column], tests: Sequence[TestReport], width: int | None) -> list[list[Column]]:
+    """The columns in as many tables as their width asks for; each says which test a row is."""
+    sizes = {
+        column.name: max(len(text) for text in (*_wrapped(column.title), *(column.shown(test) for test in tests)))
+        for column in columns
+    }
+
+    def size(some: Sequence[Column]) -> int:
+        return sum(sizes[column.name] for column in some) + _BETWEEN * (len(some) - 1)
+
+    if width is None or size(columns) <= width:
+        return [columns]
+    seed = [*columns[:_SEED], columns[-1]]
+    parts = [seed]
+    for column in columns[_SEED:-1]:
+        if len(parts) == 1 or size([*parts[-1], column]) > width:
+            parts.append(columns[:_KEY])
+        parts[-1] = [*parts[-1], column]
+    return parts
 
 
 def headline(report: RunReport) -> str:
@@ -194,15 +224,16 @@ def aligned(titles: Sequence[Sequence[str]], cells: Sequence[Sequence[str]], *, 
             for line in range(height)]  # fmt: skip
     rows = [*head, *cells]
     widths = [max((len(row[place]) for row in rows), default=0) for place in range(len(titles))]
+    gap = " " * _BETWEEN
 
     def line(row: Sequence[str]) -> str:
         padded = (
             cell.ljust(width) if place < left else cell.rjust(width)
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
-        return "  ".join(padded).rstrip()
+        return gap.join(padded).rstrip()
 
-    rule = "  ".join("─" * width for width in widths)
+    rule = gap.join("─" * width for width in widths)
     return [*(line(row) for row in head), rule, *(line(row) for row in cells)]
 
 

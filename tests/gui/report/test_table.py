@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 import json
 from typing import Any
 
@@ -51,6 +52,22 @@ def test_columns_line_up(run: Any) -> None:
     assert len(lines[-1]) == len(rule)
     ends = [place for place in range(1, len(rule)) if rule[place - 1] == "─" and rule[place] == " "]
     assert all(lines[-1][place] == " " for place in ends)
+
+
+def test_a_table_too_wide_for_the_terminal_becomes_several(run: Any) -> None:
+    report = build(run.store, run.run)
+    wide = text_table(report)
+    assert text_table(report, 1000) == wide
+    assert max(map(len, wide.splitlines())) > 100
+    for width in (80, 100, 130):
+        narrow = text_table(report, width).splitlines()
+        assert max(map(len, narrow)) <= width
+        rows = [line.split() for above, line in itertools.pairwise(narrow) if above.startswith("─")]
+        assert len(rows) > 1
+        assert all(row[:2] == ["2", "10"] for row in rows), "each says which test it is"
+        assert rows[0][2:] == ["20", "5/s", "19.67", "98.33", "%", "FAIL"]
+        shown = sorted(itertools.chain(rows[0], *(row[2:] for row in rows[1:])))
+        assert shown == sorted(wide.splitlines()[-1].split()), "nothing is left out"
 
 
 def test_late_figures_stand_beside_those_at_settle(run: Any) -> None:
