@@ -11,6 +11,7 @@ exclude;
 
 from __future__ import annotations
 
+import difflib
 import operator
 import shlex
 from collections.abc import Callable, Iterable, Sequence
@@ -43,6 +44,10 @@ class Column(Generic[R]):
     bold: bool | Callable[[R], bool] = False
     stretch: bool = False
     shown: bool = True
+    fold: int = 0
+    """Where there is no room for all columns, those with 1 are left out first, then those with 2 …; 0 always stays."""
+    cut: Literal["right", "left"] = "right"
+    """Which end gives way when the cell is too narrow; of a path the end says more."""
     tip: str | Callable[[R], str] = ""
 
     def shows(self, row: R) -> str:
@@ -81,7 +86,9 @@ def parse_filter(text: str, columns: Sequence[Column[R]]) -> Callable[[R], bool]
         if colon and name.lower() in by_key:
             test = _column_test(by_key[name.lower()], wanted)
         elif colon and name.isidentifier() and "/" not in wanted:
-            raise FilterError(f"there is no column {name!r}; columns are: {', '.join(sorted(by_key))}")
+            near = difflib.get_close_matches(name.lower(), by_key, n=1)
+            meant = f"did you mean {near[0]!r}? C" if near else "c"
+            raise FilterError(f"there is no column {name!r}; {meant}olumns are: {', '.join(sorted(by_key))}")
         else:
             test = _any_test(columns, body.lower())
         tests.append(_not(test) if negative else test)

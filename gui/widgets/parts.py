@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import html
+from collections.abc import Callable, Sequence
 from typing import Literal
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtGui import QHelpEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QTabBar,
+    QToolTip,
+    QVBoxLayout,
+    QWidget,
+)
 
 from gui.models.rows import UNKNOWN
 from gui.widgets.icons import icon, pixmap
@@ -25,6 +38,74 @@ def label(text: str = "", kind: str = "", *, parent: QWidget | None = None) -> Q
     if kind:
         made.setProperty("kind", kind)
     return made
+
+
+def short_caption(text: str, most: int = 32) -> str:
+    """Foreign text as the caption of a button or a tab: cut, and an ampersand is no mnemonic."""
+    line = " ".join(text.split())
+    return (line if len(line) <= most else line[: most - 1].rstrip() + "…").replace("&", "&&")
+
+
+def plain_tip(text: str) -> str:
+    """A tooltip that shows this text as it is in lines of readable length; Qt would guess rich text in foreign text."""
+    return f"<p>{html.escape(text).replace(chr(10), '<br>')}</p>" if text else ""
+
+
+class Elided(QLabel):
+    """A label that ends in "…" where there is no room for its text; the whole text is then in its tooltip.
+
+    It gives way before its neighbours do, down to `least` pixels."""
+
+    def __init__(self, text: str = "", kind: str = "", *, least: int = 48) -> None:
+        super().__init__()
+        self._least = least
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setText(text)
+        if kind:
+            self.setProperty("kind", kind)
+
+    def minimumSizeHint(self) -> QSize:
+        whole = super().minimumSizeHint()
+        return QSize(min(whole.width(), self._least), whole.height())
+
+    def shown_text(self) -> str:
+        """What fits."""
+        return self.fontMetrics().elidedText(
+            " ".join(self.text().split()), Qt.TextElideMode.ElideRight, self.contentsRect().width()
+        )
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        painter.drawText(self.contentsRect(), int(self.alignment()) | Qt.TextFlag.TextSingleLine, self.shown_text())
+
+    def event(self, event: QEvent) -> bool:
+        if (
+            event.type() == QEvent.Type.ToolTip
+            and isinstance(event, QHelpEvent)
+            and not self.toolTip()
+            and self.shown_text() != " ".join(self.text().split())
+        ):
+            QToolTip.showText(event.globalPos(), plain_tip(self.text()), self)
+            return True
+        return super().event(event)
+
+
+class TabBar(QTabBar):
+    """Tabs that take the room of their words only; Qt keeps some free for scroll buttons that are not there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setDrawBase(False)
+        self.setExpanding(False)
+        self.currentChanged.connect(self.updateGeometry)  # the chosen one is heavier, and so wider
+
+    def sizeHint(self) -> QSize:
+        return super().sizeHint() + QSize(8, 0)
+
+    def minimumSizeHint(self) -> QSize:
+        whole, least = self.sizeHint(), super().minimumSizeHint()
+        return QSize(min(whole.width(), least.width()), least.height())
 
 
 def button(
@@ -201,6 +282,48 @@ class Readout(QWidget):
         self.setAccessibleName(f"{self.caption.text()}: {figure} {remark}".strip())
 
 
+class ReadoutBar(QWidget):
+    """Read-outs in one line; where there is no room for all, the first of `spare` are left out.
+
+    `spare` are parts of the line, or of what stands in it."""
+
+    def __init__(self, row: QHBoxLayout, spare: Sequence[tuple[QWidget, ...]]) -> None:
+        super().__init__()
+        self.setFixedHeight(64)
+        self.setLayout(row)
+        self._row, self._spare = row, spare
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, 64)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def event(self, event: QEvent) -> bool:
+        done = super().event(event)
+        if event.type() == QEvent.Type.LayoutRequest:  # a figure has grown; before that, sizes are those of before
+            self._fit()
+        return done
+
+    def _fit(self) -> None:
+        items = [self._row.itemAt(place) for place in range(self._row.count())]
+        inside = [widget for item in items if item is not None and (widget := item.widget()) is not None]
+        parts = [widget for widgets in self._spare for widget in widgets]
+        needed = sum(_least_width(widget) for widget in inside)
+        needed += sum(_least_width(part) for part in parts if part not in inside and part.isHidden())
+        for widgets in self._spare:
+            fits = needed <= self.width()
+            for widget in widgets:
+                if widget.isHidden() == fits:
+                    widget.setVisible(fits)
+                needed -= 0 if fits else _least_width(widget)
+
+
+def _least_width(widget: QWidget) -> int:
+    return max(widget.minimumSizeHint().width(), widget.minimumWidth())
+
+
 class Page(QWidget):
     """A page: a head with title, remark and buttons, and a body under it."""
 
@@ -208,8 +331,8 @@ class Page(QWidget):
         super().__init__(parent)
         self.setObjectName("page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.title = label(title, "title")
-        self.remark = label("", "secondary")
+        self.title = Elided(title, "title", least=160)
+        self.remark = Elided("", "secondary", least=120)
         self.head = QHBoxLayout()
         self.head.setContentsMargins(16, 10, 16, 10)
         self.head.setSpacing(8)

@@ -31,10 +31,12 @@ from PySide6.QtGui import (
     QFont,
     QFontMetrics,
     QGuiApplication,
+    QHelpEvent,
     QKeySequence,
     QPainter,
     QPainterPath,
     QPen,
+    QResizeEvent,
 )
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -47,6 +49,7 @@ from PySide6.QtWidgets import (
     QStyledItemDelegate,
     QStyleOptionViewItem,
     QTableView,
+    QToolTip,
     QVBoxLayout,
     QWidget,
 )
@@ -54,7 +57,7 @@ from PySide6.QtWidgets import (
 from gui.models.rows import Column, FilterError, Rows
 from gui.models.table import ROW_ROLE, TableModel
 from gui.widgets.icons import icon, pixmap
-from gui.widgets.parts import button
+from gui.widgets.parts import Elided, button, plain_tip
 from gui.widgets.theme import fixed_font, metrics, sized_font, theme
 
 R = TypeVar("R")
@@ -67,6 +70,8 @@ WIDEST = 14
 """Pixels that no ASCII character of a cell is wider than: texts that fit at that need not be measured."""
 EDGE = 16
 """Padding at both ends of a row; inside it is half of that."""
+LEAST_STRETCH = 96
+"""Pixels below which the stretching column does not shrink; rather the table scrolls sideways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +114,7 @@ class CellDelegate(QStyledItemDelegate):
             painter.fillRect(rect, look.colour("hover"))
         painter.setPen(QPen(look.colour("grid"), 1))
         painter.drawLine(rect.bottomLeft(), rect.bottomRight())
-        inner = rect.adjusted(EDGE if self._first(view, index) else 8, 0, -EDGE if self._last(view, index) else -8, 0)
+        inner = self._inner(view, rect, index)
         painters = {
             "bar": self._bar,
             "spark": self._spark,
@@ -122,6 +127,49 @@ class CellDelegate(QStyledItemDelegate):
         else:
             self._text(painter, inner, column, row)
         painter.restore()
+
+    def helpEvent(
+        self,
+        event: QHelpEvent,
+        view: QAbstractItemView,
+        option: QStyleOptionViewItem,
+        index: QModelIndex | QPersistentModelIndex,
+    ) -> bool:
+        """The cell's own tip, and its whole text where that did not fit; both as plain text."""
+        if event.type() != QEvent.Type.ToolTip:
+            return super().helpEvent(event, view, option, index)
+        text = self.tip_of(view, option.rect, index)
+        if text:
+            QToolTip.showText(event.globalPos(), plain_tip(text), view)
+        else:
+            QToolTip.hideText()
+        return bool(text)
+
+    def tip_of(self, view: QWidget, rect: QRect, index: QModelIndex | QPersistentModelIndex) -> str:
+        """What a tooltip says of the cell that is painted in `rect`; empty when there is nothing more to say."""
+        model, row = index.model(), index.data(ROW_ROLE)
+        if not isinstance(model, TableModel) or row is None:
+            return ""
+        column: Column[Any] = model.rows.columns[index.column()]
+        tip = str(index.data(Qt.ItemDataRole.ToolTipRole) or "")
+        text = column.shows(row)
+        room = self._inner(view, rect, index).width()
+        room -= 18 if column.kind == "swatch" else 0
+        room -= 20 if column.icon is not None and column.icon(row) else 0
+        if column.kind == "bar" or self._measure(column, row).horizontalAdvance(text.replace("\n", " ")) <= room:
+            return tip
+        return text if tip in ("", text) else f"{text}\n{tip}"
+
+    def _inner(self, view: QWidget, rect: QRect, index: QModelIndex | QPersistentModelIndex) -> QRect:
+        return rect.adjusted(EDGE if self._first(view, index) else 8, 0, -EDGE if self._last(view, index) else -8, 0)
+
+    @staticmethod
+    def _weight(column: Column[Any], row: Any) -> QFont.Weight:
+        bold = column.bold(row) if callable(column.bold) else column.bold
+        return QFont.Weight.DemiBold if bold else QFont.Weight.Normal
+
+    def _measure(self, column: Column[Any], row: Any) -> QFontMetrics:
+        return metrics(12, fixed=True) if column.kind == "fixed" else metrics(13, self._weight(column, row))
 
     @staticmethod
     def _first(view: QWidget, index: QModelIndex | QPersistentModelIndex) -> bool:
@@ -151,18 +199,15 @@ class CellDelegate(QStyledItemDelegate):
                 left, rect.center().y() - 6, pixmap(symbol, tint, 14, painter.device().devicePixelRatioF())
             )
             left += 20
-        bold = column.bold(row) if callable(column.bold) else column.bold
-        weight = QFont.Weight.DemiBold if bold else QFont.Weight.Normal
         fixed = column.kind == "fixed"
-        font = fixed_font(12) if fixed else sized_font(13, weight)
-        painter.setFont(font)
+        painter.setFont(fixed_font(12) if fixed else sized_font(13, self._weight(column, row)))
         painter.setPen(theme().colour(name))
         place = QRect(left, rect.top(), rect.right() - left + 1, rect.height())
         text = column.shows(row).replace("\n", " ")
-        measure = metrics(12, fixed=True) if fixed else metrics(13, weight)
         if len(text) * WIDEST > place.width() or not text.isascii():
-            mode = Qt.TextElideMode.ElideMiddle if fixed else Qt.TextElideMode.ElideRight
-            text = measure.elidedText(text, mode, place.width())
+            right = Qt.TextElideMode.ElideLeft if column.cut == "left" else Qt.TextElideMode.ElideRight
+            mode = Qt.TextElideMode.ElideMiddle if fixed else right
+            text = self._measure(column, row).elidedText(text, mode, place.width())
         painter.drawText(place, RIGHT if column.align == "right" else LEFT, text)
 
     def _bar(self, painter: QPainter, rect: QRect, column: Column[Any], row: Any) -> None:
@@ -271,7 +316,9 @@ class Header(QHeaderView):
 
 
 class RowView(QTableView):
-    """A table view whose row under the pointer is lit as a whole."""
+    """A table view whose row under the pointer is lit as a whole. `resized` follows each change of its room."""
+
+    resized = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -287,6 +334,10 @@ class RowView(QTableView):
                 if number >= 0:
                     top = self.rowViewportPosition(number)
                     self.viewport().update(0, top, self.viewport().width(), ROW_HEIGHT)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.resized.emit()
 
     def viewportEvent(self, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Leave:
@@ -318,6 +369,9 @@ class Table(QWidget):
         self.model: TableModel[Any] = TableModel(Rows(columns, key), self)
         self._empty = empty
         self._selected_key: object = None
+        self._folded: set[int] = set()
+        self._kept: set[int] = set()
+        """Columns that a person has asked for: they stay also where room is scarce."""
 
         self.title = QLabel(title)
         self.title.setTextFormat(Qt.TextFormat.PlainText)
@@ -331,9 +385,7 @@ class Table(QWidget):
         self.filter_box.setFixedWidth(240)
         self.filter_box.setClearButtonEnabled(True)
         self.filter_box.textChanged.connect(self._filter_changed)
-        self._filter_error = QLabel()
-        self._filter_error.setTextFormat(Qt.TextFormat.PlainText)
-        self._filter_error.setProperty("kind", "error")
+        self._filter_error = Elided("", "error")
         self.columns_button = QPushButton()
         self.columns_button.setFixedSize(28, 28)
         self.columns_button.setProperty("kind", "small")
@@ -379,6 +431,7 @@ class Table(QWidget):
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         self.view.setSortingEnabled(True)
         self.view.doubleClicked.connect(self._activate)
+        self.view.resized.connect(self._fit_columns)
         self.view.installEventFilter(self)
         self.view.selectionModel().selectionChanged.connect(self._selection_changed)
         self.model.modelAboutToBeReset.connect(self._remember_selection)
@@ -387,8 +440,7 @@ class Table(QWidget):
 
         self._empty_panel = QWidget(self.view)
         self._empty_layout = QVBoxLayout(self._empty_panel)
-        self._empty_layout.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._empty_layout.setSpacing(8)
+        self._empty_layout.setContentsMargins(0, 0, 0, 0)
 
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -461,11 +513,16 @@ class Table(QWidget):
     def remember(self) -> None:
         """Write widths, order, hidden columns and the filter to the settings."""
         QSettings().setValue(f"table/{self._name}/filter", self.filter_box.text())
+        QSettings().setValue(f"table/{self._name}/kept", " ".join(self.model.rows.columns[n].key for n in self._kept))
+        self._unfold()  # what is left out for want of room is no choice of the person
         QSettings().setValue(f"table/{self._name}/header", self.view.horizontalHeader().saveState())
+        self._fit_columns()
 
     def restore(self) -> None:
         """Take them back; a state of another version's columns is ignored."""
         self.filter_box.setText(str(QSettings().value(f"table/{self._name}/filter", "")))
+        kept = str(QSettings().value(f"table/{self._name}/kept", "") or "").split()
+        self._kept = {number for number, column in enumerate(self.model.rows.columns) if column.key in kept}
         state = QSettings().value(f"table/{self._name}/header")
         header = self.view.horizontalHeader()
         if state is not None and header.count():
@@ -475,6 +532,38 @@ class Table(QWidget):
             header.setFixedHeight(ROW_HEIGHT)
 
     # ---- inside
+
+    def _unfold(self) -> None:
+        for number in self._folded:
+            self.view.setColumnHidden(number, False)
+        self._folded.clear()
+
+    def _fit_columns(self) -> None:
+        """Leave out what can be missed where there is no room for all; the stretching column takes what is free."""
+        columns, header = self.model.rows.columns, self.view.horizontalHeader()
+        shown = [n for n in range(len(columns)) if n in self._folded or not self.view.isColumnHidden(n)]
+        stretch = next((n for n in shown if columns[n].stretch), None)
+        width = {n: columns[n].width if n == stretch or n in self._folded else header.sectionSize(n) for n in shown}
+        room, needed = self.view.viewport().width(), sum(width.values())
+        left_out: set[int] = set()
+        for number in sorted(
+            (n for n in shown if columns[n].fold and n not in self._kept), key=lambda n: columns[n].fold
+        ):
+            if needed <= room:
+                break
+            left_out.add(number)
+            needed -= width[number]
+        for number in shown:
+            if (number in left_out) != self.view.isColumnHidden(number):
+                self.view.setColumnHidden(number, number in left_out)
+        self._folded = left_out
+        if stretch is not None:
+            tight = needed - width[stretch] + LEAST_STRETCH > room
+            mode = QHeaderView.ResizeMode.Interactive if tight else QHeaderView.ResizeMode.Stretch
+            if header.sectionResizeMode(stretch) != mode:
+                header.setSectionResizeMode(stretch, mode)
+            if tight:
+                header.resizeSection(stretch, LEAST_STRETCH)
 
     def _visible_columns(self) -> list[int]:
         header = self.view.horizontalHeader()
@@ -506,7 +595,10 @@ class Table(QWidget):
 
     def _show_column(self, number: int, *, on: bool) -> None:
         if on or len(self._visible_columns()) > 1:
+            self._folded.discard(number)
+            self._kept = self._kept | {number} if on else self._kept - {number}
             self.view.setColumnHidden(number, not on)
+            self._fit_columns()
             self.remember()
 
     def _activate(self, index: QModelIndex) -> None:
@@ -529,6 +621,9 @@ class Table(QWidget):
             index = self.model.index_of(self._selected_key)
             if index.isValid():
                 self.view.selectRow(index.row())
+            else:  # Qt forgets the selection with the rows and tells nobody
+                self._selected_key = None
+                self.selected.emit(None)
         self.view.verticalScrollBar().setValue(self._scroll)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -605,16 +700,39 @@ class Table(QWidget):
         self.view.viewport().update()
 
 
+class EmptyPanel(QWidget):
+    """An empty state; with little height it does without its picture, then without the reason."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spare: list[QWidget] = []
+        """What can be missed, first first."""
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        for widget in self.spare:
+            widget.show()
+        for widget in self.spare:
+            if self.sizeHint().height() <= self.height():
+                break
+            widget.hide()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, 0)
+
+
 def empty_widget(empty: Empty) -> QWidget:
     """An empty state: icon, what is not there, why, and what to do."""
-    panel = QWidget()
+    panel = EmptyPanel()
     column = QVBoxLayout(panel)
+    column.setContentsMargins(16, 4, 16, 4)
     column.setAlignment(Qt.AlignmentFlag.AlignCenter)
     column.setSpacing(8)
     picture = QLabel()
     picture.setPixmap(pixmap(empty.icon, "text3", 32, 2.0))
     picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
     column.addWidget(picture)
+    panel.spare.append(picture)
     title = QLabel(empty.title)
     title.setTextFormat(Qt.TextFormat.PlainText)
     title.setProperty("kind", "section")
@@ -626,6 +744,7 @@ def empty_widget(empty: Empty) -> QWidget:
         reason.setProperty("kind", "secondary")
         reason.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addWidget(reason)
+        panel.spare.append(reason)
     if empty.actions:
         row = QHBoxLayout()
         row.setSpacing(8)

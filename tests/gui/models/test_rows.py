@@ -60,7 +60,7 @@ def test_a_filter_keeps_what_it_says(rows: Rows[Server], text: str, left: list[s
 
 def test_an_unknown_column_is_named_with_those_that_there_are_and_the_old_filter_stays(rows: Rows[Server]) -> None:
     rows.filter("gap:>4")
-    with pytest.raises(FilterError, match=r"no column 'gpa'; columns are: gap, name, note"):
+    with pytest.raises(FilterError, match=r"no column 'gpa'; did you mean 'gap'\? Columns are: gap, name, note"):
         rows.filter("gpa:>4")
     assert names(rows) == ["s10", "s2"]
 

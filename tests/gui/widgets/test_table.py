@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QLabel, QPushButton
+import pytest
+from PySide6.QtGui import QGuiApplication, QHelpEvent
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QToolTip
 
 from gui.models.rows import Column
-from gui.widgets.table import Empty, Table
+from gui.widgets.parts import plain_tip
+from gui.widgets.table import LEAST_STRETCH, Empty, Table
 
 COLUMNS = [
     Column[tuple[str, int]]("name", "Name", lambda r: r[0], stretch=True),
@@ -88,3 +90,93 @@ def test_a_hundred_thousand_rows_filter_and_sort(qtbot) -> None:
     made.sort_by("n", descending=True)
     made.filter_box.setText("n:<10")
     assert [row[1] for row in made.model.rows.visible] == list(range(9, -1, -1))
+
+
+def test_a_narrow_table_leaves_out_what_can_be_missed_and_takes_it_back(qtbot) -> None:
+    columns = [
+        Column("path", "Path", lambda r: r, width=200, stretch=True, cut="left"),
+        Column("a", "A", lambda r: r, width=100, fold=2),
+        Column("b", "B", lambda r: r, width=100, fold=1),
+        Column("c", "C", lambda r: r, width=100),
+    ]
+    made = Table("narrow", "Narrow", columns, key=lambda r: r)
+    qtbot.addWidget(made)
+    made.set_rows(["/store/x"])
+    made.bar_holder.hide()  # it needs room of its own
+    made.show()
+    qtbot.waitExposed(made)
+
+    def shown(width: int) -> list[str]:
+        made.resize(width, 300)
+        return [columns[number].key for number in made._visible_columns()]
+
+    assert shown(600) == ["path", "a", "b", "c"]
+    assert shown(420) == ["path", "a", "c"]
+    assert shown(320) == ["path", "c"]
+    assert shown(150) == ["path", "c"]
+    assert made.view.columnWidth(0) == LEAST_STRETCH  # it scrolls sideways rather than show nothing
+    assert shown(600) == ["path", "a", "b", "c"]
+    assert made.view.columnWidth(0) > 200
+
+    shown(320)
+    made._show_column(2, on=True)  # asked for: it stays
+    assert shown(320) == ["path", "b", "c"]
+    made.remember()
+    again = Table("narrow", "Narrow", columns, key=lambda r: r)
+    qtbot.addWidget(again)
+    again.resize(600, 300)
+    again.show()
+    qtbot.waitExposed(again)
+    assert [columns[number].key for number in again._visible_columns()] == ["path", "a", "b", "c"]
+    again.resize(320, 300)
+    assert [columns[number].key for number in again._visible_columns()] == ["path", "b", "c"]
+
+
+def test_a_cell_that_is_cut_has_its_whole_text_in_the_tooltip_as_plain_text(qtbot) -> None:
+    long = "<b>host</b>." + "n" * 90
+    columns = [Column("name", "Name", lambda r: r, width=120), Column("other", "Other", lambda _r: "x", tip="why")]
+    made = Table("tips", "Tips", columns, key=lambda r: r)
+    qtbot.addWidget(made)
+    made.set_rows([long, "short"])
+    made.show()
+    qtbot.waitExposed(made)
+    delegate = made.view.itemDelegate()
+
+    def tip(row: int, column: int) -> str:
+        index = made.model.index(row, column)
+        return delegate.tip_of(made.view, made.view.visualRect(index), index)
+
+    assert [tip(0, 0), tip(1, 0), tip(0, 1)] == [long, "", "why"]
+    rect = made.view.visualRect(made.model.index(0, 0))
+    QApplication.sendEvent(
+        made.view.viewport(),
+        QHelpEvent(QHelpEvent.Type.ToolTip, rect.center(), made.view.viewport().mapToGlobal(rect.center())),
+    )
+    assert QToolTip.text() == plain_tip(long)
+
+
+def test_a_selection_that_the_filter_hides_is_said_to_be_gone(qtbot) -> None:
+    made = Table("gone", "Gone", [Column("name", "Name", lambda r: r)], key=lambda r: r)
+    qtbot.addWidget(made)
+    made.set_rows(["one", "two"])
+    made.select_key("two")
+    said: list[object] = []
+    made.selected.connect(said.append)
+    made.filter_box.setText("name:one")
+    assert said == [None]
+    assert made.current() is None
+
+
+@pytest.mark.parametrize(("height", "shown"), [(300, 4), (110, 2)])
+def test_an_empty_table_with_little_room_still_says_what_and_what_to_do(qtbot, height: int, shown: int) -> None:
+    empty = Empty("runs", "Nothing was run", "Each run is kept here.", (("Try it", "play", lambda: None),))
+    made = Table("low", "Low", [Column("name", "Name", lambda r: r)], key=lambda r: r, empty=empty)
+    qtbot.addWidget(made)
+    made.bar_holder.hide()
+    made.resize(500, height)
+    made.show()
+    qtbot.waitExposed(made)
+    panel = made._empty_panel
+    parts = [w for w in (*panel.findChildren(QLabel), *panel.findChildren(QPushButton)) if w.isVisible()]
+    assert len(parts) == shown
+    qtbot.waitUntil(lambda: all(part.height() >= part.sizeHint().height() for part in parts))
