@@ -33,7 +33,7 @@ from gui.models.states import outcome_state
 from gui.runner.progress import RunProgress, ServerRow
 from gui.widgets.icons import pixmap
 from gui.widgets.legend import Legend, LegendRow, scrolling
-from gui.widgets.parts import Badge, Page, Readout, button, label, line, segments
+from gui.widgets.parts import Badge, Elided, Page, Readout, ReadoutBar, button, label, line, segments
 from gui.widgets.plots import LINES_LIMIT, ConvergingPlot, HeatMap, LinesPlot, clock, line_pen
 from gui.widgets.scale import ScalePane
 from gui.widgets.table import Empty, Table, empty_widget
@@ -71,7 +71,7 @@ def server_columns(number_of: Callable[[str], int]) -> list[Column[ServerRow]]:
             colour=lambda r: theme().series(number_of(r.name)).name(),
             width=120,
         ),
-        Column("address", "Address", lambda r: r.url, colour=lambda _r: "text2", width=240, stretch=True),
+        Column("address", "Address", lambda r: r.url, colour=lambda _r: "text2", width=176, stretch=True),
         Column("req", "Req.", lambda r: r.requested, lambda r: figures.count(r.requested), "right", 80),
         Column("read", "Read", lambda r: r.read, lambda r: figures.count(r.read), "right", 80),
         Column("rec", "Rec.", lambda r: r.recorded, lambda r: figures.count(r.recorded), "right", 80),
@@ -109,7 +109,7 @@ def server_columns(number_of: Callable[[str], int]) -> list[Column[ServerRow]]:
             lambda r: r.failed,
             lambda r: figures.count(r.failed),
             "right",
-            104,
+            96,
             colour=lambda r: _zero(r.failed, "mute"),
         ),
         Column("mib", "MiB/s", lambda r: r.rate / 2**20, lambda r: figures.mib(r.rate), "right", 80),
@@ -152,7 +152,7 @@ class LivePage(Page):
             self.add_action(widget)
 
         # ---- read-outs
-        self.progress_text = label("", "caption")
+        self.progress_text = Elided("", "caption", least=160)
         self.progress_count = label("", "caption")
         self.progress_eta = label("", "caption")
         self.progress_bar = QProgressBar()
@@ -171,7 +171,7 @@ class LivePage(Page):
         progress.addWidget(self.progress_bar)
         progress.addStretch(1)
         holder = QWidget()
-        holder.setFixedWidth(392)
+        holder.setMaximumWidth(392)
         holder.setLayout(progress)
         self.requested = Readout("requested")
         self.read = Readout("read")
@@ -182,14 +182,17 @@ class LivePage(Page):
         readouts = QHBoxLayout()
         readouts.setContentsMargins(0, 0, 0, 8)
         readouts.setSpacing(0)
-        readouts.addWidget(holder)
+        readouts.addWidget(holder, 1000)
+        # What can be missed where there is no room, first first; `requested` is also what the progress bar counts.
+        spare: list[tuple[QWidget, ...]] = [(self.progress_count,)]
         for readout in (self.requested, self.read, self.recorded, self.gap, self.faults, self.rate):
-            readouts.addWidget(line("vertical"))
+            divider = line("vertical")
+            readouts.addWidget(divider)
             readouts.addWidget(readout)
+            if readout in (self.rate, self.requested):
+                spare.insert(1, (readout, divider))
         readouts.addStretch(1)
-        bar = QWidget()
-        bar.setFixedHeight(64)
-        bar.setLayout(readouts)
+        self._bar = ReadoutBar(readouts, spare)
 
         # ---- plots
         title, unit = "Throughput per server", "MiB/s, 1 s mean, measured by clients"
@@ -232,7 +235,10 @@ class LivePage(Page):
         self.throughput_side.addWidget(scrolling(self.scale))
         right.addWidget(self.throughput_side, 3)
         right.addWidget(line())
-        right.addWidget(scrolling(self.counts_legend), 2)
+        counts = scrolling(self.counts_legend)
+        counts.setMinimumHeight(5 * 24)  # its header and four lines
+        right.addWidget(counts, 2)
+        self._right = right
         side = QWidget()
         side.setFixedWidth(272)
         side.setLayout(right)
@@ -267,7 +273,7 @@ class LivePage(Page):
         inside = QVBoxLayout(running)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(0)
-        inside.addWidget(bar)
+        inside.addWidget(self._bar)
         inside.addWidget(line())
         inside.addWidget(split, 1)
         nothing = empty_widget(
@@ -280,6 +286,7 @@ class LivePage(Page):
         self.body.addWidget(self.stack)
         self._show_head(visible=False)
 
+        theme().changed.connect(self._paint_legends)  # swatches are pens of the theme
         self.timer = QTimer(self)
         self.timer.setInterval(BEAT_MS)
         self.timer.timeout.connect(self.paint_latest)
@@ -340,6 +347,7 @@ class LivePage(Page):
         self.throughput.setCurrentWidget(self.heat if heat else self.lines)
         self.throughput_side.setCurrentIndex(1 if heat else 0)
         self._left.setStretchFactor(self.throughput, 7 if heat else 3)
+        self._right.setStretchFactor(self.throughput_side, 7 if heat else 3)
         self.lines_button.setChecked(not heat)
         self.heat_button.setChecked(heat)
         if self._times.size:

@@ -27,6 +27,8 @@ from gui.widgets.theme import SMALL_PX, sized_font, theme
 LINES_LIMIT = 12
 """Servers up to which lines are readable; beyond, the heat map is the default."""
 FLAG_HEIGHT, FLAG_STEP = 18, 20
+LEAST_LABEL = 16
+"""Pixels from one label of the value axis to the next: the height of a line of text."""
 LEAST_ROW = 6
 """Pixels of a row of the heat map; with less room it scrolls."""
 
@@ -64,10 +66,10 @@ class TimeAxis(pg.AxisItem):  # type: ignore[misc]
 
 
 class ValueAxis(pg.AxisItem):  # type: ignore[misc]
-    """Four or five labels from 0 in 1-2-4-5 steps."""
+    """Four or five labels from 0 in 1-2-4-5 steps, fewer on a low plot."""
 
-    def tickValues(self, minimum: float, maximum: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: ARG002
-        step = nice_step(maximum - minimum)
+    def tickValues(self, minimum: float, maximum: float, size: float) -> list[tuple[float, list[float]]]:
+        step = nice_step(maximum - minimum, max(1, min(5, int(size // LEAST_LABEL))))
         start = math.ceil(minimum / step) * step
         return [(step, list(np.arange(start, maximum + step * 1e-6, step)))]
 
@@ -561,10 +563,11 @@ class _RowAxis(ValueAxis):
         count = len(self.names)
         if not count:
             return [(1, [])]
+        minimum, maximum = sorted((minimum, maximum))  # the axis runs downwards
         shown = max(1.0, maximum - minimum)
         step = next((s for s in (1, 2, 5, 10, 20, 50, 100) if s * size / shown >= 14), 200)
-        # s01, s05, s10 …: the first, then every fifth, as people count.
-        rows = sorted({0, *range(step - 1, count, step)} if step > 1 else range(count))
+        # s01, s05, s10 …: the first, then every fifth, as people count; every second from the first on.
+        rows = sorted({0, *range(step - 1, count, step)} if step > 2 else range(0, count, step))
         return [(step, [row + 0.5 for row in rows if minimum <= row + 0.5 <= maximum])]
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: ARG002

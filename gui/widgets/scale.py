@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gui.widgets.theme import SMALL_PX, sized_font, theme
 
-PADDING, ROW = 16, 20
+PADDING, ROW, FACTS = 16, 20, 4
 BAR = QRect(PADDING, 40, 16, 128)
 
 
@@ -24,7 +24,7 @@ class ScalePane(QWidget):
         self._now: list[float] = []
         self._facts: tuple[tuple[str, str], ...] = ()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
-        self.setMinimumHeight(BAR.bottom() + 100)
+        self.setMinimumHeight(BAR.bottom() + 16 + 32 + FACTS * ROW + 8)
         theme().changed.connect(self.update)
 
     def set_scale(self, top: float, now: Sequence[float], facts: Sequence[tuple[str, str]]) -> None:

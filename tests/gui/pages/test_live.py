@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -10,6 +11,8 @@ from PySide6.QtTest import QTest
 
 from gui.pages.live import LivePage
 from gui.runner.progress import Marker
+from gui.widgets.scale import BAR, FACTS, ROW
+from gui.widgets.theme import theme
 
 STARTED = 1_795_000_000.0
 
@@ -180,3 +183,34 @@ def test_another_run_with_other_servers_begins_anew(page, progress) -> None:
 def test_the_end_is_said_in_a_word(page, progress, texts, outcome: str, word: str) -> None:
     paint(page, progress(outcome=outcome, phase="done"))
     assert word in texts(page.badge)
+
+
+def test_the_legends_take_the_colours_of_the_theme_also_when_nothing_new_comes(page, progress) -> None:
+    paint(page, progress())
+    for mode in ("dark", "light"):
+        theme().set_mode(mode)
+        assert [row.pen.color() for row in page.legend._rows] == [theme().series(n) for n in range(4)]
+        assert page.counts_legend._rows[2].pen.color() == theme().colour("accent_text")
+
+
+@pytest.mark.parametrize(("width", "rate"), [(1368, True), (1048, False)])
+def test_read_outs_with_large_numbers_do_not_overlap(page, progress, qtbot, width: int, rate: bool) -> None:
+    page.resize(width, 600)
+    counts = {"total": 12_345_678, "requested": 1_234_567, "read": 1_234_560, "recorded": 1_234_000}
+    paint(page, progress(tests=8, test=3, **counts))
+    qtbot.waitUntil(lambda: page.width() == width and page.rate.isVisible() is rate)
+    page.grab()
+    assert page.faults.isVisible()
+    assert page.recorded.isVisible()
+    row = [w for w in (page.requested, page.read, page.recorded, page.gap, page.faults, page.rate) if w.isVisible()]
+    for left, right in itertools.pairwise(row):
+        assert left.geometry().right() < right.geometry().left()
+    for readout in row:
+        assert readout.width() >= readout.minimumSizeHint().width()
+    assert page._bar.childrenRect().right() <= page.width()
+
+
+def test_the_scale_of_the_heat_map_has_room_for_all_its_facts(page, progress) -> None:
+    paint(page, progress(50))
+    assert len(page.scale._facts) == FACTS
+    assert page.scale.minimumHeight() >= BAR.bottom() + 48 + FACTS * ROW
