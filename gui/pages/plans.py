@@ -11,9 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication
+from PySide6.QtCore import QEvent, QSignalBlocker, QSize, Qt, Signal
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import (
+    QBoxLayout,
     QButtonGroup,
     QFileDialog,
     QFrame,
@@ -24,7 +25,6 @@ from PySide6.QtWidgets import (
     QPushButton,
     QScrollArea,
     QStackedWidget,
-    QTabBar,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -39,7 +39,7 @@ from gui.campaign.selection import SelectionError, Server, choose_servers
 from gui.models import figures
 from gui.models.plans import NEW_PLAN, PlanEditor, PlanEntry, PlanFileError, PlanLibrary
 from gui.widgets.fields import ChoiceField, NumberField, WholeField
-from gui.widgets.parts import Page, button, label, line, segments
+from gui.widgets.parts import Elided, Page, TabBar, button, label, line, plain_tip, segments, short_caption
 from gui.widgets.theme import fixed_font
 
 KINDS = ("full", "range", "vector", "long", "write")
@@ -78,9 +78,7 @@ class PlansPage(Page):
         for widget in (self.undo_button, self.redo_button, self.copy_button, self.toml_button, self.save_button):
             self.add_action(widget)
 
-        self.tabs = QTabBar()
-        self.tabs.setDrawBase(False)
-        self.tabs.setExpanding(False)
+        self.tabs = TabBar()
         self.tabs.currentChanged.connect(self._tab_changed)
         self.add_test_button = button("Add test", "plus", self._add_test, kind="plain")
         self.remove_test_button = button("Remove test", "trash", self._remove_test, kind="plain")
@@ -101,24 +99,18 @@ class PlansPage(Page):
         under.addStretch(1)
         under.addWidget(self.run_button)
         side = QVBoxLayout()
+        side.setContentsMargins(0, 0, 0, 0)
         side.setSpacing(12)
         side.addWidget(self.preview)
         side.addLayout(under)
         side.addStretch(1)
         side_holder = QWidget()
-        side_holder.setFixedWidth(328)
+        side_holder.setFixedWidth(272)
         side_holder.setLayout(side)
-        scroll = QScrollArea()
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidgetResizable(True)
-        scroll.setWidget(self.form)
-        columns = QHBoxLayout()
-        columns.setContentsMargins(16, 8, 16, 8)
-        columns.setSpacing(24)
-        columns.addWidget(scroll, 1)
-        columns.addWidget(side_holder)
-        form_side = QWidget()
-        form_side.setLayout(columns)
+        form_side = QScrollArea()
+        form_side.setFrameShape(QFrame.Shape.NoFrame)
+        form_side.setWidgetResizable(True)
+        form_side.setWidget(_FormAndPreview(self.form, side_holder))
 
         self.source = QPlainTextEdit()
         self.source.setFont(fixed_font(13))
@@ -343,7 +335,8 @@ class PlansPage(Page):
                 while self.tabs.count() < len(names):
                     self.tabs.addTab("")
                 for number, name in enumerate(names):
-                    self.tabs.setTabText(number, name)
+                    self.tabs.setTabText(number, short_caption(name))
+                    self.tabs.setTabToolTip(number, plain_tip(name))
                 self.tabs.setCurrentIndex(self._test)
             if form:
                 self.form.fill(plan, plan.tests[self._test])
@@ -402,6 +395,40 @@ class PlansPage(Page):
             plan, preview_test(test, servers=count, files=files, clients=clients), note, good=good
         )
         self.form.set_hints(count, self._clients)
+
+
+class _FormAndPreview(QWidget):
+    """The preview beside the form, or below it where the window is narrow."""
+
+    def __init__(self, form: QWidget, side: QWidget) -> None:
+        super().__init__()
+        self._form, self._side = form, side
+        self._row = QBoxLayout(QBoxLayout.Direction.LeftToRight, self)
+        self._row.setContentsMargins(16, 8, 16, 8)
+        self._row.setSpacing(24)
+        self._row.addWidget(form, 1)
+        self._row.addWidget(side, 0, Qt.AlignmentFlag.AlignTop)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self._form.minimumSizeHint().width() + 32, self._row.minimumSize().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._choose_way()
+
+    def event(self, event: QEvent) -> bool:
+        done = super().event(event)
+        if event.type() == QEvent.Type.LayoutRequest:  # another kind of reading has other fields
+            self._choose_way()
+        return done
+
+    def _choose_way(self) -> None:
+        both = self._form.minimumSizeHint().width() + 24 + self._side.width() + 32
+        beside = self.width() >= both
+        way = QBoxLayout.Direction.LeftToRight if beside else QBoxLayout.Direction.TopToBottom
+        if self._row.direction() != way:
+            self._row.setDirection(way)
+            self.updateGeometry()
 
 
 class _PlanList(QWidget):
@@ -467,7 +494,8 @@ class _PlanList(QWidget):
         remark = "to mend" if plan is None else f"{len(tests)} tests" if len(tests) > 1 else ""
         item = QTreeWidgetItem([entry.title, remark])
         item.setData(0, Qt.ItemDataRole.UserRole, (entry, 0))
-        item.setToolTip(0, entry.broken or (entry.preset.about if entry.preset else str(entry.path)))
+        about = entry.broken or (entry.preset.about if entry.preset else str(entry.path))
+        item.setToolTip(0, plain_tip(f"{entry.title}\n{about}"))
         item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         group.addChild(item)
         if len(tests) > 1:
@@ -514,21 +542,22 @@ class TestForm(QWidget):
         self._errors: dict[str, Any] = {}
 
         self.name = QLineEdit()
-        self.name.setFixedWidth(472)
+        self.name.setMinimumWidth(240)
+        self.name.setMaximumWidth(472)
         self.test_name = QLineEdit()
         self.test_name.setFixedWidth(240)
         self.test_name.setPlaceholderText("none")
         self.servers = QLineEdit()
         self.servers.setFixedWidth(240)
-        self.servers_hint = label("", "secondary")
+        self.servers_hint = Elided("", "secondary")
         self.clients = QLineEdit()
         self.clients.setFixedWidth(240)
-        self.clients_hint = label("", "secondary")
+        self.clients_hint = Elided("", "secondary")
         self.slots = WholeField(1, 1024)
         self.per_round = WholeField(1, 100_000)
         self.wait = NumberField(86_400, "s", width=96)
         self.files = WholeField(1, 10_000_000)
-        self.files_hint = label("", "secondary")
+        self.files_hint = Elided("", "secondary")
         self.kinds = QButtonGroup(self)
         self.bytes = WholeField(0, 2**30)
         self.unit = ChoiceField()
@@ -552,7 +581,7 @@ class TestForm(QWidget):
         self._vector = [self.chunks, label("chunks of", "secondary")]
         self._long = [self.reads, label("reads of", "secondary")]
         self._paused = [label("with a pause of", "secondary"), self.pause]
-        self._sized_hint = label("", "secondary")
+        self._sized_hint = Elided("", "secondary")
 
         self._row("Name", "name", self.name)
         self._row("Test name", "test_name", self.test_name)
@@ -569,7 +598,8 @@ class TestForm(QWidget):
         )
         self._row("Files", "files", self.files, self.files_hint)
         self._row("Read", "kind", kinds)
-        self._row("", "sizes", *self._vector, *self._long, *self._sized, self._sized_hint, *self._paused)
+        self._row("", "sizes", *self._vector, *self._long, *self._sized, self._sized_hint)
+        self._row("", "pause", *self._paused)
         self._row(
             "Repeats",
             "repeats",
@@ -734,13 +764,14 @@ class TestForm(QWidget):
 
     def _row(self, title: str, field: str, *widgets: QWidget) -> None:
         number = self.grid.rowCount()
-        name = label(title, "secondary")
-        name.setFixedHeight(28)
-        self.grid.addWidget(name, number, 0, Qt.AlignmentFlag.AlignTop)
+        if title:
+            name = label(title, "secondary")
+            name.setFixedHeight(28)
+            self.grid.addWidget(name, number, 0, Qt.AlignmentFlag.AlignTop)
         row = QHBoxLayout()
         row.setSpacing(8)
         for widget in widgets:
-            row.addWidget(widget)
+            row.addWidget(widget, 1000 if widget is self.name else 0)
             if title and isinstance(widget, QLineEdit | WholeField | NumberField):
                 widget.setAccessibleName(title)
         row.addStretch(1)
@@ -760,23 +791,25 @@ class PreviewCard(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("card")
-        self._grid = QGridLayout(self)
-        self._grid.setContentsMargins(16, 12, 16, 12)
-        self._grid.setVerticalSpacing(6)
-        self._grid.addWidget(label("Preview", "section"), 0, 0, 1, 2)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 12, 16, 12)
+        column.setSpacing(6)
+        column.addWidget(label("Preview", "section"))
         self._values: list[tuple[Any, Any]] = []
         for number in range(9):
             name, value = label("", "secondary"), label("")
             value.setAlignment(Qt.AlignmentFlag.AlignRight)
-            self._grid.addWidget(name, number + 1, 0)
-            self._grid.addWidget(value, number + 1, 1)
+            row = QHBoxLayout()  # no grid: the longest name and the longest value do not meet in one line
+            row.addWidget(name)
+            row.addWidget(value, 1)
+            column.addLayout(row)
             if number >= 6:
                 name.setProperty("kind", "section")
                 value.setProperty("kind", "section")
             self._values.append((name, value))
         self.note = label("")
         self.note.setWordWrap(True)
-        self._grid.addWidget(self.note, 11, 0, 1, 2)
+        column.addWidget(self.note)
 
     def show_nothing(self, why: str) -> None:
         for name, value in self._values:
@@ -853,3 +886,4 @@ def _set(edit: QLineEdit, text: str) -> None:
     """Set a text without moving the cursor of the one who types."""
     if edit.text() != text:
         edit.setText(text)
+        edit.setCursorPosition(0)

@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import QPoint
 from PySide6.QtGui import QGuiApplication
 
 from gui.campaign.selection import Server
@@ -192,3 +193,26 @@ def test_looking_at_another_plan_saves_ones_own(mine: PlansPage) -> None:
 def test_the_command_line_is_copied(mine: PlansPage) -> None:
     mine.command_button.click()
     assert QGuiApplication.clipboard().text() == f"tally run {mine.editor.entry.path} --headless"
+
+
+@pytest.mark.parametrize(("width", "beside"), [(1368, True), (1208, True), (1048, False)])
+def test_the_form_needs_no_scrolling_sideways(mine: PlansPage, qtbot, width: int, beside: bool) -> None:
+    def is_beside() -> bool:
+        form, preview = (part.mapTo(mine, QPoint(0, 0)) for part in (mine.form, mine.preview))
+        return preview.x() > form.x() and preview.y() <= form.y() + 8
+
+    for kind in ("full", "vector", "long"):
+        next(b for b in mine.form.kinds.buttons() if b.property("value") == kind).click()
+        mine.resize(width, 720)
+        qtbot.waitUntil(lambda: is_beside() is beside)
+        assert mine.stack.widget(0).horizontalScrollBar().maximum() == 0
+        assert mine.preview.minimumSizeHint().width() <= mine.preview.width()
+    mine.resize(1368, 720)
+    qtbot.waitUntil(is_beside)
+
+
+def test_a_test_name_in_its_tab_is_cut_and_keeps_its_ampersand(mine: PlansPage) -> None:
+    mine.form.test_name.setText("reads & writes of the caches in all of Europe")
+    mine.form.test_name.textEdited.emit("")
+    assert mine.tabs.tabText(0) == "reads && writes of the caches in…"
+    assert "reads &amp; writes of the caches in all of Europe" in mine.tabs.tabToolTip(0)
