@@ -10,17 +10,28 @@ import time
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSplitter, QStackedWidget, QTabBar, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QScrollArea,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from gui.models import figures
 from gui.models.rows import Column
 from gui.models.runs import RunView, TestDetail, TestRow
 from gui.models.states import outcome_state
-from gui.reconcile import Ladder, ServerFigures
+from gui.reconcile import Ladder, Rung, ServerFigures
 from gui.store import NoteRow, RequestEntry, VerdictKind
 from gui.widgets.icons import pixmap
-from gui.widgets.parts import Badge, Page, Readout, button, label, line
+from gui.widgets.parts import Badge, Elided, Page, Readout, ReadoutBar, TabBar, button, label, line
 from gui.widgets.table import Empty, Table
+from gui.widgets.theme import theme
 
 CONCLUSIONS = {
     "pass": ("ok", "pass", "ok"),
@@ -76,7 +87,7 @@ RUN_COLUMNS: list[Column[RunView]] = [
         colour=lambda v: outcome_state(v.outcome)[2],
     ),
     Column("success", "Success", lambda v: _share(v), lambda v: v.success, "right", 104, bold=True),
-    Column("tests", "Tests", lambda v: len(v.tests), align="right", width=72),
+    Column("tests", "Tests", lambda v: len(v.tests), align="right", width=72, fold=1),
     Column(
         "requests",
         "Requests",
@@ -116,7 +127,7 @@ def _share(view: RunView) -> float | None:
 
 
 TEST_COLUMNS: list[Column[TestRow]] = [
-    Column("servers", "Num. servers", lambda t: t.entry.spec.servers, align="right", width=112),
+    Column("servers", "Num. servers", lambda t: t.entry.spec.servers, align="right", width=104),
     Column(
         "files",
         "Files/server",
@@ -138,6 +149,7 @@ TEST_COLUMNS: list[Column[TestRow]] = [
         76,
         colour=lambda _t: "text2",
         tip="Requests per second from the first begun to the last done, on average over the repeats",
+        fold=5,
     ),
     Column(
         "recorded",
@@ -145,7 +157,7 @@ TEST_COLUMNS: list[Column[TestRow]] = [
         lambda t: t.figures.recorded_avg,
         lambda t: figures.average(t.figures.recorded_avg),
         "right",
-        108,
+        104,
         bold=True,
     ),
     Column(
@@ -165,6 +177,7 @@ TEST_COLUMNS: list[Column[TestRow]] = [
         "right",
         148,
         colour=lambda _t: "text2",
+        fold=4,
     ),
     Column(
         "scale",
@@ -174,12 +187,25 @@ TEST_COLUMNS: list[Column[TestRow]] = [
         kind="interval",
         width=108,
         colour=lambda t: "ok" if t.figures.conclusion == "pass" else "bad",
+        fold=2,
     ),
     Column(
-        "min", "Min", lambda t: t.figures.recorded_min, lambda t: figures.count(t.figures.recorded_min), "right", 64
+        "min",
+        "Min",
+        lambda t: t.figures.recorded_min,
+        lambda t: figures.count(t.figures.recorded_min),
+        "right",
+        64,
+        fold=1,
     ),
     Column(
-        "max", "Max", lambda t: t.figures.recorded_max, lambda t: figures.count(t.figures.recorded_max), "right", 64
+        "max",
+        "Max",
+        lambda t: t.figures.recorded_max,
+        lambda t: figures.count(t.figures.recorded_max),
+        "right",
+        64,
+        fold=1,
     ),
     Column(
         "missing",
@@ -214,9 +240,10 @@ TEST_COLUMNS: list[Column[TestRow]] = [
         lambda t: t.published.success if t.published else None,
         lambda t: f"{t.published.success:.2f} %" if t.published else figures.UNKNOWN,
         "right",
-        84,
+        80,
         colour=lambda _t: "text2",
         tip=lambda t: f"{t.published.recorded_avg:,.2f} recorded; {t.published.source}" if t.published else "",
+        fold=3,
     ),
     Column(
         "verdict",
@@ -232,9 +259,9 @@ TEST_COLUMNS: list[Column[TestRow]] = [
 
 SERVER_COLUMNS: list[Column[ServerFigures]] = [
     Column("server", "Server", lambda s: s.name, width=88, bold=True),
-    Column("address", "Address", lambda s: s.url, width=240, stretch=True, colour=lambda _s: "text2"),
+    Column("address", "Address", lambda s: s.url, width=160, stretch=True, colour=lambda _s: "text2"),
     Column("requested", "Requested", lambda s: s.requested, lambda s: figures.count(s.requested), "right", 80),
-    Column("read", "Read", lambda s: s.read, lambda s: figures.count(s.read), "right", 64),
+    Column("read", "Read", lambda s: s.read, lambda s: figures.count(s.read), "right", 64, fold=3),
     Column("recorded", "Recorded", lambda s: s.recorded, lambda s: figures.count(s.recorded), "right", 76),
     Column(
         "missing",
@@ -291,8 +318,8 @@ SERVER_COLUMNS: list[Column[ServerFigures]] = [
         "right",
         84,
     ),
-    Column("asked", "Asked MiB", lambda s: s.bytes_asked, lambda s: figures.mib(s.bytes_asked), "right", 88),
-    Column("rec", "Rec. MiB", lambda s: s.bytes_recorded, lambda s: figures.mib(s.bytes_recorded), "right", 84),
+    Column("asked", "Asked MiB", lambda s: s.bytes_asked, lambda s: figures.mib(s.bytes_asked), "right", 88, fold=1),
+    Column("rec", "Rec. MiB", lambda s: s.bytes_recorded, lambda s: figures.mib(s.bytes_recorded), "right", 84, fold=2),
     Column("lost", "Lost at", lambda s: s.lost_at, width=108),
     Column(
         "cause",
@@ -309,16 +336,16 @@ REQUEST_COLUMNS: list[Column[RequestEntry]] = [
         "verdict",
         "Verdict",
         lambda r: _verdict(r)[1],
-        width=120,
+        width=132,
         kind="status",
         icon=lambda r: _verdict(r)[0],
         colour=lambda r: _verdict(r)[2],
     ),
     Column("tag", "Tag", lambda r: r.tag, width=84, kind="fixed"),
-    Column("path", "Path", lambda r: r.path, width=280, stretch=True),
+    Column("path", "Path", lambda r: r.path, width=216, stretch=True, cut="left"),
     Column("server", "Server", lambda r: r.server, width=72),
-    Column("client", "Client", lambda r: r.agent.rpartition("/")[2], width=72),
-    Column("round", "Round", lambda r: r.round, align="right", width=60),
+    Column("client", "Client", lambda r: r.agent.rpartition("/")[2], width=72, fold=5),
+    Column("round", "Round", lambda r: r.round, align="right", width=60, fold=1),
     Column("asked", "Asked B", lambda r: r.asked, lambda r: figures.count(r.asked), "right", 88),
     Column(
         "got",
@@ -327,6 +354,7 @@ REQUEST_COLUMNS: list[Column[RequestEntry]] = [
         lambda r: figures.count(r.read_got + r.readv_got + r.written),
         "right",
         88,
+        fold=4,
     ),
     Column("rec", "Recorded B", lambda r: _recorded(r), lambda r: figures.count(_recorded(r)), "right", 92),
     Column(
@@ -337,10 +365,13 @@ REQUEST_COLUMNS: list[Column[RequestEntry]] = [
         "right",
         76,
         tip=lambda r: f"recovered ×{r.accesses}" if (r.accesses or 0) > 1 else "",
+        fold=3,
     ),
-    Column("behaviour", "Known behaviour", lambda r: ", ".join(r.behaviours), width=128, colour=lambda _r: "text2"),
+    Column(
+        "behaviour", "Known behaviour", lambda r: ", ".join(r.behaviours), width=128, colour=lambda _r: "text2", fold=2
+    ),
     Column("lost", "Lost at", lambda r: r.lost_at, width=96),
-    Column("cause", "Cause", lambda r: r.cause or r.error, width=200, colour=lambda _r: "text2"),
+    Column("cause", "Cause", lambda r: r.cause or r.error, width=160, colour=lambda _r: "text2"),
 ]
 
 
@@ -355,6 +386,9 @@ def _recorded(request: RequestEntry) -> int | None:
         return request.asked
     return request.recorded_read + (request.recorded_readv or 0) + (request.recorded_write or 0)
 
+
+LEAST_REQUESTS = 136
+"""Pixels of the requests above one request's evidence: the bar, the header and three rows."""
 
 NOTE_COLUMNS: list[Column[NoteRow]] = [
     Column("time", "Time", lambda n: n.t, lambda n: _when(n.t), width=160, colour=lambda _n: "text2"),
@@ -400,8 +434,8 @@ class RunsPage(Page):
         self.tests = Table("run-tests", "Tests", TEST_COLUMNS, key=lambda row: row.number)
         self.tests.bar_holder.hide()
         self.tests.selected.connect(self._choose_test)
-        self.counts_title = label("", "section")
-        self.counts_remark = label("", "caption")
+        self.counts_title = Elided("", "section", least=128)
+        self.counts_remark = Elided("", "caption")
         head = QVBoxLayout()
         head.setContentsMargins(16, 8, 16, 8)
         head.setSpacing(0)
@@ -418,12 +452,11 @@ class RunsPage(Page):
             self.counts[name] = Readout(name)
             counts.addWidget(self.counts[name])
         counts.addStretch(1)
-        count_bar = QWidget()
-        count_bar.setFixedHeight(64)
-        count_bar.setLayout(counts)
+        self._count_bar = ReadoutBar(
+            counts, [(self.counts[name].remark,) for name in ("late", "client failed", "matched")]
+        )
 
-        self.tabs = QTabBar()
-        self.tabs.setDrawBase(False)
+        self.tabs = TabBar()
         for name in ("Servers", "Requests", "Notes"):
             self.tabs.addTab(name)
         self.servers = Table("run-servers", "Servers", SERVER_COLUMNS, key=lambda s: s.server_id, hint="missing:>0")
@@ -445,6 +478,10 @@ class RunsPage(Page):
         request_side.addWidget(self.requests)
         request_side.addWidget(self.evidence)
         request_side.setStretchFactor(0, 1)
+        self._request_side = request_side
+        request_side.setChildrenCollapsible(False)
+        self.requests.setMinimumHeight(LEAST_REQUESTS)
+        self.evidence.setMinimumHeight(72)
         self.inner = QStackedWidget()
         for part in (self.servers, request_side, self.notes):
             self.inner.addWidget(part)
@@ -457,7 +494,7 @@ class RunsPage(Page):
         lower_column = QVBoxLayout(lower)
         lower_column.setContentsMargins(0, 0, 0, 0)
         lower_column.setSpacing(0)
-        lower_column.addWidget(count_bar)
+        lower_column.addWidget(self._count_bar)
         lower_column.addWidget(line())
         lower_column.addLayout(tab_row)
         lower_column.addWidget(line())
@@ -517,7 +554,9 @@ class RunsPage(Page):
         current = self.requests.current()
         if current is not None and current.id == request_id:
             self.evidence.show_ladder(current, ladder)
-            self.evidence.show()
+            if self.evidence.isHidden():
+                self.evidence.show()
+                self._fit_evidence()
 
     def show_list(self) -> None:
         """All runs."""
@@ -575,6 +614,12 @@ class RunsPage(Page):
         whole = sum(self._split.sizes()) or 760
         self._split.setSizes([height, max(300, whole - height)])
 
+    def _fit_evidence(self) -> None:
+        """As high as it is, but for some rows of the requests; from then on the divider is the person's."""
+        whole = sum(self._request_side.sizes())
+        height = min(self.evidence.whole_height(), whole - LEAST_REQUESTS)
+        self._request_side.setSizes([whole - height, height])
+
     def _recheck(self) -> None:
         if self._view is not None:
             self.recheck_wanted.emit(self._view.run.id)
@@ -592,30 +637,48 @@ RUNG_STATES = {
 }
 
 
-class EvidencePanel(QWidget):
-    """One request: what the client did, what was recorded, and the loss ladder where the record is missing."""
+class EvidencePanel(QScrollArea):
+    """One request: its verdict, what the client did, and the loss ladder where the record is missing."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.setObjectName("page")
-        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.title = label("", "section")
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.title = Elided("", "section", least=160)
+        self.badge = Badge()
         self.answer = label("")
         self.answer.setWordWrap(True)
-        self._rows: list[tuple[QLabel, QLabel, QLabel]] = []
-        self._grid = QVBoxLayout()
-        self._grid.setSpacing(4)
-        column = QVBoxLayout(self)
+        self._rungs: tuple[Rung, ...] = ()
+        self._rows: list[tuple[QLabel, QLabel, QLabel, QLabel]] = []
+        self._grid = QGridLayout()
+        self._grid.setHorizontalSpacing(12)
+        self._grid.setVerticalSpacing(4)
+        self._grid.setColumnStretch(3, 1)
+        self._grid.setColumnMinimumWidth(1, 88)
+        head = QHBoxLayout()
+        head.setSpacing(8)
+        head.addWidget(self.title)
+        head.addWidget(self.badge)
+        head.addStretch(1)
+        self._inside = QWidget()
+        self.setWidget(self._inside)
+        column = QVBoxLayout(self._inside)
         column.setContentsMargins(16, 12, 16, 12)
         column.setSpacing(8)
-        column.addWidget(self.title)
+        column.addLayout(head)
         column.addWidget(self.answer)
         column.addLayout(self._grid)
         column.addStretch(1)
+        theme().changed.connect(self._show_rungs)
+
+    def whole_height(self) -> int:
+        """The height at which nothing of it must be scrolled."""
+        return self._inside.sizeHint().height() + 8
 
     def show_ladder(self, request: RequestEntry, ladder: Ladder | None) -> None:
         """Fill the panel; without a ladder nothing was lost."""
         self.title.setText(f"{request.tag}  {request.path}  at {request.server}")
+        self.badge.set_state(*_verdict(request))
         if ladder is None:
             words = {
                 VerdictKind.CLIENT_FAILED: request.error or "The client did not finish this request.",
@@ -626,24 +689,26 @@ class EvidencePanel(QWidget):
             self.answer.setText(text)
         else:
             self.answer.setText(ladder.answer)
-        rungs = ladder.rungs if ladder else ()
-        while len(self._rows) < len(rungs):
-            cells = (QLabel(), label("", "section"), label("", "secondary"))
-            row = QHBoxLayout()
-            row.setSpacing(12)
-            cells[1].setFixedWidth(104)
-            row.addWidget(cells[0])
-            row.addWidget(cells[1])
-            row.addWidget(cells[2], 1)
-            self._grid.addLayout(row)
+        self._rungs = ladder.rungs if ladder else ()
+        self._show_rungs()
+
+    def _show_rungs(self) -> None:
+        while len(self._rows) < len(self._rungs):
+            cells = (QLabel(), label("", "section"), label(), label("", "secondary"))
+            cells[3].setWordWrap(True)
+            for place, cell in enumerate(cells):
+                self._grid.addWidget(cell, len(self._rows), place)
             self._rows.append(cells)
-        for number, (picture, stage, evidence) in enumerate(self._rows):
-            shown = number < len(rungs)
-            for cell in (picture, stage, evidence):
+        for number, cells in enumerate(self._rows):
+            shown = number < len(self._rungs)
+            for cell in cells:
                 cell.setVisible(shown)
             if shown:
-                rung = rungs[number]
+                rung = self._rungs[number]
                 symbol, colour = RUNG_STATES[rung.state]
+                picture, stage, state, evidence = cells
                 picture.setPixmap(pixmap(symbol, colour, 14, 2.0))
                 stage.setText(rung.stage)
+                state.setText("lost here" if rung.state == "lost" else rung.state)
+                state.setStyleSheet(f"color: {theme().hex(colour)};")
                 evidence.setText(rung.evidence)

@@ -8,10 +8,11 @@ import pytest
 from PySide6.QtCore import Qt
 
 from gui.models.runs import RunView, TestDetail, TestRow
-from gui.pages.runs import RunsPage
+from gui.pages.runs import LEAST_REQUESTS, RunsPage
 from gui.reconcile import Ladder, ServerFigures, TestFigures
 from gui.reconcile.ladder import Rung
 from gui.store import RequestEntry, RequestState, RunEntry, TestEntry, TestSpec, VerdictKind
+from gui.widgets.theme import theme
 
 EMPTY_RUN = RunEntry(1, "u", "plan", "", 90.0, "done", 1.0, 1.0, 24.0, "", {}, {}, False, "")
 
@@ -119,7 +120,7 @@ def test_the_evidence_of_a_request_names_the_stage(page, texts) -> None:
     page.show_evidence(2, Ladder("shoveler", "kernel dropped 1 datagram", False, rungs))
     assert page.evidence.isVisible()
     assert "probably kernel dropped 1 datagram" in texts(page.evidence)
-    assert "read <b>100</b> B" in texts(page.evidence)
+    assert {"missing", "read <b>100</b> B", "passed", "lost here"} <= set(texts(page.evidence))
     page.show_evidence(1, None)  # another one's answer comes late: it is not shown
     assert "probably kernel dropped 1 datagram" in texts(page.evidence)
     page.requests.select_key(1)
@@ -149,3 +150,43 @@ def test_back_to_the_list(page) -> None:
     page.back_button.click()
     assert page.title.text() == "Runs"
     assert page.stack.currentIndex() == 0
+
+
+@pytest.mark.parametrize("width", [1368, 1208, 1048])
+def test_verdicts_and_paths_can_be_read_at_any_width(page, width: int) -> None:
+    page.resize(width, 720)
+    page.show_run(view(36))
+    page.show_test(TestDetail(1, (server(1),), (request(1, VerdictKind.WRONG_BYTES),), 1))
+    for tab, table, must in (
+        (0, page.tests, ("success", "missing", "verdict")),
+        (0, page.servers, ("server", "missing", "cause")),
+        (1, page.requests, ("verdict", "path", "asked", "rec", "cause")),
+    ):
+        page.tabs.setCurrentIndex(tab)
+        page.grab()
+        columns = table.model.rows.columns
+        shown = {columns[number].key: number for number in table._visible_columns()}
+        assert set(must) <= set(shown)
+        assert sum(table.view.columnWidth(number) for number in shown.values()) <= width
+        stretch = next(number for number in shown.values() if columns[number].stretch)
+        assert table.view.columnWidth(stretch) >= 96
+
+
+def test_evidence_leaves_the_requests_some_rows_and_follows_the_theme(page) -> None:
+    page.resize(1208, 640)
+    page.show_run(view(36))
+    page.show_test(TestDetail(1, (server(1),), tuple(request(n, VerdictKind.MISSING) for n in range(1, 30)), 29))
+    page.tabs.setCurrentIndex(1)
+    page.requests.select_key(2)
+    rungs = tuple(Rung(f"stage {n}", "passed", "seen " * 60) for n in range(9))
+    page.show_evidence(2, Ladder("shoveler", "kernel dropped 1 datagram", False, rungs))
+    page.grab()
+    assert page.requests.height() >= LEAST_REQUESTS
+    assert page.evidence.height() >= 72
+    picture, _stage, state, _evidence = page.evidence._rows[0]
+    light = picture.pixmap().toImage()
+    theme().set_mode("dark")
+    assert picture.pixmap().toImage() != light
+    assert theme().hex("ok") in state.styleSheet()
+    page.requests.filter_box.setText("verdict:matched")
+    assert page.evidence.isHidden()  # of a request that is not to be seen any more
