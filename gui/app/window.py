@@ -234,9 +234,7 @@ class Window:
         self.workspace = workspace
         workspace.progress.subscribe(self._progressed)
         name = workspace.queue_name
-        self.frame.workspace_button.setText(name)
-        self.frame.workspace_button.setToolTip(workspace.store.database.shown)
-        self.frame.setWindowTitle(f"Tally – {name}")
+        self.frame.show_workspace(name, workspace.store.database.shown)
         self.fleet.set_hub(workspace.hub.address)
         self._look()
         self._read_runs()
@@ -251,9 +249,7 @@ class Window:
         self._senders, self._sender_of, self._learnt = SenderBook(), {}, 0.0
         if self._closing:
             return
-        self.frame.workspace_button.setText("No workspace")
-        self.frame.workspace_button.setToolTip("Workspace: the database of plans and runs")
-        self.frame.setWindowTitle("Tally")
+        self.frame.show_workspace()
         self.fleet.set_hub("")
         self.fleet.set_clients(())
         self.fleet.set_servers(())

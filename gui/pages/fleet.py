@@ -14,7 +14,7 @@ from gui.hub.roster import AgentView
 from gui.models import figures
 from gui.models.fleet import AGENT_STATES, FleetServer
 from gui.models.rows import Column
-from gui.widgets.parts import Page, button, label, line
+from gui.widgets.parts import Elided, Page, button, label, line, plain_tip
 from gui.widgets.table import Empty, Table
 from gui.widgets.theme import fixed_font
 
@@ -42,7 +42,7 @@ CLIENT_COLUMNS: list[Column[AgentView]] = [
     Column("name", "Name", lambda r: r.name, width=120, bold=True),
     Column("host", "Host", lambda r: r.host, width=220, stretch=True),
     Column("version", "Version", lambda r: r.version, width=88, colour=lambda _r: "text2"),
-    Column("xrootd", "XRootD", lambda r: r.xrootd, width=80, colour=lambda _r: "text2"),
+    Column("xrootd", "XRootD", lambda r: r.xrootd, width=80, colour=lambda _r: "text2", fold=1),
     Column(
         "cpu",
         "CPU",
@@ -109,7 +109,7 @@ SERVER_COLUMNS: list[Column[FleetServer]] = [
     Column("name", "Name", lambda r: r.name, width=120, bold=True),
     Column("address", "Address", lambda r: r.url, width=240, stretch=True),
     Column("site", "Site", lambda r: r.site, width=104, colour=lambda _r: "text2", shown=False),
-    Column("xrootd", "XRootD", lambda r: r.xrootd, width=80, colour=lambda _r: "text2"),
+    Column("xrootd", "XRootD", lambda r: r.xrootd, width=80, colour=lambda _r: "text2", fold=3),
     Column(
         "config",
         "Monitoring config",
@@ -129,7 +129,7 @@ SERVER_COLUMNS: list[Column[FleetServer]] = [
         96,
         colour=lambda r: "text" if r.figures.rate else "text3",
     ),
-    Column("minute", "Last minute", lambda r: r.figures.last_minute, lambda _r: "", kind="spark", width=104),
+    Column("minute", "Last minute", lambda r: r.figures.last_minute, lambda _r: "", kind="spark", width=104, fold=4),
     Column(
         "gaps",
         "Gaps",
@@ -149,8 +149,11 @@ SERVER_COLUMNS: list[Column[FleetServer]] = [
         80,
         colour=lambda r: "warn" if r.figures.oversize else "text3",
         tip="Datagrams above the path's MTU, which are sent in fragments",
+        fold=1,
     ),
-    Column("shoveler", "Shoveler", lambda r: r.figures.shoveler, width=104, kind="fixed", colour=lambda _r: "text2"),
+    Column(
+        "shoveler", "Shoveler", lambda r: r.figures.shoveler, width=88, kind="fixed", colour=lambda _r: "text2", fold=2
+    ),
     Column(
         "seen",
         "Last seen",
@@ -269,7 +272,7 @@ class ServerDetail(QWidget):
         self.setObjectName("page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._server: FleetServer | None = None
-        self.name = label("", "section")
+        self.name = Elided("", "section")
         self.verdict = label("", "")
         self.verdict.setWordWrap(True)
         self.now = _command_box()
@@ -297,7 +300,7 @@ class ServerDetail(QWidget):
         self.facts.addWidget(label("Facts", "section"), 0, 0, 1, 2)
         self._facts: list[tuple[QLabel, QLabel]] = []
         for number in range(7):
-            title, value = label("", "secondary"), label("")
+            title, value = label("", "secondary"), Elided("")
             self.facts.addWidget(title, number + 1, 0)
             self.facts.addWidget(value, number + 1, 1)
             self._facts.append((title, value))
@@ -330,8 +333,10 @@ class ServerDetail(QWidget):
                 "Its datagrams are counted all the same, once a shoveler takes them."
             )
         fixed = next((f.fixed for f in errors if f.fixed), "")
-        self.now.setText(server.monitor_line)
-        self.fixed.setText(fixed)
+        for box, text in ((self.now, server.monitor_line), (self.fixed, fixed)):
+            box.setText(text)
+            box.setCursorPosition(0)  # a line is read from its beginning
+            box.setToolTip(plain_tip(text))
         self._now_label.setVisible(bool(server.monitor_line))
         self.now.setVisible(bool(server.monitor_line))
         self._fixed_label.setVisible(bool(fixed))
@@ -355,7 +360,6 @@ class ServerDetail(QWidget):
         for (title, value), (name, text) in zip(self._facts, rows, strict=True):
             title.setText(name)
             value.setText(text)
-            value.setToolTip("")
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self.fixed.text())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from gui.models.rows import UNKNOWN, Column
 from gui.models.states import outcome_state
@@ -192,7 +192,7 @@ class WelcomePage(QWidget):
         self.recent.filter_box.hide()
         self.recent.columns_button.hide()
         self.recent.bar.setContentsMargins(0, 4, 0, 4)
-        self.recent.setFixedHeight(200)
+        self.recent.setFixedHeight(176)
         self.recent.activated.connect(lambda row: self.opened.emit(row.where))
 
         card = QFrame()
@@ -204,19 +204,24 @@ class WelcomePage(QWidget):
             if number > 1:
                 rows.addWidget(line())
             row = QHBoxLayout()
-            row.setContentsMargins(16, 8, 16, 8)
+            row.setContentsMargins(16, 0, 16, 0)
             row.setSpacing(16)
             step = label(str(number), "secondary")
             step.setFixedSize(24, 24)
             step.setAlignment(Qt.AlignmentFlag.AlignCenter)
             words = QVBoxLayout()
             words.setSpacing(0)
+            words.addStretch(1)
             words.addWidget(label(title, "section"))
             words.addWidget(label(remark, "secondary"))
+            words.addStretch(1)
             row.addWidget(step)
             row.addLayout(words, 1)
             row.addWidget(button(action_text, action=functools.partial(self.step_wanted.emit, name)))
-            rows.addLayout(row)
+            holder = QWidget()
+            holder.setFixedHeight(56)
+            holder.setLayout(row)
+            rows.addWidget(holder)
 
         column = QVBoxLayout()
         column.setSpacing(16)
@@ -237,10 +242,18 @@ class WelcomePage(QWidget):
         middle = QWidget()
         middle.setMaximumWidth(960)
         middle.setLayout(column)
-        outer = QHBoxLayout(self)
-        outer.addStretch(1)
-        outer.addWidget(middle, 1000)
-        outer.addStretch(1)
+        inside = QWidget()
+        centred = QHBoxLayout(inside)
+        centred.addStretch(1)
+        centred.addWidget(middle, 1000)
+        centred.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidgetResizable(True)
+        scroll.setWidget(inside)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
 
     def set_recent(self, recent: Sequence[Recent]) -> None:
         """The workspaces that were open, latest first."""

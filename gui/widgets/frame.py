@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QSettings, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
+    QFrame,
     QHBoxLayout,
     QLabel,
     QMainWindow,
@@ -26,9 +27,10 @@ from PySide6.QtWidgets import (
 )
 
 from gui.widgets.icons import icon, pixmap
-from gui.widgets.parts import Badge, button, label, line
+from gui.widgets.parts import Badge, Elided, button, line, plain_tip, short_caption
 from gui.widgets.theme import theme
 
+WORKSPACE_TIP = "Workspace: the database of plans and runs"
 LEAST_SIZE = (1120, 700)
 
 
@@ -119,7 +121,7 @@ class Frame(QMainWindow):
         bar = QHBoxLayout(top)
         bar.setContentsMargins(16, 0, 16, 0)
         bar.setSpacing(8)
-        self.workspace_button = button("No workspace", "db", tip="Workspace: the database of plans and runs")
+        self.workspace_button = button("No workspace", "db", tip=WORKSPACE_TIP)
         self.workspace_button.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         self.run_state = Badge()
         self.run_state.hide()
@@ -154,7 +156,7 @@ class Frame(QMainWindow):
         self._status_row.setContentsMargins(16, 0, 0, 0)
         self._status_row.setSpacing(8)
         self._status_row.addStretch(1)
-        self._status_parts: list[tuple[QLabel, QLabel]] = []
+        self._status_parts: list[tuple[QFrame, QLabel, Elided]] = []
         self._shown_status: tuple[StatusPart, ...] = ()
         self._problem_count = 0
         self.statusBar().setFixedHeight(28)
@@ -207,6 +209,12 @@ class Frame(QMainWindow):
 
     # ---- using
 
+    def show_workspace(self, name: str = "", where: str = "") -> None:
+        """Which workspace is open, and where its database is; none without a name."""
+        self.workspace_button.setText(short_caption(name, 48) if name else "No workspace")
+        self.workspace_button.setToolTip(plain_tip(f"{name}\n{where}") if name else WORKSPACE_TIP)
+        self.setWindowTitle(f"Tally – {name}" if name else "Tally")
+
     def go(self, name: str) -> None:
         """Show this page."""
         widget = self._pages[name]
@@ -231,17 +239,17 @@ class Frame(QMainWindow):
         self._shown_status = parts
         while len(self._status_parts) < len(parts):
             end = self._status_row.count() - 1  # before the stretch
-            if self._status_parts:
-                self._status_row.insertWidget(end, line("vertical"))
-                end += 1
-            picture, words = QLabel(), label("", "caption")
-            self._status_row.insertWidget(end, picture)
-            self._status_row.insertWidget(end + 1, words)
-            self._status_parts.append((picture, words))
-        for (picture, words), part in zip(self._status_parts, parts, strict=False):
+            divider, picture, words = line("vertical"), QLabel(), Elided("", "caption", least=200)
+            for place, widget in enumerate((divider, picture, words)):
+                self._status_row.insertWidget(end + place, widget)
+            self._status_parts.append((divider, picture, words))
+        for number, widgets in enumerate(self._status_parts):
+            for widget in widgets:
+                widget.setVisible(number < len(parts) and (number > 0 or widget is not widgets[0]))
+        for (_divider, picture, words), part in zip(self._status_parts, parts, strict=False):
             picture.setPixmap(pixmap(part.symbol, part.colour, 14, 2.0))
             words.setText(part.text)
-            words.setToolTip(part.tip)
+            words.setToolTip(plain_tip(part.tip))
 
     def set_problems(self, count: int) -> None:
         """How many problems there are, in the status bar."""

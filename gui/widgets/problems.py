@@ -14,12 +14,14 @@ from gui.runner.progress import Problem
 from gui.widgets.parts import button
 from gui.widgets.table import Empty, Table
 
+LEAST_HEIGHT = 136
+"""Pixels: the bar, the header and three rows."""
 SEVERITIES = {"error": ("bad", "bad"), "warning": ("warn", "warn"), "info": ("info", "info")}
 
 COLUMNS: list[Column[Problem]] = [
     Column(
         "severity",
-        "",
+        "Kind",
         lambda r: r.severity,
         width=96,
         kind="status",
@@ -35,8 +37,8 @@ COLUMNS: list[Column[Problem]] = [
         colour=lambda _r: "text2",
     ),
     Column("where", "Where", lambda r: r.where, width=160, bold=True),
-    Column("what", "What", lambda r: r.text, width=520, stretch=True, tip=lambda r: r.text),
-    Column("remedy", "What to do", lambda r: r.remedy, width=380, colour=lambda _r: "text2", tip=lambda r: r.remedy),
+    Column("what", "What", lambda r: r.text, width=360, stretch=True, tip=lambda r: r.text),
+    Column("remedy", "What to do", lambda r: r.remedy, width=320, colour=lambda _r: "text2", tip=lambda r: r.remedy),
     Column("count", "Times", lambda r: r.count, align="right", width=64),
 ]
 
@@ -61,6 +63,10 @@ class ProblemsDock(QDockWidget):
         )
         self.table.bar.addWidget(button("Copy", "copy", self._copy))
         self.table.bar.addWidget(button("Clear", "trash", self.clear))
+        self.table.bar.addWidget(button("", "x", self.hide, kind="plain", tip="Hide the problems"))
+        self.table.setMinimumHeight(LEAST_HEIGHT)
+        self.setTitleBarWidget(QWidget())  # the table's bar has the title
+        self.setFeatures(QDockWidget.DockWidgetFeature.DockWidgetClosable)
         self.setWidget(self.table)
         self.hide()
 

@@ -58,6 +58,7 @@ def test_a_wrong_monitoring_line_is_shown_with_the_line_that_mends_it(page, text
     )
     page.servers.select_key("root://s07")
     assert "no close records: fstat without xfr" in texts(page.detail)
+    assert page.detail.fixed.cursorPosition() == 0  # a long line is read from its beginning
     page.detail.copy.click()
     assert QGuiApplication.clipboard().text() == fixed
 
