@@ -13,11 +13,13 @@ import contextlib
 import logging
 import signal
 import sys
+import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import qasync
-from PySide6.QtCore import QSettings
+from PySide6.QtCore import QSettings, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication, QWidget
 
 from gui.pages.welcome import WelcomePage
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from gui.runner.workspace import WorkspaceOptions
 
 log = logging.getLogger("tally.window")
+
+BETWEEN_TURNS = 0.005
+"""Seconds of rest between two turns of a loop whose screen is gone."""
 
 PAGES = (
     ("fleet", "Fleet", "Ctrl+1"),
@@ -87,17 +92,19 @@ def run_window(
 ) -> int:
     """Open the window and stay until it is closed: empty, with a workspace, running a plan, or with a demonstration.
 
-    SIGINT and SIGTERM close it as a person would."""
-    make_application()
+    SIGINT, SIGTERM and the end of its terminal close it as a person would; so does the end of its screen, with exit
+    code 1."""
+    application = make_application()
+    frame, welcome = make_frame()
 
     async def main() -> None:
-        frame, welcome = make_frame()
         asked = asyncio.Event()
         frame.closing.connect(asked.set)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(number, frame.close)
+        for number in _ENDINGS:
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup wants it to go on
+                with contextlib.suppress(NotImplementedError):
+                    loop.add_signal_handler(number, frame.close)
         painted = asyncio.Event()
         frame.first_painted.connect(painted.set)
         frame.show()
@@ -115,5 +122,45 @@ def run_window(
             window.run_plan(plan, plan_text, plan_directory)
         await window.done.wait()
 
-    qasync.run(main())
-    return 0
+    return _run_to_the_end(application, main(), frame.closing.emit)
+
+
+_ENDINGS = (
+    (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if hasattr(signal, "SIGHUP") else (signal.SIGINT, signal.SIGTERM)
+)
+
+
+def _run_to_the_end(application: QApplication, work: Coroutine[Any, Any, None], close: Callable[[], object]) -> int:
+    """Run `work` on Qt's loop; 0, or 1 when the screen went away.
+
+    Qt ends its loop when the connection to its screen breaks (a session that is logged out, ssh -X that is cut). What
+    was started must still be ended: the loop is entered again and again, and `close` asked for once, until all is done.
+    Each time Qt takes part of the waiting events and then finds out again."""
+    loop = qasync.QEventLoop(application)
+    asyncio.set_event_loop(loop)
+    lost = False
+
+    def complete(part: Coroutine[Any, Any, Any], name: str) -> None:
+        nonlocal lost
+        task = loop.create_task(part, name=name)
+        task.add_done_callback(lambda _: loop.stop())
+        while not task.done():
+            # Not run_until_complete: that ends with a turn in which no loop is running, and what waits then fails.
+            loop.run_forever()
+            if not task.done():
+                if not lost:
+                    lost = True
+                    log.error("! the screen is gone; what is running is being ended")
+                    qInstallMessageHandler(lambda *_: None)  # Qt would say so at every turn
+                    loop.call_soon(close)
+                time.sleep(BETWEEN_TURNS)
+        task.result()
+
+    try:
+        with loop:
+            complete(work, "window")
+            complete(loop.shutdown_asyncgens(), "end of generators")
+            complete(loop.shutdown_default_executor(), "end of threads")
+    finally:
+        asyncio.set_event_loop(None)
+    return int(lost)

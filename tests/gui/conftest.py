@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -12,9 +13,9 @@ from pathlib import Path
 import pytest
 
 
-@pytest.fixture(scope="session")
-def x_display() -> Iterator[str]:
-    """``:N`` of an Xvfb that lives as long as the tests."""
+@contextlib.contextmanager
+def screen() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """An Xvfb: ``:N`` and its process."""
     program = shutil.which("Xvfb")
     if program is None:
         pytest.fail("Xvfb is missing; install it with: apt-get install xvfb")
@@ -28,11 +29,26 @@ def x_display() -> Iterator[str]:
     try:
         ready, _, _ = select.select([reader], [], [], 20)
         assert ready, "Xvfb did not start within 20 s"
-        yield ":" + os.read(reader, 32).decode().strip()
+        yield ":" + os.read(reader, 32).decode().strip(), process
     finally:
         os.close(reader)
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def x_display() -> Iterator[str]:
+    """``:N`` of an Xvfb that lives as long as the tests."""
+    with screen() as (display, _):
+        yield display
+
+
+@pytest.fixture
+def own_screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
+    """An Xvfb that a test may end; programs that are started from now on are shown there."""
+    with screen() as (display, process):
+        monkeypatch.setenv("DISPLAY", display)
+        yield process
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,7 @@ def requests(database: Path) -> int:
 
 MOMENTS: list[tuple[str, int, Callable[[Path, Path], object]]] = [
     ("the lab is starting", signal.SIGINT, lambda temporary, _: labs(temporary)),
+    ("its terminal is closed", signal.SIGHUP, lambda _, database: requests(database) > 20),
     ("the run is going", signal.SIGTERM, lambda _, database: requests(database) > 20),
 ]
 
@@ -48,6 +49,18 @@ def test_ended_by_a_signal(start, own_places, tmp_path, moment: str, number: int
     assert [path.name for path in own_places.iterdir()] == []
     assert "Traceback" not in program.said()
     assert "Task was destroyed" not in program.said()
+
+
+def test_ended_by_the_end_of_its_screen(start, own_screen, own_places, tmp_path) -> None:
+    database = tmp_path / "demo.db"
+    program = start(*DEMO, "--bus", str(tmp_path / "bus"), "--db", str(database))
+    program.wait_for(lambda: requests(database) > 20)
+    own_screen.terminate()
+    assert program.end() == 1, program.said()
+    assert program.left() == []
+    assert [path.name for path in own_places.iterdir()] == []
+    assert "the screen is gone" in program.said()
+    assert "Traceback" not in program.said()
 
 
 def test_ended_before_anything_began(start, own_places, tmp_path) -> None:
