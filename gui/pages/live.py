@@ -465,7 +465,9 @@ class LivePage(Page):
         # A record may be in the database before the client has reported the request as done: that is no gap.
         gap = np.maximum(self._counts[1] - self._counts[2], 0)
         then = "" if near is None else figures.count(float(gap[near]))
-        rows.append(LegendRow("gap", self.converging.gap_pen(), then, figures.count(float(gap[-1]))))
+        # Now it is known server by server: one that is ahead must not hide another one's gap.
+        now = float(gap[-1]) if self._painted is None else self._painted.gap
+        rows.append(LegendRow("gap", self.converging.gap_pen(), then, figures.count(now)))
         self.counts_legend.set_rows(rows, at)
 
     def _paint_scale(self) -> None:

@@ -104,6 +104,13 @@ def test_pause_keeps_the_picture_and_space_resumes(page, progress) -> None:
     assert page.requested.figure.text() == "350"
 
 
+def test_the_gap_is_one_figure_wherever_it_stands(page, progress) -> None:
+    """Records may be ahead of a client's report at one server and behind it at another."""
+    paint(page, progress(gap=9))
+    assert page.gap.figure.text() == "9"
+    assert page.counts_legend._rows[-1].now == "9"
+
+
 def test_before_the_first_sample_there_are_rows_and_no_trouble(page, progress) -> None:
     paint(page, progress(seconds=0))
     assert page.table.model.rowCount() == 4
