@@ -497,7 +497,11 @@ class Window:
             return
         try:
             await workspace.blocking(write_report, workspace.store, run, path)
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            self.problem("error", "report", f"The report cannot be written to {path}: {why}.", "Choose another place.")
+            self._show_problems()
+        except ValueError as error:
             self.problem("error", "report", f"The report cannot be written to {path}: {error}")
             self._show_problems()
 
@@ -713,7 +717,11 @@ class Window:
         error = task.exception()
         if error is not None:
             log.error("! %s failed", task.get_name(), exc_info=error)
-            self.problem("error", task.get_name(), f"{error}" or type(error).__name__)
+            if isinstance(error, EXPECTED):
+                self.problem("error", task.get_name(), str(error))
+            else:
+                what = f"A fault of Tally itself ended this ({type(error).__name__}); nothing else is disturbed."
+                self.problem("error", task.get_name(), what, "Report it with the lines of the log; F5 reads again.")
 
 
 def _without_secret(bus: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 
+import pytest
 from PySide6.QtCore import QSettings
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMessageBox
 
+import gui.app.window as window_module
 from gui.app import make_window
 from gui.app.window import Window
 from gui.hub import HubOptions
@@ -118,6 +120,33 @@ def test_a_run_without_a_workspace_says_so(qapp, drive, tmp_path) -> None:
         await close(window)
 
     drive(story())
+
+
+def test_a_report_that_cannot_be_written_and_a_fault_of_our_own_are_sentences(
+    qapp, drive, until, tmp_path, caplog
+) -> None:
+    async def story() -> None:
+        window = opened(tmp_path)
+        assert await window.open(options(tmp_path))
+        monkey = pytest.MonkeyPatch()
+        monkey.setattr(window_module, "write_report", refuse)
+        await window._write_report(1, tmp_path / "report.html")
+        monkey.undo()
+        assert problems(window) == [f"The report cannot be written to {tmp_path / 'report.html'}: Permission denied."]
+        window._background(broken(), "read a test")
+        await until(lambda: len(problems(window)) == 2)
+        (text,) = (text for text in problems(window) if "report.html" not in text)
+        assert text == "A fault of Tally itself ended this (KeyError); nothing else is disturbed."
+        await close(window)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/somewhere")
+
+    async def broken() -> None:
+        raise KeyError("requests")
+
+    drive(story())
+    assert "read a test failed" in caplog.text
 
 
 def test_a_run_that_cannot_begin_is_a_problem_and_the_buttons_come_back(qapp, drive, until, tmp_path) -> None:
