@@ -15,6 +15,8 @@ from collector.wire.userid import UserId
 
 USE_COUNTS = 3600.0
 """Seconds: the use of a session is noted no more often than this."""
+LOOK_BACK = 16
+"""So many of the sessions that share a user id are looked at for one that lives."""
 
 
 class OpenFile(NamedTuple):
@@ -217,7 +219,8 @@ class Incarnation:
         self.sessions: dict[int, Session] = {}
         self.ready: dict[int, Ready] = {}
         """By dictid, for sessions of which everything is known; made again when something changes."""
-        self.by_userid: dict[str, int] = {}
+        self.by_userid: dict[str, list[int]] = {}
+        """Text of a user id → dictids of its sessions, oldest first: several connections of a client may share it."""
         self.early_info: dict[str, tuple[str, float]] = {}
         self.early_token: dict[int, tuple[Token, float]] = {}
         self.early_flow: dict[int, tuple[Flow, float]] = {}
@@ -263,12 +266,32 @@ class Incarnation:
         """Something about the server changed: what was made ready for records is no longer right."""
         self.ready.clear()
 
+    def know_session(self, session: Session) -> None:
+        """A session has begun, with an id that no other has (any more)."""
+        self.sessions[session.dictid] = session
+        self.by_userid.setdefault(session.userid.text, []).append(session.dictid)
+
+    def session_named(self, userid: str) -> Session | None:
+        """Of the sessions with this text of a user id the latest that lives, or else the latest."""
+        dictids = self.by_userid.get(userid)
+        if not dictids:
+            return None
+        for dictid in dictids[: -LOOK_BACK - 1 : -1]:
+            if not self.sessions[dictid].gone:
+                return self.sessions[dictid]
+        return self.sessions[dictids[-1]]
+
     def forget_session(self, session: Session) -> None:
         """A session is not needed any more."""
         del self.sessions[session.dictid]
         self.dirty_sessions.discard(session.dictid)
         self.ready.pop(session.dictid, None)
-        if self.by_userid.get(session.userid.text) == session.dictid:
+        self._unlist(session)
+
+    def _unlist(self, session: Session) -> None:
+        dictids = self.by_userid[session.userid.text]
+        dictids.remove(session.dictid)
+        if not dictids:
             del self.by_userid[session.userid.text]
 
     def trackers(self) -> list[tuple[str, str, Tracker]]:

@@ -66,8 +66,7 @@ class Maps:
             inc.forget_session(known)
             session.saved = known.saved
         inc.sessions_seen += 1
-        inc.sessions[message.dictid] = session
-        inc.by_userid[message.userid.text] = message.dictid
+        inc.know_session(session)
         session.appinfo, _ = inc.early_info.pop(message.userid.text, (None, 0.0))
         session.token, _ = inc.early_token.pop(message.dictid, (None, 0.0))
         session.flow, _ = inc.early_flow.pop(message.dictid, (None, 0.0))
@@ -85,7 +84,7 @@ class Maps:
         if message.detail is None:
             return
         inc.infos_seen += 1
-        session = inc.sessions.get(inc.by_userid.get(message.userid.text, 0))
+        session = inc.session_named(message.userid.text)
         if session is None:
             early(inc.early_info, message.userid.text, (message.detail, self._cycle.now))
         else:

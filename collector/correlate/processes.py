@@ -180,14 +180,15 @@ class Processes:
 
     def _merge_sessions(self, kept: Incarnation, other: Incarnation) -> None:
         for dictid, session in other.sessions.items():
-            kept.sessions.setdefault(dictid, session)
-        kept.by_userid = {**other.by_userid, **kept.by_userid}
+            if dictid not in kept.sessions:
+                kept.know_session(session)
+                kept.by_userid[session.userid.text].sort(key=lambda d: (kept.sessions[d].seen, d))
         kept.early_info = {**other.early_info, **kept.early_info}
         kept.early_token = {**other.early_token, **kept.early_token}
         kept.early_flow = {**other.early_flow, **kept.early_flow}
         for dictid, session in kept.sessions.items():
             known = other.sessions.get(dictid, session)
-            if kept.by_userid.get(session.userid.text) == dictid:
+            if kept.session_named(session.userid.text) is session:
                 known.appinfo = known.appinfo or kept.early_info.pop(session.userid.text, (None, 0.0))[0]
             session.appinfo = session.appinfo or known.appinfo
             session.token = session.token or known.token or kept.early_token.pop(dictid, (None, 0.0))[0]

@@ -237,7 +237,7 @@ def _session(dictid: int, values: list[Any]) -> Session:
 def _complete(inc: Incarnation) -> None:
     """What follows from the rows and has none of its own."""
     for session in sorted(inc.sessions.values(), key=lambda s: (s.seen, s.heard, s.dictid)):
-        inc.by_userid[session.userid.text] = session.dictid
+        inc.by_userid.setdefault(session.userid.text, []).append(session.dictid)
     gone = [Left(s.gone, s.dictid, s.gone_end) for s in inc.sessions.values() if s.gone]
     inc.left.extend(gone)
     for name in ("files", "given_up", "paths"):

@@ -85,8 +85,7 @@ class Writer:
         path = inc.paths.get(access.file_id)
         if path is None:
             return None, None
-        session = inc.sessions.get(inc.by_userid.get(path.userid.text, 0))
-        return session, path.userid
+        return inc.session_named(path.userid.text), path.userid
 
     def fields(self, inc: Incarnation, access: Access) -> tuple[dict[str, Any], str | None, str | None]:
         """All fields of the record of an access, the VO it is routed by, and its path."""

@@ -258,3 +258,45 @@ def test_a_reused_session_id_leaves_nothing_of_the_session_before(kit: Any) -> N
     checkpoint()
     assert not any(key[:1] == b"u" for key in rows)
     Correlator(Options(grace=1.0)).restore(rows.items())
+
+
+def test_a_reused_session_id_is_not_found_by_its_old_name(kit: Any) -> None:
+    """What comes for the user id that the number had before is not the new user's."""
+    correlator = Correlator()
+    server = kit.Server()
+    feed(correlator, A, server.ident(), server.login(1), server.login(1, user="bob"))
+    feed(correlator, A, server.info(2, "alices"), server.files(kit.opened(5), kit.closed(5, 1)))
+    correlator.advance(T + 30)
+    (record,) = taken(correlator)
+    assert record["user"] == "bob"
+    assert "appinfo" not in record
+
+
+@pytest.mark.parametrize("patience", [1, 100])
+def test_connections_that_share_a_user_id_are_told_apart_by_which_one_lives(patience: int, kit: Any) -> None:
+    """A client process with two connections: the younger has ended (and may have been forgotten), the older goes on."""
+    correlator = Correlator()
+    server = kit.Server()
+    feed(correlator, A, server.ident(), server.login(1), server.login(2), server.files(kit.gone(2)))
+    for second in range(patience):
+        correlator.advance(T + second)
+    later = T + patience
+    feed(correlator, A, server.info(3, "olders"), server.files(kit.opened(5, 1), begin=1_700_000_200), t=later)
+    feed(correlator, A, server.path(6, "/six"), server.files(kit.opened(6, flags=0), begin=1_700_000_200), t=later)
+    rows, _ = correlator.changes()
+    again = Correlator()
+    again.restore(rows)
+    for restored in (correlator, again):
+        feed(restored, A, server.files(kit.closed(5, 1), kit.closed(6, 1), begin=1_700_000_201), t=later + 1)
+        server.next["F"] -= 1
+        assert [r.get("appinfo") for r in taken(restored)] == ["olders", "olders"]
+
+
+def test_a_file_of_a_session_that_lives_is_not_given_up_with_its_namesake(kit: Any) -> None:
+    """Without ``lfn`` a file is known to be of a user id, which two connections may share."""
+    correlator = Correlator()
+    server = kit.Server()
+    feed(correlator, A, server.ident(), server.login(1), server.path(5, "/five"), server.login(2))
+    feed(correlator, A, server.files(kit.opened(5, flags=0)), server.files(kit.gone(2)))
+    correlator.advance(T + 30)
+    assert taken(correlator) == []
