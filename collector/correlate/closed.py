@@ -32,7 +32,12 @@ class ClosedIds:
             pages[page] = pages.get(page, 0) | 1 << number % BITS
             self.dirty.add(page)
         self._new.clear()
-        while len(pages) > MAX_PAGES:
+        self.trim(MAX_PAGES)
+
+    def trim(self, limit: int) -> None:
+        """Forget the pages begun first, so that `limit` are left."""
+        pages = self._pages
+        while len(pages) > limit:
             oldest = next(iter(pages))
             del pages[oldest]
             self.dirty.discard(oldest)

@@ -26,6 +26,11 @@ PATH = 700
 ACCESS = 1500
 PAGE = 300
 EARLY = 1000
+SUM = 100
+"""A checksum that a sequence counter remembers."""
+
+KEPT_PAGES = 64
+"""Pages of closed ids (65,536 of them) that are kept when memory is short."""
 
 MAX_GIVEN_UP = 100_000
 """Files given up that are remembered per incarnation, in case a close comes after all."""
@@ -132,7 +137,14 @@ class Eviction:
         if excess <= 0:
             return
         excess += self._options.max_bytes // 10
-        for step in (self._forget_given_up, self._forget_sessions, self._forget_files, self._finish_waits):
+        for step in (
+            self._forget_given_up,
+            self._forget_closed,
+            self._forget_paths,
+            self._forget_sessions,
+            self._forget_files,
+            self._finish_waits,
+        ):
             excess -= step(excess)
             if excess <= 0:
                 return
@@ -158,6 +170,37 @@ class Eviction:
                 freed += given_up_size(inc)
                 inc.dirty_given |= inc.given_up.keys()
                 inc.given_up.clear()
+        return freed
+
+    def _forget_closed(self, excess: int) -> int:
+        """Ids closed long ago, whose close would hardly be told a second time."""
+        freed = 0
+        for inc in self._processes.all.values():
+            if freed >= excess:
+                break
+            surplus = len(inc.closed.pages()) - KEPT_PAGES
+            if surplus > 0:
+                self._processes.touch(inc)
+                inc.closed.trim(KEPT_PAGES)
+                freed += surplus * PAGE
+        return freed
+
+    def _forget_paths(self, excess: int) -> int:
+        """Names of files that are not open, oldest first: a server that has no f-stream sends nothing else of them."""
+        everyone = (
+            (path.seen, inc.serial, file_id)
+            for inc in self._processes.all.values()
+            for file_id, path in inc.paths.items()
+            if file_id not in inc.files and file_id not in inc.wait_file
+        )
+        freed = 0
+        for _, serial, file_id in heapq.nsmallest(excess // PATH + 1, everyone):
+            inc = self._processes.all[serial]
+            self._processes.touch(inc)
+            path = inc.paths.pop(file_id)
+            if path.cycle != self._cycle.number:
+                self._cycle.deleted.add(path_key(inc, file_id))
+            freed += PATH
         return freed
 
     def _forget_sessions(self, excess: int) -> int:
@@ -233,4 +276,5 @@ def rough_size(inc: Incarnation) -> int:
         + len(inc.closed.pages()) * PAGE
         + (len(inc.early_info) + len(inc.early_token) + len(inc.early_flow)) * EARLY
         + len(inc.left) * 200
+        + (sum(len(tracker.sums) for tracker in inc.sequences.values()) + len(inc.fseq.sums)) * SUM
     )
