@@ -121,6 +121,7 @@ class Correlator:
             self._processes.touch(inc)
             self._sequences.settle(inc, 0.0)
             self._waiting.finish_all(inc)
+            self._timekeeper.end_sessions(inc, 0.0)
             if inc.dead_since is not None:
                 self._timekeeper.give_up_all(inc, "server_restarted", inc.dead_by)
             else:

@@ -76,7 +76,8 @@ def event_of(stream: GStream, line: bytes, ordinal: int, address: str, now: floa
     kind = event_kind(stream.provider, event)
     # without a header there is no time in it: the arrival tells equal events apart
     when = b"%d\0%d" % (stream.begin, stream.end or 0) if stream.begin is not None else b"%r" % arrived
-    identity = event_id(kind, stream.sid, stream.stod, ordinal, when + b"\0" + line)
+    place = (stream.pseq or 0) << 16 | ordinal
+    identity = event_id(kind, stream.sid, stream.stod, place, when + b"\0" + line)
     paths: list[str] = []
     if kind == "cache":
         fields, paths = _cache(event)

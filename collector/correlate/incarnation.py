@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,6 +16,10 @@ from collector.wire.userid import UserId
 
 USE_COUNTS = 3600.0
 """Seconds: the use of a session is noted no more often than this."""
+MAX_TOLD = 128
+"""Datagrams of events remembered, to tell copies that come over other ways."""
+MAX_WAYS = 8
+"""Ways that are told apart in that."""
 LOOK_BACK = 16
 """So many of the sessions that share a user id are looked at for one that lives."""
 
@@ -210,7 +215,9 @@ class Incarnation:
 
         self.fseq = Tracker()
         self.sequences: dict[tuple[str, str], Tracker] = {}
-        """Other counters by (sender, class)."""
+        """Other counters by (sender, class); the sender is "" where one counter is for all of them."""
+        self.told: dict[bytes, dict[str, int]] = {}
+        """Digest of a datagram of events → how often it came, by sender."""
         self.gaps: list[tuple[str, Gap]] = []
         self.gap_until = 0.0
         self.unsettled = False
@@ -244,6 +251,8 @@ class Incarnation:
         self.opens = 0
         self.closes = 0
         self.disconnects = 0
+        self.unclosed = 0
+        """Files that were open, as far as we know, when their session had ended."""
         self.sessions_seen = 0
         self.infos_seen = 0
         self.fstreams = 0
@@ -261,6 +270,11 @@ class Incarnation:
     def waits(self) -> int:
         """How many accesses wait here."""
         return len(self.wait_file) + sum(map(len, self.wait_session.values())) + len(self.wait_server)
+
+    def all_waiting(self) -> list[Waiter]:
+        """Everything that waits here."""
+        groups = self.wait_session.values()
+        return [*self.wait_file.values(), *(waiter for group in groups for waiter in group), *self.wait_server]
 
     def not_ready(self) -> None:
         """Something about the server changed: what was made ready for records is no longer right."""
@@ -294,6 +308,25 @@ class Incarnation:
         if not dictids:
             del self.by_userid[session.userid.text]
 
+    def copy_number(self, sender: str, body: bytes) -> int:
+        """Which of the datagrams with this very body (what follows the number) a datagram of redirections or the like
+        is, counted from 1; 0: a copy of one that has come over another way.
+
+        Every destination numbers these itself, so their numbers do not tell; and a server may well say the same twice.
+        """
+        digest = blake2b(body, digest_size=8).digest()
+        ways = self.told.pop(digest, {})
+        before = max(ways.values(), default=0)
+        count = ways.get(sender, 0) + 1
+        if len(ways) >= MAX_WAYS and sender not in ways:
+            ways = {"": before}
+        ways[sender] = count
+        self.told[digest] = ways
+        if len(self.told) > MAX_TOLD:
+            del self.told[next(iter(self.told))]
+        return count if count > before else 0
+
     def trackers(self) -> list[tuple[str, str, Tracker]]:
         """All sequence counters as (sender, class, tracker)."""
-        return [(self.remote, "F", self.fseq), *((sender, c, t) for (sender, c), t in self.sequences.items())]
+        others = ((sender or self.remote, c, t) for (sender, c), t in self.sequences.items())
+        return [(self.remote, "F", self.fseq), *others]

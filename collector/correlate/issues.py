@@ -38,8 +38,14 @@ def known_issues(
 
 
 def no_closes(inc: Incarnation) -> bool:
-    """Whether a server seems to send no closes at all: ``fstat`` without ``xfr`` (format reference, section 6.8)."""
-    return inc.closes == 0 and inc.opens >= 4 and inc.disconnects >= 2
+    """Whether a server seems to send no closes at all: ``fstat`` without ``xfr`` (format reference, section 6.8).
+
+    A disconnect alone says nothing, since many sessions open no file: it counts when files of its session are left
+    open. Where no sessions are told (no ``user``), only many of both tell something.
+    """
+    if inc.closes:
+        return False
+    return inc.unclosed >= 4 or (not inc.sessions_seen and min(inc.opens, inc.disconnects) >= 20)
 
 
 def before(version: str | None, limit: tuple[int, int, int]) -> bool:

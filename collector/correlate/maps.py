@@ -121,16 +121,18 @@ class Maps:
         self._waiting.again_file(inc, message.dictid)
 
     def _purged(self, inc: Incarnation, message: maps.Map, sender: Sender) -> None:
-        del sender
-        self._event(inc, "purge", purge_fields(maps.parse_purged(message.detail)), message)
+        self._event(inc, "purge", purge_fields(maps.parse_purged(message.detail)), message, sender)
 
     def _transferred(self, inc: Incarnation, message: maps.Map, sender: Sender) -> None:
-        del sender
-        self._event(inc, "transfer", transfer_fields(maps.parse_transferred(message.detail)), message)
+        self._event(inc, "transfer", transfer_fields(maps.parse_transferred(message.detail)), message, sender)
 
-    def _event(self, inc: Incarnation, kind: str, fields: dict[str, Any], message: maps.Map) -> None:
+    def _event(self, inc: Incarnation, kind: str, fields: dict[str, Any], message: maps.Map, sender: Sender) -> None:
         content = f"{message.userid.text}\n{message.detail}".encode("utf-8", "surrogateescape")
-        identity = event_id(kind, inc.sid, inc.stod, 0, content)
+        number = inc.copy_number(sender.remote, kind.encode() + content)
+        if not number:
+            self._waiting.writer.totals.stale += 1
+            return
+        identity = event_id(kind, inc.sid, inc.stod, number, content)
         user = {} if message.userid.protocol == "=" else user_fields(message.userid, None, self._options.names)
         event = Event(kind, identity, user | fields, [fields.get("filename", "")], 0, self._cycle.now)
         self._waiting.settle(inc, event)

@@ -59,12 +59,14 @@ class Outbox:
             self._put(Record("wlcg", word, record_id, _encode(form)))
         return True
 
-    def put_event(self, kind: str, fields: dict[str, Any], paths: Sequence[str], now: float) -> None:
-        """Write a record of any other kind. `paths` are those that filters look at.
+    def put_event(
+        self, kind: str, fields: dict[str, Any], paths: Sequence[str], now: float, vo: str | None = None
+    ) -> None:
+        """Write a record of any other kind. `paths` and the `vo` of its session are what filters look at.
 
         Raises Rejected: json, when it holds numbers or text that JSON cannot say.
         """
-        if any(self.dropped(None, path) for path in paths):
+        if any(self.dropped(vo, path) for path in paths or (None,)):
             return
         options = self._options
         wlcg = (
@@ -77,10 +79,10 @@ class Outbox:
         except (OverflowError, ValueError, msgspec.EncodeError) as error:
             raise Rejected("json", str(error)) from None
         if not (wlcg and options.wlcg_only):
-            self._put(Record(kind, "none", fields["record_id"], body))
+            self._put(Record(kind, routing_word(vo), fields["record_id"], body))
         if wlcg:
             form = wlcg_event(fields, copy=kind == "tpc", now=now, host=options.host)
-            self._put(Record(f"wlcg-{kind}", "none", fields["record_id"], _encode(form)))
+            self._put(Record(f"wlcg-{kind}", routing_word(vo), fields["record_id"], _encode(form)))
 
     def _put(self, record: Record) -> None:
         self.records.append(record)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collector.correlate.cycle import Cycle
-from collector.correlate.incarnation import Access, Incarnation, Waiter
+from collector.correlate.incarnation import Access, Event, Incarnation
 from collector.correlate.keys import file_key
 from collector.correlate.options import Options
 from collector.correlate.rows import all_keys
@@ -11,6 +11,8 @@ from collector.correlate.senders import Sender
 from collector.correlate.waiting import Waiting
 from collector.wire.userid import UserId
 
+MAX_ROUTES = 512
+"""Sockets known per process; beyond it those without a sequence counter are forgotten."""
 START_MARGIN = 2
 """Seconds by which a server must have started after us to be sure that we have heard it from its start."""
 
@@ -114,6 +116,16 @@ class Processes:
         self._routes[route] = inc
         self._bound[route[:2]] = inc.sid
         inc.routes.add(route)
+        if len(inc.routes) > MAX_ROUTES:
+            kept = {sender for sender, _ in inc.sequences} | {inc.remote, remote}
+            for old in [r for r in inc.routes if r[0] not in kept]:
+                inc.routes.discard(old)
+                self._drop_route(inc, old)
+
+    def _drop_route(self, inc: Incarnation, route: tuple[str, int, int]) -> None:
+        if self._routes.get(route) is inc:
+            del self._routes[route]
+            self._bound.pop(route[:2], None)
 
     def _heard(self, inc: Incarnation) -> None:
         inc.alive = self._cycle.now
@@ -172,7 +184,8 @@ class Processes:
         kept.clock = max(kept.clock, other.clock)
         kept.alive = max(kept.alive, other.alive)
         kept.ident = kept.ident or other.ident
-        for name in ("opens", "closes", "disconnects", "sessions_seen", "infos_seen", "fstreams"):
+        kept.told = {**other.told, **kept.told}
+        for name in ("opens", "closes", "disconnects", "unclosed", "sessions_seen", "infos_seen", "fstreams"):
             setattr(kept, name, getattr(kept, name) + getattr(other, name))
         self._merge_sessions(kept, other)
         self._merge_files(kept, other)
@@ -205,12 +218,11 @@ class Processes:
     def _merge_files(self, kept: Incarnation, other: Incarnation) -> None:
         """Files open on one side and closed on the other are closed; what both have closed is told once."""
         cycle = self._cycle.number
-        waiting: list[Waiter] = [
-            *other.wait_file.values(),
-            *other.wait_server,
-            *(waiter for group in other.wait_session.values() for waiter in group),
+        waiting = other.all_waiting()
+        told = {w.record_id for w in kept.all_waiting() if isinstance(w, Event)}
+        waiting = [
+            w for w in waiting if (w.file_id not in kept.closed if isinstance(w, Access) else w.record_id not in told)
         ]
-        waiting = [w for w in waiting if not isinstance(w, Access) or w.file_id not in kept.closed]
         waiting += self._waiting.take_orphans(kept)
         orphans = [w for w in waiting if isinstance(w, Access) and w.start is None]
         for access in orphans:
@@ -241,9 +253,7 @@ class Processes:
         self._cycle.deleted.update(all_keys(inc))
         self._unlist(inc)
         for route in inc.routes:
-            if self._routes.get(route) is inc:
-                del self._routes[route]
-                self._bound.pop(route[:2], None)
+            self._drop_route(inc, route)
 
     def _unlist(self, inc: Incarnation) -> None:
         del self.all[inc.serial]

@@ -18,13 +18,19 @@ from collector.correlate.sequence import Gap, Tracker
 from collector.wire.maps import Flow, Ident, Login, Token
 from collector.wire.userid import UserId
 
-VERSION = 1
+VERSION = 2
 META = b"m"
+META_KEYS = frozenset(
+    ("now", "cycle", "numbered", "away", "listening", "serial", "next_tick", "next_sweep", "feeds", "copies", "reports")
+)
+"""What the row of the correlator itself says besides the version."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
 _unpack_access = msgspec.msgpack.Decoder(Access).decode
 _unpack_event = msgspec.msgpack.Decoder(Event).decode
+_UNREADABLE = (msgspec.DecodeError, TypeError, ValueError, LookupError, AttributeError, OverflowError)
+"""What decoding bytes of somebody else may raise."""
 
 
 def meta_row(values: dict[str, Any]) -> tuple[bytes, bytes]:
@@ -45,7 +51,8 @@ def incarnation_row(inc: Incarnation) -> tuple[bytes, bytes]:
         _bytes([[k, list(token), t] for k, (token, t) in inc.early_token.items()]),
         _bytes([[k, list(flow), t] for k, (flow, t) in inc.early_flow.items()]),
         inc.paths_used, homeless,
-        [inc.opens, inc.closes, inc.disconnects, inc.sessions_seen, inc.infos_seen, inc.fstreams],
+        [inc.opens, inc.closes, inc.disconnects, inc.sessions_seen, inc.infos_seen, inc.fstreams, inc.unclosed],
+        list(inc.told.items()),
     ]  # fmt: skip
     return row_key(b"i", inc), _pack(values)
 
@@ -130,8 +137,7 @@ def all_keys(inc: Incarnation) -> list[bytes]:
     keys += [row_key(b"d", inc, file_id) for file_id in inc.paths]
     keys += [row_key(b"g", inc, file_id) for file_id in inc.given_up.keys() | inc.dirty_given]
     keys += [row_key(b"c", inc, page) for page in inc.closed.pages().keys() | inc.closed.dropped]
-    waiting = [*inc.wait_file.values(), *inc.wait_server, *(a for group in inc.wait_session.values() for a in group)]
-    keys += [row_key(b"w", inc, access.number, 8) for access in waiting]
+    keys += [row_key(b"w", inc, waiter.number, 8) for waiter in inc.all_waiting()]
     return keys
 
 
@@ -145,30 +151,40 @@ class Restored:
         self.meta: dict[str, Any] = {}
         self.incarnations: dict[int, Incarnation] = {}
         self.waiting: list[tuple[Incarnation, Waiter]] = []
-        things: list[tuple[bytes, bytes]] = []
-        for name, value in rows:
+        things = dict(rows)
+        if not things:
+            return
+        version = self._meta(things.pop(META, b""))
+        # keys of incarnations are looked at before those of the things in them
+        for name, value in sorted(things.items(), key=lambda row: (row[0][:1] != b"i", row[0])):
             try:
-                if name == META:
-                    self.meta = _unpack(value)
-                elif name[:1] == b"i":
-                    serial = int.from_bytes(name[1:5])
-                    self.incarnations[serial] = _incarnation(serial, _unpack(value))
-                else:
-                    things.append((name, value))
-            except (msgspec.DecodeError, TypeError, ValueError, IndexError) as error:
-                raise _bad(name, error) from None
-        version = self.meta.get("version", VERSION if not things and not self.incarnations else None)
-        if version != VERSION:
-            raise ValueError(f"state of version {version}; this program reads version {VERSION}")
-        for name, value in sorted(things):
-            try:
-                self._add(name, value)
-            except (msgspec.DecodeError, TypeError, ValueError, IndexError, KeyError) as error:
+                self._add(name, value, version)
+            except _UNREADABLE as error:
                 raise _bad(name, error) from None
         for inc in self.incarnations.values():
             _complete(inc)
 
-    def _add(self, name: bytes, value: bytes) -> None:
+    def _meta(self, value: bytes) -> int:
+        """Take the row of the correlator itself; the version of all rows."""
+        try:
+            meta = _unpack(value)
+            version = meta["version"]
+        except _UNREADABLE as error:
+            raise _bad(META, error) from None
+        if version not in (1, VERSION):
+            raise ValueError(f"state of version {version}; this program reads version {VERSION}")
+        missing = META_KEYS - meta.keys()
+        if missing:
+            raise _bad(META, ValueError(f"it lacks {', '.join(sorted(missing))}"))
+        self.meta = meta
+        return VERSION if version == VERSION else 1
+
+    def _add(self, name: bytes, value: bytes, version: int) -> None:
+        if name[:1] == b"i":
+            serial = int.from_bytes(name[1:5])
+            values = _unpack(value)
+            self.incarnations[serial] = _incarnation(serial, values if version == VERSION else _from_version_1(values))
+            return
         kind, inc = name[:1], self.incarnations[int.from_bytes(name[1:5])]
         number = int.from_bytes(name[5:])
         if kind == b"u":
@@ -192,6 +208,13 @@ class Restored:
             raise ValueError("unknown kind of row")
 
 
+def _from_version_1(values: list[Any]) -> list[Any]:
+    """The row of an incarnation of version 1: without files left open, and events told; event counters by sender."""
+    *before, sequences, gaps, gap_until, unsettled, info, token, flow, paths_used, left, counts = values
+    sequences = [["" if c[:1] == "G" and not c.endswith(" text") else sender, c, t] for sender, c, t in sequences]
+    return [*before, sequences, gaps, gap_until, unsettled, info, token, flow, paths_used, left, [*counts, 0], []]
+
+
 def _bad(name: bytes, error: Exception) -> ValueError:
     return ValueError(f"state row {name.hex()} cannot be read: {error}")
 
@@ -200,7 +223,7 @@ def _incarnation(serial: int, values: list[Any]) -> Incarnation:
     (
         sid, stod, addresses, routes, remote, shoveler, ident, host, pid, idents, first, alive, heard, from_start,
         dead_since, dead_by, clock, fseq, sequences, gaps, gap_until, unsettled, early_info, early_token, early_flow,
-        paths_used, left, counts,
+        paths_used, left, counts, told,
     ) = values  # fmt: skip
     inc = Incarnation(serial, sid, stod, remote, remote, first)
     inc.addresses = set(addresses)
@@ -220,7 +243,10 @@ def _incarnation(serial: int, values: list[Any]) -> Incarnation:
     inc.early_flow = {k: (Flow(*flow), seen) for k, flow, seen in _text(early_flow)}
     inc.paths_used = paths_used
     inc.left.extend(Left(*entry) for entry in left)
-    inc.opens, inc.closes, inc.disconnects, inc.sessions_seen, inc.infos_seen, inc.fstreams = counts
+    (
+        inc.opens, inc.closes, inc.disconnects, inc.sessions_seen, inc.infos_seen, inc.fstreams, inc.unclosed,
+    ) = counts  # fmt: skip
+    inc.told = {digest: dict(ways) for digest, ways in told}
     return inc
 
 

@@ -17,11 +17,13 @@ class Sender:
 
     __slots__ = (
         *("address", "decoded", "duplicate", "gaps", "heard", "incomplete"),
-        *("late", "provisional", "records", "rejected", "seen"),
+        *("late", "provisional", "records", "rejected", "remote", "seen"),
     )
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, remote: str) -> None:
+        self.remote = remote
+        """``IP:PORT``."""
+        self.address = split_remote(remote)[0]
         """The IP part in its canonical form."""
         self.seen = 0
         self.heard = 0.0
@@ -70,7 +72,7 @@ class Senders:
         if sender is None:
             if len(self.known) >= MAX_SENDERS:
                 self._forget()
-            sender = self.known[remote] = Sender(split_remote(remote)[0])
+            sender = self.known[remote] = Sender(remote)
         return sender
 
     def _forget(self) -> None:

@@ -13,6 +13,8 @@ from collector.correlate.sequence import DUPLICATE, LATE, REORDER, Tracker
 
 MAX_GAPS = 200
 """Gaps remembered per incarnation, to mark the records that they may concern."""
+MAX_TRACKERS = 256
+"""Counters followed per incarnation besides the f-stream's; beyond it those that have told least are forgotten."""
 
 
 class Sequences:
@@ -26,17 +28,37 @@ class Sequences:
         self._totals = totals
 
     def observe(
-        self, inc: Incarnation, class_: str, remote: str, number: int, data: bytes, arrived: float, modulus: int = 256
+        self,
+        inc: Incarnation,
+        class_: str,
+        remote: str,
+        number: int,
+        data: bytes,
+        arrived: float,
+        modulus: int = 256,
+        *,
+        everywhere: bool = False,
     ) -> int:
-        """Follow a counter other than the f-stream's: the verdict on a datagram of it."""
-        tracker = inc.sequences.get((remote, class_))
+        """Follow a counter other than the f-stream's: the verdict on a datagram of it.
+
+        `everywhere`: the counter is one for all destinations, so that what has come over one way is a duplicate over
+        another.
+        """
+        key = ("" if everywhere else remote, class_)
+        tracker = inc.sequences.get(key)
         now = self._cycle.now
         if tracker is None:
-            tracker = inc.sequences[remote, class_] = Tracker(modulus)
-            first = 0 if class_ == "M" else 1
             if class_ == "M" and number == 0 and inc.heard <= REORDER:
                 inc.from_start = True
-            tracker.begin(number, now, inc.clock, first if inc.from_start else None)
+            # a socket that shows up later may be an old one behind a new port (NAT): its counter is not at its start
+            first_of_class = all(known != class_ for _, known in inc.sequences)
+            heard_all = inc.from_start and (first_of_class or now - inc.first < self._options.grace)
+            tracker = Tracker(modulus)
+            tracker.begin(number, now, inc.clock, (0 if class_ == "M" else 1) if heard_all else None)
+            inc.sequences[key] = tracker
+            if len(inc.sequences) > MAX_TRACKERS:
+                kept = sorted(inc.sequences, key=lambda k: inc.sequences[k].came)[MAX_TRACKERS // 2 :]
+                inc.sequences = {k: t for k, t in inc.sequences.items() if k in set(kept) or t is tracker}
         # what goes missing after this is sent after the last time that the server has told
         verdict = tracker.observe(number, zlib.crc32(data), arrived, inc.clock, now)
         return self._judge(inc, tracker, verdict, remote)

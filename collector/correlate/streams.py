@@ -159,9 +159,13 @@ class Streams:
         if self._sequences.observe(inc, "M", remote, header.pseq, data, self.arrived) == DUPLICATE:
             return
         self._problems(sender, header.problem, *parsed.problems)
+        body = data[8 : header.end]
+        number = inc.copy_number(remote, body)
+        if not number:
+            self._totals.stale += 1
+            return
         for ordinal, item in enumerate(parsed.redirects):
-            content = repr(item).encode("utf-8", "surrogateescape")
-            identity = event_id("redirect", inc.sid, inc.stod, header.pseq << 16 | ordinal, content)
+            identity = event_id("redirect", inc.sid, inc.stod, number << 16 | ordinal, body)
             fields = redirect_fields(item)
             event = Event("redirect", identity, fields, [fields.get("filename", "")], item.user, self._cycle.now)
             self._waiting.settle(inc, event)
@@ -173,7 +177,8 @@ class Streams:
         assert stream.pseq is not None
         inc = self._processes.find(remote, stream.stod, stream.sid, sender)
         class_ = f"G{stream.provider}"
-        if self._sequences.observe(inc, class_, remote, stream.pseq, data, self.arrived) == DUPLICATE:
+        verdict = self._sequences.observe(inc, class_, remote, stream.pseq, data, self.arrived, everywhere=True)
+        if verdict == DUPLICATE:
             return
         self._problems(sender, stream.problem)
         self._events(inc, stream, sender)
@@ -187,7 +192,7 @@ class Streams:
             return
         inc = self._processes.find(remote, stream.stod, stream.sid, sender)
         # data, idents and dictionaries have a counter each (format reference, section 3)
-        class_ = {"g": f"G{stream.provider} text", "=": "G= text"}.get(stream.code, "Gd text")
+        class_ = {"g": f"G{stream.provider[:8]} text", "=": "G= text"}.get(stream.code, "Gd text")
         if self._sequences.observe(inc, class_, remote, stream.pseq, data, self.arrived, 1000) == DUPLICATE:
             return
         source = stream.source

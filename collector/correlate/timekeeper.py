@@ -67,7 +67,7 @@ class Timekeeper:
             self._waiting.again_due(inc)
         if inc.left and now - inc.left[0].seen >= options.grace:
             self._processes.touch(inc)
-            self._end_sessions(inc)
+            self.end_sessions(inc, options.grace)
         while inc.leaving and now - inc.leaving[0][0] >= 3 * options.grace:
             self._processes.touch(inc)
             self._forget_session(inc, inc.leaving.popleft()[1])
@@ -86,18 +86,22 @@ class Timekeeper:
         for file_id in list(inc.files):
             self._accesses.give_up(inc, file_id, reason, t_max)
 
-    def _end_sessions(self, inc: Incarnation) -> None:
+    def end_sessions(self, inc: Incarnation, grace: float) -> None:
         """Sessions whose disconnect is a grace ago: what they still have open was closed, and the close is lost."""
         ended: dict[int, int] = {}
-        while inc.left and self._cycle.now - inc.left[0].seen >= self._options.grace:
+        while inc.left and self._cycle.now - inc.left[0].seen >= grace:
             left = inc.left.popleft()
             inc.leaving.append((left.seen, left.user))
             ended[left.user] = left.t_end
-        for file_id, entry in list(inc.files.items()):
+        unclosed: list[tuple[int, int]] = []
+        for file_id, entry in inc.files.items():
             user = self._owner(inc, file_id, entry[0])
             # opened in a later window than the disconnect: a younger session has the id now
             if user in ended and (entry[5] is None or entry[5] <= ended[user]):
-                self._accesses.give_up(inc, file_id, None, ended[user])
+                unclosed.append((file_id, ended[user]))
+        inc.unclosed += len(unclosed)
+        for file_id, t_end in unclosed:
+            self._accesses.give_up(inc, file_id, None, t_end)
 
     @staticmethod
     def _owner(inc: Incarnation, file_id: int, user: int | None) -> int | None:

@@ -163,9 +163,7 @@ class Waiting:
 
     def finish_all(self, inc: Incarnation) -> None:
         """Write everything that waits, as it is."""
-        waiting: list[Waiter] = [*inc.wait_file.values()]
-        waiting += (waiter for group in inc.wait_session.values() for waiter in group)
-        waiting += inc.wait_server
+        waiting = inc.all_waiting()
         inc.wait_file.clear()
         inc.wait_session.clear()
         inc.wait_server = []

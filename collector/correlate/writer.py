@@ -57,7 +57,7 @@ class Writer:
         record = first | event.fields | user | server_fields(inc, names)
         record |= like_peers(event.kind, record) | first  # whatever an event calls itself
         try:
-            self.outbox.put_event(event.kind, record, event.paths, self.cycle.now)
+            self.outbox.put_event(event.kind, record, event.paths, self.cycle.now, vo_of(user))
         except Rejected as rejected:
             self.senders.get(inc.remote).rejected[rejected.reason] += 1
             self.totals.rejected[rejected.reason] += 1

@@ -233,3 +233,64 @@ def test_wlcg_forms_of_events(server: Any) -> None:
     other = Correlator(Options(wlcg=True))
     feed(other, server.ident(), server.events("P", b'{"TPC":"xroot","Src":"root://a//x","Dst":"root://b:1//store/y"}'))
     assert [record.kind for record in other.take()] == ["tpc", "wlcg-tpc"]
+
+
+B = "192.0.2.1:40001"
+
+
+def redirections(server: Any, number: int, text: bytes = b"se02:/store/g", user: int = 1) -> bytes:
+    server.next["M"] = number
+    slots = struct.pack(">II", 5, 100) + struct.pack(">BBHI", 0x95, 2, 1095, user)
+    slots += text.ljust(16, b"\0") + struct.pack(">II", 5, 105)
+    return server._header(b"r", "M", struct.pack(">Q", 0xF0 << 56 | server.sid) + slots)
+
+
+def test_two_destinations_tell_an_event_once(server: Any, correlator: Correlator) -> None:
+    """Maps and redirections are numbered by destination, and the second one has not been sent every map."""
+    ident, login, info = server.ident(), server.login(1), server.info(2)
+    purge = f"=/root.5:{server.sid}@h\n/store/old\n&tod=100&sz=5&at=1&ct=2&mt=3&fn=p"
+    event = server.events("P", b'{"TPC":"xroot","Dst":"root://a//store/f"}')
+    feed(correlator, ident, login, info, redirections(server, 3), server.map("p", 0, purge), event)
+    server.next["M"] = 2
+    feed(correlator, ident, redirections(server, 1), server.map("p", 0, purge), event, remote=B)
+    rows, _ = correlator.changes()
+    again = Correlator()
+    again.restore(rows)
+    assert sorted(record["kind"] for record in taken(correlator)) == ["purge", "redirect", "tpc"]
+    for later in (correlator, again):
+        feed(later, redirections(server, 3), remote="192.0.2.1:40002")
+        assert taken(later) == []
+
+
+def test_what_one_destination_tells_twice_are_two_events(server: Any, correlator: Correlator) -> None:
+    """The buffers are filled in turn: the same redirection in the same window comes in two datagrams."""
+    feed(correlator, server.ident(), server.login(1), server.info(2))
+    feed(correlator, redirections(server, 3), redirections(server, 4))
+    feed(correlator, redirections(server, 1), redirections(server, 2), remote=B)
+    idle = b'{"event":"throttle_update","io_wait":0.0,"io_active":0,"io_total":0}'
+    feed(correlator, server.events("R", idle), server.events("R", idle))
+    ids = [(record["kind"], record["record_id"]) for record in taken(correlator)]
+    assert [kind for kind, _ in ids] == ["redirect", "redirect", "throttle", "throttle"]
+    assert len(set(ids)) == 4
+
+
+def test_an_event_that_waits_on_two_addresses_of_one_process_is_told_once(server: Any, correlator: Correlator) -> None:
+    ident, sent, other = server.ident(), redirections(server, 2, user=9), "192.0.2.2:40000"
+    for remote in (A, other):
+        feed(correlator, sent, remote=remote)  # its session has not come yet
+    for remote in (A, other):
+        feed(correlator, ident, remote=remote)
+    correlator.advance(T + 30)
+    assert len(taken(correlator)) == 1
+
+
+def test_redirections_of_a_vo_are_routed_and_dropped_by_it(server: Any) -> None:
+    routed, dropping = Correlator(), Correlator(Options(drop_vos=frozenset({"cms"})))
+    for correlator in (routed, dropping):
+        feed(correlator, server.ident(), server.login(1, "&o=CMS&I=4"), server.info(2))
+        feed(correlator, redirections(server, 3))
+        server.next["M"] = 0
+    (record,) = routed.take()
+    assert (record.kind, record.vo) == ("redirect", "cms")
+    assert dropping.take() == []
+    assert dropping.counters["dropped{vo}"] == 1

@@ -300,3 +300,33 @@ def test_a_file_of_a_session_that_lives_is_not_given_up_with_its_namesake(kit: A
     feed(correlator, A, server.files(kit.opened(5, flags=0)), server.files(kit.gone(2)))
     correlator.advance(T + 30)
     assert taken(correlator) == []
+
+
+def test_a_socket_behind_a_new_port_has_not_lost_what_came_before(kit: Any) -> None:
+    """A NAT has given the server's socket another port in the midst: that is no loss."""
+    correlator = Correlator()
+    feed(correlator, B, kit.Server(sid=5).ident())
+    server = kit.Server(stod=int(T) + 100)
+    feed(correlator, A, *start(server), t=T + 101)
+    feed(correlator, "192.0.2.1:50000", server.login(3, user="bob"), server.info(4, user="bob"), t=T + 200)
+    correlator.drain(T + 300)
+    assert [state["gaps"] for state in correlator.status().values()] == [[], [], []]
+
+
+def test_any_number_of_ports_and_providers_takes_bounded_memory(kit: Any) -> None:
+    correlator = Correlator()
+    server = kit.Server()
+    feed(correlator, A, *start(server))
+    for number in range(3000):
+        server.next["G"] = number % 256
+        feed(correlator, f"192.0.2.1:{number}", server.events(chr(number % 256), b"x"))
+        server.next["M"] = 3
+        feed(correlator, f"192.0.2.1:{number}", server.info(5))
+    (state,) = correlator.dump()["incarnations"]
+    assert len(state["senders"]) <= 513
+    assert correlator.counters["state_bytes"] < 200_000
+    server.next["M"] = 3
+    feed(correlator, A, server.login(7, user="bob"))
+    correlator.advance(T + 30)
+    # its own counter has not been forgotten
+    assert [gap for gap in correlator.status()[A]["gaps"] if gap["class"] == "M"] == []

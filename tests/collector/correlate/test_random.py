@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import msgpack
 
 from collector.correlate import Correlator, Options, Record
 from collector.records import schema
@@ -205,13 +206,42 @@ def test_rows_that_are_not_ours_are_refused_in_words(rows: dict[bytes, bytes]) -
             Correlator().restore(rows.items())
 
 
+@pytest.mark.parametrize("row", [b"\0", b"\x80", b"\xc0", b"\x81\xa7version\x02", b"\x81\xa7version\xc3", b""])
+def test_a_first_row_that_is_not_ours_is_refused_in_words(row: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^state "):
+        Correlator().restore([(b"m", row)])
+
+
+def test_rows_of_version_1_are_taken_over(kit: Any) -> None:
+    """It had no count of files left open, no memory of events, and followed event counters by sender."""
+    correlator, server = Correlator(), kit.Server()
+    for data in (server.ident(), server.login(1), server.info(2), server.events("C", b"x")):
+        correlator.feed(data, "192.0.2.1:1", T)
+    correlator.feed(server.files(kit.opened(5)), "192.0.2.1:1", T)
+    rows = dict(correlator.changes()[0])
+    rows[b"m"] = rows[b"m"].replace(b"\xa7version\x02", b"\xa7version\x01")
+    name = next(key for key in rows if key[:1] == b"i")
+    *before, sequences, gaps, until, unsettled, info, token, flow, used, left, counts, _ = msgpack.decode(rows[name])
+    sequences = [["192.0.2.1:1", class_, tracker] for _, class_, tracker in sequences]
+    old = [*before, sequences, gaps, until, unsettled, info, token, flow, used, left, counts[:-1]]
+    rows[name] = msgpack.encode(old)
+    again = Correlator()
+    again.restore(rows.items())
+    again.feed(server.events("C", b"y"), "192.0.2.1:1", T)
+    again.feed(server.files(kit.closed(5, 1)), "192.0.2.1:1", T)
+    (record,) = again.take()
+    assert json.loads(record.body)["filename"] == "/store/f"
+    again.advance(T + 60)
+    assert again.status()["192.0.2.1:1"]["gaps"] == []
+
+
 def test_rows_of_a_newer_version_are_declined(kit: Any) -> None:
     correlator = Correlator()
     correlator.feed(kit.Server().ident(), "192.0.2.1:1", T)
     rows = dict(correlator.changes()[0])
-    assert b"\xa7version\x01" in rows[b"m"]
-    rows[b"m"] = rows[b"m"].replace(b"\xa7version\x01", b"\xa7version\x02")
-    with pytest.raises(ValueError, match="state of version 2; this program reads version 1"):
+    assert b"\xa7version\x02" in rows[b"m"]
+    rows[b"m"] = rows[b"m"].replace(b"\xa7version\x02", b"\xa7version\x03")
+    with pytest.raises(ValueError, match="state of version 3; this program reads version 2"):
         Correlator().restore(rows.items())
 
 

@@ -190,8 +190,8 @@ def test_a_server_without_xfr_is_named(kit: Any, server: Any, correlator: Correl
     for number in range(6):
         feed(correlator, server.login(10 + number), server.info(30 + number))
         feed(correlator, server.files(kit.opened(100 + number, 10 + number), kit.gone(10 + number)), t=T + number)
-    assert correlator.status()[A]["warnings"] == ["no_closes"]
     correlator.advance(T + 30)
+    assert correlator.status()[A]["warnings"] == ["no_closes"]
     records = taken(correlator)
     assert len(records) == 6
     assert records[-1]["known_issue"] == ["fstat_no_xfr"]
@@ -378,3 +378,34 @@ def test_known_issue_of_a_third_party_copy(kit: Any, server: Any, correlator: Co
     assert copy["xeq"]["begin_transfer"] == "2026-01-01T00:00:00.000005Z"
     assert told["known_issue"] == ["tpc_zero"]
     assert "known_issue" not in other
+
+
+def test_sessions_that_open_nothing_do_not_mean_that_closes_are_missing(
+    kit: Any, server: Any, correlator: Correlator
+) -> None:
+    """Four long transfers, and a health check that logs in and out: nothing is wrong with that server."""
+    feed(correlator, server.ident(), *(server.login(number) for number in range(1, 11)))
+    feed(correlator, server.files(*(kit.opened(100 + number, number) for number in range(1, 5))))
+    feed(correlator, server.files(kit.gone(0), kit.gone(0), *(kit.gone(number) for number in range(5, 11))))
+    correlator.advance(T + 30)
+    assert correlator.status()[A]["warnings"] == []
+    correlator.drain(T + 31)
+    assert [record.get("known_issue") for record in taken(correlator)] == [None] * 4
+
+
+def test_a_server_without_xfr_is_named_where_no_sessions_are_told(
+    kit: Any, server: Any, correlator: Correlator
+) -> None:
+    feed(correlator, server.ident())
+    for number in range(20):
+        assert correlator.status()[A]["warnings"] == []
+        feed(correlator, server.files(kit.opened(100 + number, 0), kit.gone(0)))
+    assert correlator.status()[A]["warnings"] == ["no_closes"]
+
+
+def test_what_sessions_left_open_is_told_so_at_the_end(kit: Any, server: Any, correlator: Correlator) -> None:
+    feed(correlator, server.ident(), server.login(1), server.info(2))
+    feed(correlator, server.files(*(kit.opened(5 + n) for n in range(4)), kit.gone(1), end=1_700_000_020))
+    correlator.drain(T + 1)
+    found = taken(correlator)
+    assert [(r["known_issue"], r["time_max"]) for r in found] == [(["fstat_no_xfr"], 1_700_000_020)] * 4
