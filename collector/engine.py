@@ -17,6 +17,7 @@ from dataclasses import replace
 
 import msgspec
 
+from collector.advice import Advice
 from collector.checkpoint import CheckpointBusy, NoCheckpoint, Store, check_shards, open_checkpoint, shard_name
 from collector.config import BusInput, BusOutput, FileInput, FileOutput, Output, Plan
 from collector.correlate import Correlator
@@ -38,6 +39,7 @@ _log = logging.getLogger(__name__)
 _STEP = 0.25
 """Seconds a step may wait when there is nothing to do: also how soon a stop is noticed."""
 _SNAPSHOT_EVERY = 1.0
+_ADVISE_EVERY = 5.0
 _WIND_DOWN = 8.0
 """Seconds for what is on its way when we are told to stop; systemd and the design allow ten in all."""
 _REFUSED_FOR = 3.0
@@ -90,6 +92,7 @@ class Engine:
         self._source = source
         self._correlator = correlator
         self._reporter = reporter
+        self._advice = Advice(correlator.warnings)
         self.snapshot = Snapshot(part=part.name)
 
     def run(self, stopping: threading.Event) -> bool:
@@ -100,7 +103,7 @@ class Engine:
         """
         cycle = self._cycle
         begun = time.monotonic()
-        due = 0.0
+        due = advice_due = 0.0
         try:
             cycle.restore()
             while not stopping.is_set() and not cycle.finished:
@@ -111,8 +114,12 @@ class Engine:
                     self.snapshot = self._look()
                     self._reporter.tick()
                     self._give_up_when_refused(now - begun)
+                if now >= advice_due:
+                    advice_due = now + _ADVISE_EVERY
+                    self._advice.look()
             safe = cycle.finished or (cycle.wind_down(_WIND_DOWN) and self._resumable)
             self.snapshot = self._look()
+            self._advice.look()
             self._reporter.finish()
             return safe
         finally:

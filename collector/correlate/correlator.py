@@ -21,6 +21,7 @@ from collector.correlate.streams import Streams
 from collector.correlate.timekeeper import TICK_FEEDS, Timekeeper
 from collector.correlate.waiting import Waiting
 from collector.correlate.writer import Writer
+from collector.records.text import clean_text
 from collector.wire.header import Rejected, classify
 
 NO_FSTAT_AFTER = 300.0
@@ -214,6 +215,14 @@ class Correlator:
                 state["warnings"] = sorted({*state["warnings"], *self._warnings(inc)})
         return found
 
+    def warnings(self) -> dict[tuple[str, str], str]:
+        """Servers that seem to be set up wrongly, or to have stopped: (sender, name of the warning as in `status`) →
+        the server's name for people.
+        """
+        return {
+            (inc.remote, name): name_of(inc) for inc in self._processes.all.values() for name in self._warnings(inc)
+        }
+
     def _warnings(self, inc: Incarnation) -> list[str]:
         names: list[str] = []
         if inc.dead_since is not None:
@@ -221,7 +230,8 @@ class Correlator:
         now = self._cycle.now
         if no_closes(inc):
             names.append("no_closes")
-        if not inc.fstreams and inc.sessions_seen >= 4 and now - inc.first >= NO_FSTAT_AFTER:
+        # a redirector has sessions, and no files of its own
+        if not inc.fstreams and not inc.told and inc.sessions_seen >= 4 and now - inc.first >= NO_FSTAT_AFTER:
             names.append("no_fstat")
         period = inc.idents[1] or 3600.0
         if now - inc.alive > max(2.5 * period, 3 * self.options.grace):
@@ -252,3 +262,14 @@ class Correlator:
             "counters": self.counters,
             "incarnations": [dump_incarnation(inc) for inc in self._processes.all.values()],
         }
+
+
+def name_of(inc: Incarnation) -> str:
+    """A server process for people: ``INSTANCE@HOST:PORT``, as far as it has said so, and where it sends from."""
+    name = ""
+    if inc.host:
+        instance = inc.ident.instance if inc.ident is not None else None
+        port = inc.ident.port if inc.ident is not None else None
+        name = f"{instance}@{inc.host}" if instance else inc.host
+        name += f":{port} " if port is not None else " "
+    return clean_text(f"{name}({inc.remote})")

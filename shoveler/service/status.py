@@ -90,6 +90,8 @@ class CollectorSender(msgspec.Struct, omit_defaults=True, kw_only=True):
     records: int = 0
     provisional: int = 0
     incomplete: dict[str, int] = {}
+    warnings: list[str] = []
+    """What is wrong with the server now, by name: ``no_closes``, ``no_fstat``, ``silent``."""
 
 
 class CollectorStatus(msgspec.Struct, kw_only=True):

@@ -80,7 +80,35 @@ def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     return result
 
 
+def datagram(code: bytes, number: int, body: bytes) -> bytes:
+    return code + bytes([number]) + (8 + len(body)).to_bytes(2) + (1_700_000_000).to_bytes(4) + body
+
+
+def captured(path: Path, *datagrams: bytes) -> Path:
+    lines = [
+        {"t": 1_700_000_001.0 + n, "remote": "192.0.2.1:40000", "data": base64.b64encode(data).decode()}
+        for n, data in enumerate(datagrams)
+    ]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
 # ---------------------------------------------------------------- replays
+
+
+def test_a_server_that_sends_no_closes_is_named_in_the_log(tmp_path: Path, run: Callable[..., Any]) -> None:
+    """`fstat` without `xfr`: four sessions have ended with their files open."""
+    ident = b"\0\0\0\0=/root.1:77@se01.example.org\n&site=A&port=1094&inst=d1&pgm=xrootd&ver=v5"
+    logins = [datagram(b"u", 1 + n, bytes([0, 0, 0, n]) + b"xroot/al.%d:77@h\n&I=4" % n) for n in range(1, 5)]
+    opens = [bytes([1, 1, 0, 28, 0, 0, 0, 9 + n, *bytes(11), n]) + b"/f\0\0\0\0\0\0" for n in range(1, 5)]
+    gone = [bytes([4, 0, 0, 8, 0, 0, 0, n]) for n in range(1, 5)]
+    window = bytes([2, 1, 0, 24, 0, 0, 0, 8]) + (1_700_000_001).to_bytes(4) * 2 + (77).to_bytes(8)
+    files = datagram(b"f", 0, window + b"".join(opens + gone))
+    path = captured(tmp_path / "capture.jsonl", datagram(b"=", 0, ident), *logins, files)
+    process = run("--from", f"file:{path}", "--to", "file:-", state=False)
+    out, log = process.communicate(timeout=60)
+    assert [json.loads(line)["known_issue"] for line in out.splitlines()] == [["fstat_no_xfr"]] * 4
+    assert log.count("d1@se01.example.org:1094 (192.0.2.1:40000) sends opens and disconnects, but never a close") == 1
 
 
 @needs_captures

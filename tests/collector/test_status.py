@@ -131,3 +131,10 @@ def test_without_a_bus_there_is_nothing_to_do(time: Time) -> None:
     reporter.tick()
     reporter.finish()
     reporter.close()
+
+
+def test_warnings_about_servers_are_in_the_message() -> None:
+    reporter = StatusReporter(
+        None, "id", lambda: {ONE: {"seen": 1, "warnings": ["no_closes"], "held": 0}}, dict, host="h"
+    )
+    assert reporter.message().senders[ONE].warnings == ["no_closes"]

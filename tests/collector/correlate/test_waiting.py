@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from collector.advice import SENTENCES
 from collector.correlate import Correlator, Options
 from collector.correlate.sequence import REORDER
 
@@ -409,3 +410,24 @@ def test_what_sessions_left_open_is_told_so_at_the_end(kit: Any, server: Any, co
     correlator.drain(T + 1)
     found = taken(correlator)
     assert [(r["known_issue"], r["time_max"]) for r in found] == [(["fstat_no_xfr"], 1_700_000_020)] * 4
+
+
+def test_warnings_name_the_server_and_have_a_sentence(kit: Any, server: Any, correlator: Correlator) -> None:
+    feed(correlator, server.ident(), *(server.login(10 + n) for n in range(5)))
+    feed(
+        correlator,
+        server.files(*(kit.opened(100 + n, 10 + n) for n in range(4)), *(kit.gone(10 + n) for n in range(4))),
+    )
+    correlator.advance(T + 30)
+    assert correlator.warnings() == {(A, "no_closes"): f"disk1@se01.example.org:1094 ({A})"}
+    correlator.advance(T + 100_000)
+    assert {name for _, name in correlator.warnings()} == {"no_closes", "silent"}
+    assert {"no_closes", "silent", "no_fstat"} == SENTENCES.keys()
+
+
+def test_a_redirector_is_not_asked_for_files(server: Any, correlator: Correlator) -> None:
+    feed(correlator, server.ident(), *(server.login(10 + n) for n in range(5)))
+    slots = b"\0\0\0\5\0\0\0\1" + b"\x85\2\4\x46\0\0\0\x0a" + b"se02:/f".ljust(16, b"\0") + b"\0\0\0\5\0\0\0\2"
+    feed(correlator, server._header(b"r", "M", (0xF0 << 56 | server.sid).to_bytes(8) + slots))
+    correlator.advance(T + 301)
+    assert correlator.status()[A]["warnings"] == []
