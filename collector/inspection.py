@@ -244,9 +244,13 @@ class Filter:
         """Whether a datagram is to be shown."""
         return (
             (not self.servers or any(_is_server(wanted, remote, notes) for wanted in self.servers))
-            and (not self.streams or data[:1].decode("ascii", "replace") in self.streams)
+            and self.wants_stream(data)
             and (not self.files or any(_mentions(found, wanted) for wanted in self.files))
         )
+
+    def wants_stream(self, data: bytes) -> bool:
+        """Whether a datagram is of a stream that is to be shown."""
+        return not self.streams or data[:1].decode("ascii", "replace") in self.streams
 
 
 def _is_server(wanted: str, remote: str, notes: dict[str, Any]) -> bool:
@@ -265,10 +269,43 @@ def _mentions(found: dict[str, Any], wanted: str) -> bool:
     return any(wanted in text for text in texts if isinstance(text, str))
 
 
+class Holes:
+    """What was noted of sequences at datagrams that are not shown: it is told with the next one of that server that is.
+
+    Otherwise a close that never came would leave no mark in a story, as it is the next datagram that tells of it.
+    """
+
+    def __init__(self) -> None:
+        self._notes: dict[tuple[str, str], list[str]] = {}
+
+    def keep(self, remote: str, notes: dict[str, Any]) -> None:
+        """Its datagram is not shown."""
+        if "sequence_note" in notes:
+            self._notes.setdefault(self._key(remote, notes), []).append(notes["sequence_note"])
+
+    def add_to(self, remote: str, notes: dict[str, Any]) -> dict[str, Any]:
+        """The notes of a datagram that is shown, with what was kept before it."""
+        kept = self._notes.pop(self._key(remote, notes), [])
+        if not kept:
+            return notes
+        return notes | {"sequence_note": "; ".join([*kept, *filter(None, [notes.get("sequence_note")])])}
+
+    def rest(self, shown: Iterable[tuple[str, str]]) -> list[str]:
+        """What was kept after the last datagram shown, of these servers (as `server_of` names them)."""
+        return [note for server in shown for note in self._notes.get(server, ())]
+
+    @staticmethod
+    def server_of(remote: str, notes: dict[str, Any]) -> tuple[str, str]:
+        """Which server a datagram is of."""
+        return remote.rpartition(":")[0], str(notes.get("sid"))
+
+    _key = server_of
+
+
 class Conversation:
     """Everything that one file's story consists of: its open, progress and close, its path, its user's messages.
 
-    The user is known only from the open, after the user's own messages; so it is fed twice, `learn` first.
+    The user is known only from the open (or the path), after the user's own messages: it is fed twice, `learn` first.
     """
 
     def __init__(self, file_id: int, servers: tuple[str, ...]) -> None:
@@ -276,6 +313,8 @@ class Conversation:
         self._servers = servers
         self._users: dict[tuple[str, int], set[int]] = {}
         self._userids: dict[tuple[str, int], set[str]] = {}
+        self._named: dict[tuple[str, int], set[str]] = {}
+        self._sessions: dict[tuple[tuple[str, int], str], set[int]] = {}
 
     def learn(self, remote: str, found: dict[str, Any], notes: dict[str, Any], data: bytes) -> None:
         """First pass."""
@@ -285,6 +324,17 @@ class Conversation:
         for record in found.get("records", ()):
             if record.get("record") == "open" and record.get("file_id") == self._file_id and record.get("user"):
                 self._users.setdefault(key, set()).add(record["user"])
+        userid = json.dumps(found.get("userid"), sort_keys=True)
+        if found.get("means") == "path" and found.get("dictid") == self._file_id:
+            self._named.setdefault(key, set()).add(userid)
+        elif found.get("means") == "session":
+            self._sessions.setdefault((key, userid), set()).add(found["dictid"])
+
+    def learned(self) -> None:
+        """The first pass is over. Without ``lfn`` an open does not tell its user: the path does, by the user id."""
+        for key, userids in self._named.items():
+            for userid in userids:
+                self._users.setdefault(key, set()).update(self._sessions.get((key, userid), ()))
 
     def part(self, remote: str, found: dict[str, Any], notes: dict[str, Any], data: bytes) -> dict[str, Any] | None:
         """Second pass: what of this datagram belongs to the story, or None."""
@@ -440,13 +490,15 @@ def _inspect(path: Path | None, options: argparse.Namespace) -> int:
             if isinstance(entry, Found):
                 decoded = tree(entry.data)
                 story.learn(entry.remote, decoded, notes.note(entry.remote, decoded, entry.data), entry.data)
+        story.learned()
     return _print(entries, wanted, story, options)
 
 
 def _print(
     entries: Iterable[Found | Reject], wanted: Filter, story: Conversation | None, options: argparse.Namespace
 ) -> int:
-    notes = Notes()
+    notes, holes = Notes(), Holes()
+    servers: dict[tuple[str, str], None] = {}
     number = shown = bad = 0
     for entry in entries:
         if isinstance(entry, Reject):
@@ -457,19 +509,27 @@ def _print(
         decoded: dict[str, Any] | None = tree(entry.data)
         assert decoded is not None
         noted = notes.note(entry.remote, decoded, entry.data)
-        if not wanted.wants(entry.remote, decoded, noted, entry.data):
+        if not wanted.wants_stream(entry.data):
             continue
-        if story is not None:
+        if not wanted.wants(entry.remote, decoded, noted, entry.data):
+            decoded = None
+        elif story is not None:
             decoded = story.part(entry.remote, decoded, noted, entry.data)
-            if decoded is None:
-                continue
+        if decoded is None:
+            holes.keep(entry.remote, noted)
+            continue
         shown += 1
+        servers[holes.server_of(entry.remote, noted)] = None
+        noted = holes.add_to(entry.remote, noted)
         if options.json:
             print(as_json(entry, number, decoded, noted, hexadecimal=options.hex))
         else:
             print("\n".join(show(entry, number, decoded, noted, hexadecimal=options.hex)))
     if not options.json:
-        print(f"{number} datagrams, {shown} shown" + (f", {bad} unreadable" if bad else ""), file=sys.stderr)
+        for note in holes.rest(servers):
+            print(f"--- {note} ---")
+        datagrams = "1 datagram" if number == 1 else f"{number} datagrams"
+        print(f"{datagrams}, {shown} shown" + (f", {bad} unreadable" if bad else ""), file=sys.stderr)
     return 1 if bad else 0
 
 

@@ -225,3 +225,47 @@ def test_the_reader_going_away_is_no_error(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("sys.stdout", Closed())
     monkeypatch.setattr("os.dup2", lambda *_: None)
     assert main([str(capture(tmp_path / "c.jsonl", ident()))]) == 0
+
+
+def test_a_hole_before_or_after_a_file_is_marked_in_its_story(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The datagram that shows the hole is not of the file; and the lost one may have been the file's close."""
+    other = f_stream(5, opened(4, b"/c/d"))
+    path = capture(
+        tmp_path / "c.jsonl",
+        ident(),
+        f_stream(0, opened(3, b"/a/b")),
+        f_stream(3, opened(9, b"/x")),
+        f_stream(4, closed(3)),
+    )
+    entries = objects(capsys, path, "--follow-file", "3")
+    assert [(entry["number"], entry.get("sequence_note")) for entry in entries] == [
+        (2, None),
+        (4, "2 of class F missing after 0"),
+    ]
+    path = capture(tmp_path / "d.jsonl", ident(), f_stream(0, opened(3, b"/a/b")), other)
+    for filters in (("--follow-file", "3"), ("--file", "3")):
+        assert shown(capsys, path, *filters).splitlines()[-1] == "--- 4 of class F missing after 0 ---"
+    assert "missing" not in shown(capsys, path, "--stream", "=")
+
+
+def test_a_story_without_names_in_the_stream_finds_its_user_by_the_path(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def message(code: bytes, number: int, dictid: int, text: bytes) -> bytes:
+        return code + bytes([number]) + (12 + len(text)).to_bytes(2) + START + dictid.to_bytes(4) + text
+
+    opening = bytes([1, 0, 0, 16]) + (3).to_bytes(4) + (9).to_bytes(8)
+    path = capture(
+        tmp_path / "c.jsonl",
+        ident(),
+        message(b"u", 1, 7, b"xroot/al.1:77@h\n&I=4"),
+        message(b"u", 2, 8, b"xroot/bob.2:77@h\n&I=4"),
+        message(b"d", 3, 3, b"xroot/al.1:77@h\n/a/b"),
+        f_stream(0, opening, closed(3), bytes([4, 0, 0, 8, 0, 0, 0, 7]), bytes([4, 0, 0, 8, 0, 0, 0, 8])),
+    )
+    entries = objects(capsys, path, "--follow-file", "3")
+    assert [entry["number"] for entry in entries] == [2, 4, 5]
+    records = entries[-1]["datagram"]["records"]
+    assert [record["record"] for record in records] == ["window", "open", "close", "disconnect"]
