@@ -312,6 +312,15 @@ def open_checkpoint(directory: Path, name: str, *, synchronous: Literal["full", 
             "tally-collector, or choose another with --state"
         ) from error
     try:
+        # SQLite would make it readable by everybody; its other files take their mode from this one
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        lock.release()
+        raise CheckpointUnusable(
+            f"state {path} cannot be used ({error.strerror}); check the directory and its owner, or move the file away "
+            "to begin with an empty state"
+        ) from error
+    try:
         return Checkpoint(path, lock, synchronous=synchronous)
     except BaseException:
         lock.release()

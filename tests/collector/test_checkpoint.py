@@ -173,3 +173,20 @@ def test_without_a_checkpoint_only_the_numbers_go_on() -> None:
     nothing = NoCheckpoint()
     nothing.commit(Transaction(puts=[(b"a", b"1")], chunks=[TWO, ONE]))
     assert (list(nothing.state()), nothing.outbox(), nothing.next_chunk) == ([], [], 3)
+
+
+def test_it_is_for_its_owner_alone_also_in_a_directory_for_everybody(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    checkpoint = open_checkpoint(tmp_path, "queue")
+    checkpoint.commit(Transaction(puts=[(b"a", b"1")]))
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    checkpoint.close()
+    assert modes == dict.fromkeys(("queue.db", "queue.db-shm", "queue.db-wal", "queue.db.lock"), 0o600)
+
+
+def test_a_directory_in_its_place_is_refused_and_the_lock_is_free_again(tmp_path: Path) -> None:
+    (tmp_path / "queue.db").mkdir()
+    with pytest.raises(CheckpointUnusable, match=r"queue\.db cannot be used \(Is a directory\); check the directory"):
+        open_checkpoint(tmp_path, "queue")
+    (tmp_path / "queue.db").rmdir()
+    open_checkpoint(tmp_path, "queue").close()
