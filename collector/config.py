@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import metadata
 from pathlib import Path
 from typing import Literal
@@ -321,14 +322,22 @@ def _input(settings: Settings, problems: list[Problem]) -> Input | None:
             problems.append(Problem(where, str(error)))
             return None
     try:
+        _check_scheme(text, "amqp://…, amqps://…, udp://HOST:PORT, file:PATH or a directory")
         address = parse_address(text, role="source")
-    except BusError as error:
+    except (BusError, ValueError) as error:
         problems.append(Problem(where, str(error)))
         return None
     queue = address.queue
     if address.kind == "local":
         queue = "tally-collector"
     return BusInput(address, address.exchange or settings.text("exchanges.packets"), queue)
+
+
+def _check_scheme(text: str, possible: str) -> None:
+    """Raises ValueError for a URL of a kind that is none of the `possible`; a bus would only speak of its own kinds."""
+    scheme, separator, _ = text.partition("://")
+    if separator and not get_close_matches(scheme.lower(), ("amqp", "amqps"), n=1):
+        raise ValueError(f"{scheme}:// is not known here; use {possible}")
 
 
 def _outputs(settings: Settings, source: Input | None, problems: list[Problem]) -> list[Output]:
@@ -349,8 +358,9 @@ def _outputs(settings: Settings, source: Input | None, problems: list[Problem]) 
             sinks.append(FileOutput(path))
             continue
         try:
+            _check_scheme(text, "amqp://…, amqps://…, file:PATH or a directory")
             address = parse_address(text, role="sink")
-        except BusError as error:
+        except (BusError, ValueError) as error:
             problems.append(Problem(where, str(error)))
             continue
         sinks.append(_bus_output(settings, address, address.exchange, source, problems, where))

@@ -110,6 +110,9 @@ class FileRecord(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
 
     # bytes of what is not UTF-8, base64
     filename_b64: str | None = None
+    dirname1_b64: str | None = None
+    dirname2_b64: str | None = None
+    logical_dirname_b64: str | None = None
     server_b64: str | None = None
     server_hostname_b64: str | None = None
     instance_b64: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from collector.records.text import clean_text, put_text
+from collector.records.text import put_text
 
 
 def under(path: str, prefix: str) -> bool:
@@ -34,16 +34,15 @@ def path_fields(path: str | None, directories: Directories) -> dict[str, Any]:
     if not path:
         return fields
     put_text(fields, "filename", path)
-    clean = clean_text(path)
-    root = "/" if clean.startswith("/") else ""
-    parts = [part for part in clean.split("/") if part]
+    root = "/" if path.startswith("/") else ""
+    parts = [part for part in path.split("/") if part]
     if parts:
-        fields["dirname1"] = root + parts[0]
+        put_text(fields, "dirname1", root + parts[0])
     if len(parts) > 1:
-        fields["dirname2"] = root + "/".join(parts[:2])
-    kept = directories.kept(clean)
+        put_text(fields, "dirname2", root + "/".join(parts[:2]))
+    kept = directories.kept(path)
     if kept is not None:
-        fields["logical_dirname"] = root + "/".join(parts[:kept])
+        put_text(fields, "logical_dirname", root + "/".join(parts[:kept]))
     return fields
 
 

@@ -51,7 +51,9 @@ def test_a_path_that_is_no_text_keeps_its_bytes() -> None:
     fields = path_fields(raw.decode("utf-8", "surrogateescape"), DEFAULT)
     assert fields["filename"] == "/store/\ufffd/x"
     assert fields["filename_b64"] == "L3N0b3JlL/8veA=="
-    assert fields["dirname2"] == "/store/\ufffd"
+    assert fields["dirname2"] == fields["logical_dirname"] == "/store/\ufffd"
+    assert fields["dirname2_b64"] == fields["logical_dirname_b64"] == "L3N0b3JlL/8="
+    assert "dirname1_b64" not in fields
 
 
 def test_own_table_and_longest_prefix() -> None:
