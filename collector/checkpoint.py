@@ -19,9 +19,9 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from collector.seen import Run, SeenChanges, SeenSet
 
@@ -94,6 +94,8 @@ class Store(Protocol):
 
     id: str
     """Random, made with the file: the ID of this collector in status messages and message ids."""
+    name: str
+    """What it is called in sentences for people."""
     next_chunk: int
     """The number of the next outbox row; never reused."""
     position: str | None
@@ -112,6 +114,7 @@ class NoCheckpoint:
 
     def __init__(self) -> None:
         self.id = secrets.token_hex(8)
+        self.name = "no state"
         self.next_chunk = 1
         self.position: str | None = None
 
@@ -172,6 +175,7 @@ class Checkpoint:
     """A `Store` in a file. Open one with `open_checkpoint`."""
 
     def __init__(self, path: Path, lock: Lock, *, synchronous: Literal["full", "normal"]) -> None:
+        self.name = f"state {path}"
         self._path = path
         self._lock = lock
         try:
@@ -221,18 +225,24 @@ class Checkpoint:
         )
 
     def state(self) -> Iterable[tuple[bytes, bytes]]:
-        """The rows for `Correlator.restore`."""
-        return self._db.execute("SELECT key, value FROM state")
+        """The rows for `Correlator.restore`. Raises CheckpointUnusable, as all that read do."""
+        return self._rows("SELECT key, value FROM state")
+
+    def _rows(self, query: str) -> Iterator[Any]:
+        try:
+            yield from self._db.execute(query)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
 
     def outbox(self) -> list[Chunk]:
         """What was caused and not yet known to be published, oldest first."""
-        rows = self._db.execute("SELECT number, stream, routing_key, ids, body FROM outbox ORDER BY number")
+        rows = self._rows("SELECT number, stream, routing_key, ids, body FROM outbox ORDER BY number")
         return [Chunk(number, stream, key, ids.split("\n"), body) for number, stream, key, ids, body in rows]
 
     def restore_seen(self, seen: SeenSet) -> None:
         """Fill an empty seen-set."""
-        runs = self._db.execute("SELECT spool, lo, hi FROM seen ORDER BY spool, lo")
-        used = self._db.execute("SELECT name, used FROM spool")
+        runs = self._rows("SELECT spool, lo, hi FROM seen ORDER BY spool, lo")
+        used = self._rows("SELECT name, used FROM spool")
         seen.restore((Run(*row) for row in runs), used)
 
     def commit(self, transaction: Transaction) -> None:

@@ -214,7 +214,7 @@ def _shown(end: object) -> str:
     """An input or output for people."""
     address = getattr(end, "address", None)
     if address is not None:
-        return str(address)
+        return f"udp://{address}" if isinstance(end, UdpInput) else str(address)
     path = getattr(end, "path", None)
     return f"file {path}" if path is not None else "the standard streams"
 

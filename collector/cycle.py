@@ -152,7 +152,8 @@ class Cycle:
             self._correlator.restore(self._store.state())
         except ValueError as error:
             raise CheckpointUnusable(
-                f"the state cannot be taken over: {error}; upgrade, or move it away to begin with an empty one"
+                f"{self._store.name} cannot be taken over: {error}; upgrade, or move the file away to begin with an "
+                "empty state"
             ) from error
         self._store.restore_seen(self._seen)
         self._last_chunk = self._cleared = self._store.next_chunk - 1

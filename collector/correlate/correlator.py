@@ -234,7 +234,9 @@ class Correlator:
         if not inc.fstreams and not inc.told and inc.sessions_seen >= 4 and now - inc.first >= NO_FSTAT_AFTER:
             names.append("no_fstat")
         period = inc.idents[1] or 3600.0
-        if now - inc.alive > max(2.5 * period, 3 * self.options.grace):
+        # noise may look like a datagram of a server, but hardly like its name or a session
+        known = inc.ident is not None or inc.sessions_seen
+        if known and now - inc.alive > max(2.5 * period, 3 * self.options.grace):
             names.append("silent")
         return names
 

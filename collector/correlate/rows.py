@@ -168,6 +168,8 @@ class Restored:
         """Take the row of the correlator itself; the version of all rows."""
         try:
             meta = _unpack(value)
+            if not isinstance(meta, dict):
+                raise ValueError("it holds no names and values")
             version = meta["version"]
         except _UNREADABLE as error:
             raise _bad(META, error) from None

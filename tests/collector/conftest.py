@@ -76,6 +76,9 @@ class TinyCorrelator:
     def status(self) -> dict[str, dict[str, Any]]:
         return {remote: {"seen": count, "decoded": count} for remote, count in self._seen.items()}
 
+    def warnings(self) -> dict[tuple[str, str], str]:
+        return {}
+
     @property
     def counters(self) -> Mapping[str, int]:
         return {"decoded": sum(self._seen.values())}

@@ -190,3 +190,22 @@ def test_a_directory_in_its_place_is_refused_and_the_lock_is_free_again(tmp_path
         open_checkpoint(tmp_path, "queue")
     (tmp_path / "queue.db").rmdir()
     open_checkpoint(tmp_path, "queue").close()
+
+
+@pytest.mark.parametrize("table", ["state", "outbox", "seen"])
+def test_a_damaged_file_is_refused_in_one_sentence(table: str, tmp_path: Path) -> None:
+    first = open_checkpoint(tmp_path, "queue")
+    first.commit(Transaction(puts=[(b"a", b"1")], chunks=[ONE]))
+    first.close()
+    path = tmp_path / "queue.db"
+    db = sqlite3.connect(path)
+    (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    (size,) = db.execute("PRAGMA page_size").fetchone()
+    db.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    again = open_checkpoint(tmp_path, "queue")
+    with pytest.raises(CheckpointUnusable, match=r"queue\.db cannot be used \(.*\); check the directory .* or move"):
+        list(again.state()), again.outbox(), again.restore_seen(SeenSet())
+    again.close()

@@ -431,7 +431,9 @@ def test_a_state_that_the_correlator_does_not_know_is_refused(build: Build, monk
 
     monkeypatch.setattr(build.tiny, "restore", unknown)
     build.kill()
-    with pytest.raises(CheckpointUnusable, match="row 'x' is of version 9; upgrade"):
+    with pytest.raises(
+        CheckpointUnusable, match=r"state /.*\.db cannot be taken over: row 'x' is of version 9; upgrade"
+    ):
         build.start()
 
 

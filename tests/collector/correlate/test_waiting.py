@@ -431,3 +431,9 @@ def test_a_redirector_is_not_asked_for_files(server: Any, correlator: Correlator
     feed(correlator, server._header(b"r", "M", (0xF0 << 56 | server.sid).to_bytes(8) + slots))
     correlator.advance(T + 301)
     assert correlator.status()[A]["warnings"] == []
+
+
+def test_noise_that_looks_like_a_server_is_not_missed(server: Any, correlator: Correlator) -> None:
+    feed(correlator, server.events("X", b"x"))
+    correlator.advance(T + 50_000)
+    assert correlator.warnings() == {}
