@@ -136,17 +136,16 @@ class Eviction:
         excess = self.size() - self._options.max_bytes
         if excess <= 0:
             return
-        excess += self._options.max_bytes // 10
-        for step in (
-            self._forget_given_up,
-            self._forget_closed,
-            self._forget_paths,
-            self._forget_sessions,
-            self._forget_files,
-            self._finish_waits,
-        ):
-            excess -= step(excess)
-            if excess <= 0:
+        spare = self._options.max_bytes // 10
+        for step in (self._forget_given_up, self._forget_closed, self._forget_paths, self._forget_sessions):
+            excess -= step(excess + spare)
+            if excess + spare <= 0:
+                return
+        if excess <= 0:
+            return  # no record is spoilt for the spare tenth
+        for step in (self._forget_files, self._finish_waits):
+            excess -= step(excess + spare)
+            if excess + spare <= 0:
                 return
 
     def _forget_incarnations(self) -> None:

@@ -85,7 +85,7 @@ class Maps:
             return
         inc.infos_seen += 1
         session = inc.session_named(message.userid.text)
-        if session is None:
+        if session is None or (session.gone and session.appinfo is not None):  # then it is for one yet to come
             early(inc.early_info, message.userid.text, (message.detail, self._cycle.now))
         else:
             session.appinfo = message.detail
@@ -130,7 +130,8 @@ class Maps:
         content = f"{message.userid.text}\n{message.detail}".encode("utf-8", "surrogateescape")
         number = inc.copy_number(sender.remote, kind.encode() + content)
         if not number:
-            self._waiting.writer.totals.stale += 1
+            sender.duplicate += 1
+            self._waiting.writer.totals.duplicate += 1
             return
         identity = event_id(kind, inc.sid, inc.stod, number, content)
         user = {} if message.userid.protocol == "=" else user_fields(message.userid, None, self._options.names)

@@ -162,7 +162,8 @@ class Streams:
         body = data[8 : header.end]
         number = inc.copy_number(remote, body)
         if not number:
-            self._totals.stale += 1
+            sender.duplicate += 1
+            self._totals.duplicate += 1
             return
         for ordinal, item in enumerate(parsed.redirects):
             identity = event_id("redirect", inc.sid, inc.stod, number << 16 | ordinal, body)

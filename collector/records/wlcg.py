@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 _STATISTICS = (
@@ -49,8 +50,8 @@ def wlcg_file(record: dict[str, Any], *, now: float, host: str) -> dict[str, Any
         form["ipv6"] = record["ipv6"]
     if "site" in record:
         form["server_site"] = record["site"]
-    labels = record.get("server_hostname", "").rsplit(".", 2)
-    if len(labels) > 1:
+    labels = record.get("server_hostname", "").rstrip(".").rsplit(".", 2)
+    if len(labels) > 1 and not _is_address(record["server_hostname"]):
         form["server_domain"] = ".".join(labels[-2:])
     if "CN=" in record.get("user_dn", ""):
         form["user"] = record["user_dn"].rpartition("CN=")[2]
@@ -60,6 +61,15 @@ def wlcg_file(record: dict[str, Any], *, now: float, host: str) -> dict[str, Any
         form |= {"CRAB_Id": crab[0], "CRAB_Workflow": crab[1].rpartition("/")[2], "CRAB_Retry": crab[2]}
     form["metadata"] = _metadata("cms", "aaa-ng", record["record_id"], now, host)
     return form
+
+
+def _is_address(host: str) -> bool:
+    """Whether a server without a name calls itself by its address: that has no domain."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def wlcg_event(record: dict[str, Any], *, copy: bool, now: float, host: str) -> dict[str, Any]:

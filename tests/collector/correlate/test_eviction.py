@@ -63,3 +63,19 @@ def test_ids_closed_long_ago_make_room_for_files_that_are_open(kit: Any) -> None
     assert taken(correlator) == []  # what was closed lately is still known
     feed(correlator, B, other.files(kit.closed(5, 1)))
     assert [r["filename"] for r in taken(correlator)] == ["/kept"]
+
+
+def test_no_open_file_is_given_up_for_the_spare_tenth(kit: Any) -> None:
+    """What nobody needs makes room to the limit, though not to a tenth below it."""
+    correlator = Correlator(Options(max_bytes=60_000))
+    server = kit.Server()
+    feed(correlator, A, server.ident(), server.login(1), server.info(2))
+    files = [kit.opened(100 + number, path="/f") for number in range(96)]
+    feed(correlator, A, server.files(*files))
+    for number in range(3, 9):
+        feed(correlator, A, server.path(number, f"/data/{number}"))
+    before = correlator.counters["state_bytes"]
+    assert before > 60_000 > before - 6 * 700 > 54_000
+    correlator.advance(T + 2)
+    assert correlator.counters["evicted"] == 0
+    assert 54_000 < correlator.counters["state_bytes"] <= 60_000

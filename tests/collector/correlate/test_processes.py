@@ -330,3 +330,15 @@ def test_any_number_of_ports_and_providers_takes_bounded_memory(kit: Any) -> Non
     correlator.advance(T + 30)
     # its own counter has not been forgotten
     assert [gap for gap in correlator.status()[A]["gaps"] if gap["class"] == "M"] == []
+
+
+def test_an_info_before_its_session_is_not_a_namesakes_that_has_ended(kit: Any) -> None:
+    """The same client process connects again; its second info overtakes its second login."""
+    correlator = Correlator()
+    server = kit.Server()
+    feed(correlator, A, server.ident(), server.login(1), server.info(2, "first"))
+    feed(correlator, A, server.files(kit.opened(5, 1), kit.gone(1)))
+    login, info = server.login(3), server.info(4, "second")
+    feed(correlator, A, info, login, server.files(kit.closed(5, 1), kit.opened(6, 3), kit.closed(6, 1)))
+    correlator.advance(T + 30)
+    assert [(r["file_id"], r["appinfo"]) for r in taken(correlator)] == [(5, "first"), (6, "second")]

@@ -81,3 +81,10 @@ def test_events_keep_their_names() -> None:
     assert form["metadata"]["producer"] == "cms-xrootd-cache"
     assert form["metadata"]["type"] == "metric"
     assert wlcg_event({"record_id": "x"}, copy=True, now=2.0, host="h")["metadata"]["type"] == "tpc"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.17", "2001:db8::1.2.3.4", "[::ffff:192.0.2.17]", "se01"])
+def test_a_server_without_a_name_has_no_domain(host: str) -> None:
+    form = wlcg_file({**RECORD, "server_hostname": host}, now=0, host="")
+    assert form["server_host"] == host
+    assert "server_domain" not in form
