@@ -12,6 +12,7 @@ import logging
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -121,10 +122,26 @@ class Engine:
             self.snapshot = self._look()
             self._advice.look()
             self._reporter.finish()
+            if cycle.finished and not self._source.live:
+                self._tell_end()
             return safe
         finally:
             cycle.close()
             self._reporter.close()
+
+    def _tell_end(self) -> None:
+        """A replay has ended: nobody looks at the metrics of it, so what could not be used is said here."""
+        counts = self._cycle.counts
+        rejected = Counter(counts.rejected)
+        for name, number in self._correlator.counters.items():
+            if name.startswith("rejected{"):
+                rejected[name[len("rejected{") : -1]] += number
+        total = counts.datagrams, sum(counts.records.values())
+        if rejected:
+            reasons = ", ".join(f"{reason} {number}" for reason, number in sorted(rejected.items()))
+            _log.warning("the input has ended: %d datagrams, %d records; could not be used: %s", *total, reasons)
+        else:
+            _log.info("the input has ended: %d datagrams, %d records", *total)
 
     def _give_up_when_refused(self, running: float) -> None:
         if isinstance(self._source, BusSource) and running > _REFUSED_FOR:

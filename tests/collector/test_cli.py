@@ -96,6 +96,17 @@ def captured(path: Path, *datagrams: bytes) -> Path:
 # ---------------------------------------------------------------- replays
 
 
+def test_at_the_end_of_a_replay_it_says_what_could_not_be_used(tmp_path: Path, run: Callable[..., Any]) -> None:
+    path = captured(tmp_path / "capture.jsonl", b"\1noise", b"", b"f\0", datagram(b"i", 0, b"\0\0\0\1nobody"))
+    with path.open("a") as file:
+        file.write("no json\n" * 3)
+    process = run("--from", f"file:{path}", "--to", "file:-", state=False)
+    out, log = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "")
+    reasons = "empty 1, line 3, short 1, unknown 1, userid 1"
+    assert log.splitlines()[-1].endswith(f"the input has ended: 4 datagrams, 0 records; could not be used: {reasons}")
+
+
 def test_a_server_that_sends_no_closes_is_named_in_the_log(tmp_path: Path, run: Callable[..., Any]) -> None:
     """`fstat` without `xfr`: four sessions have ended with their files open."""
     ident = b"\0\0\0\0=/root.1:77@se01.example.org\n&site=A&port=1094&inst=d1&pgm=xrootd&ver=v5"
