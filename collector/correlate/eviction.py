@@ -26,8 +26,6 @@ PATH = 700
 ACCESS = 1500
 PAGE = 300
 EARLY = 1000
-SUM = 100
-"""A checksum that a sequence counter remembers."""
 
 KEPT_PAGES = 64
 """Pages of closed ids (65,536 of them) that are kept when memory is short."""
@@ -275,5 +273,4 @@ def rough_size(inc: Incarnation) -> int:
         + len(inc.closed.pages()) * PAGE
         + (len(inc.early_info) + len(inc.early_token) + len(inc.early_flow)) * EARLY
         + len(inc.left) * 200
-        + (sum(len(tracker.sums) for tracker in inc.sequences.values()) + len(inc.fseq.sums)) * SUM
     )

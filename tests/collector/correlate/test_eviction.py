@@ -49,7 +49,7 @@ def test_names_of_files_that_never_open_make_room_for_files_that_are(kit: Any) -
 
 
 def test_ids_closed_long_ago_make_room_for_files_that_are_open(kit: Any) -> None:
-    correlator = Correlator(Options(max_bytes=75_000))
+    correlator = Correlator(Options(max_bytes=60_000))
     other, server = opening(kit, correlator), kit.Server()
     feed(correlator, A, server.ident(), server.login(1), server.info(2))
     for page in range(200):
@@ -57,7 +57,7 @@ def test_ids_closed_long_ago_make_room_for_files_that_are_open(kit: Any) -> None
         feed(correlator, A, server.files(*(r for i in ids for r in (kit.opened(i), kit.closed(i, 1)))))
     correlator.advance(T + 2)
     assert correlator.counters["evicted"] == 0
-    assert correlator.counters["state_bytes"] <= 75_000
+    assert correlator.counters["state_bytes"] <= 60_000
     taken(correlator)
     feed(correlator, A, server.files(kit.closed((199 - KEPT_PAGES // 2) * 1024 + 1, 1)))
     assert taken(correlator) == []  # what was closed lately is still known
@@ -70,7 +70,7 @@ def test_no_open_file_is_given_up_for_the_spare_tenth(kit: Any) -> None:
     correlator = Correlator(Options(max_bytes=60_000))
     server = kit.Server()
     feed(correlator, A, server.ident(), server.login(1), server.info(2))
-    files = [kit.opened(100 + number, path="/f") for number in range(96)]
+    files = [kit.opened(100 + number, path="/f") for number in range(99)]
     feed(correlator, A, server.files(*files))
     for number in range(3, 9):
         feed(correlator, A, server.path(number, f"/data/{number}"))
