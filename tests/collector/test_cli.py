@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 
 from collector.cli import main
+from collector.correlate import Correlator
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPTURES = Path(os.environ.get("TALLY_CAPTURES", ROOT.parent / "shared" / "captures"))
@@ -124,28 +125,20 @@ def test_a_server_that_sends_no_closes_is_named_in_the_log(tmp_path: Path, run: 
 
 @needs_captures
 @pytest.mark.parametrize("name", NAMES)
-def test_a_replay_says_what_the_clients_did(name: str, tmp_path: Path, as_program: None) -> None:
-    truth = json.loads((CAPTURES / f"{name}.truth.json").read_text())
-    records = [r for r in replay(CAPTURES / f"{name}.jsonl", out=tmp_path / "out") if r["kind"] == "file"]
-    assert len({record["record_id"] for record in records}) == len(records)
-    wanted: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for operation in truth["operations"]:
-        if operation["open_ok"] and operation.get("close") == "clean":
-            wanted.setdefault((operation["tag"][:8], operation["lfn"]), []).append(operation)
-    got: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for record in records:
-        if record["final"]:
-            got.setdefault((record.get("user", ""), record.get("filename", "")), []).append(record)
-    told = truth["codes"].get("f")  # a server that sends no f-stream tells of no file in this way
-    if name in ("fstat-no-lfn", "tstream-io", "sigterm-loss", "http", "xrdcp-pgread", "summary-report") or not told:
-        return  # what these cannot tell, and why, is tested in correlate/test_truth.py
-    for key, operations in wanted.items():
-        mine = got.get(key, [])
-        assert len(mine) == len(operations), key
-        assert sorted(record["read"] for record in mine) == sorted(
-            operation.get("read_requested_bytes", 0) for operation in operations
-        ), key
-        assert sum(record["write"] for record in mine) == sum(o.get("write_bytes", 0) for o in operations), key
+def test_a_replay_writes_what_the_correlator_says(
+    name: str, capfdbinary: pytest.CaptureFixture[bytes], as_program: None
+) -> None:
+    """`tally-collector --from file:CAPTURE --to file:-`: to the byte the records that correlate/test_truth.py holds to
+    what the clients did."""
+    correlator = Correlator()
+    for line in (CAPTURES / f"{name}.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        correlator.feed(base64.b64decode(row["data"]), row["remote"], row["t"])
+    correlator.drain(row["t"])
+    wanted = [record.body for record in correlator.take()]
+    assert main(["--from", f"file:{CAPTURES / name}.jsonl", "--to", "file:-"]) == 0
+    out = capfdbinary.readouterr().out
+    assert sorted(out.splitlines()) == sorted(wanted)
 
 
 @needs_captures
