@@ -194,14 +194,21 @@ def test_g17_the_count_of_the_time_record_is_checked(kit: Any, server: Any, corr
 
 
 def test_g18_a_trace_never_becomes_a_file_record(kit: Any, server: Any, correlator: Correlator) -> None:
-    """16-byte entries that look like closes of the f-stream."""
+    """Entries of 16 bytes that look like closes of the f-stream; and a whole datagram of it, but for its code."""
     known(server, correlator)
     feed(correlator, server.files(kit.opened(5)))
     mark = struct.pack(">QII", 0xE0 << 56 | server.sid, 100, 101)
     fake = struct.pack(">BBHI", 0, 0, 32, 5) + struct.pack(">qqq", 1, 2, 3)
     feed(correlator, server._header(b"t", "M", mark + fake + mark[:8] + b"\0" * 8))
+    like = kit.Server()
+    like.next["F"] = server.next["M"]
+    feed(correlator, b"t" + like.files(kit.closed(5, 1), kit.opened(6), kit.closed(6, 2))[1:])
+    server.next["M"] += 1
     assert taken(correlator) == []
     assert correlator.counters["state_files"] == 1
+    assert not [name for name in correlator.counters if name.startswith("rejected{no_")]
+    feed(correlator, server.files(kit.closed(5, 7)))
+    assert [(record["file_id"], record["read"]) for record in taken(correlator)] == [(5, 7)]
 
 
 def test_g27_nothing_is_left_running(kit: Any) -> None:
