@@ -173,6 +173,7 @@ def test_the_tag_is_the_user_in_the_url(xrootd: FakeXrootd, server: str, path: s
 
 
 def test_a_failed_open_is_over_at_once(xrootd: FakeXrootd) -> None:
+    """V1: the status of the open was ignored."""
     xrootd.faults["open"] = failed("[ERROR] Server responded with an error: [3011] no such file", errno=3011)
     outcome = Run().perform(Workload("full"), request())
     assert len(xrootd.calls) == 1
@@ -181,6 +182,7 @@ def test_a_failed_open_is_over_at_once(xrootd: FakeXrootd) -> None:
 
 
 def test_a_failed_read_is_closed_all_the_same(xrootd: FakeXrootd) -> None:
+    """V1: and a failed read ended the process."""
     xrootd.faults["read"] = failed("[ERROR] Operation expired", code=206)
     outcome = Run().perform(Workload("full"), request())
     assert xrootd.calls[-1] == "close"

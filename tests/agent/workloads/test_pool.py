@@ -81,6 +81,7 @@ async def test_one_that_hangs_is_killed(make: Any, eventually: Any) -> None:
 
 
 async def test_a_death_is_told_with_its_slots(make: Any, eventually: Any) -> None:
+    """V2: a worker dies, and nobody looks."""
     pool, said = make(3)
     assert await pool.start() == ""
     psutil.Process(pool.pids()[0]).kill()
