@@ -1,6 +1,7 @@
 """The whole daemon, from the socket to the broker."""
 
 import base64
+import importlib.metadata
 import json
 import os
 import socket
@@ -11,6 +12,7 @@ import uuid
 import zlib
 from pathlib import Path
 
+import pika
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -45,6 +47,12 @@ def start(tmp_path):
     yield make
     for supervisor in started:
         supervisor.close()
+
+
+def free_port(family):
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def send(supervisor, *datagrams, source=None):
@@ -98,6 +106,41 @@ def test_messages_are_persistent_mandatory_and_have_the_headers(queue, start):
     assert message.routing_key == "some.key"
     assert message.headers == {"shoveler": message.id.partition(":")[0], "shard": zlib.crc32(b"127.0.0.1") % 256}
     assert json.loads(message.body)["remote"].startswith("127.0.0.1:")
+
+
+def test_a_message_has_the_form_of_the_osg_shoveler(broker, queue, start):
+    """Field by field as the broker has it: read with a plain client, by nothing of ours."""
+    six = free_port(socket.AF_INET6)
+    shoveler = start(queue.publish, "--listen", f"[::1]:{six}", held=False).ready()
+    sent = [binary(1), binary(2)]
+    remotes = [send(shoveler, sent[0])]
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
+        sock.sendto(sent[1], ("::1", six))
+        remotes.append(f"[::1]:{sock.getsockname()[1]}")
+    connection = pika.BlockingConnection(pika.URLParameters(broker.url))
+    channel = connection.channel()
+    got = []
+
+    def both():
+        method, properties, body = channel.basic_get(queue.name, auto_ack=True)
+        if method is not None:
+            got.append((method, properties, body))
+        return len(got) == 2
+
+    eventually(both)
+    connection.close()
+    got.sort(key=lambda message: json.loads(message[2])["remote"].startswith("["))
+    for (method, properties, body), datagram, remote in zip(got, sent, remotes, strict=True):
+        assert (method.exchange, method.routing_key) == (queue.name, "")
+        data = base64.b64encode(datagram).decode()
+        assert json.loads(body, object_pairs_hook=list) == [
+            ("remote", remote), ("version", importlib.metadata.version("xrootd-tally")), ("data", data),
+        ]  # fmt: skip
+        spool, _, number = properties.message_id.partition(":")
+        assert number in ("1", "2")
+        shard = zlib.crc32(remote.rpartition(":")[0].strip("[]").encode()) % 256
+        assert (properties.delivery_mode, properties.content_type) == (2, "application/json")
+        assert properties.headers == {"shoveler": spool, "shard": shard}
 
 
 def test_the_broker_comes_later(broker, start):
