@@ -35,6 +35,31 @@ _CACHE_NAMES = {
     "n_cks_errs": "numbers_checksum_errors",
 }
 _TPC_NAMES = {"TPC": "tpc_protocol", "Client": "client", "Src": "source", "Dst": "destination", "Size": "size"}
+_CACHE_COUNTS = frozenset(_CACHE_NAMES.values()) - {"file_path", "remotes_origin"} | {
+    "size",
+    "bytes_read_by_remote",
+    "bytes_explicit_remote_read",
+}
+_OURS = frozenset(
+    {
+        *(
+            "kind",
+            "schema",
+            "record_id",
+            "server_id",
+            "stod",
+            "serverID",
+            "shoveler",
+            "from",
+            "hostname",
+            "tbeg",
+            "tend",
+        ),
+        *("server", "server_ip", "server_hostname", "port", "instance", "site", "version"),
+        *("server_b64", "server_hostname_b64", "instance_b64", "site_b64", "version_b64"),
+    }
+)
+"""Fields that say where a record comes from: what an event itself holds under these names is left out."""
 _XEQ_NAMES = {
     "Beg": "begin_transfer",
     "End": "end_transfer",
@@ -78,6 +103,7 @@ def event_of(stream: GStream, line: bytes, ordinal: int, address: str, now: floa
     when = b"%d\0%d" % (stream.begin, stream.end or 0) if stream.begin is not None else b"%r" % arrived
     place = (stream.pseq or 0) << 16 | ordinal
     identity = event_id(kind, stream.sid, stream.stod, place, when + b"\0" + line)
+    event = {key: value for key, value in event.items() if key not in _OURS}
     paths: list[str] = []
     if kind == "cache":
         fields, paths = _cache(event)
@@ -100,6 +126,17 @@ def head(kind: str, identity: str) -> dict[str, Any]:
 
 def _cache(event: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     fields = {_CACHE_NAMES.get(key, key): value for key, value in event.items()}
+    for name, value in fields.items():
+        if name in _CACHE_COUNTS:
+            right = _count(value) is not None
+        elif name == "remotes_origin":
+            right = isinstance(value, list) and all(isinstance(remote, str) for remote in value)
+        else:
+            right = name not in ("file_path", "vo") or isinstance(value, str)
+        if not right:
+            raise Rejected("event", f"{name} is {str(value)[:40]!r}")
+    if not fields.get("vo", "x"):
+        del fields["vo"]
     to_disk, bypass = _count(fields.get("bytes_to_disk")), _count(fields.get("bytes_bypass_cache"))
     prefetch = _count(fields.get("bytes_by_prefetch"))
     if to_disk is not None and bypass is not None:
@@ -111,12 +148,14 @@ def _cache(event: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def _copy(event: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    fields = {_TPC_NAMES.get(key, key): value for key, value in event.items() if key != "Xeq"}
+    fields = {_TPC_NAMES.get(key, key): value for key, value in event.items() if key not in ("Xeq", "xeq")}
     xeq = event.get("Xeq")
     if isinstance(xeq, dict):
         renamed = {_XEQ_NAMES.get(key, key): value for key, value in xeq.items()}
         for name in ("begin_transfer", "end_transfer"):
-            if isinstance(renamed.get(name), str):
+            if name in renamed:
+                if not isinstance(renamed[name], str) or not renamed[name]:
+                    raise Rejected("event", f"{name} is {str(renamed[name])[:40]!r}")
                 renamed[name] = microseconds(renamed[name])
         fields["xeq"] = renamed
     urls = (fields.get("destination"), fields.get("source"))

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import msgspec
 
 from collector.wire.header import Rejected, parse_header, text_of
-from collector.wire.maps import number_of
+from collector.wire.maps import number_of, port_of
 
 PROVIDERS = {"C": "pfc", "M": "ccm", "T": "tcpmon", "P": "tpc", "R": "throttle", "O": "oss", "H": "http"}
 """Provider letter → name."""
@@ -82,13 +82,13 @@ def parse_text(data: bytes) -> GStream:
     gs = _object(header.get("gs"))
     src = _object(header.get("src"))
     source = Source(
-        _text(src.get("site")), _text(src.get("host")), _number(src.get("port")),
+        _text(src.get("site")), _text(src.get("host")), port_of(_number(src.get("port"))),
         _text(src.get("inst")), _text(src.get("pgm")), _text(src.get("ver")),
     )  # fmt: skip
     entry = header.get("data")
     return GStream(
         header["code"], _number(header.get("pseq")), _stod(header.get("stod")), _sid(header.get("sid")),
-        _text(gs.get("type")) or "", _number(gs.get("tbeg")), _number(gs.get("tend")), _lines(rest), source, True, None,
+        _text(gs.get("type")) or "", _time(gs.get("tbeg")), _time(gs.get("tend")), _lines(rest), source, True, None,
         _number(header.get("did")), entry if isinstance(entry, str) else None,
     )  # fmt: skip
 
@@ -101,14 +101,18 @@ def _cgi(data: bytes) -> GStream:
         keys.setdefault(key, unquote(value.replace("+", " ")).strip())
     if "stod" not in keys:
         raise Rejected("no_server", "a text header without stod")
+
+    def number(key: str) -> int | None:
+        return number_of(keys.get(key))
+
     source = Source(
-        keys.get("site") or None, keys.get("host") or None, number_of(keys.get("port")),
+        keys.get("site") or None, keys.get("host") or None, port_of(number("port")),
         keys.get("inst") or None, keys.get("pgm") or None, keys.get("ver") or None,
     )  # fmt: skip
     return GStream(
-        keys["code"], number_of(keys.get("pseq")), _stod(number_of(keys["stod"])), _sid(number_of(keys.get("sid"))),
-        keys.get("gs.type", ""), number_of(keys.get("gs.tbeg")), number_of(keys.get("gs.tend")), _lines(rest), source,
-        True, None, number_of(keys.get("did")), keys.get("data"),
+        keys["code"], number("pseq"), _stod(number("stod")), _sid(number("sid")),
+        keys.get("gs.type", ""), _time(number("gs.tbeg")), _time(number("gs.tend")), _lines(rest), source,
+        True, None, number("did"), keys.get("data"),
     )  # fmt: skip
 
 
@@ -141,6 +145,11 @@ def _text(value: object) -> str | None:
 
 def _number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63 else None
+
+
+def _time(value: object) -> int | None:
+    time = _number(value)
+    return time if time is not None and time >= 0 else None
 
 
 def _stod(value: object) -> int:

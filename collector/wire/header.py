@@ -24,7 +24,7 @@ REASONS: dict[str, str] = {
     "no_server": "nothing tells which server it is from",
     "name_length": "a file name is longer than any server sends: that record is lost",
     "json": "not JSON, or not an object: that line is lost",
-    "event": "an event that is of no known kind: that line is lost",
+    "event": "an event of no known kind, or with a value of a wrong type: that line is lost",
     "xml": "a summary that is not well-formed XML",
     "xml_forbidden": "a summary with a document type, entity or processing instruction",
     "xml_depth": "a summary nested deeper than any server sends",

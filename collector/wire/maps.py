@@ -146,12 +146,17 @@ def number_of(text: str | None) -> int | None:
     return int(text) if digits.isascii() and digits.isdigit() else None
 
 
+def port_of(number: int | None) -> int | None:
+    """A port number, or None when it cannot be one."""
+    return number if number is not None and 0 <= number < 1 << 16 else None
+
+
 def parse_ident(detail: str | None) -> Ident:
     """Second line of ``=``. Values are not URL-escaped and may be empty."""
     keys = _ident_keys(detail)
     return Ident(
         keys.get("site") or None,
-        number_of(keys.get("port")),
+        port_of(number_of(keys.get("port"))),
         keys.get("inst") or None,
         keys.get("pgm") or None,
         keys.get("ver") or None,

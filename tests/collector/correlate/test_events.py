@@ -7,12 +7,18 @@ import json
 import struct
 from typing import Any
 
+import jsonschema
 import pytest
 
 from collector.correlate import Correlator, Options
+from collector.records import schema
 
 T = 1_700_000_001.0
 A = "192.0.2.1:40000"
+
+
+def validator(kind: str) -> Any:
+    return jsonschema.Draft202012Validator(schema(kind))
 
 
 def feed(correlator: Correlator, *datagrams: bytes, t: float = T, remote: str = A) -> None:
@@ -94,6 +100,54 @@ def test_an_event_cannot_pass_for_another_record(server: Any, correlator: Correl
     (event,) = taken(correlator)
     assert (event["kind"], event["schema"], event["server_id"], event["site"]) == ("oss", 1, str(server.sid), "SITE-A")
     assert len(event["record_id"]) == 32
+
+
+def test_an_event_cannot_say_where_it_comes_from(kit: Any, server: Any, correlator: Correlator) -> None:
+    """The server has not named itself: what the event claims is not taken for its name."""
+    claim = (
+        b'"site":5,"port":-1,"server_hostname":"evil","version":null,"instance":[],"hostname":{},"tbeg":"x","lost":3'
+    )
+    feed(correlator, server.events("T", b'{"type":"tcpstats",%b}' % claim))
+    correlator.advance(T + 60)
+    (record,) = taken(correlator)
+    validator("tcp").validate(record)
+    assert not {"site", "port", "server_hostname", "version", "instance", "hostname"} & record.keys()
+    assert (record["type"], record["lost"], record["server"], record["tbeg"]) == (
+        "tcpstats", 3, "192.0.2.1", server.stod + 10,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("provider", "line"),
+    [
+        ("C", b'{"event":"file_close","lfn":7}'),
+        ("C", b'{"event":"file_close","lfn":"/a","size":"5"}'),
+        ("C", b'{"event":"file_close","b_hit":true}'),
+        ("C", b'{"event":"file_close","remotes":["h:1",5]}'),
+        ("C", b'{"event":"file_close","vo":{}}'),
+        ("P", b'{"TPC":"http","Xeq":{"Beg":5}}'),
+        ("P", b'{"TPC":"http","Xeq":{"End":""}}'),
+    ],
+)
+def test_values_of_a_wrong_type_lose_their_line(
+    provider: str, line: bytes, server: Any, correlator: Correlator
+) -> None:
+    good = b'{"event":"file_close","lfn":"/a","size":5}' if provider == "C" else b'{"TPC":"http","xeq":5}'
+    feed(correlator, server.ident(), server.events(provider, line, good))
+    (record,) = taken(correlator)
+    validator(record["kind"]).validate(record)
+    assert correlator.counters["rejected{event}"] == 1
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "99999999999999999"])
+def test_a_port_that_cannot_be_one_is_not_known(port: str, kit: Any, server: Any, correlator: Correlator) -> None:
+    text = f"=/root.1:{server.sid}@se\n&site=S&port={port}&inst=i&pgm=xrootd&ver=v5.5.3"
+    feed(correlator, server.map("=", 0, text), server.login(1), server.info(2))
+    feed(correlator, server.files(kit.opened(5), kit.closed(5, 1)))
+    (record,) = taken(correlator)
+    validator("file").validate(record)
+    assert "port" not in record
+    assert record["site"] == "S"
 
 
 def test_ids_are_the_same_when_read_again_and_differ_between_events(server: Any) -> None:
