@@ -104,6 +104,8 @@ class Conversation:
         """(process, file) → the datagram of its close, and when that one's window began."""
         self.progress: list[tuple[int, Any, Any]] = []
         """Datagram, (process, file), progress."""
+        self.left: list[tuple[int, Any, int]] = []
+        """Datagram, (process, session), and the end of its window: of disconnects."""
         self.maps: list[tuple[Any, maps.Map] | None] = []
         self.process: list[Any] = []
         for place, d in enumerate(datagrams):
@@ -134,6 +136,8 @@ class Conversation:
                 self.closed[process, item.file_id] = (place, window.begin)
             elif isinstance(item, fstream.Progress):
                 self.progress.append((place, (process, item.file_id), item))
+            elif isinstance(item, fstream.Disconnect):
+                self.left.append((place, (process, item.user), window.end))
 
     def map_of(self, code: str, process: Any, dictid: int | None) -> Any:
         """The (only) map message with that id."""
@@ -205,6 +209,8 @@ def file_after(record: dict[str, Any], place: int, file: Any, told: Conversation
     expected = without(record, CLOSE | counted, "no_close")
     expected |= {"record_id": f"{record['access_id']}.p", "final": False, "HasFileCloseMsg": 0}
     expected["@timestamp"] = iso_time(max(end for n, whose, end in told.windows if whose == process and n != place))
+    for end in [end for n, whose, end in told.left if whose == (process, told.opened[file][0]) and n != place]:
+        expected |= {"time_max": end, "@timestamp": iso_time(end)}  # at its session's end it was closed
     for progress in [item for n, whose, item in told.progress if whose == file and n != place][-1:]:
         expected |= {"read": progress.read, "readv": progress.readv, "write": progress.write, "access_type": "read"}
         expected |= {"read_single_bytes": progress.read, "read_vector_bytes": progress.readv}
