@@ -7,7 +7,8 @@
                       ←  Opened, Committed, State, Finished, Failed
 
 Neither ever waits for the other: a message that does not fit now is merged with the next one of its kind, as each
-`Confirm`, `Committed` and `State` says all that the ones before it said.
+`Confirm`, `Committed` and `State` says all that the ones before it said. `Options`, `Stop` and `Finished` are said
+again until they fit; hearing one twice does no harm.
 """
 
 from __future__ import annotations

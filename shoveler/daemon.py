@@ -11,7 +11,7 @@ import select
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry
 
@@ -74,6 +74,8 @@ class ReceiverProcess:
         self._upto = 0
         self._returned: dict[str, int] = {}
         self._unsent_upto = 0
+        self._unsent_options = False
+        self._unsent_stop = False
         self.options = task.options
 
     def start(self) -> None:
@@ -89,6 +91,7 @@ class ReceiverProcess:
         theirs.close()
         self._task.again = False  # that was for this start; after a crash it goes on where it was
         self._unsent_upto = self._upto
+        self._unsent_options = False  # it has them from its command line
 
     def hear(self) -> list[control.FromReceiver] | None:
         """What it said; None when it has ended."""
@@ -107,10 +110,14 @@ class ReceiverProcess:
     @property
     def unsaid(self) -> bool:
         """Whether `flush` has something to say."""
-        return bool(self._unsent_upto or self._returned)
+        return bool(self._unsent_upto or self._returned or self._unsent_options or self._unsent_stop)
 
     def flush(self) -> None:
-        """Say what it was not told yet, as far as it fits."""
+        """Say what it was not told yet, as far as it fits: a receiver that waits for its disk reads nothing."""
+        if self._unsent_options and self._say(self.options):
+            self._unsent_options = False
+        if self._unsent_stop and self._say(control.Stop()):
+            self._unsent_stop = False
         if self._unsent_upto and self._say(control.Confirm(self._unsent_upto)):
             self._unsent_upto = 0
         while self._returned:
@@ -123,11 +130,13 @@ class ReceiverProcess:
     def use(self, options: control.Options) -> None:
         """New settings, now and at the next start."""
         self.options = options
-        self._say(options)
+        self._unsent_options = True
+        self.flush()
 
     def stop(self) -> None:
         """Take what is waiting and nothing more; it says `Finished`."""
-        self._say(control.Stop())
+        self._unsent_stop = True
+        self.flush()
 
     def ended(self) -> int:
         """Its exit status, waiting a moment for it; it has closed its end."""
@@ -221,9 +230,10 @@ class Daemon:
         self._receiver = ReceiverProcess(self._task(), sockets, lock)
         self._receiver.start()
         try:
-            opened = self._await_opened()
+            opened, early = self._await_opened()
             self._reader = SpoolReader(settings.path("spool.dir"))
             self._courier = self._make_courier(opened)
+            self._take(early)
             self._status = StatusSender(settings, self._reader, config.version())
             self._describe(opened, sockets)
             with MonitorServer(settings.optional_address("metrics"), self._registry, self._health):
@@ -311,6 +321,9 @@ class Daemon:
             self._receiver_ended()
             return
         self._heard = time.monotonic()
+        self._take(messages)
+
+    def _take(self, messages: Iterable[control.FromReceiver]) -> None:
         for message in messages:
             match message:
                 case control.Opened():
@@ -421,7 +434,8 @@ class Daemon:
             log_level=s.text("log.level"),
         )
 
-    def _await_opened(self) -> control.Opened:
+    def _await_opened(self) -> tuple[control.Opened, list[control.FromReceiver]]:
+        """The first word of the receiver, and what it has said behind it already: a short capture may be finished."""
         deadline, tries = time.monotonic() + _OPENING, 5
         while time.monotonic() < deadline:
             assert self._receiver.control is not None
@@ -435,11 +449,11 @@ class Daemon:
                 _log.warning("! the receiver ended at once (%s); starting it again", ending)
                 self._receiver.start()
                 continue
-            for message in messages:
+            for number, message in enumerate(messages, 1):
                 if isinstance(message, control.Failed):
                     raise DaemonError(message.text)
                 if isinstance(message, control.Opened):
-                    return message
+                    return message, messages[number:]
         raise DaemonError(f"the receiver did not open the spool within {_OPENING:.0f} s")
 
     def _make_courier(self, opened: control.Opened) -> Courier:

@@ -170,7 +170,7 @@ class Receiver:
 
     def _timeout(self) -> float:
         if self._replay is not None and not self._finished:
-            return 0.0 if self._replay.due(self._clock()) and not self._no_room() else _REPLAY_WAIT
+            return 0.0 if self._replay.due(self._clock()) and not self._held and not self._no_room() else _REPLAY_WAIT
         if self._draft.datagrams:
             return max(0.0, self._commit_by - time.monotonic())
         if self._held or self.spool.tight:
@@ -185,7 +185,8 @@ class Receiver:
             ready.remove(self._control.fileno())
         if ready and not self._finished:
             if self._calm and not self._stopping:
-                self._sleep(self._nap)
+                waiting = self._draft.datagrams  # what is in memory already must not get any older by the nap
+                self._sleep(min(self._nap, max(0.0, self._commit_by - time.monotonic())) if waiting else self._nap)
             self._calm = sum(self._drain(self._sockets[fd]) for fd in ready) < _CALM
         if self._draft.datagrams and (self._nap > _AGE or time.monotonic() >= self._commit_by):
             self._commit()
@@ -291,8 +292,8 @@ class Receiver:
                     self._warn.warning("forward", "! cannot forward to %s:%d: %s", *target, error.strerror)
 
     def _play(self, replay: Replay) -> None:
-        if self._no_room():
-            return  # a file waits; nothing of it is dropped
+        if self._held or self._no_room():
+            return  # a file waits, and is not at its end before its last datagram is on the disk; nothing is dropped
         burst, rejected = replay.take(BLOCK_DATAGRAMS, self._clock())
         for reason, number in rejected.items():
             for _ in range(number):
@@ -304,7 +305,7 @@ class Receiver:
             if self._forward:
                 self._send_on(burst)
             self._commit()
-        if replay.ended:
+        if replay.ended and not self._held:
             self._stopping = True
 
     # ---------------------------------------------------------------- writing
@@ -397,8 +398,8 @@ class Receiver:
                 problem=self._problem or (self._why(full) if (full := self._no_room()) else ""),
             )
         )
-        # A Committed that did not fit is as good as said with the next.
-        self._say(Committed(self.spool.last))
+        # What did not fit is as good as said with the next; without `Finished` the other end would wait for ever.
+        self._say(Finished(self.spool.last) if self._finished else Committed(self.spool.last))
 
     @staticmethod
     def _fill(sock: socket.socket) -> float:
@@ -436,7 +437,6 @@ class Receiver:
             self._poll.unregister(fd)
         self._finished = True
         self._say_state()
-        self._say(Finished(self.spool.last))
 
     def _mourn(self) -> None:
         if self._held:

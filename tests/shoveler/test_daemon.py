@@ -4,6 +4,7 @@ import base64
 import importlib.metadata
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,8 +19,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from shoveler_harness import Queue, Supervisor, binary, eventually, number_of
 
+from shoveler import config, control
 from shoveler.bus import open_consumer, open_topology, parse_address
+from shoveler.daemon import Daemon, ReceiverProcess
 from shoveler.listeners import open_listener
+from shoveler.receiver import Task
 from shoveler.service import Address, ShovelerStatus, decode_status
 
 pytestmark = pytest.mark.broker
@@ -324,6 +328,48 @@ def test_a_capture_goes_through_whole_and_the_program_ends(queue, start, tmp_pat
     shoveler.start()
     assert shoveler.process.wait(60) == 0
     assert len(queue.take(3001)) == 3001
+
+
+def test_a_capture_that_is_finished_before_anybody_listens(queue, start, tmp_path):
+    """The receiver says that it has opened the spool, what it took and that this was all; main hears it all at once."""
+    capture = tmp_path / "c.jsonl"
+    capture.write_text(lines(0))
+    shoveler = start(queue.publish, "--from", f"file:{capture}", held=False)
+    eventually(shoveler.receiver)
+    shoveler.process.send_signal(signal.SIGSTOP)
+    try:
+        eventually(lambda: shoveler.totals() and shoveler.totals().received)
+    finally:
+        shoveler.process.send_signal(signal.SIGCONT)
+    assert shoveler.process.wait(60) == 0
+    assert shoveler.audit() == (1, 1, 0)
+
+
+def test_what_comes_behind_the_first_word_of_the_receiver_is_not_lost():
+    daemon = Daemon(config.SCHEMA.load(None, {}), lambda: None, None, None)
+    daemon._receiver = ReceiverProcess(Task(spool="", control=-1, options=control.Options()), [], None)
+    daemon._receiver.control, theirs = control.socket_pair()
+    with daemon._receiver.control, theirs:
+        said = [control.Opened("id", 3), control.Committed(4), control.Finished(4)]
+        for message in said:
+            assert control.say(theirs, message)
+        assert daemon._await_opened() == (said[0], said[1:])
+
+
+def test_stop_and_new_settings_are_said_again_until_they_fit():
+    """A receiver that waits for its disk does not listen, and a socket pair holds only so much."""
+    process = ReceiverProcess(Task(spool="", control=-1, options=control.Options()), [], None)
+    process.control, theirs = control.socket_pair()
+    with process.control, theirs:
+        while control.say(process.control, control.Confirm(1)):
+            pass
+        process.use(control.Options(verify=False))
+        process.stop()
+        assert process.unsaid
+        assert {type(message) for message in control.heard_by_receiver(theirs)} == {control.Confirm}
+        process.flush()
+        assert control.heard_by_receiver(theirs) == [control.Options(verify=False), control.Stop()]
+        assert not process.unsaid
 
 
 def test_a_followed_capture(queue, start, tmp_path):

@@ -150,6 +150,18 @@ def test_with_a_small_buffer_datagrams_wait_in_memory_for_company_but_not_for_lo
     assert r.reader.audit().received > 5 + 150, "a full block does not wait"
 
 
+def test_what_waits_in_memory_grows_no_older_by_a_nap(rig):
+    r = rig(receive_buffer=2 << 20)
+    r.receiver._nap = 0.005  # with a smaller buffer than that of a whole 3 MiB, naps are shorter than `_AGE`
+    r.send(binary(b"1"))
+    r.step()
+    assert r.reader.audit().received == 0
+    r.receiver._commit_by = time.monotonic() + 0.001
+    r.send(binary(b"2"))
+    r.step()
+    assert 0 <= r.naps[1] <= 0.001, "a datagram is committed at most 10 ms after it was read"
+
+
 def test_several_sockets_and_senders(rig):
     r = rig(sockets=2)
     r.send(binary(b"1"), sender=0, listener=0)
@@ -277,6 +289,17 @@ def test_stopping_takes_what_waits_and_nothing_more(rig):
     assert r.reader.audit() == Audit(700, 700, 0), "confirmed datagrams are still removed"
 
 
+def test_that_it_has_finished_is_said_until_it_is_heard(rig):
+    """The main process may be busy for long, as while it connects: its end of the control socket is then full."""
+    r = rig()
+    while control.say(r.end, Committed(0)):
+        pass
+    r.say(Stop())
+    r.step(2)
+    assert r.heard(Finished) == []
+    r.until(lambda: r.heard(Finished))
+
+
 def test_when_main_is_gone_everything_read_is_made_safe(rig):
     r = rig()
     r.send(*[binary()] * 10)
@@ -400,6 +423,24 @@ def test_a_capture_waits_for_room_and_nothing_of_it_is_dropped(rig, tmp_path):
             r.receiver._books_since = 0.0
     assert confirmed == 5000
     assert "spool_full" not in r.reader.senders()["192.0.2.7:1"].rejected
+
+
+def test_a_capture_is_not_finished_before_the_disk_has_all_of_it(rig, tmp_path, monkeypatch, caplog):
+    r = rig(sockets=0, replay=Replay(capture(tmp_path / "c.jsonl", 1000)))
+    commit = r.spool.commit
+
+    def full(draft, books):
+        if draft is not None:
+            raise SpoolFull("cannot use the spool for now: disk is full")
+        commit(draft, books)
+
+    monkeypatch.setattr(r.spool, "commit", full)
+    r.step(20)
+    assert r.heard(Finished) == []
+    monkeypatch.setattr(r.spool, "commit", commit)
+    r.until(lambda: r.heard(Finished))
+    assert r.datagrams() == [binary(b"%d" % n) for n in range(1000)]
+    caplog.clear()
 
 
 def test_a_receiver_whose_main_died_while_it_started_goes_quietly(tmp_path):
