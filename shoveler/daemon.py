@@ -549,7 +549,8 @@ class StatusSender:
         self._interval = settings.duration("status.interval")
 
     def beat(self, now: float, health: Health, *, connected: bool) -> None:
-        """Send one when it is time and there is a bus."""
+        """Send one when it is time and there is a bus; once a second, which keeps the connection's heartbeats going."""
+        self._keep_alive()
         if not self._exchange or not connected or now < self._not_before:
             return
         if now - self._sent >= self._interval - 0.5 * _BEAT:
@@ -572,13 +573,27 @@ class StatusSender:
             message = self.message()
             # Nobody may be listening: whatever its outcome is, the next one says more.
             body = encode_status(message)
-            self._publisher.send([Outgoing(body, f"status:{self._number}", routing_key(message))])
+            if self._publisher.room:
+                self._publisher.send([Outgoing(body, f"status:{self._number}", routing_key(message))])
             self._publisher.outcomes(0.5 if last else 0.0)
         except BusError as error:
-            self.close()
-            self._not_before = time.monotonic() + _STATUS_RETRY
-            _log.warning("! no status messages for now: %s", error)
+            self._lost(error)
         health.detail("status_messages", self._number)
+
+    def _keep_alive(self) -> None:
+        if self._publisher is None:
+            return
+        try:
+            self._publisher.outcomes(0.0)
+            if self._publisher.token_changed():
+                self.close()  # the next one is sent with the new token
+        except BusError as error:
+            self._lost(error)
+
+    def _lost(self, error: BusError) -> None:
+        self.close()
+        self._not_before = time.monotonic() + _STATUS_RETRY
+        _log.warning("! no status messages for now: %s", error)
 
     def message(self) -> ShovelerStatus:
         """The status as the spool has it."""

@@ -29,6 +29,8 @@ READ_BYTES = 4 * 2**20
 """Bytes of blocks read from the spool at once."""
 UNSETTLED_BYTES = 24 * 2**20
 """Bytes of parcels on their way at most; what bounds the memory of the publisher, besides the bus's own window."""
+_PIECE = 256 * 1024
+"""Bytes sent before the publisher is asked again whether it has room: a broker that stops reading stops us there."""
 _PLENTY = 2000  # datagrams that make full batches without any lingering
 _TROUBLE_INTERVAL = 60.0
 _ROTATE_WAIT = 5.0
@@ -367,18 +369,22 @@ class Courier:
             self._waiting.extendleft(reversed(self.ledger.again(all_unsettled=False)))
         if not self._waiting:
             self._read(now)
-        batch: list[Parcel] = []
-        size = 0
-        free = publisher.room if publisher is not None else 0
-        while self._waiting and len(batch) < free and self.ledger.bytes + size < UNSETTLED_BYTES:
+        while publisher is not None and (piece := self._next_piece(publisher.room)):
+            self.ledger.sending(piece)
+            publisher.send([parcel.message for parcel in piece])
+
+    def _next_piece(self, room: int) -> list[Parcel]:
+        """The next parcels to send: no more than go out without waiting, and little enough to ask for `room` again."""
+        piece: list[Parcel] = []
+        size = new = 0
+        while self._waiting and len(piece) < room and size < _PIECE and self.ledger.bytes + new < UNSETTLED_BYTES:
             parcel = self._waiting.popleft()
-            size += 0 if parcel.order else len(parcel.message.body)
-            batch.append(parcel)
-        if not batch and self._waiting and free and not self.ledger.unsettled:
-            batch.append(self._waiting.popleft())  # resent parcels alone may fill the limit
-        if batch and publisher is not None:  # never more than there is room for: `send` would wait
-            self.ledger.sending(batch)
-            publisher.send([parcel.message for parcel in batch])
+            size += len(parcel.message.body)
+            new += 0 if parcel.order else len(parcel.message.body)
+            piece.append(parcel)
+        if not piece and self._waiting and room and not self.ledger.unsettled:
+            piece.append(self._waiting.popleft())  # resent parcels alone may fill the limit
+        return piece
 
     def _read(self, now: float) -> None:
         """Blocks that nobody has seen yet become waiting parcels."""

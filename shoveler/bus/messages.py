@@ -86,9 +86,11 @@ class Publisher(Protocol):
         """
 
     def send(self, messages: Sequence[Outgoing]) -> None:
-        """Hand messages to the bus; returns when they are written, not when they are confirmed.
+        """Hand messages to the bus; returns when they are on their way, not when they are confirmed.
 
-        Waits while the window is full, however long that takes; a caller with other duties sends at most `room`.
+        At most `room` of them never wait, even where the other end has gone silent. For more it waits as long as that
+        takes; a caller with other duties sends less. All that was sent and not read stays in memory: look at `room`
+        again after every few hundred kilobytes.
         Raises BusUnavailable when the connection is gone: then every message without an outcome must be sent again
         by a new publisher. Raises BusRefused when the exchange is missing or access is denied.
         """

@@ -264,6 +264,24 @@ def test_it_stops_in_time_although_the_broker_is_silent(queue, proxy, start):
     check(shoveler, queue.rest(), sent)
 
 
+def test_it_stops_in_time_although_a_silent_broker_leaves_megabytes_unread(queue, proxy, start):
+    """More than the connection holds: whoever waits until it is written waits for the heartbeat."""
+    shoveler = start(f"{proxy.url}?exchange={queue.name}", "--framing", "batch").ready()
+    traffic = Traffic(shoveler.target, 500, 20_000)
+    traffic.start()
+    eventually(lambda: shoveler.audit().confirmed > 100)
+    proxy.freeze()
+    taken = shoveler.audit().received
+    eventually(lambda: shoveler.audit().received > taken + 2000, 60, "40 MB more")
+    sent = traffic.stop()
+    code, seconds = shoveler.stop()
+    assert code == 0
+    assert seconds < 10
+    assert shoveler.audit().received == sent
+    proxy.heal()
+    check(shoveler, queue.rest(), sent)
+
+
 def test_what_was_spooled_while_the_broker_was_away_survives_kill_9(queue, start):
     """Peer weakness G4: of 1,500 spooled, 1,002 were only in memory, and a kill loses them."""
     nowhere = "amqp://guest:guest@127.0.0.1:1/"

@@ -20,11 +20,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from shoveler_harness import Queue, Supervisor, binary, eventually, number_of
 
 from shoveler import config, control
-from shoveler.bus import open_consumer, open_topology, parse_address
-from shoveler.daemon import Daemon, ReceiverProcess
+from shoveler import daemon as daemon_module
+from shoveler.bus import BusUnavailable, open_consumer, open_topology, parse_address
+from shoveler.daemon import Daemon, ReceiverProcess, StatusSender
 from shoveler.listeners import open_listener
 from shoveler.receiver import Task
-from shoveler.service import Address, ShovelerStatus, decode_status
+from shoveler.service import Address, Health, ShovelerStatus, decode_status
+from shoveler.spool import Spool, SpoolReader
 
 pytestmark = pytest.mark.broker
 NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
@@ -226,6 +228,56 @@ def test_status_messages(broker, start):
     topology.delete_exchange(exchange)
     topology.close()
     queue.delete()
+
+
+class Line:
+    """A publisher of status messages whose other end can go away, or silent."""
+
+    def __init__(self):
+        self.room, self.sent, self.looks, self.new_token, self.closed = 10, 0, 0, False, False
+        self.broken = None
+
+    def send(self, messages):
+        self.sent += len(messages)
+
+    def outcomes(self, timeout):
+        self.looks += 1
+        if self.broken is not None:
+            raise self.broken
+        return []
+
+    def token_changed(self):
+        return self.new_token
+
+    def close(self):
+        self.closed = True
+
+
+def test_the_connection_for_status_messages_is_kept_alive_between_them(tmp_path, monkeypatch, caplog):
+    """A broker hangs up on who is silent for twice the heartbeat; `status.interval` may be longer than that."""
+    lines = []
+    monkeypatch.setattr(daemon_module, "open_publisher", lambda *_, **__: lines.append(Line()) or lines[-1])
+    with Spool(tmp_path, reserve=0):
+        reader = SpoolReader(tmp_path)
+        settings = config.SCHEMA.load(None, {}).replace(status__interval="1h")
+        sender = StatusSender(settings, reader, "1")
+        for second in range(100):
+            sender.beat(1000.0 + second, Health(), connected=True)
+        assert (len(lines), lines[0].sent) == (1, 1)
+        assert lines[0].looks >= 100
+        lines[0].new_token = True
+        sender.beat(1100.0, Health(), connected=True)
+        assert lines[0].closed
+        sender.send(Health())
+        lines[1].room = 0
+        sender.send(Health())
+        assert lines[1].sent == 1, "a broker that reads nothing is not waited for"
+        lines[1].broken = BusUnavailable("gone")
+        sender.beat(1101.0, Health(), connected=True)
+        assert lines[1].closed
+        assert "no status messages for now: gone" in caplog.text
+        caplog.clear()
+        reader.close()
 
 
 def test_stopping_empties_socket_and_spool(queue, start):

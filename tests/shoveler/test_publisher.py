@@ -136,6 +136,7 @@ class FlakyBus:
         self.everything = None  # status for all
         self.blocked = None
         self.window = 1000
+        self.holds = 1 << 40  # bytes that it takes before it has no room
         self.token_changed = False
         self.waited = 0.0
         self.sent = 0
@@ -160,7 +161,8 @@ class Connection:
 
     @property
     def room(self):
-        return 0 if self.bus.blocked else self.bus.window - len(self.waiting)
+        full = self.bus.blocked or sum(len(message.body) for message in self.waiting) > self.bus.holds
+        return 0 if full else self.bus.window - len(self.waiting)
 
     @property
     def blocked(self):
@@ -417,6 +419,19 @@ def test_the_window_and_the_memory_are_bounded():
     run.bus.silent = False
     run.steps(100)
     assert run.kept == list(range(1, 4001))
+
+
+def test_a_bus_that_stops_reading_is_sent_no_more_than_it_has_room_for():
+    run = Run()
+    run.bus.silent, run.bus.holds = True, 2**20
+    for _ in range(40):
+        run.put(*[(A, b"x" * 60_000)] * 10)
+    run.steps(1)
+    on_its_way = sum(len(message.body) for message in run.bus.connects[0].waiting)
+    assert 2**20 < on_its_way < 2 * 2**20
+    run.bus.silent = False
+    run.steps(100)
+    assert run.kept == list(range(1, 401))
 
 
 def test_a_batch_waits_a_little_to_become_fuller():
