@@ -260,6 +260,7 @@ class Courier:
         self._look_at_token = 0.0
         self.reconnects = 0
         self.trouble = "not connected yet"
+        self._said = ""
         self._warn = RateLimited(_log, _TROUBLE_INTERVAL, clock=clock)
         self._health.problem("bus", self.trouble)
 
@@ -333,6 +334,9 @@ class Courier:
         now = self._clock()
         if now >= self._not_before:  # many parcels that come back together are one trouble
             self._not_before = now + next(self._delays)
+            if str(error) != self._said:
+                self._said = str(error)
+                self._warn.forget("bus")  # another trouble than the last: who has mended that one must see this one
         delay = self._not_before - now
         self.trouble = str(error)
         self._health.problem("bus", self.trouble)

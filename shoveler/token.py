@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 from pathlib import Path
 
 
@@ -25,7 +26,8 @@ def expiry(token: str) -> float | None:
         return None
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (ValueError, binascii.Error):
+        exp = claims.get("exp") if isinstance(claims, dict) else None
+        seconds = float(exp) if isinstance(exp, int | float) and not isinstance(exp, bool) else math.nan
+    except (ValueError, binascii.Error, RecursionError, OverflowError):  # the last two from deep nesting, huge numbers
         return None
-    exp = claims.get("exp") if isinstance(claims, dict) else None
-    return float(exp) if isinstance(exp, int | float) and not isinstance(exp, bool) else None
+    return seconds if math.isfinite(seconds) else None

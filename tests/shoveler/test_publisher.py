@@ -361,6 +361,18 @@ def test_a_refusal_of_the_bus_is_an_error_for_the_operator(caplog):
     caplog.clear()
 
 
+def test_the_same_trouble_is_logged_once_a_minute_and_another_one_at_once(caplog):
+    run = Run()
+    run.put((A, b"x"))
+    run.bus.absent = BusUnavailable("nobody listens")
+    run.steps(10)
+    run.bus.absent = BusRefused("wrong token")
+    run.steps(20)
+    logged = [record.getMessage().partition(";")[0] for record in caplog.records]
+    assert logged == ["! nobody listens", "! wrong token"]
+    caplog.clear()
+
+
 def test_a_new_token_is_taken_up_without_losing_or_doubling(caplog):
     """Peer weakness G2: a nil dereference within 10 s of a new token, under load."""
     run = Run()

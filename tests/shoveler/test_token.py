@@ -1,3 +1,5 @@
+import base64
+
 import jwt
 import pytest
 
@@ -23,6 +25,9 @@ def test_when_a_token_expires(tmp_path):
         jwt.encode({"sub": "x"}, KEY),
         jwt.encode({"exp": 5}, KEY) + ".x",
         "a.W10.c",
+        jwt.encode({"exp": 10**400}, KEY),
+        jwt.encode({"exp": float("inf")}, KEY),
+        f"a.{base64.urlsafe_b64encode(b'[' * 100_000).decode()}.c",
     ],
 )
 def test_a_token_that_does_not_say(token):
