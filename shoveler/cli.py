@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -19,12 +20,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments and arguments[0] in commands:
             return commands[arguments[0]](arguments[1:])
+        if arguments and not arguments[0].startswith("-"):
+            return _unknown(arguments[0])
         return _run(arguments)
     except BrokenPipeError:
         os.dup2(
             os.open(os.devnull, os.O_WRONLY), 1
         )  # who read our output has enough; nor shall Python complain at exit
         return 1
+
+
+def _unknown(command: str) -> int:
+    near = difflib.get_close_matches(command, ("status", "import-config"), n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "see --help"
+    print(f"{config.PROGRAM}: there is no command {command!r}; {hint}", file=sys.stderr)
+    return 2
 
 
 def _run(argv: Sequence[str]) -> int:
@@ -64,7 +74,7 @@ def _status(argv: Sequence[str]) -> int:
         f"{config.PROGRAM} status",
         description="Says how the shoveler with these settings and its spool are. Exit code 0 only when all is well.",
     )
-    config.SCHEMA.add_arguments(parser)
+    config.SCHEMA.add_arguments(parser, check=False)
     parser.add_argument("--json", action="store_true", help="for programs")
     arguments = parser.parse_args(argv)
     try:

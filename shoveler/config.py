@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import sys
 from importlib import metadata
@@ -13,6 +14,7 @@ from shoveler.bus import Address as BusAddress
 from shoveler.bus import BusOptions, BusRefused, parse_address
 from shoveler.control import Options
 from shoveler.intake import check_map
+from shoveler.listeners import open_listener
 from shoveler.service import Address, ConfigError, Problem, Schema, Setting, Settings
 from shoveler.service.status import EXCHANGE as STATUS_EXCHANGE
 
@@ -177,18 +179,44 @@ def bus_options(settings: Settings) -> BusOptions:
 
 
 def problems(settings: Settings, *, checking: bool = False) -> list[Problem]:
-    """What is wrong although each setting by itself is fine. A token file that is not there yet is only wrong when
-    `checking`: a daemon receives without it, says so, and publishes once it is there."""
-    found = []
+    """What is wrong although each setting by itself is fine; when `checking` also what depends on this moment, and on
+    this user. (A token file that is not there yet, for example: a daemon receives without it, says so, and publishes
+    once it is there.)"""
+    found = _surroundings(settings) if checking else []
     files = ("bus.ca_file", "bus.cert_file", "bus.key_file")
     for name in (*files, "bus.token_file") if checking else files:
         path: Path | None = settings.optional_path(name)
         if path is not None and not path.is_file():
             found.append(Problem(settings.origin(name), f"{name}: there is no file {path}"))
+        elif path is not None and not os.access(path, os.R_OK):
+            found.append(Problem(settings.origin(name), f"{name}: this user may not read {path}"))
     if settings.optional_path("bus.key_file") and not settings.optional_path("bus.cert_file"):
         found.append(Problem(settings.origin("bus.key_file"), "bus.key_file needs bus.cert_file"))
     if not settings.text("from") and not settings.entries("listen"):
         found.append(Problem(settings.origin("listen"), "listen is empty: there is nothing to receive from"))
+    return found
+
+
+def _surroundings(settings: Settings) -> list[Problem]:
+    """Addresses and directories that would keep the daemon from starting. Ports are left alone: it may be running."""
+    found = []
+    source = settings.text("from").removeprefix("file:")
+    if source and source != "-" and not Path(source).is_file():
+        found.append(Problem(settings.origin("from"), f"from: there is no capture {source}"))
+    metrics = settings.optional_address("metrics")
+    addresses = [("listen", address) for address in ([] if source else settings.entries("listen"))]
+    for name, address in [*addresses, *([("metrics", metrics)] if metrics else [])]:
+        probe = Address(address.host, 0)
+        try:
+            open_listener(probe).close()
+        except OSError as error:
+            text = (error.strerror or str(error)).replace(str(probe), str(address), 1)
+            found.append(Problem(settings.origin(name), f"{name}: {text}"))
+    directory = settings.path("spool.dir")
+    if directory.exists() and not directory.is_dir():
+        found.append(Problem(settings.origin("spool.dir"), f"spool.dir: {directory} is a file"))
+    elif directory.exists() and not os.access(directory, os.W_OK | os.X_OK):
+        found.append(Problem(settings.origin("spool.dir"), f"spool.dir: this user may not write to {directory}"))
     return found
 
 

@@ -520,6 +520,8 @@ class Daemon:
             _log.info("= settings changed: %s", ", ".join(live))
         if restart:
             _log.warning("= these settings need a restart to change: %s", ", ".join(restart))
+        if not live and not restart:
+            _log.info("= the settings were read again: nothing has changed")
         self._receiver.use(options)
         self._status.use(new)
         self._courier.framer = self._framer(self._reader.id)
@@ -630,7 +632,10 @@ def run(settings: Settings, reload: Callable[[], Settings]) -> int:
     except ConfigError as error:
         _log.critical("! %s", error)
         return 2
-    except (DaemonError, SpoolError, OSError, ValueError) as error:
+    except OSError as error:
+        _log.critical("! %s", error.strerror or error)  # without its number
+        return 1
+    except (DaemonError, SpoolError, ValueError) as error:
         _log.critical("! %s", error)
         return 1
     return 0

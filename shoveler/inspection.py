@@ -91,7 +91,8 @@ def _health(address: Address) -> Check:
         problems = dict(report["problems"])
         ok = report["ok"] is True and not problems
     except (OSError, http.client.HTTPException) as error:
-        return Check("health", False, f"nobody answers at {address}: {error}")
+        why = (isinstance(error, OSError) and error.strerror) or error
+        return Check("health", False, f"nobody answers at {address}: {why}")
     except (ValueError, KeyError, TypeError):
         return Check("health", False, f"what answers at {address} is no shoveler")
     finally:
@@ -137,7 +138,7 @@ def _token(path: Path, now: float) -> Check:
     try:
         empty = not path.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        return Check("token", False, f"cannot read {path}: {error}")
+        return Check("token", False, f"cannot read {path}: {(isinstance(error, OSError) and error.strerror) or error}")
     if empty:
         return Check("token", False, f"{path} is empty")
     expires = token_expiry(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import socket
@@ -16,6 +17,11 @@ _log = logging.getLogger(__name__)
 _SO_RCVBUFFORCE = 33
 _SO_MEMINFO = 55
 _MEMINFO = struct.Struct("9I")  # SK_MEMINFO_RMEM_ALLOC, RCVBUF, …, DROPS, of linux/sock_diag.h
+_HINTS = {
+    errno.EADDRINUSE: "; another program listens there, perhaps another shoveler",
+    errno.EADDRNOTAVAIL: "; this machine has no such address",
+    errno.EACCES: "; ports below 1024 need a privilege: let systemd open the socket, or take another port",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,8 @@ def open_listener(address: Address) -> socket.socket:
         sock.bind(sockaddr)
     except OSError as error:
         sock.close()
-        raise OSError(error.errno, f"cannot listen on {address}: {error.strerror}") from None
+        hint = _HINTS.get(error.errno or 0, "")
+        raise OSError(error.errno, f"cannot listen on {address}: {error.strerror}{hint}") from None
     return sock
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import yaml  # type: ignore[import-untyped]
 
+from shoveler.config import SCHEMA
 from shoveler.service import redact
 
 _PREFIX = "SHOVELER_"
@@ -41,7 +42,12 @@ class Translation:
     tables: dict[str, dict[str, object]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
-    def set(self, name: str, value: object) -> None:
+    def set(self, name: str, value: object, theirs: str) -> None:
+        """Our setting `name`, made of `theirs`. Raises ImportFault when we could not use that value."""
+        try:
+            SCHEMA.setting(name).parse(value)
+        except ValueError as error:
+            raise ImportFault(f"{theirs}: {error}") from None
         table, _, key = name.rpartition(".")
         self.tables.setdefault(table, {})[key] = value
 
@@ -90,25 +96,27 @@ def translate(theirs: Mapping[str, Any]) -> Translation:
 
     ip, port = take("listen.ip"), take("listen.port")
     if ip is not None or port is not None:
-        ours.set("listen", [_address(str(ip or "0.0.0.0"), _number("listen.port", port, 9993))])  # noqa: S104
+        address = _address(str(ip or "0.0.0.0"), _number("listen.port", port, 9993))  # noqa: S104 - what they do
+        ours.set("listen", [address], "listen")
     if (verify := take("verify")) is not None:
-        ours.set("verify", _flag("verify", verify))
+        ours.set("verify", _flag("verify", verify), "verify")
     targets = take("outputs.destinations")
     if targets:
-        ours.set("forward", [str(target) for target in (targets if isinstance(targets, list) else [targets])])
+        addresses = [str(target) for target in (targets if isinstance(targets, list) else [targets])]
+        ours.set("forward", addresses, "outputs.destinations")
         ours.remarks.append(
             "outputs.destinations became forward, which sends each target the datagram itself; "
             "the OSG shoveler sends its JSON envelope"
         )
     enabled, metrics_port = take("metrics.enable"), take("metrics.port")
     if enabled is None or _flag("metrics.enable", enabled):
-        ours.set("metrics", f"0.0.0.0:{_number('metrics.port', metrics_port, 8000)}")
+        ours.set("metrics", f"0.0.0.0:{_number('metrics.port', metrics_port, 8000)}", "metrics.port")
     else:
-        ours.set("metrics", "")
-    if take("debug"):
-        ours.set("log.level", "debug")
+        ours.set("metrics", "", "metrics.enable")
+    if (debug := take("debug")) is not None and _flag("debug", debug):
+        ours.set("log.level", "debug", "debug")
     if (directory := take("queue_directory")) is not None:
-        ours.set("spool.dir", str(directory).rstrip("/") + "-tally")
+        ours.set("spool.dir", str(directory).rstrip("/") + "-tally", "queue_directory")
         ours.remarks.append(
             f"queue_directory {directory}: the spool has another format and gets a directory of its own; let the old "
             "shoveler empty its queue before you stop it"
@@ -130,22 +138,32 @@ def _bus(ours: Translation, take: Any) -> None:
     if url is None:
         ours.remarks.append("amqp.url is not set: set bus.url")
     else:
+        bare, password = _without_password(str(url))
+        if token is None and not password:
+            token = _DEFAULT_TOKEN
         # A token replaces the password: then the file needs not hold it.
-        ours.set("bus.url", str(url) if token is None else _without_password(str(url))[0])
+        ours.set("bus.url", str(url) if token is None else bare, "amqp.url")
+        if token is not None and password:
+            ours.remarks.append(
+                "amqp.url has a password, and there is a token file: here the token is used; an OSG shoveler of today "
+                "uses the password (older ones the token); to do so, write it into bus.url and remove bus.token_file"
+            )
     if exchange is not None:
-        ours.set("bus.exchange", str(exchange))
+        ours.set("bus.exchange", str(exchange), "amqp.exchange")
     if topic is not None:
-        ours.set("bus.routing_key", str(topic))
+        ours.set("bus.routing_key", str(topic), "amqp.topic")
     if token is not None:
-        ours.set("bus.token_file", str(token))
-    elif url is not None and not _without_password(str(url))[1]:
-        ours.set("bus.token_file", _DEFAULT_TOKEN)
+        ours.set("bus.token_file", str(token), "amqp.token_location")
 
 
 def _map(ours: Translation, left: dict[str, Any]) -> None:
     table = {name[4:]: left.pop(name) for name in sorted(left) if name.startswith("map.")}
     table = {source: str(target) for source, target in table.items() if target not in (None, "")}
     if table:
+        try:
+            SCHEMA.setting("map").parse(table)
+        except ValueError as error:
+            raise ImportFault(f"map: {error}") from None
         ours.tables["map"] = dict(table)
     if len(table) > 1 and "all" in table:
         ours.remarks.append("map.all and single addresses are both set: here the single address wins, there map.all")
@@ -155,6 +173,8 @@ def _flat(table: Mapping[Any, Any], prefix: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for key, value in table.items():
         name = prefix + str(key).lower()  # their names do not tell capitals apart
+        if name + "." in _KNOWN and not isinstance(value, dict) and value is not None:
+            raise ImportFault(f"{name} is {redact(repr(value))}, expected settings by name")
         if isinstance(value, dict):
             found += _flat(value, name + ".")
         else:
@@ -163,14 +183,14 @@ def _flat(table: Mapping[Any, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def _without_password(url: str) -> tuple[str, str]:
+    """The URL as it is used with a token, and the password that it had. With a token, they log in as ``shoveler``."""
     try:
         parts = urlsplit(url)
     except ValueError:
         raise ImportFault(f"amqp.url {redact(url)!r} cannot be read") from None
-    if not parts.password:
-        return url, ""
     host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}@{host}")), parts.password
+    user = parts.username or "shoveler"
+    return urlunsplit(parts._replace(netloc=f"{user}@{host}")), parts.password or ""
 
 
 def _address(ip: str, port: int) -> str:

@@ -447,9 +447,9 @@ class Courier:
             self._returned(counts)
         outcome = failed[-1][0]
         if outcome.status == "returned":
-            text = "no queue is bound to the exchange, so the broker returned datagrams; bind the collector's queue"
+            text = (
+                f"datagrams came back: {outcome.reason or 'no queue is bound'}; start the collector or bind its queue"
+            )
         else:
-            text = "the broker refused datagrams (is its queue full?)"
-        if outcome.reason:
-            text += f": {outcome.reason}"
+            text = f"datagrams were refused: {outcome.reason or 'a queue is full'}; is the collector running?"
         self._trouble(BusUnavailable(text))

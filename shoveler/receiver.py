@@ -483,11 +483,12 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return 0  # main was killed while the spool was being opened; nothing was read, the next one goes on
             receiver.run()
     except (SpoolError, ReplayError) as error:
-        _log.error("! %s", error)
         try:
-            say(control, Failed(str(error)))
+            heard = say(control, Failed(str(error)))
         except OSError:
-            pass  # main is gone; the log has it
+            heard = False
+        if not heard:
+            _log.error("! %s", error)  # main, which would say it, is gone or busy
         return 1
     return 0
 

@@ -75,7 +75,7 @@ class Replay:
             self._file.seek(position)
         except (OSError, EOFError, zlib.error) as error:
             self.close()
-            raise ReplayError(f"cannot read the capture {name}: {error}") from None
+            raise ReplayError(f"cannot read the capture {name}: {_why(error)}") from None
         if position > size:
             self.close()
             raise ReplayError(
@@ -165,7 +165,11 @@ class Replay:
                 return None
             return os.read(_STDIN, _READ)
         except (OSError, EOFError, zlib.error) as error:
-            raise ReplayError(f"the capture {self.name} cannot be read further: {error}") from None
+            raise ReplayError(f"the capture {self.name} cannot be read further: {_why(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def _read(line: bytes) -> tuple[float, bytes, SocketAddress] | str:

@@ -77,6 +77,8 @@ class SpoolLock:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except FileExistsError:
+            raise SpoolError(f"cannot use the spool directory {directory}: it is a file") from None
         except OSError as error:
             raise SpoolError(f"cannot use the spool directory {directory}: {error.strerror}") from None
         deadline = time.monotonic() + wait

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -66,7 +67,14 @@ def parse_address(text: str, *, role: Role = "bus") -> Address:
     return _parse_directory(text)
 
 
+_HOST_PORT = re.compile(r"(?:[^/@]*@)?[\w.-]+:\d+(?:/.*)?|[^/@:]+:[^/@]*@.*")
+"""A broker's address without its scheme. Who really has such a directory writes ``./`` before it."""
+
+
 def _parse_directory(text: str) -> Address:
+    if _HOST_PORT.fullmatch(text):
+        shown = text.rpartition("@")[2]
+        raise AddressError(f"the bus address of {shown!r} has no scheme; write amqp:// or amqps:// before it")
     if "?" in text or "\0" in text:
         raise AddressError(f"the local bus is a plain directory without parameters, not {text!r}")
     directory = Path(text).expanduser().absolute()

@@ -473,12 +473,14 @@ class Schema:
 
     # -------- command line
 
-    def add_arguments(self, parser: argparse.ArgumentParser, *, config: bool = True) -> None:
-        """Add ``-c FILE``, ``--check-config`` (unless `config` is False) and one option per setting to a parser."""
+    def add_arguments(self, parser: argparse.ArgumentParser, *, config: bool = True, check: bool = True) -> None:
+        """Add ``-c FILE`` (unless `config` is False), ``--check-config`` (unless `check` is, too) and one option per
+        setting to a parser."""
         if config:
             parser.add_argument(
                 "-c", "--config", metavar="FILE", help=f"settings as TOML (or {self.prefix}CONFIG)", default=None
             )
+        if config and check:
             parser.add_argument(
                 "--check-config", action="store_true", help="say what is wrong with the settings, or show them, and end"
             )

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from shoveler.cli import main
@@ -27,6 +29,15 @@ def test_check_config_shows_what_would_be_used(capsys, tmp_path):
         (["--map", "host=1.2.3.4"], "--map: 'host' is neither an IP address"),
         (["--bus-cert-file", "/none"], "--bus-cert-file: bus.cert_file: there is no file /none"),
         (["--bus-token-file", "/none", "--check-config"], "bus.token_file: there is no file /none"),
+        (["--bus", "mq.example.org:5672/v"], "--bus: the bus address of 'mq.example.org:5672/v' has no scheme; write"),
+        (["--bus", "u:secret@mq.example.org/v"], "--bus: the bus address of 'mq.example.org/v' has no scheme; write"),
+        (["--listen", "300.0.0.1:9", "--check-config"], "listen: cannot listen on 300.0.0.1:9: Name or service not"),
+        (["--listen", "192.0.2.1:9", "--check-config"], "192.0.2.1:9: Cannot assign requested address; this machine"),
+        (["--metrics", "192.0.2.1:9", "--check-config"], "--metrics: metrics: cannot listen on 192.0.2.1:9: Cannot"),
+        (["--from", "file:/none", "--check-config"], "--from: from: there is no capture /none"),
+        (["--spool", __file__, "--check-config"], f"--spool: spool.dir: {__file__} is a file"),
+        (["statsu"], "there is no command 'statsu'; did you mean 'status'?"),
+        (["go"], "there is no command 'go'; see --help"),
         (["-c", "/none"], "/none: cannot be read: No such file or directory"),
         (["--spool-max-bytes", "1"], "--spool-max-bytes: 1 is too small"),
         (["status", "--framing", "x"], "--framing: expected one of"),
@@ -39,6 +50,26 @@ def test_bad_settings_are_one_sentence_and_exit_code_2(argv, sentence, capsys):
     assert sentence in captured.err
     assert "Traceback" not in captured.err
     assert captured.out == ""
+
+
+def test_what_this_user_may_not_read_or_write(tmp_path, capsys, monkeypatch):
+    for name in ("token", "ca.pem"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "spool").mkdir()
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may do everything
+    files = [f"--bus-token-file={tmp_path / 'token'}", f"--bus-ca-file={tmp_path / 'ca.pem'}"]
+    assert main([*files, f"--spool={tmp_path / 'spool'}", "--check-config"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"--spool: spool.dir: this user may not write to {tmp_path / 'spool'}",
+        f"--bus-ca-file: bus.ca_file: this user may not read {tmp_path / 'ca.pem'}",
+        f"--bus-token-file: bus.token_file: this user may not read {tmp_path / 'token'}",
+    ]
+
+
+def test_status_checks_no_settings(capsys):
+    with pytest.raises(SystemExit):
+        main(["status", "--check-config"])
+    assert "unrecognized arguments: --check-config" in capsys.readouterr().err
 
 
 def test_bad_usage_is_exit_code_2(capsys):

@@ -53,7 +53,7 @@ def test_every_setting_of_theirs():
         },
         "map": {"192.168.0.5": "172.0.0.5", "192.168.0.6": "129.93.10.7"},
     }
-    assert len(remarks) == 2, "forwarding and the queue directory behave differently, and it says so"
+    assert len(remarks) == 3, "forwarding, the queue directory, and a password beside a token file behave differently"
 
 
 def test_what_comes_out_is_a_settings_file_of_ours(tmp_path):
@@ -73,6 +73,12 @@ def test_the_password_stays_where_no_token_replaces_it():
     assert settings["bus"] == {"url": "amqp://u:secret@h/v"}
     settings, _ = ours("amqp:\n  url: amqp://u@h/v\n")
     assert settings["bus"]["token_file"] == "/etc/xrootd-monitoring-shoveler/token", "their default"
+
+
+def test_with_a_token_they_log_in_as_shoveler():
+    settings, remarks = ours("amqp:\n  url: amqps://mq.example.org/v\n  token_location: /t\n")
+    assert settings["bus"] == {"url": "amqps://shoveler@mq.example.org/v", "token_file": "/t"}
+    assert remarks == []
 
 
 def test_the_environment_wins_as_it_does_there():
@@ -112,6 +118,12 @@ def test_an_empty_file_is_their_defaults():
         ("a: [", "not YAML in line 1"),
         ("- 1\n- 2\n", "the file has no settings by name"),
         ("listen:\n  port: many\n", "listen.port is 'many', expected a number"),
+        ("amqp: here\n", "amqp is 'here', expected settings by name"),
+        ("outputs:\n  destinations: [nonsense]\n", "outputs.destinations: expected HOST:PORT such as"),
+        ("map:\n  all: not one\n", "map: all is mapped to 'not one', which is no IP address or host name"),
+        ("listen:\n  port: 70000\n", "listen: expected HOST:PORT"),
+        ("amqp:\n  url: https://h/\n", "amqp.url: a bus address cannot begin with https://"),
+        ("debug: perhaps\n", "debug is 'perhaps', expected true or false"),
         ("verify: perhaps\n", "verify is 'perhaps', expected true or false"),
         ("!!python/object/apply:os.system ['true']\n", "not YAML"),
     ],

@@ -319,7 +319,8 @@ def test_unroutable_datagrams_stay_and_are_counted(caplog):
     run.steps()
     assert run.returned == [{A: 2, B: 1}]
     assert run.confirmed == []
-    assert "no queue is bound" in run.health.problems()["bus"]
+    told = "datagrams came back: reason; start the collector or bind its queue"
+    assert run.health.problems() == {"bus": told}
     run.bus.everything = None
     run.steps(60)
     assert run.kept == [1, 2, 3]
