@@ -186,7 +186,7 @@ def problems(settings: Settings, *, checking: bool = False) -> list[Problem]:
     files = ("bus.ca_file", "bus.cert_file", "bus.key_file")
     for name in (*files, "bus.token_file") if checking else files:
         path: Path | None = settings.optional_path(name)
-        if path is not None and not path.is_file():
+        if path is not None and _may_be_seen(path) and not path.is_file():
             found.append(Problem(settings.origin(name), f"{name}: there is no file {path}"))
         elif path is not None and not os.access(path, os.R_OK):
             found.append(Problem(settings.origin(name), f"{name}: this user may not read {path}"))
@@ -197,12 +197,23 @@ def problems(settings: Settings, *, checking: bool = False) -> list[Problem]:
     return found
 
 
+def _may_be_seen(path: Path) -> bool:
+    """Whether this user can tell if it exists: a directory above may be closed to us, which is no answer."""
+    try:
+        path.stat()
+    except PermissionError:
+        return False
+    except OSError:
+        pass
+    return True
+
+
 def _surroundings(settings: Settings) -> list[Problem]:
     """Addresses and directories that would keep the daemon from starting. Ports are left alone: it may be running."""
     found = []
     source = settings.text("from").removeprefix("file:")
-    if source and source != "-" and not Path(source).is_file():
-        found.append(Problem(settings.origin("from"), f"from: there is no capture {source}"))
+    if source and source != "-" and not os.access(source, os.R_OK):
+        found.append(Problem(settings.origin("from"), f"from: there is no capture {source} that this user may read"))
     metrics = settings.optional_address("metrics")
     addresses = [("listen", address) for address in ([] if source else settings.entries("listen"))]
     for name, address in [*addresses, *([("metrics", metrics)] if metrics else [])]:
@@ -213,7 +224,9 @@ def _surroundings(settings: Settings) -> list[Problem]:
             text = (error.strerror or str(error)).replace(str(probe), str(address), 1)
             found.append(Problem(settings.origin(name), f"{name}: {text}"))
     directory = settings.path("spool.dir")
-    if directory.exists() and not directory.is_dir():
+    if not _may_be_seen(directory):
+        found.append(Problem(settings.origin("spool.dir"), f"spool.dir: this user may not see {directory}"))
+    elif directory.exists() and not directory.is_dir():
         found.append(Problem(settings.origin("spool.dir"), f"spool.dir: {directory} is a file"))
     elif directory.exists() and not os.access(directory, os.W_OK | os.X_OK):
         found.append(Problem(settings.origin("spool.dir"), f"spool.dir: this user may not write to {directory}"))

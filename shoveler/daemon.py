@@ -230,7 +230,10 @@ class Daemon:
         self._receiver = ReceiverProcess(self._task(), sockets, lock)
         self._receiver.start()
         try:
-            opened, early = self._await_opened()
+            first_words = self._await_opened()
+            if first_words is None:
+                return
+            opened, early = first_words
             self._reader = SpoolReader(settings.path("spool.dir"))
             self._courier = self._make_courier(opened)
             self._take(early)
@@ -259,6 +262,8 @@ class Daemon:
         self._courier.flush()
         while self._finished is not None and not self._courier.done and not self._signals.stopping.is_set():
             self._turn(self._courier.step())
+            if self._signals.take_reload():
+                self._read_settings_again()  # they may be what the bus waits for
 
     def _drain(self) -> None:
         """Take what the kernel has, publish what a bus that is there takes in time, write the books, say so, stop."""
@@ -434,12 +439,17 @@ class Daemon:
             log_level=s.text("log.level"),
         )
 
-    def _await_opened(self) -> tuple[control.Opened, list[control.FromReceiver]]:
-        """The first word of the receiver, and what it has said behind it already: a short capture may be finished."""
+    def _await_opened(self) -> tuple[control.Opened, list[control.FromReceiver]] | None:
+        """The first word of the receiver, and what it has said behind it already: a short capture may be finished.
+        None when we are to stop before that."""
         deadline, tries = time.monotonic() + _OPENING, 5
         while time.monotonic() < deadline:
             assert self._receiver.control is not None
-            select.select([self._receiver.control], [], [], 1.0)
+            select.select([self._receiver.control, self._signals.fileno()], [], [], 1.0)
+            if self._signals.stopping.is_set():
+                _log.info("= stopped before the spool was open")
+                return None
+            self._signals.drain()
             messages = self._receiver.hear()
             if messages is None:
                 ending = _ending(self._receiver.ended())

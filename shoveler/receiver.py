@@ -259,9 +259,10 @@ class Receiver:
             if not draft.datagrams:
                 draft.arrived = self._clock()
                 self._commit_by = time.monotonic() + _AGE
+            before = len(draft)
             self.intake.take(burst, draft, self._books)
             if self._forward:
-                self._send_on(burst)
+                self._send_on(draft.datagrams[before:])
         if len(draft) > BLOCK_DATAGRAMS - _READ or draft.size >= _BLOCK_BYTES:
             self._commit()
 
@@ -278,13 +279,13 @@ class Receiver:
             return f"the disk of the spool is full, and {HELD_MAX >> 20} MiB are in memory"
         return f"the spool has reached its cap of {self.spool.max_bytes} bytes (spool.max_bytes)"
 
-    def _send_on(self, burst: Sequence[tuple[bytes, SocketAddress]]) -> None:
+    def _send_on(self, datagrams: Sequence[bytes]) -> None:
         for family, target in self._forward:
             sock = self._forward_socket.get(family)
             if sock is None:
                 sock = self._forward_socket[family] = socket.socket(family, socket.SOCK_DGRAM)
                 sock.setblocking(False)
-            for datagram, _address in burst:
+            for datagram in datagrams:
                 try:
                     sock.sendto(datagram, target)
                 except OSError as error:
@@ -303,7 +304,7 @@ class Receiver:
             self.intake.take(burst, self._draft, self._books)
             self._draft.input = replay.place()
             if self._forward:
-                self._send_on(burst)
+                self._send_on(self._draft.datagrams)
             self._commit()
         if replay.ended and not self._held:
             self._stopping = True

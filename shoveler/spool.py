@@ -306,7 +306,7 @@ def _explain(error: sqlite3.Error, path: Path) -> SpoolError:
             f"`sqlite3 {path} .recover` gets back what can still be read"
         )
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
-        return SpoolError(f"the spool {path} cannot be written by this user: {error}")
+        return SpoolError(f"this user may not use the spool {path} ({error}); be the user that its shoveler runs as")
     return SpoolError(f"the spool {path} cannot be used: {error}")
 
 
@@ -683,8 +683,11 @@ class SpoolReader:
     def __init__(self, directory: Path) -> None:
         """Raises SpoolError when there is no spool, or the file is none."""
         self.path = _database(directory)
-        if not self.path.exists():
-            raise SpoolError(f"there is no spool in {directory}")
+        try:
+            if not self.path.exists():
+                raise SpoolError(f"there is no spool in {directory}")
+        except PermissionError:
+            raise SpoolError(f"this user may not look into the spool directory {directory}") from None
         try:
             self._db = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
             self._db.execute("PRAGMA cache_size = -1024")

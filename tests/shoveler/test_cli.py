@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +65,21 @@ def test_what_this_user_may_not_read_or_write(tmp_path, capsys, monkeypatch):
         f"--bus-ca-file: bus.ca_file: this user may not read {tmp_path / 'ca.pem'}",
         f"--bus-token-file: bus.token_file: this user may not read {tmp_path / 'token'}",
     ]
+
+
+def test_what_this_user_may_not_even_see(tmp_path, capsys, monkeypatch):
+    def stat(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", stat)  # as below a directory that is closed to us
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert main([f"--bus-ca-file={tmp_path / 'ca.pem'}", f"--spool={tmp_path / 'spool'}", "--check-config"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"--spool: spool.dir: this user may not see {tmp_path / 'spool'}",
+        f"--bus-ca-file: bus.ca_file: this user may not read {tmp_path / 'ca.pem'}",
+    ]
+    assert main(["status", f"--spool={tmp_path}"]) == 1
+    assert f"FAIL  spool: this user may not look into the spool directory {tmp_path}\n" in capsys.readouterr().out
 
 
 def test_status_checks_no_settings(capsys):

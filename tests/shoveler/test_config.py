@@ -5,6 +5,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from shoveler import config
+from shoveler.bus import BusOptions
 from shoveler.cli import main
 from shoveler.daemon import Metrics
 from shoveler.service import Address, exposition
@@ -37,6 +38,17 @@ def test_which_exchange(url, setting, expected):
     assert config.exchange(settings, config.bus_address(settings)) == expected
 
 
+def test_how_to_connect():
+    settings = config.SCHEMA.load(None, {}).replace(
+        bus__token_file="/t", bus__ca_file="/ca", bus__cert_file="/c", bus__key_file="/k", bus__heartbeat="9s",
+        spool__max_bytes="1GiB",
+    )  # fmt: skip
+    assert config.bus_options(settings) == BusOptions(
+        token_file=Path("/t"), ca_file=Path("/ca"), cert_file=Path("/c"), key_file=Path("/k"), heartbeat=9,
+        connect_timeout=5.0, max_bytes=1 << 30,
+    )  # fmt: skip
+
+
 def test_nothing_to_receive_from(tmp_path, capsys):
     file = tmp_path / "x.toml"
     file.write_text("listen = []")
@@ -57,6 +69,12 @@ def test_the_documentation_has_every_setting_metric_and_exit_code():
     Metrics(registry)
     names = {line.split()[2] for line in exposition(registry).decode().splitlines() if line.startswith("# TYPE")}
     assert len(names) == 16
+    assert names >= {
+        "shoveler_packets_received", "shoveler_validations_failed", "shoveler_queue_size",
+        "shoveler_rabbitmq_reconnects", "shoveler_packets_rejected_total", "shoveler_kernel_drops_total",
+        "shoveler_oversize_total", "shoveler_confirmed_total", "shoveler_returned_total", "shoveler_spool_bytes",
+        "shoveler_spool_oldest_seconds", "shoveler_confirms_pending", "shoveler_token_expires_seconds",
+    }, "dashboards know these names: they are for ever"  # fmt: skip
     assert not [name for name in names if f"`{name}`" not in text and f"`{name}{{" not in text]
     for code in (0, 1, 2):
         assert f"| {code} | " in text

@@ -25,7 +25,7 @@ from shoveler.bus import BusUnavailable, open_consumer, open_topology, parse_add
 from shoveler.daemon import Daemon, ReceiverProcess, StatusSender
 from shoveler.listeners import open_listener
 from shoveler.receiver import Task
-from shoveler.service import Address, Health, ShovelerStatus, decode_status
+from shoveler.service import Address, Health, ShovelerStatus, Signals, decode_status
 from shoveler.spool import Spool, SpoolReader
 
 pytestmark = pytest.mark.broker
@@ -403,7 +403,7 @@ def test_a_capture_that_is_finished_before_anybody_listens(queue, start, tmp_pat
 
 
 def test_what_comes_behind_the_first_word_of_the_receiver_is_not_lost():
-    daemon = Daemon(config.SCHEMA.load(None, {}), lambda: None, None, None)
+    daemon = Daemon(config.SCHEMA.load(None, {}), lambda: None, Signals(), None)
     daemon._receiver = ReceiverProcess(Task(spool="", control=-1, options=control.Options()), [], None)
     daemon._receiver.control, theirs = control.socket_pair()
     with daemon._receiver.control, theirs:
@@ -411,6 +411,43 @@ def test_what_comes_behind_the_first_word_of_the_receiver_is_not_lost():
         for message in said:
             assert control.say(theirs, message)
         assert daemon._await_opened() == (said[0], said[1:])
+        daemon._signals.stop()
+        before = time.monotonic()
+        assert daemon._await_opened() is None, "SIGTERM is heard while the spool is being opened"
+        assert time.monotonic() - before < 5
+    daemon._signals.close()
+
+
+def test_sighup_is_heard_while_a_finished_capture_waits_for_the_bus(queue, start, tmp_path):
+    capture, file = tmp_path / "c.jsonl", tmp_path / "settings.toml"
+    capture.write_text(lines(0, 1))
+    file.write_text(f'[bus]\nurl = "{NOWHERE}"\n')
+    shoveler = start(NOWHERE, "--from", f"file:{capture}", "-c", str(file), held=False)
+    shoveler.close()  # the settings are to come from the file, and not from the command line
+    at = shoveler.command.index("--bus")
+    del shoveler.command[at : at + 2]
+    shoveler.start().ready()
+    eventually(lambda: shoveler.totals() and shoveler.totals().received == 2)
+    eventually(lambda: "127.0.0.1:1" in shoveler.health()["problems"].get("bus", ""))
+    file.write_text(f'[bus]\nurl = "{queue.publish}"\n')
+    shoveler.process.send_signal(signal.SIGHUP)
+    assert shoveler.process.wait(60) == 0
+    assert [number_of(e.data) for e in queue.take(2)] == [0, 1]
+
+
+def test_every_setting_of_the_receiver_reaches_it():
+    settings = config.SCHEMA.load(None, {}).replace(
+        spool__dir="/s", spool__synchronous="full", spool__reserve="5MiB", receive_buffer="1MiB", speed="captured",
+        again=True, follow=True, verify=False, path_mtu=9000, spool__max_bytes="1GiB", map={"all": "10.0.0.1"},
+        forward=["192.0.2.1:5"], log__format="json", log__level="debug", **{"from": "file:c.jsonl"},
+    )  # fmt: skip
+    assert Daemon(settings, lambda: None, None, None)._task() == Task(
+        spool="/s", control=-1, receive_buffer=1 << 20, reserve=5 << 20, synchronous="full", source="c.jsonl",
+        follow=True, again=True, captured_speed=True, log_format="json", log_level="debug",
+        options=control.Options(
+            verify=False, ip_map={"all": "10.0.0.1"}, path_mtu=9000, forward=[("192.0.2.1", 5)], max_bytes=1 << 30
+        ),
+    )  # fmt: skip
 
 
 def test_stop_and_new_settings_are_said_again_until_they_fit():

@@ -264,7 +264,7 @@ def test_forwarding_sends_the_datagram_itself(rig, caplog):
     with open_listener(Address("127.0.0.1", 0)) as four, open_listener(Address("::1", 0)) as six:
         targets = [four.getsockname()[:2], six.getsockname()[:2], ("127.0.0.1", 0)]
         r = rig(options=Options(forward=targets))
-        r.send(binary(b"1"), binary(b"2"))
+        r.send(binary(b"1"), b"not one of ours", binary(b"2"))
         r.step()
         for target in (four, six):
             target.settimeout(5)

@@ -120,6 +120,13 @@ def test_block_and_books_in_one_transaction(spool, reader):
     assert spool.totals == totals
 
 
+@pytest.mark.parametrize(("synchronous", "level"), [("off", 0), ("normal", 1), ("full", 2)])
+def test_when_to_wait_for_the_disk(tmp_path, synchronous, level):
+    with Spool(tmp_path, reserve=0, synchronous=synchronous) as spool:
+        assert spool._db.execute("PRAGMA synchronous").fetchone() == (level,)
+        assert spool._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
 def test_sequence_numbers_are_never_used_again(tmp_path):
     with Spool(tmp_path, reserve=0) as spool:
         put(spool, b"1", b"2", b"3")
