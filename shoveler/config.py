@@ -108,7 +108,8 @@ SCHEMA = Schema(
         Setting("bus.cert_file", "path", None, "Our own certificate, for brokers that ask for one."),
         Setting("bus.key_file", "path", None, "Key of that certificate."),
         Setting("bus.heartbeat", "duration", "60s", "Heartbeat of the connection.", minimum=5, maximum=3600),
-        Setting("batch.max_bytes", "size", "512KiB", "Size of a batch message.", minimum=4096, maximum=2**24),
+        # RabbitMQ 4 closes the channel for messages over 16 MiB: the datagrams could then never be published.
+        Setting("batch.max_bytes", "size", "512KiB", "Size of a batch message, about.", minimum=4096, maximum=2**23),
         Setting("batch.linger", "duration", "250ms", "How long a batch may wait to become fuller.", maximum=60),
         Setting("status.exchange", "text", STATUS_EXCHANGE, "Exchange for status messages; empty: none are sent."),
         Setting("status.interval", "duration", "5s", "Time between two status messages.", minimum=1, maximum=3600),
@@ -151,6 +152,8 @@ def options(settings: Settings) -> Options:
         path_mtu=settings.integer("path_mtu"),
         forward=resolve(settings),
         max_bytes=settings.size("spool.max_bytes"),
+        log_format=settings.text("log.format"),
+        log_level=settings.text("log.level"),
     )
 
 

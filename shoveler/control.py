@@ -39,6 +39,8 @@ class Options(msgspec.Struct, tag=True, kw_only=True):
     path_mtu: int = 1500
     forward: list[tuple[str, int]] = []
     max_bytes: int = 10 * 2**30
+    log_format: str = "text"
+    log_level: str = "info"
 
 
 class Stop(msgspec.Struct, tag=True):

@@ -435,8 +435,6 @@ class Daemon:
             follow=s.boolean("follow"),
             again=s.boolean("again"),
             captured_speed=s.text("speed") == "captured",
-            log_format=s.text("log.format"),
-            log_level=s.text("log.level"),
         )
 
     def _await_opened(self) -> tuple[control.Opened, list[control.FromReceiver]] | None:

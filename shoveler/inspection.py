@@ -22,6 +22,8 @@ from shoveler.token import token_expiry
 
 _TIMEOUT = 5.0
 _SOON = 3600.0
+_LATE = 300.0
+"""Seconds that a datagram may wait for the bus; without a health page to ask, this is what shows that it is away."""
 
 
 @dataclass(slots=True)
@@ -131,6 +133,8 @@ def _spool(directory: Path, max_bytes: int, now: float) -> Check:
         return Check("spool", False, "the books do not balance: " + text.replace("=", "≠"), facts)
     if size >= max_bytes:
         return Check("spool", False, "at its cap, new datagrams are dropped: " + text, facts)
+    if age is not None and age > _LATE:
+        return Check("spool", False, "the bus is behind, or takes nothing: " + text, facts)
     return Check("spool", True, text, facts)
 
 

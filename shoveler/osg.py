@@ -6,6 +6,7 @@ differently; they are also written into the file, above the settings.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ class Translation:
         """The settings file."""
         out = [f"# Made from {source} by tally-shoveler import-config."]
         out += [f"# NOTE: {redact(remark)}" for remark in self.remarks]
+        out = [" ".join(line.splitlines()) for line in out]  # a remark stays one, whatever their names are
         for table in sorted(self.tables):
             out.append("")
             if table:
@@ -224,4 +226,4 @@ def _value(value: object) -> str:
 
 
 def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML's texts are JSON's, but for this

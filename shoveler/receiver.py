@@ -90,8 +90,6 @@ class Task(msgspec.Struct, kw_only=True):
     follow: bool = False
     again: bool = False
     captured_speed: bool = False
-    log_format: str = "text"
-    log_level: str = "info"
 
 
 class Receiver:
@@ -133,6 +131,7 @@ class Receiver:
         self._warn = RateLimited(_log, 10.0)
         self._forward_socket: dict[int, socket.socket] = {}
         self._forward_failed = 0
+        self._log_form = (options.log_format, options.log_level)
         self._use(options)
         self._poll = select.poll()
         self._poll.register(control.fileno(), select.POLLIN)
@@ -143,6 +142,10 @@ class Receiver:
         self._nap = min([_NAP, *(size / _FULL_SPEED for size in sizes)])
 
     def _use(self, options: Options) -> None:
+        form = (options.log_format, options.log_level)
+        if form != self._log_form:
+            setup_logging(*form)
+            self._log_form = form
         self.intake = Intake(verify=options.verify, ip_map=options.ip_map, path_mtu=options.path_mtu)
         self.spool.max_bytes = options.max_bytes
         self._forward = [
@@ -453,7 +456,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    setup_logging(task.log_format, task.log_level)
+    setup_logging(task.options.log_format, task.options.log_level)
     try:
         os.setpriority(os.PRIO_PROCESS, 0, _NICE)
     except PermissionError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import binascii
 import gzip
 import io
+import logging
 import os
 import select
 import zlib
@@ -19,9 +20,10 @@ from typing import IO
 import msgspec
 
 from shoveler.intake import SocketAddress
-from shoveler.service import parse_address
+from shoveler.service import RateLimited, parse_address
 from shoveler.spool import Input
 
+_warn = RateLimited(logging.getLogger(__name__), 600.0)
 _LONGEST_LINE = 256 * 1024
 _READ = 256 * 1024
 _STDIN = 0
@@ -159,13 +161,33 @@ class Replay:
         """Some bytes; empty at the end of the file; None when there are none for now."""
         try:
             if self._file is not None:
-                return self._file.read(_READ)
+                more = self._file.read(_READ)
+                if not more and self._follow:
+                    self._check_it_is_still_there()
+                return more
             # A pipe: the receiver must not wait for whoever writes into it.
             if not select.select([_STDIN], [], [], 0)[0]:
                 return None
             return os.read(_STDIN, _READ)
         except (OSError, EOFError, zlib.error) as error:
             raise ReplayError(f"the capture {self.name} cannot be read further: {_why(error)}") from None
+
+    def _check_it_is_still_there(self) -> None:
+        """A followed file that was cut or replaced would be waited for in vain, and nobody would know. Of one that was
+        replaced this is only said: whoever renamed it may still be writing its last lines."""
+        assert self._file is not None
+        opened = os.fstat(self._file.fileno())
+        if isinstance(self._file, io.BufferedReader) and opened.st_size < self._file.tell():
+            raise ReplayError(f"the capture {self.name} became shorter while it was followed; start again with --again")
+        try:
+            found = Path(self.name).stat()
+        except FileNotFoundError:
+            return  # being renamed; what is still written to it is read
+        if (found.st_dev, found.st_ino) != (opened.st_dev, opened.st_ino):
+            _warn.warning(
+                "replaced", "! the capture %s was replaced by another file, and the old one is still followed; "
+                "restart to take the new one", self.name,
+            )  # fmt: skip
 
 
 def _why(error: Exception) -> str:

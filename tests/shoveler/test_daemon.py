@@ -443,9 +443,10 @@ def test_every_setting_of_the_receiver_reaches_it():
     )  # fmt: skip
     assert Daemon(settings, lambda: None, None, None)._task() == Task(
         spool="/s", control=-1, receive_buffer=1 << 20, reserve=5 << 20, synchronous="full", source="c.jsonl",
-        follow=True, again=True, captured_speed=True, log_format="json", log_level="debug",
+        follow=True, again=True, captured_speed=True,
         options=control.Options(
-            verify=False, ip_map={"all": "10.0.0.1"}, path_mtu=9000, forward=[("192.0.2.1", 5)], max_bytes=1 << 30
+            verify=False, ip_map={"all": "10.0.0.1"}, path_mtu=9000, forward=[("192.0.2.1", 5)], max_bytes=1 << 30,
+            log_format="json", log_level="debug",
         ),
     )  # fmt: skip
 

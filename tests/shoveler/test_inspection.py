@@ -111,6 +111,14 @@ def test_books_that_do_not_balance(spool, tmp_path, capsys):
     assert "the books do not balance: 11 received ≠ 0 confirmed + 10" in out
 
 
+def test_datagrams_that_wait_for_long_are_not_well(spool, tmp_path, capsys):
+    """Without a health page to ask, nothing else shows that the bus is away."""
+    spool._db.execute("UPDATE blocks SET arrived = arrived - 300")
+    code, out = status(capsys, "--spool", str(tmp_path))
+    assert code == 1
+    assert "FAIL  spool: the bus is behind, or takes nothing: 10 received = 0 confirmed + 10 in the spool" in out
+
+
 def test_a_spool_at_its_cap(spool, tmp_path, capsys):
     spool._db.execute("UPDATE spool SET size = ?", (2 << 20,))
     code, out = status(capsys, "--spool", str(tmp_path), "--spool-max-bytes", "1MiB")

@@ -81,6 +81,13 @@ def test_with_a_token_they_log_in_as_shoveler():
     assert remarks == []
 
 
+def test_odd_characters_do_no_harm():
+    settings, remarks = ours('amqp:\n  url: amqp://u:p@h/\n  topic: "a\\nb\\x7f\\"ü\\\\"\n"x\\ny = 1": 2\n')
+    assert settings["bus"] == {"url": "amqp://u:p@h/", "routing_key": 'a\nb\x7f"ü\\'}
+    assert set(settings) == {"bus", "metrics"}
+    assert remarks == ["x\ny = 1 has no counterpart and was left out"]
+
+
 def test_the_environment_wins_as_it_does_there():
     environ = {
         "SHOVELER_AMQP_URL": "amqp://u:p@other/",

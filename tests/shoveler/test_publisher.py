@@ -3,6 +3,7 @@ import logging
 
 import pytest
 
+from shoveler import config
 from shoveler.bus import BusRefused, BusUnavailable, Outcome
 from shoveler.envelope import BATCH, SINGLE, decode, shard_of
 from shoveler.publisher import READ_BYTES, UNSETTLED_BYTES, BatchFramer, Courier, Ledger, OpenBlock, SingleFramer
@@ -69,6 +70,14 @@ def test_batches_have_a_size():
     assert max(len(p.message.body) for p in parcels) < 22_000
     ids = [json.loads(row)["id"] for p in parcels for row in p.message.body.split(b"\n")]
     assert ids == [f"s:{n}" for n in range(1, 101)]
+
+
+def test_the_largest_batch_is_none_that_a_broker_refuses_for_ever():
+    """RabbitMQ 4 takes messages up to 16 MiB. The smallest datagrams have the most around them."""
+    largest = int(config.SCHEMA.setting("batch.max_bytes").maximum)
+    rows = [("[fd00:1111:2222:3333:4444:5555:6666:7777]:65535", b"")] * (largest // 60)
+    [parcel, *_] = BatchFramer("0123456789abcdef", "10.10.10", max_bytes=largest).frame(opened([block(10**12, *rows)]))
+    assert largest < len(parcel.message.body) < 16 * 2**20
 
 
 # ---------------------------------------------------------------- ledger

@@ -259,6 +259,16 @@ def test_options_change_while_it_runs(rig):
     assert remote.startswith("10.0.0.1:")
 
 
+def test_the_form_of_its_log_lines_changes_while_it_runs(rig, monkeypatch):
+    forms = []
+    monkeypatch.setattr(receiver_module, "setup_logging", lambda *form: forms.append(form))
+    r = rig()
+    r.say(Options(verify=False))
+    r.say(Options(log_format="json", log_level="debug"))
+    r.step()
+    assert forms == [("json", "debug")]
+
+
 def test_forwarding_sends_the_datagram_itself(rig, caplog):
     """Peer weakness G22: the JSON envelope is forwarded instead."""
     with open_listener(Address("127.0.0.1", 0)) as four, open_listener(Address("::1", 0)) as six:

@@ -112,6 +112,37 @@ def test_followed_it_waits_for_more(opened, tmp_path):
     assert replay.place().position == path.stat().st_size
 
 
+def test_a_followed_file_that_is_cut_is_not_waited_for_in_vain(opened, tmp_path):
+    path = tmp_path / "c.jsonl"
+    write(path, line(1, b"a"), line(2, b"b"))
+    replay = opened(str(path), follow=True)
+    assert len(replay.take(10, 0)[0]) == 2
+    assert replay.take(10, 0) == ([], {})
+    write(path, line(3, b"c"))
+    with pytest.raises(ReplayError, match="became shorter while it was followed; start again with --again"):
+        replay.take(10, 0)
+
+
+def test_a_followed_file_that_is_replaced_is_read_on_and_somebody_is_told(opened, tmp_path, caplog):
+    path = tmp_path / "c.jsonl"
+    write(path, line(1, b"a"))
+    replay = opened(str(path), follow=True)
+    assert len(replay.take(10, 0)[0]) == 1
+    path.rename(tmp_path / "c.jsonl.1")
+    assert replay.take(10, 0) == ([], {})
+    assert not caplog.records, "somebody may be in the middle of it"
+    write(path, line(3, b"c"))
+    with (tmp_path / "c.jsonl.1").open("ab") as old:
+        old.write(line(2, b"b"))
+    assert [d for d, _ in replay.take(10, 0)[0]] == [b"b"]
+    assert replay.take(10, 0) == ([], {})
+    assert [record.getMessage() for record in caplog.records] == [
+        f"! the capture {path} was replaced by another file, and the old one is still followed; "
+        "restart to take the new one"
+    ]
+    caplog.clear()
+
+
 def test_at_captured_speed(opened, tmp_path):
     path = write(tmp_path / "c.jsonl", line(1000.0, b"a"), line(1000.5, b"b"), line(1002.0, b"c"))
     replay = opened(path, captured_speed=True)
