@@ -63,20 +63,34 @@ def check_inherited(sockets: Sequence[socket.socket]) -> None:
 
 
 def enlarge(sock: socket.socket, wanted: int) -> str | None:
-    """Give the socket a receive buffer of `wanted` bytes; what to tell an operator when the kernel allows less."""
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, wanted)
-        return None
-    except PermissionError:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted)
-    # The kernel doubles what it is asked for, for its own bookkeeping.
-    got = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+    """Give the socket a receive buffer of `wanted` bytes; what to tell an operator when the kernel allows less. Never
+    takes away what systemd or a supervisor, with more privileges than ours, has given it already."""
+    got = _buffer(sock)
+    if got < wanted:
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, wanted)
+        except PermissionError:
+            if _allowed(wanted) > got:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted)
+        got = _buffer(sock)
     if got >= wanted:
         return None
     return (
         f"the receive buffer of {name_of(sock)} is only {got} bytes instead of {wanted}: bursts may be dropped by the "
         f"kernel; set `sysctl -w net.core.rmem_max={wanted}` (in /etc/sysctl.d to keep it)"
     )
+
+
+def _buffer(sock: socket.socket) -> int:
+    # The kernel doubles what it is asked for, for its own bookkeeping.
+    return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+
+
+def _allowed(wanted: int) -> int:
+    """How much of it the kernel gives to a program without privileges. (In a container, /proc does not always say.)"""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted)
+        return _buffer(probe)
 
 
 def name_of(sock: socket.socket) -> str:

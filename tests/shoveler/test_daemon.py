@@ -510,7 +510,6 @@ def test_a_missing_token_is_waited_for_and_receiving_goes_on(broker, queue, star
     token.write_text(address.password + "\n")  # peer weakness G21: the trailing newline
     assert [number_of(e.data) for e in queue.take(1, 60)] == [1]
     token.unlink()
-    time.sleep(2.5)  # longer than two looks at the file
     send(shoveler, binary(2))
     assert [number_of(e.data) for e in queue.take(1)] == [2]
     assert shoveler.process.poll() is None

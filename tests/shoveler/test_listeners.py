@@ -1,3 +1,4 @@
+import os
 import socket
 
 import pytest
@@ -67,9 +68,28 @@ def test_a_larger_buffer(listener):
     assert fill_of(listener).size == 16 << 20
 
 
-def test_where_the_kernel_does_not_allow_it_the_operator_is_told_what_to_set():
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can play systemd")
+def test_the_buffer_that_systemd_gave_is_not_taken_away(listener):
+    """Without privileges, asking for a buffer makes it smaller where net.core.rmem_max is less than it has."""
+    listener.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)
+    os.seteuid(65534)
+    try:
+        assert enlarge(listener, 16 << 20) is None
+        assert fill_of(listener).size == 32 << 20
+        warning = enlarge(listener, 1 << 30)
+        assert fill_of(listener).size >= 32 << 20
+        assert warning is None or "bytes instead of 1073741824" in warning
+    finally:
+        os.seteuid(0)
+
+
+def test_where_the_kernel_does_not_allow_it_the_operator_is_told_what_to_set(monkeypatch):
+    monkeypatch.setattr("shoveler.listeners._allowed", lambda wanted: min(wanted, 212992))
+
     class Limited:
         """A socket of a program without privileges, where net.core.rmem_max is 212992."""
+
+        size = 2 * 65536
 
         def setsockopt(self, _level, option, value):
             if option == 33:

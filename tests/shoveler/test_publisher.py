@@ -5,6 +5,7 @@ import pytest
 
 from shoveler import config
 from shoveler.bus import BusRefused, BusUnavailable, Outcome
+from shoveler.bus.token import TokenFile
 from shoveler.envelope import BATCH, SINGLE, decode, shard_of
 from shoveler.publisher import READ_BYTES, UNSETTLED_BYTES, BatchFramer, Courier, Ledger, OpenBlock, SingleFramer
 from shoveler.service import Health
@@ -397,6 +398,34 @@ def test_a_new_token_is_taken_up_without_losing_or_doubling(caplog):
     assert run.kept == list(range(1, 1001))
     assert len(run.bus.connects) == 6
     assert [c.closed for c in run.bus.connects] == [True] * 5 + [False]
+    caplog.clear()
+
+
+def test_a_token_file_that_is_gone_for_a_while_changes_nothing(tmp_path, caplog):
+    """Peer weakness G25: a fatal exit when the token file is absent at one check."""
+    (tmp_path / "token").write_text("first")
+    run, file, looks = Run(), TokenFile(tmp_path / "token"), []
+
+    def connect():
+        file.read()
+        connection = FlakyBus.connect(run.bus)
+        connection.token_changed = lambda: looks.append(1) or file.changed()
+        return connection
+
+    run.courier.connect = connect
+    run.put((A, b"x"))
+    run.steps()
+    (tmp_path / "token").unlink()
+    before = len(looks)
+    for _ in range(3):
+        run.put((A, b"x"))
+        run.steps(2.5)
+    assert len(looks) >= before + 3
+    assert len(run.bus.connects) == 1
+    (tmp_path / "token").write_text("second\n")
+    run.put((A, b"x"))
+    run.steps(2.5)
+    assert (len(run.bus.connects), run.kept) == (2, [1, 2, 3, 4, 5])
     caplog.clear()
 
 
