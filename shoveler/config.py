@@ -82,7 +82,7 @@ SCHEMA = Schema(
         ),
         Setting("metrics", "address", "", "Where /metrics and /healthz are served; empty: nowhere.", optional=True,
                 needs_restart=True),
-        Setting("spool.dir", "path", "/var/spool/tally-shoveler", "Directory of the spool.", flags=("--spool",),
+        Setting("spool.dir", "path", "/var/lib/tally-shoveler", "Directory of the spool.", flags=("--spool",),
                 metavar="DIR", needs_restart=True),
         Setting("spool.max_bytes", "size", "10GiB", "Cap of the spool; beyond it datagrams are dropped and counted.",
                 minimum=2**20),

@@ -1,3 +1,4 @@
+import configparser
 import tomllib
 from pathlib import Path
 
@@ -60,6 +61,14 @@ def test_the_sample_file_is_made_from_the_declaration():
     sample = (ROOT / "resources/samples/tally-shoveler.toml").read_text()
     assert sample == config.SCHEMA.sample(config.SAMPLE_HEADING), "run `python -m shoveler.config > …` again"
     assert tomllib.loads(sample)
+
+
+def test_the_installed_service_can_write_its_spool():
+    """The sample file is installed as it is, and the unit lets the program write to its state directory only."""
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.read(ROOT / "packaging/systemd/tally-shoveler.service")
+    writable = Path("/var/lib") / unit["Service"]["StateDirectory"]
+    assert config.SCHEMA.load(None, {}).path("spool.dir") == writable
 
 
 def test_the_documentation_has_every_setting_metric_and_exit_code():
