@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from shoveler.bus import Address as BusAddress
-from shoveler.bus import BusOptions, BusRefused, parse_address
+from shoveler.bus import BusOptions, BusRefused, check_tls, parse_address
 from shoveler.control import Options
 from shoveler.intake import check_map
 from shoveler.listeners import open_listener
@@ -185,7 +185,7 @@ def problems(settings: Settings, *, checking: bool = False) -> list[Problem]:
     """What is wrong although each setting by itself is fine; when `checking` also what depends on this moment, and on
     this user. (A token file that is not there yet, for example: a daemon receives without it, says so, and publishes
     once it is there.)"""
-    found = _surroundings(settings) if checking else []
+    found = []
     files = ("bus.ca_file", "bus.cert_file", "bus.key_file")
     for name in (*files, "bus.token_file") if checking else files:
         path: Path | None = settings.optional_path(name)
@@ -197,6 +197,8 @@ def problems(settings: Settings, *, checking: bool = False) -> list[Problem]:
         found.append(Problem(settings.origin("bus.key_file"), "bus.key_file needs bus.cert_file"))
     if not settings.text("from") and not settings.entries("listen"):
         found.append(Problem(settings.origin("listen"), "listen is empty: there is nothing to receive from"))
+    if checking:
+        found += _surroundings(settings, tls=not found)
     return found
 
 
@@ -211,7 +213,7 @@ def _may_be_seen(path: Path) -> bool:
     return True
 
 
-def _surroundings(settings: Settings) -> list[Problem]:
+def _surroundings(settings: Settings, *, tls: bool) -> list[Problem]:
     """Addresses and directories that would keep the daemon from starting. Ports are left alone: it may be running."""
     found = []
     source = settings.text("from").removeprefix("file:")
@@ -226,6 +228,11 @@ def _surroundings(settings: Settings) -> list[Problem]:
         except OSError as error:
             text = (error.strerror or str(error)).replace(str(probe), str(address), 1)
             found.append(Problem(settings.origin(name), f"{name}: {text}"))
+    try:
+        if tls:  # else it would say again what is wrong with the files
+            check_tls(bus_address(settings), bus_options(settings))
+    except BusRefused as error:
+        found.append(Problem(settings.origin("bus.url"), f"bus.url: {error}"))
     directory = settings.path("spool.dir")
     if not _may_be_seen(directory):
         found.append(Problem(settings.origin("spool.dir"), f"spool.dir: this user may not see {directory}"))

@@ -28,7 +28,7 @@ of the local bus and their locks, ``local_cursors`` what a local publisher knows
 """
 
 from shoveler.bus.address import Address, parse_address
-from shoveler.bus.factory import declare_shards, open_consumer, open_publisher, open_topology
+from shoveler.bus.factory import check_tls, declare_shards, open_consumer, open_publisher, open_topology
 from shoveler.bus.messages import (
     BusError,
     BusInUse,
@@ -58,6 +58,7 @@ __all__ = [
     "Outgoing",
     "Publisher",
     "Topology",
+    "check_tls",
     "declare_shards",
     "open_consumer",
     "open_publisher",

@@ -215,7 +215,7 @@ class Link:
     def _parameters(self, options: BusOptions, name: str) -> pika.ConnectionParameters:
         address = self._address
         password = address.password if self._token is None else self._token.read()
-        tls = pika.SSLOptions(_tls_context(options), address.host) if address.tls else None
+        tls = pika.SSLOptions(tls_context(options), address.host) if address.tls else None
         return pika.ConnectionParameters(
             host=address.host,
             port=address.port,
@@ -275,17 +275,20 @@ def _nothing() -> None:
     """What a timer does that is only there to end a wait."""
 
 
-def _tls_context(options: BusOptions) -> ssl.SSLContext:
+def tls_context(options: BusOptions) -> ssl.SSLContext:
+    """Whom we trust, and who we are. Raises BusRefused when a file cannot be used."""
     try:
         context = ssl.create_default_context(cafile=options.ca_file)
     except OSError as error:  # ssl.SSLError is one
         raise BusRefused(f"the CA file {options.ca_file} cannot be used: {_why(error)}") from None
     if options.cert_file is not None:
         try:
-            context.load_cert_chain(options.cert_file, options.key_file)
+            # With a password, though a wrong one: a daemon must not ask for a passphrase on its terminal, and wait.
+            context.load_cert_chain(options.cert_file, options.key_file, password="")
         except OSError as error:
             files = " with ".join(str(f) for f in (options.cert_file, options.key_file) if f is not None)
-            raise BusRefused(f"the client certificate {files} cannot be used: {_why(error)}") from None
+            hint = "; it must be PEM, with a key that has no passphrase" if isinstance(error, ssl.SSLError) else ""
+            raise BusRefused(f"the client certificate {files} cannot be used: {_why(error)}{hint}") from None
     return context
 
 

@@ -10,6 +10,14 @@ from shoveler.bus.messages import BusRefused, Consumer, Publisher, Topology
 from shoveler.bus.options import DEFAULT_OPTIONS, BusOptions
 
 
+def check_tls(address: Address, options: BusOptions) -> None:
+    """Raises BusRefused when a certificate or key for this address cannot be used. Connects to nobody."""
+    if address.tls:
+        from shoveler.bus.amqp_link import tls_context
+
+        tls_context(options)
+
+
 def open_publisher(address: Address, *, exchange: str, writer: str, options: BusOptions = DEFAULT_OPTIONS) -> Publisher:
     """A publisher to `exchange`, which is declared (durable, topic) when it does not exist.
 

@@ -1,4 +1,5 @@
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -61,10 +62,28 @@ def test_what_this_user_may_not_read_or_write(tmp_path, capsys, monkeypatch):
     files = [f"--bus-token-file={tmp_path / 'token'}", f"--bus-ca-file={tmp_path / 'ca.pem'}"]
     assert main([*files, f"--spool={tmp_path / 'spool'}", "--check-config"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        f"--spool: spool.dir: this user may not write to {tmp_path / 'spool'}",
         f"--bus-ca-file: bus.ca_file: this user may not read {tmp_path / 'ca.pem'}",
         f"--bus-token-file: bus.token_file: this user may not read {tmp_path / 'token'}",
+        f"--spool: spool.dir: this user may not write to {tmp_path / 'spool'}",
     ]
+
+
+def test_certificates_are_looked_into(tmp_path, capsys):
+    junk, key = tmp_path / "junk.pem", tmp_path / "key.pem"
+    junk.write_text("junk")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-passout", "pass:x", "-keyout", key, "-out", tmp_path / "c",
+         "-subj", "/CN=x"], check=True, capture_output=True,
+    )  # fmt: skip
+    for options, sentence in (
+        ([f"--bus-ca-file={junk}"], f"the CA file {junk} cannot be used: "),
+        ([f"--bus-cert-file={junk}"], f"the client certificate {junk} cannot be used: "),
+        ([f"--bus-cert-file={tmp_path / 'c'}", f"--bus-key-file={key}"], "with a key that has no passphrase"),
+    ):
+        assert main(["--bus", "amqps://h/", *options, "--check-config"]) == 2
+        assert sentence in capsys.readouterr().err
+        assert main(["--bus", "amqp://h/", *options, "--check-config"]) == 0, "not used there"
+        capsys.readouterr()
 
 
 def test_what_this_user_may_not_even_see(tmp_path, capsys, monkeypatch):
@@ -75,8 +94,8 @@ def test_what_this_user_may_not_even_see(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert main([f"--bus-ca-file={tmp_path / 'ca.pem'}", f"--spool={tmp_path / 'spool'}", "--check-config"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        f"--spool: spool.dir: this user may not see {tmp_path / 'spool'}",
         f"--bus-ca-file: bus.ca_file: this user may not read {tmp_path / 'ca.pem'}",
+        f"--spool: spool.dir: this user may not see {tmp_path / 'spool'}",
     ]
     assert main(["status", f"--spool={tmp_path}"]) == 1
     assert f"FAIL  spool: this user may not look into the spool directory {tmp_path}\n" in capsys.readouterr().out
