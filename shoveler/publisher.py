@@ -380,11 +380,14 @@ class Courier:
     def _next_piece(self, room: int) -> list[Parcel]:
         """The next parcels to send: no more than go out without waiting, and little enough to ask for `room` again."""
         piece: list[Parcel] = []
+        waiting, limit = self._waiting, UNSETTLED_BYTES - self.ledger.bytes
         size = new = 0
-        while self._waiting and len(piece) < room and size < _PIECE and self.ledger.bytes + new < UNSETTLED_BYTES:
-            parcel = self._waiting.popleft()
-            size += len(parcel.message.body)
-            new += 0 if parcel.order else len(parcel.message.body)
+        while waiting and len(piece) < room and size < _PIECE and new < limit:
+            parcel = waiting.popleft()
+            length = len(parcel.message.body)
+            size += length
+            if not parcel.order:
+                new += length
             piece.append(parcel)
         if not piece and self._waiting and room and not self.ledger.unsettled:
             piece.append(self._waiting.popleft())  # resent parcels alone may fill the limit
