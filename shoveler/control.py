@@ -78,6 +78,8 @@ class Finished(msgspec.Struct, tag=True):
     """Nothing more will be taken: after `Stop`, or at the end of the input file. `last` is the newest SEQ."""
 
     last: int
+    problem: str = ""
+    """Why the input file could not be read to its end."""
 
 
 class Failed(msgspec.Struct, tag=True):

@@ -216,6 +216,7 @@ class Daemon:
         self._senders_due = 0.0
         self._heard = time.monotonic()
         self._finished: int | None = None
+        self._input_problem = ""
         self._restarts: Iterator[float] = delays(0.1, 5.0)
         self._restart_at: float | None = None
 
@@ -245,6 +246,8 @@ class Daemon:
                 self._finish_file()
                 self._notifier.stopping("draining")
                 self._drain()
+            if self._input_problem:
+                raise DaemonError(self._input_problem)
         finally:
             self._receiver.close()
             for sock in sockets:
@@ -338,8 +341,11 @@ class Daemon:
                     self._receiver.flush()
                 case control.Committed(last=last):
                     self._courier.committed = max(self._courier.committed, last)
-                case control.Finished(last=last):
+                case control.Finished(last=last, problem=problem):
                     self._courier.committed = max(self._courier.committed, last)
+                    if problem and not self._input_problem:
+                        _log.error("! %s; what was taken of it is published before this ends", problem)
+                    self._input_problem = problem
                     self._finished = last
                 case control.State():
                     self._note(message)
@@ -443,7 +449,7 @@ class Daemon:
         deadline, tries = time.monotonic() + _OPENING, 5
         while time.monotonic() < deadline:
             assert self._receiver.control is not None
-            select.select([self._receiver.control, self._signals.fileno()], [], [], 1.0)
+            select.select([self._receiver.control.fileno(), self._signals.fileno()], [], [], 1.0)
             if self._signals.stopping.is_set():
                 _log.info("= stopped before the spool was open")
                 return None

@@ -125,6 +125,7 @@ class Receiver:
         self._calm = True
         self._stopping = False
         self._finished = False
+        self._input_problem = ""
         self._alone = False
         self._recent: dict[int, set[SocketAddress]] = {fd: set() for fd in self._sockets}
         self._drops = {fd: spool.sockets.get(identity_of(sock), 0) for fd, sock in self._sockets.items()}
@@ -298,7 +299,12 @@ class Receiver:
     def _play(self, replay: Replay) -> None:
         if self._held or self._no_room():
             return  # a file waits, and is not at its end before its last datagram is on the disk; nothing is dropped
-        burst, rejected = replay.take(BLOCK_DATAGRAMS, self._clock())
+        try:
+            burst, rejected = replay.take(BLOCK_DATAGRAMS, self._clock())
+        except ReplayError as error:  # what was taken of it is published all the same
+            self._input_problem = str(error)
+            self._stopping = True
+            return
         for reason, number in rejected.items():
             for _ in range(number):
                 self._books.reject("file", reason)
@@ -403,7 +409,8 @@ class Receiver:
             )
         )
         # What did not fit is as good as said with the next; without `Finished` the other end would wait for ever.
-        self._say(Finished(self.spool.last) if self._finished else Committed(self.spool.last))
+        last = self.spool.last
+        self._say(Finished(last, self._input_problem) if self._finished else Committed(last))
 
     @staticmethod
     def _fill(sock: socket.socket) -> float:

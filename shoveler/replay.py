@@ -15,7 +15,6 @@ import os
 import select
 import zlib
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
@@ -68,7 +67,8 @@ class Replay:
         self._buffer = b""
         self._start = 0
         self._dry = False
-        self._file: IO[bytes] | None = None
+        self._broken: ReplayError | None = None
+        self._file: io.BufferedReader | gzip.GzipFile | None = None
         if name == "-":
             return
         try:
@@ -85,9 +85,9 @@ class Replay:
             )
 
     @staticmethod
-    def _open(name: str) -> IO[bytes]:
+    def _open(name: str) -> io.BufferedReader | gzip.GzipFile:
         if name.endswith(".gz"):
-            return gzip.open(name, "rb")  # type: ignore[return-value]
+            return gzip.GzipFile(name, "rb")
         return open(name, "rb")  # noqa: PTH123 - closed by `close`
 
     def close(self) -> None:
@@ -107,13 +107,21 @@ class Replay:
 
     def take(self, limit: int, now: float) -> tuple[list[tuple[bytes, SocketAddress]], dict[str, int]]:
         """(datagrams with their senders, number of bad lines by reason). At the end of the file `ended` is True,
-        unless it is followed. Raises ReplayError when the file breaks off."""
+        unless it is followed. Raises ReplayError when the file breaks off, after all before that was given out."""
         datagrams: list[tuple[bytes, SocketAddress]] = []
         rejected: dict[str, int] = {}
         self._dry = False
+        if self._broken is not None:
+            raise self._broken
         while len(datagrams) < limit:
             if self._next is None:
-                line = self._line()
+                try:
+                    line = self._line()
+                except ReplayError as error:
+                    if not datagrams and not rejected:
+                        raise
+                    self._broken = error
+                    break
                 if line is None:
                     break
                 end = self._position + len(line)
@@ -161,7 +169,7 @@ class Replay:
         """Some bytes; empty at the end of the file; None when there are none for now."""
         try:
             if self._file is not None:
-                more = self._file.read(_READ)
+                more = self._file.read1(_READ)  # not `read`: that throws away what came before an error
                 if not more and self._follow:
                     self._check_it_is_still_there()
                 return more

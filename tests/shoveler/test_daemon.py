@@ -1,6 +1,7 @@
 """The whole daemon, from the socket to the broker."""
 
 import base64
+import gzip
 import importlib.metadata
 import json
 import os
@@ -400,6 +401,16 @@ def test_a_capture_that_is_finished_before_anybody_listens(queue, start, tmp_pat
         shoveler.process.send_signal(signal.SIGCONT)
     assert shoveler.process.wait(60) == 0
     assert shoveler.audit() == (1, 1, 0)
+
+
+def test_what_was_taken_of_a_capture_that_breaks_off_is_published(queue, start, tmp_path):
+    capture = tmp_path / "c.jsonl.gz"
+    capture.write_bytes(gzip.compress(lines(*range(1000)).encode())[:-4])
+    shoveler = start(queue.publish, "--from", f"file:{capture}", held=False)
+    assert shoveler.process.wait(60) == 1
+    assert [number_of(e.data) for e in queue.take(1000)] == list(range(1000))
+    assert shoveler.audit() == (1000, 1000, 0)
+    assert f"the capture {capture} cannot be read further: " in shoveler.said()
 
 
 def test_what_comes_behind_the_first_word_of_the_receiver_is_not_lost():
