@@ -236,11 +236,20 @@ def _pairs(parts: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def _bounded(value: float, shown: object, limits: _Limits) -> None:
+def _bounded(kind: str, value: float, shown: object, limits: _Limits) -> None:
     if limits.minimum is not None and value < limits.minimum:
-        raise _WrongValueError(f"{shown} is too small, the least is {limits.minimum:g}")
+        raise _WrongValueError(f"{shown} is too small, the least is {_bound(kind, limits.minimum)}")
     if limits.maximum is not None and value > limits.maximum:
-        raise _WrongValueError(f"{shown} is too large, the most is {limits.maximum:g}")
+        raise _WrongValueError(f"{shown} is too large, the most is {_bound(kind, limits.maximum)}")
+
+
+def _bound(kind: str, value: float) -> str:
+    """A bound as somebody would write it: 8MiB, 60s."""
+    if kind == "size":
+        for unit in ("GiB", "MiB", "KiB"):
+            if value and value % _SIZES[unit.upper()] == 0:
+                return f"{value / _SIZES[unit.upper()]:g}{unit}"
+    return f"{value:.12g}{'s' if kind == 'duration' else ''}"
 
 
 def _scalar(kind: str, value: object, limits: _Limits) -> Any:
@@ -255,7 +264,7 @@ def _scalar(kind: str, value: object, limits: _Limits) -> Any:
         result = cast(float, value)
         if kind == "duration" and not 0 <= result < 1e12:
             raise _WrongValueError(f'expected a duration such as "90s", got {value!r}')
-        _bounded(result, value, limits)
+        _bounded(kind, result, value, limits)
         return float(result) if kind in ("number", "duration") else result
     wanted = {
         "text": "text in quotes",
@@ -294,21 +303,21 @@ def _from_text(kind: str, text: str, limits: _Limits) -> Any:
         if re.fullmatch(r"[+-]?\d+", text.strip()) is None:
             raise _WrongValueError(f"expected a whole number, got {text!r}")
         whole = int(text)
-        _bounded(whole, text, limits)
+        _bounded(kind, whole, text, limits)
         return whole
     if kind == "size":
         size = parse_size(text)
-        _bounded(size, text, limits)
+        _bounded(kind, size, text, limits)
         return size
     if kind == "duration":
         seconds = parse_duration(text)
-        _bounded(seconds, text, limits)
+        _bounded(kind, seconds, text, limits)
         return seconds
     try:
         number = float(text)
     except ValueError:
         raise _WrongValueError(f"expected a number, got {text!r}") from None
-    _bounded(number, text, limits)
+    _bounded(kind, number, text, limits)
     return number
 
 

@@ -41,7 +41,9 @@ def test_check_config_shows_what_would_be_used(capsys, tmp_path):
         (["statsu"], "there is no command 'statsu'; did you mean 'status'?"),
         (["go"], "there is no command 'go'; see --help"),
         (["-c", "/none"], "/none: cannot be read: No such file or directory"),
-        (["--spool-max-bytes", "1"], "--spool-max-bytes: 1 is too small"),
+        (["--spool-max-bytes", "1"], "--spool-max-bytes: 1 is too small, the least is 1MiB"),
+        (["--batch-max-bytes", "16MiB"], "--batch-max-bytes: 16MiB is too large, the most is 8MiB"),
+        (["--bus-heartbeat", "1s"], "--bus-heartbeat: 1s is too small, the least is 5s"),
         (["status", "--framing", "x"], "--framing: expected one of"),
     ],
 )

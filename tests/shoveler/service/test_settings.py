@@ -248,7 +248,7 @@ def test_wrong_kinds_say_what_was_expected(tmp_path):
         ("workers = true", "expected a whole number, got True"),
         ("share = 'much'", "expected a number, got 'much'"),
         ("spool.dir = ''", "expected a path, got an empty text"),
-        ("spool.max_bytes = 1", "1 is too small, the least is 1024"),
+        ("spool.max_bytes = 1", "1 is too small, the least is 1KiB"),
         ("state.ttl = -1", 'expected a duration such as "90s", got -1'),
         ("map = 5", "expected a table of name = value, got 5"),
         ("metrics = 'x'", "expected HOST:PORT such as \"0.0.0.0:9993\", got 'x'"),
