@@ -136,6 +136,14 @@ class Reserve:
         self.give_up()
         return False
 
+    def lacking(self) -> int:
+        """Bytes of the disk that must become free before it can be made."""
+        try:
+            disk = os.statvfs(self._path.parent)
+        except OSError:
+            return 2 * self.size
+        return max(0, 2 * self.size - disk.f_bavail * disk.f_frsize)
+
     def give_up(self) -> None:
         """Give its room back to the disk. Never raises."""
         try:
@@ -570,16 +578,16 @@ class Spool:
     def loosen(self) -> bool:
         """True when the disk has room again, and the reserve with it: `tight` is over.
 
-        Room that confirmed blocks left in the file is given back for that, but only where there is plenty, and not
-        often: if somebody else fills the disk, what is given back is gone.
+        Room that confirmed blocks left in the file is given back for that, as much as is lacking, but only where half a
+        reserve is left in the file, and not often: if somebody else fills the disk, what is given back is gone.
         """
         if not self._reserve.make():
             now = self._monotonic()
-            plenty = 3 * self._reserve.size + _WAL_MIN
-            if now - self._gave_back < _GIVE_BACK_INTERVAL or not self.fits(plenty):
+            lacking = self._reserve.lacking() + _WAL_MIN
+            if now - self._gave_back < _GIVE_BACK_INTERVAL or not self.fits(lacking + self._reserve.size // 2):
                 return False
             self._gave_back = now
-            self._give_back(2 * self._reserve.size + _WAL_MIN)
+            self._give_back(lacking)
             if not self._reserve.make():
                 return False
         self.tight = False

@@ -300,6 +300,22 @@ def test_a_full_disk_is_emptied_by_publishing(small_disk):
         assert not spool.tight
 
 
+def test_a_disk_that_the_spool_itself_has_filled_has_room_again_when_all_is_published(small_disk):
+    """Else the spool would call the disk full for ever: the file keeps what it has."""
+    with Spool(small_disk, reserve=6 << 20) as spool:
+        with pytest.raises(SpoolFull):
+            fill(spool)
+        spool.tighten()
+        assert not spool.loosen()
+        while spool.spooled:
+            spool.commit(None, Books(confirmed_upto=spool.last))
+        assert (small_disk / "spool.db").stat().st_size > 12 << 20, "its room is still in the file"
+        assert spool.loosen()
+        assert not spool.tight
+        assert (small_disk / "reserve").stat().st_blocks * 512 >= 6 << 20
+        put(spool, b"more")
+
+
 def test_a_reserve_is_only_made_where_there_is_ample_room(small_disk):
     assert not Reserve(small_disk / "r", 20 << 20).make()
     assert not (small_disk / "r").exists()
