@@ -78,6 +78,7 @@ class Database:
         self._turn = threading.Lock()
         if self.is_sqlite:
             _check_file(Path(str(self.url.database)))
+            _make_private(Path(str(self.url.database)))
         try:
             self._writer = self._engine(reader=False)
             self._reader = self._engine(reader=True) if self.is_sqlite else self._writer
@@ -177,6 +178,8 @@ class Database:
 
     def _prepare(self) -> None:
         if self.is_sqlite:
+            with self.read() as connection:
+                self._version(connection)  # before anything is changed: WAL mode would stay in a file of others, too
             with self._turn, self._errors(), self._writer.connect() as connection:
                 raw = connection.connection.driver_connection
                 assert isinstance(raw, sqlite3.Connection)
@@ -189,17 +192,13 @@ class Database:
             version = self._version(connection)
             if version == HEAD:
                 return
-            if version is not None and (not version.isdecimal() or int(version) > int(HEAD)):
-                raise StoreNewer(
-                    f"{self.shown} has database schema {version}, made by a newer Tally; this one knows {HEAD}. "
-                    f"Update Tally, or open another workspace."
-                )
             upgrade(connection)
             if self.is_sqlite:
                 connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
 
     def _version(self, connection: Connection) -> str | None:
-        """The schema version, None when the database is empty. Raises NotAWorkspace when it is another program's."""
+        """The schema version, None when the database is empty. Raises NotAWorkspace when it is another program's,
+        StoreNewer when it is of a version that is not known here."""
         tables = set(inspect(connection).get_table_names())
         if "alembic_version" not in tables:
             if tables:
@@ -210,7 +209,13 @@ class Database:
         if "meta" not in tables or "scoring" not in tables:
             raise NotAWorkspace(f"{self.shown} is a database of another program that uses Alembic; name another one.")
         row = connection.execute(text("SELECT version_num FROM alembic_version")).fetchone()
-        return None if row is None else str(row[0])
+        version = None if row is None else str(row[0])
+        if version is not None and (not version.isdecimal() or int(version) > int(HEAD)):
+            raise StoreNewer(
+                f"{self.shown} has database schema {version}, made by a newer Tally; this one knows {HEAD}. "
+                f"Update Tally, or open another workspace."
+            )
+        return version
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -241,6 +246,14 @@ class Database:
         if gone or "connection" in low:
             return StoreUnavailable(f"The database {self.shown} cannot be reached: {why}.")
         return StoreError(f"The database {self.shown} refused: {why}.")
+
+
+def _make_private(path: Path) -> None:
+    """A new workspace is readable by its owner only, as there are keys in it. Raises StoreUnavailable."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreUnavailable(f"{path} cannot be made or opened: {error.strerror}.") from None
 
 
 def _check_file(path: Path) -> None:

@@ -120,13 +120,24 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     with sqlite3.connect(file) as raw:
         raw.execute("CREATE TABLE bookmarks (url)")
     raw.close()
+    before = file.read_bytes()
     with pytest.raises(NotAWorkspace) as error:
         Store(file)
     assert "another program" in sentence(error)
     assert "bookmarks" in str(error.value)
-    with sqlite3.connect(file) as raw:
-        assert [row[0] for row in raw.execute("SELECT name FROM sqlite_master")] == ["bookmarks"]
-    raw.close()
+    assert file.read_bytes() == before  # to the byte: the WAL mode stays in a file, too
+    assert [path.name for path in tmp_path.iterdir()] == ["other.db"]
+
+
+def test_a_new_workspace_is_its_owners_only(tmp_path: Path) -> None:
+    file = tmp_path / "w.db"
+    with Store(file) as store:
+        store.put_setting("x", "y")
+        assert {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
+            "w.db": 0o600,
+            "w.db-wal": 0o600,
+            "w.db-shm": 0o600,
+        }
 
 
 def test_another_programs_alembic_database_is_left_alone(tmp_path: Path) -> None:
