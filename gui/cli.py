@@ -33,7 +33,7 @@ OWN = ("agent", "collector", "gui", "resources", "shoveler")
 def _window_parser() -> argparse.ArgumentParser:
     """The options of `tally` alone."""
     parser = argparse.ArgumentParser("tally", add_help=False)
-    parser.add_argument("--db", metavar="URL", help="workspace database to open in the window")
+    parser.add_argument("--db", metavar="URL", help="workspace database, for the window or the command")
     parser.add_argument("--debug", action="store_true", help="show where an unexpected error came from")
     return parser
 

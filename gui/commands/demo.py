@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gui.commands.loop import run_until_done
-from gui.commands.places import data_directory, has_display
+from gui.commands.places import data_directory, has_display, kept_in_data
 from gui.commands.progress import TerminalProgress, table_width
 from gui.report import build, text_table
 from gui.runner.demo import Demo, DemoOptions
@@ -39,7 +39,10 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="amqp://… or a directory (default: a private RabbitMQ, if installed)",
     )
     demo.add_argument(
-        "--db", metavar="FILE", help="where the results are kept (default: demo.db in the data directory)"
+        "--db",
+        metavar="URL",
+        default=argparse.SUPPRESS,  # else the default would win over `tally --db URL demo`
+        help="where the results are kept (default: demo.db in the data directory)",
     )
     demo.add_argument("--headless", action="store_true", help="no window, also where there is a display")
     demo.set_defaults(run=run_demo)
@@ -48,7 +51,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def run_demo(options: argparse.Namespace) -> int:
     """The demonstration, in a window where there is a display."""
     settings = DemoOptions(
-        database=options.db or demo_database(),
+        database=options.db or kept_in_data("demo.db"),
         servers=options.servers,
         files=options.files,
         rate=options.rate,
@@ -64,13 +67,6 @@ def run_demo(options: argparse.Namespace) -> int:
             code: int = app.run_window(data=data_directory(), demo=settings)
             return code
     return run_until_done(demo_headless(settings))
-
-
-def demo_database() -> str:
-    """Where the results of demonstrations are kept."""
-    directory = data_directory()
-    directory.mkdir(parents=True, exist_ok=True)
-    return str(directory / "demo.db")
 
 
 async def demo_headless(settings: DemoOptions) -> int:

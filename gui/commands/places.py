@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
+from gui.commands import CommandError
+
 if TYPE_CHECKING:
     from gui.store import Store
 
@@ -17,8 +19,21 @@ DEFAULT_LISTEN = "0.0.0.0:8765"
 
 
 def data_directory() -> Path:
-    """The user's data directory of Tally."""
-    return Path(os.environ.get("TALLY_DATA") or platformdirs.user_data_path("tally"))
+    """The user's data directory of Tally: what TALLY_DATA says, else where the system keeps such things."""
+    return Path(os.environ.get("TALLY_DATA") or platformdirs.user_data_path("tally", appauthor=False))
+
+
+def kept_in_data(name: str) -> str:
+    """The path of a database that Tally keeps in its data directory, which is made. Raises CommandError."""
+    directory = data_directory()
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise CommandError(
+            f"Tally's data directory {directory} cannot be made: {error.strerror}; name a database with --db, "
+            "or another directory with TALLY_DATA."
+        ) from error
+    return str(directory / name)
 
 
 def hub_directory() -> Path:
@@ -36,21 +51,20 @@ def add_database_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--db",
         metavar="URL",
-        help="workspace database: a file, or postgresql://… (default: TALLY_DB, else the default workspace)",
+        default=argparse.SUPPRESS,  # else the default would win over `tally --db URL COMMAND`
+        help="workspace database: a file, or postgresql://… (default: TALLY_DB, else default.db in the data directory)",
     )
 
 
 def database(options: argparse.Namespace) -> str:
     """The database that the options mean."""
-    from gui.store import default_database  # half a second that the window's first paint must not wait for
-
     named = getattr(options, "db", None) or os.environ.get("TALLY_DB")
-    return str(named) if named else str(default_database())
+    return str(named) if named else kept_in_data("default.db")
 
 
 def open_store(options: argparse.Namespace) -> Store:
     """The workspace that the options mean. Raises StoreError with a sentence."""
-    from gui.store import Store  # as above
+    from gui.store import Store  # half a second that the window's first paint must not wait for
 
     return Store(database(options))
 

@@ -83,7 +83,7 @@ def _list(store: Store, *, as_json: bool) -> int:
     for view in views:
         good, counted = sum(t.figures.good for t in view.tests), sum(t.figures.counted for t in view.tests)
         print(
-            f"{view.run.id:>5}  {numbers.moment(view.run.started):<20}  {view.conclusion:<12}  "
+            f"{view.run.id:>5}  {numbers.moment(view.run.started):<20}  {view.outcome:<12}  "
             f"{numbers.success(good, counted):>9}  {counted:>9,} requests  {view.run.name}"
         )
     return 0

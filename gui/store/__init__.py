@@ -58,7 +58,7 @@ from gui.store.rows import (
     VerdictKind,
     VerdictRow,
 )
-from gui.store.store import Store, default_database
+from gui.store.store import Store
 
 __all__ = [
     "AgentEntry",
@@ -94,7 +94,6 @@ __all__ = [
     "UsageRow",
     "VerdictKind",
     "VerdictRow",
-    "default_database",
     "match_key",
     "parse_database",
     "record_key",

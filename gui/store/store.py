@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
-
-import platformdirs
 
 from gui.store.access import AccessPart
 from gui.store.engine import Database
@@ -35,14 +32,3 @@ class Store(AccessPart, RunsPart, RecordsPart, TimelinePart, ResultsPart):
         """Close all connections. Never raises."""
         self._loader.close()
         self.database.close()
-
-
-def default_database(workspace: str = "default") -> Path:
-    """The file of a named workspace in the user's data directory, which is made when absent.
-
-    `workspace` becomes a file name: letters, digits, ``.``, ``_`` and ``-`` only, else ValueError."""
-    if not workspace or not all(c.isalnum() or c in "._-" for c in workspace) or workspace.startswith("."):
-        raise ValueError(f"A workspace is named with letters, digits, '.', '_' and '-', not {workspace!r}.")
-    directory = platformdirs.user_data_path("tally", appauthor=False)
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return directory / f"{workspace}.db"

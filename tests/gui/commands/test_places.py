@@ -1,0 +1,42 @@
+"""Which database a command takes, and where Tally keeps its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gui.cli import main
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("TALLY_DB", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "system"))
+    monkeypatch.setenv("TALLY_DATA", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def test_tally_data_is_where_the_default_workspace_is(data: Path, tmp_path: Path) -> None:
+    assert main(["key", "list"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+    assert data.stat().st_mode & 0o777 == 0o700
+    assert (data / "default.db").is_file()
+
+
+def test_db_is_heard_before_and_after_the_command(data: Path, tmp_path: Path) -> None:
+    assert main(["--db", str(tmp_path / "before.db"), "key", "list"]) == 0
+    assert main(["key", "list", "--db", str(tmp_path / "after.db")]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["after.db", "before.db"]
+
+
+def test_a_data_directory_that_cannot_be_made_is_named(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data.write_text("a file is in the way")
+    monkeypatch.setenv("TALLY_DATA", str(data / "below"))
+    for command in (["key", "list"], ["demo", "--headless"]):
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert f"data directory {data / 'below'} cannot be made: Not a directory" in said
+        assert said.count("\n") == 1
