@@ -1,4 +1,4 @@
-"""Running the asyncio part of a command: Ctrl-C and SIGTERM cancel it once, orderly, and are then waited for."""
+"""Running the asyncio part of a command: what tells it to stop cancels it once, orderly, and is then waited for."""
 
 from __future__ import annotations
 
@@ -14,8 +14,15 @@ class Stopped(Exception):  # noqa: N818 - names what the person did
     """The command was stopped by a person or by the system."""
 
 
+def _say(text: str) -> None:
+    """The terminal may be gone: that must not keep anybody from clearing up."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
+
+
 def run_until_done(work: Coroutine[Any, Any, int]) -> int:
-    """The result of `work`. A first SIGINT or SIGTERM cancels it, so that it clears up; further ones are only told so.
+    """The result of `work`. A first SIGINT, SIGTERM or SIGHUP cancels it, so that it clears up; to further ones it is
+    only said that this takes a moment.
 
     Raises Stopped when it was cancelled that way, after everything was cleared up."""
 
@@ -28,13 +35,16 @@ def run_until_done(work: Coroutine[Any, Any, int]) -> int:
         def stop() -> None:
             nonlocal stopped
             if stopped:
-                print("\nstill clearing up; this takes a few seconds.", file=sys.stderr, flush=True)
+                _say("\nstill clearing up; this takes a few seconds.")
                 return
             stopped = True
-            print("\nstopping, and clearing up …", file=sys.stderr, flush=True)
             task.cancel()
+            _say("\nstopping, and clearing up …")
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` sets it: then the end is not wanted
+            numbers.append(signal.SIGHUP)
+        for number in numbers:
             with contextlib.suppress(NotImplementedError):
                 loop.add_signal_handler(number, stop)
         try:

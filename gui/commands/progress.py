@@ -59,7 +59,9 @@ def table_width() -> int | None:
 
 
 class TerminalProgress:
-    """Shows stages and progress on a stream. `close` leaves the cursor on a fresh line."""
+    """Shows stages and progress on a stream. `close` leaves the cursor on a fresh line.
+
+    When nobody reads the stream any more (a closed terminal, a pipe's end) it shows nothing more; the work goes on."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -68,18 +70,19 @@ class TerminalProgress:
         self._last = 0.0
         self._state: tuple[object, ...] = ()
         self._problems = 0
+        self._unread = False
 
     def stage(self, text: str) -> None:
         """A step of getting ready or clearing up."""
         self._clear()
-        print(f"  {text}", file=self._stream, flush=True)
+        self._write(f"  {text}\n")
 
     def __call__(self, p: RunProgress) -> None:
         """A new snapshot of a run."""
         for problem in p.problems[self._problems :]:
             self._clear()
             remedy = f" {problem.remedy}" if problem.remedy else ""
-            print(f"  {problem.severity}: {problem.where}: {problem.text}{remedy}", file=self._stream, flush=True)
+            self._write(f"  {problem.severity}: {problem.where}: {problem.text}{remedy}\n")
         self._problems = len(p.problems)
         if p.phase == "idle":
             return
@@ -87,22 +90,31 @@ class TerminalProgress:
             width = shutil.get_terminal_size((100, 24)).columns - 3
             line = progress_line(p, width)
             if line != self._shown:
-                print(f"\r  {line}\x1b[K", end="", file=self._stream, flush=True)
+                self._write(f"\r  {line}\x1b[K")
                 self._shown = line
             return
         now = time.monotonic()
         state = (p.test, p.repeat, p.phase == "settling", p.phase == "done")
         if state != self._state or now - self._last >= QUIET_SECONDS:
             self._state, self._last = state, now
-            print(f"  {progress_line(p, 200)}", file=self._stream, flush=True)
+            self._write(f"  {progress_line(p, 200)}\n")
 
     def close(self) -> None:
         """Done with live lines."""
         if self._live and self._shown:
-            print(file=self._stream, flush=True)
+            self._write("\n")
             self._shown = ""
 
     def _clear(self) -> None:
         if self._live and self._shown:
-            print("\r\x1b[K", end="", file=self._stream)
+            self._write("\r\x1b[K")
             self._shown = ""
+
+    def _write(self, text: str) -> None:
+        if self._unread:
+            return
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            self._unread = True

@@ -95,8 +95,10 @@ class Demo:
                             workspace.local_clients = None
                             on_stage("ending the client agents")
             finally:
-                on_stage("taking the federation down")
-                await _shielded(_lab_down(lab))
+                try:
+                    on_stage("taking the federation down")
+                finally:  # whatever becomes of who is told
+                    await _shielded(_lab_down(lab))
         finally:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 
