@@ -17,7 +17,6 @@ from gui.campaign.plan import Plan
 from gui.campaign.planfile import parse_plan
 from gui.campaign.presets import find_preset, presets
 from gui.commands import CommandError
-from gui.commands.keys import HUB_ADDRESS
 from gui.commands.loop import run_until_done
 from gui.commands.places import (
     DEFAULT_LISTEN,
@@ -168,7 +167,6 @@ async def opened(options: argparse.Namespace) -> AsyncIterator[Workspace]:
     if not 0 <= count <= 64:
         raise CommandError(f"--local-clients: expected 0 to 64, not {count}.")
     async with Workspace.open(workspace_options(options)) as workspace, contextlib.AsyncExitStack() as stack:
-        await workspace.blocking(workspace.store.put_setting, HUB_ADDRESS, workspace.hub.address)
         if count:
             key = await workspace.blocking(lambda: workspace.shared_key.secret)
             workspace.local_clients = await stack.enter_async_context(LocalClients(workspace.hub, count, key=key))

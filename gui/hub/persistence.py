@@ -19,6 +19,10 @@ KeyState = Literal["active", "retiring", "revoked"]
 SHARED = "shared"
 """The `kid` in an identity whose tokens are signed with the shared key, whichever generation of it."""
 
+HUB_ADDRESS, HUB_PIN = "hub.address", "hub.pin"
+"""Settings of a workspace: where agents last reached its hub, and the pin of the certificate that it showed them; for
+invitations that are made while it does not run, or by another program."""
+
 
 @dataclass(frozen=True, slots=True)
 class Key:

@@ -2,7 +2,8 @@
 
 ``Success %`` = matched ÷ (O − client failed), pooled over the repeats, where *matched* includes what came late, once a
 later scoring has seen it. A test with more than 1 % of its requests failed at the client is inconclusive: too little of
-what it wanted to ask was asked.
+what it wanted to ask was asked. A test that was cut short cannot have passed: it has no conclusion, unless a repeat
+that was carried out in full has failed already.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def figures(spec: TestSpec, scorings: Sequence[ScoringEntry]) -> TestFigures:
         bytes_asked=sum(s.bytes_asked for s in scorings),
         bytes_got=sum(s.bytes_got for s in scorings),
         bytes_recorded=sum(s.bytes_recorded for s in scorings),
-        conclusion=_conclude(spec, total, failed, worst),
+        conclusion=_conclude(spec, scorings),
     )
 
 
@@ -114,10 +115,14 @@ def conclusion_of_run(conclusions: Sequence[Conclusion]) -> Conclusion:
     return "inconclusive" if "inconclusive" in conclusions else "pass"
 
 
-def _conclude(spec: TestSpec, total: int, failed: int, worst: float | None) -> Conclusion:
+def _conclude(spec: TestSpec, scorings: Sequence[ScoringEntry]) -> Conclusion:
+    total = sum(s.total for s in scorings)
     if not total:
         return "none"
-    if failed > INCONCLUSIVE_ABOVE * total or worst is None:
+    if sum(s.client_failed for s in scorings) > INCONCLUSIVE_ABOVE * total or not any(s.counted for s in scorings):
         return "inconclusive"
-    # `worst` is a quotient of integers times 100: 100 exactly when every counted request was good.
-    return "pass" if worst >= spec.pass_at else "fail"
+    whole = [s for s in scorings if s.total >= spec.total]
+    # Quotients of integers times 100: 100 exactly when every counted request was good.
+    if any(100 * s.good / s.counted < spec.pass_at for s in whole if s.counted):
+        return "fail"
+    return "pass" if len(whole) >= spec.repeats else "none"

@@ -134,6 +134,8 @@ def _parts(columns: list[Column], tests: Sequence[TestReport], width: int | None
 def headline(report: RunReport) -> str:
     """One line: which run, and how it ended."""
     verdict = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "none": "no result"}[report.conclusion]
+    if report.conclusion == "none":
+        verdict += f" ({report.run.state})"
     passed = sum(1 for test in report.tests if test.now.conclusion == "pass")
     tests = f"{passed} of {len(report.tests)} test{'s' if len(report.tests) != 1 else ''} passed"
     return f"Run {report.run.id}  {report.run.name}  {verdict}  {tests}  started {numbers.moment(report.run.started)}"
@@ -159,7 +161,7 @@ def remarks_of(report: RunReport) -> list[str]:
                 + ("; more than 1 %, so nothing is concluded." if now.conclusion == "inconclusive" else ".")
             )
         remarks += [
-            f"{name}, repeat {r.repeat.number}: {r.repeat.settle_reason}."
+            f"{name}, repeat {r.repeat.number}: {r.repeat.settle_reason.rstrip('.')}."
             for r in test.repeats
             if r.repeat.settle_complete is False and r.repeat.settle_reason
         ]

@@ -21,6 +21,7 @@ SETTING = "workspace.owner"
 BEAT_SECONDS = 10.0
 SILENT_SECONDS = 30.0
 ENDED = "Tally ended during this run; what had been asked until then is scored."
+STOPPED = "This run was stopped, with Tally itself; what had been asked until then is scored."
 
 
 class Owner(Struct, frozen=True):
@@ -66,14 +67,14 @@ def left_open(store: Store) -> list[int]:
     return [run.id for run in store.runs() if run.state in ("preparing", "running")]
 
 
-def close_run(store: Store, run_id: int, now: float) -> None:
+def close_run(store: Store, run_id: int, now: float, reason: str = ENDED) -> None:
     """Score what a run had asked, and end it."""
     for repeat in store.repeats(run_id):
         if repeat.state in ("running", "settling"):
-            store.set_repeat(repeat.id, state="stopped", settled=now, complete=False, reason=ENDED)
+            store.set_repeat(repeat.id, state="stopped", settled=now, complete=False, reason=reason)
         if not store.scorings(repeat.id):
             score(store, repeat.id, "settle", now)
-    store.set_run(run_id, state="aborted", message=ENDED, ended=now)
+    store.set_run(run_id, state="aborted", message=reason, ended=now)
 
 
 def _read(store: Store) -> Owner | None:

@@ -233,6 +233,11 @@ class RunSession:
         return self._current.job if self._current is not None and self.counting is not None else ""
 
     @property
+    def number(self) -> int | None:
+        """The run's number; None before it has one."""
+        return self._run
+
+    @property
     def job_prefix(self) -> str | None:
         """What the jobs of this run begin with; None before it has a number."""
         return None if self._run is None else f"{self._run}."

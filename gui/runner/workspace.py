@@ -31,7 +31,7 @@ from gui.campaign.selection import Server, name_order
 from gui.campaign.settle import quiet_time
 from gui.hub import AgentView, Command, CommandRefused, Hub, HubListener, HubOptions
 from gui.hub.keys import ensure_shared_key
-from gui.hub.persistence import Key
+from gui.hub.persistence import HUB_ADDRESS, HUB_PIN, Key
 from gui.reconcile import rescore_late, score
 from gui.runner import ownership
 from gui.runner.consume import BusThread, ConsumerState, Watched
@@ -173,6 +173,8 @@ class Workspace:
             self._records.start()
             self._statuses.start()
         left_open = await self._take_over()
+        for setting, value in ((HUB_ADDRESS, self.hub.address), (HUB_PIN, self.hub.pin)):
+            await self.blocking(self.store.put_setting, setting, value)
         if self.lab:
             servers = [ServerEntry(server.url, server.name, server.labels, "lab") for server in lab_servers(self.lab)]
             await self.blocking(self.store.put_servers, servers)
@@ -300,6 +302,14 @@ class Workspace:
             result = await session.run()
             self.hub.topics.publish("result", result)
             return result
+        except asyncio.CancelledError:  # Ctrl-C: the program ends, and does not leave the run open
+            if session.number is not None:
+                closing = self.blocking(ownership.close_run, self.store, session.number, time.time(), ownership.STOPPED)
+                try:
+                    await asyncio.shield(closing)
+                except StoreError:
+                    log.exception("! the run that was stopped could not be closed; the next start does it")
+            raise
         finally:
             self.progress.publish()  # its end, for those who watch
             self._session = None

@@ -6,6 +6,7 @@ from gui.reconcile import conclusion_of_run, figures
 from gui.store import ScoringEntry, TestSpec
 
 SPEC = TestSpec(50, 800, 100, repeats=3)
+ONCE = TestSpec(50, 800, 100)
 
 
 def scoring(total: int = 40_000, *, matched: int | None = None, late: int = 0, failed: int = 0, **other: float):
@@ -35,14 +36,14 @@ def test_thirds_come_out_as_published() -> None:
 
 
 def test_late_records_count_as_good() -> None:
-    row = figures(SPEC, [scoring(matched=39_990, late=10)])
+    row = figures(ONCE, [scoring(matched=39_990, late=10)])
     assert (row.success, row.conclusion) == (100.0, "pass")
 
 
 def test_client_failures_leave_the_count_and_up_to_1_per_cent_may_fail() -> None:
-    row = figures(SPEC, [scoring(failed=400)])
+    row = figures(ONCE, [scoring(failed=400)])
     assert (row.success, row.counted, row.conclusion) == (100.0, 39_600, "pass")
-    assert figures(SPEC, [scoring(failed=401)]).conclusion == "inconclusive"
+    assert figures(ONCE, [scoring(failed=401)]).conclusion == "inconclusive"
     assert figures(SPEC, [scoring(failed=40_000)]).success is None
 
 
@@ -51,6 +52,17 @@ def test_the_worst_repeat_decides() -> None:
     fine, bad = scoring(matched=40_000), scoring(matched=39_959)
     assert figures(spec, [fine, scoring(matched=39_960)]).conclusion == "pass"
     assert figures(spec, [fine] * 20 + [bad]).conclusion == "fail"
+
+
+def test_a_test_that_was_cut_short_has_not_passed() -> None:
+    whole, part = scoring(), scoring(12_000)
+    assert figures(ONCE, [part]).conclusion == "none"  # all that was asked is there, and most was not asked
+    assert figures(SPEC, [whole, whole]).conclusion == "none"
+    assert figures(SPEC, [whole, whole, part]).conclusion == "none"
+    # Nobody waited for the records of the last part: what is missing there is held against nobody.
+    assert figures(SPEC, [whole, scoring(12_000, matched=11_000)]).conclusion == "none"
+    # A whole repeat that is below the mark has failed the test already.
+    assert figures(SPEC, [scoring(matched=39_990), part]).conclusion == "fail"
 
 
 def test_offered_and_achieved_rates_are_two_things() -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from gui.hub import HubError, HubOptions
 from gui.hub.keys import ensure_shared_key
-from gui.hub.persistence import Key
-from gui.runner import LabMissing, Workspace, WorkspaceOptions
+from gui.hub.persistence import HUB_ADDRESS, HUB_PIN, Key
+from gui.runner import LabMissing, Workspace, WorkspaceOptions, ownership
 from gui.runner import workspace as workspace_module
 from gui.runner.ownership import SETTING
 from gui.store import Store
@@ -95,6 +95,27 @@ async def test_a_run_that_a_crash_left_open_is_closed(stage: Any) -> None:
     async with stage.open() as workspace:
         await stage.until(lambda: workspace.store.run(run).state == "aborted")
         assert workspace.store.run(run).message.startswith("Tally ended during this run")
+
+
+async def test_a_run_that_is_cancelled_is_scored_and_closed_at_once(stage: Any) -> None:
+    async with stage.open() as workspace:
+        await stage.join("c1")
+        stage.monitoring.lose = lambda done: True  # so that it waits for records
+        task = asyncio.create_task(stage.run())  # noqa: TID251 - awaited below
+        await stage.until(lambda: workspace.progress.latest.phase == "settling")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        (run,) = workspace.store.runs()
+        assert (run.state, run.message) == ("aborted", ownership.STOPPED)
+        (repeat,) = workspace.store.repeats(run.id)
+        assert [scoring.total for scoring in workspace.store.scorings(repeat.id)] == [12]
+
+
+async def test_where_the_hub_is_stays_known_for_invitations(stage: Any) -> None:
+    async with stage.open() as workspace:
+        known = (workspace.hub.address, workspace.hub.pin)
+        assert (workspace.store.setting(HUB_ADDRESS), workspace.store.setting(HUB_PIN)) == known
 
 
 async def test_jobs_of_runs_that_are_gone_are_aborted(stage: Any) -> None:
