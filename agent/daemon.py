@@ -65,6 +65,13 @@ SCHEMA = Schema(
             needs_restart=True,
         ),
         Setting(
+            "kid",
+            "text",
+            "",
+            "Name of that key at the hub, unless it is the shared one (tally key create prints it).",
+            needs_restart=True,
+        ),
+        Setting(
             "pin",
             "text",
             "",
@@ -167,18 +174,27 @@ def prepare(settings: Settings, invitation: Invitation | None) -> Agent:
 def _credentials(
     settings: Settings, name: str, role: str, mine: keys.PersonalFile | None, invitation: Invitation | None
 ) -> keys.Credentials:
-    if mine is not None and mine.name == name:
-        # Also with the join string it once came from: a service file may go on saying `join STRING`.
-        return keys.Credentials(name, role, key=mine.secret, kid=mine.kid)
+    """The newest word counts: a key or an invitation that was given now, before what is kept from earlier."""
+    known = mine is not None and mine.name == name
     if invitation is not None:
+        # With the string that the personal key once came from, that key is used: a service file may go on saying
+        # `join STRING`. Another string is a new invitation, as an agent needs that was revoked.
+        if mine is not None and known and mine.invitation in ("", keys.fingerprint(invitation.token)):
+            return keys.Credentials(name, role, key=mine.secret, kid=mine.kid)
         return keys.Credentials(name, role, invitation=invitation.token)
-    key = keys.given_key(key_file=settings.optional_path("key_file"), key=settings.text("key")) or keys.kept_key()
-    if not key:
-        raise CredentialError(
-            "This agent has no key: give --key-file FILE or TALLY_KEY, or join with a string from the hub "
-            "(tally-agent join STRING)."
-        )
-    return keys.Credentials(name, role, key=key)
+    kid = settings.text("kid")
+    if key := keys.given_key(key_file=settings.optional_path("key_file"), key=settings.text("key")):
+        return keys.Credentials(name, role, key=key, kid=kid)
+    if kid:
+        raise CredentialError(f"--kid {kid} names a key, and none is given: add --key-file FILE, or set TALLY_KEY.")
+    if mine is not None and known:
+        return keys.Credentials(name, role, key=mine.secret, kid=mine.kid)
+    if key := keys.kept_key():
+        return keys.Credentials(name, role, key=key)
+    raise CredentialError(
+        "This agent has no key: give --key-file FILE or TALLY_KEY, or join with a string from the hub "
+        "(tally-agent join STRING)."
+    )
 
 
 def _host_name() -> str:
@@ -209,6 +225,7 @@ class _Keeping:
 
     def _keep(self, personal: PersonalKey) -> None:
         agent = self._agent
+        invitation = keys.fingerprint(agent.credentials.invitation)
         agent.credentials.adopt(personal)
         record = keys.PersonalFile(
             keys.FORMAT,
@@ -218,6 +235,7 @@ class _Keeping:
             agent.credentials.role,
             personal.kid,
             personal.secret,
+            invitation,
         )
         try:
             keys.save_personal(agent.state, record)

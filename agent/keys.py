@@ -1,11 +1,13 @@
 """By which key this agent signs, where it comes from, and where a personal key is kept.
 
-Order: ``TALLY_KEY`` (wins), ``--key-file``, ``--key``, the personal key that an invitation brought, the OS keyring (2 s
-limit), the key file in the user's configuration directory. No text of a key ever appears in a message or a log line.
+Order: a new invitation, ``TALLY_KEY`` (wins), ``--key-file``, ``--key``, the personal key that an invitation brought,
+the OS keyring (2 s limit), the key file in the user's configuration directory. No text of a key ever appears in a
+message or a log line.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -34,6 +36,13 @@ class PersonalFile(Struct, frozen=True, rename={"format_": "format"}):
     role: str
     kid: str
     secret: str
+    invitation: str = ""
+    """Fingerprint of the invitation that brought it; "" in files from before it was kept."""
+
+
+def fingerprint(invitation: str) -> str:
+    """By which an invitation's token is known again; it does not tell the token."""
+    return hashlib.sha256(invitation.encode()).hexdigest()
 
 
 _decode_personal = msgspec.json.Decoder(PersonalFile).decode

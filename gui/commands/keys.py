@@ -7,17 +7,19 @@ import json
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from agent.messages import SCOPES
+import msgspec
+
+from agent.messages import SCOPES, Name
 from gui.campaign.durations import format_duration, parse_duration
 from gui.commands import CommandError
 from gui.commands.places import add_database_option, hub_directory, open_store
 from gui.hub import keys
 from gui.hub.certificate import own_identity
-from gui.hub.persistence import Key
+from gui.hub.persistence import HUB_ADDRESS, HUB_PIN, Key
 
-HUB_ADDRESS = "hub.address"
-"""Workspace setting: the address under which its hub was last reached by agents."""
+GRACE = "1h"
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,35 +28,44 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     actions = key.add_subparsers(dest="action", required=True, metavar="ACTION")
 
-    create = actions.add_parser("create", help="a new key; its secret is printed once")
-    create.add_argument("--kid", help="its name (default: made up)")
+    create = actions.add_parser(
+        "create",
+        help="a new key; its secret is printed once",
+        description="Makes a key and prints its secret, once. Who signs with it names it: tally-agent --kid, tally run "
+        "--hub … --kid. The shared key needs no name.",
+    )
+    create.add_argument("--kid", metavar="NAME", help="its name (default: made up)")
     create.add_argument(
         "--scope",
         action="append",
         choices=[scope for scope in SCOPES if scope != "join"],
         help="what it allows; may be given more than once (default: agent:client and agent:server)",
     )
-    create.add_argument("--sub", help="the only agent name that it may be used for")
+    create.add_argument("--sub", metavar="AGENT", help="the only agent (or operator) name that it may be used for")
     create.add_argument("--shared", action="store_true", help="the shared key, used by tokens that name no key")
-    create.add_argument("--secret-file", type=Path, help="take the secret from this file instead of making one")
+    create.add_argument(
+        "--secret-file", type=Path, metavar="FILE", help="take the secret from this file instead of making one"
+    )
 
     listing = actions.add_parser("list", help="all keys, without their secrets")
     listing.add_argument("--json", action="store_true", help="as JSON")
 
     rotate = actions.add_parser("rotate", help="a new secret: of the shared key, or of the key named")
-    rotate.add_argument("kid", nargs="?", help="key to rotate (default: the shared key)")
-    rotate.add_argument("--grace", default="1h", help="how long the old shared key lets agents join (default: 1h)")
+    rotate.add_argument("kid", nargs="?", metavar="NAME", help="key to rotate, at once (default: the shared key)")
+    rotate.add_argument(
+        "--grace", metavar="TIME", help=f"how long the old shared key still lets agents join (default: {GRACE})"
+    )
 
     revoke = actions.add_parser("revoke", help="refuse everything signed with this key, and end its sessions")
-    revoke.add_argument("kid")
+    revoke.add_argument("kid", metavar="NAME", help="as `tally key list` shows it")
     for parser in (create, listing, rotate, revoke):
         add_database_option(parser)
         parser.set_defaults(run=run_key)
 
     invite = commands.add_parser("invite", help="a join string for agents, good for a short time")
-    invite.add_argument("--role", choices=("client", "server"), required=True)
-    invite.add_argument("--ttl", default="1h", help="how long it is good, at most 24h (default: 1h)")
-    invite.add_argument("--uses", type=int, default=1, help="for how many agents (default: 1)")
+    invite.add_argument("--role", choices=("client", "server"), required=True, help="what they join as")
+    invite.add_argument("--ttl", default="1h", metavar="TIME", help="how long it is good, at most 24h (default: 1h)")
+    invite.add_argument("--uses", type=int, default=1, metavar="N", help="for how many agents (default: 1)")
     invite.add_argument(
         "--hub", metavar="URL", help="address that agents reach (default: where this workspace's hub ran)"
     )
@@ -83,6 +94,8 @@ def run_key(options: argparse.Namespace) -> int:
                         raise CommandError(
                             f"There is a key {options.kid!r} already; `tally key rotate` gives it a new secret."
                         )
+                    for option, name in (("--kid", options.kid), ("--sub", options.sub)):
+                        _check_name(option, name)
                     key = keys.new_key(scopes, now, sub=options.sub, kid=options.kid, secret=secret)
                     store.put_key(key)
                 _show_secret(key)
@@ -90,9 +103,13 @@ def run_key(options: argparse.Namespace) -> int:
                 _list(store.keys(), as_json=options.json)
             case "rotate":
                 if options.kid:
+                    if options.grace is not None:
+                        raise CommandError(
+                            "--grace is for the shared key, which many have; a key of its own name changes at once."
+                        )
                     _show_secret(keys.rotate_key(store, options.kid, now))
                 else:
-                    _show_secret(keys.rotate_shared_key(store, now, _duration("--grace", options.grace)))
+                    _show_secret(keys.rotate_shared_key(store, now, _duration("--grace", options.grace or GRACE)))
             case "revoke":
                 key = keys.revoke_key(store, options.kid, now)
                 print(f"{key.kid} is revoked; a running hub ends its sessions within two seconds.")
@@ -105,12 +122,14 @@ def run_invite(options: argparse.Namespace) -> int:
     """Make an invitation and print the command to paste."""
     now = time.time()
     with open_store(options) as store:
-        hub = options.hub or store.setting(HUB_ADDRESS)
+        hub = _address(options.hub) if options.hub else store.setting(HUB_ADDRESS)
         if not hub:
             raise CommandError(
                 "No hub has run in this workspace yet, so its address is not known; give it with --hub URL."
             )
-        pin = own_identity(hub_directory()).pin if hub.startswith("wss://") else ""
+        pin = ""
+        if hub.startswith("wss://"):  # that of the hub that ran, which may have shown a certificate given to it
+            pin = store.setting(HUB_PIN) or own_identity(hub_directory()).pin
         issued, text = keys.invite(
             store,
             role=options.role,
@@ -123,11 +142,37 @@ def run_invite(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"id": issued.id, "role": issued.role, "hub": hub, "expires": issued.expires, "join": text}))
         return 0
+    plain = "" if hub.startswith("wss://") else " --insecure"
     agents = "one agent" if issued.uses == 1 else f"{issued.uses} agents"
-    print(f"tally-agent join {text}")
+    print(f"tally-agent join {text}{plain}")
     lasts = format_duration(issued.expires - issued.created)
     print(f"Good for {agents}, {lasts}, to join {hub} as {issued.role}. It is a secret.", file=sys.stderr)
     return 0
+
+
+def _address(text: str) -> str:
+    """The address of a hub as agents use it. Raises CommandError."""
+    given = text if "://" in text else f"wss://{text}"
+    try:
+        parts = urlsplit(given)
+        usable = parts.scheme in ("wss", "ws") and parts.hostname and parts.port and parts.path in ("", "/")
+    except ValueError:
+        usable = False
+    if not usable:
+        raise CommandError(f"--hub: expected wss://HOST:PORT, not {text!r}.")
+    return given.rstrip("/")
+
+
+def _check_name(option: str, name: str | None) -> None:
+    if name is None:
+        return
+    try:
+        msgspec.convert(name, Name)
+    except msgspec.ValidationError:
+        raise CommandError(
+            f"{option}: expected up to 64 letters, digits, dots, dashes and underscores, the first a letter or digit, "
+            f"not {name!r}."
+        ) from None
 
 
 def _secret(file: Path | None) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gui.campaign.planfile import parse_plan
 from gui.commands import CommandError
-from gui.commands.loop import run_until_done
+from gui.commands.loop import Stopped, run_until_done
 from gui.commands.progress import TerminalProgress
 from gui.report import numbers
 from gui.runner.remote import Credentials, RemoteHub
@@ -23,6 +23,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--kid", metavar="KEY", help="name of the key to sign with (tally key create --scope operator, there)"
     )
     group.add_argument("--key-file", type=Path, metavar="FILE", help="its secret (TALLY_KEY wins)")
+    group.add_argument(
+        "--name", metavar="NAME", default="", help="name to sign with, as in `tally key create --sub` (this account's)"
+    )
     group.add_argument("--pin", default="", metavar="sha256:…", help="the hub's certificate pin")
 
 
@@ -30,7 +33,13 @@ def run_remote(options: argparse.Namespace, text: str, directory: Path) -> int:
     """Have the plan run there. Exit code as for a run here."""
     credentials = _credentials(options)
     files = _file_lists(text, directory)
-    return run_until_done(_run(options.hub, credentials, text, files, insecure=options.insecure))
+    try:
+        return run_until_done(_run(options.hub, credentials, text, files, insecure=options.insecure))
+    except Stopped:
+        raise CommandError(
+            f"Stopped looking on; what the hub at {options.hub} has begun goes on there, and `tally results` shows it.",
+            1,
+        ) from None
 
 
 async def _run(url: str, credentials: Credentials, text: str, files: str, *, insecure: bool) -> int:
@@ -62,7 +71,14 @@ def _credentials(options: argparse.Namespace) -> Credentials:
             "A hub somewhere else wants a key: give --kid and --key-file (or TALLY_KEY); "
             "`tally key create --scope operator` makes one there."
         )
-    return Credentials(secret.strip(), kid=options.kid, name=getpass.getuser() or "operator", pin=options.pin)
+    return Credentials(secret.strip(), kid=options.kid, name=options.name or _account(), pin=options.pin)
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # an account without a name, as in some containers
+        return "operator"
 
 
 def _file_lists(text: str, directory: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -20,8 +21,10 @@ import psutil
 import pytest
 
 from agent.cli import main
-from agent.daemon import SCHEMA
+from agent.daemon import SCHEMA, prepare
+from agent.keys import PersonalFile, fingerprint, save_personal
 from agent.messages import (
+    CredentialError,
     Heartbeat,
     Invitation,
     PersonalKey,
@@ -293,6 +296,47 @@ async def test_a_revoked_agent_ends_with_1(hub: Any, tally_agent: Any) -> None:
         code, said = await agent.ended()
     assert code == 1
     assert "The hub ended the session for good: This agent was revoked." in said
+
+
+# ---------------------------------------------------------------- which credentials
+
+PERSONAL = "the personal key of c7, long enough too"
+
+
+@pytest.fixture
+def credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[str, str, str]]:
+    """(key, kid, invitation) of an agent that was invited with the token *old*, started with some arguments."""
+    for name in [name for name in os.environ if name.startswith("TALLY_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setattr("agent.keys._keyring", lambda: None)
+    (tmp_path / "state").mkdir()
+    file = tmp_path / "key"
+    file.write_text(KEY)
+    file.chmod(0o600)
+    personal = PersonalFile(1, "wss://h:8765", "", "c7", "client", "k7", PERSONAL, fingerprint("old"))
+    save_personal(tmp_path / "state", personal)
+
+    def given(*arguments: str, invited: str = "") -> tuple[str, str, str]:
+        parser = argparse.ArgumentParser()
+        SCHEMA.add_arguments(parser)
+        words = [word.replace("KEYFILE", str(file)) for word in arguments]
+        parsed = parser.parse_args(["--state", str(tmp_path / "state"), "--name", "c7", *words])
+        invitation = Invitation("wss://h:8765", invited, "client") if invited else None
+        found = prepare(SCHEMA.load(parsed), invitation).credentials
+        return found.key, found.kid, found.invitation
+
+    return given
+
+
+def test_the_newest_word_decides_how_an_agent_proves_itself(credentials: Callable[..., tuple[str, str, str]]) -> None:
+    assert credentials() == (PERSONAL, "k7", "")
+    assert credentials(invited="old") == (PERSONAL, "k7", ""), "a service file goes on saying join STRING"
+    assert credentials(invited="new") == ("", "", "new"), "as an agent needs that was revoked"
+    assert credentials("--key-file", "KEYFILE") == (KEY, "", "")
+    assert credentials("--key-file", "KEYFILE", "--kid", "site-a") == (KEY, "site-a", "")
+    with pytest.raises(CredentialError, match="--kid site-a names a key, and none is given"):
+        credentials("--kid", "site-a")
 
 
 # ---------------------------------------------------------------- usage

@@ -10,6 +10,8 @@ import pytest
 from agent.messages import decode_join_string
 from gui.cli import main
 from gui.hub.certificate import own_identity
+from gui.hub.persistence import HUB_ADDRESS, HUB_PIN
+from gui.store import Store
 
 
 @pytest.fixture
@@ -44,8 +46,13 @@ def test_a_key_is_made_shown_once_listed_rotated_and_revoked(db: str, capsys: py
     [
         (["key", "revoke", "nope"], "There is no key 'nope'"),
         (["key", "rotate", "--grace", "2x"], "--grace: expected a duration"),
+        (["key", "rotate", "site-a", "--grace", "1h"], "--grace is for the shared key"),
+        (["key", "create", "--kid", "a b"], "--kid: expected up to 64 letters"),
+        (["key", "create", "--sub", ""], "--sub: expected up to 64 letters"),
         (["key", "create", "--shared", "--sub", "c1"], "--shared takes no"),
         (["invite", "--role", "client"], "give it with --hub URL"),
+        (["invite", "--role", "client", "--hub", "foo bar"], "--hub: expected wss://HOST:PORT, not 'foo bar'"),
+        (["invite", "--role", "client", "--hub", "http://h:1"], "--hub: expected wss://HOST:PORT"),
         (["invite", "--role", "client", "--hub", "wss://h:1", "--ttl", "25h"], "at most 24 hours"),
         (["invite", "--role", "client", "--hub", "wss://h:1", "--uses", "0"], "not 0"),
     ],
@@ -75,6 +82,24 @@ def test_an_invitation_holds_the_hubs_address_and_pin(
     assert invitation.hub == "wss://hub.example.org:8765"
     assert invitation.role == "server"
     assert invitation.pin == own_identity(tmp_path / "data" / "hub").pin
+
+
+def test_an_invitation_holds_the_pin_of_the_certificate_that_the_hub_shows(
+    db: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where that is not the hub's own certificate, but one given with `tally hub --certificate`."""
+    given = "sha256:" + "ab" * 32
+    with Store(db) as store:
+        store.put_setting(HUB_ADDRESS, "wss://h:8765")
+        store.put_setting(HUB_PIN, given)
+    for more in ([], ["--hub", "public.example.org:8765"]):
+        assert main(["invite", "--role", "client", *more, "--json", "--db", db]) == 0
+        assert decode_join_string(json.loads(capsys.readouterr().out)["join"]).pin == given
+
+
+def test_what_is_to_be_pasted_works_for_a_hub_without_tls(db: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["invite", "--role", "client", "--hub", "ws://127.0.0.1:8765", "--db", db]) == 0
+    assert capsys.readouterr().out.rstrip().endswith(" --insecure")
 
 
 def test_a_file_that_is_no_database_is_named(db: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
