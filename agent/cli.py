@@ -50,6 +50,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     as_process = processes.run(arguments)
     if as_process is not None:
         return as_process
+    try:
+        return _carry_out(arguments)
+    except KeyboardInterrupt:
+        print("tally-agent: interrupted; the same command goes on where this one was.", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader of a listing has seen enough
+        sys.stderr.close()
+        return 0
+
+
+def _carry_out(arguments: Sequence[str]) -> int:
     if arguments[:1] == ["lab"]:
         return _lab(arguments)
     parsed = _parser().parse_args(arguments)

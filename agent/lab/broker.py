@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -20,6 +21,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from agent.lab.processes import start_ticks
+
+_log = logging.getLogger(__name__)
 
 INSTALL_HINT = "RabbitMQ is not installed; install the Debian package rabbitmq-server (apt-get install rabbitmq-server)"
 _STATE_FILE = "broker.json"
@@ -119,11 +122,20 @@ class PrivateBroker:
     def start(self, timeout: float = 60.0) -> None:
         """Start the node and wait until it speaks AMQP. Data of an earlier run in the same directory is kept.
 
-        Raises BrokerError when RabbitMQ is missing, dies, or is not ready after `timeout` seconds.
+        Raises BrokerError when RabbitMQ is missing, dies, is not ready after `timeout` seconds, or has no room.
         """
         if self._broker.pid is not None:
             raise BrokerError(f"the private broker in {self.directory} already runs (pid {self._broker.pid})")
-        deadline = time.monotonic() + timeout
+        try:
+            self._start(time.monotonic() + timeout)
+        except OSError as error:
+            self.kill()
+            raise BrokerError(f"its files in {self.directory} cannot be written ({error.strerror})") from error
+        except BrokerError:
+            self.kill()
+            raise
+
+    def _start(self, deadline: float) -> None:
         server = _bin_directory() / "rabbitmq-server"
         self._prepare()
         if _accepts(self.port):  # or the other program's answer would pass for ours
@@ -132,25 +144,19 @@ class PrivateBroker:
             self._start_epmd(deadline)
         self._broker.start(self._command([str(server)]), self._environment(), self.directory / "start.log")
         self._write_state()
-        try:
-            self._wait_ready(deadline)
-        except BrokerError:
-            self.kill()
-            raise
+        self._wait_ready(deadline)
 
     def stop(self, timeout: float = 20.0) -> None:
         """End the node in an orderly way (killed if that takes longer than `timeout` seconds), and its epmd."""
         self._broker.end(signal.SIGTERM, timeout)
         self._epmd.end(signal.SIGTERM, 5.0)
-        if self._settings is not None:
-            self._write_state()
+        self._note_the_end()
 
     def kill(self) -> None:
         """``kill -9``: the node has no chance to write anything. `start` brings it back with what was on disk."""
         self._broker.end(signal.SIGKILL, 5.0)
         self._epmd.end(signal.SIGKILL, 5.0)
-        if self._settings is not None:
-            self._write_state()
+        self._note_the_end()
 
     def restart(self, timeout: float = 60.0) -> None:
         """`stop`, then `start`."""
@@ -294,6 +300,15 @@ class PrivateBroker:
             if time.monotonic() > deadline:
                 raise BrokerError(f"RabbitMQ was not ready in time; its logs are in {self.log_directory}")
             time.sleep(_POLL)
+
+    def _note_the_end(self) -> None:
+        """On a full disk, too, it must be possible to end it: who reads the old file sees that its pids are gone."""
+        if self._settings is None:
+            return
+        try:
+            self._write_state()
+        except OSError as error:
+            _log.warning("! the broker's state file is not up to date: %s", error)
 
     def _write_state(self) -> None:
         state = {

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 from agent.lab import remains
-from agent.lab.errors import LabError
-from agent.lab.layout import Layout
+from agent.lab.errors import LabError, WishError
+from agent.lab.layout import Layout, command
 from agent.lab.state import must_be_ours, read_state
 
 
@@ -24,7 +24,7 @@ def claim(directory: Path) -> tuple[int, bool]:
         directory.mkdir(mode=0o700, exist_ok=True)
         must_be_ours(directory)
         if _strangers(directory):
-            raise LabError(f"{directory} is not empty (it has {_strangers(directory)[0]}); choose another --dir")
+            raise WishError(f"{directory} is not empty (it has {_strangers(directory)[0]}); choose another --dir")
         lock = _lock(directory)
         directory.chmod(0o700)
         old = read_state(directory)
@@ -32,7 +32,7 @@ def claim(directory: Path) -> tuple[int, bool]:
             raise LabError(f"a lab died in {directory} and cannot be cleaned up: {'; '.join(problems)}")
     except OSError as error:
         _release(lock)
-        raise LabError(f"the directory {directory} cannot be used ({error.strerror}); choose another --dir") from None
+        raise WishError(f"the directory {directory} cannot be used ({error.strerror}); choose another --dir") from None
     except LabError:
         _release(lock)
         raise
@@ -55,7 +55,7 @@ def _lock(directory: Path) -> int:
     except BlockingIOError:
         os.close(lock)
         raise LabError(
-            f"a lab is already up in {directory}; `tally-agent lab down` ends it, or choose another --dir"
+            f"a lab is already up in {directory}; {command('down', directory)} ends it, or choose another --dir"
         ) from None
     return lock
 

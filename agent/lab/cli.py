@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import enum
+import os
 import signal
 import subprocess
 import sys
@@ -13,13 +14,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, TextIO
 
 import msgspec
 
 from agent.lab import control, health, programs, progress, remains
-from agent.lab.errors import LabError
-from agent.lab.layout import default_directory
+from agent.lab.errors import LabError, WishError
+from agent.lab.layout import command, default_directory
 from agent.lab.options import LabOptions
 from agent.lab.processes import alive, end
 from agent.lab.state import read_state
@@ -102,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
                 return supervisor.main()
     except LabError as error:
         print(f"tally-agent lab: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, WishError) else 1
 
 
 # -- up ----------------------------------------------------------------------------------------------------------------
@@ -123,11 +124,7 @@ def _up(arguments: argparse.Namespace) -> int:
         port=arguments.port,
         framing=arguments.framing,
     )
-    try:
-        options.check()
-    except LabError as error:
-        print(f"tally-agent lab: {error}", file=sys.stderr)
-        return 2
+    options.check()
     return bring_up(options, as_json=arguments.json, foreground=arguments.foreground)
 
 
@@ -136,10 +133,10 @@ def bring_up(options: LabOptions, *, as_json: bool = False, foreground: bool = F
 
     An interruption (SIGINT, SIGTERM, SIGHUP) takes the lab down, unless it was up and not in the foreground.
     """
-    command = [*(options.programs.get("tally-agent") or programs.command("tally-agent")), "lab", "supervise"]
+    supervisor = [*(options.programs.get("tally-agent") or programs.command("tally-agent")), "lab", "supervise"]
     with _interruptions():
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", start_new_session=True
+            supervisor, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", start_new_session=True
         )
         orders, reports = process.stdin, process.stdout
         assert orders is not None
@@ -157,51 +154,68 @@ def bring_up(options: LabOptions, *, as_json: bool = False, foreground: bool = F
                 if outcome is _Outcome.UP:
                     outcome = _follow(reports, options, as_json=as_json)
             except KeyboardInterrupt:
-                print("taking the lab down", file=sys.stderr)
                 orders.close()
+                _say("taking the lab down", sys.stderr)
                 end_of_it = _follow(reports, options, as_json=as_json)
                 outcome = max(end_of_it, _Outcome.DOWN if foreground else _Outcome.FAILED)
         process.wait()
-    return 0 if outcome is _Outcome.DOWN else 1
+    return {_Outcome.DOWN: 0, _Outcome.REFUSED: 2}.get(outcome, 1)
 
 
 class _Outcome(enum.IntEnum):
     UP = 0
     DOWN = 1
-    FAILED = 2
+    REFUSED = 2
+    FAILED = 3
 
 
 def _follow(reports: IO[bytes], options: LabOptions, *, as_json: bool) -> _Outcome:
     """Print what the supervisor tells until the lab is up, or is down (again)."""
     people = sys.stderr if as_json else sys.stdout
-    failed = False
+    ended = _Outcome.DOWN
     while line := reports.readline():
         match progress.decode(line):
             case progress.Progress(text=text):
-                print(f"  {text}", file=people, flush=True)
+                _say(f"  {text}", people)
             case progress.Up():
                 state = read_state(Path(options.directory))
                 if state is None:
                     raise LabError(f"the state file in {options.directory} was removed by somebody else")
-                print(_as_json(state) if as_json else _what_next(state), flush=True)
+                _say(_as_json(state) if as_json else _what_next(state), sys.stdout)
                 return _Outcome.UP
-            case progress.Failed(error=error):
-                failed = True
-                print(f"tally-agent lab: {error}", file=sys.stderr)
+            case progress.Failed(error=error, wish=wish):
+                ended = _Outcome.REFUSED if wish else _Outcome.FAILED
+                _say(f"tally-agent lab: {error}", sys.stderr)
             case progress.Down(problems=problems):
-                _print_problems(problems)
-                return _Outcome.FAILED if failed or problems else _Outcome.DOWN
-    raise LabError("the supervisor died; `tally-agent lab down` removes what it left")
+                _print_problems(problems, Path(options.directory))
+                return _Outcome.FAILED if problems else ended
+    raise LabError(f"the supervisor died; {command('down', Path(options.directory))} removes what it left")
+
+
+def _say(text: str, stream: TextIO) -> None:
+    """A pipe that is closed, or a terminal that is gone, must not take a lab down, or keep it from being taken down."""
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:
+        with Path(os.devnull).open("w") as nowhere:  # for what is still in its buffer, too
+            os.dup2(nowhere.fileno(), stream.fileno())
 
 
 @contextlib.contextmanager
 def _interruptions() -> Iterator[None]:
-    """SIGTERM and SIGHUP interrupt as Ctrl-C does."""
+    """SIGTERM and SIGHUP interrupt as Ctrl-C does; once, since what follows takes some seconds and must not be cut."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for number in before:
+            signal.signal(number, lambda _number, _frame: _say("still taking it down", sys.stderr))
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` sets it
+        numbers.append(signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
@@ -231,7 +245,7 @@ def take_down(directory: Path, *, flush: bool = False) -> int:
         print("the supervisor of this lab has died; removing what it left")
     if not problems and (left := read_state(directory)) is not None:
         problems = remains.remove(left)
-    _print_problems(problems)
+    _print_problems(problems, directory)
     if not problems:
         print("the lab is down")
     return 1 if problems else 0
@@ -249,19 +263,22 @@ def _status(directory: Path, *, as_json: bool) -> int:
     """0 when a lab is up and whole, else 1."""
     state = read_state(directory)
     if state is None:
-        print("null" if as_json else f"there is no lab in {directory}; `tally-agent lab up` starts one")
+        print("null" if as_json else f"there is no lab in {directory}; {command('up', directory)} starts one")
         return 1
     running = remains.supervisor_alive(state)
     dead = [p.name for p in state.processes if not alive(p)]
     if as_json:
-        seen = state if running else msgspec.structs.replace(state, state="failed", error=state.error or _DEAD)
+        seen = (
+            state if running else msgspec.structs.replace(state, state="failed", error=state.error or _dead(directory))
+        )
         print(_as_json(seen))
     else:
         print(_overview(state, running=running))
     return 0 if running and state.state == "up" and not dead else 1
 
 
-_DEAD = "the supervisor has died; `tally-agent lab down` removes what it left"
+def _dead(directory: Path) -> str:
+    return f"the supervisor has died; {command('down', directory)} removes what it left"
 
 
 def _fault(arguments: argparse.Namespace) -> int:
@@ -269,7 +286,7 @@ def _fault(arguments: argparse.Namespace) -> int:
         print(f"tally-agent lab: --percent is {arguments.percent:g}; it must be from 0 to 100", file=sys.stderr)
         return 2
     if read_state(arguments.dir) is None:
-        raise LabError(f"there is no lab in {arguments.dir}; `tally-agent lab up` starts one")
+        raise LabError(f"there is no lab in {arguments.dir}; {command('up', arguments.dir)} starts one")
     order = control.Fault(arguments.do, arguments.seconds, arguments.percent)
     answer = control.ask(arguments.dir, order, _FAULT_SECONDS)
     if not answer.ok:
@@ -303,7 +320,7 @@ def _what_next(state: LabState) -> str:
 
 
 def _overview(state: LabState, *, running: bool) -> str:
-    lines = [f"{state.directory}: {state.state if running else _DEAD}"]
+    lines = [f"{state.directory}: {state.state if running else _dead(Path(state.directory))}"]
     if state.error:
         lines.append(state.error)
     lines.append(f"bus: {redact(state.bus)} ({state.broker})")
@@ -327,11 +344,11 @@ async def _complaints(state: LabState) -> list[str]:
     return [f"{p.name}: {wrong}" for p, wrong in zip(daemons, answers, strict=True) if wrong]
 
 
-def _print_problems(problems: list[str]) -> None:
+def _print_problems(problems: list[str], directory: Path) -> None:
     for problem in problems:
         print(f"tally-agent lab: {problem}", file=sys.stderr)
     if problems:
-        print("tally-agent lab: `tally-agent lab down` tries again", file=sys.stderr)
+        print(f"tally-agent lab: {command('down', directory)} tries again", file=sys.stderr)
 
 
 def _count(number: int, noun: str) -> str:

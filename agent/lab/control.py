@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from agent.lab.errors import LabError
-from agent.lab.layout import Layout
+from agent.lab.layout import Layout, command
 
 FaultName = Literal["broker-down", "broker-up", "broker-restart", "kill-shoveler", "kill-collector", "udp-loss"]
 FAULTS: tuple[str, ...] = ("broker-down", "broker-up", "broker-restart", "kill-shoveler", "kill-collector", "udp-loss")
@@ -90,7 +90,9 @@ def ask(directory: Path, order: Order, timeout: float) -> Answer:
         return _decode_answer(line)
     except TimeoutError:
         raise LabError(
-            f"the lab's supervisor did not answer within {timeout:g} s; `tally-agent lab down` ends it"
+            f"the lab's supervisor did not answer within {timeout:g} s; {command('down', directory)} ends it"
         ) from None
     except (OSError, msgspec.DecodeError):
-        raise LabError(f"no supervisor answers in {directory}; `tally-agent lab status` says what is left") from None
+        raise LabError(
+            f"no supervisor answers in {directory}; {command('status', directory)} says what is left"
+        ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,12 @@ def default_directory() -> Path:
     """``$XDG_RUNTIME_DIR/tally-lab``, else ``/tmp/tally-lab-UID``."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     return Path(runtime) / "tally-lab" if runtime else Path(f"/tmp/tally-lab-{os.getuid()}")  # noqa: S108 - made 0700
+
+
+def command(verb: str, directory: Path) -> str:
+    """How to say `tally-agent lab VERB` of the lab in `directory`, in a sentence."""
+    there = "" if directory == default_directory() else f" --dir {shlex.quote(str(directory))}"
+    return f"`tally-agent lab {verb}{there}`"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pika
 import pika.exceptions
 
-from agent.lab.errors import LabError
+from agent.lab.errors import LabError, WishError
 from shoveler.service import redact
 
 _TIMEOUT = 5.0
@@ -60,8 +60,11 @@ def with_queue(url: str, queue: str) -> str:
 
 
 def check_broker(url: str) -> None:
-    """Raises LabError when no connection can be made."""
-    _connect(url).close()
+    """Raises WishError when no connection can be made."""
+    try:
+        _connect(url).close()
+    except LabError as error:
+        raise WishError(str(error)) from None
 
 
 def delete(url: str, names: Names) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from msgspec import Struct
 
-from agent.lab.errors import LabError
+from agent.lab.errors import WishError
 
 MAX_SERVERS = 500
 MAX_SHOVELERS = 32
@@ -36,7 +36,7 @@ class LabOptions(Struct, frozen=True):
     """Other commands to start in place of our daemons, by program name."""
 
     def check(self) -> None:
-        """Raises LabError for the first thing that cannot be."""
+        """Raises WishError for the first thing that cannot be."""
         for value, least, most, what in (
             (self.servers, 1, MAX_SERVERS, "--servers"),
             (self.shovelers, 1, MAX_SHOVELERS, "--shovelers"),
@@ -47,18 +47,18 @@ class LabOptions(Struct, frozen=True):
             (self.port, 0, 65535 - self.servers, "--port"),
         ):
             if not least <= value <= most:
-                raise LabError(f"{what} is {value}; it must be from {least} to {most}")
+                raise WishError(f"{what} is {value}; it must be from {least} to {most}")
         if 0 < self.port < 1024:
-            raise LabError(f"--port is {self.port}; XRootD runs without privileges here and needs a port above 1023")
+            raise WishError(f"--port is {self.port}; XRootD runs without privileges here and needs a port above 1023")
         if self.framing not in ("single", "batch"):
-            raise LabError(f"--framing is {self.framing!r}; it must be single or batch")
+            raise WishError(f"--framing is {self.framing!r}; it must be single or batch")
         if is_amqp(self.bus):
             if not urlsplit(self.bus).hostname:
-                raise LabError("--bus names no host; write amqp://USER:PASSWORD@HOST:PORT/VHOST")
+                raise WishError("--bus names no host; write amqp://USER:PASSWORD@HOST:PORT/VHOST")
             if {"exchange", "queue"} & parse_qs(urlsplit(self.bus).query).keys():
-                raise LabError("--bus names an exchange or a queue; leave them out, a lab makes names of its own")
+                raise WishError("--bus names an exchange or a queue; leave them out, a lab makes names of its own")
         elif "://" in self.bus:
-            raise LabError(f"--bus {self.bus.split('://')[0]}://… is no bus; give amqp://…, amqps://… or a directory")
+            raise WishError(f"--bus {self.bus.split('://')[0]}://… is no bus; give amqp://…, amqps://… or a directory")
 
 
 def is_amqp(bus: str) -> bool:

@@ -23,6 +23,8 @@ class Failed(Struct, frozen=True, tag="failed"):
     """The lab does not come up; `Down` follows."""
 
     error: str
+    wish: bool = False
+    """What was wished for is the cause."""
 
 
 class Down(Struct, frozen=True, tag="down"):

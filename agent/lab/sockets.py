@@ -6,7 +6,7 @@ import ctypes
 import socket
 import struct
 
-from agent.lab.errors import LabError
+from agent.lab.errors import WishError
 
 RECEIVE_BUFFER = 32 * 1024 * 1024
 """Bytes asked for; without privileges the kernel gives at most net.core.rmem_max."""
@@ -36,7 +36,7 @@ def keep_port(port: int, whose: str, host: str = "127.0.0.1") -> socket.socket:
     """Take a TCP port (0: any free one) for a program that is to listen on it with SO_REUSEADDR, as XRootD does.
 
     While this socket is bound and does not listen, that program can, and no other is given the port by chance.
-    Raises LabError when the port is taken.
+    Raises WishError when the port is taken.
     """
     s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -44,7 +44,7 @@ def keep_port(port: int, whose: str, host: str = "127.0.0.1") -> socket.socket:
         s.bind((host, port))
     except OSError as error:
         s.close()
-        raise LabError(
+        raise WishError(
             f"port {port} for {whose} cannot be used ({error.strerror}); choose another --port, or leave it out"
         ) from None
     return s

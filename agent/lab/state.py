@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from agent.lab.errors import LabError
+from agent.lab.errors import LabError, WishError
 from agent.lab.layout import Layout
 from agent.messages import LAB_SCHEMA, LabState, decode_lab_state
 
@@ -53,13 +53,13 @@ def read_state(directory: Path) -> LabState | None:
 def must_be_ours(directory: Path) -> None:
     """A lab's directory tells `down` what to end and remove, so that nobody else may have written it.
 
-    Raises FileNotFoundError when it is not there, LabError when it is a link, no directory, or another user's.
+    Raises FileNotFoundError when it is not there, WishError when it is a link, no directory, or another user's.
     """
     status = directory.lstat()
     if stat.S_ISLNK(status.st_mode) or not stat.S_ISDIR(status.st_mode):
-        raise LabError(f"{directory} is no directory; choose another with --dir")
+        raise WishError(f"{directory} is no directory; choose another with --dir")
     if status.st_uid != os.getuid():
-        raise LabError(f"{directory} belongs to another user; choose another with --dir")
+        raise WishError(f"{directory} belongs to another user; choose another with --dir")
 
 
 class _Versioned(msgspec.Struct):

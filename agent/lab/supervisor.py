@@ -30,7 +30,7 @@ from agent.lab import catalogue, control, daemons, health, names, progress, rema
 from agent.lab.broker import INSTALL_HINT, BrokerError, PrivateBroker
 from agent.lab.children import Child
 from agent.lab.claim import claim
-from agent.lab.errors import LabError
+from agent.lab.errors import LabError, WishError
 from agent.lab.faults import Faults
 from agent.lab.keeper import BrokerKeeper
 from agent.lab.layout import Layout, new_work_directory
@@ -110,6 +110,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
         failure = ""
+        wish = False
         try:
             if await self._until_stopped(self._bring_up()):
                 self._keep_up()
@@ -118,12 +119,12 @@ class Supervisor:
                 self._report(Up())
                 await self._stop.wait()
         except LabError as error:
-            failure = str(error)
+            failure, wish = str(error), isinstance(error, WishError)
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing may stay behind
             _log.exception("! the lab fails")
             failure = f"the lab failed in a way that nobody foresaw ({type(error).__name__}: {error})"
         if failure:
-            self._report(Failed(failure))
+            self._report(Failed(failure, wish))
         await self._take_down("failed" if failure else "stopping")
         self._report(Down(self._problems))
         return 1 if failure or self._problems else 0
@@ -207,7 +208,8 @@ class Supervisor:
     def _choose_bus(self) -> None:
         wish = self._options.bus
         if is_amqp(wish):
-            self._bus_kind, self._bus, self._names = "given", wish, names.Names(f"{self._lab}.")
+            # The bus is noted when it has answered: before that, nothing of ours can be on it, to be removed later.
+            self._bus_kind, self._names = "given", names.Names(f"{self._lab}.")
         elif wish:
             # A directory that is there already is not ours to remove, one in it is.
             self._bus_kind, self._bus = "local", str(Path(wish) / self._lab if Path(wish).exists() else wish)
@@ -231,7 +233,8 @@ class Supervisor:
 
     async def _start_bus(self) -> None:
         if self._bus_kind == "given":
-            await asyncio.to_thread(names.check_broker, self._bus)
+            await asyncio.to_thread(names.check_broker, self._options.bus)
+            self._bus = self._options.bus
         elif self._bus_kind == "private":
             self._broker = BrokerKeeper(
                 PrivateBroker(self._layout.broker, die_with_parent=True), READY_SECONDS, self._save
@@ -247,7 +250,9 @@ class Supervisor:
             try:
                 Path(self._bus).mkdir(mode=0o700, parents=True)
             except OSError as error:
-                raise LabError(f"the bus directory {self._bus} cannot be made ({error.strerror})") from None
+                raise WishError(
+                    f"the bus directory {self._bus} cannot be made ({error.strerror}); choose another --bus"
+                ) from None
         self._save()
         self._report(Progress(f"bus: {redact(self._bus)} ({self._bus_kind})"))
 

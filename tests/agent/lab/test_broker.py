@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -92,6 +93,29 @@ def test_a_node_that_cannot_start_says_why_and_leaves_no_process(tmp_path: Path)
     with pytest.raises(BrokerError, match=r"RabbitMQ ended while it was starting; it said: .*failed_to_create"):
         node.start()
     assert node.pids == []
+
+
+def test_on_a_full_disk_it_says_so_and_can_still_be_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = broker_module._write_secret
+    full: set[str] = set()
+
+    def written(path: Path, text: str) -> None:
+        if path.name in full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(path, text)
+
+    monkeypatch.setattr(broker_module, "_write_secret", written)
+    node = PrivateBroker(tmp_path / "node", die_with_parent=True)
+    full.add("broker.json")
+    with pytest.raises(BrokerError, match=r"cannot be written \(No space left on device"):
+        node.start()
+    assert node.pids == []
+    full.clear()
+    node.start()
+    pids = node.pids
+    full.add("broker.json")
+    node.kill()
+    assert not any(exists(pid) for pid in pids)
 
 
 def test_attaching_where_nothing_was_started_is_one_sentence(tmp_path: Path) -> None:

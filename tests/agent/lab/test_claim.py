@@ -37,7 +37,7 @@ def test_directories_above_it_are_not_made_as_they_would_stay(tmp_path: Path) ->
 
 def test_one_lab_at_a_time(tmp_path: Path) -> None:
     lock, _ = claim(tmp_path)
-    with pytest.raises(LabError, match=r"a lab is already up in .*; `tally-agent lab down` ends it"):
+    with pytest.raises(LabError, match=r"a lab is already up in .*; `tally-agent lab down --dir .*` ends it"):
         claim(tmp_path)
     os.close(lock)
     os.close(claim(tmp_path)[0])

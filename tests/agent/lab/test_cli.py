@@ -45,10 +45,9 @@ def test_where_there_is_no_lab(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert run("down", "--dir", directory) == 0
     assert run("fault", "udp-loss", "--dir", directory) == 1
     said = capsys.readouterr()
-    assert said.out == (
-        f"there is no lab in {directory}; `tally-agent lab up` starts one\nnull\nthere is no lab in {directory}\n"
-    )
-    assert said.err == f"tally-agent lab: there is no lab in {directory}; `tally-agent lab up` starts one\n"
+    up = f"there is no lab in {directory}; `tally-agent lab up --dir {directory}` starts one\n"
+    assert said.out == f"{up}null\nthere is no lab in {directory}\n"
+    assert said.err == f"tally-agent lab: {up}"
 
 
 def test_a_share_above_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -140,7 +140,8 @@ def test_status_and_down_after_the_supervisor_was_killed(lab: Lab, capfd: pytest
     until(lambda: not any(alive(p) for p in state.processes))  # they die with it
     capfd.readouterr()
     assert run("status", lab) == 1
-    assert "the supervisor has died; `tally-agent lab down` removes what it left" in capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert f"the supervisor has died; `tally-agent lab down --dir {lab.directory}` removes what it left" in said
     assert run("down", lab) == 0
     assert capfd.readouterr().out == "the supervisor of this lab has died; removing what it left\nthe lab is down\n"
     assert lab.leftovers() == []
@@ -189,9 +190,31 @@ def test_a_port_in_use_takes_everything_down_again(lab: Lab, capfd: pytest.Captu
         other.bind(("", 0))
         other.listen()
         port = other.getsockname()[1]
-        assert lab.up(port=port - 1) == 1
+        assert lab.up(port=port - 1) == 2
     assert f"port {port} for server s02 cannot be used (Address already in use)" in capfd.readouterr().err
     assert lab.leftovers() == []
+
+
+def test_a_broker_that_does_not_answer_is_named_and_nothing_stays(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    assert lab.up(bus="amqp://me:secret@127.0.0.1:1/") == 2
+    said = capfd.readouterr().err
+    assert "the broker amqp://me:***@127.0.0.1:1/ cannot be used (Connection refused); check --bus\n" in said
+    assert said.count("\n") == 1
+    assert not lab.directory.exists()  # nothing of the lab ever was on that broker, so nothing waits to be removed
+    assert lab.leftovers() == []
+
+
+def test_a_reader_that_has_seen_enough_does_not_take_the_lab_down(lab: Lab) -> None:
+    options = msgspec.json.encode(lab.options()).decode()
+    reader, writer = os.pipe()
+    os.close(reader)
+    with subprocess.Popen([sys.executable, STAND_IN, "up", options], stdout=writer, stderr=subprocess.PIPE) as up:
+        os.close(writer)
+        assert up.wait(60) == 0
+        assert up.stderr is not None
+        assert up.stderr.read() == b""
+    assert lab.state.state == "up"
+    assert run("status", lab) == 0
 
 
 def test_a_daemon_that_does_not_start_is_quoted_and_everything_goes(
