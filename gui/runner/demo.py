@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import shutil
 import signal
 import tempfile
@@ -28,6 +29,8 @@ from gui.runner.workspace import Workspace, WorkspaceOptions
 
 UP_SECONDS = 120.0
 DOWN_SECONDS = 60.0
+WRONG = "tally-agent lab: "
+"""What begins the lab's own sentences about what is wrong; the first is the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,11 @@ class Demo:
             try:
                 await _lab_up(lab, options, on_stage)
                 hub = HubOptions(directory=directory / "hub", host="127.0.0.1", port=0, insecure=True)
-                workspace_options = WorkspaceOptions(database=options.database, hub=hub, name="demo", lab=lab)
+                # On a broker that was given, somebody else's demonstration must not meet this one's queue.
+                name = f"demo-{secrets.token_hex(4)}" if "://" in options.bus else "demo"
+                workspace_options = WorkspaceOptions(
+                    database=options.database, hub=hub, name=name, lab=lab, forget_queue=True
+                )
                 async with Workspace.open(workspace_options) as workspace:
                     on_stage(f"starting {options.clients} client agents")
                     key = await workspace.blocking(lambda: workspace.shared_key.secret)
@@ -119,13 +126,16 @@ async def _lab_up(lab: Path, options: DemoOptions, on_stage: Callable[[str], Non
     assert process.stdout is not None
     assert process.stderr is not None
     said: list[str] = []
+    wrong: list[str] = []
 
     async def listen(stream: asyncio.StreamReader) -> None:
         async for raw in stream:
             line = raw.decode(errors="replace").strip()
-            if line:
+            if line.startswith(WRONG):
+                wrong.append(line.removeprefix(WRONG))  # becomes the error, and is not said twice
+            elif line:
                 said.append(line)
-                on_stage(line.removeprefix("tally-agent lab: "))
+                on_stage(line)
 
     try:
         async with asyncio.timeout(UP_SECONDS):
@@ -139,7 +149,7 @@ async def _lab_up(lab: Path, options: DemoOptions, on_stage: Callable[[str], Non
                 process.send_signal(signal.SIGTERM)
             await _shielded(process.wait())
     if code != 0:
-        raise LabMissing(_last(said).removeprefix("tally-agent lab: "))
+        raise LabMissing(wrong[0] if wrong else f"The lab did not come up; its last words: {_last(said)}")
 
 
 async def _lab_down(lab: Path) -> None:

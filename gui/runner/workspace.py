@@ -74,6 +74,8 @@ class WorkspaceOptions:
     """The collector's input queue, whose depth counts for settling; empty when it is not known."""
     shared_key: str | None = None
     """Text of the shared key; None: that of the database, made when there is none."""
+    forget_queue: bool = False
+    """Remove the queue of records when the workspace is closed: for one that nobody comes back to, as the demo's."""
     fstat_seconds: float = 5.0
     flush_seconds: float = 5.0
     client_wait: float = 600.0
@@ -159,6 +161,7 @@ class Workspace:
                 changed=on_loop(self._loop, self._records_changed),
                 options=self.options.bus_options,
                 watch=[Watched(packets_queue, packets_exchange)] if packets_queue else [],
+                forget_queue=self.options.forget_queue,
             )
             self._statuses = BusThread(
                 f"status of {self.queue_name}",

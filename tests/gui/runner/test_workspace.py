@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from agent.lab.broker import PrivateBroker
 from gui.hub import HubError, HubOptions
 from gui.hub.keys import ensure_shared_key
 from gui.hub.persistence import HUB_ADDRESS, HUB_PIN, Key
@@ -159,3 +160,15 @@ async def test_the_name_of_the_queue(stage: Any, database: str, name: str, queue
     async with stage.open() as workspace:
         workspace.options = WorkspaceOptions(database=database, name=name, hub=workspace.options.hub)
         assert workspace.queue_name == queue
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("forget", [True, False])
+async def test_only_a_workspace_that_nobody_comes_back_to_forgets_its_queue(
+    stage: Any, broker: PrivateBroker, forget: bool
+) -> None:
+    name = f"forgetting-{forget}"
+    async with stage.open(bus=broker.url, name=name, forget_queue=forget) as workspace:
+        await stage.until(lambda: workspace.records_state.connected and workspace.status_state.connected)
+    queues = broker.ctl("list_queues", "name").split()
+    assert [queue for queue in queues if queue.startswith(f"tally.{name}")] == ([] if forget else [f"tally.{name}"])
