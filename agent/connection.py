@@ -324,9 +324,9 @@ def _refusal(error: InvalidStatus, address: HubAddress, now: float) -> Exception
             status=status,
         )
     if status == 403:
+        why = said or " Its key is revoked or not meant for this role, or its name is in use."
         return RefusedError(
-            f"The hub does not let this agent in: its key is revoked or not meant for this role, or its name is in "
-            f"use.{said}",
+            f"The hub does not let this agent in.{why}",
             FORBIDDEN_WAIT,
             status=status,
         )

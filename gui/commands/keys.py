@@ -81,11 +81,13 @@ def run_key(options: argparse.Namespace) -> int:
         match options.action:
             case "create":
                 secret = _secret(options.secret_file)
+                replaced = False
                 if options.shared:
                     if options.kid or options.sub or options.scope:
                         raise CommandError(
                             "--shared takes no --kid, --sub or --scope: the shared key is the same for all."
                         )
+                    replaced = any(row.shared and row.state == "active" for row in store.keys())  # noqa: SIM118 - not a dict
                     key = keys.rotate_shared_key(store, now, 0.0, secret)
                 else:
                     scopes = options.scope or list(keys.AGENT_SCOPES)
@@ -99,6 +101,12 @@ def run_key(options: argparse.Namespace) -> int:
                     key = keys.new_key(scopes, now, sub=options.sub, kid=options.kid, secret=secret)
                     store.put_key(key)
                 _show_secret(key)
+                if replaced:
+                    print(
+                        "The shared key until now opens no new sessions any more; "
+                        "`tally key rotate --grace TIME` leaves agents time.",
+                        file=sys.stderr,
+                    )
             case "list":
                 _list(store.keys(), as_json=options.json)
             case "rotate":

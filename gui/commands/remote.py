@@ -12,7 +12,7 @@ from gui.commands import CommandError
 from gui.commands.loop import Stopped, run_until_done
 from gui.commands.progress import TerminalProgress
 from gui.report import numbers
-from gui.runner.remote import Credentials, RemoteHub
+from gui.runner.remote import Credentials, RemoteHub, RunLost
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +47,8 @@ async def _run(url: str, credentials: Credentials, text: str, files: str, *, ins
     async with RemoteHub.open(url, credentials, insecure=insecure) as hub:
         try:
             result = await hub.run(text, files=files, on_progress=progress)
+        except RunLost as error:
+            raise CommandError(str(error), 1) from error
         finally:
             progress.close()
     for test in result.tests:

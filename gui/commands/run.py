@@ -17,7 +17,7 @@ from gui.campaign.plan import Plan
 from gui.campaign.planfile import parse_plan
 from gui.campaign.presets import find_preset, presets
 from gui.commands import CommandError
-from gui.commands.loop import run_until_done
+from gui.commands.loop import Stopped, run_until_done
 from gui.commands.places import (
     DEFAULT_LISTEN,
     add_database_option,
@@ -219,8 +219,12 @@ async def _run_headless(options: argparse.Namespace, loaded: LoadedPlan) -> int:
 
 
 def run_hub(options: argparse.Namespace) -> int:
-    """Be a hub until stopped."""
-    return run_until_done(_be_hub(options))
+    """Be a hub until stopped, which is how its work is done."""
+    try:
+        return run_until_done(_be_hub(options))
+    except Stopped:
+        print("The hub has stopped; its agents come back by themselves when it runs again.", file=sys.stderr)
+        return 0
 
 
 async def _be_hub(options: argparse.Namespace) -> int:
@@ -246,7 +250,7 @@ async def _be_hub(options: argparse.Namespace) -> int:
 
 def _say_where(workspace: Workspace) -> None:
     hub = workspace.hub
-    pin = f", certificate {hub.pin[:19]}…" if hub.pin else ", without TLS"
-    print(f"Hub at {hub.address}{pin}; workspace {workspace.store.database.shown}", file=sys.stderr, flush=True)
+    pin = f"pin {hub.pin}" if hub.pin else "without TLS"
+    print(f"Hub at {hub.address}, {pin}; workspace {workspace.store.database.shown}", file=sys.stderr, flush=True)
     if not workspace.options.bus and workspace.lab is None:
         print("No bus is named, so no records are loaded: give --bus URL or --lab.", file=sys.stderr, flush=True)

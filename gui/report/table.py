@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,9 +13,13 @@ import msgspec
 from gui.reconcile import TestFigures
 from gui.report import numbers
 from gui.report.content import RunReport, TestReport
+from gui.store import VerdictKind
 
 SCHEMA = 1
 """The number in the JSON report; grows when a field changes its meaning."""
+
+EXAMPLES = 3
+"""Causes that are named below the table; a report in another form has every request."""
 
 
 class Column(NamedTuple):
@@ -160,12 +165,25 @@ def remarks_of(report: RunReport) -> list[str]:
                 + (f" ({now.unreported:,} never reported)" if now.unreported else "")
                 + ("; more than 1 %, so nothing is concluded." if now.conclusion == "inconclusive" else ".")
             )
+        remarks += [f"{name}: {sentence}" for sentence in _reasons(report, test)]
         remarks += [
             f"{name}, repeat {r.repeat.number}: {r.repeat.settle_reason.rstrip('.')}."
             for r in test.repeats
             if r.repeat.settle_complete is False and r.repeat.settle_reason
         ]
     return remarks
+
+
+def _reasons(report: RunReport, test: TestReport) -> Iterator[str]:
+    """Where records were lost, and what clients said that failed: the commonest of each, with an example."""
+    mine = {r.repeat.id for r in test.repeats}
+    odd = [request for request in report.odd if request.repeat_id in mine]
+    lost = Counter((q.certain, q.cause) for q in odd if q.verdict is VerdictKind.MISSING and q.cause)
+    for (certain, cause), count in lost.most_common(EXAMPLES):
+        yield f"{count:,} missing: {'' if certain else 'probably '}{cause.rstrip('.')}."
+    failed = {q.status: q for q in reversed(odd) if q.verdict is VerdictKind.CLIENT_FAILED and q.error}
+    for q in list(failed.values())[:EXAMPLES]:
+        yield f"a client at {q.server}, {q.path}: {q.error.rstrip('.')}."
 
 
 def csv_table(report: RunReport) -> str:

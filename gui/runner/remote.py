@@ -58,6 +58,10 @@ class RemoteError(Exception):
     """The hub cannot be reached, does not let us in, or did not do what it was asked; one sentence says why."""
 
 
+class RunLost(RemoteError):  # noqa: N818 - names what happened
+    """What the hub had begun cannot be followed to its end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """Who we are to the hub: a key with the scope ``operator`` or ``observer``, made there by ``tally key create``."""
@@ -87,7 +91,7 @@ class RemoteHub:
         self._listeners: list[Callable[[RunProgress], None]] = []
         self._result: RunResult | None = None
         self._changed = asyncio.Event()
-        self._lost: RemoteError | None = None
+        self._lost: RunLost | None = None
         self.progress = RunProgress(t=time.time())
         self.agents: tuple[AgentView, ...] = ()
 
@@ -181,7 +185,7 @@ class RemoteHub:
                 if self._result is not None and self._result.run == self.progress.run:
                     return self._result
                 if self._socket is not None and self.progress.run is None:
-                    raise RemoteError("The hub was restarted during the run; its results tell how far it came.")
+                    raise RunLost("The hub was restarted during the run; its results tell how far it came.")
             await self._changed.wait()
         return answer.result()
 
@@ -192,7 +196,7 @@ class RemoteHub:
             goodbye = await self._listen(self._socket)
             self._socket = None
             if goodbye is not None and not goodbye.again:
-                self._lost = RemoteError(f"The hub ended the session: {goodbye.reason}.")
+                self._lost = RunLost(f"The hub ended the session: {goodbye.reason}.")
             self._changed.set()
             if self._lost is None:
                 self._socket = await self._come_back()

@@ -176,8 +176,9 @@ class Workspace:
             self._records.start()
             self._statuses.start()
         left_open = await self._take_over()
-        for setting, value in ((HUB_ADDRESS, self.hub.address), (HUB_PIN, self.hub.pin)):
-            await self.blocking(self.store.put_setting, setting, value)
+        if self._holding:  # a guest's hub is not where invitations lead to
+            for setting, value in ((HUB_ADDRESS, self.hub.address), (HUB_PIN, self.hub.pin)):
+                await self.blocking(self.store.put_setting, setting, value)
         if self.lab:
             servers = [ServerEntry(server.url, server.name, server.labels, "lab") for server in lab_servers(self.lab)]
             await self.blocking(self.store.put_servers, servers)

@@ -135,7 +135,7 @@ async def test_a_wrong_key_is_for_a_person_to_mend(hub: Any) -> None:
     ("status", "sentence", "wait"),
     [
         (401, "The hub refused the token; give this agent the hub's present key or a fresh join string.", None),
-        (403, "The hub does not let this agent in: its key is revoked or not meant for this role, or its name", 10.0),
+        (403, "The hub does not let this agent in. It says: ", 10.0),
         (429, "The hub has refused this address too often and makes it wait; trying again in 60 s.", 60.0),
         (426, "This hub speaks another version of the protocol; bring the agent and the hub to the same", None),
     ],

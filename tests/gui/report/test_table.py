@@ -21,6 +21,11 @@ def finish(world: Any, asked: list, lost: int = 0) -> None:
     score(world.store, world.repeat, "settle", world.tick())
 
 
+def _rule(lines: list[str]) -> int:
+    """The line between the header and the rows."""
+    return next(place for place, line in enumerate(lines) if line.startswith("─"))
+
+
 @pytest.fixture
 def run(world: Any) -> Any:
     """Two servers, three repeats of 20 files, one record missing in the second repeat."""
@@ -37,7 +42,7 @@ def run(world: Any) -> Any:
 def test_the_table_begins_with_the_seeds_columns(run: Any) -> None:
     lines = text_table(build(run.store, run.run)).splitlines()
     assert lines[0] == "Run 1  a plan  FAIL  0 of 1 test passed  started 2025-10-09T08:53:21Z"
-    row = lines[-1].split()
+    row = lines[_rule(lines) + 1].split()
     assert row[:4] == ["2", "10", "20", "5/s"]
     assert row[4:7] == ["19.67", "98.33", "%"]
     assert row[-1] == "FAIL"
@@ -48,10 +53,10 @@ def test_the_table_begins_with_the_seeds_columns(run: Any) -> None:
 
 def test_columns_line_up(run: Any) -> None:
     lines = text_table(build(run.store, run.run)).splitlines()
-    rule = next(line for line in lines if line.startswith("─"))
-    assert len(lines[-1]) == len(rule)
+    rule, row = lines[_rule(lines)], lines[_rule(lines) + 1]
+    assert len(row) == len(rule)
     ends = [place for place in range(1, len(rule)) if rule[place - 1] == "─" and rule[place] == " "]
-    assert all(lines[-1][place] == " " for place in ends)
+    assert all(row[place] == " " for place in ends)
 
 
 def test_a_table_too_wide_for_the_terminal_becomes_several(run: Any) -> None:
@@ -85,7 +90,7 @@ def test_client_failures_and_recoveries_are_remarked(world: Any) -> None:
     world.begin(TestSpec(1, 3, 3))
     a, b, c = world.ask(3)
     world.read(a, b)
-    world.read(c, ok=False)
+    world.read(c, ok=False, error="open: [ERROR] refused")
     world.record(a)
     world.record(b, read=1)
     world.record(b, read=(1 << 20) - 1)
@@ -94,8 +99,19 @@ def test_client_failures_and_recoveries_are_remarked(world: Any) -> None:
     text = text_table(build(world.store, world.run))
     assert "1 request took more than one access (recovered by the client)" in text
     assert "1 request failed at the client and is not counted; more than 1 %, so nothing is concluded." in text
+    assert (
+        f"Test 1: a client at s01.example.org:1094, {c.path}: open: [ERROR] refused." in text
+    )  # what it was, and where
     assert "Test 1, repeat 1: the limit of 90 s was reached." in text
     assert "INCONCLUSIVE" in text
+
+
+def test_it_says_why_records_are_missing(world: Any) -> None:
+    world.begin(TestSpec(1, 2, 2))
+    world.read(*world.ask(2))
+    score(world.store, world.repeat, "settle", world.tick())
+    text = text_table(build(world.store, world.run))
+    assert "Test 1: 2 missing: unknown: neither shoveler nor collector sent a status" in text
 
 
 def test_a_run_without_results_says_so(world: Any) -> None:
