@@ -12,3 +12,10 @@ class CommandError(Exception):
     def __init__(self, text: str, code: int = 2) -> None:
         super().__init__(text)
         self.code = code
+
+
+def reason(error: Exception) -> str:
+    """Why a file cannot be read, without its name, which the sentence has already."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not text in UTF-8"
+    return (isinstance(error, OSError) and error.strerror) or str(error)

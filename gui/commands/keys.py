@@ -13,7 +13,7 @@ import msgspec
 
 from agent.messages import SCOPES, Name
 from gui.campaign.durations import format_duration, parse_duration
-from gui.commands import CommandError
+from gui.commands import CommandError, reason
 from gui.commands.places import add_database_option, hub_directory, open_store
 from gui.hub import keys
 from gui.hub.certificate import own_identity
@@ -189,7 +189,7 @@ def _secret(file: Path | None) -> str | None:
     try:
         return file.read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"The secret cannot be read from {file}: {error}.") from error
+        raise CommandError(f"The secret cannot be read from {file}: {reason(error)}.") from error
 
 
 def _duration(option: str, text: str) -> float:

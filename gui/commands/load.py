@@ -8,11 +8,11 @@ import gzip
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, cast
 
-from gui.commands import CommandError
+from gui.commands import CommandError, reason
 from gui.commands.places import add_database_option, open_store
 from gui.reconcile import rescore_late
 from gui.report import import_bundle
@@ -82,13 +82,13 @@ class _Tally:
         self._store = store
         self.final = self.provisional = self.repeated = self.foreign = self.other = self.bad = 0
 
-    def load(self, bodies: list[bytes]) -> None:
-        """One transaction."""
+    def load(self, bodies: list[bytes], where: Callable[[bytes], str] = lambda _: "") -> None:
+        """One transaction. `where` says for people where a body came from."""
         result: LoadResult = self._store.load(bodies, time.time())
         for name in ("final", "provisional", "repeated", "foreign", "other", "bad"):
             setattr(self, name, getattr(self, name) + getattr(result, name))
-        for problem in result.problems:
-            print(f"tally load: {problem}", file=sys.stderr)
+        for problem, body in zip(result.problems, result.rejected, strict=True):
+            print(f"tally load: {where(body)}{problem}", file=sys.stderr)
 
     def report(self) -> None:
         print(
@@ -100,15 +100,25 @@ class _Tally:
 
 def _from_file(name: str, tally: _Tally) -> None:
     batch: list[bytes] = []
+    lines: list[int] = []
+
+    def where(body: bytes) -> str:
+        place = next(place for place, other in enumerate(batch) if other is body)
+        return f"{name}, line {lines[place]:,}: "
+
+    number = 0
     with _opened(name) as file:
         while line := file.readline(MAX_LINE):
+            number += 1
             if line.strip():
                 batch.append(line.rstrip(b"\n"))
+                lines.append(number)
             if len(batch) >= BATCH:
-                tally.load(batch)
-                batch = []
+                tally.load(batch, where)
+                batch.clear()
+                lines.clear()
     if batch:
-        tally.load(batch)
+        tally.load(batch, where)
 
 
 @contextlib.contextmanager
@@ -123,7 +133,7 @@ def _opened(name: str) -> Iterator[IO[bytes]]:
     except FileNotFoundError:
         raise CommandError(f"There is no file {path}; give a file of JSON lines, a directory, or amqp://…") from None
     except (OSError, EOFError) as error:
-        raise CommandError(f"{path} cannot be read: {error}.") from error
+        raise CommandError(f"{path} cannot be read: {reason(error)}.") from error
 
 
 def _from_bus(options: argparse.Namespace, tally: _Tally) -> None:

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from gui.campaign.planfile import parse_plan
-from gui.commands import CommandError
+from gui.commands import CommandError, reason
 from gui.commands.loop import Stopped, run_until_done
 from gui.commands.progress import TerminalProgress
 from gui.report import numbers
@@ -67,7 +67,7 @@ def _credentials(options: argparse.Namespace) -> Credentials:
         try:
             secret = options.key_file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise CommandError(f"The key file {options.key_file} cannot be read: {error}.") from error
+            raise CommandError(f"The key file {options.key_file} cannot be read: {reason(error)}.") from error
     if not secret.strip() or not options.kid:
         raise CommandError(
             "A hub somewhere else wants a key: give --kid and --key-file (or TALLY_KEY); "
@@ -94,5 +94,5 @@ def _file_lists(text: str, directory: Path) -> str:
         try:
             return (directory / name).read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise CommandError(f"The file list {directory / name} cannot be read: {error}.") from error
+            raise CommandError(f"The file list {directory / name} cannot be read: {reason(error)}.") from error
     return ""

@@ -16,7 +16,7 @@ from pathlib import Path
 from gui.campaign.plan import Plan
 from gui.campaign.planfile import parse_plan
 from gui.campaign.presets import find_preset, presets
-from gui.commands import CommandError
+from gui.commands import CommandError, reason
 from gui.commands.loop import Stopped, run_until_done
 from gui.commands.places import (
     DEFAULT_LISTEN,
@@ -122,7 +122,7 @@ def load_plan(name: str) -> LoadedPlan:
         names = ", ".join(preset.id for preset in presets())
         raise CommandError(f"There is no plan file {name!r}; presets are: {names}.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"The plan {name} cannot be read: {error}.") from error
+        raise CommandError(f"The plan {name} cannot be read: {reason(error)}.") from error
     return LoadedPlan(parse_plan(text, name=name), text, path.parent)
 
 
@@ -137,7 +137,7 @@ def workspace_options(options: argparse.Namespace) -> WorkspaceOptions:
         try:
             secret = options.shared_key_file.read_text("utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise CommandError(f"The key file {options.shared_key_file} cannot be read: {error}.") from error
+            raise CommandError(f"The key file {options.shared_key_file} cannot be read: {reason(error)}.") from error
     if (options.certificate is None) != (options.certificate_key is None):
         raise CommandError("--certificate and --certificate-key belong together: give both or none.")
     return WorkspaceOptions(

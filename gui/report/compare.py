@@ -16,6 +16,8 @@ from gui.report.content import RunReport, TestReport
 from gui.report.table import aligned, printable
 
 Meaning = Literal["better", "worse", "same", "not comparable"]
+MEASURED = ("clock_offset", "rtt")
+"""Facts of a client that differ from one moment to the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +161,17 @@ def _keyed(report: RunReport) -> dict[tuple[Any, ...], TestReport]:
 
 
 def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    names = dict.fromkeys([*a, *b])
-    return [(name, _shown(a.get(name)), _shown(b.get(name))) for name in names if a.get(name) != b.get(name)]
+    pairs = [(name, _lasting(a.get(name)), _lasting(b.get(name))) for name in dict.fromkeys([*a, *b])]
+    return [(name, _shown(one), _shown(other)) for name, one, other in pairs if one != other]
+
+
+def _lasting(value: Any) -> Any:
+    """Without what was measured at the start of a run: it never is the same twice, and says nothing of a change."""
+    if isinstance(value, list):
+        return [_lasting(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _lasting(item) for name, item in value.items() if name not in MEASURED}
+    return value
 
 
 def _shown(value: Any) -> str:

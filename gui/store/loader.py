@@ -179,12 +179,15 @@ class Batch:
     other: list[dict[str, Any]] = field(default_factory=list)
     bad: int = 0
     problems: list[str] = field(default_factory=list)
+    rejected: list[bytes] = field(default_factory=list)
+    """The bodies that `problems` speak of."""
 
-    def reject(self, why: str) -> None:
+    def reject(self, body: bytes, why: str) -> None:
         """Count a body that cannot be read."""
         self.bad += 1
         if len(self.problems) < _PROBLEMS:
             self.problems.append(why)
+            self.rejected.append(body)
 
 
 def split_records(body: bytes) -> list[bytes]:
@@ -220,11 +223,11 @@ def decode(bodies: Iterable[bytes]) -> Batch:
             if file.kind != "file":
                 _decode_other(body, ValueError(source), batch)
             else:
-                batch.reject(f"record {file.record_id[:40]!r} {source}")
+                batch.reject(body, f"record {file.record_id[:40]!r} {source}")
         elif not 0 <= (facts[2] | (facts[3] or 0) | (facts[4] or 0) | (facts[5] or 0)) <= _MAX_INT:
-            batch.reject(f"record {file.record_id[:40]!r} has a number that is negative or beyond 64 bits")
+            batch.reject(body, f"record {file.record_id[:40]!r} has a number that is negative or beyond 64 bits")
         elif len(body) > MAX_BODY:
-            batch.reject(f"record {file.record_id[:40]!r} of {len(body):,} bytes is larger than {MAX_BODY:,}")
+            batch.reject(body, f"record {file.record_id[:40]!r} of {len(body):,} bytes is larger than {MAX_BODY:,}")
         else:
             take((source, body, facts))
     return batch
@@ -245,15 +248,15 @@ def _decode_other(body: bytes, error: Exception, batch: Batch) -> None:
     try:
         other = _decode_any(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        batch.reject(f"not a record: {error}")
+        batch.reject(body, f"not a record: {error}")
         return
     kind = other.get("kind")
     if isinstance(kind, str) and kind not in ("", "file"):
         batch.other.append(other)
     elif kind == "file":
-        batch.reject(f"a file record that cannot be read: {error}")
+        batch.reject(body, f"a file record that cannot be read: {error}")
     else:
-        batch.reject('not a record: a JSON object without "kind"')
+        batch.reject(body, 'not a record: a JSON object without "kind"')
 
 
 class Loader:
@@ -326,6 +329,7 @@ class Loader:
             bad=batch.bad,
             repeats={repeat: count for repeat, count in finals.items() if count},
             problems=tuple(batch.problems),
+            rejected=tuple(batch.rejected),
         )
 
     def _find_tags(self, connection: Connection, sources: Sequence[Source]) -> None:

@@ -177,6 +177,8 @@ class LoadResult:
     repeats: Mapping[int, int] = field(default_factory=dict)
     """New final records of each repeat, by its id."""
     problems: tuple[str, ...] = ()
+    rejected: tuple[bytes, ...] = ()
+    """The very bodies that `problems` speak of, in the same order."""
 
     @property
     def stored(self) -> int:

@@ -36,12 +36,14 @@ def test_one_in_fifty_may_be_chance(world: Any) -> None:
 
 
 def test_differences_of_plan_and_environment_are_named(world: Any) -> None:
-    one = make(world, 0, name="a", collector="1.0", host="h")
-    two = make(world, 0, name="b", collector="1.1", host="h", extra=5)
+    clients = [[{"name": "c1", "rtt": rtt, "clock_offset": rtt / 2}] for rtt in (0.1, 0.2)]
+    one = make(world, 0, name="a", collector="1.0", host="h", clients=clients[0])
+    two = make(world, 0, name="b", collector="1.1", host="h", extra=5, clients=clients[1])
     text = compare_text(compare(one, two))
     assert "collector: 1.0  →  1.1" in text
     assert "extra: –  →  5" in text
     assert "host:" not in text
+    assert "clients:" not in text
     assert '-name = "a"' in text
     assert '+name = "b"' in text
 
