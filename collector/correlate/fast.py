@@ -50,6 +50,9 @@ from collector.wire.userid import parse_host
 _whole = Struct(">BBHIBBHHHIIQ").unpack_from
 _open = Struct(">BBHIqI").unpack_from
 _close = Struct(">BBHIqqqIIIHHqIIIIII").unpack_from
+_close_of_reads = Struct(">BBHIq16sI20sII").unpack_from
+"""A close without vector reads and writes: what it says of those (`_NO_BYTES`, `_NO_COUNTS`) is zeros in two pieces."""
+_NO_BYTES, _NO_COUNTS = bytes(16), bytes(20)
 _squares = Struct(">dddd").unpack_from
 _file_ids = Struct(">II").pack
 _encode = msgspec.json.Encoder().encode
@@ -126,10 +129,9 @@ class FastFiles:
                         offset = after
                         continue
             elif kind == CLOSE and offset + 80 <= end:
-                (
-                    _, flags, size, file_id, read, readv, write, reads, readvs, writes, fewest, most, segments,
-                    rmin, rmax, vmin, vmax, wmin, wmax,
-                ) = _close(data, offset)  # fmt: skip
+                _, flags, size, file_id, read, moved_else, reads, counted_else, rmin, rmax = _close_of_reads(
+                    data, offset
+                )
                 entry = files.get(file_id)
                 after = offset + size
                 if entry is not None and after <= end:
@@ -140,8 +142,9 @@ class FastFiles:
                             size == 80
                             and reads
                             and rmin <= rmax
-                            and (read | segments) >= 0
-                            and not (readv or write or readvs or writes)
+                            and read >= 0
+                            and moved_else == _NO_BYTES
+                            and counts_else == _NO_COUNTS
                         ):
                             average = _encode(read / reads)
                             counted: bytes | None = ONLY_READS % (
@@ -149,11 +152,7 @@ class FastFiles:
                                 rmin, rmax, average, rmin, rmax, average,
                             )  # fmt: skip
                         else:
-                            counted = _counted(
-                                data, offset, flags, size, writable, ready.access_types,
-                                (read, readv, write), (reads, readvs, writes), (fewest, most, segments),
-                                (rmin, rmax, vmin, vmax, wmin, wmax),
-                            )  # fmt: skip
+                            counted = _counted(data, offset, flags, size, writable, ready.access_types)
                         if counted is not None:
                             del files[file_id]
                             if in_cycle != cycle:
@@ -173,7 +172,7 @@ class FastFiles:
                             identity = digest.hexdigest()
                             text = identity.encode()
                             head = HEAD % (text, text, file_id, length, flags & 1)
-                            body = join((head, times, ready.text, NAME, name, tail, counted))
+                            body = join((head, times, ready.text, name, tail, counted))
                             write_out(_new(Record, ("file", ready.vo, identity + ".f", body)))
                             closes += 1
                             offset = after
@@ -271,7 +270,7 @@ class FastFiles:
         types = [
             access_type(shape & (READS | VECTORS), shape & WRITES, 0, 0, cache=cache).encode() for shape in range(8)
         ]
-        inc.ready[session.dictid] = Ready(_encode(fields)[1:-1], routing_word(vo), tuple(types))
+        inc.ready[session.dictid] = Ready(_encode(fields)[1:-1] + NAME, routing_word(vo), tuple(types))
 
     def _know_directory(self, directory: bytes) -> None:
         """Make the part of records that is the same for all files of a directory, if it is."""
@@ -302,14 +301,12 @@ def _counted(
     size: int,
     writable: bool,
     access_types: tuple[bytes, ...],
-    totals: tuple[int, int, int],
-    counts: tuple[int, int, int],
-    vectors: tuple[int, int, int],
-    limits: tuple[int, int, int, int, int, int],
 ) -> bytes | None:
     """What a record says of the counters of a close, of any shape; None when some of it is not known or not right."""
-    (read, readv, write), (reads, readvs, writes), (fewest, most, segments) = totals, counts, vectors
-    rmin, rmax, vmin, vmax, wmin, wmax = limits
+    (
+        _, _, _, _, read, readv, write, reads, readvs, writes, fewest, most, segments,
+        rmin, rmax, vmin, vmax, wmin, wmax,
+    ) = _close(data, offset)  # fmt: skip
     shape = (READS if reads else 0) | (VECTORS if readvs else 0) | (WRITES if writes else 0)
     if (
         min(read, readv, write, segments) < 0

@@ -127,7 +127,7 @@ class Ready(NamedTuple):
     """A session's part of complete records, made once."""
 
     text: bytes
-    """Fields of server and session as JSON text, without the braces."""
+    """Fields of server and session as JSON text, without the braces, up to the file's name."""
     vo: str
     """The word of the routing key."""
     access_types: tuple[bytes, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -111,7 +112,9 @@ def text_table(report: RunReport, width: int | None = None) -> str:
         lines += ["", *aligned([_wrapped(column.title) for column in columns], cells)]
     remarks = remarks_of(report)
     if remarks:
-        lines += ["", *remarks]
+        lines.append("")
+        for remark in remarks:
+            lines += textwrap.wrap(remark, width, subsequent_indent="  ", break_long_words=False) if width else [remark]
     return "\n".join(printable(line.rstrip()) for line in lines) + "\n"
 
 

@@ -72,7 +72,8 @@ def test_a_table_too_wide_for_the_terminal_becomes_several(run: Any) -> None:
         assert all(row[:2] == ["2", "10"] for row in rows), "each says which test it is"
         assert rows[0][2:] == ["20", "5/s", "19.67", "98.33", "%", "FAIL"]
         shown = sorted(itertools.chain(rows[0], *(row[2:] for row in rows[1:])))
-        assert shown == sorted(wide.splitlines()[-1].split()), "nothing is left out"
+        whole = wide.splitlines()
+        assert shown == sorted(whole[_rule(whole) + 1].split()), "nothing is left out"
 
 
 def test_late_figures_stand_beside_those_at_settle(run: Any) -> None:
