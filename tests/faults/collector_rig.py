@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -118,14 +119,21 @@ class Rig:
         self.process.wait()
 
     def stop(self, seconds: float = 15.0) -> int:
-        """SIGTERM; the exit code."""
+        """SIGTERM, once the program listens to it (what comes earlier ends any Python program); the exit code."""
         assert self.process is not None
+        deadline = time.monotonic() + seconds
+        while self.process.poll() is None and not self._listens() and time.monotonic() < deadline:
+            time.sleep(0.01)
         self.process.terminate()
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
+
+    def _listens(self) -> bool:
+        caught = re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{self.process.pid}/status").read_text(), re.MULTILINE)
+        return caught is not None and bool(int(caught[1], 16) >> (signal.SIGTERM - 1) & 1)
 
     def end(self) -> None:
         """Whatever state it is in: gone, and nothing of ours left on the broker."""

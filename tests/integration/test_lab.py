@@ -108,18 +108,22 @@ def read(state: LabState, wanted: dict[tuple[str, str], int]) -> None:
     assert got == wanted
 
 
-def add(seen: Seen, body: bytes) -> None:
+def add(seen: Seen, body: bytes, taken: set[str]) -> None:
+    """Note file records by request, but for those whose ids were `taken` before."""
     for line in body.split(b"\n"):
         record = json.loads(line)
-        if record.get("kind") == "file":
+        if record.get("kind") == "file" and record["record_id"] not in taken:
             key = (record.get("session_tag", ""), record.get("filename", ""))
             seen.setdefault(key, []).append((record["record_id"], record["read"]))
 
 
 class Records:
-    """A durable queue of our own on the records exchange of a lab, which outlives restarts of the broker."""
+    """A durable queue of our own on the records exchange of a lab, which outlives restarts of the broker.
+
+    A consumer that keys on the record's id: after a fault records may come again, with the same id."""
 
     def __init__(self, state: LabState) -> None:
+        self._taken: set[str] = set()
         self._url = pika.URLParameters(state.bus)
         self._queue = f"{state.prefix}lab-test"
         with pika.BlockingConnection(self._url) as connection:
@@ -137,10 +141,11 @@ class Records:
                 channel = connection.channel()
                 for method, _, body in channel.consume(self._queue, inactivity_timeout=0.1):
                     if method is not None:
-                        add(seen, body)
+                        add(seen, body, self._taken)
                         channel.basic_ack(method.delivery_tag)
                     if len(seen) >= count or time.monotonic() > deadline:
                         break
+        self._taken.update(record_id for found in seen.values() for record_id, _ in found)
         return seen
 
     def delete(self) -> None:
@@ -240,7 +245,7 @@ def test_on_the_local_bus(directory: Path) -> None:
 
     def arrived() -> bool:
         for message in consumer.take(1000, 0.1):
-            add(seen, message.body)
+            add(seen, message.body, set())
             consumer.acknowledge(message.delivery)
         return len(seen) >= len(wanted)
 
