@@ -9,7 +9,8 @@ the ready-made text of session and directory, compute id and averages, fill in t
 alone: it knows the server, sessions and directories beforehand, follows no sequence, looks for no duplicate, keeps no
 closed ids, checks no length, flag or character, and has no other case.
 
-Both are timed in turns, several times, by processor time; the figure is the median.
+Both are timed in turns, several times, by processor time; the figure is the median. So are the cores of the peers, in
+programs of their own, where they can be had (see peers.py).
 
     python tests/bench/bench_collector_core.py [--records N] [--profile]
 """
@@ -26,10 +27,14 @@ import random
 import re
 import statistics
 import struct
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import msgspec
+import peers
 
 from collector.correlate import Correlator
 
@@ -197,10 +202,16 @@ def core(datagrams: list[bytes], *, checkpoints: bool = False, keep: list[bytes]
     return total
 
 
-def rates(runs: dict[str, Callable[[], int]], expected: int, repeats: int = 7) -> dict[str, float]:
-    """Records per second of processor time of each, the median of `repeats` runs in turns."""
-    found: dict[str, list[float]] = {name: [] for name in runs}
+def rates(
+    runs: dict[str, Callable[[], int]], others: dict[str, Callable[[], dict[str, Any]]], expected: int, repeats: int = 7
+) -> dict[str, float]:
+    """Records per second of processor time of each, the median of `repeats` runs in turns; `others` time themselves."""
+    found: dict[str, list[float]] = {name: [] for name in (*runs, *others)}
     for _ in range(repeats):
+        for name, other in others.items():
+            said = other()
+            found[name].append(said["records"] / said["cpu_seconds"])
+            assert said["records"] == expected, (name, said, expected)
         for name, run in runs.items():
             gc.collect()
             begin = time.process_time()
@@ -226,6 +237,26 @@ def main() -> None:
     bare.run(reads, keep=same)
     assert list(map(json.loads, same)) == list(map(json.loads, written)), "the bare loop writes other records"
     del written, same
+    with tempfile.TemporaryDirectory(prefix="bench-core-") as place:
+        packets = Path(place) / "packets.jsonl"
+        others: dict[str, Callable[[], dict[str, Any]]] = {}
+        if peers.find("collector-core"):
+            others["Go collector"] = lambda: peers.go_core(packets)
+        if peers.find("python-collector") and peers.find("python"):
+            others["Python collector"] = lambda: peers.python_core(packets)
+        if others:
+            peers.write_packets(packets, maps() + reads, REMOTE)
+        compare(bare, reads, mixed, options.records, others)
+
+
+def compare(
+    bare: Bare,
+    reads: list[bytes],
+    mixed: list[bytes],
+    records: int,
+    others: dict[str, Callable[[], dict[str, Any]]],
+) -> None:
+    """Time everything in turns and print the figures."""
     gc.disable()
     names = ("bare loop", "core, full records", "core, mixed accesses", "core, full records, with checkpoint rows")
     found = rates(
@@ -235,9 +266,11 @@ def main() -> None:
             names[2]: lambda: core(mixed),
             names[3]: lambda: core(reads, checkpoints=True),
         },
-        options.records,
+        others,
+        records,
     )
-    limits = ("seen elsewhere: 240,000 to 325,000", "at least 150,000", "", "")
+    beside = "".join(f"; {name} here: {found[name]:,.0f}" for name in others)
+    limits = ("seen elsewhere: 240,000 to 325,000", "at least 150,000" + beside, "", "")
     for name, limit in zip(names, limits, strict=True):
         figure = {
             "name": f"collector: {name}",

@@ -1,8 +1,9 @@
 """Figures of the shoveler: spool with the broker away, replay, live single and batch, its share of a core when quiet.
 
-Real parts: the daemon as installed, UDP over loopback, a private RabbitMQ node. One JSON line per figure::
+Real parts: the daemon as installed, UDP over loopback, a private RabbitMQ node. Peers take turns with us where they can
+be had: plain pika, and the OSG shoveler (see peers.py). One JSON line per figure::
 
-    python tests/bench/bench_shoveler.py [spool] [replay] [live] [quiet] [--seconds N]
+    python tests/bench/bench_shoveler.py [spool] [replay] [live] [beside] [quiet] [--seconds N]
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ import os
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import bench_bus
+import peers
 import psutil
 
 from agent.lab.broker import PrivateBroker
@@ -31,6 +36,7 @@ from shoveler.spool import SpoolReader
 
 DATAGRAM = 900
 SENDERS = 50
+ROUNDS = 3
 NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
 
 
@@ -53,8 +59,8 @@ for n in range(senders):  # as many hosts: every address of 127/8 is ours
     s.bind((f"127.0.{n // 250}.{n % 250 + 1}", 0))
     s.connect(("127.0.0.1", port))
     sends.append(s.send)
-start = time.perf_counter()
-sent = late = 0
+began, start = time.time(), time.perf_counter()
+sent = 0
 while True:
     now = time.perf_counter() - start
     if now >= seconds:
@@ -66,7 +72,7 @@ while True:
     for n in range(sent, sent + due):
         sends[n % senders](datagram)
     sent += due
-print(json.dumps({"sent": sent, "seconds": time.perf_counter() - start, "cpu": time.process_time()}))
+print(json.dumps({"sent": sent, "seconds": time.perf_counter() - start, "cpu": time.process_time(), "began": began}))
 """
 
 
@@ -77,26 +83,108 @@ class Load:
     sent: int
     seconds: float
     cpu: float
+    began: float
 
 
-def load(port: int, rate: int, seconds: float, size: int = DATAGRAM, senders: int = SENDERS) -> Load:
-    """Send datagrams at a steady rate, from `senders` different IP addresses."""
-    arguments = [str(value) for value in (port, rate, round(seconds), size, senders)]
-    out = subprocess.run([sys.executable, "-c", LOAD, *arguments], check=True, capture_output=True, text=True).stdout
-    return Load(**json.loads(out))
+def start_load(port: int, rate: int, seconds: float) -> subprocess.Popen[str]:
+    """Send datagrams at a steady rate, from many IP addresses."""
+    arguments = [str(value) for value in (port, rate, round(seconds), DATAGRAM, SENDERS)]
+    return subprocess.Popen([sys.executable, "-c", LOAD, *arguments], stdout=subprocess.PIPE, text=True)
 
 
-# ---------------------------------------------------------------- the daemon
+def ended(load: subprocess.Popen[str]) -> Load:
+    """Wait for the end of a load."""
+    said, _ = load.communicate()
+    return Load(**json.loads(said))
 
 
-class Shoveler:
-    """The daemon as a child, with its spool in a directory of its own."""
+def load(port: int, rate: int, seconds: float) -> Load:
+    return ended(start_load(port, rate, seconds))
+
+
+@dataclass
+class Progress:
+    """How a count grew: where it was when it was first seen to grow, and where and when it stopped."""
+
+    first: int
+    first_time: float
+    last: int
+    last_time: float
+
+    @property
+    def rate(self) -> float:
+        """Between the two."""
+        return (self.last - self.first) / max(self.last_time - self.first_time, 1e-9)
+
+
+def follow(count: Callable[[], int], expected: Callable[[], int | None], patience: float = 10.0) -> Progress:
+    """Look until `count` is what is expected (None: not known yet), or has stood still for `patience` seconds."""
+    begin = count()
+    seen = Progress(begin, time.time(), begin, time.time())
+    while True:
+        time.sleep(0.05)
+        number, now, wanted = count(), time.time(), expected()
+        if number != seen.last:
+            if seen.last == begin:
+                seen.first, seen.first_time = number, now
+            seen.last, seen.last_time = number, now
+        if wanted is not None and (number >= wanted or now - seen.last_time > patience):
+            return seen
+
+
+def follow_load(load: subprocess.Popen[str], count: Callable[[], int]) -> tuple[Load, Progress]:
+    """Look at `count` while a load runs and until all that it sent is there, or no more comes."""
+    done: list[Load] = []
+
+    def sent() -> int | None:
+        if not done and load.poll() is not None:
+            done.append(ended(load))
+        return done[0].sent if done else None
+
+    progress = follow(count, sent)
+    return done[0], progress
+
+
+# ---------------------------------------------------------------- the daemons
+
+
+class Daemon:
+    """A shoveler as a child, with a directory of its own."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+    def processes(self) -> list[psutil.Process]:
+        main = psutil.Process(self.process.pid)
+        return [main, *main.children(recursive=True)]
+
+    def cpu(self) -> float:
+        return sum(p.cpu_times().user + p.cpu_times().system for p in self.processes())
+
+    def memory(self) -> tuple[float, float]:
+        """(resident, proportional) MiB of all its processes; pages that they share count once in the second."""
+        infos = [p.memory_full_info() for p in self.processes()]
+        return sum(i.rss for i in infos) / 2**20, sum(i.pss for i in infos) / 2**20
+
+    def close(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(20)
+
+
+class Peer(Daemon):
+    """The Go shoveler."""
+
+    def __init__(self, directory: Path, url: str) -> None:
+        self.port = free_port()
+        self.process = peers.start_shoveler(directory, url.partition("?")[0], port=self.port, exchange="bench")
+
+
+class Shoveler(Daemon):
+    """Ours, as installed."""
 
     def __init__(self, directory: Path, bus: str, framing: str = "single") -> None:
         self.spool = directory / "spool"
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.process = subprocess.Popen(
             [
                 sys.executable, "-m", "shoveler.cli", "--listen", f"127.0.0.1:{self.port}", "--bus", bus,
@@ -116,18 +204,6 @@ class Shoveler:
     def totals(self) -> Any:
         return self.reader.totals()[0]
 
-    def processes(self) -> list[psutil.Process]:
-        main = psutil.Process(self.process.pid)
-        return [main, *main.children(recursive=True)]
-
-    def cpu(self) -> float:
-        return sum(p.cpu_times().user + p.cpu_times().system for p in self.processes())
-
-    def memory(self) -> tuple[float, float]:
-        """(resident, proportional) MiB of all its processes; pages that they share count once in the second."""
-        infos = [p.memory_full_info() for p in self.processes()]
-        return sum(i.rss for i in infos) / 2**20, sum(i.pss for i in infos) / 2**20
-
     def until(self, condition: Any, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -138,8 +214,14 @@ class Shoveler:
 
     def close(self) -> None:
         self.reader.close()
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(20)
+        super().close()
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @contextlib.contextmanager
@@ -197,82 +279,159 @@ def spool_rate(seconds: float, rate: int = 60_000) -> None:
 
 
 def replay(seconds: float) -> None:
-    number = int(60_000 * min(seconds, 20))
     with workplace() as directory, broker(directory) as url:
-        for framing, limit in (("batch", ">= 80000"), ("single", "no limit")):
-            queue(url)
+        batch = [replay_once(directory / f"batch{n}", url, "batch", 40_000, seconds) for n in range(ROUNDS)]
+        figure("shoveler_replay_batch", limit=">= 80000", unit="datagrams/s", **middle(batch))
+        ours, plain = [], []
+        messages = bench_bus.singles()
+        for number in range(ROUNDS):
+            ours.append(replay_once(directory / f"single{number}", url, "single", 40_000, min(seconds, 2.0)))
             empty(url)
-            shoveler = Shoveler(directory / framing, NOWHERE)
-            load(shoveler.port, 40_000, number / 40_000)
-            shoveler.until(lambda t: False, 1.0)
-            shoveler.close()
-            taken = SpoolReader(directory / framing / "spool").totals()[0].received
-            start = time.monotonic()
-            shoveler = Shoveler(directory / framing, url, framing)
-            first = time.monotonic()
-            whole = shoveler.until(lambda t, taken=taken: t.confirmed >= taken, 120)
-            took = time.monotonic() - first
-            confirmed, cpu = shoveler.totals().confirmed, shoveler.cpu()
-            shoveler.close()
-            figure(
-                f"shoveler_replay_{framing}", confirmed / took, "datagrams/s", limit, datagrams=taken,
-                all_confirmed=whole, shoveler_cores=round(cpu / took, 2), start_up_seconds=round(first - start, 2),
-            )  # fmt: skip
+            with closing(bench_bus.PlainPika(url.partition("?")[0], bench_bus.SINGLE_WINDOW)) as peer:
+                taken, _ = bench_bus.timed(lambda peer=peer: peer.publish(messages))  # type: ignore[misc]
+            plain.append(len(messages) / taken)
+        limit = f"plain pika, pipelined and confirmed, here: {statistics.median(plain):,.0f}"
+        figure("shoveler_replay_single", limit=limit, unit="datagrams/s", **middle(ours))
+
+
+def replay_once(directory: Path, url: str, framing: str, rate: int, seconds: float) -> dict[str, Any]:
+    """Fill a spool while there is no broker, then publish it. The rate is from the first confirms to the last."""
+    empty(url)
+    shoveler = Shoveler(directory, NOWHERE)
+    done = load(shoveler.port, rate, seconds)
+    shoveler.until(lambda t: t.received + t.kernel_drops >= done.sent, 10)
+    taken = shoveler.totals().received
+    shoveler.close()
+    shoveler = Shoveler(directory, url, framing)
+    progress = follow(lambda: int(shoveler.totals().confirmed), lambda: taken, 30)
+    shoveler.close()
+    return {"value": progress.rate, "datagrams": taken, "all_confirmed": progress.last == taken}
 
 
 def live(seconds: float) -> None:
+    """A little more than the limit is offered, so that more than the limit can be seen."""
     with workplace() as directory, broker(directory) as url:
-        for framing, rate, limit in (("batch", 25_000, ">= 25000, 0 drops"), ("single", 12_000, ">= 12000, 0 drops")):
-            queue(url)
+        for framing, rate, limit in (("batch", 26_000, ">= 25000, 0 drops"), ("single", 12_500, ">= 12000, 0 drops")):
             empty(url)
             shoveler = Shoveler(directory / framing, url, framing)
             time.sleep(1.0)
-            done = load(shoveler.port, rate, seconds)
-            at_end = shoveler.totals()
-            whole = shoveler.until(lambda t, done=done: t.confirmed >= done.sent, 20)
             cpu = shoveler.cpu()
-            time.sleep(1.5)
+            done, confirmed = follow_load(
+                start_load(shoveler.port, rate, seconds), lambda shoveler=shoveler: shoveler.totals().confirmed
+            )
+            cpu = shoveler.cpu() - cpu
+            time.sleep(1.5)  # the kernel's counter is read once a second
             totals = shoveler.totals()
             shoveler.close()
+            took = confirmed.last_time - done.began
             figure(
-                f"shoveler_live_{framing}", at_end.confirmed / done.seconds, "datagrams/s", limit,
-                sent=done.sent, received=totals.received, confirmed=totals.confirmed, kernel_drops=totals.kernel_drops,
-                behind_at_end=done.sent - at_end.confirmed, all_confirmed=whole,
-                shoveler_cores=round(cpu / done.seconds, 2),
+                f"shoveler_live_{framing}", confirmed.last / took, "datagrams/s", limit, offered=rate,
+                seconds=round(took, 1), sent=done.sent, received=totals.received, confirmed=totals.confirmed,
+                kernel_drops=totals.kernel_drops, shoveler_cores=round(cpu / took, 2),
             )  # fmt: skip
+
+
+OVERLOAD = 20_000
+
+
+def beside(seconds: float) -> None:
+    """Single messages, ours and the Go shoveler's in turns, offered more than either can: what arrives in the queue."""
+    if peers.find("shoveler") is None:
+        return
+    with workplace() as directory, broker(directory) as url:
+        ours, theirs = [], []
+        for number in range(ROUNDS):
+            ours.append(arrivals(Shoveler(directory / f"ours{number}", url), url, seconds))
+            theirs.append(arrivals(Peer(directory / f"peer{number}", url), url, seconds))
+        peer = middle(theirs)
+        limit = (
+            f"OSG shoveler (Go) here: {peer['value']:,.0f}; its messages are neither confirmed nor persistent; "
+            f"lost {peer['lost_in_all']:,} of {peer['sent_in_all']:,}"
+        )
+        figure("shoveler_live_single_arrived", limit=limit, unit="datagrams/s", **middle(ours), peer=peer)
+
+
+def arrivals(shoveler: Shoveler | Peer, url: str, seconds: float) -> dict[str, Any]:
+    """Offer too much for a while; the rate at which messages come into the queue up to the last one."""
+    empty(url)
+    time.sleep(1.0)
+    topology = open_topology(parse_address(url))
+    cpu = shoveler.cpu()
+    done, arrived = follow_load(
+        start_load(shoveler.port, OVERLOAD, seconds), lambda: topology.depth("bench", exchange="bench")
+    )
+    cpu = shoveler.cpu() - cpu
+    drops = peers.kernel_drops(shoveler.port)
+    topology.close()
+    shoveler.close()
+    took = arrived.last_time - done.began
+    return {
+        "value": arrived.last / took, "sent": done.sent, "lost": done.sent - arrived.last, "kernel_drops": drops,
+        "seconds": round(took, 1), "cores": round(cpu / took, 2),
+    }  # fmt: skip
 
 
 def quiet(seconds: float) -> None:
+    kinds: dict[str, Callable[[Path, str], Shoveler | Peer]] = {
+        "single": Shoveler,
+        "batch": lambda directory, url: Shoveler(directory, url, "batch"),
+    }
+    if peers.find("shoveler"):
+        kinds["peer"] = Peer
+    found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
     with workplace() as directory, broker(directory) as url:
-        for framing, limit in (("single", "<= 10 % of a core, <= 80 MB"), ("batch", "<= 5 % of a core, <= 80 MB")):
-            queue(url)
-            empty(url)
-            shoveler = Shoveler(directory / framing, url, framing)
-            load(shoveler.port, 1000, 2.0)
-            before = shoveler.cpu()
-            done = load(shoveler.port, 1000, seconds)
-            cpu = shoveler.cpu() - before
-            resident, proportional = shoveler.memory()
-            totals = shoveler.totals()
-            shoveler.close()
-            figure(
-                f"shoveler_cpu_at_1000_per_second_{framing}", 100 * cpu / done.seconds, "% of a core", limit,
-                resident_mib=round(resident, 1), proportional_mib=round(proportional, 1),
-                kernel_drops=totals.kernel_drops,
-            )  # fmt: skip
+        for number in range(ROUNDS):
+            for kind, start in kinds.items():
+                empty(url)
+                found[kind].append(at_1000(start(directory / f"{kind}{number}", url), seconds))
+    limit = "; <= 80 MB"
+    if "peer" in found:
+        peer = middle(found["peer"])
+        limit += f"; OSG shoveler (Go) here: {peer['value']:.1f} %, {peer['resident_mib']} MiB"
+    for kind, share in (("single", 10), ("batch", 5)):
+        name = f"shoveler_cpu_at_1000_per_second_{kind}"
+        figure(name, unit="% of a core", limit=f"<= {share} %{limit}", **middle(found[kind]))
 
 
-FIGURES = {"spool": spool_rate, "replay": replay, "live": live, "quiet": quiet}
+def at_1000(shoveler: Shoveler | Peer, seconds: float) -> dict[str, Any]:
+    """Share of a core, and memory, at 1,000 datagrams a second."""
+    load(shoveler.port, 1000, 2.0)
+    before = shoveler.cpu()
+    done = load(shoveler.port, 1000, seconds)
+    cpu = shoveler.cpu() - before
+    resident, proportional = shoveler.memory()
+    shoveler.close()
+    share = 100 * cpu / done.seconds
+    return {"value": share, "resident_mib": round(resident, 1), "proportional_mib": round(proportional, 1)}
+
+
+def middle(rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """The round with the median value; what was sent and lost, of all rounds."""
+    found = sorted(rounds, key=lambda one: one["value"])[len(rounds) // 2]
+    if "lost" in found:
+        found |= {f"{name}_in_all": sum(one[name] for one in rounds) for name in ("sent", "lost")}
+    return found | {"value": round(found["value"], 2), "rounds": [round(one["value"], 1) for one in rounds]}
+
+
+FIGURES: dict[str, tuple[Callable[[float], None], float]] = {
+    "spool": (spool_rate, 30.0),
+    "replay": (replay, 10.0),
+    "live": (live, 60.0),
+    "beside": (beside, 20.0),
+    "quiet": (quiet, 12.0),
+}
+"""With the length of each load."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Measure; 0 when everything ran (the figures judge themselves elsewhere)."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("figures", nargs="*", choices=[*FIGURES, []], help="which (all)")
-    parser.add_argument("--seconds", type=float, default=30.0, help="length of each load")
+    parser.add_argument("--seconds", type=float, default=60.0, help="longest length of a load")
     arguments = parser.parse_args(argv)
     for name in arguments.figures or FIGURES:
-        FIGURES[name](arguments.seconds)
+        measure, seconds = FIGURES[name]
+        measure(min(seconds, arguments.seconds))
     return 0
 
 
