@@ -10,7 +10,7 @@ alone: it knows the server, sessions and directories beforehand, follows no sequ
 closed ids, checks no length, flag or character, and has no other case.
 
 Both are timed in turns, several times, by processor time; the figure is the median. So are the cores of the peers, in
-programs of their own, where they can be had (see peers.py).
+programs of their own, where they can be had (see peers.py). Garbage is collected as in the daemon and the peers.
 
     python tests/bench/bench_collector_core.py [--records N] [--profile]
 """
@@ -257,7 +257,6 @@ def compare(
     others: dict[str, Callable[[], dict[str, Any]]],
 ) -> None:
     """Time everything in turns and print the figures."""
-    gc.disable()
     names = ("bare loop", "core, full records", "core, mixed accesses", "core, full records, with checkpoint rows")
     found = rates(
         {
