@@ -217,6 +217,12 @@ class Shoveler(Daemon):
         super().close()
 
 
+OURS: dict[str, Callable[[Path, str], Shoveler | Peer]] = {
+    "single": Shoveler,
+    "batch": lambda directory, url: Shoveler(directory, url, "batch"),
+}
+
+
 def free_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
@@ -331,51 +337,56 @@ def live(seconds: float) -> None:
             )  # fmt: skip
 
 
-OVERLOAD = 20_000
+OVERLOAD = 30_000
 
 
 def beside(seconds: float) -> None:
-    """Single messages, ours and the Go shoveler's in turns, offered more than either can: what arrives in the queue."""
+    """Ours and the Go shoveler in turns, offered more than ours can confirm one by one: what comes into the queue."""
     if peers.find("shoveler") is None:
         return
+    kinds: dict[str, Callable[[Path, str], Shoveler | Peer]] = {"peer": Peer, **OURS}
+    found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
     with workplace() as directory, broker(directory) as url:
-        ours, theirs = [], []
         for number in range(ROUNDS):
-            ours.append(arrivals(Shoveler(directory / f"ours{number}", url), url, seconds))
-            theirs.append(arrivals(Peer(directory / f"peer{number}", url), url, seconds))
-        peer = middle(theirs)
-        limit = (
-            f"OSG shoveler (Go) here: {peer['value']:,.0f}; its messages are neither confirmed nor persistent; "
-            f"lost {peer['lost_in_all']:,} of {peer['sent_in_all']:,}"
+            for kind, start in kinds.items():
+                empty(url)
+                found[kind].append(overloaded(start(directory / f"{kind}{number}", url), kind, url, seconds))
+    peer = middle(found["peer"])
+    limit = (
+        f"OSG shoveler (Go) here: {peer['value']:,.0f}, neither confirmed nor persistent; "
+        f"lost {peer['lost_in_all']:,} of {peer['sent_in_all']:,}"
+    )
+    for kind in OURS:
+        figure(
+            f"shoveler_arrived_of_{OVERLOAD}_{kind}", unit="datagrams/s", limit=limit, **middle(found[kind]), peer=peer
         )
-        figure("shoveler_live_single_arrived", limit=limit, unit="datagrams/s", **middle(ours), peer=peer)
 
 
-def arrivals(shoveler: Shoveler | Peer, url: str, seconds: float) -> dict[str, Any]:
-    """Offer too much for a while; the rate at which messages come into the queue up to the last one."""
-    empty(url)
+def overloaded(shoveler: Shoveler | Peer, kind: str, url: str, seconds: float) -> dict[str, Any]:
+    """Offer too much for a while; the rate at which datagrams come into the queue, up to the last one."""
     time.sleep(1.0)
     topology = open_topology(parse_address(url))
+
+    def arrived() -> int:  # a batch is one message; then the confirmed datagrams are counted
+        if kind == "batch" and isinstance(shoveler, Shoveler):
+            return int(shoveler.totals().confirmed)
+        return topology.depth("bench", exchange="bench")
+
     cpu = shoveler.cpu()
-    done, arrived = follow_load(
-        start_load(shoveler.port, OVERLOAD, seconds), lambda: topology.depth("bench", exchange="bench")
-    )
+    done, progress = follow_load(start_load(shoveler.port, OVERLOAD, seconds), arrived)
     cpu = shoveler.cpu() - cpu
     drops = peers.kernel_drops(shoveler.port)
     topology.close()
     shoveler.close()
-    took = arrived.last_time - done.began
+    took = progress.last_time - done.began
     return {
-        "value": arrived.last / took, "sent": done.sent, "lost": done.sent - arrived.last, "kernel_drops": drops,
+        "value": progress.last / took, "sent": done.sent, "lost": done.sent - progress.last, "kernel_drops": drops,
         "seconds": round(took, 1), "cores": round(cpu / took, 2),
     }  # fmt: skip
 
 
 def quiet(seconds: float) -> None:
-    kinds: dict[str, Callable[[Path, str], Shoveler | Peer]] = {
-        "single": Shoveler,
-        "batch": lambda directory, url: Shoveler(directory, url, "batch"),
-    }
+    kinds = dict(OURS)
     if peers.find("shoveler"):
         kinds["peer"] = Peer
     found: dict[str, list[dict[str, Any]]] = {kind: [] for kind in kinds}
@@ -417,7 +428,7 @@ FIGURES: dict[str, tuple[Callable[[float], None], float]] = {
     "spool": (spool_rate, 30.0),
     "replay": (replay, 10.0),
     "live": (live, 60.0),
-    "beside": (beside, 20.0),
+    "beside": (beside, 10.0),
     "quiet": (quiet, 12.0),
 }
 """With the length of each load."""
