@@ -129,7 +129,7 @@ class FastFiles:
                         offset = after
                         continue
             elif kind == CLOSE and offset + 80 <= end:
-                _, flags, size, file_id, read, moved_else, reads, counted_else, rmin, rmax = _close_of_reads(
+                _, flags, size, file_id, read, moved_else, reads, counts_else, rmin, rmax = _close_of_reads(
                     data, offset
                 )
                 entry = files.get(file_id)
