@@ -7,7 +7,7 @@ import calendar
 import time
 
 from gui.commands import CommandError
-from gui.commands.places import add_database_option, open_store
+from gui.commands.places import add_database_option, open_to_read
 from gui.report import federation_csv, federation_json, federation_text
 
 BY = ("server", "org", "week", "dir", "user")
@@ -31,7 +31,7 @@ def run_federation(options: argparse.Namespace) -> int:
     if options.own and options.foreign:
         raise CommandError("--own and --foreign exclude each other; leave both out to see everything.")
     own = True if options.own else False if options.foreign else None
-    with open_store(options) as store:
+    with open_to_read(options) as store:
         rows = store.usage(options.by, since=_day(options.since), own=own)
         caches = store.cache_use(since=_day(options.since))
     if options.json:

@@ -63,10 +63,25 @@ def database(options: argparse.Namespace) -> str:
 
 
 def open_store(options: argparse.Namespace) -> Store:
-    """The workspace that the options mean. Raises StoreError with a sentence."""
+    """The workspace that the options mean, made when it is not there. Raises StoreError with a sentence."""
     from gui.store import Store  # half a second that the window's first paint must not wait for
 
     return Store(database(options))
+
+
+def open_to_read(options: argparse.Namespace) -> Store:
+    """The same for a command that only looks: a file that is named and not there is a CommandError, not a new one."""
+    from gui.store import Store, parse_database
+
+    name = database(options)
+    url = parse_database(name)
+    if url.get_backend_name() == "sqlite" and name != kept_in_data("default.db"):
+        file = Path(str(url.database))
+        if not file.exists():
+            raise CommandError(
+                f"There is no workspace {file}; check its name, or make one with: tally demo --db {file}"
+            )
+    return Store(name)
 
 
 def has_display() -> bool:

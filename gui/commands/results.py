@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gui import report
 from gui.commands import CommandError
-from gui.commands.places import add_database_option, open_store
+from gui.commands.places import add_database_option, open_to_read
 from gui.commands.progress import table_width
 from gui.models.runs import read_runs
 from gui.report import numbers
@@ -37,7 +37,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def run_results(options: argparse.Namespace) -> int:
     """Print or write a report."""
-    with open_store(options) as store:
+    with open_to_read(options) as store:
         if options.list:
             return _list(store, as_json=options.json)
         run = options.number if options.number is not None else latest_run(store)
@@ -53,7 +53,7 @@ def run_results(options: argparse.Namespace) -> int:
 
 def run_compare(options: argparse.Namespace) -> int:
     """Two runs, only what differs between them."""
-    with open_store(options) as store:
+    with open_to_read(options) as store:
         comparison = report.compare(report.build(store, options.first), report.build(store, options.second))
     print(report.compare_json(comparison).decode() if options.json else report.compare_text(comparison), end="")
     return 0
