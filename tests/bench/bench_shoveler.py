@@ -3,7 +3,7 @@
 Real parts: the daemon as installed, UDP over loopback, a private RabbitMQ node. Peers take turns with us where they can
 be had: plain pika, and the OSG shoveler (see peers.py). One JSON line per figure::
 
-    python tests/bench/bench_shoveler.py [spool] [replay] [live] [beside] [quiet] [--seconds N]
+    python tests/bench/bench_shoveler.py [spool] [delay] [replay] [live] [beside] [quiet] [--seconds N]
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import shutil
 import signal
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,7 @@ from shoveler.spool import SpoolReader
 DATAGRAM = 900
 SENDERS = 50
 ROUNDS = 3
+STAMP = struct.Struct(">d")
 NOWHERE = "amqp://guest:guest@127.0.0.1:1/"
 
 
@@ -284,6 +286,60 @@ def spool_rate(seconds: float, rate: int = 60_000) -> None:
         )  # fmt: skip
 
 
+@contextlib.contextmanager
+def stopped(shoveler: Shoveler) -> Iterator[None]:
+    """The main process does nothing at all: no worse can happen to it that it survives."""
+    os.kill(shoveler.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(shoveler.process.pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def busy(_shoveler: Shoveler) -> Iterator[None]:
+    """Each core has something else to do."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def delay(seconds: float, rate: int = 2000) -> None:
+    """How long datagrams lie in the kernel before they are read, whatever else goes on."""
+    burdens = {"alone": contextlib.nullcontext, "main_process_stopped": stopped, "all_cores_busy": busy}
+    with workplace() as directory:
+        for name, burden in burdens.items():
+            shoveler = Shoveler(directory / name, NOWHERE)
+            time.sleep(1.0)
+            with burden(shoveler), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.connect(("127.0.0.1", shoveler.port))
+                sent, begun = 0, time.perf_counter()
+                while (now := time.perf_counter() - begun) < seconds:
+                    for _ in range(int(now * rate) - sent):
+                        sock.send(b"f\0" + DATAGRAM.to_bytes(2, "big") + b"1234" + STAMP.pack(time.time()).ljust(892))
+                        sent += 1
+                    time.sleep(0.0005)
+                whole = shoveler.until(lambda totals, sent=sent: totals.received == sent, 20)
+            waits = []
+            after = 0
+            while blocks := shoveler.reader.blocks(after, 1 << 20):
+                after = blocks[-1].last
+                waits += [1000 * (block.arrived - STAMP.unpack_from(block.datagrams[0], 8)[0]) for block in blocks]
+            time.sleep(1.5)  # the kernel's counter is read once a second
+            drops = shoveler.totals().kernel_drops
+            shoveler.close()
+            waits.sort()
+            figure(
+                f"shoveler_delay_before_read_{name}", waits[len(waits) * 99 // 100], "ms, p99", "0 kernel drops",
+                median=round(waits[len(waits) // 2], 2), longest=round(waits[-1], 2), samples=len(waits), sent=sent,
+                all_received=whole, kernel_drops=drops,
+            )  # fmt: skip
+
+
 def replay(seconds: float) -> None:
     with workplace() as directory, broker(directory) as url:
         batch = [replay_once(directory / f"batch{n}", url, "batch", 40_000, seconds) for n in range(ROUNDS)]
@@ -426,6 +482,7 @@ def middle(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 
 FIGURES: dict[str, tuple[Callable[[float], None], float]] = {
     "spool": (spool_rate, 30.0),
+    "delay": (delay, 10.0),
     "replay": (replay, 10.0),
     "live": (live, 60.0),
     "beside": (beside, 10.0),
