@@ -125,12 +125,17 @@ class Roster:
 
 
 class ClockOffset:
-    """Estimates how far an agent's clock is ahead, from its heartbeats: the one that travelled fastest says most."""
+    """Estimates how far an agent's clock is ahead, from its heartbeats: the one that travelled fastest says most.
+
+    The way is as long as half the shortest round trip: a longer one tells of a loop that was busy, not of the way."""
 
     def __init__(self) -> None:
         self._seen: list[float] = []
+        self._trips: list[float] = []
 
     def heartbeat(self, theirs: float, ours: float, rtt: float | None) -> float:
-        """`theirs`: the time in the heartbeat; `ours`: when it arrived; both Unix seconds."""
+        """`theirs`: time in the heartbeat, `ours`: when it arrived, both Unix seconds; `rtt`: the last round trip."""
         self._seen = [*self._seen[-9:], theirs - ours]
-        return max(self._seen) + (rtt or 0.0) / 2
+        if rtt is not None:
+            self._trips = [*self._trips[-9:], rtt]
+        return max(self._seen) + min(self._trips, default=0.0) / 2

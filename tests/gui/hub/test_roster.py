@@ -46,6 +46,13 @@ def test_views_do_not_change() -> None:
         view("c1").cpu = 3.0  # type: ignore[misc]
 
 
+def test_a_round_trip_of_a_busy_moment_does_not_move_the_clock() -> None:
+    offset = ClockOffset()
+    for number, trip in enumerate([0.9, 0.002, 0.8, None]):
+        seen = offset.heartbeat(100.0 + number, 100.001 + number, rtt=trip)
+    assert seen == pytest.approx(0.0, abs=0.001)
+
+
 def test_the_fastest_heartbeat_tells_the_clocks_apart() -> None:
     offset = ClockOffset()
     # Its clock is 2 s ahead; the way takes 20 ms at best, and now and then much longer.
