@@ -6,9 +6,8 @@ from struct import Struct
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-import msgspec
-
 from collector.wire.header import Rejected, parse_header, text_of
+from collector.wire.jsontext import parse_json
 from collector.wire.maps import number_of, port_of
 
 PROVIDERS = {"C": "pfc", "M": "ccm", "T": "tcpmon", "P": "tpc", "R": "throttle", "O": "oss", "H": "http"}
@@ -118,14 +117,7 @@ def _cgi(data: bytes) -> GStream:
 
 def decode_line(line: bytes) -> dict[str, Any]:
     """One event. Paths are put into the JSON without escaping, so any line may be broken. Raises Rejected: json."""
-    try:
-        value = msgspec.json.decode(line)
-    except msgspec.DecodeError as error:
-        raise Rejected("json", str(error)) from None
-    except UnicodeDecodeError:
-        return decode_line(line.decode("utf-8", "replace").encode())
-    except RecursionError:
-        raise Rejected("json", "nested too deeply") from None
+    value = parse_json(line)
     if not isinstance(value, dict):
         raise Rejected("json", "a line that is no object")
     return value

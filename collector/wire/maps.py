@@ -139,11 +139,14 @@ _transfer_keys = _splitter("tod|sz|qt|tm|op|rc|pd")
 
 
 def number_of(text: str | None) -> int | None:
-    """A decimal number (with a sign) of at most 20 characters, or None."""
+    """A decimal number (with a sign) of at most 63 bits, or None."""
     if not text or len(text) > 20:
         return None
     digits = text[1:] if text[0] == "-" else text
-    return int(text) if digits.isascii() and digits.isdigit() else None
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    number = int(text)
+    return number if -(1 << 63) < number < 1 << 63 else None
 
 
 def port_of(number: int | None) -> int | None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
-import msgspec
-
 from collector.wire.header import Rejected, text_of
+from collector.wire.jsontext import parse_json
 from collector.wire.maps import number_of
 
 MAX_DEPTH = 12
@@ -49,10 +48,7 @@ def parse_summary_xml(data: bytes) -> Summary:
 
 def parse_summary_json(data: bytes) -> Summary:
     """A JSON report (v6). Raises Rejected: json, xml_depth."""
-    try:
-        outer = msgspec.json.decode(data.rstrip(b"\0"))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Rejected("json", str(error)) from None
+    outer = parse_json(data.rstrip(b"\0"))
     inner = outer.get("statistics") if isinstance(outer, dict) else None
     if not isinstance(inner, dict):
         raise Rejected("json", "statistics is no object")

@@ -31,7 +31,7 @@ def parse_userid(text: str) -> UserId:
     user, dot, pid = before.rpartition(".")
     if not (slash and at and colon and dot and _digits(sid) and _digits(pid)):
         raise Rejected("userid", f"{text[:80]!r} is not prot/user.pid:sid@host")
-    if len(sid) > 15 or len(pid) > 20 or int(sid) >= 1 << 48:
+    if len(sid) > 15 or len(pid) > 18 or int(sid) >= 1 << 48:  # 18 digits are less than 63 bits
         raise Rejected("userid", f"sid or pid of {text[:80]!r} is too large")
     return UserId(protocol, user, int(pid), int(sid), host, text)
 

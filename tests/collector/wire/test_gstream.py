@@ -80,7 +80,6 @@ def test_text_that_cannot_be_used(data: bytes, reason: str) -> None:
     [
         (b'"pseq":[1]', "pseq"),
         (b'"pseq":true', "pseq"),
-        (b'"pseq":99999999999999999999999', "pseq"),
         (b'"sid":"x"', "sid"),
     ],
 )

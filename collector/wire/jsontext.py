@@ -1,0 +1,29 @@
+"""JSON from the wire: any bytes are a value, or one reason why they are none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from collector.wire.header import Rejected
+
+
+def parse_json(text: bytes) -> Any:
+    """The value that `text` is; bytes that are no UTF-8 are replaced.
+
+    Raises Rejected: json, also for what is nested without end, and for numbers that 64 bits (or a double) cannot hold:
+    neither a checkpoint nor most readers of records take such.
+    """
+    try:
+        value = msgspec.json.decode(text)
+        msgspec.msgpack.encode(value)
+    except msgspec.DecodeError as error:
+        raise Rejected("json", str(error)) from None
+    except UnicodeDecodeError:
+        return parse_json(text.decode("utf-8", "replace").encode())
+    except RecursionError:
+        raise Rejected("json", "nested too deeply") from None
+    except OverflowError:
+        raise Rejected("json", "a number beyond 64 bits") from None
+    return value

@@ -1,0 +1,51 @@
+"""JSON from the wire: a value, or one reason."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from collector.wire.header import Rejected
+from collector.wire.jsontext import parse_json
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b'{"a": 1}', {"a": 1}),
+        (b'{"a": 9223372036854775807, "b": -9223372036854775808}', {"a": 2**63 - 1, "b": -(2**63)}),
+        (b'{"a": 1.5e300}', {"a": 1.5e300}),
+        (b'{"a": "\xff"}', {"a": "\ufffd"}),
+        (b"[]", []),
+    ],
+)
+def test_a_value(text: bytes, value: object) -> None:
+    assert parse_json(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"[" * 100_000,
+        b'{"a": 99999999999999999999}',
+        b'{"a": -9223372036854775809}',
+        b'{"a": 1e999}',
+        b'{"a": [{"b": ' + b"9" * 5000 + b"}]}",
+        b'"\xff',
+    ],
+)
+def test_what_is_none_is_rejected_by_one_name(text: bytes) -> None:
+    with pytest.raises(Rejected) as caught:
+        parse_json(text)
+    assert caught.value.reason == "json"
+
+
+def test_whatever_is_taken_can_be_kept_and_sent_on() -> None:
+    value = parse_json(b'{"a": [18446744073709551615, -1, 0.1, null, true, {"b": "c"}]}')
+    assert (
+        msgspec.msgpack.decode(msgspec.msgpack.encode(value))
+        == value
+        == msgspec.json.decode(msgspec.json.encode(value))
+    )
