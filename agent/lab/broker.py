@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -28,6 +29,7 @@ INSTALL_HINT = "RabbitMQ is not installed; install the Debian package rabbitmq-s
 _STATE_FILE = "broker.json"
 _LOOPBACK_ONLY = "-kernel inet_dist_use_interface {127,0,0,1}"
 _POLL = 0.02
+_LOWEST_PORT = 10_240
 
 
 class BrokerError(Exception):
@@ -396,11 +398,25 @@ def _bin_directory() -> Path:
 
 
 def _free_ports(count: int) -> list[int]:
+    """Free ports below those that the kernel gives to outgoing connections: while a node is away for a minute, one of
+    these would sooner or later get its port, and be it the one of a client that tries to reach it (seen)."""
+    try:
+        first_given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        first_given = 32768  # Linux's own
+    candidates = list(range(_LOWEST_PORT, first_given)) or list(range(_LOWEST_PORT, 65536))
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for s in sockets:
-            s.bind(("127.0.0.1", 0))
-        return [s.getsockname()[1] for s in sockets]
+        for port in random.sample(candidates, len(candidates)):
+            s = stack.enter_context(socket.socket())
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue  # somebody has it
+            found.append(port)
+            if len(found) == count:
+                return found
+    raise BrokerError(f"no {count} ports of 127.0.0.1 are free")
 
 
 def _accepts(port: int) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import stat
 from pathlib import Path
 
@@ -68,6 +69,16 @@ def test_another_process_attaches_and_stops_it(broker: PrivateBroker) -> None:
     other.stop()
     assert broker.pids == other.pids == []
     assert not any(exists(pid) for pid in pids)
+
+
+def test_its_ports_are_none_that_outgoing_connections_get(broker: PrivateBroker) -> None:
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert broker.port < first
+    assert len(set(broker_module._free_ports(20))) == 20
+    with socket.socket() as s:
+        port = broker_module._free_ports(1)[0]
+        s.bind(("127.0.0.1", port))
+        assert port not in broker_module._free_ports(100)
 
 
 def test_starting_twice_is_refused(broker: PrivateBroker) -> None:
