@@ -30,6 +30,8 @@ def test_nothing_is_left_to_be_filled_in(described: dict) -> None:
     assert described["version"] == "1.2.3"
     assert described["description"] == "About it: all.\n"
     assert described["conflicts"] == ["xrootd-tally"]
+    assert described["overrides"] == {"deb": {"replaces": ["xrootd-tally"]}}
+    assert "replaces" not in described, "an rpm of this would obsolete the other package, at every upgrade"
     assert "@" not in str(described).replace("tally@localhost", "").replace("tally-agent@.service", "")
 
 
