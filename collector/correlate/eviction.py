@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from collector.correlate.accesses import Accesses
 from collector.correlate.cycle import Cycle
-from collector.correlate.incarnation import USE_COUNTS, Incarnation
+from collector.correlate.incarnation import USE_COUNTS, Access, Incarnation
 from collector.correlate.keys import path_key, session_key
 from collector.correlate.options import Options
 from collector.correlate.processes import Processes
@@ -187,8 +187,10 @@ class Eviction:
         everyone = (
             (path.seen, inc.serial, file_id)
             for inc in self._processes.all.values()
+            if inc.paths
+            for needed in [inc.files.keys() | {w.file_id for w in inc.all_waiting() if isinstance(w, Access)}]
             for file_id, path in inc.paths.items()
-            if file_id not in inc.files and file_id not in inc.wait_file
+            if file_id not in needed
         )
         freed = 0
         for _, serial, file_id in heapq.nsmallest(excess // PATH + 1, everyone):

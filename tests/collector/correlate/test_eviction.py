@@ -48,6 +48,22 @@ def test_names_of_files_that_never_open_make_room_for_files_that_are(kit: Any) -
     assert again.counters["state_bytes"] <= 100_000
 
 
+def test_a_name_that_a_waiting_close_needs_is_kept(kit: Any) -> None:
+    """Without ``lfn`` the name is all that tells path and user: while its session is awaited nothing else holds them."""
+    correlator = Correlator(Options(max_bytes=100_000))
+    server = kit.Server()
+    feed(correlator, A, server.ident(), server.login(1), server.info(2))
+    feed(correlator, A, server.login(3, user="bob"), server.path(4, "/mine", user="bob"))  # its info is still to come
+    feed(correlator, A, server.files(kit.opened(4, flags=0), kit.closed(4, 1)))
+    assert taken(correlator) == []
+    for number in range(5, 1000):
+        feed(correlator, B, kit.Server(sid=7).path(number, f"/data/{number}"))
+    correlator.advance(T + 2)
+    assert correlator.counters["state_bytes"] <= 100_000
+    feed(correlator, A, server.info(5, user="bob"))
+    assert [(r["filename"], r["user"]) for r in taken(correlator)] == [("/mine", "bob")]
+
+
 def test_ids_closed_long_ago_make_room_for_files_that_are_open(kit: Any) -> None:
     correlator = Correlator(Options(max_bytes=60_000))
     other, server = opening(kit, correlator), kit.Server()
