@@ -188,6 +188,8 @@ class Correlator:
         self._streams.reports = dict.fromkeys(meta["reports"])
         for _, inc in sorted(restored.incarnations.items()):
             processes.add(inc)
+            if restored.version != rows.VERSION:
+                processes.touch(inc)  # with the next changes all rows are of one version, also of those that are silent
         for inc, waiter in restored.waiting:
             self._waiting.put_back(inc, waiter)
 

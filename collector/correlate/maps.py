@@ -8,6 +8,7 @@ from collector.correlate.cycle import Cycle
 from collector.correlate.events import purge_fields, transfer_fields
 from collector.correlate.fields import user_fields
 from collector.correlate.incarnation import Event, Incarnation, Path, Session
+from collector.correlate.keys import path_key
 from collector.correlate.options import Options
 from collector.correlate.processes import Processes
 from collector.correlate.senders import Sender
@@ -116,7 +117,10 @@ class Maps:
         if message.dictid == 0 or not message.detail:
             return
         inc.paths_used = True
-        inc.paths.pop(message.dictid, None)  # to the end: only the last are looked at for rows
+        known = inc.paths.pop(message.dictid, None)  # to the end: only the last are looked at for rows
+        if known is not None and known.cycle != self._cycle.number:
+            # what is used up in the cycle in which it was told again would leave this row behind
+            self._cycle.deleted.add(path_key(inc, message.dictid))
         inc.paths[message.dictid] = Path(message.detail, message.userid, self._cycle.now, self._cycle.number)
         self._waiting.again_file(inc, message.dictid)
 

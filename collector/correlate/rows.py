@@ -149,16 +149,18 @@ class Restored:
 
     def __init__(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         self.meta: dict[str, Any] = {}
+        self.version = VERSION
+        """Of the rows: of an older one every incarnation has to be written anew, as what is written is of `VERSION`."""
         self.incarnations: dict[int, Incarnation] = {}
         self.waiting: list[tuple[Incarnation, Waiter]] = []
         things = dict(rows)
         if not things:
             return
-        version = self._meta(things.pop(META, b""))
+        self.version = self._meta(things.pop(META, b""))
         # keys of incarnations are looked at before those of the things in them
         for name, value in sorted(things.items(), key=lambda row: (row[0][:1] != b"i", row[0])):
             try:
-                self._add(name, value, version)
+                self._add(name, value)
             except _UNREADABLE as error:
                 raise _bad(name, error) from None
         for inc in self.incarnations.values():
@@ -181,11 +183,13 @@ class Restored:
         self.meta = meta
         return VERSION if version == VERSION else 1
 
-    def _add(self, name: bytes, value: bytes, version: int) -> None:
+    def _add(self, name: bytes, value: bytes) -> None:
         if name[:1] == b"i":
             serial = int.from_bytes(name[1:5])
             values = _unpack(value)
-            self.incarnations[serial] = _incarnation(serial, values if version == VERSION else _from_version_1(values))
+            if self.version == 1:
+                values = _from_version_1(values)
+            self.incarnations[serial] = _incarnation(serial, values)
             return
         kind, inc = name[:1], self.incarnations[int.from_bytes(name[1:5])]
         number = int.from_bytes(name[5:])

@@ -510,6 +510,45 @@ def test_rows_of_version_1_are_taken_over(kit: Any) -> None:
     assert again.status()["192.0.2.1:1"]["gaps"] == []
 
 
+def test_after_rows_of_version_1_all_are_of_this_version(kit: Any) -> None:
+    """Also those of a server that says nothing more before the next start."""
+    correlator = Correlator()
+    for sid, remote in ((1, "192.0.2.1:1"), (2, "192.0.2.2:1")):
+        server = kit.Server(sid=sid)
+        for data in (server.ident(), server.login(1), server.info(2), server.files(kit.opened(5))):
+            correlator.feed(data, remote, T)
+    rows = dict(correlator.changes()[0])
+    rows[b"m"] = rows[b"m"].replace(b"\xa7version\x02", b"\xa7version\x01")
+    for name in [key for key in rows if key[:1] == b"i"]:
+        *before, counts, _ = msgpack.decode(rows[name])
+        rows[name] = msgpack.encode([*before, counts[:-1]])
+    second = Correlator()
+    second.restore(rows.items())
+    second.feed(server.login(3), "192.0.2.2:1", T + 1)
+    put, deleted = second.changes()
+    assert deleted == []
+    third = Correlator()
+    third.restore((rows | dict(put)).items())
+    assert third.counters["state_held"] == second.counters["state_held"]
+
+
+def test_a_name_told_again_and_used_up_at_once_leaves_no_row(kit: Any) -> None:
+    """It would be read as an open name at the next start, and, once its server is forgotten, keep all from being read."""
+    correlator, server, rows = Correlator(), kit.Server(), {}
+    for cycle in (
+        [server.ident(), server.login(1), server.info(2), server.path(5, "/f")],
+        [server.path(5, "/f"), server.files(kit.opened(5, flags=0), kit.closed(5, 1))],
+    ):
+        for data in cycle:
+            correlator.feed(data, "192.0.2.1:1", T)
+        put, deleted = correlator.changes()
+        rows |= dict(put)
+        for key in deleted:
+            del rows[key]
+    assert [json.loads(r.body)["filename"] for r in correlator.take()] == ["/f"]
+    assert [key for key in rows if key[:1] == b"d"] == []
+
+
 def test_rows_of_a_newer_version_are_declined(kit: Any) -> None:
     correlator = Correlator()
     correlator.feed(kit.Server().ident(), "192.0.2.1:1", T)
