@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import msgpack
 
 from collector.checkpoint import (
     CheckpointFull,
@@ -21,7 +24,7 @@ from collector.checkpoint import (
     Transaction,
     open_checkpoint,
 )
-from collector.correlate import Record
+from collector.correlate import Correlator, Record
 from collector.cycle import Cycle, chunked
 from collector.sources import Datagram, Reject, Taken
 
@@ -435,6 +438,76 @@ def test_a_state_that_the_correlator_does_not_know_is_refused(build: Build, monk
         CheckpointUnusable, match=r"state /.*\.db cannot be taken over: row 'x' is of version 9; upgrade"
     ):
         build.start()
+
+
+def _ident(sid: int, number: int) -> bytes:
+    text = f"=/root.4711:{sid}@se01.example.org\n&site=A&port=1094&inst=disk1&pgm=xrootd&ver=v5.5.3".encode()
+    return struct.pack(">cBHII", b"=", number, 12 + len(text), 1_700_000_000, 0) + text
+
+
+def _older(directory: Path, version: int) -> None:
+    """Make what is in the file of an older (or newer) version."""
+    with sqlite3.connect(directory / "queue.db") as db:
+        rows = dict(db.execute("SELECT key, value FROM state"))
+        rows[b"m"] = msgpack.encode(msgpack.decode(rows[b"m"]) | {"version": version})
+        for key in [key for key in rows if key[:1] == b"i" and version == 1]:
+            *before, counts, _told = msgpack.decode(rows[key])
+            rows[key] = msgpack.encode([*before, counts[:-1]])
+        db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", rows.items())
+    db.close()
+
+
+def _dump(directory: Path) -> list[str]:
+    db = sqlite3.connect(directory / "queue.db")
+    try:
+        return list(db.iterdump())
+    finally:
+        db.close()
+
+
+class _Whole(Build):
+    """With the real correlator, two servers known, a chunk in the outbox and two ids seen; then killed."""
+
+    def __init__(self, directory: Path, doubles: Any) -> None:
+        super().__init__(directory, doubles)
+        self.store.close()
+        self.tiny = Correlator
+        self.start()
+        self.source.waiting += [
+            Datagram(_ident(sid, 0), f"192.0.2.{sid}:1094", 1000.0, "spool", sid, "spool") for sid in (1, 2)
+        ]
+        self.steps()
+        self.store.commit(Transaction((), (), None, [Chunk(1, "file", "file.cms", ["a.f"], b'{"a":1}')], 0, None))
+        self.kill()
+
+
+def test_a_state_of_version_1_is_taken_over_with_outbox_and_ids_and_can_be_read_again(
+    tmp_path: Path, doubles: Any
+) -> None:
+    build = _Whole(tmp_path, doubles)
+    _older(tmp_path, 1)
+    for start in range(3):  # one server says nothing more
+        build.start()
+        assert build.correlator.counters["state_servers"] == 2
+        build.source.waiting += [
+            Datagram(_ident(1, 0), "192.0.2.1:1094", 1000.0, "spool", 1, "spool"),
+            Datagram(_ident(1, 1 + start), "192.0.2.1:1094", 1000.0, "spool", 3 + start, "spool"),
+        ]
+        build.steps()
+        assert build.cycle.counts.duplicates == 1
+        build.kill()
+    assert [chunk.ids for chunk in build.sink.sent] == [["a.f"]]
+
+
+def test_a_state_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path, doubles: Any) -> None:
+    build = _Whole(tmp_path, doubles)
+    _older(tmp_path, 3)
+    before = _dump(tmp_path)
+    with pytest.raises(CheckpointUnusable, match=r"queue\.db cannot be taken over: state of version 3; .*upgrade"):
+        build.start()
+    build.store.close()
+    assert _dump(tmp_path) == before
+    assert build.sink.sent == []
 
 
 def test_closing_closes_all_three(build: Build, doubles: Any, tmp_path: Path) -> None:

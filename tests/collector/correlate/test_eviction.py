@@ -49,7 +49,7 @@ def test_names_of_files_that_never_open_make_room_for_files_that_are(kit: Any) -
 
 
 def test_a_name_that_a_waiting_close_needs_is_kept(kit: Any) -> None:
-    """Without ``lfn`` the name is all that tells path and user: while its session is awaited nothing else holds them."""
+    """Without ``lfn`` the name alone tells path and user: nothing else holds them while its session is awaited."""
     correlator = Correlator(Options(max_bytes=100_000))
     server = kit.Server()
     feed(correlator, A, server.ident(), server.login(1), server.info(2))

@@ -533,7 +533,7 @@ def test_after_rows_of_version_1_all_are_of_this_version(kit: Any) -> None:
 
 
 def test_a_name_told_again_and_used_up_at_once_leaves_no_row(kit: Any) -> None:
-    """It would be read as an open name at the next start, and, once its server is forgotten, keep all from being read."""
+    """At the next start it would be a name once more, and, once its server is forgotten, keep all from being read."""
     correlator, server, rows = Correlator(), kit.Server(), {}
     for cycle in (
         [server.ident(), server.login(1), server.info(2), server.path(5, "/f")],
