@@ -14,6 +14,7 @@ from collector.correlate.sequence import DUPLICATE, NEW
 from collector.correlate.sequences import Sequences
 from collector.correlate.waiting import Waiting
 from collector.records.ids import event_id
+from collector.records.text import clean_text
 from collector.wire import fstream, gstream, maps, redirect, summary, trace
 from collector.wire.header import Kind, Rejected, parse_header
 
@@ -193,8 +194,9 @@ class Streams:
             return
         inc = self._processes.find(remote, stream.stod, stream.sid, sender)
         # data, idents and dictionaries have a counter each (format reference, section 3)
-        class_ = {"g": f"G{stream.provider[:8]} text", "=": "G= text"}.get(stream.code, "Gd text")
-        if self._sequences.observe(inc, class_, remote, stream.pseq, data, self.arrived, 1000) == DUPLICATE:
+        provider = clean_text(stream.provider[:8])
+        class_ = {"g": f"G{provider} text", "=": "G= text"}.get(stream.code, "Gd text")
+        if self._sequences.observe(inc, class_, remote, stream.pseq % 1000, data, self.arrived, 1000) == DUPLICATE:
             return
         source = stream.source
         if (inc.host is None and source.host) or (inc.ident is None and stream.code == "="):

@@ -473,6 +473,39 @@ def test_quick_and_plain_are_the_same(kit: Any, feed: list[Any]) -> None:
     assert quick.counters == plain.counters
 
 
+def _deeper(steps: int, function: Any) -> Any:
+    return _deeper(steps - 1, function) if steps else function()
+
+
+@pytest.mark.parametrize("depth", [50, 800, 900, *range(960, 1000, 4)])
+def test_state_can_be_written_from_further_down_than_it_was_read(depth: int) -> None:
+    """If that failed, the datagram would come again, for ever."""
+    header = b'{"code":"g","pseq":1,"stod":1700000000,"sid":5,"src":{},"gs":{"type":"T","tbeg":1,"tend":2}}'
+    correlator = Correlator()
+    correlator.feed(header + b'\n{"type":"tcpstats","rtt":' + b"[" * depth + b"]" * depth + b"}", "192.0.2.1:1", T)
+    rows, _ = _deeper(100, correlator.changes)
+    _deeper(100, lambda: Correlator().restore(rows))
+    assert correlator.counters["rejected{json}"] == 1
+
+
+def test_a_provider_that_is_no_utf_8_can_be_written_into_the_state() -> None:
+    correlator = Correlator()
+    data = b"code=g&pseq=1&stod=1700000000&sid=5&gs.type=\xff\xfe&gs.tbeg=1&gs.tend=2\n{}\0"
+    correlator.feed(data, "192.0.2.1:1", T)
+    rows, _ = correlator.changes()
+    Correlator().restore(rows)
+
+
+def test_sequence_numbers_of_text_cannot_make_memory_grow() -> None:
+    """A server counts to 999, whatever a header says."""
+    correlator = Correlator()
+    for number in range(100_000, 105_000):
+        data = b"code=g&pseq=%d&stod=1700000000&sid=5&gs.type=O&gs.tbeg=1&gs.tend=2\n{}\0" % number
+        correlator.feed(data, "192.0.2.1:1", T)
+    (server,) = correlator._processes.all.values()
+    assert [len(tracker.sums) for tracker in server.sequences.values()] == [1000]
+
+
 @given(st.dictionaries(st.binary(max_size=12), st.binary(max_size=30), max_size=5))
 @settings(max_examples=200, deadline=None)
 def test_rows_that_are_not_ours_are_refused_in_words(rows: dict[bytes, bytes]) -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from collector.wire.header import Rejected
-from collector.wire.jsontext import parse_json
+from collector.wire.jsontext import MAX_DEPTH, parse_json
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,8 @@ from collector.wire.jsontext import parse_json
         (b'{"a": 1.5e300}', {"a": 1.5e300}),
         (b'{"a": "\xff"}', {"a": "\ufffd"}),
         (b"[]", []),
+        (b"[" + b"{}," * 99 + b"{}]", [{}] * 100),
+        (b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, parse_json(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)),
     ],
 )
 def test_a_value(text: bytes, value: object) -> None:
@@ -29,6 +31,8 @@ def test_a_value(text: bytes, value: object) -> None:
         b"",
         b"{",
         b"[" * 100_000,
+        b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1),
+        b'{"a":' * 900 + b"1" + b"}" * 900,
         b'{"a": 99999999999999999999}',
         b'{"a": -9223372036854775809}',
         b'{"a": 1e999}',
