@@ -19,7 +19,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from gui.commands import CommandError
+from gui.commands import CommandError, nobody_reads
 from gui.commands.loop import Stopped
 
 COMMANDS = ("demo", "run", "results", "load", "federation", "keys")
@@ -63,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _open_window(window)
         options = build_parser().parse_args(words)
         code: int = options.run(options)
+        sys.stdout.flush()
     except ModuleNotFoundError as error:
         if debug or (error.name or "").partition(".")[0] in OWN:
             raise
@@ -83,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"tally: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of a listing has seen enough
-        sys.stderr.close()
+        nobody_reads(sys.stdout)
         return 0
     return code
 

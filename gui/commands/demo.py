@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from gui.commands import tell
 from gui.commands.loop import run_until_done
 from gui.commands.places import data_directory, has_display, kept_in_data
 from gui.commands.progress import TerminalProgress, table_width
@@ -73,26 +74,26 @@ async def demo_headless(settings: DemoOptions) -> int:
     """The demonstration in a terminal; the exit code."""
     began = time.monotonic()
     progress = TerminalProgress()
-    print(
+    tell(
         f"Tally: {settings.servers} XRootD servers × {settings.files} files, {settings.clients} clients, "
         f"{settings.repeats} repeat{'s' if settings.repeats > 1 else ''}.",
-        file=sys.stderr,
+        sys.stderr,
     )
     async with Demo.open(settings, progress.stage) as demo:
         progress.stage(f"{demo.plan.name}: ready after {time.monotonic() - began:.0f} s")
         result = await demo.workspace.run(demo.plan, text=demo.text, on_progress=progress)
         progress.close()
         report = await demo.workspace.blocking(build, demo.workspace.store, result.run)
-        print(f"\n{text_table(report, table_width())}", flush=True)
+        tell(f"\n{text_table(report, table_width())}")
         if result.message:
-            print(f"{result.message}\n", flush=True)
+            tell(f"{result.message}\n")
     good, counted = sum(t.good for t in result.tests), sum(t.counted for t in result.tests)
     if result.outcome == "passed":
-        print(f"Every one of the {counted:,} requests was recorded exactly as it was made.")
+        tell(f"Every one of the {counted:,} requests was recorded exactly as it was made.")
     else:
-        print(f"{good:,} of {counted:,} requests were recorded as they were made; the run {result.outcome}.")
+        tell(f"{good:,} of {counted:,} requests were recorded as they were made; the run {result.outcome}.")
     program = own_name()
-    print(
+    tell(
         NEXT.format(
             run=result.run, db=settings.database, took=time.monotonic() - began, tally=program, agent=f"{program}-agent"
         )

@@ -9,15 +9,11 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
+from gui.commands import tell
+
 
 class Stopped(Exception):  # noqa: N818 - names what the person did
     """The command was stopped by a person or by the system."""
-
-
-def _say(text: str) -> None:
-    """The terminal may be gone: that must not keep anybody from clearing up."""
-    with contextlib.suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
 
 
 def run_until_done(work: Coroutine[Any, Any, int]) -> int:
@@ -35,11 +31,11 @@ def run_until_done(work: Coroutine[Any, Any, int]) -> int:
         def stop() -> None:
             nonlocal stopped
             if stopped:
-                _say("\nstill clearing up; this takes a few seconds.")
+                tell("\nstill clearing up; this takes a few seconds.", sys.stderr)
                 return
             stopped = True
             task.cancel()
-            _say("\nstopping, and clearing up …")
+            tell("\nstopping, and clearing up …", sys.stderr)
 
         numbers = [signal.SIGINT, signal.SIGTERM]
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` sets it: then the end is not wanted

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TextIO
 
+from gui.commands import nobody_reads
 from gui.report import numbers
 from gui.runner.progress import RunProgress
 
@@ -118,3 +119,4 @@ class TerminalProgress:
             self._stream.flush()
         except OSError:
             self._unread = True
+            nobody_reads(self._stream)

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from gui.campaign.planfile import parse_plan
-from gui.commands import CommandError, reason
+from gui.commands import CommandError, reason, tell
 from gui.commands.loop import Stopped, run_until_done
 from gui.commands.progress import TerminalProgress
 from gui.report import numbers
@@ -53,11 +53,11 @@ async def _run(url: str, credentials: Credentials, text: str, files: str, *, ins
             progress.close()
     for test in result.tests:
         name = f" {test.spec.name}" if test.spec.name else ""
-        print(
+        tell(
             f"{test.spec.servers} servers × {test.spec.files_per_server} files{name}: "
             f"{numbers.success(test.good, test.counted)} of {test.counted:,} requests, {test.conclusion}"
         )
-    print(f"Run {result.run} at {url}: {result.outcome}. {result.message}".rstrip())
+    tell(f"Run {result.run} at {url}: {result.outcome}. {result.message}".rstrip())
     return result.exit_code
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from gui.campaign.plan import Plan
 from gui.campaign.planfile import parse_plan
 from gui.campaign.presets import find_preset, presets
-from gui.commands import CommandError, reason
+from gui.commands import CommandError, reason, tell
 from gui.commands.loop import Stopped, run_until_done
 from gui.commands.places import (
     DEFAULT_LISTEN,
@@ -209,12 +209,12 @@ async def _run_headless(options: argparse.Namespace, loaded: LoadedPlan) -> int:
         finally:
             progress.close()
         report = await workspace.blocking(build, workspace.store, result.run)
-        print(f"\n{text_table(report, table_width())}", flush=True)
+        tell(f"\n{text_table(report, table_width())}")
         if result.message:
-            print(f"{result.message}\n", flush=True)
+            tell(f"{result.message}\n")
         if options.out is not None:
             for path in await workspace.blocking(write_reports, workspace.store, result.run, options.out):
-                print(f"written: {path}", file=sys.stderr)
+                tell(f"written: {path}", sys.stderr)
     return result.exit_code
 
 
@@ -223,7 +223,7 @@ def run_hub(options: argparse.Namespace) -> int:
     try:
         return run_until_done(_be_hub(options))
     except Stopped:
-        print("The hub has stopped; its agents come back by themselves when it runs again.", file=sys.stderr)
+        tell("The hub has stopped; its agents come back by themselves when it runs again.", sys.stderr)
         return 0
 
 
@@ -237,20 +237,20 @@ async def _be_hub(options: argparse.Namespace) -> int:
                 if known.get(view.id) != view.state:
                     known[view.id] = view.state
                     why = f" ({view.reason})" if view.reason else ""
-                    print(f"  {view.role} {json.dumps(view.name)} from {view.host}: {view.state}{why}", file=sys.stderr)
+                    tell(f"  {view.role} {json.dumps(view.name)} from {view.host}: {view.state}{why}", sys.stderr)
 
         workspace.hub.roster.subscribe(agents)
         shown = 0
         while True:
             await asyncio.sleep(1)
             for problem in workspace.problems.all()[shown:]:
-                print(f"  {problem.severity}: {problem.where}: {problem.text}", file=sys.stderr, flush=True)
+                tell(f"  {problem.severity}: {problem.where}: {problem.text}", sys.stderr)
             shown = len(workspace.problems.all())
 
 
 def _say_where(workspace: Workspace) -> None:
     hub = workspace.hub
     pin = f"pin {hub.pin}" if hub.pin else "without TLS"
-    print(f"Hub at {hub.address}, {pin}; workspace {workspace.store.database.shown}", file=sys.stderr, flush=True)
+    tell(f"Hub at {hub.address}, {pin}; workspace {workspace.store.database.shown}", sys.stderr)
     if not workspace.options.bus and workspace.lab is None:
-        print("No bus is named, so no records are loaded: give --bus URL or --lab.", file=sys.stderr, flush=True)
+        tell("No bus is named, so no records are loaded: give --bus URL or --lab.", sys.stderr)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,3 +42,14 @@ def test_a_run_that_is_not_there_is_one_sentence(tmp_path: Path, capsys: pytest.
     said = capsys.readouterr().err
     assert "77" in said
     assert len(said.strip().splitlines()) == 1
+
+
+def test_a_listing_whose_reader_has_seen_enough_is_no_failure(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    buffered["TALLY_DATA"] = str(tmp_path / "data")
+    command = [sys.executable, "-m", "gui.cli", "key", "list"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=buffered, check=False, timeout=60)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
