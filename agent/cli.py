@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from agent.host import version
@@ -55,20 +56,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("tally-agent: interrupted; the same command goes on where this one was.", file=sys.stderr)
         return 1
-    except BrokenPipeError:  # the reader of a listing has seen enough
-        sys.stderr.close()
-        return 0
 
 
 def _carry_out(arguments: Sequence[str]) -> int:
     if arguments[:1] == ["lab"]:
-        return _lab(arguments)
+        return _shown(lambda: _lab(arguments))
     parsed = _parser().parse_args(arguments)
     if parsed.command == "check-config":
         from agent.server.check import run
 
-        return run(parsed.file, as_json=parsed.json)
+        return _shown(lambda: run(parsed.file, as_json=parsed.json))
     return _daemon(parsed)
+
+
+def _shown(command: Callable[[], int]) -> int:
+    """Of a command that prints: who reads it may stop at any line. Not for the daemon, whose pipes are others."""
+    code = 0
+    try:
+        code = command()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        with Path(os.devnull).open("w") as nowhere:  # or Python complains at its end, with exit code 120
+            os.dup2(nowhere.fileno(), 1)
+    return code
 
 
 def _lab(arguments: Sequence[str]) -> int:

@@ -57,12 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
+    code = 0
     try:
         window, rest = _window_parser().parse_known_args(words)
         if not rest:  # no subcommand: nothing heavy is imported before the window's first paint
             return _open_window(window)
         options = build_parser().parse_args(words)
-        code: int = options.run(options)
+        code = options.run(options)
         sys.stdout.flush()
     except ModuleNotFoundError as error:
         if debug or (error.name or "").partition(".")[0] in OWN:
@@ -85,7 +86,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:  # the reader of a listing has seen enough
         nobody_reads(sys.stdout)
-        return 0
     return code
 
 

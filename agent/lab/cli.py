@@ -141,24 +141,29 @@ def bring_up(options: LabOptions, *, as_json: bool = False, foreground: bool = F
         orders, reports = process.stdin, process.stdout
         assert orders is not None
         assert reports is not None
-        with orders, reports:
-            try:
-                orders.write(msgspec.json.encode(options) + b"\n")
-                orders.flush()
-                outcome = _follow(reports, options, as_json=as_json)
-                if outcome is _Outcome.UP and not foreground:
-                    orders.write(progress.KEEP)
+        try:
+            with orders, reports:
+                try:
+                    orders.write(msgspec.json.encode(options) + b"\n")
                     orders.flush()
-                    process.returncode = 0  # it goes on without us; else Popen would say that nobody waited for it
-                    return 0
-                if outcome is _Outcome.UP:
                     outcome = _follow(reports, options, as_json=as_json)
-            except KeyboardInterrupt:
-                orders.close()
-                _say("taking the lab down", sys.stderr)
-                end_of_it = _follow(reports, options, as_json=as_json)
-                outcome = max(end_of_it, _Outcome.DOWN if foreground else _Outcome.FAILED)
-        process.wait()
+                    if outcome is _Outcome.UP and not foreground:
+                        orders.write(progress.KEEP)
+                        orders.flush()
+                        process.returncode = 0  # it goes on without us; else Popen would say that nobody waited for it
+                        return 0
+                    if outcome is _Outcome.UP:
+                        outcome = _follow(reports, options, as_json=as_json)
+                except KeyboardInterrupt:
+                    orders.close()
+                    _say("taking the lab down", sys.stderr)
+                    end_of_it = _follow(reports, options, as_json=as_json)
+                    outcome = max(end_of_it, _Outcome.DOWN if foreground else _Outcome.FAILED)
+        except BrokenPipeError:  # only the supervisor's: what we print ourselves minds no closed pipe
+            raise LabError(_died(Path(options.directory))) from None
+        finally:
+            if process.returncode is None:
+                process.wait()
     return {_Outcome.DOWN: 0, _Outcome.REFUSED: 2}.get(outcome, 1)
 
 
@@ -189,7 +194,11 @@ def _follow(reports: IO[bytes], options: LabOptions, *, as_json: bool) -> _Outco
             case progress.Down(problems=problems):
                 _print_problems(problems, Path(options.directory))
                 return _Outcome.FAILED if problems else ended
-    raise LabError(f"the supervisor died; {command('down', Path(options.directory))} removes what it left")
+    raise LabError(_died(Path(options.directory)))
+
+
+def _died(directory: Path) -> str:
+    return f"the supervisor died; {command('down', directory)} removes what it left"
 
 
 def _say(text: str, stream: TextIO) -> None:
@@ -242,12 +251,12 @@ def take_down(directory: Path, *, flush: bool = False) -> int:
             pass  # it hangs, or has just died: then we do its work
         _wait_for_end(running)
     else:
-        print("the supervisor of this lab has died; removing what it left")
+        _say("the supervisor of this lab has died; removing what it left", sys.stdout)
     if not problems and (left := read_state(directory)) is not None:
         problems = remains.remove(left)
     _print_problems(problems, directory)
     if not problems:
-        print("the lab is down")
+        _say("the lab is down", sys.stdout)
     return 1 if problems else 0
 
 
@@ -346,9 +355,9 @@ async def _complaints(state: LabState) -> list[str]:
 
 def _print_problems(problems: list[str], directory: Path) -> None:
     for problem in problems:
-        print(f"tally-agent lab: {problem}", file=sys.stderr)
+        _say(f"tally-agent lab: {problem}", sys.stderr)
     if problems:
-        print(f"tally-agent lab: {command('down', directory)} tries again", file=sys.stderr)
+        _say(f"tally-agent lab: {command('down', directory)} tries again", sys.stderr)
 
 
 def _count(number: int, noun: str) -> str:

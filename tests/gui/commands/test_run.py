@@ -20,10 +20,13 @@ def test_a_hub_shows_its_whole_pin_and_stopping_it_is_no_failure(tmp_path: Path,
         command, env=clean | {"TALLY_DATA": str(tmp_path / "data")}, stderr=subprocess.PIPE, text=True
     ) as hub:
         assert hub.stderr is not None
-        first = hub.stderr.readline()
-        assert re.match(r"Hub at wss://127\.0\.0\.1:\d+, pin sha256:[0-9a-f]{64}; workspace ", first), first
-        hub.send_signal(number)
-        said = hub.stderr.read()
-        assert hub.wait(30) == 0
+        try:
+            first = hub.stderr.readline()
+            assert re.match(r"Hub at wss://127\.0\.0\.1:\d+, pin sha256:[0-9a-f]{64}; workspace ", first), first
+            hub.send_signal(number)
+            _, said = hub.communicate(timeout=60)
+            assert hub.returncode == 0
+        finally:
+            hub.kill()  # or a failure above would wait for it for ever
     assert "Traceback" not in said
     assert "its agents come back by themselves" in said
