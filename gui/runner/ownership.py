@@ -22,6 +22,7 @@ BEAT_SECONDS = 10.0
 SILENT_SECONDS = 30.0
 ENDED = "Tally ended during this run; what had been asked until then is scored."
 STOPPED = "This run was stopped, with Tally itself; what had been asked until then is scored."
+UNDER_WAY = ("preparing", "running")
 
 
 class Owner(Struct, frozen=True):
@@ -64,11 +65,13 @@ def release(store: Store) -> None:
 
 def left_open(store: Store) -> list[int]:
     """Runs that were under way when their program ended."""
-    return [run.id for run in store.runs() if run.state in ("preparing", "running")]
+    return [run.id for run in store.runs() if run.state in UNDER_WAY]
 
 
 def close_run(store: Store, run_id: int, now: float, reason: str = ENDED) -> None:
-    """Score what a run had asked, and end it."""
+    """Score what a run had asked, and end it; a run that has its end already keeps it."""
+    if store.run(run_id).state not in UNDER_WAY:
+        return
     for repeat in store.repeats(run_id):
         if repeat.state in ("running", "settling"):
             store.set_repeat(repeat.id, state="stopped", settled=now, complete=False, reason=reason)

@@ -16,7 +16,7 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -101,6 +101,7 @@ class Workspace:
         self.probes = Probes(self.hub)
         self._loop = asyncio.get_running_loop()
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="runner")
+        self._at_work: set[Future[Any]] = set()
         self.progress = ProgressFeed(self._snapshot, self._loop.call_later, time.time)
         self.records_state = ConsumerState()
         self.status_state = ConsumerState()
@@ -256,8 +257,15 @@ class Workspace:
         return self._session is not None
 
     def blocking(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> asyncio.Future[Any]:
-        """Run a store call in a thread."""
-        return self._loop.run_in_executor(self._threads, functools.partial(function, *arguments, **named))
+        """Run a store call in a thread. Who is cancelled while it waits leaves a thread at work; see `_let_finish`."""
+        work = self._threads.submit(function, *arguments, **named)
+        self._at_work.add(work)
+        work.add_done_callback(self._at_work.discard)
+        return asyncio.wrap_future(work, loop=self._loop)
+
+    async def _let_finish(self) -> None:
+        """Wait until all that threads do in the database now has come to its end."""
+        await asyncio.to_thread(wait, tuple(self._at_work))
 
     def servers(self) -> list[Server]:
         """The servers that a plan can choose from: the lab's, and those that have a server agent beside them."""
@@ -308,9 +316,8 @@ class Workspace:
             return result
         except asyncio.CancelledError:  # Ctrl-C: the program ends, and does not leave the run open
             if session.number is not None:
-                closing = self.blocking(ownership.close_run, self.store, session.number, time.time(), ownership.STOPPED)
                 try:
-                    await asyncio.shield(closing)
+                    await asyncio.shield(self._close_stopped(session.number))
                 except StoreError:
                     log.exception("! the run that was stopped could not be closed; the next start does it")
             raise
@@ -319,6 +326,10 @@ class Workspace:
             self._session = None
             if unsubscribe:
                 unsubscribe()
+
+    async def _close_stopped(self, run: int) -> None:
+        await self._let_finish()  # a round that is being written down is part of it; one that is being scored is scored
+        await self.blocking(ownership.close_run, self.store, run, time.time(), ownership.STOPPED)
 
     def stop(self) -> bool:
         """Let the run finish its round, settle what was asked, and end. False when there is none."""

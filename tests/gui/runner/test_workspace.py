@@ -14,7 +14,9 @@ from agent.lab.broker import PrivateBroker
 from gui.hub import HubError, HubOptions
 from gui.hub.keys import ensure_shared_key
 from gui.hub.persistence import HUB_ADDRESS, HUB_PIN, Key
+from gui.reconcile import score
 from gui.runner import LabMissing, Workspace, WorkspaceOptions, ownership
+from gui.runner import session as session_module
 from gui.runner import workspace as workspace_module
 from gui.runner.ownership import SETTING
 from gui.store import Store
@@ -111,6 +113,55 @@ async def test_a_run_that_is_cancelled_is_scored_and_closed_at_once(stage: Any) 
         assert (run.state, run.message) == ("aborted", ownership.STOPPED)
         (repeat,) = workspace.store.repeats(run.id)
         assert [scoring.total for scoring in workspace.store.scorings(repeat.id)] == [12]
+
+
+async def test_one_that_is_cancelled_while_it_is_scored_is_scored_once(stage: Any) -> None:
+    scoring, leave = asyncio.Event(), threading.Event()
+    order: list[str] = []
+
+    def slow(*arguments: Any) -> Any:
+        loop.call_soon_threadsafe(scoring.set)
+        assert leave.wait(30)
+        entry = score(*arguments)
+        order.append("scored")
+        return entry
+
+    def close_run(*arguments: Any) -> None:
+        order.append("closed")
+        close(*arguments)
+
+    close = ownership.close_run
+
+    loop = asyncio.get_running_loop()
+    async with stage.open() as workspace:
+        await stage.join("c1")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(session_module, "score", slow)
+            patch.setattr(ownership, "close_run", close_run)
+            task = asyncio.create_task(stage.run())  # noqa: TID251 - awaited below
+            await scoring.wait()
+            task.cancel()
+            for _ in range(5):  # threads begin in order: it would have begun to close the run, were it not to wait
+                await workspace.blocking(workspace.store.runs)
+            assert order == []
+            leave.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert order == ["scored", "closed"]
+        (run,) = workspace.store.runs()
+        assert run.state == "aborted"
+        (repeat,) = workspace.store.repeats(run.id)
+        assert [(entry.kind, entry.total) for entry in workspace.store.scorings(repeat.id)] == [("settle", 12)]
+
+
+async def test_a_run_that_has_its_end_keeps_it_whoever_is_cancelled_then(stage: Any) -> None:
+    async with stage.open() as workspace:
+        await stage.join("c1")
+        result = await stage.run()
+        assert result.outcome == "passed"
+        before = workspace.store.run(result.run)
+        ownership.close_run(workspace.store, result.run, 1.0, ownership.STOPPED)
+        assert workspace.store.run(result.run) == before
 
 
 async def test_where_the_hub_is_stays_known_for_invitations(stage: Any) -> None:
