@@ -130,6 +130,16 @@ _ENDINGS = (
 )
 
 
+async def _end_tasks() -> None:
+    """What still runs, as when the window's own task failed, is cancelled and waited for: a lab must not stay up."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    for outcome in await asyncio.gather(*rest, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            log.error("! a task failed while the window ended", exc_info=outcome)
+
+
 def _run_to_the_end(application: QApplication, work: Coroutine[Any, Any, None], close: Callable[[], object]) -> int:
     """Run `work` on Qt's loop; 0, or 1 when the screen went away.
 
@@ -142,25 +152,35 @@ def _run_to_the_end(application: QApplication, work: Coroutine[Any, Any, None], 
 
     def complete(part: Coroutine[Any, Any, Any], name: str) -> None:
         nonlocal lost
+
+        def stop(_: asyncio.Task[Any]) -> None:
+            loop.stop()
+
         task = loop.create_task(part, name=name)
-        task.add_done_callback(lambda _: loop.stop())
-        while not task.done():
-            # Not run_until_complete: that ends with a turn in which no loop is running, and what waits then fails.
-            loop.run_forever()
-            if not task.done():
-                if not lost:
-                    lost = True
-                    log.error("! the screen is gone; what is running is being ended")
-                    qInstallMessageHandler(lambda *_: None)  # Qt would say so at every turn
-                    loop.call_soon(close)
-                time.sleep(BETWEEN_TURNS)
+        task.add_done_callback(stop)
+        try:
+            while not task.done():
+                # Not run_until_complete: that ends with a turn in which no loop is running, and what waits then fails.
+                loop.run_forever()
+                if not task.done():
+                    if not lost:
+                        lost = True
+                        log.error("! the screen is gone; what is running is being ended")
+                        qInstallMessageHandler(lambda *_: None)  # Qt would say so at every turn
+                        loop.call_soon(close)
+                    time.sleep(BETWEEN_TURNS)
+        finally:
+            task.remove_done_callback(stop)  # its end, when something was raised here before, is not that of the next
         task.result()
 
     try:
         with loop:
-            complete(work, "window")
-            complete(loop.shutdown_asyncgens(), "end of generators")
-            complete(loop.shutdown_default_executor(), "end of threads")
+            try:
+                complete(work, "window")
+            finally:
+                complete(_end_tasks(), "end of tasks")
+                complete(loop.shutdown_asyncgens(), "end of generators")
+                complete(loop.shutdown_default_executor(), "end of threads")
     finally:
         asyncio.set_event_loop(None)
     return int(lost)

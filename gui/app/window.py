@@ -530,13 +530,18 @@ class Window:
     async def _invite(self, sheet: AddAgentSheet, role: Any, hours: float, uses: int) -> None:
         if self.workspace is None:
             return
+        hub = self.workspace.hub
         try:
-            _, join = await self.workspace.hub.invite(role, ttl=hours * 3600, uses=uses)
+            _, join = await hub.invite(role, ttl=hours * 3600, uses=uses)
         except EXPECTED as error:
             log.info("! no invitation: %s", error)
-            sheet.show_error(str(error))
+            if self._sheet is sheet:
+                sheet.show_error(str(error))
             return
-        sheet.show_command(f"tally-agent join {join}", self.workspace.hub.roster.agents)
+        if self._sheet is not sheet:  # closed meanwhile, and with that deleted
+            return
+        plain = "" if hub.pin else " --insecure"  # a demonstration's hub, on this machine only
+        sheet.show_command(f"tally-agent join {join}{plain}", hub.roster.agents)
 
     def _ask(self, ids: Sequence[str], what: str) -> None:
         if self.workspace is not None:

@@ -173,9 +173,29 @@ def test_adding_an_agent_makes_a_command_that_stays_plain_text(qapp, drive, unti
         sheet.make.click()
         await until(lambda: sheet.command.text() or sheet.error.text())
         assert sheet.command.text().startswith("tally-agent join "), sheet.error.text()
+        assert sheet.command.text().endswith(" --insecure"), "this hub is without TLS: as pasted, it must work"
         sheet.copy.click()
         assert QGuiApplication.clipboard().text() == sheet.command.text()
         sheet.close()
+        await close(window)
+
+    drive(story())
+
+
+def test_a_sheet_that_is_closed_before_its_invitation_is_made_troubles_nobody(qapp, drive, until, tmp_path) -> None:
+    async def story() -> None:
+        window = opened(tmp_path)
+        assert await window.open(options(tmp_path))
+        assert window.workspace is not None
+        window.add_agent()
+        sheet = window._sheet
+        assert sheet is not None
+        sheet.make.click()
+        sheet.close()
+        store = window.workspace.store
+        await until(store.invitations)
+        await until(lambda: not [task for task in window._tasks if task.get_name() == "invite"])
+        assert problems(window) == []
         await close(window)
 
     drive(story())
