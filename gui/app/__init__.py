@@ -105,11 +105,12 @@ def run_window(
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup wants it to go on
                 with contextlib.suppress(NotImplementedError):
                     loop.add_signal_handler(number, frame.close)
-        painted = asyncio.Event()
-        frame.first_painted.connect(painted.set)
+        seen = asyncio.Event()
+        frame.first_painted.connect(seen.set)
+        frame.closing.connect(seen.set)  # a window that is closed, or whose screen is gone, will never be painted
         frame.show()
-        await painted.wait()
-        log.debug("= painted for the first time")
+        await seen.wait()
+        log.debug("= painted for the first time, or closed")
         if asked.is_set():  # closed before there was anything to end
             return
         from gui.app.window import Window

@@ -71,7 +71,10 @@ def test_a_larger_buffer(listener):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can play systemd")
 def test_the_buffer_that_systemd_gave_is_not_taken_away(listener):
     """Without privileges, asking for a buffer makes it smaller where net.core.rmem_max is less than it has."""
-    listener.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)
+    except PermissionError:
+        pytest.skip("root without CAP_NET_ADMIN, as in many containers, cannot play systemd")
     os.seteuid(65534)
     try:
         assert enlarge(listener, 16 << 20) is None
