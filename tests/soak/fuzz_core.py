@@ -103,10 +103,9 @@ def play(data: bytes) -> None:
         assert player.correlator.counters["state_held"] == 0
         json.dumps(player.correlator.status())
         json.dumps(player.correlator.dump())
-    one, other = (sorted(player.records, key=lambda r: (r.record_id, r.kind, r.body)) for player in players)
-    for first, second in zip(one, other, strict=True):
-        assert first[:3] == second[:3], "quick and plain differ"
-        assert json.loads(first.body) == json.loads(second.body), "quick and plain differ"
+    # The quick way writes the fields in an order of its own.
+    one, other = (sorted((*r[:3], json.dumps(json.loads(r.body), sort_keys=True)) for r in p.records) for p in players)
+    assert one == other, "quick and plain differ"
 
 
 def seeds() -> list[bytes]:
