@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from collector.config import SCHEMA, BusInput, Plan, UdpInput, plan, program_version
-from collector.engine import Snapshot, parts
+from collector.engine import Snapshot, collect_garbage_seldom, parts
 from collector.metrics import Metrics
 from collector.serving import Crew, ThreadCrew
 from collector.workers import WorkerCrew, worst
@@ -115,6 +115,7 @@ def run(options: argparse.Namespace, settings: Settings, what: Plan) -> int:
     signals = Signals.install()
     health.detail("version", program_version())
     _log.info("from %s to %s", _shown(what.source), ", ".join(map(_shown, what.sinks)))
+    collect_garbage_seldom()
     crew = _crew(what, settings, sockets)
     desk = _Desk(crew, metrics, health, notifier)
     try:

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection, wait
 import msgspec
 
 from collector.config import Plan
-from collector.engine import Part, Snapshot
+from collector.engine import Part, Snapshot, collect_garbage_seldom
 from collector.serving import Ending, ThreadCrew
 from shoveler.service import delays, setup_logging
 
@@ -47,6 +47,7 @@ def work(plan: Plan, parts: Sequence[Part], pipe: Connection, level: str, form: 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches us all; the parent tells us
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     setup_logging(form, level)
+    collect_garbage_seldom()
     crew = ThreadCrew(plan, parts)
     told = False
     while crew.watch(0.1 if told else _REPORT_EVERY):

@@ -117,7 +117,7 @@ class FastFiles:
                     and stop > offset + 20
                     and length >= 0
                     and file_id not in files
-                    and file_id not in given_up
+                    and not (given_up and file_id in given_up)
                     and not (wait_file and file_id in wait_file)
                 ):
                     name = data[offset + 20 : stop]

@@ -54,11 +54,12 @@ class Tracker:
     duplicate from a counter that came round.
     """
 
-    __slots__ = ("came", "history", "holes", "mark", "modulus", "newest", "seen", "since", "start", "sums")
+    __slots__ = ("_all", "came", "history", "holes", "mark", "modulus", "newest", "seen", "since", "start", "sums")
 
     def __init__(self, modulus: int = 256) -> None:
         self.modulus = modulus
         self.history = modulus // 2
+        self._all = (1 << self.history + 1) - 1
         self.newest: int | None = None
         self.came = 0
         self.start = 0
@@ -80,7 +81,7 @@ class Tracker:
             return
         self.newest = first - 1
         self.start = first
-        self.seen = (1 << self.history + 1) - 1
+        self.seen = self._all
 
     def observe(self, number: int, checksum: int, t_max: float, mark: float, now: float) -> int:
         """Take note of a datagram: NEW (in order, or ahead), LATE (fills a hole) or DUPLICATE (do nothing with it).
@@ -107,10 +108,11 @@ class Tracker:
             self.holes.append(Hole(newest + 1, ahead - 1, self.mark, max(t_max, self.mark), now, self.came))
         else:
             self.holes.append(Hole(newest + 1, ahead - 1, self.mark, max(t_max, self.mark), now, self.came))
-        self.mark = max(self.mark, mark)
+        if mark > self.mark:
+            self.mark = mark
         self.came += 1
         self.newest = newest + ahead
-        self.seen = (self.seen << ahead | 1) & ((1 << self.history + 1) - 1)
+        self.seen = (self.seen << ahead | 1) & self._all
         self.sums[number] = checksum
         return NEW
 

@@ -9,7 +9,7 @@ from collector.correlate.incarnation import Incarnation
 from collector.correlate.options import Options
 from collector.correlate.processes import Processes
 from collector.correlate.senders import Senders, Totals
-from collector.correlate.sequence import DUPLICATE, LATE, REORDER, Tracker
+from collector.correlate.sequence import DUPLICATE, LATE, NEW, REORDER, Tracker
 
 MAX_GAPS = 200
 """Gaps remembered per incarnation, to mark the records that they may concern."""
@@ -73,7 +73,7 @@ class Sequences:
         if tracker.newest is None:
             tracker.begin(number, now, inc.stod, 0 if inc.from_start else None)
         verdict = tracker.observe(number, zlib.crc32(data), begin, end, now)
-        if self._judge(inc, tracker, verdict, remote) == DUPLICATE:
+        if (verdict != NEW or tracker.holes) and self._judge(inc, tracker, verdict, remote) == DUPLICATE:
             return verdict
         if inc.unsettled:
             for other in inc.sequences.values():

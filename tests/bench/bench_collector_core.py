@@ -37,6 +37,7 @@ import msgspec
 import peers
 
 from collector.correlate import Correlator
+from collector.engine import collect_garbage_seldom
 
 SID = 34923666814074
 STOD = 1_795_320_476
@@ -230,6 +231,7 @@ def main() -> None:
     if options.profile:
         cProfile.runctx("core(reads)", globals(), locals(), sort="tottime")
         return
+    collect_garbage_seldom()  # as the daemon does
     written: list[bytes] = []
     core(reads, keep=written)
     bare = Bare(written)
