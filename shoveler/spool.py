@@ -578,20 +578,34 @@ class Spool:
     def loosen(self) -> bool:
         """True when the disk has room again, and the reserve with it: `tight` is over.
 
-        Room that confirmed blocks left in the file is given back for that, as much as is lacking, but only where half a
-        reserve is left in the file, and not often: if somebody else fills the disk, what is given back is gone.
+        The room of the WAL, and what confirmed blocks left in the file, are given back for that, as much as is lacking,
+        but only where half a reserve is left in the file, and not often: if somebody else fills the disk, what is given
+        back is gone.
         """
         if not self._reserve.make():
             now = self._monotonic()
-            lacking = self._reserve.lacking() + _WAL_MIN
+            lacking = max(0, self._reserve.lacking() - self._wal_size()) + _WAL_MIN
             if now - self._gave_back < _GIVE_BACK_INTERVAL or not self.fits(lacking + self._reserve.size // 2):
                 return False
             self._gave_back = now
             self._give_back(lacking)
+            self._truncate_wal()
             if not self._reserve.make():
                 return False
         self.tight = False
         return True
+
+    def _wal_size(self) -> int:
+        try:
+            return self.path.with_name(self.path.name + "-wal").stat().st_size
+        except OSError:
+            return 0
+
+    def _truncate_wal(self) -> None:
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            _log.debug("= the WAL was not given back: %s", error)
 
     def tidy(self) -> bool:
         """Give a little of the room that removed blocks left back to the disk; for idle moments. True: call again.
@@ -628,10 +642,7 @@ class Spool:
         """Close the file; what was committed stays. Copies the WAL into it first, if the disk lets us."""
         if self._checkpointer is not None:
             self._checkpointer.close()
-        try:
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error:
-            pass  # the WAL stays and is read at the next start
+        self._truncate_wal()  # otherwise it stays, and is read at the next start
         self._db.close()
 
     def __enter__(self) -> Self:

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import resource
 import signal
@@ -309,10 +310,30 @@ def test_a_disk_that_the_spool_itself_has_filled_has_room_again_when_all_is_publ
         assert not spool.loosen()
         while spool.spooled:
             spool.commit(None, Books(confirmed_upto=spool.last))
-        assert (small_disk / "spool.db").stat().st_size > 12 << 20, "its room is still in the file"
+        assert (small_disk / "spool.db").stat().st_size > 6 << 20, "its room is still in the file"
         assert spool.loosen()
         assert not spool.tight
         assert (small_disk / "reserve").stat().st_blocks * 512 >= 6 << 20
+        put(spool, b"more")
+
+
+def test_so_it_has_when_the_room_is_in_the_wal(small_disk):
+    """A reader that takes long, or a slow disk, lets the WAL grow; it keeps its length when it starts over."""
+    with Spool(small_disk, reserve=6 << 20) as spool:
+        put(spool, b"first")
+        with contextlib.closing(sqlite3.connect(spool.path, isolation_level=None)) as slow:
+            slow.execute("BEGIN")
+            slow.execute("SELECT count(*) FROM blocks").fetchone()
+            while (small_disk / "spool.db-wal").stat().st_size < 5 << 20:
+                put(spool, b"x" * 50_000)
+        with pytest.raises(SpoolFull):
+            fill(spool)
+        assert (small_disk / "spool.db-wal").stat().st_size >= 5 << 20
+        spool.tighten()
+        assert not spool.loosen()
+        while spool.spooled:
+            spool.commit(None, Books(confirmed_upto=spool.last))
+        assert spool.loosen()
         put(spool, b"more")
 
 
