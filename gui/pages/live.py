@@ -459,14 +459,16 @@ class LivePage(Page):
                 text(np.nansum(self._rates, axis=0)),
             )
         rows = []
-        for (name, pen), values in zip(self.converging.pens().items(), self._counts, strict=True):
+        p = self._painted  # newer than the last point of the plot, and what the head of the page shows
+        counts_now = [float(values[-1]) for values in self._counts] if p is None else [p.requested, p.read, p.recorded]
+        for (name, pen), values, count in zip(self.converging.pens().items(), self._counts, counts_now, strict=True):
             then = "" if near is None else figures.count(float(values[near]))
-            rows.append(LegendRow(name, pen, then, figures.count(float(values[-1]))))
+            rows.append(LegendRow(name, pen, then, figures.count(count)))
         # A record may be in the database before the client has reported the request as done: that is no gap.
         gap = np.maximum(self._counts[1] - self._counts[2], 0)
         then = "" if near is None else figures.count(float(gap[near]))
         # Now it is known server by server: one that is ahead must not hide another one's gap.
-        now = float(gap[-1]) if self._painted is None else self._painted.gap
+        now = float(gap[-1]) if p is None else p.gap
         rows.append(LegendRow("gap", self.converging.gap_pen(), then, figures.count(now)))
         self.counts_legend.set_rows(rows, at)
 

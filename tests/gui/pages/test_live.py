@@ -111,6 +111,14 @@ def test_the_gap_is_one_figure_wherever_it_stands(page, progress) -> None:
     assert page.counts_legend._rows[-1].now == "9"
 
 
+def test_the_legend_counts_what_the_head_of_the_page_counts(page, progress) -> None:
+    """The last point of the plot is older than the newest count."""
+    paint(page, progress(requested=351, read=350, recorded=349))
+    shown = [page.requested.figure.text(), page.read.figure.text(), page.recorded.figure.text()]
+    assert shown == ["351", "350", "349"]
+    assert [row.now for row in page.counts_legend._rows[:3]] == shown
+
+
 def test_before_the_first_sample_there_are_rows_and_no_trouble(page, progress) -> None:
     paint(page, progress(seconds=0))
     assert page.table.model.rowCount() == 4
