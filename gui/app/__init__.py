@@ -103,7 +103,7 @@ def run_window(
         loop = asyncio.get_running_loop()
         for number in _ENDINGS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup wants it to go on
-                with contextlib.suppress(NotImplementedError):
+                with contextlib.suppress(NotImplementedError):  # a loop that hears no signals (Windows)
                     loop.add_signal_handler(number, frame.close)
         seen = asyncio.Event()
         frame.first_painted.connect(seen.set)

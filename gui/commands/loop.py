@@ -41,7 +41,7 @@ def run_until_done(work: Coroutine[Any, Any, int]) -> int:
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` sets it: then the end is not wanted
             numbers.append(signal.SIGHUP)
         for number in numbers:
-            with contextlib.suppress(NotImplementedError):
+            with contextlib.suppress(NotImplementedError):  # a loop that hears no signals (Windows)
                 loop.add_signal_handler(number, stop)
         try:
             return await work

@@ -247,6 +247,16 @@ def test_a_link_that_goes_silent_loses_nothing(queue, proxy, start):
     assert check(shoveler, queue.rest(), sent) == 0
 
 
+def assert_stops_in_time(shoveler, traffic, proxy, queue):
+    sent = traffic.stop()
+    code, seconds = shoveler.stop()
+    assert code == 0
+    assert seconds < 10
+    assert shoveler.audit().received == sent
+    proxy.heal()
+    check(shoveler, queue.rest(), sent)
+
+
 def test_it_stops_in_time_although_the_broker_is_silent(queue, proxy, start):
     """Peer weakness G12: a worker that never looks whether it should stop."""
     shoveler = start(f"{proxy.url}?exchange={queue.name}").ready()
@@ -255,13 +265,7 @@ def test_it_stops_in_time_although_the_broker_is_silent(queue, proxy, start):
     eventually(lambda: shoveler.audit().confirmed > 500)
     proxy.freeze()
     eventually(lambda: shoveler.audit().spooled > 500)
-    sent = traffic.stop()
-    code, seconds = shoveler.stop()
-    assert code == 0
-    assert seconds < 10
-    assert shoveler.audit().received == sent
-    proxy.heal()
-    check(shoveler, queue.rest(), sent)
+    assert_stops_in_time(shoveler, traffic, proxy, queue)
 
 
 def test_it_stops_in_time_although_a_silent_broker_leaves_megabytes_unread(queue, proxy, start):
@@ -273,13 +277,7 @@ def test_it_stops_in_time_although_a_silent_broker_leaves_megabytes_unread(queue
     proxy.freeze()
     taken = shoveler.audit().received
     eventually(lambda: shoveler.audit().received > taken + 2000, 60, "40 MB more")
-    sent = traffic.stop()
-    code, seconds = shoveler.stop()
-    assert code == 0
-    assert seconds < 10
-    assert shoveler.audit().received == sent
-    proxy.heal()
-    check(shoveler, queue.rest(), sent)
+    assert_stops_in_time(shoveler, traffic, proxy, queue)
 
 
 def test_what_was_spooled_while_the_broker_was_away_survives_kill_9(queue, start):
