@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-SCHEMA = 1
+SCHEMA = 2
 EXCHANGE = "tally-status"
 INTERVAL = 5.0
 """Seconds between two status messages."""
@@ -47,6 +47,36 @@ class ShovelerSender(msgspec.Struct, omit_defaults=True, kw_only=True):
     """Times the bus had no queue for a datagram of this sender; it stays in the spool."""
 
 
+class Position(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """How far one generation of a spool has come (design: ids are ``GENERATION:SEQ``). `confirmed_upto` never exceeds
+    `received_upto`; both are SEQs, and every SEQ from `first` up to them is meant."""
+
+    first: int
+    """The SEQ that this generation begins at."""
+    received_upto: int
+    confirmed_upto: int
+
+
+class Drop(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Datagrams that the kernel dropped at one socket between two looks at its counter. Each drop is told once."""
+
+    listen: str
+    """The socket's own address, ``IP:PORT``."""
+    t_from: float
+    t_to: float
+    count: int
+
+
+class Refusal(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Datagrams of one sender that were read and not taken, for one reason, within an interval (Unix seconds)."""
+
+    sender: str
+    reason: str
+    t_from: float
+    t_to: float
+    count: int
+
+
 class ShovelerStatus(msgspec.Struct, kw_only=True):
     """A shoveler's status. `id` is the spool id, `started` the moment the spool was made: counters outlive restarts."""
 
@@ -59,6 +89,12 @@ class ShovelerStatus(msgspec.Struct, kw_only=True):
     senders: dict[str, ShovelerSender] = {}
     kernel_drops: int = 0
     """Over all sockets; unlike the senders' figures this one is exact."""
+    positions: dict[str, Position] = {}
+    """By generation, oldest first: the generations of which something may still be on its way, and the present one."""
+    drops: list[Drop] = []
+    """The newest drops, oldest first, of bounded number."""
+    refusals: list[Refusal] = []
+    """The newest refusals, oldest first, of bounded number."""
     spool_bytes: int = 0
     oldest: float | None = None
     """Arrival (Unix seconds) of the oldest datagram in the spool, or None when it is empty."""
@@ -76,6 +112,10 @@ class Gap(msgspec.Struct, omit_defaults=True, kw_only=True):
     """Arrival of the datagram before the gap."""
     t_max: float
     """Arrival of the one after it."""
+    begin: int = 0
+    """Packet time: what is missing is not older than this (tEnd of the datagram before; 0: unknown)."""
+    end: int = 0
+    """Packet time: what is missing is not younger than this (tBeg of the datagram after)."""
 
 
 class CollectorSender(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -94,6 +134,40 @@ class CollectorSender(msgspec.Struct, omit_defaults=True, kw_only=True):
     """What is wrong with the server now, by name: ``no_closes``, ``no_fstat``, ``silent``."""
 
 
+class ServerProcess(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What a collector knows of one server process: the evidence that belongs to it and to no other."""
+
+    sender: str
+    """``IP:PORT`` of its newest f-stream datagram."""
+    sid: str
+    """Decimal text, as `server_id` of its records."""
+    stod: int
+    host: str = ""
+    """Its own host name, from ``=``."""
+    port: int = 0
+    """The port that it serves (not the one that it sends from), from ``=``; 0: unknown."""
+    instance: str = ""
+    last: float = 0.0
+    """Arrival of its newest datagram."""
+    ended: float = 0.0
+    """When a newer process of the same server was first heard; 0: not."""
+    gaps: list[Gap] = []
+    """Its gaps, oldest first, of bounded number."""
+    missing_ids: dict[str, list[tuple[int, int]]] = {}
+    """By kind (``u``, ``i``, ``d``, ``T``, ``U``, ``open``): ranges (first, last) of ids that were never told, while
+    greater ones were. Bounded; of kinds that this process tells."""
+
+
+class Progress(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What a collector has seen of one generation of a shoveler's spool. *Seen* means done with: applied, written down,
+    and everything that it caused is confirmed by the bus."""
+
+    seen_upto: int
+    """The greatest SEQ seen."""
+    holes: list[tuple[int, int]] = []
+    """Ranges (first, last) below it that were not seen, oldest first, of bounded number."""
+
+
 class CollectorStatus(msgspec.Struct, kw_only=True):
     """A collector's status."""
 
@@ -104,7 +178,15 @@ class CollectorStatus(msgspec.Struct, kw_only=True):
     host: str
     version: str
     senders: dict[str, CollectorSender] = {}
+    positions: dict[str, Progress] = {}
+    """By generation."""
+    processes: list[ServerProcess] = []
+    held: int = 0
+    """Accesses whose close is known and which wait for something late (open, user) before they become a record."""
 
+
+ASK = "ask"
+"""Routing key on EXCHANGE of a request (any body) to send a status message now; every shoveler and collector does."""
 
 StatusMessage: TypeAlias = ShovelerStatus | CollectorStatus
 
