@@ -5,7 +5,9 @@ import pytest
 from shoveler.service import (
     CollectorSender,
     CollectorStatus,
+    Drop,
     Gap,
+    Position,
     ShovelerSender,
     ShovelerStatus,
     StatusError,
@@ -21,12 +23,18 @@ def test_a_shoveler_there_and_back():
     sender = ShovelerSender(
         received=3, bytes=900, by_code={"f": 2, "=": 1}, rejected={"short": 1}, spooled=1, confirmed=2
     )
-    status = ShovelerStatus(id="ab12", senders={"[::1]:1094": sender}, kernel_drops=4, **COMMON)
+    positions = {"gen1": Position(first=5, received_upto=9, confirmed_upto=7)}
+    drops = [Drop(listen="127.0.0.1:9993", t_from=1.0, t_to=2.0, count=4)]
+    status = ShovelerStatus(
+        id="ab12", senders={"[::1]:1094": sender}, kernel_drops=4, positions=positions, drops=drops, **COMMON
+    )
     assert routing_key(status) == "shoveler.ab12"
     body = encode_status(status)
     assert json.loads(body) == {
-        "schema": 1, "id": "ab12", "started": 1.5, "t": 2.5, "host": "h", "version": "0.1",
-        "kernel_drops": 4, "spool_bytes": 0, "oldest": None,
+        "schema": 2, "id": "ab12", "started": 1.5, "t": 2.5, "host": "h", "version": "0.1",
+        "kernel_drops": 4, "spool_bytes": 0, "oldest": None, "refusals": [],
+        "positions": {"gen1": {"first": 5, "received_upto": 9, "confirmed_upto": 7}},
+        "drops": [{"listen": "127.0.0.1:9993", "t_from": 1.0, "t_to": 2.0, "count": 4}],
         "senders": {"[::1]:1094": {
             "received": 3, "bytes": 900, "by_code": {"f": 2, "=": 1}, "rejected": {"short": 1}, "spooled": 1,
             "confirmed": 2,
@@ -58,7 +66,7 @@ def test_fields_of_a_later_minor_version_are_ignored():
         ("shoveler.x", b"nonsense", "not a shoveler status"),
         ("shoveler.x", b"\xff\xfe", "not a shoveler status"),
         ("collector.x", b'{"id": 5}', "not a collector status"),
-        ("shoveler.x", json.dumps({"schema": 2, "id": "x", **COMMON}).encode(), "schema 2 is newer than 1"),
+        ("shoveler.x", json.dumps({"schema": 3, "id": "x", **COMMON}).encode(), "schema 3 is newer than 2"),
         ("shoveler.x", b" " * (16 * 2**20 + 1), "larger than"),
     ],
 )
