@@ -91,6 +91,8 @@ SCHEMA = Schema(
                 needs_restart=True),
         Setting("state.settle", "duration", "5s", "How long a new session may still be missing its application info.",
                 needs_restart=True),
+        Setting("oss_interval", "duration", "60s", "Storage statistics, which servers send every second, are written "
+                "as differences over this long.", minimum=1, needs_restart=True),
         Setting("standby", "boolean", False, "When another collector has the state, wait and take over when it ends.",
                 needs_restart=True),
         Setting("workers", "integer", 1, "Processes; the shards are dealt out to them.", minimum=1, maximum=256,
@@ -448,6 +450,7 @@ def correlator_options(settings: Settings, sinks: list[Output]) -> Options:
         max_servers=settings.integer("state.max_servers"),
         grace=settings.duration("state.grace"),
         settle=settings.duration("state.settle"),
+        oss_interval=settings.duration("oss_interval"),
         wlcg=only or (settings.boolean("wlcg.enabled") and to_exchanges),
         wlcg_only=only,
         wlcg_vos=frozenset(vo.lower() for vo in settings.entries("wlcg.vos")),

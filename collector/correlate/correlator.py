@@ -22,7 +22,8 @@ from collector.correlate.timekeeper import TICK_FEEDS, Timekeeper
 from collector.correlate.waiting import Waiting
 from collector.correlate.writer import Writer
 from collector.records.text import clean_text
-from collector.wire.header import Rejected, classify
+from collector.wire.forwarded import parse_forwarded
+from collector.wire.header import Kind, Rejected, classify
 
 NO_FSTAT_AFTER = 300.0
 """Seconds until a server with sessions and no f-stream is thought to be configured without one."""
@@ -53,7 +54,7 @@ class Correlator:
         accesses = Accesses(cycle, waiting, totals)
         fast = FastFiles(options, cycle, accesses, waiting, totals)
         maps = Maps(options, cycle, processes, waiting)
-        self._streams = Streams(cycle, processes, sequences, accesses, fast, waiting, maps, totals)
+        self._streams = Streams(options, cycle, processes, sequences, accesses, fast, waiting, maps, totals)
         self._timekeeper = Timekeeper(options, cycle, processes, sequences, accesses, waiting, totals)
         self._away = 0.0
         """Time during which the source was not connected: it does not count."""
@@ -83,13 +84,26 @@ class Correlator:
         streams = self._streams
         streams.arrived, streams.shoveler = t, shoveler
         try:
-            streams.take(classify(datagram), datagram, remote, sender)
+            kind = classify(datagram)
+            if kind is Kind.ENVELOPE:
+                self._forwarded(datagram)
+            else:
+                streams.take(kind, datagram, remote, sender)
         except Rejected as rejected:
             sender.rejected[rejected.reason] += 1
             self._totals.rejected[rejected.reason] += 1
         else:
             sender.decoded += 1
             self._totals.decoded += 1
+
+    def _forwarded(self, datagram: bytes) -> None:
+        """A datagram that a shoveler has sent on, in its envelope: what is inside is its server's. Raises Rejected."""
+        inner = parse_forwarded(datagram)
+        sender = self._senders.get(inner.remote)
+        sender.seen += 1
+        sender.heard = self._cycle.now
+        self._streams.take(classify(inner.data), inner.data, inner.remote, sender)
+        sender.decoded += 1
 
     def _pass(self, t: float) -> None:
         if t - self._away > self._cycle.now:
@@ -123,6 +137,7 @@ class Correlator:
             self._sequences.settle(inc, 0.0)
             self._waiting.finish_all(inc)
             self._timekeeper.end_sessions(inc, 0.0)
+            self._timekeeper.end_statistics(inc)
             if inc.dead_since is not None:
                 self._timekeeper.give_up_all(inc, "server_restarted", inc.dead_by)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,12 +10,13 @@ from urllib.parse import urlsplit
 from collector.correlate.incarnation import Event
 from collector.records.file import SCHEMA
 from collector.records.ids import event_id
-from collector.records.text import put_text
-from collector.wire.gstream import GStream, decode_line
-from collector.wire.header import Rejected
-from collector.wire.maps import Purged, Transferred
+from collector.records.text import clean_fields, clean_text, clean_value, put_text
+from collector.wire.gstream import PROVIDERS, GStream, decode_line
+from collector.wire.header import Rejected, text_of
+from collector.wire.maps import Purged, Transferred, number_of, port_of
 from collector.wire.redirect import Redirect
 from collector.wire.summary import Summary
+from collector.wire.userid import parse_host, split_remote
 
 _KINDS = {"C": "cache", "T": "tcp", "P": "tpc", "R": "throttle", "O": "oss", "H": "http"}
 
@@ -60,6 +62,7 @@ _OURS = frozenset(
     }
 )
 """Fields that say where a record comes from: what an event itself holds under these names is left out."""
+_HTTP_KEY = re.compile(r"HTTP_([A-Za-z]{1,20})_(\d{1,5})")
 _XEQ_NAMES = {
     "Beg": "begin_transfer",
     "End": "end_transfer",
@@ -71,52 +74,100 @@ _XEQ_NAMES = {
 
 
 def event_kind(provider: str, event: dict[str, Any]) -> str:
-    """Which kind of record an event is, by its provider, or by its looks when that is not known.
+    """Which kind of record an event is: by its provider, or by its looks where that is not known.
 
-    Raises Rejected: event.
+    What no kind of its own is made for, events of unknown providers and events of a new type, is ``event``: passed on
+    as it was sent. Raises Rejected: event, when nothing tells that it is an event at all.
     """
     kind = _KINDS.get(provider)
     if kind is None and not provider:
-        name = str(event.get("event", ""))
-        if name == "file_close":
-            kind = "cache"
-        elif "TPC" in event:
-            kind = "tpc"
-        elif name == "throttle_update":
-            kind = "throttle"
-        elif name.startswith("oss_stats"):
-            kind = "oss"
-        elif event.get("type") == "tcpstats":
-            kind = "tcp"
-        elif event and all(key.startswith("HTTP_") for key in event):
-            kind = "http"
+        kind = _kind_by_looks(event)
+        if kind is None:
+            raise Rejected("event", f"no provider, and event {str(event.get('event'))[:40]!r}")
     if kind is None or (kind == "cache" and event.get("event") != "file_close"):
-        raise Rejected("event", f"provider {provider!r}, event {str(event.get('event'))[:40]!r}")
+        return "event"
     return kind
 
 
-def event_of(stream: GStream, line: bytes, ordinal: int, address: str, now: float, arrived: float) -> Event:
-    """One event of a g-stream, from a sender's IP address. Raises Rejected: json, event."""
+def _kind_by_looks(event: dict[str, Any]) -> str | None:
+    name = str(event.get("event", ""))
+    if name == "file_close":
+        return "cache"
+    if "TPC" in event:
+        return "tpc"
+    if name == "throttle_update":
+        return "throttle"
+    if name.startswith("oss_stats"):
+        return "oss"
+    if event.get("type") == "tcpstats":
+        return "tcp"
+    if event and all(key.startswith("HTTP_") for key in event):
+        return "http"
+    return None
+
+
+def events_of(stream: GStream, line: bytes, ordinal: int, address: str, now: float, arrived: float) -> list[Event]:
+    """The records in one line of a g-stream, from a sender's IP address: one, or for HTTP one for each verb and status.
+
+    Storage statistics (kind ``oss``) come with the cumulative counters of the server; see `correlate.statistics`.
+    Raises Rejected: json, event.
+    """
     event = decode_line(line)
     kind = event_kind(stream.provider, event)
     # without a header there is no time in it: the arrival tells equal events apart
     when = b"%d\0%d" % (stream.begin, stream.end or 0) if stream.begin is not None else b"%r" % arrived
     place = (stream.pseq or 0) << 16 | ordinal
-    identity = event_id(kind, stream.sid, stream.stod, place, when + b"\0" + line)
     event = {key: value for key, value in event.items() if key not in _OURS}
     paths: list[str] = []
-    if kind == "cache":
-        fields, paths = _cache(event)
-    elif kind == "tpc":
-        fields, paths = _copy(event)
+    rows: list[tuple[bytes, dict[str, Any]]]
+    if kind == "http":
+        rows = [(row["verb"].encode() + b"\0%d" % row["status"], row) for row in _http_rows(line)]
     else:
-        fields = dict(event)
-    put_text(fields, "from", address)
+        if kind == "cache":
+            event, paths = _cache(event)
+        elif kind == "tpc":
+            event, paths = _copy(event)
+        elif kind == "event" and stream.provider:
+            event["provider"] = PROVIDERS.get(stream.provider, stream.provider)
+        rows = [(line, event)]
+    common: dict[str, Any] = {}
+    put_text(common, "from", address)
     if stream.begin is not None:
-        fields["tbeg"] = stream.begin
+        common["tbeg"] = stream.begin
     if stream.end is not None:
-        fields["tend"] = stream.end
-    return Event(kind, identity, fields, paths, 0, now)
+        common["tend"] = stream.end
+    paths = [clean_text(path) for path in paths]
+    return [
+        Event(
+            kind,
+            event_id(kind, stream.sid, stream.stod, place, when + b"\0" + content),
+            clean_fields(fields) | common,
+            paths,
+            0,
+            now,
+        )
+        for content, fields in rows
+    ]
+
+
+def _http_rows(line: bytes) -> list[dict[str, Any]]:
+    """Verbs and statuses that occurred, a row each. A server may say one of them twice in a line: they are summed.
+
+    All numbers count from the start of the server. What is no ``HTTP_VERB_STATUS`` is left out.
+    """
+    pairs = json.loads(text_of(line), object_pairs_hook=list)
+    rows: dict[tuple[str, int], dict[str, Any]] = {}
+    for key, counts in pairs:
+        match = _HTTP_KEY.fullmatch(key)
+        if match is None or not isinstance(counts, list):
+            continue
+        place = (match[1], int(match[2]))
+        row = rows.setdefault(place, {"verb": match[1], "status": int(match[2])})
+        for name, value in counts:
+            if isinstance(value, int | float) and not isinstance(value, bool) and -(1 << 63) < value < 1 << 63:
+                total = row.get(name, 0) + value
+                row[name] = total if isinstance(total, int) else round(total, 6)
+    return [row for row in rows.values() if row.get("count")]
 
 
 def head(kind: str, identity: str) -> dict[str, Any]:
@@ -234,8 +285,13 @@ def transfer_fields(moved: Transferred) -> dict[str, Any]:
 def summary_fields(summary: Summary, identity: str, address: str) -> dict[str, Any]:
     """The record of a summary report, from a sender's IP address."""
     fields = head("summary", identity)
-    put_text(fields, "server_ip", address)
-    put_text(fields, "server", (summary.source or "").rpartition(":")[0] or summary.source)
+    sender = parse_host(address)
+    if sender.version is not None:
+        put_text(fields, "server_ip", sender.text)
+    server, port = split_remote(summary.source or "")
+    put_text(fields, "server", server)
+    if (number := port_of(number_of(port))) is not None:
+        fields["port"] = number
     put_text(fields, "source", summary.source)
     put_text(fields, "program", summary.program)
     put_text(fields, "instance", summary.instance)
@@ -243,4 +299,4 @@ def summary_fields(summary: Summary, identity: str, address: str) -> dict[str, A
     put_text(fields, "version", summary.version)
     numbers = {"tod": summary.reported, "tos": summary.started, "pid": summary.pid}
     fields |= {name: number for name, number in numbers.items() if number is not None}
-    return fields | {"stats": summary.stats}
+    return fields | {"stats": clean_value(summary.stats)}

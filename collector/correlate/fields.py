@@ -15,11 +15,14 @@ Names = Callable[[str], str | None] | None
 
 def server_fields(inc: Incarnation, names: Names) -> dict[str, Any]:
     """What is known of a server, from its ``=`` and its address."""
-    ip, port = split_remote(inc.remote)
-    fields: dict[str, Any] = {"server_id": str(inc.sid), "stod": inc.stod, "serverID": f"{inc.stod}#{ip}#{port}"}
-    name = inc.host or (names(ip) if names else None)
-    put_text(fields, "server", name or ip)
-    put_text(fields, "server_ip", ip)
+    sender, port = split_remote(inc.remote)
+    fields: dict[str, Any] = {"server_id": str(inc.sid), "stod": inc.stod, "serverID": f"{inc.stod}#{sender}#{port}"}
+    if parse_host(sender).version is None:
+        name = inc.host or sender  # a shoveler's map has made a name of the address
+    else:
+        name = inc.host or (names(sender) if names else None) or ""
+        put_text(fields, "server_ip", sender)
+    put_text(fields, "server", name or sender)
     put_text(fields, "server_hostname", name)
     if inc.ident is not None:
         if inc.ident.port is not None:

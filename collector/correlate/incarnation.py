@@ -123,6 +123,24 @@ class Event(msgspec.Struct, array_like=True, gc=False):
 Waiter = Access | Event
 
 
+class Series(msgspec.Struct, array_like=True, gc=False):
+    """One kind of storage statistics of a process: what has been told last, and what the server has said since."""
+
+    told: float
+    """Time up to which differences have been written."""
+    base: dict[str, int | float]
+    """The counters at that time."""
+    newest: float
+    latest: dict[str, int | float]
+    address: str
+    """Where the newest came from."""
+
+    @property
+    def due(self) -> bool:
+        """Something has been said since."""
+        return self.newest > self.told
+
+
 class Ready(NamedTuple):
     """A session's part of complete records, made once."""
 
@@ -256,6 +274,10 @@ class Incarnation:
         self.sessions_seen = 0
         self.infos_seen = 0
         self.fstreams = 0
+
+        self.statistics: dict[str, Series] = {}
+        """Storage statistics by the name of their event."""
+        self.statistics_changed = False
 
         self.digest = access_base(sid, stod)
         """The beginning of all its access ids."""

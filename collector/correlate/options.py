@@ -45,6 +45,8 @@ class Options:
     settle: float = 12.0
     """How long a session or server just heard of may still be missing its application info or name. (A session of a
     server whose sessions never have any does not wait.)"""
+    oss_interval: float = 60.0
+    """Storage statistics are written as differences over this long."""
     logical_directories: Mapping[str, int] = field(default_factory=lambda: LOGICAL_DIRECTORIES)
     names: Callable[[str], str | None] | None = None
     """Host name of an IP address as far as known *now*; must return at once (a look-up in a cache). None: no names."""

@@ -185,6 +185,8 @@ class Processes:
         kept.alive = max(kept.alive, other.alive)
         kept.ident = kept.ident or other.ident
         kept.told = {**other.told, **kept.told}
+        kept.statistics = {**other.statistics, **kept.statistics}
+        kept.statistics_changed = bool(kept.statistics)
         for name in ("opens", "closes", "disconnects", "unclosed", "sessions_seen", "infos_seen", "fstreams"):
             setattr(kept, name, getattr(kept, name) + getattr(other, name))
         self._merge_sessions(kept, other)

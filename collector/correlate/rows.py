@@ -1,7 +1,8 @@
 """State as rows for a checkpoint: a key and a value each, small, and only for what changed.
 
 First byte of a key: ``m`` the correlator itself, ``i`` an incarnation, ``u`` a session, ``d`` a path, ``f`` an open
-file with its progress, ``g`` a file that was given up, ``w`` an access that waits, ``c`` a page of closed ids. Then the
+file with its progress, ``g`` a file that was given up, ``w`` an access that waits, ``c`` a page of closed ids, ``o``
+storage statistics. Then the
 serial number of the incarnation (4 bytes) and the number of the thing in it. Values are msgpack.
 """
 
@@ -12,7 +13,18 @@ from typing import Any
 
 import msgspec
 
-from collector.correlate.incarnation import Access, Event, Incarnation, Left, Moved, OpenFile, Path, Session, Waiter
+from collector.correlate.incarnation import (
+    Access,
+    Event,
+    Incarnation,
+    Left,
+    Moved,
+    OpenFile,
+    Path,
+    Series,
+    Session,
+    Waiter,
+)
 from collector.correlate.keys import row_key
 from collector.correlate.sequence import Gap, Tracker
 from collector.wire.maps import Flow, Ident, Login, Token
@@ -29,6 +41,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
 _unpack_access = msgspec.msgpack.Decoder(Access).decode
 _unpack_event = msgspec.msgpack.Decoder(Event).decode
+_unpack_statistics = msgspec.msgpack.Decoder(dict[str, Series]).decode
 _UNREADABLE = (msgspec.DecodeError, TypeError, ValueError, LookupError, AttributeError, OverflowError)
 """What decoding bytes of somebody else may raise."""
 
@@ -117,6 +130,9 @@ def incarnation_rows(inc: Incarnation, cycle: int, deleted: set[bytes]) -> list[
     inc.dirty_given.clear()
     rows += [(row_key(b"w", inc, w.number, 8), _waiter(w)) for w in inc.new_waits.values() if w.waiting]
     inc.new_waits.clear()
+    if inc.statistics_changed:
+        inc.statistics_changed = False
+        rows.append((row_key(b"o", inc), _pack(inc.statistics)))
     pages = inc.closed.pages()
     rows += [(row_key(b"c", inc, page), _pack(pages[page].to_bytes(128, "little"))) for page in inc.closed.dirty]
     inc.closed.dirty.clear()
@@ -132,6 +148,7 @@ def _waiter(waiter: Waiter) -> bytes:
 def all_keys(inc: Incarnation) -> list[bytes]:
     """Keys of every row that an incarnation may have, for when it is forgotten."""
     keys = [row_key(b"i", inc)]
+    keys += [row_key(b"o", inc)] if inc.statistics else []
     keys += [row_key(b"u", inc, dictid) for dictid in inc.sessions]
     keys += [row_key(b"f", inc, file_id) for file_id in inc.files]
     keys += [row_key(b"d", inc, file_id) for file_id in inc.paths]
@@ -208,6 +225,8 @@ class Restored:
         elif kind == b"w":
             unpack = _unpack_access if value[:1] == b"a" else _unpack_event
             self.waiting.append((inc, unpack(value[1:])))
+        elif kind == b"o":
+            inc.statistics = _unpack_statistics(value)
         elif kind == b"c":
             inc.closed.load(number, int.from_bytes(_unpack(value), "little"))
         else:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collector.correlate import statistics
 from collector.correlate.accesses import Accesses
 from collector.correlate.cycle import Cycle
-from collector.correlate.events import event_of, redirect_fields, summary_fields
+from collector.correlate.events import events_of, redirect_fields, summary_fields
 from collector.correlate.fast import FastFiles, whole
 from collector.correlate.incarnation import Event, Incarnation
 from collector.correlate.maps import Maps
+from collector.correlate.options import Options
 from collector.correlate.processes import Processes
 from collector.correlate.senders import Sender, Totals
 from collector.correlate.sequence import DUPLICATE, NEW
@@ -29,6 +31,7 @@ class Streams:
 
     def __init__(
         self,
+        options: Options,
         cycle: Cycle,
         processes: Processes,
         sequences: Sequences,
@@ -38,6 +41,7 @@ class Streams:
         maps_: Maps,
         totals: Totals,
     ) -> None:
+        self._options = options
         self._cycle = cycle
         self._processes = processes
         self._sequences = sequences
@@ -196,7 +200,10 @@ class Streams:
         # data, idents and dictionaries have a counter each (format reference, section 3)
         provider = clean_text(stream.provider[:8])
         class_ = {"g": f"G{provider} text", "=": "G= text"}.get(stream.code, "Gd text")
-        if self._sequences.observe(inc, class_, remote, stream.pseq % 1000, data, self.arrived, 1000) == DUPLICATE:
+        numbered = stream.pseq != gstream.OVERFLOW  # which stands between 999 and 0 and so leaves no gap
+        if numbered and (
+            self._sequences.observe(inc, class_, remote, stream.pseq % 1000, data, self.arrived, 1000) == DUPLICATE
+        ):
             return
         source = stream.source
         if (inc.host is None and source.host) or (inc.ident is None and stream.code == "="):
@@ -219,19 +226,35 @@ class Streams:
         good = 0
         for ordinal, line in enumerate(stream.lines):
             try:
-                event = event_of(stream, line, ordinal, sender.address, self._cycle.now, self.arrived)
+                events = events_of(stream, line, ordinal, sender.address, self._cycle.now, self.arrived)
             except Rejected as rejected:
                 self._problems(sender, rejected.reason)
                 continue
             good += 1
-            if event.kind == "tpc" and event.paths:
-                copies = self._writer.copies
-                copies[inc.sid, event.paths[0]] = self._cycle.now
-                if len(copies) > MAX_COPIES:
-                    del copies[next(iter(copies))]
-            self._waiting.settle(inc, event)
+            for event in events:
+                self._event(inc, event, stream, ordinal)
         if stream.stod is None and stream.lines and not good:
             raise Rejected("unknown", "text that is no event of any known kind")
+
+    def _event(self, inc: Incarnation, event: Event, stream: gstream.GStream, ordinal: int) -> None:
+        if event.kind == "oss":
+            due = statistics.observe(inc, event, self._time_of(stream, ordinal), self._options.oss_interval)
+            if due is None:
+                return
+            event = due
+        elif event.kind == "tpc" and event.paths:
+            copies = self._writer.copies
+            copies[inc.sid, event.paths[0]] = self._cycle.now
+            if len(copies) > MAX_COPIES:
+                del copies[next(iter(copies))]
+        self._waiting.settle(inc, event)
+
+    def _time_of(self, stream: gstream.GStream, ordinal: int) -> float:
+        """When the server said a line: its lines are spread evenly over the window of the datagram."""
+        if stream.begin is None:
+            return self.arrived
+        end = stream.end if stream.end is not None else stream.begin
+        return stream.begin + (end - stream.begin) * ordinal / max(1, len(stream.lines) - 1)
 
     def _summary_xml(self, data: bytes, remote: str, sender: Sender) -> None:
         del remote
@@ -242,6 +265,7 @@ class Streams:
         self._summary(summary.parse_summary_json(data), data, sender)
 
     def _summary(self, report: summary.Summary, data: bytes, sender: Sender) -> None:
+        self._problems(sender, *report.problems)
         identity = event_id("summary", None, None, 0, data)
         if identity in self.reports:
             sender.duplicate += 1

@@ -11,6 +11,7 @@ from collector.correlate.options import Options
 from collector.correlate.processes import Processes
 from collector.correlate.senders import Totals
 from collector.correlate.sequences import Sequences
+from collector.correlate.statistics import remaining
 from collector.correlate.waiting import Waiting
 
 TICK = 1.0
@@ -81,6 +82,12 @@ class Timekeeper:
             self._totals.expired += len(inc.files)
             self.give_up_all(inc, "expired", None)
 
+    def end_statistics(self, inc: Incarnation) -> None:
+        """No more storage statistics will come: write what has been said and not been written."""
+        for event in remaining(inc, self._cycle.now):
+            self._processes.touch(inc)
+            self._waiting.writer.finish(inc, event)
+
     def give_up_all(self, inc: Incarnation, reason: str | None, t_max: int | None) -> None:
         """No close will come for anything that this process has open."""
         for file_id in list(inc.files):
@@ -126,6 +133,8 @@ class Timekeeper:
         for key in [k for k, seen in copies.items() if now - seen > 10 * self._options.grace]:
             del copies[key]
         for inc in list(self._processes.all.values()):
+            if inc.statistics and now - inc.alive >= self._options.oss_interval:
+                self.end_statistics(inc)
             self.eviction.sweep(inc)
             if self.eviction.is_over(inc):
                 self._processes.forget(inc)

@@ -178,6 +178,6 @@ def like_peers(kind: str, record: dict[str, Any]) -> dict[str, Any]:
     """What consumers of the peers' records know server and sender by."""
     if kind == "cache":
         return {"sid": record["server_id"]}
-    if kind in ("tcp", "throttle", "oss", "http", "tpc") and "server_hostname" in record:
+    if kind in ("tcp", "throttle", "oss", "http", "event", "tpc") and "server_hostname" in record:
         return {"hostname": record["server_hostname"]}
     return {}

@@ -29,6 +29,28 @@ def clean_text(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+def clean_value(value: Any) -> Any:
+    """A JSON value whose texts, and names, have replacement characters where they were no UTF-8."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, list):
+        return [clean_value(item) for item in value]
+    if isinstance(value, dict):
+        return {clean_text(key): clean_value(item) for key, item in value.items()}
+    return value
+
+
+def clean_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields as a record may have them: as `put_text` does for text, as `clean_value` does for the rest."""
+    cleaned: dict[str, Any] = {}
+    for name, value in fields.items():
+        if isinstance(value, str) and value:
+            put_text(cleaned, clean_text(name), value)
+        else:
+            cleaned[clean_text(name)] = clean_value(value)
+    return cleaned
+
+
 def routing_word(vo: str | None) -> str:
     """A VO as one word of a routing key: no dots, blanks, wildcards or control characters, at most 64 characters."""
     if not vo:

@@ -12,7 +12,6 @@ the time of the datagrams is the only time there is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 
@@ -25,7 +24,7 @@ class Datagram(NamedTuple):
 
     data: bytes
     remote: str
-    """``IP:PORT`` of the sender as the envelope has it."""
+    """The sender as the envelope has it: ``IP:PORT``, and the other forms of `collector.wire.userid.split_remote`."""
     t: float
     spool: str | None = None
     seq: int = 0
@@ -88,16 +87,8 @@ class Source(Protocol):
         """Close; what is not acknowledged comes again where the source can do that. Never raises."""
 
 
-_LONGEST_REMOTE = 100
 _LONGEST_SPOOL = 100
 _LARGEST_SEQ = 2**63 - 1
-
-
-@lru_cache(maxsize=16_384)
-def is_remote(text: str) -> bool:
-    """Whether this looks like ``HOST:PORT`` (an unbracketed IPv6 address, as some shovelers write it, included)."""
-    host, _, port = text.rpartition(":")
-    return bool(host) and len(text) <= _LONGEST_REMOTE and port.isascii() and port.isdigit() and text.isprintable()
 
 
 def split_id(text: str | None) -> tuple[str | None, int]:

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import count
 
-from collector.sources import NOTHING, Datagram, Reject, Taken, is_remote, split_id
+from collector.sources import NOTHING, Datagram, Reject, Taken, split_id
+from collector.wire.userid import is_remote
 from shoveler import envelope
 from shoveler.bus import BusError, BusRefused, Consumer, Incoming
 from shoveler.service import delays
@@ -109,7 +110,10 @@ class BusSource:
                     continue
                 if not is_remote(opened.remote):
                     rejects.append(
-                        Reject("remote", f"the sender of an envelope is {opened.remote[:60]!r}, not IP:PORT")
+                        Reject(
+                            "remote",
+                            f"the sender of an envelope is {opened.remote[:60]!r}, neither an address nor a host name",
+                        )
                     )
                     continue
                 spool, seq = split_id(opened.id)

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import msgspec
 
-from collector.sources import NOTHING, Datagram, Reject, SourceError, Taken, is_remote, split_id
+from collector.sources import NOTHING, Datagram, Reject, SourceError, Taken, split_id
+from collector.wire.userid import is_remote
 
 _log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def parse_line(line: bytes, place: str) -> Datagram | Reject:
     except (binascii.Error, ValueError) as error:
         return Reject("base64", f"{place}: data is not base64: {error}")
     if not is_remote(entry.remote):
-        return Reject("remote", f"{place}: remote is {entry.remote[:60]!r}, not IP:PORT")
+        return Reject("remote", f"{place}: remote is {entry.remote[:60]!r}, neither an address nor a host name")
     if not 0 <= entry.t < _LATEST:
         return Reject("time", f"{place}: t is {entry.t!r}, not a time in Unix seconds")
     spool, seq = split_id(entry.id)

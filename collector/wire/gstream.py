@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from struct import Struct
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -12,6 +13,11 @@ from collector.wire.maps import number_of, port_of
 
 PROVIDERS = {"C": "pfc", "M": "ccm", "T": "tcpmon", "P": "tpc", "R": "throttle", "O": "oss", "H": "http"}
 """Provider letter → name."""
+
+OVERFLOW = 1000
+"""A sequence number of text headers that is none of their 0…999. Before 5.2 every thousandth datagram has it: a digit
+too many for its field, so that the digits of the times behind it are shifted by one and begin with a zero."""
+_OVERFLOWN = re.compile(rb'"pseq":100(,.*?)"tbeg":0(\d{9}),"tend":0(\d{9})')
 
 LOW_48 = (1 << 48) - 1
 _FIXED = Struct(">IIQ")
@@ -68,6 +74,9 @@ def parse_text(data: bytes) -> GStream:
     if data.startswith(b"code="):
         return _cgi(data)
     head, _, rest = data.rstrip(b"\0").partition(b"\n")
+    overflown = _OVERFLOWN.search(head)
+    if overflown is not None:
+        head = head[: overflown.start()] + _without_overflow(overflown) + head[overflown.end() :]
     try:
         header = decode_line(head)
     except Rejected:
@@ -92,6 +101,12 @@ def parse_text(data: bytes) -> GStream:
     )  # fmt: skip
 
 
+def _without_overflow(header: re.Match[bytes]) -> bytes:
+    """The times of a header whose sequence number did not fit: their last digits are gone, so they become bounds."""
+    between, begin, end = header[1], header[2], header[3]
+    return b'"pseq":%d%s"tbeg":%s0,"tend":%s9' % (OVERFLOW, between, begin, end)
+
+
 def _cgi(data: bytes) -> GStream:
     head, _, rest = data.rstrip(b"\0").partition(b"\n")
     keys: dict[str, str] = {}
@@ -104,13 +119,17 @@ def _cgi(data: bytes) -> GStream:
     def number(key: str) -> int | None:
         return number_of(keys.get(key))
 
+    begin, end = keys.get("gs.tbeg", ""), keys.get("gs.tend", "")
+    pseq = number("pseq")
+    if pseq == 100 and len(begin) == len(end) == 10 and begin[0] == end[0] == "0":
+        pseq, begin, end = OVERFLOW, f"{begin[1:]}0", f"{end[1:]}9"
     source = Source(
         keys.get("site") or None, keys.get("host") or None, port_of(number("port")),
         keys.get("inst") or None, keys.get("pgm") or None, keys.get("ver") or None,
     )  # fmt: skip
     return GStream(
-        keys["code"], number("pseq"), _stod(number("stod")), _sid(number("sid")),
-        keys.get("gs.type", ""), _time(number("gs.tbeg")), _time(number("gs.tend")), _lines(rest), source,
+        keys["code"], pseq, _stod(number("stod")), _sid(number("sid")),
+        keys.get("gs.type", ""), _time(number_of(begin)), _time(number_of(end)), _lines(rest), source,
         True, None, number("did"), keys.get("data"),
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from struct import Struct
 from typing import NamedTuple
 
@@ -23,9 +24,11 @@ REASONS: dict[str, str] = {
     "no_window": "f-stream records without a time record before them",
     "no_server": "nothing tells which server it is from",
     "name_length": "a file name is longer than any server sends: that record is lost",
+    "envelope": "begins like the envelope of a shoveler, and is none; or an envelope in an envelope",
     "json": "not JSON, or not an object: that line is lost",
     "event": "an event of no known kind, or with a value of a wrong type: that line is lost",
     "xml": "a summary that is not well-formed XML",
+    "xml_group": "a group of a summary is not well-formed: that group is lost, the others were used",
     "xml_forbidden": "a summary with a document type, entity or processing instruction",
     "xml_depth": "a summary nested deeper than any server sends",
 }
@@ -51,6 +54,8 @@ class Kind(enum.Enum):
     TEXT = "text g-stream"
     SUMMARY_JSON = "JSON summary"
     SUMMARY_XML = "XML summary"
+    ENVELOPE = "envelope"
+    """A datagram that another shoveler has forwarded in its envelope, by UDP."""
 
 
 _KINDS = {
@@ -63,6 +68,9 @@ _KINDS = {
 }
 
 
+_ENVELOPE = re.compile(rb'\{\s*"(?:data|remote|version)"\s*:')
+
+
 def classify(data: bytes) -> Kind:
     """The family of a datagram (format reference, section 1). Raises Rejected: empty, unknown."""
     if not data:
@@ -72,7 +80,10 @@ def classify(data: bytes) -> Kind:
         return kind
     if data.startswith(b'{"statistics"'):
         return Kind.SUMMARY_JSON
-    if data[0] == 0x7B or data.startswith(b"code="):  # "{"
+    if data[0] == 0x7B:  # "{"
+        enveloped = _ENVELOPE.match(data) is not None and b'"data"' in data and b'"remote"' in data
+        return Kind.ENVELOPE if enveloped else Kind.TEXT
+    if data.startswith(b"code="):
         return Kind.TEXT
     raise Rejected("unknown", f"first byte is 0x{data[0]:02x}")
 

@@ -2,37 +2,69 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from typing import Any
 
 import msgspec
 
-from collector.wire.header import Rejected
+from collector.wire.header import Rejected, text_of
 
 MAX_DEPTH = 32
 """Deeper than anything that servers send, and far from where recursion ends: that is elsewhere for who decodes than for
 who encodes later, from further down."""
 
 
-def parse_json(text: bytes) -> Any:
-    """The value that `text` is; bytes that are no UTF-8 are replaced.
+_LONG_NUMBER = re.compile(rb"\d{19}|\d[eE]\+?\d{3}|NaN|Infinity")
+"""What may be a number that nothing holds; nearly no text has it."""
 
-    Raises Rejected: json, also for what is nested deeper than `MAX_DEPTH`, and for numbers that 64 bits (or a double)
-    cannot hold: neither a checkpoint nor most readers of records take such.
+
+def parse_json(text: bytes) -> Any:
+    """The value that `text` is. Bytes that are no UTF-8 come as surrogates, as in all text from the wire (`text_of`).
+
+    Numbers that 64 bits (or a double) cannot hold are left out, with their names: neither a checkpoint nor most readers
+    of records take them. Raises Rejected: json, also for what is nested deeper than `MAX_DEPTH`.
     """
     try:
-        value = msgspec.json.decode(text)
-        msgspec.msgpack.encode(value)
-    except msgspec.DecodeError as error:
+        value = _decoded(text)
+    except (ValueError, msgspec.DecodeError) as error:
         raise Rejected("json", str(error)) from None
-    except UnicodeDecodeError:
-        return parse_json(text.decode("utf-8", "replace").encode())
     except RecursionError:
         raise Rejected("json", "nested too deeply") from None
-    except OverflowError:
-        raise Rejected("json", "a number beyond 64 bits") from None
     if text.count(b"{") + text.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise Rejected("json", "nested too deeply")
+    if _LONG_NUMBER.search(text) is None:
+        return value
+    if _too_large(value):
+        raise Rejected("json", "a number beyond 64 bits")
+    return _held(value)
+
+
+def _decoded(text: bytes) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except UnicodeDecodeError:
+        return json.loads(text_of(text))
+    except msgspec.DecodeError:
+        if _LONG_NUMBER.search(text) is None:
+            raise
+        return json.loads(text_of(text))  # takes numbers of any size
+
+
+def _held(value: Any) -> Any:
+    """`value` without the numbers that nothing can hold. It is not nested too deeply."""
+    if isinstance(value, dict):
+        return {key: _held(item) for key, item in value.items() if not _too_large(item)}
+    if isinstance(value, list):
+        return [_held(item) for item in value if not _too_large(item)]
     return value
+
+
+def _too_large(value: object) -> bool:
+    if isinstance(value, int):
+        return not -(1 << 63) <= value < 1 << 64
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _depth(value: object) -> int:

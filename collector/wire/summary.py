@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
+from xml.sax.saxutils import unescape
 
 from collector.wire.header import Rejected, text_of
 from collector.wire.jsontext import parse_json
 from collector.wire.maps import number_of
 
 MAX_DEPTH = 12
+_LARGEST = (1 << 64) - 1
 
-Value = int | float | str | dict[str, Any]
+_MAX_BAD = 20
+"""Groups that cannot be read, after which the rest is not looked at: servers have fewer groups than that."""
+
+_DIGIT_MARK = "digit-"
+_DIGIT_NAME = re.compile(r"<(/?)(\d[\w.-]*)>")
+"""An element whose name begins with a digit: no XML, but what 6.0.0 to 6.1.0 call the counter of an HTTP status."""
+_BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});)")
+_ROOT = re.compile(r"\s*<statistics\b([^>]*)>")
+_ATTRIBUTE = re.compile(r'([\w.-]+)="([^"]*)"')
+# groups in groups (the paths of oss, the nodes of a cluster) are numbered
+_GROUP = re.compile(r'<stats\s+id="(?!\d)[^>]*>')
+_GROUP_TAG = re.compile(r"<stats\b[^>]*(?<!/)>|</stats>")
+
+Value = int | float | str
 
 
 class Summary(NamedTuple):
@@ -26,10 +42,16 @@ class Summary(NamedTuple):
     site: str | None
     version: str | None
     stats: dict[str, Any]
+    problems: tuple[str, ...] = ()
+    """Reasons why parts of it are not in `stats`."""
 
 
 def parse_summary_xml(data: bytes) -> Summary:
     """An XML report. Raises Rejected: xml, xml_forbidden, xml_depth.
+
+    Real servers send text that is not XML: elements named ``<200>`` (6.0.0 to 6.1.0 with HTTP), a bare ``&`` in a site
+    name, a group that is not closed. What is known is made right; where a group still cannot be read it is left out and
+    named in `problems`, and the other groups are kept.
 
     Document types, entities, comments and processing instructions are refused before any parser sees them: servers
     send none, and they are what XML attacks are made of.
@@ -37,13 +59,55 @@ def parse_summary_xml(data: bytes) -> Summary:
     text = data.rstrip(b"\0")
     if b"<!" in text or b"<?" in text:
         raise Rejected("xml_forbidden")
+    report = _repaired(text_of(text).encode("utf-8", "replace").decode())
     try:
-        root = ElementTree.fromstring(text_of(text).encode("utf-8", "replace"))  # noqa: S314 - see above
+        root = ElementTree.fromstring(report)  # noqa: S314 - see above
+        if root.tag == "statistics":
+            return _summary(root.attrib, _groups(root, 0))
+    except Rejected as too_deep:
+        return _group_by_group(report, too_deep)
     except (ElementTree.ParseError, ValueError) as error:
-        raise Rejected("xml", str(error)) from None
-    if root.tag != "statistics":
-        raise Rejected("xml", f"the root is {root.tag[:40]!r} and not statistics")
-    return _summary(root.attrib, _groups(root, 0))
+        return _group_by_group(report, Rejected("xml", str(error)))
+    raise Rejected("xml", f"the root is {root.tag[:40]!r} and not statistics")
+
+
+def _repaired(text: str) -> str:
+    return _DIGIT_NAME.sub(rf"<\1{_DIGIT_MARK}\2>", _BARE_AMPERSAND.sub("&amp;", text))
+
+
+def _group_by_group(report: str, reason: Rejected) -> Summary:
+    """Every group that can be read by itself, of a report that cannot be as a whole. Raises `reason`: there is none."""
+    root = _ROOT.match(report)
+    if root is None:
+        raise reason
+    stats: dict[str, Any] = {}
+    problems: list[str] = []
+    place = root.end()
+    while len(problems) < _MAX_BAD and (start := _GROUP.search(report, place)) is not None:
+        end = _end_of_group(report, start.end())
+        try:
+            group = ElementTree.fromstring(report[start.start() : end])  # noqa: S314 - see parse_summary_xml
+            stats[group.get("id", group.tag)] = _groups(group, 1)
+        except Rejected as rejected:
+            problems.append(rejected.reason)
+        except (ElementTree.ParseError, ValueError):
+            problems.append("xml_group")
+        place = end if end is not None else start.end()
+    if not stats:
+        raise reason
+    attributes = {name: unescape(value) for name, value in _ATTRIBUTE.findall(root[1])}
+    # what is not well-formed outside of any group spoils none of them, but is no less wrong
+    return _summary(attributes, stats)._replace(problems=tuple(problems) or ("xml_group",))
+
+
+def _end_of_group(report: str, place: int) -> int | None:
+    """Where the group ends whose start tag ends at `place`; groups may hold groups. None: it is never closed."""
+    depth = 1
+    for tag in _GROUP_TAG.finditer(report, place):
+        depth += -1 if tag[0].startswith("</") else 1
+        if depth == 0:
+            return tag.end()
+    return None
 
 
 def parse_summary_json(data: bytes) -> Summary:
@@ -70,20 +134,28 @@ def _groups(element: ElementTree.Element, depth: int) -> dict[str, Any]:
         raise Rejected("xml_depth")
     found: dict[str, Any] = {}
     for child in element:
-        name = child.get("id", child.tag) if child.tag == "stats" else child.tag
-        value: Value = _groups(child, depth + 1) if len(child) else _scalar(child.text)
-        if isinstance(value, dict) and (child.text or "").strip():
-            value["count"] = _scalar(child.text)
-        found[name] = value
+        name = child.get("id", child.tag) if child.tag == "stats" else child.tag.removeprefix(_DIGIT_MARK)
+        number = _scalar(child.text)
+        if not len(child):
+            if number is not None:
+                found[name] = number
+            continue
+        found[name] = _groups(child, depth + 1)
+        if number not in (None, ""):
+            found[name]["count"] = number
     return found
 
 
-def _scalar(text: str | None) -> int | float | str:
-    """A number where it is one; otherwise text, without the literal quotes that paths come in."""
+def _scalar(text: str | None) -> Value | None:
+    """A number where it is one; otherwise text, without the literal quotes that paths come in.
+
+    None: a number that no counter holds, so that a field is a number or is not there.
+    """
     bare = (text or "").strip()
-    number = number_of(bare)
-    if number is not None:
-        return number
+    digits = bare.removesuffix(">")  # caches before 5.7 write <hits>5></hits>
+    if (digits.removeprefix("-")).isdigit() and digits.isascii():
+        number = int(digits) if len(digits) <= 21 else _LARGEST + 1
+        return number if -(1 << 63) <= number <= _LARGEST else None
     if len(bare) <= 40 and bare.count(".") == 1 and bare.replace(".", "").isascii() and bare.replace(".", "").isdigit():
         return float(bare)
     return bare.strip('"')

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from collector.wire import fstream, gstream, maps, redirect, summary, trace
+from collector.wire.forwarded import parse_forwarded
 from collector.wire.header import Kind, Rejected, classify, parse_header
 
 _MAP_NAMES = {
@@ -140,6 +141,12 @@ def _events(parsed: gstream.GStream, found: dict[str, Any]) -> None:
     found["events"] = events
 
 
+def _envelope(data: bytes, found: dict[str, Any]) -> None:
+    inner = parse_forwarded(data)
+    found["remote"] = inner.remote
+    found["datagram"] = tree(inner.data)
+
+
 def _xml(data: bytes, found: dict[str, Any]) -> None:
     found["summary"] = summary.parse_summary_xml(data)._asdict()
 
@@ -149,6 +156,7 @@ def _json(data: bytes, found: dict[str, Any]) -> None:
 
 
 _FILL = {
+    Kind.ENVELOPE: _envelope,
     Kind.MAP: _map,
     Kind.FSTREAM: _fstream,
     Kind.TRACE: _trace,

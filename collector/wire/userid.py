@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -73,6 +74,26 @@ def domain_of(host: Host) -> str | None:
 
 
 def split_remote(remote: str) -> tuple[str, str]:
-    """A sender ``IP:PORT`` (``[IPv6]:PORT``) → canonical address text and port text."""
-    host, _, port = remote.rpartition(":")
-    return parse_host(host or remote).text, port
+    """A sender → (address in its canonical form, or a name; port text, "" when it is not told).
+
+    Shovelers write ``IP:PORT`` and ``[IPv6]:PORT``; some write a name in place of the address (from a map of theirs),
+    IPv6 without brackets, or no port. Text that is an address as a whole has no port.
+    """
+    whole = parse_host(remote)
+    if whole.version is not None:
+        return whole.text, ""
+    host, colon, port = remote.rpartition(":")
+    return (parse_host(host).text, port) if colon and host and _digits(port) else (whole.text, "")
+
+
+_LONGEST_NAME = 253
+_NAME = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
+
+
+@lru_cache(maxsize=16_384)
+def is_remote(text: str) -> bool:
+    """Whether this looks like a sender (see `split_remote`). A single word without a port is none."""
+    name, port = split_remote(text)
+    if parse_host(name).version is not None:
+        return True
+    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None and bool(port or "." in name)

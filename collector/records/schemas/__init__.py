@@ -15,6 +15,7 @@ KINDS = (
     "throttle",
     "oss",
     "http",
+    "event",
     "redirect",
     "summary",
     "purge",

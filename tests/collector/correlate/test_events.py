@@ -81,8 +81,8 @@ def test_what_is_derived_needs_its_parts(server: Any, correlator: Correlator) ->
     ("provider", "line", "kind"),
     [
         ("T", b'{"type":"tcpstats","rtt":5}', "tcp"), ("R", b'{"event":"throttle_update","io_total":9}', "throttle"),
-        ("O", b'{"event":"oss_stats_pfc","reads":1}', "oss"), ("H", b"{}", "http"),
-        ("H", b'{"HTTP_GET_200":{"count":1}}', "http"), ("P", b'{"TPC":"http","Size":5}', "tpc"),
+        ("P", b'{"TPC":"http","Size":5}', "tpc"), ("X", b'{"what":"else"}', "event"),
+        ("C", b'{"event":"update","lfn":"/store/f","b_hit":7}', "event"), ("C", b'{"lfn":"/store/f"}', "event"),
     ],
 )  # fmt: skip
 def test_other_providers(provider: str, line: bytes, kind: str, server: Any, correlator: Correlator) -> None:
@@ -95,10 +95,15 @@ def test_other_providers(provider: str, line: bytes, kind: str, server: Any, cor
 
 
 def test_an_event_cannot_pass_for_another_record(server: Any, correlator: Correlator) -> None:
-    line = b'{"event":"oss_stats","kind":"file","schema":99,"record_id":"x","server_id":"1","site":"OTHER","reads":1}'
-    feed(correlator, server.ident(), server.events("O", line))
+    line = b'{"event":"throttle_update","kind":"file","schema":99,"record_id":"x","server_id":"1","site":"OTHER","a":1}'
+    feed(correlator, server.ident(), server.events("R", line))
     (event,) = taken(correlator)
-    assert (event["kind"], event["schema"], event["server_id"], event["site"]) == ("oss", 1, str(server.sid), "SITE-A")
+    assert (event["kind"], event["schema"], event["server_id"], event["site"]) == (
+        "throttle",
+        1,
+        str(server.sid),
+        "SITE-A",
+    )
     assert len(event["record_id"]) == 32
 
 
@@ -348,3 +353,103 @@ def test_redirections_of_a_vo_are_routed_and_dropped_by_it(server: Any) -> None:
     assert (record.kind, record.vo) == ("redirect", "cms")
     assert dropping.take() == []
     assert dropping.counters["dropped{vo}"] == 1
+
+
+def test_an_unknown_event_names_its_provider(server: Any, correlator: Correlator) -> None:
+    feed(correlator, server.ident(), server.events("C", b'{"event":"update"}'), server.events("X", b'{"a":1}'))
+    assert [event["provider"] for event in taken(correlator)] == ["pfc", "X"]
+
+
+def test_a_name_that_is_no_utf8_keeps_its_bytes(server: Any, correlator: Correlator) -> None:
+    """Two files whose names differ in a byte that is no UTF-8 must not look the same."""
+    lines = [
+        b'{"event":"file_close","lfn":"/d/J\xe9"}',
+        b'{"event":"file_close","lfn":"/d/J\xe8","n":{"\xff":["\xfe"]}}',
+    ]
+    feed(correlator, server.ident(), server.events("C", *lines))
+    one, two = taken(correlator)
+    assert one["file_path"] == two["file_path"] == "/d/J\ufffd"
+    assert [base64.b64decode(event["file_path_b64"]) for event in (one, two)] == [b"/d/J\xe9", b"/d/J\xe8"]
+    assert two["n"] == {"\ufffd": ["\ufffd"]}
+
+
+def test_http_is_a_row_for_each_verb_and_status(server: Any, correlator: Correlator) -> None:
+    zero = b'"HTTP_PUT_201":{"count":0,"success":0}'
+    get = b'"HTTP_GET_200":{"count":%d,"errors_network":1,"success":2,"duration_seconds":0.1}'
+    line = b"{" + b",".join([get % 3, zero, b'"HTTP_HEAD_404":{"count":1}', get % 4, b'"other":5']) + b"}"
+    feed(correlator, server.ident(), server.events("H", line, b"{}"))
+    rows = taken(correlator)
+    names = ("verb", "status", "count", "errors_network", "success", "duration_seconds")
+    assert [tuple(row.get(name) for name in names) for row in rows] == [
+        ("GET", 200, 7, 2, 4, 0.2),
+        ("HEAD", 404, 1, None, None, None),
+    ]
+    assert len({row["record_id"] for row in rows}) == 2
+    assert not any(name.startswith("HTTP_") for row in rows for name in row)
+
+
+def statistics(kit: Any, server: Any, correlator: Correlator, *seconds: int, each: int = 2) -> list[dict[str, Any]]:
+    """What becomes of storage statistics said at these seconds after the start, `each` reads a second."""
+    for second in seconds:
+        line = b'{"event":"oss_stats","reads":%d,"read_t":%.4f}' % (second * each, second / 10)
+        time = server.stod + second
+        feed(correlator, server.events("O", line, begin=time), t=T + second)
+    return [event for event in taken(correlator) if event["kind"] == "oss"]
+
+
+def test_storage_statistics_become_differences(kit: Any, server: Any, correlator: Correlator) -> None:
+    feed(correlator, server.ident())
+    first, second = statistics(kit, server, correlator, *range(1, 131))
+    assert [(e["reads"], e["read_t"], e["interval"]) for e in (first, second)] == [(120, 6.0, 60)] * 2
+    assert (first["tbeg"], first["tend"], second["tend"]) == (server.stod, server.stod + 60, server.stod + 120)
+    correlator.drain(T + 131)
+    (rest,) = taken(correlator)
+    assert (rest["reads"], rest["interval"]) == (20, 10)
+    assert len({e["record_id"] for e in (first, second, rest)}) == 3
+
+
+def test_statistics_of_a_server_that_was_running_begin_with_the_first_heard(
+    kit: Any, server: Any, correlator: Correlator
+) -> None:
+    feed(correlator, server.ident())
+    (event,) = statistics(kit, server, correlator, *range(5000, 5061))
+    assert (event["reads"], event["tbeg"]) == (120, server.stod + 5000)
+
+
+def test_statistics_that_come_late_or_twice_say_nothing_new(kit: Any, server: Any, correlator: Correlator) -> None:
+    feed(correlator, server.ident())
+    (event,) = statistics(kit, server, correlator, 1, 30, 20, 30, 60, 59)
+    assert (event["reads"], event["interval"]) == (120, 60)
+
+
+def test_statistics_survive_a_restart(kit: Any, server: Any, correlator: Correlator) -> None:
+    feed(correlator, server.ident())
+    assert not statistics(kit, server, correlator, *range(1, 40))
+    put, _ = correlator.changes()
+    later = Correlator(Options())
+    later.restore(put)
+    (event,) = statistics(kit, server, later, *range(40, 70))
+    assert (event["reads"], event["tbeg"], event["interval"]) == (120, server.stod, 60)
+
+
+def test_statistics_of_a_server_that_falls_silent_are_written(kit: Any, server: Any, correlator: Correlator) -> None:
+    feed(correlator, server.ident())
+    assert not statistics(kit, server, correlator, 1, 2, 3)
+    correlator.advance(T + 200)
+    (event,) = taken(correlator)
+    assert (event["kind"], event["reads"]) == ("oss", 6)
+
+
+def test_a_datagram_in_an_envelope_is_its_servers(kit: Any, server: Any, correlator: Correlator) -> None:
+    """An OSG shoveler can forward its envelopes by UDP."""
+    body = base64.b64encode(server.ident()).decode()
+    envelope = json.dumps({"data": body, "remote": "192.0.2.9:40000", "version": "1.4.0"}).encode()
+    feed(correlator, envelope, remote="127.0.0.1:5555")
+    assert correlator.counters["datagrams"] == correlator.counters["decoded"] == 1
+    assert correlator.status()["192.0.2.9:40000"]["decoded"] == 1
+    assert [inc["host"] for inc in correlator.dump()["incarnations"]] == ["se01.example.org"]
+    twice = json.dumps({"data": base64.b64encode(envelope).decode(), "remote": "192.0.2.9:1"}).encode()
+    bad = (twice, b'{"data":"?","remote":"192.0.2.9:1"}', b'{"data":5,"remote":"h.x"}', b'{"data":"eA==","remote":"?"}')
+    for data in bad:
+        feed(correlator, data, remote="127.0.0.1:5555")
+    assert correlator.counters["rejected{envelope}"] == len(bad)

@@ -289,8 +289,12 @@ def test_p6_one_bad_event_loses_only_itself(kit: Any, server: Any, correlator: C
     ]
     feed(correlator, server.events("C", *lines))
     records = taken(correlator)
-    assert [record.get("file_path") for record in records] == ["/a", None]
-    assert correlator.counters["rejected{json}"] == correlator.counters["rejected{event}"] == 1
+    assert [(record["kind"], record.get("file_path")) for record in records] == [
+        ("cache", "/a"),
+        ("event", None),
+        ("cache", None),
+    ]
+    assert correlator.counters["rejected{json}"] == 1
     assert not any("bytes_read_by_remote" in record for record in records)
 
 

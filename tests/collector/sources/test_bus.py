@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from collector.sources import Datagram, is_remote, split_id
+from collector.sources import Datagram, split_id
 from collector.sources.bus import BusSource
 from shoveler import envelope
 from shoveler.bus import BusRefused, BusUnavailable, Incoming
@@ -255,13 +255,3 @@ def test_a_newer_token_means_a_new_connection(queue: Queue, make: Any) -> None:
 )
 def test_ids(text: str | None, parts: tuple[str | None, int]) -> None:
     assert split_id(text) == parts
-
-
-@pytest.mark.parametrize("text", ["192.0.2.1:1", "[::1]:1094", "2001:db8::1:1094", "host.example.org:1"])
-def test_senders(text: str) -> None:
-    assert is_remote(text)
-
-
-@pytest.mark.parametrize("text", ["", ":1", "192.0.2.1", "h:", "h:x", "h:1\n", "h\x1b:1", "x" * 200 + ":1", "h:¹"])
-def test_no_senders(text: str) -> None:
-    assert not is_remote(text)

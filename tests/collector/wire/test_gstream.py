@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from collector.wire import Rejected
-from collector.wire.gstream import Source, decode_line, parse_gstream, parse_text
+from collector.wire.gstream import OVERFLOW, Source, decode_line, parse_gstream, parse_text
 
 HEADER = (
     b'{"code":"g","pseq":  1,"stod":1795320553,"sid":223242927188025,"src":{"site":"S","host":"h.example.org",'
@@ -94,6 +94,20 @@ def test_a_broken_line(line: bytes) -> None:
     assert caught.value.reason == "json"
 
 
-def test_a_line_that_is_no_utf8_is_read_with_replacement() -> None:
+def test_a_line_that_is_no_utf8_keeps_its_bytes_as_surrogates() -> None:
     line: dict[str, Any] = decode_line(b'{"lfn":"/store/\xff"}')
-    assert line == {"lfn": "/store/\ufffd"}
+    assert line == {"lfn": "/store/\udcff"}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b'{"code":"g","pseq":100,"stod":1779999000,"sid":7,"gs":{"type":"C","tbeg":0178000001,"tend":0178000002}}',
+        b"code=g&pseq=100&stod=1779999000&sid=7&gs.type=C&gs.tbeg=0178000001&gs.tend=0178000002",
+    ],
+)
+def test_a_sequence_number_that_does_not_fit_costs_the_times_their_last_digits(header: bytes) -> None:
+    """Before 5.2, once in a thousand datagrams: what is left of the times are bounds."""
+    stream = parse_text(header + b'\n{"event":"file_close"}\0')
+    assert (stream.pseq, stream.begin, stream.end) == (OVERFLOW, 1780000010, 1780000029)
+    assert stream.lines == [b'{"event":"file_close"}']

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.wire import Rejected
-from collector.wire.userid import Host, domain_of, parse_host, parse_userid, split_remote
+from collector.wire.userid import Host, domain_of, is_remote, parse_host, parse_userid, split_remote
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,26 @@ def test_domains_of_names_that_look_like_addresses(text: str, domain: str | None
     assert domain_of(parse_host(text)) == domain
 
 
-def test_senders() -> None:
-    assert split_remote("192.0.2.1:1094") == ("192.0.2.1", "1094")
-    assert split_remote("[::ffff:192.0.2.1]:1094") == ("192.0.2.1", "1094")
-    assert split_remote("[2001:db8::1]:9930") == ("2001:db8::1", "9930")
-    assert split_remote("nonsense")[0] == "nonsense"
+@pytest.mark.parametrize(
+    ("remote", "parts"),
+    [
+        ("192.0.2.1:1094", ("192.0.2.1", "1094")),
+        ("[::ffff:192.0.2.1]:1094", ("192.0.2.1", "1094")),
+        ("[2001:db8::1]:9930", ("2001:db8::1", "9930")),
+        ("192.0.2.1", ("192.0.2.1", "")),
+        ("2001:db8::1", ("2001:db8::1", "")),
+        ("2001:DB8::0:1", ("2001:db8::1", "")),
+        ("[2001:db8::1]", ("2001:db8::1", "")),
+        ("2001:db8:0:0:0:0:0:1:9930", ("2001:db8::1", "9930")),
+        ("se01.example.org:9930", ("se01.example.org", "9930")),
+        ("se01.example.org", ("se01.example.org", "")),
+    ],
+)
+def test_senders(remote: str, parts: tuple[str, str]) -> None:
+    assert split_remote(remote) == parts
+    assert is_remote(remote)
+
+
+@pytest.mark.parametrize("text", ["", ":1", "word", "h:", "h:x", "h:1\n", "h\x1b:1", "x" * 64 + ":1", "h:¹", "a..b:1"])
+def test_no_senders(text: str) -> None:
+    assert not is_remote(text)

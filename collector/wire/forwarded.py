@@ -1,0 +1,44 @@
+"""Datagrams inside envelopes: an OSG shoveler can send its envelopes on by UDP (``outputs.destinations``).
+
+The envelope is that of `shoveler.envelope`. Nothing here imports it: wire formats are decoded without the programs
+that make them.
+"""
+
+from __future__ import annotations
+
+import binascii
+from typing import NamedTuple
+
+import msgspec
+
+from collector.wire.header import Kind, Rejected, classify
+from collector.wire.userid import is_remote
+
+
+class Forwarded(NamedTuple):
+    """What was in the envelope: the datagram as its server sent it, and who that was."""
+
+    data: bytes
+    remote: str
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    remote: str
+    data: str
+
+
+_decoder = msgspec.json.Decoder(_Envelope)
+
+
+def parse_forwarded(data: bytes) -> Forwarded:
+    """The datagram in a forwarded envelope. Raises Rejected: envelope."""
+    try:
+        outer = _decoder.decode(data.rstrip(b"\0"))
+        inner = binascii.a2b_base64(outer.data, strict_mode=True)
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
+        raise Rejected("envelope", f"no envelope of a shoveler: {error}") from None
+    if not is_remote(outer.remote):
+        raise Rejected("envelope", f"its sender is {outer.remote[:60]!r}, neither an address nor a host name")
+    if inner and classify(inner) is Kind.ENVELOPE:
+        raise Rejected("envelope", "an envelope in an envelope")
+    return Forwarded(inner, outer.remote)
