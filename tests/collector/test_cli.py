@@ -24,9 +24,8 @@ from collector.cli import main
 from collector.correlate import Correlator
 
 ROOT = Path(__file__).resolve().parents[2]
-CAPTURES = Path(os.environ.get("TALLY_CAPTURES", ROOT.parent / "shared" / "captures"))
+CAPTURES = ROOT / "tests" / "captures" / "5.5.3"
 NAMES = sorted(path.stem for path in CAPTURES.glob("*.jsonl"))
-needs_captures = pytest.mark.skipif(not NAMES, reason=f"captures are not here ({CAPTURES}); set TALLY_CAPTURES")
 
 
 @pytest.fixture
@@ -123,7 +122,6 @@ def test_a_server_that_sends_no_closes_is_named_in_the_log(tmp_path: Path, run: 
     assert log.count("d1@se01.example.org:1094 (192.0.2.1:40000) sends opens and disconnects, but never a close") == 1
 
 
-@needs_captures
 @pytest.mark.parametrize("name", NAMES)
 def test_a_replay_writes_what_the_correlator_says(
     name: str, capfdbinary: pytest.CaptureFixture[bytes], as_program: None
@@ -141,7 +139,6 @@ def test_a_replay_writes_what_the_correlator_says(
     assert sorted(out.splitlines()) == sorted(wanted)
 
 
-@needs_captures
 def test_a_replay_gives_the_same_records_always(tmp_path: Path, run: Any, as_program: None) -> None:
     path = CAPTURES / "burst-fbuff-1472.jsonl"
     once = replay(path, out=tmp_path / "once")
@@ -154,7 +151,6 @@ def test_a_replay_gives_the_same_records_always(tmp_path: Path, run: Any, as_pro
     assert [json.loads(line) for line in out.splitlines()] == once
 
 
-@needs_captures
 def test_doubled_input_gives_the_same_records(tmp_path: Path, as_program: None) -> None:
     path = CAPTURES / "two-servers.jsonl"
     doubled = tmp_path / "doubled.jsonl"
@@ -162,7 +158,6 @@ def test_doubled_input_gives_the_same_records(tmp_path: Path, as_program: None) 
     assert replay(doubled, out=tmp_path / "b") == replay(path, out=tmp_path / "a")
 
 
-@needs_captures
 def test_a_replay_with_a_state_goes_on_where_it_was_and_doubles_nothing(tmp_path: Path, as_program: None) -> None:
     lines = (CAPTURES / "long-lived.jsonl").read_text().splitlines(keepends=True)
     path, state = tmp_path / "c.jsonl", str(tmp_path / "state")
@@ -177,7 +172,6 @@ def test_a_replay_with_a_state_goes_on_where_it_was_and_doubles_nothing(tmp_path
     assert all("incomplete" not in record for record in final)
 
 
-@needs_captures
 def test_bad_lines_are_named_and_counted_and_the_rest_is_done(tmp_path: Path, run: Any) -> None:
     good = (CAPTURES / "full-reads.jsonl").read_text()
     path = tmp_path / "c.jsonl"
@@ -189,7 +183,6 @@ def test_bad_lines_are_named_and_counted_and_the_rest_is_done(tmp_path: Path, ru
     assert len((tmp_path / "out").read_text().splitlines()) == 12
 
 
-@needs_captures
 def test_following_takes_what_is_appended_and_drains_at_sigterm(tmp_path: Path, run: Any) -> None:
     lines = (CAPTURES / "full-reads.jsonl").read_text().splitlines(keepends=True)
     path, out = tmp_path / "c.jsonl", tmp_path / "out"

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CAPTURES = Path(os.environ.get("TALLY_CAPTURES", ROOT.parent / "shared" / "captures"))
+CAPTURES = ROOT / "tests" / "captures"
 
 CHILD = """
 import sys
@@ -45,7 +45,7 @@ def minutes(default: float) -> float:
 
 def captured() -> Iterator[list[bytes]]:
     """The datagrams of each real capture."""
-    for path in sorted(CAPTURES.glob("*.jsonl")) if CAPTURES.is_dir() else []:
+    for path in sorted(CAPTURES.glob("*/*.jsonl")):
         yield [base64.b64decode(json.loads(line)["data"]) for line in path.read_text().splitlines()]
 
 

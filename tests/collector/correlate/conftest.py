@@ -1,14 +1,12 @@
 """Captured traffic of real servers, with the truth of what the clients did, and a way to make datagrams of our own.
 
-The captures lie beside the repository (``../shared/captures``, or wherever TALLY_CAPTURES says); their README tells how
-they were made. Tests that need them are skipped where the folder is missing.
+The captures lie in ``tests/captures``, a folder for each XRootD version; the README in it tells how they were made.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 import struct
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,8 +16,7 @@ import pytest
 
 from collector.correlate import Correlator, Options, Record
 
-ROOT = Path(__file__).resolve().parents[3]
-CAPTURES = Path(os.environ.get("TALLY_CAPTURES", ROOT.parent / "shared" / "captures"))
+CAPTURES = Path(__file__).resolve().parents[2] / "captures"
 
 
 class Datagram(NamedTuple):
@@ -28,14 +25,19 @@ class Datagram(NamedTuple):
     data: bytes
 
 
-def load(name: str) -> list[Datagram]:
-    lines = (CAPTURES / f"{name}.jsonl").read_text().splitlines()
+def captures(version: str = "5.5.3") -> list[str]:
+    """The names of the captures of that XRootD."""
+    return sorted(path.stem for path in (CAPTURES / version).glob("*.jsonl"))
+
+
+def load(name: str, version: str = "5.5.3") -> list[Datagram]:
+    lines = (CAPTURES / version / f"{name}.jsonl").read_text().splitlines()
     rows = map(json.loads, lines)
     return [Datagram(row["t"], row["remote"], base64.b64decode(row["data"])) for row in rows]
 
 
-def truth(name: str) -> dict[str, Any]:
-    return json.loads((CAPTURES / f"{name}.truth.json").read_text())
+def truth(name: str, version: str = "5.5.3") -> dict[str, Any]:
+    return json.loads((CAPTURES / version / f"{name}.truth.json").read_text())
 
 
 def replay(datagrams: Iterable[Datagram], options: Options | None = None) -> list[Record]:
@@ -156,6 +158,7 @@ class Kit(NamedTuple):
     closed: Any = closed
     gone: Any = gone
     squares: Any = squares
+    captures: Any = captures
     load: Any = load
     truth: Any = truth
     replay: Any = replay
@@ -165,11 +168,3 @@ class Kit(NamedTuple):
 @pytest.fixture(scope="session")
 def kit() -> Kit:
     return Kit()
-
-
-@pytest.fixture(scope="session")
-def captures() -> Path:
-    """The folder of the captures."""
-    if not CAPTURES.is_dir():
-        pytest.skip(f"captures are not here ({CAPTURES}); set TALLY_CAPTURES to where they are")
-    return CAPTURES

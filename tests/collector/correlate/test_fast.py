@@ -155,7 +155,6 @@ def test_the_usual_case_takes_the_quick_way(kit: Any, monkeypatch: pytest.Monkey
     assert len(plainly) == 2  # the first open of a directory, and the first close of a session
 
 
-@pytest.mark.usefixtures("captures")
 @pytest.mark.parametrize("name", ["burst-fbuff-1472", "burst-large-datagrams", "writes", "ssq", "pfc-cache", "restart"])
 def test_captures_are_the_same_both_ways(name: str, kit: Any) -> None:
     quick, plain = Correlator(), Correlator()

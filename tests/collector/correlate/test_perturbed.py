@@ -13,8 +13,6 @@ from collector.correlate.writer import iso_time
 from collector.records.ids import access_id
 from collector.wire import fstream, maps, redirect
 
-pytestmark = pytest.mark.usefixtures("captures")
-
 ALL = [
     "burst-fbuff-1472", "burst-large-datagrams", "fstat-no-lfn", "full-reads", "http", "ipv6", "killed-client",
     "long-lived", "pfc-cache", "range-reads", "redirect-cms", "restart", "sigterm-loss", "ssq", "summary-report",

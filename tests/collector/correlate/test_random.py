@@ -592,7 +592,6 @@ def test_rows_of_a_newer_version_are_declined(kit: Any) -> None:
         Correlator().restore(rows.items())
 
 
-@pytest.mark.usefixtures("captures")
 @pytest.mark.parametrize("name", ["writes", "ssq", "http", "pfc-cache", "redirect-cms", "summary-report", "restart"])
 @pytest.mark.parametrize("options", [Options(), Options(wlcg=True, host="collector.example.org")])
 def test_records_of_captures_are_valid(name: str, options: Options, kit: Any) -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import struct
 from pathlib import Path
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collector.wire import REASONS, tree
 
-CAPTURES = Path(os.environ.get("TALLY_CAPTURES", Path(__file__).resolve().parents[4] / "shared" / "captures"))
+CAPTURES = Path(__file__).resolve().parents[2] / "captures"
 
 
 def test_an_open_in_words() -> None:
@@ -50,10 +48,11 @@ def test_any_bytes_have_a_tree(data: bytes) -> None:
     assert set(found.get("problems", [])) <= REASONS.keys()
 
 
-@pytest.mark.skipif(not CAPTURES.is_dir(), reason=f"captures are not here ({CAPTURES}); set TALLY_CAPTURES")
 def test_real_datagrams_have_no_problems() -> None:
-    for path in CAPTURES.glob("*.jsonl"):
+    paths = sorted(CAPTURES.glob("*/*.jsonl"))
+    paths.remove(CAPTURES / "6.1.0" / "summary-xml.jsonl")  # is not well-formed XML as sent
+    for path in paths:
         for line in path.read_text().splitlines():
             found = tree(base64.b64decode(json.loads(line)["data"]))
-            assert "problems" not in found, path.name
+            assert "problems" not in found, path
             json.dumps(found)
