@@ -242,6 +242,7 @@ def open_engine(
         store.id,
         correlator.status,
         lambda: cycle.duplicates_of,
+        correlator.processes,
         host=socket.getfqdn() if plan.names else socket.gethostname(),
     )
     resumable = source.live or plan.state is not None

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from collector.config import program_version
 from shoveler.bus import BusError, Outgoing, Publisher
-from shoveler.service import CollectorSender, CollectorStatus, delays, encode_status, routing_key
+from shoveler.service import CollectorSender, CollectorStatus, ServerProcess, delays, encode_status, routing_key
 
 _log = logging.getLogger(__name__)
 
@@ -33,16 +33,20 @@ class StatusReporter:
         collector_id: str,
         senders: Callable[[], Mapping[str, Mapping[str, Any]]],
         duplicates: Callable[[], Mapping[str, int]],
+        processes: Callable[[], Sequence[Mapping[str, Any]]],
         *,
         host: str,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`senders`: the correlator's status; `duplicates`: sender → datagrams dropped because their id was seen."""
+        """`senders` and `processes` are the correlator's; `duplicates`: sender → datagrams dropped because their id was
+        seen.
+        """
         self._connect = connect
         self._id = collector_id
         self._senders = senders
         self._duplicates = duplicates
+        self._processes = processes
         self._host = host
         self._clock = clock
         self._monotonic = monotonic
@@ -82,6 +86,7 @@ class StatusReporter:
             host=self._host,
             version=self._version,
             senders=senders,
+            processes=[msgspec.convert(process, ServerProcess) for process in self._processes()],
         )
 
     def _send(self, patience: float) -> None:

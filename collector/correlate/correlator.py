@@ -9,6 +9,7 @@ from collector.correlate import rows
 from collector.correlate.accesses import Accesses
 from collector.correlate.cycle import Cycle
 from collector.correlate.dump import dump_incarnation
+from collector.correlate.evidence import evidence
 from collector.correlate.fast import FastFiles
 from collector.correlate.incarnation import Incarnation
 from collector.correlate.issues import no_closes
@@ -82,7 +83,7 @@ class Correlator:
         sender.heard = self._cycle.now
         self._totals.seen += 1
         streams = self._streams
-        streams.arrived, streams.shoveler = t, shoveler
+        self._cycle.arrived, streams.shoveler = t, shoveler
         try:
             kind = classify(datagram)
             if kind is Kind.ENVELOPE:
@@ -212,11 +213,11 @@ class Correlator:
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Per sender (``IP:PORT``) the counters of the status message, cumulative since this object was made:
-        ``seen duplicate late gaps decoded rejected records provisional incomplete``, and the present ``held open
+        ``seen duplicate late decoded rejected records provisional incomplete``, and the present ``held open
         warnings``.
 
-        ``gaps`` is a list of ``{class, stod, after, missing, t_min, t_max}``, ``rejected`` and ``incomplete`` map a
-        reason to a count, ``held`` counts what has ended and still waits for a datagram, ``open`` files open now.
+        ``rejected`` and ``incomplete`` map a reason to a count, ``held`` counts what has ended and still waits for a
+        datagram, ``open`` files open now.
         ``warnings`` is a list of names: ``no_closes`` (opens and disconnects, but never a close: ``fstat`` without
         ``xfr``), ``no_fstat`` (sessions, but never an f-stream), ``silent`` (nothing heard for far longer than it
         names itself, and no other process has taken its place).
@@ -231,6 +232,12 @@ class Correlator:
                 state["open"] += len(inc.files)
                 state["warnings"] = sorted({*state["warnings"], *self._warnings(inc)})
         return found
+
+    def processes(self) -> list[dict[str, Any]]:
+        """What is known of each server process, and what never came of it: plain values of the status message's
+        ``processes``, of bounded number. Unlike counters they outlive this object: they are state.
+        """
+        return evidence(self._processes.all.values())
 
     def warnings(self) -> dict[tuple[str, str], str]:
         """Servers that seem to be set up wrongly, or to have stopped: (sender, name of the warning as in `status`) →

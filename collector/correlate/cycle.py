@@ -6,11 +6,13 @@ from __future__ import annotations
 class Cycle:
     """The present. `now` is set by the correlator only."""
 
-    __slots__ = ("deleted", "now", "number", "numbered")
+    __slots__ = ("arrived", "deleted", "now", "number", "numbered")
 
     def __init__(self) -> None:
         self.now = 0.0
         """Unix seconds; never runs backwards, and stands while the source is away."""
+        self.arrived = 0.0
+        """Arrival of the datagram in hand, on the caller's clock."""
         self.number = 0
         """Grows with every checkpoint: what came and went within one is never written."""
         self.numbered = 0

@@ -221,6 +221,8 @@ class Incarnation:
         """When ``=`` came last, and the longest time between two."""
         self.first = now
         self.alive = now
+        self.last = 0.0
+        """Arrival of its newest datagram (`alive` is the same on the clock that stands while the source is away)."""
         self.heard = 0
         self.from_start = False
         """We have listened since the process started."""
@@ -228,6 +230,8 @@ class Incarnation:
         """When a younger incarnation showed up in its place."""
         self.dead_by: int | None = None
         """…and when that one started (its stod)."""
+        self.ended = 0.0
+        """Arrival of the first datagram of that one; 0: none."""
         self.clock = stod
         """The latest time that the server has told (Unix seconds)."""
 
@@ -237,7 +241,11 @@ class Incarnation:
         self.told: dict[bytes, dict[str, int]] = {}
         """Digest of a datagram of events → how often it came, by sender."""
         self.gaps: list[tuple[str, Gap]] = []
+        """(class, gap), oldest first."""
         self.gap_until = 0.0
+        """Nothing that began later can have lost anything in a gap that concerns records."""
+        self.endless = False
+        """Of some gap it is not known yet by which time it had ended."""
         self.unsettled = False
         """Some datagram is missing that may only be late."""
 

@@ -129,13 +129,18 @@ class Processes:
 
     def _heard(self, inc: Incarnation) -> None:
         inc.alive = self._cycle.now
+        inc.last = self._cycle.arrived
         inc.heard += 1
         self.touch(inc)
         if inc.dead_since is not None and self._cycle.now - inc.dead_since > 2 * self._options.grace:
-            inc.dead_since = inc.dead_by = None  # not dead: a clone of its successor behind the same address
+            inc.dead_since, inc.dead_by, inc.ended = (
+                None,
+                None,
+                0.0,
+            )  # not dead: a clone of its successor behind the same address
 
     def _dead(self, inc: Incarnation, by: int) -> None:
-        inc.dead_since, inc.dead_by = self._cycle.now, by
+        inc.dead_since, inc.dead_by, inc.ended = self._cycle.now, by, self._cycle.arrived
         self.touch(inc)
 
     # -------------------------------------------------------------- what a pid tells
@@ -182,7 +187,7 @@ class Processes:
         kept.fseq.sums = {**other.fseq.sums, **kept.fseq.sums}
         kept.heard += other.heard
         kept.clock = max(kept.clock, other.clock)
-        kept.alive = max(kept.alive, other.alive)
+        kept.alive, kept.last = max(kept.alive, other.alive), max(kept.last, other.last)
         kept.ident = kept.ident or other.ident
         kept.told = {**other.told, **kept.told}
         kept.statistics = {**other.statistics, **kept.statistics}

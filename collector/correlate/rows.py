@@ -30,7 +30,7 @@ from collector.correlate.sequence import Gap, Tracker
 from collector.wire.maps import Flow, Ident, Login, Token
 from collector.wire.userid import UserId
 
-VERSION = 2
+VERSION = 3
 META = b"m"
 META_KEYS = frozenset(
     ("now", "cycle", "numbered", "away", "listening", "serial", "next_tick", "next_sweep", "feeds", "copies", "reports")
@@ -65,7 +65,7 @@ def incarnation_row(inc: Incarnation) -> tuple[bytes, bytes]:
         _bytes([[k, list(flow), t] for k, (flow, t) in inc.early_flow.items()]),
         inc.paths_used, homeless,
         [inc.opens, inc.closes, inc.disconnects, inc.sessions_seen, inc.infos_seen, inc.fstreams, inc.unclosed],
-        list(inc.told.items()),
+        list(inc.told.items()), inc.last, inc.ended,
     ]  # fmt: skip
     return row_key(b"i", inc), _pack(values)
 
@@ -192,20 +192,22 @@ class Restored:
             version = meta["version"]
         except _UNREADABLE as error:
             raise _bad(META, error) from None
-        if version not in (1, VERSION):
+        if version not in range(1, VERSION + 1):
             raise ValueError(f"state of version {version}; this program reads version {VERSION}")
         missing = META_KEYS - meta.keys()
         if missing:
             raise _bad(META, ValueError(f"it lacks {', '.join(sorted(missing))}"))
         self.meta = meta
-        return VERSION if version == VERSION else 1
+        return int(version)
 
     def _add(self, name: bytes, value: bytes) -> None:
         if name[:1] == b"i":
             serial = int.from_bytes(name[1:5])
             values = _unpack(value)
-            if self.version == 1:
+            if self.version < 2:
                 values = _from_version_1(values)
+            if self.version < 3:
+                values = _from_version_2(values)
             self.incarnations[serial] = _incarnation(serial, values)
             return
         kind, inc = name[:1], self.incarnations[int.from_bytes(name[1:5])]
@@ -240,6 +242,25 @@ def _from_version_1(values: list[Any]) -> list[Any]:
     return [*before, sequences, gaps, gap_until, unsettled, info, token, flow, paths_used, left, [*counts, 0], []]
 
 
+def _from_version_2(values: list[Any]) -> list[Any]:
+    """The row of an incarnation of version 2: gaps had one pair of times, of the server (class F) or of the arrival."""
+
+    def tracker(class_: str, dump: list[Any]) -> list[Any]:
+        modulus, newest, came, start, since, mark, seen, recent, holes = dump
+        known = class_ == "F"
+        holes = [[f, n, int(lo), int(hi) if known else 0, t, t, t, at] for f, n, lo, hi, t, at in holes]
+        return [modulus, newest, came, start, since, since, int(mark), seen, recent, holes]
+
+    *before, fseq, sequences, gaps, gap_until, unsettled, info, token, flow, paths_used, left, counts, told = values
+    alive, ended = before[11], before[14]
+    sequences = [[sender, c, tracker(c, dump)] for sender, c, dump in sequences]
+    gaps = [[c, after, n, int(lo), int(hi) if c == "F" else 0, lo, hi] for c, after, n, lo, hi in gaps]
+    return [
+        *before, tracker("F", fseq), sequences, gaps, gap_until, unsettled, info, token, flow, paths_used, left, counts,
+        told, alive, ended or 0.0,
+    ]  # fmt: skip
+
+
 def _bad(name: bytes, error: Exception) -> ValueError:
     return ValueError(f"state row {name.hex()} cannot be read: {error}")
 
@@ -248,7 +269,7 @@ def _incarnation(serial: int, values: list[Any]) -> Incarnation:
     (
         sid, stod, addresses, routes, remote, shoveler, ident, host, pid, idents, first, alive, heard, from_start,
         dead_since, dead_by, clock, fseq, sequences, gaps, gap_until, unsettled, early_info, early_token, early_flow,
-        paths_used, left, counts, told,
+        paths_used, left, counts, told, last, ended,
     ) = values  # fmt: skip
     inc = Incarnation(serial, sid, stod, remote, remote, first)
     inc.addresses = set(addresses)
@@ -257,12 +278,14 @@ def _incarnation(serial: int, values: list[Any]) -> Incarnation:
     inc.ident = Ident(*_text(ident)) if ident is not None else None
     inc.host, inc.pid = _text(host), pid
     inc.idents = (idents[0], idents[1])
-    inc.alive, inc.heard, inc.from_start = alive, heard, from_start
-    inc.dead_since, inc.dead_by, inc.clock = dead_since, dead_by, clock
+    inc.alive, inc.last, inc.heard, inc.from_start = alive, last, heard, from_start
+    inc.dead_since, inc.dead_by, inc.ended, inc.clock = dead_since, dead_by, ended, clock
     inc.fseq = Tracker.load(fseq)
     inc.sequences = {(sender, c): Tracker.load(tracker) for sender, c, tracker in sequences}
     inc.gaps = [(c, Gap(*gap)) for c, *gap in gaps]
     inc.gap_until, inc.unsettled = gap_until, unsettled
+    holes = (hole for _, _, tracker in inc.trackers() for hole in tracker.holes)
+    inc.endless = not all(hole.end for hole in holes) or not all(gap.end for _, gap in inc.gaps)
     inc.early_info = {k: (info, seen) for k, (info, seen) in _text(early_info).items()}
     inc.early_token = {k: (Token(*token), seen) for k, token, seen in _text(early_token)}
     inc.early_flow = {k: (Flow(*flow), seen) for k, flow, seen in _text(early_flow)}

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from collector.correlate.sequence import Gap
 from collector.wire.userid import split_remote
 
 MAX_SENDERS = 10_000
-MAX_GAPS = 1000
 
 
 class Sender:
     """What happened to the datagrams of one socket, cumulative."""
 
     __slots__ = (
-        *("address", "decoded", "duplicate", "gaps", "heard", "incomplete"),
+        *("address", "decoded", "duplicate", "heard", "incomplete"),
         *("late", "provisional", "records", "rejected", "remote", "seen"),
     )
 
@@ -32,17 +30,9 @@ class Sender:
         self.duplicate = 0
         self.late = 0
         self.rejected: Counter[str] = Counter()
-        self.gaps: list[tuple[str, int, Gap]] = []
-        """(class, stod, gap), the newest `MAX_GAPS`."""
         self.records = 0
         self.provisional = 0
         self.incomplete: Counter[str] = Counter()
-
-    def gap(self, class_: str, stod: int, gap: Gap) -> None:
-        """Note a gap; of very many only the newest are kept."""
-        self.gaps.append((class_, stod, gap))
-        if len(self.gaps) > MAX_GAPS:
-            del self.gaps[: MAX_GAPS // 10]
 
     def status(self) -> dict[str, Any]:
         """As plain values for the status message."""
@@ -50,7 +40,6 @@ class Sender:
             "seen": self.seen,
             "duplicate": self.duplicate,
             "late": self.late,
-            "gaps": [{"class": c, "stod": stod, **gap._asdict()} for c, stod, gap in self.gaps],
             "decoded": self.decoded,
             "rejected": dict(self.rejected),
             "records": self.records,

@@ -16,45 +16,86 @@ NEW, LATE, DUPLICATE = range(3)
 REORDER = 32
 """After so many more datagrams a number is missing and no longer only late. (Networks and relays reorder by a few.)"""
 
+OF_RECORDS = frozenset({"F", "M"})
+"""Classes of datagrams that file records are made of."""
+
 
 class Gap(NamedTuple):
     """`missing` numbers in a row after number `after` never came (-1: from the very first on).
 
-    They were sent between `t_min` and `t_max`, Unix seconds, as well as this can be told.
+    `begin` and `end` are the *window* of what is missing, in the server's own time, whole Unix seconds, both included:
+    from the end of the datagram before to the beginning of the one after (`end` 0: no later time was told yet). `t_min`
+    and `t_max` are the arrivals of the two, on the clock of whoever received them; `t_min` 0: there was none before.
     """
 
     after: int
     missing: int
+    begin: int
+    end: int
     t_min: float
     t_max: float
+
+
+def latest(class_: str, gap: Gap) -> float:
+    """A time by which all of a gap had been sent. What has no window of its own (class M) is sent at once, so that the
+    arrival of the next is a better bound than the next time that the server told; if its clock is not far ahead.
+    """
+    if class_ != "M":
+        return gap.end or max(gap.begin, gap.t_max)
+    return max(gap.begin, min(gap.end, gap.t_max) if gap.end else gap.t_max)
 
 
 class Hole:
     """A run of numbers that have not come yet: `count` of them from `first` (a full count, not modulo).
 
-    `since` is when that showed, `at` how many datagrams had come in order then.
+    The times are those of a `Gap`; `since` is when it showed, `at` how many datagrams had come in order then.
     """
 
-    __slots__ = ("at", "count", "first", "since", "t_max", "t_min")
+    __slots__ = ("at", "begin", "count", "end", "first", "since", "t_max", "t_min")
 
-    def __init__(self, first: int, count: int, t_min: float, t_max: float, since: float, at: int) -> None:
+    def __init__(
+        self, first: int, count: int, begin: int, end: int, t_min: float, t_max: float, since: float, at: int
+    ) -> None:
         self.first = first
         self.count = count
+        self.begin = begin
+        self.end = end
         self.t_min = t_min
         self.t_max = t_max
         self.since = since
         self.at = at
 
+    def part(self, first: int, count: int, begin: int, end: int) -> Hole:
+        """A part of it, with a window of its own."""
+        return Hole(first, count, begin, end, self.t_min, self.t_max, self.since, self.at)
+
+    def values(self) -> list[Any]:
+        """What `Hole` takes."""
+        return [self.first, self.count, self.begin, self.end, self.t_min, self.t_max, self.since, self.at]
+
 
 class Tracker:
     """Follows one sequence counter of `modulus` values.
 
-    `newest` counts on beyond the modulus; `came` counts datagrams that came in order or ahead; `seen` is a bit mask of
-    what has come, bit k standing for ``newest - k``; `sums` maps a number to the checksum of its datagram, to tell a
-    duplicate from a counter that came round.
+    `newest` counts on beyond the modulus; `came` counts datagrams that came in order or ahead, `arrived` is when the
+    last of them did; `seen` is a bit mask of what has come, bit k standing for ``newest - k``; `sums` maps a number to
+    the checksum of its datagram, to tell a duplicate from a counter that came round.
     """
 
-    __slots__ = ("_all", "came", "history", "holes", "mark", "modulus", "newest", "seen", "since", "start", "sums")
+    __slots__ = (
+        "_all",
+        "arrived",
+        "came",
+        "history",
+        "holes",
+        "mark",
+        "modulus",
+        "newest",
+        "seen",
+        "since",
+        "start",
+        "sums",
+    )
 
     def __init__(self, modulus: int = 256) -> None:
         self.modulus = modulus
@@ -64,12 +105,13 @@ class Tracker:
         self.came = 0
         self.start = 0
         self.since = 0.0
-        self.mark = 0.0
+        self.arrived = 0.0
+        self.mark = 0
         self.seen = 0
         self.sums: dict[int, int] = {}
         self.holes: list[Hole] = []
 
-    def begin(self, number: int, since: float, mark: float, first: int | None) -> None:
+    def begin(self, number: int, since: float, mark: int, first: int | None) -> None:
         """The first datagram of this counter is about to be observed; `first` is what the counter began with when we
         have listened from its beginning, None when we came later. `mark` is a time before its beginning.
         """
@@ -83,11 +125,12 @@ class Tracker:
         self.start = first
         self.seen = self._all
 
-    def observe(self, number: int, checksum: int, t_max: float, mark: float, now: float) -> int:
+    def observe(self, number: int, checksum: int, begin: int, mark: int, now: float, arrived: float) -> int:
         """Take note of a datagram: NEW (in order, or ahead), LATE (fills a hole) or DUPLICATE (do nothing with it).
 
-        `now` is the arrival time. Whatever is missing before it was sent before `t_max`, and not before the `mark` of
-        the one that came before: a time before which nothing can be that is sent after it.
+        Whatever is missing before it is not younger than its `begin` (0: it does not tell), and not older than the
+        `mark` of the one that came before: both are the server's own time. `now` is the present, by which patience is
+        measured, `arrived` when the datagram was received.
         """
         newest = self.newest
         assert newest is not None, "begin() comes first"
@@ -100,32 +143,40 @@ class Tracker:
             if not self.seen & bit:
                 self.seen |= bit
                 self.sums[number] = checksum
-                self._fill(newest - behind)
+                self._fill(newest - behind, begin, mark)
                 return LATE
             if self.sums.get(number) == checksum:
                 return DUPLICATE
             ahead = self.modulus - behind  # same number, other bytes: the counter has come round
-            self.holes.append(Hole(newest + 1, ahead - 1, self.mark, max(t_max, self.mark), now, self.came))
+            self._skip(newest + 1, ahead - 1, begin, now, arrived)
         else:
-            self.holes.append(Hole(newest + 1, ahead - 1, self.mark, max(t_max, self.mark), now, self.came))
+            self._skip(newest + 1, ahead - 1, begin, now, arrived)
         if mark > self.mark:
             self.mark = mark
         self.came += 1
+        self.arrived = arrived
         self.newest = newest + ahead
         self.seen = (self.seen << ahead | 1) & self._all
         self.sums[number] = checksum
         return NEW
 
-    def _fill(self, number: int) -> None:
-        """A number has come after all: take it out of its hole, if it has not been declared a gap already."""
+    def _skip(self, first: int, count: int, begin: int, now: float, arrived: float) -> None:
+        end = max(begin, self.mark) if begin else 0  # clocks of servers may be set back
+        self.holes.append(Hole(first, count, self.mark, end, self.arrived, arrived, now, self.came))
+
+    def _fill(self, number: int, begin: int, mark: int) -> None:
+        """A number has come after all: take it out of its hole, if it has not been declared a gap already. It is then
+        the one after what is missing before it, and the one before what is missing after it.
+        """
         for index, hole in enumerate(self.holes):
             if hole.first <= number < hole.first + hole.count:
                 before, after = number - hole.first, hole.first + hole.count - 1 - number
-                parts = [
-                    Hole(first, count, hole.t_min, hole.t_max, hole.since, hole.at)
-                    for first, count in ((hole.first, before), (number + 1, after))
-                    if count
-                ]
+                inside = begin and hole.begin <= begin <= mark <= hole.end
+                parts = []
+                if before:
+                    parts.append(hole.part(hole.first, before, hole.begin, begin if inside else hole.end))
+                if after:
+                    parts.append(hole.part(number + 1, after, mark if inside else hole.begin, hole.end))
                 self.holes[index : index + 1] = parts
                 return
 
@@ -138,7 +189,7 @@ class Tracker:
         for hole in self.holes:
             if self.came - hole.at >= reorder or now - hole.since >= patience:
                 after = (hole.first - 1) % self.modulus if hole.first > self.start else -1
-                found.append(Gap(after, hole.count, hole.t_min, hole.t_max))
+                found.append(Gap(after, hole.count, hole.begin, hole.end, hole.t_min, hole.t_max))
             else:
                 kept.append(hole)
         self.holes = kept
@@ -148,15 +199,15 @@ class Tracker:
         """Whether something sent before all that we have seen may still be on its way."""
         return self.newest is None or (self.came < REORDER and now - self.since < patience)
 
-    def bound_holes(self, t_max: float) -> None:
-        """Whatever is missing was sent by `t_max`: a better upper bound than the arrival time."""
+    def bound_holes(self, end: int) -> None:
+        """Whatever is missing was sent by `end`, for holes of which no such time is known."""
         for hole in self.holes:
-            if t_max < hole.t_max:
-                hole.t_max = max(t_max, hole.t_min)
+            if not hole.end:
+                hole.end = max(end, hole.begin)
 
     def dump(self) -> list[Any]:
         """All state as a list of plain values."""
-        holes = [[h.first, h.count, h.t_min, h.t_max, h.since, h.at] for h in self.holes]
+        holes = [hole.values() for hole in self.holes]
         recent = {}
         if self.newest is not None:
             for behind in range(self.history + 1):
@@ -164,15 +215,26 @@ class Tracker:
                 if number in self.sums:
                     recent[number] = self.sums[number]
         seen = self.seen.to_bytes(self.modulus // 8 + 1, "big")
-        return [self.modulus, self.newest, self.came, self.start, self.since, self.mark, seen, recent, holes]
+        return [
+            self.modulus,
+            self.newest,
+            self.came,
+            self.start,
+            self.since,
+            self.arrived,
+            self.mark,
+            seen,
+            recent,
+            holes,
+        ]
 
     @classmethod
     def load(cls, values: Iterable[Any]) -> Tracker:
         """The tracker that `dump` was called on."""
-        modulus, newest, came, start, since, mark, seen, recent, holes = values
+        modulus, newest, came, start, since, arrived, mark, seen, recent, holes = values
         self = cls(modulus)
         self.newest, self.came, self.start = newest, came, start
-        self.since, self.mark = since, mark
+        self.since, self.arrived, self.mark = since, arrived, mark
         self.seen = int.from_bytes(seen, "big")
         self.sums = dict(recent)
         self.holes = [Hole(*hole) for hole in holes]

@@ -9,10 +9,10 @@ from collector.correlate.incarnation import Incarnation
 from collector.correlate.options import Options
 from collector.correlate.processes import Processes
 from collector.correlate.senders import Senders, Totals
-from collector.correlate.sequence import DUPLICATE, LATE, NEW, REORDER, Tracker
+from collector.correlate.sequence import DUPLICATE, LATE, NEW, OF_RECORDS, REORDER, Tracker, latest
 
 MAX_GAPS = 200
-"""Gaps remembered per incarnation, to mark the records that they may concern."""
+"""Gaps remembered per incarnation, for the status message, and to mark the records that they may concern."""
 MAX_TRACKERS = 256
 """Counters followed per incarnation besides the f-stream's; beyond it those that have told least are forgotten."""
 
@@ -34,15 +34,16 @@ class Sequences:
         remote: str,
         number: int,
         data: bytes,
-        arrived: float,
-        modulus: int = 256,
+        begin: int | None = None,
+        end: int | None = None,
         *,
+        modulus: int = 256,
         everywhere: bool = False,
     ) -> int:
         """Follow a counter other than the f-stream's: the verdict on a datagram of it.
 
-        `everywhere`: the counter is one for all destinations, so that what has come over one way is a duplicate over
-        another.
+        `begin` and `end` are the datagram's own window, if it tells one. `everywhere`: the counter is one for all
+        destinations, so that what has come over one way is a duplicate over another.
         """
         key = ("" if everywhere else remote, class_)
         tracker = inc.sequences.get(key)
@@ -59,8 +60,9 @@ class Sequences:
             if len(inc.sequences) > MAX_TRACKERS:
                 kept = sorted(inc.sequences, key=lambda k: inc.sequences[k].came)[MAX_TRACKERS // 2 :]
                 inc.sequences = {k: t for k, t in inc.sequences.items() if k in set(kept) or t is tracker}
-        # what goes missing after this is sent after the last time that the server has told
-        verdict = tracker.observe(number, zlib.crc32(data), arrived, inc.clock, now)
+        # what has no window of its own is sent at once: what goes missing after it, after the last time that was told
+        mark = inc.clock if end is None else end
+        verdict = tracker.observe(number, zlib.crc32(data), begin or 0, mark, now, self._cycle.arrived)
         return self._judge(inc, tracker, verdict, remote)
 
     def observe_files(self, inc: Incarnation, number: int, data: bytes, begin: int, end: int, remote: str) -> int:
@@ -72,12 +74,12 @@ class Sequences:
         now = self._cycle.now
         if tracker.newest is None:
             tracker.begin(number, now, inc.stod, 0 if inc.from_start else None)
-        verdict = tracker.observe(number, zlib.crc32(data), begin, end, now)
+        verdict = tracker.observe(number, zlib.crc32(data), begin, end, now, self._cycle.arrived)
         if (verdict != NEW or tracker.holes) and self._judge(inc, tracker, verdict, remote) == DUPLICATE:
             return verdict
+        if inc.endless and verdict == NEW:
+            self._bound(inc, end)
         if inc.unsettled:
-            for other in inc.sequences.values():
-                other.bound_holes(end)
             self.settle(inc, self._options.grace)
         if end > inc.clock:
             inc.clock = end
@@ -86,6 +88,7 @@ class Sequences:
     def _judge(self, inc: Incarnation, tracker: Tracker, verdict: int, remote: str) -> int:
         if tracker.holes:
             inc.unsettled = True
+            inc.endless = inc.endless or not tracker.holes[-1].end
         if verdict == DUPLICATE:
             self._senders.get(remote).duplicate += 1
             self._totals.duplicate += 1
@@ -99,15 +102,22 @@ class Sequences:
     def settle(self, inc: Incarnation, patience: float) -> None:
         """Declare gaps where nothing will come any more."""
         holes = 0
-        for remote, class_, tracker in inc.trackers():
+        for _, class_, tracker in inc.trackers():
             for gap in tracker.settle(self._cycle.now, patience):
                 self._processes.touch(inc)
-                self._senders.get(remote).gap(class_, inc.stod, gap)
                 self._totals.missing[class_[0]] += gap.missing
-                if class_ in ("F", "M"):
-                    inc.gaps.append((class_, gap))
-                    del inc.gaps[:-MAX_GAPS]
-                    inc.gap_until = max(inc.gap_until, gap.t_max)
-            if class_ in ("F", "M"):
+                inc.gaps.append((class_, gap))
+                del inc.gaps[:-MAX_GAPS]
+                if class_ in OF_RECORDS:
+                    inc.gap_until = max(inc.gap_until, latest(class_, gap))
+            if class_ in OF_RECORDS:
                 holes += len(tracker.holes)
         inc.unsettled = holes > 0
+
+    @staticmethod
+    def _bound(inc: Incarnation, end: int) -> None:
+        """A datagram that was sent at `end` has come: what was missing before it had been sent by then."""
+        for _, _, tracker in inc.trackers():
+            tracker.bound_holes(end)
+        inc.gaps = [(c, gap if gap.end else gap._replace(end=max(end, gap.begin))) for c, gap in inc.gaps]
+        inc.endless = False

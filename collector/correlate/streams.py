@@ -51,8 +51,6 @@ class Streams:
         self._writer = waiting.writer
         self._maps = maps_
         self._totals = totals
-        self.arrived = 0.0
-        """Arrival time of the datagram in hand, on the caller's clock."""
         self.shoveler: str | None = None
         """Spool id of the datagram in hand."""
         self.quick = True
@@ -136,7 +134,7 @@ class Streams:
         if message.code == "=":
             inc = self._processes.identify(inc, message.userid, remote, sender)
         whole = data[: header.end]
-        if self._sequences.observe(inc, "M", remote, header.pseq, whole, self.arrived) == DUPLICATE:
+        if self._sequences.observe(inc, "M", remote, header.pseq, whole) == DUPLICATE:
             return
         self._problems(sender, header.problem)
         if inc.shoveler is None:
@@ -152,7 +150,7 @@ class Streams:
         if sid is None:
             raise Rejected("no_server")
         inc = self._processes.find(remote, header.stod, sid, sender)
-        if self._sequences.observe(inc, "M", remote, header.pseq, data, self.arrived) == DUPLICATE:
+        if self._sequences.observe(inc, "M", remote, header.pseq, data) == DUPLICATE:
             return
         _, problems = trace.parse_trace(data, header.end)
         self._problems(sender, header.problem, *problems)
@@ -161,7 +159,7 @@ class Streams:
         header = parse_header(data)
         parsed = redirect.parse_redirects(data, header.end)
         inc = self._processes.find(remote, header.stod, parsed.sid, sender)
-        if self._sequences.observe(inc, "M", remote, header.pseq, data, self.arrived) == DUPLICATE:
+        if self._sequences.observe(inc, "M", remote, header.pseq, data) == DUPLICATE:
             return
         self._problems(sender, header.problem, *parsed.problems)
         body = data[8 : header.end]
@@ -183,7 +181,9 @@ class Streams:
         assert stream.pseq is not None
         inc = self._processes.find(remote, stream.stod, stream.sid, sender)
         class_ = f"G{stream.provider}"
-        verdict = self._sequences.observe(inc, class_, remote, stream.pseq, data, self.arrived, everywhere=True)
+        verdict = self._sequences.observe(
+            inc, class_, remote, stream.pseq, data, stream.begin, stream.end, everywhere=True
+        )
         if verdict == DUPLICATE:
             return
         self._problems(sender, stream.problem)
@@ -200,9 +200,11 @@ class Streams:
         # data, idents and dictionaries have a counter each (format reference, section 3)
         provider = clean_text(stream.provider[:8])
         class_ = {"g": f"G{provider} text", "=": "G= text"}.get(stream.code, "Gd text")
+        number = stream.pseq % 1000
         numbered = stream.pseq != gstream.OVERFLOW  # which stands between 999 and 0 and so leaves no gap
         if numbered and (
-            self._sequences.observe(inc, class_, remote, stream.pseq % 1000, data, self.arrived, 1000) == DUPLICATE
+            self._sequences.observe(inc, class_, remote, number, data, stream.begin, stream.end, modulus=1000)
+            == DUPLICATE
         ):
             return
         source = stream.source
@@ -226,7 +228,7 @@ class Streams:
         good = 0
         for ordinal, line in enumerate(stream.lines):
             try:
-                events = events_of(stream, line, ordinal, sender.address, self._cycle.now, self.arrived)
+                events = events_of(stream, line, ordinal, sender.address, self._cycle.now, self._cycle.arrived)
             except Rejected as rejected:
                 self._problems(sender, rejected.reason)
                 continue
@@ -252,7 +254,7 @@ class Streams:
     def _time_of(self, stream: gstream.GStream, ordinal: int) -> float:
         """When the server said a line: its lines are spread evenly over the window of the datagram."""
         if stream.begin is None:
-            return self.arrived
+            return self._cycle.arrived
         end = stream.end if stream.end is not None else stream.begin
         return stream.begin + (end - stream.begin) * ordinal / max(1, len(stream.lines) - 1)
 

@@ -15,6 +15,7 @@ from collector.correlate.keys import path_key
 from collector.correlate.options import Options
 from collector.correlate.outbox import Outbox
 from collector.correlate.senders import Senders, Totals
+from collector.correlate.sequence import OF_RECORDS, latest
 from collector.records.counters import access_type, byte_fields, operation_fields
 from collector.records.file import SCHEMA
 from collector.records.ids import access_id
@@ -171,7 +172,7 @@ class Writer:
         if begin > inc.gap_until:
             return False
         end = access.t_max if access.t_max is not None else inc.clock
-        return any(gap.t_min <= end and gap.t_max >= begin for _, gap in inc.gaps)
+        return any(c in OF_RECORDS and gap.begin <= end and latest(c, gap) >= begin for c, gap in inc.gaps)
 
 
 def like_peers(kind: str, record: dict[str, Any]) -> dict[str, Any]:

@@ -79,8 +79,14 @@ class SenderBook:
             if isinstance(message, ShovelerStatus):
                 self._shoveler(message)
             elif isinstance(message, CollectorStatus):
-                for name, counts in message.senders.items():
-                    self._senders.setdefault(name, _Sender()).gaps = sum(gap.missing for gap in counts.gaps)
+                self._collector(message)
+
+    def _collector(self, message: CollectorStatus) -> None:
+        missing = dict.fromkeys(message.senders, 0)
+        for process in message.processes:
+            missing[process.sender] = missing.get(process.sender, 0) + sum(gap.missing for gap in process.gaps)
+        for name, count in missing.items():
+            self._senders.setdefault(name, _Sender()).gaps = count
 
     def _shoveler(self, message: ShovelerStatus) -> None:
         for name, counts in message.senders.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from collector.status import StatusReporter
@@ -70,16 +71,23 @@ def time() -> Time:
 
 @pytest.fixture
 def senders() -> dict[str, dict[str, Any]]:
-    gap = {"class": "F", "stod": 9, "after": 3, "missing": 2, "t_min": 1.0, "t_max": 2.0}
-    return {ONE: {"seen": 5, "duplicate": 1, "gaps": [gap], "decoded": 4, "rejected": {"short": 1}, "records": 3,
+    return {ONE: {"seen": 5, "duplicate": 1, "decoded": 4, "rejected": {"short": 1}, "records": 3,
                   "provisional": 1, "incomplete": {"no_open": 1}, "held": 7}}  # fmt: skip
+
+
+GAP = {"class": "F", "stod": 9, "after": 3, "missing": 2, "begin": 7, "end": 8, "t_min": 1.0, "t_max": 2.0}
+PROCESS = {
+    "sender": ONE, "sid": "77", "stod": 9, "host": "se01", "port": 1094, "instance": "disk1", "last": 3.0, "ended": 0.0,
+    "gaps": [GAP],
+}  # fmt: skip
 
 
 @pytest.fixture
 def reporter(bus: Bus, time: Time, senders: dict[str, dict[str, Any]]) -> StatusReporter:
     return StatusReporter(
-        bus.connect, "col", lambda: senders, lambda: {ONE: 2, "192.0.2.2:1": 1}, host="h", clock=time, monotonic=time
-    )
+        bus.connect, "col", lambda: senders, lambda: {ONE: 2, "192.0.2.2:1": 1}, lambda: [PROCESS],
+        host="h", clock=time, monotonic=time,
+    )  # fmt: skip
 
 
 def test_a_message_says_everything(reporter: StatusReporter, bus: Bus) -> None:
@@ -89,8 +97,9 @@ def test_a_message_says_everything(reporter: StatusReporter, bus: Bus) -> None:
     assert (status.id, status.host, status.started, status.t) == ("col", "h", 1000.0, 1000.0)
     one = status.senders[ONE]
     assert (one.seen, one.duplicate, one.decoded, one.records, one.provisional) == (5, 3, 4, 3, 1)
-    assert (one.rejected, one.incomplete, one.gaps[0].missing) == ({"short": 1}, {"no_open": 1}, 2)
+    assert (one.rejected, one.incomplete) == ({"short": 1}, {"no_open": 1})
     assert status.senders["192.0.2.2:1"].duplicate == 1
+    assert [msgspec.to_builtins(process) for process in status.processes] == [PROCESS]
 
 
 def test_every_five_seconds_and_at_the_end(reporter: StatusReporter, bus: Bus, time: Time) -> None:
@@ -127,7 +136,7 @@ def test_a_bus_that_is_away_is_tried_again_later_and_harms_nobody(
 
 
 def test_without_a_bus_there_is_nothing_to_do(time: Time) -> None:
-    reporter = StatusReporter(None, "col", dict, dict, host="h", clock=time, monotonic=time)
+    reporter = StatusReporter(None, "col", dict, dict, list, host="h", clock=time, monotonic=time)
     reporter.tick()
     reporter.finish()
     reporter.close()
@@ -135,6 +144,6 @@ def test_without_a_bus_there_is_nothing_to_do(time: Time) -> None:
 
 def test_warnings_about_servers_are_in_the_message() -> None:
     reporter = StatusReporter(
-        None, "id", lambda: {ONE: {"seen": 1, "warnings": ["no_closes"], "held": 0}}, dict, host="h"
+        None, "id", lambda: {ONE: {"seen": 1, "warnings": ["no_closes"], "held": 0}}, dict, list, host="h"
     )
     assert reporter.message().senders[ONE].warnings == ["no_closes"]

@@ -56,6 +56,11 @@ def bodies(records: Iterable[Record], kind: str = "file") -> list[dict[str, Any]
     return sorted(found, key=lambda body: (body.get("server_id", ""), body.get("file_id", 0), body["record_id"]))
 
 
+def gaps(correlator: Correlator) -> list[dict[str, Any]]:
+    """Everything that is known to be missing, of all processes."""
+    return [gap for process in correlator.processes() for gap in process["gaps"]]
+
+
 class Server:
     """Makes the datagrams of one server process, with right sequence numbers."""
 
@@ -163,6 +168,7 @@ class Kit(NamedTuple):
     truth: Any = truth
     replay: Any = replay
     bodies: Any = bodies
+    gaps: Any = gaps
 
 
 @pytest.fixture(scope="session")

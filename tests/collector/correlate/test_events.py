@@ -184,12 +184,12 @@ def test_text_streams_name_the_server_themselves(server: Any, correlator: Correl
     assert (event["site"], event["server"], event["version"]) == ("S", "h.example.org", "v6")
 
 
-def test_text_streams_count_to_999(server: Any, correlator: Correlator) -> None:
+def test_text_streams_count_to_999(kit: Any, server: Any, correlator: Correlator) -> None:
     for number in (997, 998, 999, 0, 2):
         feed(correlator, text_header(server, number) + b"\n" + CLOSE + b"\0", remote="192.0.2.1:50001")
     feed(correlator, text_header(server, 2) + b"\n" + CLOSE + b"\0", remote="192.0.2.1:50001")
     correlator.drain(T + 1)
-    (gap,) = correlator.status()["192.0.2.1:50001"]["gaps"]
+    (gap,) = kit.gaps(correlator)
     assert (gap["class"], gap["after"], gap["missing"]) == ("GC text", 0, 1)
     assert correlator.counters["duplicates"] == 1
 

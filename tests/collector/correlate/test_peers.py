@@ -247,8 +247,7 @@ def test_p2_the_sequence_counts_right(kit: Any, server: Any, correlator: Correla
     numbered = [server.files() for _ in range(261)]
     feed(correlator, *numbered[:240], numbered[241], numbered[242], numbered[240], *numbered[243:250], numbered[260])
     feed(correlator, *(server.files() for _ in range(40)))
-    gaps = correlator.status()[REMOTE]["gaps"]
-    assert [(gap["class"], gap["after"], gap["missing"]) for gap in gaps] == [("F", 249, 10)]
+    assert [(gap["class"], gap["after"], gap["missing"]) for gap in kit.gaps(correlator)] == [("F", 249, 10)]
 
 
 def test_p4_sessions_that_ended_are_forgotten(kit: Any, server: Any, correlator: Correlator) -> None:

@@ -520,27 +520,72 @@ def test_a_first_row_that_is_not_ours_is_refused_in_words(row: bytes) -> None:
         Correlator().restore([(b"m", row)])
 
 
+def older(rows: dict[bytes, bytes], version: int) -> dict[bytes, bytes]:
+    """These rows as a version 1 or 2 of them."""
+    found = dict(rows)
+    found[b"m"] = rows[b"m"].replace(b"\xa7version\x03", b"\xa7version" + bytes([version]))
+    for name in [key for key in rows if key[:1] == b"i"]:
+        values = _version_2(msgpack.decode(rows[name]))
+        found[name] = msgpack.encode(values if version == 2 else _version_1(values))
+    return found
+
+
+def _version_2(values: list[Any]) -> list[Any]:
+    """An incarnation whose gaps have one pair of times, and which does not know when it was heard last, and ended."""
+
+    def tracker(dump: list[Any]) -> list[Any]:
+        *before, _, mark, seen, recent, holes = dump
+        holes = [[first, n, begin, end or t_max, since, at] for first, n, begin, end, _, t_max, since, at in holes]
+        return [*before, float(mark), seen, recent, holes]
+
+    *before, fseq, sequences, gaps, until, unsettled, info, token, flow, used, left, counts, told = values[:29]
+    sequences = [[sender, class_, tracker(dump)] for sender, class_, dump in sequences]
+    gaps = [[class_, after, n, begin, end or t_max] for class_, after, n, begin, end, _, t_max in gaps]
+    return [*before, tracker(fseq), sequences, gaps, until, unsettled, info, token, flow, used, left, counts, told]
+
+
+def _version_1(values: list[Any]) -> list[Any]:
+    """…and without a count of files left open and a memory of events; it followed event counters by sender."""
+    *before, sequences, gaps, until, unsettled, info, token, flow, used, left, counts, _ = values
+    sequences = [["192.0.2.1:1", class_, tracker] for _, class_, tracker in sequences]
+    return [*before, sequences, gaps, until, unsettled, info, token, flow, used, left, counts[:-1]]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_gaps_of_older_rows_are_taken_over(version: int, kit: Any) -> None:
+    correlator, server = Correlator(), kit.Server()
+    for data in (server.ident(), server.login(1), server.files(begin=server.stod + 10)):
+        correlator.feed(data, "192.0.2.1:1", T)
+    server.login(2), server.files(begin=server.stod + 11)  # both lost
+    for data in (server.login(3), server.files(begin=server.stod + 12)):
+        correlator.feed(data, "192.0.2.1:1", T + 2)
+    server.files()  # lost, and not declared yet
+    correlator.advance(T + 30)
+    correlator.feed(server.files(begin=server.stod + 40), "192.0.2.1:1", T + 40)
+    again = Correlator()
+    again.restore(older(dict(correlator.changes()[0]), version).items())
+    told = [(gap["class"], gap["after"], gap["missing"], gap["begin"]) for gap in kit.gaps(again)]
+    assert told == [("F", 0, 1, server.stod + 10), ("M", 1, 1, server.stod + 10)]
+    again.advance(T + 80)
+    assert [(gap["class"], gap["begin"], gap["end"]) for gap in kit.gaps(again)][2:] == [
+        ("F", server.stod + 12, server.stod + 40)
+    ]
+
+
 def test_rows_of_version_1_are_taken_over(kit: Any) -> None:
     """It had no count of files left open, no memory of events, and followed event counters by sender."""
     correlator, server = Correlator(), kit.Server()
     for data in (server.ident(), server.login(1), server.info(2), server.events("C", b"x")):
         correlator.feed(data, "192.0.2.1:1", T)
     correlator.feed(server.files(kit.opened(5)), "192.0.2.1:1", T)
-    rows = dict(correlator.changes()[0])
-    rows[b"m"] = rows[b"m"].replace(b"\xa7version\x02", b"\xa7version\x01")
-    name = next(key for key in rows if key[:1] == b"i")
-    *before, sequences, gaps, until, unsettled, info, token, flow, used, left, counts, _ = msgpack.decode(rows[name])
-    sequences = [["192.0.2.1:1", class_, tracker] for _, class_, tracker in sequences]
-    old = [*before, sequences, gaps, until, unsettled, info, token, flow, used, left, counts[:-1]]
-    rows[name] = msgpack.encode(old)
     again = Correlator()
-    again.restore(rows.items())
+    again.restore(older(dict(correlator.changes()[0]), 1).items())
     again.feed(server.events("C", b"y"), "192.0.2.1:1", T)
     again.feed(server.files(kit.closed(5, 1)), "192.0.2.1:1", T)
     (record,) = again.take()
     assert json.loads(record.body)["filename"] == "/store/f"
     again.advance(T + 60)
-    assert again.status()["192.0.2.1:1"]["gaps"] == []
+    assert kit.gaps(again) == []
 
 
 def test_after_rows_of_version_1_all_are_of_this_version(kit: Any) -> None:
@@ -550,11 +595,7 @@ def test_after_rows_of_version_1_all_are_of_this_version(kit: Any) -> None:
         server = kit.Server(sid=sid)
         for data in (server.ident(), server.login(1), server.info(2), server.files(kit.opened(5))):
             correlator.feed(data, remote, T)
-    rows = dict(correlator.changes()[0])
-    rows[b"m"] = rows[b"m"].replace(b"\xa7version\x02", b"\xa7version\x01")
-    for name in [key for key in rows if key[:1] == b"i"]:
-        *before, counts, _ = msgpack.decode(rows[name])
-        rows[name] = msgpack.encode([*before, counts[:-1]])
+    rows = older(dict(correlator.changes()[0]), 1)
     second = Correlator()
     second.restore(rows.items())
     second.feed(server.login(3), "192.0.2.2:1", T + 1)
@@ -586,9 +627,9 @@ def test_rows_of_a_newer_version_are_declined(kit: Any) -> None:
     correlator = Correlator()
     correlator.feed(kit.Server().ident(), "192.0.2.1:1", T)
     rows = dict(correlator.changes()[0])
-    assert b"\xa7version\x02" in rows[b"m"]
-    rows[b"m"] = rows[b"m"].replace(b"\xa7version\x02", b"\xa7version\x03")
-    with pytest.raises(ValueError, match="state of version 3; this program reads version 2"):
+    assert b"\xa7version\x03" in rows[b"m"]
+    rows[b"m"] = rows[b"m"].replace(b"\xa7version\x03", b"\xa7version\x04")
+    with pytest.raises(ValueError, match="state of version 4; this program reads version 3"):
         Correlator().restore(rows.items())
 
 

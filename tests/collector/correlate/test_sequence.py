@@ -17,8 +17,8 @@ def feed(tracker: Tracker, numbers: list[int], *, first: int | None = None) -> t
     verdicts, gaps = [], []
     for number in numbers:
         if tracker.newest is None:
-            tracker.begin(number % tracker.modulus, 0.0, 0.0, first)
-        verdicts.append(tracker.observe(number % tracker.modulus, number, 0.0, 0.0, 0.0))
+            tracker.begin(number % tracker.modulus, 0.0, 0, first)
+        verdicts.append(tracker.observe(number % tracker.modulus, number, 0, 0, 0.0, 0.0))
         gaps += tracker.settle(0.0, 1.0)
     return verdicts, gaps + tracker.settle(1.0, 1.0)
 
@@ -41,7 +41,7 @@ def test_in_order_over_many_turns() -> None:
 def test_counts_right_over_the_turn() -> None:
     """P2: from 249 to 4 ten numbers are missing, not nine."""
     _, gaps = feed(Tracker(), [249, 260])
-    assert gaps == [Gap(249, 10, 0.0, 0.0)]
+    assert gaps == [Gap(249, 10, 0, 0, 0.0, 0.0)]
 
 
 @pytest.mark.parametrize(
@@ -71,44 +71,74 @@ def test_the_same_number_with_other_bytes_has_come_round() -> None:
     assert feed(tracker, [5, 6, 7])[0] == [NEW] * 3
     verdicts, gaps = feed(tracker, [6 + 256])
     assert verdicts == [NEW]
-    assert gaps == [Gap(7, 254, 0.0, 0.0)]
+    assert gaps == [Gap(7, 254, 0, 0, 0.0, 0.0)]
 
 
 def test_from_the_start_the_first_numbers_may_be_missing() -> None:
     _, gaps = feed(Tracker(), [2, 3], first=0)
-    assert gaps == [Gap(-1, 2, 0.0, 0.0)]
+    assert gaps == [Gap(-1, 2, 0, 0, 0.0, 0.0)]
     _, gaps = feed(Tracker(), [2, 3], first=None)
     assert gaps == []
 
 
 def test_a_hole_is_open_until_it_is_far_behind() -> None:
     tracker = Tracker()
-    tracker.begin(0, 0.0, 0.0, 0)
+    tracker.begin(0, 0.0, 0, 0)
     for number in (0, 2):
-        tracker.observe(number, number, 0.0, 0.0, 0.0)
+        tracker.observe(number, number, 0, 0, 0.0, 0.0)
     assert tracker.settle(0.5, 1.0) == []
     assert len(tracker.holes) == 1
     for number in range(3, 2 + REORDER):
-        tracker.observe(number, number, 0.0, 0.0, 0.0)
-    assert tracker.settle(0.5, 1.0) == [Gap(0, 1, 0.0, 0.0)]
+        tracker.observe(number, number, 0, 0, 0.0, 0.0)
+    assert tracker.settle(0.5, 1.0) == [Gap(0, 1, 0, 0, 0.0, 0.0)]
     assert tracker.holes == []
 
 
 def test_a_gap_says_when_it_was() -> None:
     tracker = Tracker()
-    tracker.begin(0, 0.0, 90.0, 0)
-    tracker.observe(0, 1, 100.0, 100.0, 0.0)
-    tracker.observe(1, 2, 110.0, 110.0, 0.0)
-    tracker.observe(4, 3, 130.0, 131.0, 0.0)
-    assert tracker.settle(9.0, 1.0) == [Gap(1, 2, 110.0, 130.0)]
+    tracker.begin(0, 0.0, 90, 0)
+    tracker.observe(0, 1, 100, 100, 0.0, 1000.0)
+    tracker.observe(1, 2, 110, 112, 0.0, 1010.0)
+    tracker.observe(4, 3, 130, 131, 0.0, 1030.0)
+    assert tracker.settle(9.0, 1.0) == [Gap(1, 2, 112, 130, 1010.0, 1030.0)]
 
 
-def test_a_better_upper_bound_is_taken() -> None:
+def test_what_comes_late_narrows_the_windows_beside_it() -> None:
     tracker = Tracker()
-    tracker.begin(0, 0.0, 100.0, 0)
-    tracker.observe(2, 1, 5000.0, 100.0, 0.0)
-    tracker.bound_holes(120.0)
-    assert tracker.settle(9.0, 1.0) == [Gap(-1, 2, 100.0, 120.0)]
+    tracker.begin(0, 0.0, 90, 0)
+    tracker.observe(0, 1, 100, 100, 0.0, 1000.0)
+    tracker.observe(4, 2, 130, 131, 0.0, 1030.0)
+    assert tracker.observe(2, 3, 110, 112, 0.0, 1031.0) == LATE
+    assert tracker.settle(9.0, 1.0) == [Gap(0, 1, 100, 110, 1000.0, 1030.0), Gap(2, 1, 112, 130, 1000.0, 1030.0)]
+
+
+def test_a_clock_set_back_gives_no_window_that_ends_before_it_begins() -> None:
+    tracker = Tracker()
+    tracker.begin(0, 0.0, 90, 0)
+    tracker.observe(0, 1, 100, 105, 0.0, 1000.0)
+    tracker.observe(4, 2, 50, 55, 0.0, 1030.0)
+    tracker.observe(2, 3, 40, 45, 0.0, 1031.0)
+    assert {(gap.begin, gap.end) for gap in tracker.settle(9.0, 1.0)} == {(105, 105)}
+
+
+def test_what_tells_no_time_of_its_own_is_bounded_by_the_next_time_told() -> None:
+    tracker = Tracker()
+    tracker.begin(0, 0.0, 100, 0)
+    tracker.observe(2, 1, 0, 100, 0.0, 5000.0)
+    assert tracker.holes[0].end == 0
+    tracker.bound_holes(120)
+    tracker.bound_holes(130)
+    assert tracker.settle(9.0, 1.0) == [Gap(-1, 2, 100, 120, 0.0, 5000.0)]
+
+
+@pytest.mark.parametrize(("ahead", "lost"), [(127, 126), (128, 0), (129, 0)])
+def test_half_the_range_ahead_is_behind(ahead: int, lost: int) -> None:
+    """Format reference, section 3: forward is less than 128; a number from 128 on is one that comes late."""
+    tracker = Tracker()
+    assert feed(tracker, [199])[1] == []
+    verdicts, gaps = feed(tracker, [199 + ahead])
+    assert sum(gap.missing for gap in gaps) == lost
+    assert verdicts == [NEW if lost else LATE]
 
 
 @st.composite
@@ -160,8 +190,8 @@ def test_state_can_be_put_away(stream: tuple[list[int], set[int], int, int], cut
     found: list[int] = []
     for number in arrived[:cut]:
         if first.newest is None:
-            first.begin(number % modulus, 0.0, 0.0, None)
-        found.append(first.observe(number % modulus, number, 0.0, 0.0, 0.0))
+            first.begin(number % modulus, 0.0, 0, None)
+        found.append(first.observe(number % modulus, number, 0, 0, 0.0, 0.0))
         del gaps[: len(first.settle(0.0, 1.0))]
     second = Tracker.load(first.dump())
     assert second.dump() == first.dump()

@@ -154,9 +154,10 @@ def test_a_lost_datagram_is_a_gap_and_marks_what_it_may_concern(kit: Any, server
     assert marked == {6: None, 5: True, 7: True, 9: None}
     feed(correlator, server.files(kit.opened(8), kit.closed(8, 4), begin=1_700_000_150), t=T + 26)
     assert "sequence_gap" not in taken(correlator)[0]
-    (gap,) = correlator.status()[A]["gaps"]
+    (gap,) = kit.gaps(correlator)
     assert gap == {
-        "class": "F", "stod": server.stod, "after": 1, "missing": 1, "t_min": 1_700_000_110, "t_max": 1_700_000_121,
+        "class": "F", "stod": server.stod, "after": 1, "missing": 1,
+        "begin": 1_700_000_110, "end": 1_700_000_121, "t_min": T, "t_max": T,
     }  # fmt: skip
     assert correlator.counters["missing{F}"] == 1
 
@@ -251,8 +252,10 @@ def test_a_server_heard_from_its_start_has_its_first_numbers_missed(
     feed(correlator, young.login(1), young.info(2), t=T + 101)
     feed(correlator, young.files(kit.opened(5), kit.closed(5, 1)), t=T + 102)
     correlator.drain(T + 103)
-    gaps = [gap for state in correlator.status().values() for gap in state["gaps"]]
-    assert [(gap["class"], gap["after"], gap["missing"]) for gap in gaps] == [("F", -1, 1), ("M", -1, 1)]
+    assert [(gap["class"], gap["after"], gap["missing"]) for gap in kit.gaps(correlator)] == [
+        ("F", -1, 1),
+        ("M", -1, 1),
+    ]
     assert taken(correlator)[0]["sequence_gap"] is True
 
 
