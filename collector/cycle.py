@@ -29,7 +29,7 @@ from collector.correlate import Correlator, Record
 from collector.seen import SeenSet
 from collector.sinks import Sink, stream_of
 from collector.sources import Reject, Source, Taken
-from shoveler.service import RateLimited, delays
+from shoveler.service import Progress, RateLimited, delays
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +63,15 @@ class Counts:
     last_commit_seconds: float = 0.0
     lag_seconds: float = 0.0
     """From taking input to its records being confirmed, for the last input acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far the cycle was at some moment: everything taken, every record caused, what the seen-set had."""
+
+    takes: int
+    chunk: int
+    seen: dict[str, Progress]
 
 
 class Cycle:
@@ -103,6 +112,7 @@ class Cycle:
         self._more = False
         self._quiet = True
         self._drained = False
+        self._takes = self._done = 0
         self.counts = Counts()
         self.duplicates_of: dict[str, int] = {}
         """Sender → datagrams dropped because their id was seen (of the first `_SENDERS` senders)."""
@@ -140,6 +150,16 @@ class Cycle:
     def records_dropped(self) -> dict[str, int]:
         """Records that the sink dropped on purpose, by reason."""
         return self._sink.dropped()
+
+    def mark(self) -> Mark:
+        """Where we are now; `is_behind` says when that is done with."""
+        waiting = self._stuck[0].chunks if self._stuck is not None else ()
+        chunk = waiting[-1].number if waiting else self._last_chunk
+        return Mark(self._takes, chunk, self._seen.progress())
+
+    def is_behind(self, mark: Mark) -> bool:
+        """Whether everything up to the mark is applied and written down, and the bus has confirmed what it caused."""
+        return self._done >= mark.takes and self._cleared >= mark.chunk
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -219,6 +239,7 @@ class Cycle:
 
     def _apply(self, taken: Taken) -> None:
         begun = self._monotonic()
+        self._takes += 1
         self._more, self._quiet = taken.more, False
         self._reject(taken.rejects)
         self._listen_again(taken)
@@ -402,6 +423,7 @@ class Cycle:
         begun: float | None = None
         while self._unacknowledged and self._unacknowledged[0][1] <= self._cleared:
             done, _, begun = self._unacknowledged.popleft()
+            self._done += 1
             token = done if done is not None else token
         if begun is not None:
             self.counts.lag_seconds = self._monotonic() - begun

@@ -34,7 +34,18 @@ from collector.sources.bus import BusSource
 from collector.sources.file import FileSource
 from collector.sources.udp import UdpSource
 from collector.status import StatusReporter
-from shoveler.bus import BusRefused, Consumer, Publisher, declare_shards, open_consumer, open_publisher, open_topology
+from shoveler.bus import (
+    BusRefused,
+    Consumer,
+    Publisher,
+    Requests,
+    declare_shards,
+    open_consumer,
+    open_publisher,
+    open_subscription,
+    open_topology,
+)
+from shoveler.service import ASK
 
 _log = logging.getLogger(__name__)
 
@@ -110,11 +121,11 @@ class Engine:
             cycle.restore()
             while not stopping.is_set() and not cycle.finished:
                 cycle.step(_STEP)
+                self._reporter.tick()
                 now = time.monotonic()
                 if now >= due:
                     due = now + _SNAPSHOT_EVERY
                     self.snapshot = self._look()
-                    self._reporter.tick()
                     self._give_up_when_refused(now - begun)
                 if now >= advice_due:
                     advice_due = now + _ADVISE_EVERY
@@ -244,6 +255,8 @@ def open_engine(
         lambda: cycle.duplicates_of,
         correlator.processes,
         host=socket.getfqdn() if plan.names else socket.gethostname(),
+        work=cycle,
+        requests=_requests(plan, store),
     )
     resumable = source.live or plan.state is not None
     return Engine(part, cycle, source, correlator, reporter, resumable=resumable)
@@ -333,6 +346,20 @@ def _status_connect(plan: Plan, store: Store) -> functools.partial[Publisher] | 
     return functools.partial(
         open_publisher, plan.status_address, exchange=plan.status_exchange, writer=store.id, options=plan.bus
     )
+
+
+def _requests(plan: Plan, store: Store) -> Requests | None:
+    if plan.status_address is None or not plan.status_exchange:
+        return None
+    connect = functools.partial(
+        open_subscription,
+        plan.status_address,
+        exchange=plan.status_exchange,
+        binding=ASK,
+        reader=f"tally-collector {store.id}",
+        options=plan.bus,
+    )
+    return Requests(connect, "the status")
 
 
 __all__ = ["BusRefused", "Engine", "Part", "Snapshot", "open_engine", "open_store", "parts"]

@@ -14,6 +14,7 @@ import json
 import os
 import sqlite3
 import sys
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -114,15 +115,24 @@ def open_read_only(path: Path) -> sqlite3.Connection:
 
 
 def _spool(db: sqlite3.Connection) -> Iterator[Found | Reject]:
-    (spool,) = db.execute("SELECT id FROM spool").fetchone()
+    generations = _generations(db)
+    firsts = [first for first, _ in generations]
     for last, count, arrived, body in db.execute("SELECT last, count, arrived, body FROM blocks ORDER BY last"):
         try:
             remotes, senders, bodies = envelope.decode_block(body)
         except envelope.EnvelopeError as error:
             yield Reject(error.reason, f"block {last}: {error}")
             continue
+        word = generations[bisect_right(firsts, last) - 1][1]
         for seq, sender, data in zip(range(last - count + 1, last + 1), senders, bodies, strict=False):
-            yield Found(f"SEQ {seq}", arrived, remotes[sender], data, f"{spool}:{seq}")
+            yield Found(f"SEQ {seq}", arrived, remotes[sender], data, f"{word}:{seq}")
+
+
+def _generations(db: sqlite3.Connection) -> list[tuple[int, str]]:
+    """(SEQ that it begins at, first half of its ids), ascending; in the first format that is always the spool's id."""
+    if db.execute("PRAGMA user_version").fetchone()[0] == 1:
+        return db.execute("SELECT 1, id FROM spool").fetchall()
+    return db.execute("SELECT first, word FROM generations ORDER BY first").fetchall()
 
 
 def _bus_file(db: sqlite3.Connection, name: str) -> Iterator[Found | Reject]:

@@ -23,6 +23,8 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from shoveler.service import Progress
+
 MAX_RUNS = 65_536
 MAX_SPOOLS = 4_096
 MAX_AGE = 30 * 86_400.0
@@ -30,6 +32,8 @@ _TOUCH_EVERY = 3_600.0
 """How stale the stored time of last use may be: it decides about months, so it need not be written every cycle."""
 _LOOK_EVERY = 60.0
 """Seconds between two looks for spools past their age."""
+MAX_TOLD = 1_000
+"""Holes of one spool, and spools, in a status message."""
 
 
 class Run(NamedTuple):
@@ -60,7 +64,7 @@ class SeenChanges(NamedTuple):
 class _Spool:
     """The runs of one spool, ascending, as two arrays of 64-bit numbers (16 bytes a run)."""
 
-    __slots__ = ("dirty", "gone", "hi", "lo", "stored_use", "used")
+    __slots__ = ("dirty", "floor", "gone", "hi", "lo", "stored_use", "used")
 
     def __init__(self, used: float) -> None:
         self.lo = array("q")
@@ -69,6 +73,8 @@ class _Spool:
         self.gone: set[int] = set()
         self.used = used
         self.stored_use = float("-inf")
+        self.floor = 0
+        """What was seen below this is forgotten."""
 
 
 class SeenSet:
@@ -198,13 +204,18 @@ class SeenSet:
         floor = runs.lo[surplus]
         del runs.lo[:surplus], runs.hi[:surplus]
         runs.dirty = {start for start in runs.dirty if start >= floor}
-        self._below[name] = floor
+        self._below[name] = runs.floor = floor
         self.runs_forgotten += surplus
 
     def _forget(self, name: str) -> None:
         self.runs_forgotten += len(self._spools.pop(name).lo)
         self._below.pop(name, None)
         self._forgotten.add(name)
+
+    def progress(self, limit: int = MAX_TOLD) -> dict[str, Progress]:
+        """How far each spool was seen, with its newest holes; the spools used last, oldest use first."""
+        newest = heapq.nlargest(limit, self._spools.items(), key=lambda item: item[1].used)
+        return {name: _progress(runs, limit) for name, runs in reversed(newest) if runs.lo}
 
     def restore(self, runs: Iterable[Run], used: Iterable[tuple[str, float]]) -> None:
         """Take back what `changes()` once gave. Runs of a spool in ascending order of `lo`."""
@@ -217,3 +228,15 @@ class SeenSet:
                 entry = self._spools[name] = _Spool(0.0)
             entry.lo.append(lo)
             entry.hi.append(hi)
+
+
+def _progress(runs: _Spool, limit: int) -> Progress:
+    lo, hi = runs.lo, runs.hi
+    start = max(0, len(lo) - limit)
+    holes = [(hi[at - 1] + 1, lo[at] - 1) for at in range(start + 1, len(lo))]
+    if start:
+        return Progress(seen_upto=hi[-1], holes=holes, since=lo[start])
+    first = max(1, runs.floor)
+    if lo[0] > first:
+        holes.insert(0, (first, lo[0] - 1))
+    return Progress(seen_upto=hi[-1], holes=holes, since=runs.floor)

@@ -1,7 +1,10 @@
-"""Status messages of an engine: what it has counted of every sender, every five seconds and at the end.
+"""Status messages of an engine: what it has counted of every sender, every five seconds, when asked, and at the end.
 
 They tell the loss ladder what reached us. They are worth sending but not worth keeping: when the bus is away, or nobody
 is bound to the exchange, a message is gone, and the next one says all of it again, as the counters are cumulative.
+
+What a message calls *seen* is done with: applied, written down, and everything that it caused is confirmed by the bus.
+So a message is due at one moment and sent a little later, when what was under way at that moment has been confirmed.
 """
 
 from __future__ import annotations
@@ -9,19 +12,38 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from collector.config import program_version
-from shoveler.bus import BusError, Outgoing, Publisher
-from shoveler.service import CollectorSender, CollectorStatus, ServerProcess, delays, encode_status, routing_key
+from collector.cycle import Mark
+from shoveler.bus import BusError, Outgoing, Publisher, Requests
+from shoveler.service import (
+    CollectorSender,
+    CollectorStatus,
+    Progress,
+    ServerProcess,
+    delays,
+    encode_status,
+    routing_key,
+)
 
 _log = logging.getLogger(__name__)
 
 INTERVAL = 5.0
+_CONFIRMED_WITHIN = 1.0
+"""Seconds that a message waits for what was under way; then it says what was seen by the time of an earlier one."""
+_BREATHE = 1.0
 _FAREWELL = 1.0
 """Seconds that the last message may take."""
+
+
+class Work(Protocol):
+    """What the reporter asks of a cycle."""
+
+    def mark(self) -> Mark: ...
+    def is_behind(self, mark: Mark) -> bool: ...
 
 
 class StatusReporter:
@@ -36,18 +58,24 @@ class StatusReporter:
         processes: Callable[[], Sequence[Mapping[str, Any]]],
         *,
         host: str,
+        work: Work | None = None,
+        requests: Requests | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`senders` and `processes` are the correlator's; `duplicates`: sender → datagrams dropped because their id was
-        seen.
-        """
+        seen; `work`: the cycle; `requests`: who asks for a message between two intervals."""
         self._connect = connect
         self._id = collector_id
         self._senders = senders
         self._duplicates = duplicates
         self._processes = processes
         self._host = host
+        self._work = work
+        self._requests = requests
+        self._marked: tuple[Mark, int, float] | None = None
+        self._positions: dict[str, Progress] = {}
+        self._held = 0
         self._clock = clock
         self._monotonic = monotonic
         self._started = clock()
@@ -57,25 +85,47 @@ class StatusReporter:
         self._next_try = 0.0
         self._delays = delays(limit=60.0)
         self._number = 0
+        self._breathe = 0.0
 
     def tick(self) -> None:
-        """Send a message if it is time, and keep the connection alive. Never raises for trouble of the bus."""
+        """Send a message if it is time, and keep the connection alive. Never raises for trouble of the bus. To be
+        called several times a second: a request is answered no sooner."""
         now = self._monotonic()
         if self._connect is None:
             return
-        if now >= self._due:
+        asked = self._requests is not None and self._requests.due(connected=self._publisher is not None)
+        if self._marked is None and (asked or now >= self._due):
             self._due = now + INTERVAL
+            self._begin(now)
+        if self._marked is not None and self._is_settled(now):
             self._send(0.0)
-        elif self._publisher is not None:
+        elif self._publisher is not None and now >= self._breathe:
+            self._breathe = now + _BREATHE
             self._outcomes(self._publisher, 0.0)
 
     def finish(self) -> None:
         """Send the last message (drain) and give it a moment to arrive."""
         if self._connect is not None:
+            self._begin(self._monotonic())
+            self._is_settled(self._monotonic())
             self._send(_FAREWELL)
 
+    def _begin(self, now: float) -> None:
+        """A message is due: what was seen by now, once all of it is done with."""
+        held = sum(counted.get("held", 0) for counted in self._senders().values())
+        self._marked = (self._work.mark() if self._work is not None else Mark(0, 0, {}), held, now)
+
+    def _is_settled(self, now: float) -> bool:
+        """Whether the message can be sent: everything up to the mark is done with, or took too long."""
+        assert self._marked is not None
+        mark, held, begun = self._marked
+        if self._work is None or self._work.is_behind(mark):
+            self._positions, self._held = mark.seen, held
+            return True
+        return now >= begun + _CONFIRMED_WITHIN
+
     def message(self) -> CollectorStatus:
-        """The status as it is now."""
+        """The status as it is now, with what was seen when that was last known to be done with."""
         senders = {remote: msgspec.convert(counted, CollectorSender) for remote, counted in self._senders().items()}
         for remote, count in self._duplicates().items():
             senders.setdefault(remote, CollectorSender()).duplicate += count
@@ -87,9 +137,12 @@ class StatusReporter:
             version=self._version,
             senders=senders,
             processes=[msgspec.convert(process, ServerProcess) for process in self._processes()],
+            positions=self._positions,
+            held=self._held,
         )
 
     def _send(self, patience: float) -> None:
+        self._marked = None
         publisher = self._opened()
         if publisher is None:
             return
@@ -135,6 +188,8 @@ class StatusReporter:
 
     def close(self) -> None:
         """Close the connection."""
+        if self._requests is not None:
+            self._requests.close()
         if self._publisher is not None:
             self._publisher.close()
             self._publisher = None

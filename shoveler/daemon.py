@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterable, Iterator
 from prometheus_client import CollectorRegistry
 
 from shoveler import config, control
-from shoveler.bus import BusError, Outgoing, Publisher, open_publisher
+from shoveler.bus import BusError, Consumer, Outgoing, Publisher, Requests, open_publisher, open_subscription
 from shoveler.listeners import check_inherited, name_of, open_listener
 from shoveler.publisher import BatchFramer, Courier, Framer, SingleFramer
 from shoveler.receiver import Task, command
 from shoveler.service import (
+    ASK,
     ConfigError,
     Counts,
     Gauges,
@@ -45,6 +46,8 @@ _log = logging.getLogger("shoveler")
 
 _BEAT = 1.0
 _FLUSH = 0.02
+_HEAR = 0.2
+"""Seconds after which a request for the status is heard at the latest."""
 _STATUS_RETRY = 60.0
 _OPENING = 60.0
 """Seconds a receiver may take to open the spool; after an unclean end SQLite reads the whole WAL again."""
@@ -238,7 +241,9 @@ class Daemon:
             self._reader = SpoolReader(settings.path("spool.dir"))
             self._courier = self._make_courier(opened)
             self._take(early)
-            self._status = StatusSender(settings, self._reader, config.version())
+            self._status = StatusSender(
+                settings, self._reader, config.version(), lambda: self._courier.ledger.confirmed_upto
+            )
             self._describe(opened, sockets)
             with MonitorServer(settings.optional_address("metrics"), self._registry, self._health):
                 self._notifier.ready("receiving")
@@ -309,7 +314,7 @@ class Daemon:
         ends: list[int] = [self._signals.fileno()]
         if self._receiver.control is not None:
             ends.append(self._receiver.control.fileno())
-        ready, _, _ = select.select(ends, [], [], wait)
+        ready, _, _ = select.select(ends, [], [], min(wait, _HEAR))
         if self._signals.fileno() in ready:
             self._signals.drain()
         if self._receiver.control is not None and len(ready) > (self._signals.fileno() in ready):
@@ -322,6 +327,10 @@ class Daemon:
         if now - self._last_beat >= _BEAT:
             self._last_beat = now
             self._beat(now)
+        try:
+            self._status.answer(self._health)
+        except SpoolError as error:
+            self._warn.warning("measure", "! %s", error)
 
     def _listen(self) -> None:
         messages = self._receiver.hear()
@@ -546,11 +555,21 @@ class Daemon:
 
 
 class StatusSender:
-    """Sends the status message. Best effort: a status that cannot be sent is replaced by the next one."""
+    """Sends the status message, at intervals and when asked. Best effort: a status that cannot be sent is replaced by
+    the next one."""
 
-    def __init__(self, settings: Settings, reader: SpoolReader, version: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reader: SpoolReader,
+        version: str,
+        confirmed_upto: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`confirmed_upto`: the SEQ up to which the bus has confirmed all, which the spool is told a moment later."""
         self._reader = reader
         self._version = version
+        self._confirmed_upto = confirmed_upto
+        self._requests = Requests(self._subscribe, "the status")
         self._publisher: Publisher | None = None
         self._not_before = 0.0
         self._number = 0
@@ -596,6 +615,20 @@ class StatusSender:
             self._lost(error)
         health.detail("status_messages", self._number)
 
+    def answer(self, health: Health) -> None:
+        """Send one if somebody asked for it. Cheap, to be called often."""
+        if self._exchange and self._requests.due(connected=self._publisher is not None):
+            self.send(health)
+
+    def _subscribe(self) -> Consumer:
+        return open_subscription(
+            config.bus_address(self._settings),
+            exchange=self._exchange,
+            binding=ASK,
+            reader=f"{config.PROGRAM} {self._reader.id}",
+            options=config.bus_options(self._settings),
+        )
+
     def _keep_alive(self) -> None:
         if self._publisher is None:
             return
@@ -613,21 +646,25 @@ class StatusSender:
 
     def message(self) -> ShovelerStatus:
         """The status as the spool has it."""
-        totals, size = self._reader.totals()
-        return ShovelerStatus(
-            id=self._reader.id,
-            started=self._reader.started,
-            t=time.time(),
-            host=socket.gethostname(),
-            version=self._version,
-            senders=self._reader.senders(),
-            kernel_drops=totals.kernel_drops,
-            spool_bytes=size,
-            oldest=self._reader.oldest(),
-        )
+        reader = self._reader
+        with reader.at_once():
+            totals, size = reader.totals()
+            return ShovelerStatus(
+                id=reader.id,
+                started=reader.started,
+                t=time.time(),
+                host=socket.gethostname(),
+                version=self._version,
+                senders=reader.senders(),
+                kernel_drops=totals.kernel_drops,
+                positions=reader.positions(self._confirmed_upto()),
+                spool_bytes=size,
+                oldest=reader.oldest(),
+            )
 
     def close(self) -> None:
         """Hang up."""
+        self._requests.close()
         if self._publisher is not None:
             self._publisher.close()
             self._publisher = None

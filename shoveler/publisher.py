@@ -86,16 +86,15 @@ class SingleFramer:
     """One datagram a message, in the OSG form."""
 
     def __init__(self, spool_id: str, version: str, routing_key: str = "") -> None:
-        self._spool = spool_id
         self._version = version
         self._key = routing_key
         self._shards = _Shards(spool_id)
 
     def frame(self, blocks: Iterable[tuple[Block, OpenBlock]]) -> list[Parcel]:
-        version, key, headers, prefix = self._version, self._key, self._shards.headers, self._spool + ":"
+        version, key, headers = self._version, self._key, self._shards.headers
         parcels = []
         for block, opened in blocks:
-            remotes = block.remotes
+            remotes, prefix = block.remotes, block.generation + ":"
             for seq, (index, datagram) in enumerate(zip(block.senders, block.datagrams, strict=True), block.first):
                 remote = remotes[index]
                 body = encode_single(remote, datagram, version)
@@ -108,18 +107,16 @@ class BatchFramer:
     """Many datagrams of one shard a message, each line with its own id. A message has the id of its first line."""
 
     def __init__(self, spool_id: str, version: str, routing_key: str = "", *, max_bytes: int = 512 * 1024) -> None:
-        self._spool = spool_id
         self._version = version
         self._key = routing_key
         self._shards = _Shards(spool_id)
         self._max = max_bytes * 3 // 4  # base64 makes four bytes of three
 
     def frame(self, blocks: Iterable[tuple[Block, OpenBlock]]) -> list[Parcel]:
-        prefix = self._spool + ":"
         parcels: list[Parcel] = []
         batches: dict[str | int, _Batch] = {}
         for block, opened in blocks:
-            remotes = block.remotes
+            remotes, prefix = block.remotes, block.generation + ":"
             # For each sender of the block: the batch that its datagrams go to, looked up once.
             targets = [batches.setdefault(self._shards.headers(remote)["shard"], _Batch()) for remote in remotes]
             for seq, (index, datagram) in enumerate(zip(block.senders, block.datagrams, strict=True), block.first):

@@ -2,8 +2,12 @@
 
 One SQLite file ``spool.db`` (WAL) in the spool directory, with a random id made with the file. Terms:
 
+- A *generation* is all that one start of the receiver takes. It has a random word of its own, kept in the file with the
+  SEQ it begins at, and the id of a datagram is ``WORD:SEQ``. So a file that goes back in time (a restored copy, a
+  snapshot, pages lost in a power cut) never gives a used id to another datagram: what is taken after that belongs to
+  another generation, while what is sent again keeps its id.
 - A datagram is *taken* when the transaction with it commits. Every taken datagram has a *SEQ*, counted up by one and
-  never used again, not even after everything was removed (AUTOINCREMENT).
+  never used again in this file, not even after everything was removed (AUTOINCREMENT).
 - A *block* is the datagrams of one commit, in order of arrival, in one row. Rows of single datagrams were tried: with
   256 datagrams of 900 B to a commit they cost 5.1 µs of CPU each to write and 1.9 µs to remove, in blocks 2.2 and 0.04.
 - *Confirmed* datagrams are removed, block by block from the oldest, and counted in the same transaction. Therefore at
@@ -23,7 +27,9 @@ import secrets
 import sqlite3
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -32,12 +38,14 @@ from typing import Any, Literal, NamedTuple, Self
 import msgspec
 
 from shoveler.envelope import EnvelopeError, decode_block, encode_block
-from shoveler.service import ShovelerSender
+from shoveler.service import Position, ShovelerSender
 
 _log = logging.getLogger(__name__)
 
 APPLICATION_ID = 0x54415350  # "TASP"
-SCHEMA = 1
+SCHEMA = 2
+_GENERATIONS_KEPT = 64
+"""Generations of which everything is confirmed, kept so that status messages can still name them."""
 _PAGE = 8192  # 4096 costs 40 % more at full speed; 65536 gains 10 %, and writes 8 times as much at a trickle
 _WAL_MAX = 32 * 2**20
 """Bytes of WAL after which it is emptied; half the reserve if that is less, as copying it needs as much room again."""
@@ -247,6 +255,15 @@ class Block(NamedTuple):
     remotes: list[str]
     senders: list[int]
     datagrams: list[bytes]
+    generation: str
+    """The first half of their ids."""
+
+
+class Generation(NamedTuple):
+    """All that one start of the receiver took, from SEQ `first` up to the next generation."""
+
+    word: str
+    first: int
 
 
 class Audit(NamedTuple):
@@ -279,8 +296,17 @@ CREATE TABLE senders (
 CREATE TABLE sockets (name TEXT PRIMARY KEY, drops INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE input (name TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {SCHEMA};
+PRAGMA user_version = 1;
 """
+_STEPS = {
+    # Until then the id of the spool stood in all ids, and what was sent already must come again under the same id.
+    1: """
+CREATE TABLE generations (first INTEGER PRIMARY KEY, word TEXT NOT NULL) STRICT;
+INSERT INTO generations SELECT 1, id FROM spool WHERE received > 0;
+PRAGMA user_version = 2;
+""",
+}
+"""Format n → what makes n + 1 of it. A new file goes through all steps, too."""
 
 _pack_counts = msgspec.msgpack.Encoder().encode
 _unpack_counts = msgspec.msgpack.Decoder(dict[str, int]).decode
@@ -318,17 +344,17 @@ def _explain(error: sqlite3.Error, path: Path) -> SpoolError:
     return SpoolError(f"the spool {path} cannot be used: {error}")
 
 
-def _check_format(connection: sqlite3.Connection, path: Path) -> bool:
-    """True when the file is a spool, False when it is empty. Raises SpoolError when it is something else."""
+def _check_format(connection: sqlite3.Connection, path: Path) -> int:
+    """The format of a spool, 0 when the file is empty. Raises SpoolError when it is something else."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application == 0 and version == 0 and not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-        return False
+        return 0
     if application != APPLICATION_ID:
         raise SpoolError(f"{path} is no spool but another program's database")
     if version > SCHEMA:
         raise SpoolError(f"the spool {path} was made by a newer tally-shoveler (format {version}): update this one")
-    return True
+    return int(version)
 
 
 class Spool:
@@ -375,12 +401,15 @@ class Spool:
         db = self._db
         db.execute(f"PRAGMA page_size = {_PAGE}")
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # so that the file shrinks again after an outage
-        if not _check_format(db, self.path):
+        version = _check_format(db, self.path)
+        if not version:
             db.execute("PRAGMA journal_mode = WAL")
             spool_id = secrets.token_hex(8)
             db.executescript(f"BEGIN IMMEDIATE; {_TABLES}")
             db.execute("INSERT INTO spool VALUES (?, ?, 0, 0, 0, 0, 0, 0, 0, 0)", (spool_id, self._clock()))
             db.execute("COMMIT")
+        for step in range(version or 1, SCHEMA):
+            self._convert(_STEPS[step])
         db.execute(f"PRAGMA synchronous = {synchronous.upper()}")
         db.execute("PRAGMA wal_autocheckpoint = 0")
         # Debian's SQLite overwrites with zeros what is deleted: every byte would be written once more to be removed.
@@ -394,7 +423,20 @@ class Spool:
         self.last = row[0] if row else 0
         """SEQ of the newest datagram ever taken."""
         self._senders = {remote: (sender, seen) for remote, sender, seen in _read_senders(db)}
+        self.generation = secrets.token_hex(8)
+        """The word of what is taken from now on; written down with its first datagram."""
+        self._generations = _read_generations(db)
         self.sockets: dict[str, int] = dict(db.execute("SELECT name, drops FROM sockets"))
+
+    def _convert(self, step: str) -> None:
+        """One step to a newer format, whole or not at all; where the disk is full, in the room of the reserve."""
+        try:
+            self._db.executescript(f"BEGIN IMMEDIATE; {step} COMMIT;")
+        except sqlite3.OperationalError:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            self._reserve.give_up()
+            self._db.executescript(f"BEGIN IMMEDIATE; {step} COMMIT;")
 
     def _forget_old_senders(self) -> None:
         """Rows of senders that have been silent for long. Only where no block can still refer to one."""
@@ -440,6 +482,7 @@ class Spool:
         try:
             db.execute("BEGIN IMMEDIATE")
             try:
+                begun = self._begin_generation() if draft else self._generations
                 totals, senders, size, last = self._write(draft, books)
                 db.execute("COMMIT")
             except BaseException:
@@ -450,10 +493,22 @@ class Spool:
             raise _explain(error, self.path) from error
         self._freed = self._freed or bool(books.confirmed_upto)
         self.written += max(size - self.size, 0) + _COMMIT_OVERHEAD
-        self.totals, self.size, self.last = totals, size, last
+        self.totals, self.size, self.last, self._generations = totals, size, last, begun
         self._senders.update(senders)
         self.sockets.update(books.sockets)
         self._mind_the_wal()
+
+    def _begin_generation(self) -> list[Generation]:
+        """The generations with ours among them. Older ones, all confirmed, are forgotten beyond a number."""
+        known = self._generations
+        if known and known[-1].word == self.generation:
+            return known
+        oldest = self._db.execute("SELECT last - count + 1 FROM blocks ORDER BY last LIMIT 1").fetchone()
+        known = _still_told(known, oldest[0] if oldest else self.last + 1)
+        known.append(Generation(self.generation, self.last + 1))
+        self._db.execute("DELETE FROM generations WHERE first < ?", (known[0].first,))
+        self._db.execute("INSERT INTO generations VALUES (?, ?)", (known[-1].first, self.generation))
+        return known
 
     def _mind_the_wal(self) -> None:
         """After a commit: have a grown WAL copied beside us, and let it start over when that is done."""
@@ -654,6 +709,16 @@ class Spool:
         self.close()
 
 
+def _read_generations(db: sqlite3.Connection) -> list[Generation]:
+    return [Generation(word, first) for word, first in db.execute("SELECT word, first FROM generations ORDER BY first")]
+
+
+def _still_told(known: list[Generation], oldest: int) -> list[Generation]:
+    """The generations from the one that SEQ `oldest`, the first unconfirmed one, belongs to, and some before it."""
+    needed = sum(generation.first <= oldest for generation in known)
+    return known[max(0, needed - _GENERATIONS_KEPT) :]
+
+
 def _plus(one: ShovelerSender, other: ShovelerSender) -> ShovelerSender:
     return ShovelerSender(
         received=one.received + other.received,
@@ -720,24 +785,64 @@ class SpoolReader:
         """Blocks whose SEQs are above `after`, oldest first, until their datagrams are `limit` bytes or more."""
         found: list[Block] = []
         read = 0
-        try:
+        rows = []
+        with self.at_once():
             query = "SELECT last, count, arrived, size, body FROM blocks WHERE last > ? ORDER BY last"
-            cursor = self._db.execute(query, (after,))
-            rows = []
-            for row in cursor:
+            for row in self._db.execute(query, (after,)):
                 rows.append(row)
                 read += row[3]
                 if read >= limit:
                     break
-            cursor.close()  # ends the read transaction at once: an open one keeps the WAL from being reused
+            generations = self.generations() if rows else []
+        firsts = [generation.first for generation in generations]
+        try:
             for last, count, arrived, _size, body in rows:
                 remotes, senders, datagrams = decode_block(body)
-                found.append(Block(last - count + 1, last, arrived, remotes, senders, datagrams))
-        except sqlite3.Error as error:
-            raise _explain(error, self.path) from error
+                first = last - count + 1
+                word = generations[bisect_right(firsts, first) - 1].word
+                found.append(Block(first, last, arrived, remotes, senders, datagrams, word))
         except EnvelopeError as error:
             raise SpoolError(f"the spool {self.path} is damaged: {error}") from error
         return found
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """All that is read inside is of one moment. To be left soon: it keeps the WAL from being reused."""
+        if self._db.in_transaction:
+            yield
+            return
+        try:
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise _explain(error, self.path) from error
+
+    def generations(self) -> list[Generation]:
+        """The generations that the spool still names, oldest first."""
+        try:
+            if self._db.execute("PRAGMA user_version").fetchone()[0] == 1:  # its shoveler was not started since
+                return [Generation(self.id, 1)]
+            return _read_generations(self._db)
+        except sqlite3.Error as error:
+            raise _explain(error, self.path) from error
+
+    def positions(self, confirmed_upto: int = 0) -> dict[str, Position]:
+        """How far each generation has come. `confirmed_upto`: the SEQ up to which the caller knows of confirms that
+        the writer may not have noted yet."""
+        with self.at_once():
+            row = self._one("SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'blocks')")
+            received = row[0] or 0
+            row = self._one("SELECT (SELECT last - count FROM blocks ORDER BY last LIMIT 1)")
+            confirmed = max(confirmed_upto, received if row[0] is None else row[0])
+            generations = self.generations()
+        ends = [generation.first - 1 for generation in generations[1:]] + [received] * bool(generations)
+        return {
+            word: Position(first=first, received_upto=end, confirmed_upto=min(end, max(confirmed, first - 1)))
+            for (word, first), end in zip(generations, ends, strict=True)
+        }
 
     def totals(self) -> tuple[Totals, int]:
         """(counters, bytes of the blocks now in the spool)."""

@@ -117,7 +117,7 @@ class BusSource:
                     )
                     continue
                 spool, seq = split_id(opened.id)
-                datagrams.append(Datagram(opened.data, opened.remote, now, spool, seq, spool or spool_header))
+                datagrams.append(Datagram(opened.data, opened.remote, now, spool, seq, spool_header or spool))
         token = next(self._tokens)
         self._deliveries[token] = messages[-1].delivery
         return Taken(datagrams, rejects, token, more=len(messages) >= min(self._limit, self._prefetch // 2))

@@ -13,7 +13,7 @@ from typing import Any
 
 from gui.store import LoadResult, Store, split_records
 from shoveler.bus import Incoming
-from shoveler.service import CollectorStatus, ShovelerStatus, StatusError, StatusMessage, decode_status
+from shoveler.service import ASK, CollectorStatus, ShovelerStatus, StatusError, StatusMessage, decode_status
 
 log = logging.getLogger("tally.runner")
 
@@ -105,6 +105,8 @@ class StatusIntake:
         """Take a batch, or raise: then the bus keeps it."""
         run = self._run
         for message in messages:
+            if message.routing_key == ASK:
+                continue  # a request to the daemons, ours or another hub's
             try:
                 status = decode_status(message.routing_key, message.body)
             except StatusError as error:

@@ -24,11 +24,19 @@ outcome is sent again, whatever was not acknowledged comes again. Nothing here l
 `Address.redacted`, never the URL.
 
 Inside: ``amqp_link`` is the AMQP connection, ``publish_frames`` the marshalling of messages, ``local_files`` the files
-of the local bus and their locks, ``local_cursors`` what a local publisher knows of its readers.
+of the local bus and their locks, ``local_cursors`` what a local publisher knows of its readers, ``local_subscription``
+a queue that lives only as long as its reader, ``requests`` hearing requests beside other work.
 """
 
 from shoveler.bus.address import Address, parse_address
-from shoveler.bus.factory import check_tls, declare_shards, open_consumer, open_publisher, open_topology
+from shoveler.bus.factory import (
+    check_tls,
+    declare_shards,
+    open_consumer,
+    open_publisher,
+    open_subscription,
+    open_topology,
+)
 from shoveler.bus.messages import (
     BusError,
     BusInUse,
@@ -43,6 +51,7 @@ from shoveler.bus.messages import (
     Topology,
 )
 from shoveler.bus.options import BusOptions
+from shoveler.bus.requests import Requests
 
 __all__ = [
     "Address",
@@ -57,11 +66,13 @@ __all__ = [
     "Outcome",
     "Outgoing",
     "Publisher",
+    "Requests",
     "Topology",
     "check_tls",
     "declare_shards",
     "open_consumer",
     "open_publisher",
+    "open_subscription",
     "open_topology",
     "parse_address",
 ]

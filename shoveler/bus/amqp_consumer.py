@@ -21,7 +21,17 @@ class AmqpConsumer:
     options; a caller with longer work in hand calls `keep_alive` in between.
     """
 
-    def __init__(self, address: Address, *, queue: str, reader: str, exclusive: bool, options: BusOptions) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        queue: str,
+        reader: str,
+        exclusive: bool,
+        options: BusOptions,
+        subscribe: tuple[str, str] | None = None,
+    ) -> None:
+        """`subscribe`, in place of a queue: (exchange, binding) of a queue of its own, gone with this connection."""
         self._queue = queue
         self._waiting: deque[Incoming] = deque()
         self._waiting_bytes = 0
@@ -29,6 +39,8 @@ class AmqpConsumer:
         self._acknowledged = 0
         self._link = Link(address, options, reader)
         try:
+            if subscribe is not None:
+                self._queue = queue = self._declare_own(*subscribe)
             channel = self._link.channel
             channel.add_on_cancel_callback(self._on_cancel)
             self._link.request(channel.basic_qos, prefetch_count=min(options.prefetch, _PREFETCH_MAX))
@@ -75,6 +87,14 @@ class AmqpConsumer:
 
     def close(self) -> None:
         self._link.close()
+
+    def _declare_own(self, exchange: str, binding: str) -> str:
+        self._link.declare_exchange(exchange)
+        channel = self._link.channel
+        answer = self._link.request(channel.queue_declare, queue="", exclusive=True, auto_delete=True)
+        queue = str(answer.method.queue)
+        self._link.request(channel.queue_bind, queue=queue, exchange=exchange, routing_key=binding)
+        return queue
 
     # -- how ---------------------------------------------------------------------------------------------------------
 

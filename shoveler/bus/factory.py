@@ -56,6 +56,24 @@ def open_consumer(
     return AmqpConsumer(address, queue=queue, reader=reader, exclusive=exclusive, options=options)
 
 
+def open_subscription(
+    address: Address, *, exchange: str, binding: str, reader: str, options: BusOptions = DEFAULT_OPTIONS
+) -> Consumer:
+    """A consumer of a queue of its own: it gets what is published with a key that `binding` matches from now on, and
+    the queue is gone with it, however it ends. `exchange` is declared when it does not exist. `reader` names it to
+    people. Raises BusUnavailable or BusRefused.
+    """
+    if address.kind == "local":
+        from shoveler.bus.local_subscription import LocalSubscription
+
+        return LocalSubscription(address, exchange=exchange, binding=binding, reader=reader, options=options)
+    from shoveler.bus.amqp_consumer import AmqpConsumer
+
+    return AmqpConsumer(
+        address, queue="", reader=reader, exclusive=True, options=options, subscribe=(exchange, binding)
+    )
+
+
 def open_topology(address: Address, options: BusOptions = DEFAULT_OPTIONS) -> Topology:
     """Declares and inspects exchanges and queues. Raises BusUnavailable or BusRefused."""
     if address.kind == "local":

@@ -23,7 +23,17 @@ _PAUSES = (0.001, 0.02)  # seconds between polls: the first, and the longest aft
 class LocalConsumer:
     """A `Consumer` that owns ``QUEUE.cursor``. A second one is refused, or (not `exclusive`) waits for its turn."""
 
-    def __init__(self, address: Address, *, exchange: str, queue: str, exclusive: bool, options: BusOptions) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        exchange: str,
+        queue: str,
+        exclusive: bool,
+        options: BusOptions,
+        lock: FileLock | None = None,
+    ) -> None:
+        """`lock`: the queue's, when the caller has acquired it already."""
         assert address.directory is not None
         self._queue = queue
         self._directory = exchange_directory(address.directory, exchange)
@@ -41,7 +51,7 @@ class LocalConsumer:
             raise BusMissing(
                 f"the local bus has no queue {queue!r} in {self._directory}; declare it, or check the name"
             )
-        self._lock = FileLock(self._path.with_suffix(".cursor.lock"))
+        self._lock = lock or FileLock(self._path.with_suffix(".cursor.lock"))
         if exclusive and not self._lock.acquire():
             raise BusInUse(
                 f"the queue {queue!r} is already consumed by another program ({self._lock.holder()}); stop that one, "

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from shoveler.bus.local_files import connect, inode, queue_of, sentences
+from shoveler.bus.local_files import connect, forgotten, inode, queue_of, sentences
 from shoveler.bus.messages import BusUnavailable
 from shoveler.bus.topic import matches
 
@@ -54,7 +54,7 @@ class Cursors:
         self._read_at = self._clock()
         with sentences(self._file.parent):
             paths = sorted(self._file.parent.glob("*.cursor"))
-        self._cursors = [cursor for path in paths if (cursor := self._read(path)) is not None]
+        self._cursors = [cursor for path in paths if not forgotten(path) and (cursor := self._read(path)) is not None]
 
     def _read(self, path: Path) -> Cursor | None:
         try:

@@ -41,6 +41,8 @@ _SCHEMAS = {
     """,
 }
 Kind = Literal["db", "cursor"]
+ALIVE = "@alive"
+"""A queue whose name ends so is there only while its reader holds its lock (``local_subscription``)."""
 
 
 def exchange_directory(root: Path, exchange: str) -> Path:
@@ -157,6 +159,29 @@ class FileLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def remove_cursor(path: Path) -> None:
+    """Remove a queue with all its files. Never raises: what could not be removed is met again by the next publisher."""
+    for suffix in ("", "-wal", "-shm", ".lock"):
+        try:
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        except OSError:
+            return
+
+
+def forgotten(path: Path) -> bool:
+    """Whether a cursor is what a killed reader left behind; then it is removed."""
+    if not path.stem.endswith(ALIVE):
+        return False
+    lock = FileLock(path.with_suffix(".cursor.lock"))
+    try:
+        if not lock.acquire():
+            return False
+        remove_cursor(path)
+    finally:
+        lock.release()
+    return True
 
 
 def inode(path: Path) -> int | None:

@@ -166,6 +166,8 @@ class Progress(msgspec.Struct, omit_defaults=True, kw_only=True):
     """The greatest SEQ seen."""
     holes: list[tuple[int, int]] = []
     """Ranges (first, last) below it that were not seen, oldest first, of bounded number."""
+    since: int = 0
+    """Of SEQs below this one nothing is said: there are too many holes, or they are forgotten."""
 
 
 class CollectorStatus(msgspec.Struct, kw_only=True):

@@ -166,7 +166,7 @@ def test_a_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for data in STORY:
         draft.add("192.0.2.1:5000", data, "f", False)
     spool.commit(draft, Books())
-    identifier = spool.id
+    identifier = spool.generation
     entries = objects(capsys, tmp_path)
     spool.close()
     lock.close()

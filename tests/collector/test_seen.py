@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.seen import Run, SeenChanges, SeenSet
+from shoveler.service import Progress
 
 DAY = 86_400.0
 
@@ -139,3 +140,42 @@ def test_forgotten_and_back_in_one_interval() -> None:
     seen.add("a", 9, 2 * DAY)
     table.write(seen.changes(2 * DAY))
     assert table.rows == {("a", 9): 9}
+
+
+def test_progress_names_what_never_came() -> None:
+    seen = SeenSet()
+    for seq in (3, 4, 5, 8, 11, 10):
+        seen.add("a", seq, 1.0)
+    seen.add("b", 1, 0.0)
+    assert list(seen.progress().items()) == [
+        ("b", Progress(seen_upto=1)),
+        ("a", Progress(seen_upto=11, holes=[(1, 2), (6, 7), (9, 9)])),
+    ]
+
+
+def test_progress_says_from_where_on_it_names_all() -> None:
+    seen = SeenSet()
+    for seq in range(2, 100, 2):
+        seen.add("a", seq, 0.0)
+    assert seen.progress(3)["a"] == Progress(seen_upto=98, holes=[(95, 95), (97, 97)], since=94)
+
+
+def test_progress_claims_nothing_of_what_was_forgotten() -> None:
+    seen = SeenSet(max_runs=10)
+    for seq in range(1, 41, 2):
+        seen.add("a", seq, 0.0)
+    seen.changes(0.0)
+    told = seen.progress()["a"]
+    assert (told.since, told.holes[0], told.holes[-1]) == (23, (24, 24), (38, 38))
+
+
+@given(st.sets(st.integers(1, 60), min_size=1), st.integers(1, 20))
+def test_progress_is_what_was_seen(numbers: set[int], limit: int) -> None:
+    seen = SeenSet()
+    for seq in sorted(numbers, key=lambda n: n * 37 % 61):
+        seen.add("a", seq, 0.0)
+    told = seen.progress(limit)["a"]
+    missing = {seq for first, last in told.holes for seq in range(first, last + 1)}
+    assert told.seen_upto == max(numbers)
+    assert missing == {seq for seq in range(max(1, told.since), max(numbers)) if seq not in numbers}
+    assert len(told.holes) <= limit + 1

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from collector.cycle import Mark
 from collector.status import StatusReporter
 from shoveler.bus import BusUnavailable, Outcome, Outgoing
-from shoveler.service import CollectorStatus, decode_status
+from shoveler.service import CollectorStatus, Progress, decode_status
 
 ONE = "192.0.2.1:1094"
 
@@ -147,3 +148,95 @@ def test_warnings_about_servers_are_in_the_message() -> None:
         None, "id", lambda: {ONE: {"seen": 1, "warnings": ["no_closes"], "held": 0}}, dict, list, host="h"
     )
     assert reporter.message().senders[ONE].warnings == ["no_closes"]
+
+
+class Work:
+    """A cycle that is told how far it has come, and which of its marks are confirmed."""
+
+    def __init__(self) -> None:
+        self.takes = self.done = 0
+
+    def mark(self) -> Mark:
+        return Mark(self.takes, 0, {"gen": Progress(seen_upto=self.takes)})
+
+    def is_behind(self, mark: Mark) -> bool:
+        return self.done >= mark.takes
+
+
+class Asked:
+    """Requests that come when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked = self.closed = False
+
+    def due(self, *, connected: bool = True) -> bool:
+        asked, self.asked = self.asked, False
+        return asked
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def work() -> Work:
+    return Work()
+
+
+@pytest.fixture
+def asked() -> Asked:
+    return Asked()
+
+
+@pytest.fixture
+def working(bus: Bus, time: Time, senders: dict[str, dict[str, Any]], work: Work, asked: Asked) -> StatusReporter:
+    return StatusReporter(
+        bus.connect, "col", lambda: senders, dict, host="h", work=work, requests=asked,  # type: ignore[arg-type]
+        clock=time, monotonic=time,
+    )  # fmt: skip
+
+
+def seen(bus: Bus) -> list[tuple[float, int]]:
+    """(when, how far it says that it has seen) of each message."""
+    return [(status.t, status.positions["gen"].seen_upto if status.positions else 0) for status in bus.statuses()]
+
+
+def passes(reporter: StatusReporter, time: Time, seconds: float) -> None:
+    for _ in range(round(seconds * 4)):
+        reporter.tick()
+        time.now += 0.25
+
+
+def test_what_is_on_its_way_is_not_seen_yet(working: StatusReporter, bus: Bus, time: Time, work: Work) -> None:
+    passes(working, time, 5.0)
+    work.takes = 7
+    passes(working, time, 0.5)
+    assert seen(bus) == [(1000.0, 0)], "the message is due, and waits for the bus to confirm what the seven caused"
+    work.done, work.takes = 7, 9
+    passes(working, time, 0.5)
+    assert seen(bus)[1:] == [(1005.5, 7)], "and says what was seen when it was due, not the two that came since"
+
+
+def test_a_message_does_not_wait_for_a_bus_that_takes_nothing(
+    working: StatusReporter, bus: Bus, time: Time, work: Work, senders: dict[str, dict[str, Any]]
+) -> None:
+    passes(working, time, 5.0)
+    work.takes = 7
+    senders[ONE]["held"] = 0
+    passes(working, time, 5.0)
+    assert seen(bus) == [(1000.0, 0), (1006.0, 0)]
+    assert [status.held for status in bus.statuses()] == [7, 7], "what was held is not out before it is confirmed"
+    work.done = 7
+    passes(working, time, 5.0)
+    assert (seen(bus)[-1], bus.statuses()[-1].held) == ((1010.0, 7), 0)
+
+
+def test_who_asks_is_answered_at_once(working: StatusReporter, bus: Bus, time: Time, work: Work, asked: Asked) -> None:
+    passes(working, time, 2.0)
+    work.takes = work.done = 3
+    asked.asked = True
+    passes(working, time, 1.0)
+    assert seen(bus) == [(1000.0, 0), (1002.0, 3)]
+    passes(working, time, 4.5)
+    assert [t for t, _ in seen(bus)[2:]] == [1007.0], "the interval begins again with each message"
+    working.close()
+    assert asked.closed

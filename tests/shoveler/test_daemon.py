@@ -22,11 +22,11 @@ from shoveler_harness import Queue, Supervisor, binary, eventually, number_of
 
 from shoveler import config, control
 from shoveler import daemon as daemon_module
-from shoveler.bus import BusUnavailable, open_consumer, open_topology, parse_address
+from shoveler.bus import BusUnavailable, Outgoing, open_consumer, open_publisher, open_topology, parse_address
 from shoveler.daemon import Daemon, ReceiverProcess, StatusSender
 from shoveler.listeners import open_listener
 from shoveler.receiver import Task
-from shoveler.service import Address, Health, ShovelerStatus, Signals, decode_status
+from shoveler.service import ASK, Address, Health, Position, ShovelerStatus, Signals, decode_status
 from shoveler.spool import Spool, SpoolReader
 
 pytestmark = pytest.mark.broker
@@ -111,7 +111,10 @@ def test_messages_are_persistent_mandatory_and_have_the_headers(queue, start):
     [message] = eventually(lambda: consumer.take(1, 0.5))
     consumer.close()
     assert message.routing_key == "some.key"
-    assert message.headers == {"shoveler": message.id.partition(":")[0], "shard": zlib.crc32(b"127.0.0.1") % 256}
+    reader = SpoolReader(shoveler.spool)
+    assert message.headers == {"shoveler": reader.id, "shard": zlib.crc32(b"127.0.0.1") % 256}
+    assert message.id == f"{reader.generations()[0].word}:1"
+    reader.close()
     assert json.loads(message.body)["remote"].startswith("127.0.0.1:")
 
 
@@ -136,6 +139,9 @@ def test_a_message_has_the_form_of_the_osg_shoveler(broker, queue, start):
 
     eventually(both)
     connection.close()
+    reader = SpoolReader(shoveler.spool)
+    spool, [generation] = reader.id, reader.generations()
+    reader.close()
     got.sort(key=lambda message: json.loads(message[2])["remote"].startswith("["))
     for (method, properties, body), datagram, remote in zip(got, sent, remotes, strict=True):
         assert (method.exchange, method.routing_key) == (queue.name, "")
@@ -143,11 +149,12 @@ def test_a_message_has_the_form_of_the_osg_shoveler(broker, queue, start):
         assert json.loads(body, object_pairs_hook=list) == [
             ("remote", remote), ("version", importlib.metadata.version("xrootd-tally")), ("data", data),
         ]  # fmt: skip
-        spool, _, number = properties.message_id.partition(":")
-        assert number in ("1", "2")
+        word, _, number = properties.message_id.partition(":")
+        assert (word, number in ("1", "2")) == (generation.word, True)
         shard = zlib.crc32(remote.rpartition(":")[0].strip("[]").encode()) % 256
         assert (properties.delivery_mode, properties.content_type) == (2, "application/json")
         assert properties.headers == {"shoveler": spool, "shard": shard}
+    assert spool != generation.word
 
 
 def test_the_broker_comes_later(broker, start):
@@ -229,6 +236,43 @@ def test_status_messages(broker, start):
     topology.delete_exchange(exchange)
     topology.close()
     queue.delete()
+
+
+def test_who_asks_for_the_status_gets_it_at_once(tmp_path, start):
+    """And positions in it, by generation: a receiver that was killed goes on in another one."""
+    url = str(tmp_path / "bus")
+    queue = Queue(url, "shoveled-xrd")
+    topology = open_topology(parse_address(url))
+    topology.declare_exchange("tally-status")
+    topology.declare_queue("statuses", exchange="tally-status", binding="shoveler.#")
+    statuses = open_consumer(parse_address(url), exchange="tally-status", queue="statuses", reader="test")
+    hub = open_publisher(parse_address(url), exchange="tally-status", writer="hub")
+
+    def take():
+        messages = statuses.take(1, 20.0)
+        statuses.acknowledge(messages[0].delivery)
+        return decode_status(messages[0].routing_key, messages[0].body)
+
+    shoveler = start(url, "--status-exchange", "tally-status", "--status-interval", "1h").ready()
+    first = take()  # the one at the beginning
+    assert first.positions == {}
+    send(shoveler, binary(1), binary(2))
+    eventually(lambda: shoveler.audit().confirmed == 2)
+    shoveler.receiver().kill()
+    eventually(lambda: "starting the receiver again" in shoveler.said())
+    send(shoveler, binary(3))
+    eventually(lambda: shoveler.audit().confirmed == 3)
+    eventually(lambda: hub.send([Outgoing(b"{}", "1", ASK)]) or hub.outcomes(0.0)[0].status == "confirmed")
+    answer = take()
+    assert (answer.id, len(answer.positions)) == (first.id, 2)
+    assert list(answer.positions.values()) == [
+        Position(first=1, received_upto=2, confirmed_upto=2),
+        Position(first=3, received_upto=3, confirmed_upto=3),
+    ]
+    ids = [envelope.id.split(":")[0] for envelope in queue.take(3)]
+    assert list(dict.fromkeys(ids)) == list(answer.positions)
+    for opened in (statuses, hub, topology):
+        opened.close()
 
 
 class Line:

@@ -14,7 +14,7 @@ from shoveler.spool import Block
 A, B, C = "192.0.2.7:1094", "192.0.2.8:1094", "192.0.2.7:9999"
 
 
-def block(first, *rows, arrived=0.0):
+def block(first, *rows, arrived=0.0, generation="s"):
     remotes = list(dict.fromkeys(remote for remote, _ in rows))
     return Block(
         first,
@@ -23,6 +23,7 @@ def block(first, *rows, arrived=0.0):
         remotes,
         [remotes.index(remote) for remote, _ in rows],
         [d for _, d in rows],
+        generation,
     )
 
 
@@ -34,10 +35,10 @@ def opened(blocks):
 
 
 def test_single_framing():
-    blocks = [block(5, (A, b"one"), (B, b"two")), block(7, (A, b"three"))]
+    blocks = [block(5, (A, b"one"), (B, b"two"), generation="1st"), block(7, (A, b"three"), generation="2nd")]
     parcels = SingleFramer("ab12", "0.1", "key").frame(opened(blocks))
     messages = [parcel.message for parcel in parcels]
-    assert [m.id for m in messages] == ["ab12:5", "ab12:6", "ab12:7"]
+    assert [m.id for m in messages] == ["1st:5", "1st:6", "2nd:7"]
     assert [decode(m.body, m.content_type, m.id)[0].data for m in messages] == [b"one", b"two", b"three"]
     assert all(m.routing_key == "key" and m.content_type == SINGLE for m in messages)
     assert messages[0].headers == {"shoveler": "ab12", "shard": shard_of(A)}
@@ -50,16 +51,16 @@ def test_single_framing():
 
 def test_a_batch_is_of_one_shard_and_keeps_the_order():
     rows = [(remote, b"%d" % n) for n, remote in enumerate([A, B, A, C, B, A])]
-    blocks = [block(1, *rows[:4]), block(5, *rows[4:])]
+    blocks = [block(1, *rows[:4], generation="1st"), block(5, *rows[4:], generation="2nd")]
     parcels = BatchFramer("ab12", "0.1").frame(opened(blocks))
     contents = {parcel.message.headers["shard"]: decode(parcel.message.body, BATCH, None) for parcel in parcels}
     assert set(contents) == {shard_of(A), shard_of(B)}
     assert shard_of(A) == shard_of(C), "the port plays no part"
     assert [(e.id, e.remote, e.data) for e in contents[shard_of(A)]] == [
-        ("ab12:1", A, b"0"), ("ab12:3", A, b"2"), ("ab12:4", C, b"3"), ("ab12:6", A, b"5"),
+        ("1st:1", A, b"0"), ("1st:3", A, b"2"), ("1st:4", C, b"3"), ("2nd:6", A, b"5"),
     ]  # fmt: skip
-    assert [e.id for e in contents[shard_of(B)]] == ["ab12:2", "ab12:5"]
-    assert {p.message.id for p in parcels} == {"ab12:1", "ab12:2"}
+    assert [e.id for e in contents[shard_of(B)]] == ["1st:2", "2nd:5"]
+    assert {p.message.id for p in parcels} == {"1st:1", "1st:2"}
     assert all(p.message.content_type == BATCH for p in parcels)
     assert sum(n for p in parcels for _, _, n in p.parts) == 6
 
@@ -77,7 +78,8 @@ def test_the_largest_batch_is_none_that_a_broker_refuses_for_ever():
     """RabbitMQ 4 takes messages up to 16 MiB. The smallest datagrams have the most around them."""
     largest = int(config.SCHEMA.setting("batch.max_bytes").maximum)
     rows = [("[fd00:1111:2222:3333:4444:5555:6666:7777]:65535", b"")] * (largest // 60)
-    [parcel, *_] = BatchFramer("0123456789abcdef", "10.10.10", max_bytes=largest).frame(opened([block(10**12, *rows)]))
+    framer = BatchFramer("0123456789abcdef", "10.10.10", max_bytes=largest)
+    [parcel, *_] = framer.frame(opened([block(10**12, *rows, generation="0123456789abcdef")]))
     assert largest < len(parcel.message.body) < 16 * 2**20
 
 

@@ -1,16 +1,19 @@
 import contextlib
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 
+import msgspec
 import pytest
 
 import shoveler.spool as spool_module
-from shoveler.service import ShovelerSender
+from shoveler.envelope import encode_block
+from shoveler.service import Position, ShovelerSender
 from shoveler.spool import (
     OTHERS,
     Audit,
@@ -138,6 +141,139 @@ def test_sequence_numbers_are_never_used_again(tmp_path):
         put(spool, b"4")
         assert spool.last == 4
         assert spool.totals.received == 4
+
+
+def ids(reader):
+    return [f"{block.generation}:{seq}" for block in reader.blocks(0, 1 << 30)
+            for seq in range(block.first, block.last + 1)]  # fmt: skip
+
+
+def test_each_start_has_ids_of_its_own_and_what_waits_keeps_those_it_has(tmp_path):
+    with Spool(tmp_path, reserve=0) as spool:
+        put(spool, b"1", b"2")
+        put(spool, b"3")
+        first = spool.generation
+    with Spool(tmp_path, reserve=0) as spool:
+        put(spool, b"4")
+        second = spool.generation
+        reader = SpoolReader(tmp_path)
+        assert ids(reader) == [f"{first}:1", f"{first}:2", f"{first}:3", f"{second}:4"]
+        assert reader.positions() == {
+            first: Position(first=1, received_upto=3, confirmed_upto=0),
+            second: Position(first=4, received_upto=4, confirmed_upto=3),
+        }
+        assert first != second
+        reader.close()
+
+
+def test_a_start_that_takes_nothing_is_no_generation(tmp_path):
+    for number in (1, 2):
+        with Spool(tmp_path, reserve=0) as spool:
+            put(spool, b"%d" % number)
+        with Spool(tmp_path, reserve=0):
+            pass
+    reader = SpoolReader(tmp_path)
+    assert [generation.first for generation in reader.generations()] == [1, 2]
+    reader.close()
+
+
+@pytest.mark.parametrize("restored", ["after it was closed", "as it lay there while it was written"])
+def test_a_restored_copy_gives_no_used_id_to_another_datagram(tmp_path, restored):
+    """Copy, go on, restore, go on: 100 datagrams had ids that were used, and the collector dropped them as seen."""
+    directory, copy = tmp_path / "spool", tmp_path / "copy"
+    directory.mkdir()
+    given = {}
+
+    def go_on(spool, datagram):
+        put(spool, datagram)
+        reader = SpoolReader(directory)
+        for name, (_, kept) in zip(ids(reader), datagrams(reader), strict=True):
+            assert given.setdefault(name, kept) == kept, f"{name} names two datagrams"
+        reader.close()
+
+    with Spool(directory, reserve=0) as spool:
+        go_on(spool, b"before")
+        if restored != "after it was closed":
+            shutil.copytree(directory, copy)
+    if not copy.exists():
+        shutil.copytree(directory, copy)
+    with Spool(directory, reserve=0) as spool:
+        for number in range(100):
+            go_on(spool, b"lost in the restore %d" % number)
+    shutil.rmtree(directory)
+    shutil.copytree(copy, directory)
+    with Spool(directory, reserve=0) as spool:
+        for number in range(100):
+            go_on(spool, b"after the restore %d" % number)
+    assert len(given) == len(set(given.values())) == 201
+
+
+def test_positions_say_what_is_confirmed_before_the_books_do(spool, reader):
+    put(spool, b"1", b"2")
+    put(spool, b"3")
+    assert reader.positions() == {spool.generation: Position(first=1, received_upto=3, confirmed_upto=0)}
+    assert reader.positions(2) == {spool.generation: Position(first=1, received_upto=3, confirmed_upto=2)}
+    spool.commit(None, Books(confirmed_upto=3))
+    assert reader.positions(2) == {spool.generation: Position(first=1, received_upto=3, confirmed_upto=3)}
+
+
+def test_generations_that_are_confirmed_are_forgotten_beyond_a_number(tmp_path):
+    with Spool(tmp_path, reserve=0) as spool:
+        put(spool, b"waits")
+    for number in range(80):
+        with Spool(tmp_path, reserve=0) as spool:
+            put(spool, b"%d" % number)
+    reader = SpoolReader(tmp_path)
+    assert len(reader.generations()) == 81, "of all of them something is still on its way"
+    for number in range(3):
+        with Spool(tmp_path, reserve=0) as spool:
+            spool.commit(None, Books(confirmed_upto=81 + number))
+            put(spool, b"%d" % number)
+    assert [generation.first for generation in reader.generations()] == list(range(20, 85))
+    reader.close()
+
+
+OLD = """
+CREATE TABLE spool (
+    id TEXT NOT NULL, created REAL NOT NULL,
+    received INTEGER NOT NULL, bytes INTEGER NOT NULL, confirmed INTEGER NOT NULL, returned INTEGER NOT NULL,
+    rejected INTEGER NOT NULL, oversize INTEGER NOT NULL, kernel_drops INTEGER NOT NULL, size INTEGER NOT NULL
+) STRICT;
+CREATE TABLE blocks (
+    last INTEGER PRIMARY KEY AUTOINCREMENT, count INTEGER NOT NULL, arrived REAL NOT NULL, size INTEGER NOT NULL,
+    senders BLOB NOT NULL, body BLOB NOT NULL
+) STRICT;
+CREATE TABLE senders (
+    remote TEXT PRIMARY KEY, received INTEGER NOT NULL, bytes INTEGER NOT NULL, confirmed INTEGER NOT NULL,
+    returned INTEGER NOT NULL, oversize INTEGER NOT NULL, kernel_drops INTEGER NOT NULL,
+    by_code TEXT NOT NULL, rejected TEXT NOT NULL, seen REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sockets (name TEXT PRIMARY KEY, drops INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE input (name TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+PRAGMA application_id = 0x54415350;
+PRAGMA user_version = 1;
+"""
+"""The first format, as tally-shoveler 1 wrote it."""
+
+
+def test_a_spool_of_the_first_format_is_read_on(tmp_path):
+    body = encode_block([A], [0, 0], [b"5", b"6"])
+    with contextlib.closing(sqlite3.connect(tmp_path / "spool.db")) as db:
+        db.executescript("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;" + OLD)
+        db.execute("INSERT INTO spool VALUES ('00ab', 1.5, 6, 6, 4, 0, 0, 0, 7, ?)", (len(body),))
+        row = (6, 2, 9.0, len(body), msgspec.msgpack.encode({A: 2}), body)
+        db.execute("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)", row)
+        db.execute("INSERT INTO senders VALUES (?, 6, 6, 4, 0, 0, 7, '{\"f\":6}', '{}', 9.0)", (A,))
+        db.commit()
+    reader = SpoolReader(tmp_path)  # beside it, before its shoveler was started again
+    assert ids(reader) == ["00ab:5", "00ab:6"]
+    with Spool(tmp_path, reserve=0) as spool:
+        assert (spool.id, spool.started, spool.last) == ("00ab", 1.5, 6)
+        put(spool, b"7")
+        assert ids(reader) == ["00ab:5", "00ab:6", f"{spool.generation}:7"]
+        assert reader.audit() == Audit(7, 4, 3)
+        assert reader.totals()[0].kernel_drops == 7
+    reader.close()
 
 
 def test_every_spool_has_a_name_of_its_own(tmp_path):
@@ -441,9 +577,9 @@ def test_another_programs_database_is_left_alone(tmp_path):
 def test_a_newer_format_is_declined(tmp_path):
     Spool(tmp_path, reserve=0).close()
     db = sqlite3.connect(tmp_path / "spool.db")
-    db.execute("PRAGMA user_version = 2")
+    db.execute("PRAGMA user_version = 99")
     db.close()
-    with pytest.raises(SpoolError, match=r"newer tally-shoveler \(format 2\)"):
+    with pytest.raises(SpoolError, match=r"newer tally-shoveler \(format 99\)"):
         Spool(tmp_path, reserve=0)
 
 

@@ -1,7 +1,9 @@
-"""A program on the bus for tests to kill: ``peer.py publish|consume URL EXCHANGE QUEUE``. It tells what it did.
+"""A program on the bus for tests to kill: ``peer.py publish|consume|subscribe URL EXCHANGE QUEUE
+[BINDING]``. It tells what it did.
 
 publish: messages 0, 1, 2 … without end; prints each number that was confirmed.
 consume: takes without end; prints each number, and acknowledges after printing.
+subscribe: prints "ready" once it is subscribed.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import itertools
 import sys
 
-from shoveler.bus import Outgoing, open_consumer, open_publisher, parse_address
+from shoveler.bus import Outgoing, open_consumer, open_publisher, open_subscription, parse_address
 
 _BATCH = 20
 
@@ -32,9 +34,18 @@ def consume(url: str, exchange: str, queue: str) -> None:
             consumer.acknowledge(taken[-1].delivery)
 
 
+def subscribe(url: str, exchange: str, binding: str) -> None:
+    consumer = open_subscription(parse_address(url), exchange=exchange, binding=binding, reader="peer")
+    print("ready", flush=True)
+    while True:
+        consumer.take(1, 1.0)
+
+
 if __name__ == "__main__":
-    role, url, exchange, queue = sys.argv[1:]
+    role, url, exchange, queue, *binding = sys.argv[1:]
     if role == "publish":
         publish(url, exchange)
+    elif role == "subscribe":
+        subscribe(url, exchange, *binding)
     else:
         consume(url, exchange, queue)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shoveler.bus import BusInUse, BusMissing, BusRefused, BusUnavailable, Outgoing
+from shoveler.bus import BusInUse, BusMissing, BusRefused, BusUnavailable, Consumer, Outgoing, open_subscription
 
 if TYPE_CHECKING:
     from conftest import Bus
@@ -345,3 +345,40 @@ def test_closing_twice_and_after_a_failure_is_fine(bus: Bus) -> None:
         publisher.close()
         consumer.close()
         topology.close()
+
+
+# -- subscriptions ---------------------------------------------------------------------------------------------------
+
+
+def subscription(bus: Bus, binding: str = "ask") -> Consumer:
+    consumer = open_subscription(bus.address, exchange=bus.exchange, binding=binding, reader="somebody")
+    bus.opened.append(consumer)
+    return consumer
+
+
+def test_each_subscription_gets_what_is_published_from_then_on(bus: Bus) -> None:
+    publisher = bus.publisher()
+    bus.publish(publisher, [Outgoing(b"old", "old", "ask")])
+    one, other = subscription(bus), subscription(bus)
+    bus.publish(publisher, [Outgoing(b"no", "no", "shoveler.ab"), Outgoing(b"{}", "yes", "ask")])
+    assert [ids(bus.take_all(consumer, 1)) for consumer in (one, other)] == [["yes"], ["yes"]]
+    assert one.take(10, 0.0) == []
+
+
+def test_a_subscription_that_is_gone_takes_its_queue_with_it(bus: Bus) -> None:
+    bus.topology().delete_queue(bus.queue, exchange=bus.exchange)
+    publisher, subscriber = bus.publisher(), subscription(bus)
+    assert bus.publish(publisher, [Outgoing(b"", "a", "ask")]) == ["confirmed"]
+    subscriber.close()
+    bus.until(lambda: bus.publish(publisher, [Outgoing(b"", "a", "ask")]) == ["returned"])
+
+
+def test_a_killed_subscriber_keeps_nobody_waiting(bus: Bus) -> None:
+    peer = bus.peer("subscribe", "ask")
+    assert peer.stdout is not None
+    assert peer.stdout.readline() == "ready\n"
+    peer.kill()
+    peer.wait()
+    bus.topology().delete_queue(bus.queue, exchange=bus.exchange)
+    publisher = bus.publisher()
+    bus.until(lambda: bus.publish(publisher, [Outgoing(b"", "a", "ask")]) == ["returned"])
