@@ -218,6 +218,7 @@ class Daemon:
         self._last_flush = 0.0
         self._senders_due = 0.0
         self._heard = time.monotonic()
+        self._open_since = 0.0
         self._finished: int | None = None
         self._input_problem = ""
         self._restarts: Iterator[float] = delays(0.1, 5.0)
@@ -435,6 +436,7 @@ class Daemon:
         if inherited:
             check_inherited(inherited)
             return inherited
+        self._open_since = time.time()
         return [open_listener(address) for address in self._settings.entries("listen")]
 
     def _task(self) -> Task:
@@ -446,6 +448,7 @@ class Daemon:
             reserve=s.size("spool.reserve"),
             synchronous=s["spool.synchronous"],
             options=config.options(s),
+            open_since=self._open_since,
             source=s.text("from").removeprefix("file:"),
             follow=s.boolean("follow"),
             again=s.boolean("again"),
@@ -658,6 +661,9 @@ class StatusSender:
                 senders=reader.senders(),
                 kernel_drops=totals.kernel_drops,
                 positions=reader.positions(self._confirmed_upto()),
+                drops=reader.drops(),
+                refusals=reader.refusals(),
+                fragments=reader.fragments(),
                 spool_bytes=size,
                 oldest=reader.oldest(),
             )

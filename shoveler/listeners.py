@@ -101,7 +101,7 @@ def name_of(sock: socket.socket) -> str:
 
 def identity_of(sock: socket.socket) -> str:
     """A name that a socket keeps for as long as it lives, in whichever process, and no other has after a reboot."""
-    return f"{_boot()}:{os.fstat(sock.fileno()).st_ino}"
+    return f"{boot_id()}:{os.fstat(sock.fileno()).st_ino}"
 
 
 def fill_of(sock: socket.socket) -> Fill:
@@ -111,7 +111,33 @@ def fill_of(sock: socket.socket) -> Fill:
     return Fill(used, size, drops)
 
 
-def _boot() -> str:
+def reassembly_failures() -> int:
+    """Datagrams of this host whose fragments did not all come, since it was started; whoever they were for."""
+    count = 0
+    try:
+        names, values = [line.split() for line in _lines("/proc/net/snmp") if line.startswith("Ip:")]
+        count += int(values[names.index("ReasmFails")])
+        count += sum(int(line.split()[1]) for line in _lines("/proc/net/snmp6") if line.startswith("Ip6ReasmFails"))
+    except (OSError, ValueError):
+        pass  # a kernel without IPv6, or one that does not say
+    return count
+
+
+def reassembly_wait() -> float:
+    """Seconds that the kernel waits for a missing fragment."""
+    try:
+        return float(_lines("/proc/sys/net/ipv4/ipfrag_time")[0])
+    except (OSError, ValueError, IndexError):
+        return 30.0
+
+
+def _lines(path: str) -> list[str]:
+    with open(path, encoding="ascii") as file:  # noqa: PTH123 - read every second
+        return file.readlines()
+
+
+def boot_id() -> str:
+    """Another one after each start of the machine."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123 - one line
             return file.read(8)

@@ -41,9 +41,17 @@ from shoveler.control import (
     say,
 )
 from shoveler.intake import Intake, SocketAddress
-from shoveler.listeners import enlarge, fill_of, identity_of, name_of
+from shoveler.listeners import (
+    boot_id,
+    enlarge,
+    fill_of,
+    identity_of,
+    name_of,
+    reassembly_failures,
+    reassembly_wait,
+)
 from shoveler.replay import Replay, ReplayError, identity
-from shoveler.service import RateLimited, setup_logging
+from shoveler.service import Drop, RateLimited, setup_logging
 from shoveler.spool import Books, Draft, Spool, SpoolError, SpoolFull, Synchronous
 
 _log = logging.getLogger("shoveler.receiver")
@@ -90,6 +98,43 @@ class Task(msgspec.Struct, kw_only=True):
     follow: bool = False
     again: bool = False
     captured_speed: bool = False
+    open_since: float = 0.0
+    """When the sockets were made (Unix seconds); 0: somebody else made them, whenever that was."""
+
+
+class Counter:
+    """The drop counter of one socket, which goes on over restarts of ours."""
+
+    def __init__(self, sock: socket.socket, spool: Spool, open_since: float) -> None:
+        self._sock = sock
+        self.name = identity_of(sock)
+        self.drops = spool.sockets.get(self.name, 0)
+        self._looked = max(open_since, spool.looked if self.name in spool.sockets else 0.0)
+
+    def look(self, now: float) -> Drop | None:
+        """What was dropped since the last look, by whoever of us made it."""
+        drops = fill_of(self._sock).drops
+        new, since = (drops - self.drops) % 2**32, self._looked
+        self.drops, self._looked = drops, now
+        return Drop(listen=name_of(self._sock), t_from=since, t_to=now, count=new) if new else None
+
+
+class FragmentCounter:
+    """Datagrams of this host that the kernel could not put together. Those before our first start do not concern us."""
+
+    def __init__(self, spool: Spool, now: float) -> None:
+        self.name = f"{boot_id()}:fragments"
+        known = spool.sockets.get(self.name)
+        self.failures = reassembly_failures() if known is None else known
+        self._looked = now if known is None else spool.looked
+        self._waits = reassembly_wait()
+
+    def look(self, now: float) -> Drop | None:
+        """Those since the last look. The kernel waits for the missing piece before it counts."""
+        failures = reassembly_failures()
+        new, since = failures - self.failures, self._looked
+        self.failures, self._looked = failures, now
+        return Drop(listen="", t_from=since - self._waits, t_to=now, count=new) if new > 0 else None
 
 
 class Receiver:
@@ -103,6 +148,7 @@ class Receiver:
         options: Options,
         *,
         replay: Replay | None = None,
+        open_since: float = 0.0,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -127,8 +173,11 @@ class Receiver:
         self._finished = False
         self._input_problem = ""
         self._alone = False
-        self._recent: dict[int, set[SocketAddress]] = {fd: set() for fd in self._sockets}
-        self._drops = {fd: spool.sockets.get(identity_of(sock), 0) for fd, sock in self._sockets.items()}
+        self._counters = [Counter(sock, spool, open_since) for sock in sockets]
+        self._fragments = FragmentCounter(spool, clock())
+        # As far as they are not known: so that after a kill the next receiver knows that they were looked at.
+        self._books.sockets = {counter.name: counter.drops for counter in self._counters}
+        self._books.sockets[self._fragments.name] = self._fragments.failures
         self._warn = RateLimited(_log, 10.0)
         self._forward_socket: dict[int, socket.socket] = {}
         self._forward_failed = 0
@@ -141,6 +190,11 @@ class Receiver:
             self._poll.register(fd, select.POLLIN)
         sizes = [fill_of(sock).size for sock in sockets]
         self._nap = min([_NAP, *(size / _FULL_SPEED for size in sizes)])
+
+    @property
+    def counters(self) -> list[str]:
+        """The names of the kernel's counters that are looked at."""
+        return [*(counter.name for counter in self._counters), self._fragments.name]
 
     def _use(self, options: Options) -> None:
         form = (options.log_format, options.log_level)
@@ -232,7 +286,6 @@ class Receiver:
     def _drain(self, sock: socket.socket, until: float | None = None) -> int:
         """Read what waits in a socket: `_MAX_DRAIN` at most, or all there is until a time. How many there were."""
         recvfrom = sock.recvfrom
-        recent = self._recent[sock.fileno()]
         total = 0
         while True:
             burst = []
@@ -248,7 +301,6 @@ class Receiver:
                 more = False
             if burst:
                 total += len(burst)
-                recent.update([address for _, address in burst])
                 self._take(burst)
             if not more or (total >= _MAX_DRAIN if until is None else time.monotonic() >= until):
                 return total
@@ -256,6 +308,7 @@ class Receiver:
     def _take(self, burst: Sequence[tuple[bytes, SocketAddress]]) -> None:
         draft = self._draft
         no_room = self._no_room()
+        refused = self._books.refused
         if no_room:
             self.intake.reject(burst, self._books, no_room)
             self._warn.warning(no_room, "! dropping datagrams, they are counted: %s", self._why(no_room))
@@ -267,8 +320,15 @@ class Receiver:
             self.intake.take(burst, draft, self._books)
             if self._forward:
                 self._send_on(draft.datagrams[before:])
+        if self._books.refused != refused:
+            self._note_refusal()
         if len(draft) > BLOCK_DATAGRAMS - _READ or draft.size >= _BLOCK_BYTES:
             self._commit()
+
+    def _note_refusal(self) -> None:
+        now = self._clock()
+        self._books.refused_from = self._books.refused_from or now
+        self._books.refused_to = now
 
     def _no_room(self) -> str:
         """The reason under which datagrams are rejected now, or nothing."""
@@ -308,6 +368,7 @@ class Receiver:
         for reason, number in rejected.items():
             for _ in range(number):
                 self._books.reject("file", reason)
+            self._note_refusal()
         if burst:
             self._draft.arrived = self._clock()
             self.intake.take(burst, self._draft, self._books)
@@ -418,19 +479,22 @@ class Receiver:
         return fill.used / fill.size if fill.size else 0.0
 
     def _look_at_kernel(self) -> None:
-        for fd, sock in self._sockets.items():
-            drops = fill_of(sock).drops
-            new = (drops - self._drops[fd]) % 2**32
-            if new:
-                self._drops[fd] = drops
-                self._books.kernel_drops += new
-                self._books.sockets[identity_of(sock)] = drops
-                for remote in {self.intake.remote(address) for address in self._recent[fd]}:
-                    self._books.of(remote).kernel_drops += new
+        """What the counters of the kernel say since the last look. Each drop is one socket's, and told once."""
+        now = self._clock()
+        for counter in self._counters:
+            drop = counter.look(now)
+            if drop is not None:
+                self._books.drops.append(drop)
+                self._books.sockets[counter.name] = counter.drops
                 self._warn.warning(
-                    "kernel", "! the kernel dropped %d datagrams at %s: its receive buffer was full", new, name_of(sock)
-                )
-            self._recent[fd] = set()
+                    "kernel", "! the kernel dropped %d datagrams at %s: its receive buffer was full",
+                    drop.count, drop.listen,
+                )  # fmt: skip
+        lost = self._fragments.look(now)
+        if lost is not None:
+            self._books.fragments.append(lost)
+            self._books.sockets[self._fragments.name] = self._fragments.failures
+        self._books.looked = now
 
     # ---------------------------------------------------------------- the end
 
@@ -486,8 +550,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                     _log.info("= the capture %s was taken up to byte %d before; going on there (--again starts over)",
                               task.source, start)  # fmt: skip
                 replay = Replay(task.source, start, follow=task.follow, captured_speed=task.captured_speed)
-            spool.keep_sockets(map(identity_of, sockets))
-            receiver = Receiver(spool, sockets, control, task.options, replay=replay)
+            receiver = Receiver(spool, sockets, control, task.options, replay=replay, open_since=task.open_since)
+            spool.keep_sockets(receiver.counters)
             try:
                 say(control, Opened(spool.id, spool.last, warnings))
             except OSError:

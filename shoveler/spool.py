@@ -38,7 +38,8 @@ from typing import Any, Literal, NamedTuple, Self
 import msgspec
 
 from shoveler.envelope import EnvelopeError, decode_block, encode_block
-from shoveler.service import Position, ShovelerSender
+from shoveler.intervals import Row, added
+from shoveler.service import Drop, Position, Refusal, ShovelerSender
 
 _log = logging.getLogger(__name__)
 
@@ -55,11 +56,16 @@ _COMMIT_OVERHEAD = 6 * _PAGE  # the pages of counters and of the tables' ends th
 _MAX_SENDERS = 10_000
 """Senders counted apart; beyond that (forged source addresses) they are counted together as `OTHERS`."""
 OTHERS = "others"
+_REFUSED_AT_ONCE = 32
 _SENDER_AGE = 30 * 86400.0
 _REMOVE_BLOCKS = 512  # removed in one transaction, which must stay short
 _VACUUM_PAGES = 512
 _GIVE_BACK_INTERVAL = 30.0
 _SPARE = 32 * 2**20  # room that a file may keep for the next time
+
+DROP, FRAGMENT, REFUSAL = "drop", "fragment", "refusal"
+_JOIN_WITHIN = {DROP: -1.0, FRAGMENT: -1.0, REFUSAL: 1.0}
+"""Kind of interval → seconds between two that are told as one; negative: each is told by itself."""
 
 Synchronous = Literal["off", "normal", "full"]
 
@@ -223,12 +229,22 @@ class Books:
     """What else the next transaction will make true. Kept by the caller when a transaction fails, and tried again."""
 
     counts: dict[str, ShovelerSender] = field(default_factory=dict)
-    """Increments of rejected, returned and kernel_drops for each sender."""
+    """Increments of rejected and returned for each sender."""
     confirmed_upto: int = 0
     """All datagrams up to this SEQ are confirmed."""
-    kernel_drops: int = 0
+    drops: list[Drop] = field(default_factory=list)
+    """What the kernel dropped at our sockets since the last time."""
+    fragments: list[Drop] = field(default_factory=list)
+    """What it could not put together."""
     sockets: dict[str, int] = field(default_factory=dict)
-    """Socket → its drop counter as last seen."""
+    """Socket → its drop counter as last seen. Written with whatever else there is to write."""
+    looked: float = 0.0
+    """When the counters of the sockets were last looked at (Unix seconds); 0: not since the last time. Likewise."""
+    refused_from: float = 0.0
+    refused_to: float = 0.0
+    """When the first and the last of the rejected datagrams in `counts` were read."""
+    refused: int = 0
+    """How many they are."""
 
     def of(self, remote: str) -> ShovelerSender:
         """The increments of a sender."""
@@ -241,9 +257,10 @@ class Books:
         """One datagram of this sender was not taken."""
         rejected = self.of(remote).rejected
         rejected[reason] = rejected.get(reason, 0) + 1
+        self.refused += 1
 
     def __bool__(self) -> bool:
-        return bool(self.counts or self.confirmed_upto or self.kernel_drops or self.sockets)
+        return bool(self.counts or self.confirmed_upto or self.drops or self.fragments)
 
 
 class Block(NamedTuple):
@@ -303,6 +320,12 @@ _STEPS = {
     1: """
 CREATE TABLE generations (first INTEGER PRIMARY KEY, word TEXT NOT NULL) STRICT;
 INSERT INTO generations SELECT 1, id FROM spool WHERE received > 0;
+CREATE TABLE intervals (
+    number INTEGER PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, reason TEXT NOT NULL,
+    t_from REAL NOT NULL, t_to REAL NOT NULL, count INTEGER NOT NULL
+) STRICT;
+ALTER TABLE spool ADD COLUMN looked REAL NOT NULL DEFAULT 0;
+ALTER TABLE senders DROP COLUMN kernel_drops;
 PRAGMA user_version = 2;
 """,
 }
@@ -417,7 +440,7 @@ class Spool:
         db.execute("PRAGMA cache_size = -4096")
         self._forget_old_senders()
         db.execute("PRAGMA busy_timeout = 50")  # nobody else writes; a reader that takes its time must not stop us
-        self.id, self.started, *totals, self.size = db.execute("SELECT * FROM spool").fetchone()
+        self.id, self.started, *totals, self.size, self.looked = db.execute("SELECT * FROM spool").fetchone()
         self.totals = Totals(*totals)
         row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'blocks'").fetchone()
         self.last = row[0] if row else 0
@@ -426,6 +449,7 @@ class Spool:
         self.generation = secrets.token_hex(8)
         """The word of what is taken from now on; written down with its first datagram."""
         self._generations = _read_generations(db)
+        self._intervals = {kind: _read_intervals(db, kind) for kind in _JOIN_WITHIN}
         self.sockets: dict[str, int] = dict(db.execute("SELECT name, drops FROM sockets"))
 
     def _convert(self, step: str) -> None:
@@ -484,6 +508,7 @@ class Spool:
             try:
                 begun = self._begin_generation() if draft else self._generations
                 totals, senders, size, last = self._write(draft, books)
+                intervals = self._write_intervals(books)
                 db.execute("COMMIT")
             except BaseException:
                 if db.in_transaction:  # SQLite may have rolled back by itself, when the disk is full
@@ -495,7 +520,9 @@ class Spool:
         self.written += max(size - self.size, 0) + _COMMIT_OVERHEAD
         self.totals, self.size, self.last, self._generations = totals, size, last, begun
         self._senders.update(senders)
+        self._intervals = intervals
         self.sockets.update(books.sockets)
+        self.looked = books.looked or self.looked
         self._mind_the_wal()
 
     def _begin_generation(self) -> list[Generation]:
@@ -558,16 +585,16 @@ class Spool:
             removed, confirmed = self._remove(books.confirmed_upto)
             size -= removed
             self._add_up({r: ShovelerSender(confirmed=n) for r, n in confirmed.items()}, senders, totals)
-        totals.kernel_drops += books.kernel_drops
+        totals.kernel_drops += sum(drop.count for drop in books.drops)
         db.executemany(
-            "INSERT OR REPLACE INTO senders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO senders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [_sender_row(remote, sender, seen) for remote, (sender, seen) in senders.items()],
         )
         if books.sockets:
             db.executemany("INSERT OR REPLACE INTO sockets VALUES (?, ?)", list(books.sockets.items()))
         db.execute(
             "UPDATE spool SET received = ?, bytes = ?, confirmed = ?, returned = ?, rejected = ?, oversize = ?, "
-            "kernel_drops = ?, size = ?",
+            "kernel_drops = ?, size = ?, looked = ?",
             (
                 totals.received,
                 totals.bytes,
@@ -577,9 +604,30 @@ class Spool:
                 totals.oversize,
                 totals.kernel_drops,
                 size,
+                books.looked or self.looked,
             ),
         )
         return totals, senders, size, last
+
+    def _write_intervals(self, books: Books) -> dict[str, list[Row]]:
+        """What was lost when, with what the books add."""
+        new = [Row(0, DROP, d.listen, "", d.t_from, d.t_to, d.count) for d in books.drops]
+        new += [Row(0, FRAGMENT, d.listen, "", d.t_from, d.t_to, d.count) for d in books.fragments]
+        for (remote, reason), number in _refused(books).items():
+            new.append(Row(0, REFUSAL, remote, reason, books.refused_from, books.refused_to, number))
+        if not new:
+            return self._intervals
+        number = max((row.number for rows in self._intervals.values() for row in rows), default=0)
+        new = [row._replace(number=number + at) for at, row in enumerate(new, 1)]
+        after = {
+            kind: added(rows, [row for row in new if row.kind == kind], within=_JOIN_WITHIN[kind])
+            for kind, rows in self._intervals.items()
+        }
+        before = {row for rows in self._intervals.values() for row in rows}
+        kept = {row for rows in after.values() for row in rows}
+        self._db.executemany("DELETE FROM intervals WHERE number = ?", [(row.number,) for row in before - kept])
+        self._db.executemany("INSERT OR REPLACE INTO intervals VALUES (?, ?, ?, ?, ?, ?, ?)", sorted(kept - before))
+        return after
 
     def _remove(self, upto: int) -> tuple[int, dict[str, int]]:
         """Delete blocks up to a SEQ, not too many at once: (bytes that became free, datagrams confirmed by sender)."""
@@ -713,6 +761,21 @@ def _read_generations(db: sqlite3.Connection) -> list[Generation]:
     return [Generation(word, first) for word, first in db.execute("SELECT word, first FROM generations ORDER BY first")]
 
 
+def _refused(books: Books) -> dict[tuple[str, str], int]:
+    """(sender, reason) → datagrams not taken; beyond a number of senders (forged addresses) those are `OTHERS`."""
+    found: dict[tuple[str, str], int] = {}
+    for remote, counted in books.counts.items():
+        for reason, number in counted.rejected.items():
+            key = (remote if len(found) < _REFUSED_AT_ONCE else OTHERS, reason)
+            found[key] = found.get(key, 0) + number
+    return found
+
+
+def _read_intervals(db: sqlite3.Connection, kind: str) -> list[Row]:
+    rows = db.execute("SELECT * FROM intervals WHERE kind = ? ORDER BY number", (kind,))
+    return [Row(*row) for row in rows]
+
+
 def _still_told(known: list[Generation], oldest: int) -> list[Generation]:
     """The generations from the one that SEQ `oldest`, the first unconfirmed one, belongs to, and some before it."""
     needed = sum(generation.first <= oldest for generation in known)
@@ -726,7 +789,6 @@ def _plus(one: ShovelerSender, other: ShovelerSender) -> ShovelerSender:
         by_code=_merged(one.by_code, other.by_code),
         oversize=one.oversize + other.oversize,
         rejected=_merged(one.rejected, other.rejected),
-        kernel_drops=one.kernel_drops + other.kernel_drops,
         confirmed=one.confirmed + other.confirmed,
         returned=one.returned + other.returned,
     )
@@ -743,20 +805,18 @@ def _merged(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
 
 def _sender_row(remote: str, s: ShovelerSender, seen: float) -> tuple[str | int | float, ...]:
     return (
-        remote, s.received, s.bytes, s.confirmed, s.returned, s.oversize, s.kernel_drops,
+        remote, s.received, s.bytes, s.confirmed, s.returned, s.oversize,
         _to_json(s.by_code).decode(), _to_json(s.rejected).decode(), seen,
     )  # fmt: skip
 
 
 def _read_senders(db: sqlite3.Connection) -> Iterator[tuple[str, ShovelerSender, float]]:
-    for remote, received, size, confirmed, returned, oversize, drops, by_code, rejected, seen in db.execute(
-        "SELECT remote, received, bytes, confirmed, returned, oversize, kernel_drops, by_code, rejected, seen "
-        "FROM senders"
+    for remote, received, size, confirmed, returned, oversize, by_code, rejected, seen in db.execute(
+        "SELECT remote, received, bytes, confirmed, returned, oversize, by_code, rejected, seen FROM senders"
     ):
         sender = ShovelerSender(
             received=received, bytes=size, by_code=_from_json(by_code), oversize=oversize,
-            rejected=_from_json(rejected), kernel_drops=drops, spooled=received - confirmed, confirmed=confirmed,
-            returned=returned,
+            rejected=_from_json(rejected), spooled=received - confirmed, confirmed=confirmed, returned=returned,
         )  # fmt: skip
         yield remote, sender, seen
 
@@ -826,6 +886,29 @@ class SpoolReader:
             if self._db.execute("PRAGMA user_version").fetchone()[0] == 1:  # its shoveler was not started since
                 return [Generation(self.id, 1)]
             return _read_generations(self._db)
+        except sqlite3.Error as error:
+            raise _explain(error, self.path) from error
+
+    def drops(self) -> list[Drop]:
+        """What the kernel dropped at each socket, oldest first."""
+        return [Drop(listen=r.subject, t_from=r.t_from, t_to=r.t_to, count=r.count) for r in self._lost(DROP)]
+
+    def fragments(self) -> list[Drop]:
+        """What the kernel could not put together, oldest first."""
+        return [Drop(listen=r.subject, t_from=r.t_from, t_to=r.t_to, count=r.count) for r in self._lost(FRAGMENT)]
+
+    def refusals(self) -> list[Refusal]:
+        """What was read and not taken, oldest first."""
+        return [
+            Refusal(sender=r.subject, reason=r.reason, t_from=r.t_from, t_to=r.t_to, count=r.count)
+            for r in self._lost(REFUSAL)
+        ]
+
+    def _lost(self, kind: str) -> list[Row]:
+        try:
+            if self._db.execute("PRAGMA user_version").fetchone()[0] == 1:
+                return []
+            return _read_intervals(self._db, kind)
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
 

@@ -37,8 +37,7 @@ class ShovelerSender(msgspec.Struct, omit_defaults=True, kw_only=True):
     rejected: dict[str, int] = {}
     """Datagrams not taken, by reason."""
     kernel_drops: int = 0
-    """Datagrams that the kernel dropped at the socket this sender uses, while it used it. The kernel does not say
-    whose they were: an upper bound for this sender, exact when it is the only one."""
+    """Not filled any more: what the kernel drops belongs to a socket (`ShovelerStatus.drops`)."""
     spooled: int = 0
     """Taken and not yet confirmed: received − confirmed."""
     confirmed: int = 0
@@ -63,6 +62,7 @@ class Drop(msgspec.Struct, omit_defaults=True, kw_only=True):
     listen: str
     """The socket's own address, ``IP:PORT``."""
     t_from: float
+    """0: at any time before (a socket that was open, and looked at by nobody, before this shoveler's first start)."""
     t_to: float
     count: int
 
@@ -95,6 +95,9 @@ class ShovelerStatus(msgspec.Struct, kw_only=True):
     """The newest drops, oldest first, of bounded number."""
     refusals: list[Refusal] = []
     """The newest refusals, oldest first, of bounded number."""
+    fragments: list[Drop] = []
+    """Datagrams in fragments that the kernel could not put together, as one of them never came (ReasmFails). Of the whole
+    host, whoever they were for: `listen` is empty. `t_from` allows for the time that the kernel waits for the rest."""
     spool_bytes: int = 0
     oldest: float | None = None
     """Arrival (Unix seconds) of the oldest datagram in the spool, or None when it is empty."""

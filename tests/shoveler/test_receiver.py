@@ -215,7 +215,9 @@ def test_what_the_kernel_dropped_is_counted(rig):
     r.until(lambda: r.reader.totals()[0].kernel_drops > 0)
     totals, _ = r.reader.totals()
     assert totals.received + totals.kernel_drops == 100
-    assert r.reader.senders()[r.remote()].kernel_drops == totals.kernel_drops
+    [drop] = r.reader.drops()
+    assert (drop.listen, drop.count) == ("{}:{}".format(*r.listeners[0].getsockname()), totals.kernel_drops)
+    assert drop.t_from == 0.0, "somebody else made the socket, and nobody had looked at it"
     # The socket lives on (its supervisor holds it), the receiver is a new one.
     again = r.make(Options())
     r.receiver = again
@@ -225,6 +227,40 @@ def test_what_the_kernel_dropped_is_counted(rig):
     r.until(lambda: r.reader.totals()[0].kernel_drops > before)
     totals, _ = r.reader.totals()
     assert totals.received + totals.kernel_drops == 200
+    first, second = r.reader.drops()
+    assert (first, second.count) == (drop, totals.kernel_drops - drop.count), "each is told once"
+    assert first.t_to <= second.t_from < second.t_to <= time.time()
+
+
+def test_datagrams_whose_fragments_are_lost_are_counted_from_the_first_start_on(rig, monkeypatch):
+    failures = [40]
+    monkeypatch.setattr(receiver_module, "reassembly_failures", lambda: failures[0])
+    monkeypatch.setattr(receiver_module, "reassembly_wait", lambda: 30.0)
+    r = rig()
+    r.send(binary())
+    r.step()
+    assert r.reader.fragments() == []
+    failures[0] = 43
+    before = time.time()
+    r.receiver._beat = 0.0
+    r.until(r.reader.fragments)
+    [lost] = r.reader.fragments()
+    assert (lost.listen, lost.count) == ("", 3)
+    assert lost.t_from < before - 29 < before <= lost.t_to
+    failures[0] = 44  # while no receiver runs
+    r.receiver = r.make(Options())
+    r.until(lambda: len(r.reader.fragments()) == 2)
+    assert [one.count for one in r.reader.fragments()] == [3, 1]
+
+
+def test_what_is_not_taken_is_told_with_its_time(rig):
+    r = rig()
+    before = time.time()
+    r.send(b"bad", b"bad", binary())
+    r.until(lambda: r.reader.refusals())
+    [refusal] = r.reader.refusals()
+    assert (refusal.sender, refusal.reason, refusal.count) == (r.remote(), "short", 2)
+    assert before <= refusal.t_from <= refusal.t_to <= time.time()
 
 
 def test_at_the_cap_new_datagrams_are_counted_and_the_old_stay(rig, caplog):

@@ -13,7 +13,7 @@ import pytest
 
 import shoveler.spool as spool_module
 from shoveler.envelope import encode_block
-from shoveler.service import Position, ShovelerSender
+from shoveler.service import Drop, Position, Refusal, ShovelerSender
 from shoveler.spool import (
     OTHERS,
     Audit,
@@ -112,7 +112,7 @@ def test_confirming_twice_counts_once(spool, reader):
 
 def test_block_and_books_in_one_transaction(spool, reader):
     put(spool, b"1")
-    books = Books(confirmed_upto=1, kernel_drops=5, sockets={"s": 5})
+    books = Books(confirmed_upto=1, drops=[Drop(listen="h:1", t_from=1.0, t_to=2.0, count=5)], sockets={"s": 5})
     books.reject(A, "short")
     books.reject(A, "short")
     books.of(B).returned = 3
@@ -276,6 +276,66 @@ def test_a_spool_of_the_first_format_is_read_on(tmp_path):
     reader.close()
 
 
+def lost(t, count=1, listen="0.0.0.0:9993"):
+    return Drop(listen=listen, t_from=t, t_to=t + 1, count=count)
+
+
+def refused(t, sender=A, reason="disk_full", count=1):
+    books = Books(refused_from=t, refused_to=t + 0.5)
+    for _ in range(count):
+        books.reject(sender, reason)
+    return books
+
+
+def test_what_was_lost_is_told_once_and_outlives_a_restart(tmp_path):
+    with Spool(tmp_path, reserve=0) as spool:
+        spool.commit(None, Books(drops=[lost(10.0, 3)], looked=11.0))
+        spool.commit(None, Books(drops=[lost(11.0, 2)], fragments=[lost(12.0, 7, "")], looked=13.0))
+        spool.commit(None, refused(11.0, count=2))
+    with Spool(tmp_path, reserve=0) as spool:
+        assert spool.looked == 13.0
+        spool.commit(None, Books(drops=[lost(20.0)]))
+        spool.commit(None, refused(12.0, count=2))
+        spool.commit(None, refused(20.0))
+        spool.commit(None, refused(20.1, B))
+        assert spool.totals.kernel_drops == 6
+    reader = SpoolReader(tmp_path)
+    assert reader.drops() == [lost(10.0, 3), lost(11.0, 2), lost(20.0)]
+    assert reader.fragments() == [lost(12.0, 7, "")]
+    assert reader.refusals() == [
+        Refusal(sender=A, reason="disk_full", t_from=11.0, t_to=12.5, count=4),
+        Refusal(sender=A, reason="disk_full", t_from=20.0, t_to=20.5, count=1),
+        Refusal(sender=B, reason="disk_full", t_from=20.1, t_to=20.6, count=1),
+    ]
+    reader.close()
+
+
+def test_a_transaction_that_fails_tells_nothing(spool, reader, monkeypatch):
+    books = refused(1.0)
+    monkeypatch.setattr(spool_module, "_REMOVE_BLOCKS", "no number")
+    books.confirmed_upto = 1
+    with pytest.raises(SpoolError):
+        spool.commit(None, books)
+    monkeypatch.undo()
+    assert reader.refusals() == []
+    spool.commit(None, refused(1.0))
+    assert [one.count for one in reader.refusals()] == [1]
+
+
+def test_forged_senders_do_not_crowd_out_what_was_lost(spool, reader):
+    spool.commit(None, Books(drops=[lost(1.0)]))
+    for t in range(20):
+        books = Books(refused_from=float(t), refused_to=t + 0.1)
+        for n in range(1000):
+            books.reject(f"192.0.2.{t}:{n}", "short")
+        spool.commit(None, books)
+    assert reader.drops() == [lost(1.0)]
+    assert len(reader.refusals()) == 256
+    assert reader.totals()[0].rejected == 20_000
+    with contextlib.closing(sqlite3.connect(spool.path)) as db:
+        assert db.execute("SELECT count(*) FROM intervals").fetchone() == (257,)
+
+
 def test_every_spool_has_a_name_of_its_own(tmp_path):
     names = set()
     for n in range(5):
@@ -431,7 +491,7 @@ def test_a_full_disk_is_emptied_by_publishing(small_disk):
         spool.commit(None, Books(confirmed_upto=spool.last))
         while spool.tidy():
             pass
-        spool.commit(None, Books(kernel_drops=1))
+        spool.commit(None, Books(drops=[Drop(listen="h:1", t_from=1.0, t_to=2.0, count=1)]))
     with Spool(small_disk, reserve=6 << 20) as spool:
         assert spool.totals.received == spool.totals.confirmed == taken + extra
         assert not spool.tight
