@@ -152,9 +152,9 @@ class Workload(Struct, frozen=True):
     """What is done with each file.
 
     full: all `size` bytes, in reads of 1 MiB. range: one read of `bytes` at a random offset. vector: one vector read
-    of `chunks` pieces of `bytes` each. long: `reads` reads of `bytes`, `pause` seconds between them. write: `bytes`
-    written to a new file. No read goes past the catalogue's size: what would is shortened. 0 stands for 1 MiB of
-    `bytes` (64 KiB in a vector read), 16 `chunks` and 2 `reads`."""
+    of `chunks` pieces of `bytes` each, no piece twice (a small file has fewer). long: `reads` reads of `bytes`, `pause`
+    seconds between them. write: `bytes` written to a new file. No read goes past the catalogue's size: what would is
+    shortened. 0 stands for 1 MiB of `bytes` (64 KiB in a vector read), 16 `chunks` and 2 `reads`."""
 
     kind: Literal["full", "range", "vector", "long", "write"] = "full"
     bytes: Annotated[int, Meta(ge=0, le=2**40)] = 0

@@ -79,8 +79,7 @@ def steps(workload: Workload, request: Request) -> Iterator[Step]:
     elif workload.kind == "vector":
         size = min(workload.bytes or DEFAULT_VECTOR_BYTES, request.size)
         if size:
-            count = workload.chunks or DEFAULT_CHUNKS
-            yield VectorRead([(chance.randrange(request.size - size + 1), size) for _ in range(count)])
+            yield VectorRead(_pieces(chance, request.size, size, workload.chunks or DEFAULT_CHUNKS))
     elif workload.kind == "long":
         for number in range(workload.reads or DEFAULT_READS):
             if number and workload.pause:
@@ -95,6 +94,16 @@ def steps(workload: Workload, request: Request) -> Iterator[Step]:
 def _piece(chance: random.Random, file_size: int, size: int) -> Iterator[Read]:
     size = min(size, file_size)
     yield from _stretch(chance.randrange(file_size - size + 1), size)
+
+
+def _pieces(chance: random.Random, file_size: int, size: int, count: int) -> list[tuple[int, int]]:
+    """`count` different pieces, or as many as a file so small has. The XRootD client refuses a vector read that names
+    the same piece twice; pieces that overlap are no matter."""
+    places = file_size - size + 1
+    offsets: dict[int, None] = {}  # in the order drawn
+    while len(offsets) < min(count, places):
+        offsets[chance.randrange(places)] = None
+    return [(offset, size) for offset in offsets]
 
 
 def _stretch(offset: int, size: int) -> Iterator[Read]:

@@ -61,7 +61,9 @@ def request_bytes(workload: Workload, size: float) -> float:
         case "range":
             return min(unit, size)
         case "vector":
-            return min(workload.bytes or DEFAULT_CHUNK, size) * (workload.chunks or DEFAULT_CHUNKS)
+            piece = min(workload.bytes or DEFAULT_CHUNK, size)
+            different = size - piece + 1  # no piece twice, so a small file has fewer
+            return piece * min(workload.chunks or DEFAULT_CHUNKS, different)
         case "long":
             return min(unit, size) * (workload.reads or DEFAULT_READS)
         case "write":
@@ -76,10 +78,12 @@ def request_seconds(workload: Workload, size: float) -> float:
 
 def preview_test(test: Test, *, servers: int, files: Sequence[File], clients: int = 1) -> Preview:
     """The figures of a test at so many servers and clients. `files` may be empty when they are not known yet."""
-    mean = math.fsum(file.size for file in files) / len(files) if files else 0.0
+    workload = test.workload
+    # Each file by itself: what a read asks of the mean size is not what the reads ask on average.
+    asked = _mean([request_bytes(workload, file.size) for file in files] or [request_bytes(workload, 0)])
+    one = _mean([request_seconds(workload, file.size) for file in files] or [request_seconds(workload, 0)])
     total = test.files_per_server * servers
     last = test.round_size(test.rounds)
-    one = request_seconds(test.workload, mean)
     seconds = 0.0
     for requests, times in ((test.per_round * servers, test.rounds - 1), (last * servers, 1)):
         seconds += times * math.ceil(requests / max(1, clients * test.who.slots)) * one
@@ -91,10 +95,14 @@ def preview_test(test: Test, *, servers: int, files: Sequence[File], clients: in
         short_by=test.per_round - last,
         files=total,
         repeats=test.repeats,
-        bytes=round(request_bytes(test.workload, mean) * total),
+        bytes=round(asked * total),
         offered_rate=test.per_round * servers / test.wait if test.wait else None,
         seconds=seconds * test.repeats,
     )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
 
 
 def preview_plan(plan: Plan, previews: Sequence[Preview]) -> str:

@@ -248,6 +248,40 @@ def test_an_unreachable_server_and_a_missing_file_are_the_clients_failures(place
     assert test["figures"]["conclusion"] == "inconclusive"
 
 
+def test_every_correctness_preset_passes(place: Path, lab: Path) -> None:
+    """All four at the same time, as they come, but for the pauses: those only take time. Files of a lab begin at one
+    byte, so that every workload meets files smaller than what it would like to read."""
+    presets = sorted((Path(__file__).parents[2] / "resources" / "presets").glob("correctness-*.toml"))
+    assert len(presets) == 4
+    runs = {}
+    for preset in presets:
+        plan = place / preset.name
+        plan.write_text(
+            preset.read_text().replace('wait = "1s"', 'wait = "100ms"').replace('pause = "60s"', 'pause = "500ms"')
+        )
+        words = ["run", str(plan), "--headless", "--lab", str(lab), "--db", str(plan.with_suffix(".db"))]
+        runs[plan] = subprocess.Popen(
+            [*TALLY, *words, "--listen", f"127.0.0.1:{free_port()}", "--insecure"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    said = {}
+    try:
+        for plan, run in runs.items():
+            said[plan] = run.communicate(timeout=120)[1]
+    finally:
+        for run in runs.values():
+            run.kill()
+            run.communicate()
+    assert {plan.stem: run.returncode for plan, run in runs.items()} == {plan.stem: 0 for plan in runs}, said
+    for plan in runs:
+        report = json.loads(tally("results", "--json", "--db", str(plan.with_suffix(".db"))).stdout)
+        for test in report["tests"]:
+            figures = test["figures"]
+            assert (figures["matched"], figures["client_failed"]) == (figures["total"], 0), (plan.stem, figures)
+
+
 def test_an_agent_with_a_wrong_key_is_told_so_and_the_hub_goes_on(place: Path) -> None:
     listen = f"127.0.0.1:{free_port()}"
     hub = subprocess.Popen(

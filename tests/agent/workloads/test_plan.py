@@ -56,10 +56,20 @@ def test_a_vector_read_lies_in_the_file(size: int, wanted: int, chunks: int, see
         return
     (vector,) = made
     assert isinstance(vector, VectorRead)
-    assert len(vector.chunks) == (chunks or 16)
-    for offset, length in vector.chunks:
-        assert length == min(wanted or 64 * 1024, size)
+    length = min(wanted or 64 * 1024, size)
+    assert len(vector.chunks) == min(chunks or 16, size - length + 1), "as many as there are different ones"
+    assert len(set(vector.chunks)) == len(vector.chunks), "the XRootD client refuses the same piece twice"
+    for offset, own in vector.chunks:
+        assert own == length
         assert 0 <= offset <= size - length
+
+
+def test_a_small_file_has_fewer_pieces() -> None:
+    assert plan(Workload("vector"), 10) == [VectorRead([(0, 10)])]
+    (vector,) = plan(Workload("vector", bytes=8, chunks=16), 10)
+    assert isinstance(vector, VectorRead)
+    assert sorted(vector.chunks) == [(0, 8), (1, 8), (2, 8)]
+    assert vector == plan(Workload("vector", bytes=8, chunks=16), 10)[0]
 
 
 def test_long_pauses_between_reads_and_only_there() -> None:

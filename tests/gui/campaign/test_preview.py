@@ -37,6 +37,8 @@ def test_a_short_last_round_is_said_and_nothing_is_cut_off_v5() -> None:
         (Workload("range"), 5 * MIB, MIB),
         (Workload("vector", chunks=4, bytes=1000), 5 * MIB, 4000),
         (Workload("vector"), 5 * MIB, 16 * 65536),
+        (Workload("vector"), 10, 10),
+        (Workload("vector", chunks=16, bytes=8), 10, 3 * 8),
         (Workload("long", reads=3, bytes=MIB, pause=5), 5 * MIB, 3 * MIB),
         (Workload("write", bytes=7), 0, 7),
     ],
@@ -66,3 +68,10 @@ def test_no_wait_is_no_offered_rate() -> None:
     assert (
         preview_test(Test(servers=1, files_per_server=1, per_round=1, wait=0), servers=1, files=[]).offered_rate is None
     )
+
+
+def test_bytes_are_what_each_file_gives_and_not_what_the_mean_size_would() -> None:
+    """Half the files are too small for the vector read: a mean of 512 KiB would promise 1 MiB of each."""
+    test = Test(servers=1, files_per_server=10, per_round=10, workload=Workload("vector"))
+    files = [File("/a", 10), File("/b", MIB)]
+    assert preview_test(test, servers=1, files=files).bytes == round((10 + 16 * 65536) / 2 * test.files_per_server)
