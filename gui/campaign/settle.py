@@ -1,10 +1,32 @@
-"""When waiting for monitoring is over: every request has its final record and all is quiet, or the limit came."""
+"""When waiting for monitoring is over. Pure: what is known goes in, what to do next comes out.
+
+By *watermark*, where shovelers and collectors tell their positions: when servers hold nothing back any more, note up to
+which number each shoveler has taken datagrams (the *mark*); when collectors have seen everything up to there, and what
+they published until then is loaded, nothing more can come. Other traffic on the same bus does not matter: it only
+comes after the mark. (Empty spools and queues, which were waited for once, never come on a busy federation.)
+
+By *quiet*, where they do not (a shoveler of others): every request has its record, or no record of ours came for a
+while. Else the plan's limit ends it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from gui.campaign.ranges import Range, merged, seen_ranges, size, without
 
 MINIMUM_QUIET = 3.0
+ASK_AGAIN = 0.5
+"""Seconds between two questions for positions."""
+HOLES_STAY = 1.5
+"""Seconds after which a datagram that collectors have passed over, and not seen, is taken for lost: it can be in the
+hands of another collector for a moment, no longer."""
+HELD_LIMIT = 20.0
+"""Seconds that a collector keeps a close back at most, whose open or user may only be late (its ``state.grace``)."""
+ALIVE = 20.0
+"""Seconds of silence after which a daemon (which speaks every 5 s) is taken for gone."""
 
 
 def quiet_time(fstat: float, flush: float) -> float:
@@ -13,57 +35,231 @@ def quiet_time(fstat: float, flush: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class Taker:
+    """A shoveler as it was last heard of: by generation, the first number and the last one taken."""
+
+    id: str
+    heard: float
+    positions: Mapping[str, Range]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A collector as it was last heard of: by generation, how far it is and what it has not seen below that."""
+
+    id: str
+    heard: float
+    positions: Mapping[str, tuple[int, Sequence[Range]]]
+    held: int = 0
+    """Closes that wait for something late before they become records."""
+
+
+@dataclass(frozen=True, slots=True)
 class SettleView:
-    """What is known at `now` while a repeat settles. Counts that cannot be known are None and do not hold it up."""
+    """What is known at `now` while a repeat settles. Takers and readers are those that tell positions."""
 
     now: float
-    began: float
-    """When the last request was done."""
-    limit: float
-    """Seconds to wait at most (the plan's ``settle``)."""
-    quiet: float
+    looked: float
+    """When the database was last looked at: `unrecorded` and `unequal` are of then."""
     unrecorded: int
     """Requests that did not fail and have no final record yet, those that nobody has reported included."""
-    last_record: float | None
+    unequal: int = 0
+    """Requests with a final record whose sums are not (yet) what was asked."""
+    last_record: float | None = None
     """When the last record was loaded, None when none was."""
-    spooled: int | None = None
+    takers: Sequence[Taker] = ()
+    readers: Sequence[Reader] = ()
     queued: int | None = None
+    """Messages in the collectors' queue, where that is known."""
+    drained: bool = False
+    """What was in our own queue when `Settling.want` was ``drain`` is loaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """Keep waiting; `reason` says for what, `again` when to look again at the latest."""
+    """Keep waiting; `reason` says for what, `again` when to look again at the latest. `want`: ``ask`` all daemons for
+    their status; ``drain``: find out when all that is in our own queue now is loaded."""
 
     reason: str
     again: float
+    want: Literal["", "ask", "drain"] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Waiting is over. `complete`: everything came and it is quiet; else the limit was reached."""
+    """Waiting is over. `complete`: nothing more can come, or it has been quiet; else the limit was reached."""
 
     complete: bool
     seconds: float
     reason: str
 
 
-def judge(view: SettleView) -> Settling | Settled:
-    """Whether to wait on."""
-    seconds = max(0.0, view.now - view.began)
-    deadline = view.began + view.limit
-    quiet_from = max(view.began, view.last_record or view.began) + view.quiet
-    if view.unrecorded:
-        reason = f"{view.unrecorded:,} request{'s' if view.unrecorded > 1 else ''} without a record"
-    elif view.spooled:
-        reason = f"{view.spooled:,} datagrams in shoveler spools"
-    elif view.queued:
-        reason = f"{view.queued:,} messages in queues"
-    elif view.now < quiet_from:
-        reason = "all recorded; making sure that nothing more comes"
-        if view.now < deadline:
-            return Settling(reason, min(quiet_from, deadline))
-    else:
-        return Settled(True, seconds, "every request has its record and the pipeline is quiet")
-    if view.now >= deadline:
-        return Settled(False, seconds, f"the limit of {view.limit:g} s was reached: {reason}")
-    return Settling(reason, min(view.now + 0.5, deadline))
+class Settle:
+    """The settling of one repeat. `began`: when the last request was done. `limit`: the plan's ``settle``.
+
+    `hold`: seconds that servers keep a close back. `base`: by shoveler, the last number that it had taken before
+    the first request; what is older is none of ours."""
+
+    def __init__(self, *, began: float, limit: float, hold: float, quiet: float, base: Mapping[str, int]) -> None:
+        self._began = began
+        self._limit = limit
+        self._hold = hold
+        self._quiet = quiet
+        self._base = base
+        self._asked: float | None = None
+        self._last_asked = 0.0
+        self._mark: dict[str, list[Range]] | None = None
+        self._missing: dict[str, list[Range]] | None = None
+        self._missing_since = 0.0
+        self._held_until: float | None = None
+        self._seen = False
+        self._drained_at: float | None = None
+        self._draining = False
+
+    def hurry(self) -> None:
+        """Do not wait any longer."""
+        self._limit = 0.0
+
+    def look(self, view: SettleView) -> Settling | Settled:
+        """Whether to wait on, and what to do meanwhile."""
+        deadline = self._began + self._limit
+        step = self._by_watermark(view) if view.takers and view.readers else self._by_quiet(view)
+        if isinstance(step, Settled):
+            return step
+        if view.now >= deadline:
+            return self._settled(view, f"the limit of {self._limit:g} s was reached: {step.reason}", complete=False)
+        return replace(step, again=min(step.again, deadline))
+
+    def _settled(self, view: SettleView, reason: str, *, complete: bool = True) -> Settled:
+        return Settled(complete, max(0.0, view.now - self._began), reason)
+
+    def _by_quiet(self, view: SettleView) -> Settling | Settled:
+        if not view.unrecorded:
+            return self._settled(view, "every request has its record")
+        end = max(self._began, view.last_record or self._began) + self._quiet
+        if view.now < end:
+            return Settling(_without_record(view.unrecorded), end)
+        return self._settled(view, f"{_without_record(view.unrecorded)}, and none came for {self._quiet:g} s")
+
+    def _by_watermark(self, view: SettleView) -> Settling | Settled:
+        if self._mark is None:
+            waiting = self._take_mark(view)
+            if waiting is not None:
+                return waiting
+        if not self._seen:
+            waiting = self._wait_for_readers(view)
+            if waiting is not None:
+                return waiting
+        return self._wait_for_load(view)
+
+    def _take_mark(self, view: SettleView) -> Settling | None:
+        """Where every request has what it asked for, only a duplicate could still come: no need to wait for servers."""
+        equal = not view.unrecorded and not view.unequal
+        held_until = self._began + self._hold
+        if not equal and view.now < held_until:
+            reason = _without_record(view.unrecorded) if view.unrecorded else _unequal(view.unequal)
+            return Settling(reason, held_until)
+        if self._asked is None:
+            self._asked = view.now
+            return self._ask("asking the shovelers how far they are", view.now)
+        # A shoveler that has gone silent may hold datagrams of ours; when every request has its record it does not.
+        awaited = [
+            taker.id
+            for taker in view.takers
+            if taker.heard < self._asked and not (equal and view.now - taker.heard >= ALIVE)
+        ]
+        if awaited:
+            return self._ask_again(f"waiting for shoveler {', '.join(awaited)} to say how far it is", view.now)
+        self._mark = self._wanted(view.takers)
+        return None
+
+    def _wanted(self, takers: Sequence[Taker]) -> dict[str, list[Range]]:
+        found: dict[str, list[Range]] = {}
+        for taker in takers:
+            after = self._base.get(taker.id, 0)
+            for generation, (first, last) in taker.positions.items():
+                if last > after:
+                    found[generation] = [(max(first, after + 1), last)]
+        return found
+
+    def _wait_for_readers(self, view: SettleView) -> Settling | None:
+        assert self._mark is not None
+        missing = unseen(self._mark, view.readers)
+        if missing:
+            if missing != self._missing:
+                self._missing, self._missing_since = missing, view.now
+            if not self._lost(missing, view):
+                count = sum(size(ranges) for ranges in missing.values())
+                return self._ask_again(f"{count:,} datagrams not seen by a collector yet", view.now)
+        held = sum(reader.held for reader in view.readers)
+        if view.unrecorded and held:
+            # Only what is held now can be ours; it is released, or given up, within the collector's grace.
+            if self._held_until is None:
+                self._held_until = view.now + HELD_LIMIT
+            if view.now < self._held_until:
+                return self._ask_again(f"{held:,} accesses wait in a collector for what may be late", view.now)
+        self._seen = True
+        return None
+
+    def _lost(self, missing: Mapping[str, list[Range]], view: SettleView) -> bool:
+        """Whether what is missing will not be seen any more: all readers are beyond it, or its queue is empty, and it
+        has stayed so for a while that they have all been heard in."""
+        since = self._missing_since + HOLES_STAY
+        alive = [reader for reader in view.readers if view.now - reader.heard < ALIVE]
+        if not alive or any(reader.heard < since for reader in alive):
+            return False
+        if view.queued == 0:
+            return True
+        through = {
+            generation: max((reader.positions[generation][0] for reader in alive if generation in reader.positions),
+                            default=-1)
+            for generation in missing
+        }  # fmt: skip
+        return all(ranges[-1][1] <= through[generation] for generation, ranges in missing.items())
+
+    def _wait_for_load(self, view: SettleView) -> Settling | Settled:
+        if not self._draining:
+            self._draining = True
+            return Settling("loading what the collectors have published", view.now + ASK_AGAIN, "drain")
+        if not view.drained:
+            return Settling("loading what the collectors have published", view.now + ASK_AGAIN)
+        if self._drained_at is None:
+            self._drained_at = view.now
+        if view.looked < self._drained_at:
+            return Settling("counting what was loaded", view.now + ASK_AGAIN)
+        reason = "all that the servers sent is loaded"
+        if view.unrecorded:
+            reason = f"{_without_record(view.unrecorded)}, and {reason}: nothing more can come"
+        return self._settled(view, reason)
+
+    def _ask(self, reason: str, now: float) -> Settling:
+        self._last_asked = now
+        return Settling(reason, now + ASK_AGAIN, "ask")
+
+    def _ask_again(self, reason: str, now: float) -> Settling:
+        if now - self._last_asked >= ASK_AGAIN:
+            return self._ask(reason, now)
+        return Settling(reason, self._last_asked + ASK_AGAIN)
+
+
+def unseen(wanted: Mapping[str, Sequence[Range]], readers: Sequence[Reader]) -> dict[str, list[Range]]:
+    """By generation, what of `wanted` none of the readers has seen: each sees its own share of the datagrams."""
+    missing = {}
+    for generation, ranges in wanted.items():
+        seen = [
+            pair
+            for reader in readers
+            if generation in reader.positions
+            for pair in seen_ranges(*reader.positions[generation])
+        ]
+        if left := without(merged(ranges), merged(seen)):
+            missing[generation] = left
+    return missing
+
+
+def _without_record(count: int) -> str:
+    return f"{count:,} request{'s' if count > 1 else ''} without a record"
+
+
+def _unequal(count: int) -> str:
+    return f"{count:,} request{'s' if count > 1 else ''} with fewer or more bytes than asked"

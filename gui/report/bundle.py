@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -27,18 +27,20 @@ from msgspec import Meta, Struct
 from sqlalchemy import Connection, func, insert, select
 
 from agent.messages import Tag, Workload
-from gui.store import ServerEntry, Store, StoreConflict, VerdictKind, match_key, schema
+from gui.store import LostDatagram, ServerEntry, StatusStep, Store, StoreConflict, VerdictKind, match_key, schema
 from gui.store.access import agent_ids, put_servers
 from gui.store.loader import BLOCK
 from gui.store.records import read_block
 
 FORMAT = "tally-bundle"
-SCHEMA = 1
+SCHEMA = 2
 """Grows when a part changes its form; older ones are still read, newer ones declined."""
 
 MAX_FILE = 4 * 2**30
 MAX_PART = 8 * 2**30
 MAX_RUN = 64 * 2**20
+MAX_STEPS = 24 * 2**20
+"""Bytes of ``run.json`` for what daemons said in the middle of the run; the newest are kept."""
 MAX_LINE = 300 * 1024
 MAX_RATIO = 400
 """A part that claims to be more times smaller than this is no bundle but a bomb (records shrink about thirtyfold)."""
@@ -108,6 +110,7 @@ class BundleScoring(Struct, frozen=True):
     bytes_recorded: Count
     first_open: Moment | None
     last_close: Moment | None
+    not_waited: Count = 0
 
 
 class BundleRepeat(Struct, frozen=True):
@@ -160,6 +163,14 @@ class BundleStatus(Struct, frozen=True):
     last: Annotated[str, Meta(max_length=16 * 2**20)]
 
 
+class BundleStep(Struct, frozen=True):
+    """What a status message in the middle of the run added to the one before, as JSON text."""
+
+    program: Literal["shoveler", "collector"]
+    member: Name
+    body: Annotated[str, Meta(max_length=16 * 2**20)]
+
+
 class BundleRun(Struct, frozen=True):
     """The part ``run.json``."""
 
@@ -181,6 +192,7 @@ class BundleRun(Struct, frozen=True):
     markers: Annotated[list[BundleMarker], Meta(max_length=1_000_000)]
     notes: Annotated[list[BundleNote], Meta(max_length=100_000)]
     statuses: Annotated[list[BundleStatus], Meta(max_length=10_000)]
+    steps: Annotated[list[BundleStep], Meta(max_length=1_000_000)] = []
 
 
 class BundleRequest(Struct, frozen=True, array_like=True):
@@ -229,6 +241,7 @@ class BundleVerdict(Struct, frozen=True, array_like=True):
     lost_at: Annotated[str, Meta(max_length=32)]
     certain: bool
     cause: Text
+    datagram: LostDatagram | None = None
 
 
 class BundleSample(Struct, frozen=True, array_like=True):
@@ -346,8 +359,20 @@ def _run_part(store: Store, connection: Connection, run_id: int) -> tuple[_Place
             BundleStatus(s.program, s.member, s.started, s.first_t, s.first.decode(), s.last_t, s.last.decode())
             for s in store.statuses(run_id)
         ],
+        steps=_newest_steps(store.status_steps(run_id)),
     )
     return places, content
+
+
+def _newest_steps(steps: Sequence[StatusStep]) -> list[BundleStep]:
+    kept: list[BundleStep] = []
+    room = MAX_STEPS
+    for step in reversed(steps):
+        room -= 2 * len(step.body)  # JSON within JSON: each quotation mark gets a backslash
+        if room < 0:
+            break
+        kept.append(BundleStep(step.program, step.member, step.body.decode()))
+    return kept[::-1]
 
 
 def _fields(kind: Callable[..., Any], source: object) -> Any:
@@ -450,6 +475,7 @@ def _verdicts(connection: Connection, run_id: int, places: _Places) -> Iterator[
                 row.lost_at or "",
                 row.certain is None or bool(row.certain),
                 row.cause or "",
+                msgspec.json.decode(row.datagram, type=LostDatagram) if row.datagram else None,
             )
         )
 
@@ -683,6 +709,12 @@ class _Import:
                     last_body=status.last,
                 )
             )
+        for step in content.steps:
+            connection.execute(
+                insert(schema.status_step).values(
+                    run_id=run_id, program=step.program, member=step.member, body=step.body
+                )
+            )
         return run_id, repeats, scorings
 
     def _store_requests(
@@ -754,7 +786,9 @@ class _Import:
             certain = int(v.certain) if v.lost_at else None
             rows.append(
                 (scoring, first + v.request, v.verdict, v.recorded, v.accesses, v.read, v.readv, v.write, behaviours,
-                 v.lost_at or None, certain, v.cause or None)
+                 v.lost_at or None, certain, v.cause or None,
+                 msgspec.json.encode(v.datagram).decode() if v.datagram else None,
+                 v.datagram.group[:256] if v.datagram else None)
             )  # fmt: skip
         self._store.database.insert(connection, "verdict", _VERDICT, rows)
 
@@ -778,7 +812,7 @@ _REQUEST = (
 )  # fmt: skip
 _VERDICT = (
     "scoring_id", "request_id", "verdict", "recorded", "accesses", "read", "readv", "write", "behaviours", "lost_at",
-    "certain", "cause",
+    "certain", "cause", "datagram", "lost_with",
 )  # fmt: skip
 _SAMPLE = (
     "repeat_id", "second", "server_id", "requested", "read", "recorded", "failed", "bytes_read", "bytes_recorded",

@@ -14,6 +14,7 @@ from gui.store import schema
 from gui.store.engine import Database
 from gui.store.rows import (
     AuditRow,
+    LostDatagram,
     NoteRow,
     RequestEntry,
     RequestState,
@@ -24,7 +25,7 @@ from gui.store.rows import (
 
 _INSERT_VERDICT = (
     "INSERT INTO verdict (scoring_id, request_id, verdict, recorded, accesses, read, readv, write, behaviours, lost_at,"
-    " certain, cause) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " certain, cause, datagram, lost_with) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _CHUNK = 20_000
 _SCORING = [name for name in ScoringEntry.__dataclass_fields__ if name != "t"]
@@ -106,6 +107,19 @@ class ResultsPart:
             newest = _newest(connection, repeat_id)
             row = connection.execute(_requests(newest).where(request.c.id == request_id)).one()
         return _request(row, newest is not None)
+
+    def lost_together(self, request_id: int) -> list[int]:
+        """Requests that the newest scoring says were lost with the same datagram as this one, which is among them."""
+        request, verdict = schema.request, schema.verdict
+        with self.database.read() as connection:
+            repeat_id = connection.scalar(select(request.c.repeat_id).where(request.c.id == request_id))
+            scoring = None if repeat_id is None else _newest(connection, repeat_id)
+            mine = (verdict.c.scoring_id == scoring) & (verdict.c.request_id == request_id)
+            group = connection.scalar(select(verdict.c.lost_with).where(mine))
+            if group is None:
+                return []
+            same = (verdict.c.scoring_id == scoring) & (verdict.c.lost_with == group)
+            return sorted(connection.scalars(select(verdict.c.request_id).where(same)))
 
     def unscored(self) -> list[int]:
         """Repeats that were scored before their newest record was loaded: they want scoring again."""
@@ -240,6 +254,8 @@ def _request(row: Row[Any], scored: bool) -> RequestEntry:
         lost_at=row.v_lost_at or "",
         certain=row.v_certain is None or bool(row.v_certain),
         cause=row.v_cause or "",
+        datagram=_datagram(row.v_datagram),
+        lost_with=row.v_lost_with or "",
     )
 
 
@@ -256,6 +272,7 @@ def _verdict(row: Row[Any]) -> VerdictRow:
         row.lost_at or "",
         row.certain is None or bool(row.certain),
         row.cause or "",
+        _datagram(row.datagram),
     )
 
 
@@ -273,7 +290,13 @@ def _verdict_values(scoring_id: int, verdict: VerdictRow) -> tuple[Any, ...]:
         verdict.lost_at or None,
         int(verdict.certain) if verdict.lost_at else None,
         verdict.cause or None,
+        None if verdict.datagram is None else msgspec.json.encode(verdict.datagram).decode(),
+        None if verdict.datagram is None else verdict.datagram.group,
     )
+
+
+def _datagram(text: str | None) -> LostDatagram | None:
+    return msgspec.json.decode(text, type=LostDatagram) if text else None
 
 
 def _names(text: str | None) -> tuple[str, ...]:

@@ -36,6 +36,8 @@ class VerdictKind(IntEnum):
     CLIENT_FAILED = 4
     LATE = 5
     """Matched, by a record that came after the settle had ended."""
+    NOT_WAITED = 6
+    """No final record, and the run was stopped before the settle could tell; never counted as a loss."""
 
     @property
     def word(self) -> str:
@@ -186,6 +188,11 @@ class LoadResult:
         return self.final + self.provisional
 
 
+def answer(cause: str, certain: bool) -> str:
+    """A cause as it is shown everywhere: ``probably`` in front of what is inferred and not proven."""
+    return cause if certain or not cause else f"probably {cause}"
+
+
 class RecordFlags(Struct, frozen=True, omit_defaults=True):
     """What the collector remarked on a record: server behaviours that apply, and what was not known."""
 
@@ -208,6 +215,28 @@ class RecordEntry:
     server: str
     flags: RecordFlags
     body: bytes
+
+
+class LostDatagram(Struct, frozen=True, rename={"cls": "class"}):
+    """The datagram that a missing record was lost with: a gap in the numbers of one server process.
+
+    `after`: the number before the gap; `missing`: how many numbers it has. `begin` and `end`: server's own times
+    (Unix seconds) between which what is missing happened. `held`: what of the request was in it."""
+
+    server: str
+    """As `server_id` of its records."""
+    stod: int
+    cls: str
+    after: int
+    missing: int
+    begin: float
+    end: float
+    held: Literal["login", "open", "close"]
+
+    @property
+    def group(self) -> str:
+        """The same for all requests that were lost with it."""
+        return f"{self.server}:{self.stod}:{self.cls}:{self.after}:{self.begin:.0f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +278,14 @@ class RequestEntry:
     lost_at: str = ""
     certain: bool = True
     cause: str = ""
+    datagram: LostDatagram | None = None
+    lost_with: str = ""
+    """The same for all requests that were lost with one datagram; empty when none is known to have been lost."""
+
+    @property
+    def answer(self) -> str:
+        """The cause as it is shown everywhere: ``probably`` in front of what is inferred and not proven."""
+        return answer(self.cause, self.certain)
 
     @property
     def asked(self) -> int:
@@ -271,6 +308,7 @@ class VerdictRow:
     lost_at: str = ""
     certain: bool = True
     cause: str = ""
+    datagram: LostDatagram | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,11 +339,12 @@ class ScoringEntry:
     first_open: float | None = None
     last_close: float | None = None
     id: int = 0
+    not_waited: int = 0
 
     @property
     def counted(self) -> int:
-        """Requests that monitoring is judged by: all that clients really made."""
-        return self.total - self.client_failed
+        """Requests that monitoring is judged by: all that clients really made, and whose records were waited for."""
+        return self.total - self.client_failed - self.not_waited
 
     @property
     def good(self) -> int:
@@ -347,6 +386,15 @@ class StatusPair:
     first: bytes
     last_t: float
     last: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StatusStep:
+    """What a status message in the middle of a run added to the one before, as the JSON text of a status message."""
+
+    program: Literal["shoveler", "collector"]
+    member: str
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)

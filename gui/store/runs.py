@@ -174,7 +174,8 @@ class RunsPart:
                 .where(tag.c.repeat_id.in_(repeats))
                 .values(repeat_id=None, agent_id=None, server_id=None, slot=None)
             )
-            for table in (schema.marker, schema.note, schema.pipeline_status, schema.run_origin, repeat, test):
+            told = (schema.marker, schema.note, schema.pipeline_status, schema.status_step, schema.run_origin)
+            for table in (*told, repeat, test):
                 connection.execute(delete(table).where(table.c.run_id == run_id))
             connection.execute(delete(run).where(run.c.id == run_id))
             used = select(record.c.body // BLOCK).distinct().scalar_subquery()

@@ -347,6 +347,15 @@ pipeline_status = _table(
     Column("last_body", Text, nullable=False),
 )
 
+status_step = _table(
+    "status_step",
+    _id(),
+    Column("run_id", Big, ForeignKey("run.id"), nullable=False, index=True),
+    Column("program", String(16), nullable=False),
+    Column("member", String(256), nullable=False),
+    Column("body", Text, nullable=False),
+)
+
 run_origin = _table(
     "run_origin",
     Column("run_id", Big, ForeignKey("run.id"), primary_key=True),
@@ -371,6 +380,7 @@ scoring = _table(
     Column("missing", BigInteger, nullable=False),
     Column("duplicate", BigInteger, nullable=False),
     Column("client_failed", BigInteger, nullable=False),
+    Column("not_waited", BigInteger, nullable=False, server_default="0"),
     Column("unreported", BigInteger, nullable=False),
     Column("unrequested", BigInteger, nullable=False),
     Column("recovered", BigInteger, nullable=False),
@@ -396,6 +406,8 @@ verdict = _table(
     Column("lost_at", String(32)),
     Column("certain", SmallInteger),
     Column("cause", Text),
+    Column("datagram", Text),
+    Column("lost_with", String(256)),
 )
 
 note = _table(

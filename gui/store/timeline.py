@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, literal, select, update
 
 from gui.store import schema
 from gui.store.engine import Database
-from gui.store.rows import LoadedRow, MarkerRow, SampleRow, StatusPair
+from gui.store.rows import LoadedRow, MarkerRow, SampleRow, StatusPair, StatusStep
 from shoveler.service import ShovelerStatus, StatusMessage, encode_status
 
 _PUT_SAMPLE = (
@@ -104,6 +104,22 @@ class TimelinePart:
             StatusPair(r.program, r.member, r.started, r.first_t, r.first_body.encode(), r.last_t, r.last_body.encode())
             for r in rows
         ]
+
+    def add_status_step(self, run_id: int, step: StatusMessage) -> None:
+        """Keep what a status message in the middle of a run adds to the one before."""
+        program = "shoveler" if isinstance(step, ShovelerStatus) else "collector"
+        body = encode_status(step).decode()
+        with self.database.write() as connection:
+            connection.execute(
+                insert(schema.status_step).values(run_id=run_id, program=program, member=step.id, body=body)
+            )
+
+    def status_steps(self, run_id: int) -> list[StatusStep]:
+        """What was kept with `add_status_step`, in that order."""
+        table = schema.status_step
+        with self.database.read() as connection:
+            rows = connection.execute(select(table).where(table.c.run_id == run_id).order_by(table.c.id)).all()
+        return [StatusStep(r.program, r.member, r.body.encode()) for r in rows]
 
     def mark_loaded(self, run_id: int) -> None:
         """Remember how many records each server incarnation has had loaded when this run began."""

@@ -3,48 +3,161 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from gui.campaign.settle import Settled, SettleView, Settling, judge, quiet_time
-
-VIEW = SettleView(now=110, began=100, limit=90, quiet=3, unrecorded=0, last_record=105, spooled=0, queued=0)
-
-
-def test_all_recorded_and_quiet() -> None:
-    assert judge(VIEW) == Settled(True, 10, "every request has its record and the pipeline is quiet")
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ({"unrecorded": 1}, "1 request without a record"),
-        ({"unrecorded": 1200}, "1,200 requests without a record"),
-        ({"spooled": 7}, "7 datagrams in shoveler spools"),
-        ({"queued": 8}, "8 messages in queues"),
-        ({"last_record": 108}, "all recorded; making sure that nothing more comes"),
-        ({"now": 102, "last_record": None}, "all recorded; making sure that nothing more comes"),
-    ],
+from gui.campaign.settle import (
+    HELD_LIMIT,
+    HOLES_STAY,
+    Reader,
+    Settle,
+    Settled,
+    SettleView,
+    Settling,
+    Taker,
+    quiet_time,
+    unseen,
 )
-def test_what_is_waited_for(change: dict, reason: str) -> None:
-    verdict = judge(replace(VIEW, **change))
-    assert isinstance(verdict, Settling)
-    assert verdict.reason == reason
-    assert VIEW.began < verdict.again <= replace(VIEW, **change).now + 3
-    late = judge(replace(VIEW, **{**change, "now": 190.0, "last_record": 189}))
-    assert isinstance(late, Settled)
-    assert not late.complete
-    assert late.reason.startswith("the limit of 90 s was reached: ")
+
+BEGAN = 100.0
+ASK = "asking the shovelers how far they are"
+LOAD = "loading what the collectors have published"
 
 
-def test_quiet_begins_with_the_last_record_or_the_last_request() -> None:
-    assert judge(replace(VIEW, last_record=106)) == judge(VIEW)
-    assert judge(replace(VIEW, last_record=108)) == Settling("all recorded; making sure that nothing more comes", 111)
-    assert isinstance(judge(replace(VIEW, now=103, last_record=50)), Settled)
+def settle(limit: float = 90.0, **base: int) -> Settle:
+    return Settle(began=BEGAN, limit=limit, hold=2.0, quiet=4.0, base=base or {"s": 50})
 
 
-def test_what_cannot_be_known_holds_nothing_up() -> None:
-    assert isinstance(judge(replace(VIEW, spooled=None, queued=None, last_record=None)), Settled)
+def view(now: float, unrecorded: int = 0, **facts: Any) -> SettleView:
+    return SettleView(now=now, looked=facts.pop("looked", now), unrecorded=unrecorded, **facts)
+
+
+def taker(heard: float, upto: int, first: int = 1, id_: str = "s") -> Taker:
+    return Taker(id_, heard, {"g": (first, upto)})
+
+
+def reader(heard: float, upto: int, *holes: tuple[int, int], held: int = 0) -> Reader:
+    return Reader("c", heard, {"g": (upto, holes)}, held)
+
+
+def steps(one: Settle, *views: SettleView) -> list[tuple[str, str]]:
+    """What is said and wanted at each look."""
+    found = []
+    for each in views:
+        step = one.look(each)
+        found.append((step.reason, step.want if isinstance(step, Settling) else f"settled {step.complete}"))
+    return found
+
+
+def test_the_mark_is_taken_when_servers_hold_nothing_back_and_all_up_to_it_is_seen_and_loaded() -> None:
+    steady = {"takers": [taker(102.1, 70)]}
+    assert steps(
+        settle(),
+        view(101.0, 3, takers=[taker(101.0, 60)], readers=[reader(100.0, 55)]),
+        view(102.0, 3, takers=[taker(101.0, 60)], readers=[reader(100.0, 55)]),
+        view(102.1, 3, **steady, readers=[reader(102.1, 65)]),
+        view(102.3, 1, takers=[taker(102.3, 900)], readers=[reader(102.3, 70)]),
+        view(102.4, 1, takers=[taker(102.3, 950)], readers=[reader(102.3, 800)]),
+        view(102.5, 1, takers=[taker(102.3, 950)], readers=[reader(102.3, 800)], drained=True, looked=102.0),
+        view(102.6, 0, takers=[taker(102.3, 950)], readers=[reader(102.3, 800)], drained=True),
+    ) == [
+        ("3 requests without a record", ""),
+        (ASK, "ask"),
+        ("5 datagrams not seen by a collector yet", ""),
+        (LOAD, "drain"),
+        (LOAD, ""),
+        ("counting what was loaded", ""),
+        ("all that the servers sent is loaded", "settled True"),
+    ]  # fmt: skip
+
+
+def test_where_every_request_has_its_bytes_nothing_is_held_back_any_more() -> None:
+    recorded = {"takers": [taker(100.0, 60)], "readers": [reader(100.0, 60)]}
+    assert steps(settle(), view(100.1, **recorded)) == [(ASK, "ask")]
+    assert steps(settle(), view(100.1, unequal=1, **recorded)) == [("1 request with fewer or more bytes than asked", "")]
+
+
+def test_what_is_older_than_the_run_is_not_waited_for() -> None:
+    waiting = view(103.0, takers=[taker(104.0, 60)], readers=[reader(104.0, 60, (7, 50))])
+    assert steps(settle(s=50), waiting, waiting) == [(ASK, "ask"), (LOAD, "drain")]
+    assert steps(settle(s=49), waiting, waiting)[1] == ("1 datagrams not seen by a collector yet", "")
+
+
+def test_a_shoveler_that_does_not_answer_is_waited_for_while_a_record_is_missing() -> None:
+    silent = {"takers": [taker(104.0, 60), taker(70.0, 9, id_="gone")], "readers": [reader(104.0, 60)]}
+    assert steps(settle(s=50, gone=9), view(103.0, 1, **silent), view(104.0, 1, **silent)) == [
+        (ASK, "ask"),
+        ("waiting for shoveler gone to say how far it is", "ask"),
+    ]
+    assert steps(settle(s=50, gone=9), view(103.0, **silent), view(104.0, **silent)) == [(ASK, "ask"), (LOAD, "drain")]
+
+
+def passed_over(now: float, heard: float, **facts: Any) -> SettleView:
+    return view(now, 1, takers=[taker(102.0, 60)], readers=[reader(heard, 60, (55, 56))], **facts)
+
+
+def test_a_datagram_that_all_collectors_have_passed_over_is_lost_after_a_while() -> None:
+    said = steps(
+        settle(),
+        passed_over(102.0, 102.0),
+        passed_over(102.1, 102.1),
+        passed_over(102.1 + HOLES_STAY, 102.2),
+        passed_over(102.3 + HOLES_STAY, 102.2 + HOLES_STAY),
+    )
+    waiting = "2 datagrams not seen by a collector yet"
+    assert said == [(ASK, "ask"), (waiting, ""), (waiting, "ask"), (LOAD, "drain")]
+
+
+def test_datagrams_that_left_an_empty_queue_unseen_are_lost() -> None:
+    def purged(now: float, queued: int | None) -> SettleView:
+        return view(now, 1, takers=[taker(102.0, 60)], readers=[reader(now, 57)], queued=queued)
+
+    waiting = "3 datagrams not seen by a collector yet"
+    for queued, after in ((0, (LOAD, "drain")), (5, (waiting, "ask")), (None, (waiting, "ask"))):
+        said = steps(settle(), purged(102.0, queued), purged(102.1, queued), purged(102.2 + HOLES_STAY, queued))
+        assert said == [(ASK, "ask"), (waiting, ""), after], queued
+
+
+def test_what_a_collector_holds_back_is_waited_for_while_a_record_is_missing() -> None:
+    def holding(now: float, unrecorded: int, held: int = 2) -> SettleView:
+        return view(now, unrecorded, takers=[taker(now, 60)], readers=[reader(now, 60, held=held)])
+
+    waiting = "2 accesses wait in a collector for what may be late"
+    end = 102.1 + HELD_LIMIT
+    assert [text for text, _ in steps(settle(), *(holding(now, 1) for now in (102.0, 102.1, 110.0, end)))] == [
+        ASK, waiting, waiting, LOAD,
+    ]  # fmt: skip
+    assert steps(settle(), holding(102.0, 1), holding(102.1, 1, held=0))[1] == (LOAD, "drain")
+    assert steps(settle(), holding(102.0, 0), holding(102.1, 0))[1] == (LOAD, "drain")
+
+
+def test_the_limit_ends_it_and_says_what_was_waited_for() -> None:
+    step = settle(10).look(view(110.0, 2, takers=[taker(70.0, 60)], readers=[reader(70.0, 60)]))
+    assert step == Settled(False, 10.0, f"the limit of 10 s was reached: {ASK}")
+    one = settle()
+    one.hurry()
+    assert one.look(view(100.5, 2)) == Settled(
+        False, 0.5, "the limit of 0 s was reached: 2 requests without a record"
+    )
+
+
+def test_without_positions_every_record_or_quiet_ends_it() -> None:
+    assert settle().look(view(100.2)) == Settled(True, pytest.approx(0.2), "every request has its record")
+    assert settle().look(view(101.0, 1)) == Settling("1 request without a record", 104.0)
+    assert settle().look(view(106.0, 1, last_record=103.0)) == Settling("1 request without a record", 107.0)
+    assert settle().look(view(107.0, 1200, last_record=103.0)) == Settled(
+        True, 7.0, "1,200 requests without a record, and none came for 4 s"
+    )
+    only_one_side = view(101.0, 1, takers=[taker(101.0, 60)])
+    assert settle().look(only_one_side) == settle().look(replace(only_one_side, takers=()))
+
+
+def test_collectors_see_a_generation_together() -> None:
+    wanted = {"g": [(51, 60)], "h": [(61, 62)]}
+    one, other = reader(1.0, 58, (50, 55)), Reader("d", 1.0, {"g": (54, ()), "h": (61, ())})
+    assert unseen(wanted, [one, other]) == {"g": [(55, 55), (59, 60)], "h": [(62, 62)]}
+    assert unseen(wanted, []) == wanted
 
 
 def test_quiet_time() -> None:
