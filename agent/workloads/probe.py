@@ -144,7 +144,7 @@ def _listing(question: Probe, version: str, system: Any, flags: Any, timeout: in
         folder = folders.popleft()
         status, listing = system.dirlist(folder, flags.DirListFlags.STAT, timeout=timeout)
         if not status.ok:
-            problem = problem or f"{folder}: {_text(status)}"
+            problem = problem or f"{folder}: {_unlisted(status)}"
             continue
         for entry in sorted(listing, key=lambda e: str(e.name)):
             path = f"{folder.rstrip('/')}/{entry.name}"
@@ -171,6 +171,15 @@ def _listing(question: Probe, version: str, system: Any, flags: Any, timeout: in
         truncated=truncated,
         error=problem[:2000],
     )
+
+
+def _unlisted(status: Any) -> str:
+    """Why a directory cannot be listed. XRootD separates the names of a listing by line breaks and escapes none: one in
+    a name makes the client refuse the whole answer, with a message that says nothing of it."""
+    text = _text(status)
+    if "invalid response" in text.lower():
+        return f"the listing cannot be read ({text}); a name in it holds a line break, most likely: rename that file"
+    return text
 
 
 def _text(status: Any) -> str:

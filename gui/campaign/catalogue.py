@@ -1,32 +1,72 @@
-"""Reading a list of test files: one ``PATH SIZE`` per line, ``#`` begins a comment."""
+"""Reading a list of test files: one ``PATH SIZE`` per line, ``#`` begins a comment. Which paths can be asked for."""
 
 from __future__ import annotations
+
+import re
 
 from gui.campaign.durations import parse_size
 from gui.campaign.plan import File
 
 MAX_PROBLEMS = 20
+MAX_PATH = 1023
+"""Bytes of a path that XRootD keeps; servers of 5.5 abort when they are to monitor the open of a longer one."""
+
+_LINE = re.compile(r"(?P<path>.*[^ \t]|)(?P<gap>[ \t]*[ \t])(?P<size>[^ \t]+)[ \t]*", re.DOTALL)
 
 
 class CatalogueError(ValueError):
     """A list of files cannot be used; the text names every problem with its line."""
 
 
+def path_objection(path: str) -> str:
+    """Why a path cannot be asked for, as half a sentence; empty when it can.
+
+    A request is recognised by its path, so it must be the very text that the server reports: servers merge repeated
+    slashes and resolve dots, and what follows a ``?`` is not part of the path (it may be a token: it is never repeated).
+    """
+    bare, mark, _ = path.partition("?")
+    shown = bare if len(bare) <= 60 else f"{bare[:60]}…"
+    if not path.startswith("/"):
+        return f"a path begins with '/', not {shown[:40]!r}"
+    if mark:
+        return f"the path {shown!r} goes on with a '?': what follows it is not part of the path; leave it out"
+    if "\n" in path or "\r" in path or "\0" in path:
+        return f"the path {shown!r} holds a line break or NUL, which XRootD cannot be asked for"
+    if "//" in path:
+        return f"the path {shown!r} has repeated slashes, which the server merges; write one"
+    if "." in path and {".", ".."} & set(path.split("/")):
+        return f"the path {shown!r} has a component '.' or '..', which the server resolves; write it without"
+    if path.endswith("/"):
+        return f"the path {shown!r} ends in '/': that is a directory"
+    if len(path) * 4 > MAX_PATH and (size := len(path.encode("utf-8", "surrogatepass"))) > MAX_PATH:
+        return f"the path {shown!r} has {size:,} bytes; XRootD keeps {MAX_PATH:,}"
+    return ""
+
+
 def parse_list(text: str, *, name: str = "file list") -> tuple[File, ...]:
-    """The files of a list, in its order. Sizes are bytes or text such as ``1MiB``. Raises CatalogueError."""
+    """The files of a list, in its order. Sizes are bytes or text such as ``1MiB``. Raises CatalogueError.
+
+    Lines end at LF or CRLF, and nowhere else: names may hold every other character. One blank or one tab stands between
+    path and size.
+    """
     files: dict[str, int] = {}
     problems: list[str] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        content = line.strip()
-        if not content or content.startswith("#"):
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
+        content = line.removesuffix("\r").lstrip(" \t")
+        if not content.strip(" \t") or content.startswith("#"):
             continue
-        path, _, size_text = content.rpartition(" ")
-        path = path.rstrip()
         try:
-            if not path:
+            found = _LINE.fullmatch(content)
+            if found is None or not found["path"]:
                 raise ValueError('expected "PATH SIZE"')
-            if not path.startswith("/"):
-                raise ValueError(f"a path begins with '/', not {path[:40]!r}")
+            path, size_text = found["path"], found["size"]
+            if len(found["gap"]) > 1:
+                raise ValueError(
+                    f"{len(found['gap'])} blanks or tabs stand between {path[:60]!r} and its size; write one, so that it is "
+                    "clear where the name ends"
+                )
+            if objection := path_objection(path):
+                raise ValueError(objection)
             size = parse_size(int(size_text) if size_text.isdecimal() else size_text)
             if files.setdefault(path, size) != size:
                 raise ValueError(f"{path} is listed twice with different sizes")

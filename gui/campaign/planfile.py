@@ -19,6 +19,7 @@ from tomlkit.items import AoT, Table
 from agent.messages import Workload
 from gui.campaign.durations import format_duration, format_size, parse_duration, parse_size
 from gui.campaign.plan import FAULT_KINDS, Choice, Fault, Files, Labelled, Plan, Test, Who
+from gui.campaign.catalogue import path_objection
 from gui.campaign.selection import SelectionError, normal_url
 
 MAX_PLAN_BYTES = 1024 * 1024
@@ -223,8 +224,8 @@ class _Reader:
         if len(files) > 1:
             self._problem((*place, "files", "dir"), "files: give either list or dir, not both")
         directory = files.get("dir", "/")
-        if not directory.startswith("/"):
-            self._problem((*place, "files", "dir"), f"dir: expected a directory on the servers, not {directory!r}")
+        if objection := path_objection(directory.removesuffix("/") or "/root"):
+            self._problem((*place, "files", "dir"), f"dir: {objection}")
         who = self._sub(content, place, "who", _WHO_KEYS)
         return Test(
             servers=values.get("servers", 1),

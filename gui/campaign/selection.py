@@ -40,16 +40,30 @@ def name_order(name: str) -> list[tuple[int, int | str]]:
 
 
 def normal_url(url: str) -> str:
-    """``root://HOST:PORT`` without path, user or slash; port 1094 when none is named. Raises SelectionError."""
-    parts = urlsplit(url)
+    """``root://HOST:PORT`` without a slash behind it; port 1094 when none is named. Raises SelectionError.
+
+    User and path are refused: each request logs in under its own tag, and asks for the path that the plan draws."""
     try:
+        parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        host, port = None, None
+        parts, host, port = urlsplit(""), None, None
     if parts.scheme not in ("root", "roots") or not host:
-        raise SelectionError(f"{url!r} is not the URL of an XRootD server; write root://HOST:PORT.")
+        raise SelectionError(f"{_without_secrets(url)!r} is not the URL of an XRootD server; write root://HOST:PORT.")
     shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}:{port or 1094}"
+    normal = f"{parts.scheme}://{shown}:{port or 1094}"
+    if "@" in parts.netloc:
+        raise SelectionError(
+            f"The URL of server {normal} names a user; leave it out, as each request logs in under its own tag."
+        )
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise SelectionError(f"The URL of server {normal} goes on with a path; leave it out, and name files in [test.files].")
+    return normal
+
+
+def _without_secrets(url: str) -> str:
+    """A URL that cannot be read, for an error text: without what may be a password or a token."""
+    return re.sub(r"//[^/@]*@", "//…@", url.partition("?")[0])[:80]
 
 
 def choose_servers(choice: Choice, available: Iterable[Server]) -> list[Server]:

@@ -11,14 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
 
 from agent.messages import Probe, Probed
 from gui.campaign.catalogue import CatalogueError
@@ -28,7 +26,7 @@ from gui.campaign.preview import preview_test, request_seconds
 from gui.campaign.selection import Client, SelectionError, Server, choose_clients, choose_servers
 from gui.hub import AgentView
 from gui.runner.probes import ProbeFailed
-from gui.runner.resolve import Catalogues, RunRefused, present_clients
+from gui.runner.resolve import Catalogues, RunRefused, address_of, present_clients, reached_twice
 from gui.runner.workspace import Workspace
 from shoveler.service import ShovelerStatus
 
@@ -68,7 +66,7 @@ async def preflight(
     yield looker.clients()
     yield looker.clocks()
     yield looker.load()
-    yield looker.servers()
+    yield await looker.servers()
     before = looker.received()
     yield await looker.files()
     yield await looker.answers()
@@ -161,7 +159,7 @@ class _Looker:
 
     # ---- servers and files
 
-    def servers(self) -> Check:
+    async def servers(self) -> Check:
         title = "Servers are known"
         try:
             for test in self._plan.tests:
@@ -170,6 +168,8 @@ class _Looker:
                 self._servers.update((server.url, server) for server in chosen)
         except SelectionError as error:
             return Check("servers", title, "failed", str(error), "Start them, or change the plan.")
+        if doubled := await reached_twice(self._servers.values()):
+            return Check("servers", title, "warning", doubled[0], "Name each server once.", tuple(doubled))
         return Check(
             "servers", title, "ok", f"{len(self._servers)} servers: {_some(s.name for s in self._servers.values())}."
         )
@@ -271,7 +271,7 @@ class _Looker:
         if not any(isinstance(member.status, ShovelerStatus) for member in self._workspace.members()):
             text = "No shoveler of Tally has been heard of; its datagrams cannot be seen from here."
             return Check("datagrams", title, "skipped", text, "With other shovelers, watch the first records instead.")
-        wanted = Counter([address for url in self._answers if (address := await _address(url))])
+        wanted = Counter([address for url in self._answers if (address := await address_of(url))])
         deadline = time.monotonic() + DATAGRAM_SECONDS
         while True:
             now = self.received()
@@ -317,16 +317,6 @@ class _Looker:
         if free < 2 * needed:
             return Check("room", title, "failed", text, "Make room, or put the workspace on another disk.")
         return Check("room", title, "ok", text)
-
-
-async def _address(url: str) -> str:
-    """The IP address of a server; empty when its name cannot be resolved here."""
-    host = urlsplit(url).hostname or ""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
-    except OSError:
-        return ""
-    return str(found[0][4][0])
 
 
 def _spread(items: Sequence[File], most: int) -> list[File]:

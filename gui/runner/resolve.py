@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from agent.messages import LabState, Probe
-from gui.campaign.catalogue import CatalogueError, parse_list
+from gui.campaign.catalogue import CatalogueError, parse_list, path_objection
 from gui.campaign.plan import File, Test
 from gui.campaign.selection import Client, Server
 from gui.hub import Hub
@@ -25,6 +28,29 @@ def present_clients(hub: Hub) -> list[Client]:
         for view in hub.roster.agents
         if view.role == "client" and view.live
     ]
+
+
+async def address_of(url: str) -> str:
+    """The IP address of a server; empty when its name cannot be resolved here."""
+    host = urlsplit(url).hostname or ""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
+    except OSError:
+        return ""
+    return str(found[0][4][0])
+
+
+async def reached_twice(servers: Iterable[Server]) -> list[str]:
+    """A sentence for each server that is chosen under two names: it would be asked twice, and count as two."""
+    chosen = list(servers)
+    addresses = await asyncio.gather(*(address_of(server.url) for server in chosen))
+    first: dict[tuple[str, int | None], Server] = {}
+    doubled = []
+    for server, address in zip(chosen, addresses, strict=True):
+        before = first.setdefault((address, urlsplit(server.url).port), server)
+        if address and before is not server:
+            doubled.append(f"{before.name} and {server.name} are one server ({address}); it is asked twice as often.")
+    return doubled
 
 
 class Catalogues:
@@ -59,7 +85,7 @@ class Catalogues:
             return await asyncio.to_thread(parse_list, self._text, name=name)
         path = self._directory / name
         try:
-            text = await asyncio.to_thread(path.read_text, "utf-8")
+            text = (await asyncio.to_thread(path.read_bytes)).decode()  # read_text would take a lone CR for a line's end
         except OSError as error:
             raise CatalogueError(f"The file list {path} cannot be read: {error.strerror}.") from error
         except UnicodeDecodeError as error:
@@ -70,15 +96,23 @@ class Catalogues:
         if client is None:
             raise RunRefused(f"No client is here to list {directory} on {server.name}.")
         found: dict[str, int] = {}
+        odd: list[str] = []
         try:
             async for part in self._probes.ask(client, Probe(id=0, server=server.url, directory=directory)):
                 if part.error:
                     raise RunRefused(f"{directory} on {server.name} cannot be listed: {part.error}")
-                found.update((file.path, file.size) for file in part.files if file.size is not None)
+                for file in part.files:
+                    if objection := path_objection(file.path):
+                        odd.append(objection)
+                    elif file.size is not None:
+                        found[file.path] = file.size
                 if part.truncated:
                     self.remarks.append(f"{directory} has more files than are used: {len(found):,}.")
         except ProbeFailed as error:
             raise RunRefused(f"{directory} on {server.name} cannot be listed: {error}") from error
+        if odd:
+            files = "1 file is" if len(odd) == 1 else f"{len(odd):,} files are"
+            self.remarks.append(f"{files} left out of {directory} on {server.name}: {odd[0]}.")
         if not found:
             raise RunRefused(f"{directory} on {server.name} holds no files.")
         return tuple(File(path, size) for path, size in sorted(found.items()))

@@ -52,7 +52,7 @@ from gui.runner.live import Live
 from gui.runner.local_clients import LocalClients
 from gui.runner.probes import Probes
 from gui.runner.progress import MAX_MARKERS, Marker, Outcome, Phase, RunProgress, Severity
-from gui.runner.resolve import Catalogues, RunRefused, present_clients
+from gui.runner.resolve import Catalogues, RunRefused, present_clients, reached_twice
 from gui.store import MarkerRow, NewRequest, SampleRow, ScoringEntry, ServerEntry, Store, StoreError, TestSpec
 
 log = logging.getLogger("tally.runner")
@@ -260,6 +260,9 @@ class RunSession:
             one.clients = await self._clients(one.test)
         for one in resolved:
             one.files = await self._files(one)
+        chosen = {server.url: server for one in resolved for server in one.servers}
+        for sentence in await reached_twice(chosen.values()):
+            self._host.problem("warning", "servers", sentence)
         self._show("preparing", "writing the run into the database")
         self._run = run = await self._create_run(resolved)
         try:
@@ -370,8 +373,8 @@ class RunSession:
         if one.test.files.dir is not None:
             self._show("preparing", f"{client.name} lists {one.test.files.dir} on {server.name}")
         files = await self._catalogues.find(one.test, server, client)
-        for remark in self._catalogues.remarks:
-            self._host.problem("warning", "files", remark)
+        while self._catalogues.remarks:
+            self._host.problem("warning", "files", self._catalogues.remarks.pop(0))
         return files
 
     # ---- one repeat

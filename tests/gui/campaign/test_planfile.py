@@ -108,7 +108,7 @@ def test_the_ways_to_choose_servers(value: str, choice: object) -> None:
         ("pass_at = 100.0", "pass_at = 100.1", "line 11: pass_at: expected a percentage from 0 to 100"),
         ('list = "files.txt"', 'lst = "files.txt"', "line 13: unknown key 'lst'; did you mean list?"),
         ('list = "files.txt"', 'list = "a"\ndir = "/b"', "line 14: files: give either list or dir, not both"),
-        ('list = "files.txt"', 'dir = "b"', "line 13: dir: expected a directory on the servers"),
+        ('list = "files.txt"', 'dir = "b"', "line 13: dir: a path begins with"),
         ('clients = "all"', "clients = 0", "line 15: clients: expected a number from 1"),
         ('clients = "all"', 'clients = ["root://x"]', "line 15: clients: expected the names of clients, not a URL"),
         ("slots = 16", "slots = 2000", "line 16: slots: expected a number from 1 to 1,024, not 2,000"),

@@ -53,12 +53,32 @@ def test_no_servers_at_all() -> None:
     ("url", "normal"),
     [
         ("root://h", "root://h:1094"),
-        ("root://user@H:99//store/f", "root://h:99"),
+        ("root://H:99/", "root://h:99"),
         ("roots://[::1]:7/", "roots://[::1]:7"),
     ],
 )
 def test_urls_are_compared_in_one_form(url: str, normal: str) -> None:
     assert normal_url(url) == normal
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("root://bob@h:99", "root://h:99 names a user"),
+        ("root://bob:SECRET@h", "root://h:1094 names a user"),
+        ("root://h//data", "root://h:1094 goes on with a path"),
+        ("root://h?authz=SECRET", "root://h:1094 goes on with a path"),
+        ("root://h:x?authz=SECRET", "is not the URL of an XRootD server"),
+        ("root://bob:SECRET@h:x", "is not the URL of an XRootD server"),
+        ("root://[::1", "is not the URL of an XRootD server"),
+        ("http://h", "is not the URL of an XRootD server"),
+    ],
+)
+def test_what_a_url_says_beyond_host_and_port_is_refused_and_not_dropped(url: str, says: str) -> None:
+    with pytest.raises(SelectionError) as caught:
+        normal_url(url)
+    assert says in str(caught.value)
+    assert "SECRET" not in str(caught.value)
 
 
 CLIENTS = [

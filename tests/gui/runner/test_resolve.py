@@ -12,7 +12,7 @@ from gui.campaign.catalogue import CatalogueError
 from gui.campaign.plan import File, Files, Test
 from gui.campaign.selection import Client, Server
 from gui.runner.probes import ProbeFailed
-from gui.runner.resolve import Catalogues, RunRefused
+from gui.runner.resolve import Catalogues, RunRefused, reached_twice
 
 SERVER, CLIENT = Server("s1", "root://s1:1094"), Client("c1", "i1")
 
@@ -59,6 +59,28 @@ async def test_a_directory_in_parts() -> None:
     found = catalogues(part(("/d/b", 2), ("/d/gone", None), more=True), part(("/d/a", 1), truncated=True))
     assert await found.find(test, SERVER, CLIENT) == (File("/d/a", 1), File("/d/b", 2))
     assert found.remarks == ["/d has more files than are used: 2."]
+
+
+async def test_names_that_cannot_be_asked_for_are_left_out_with_a_remark() -> None:
+    found = catalogues(part(("/d/a", 1), ("/d/b?authz=SECRET", 2), ("/d/" + "x" * 1024, 3)))
+    assert await found.find(plan(files=Files(dir="/d")), SERVER, CLIENT) == (File("/d/a", 1),)
+    (remark,) = found.remarks
+    assert remark.startswith("2 files are left out of /d on s1: the path '/d/b' goes on with a '?'")
+    assert "SECRET" not in remark
+
+
+async def test_a_list_is_read_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "files.txt").write_bytes(b"\xef\xbb\xbf/a\x85b 1\r\n".replace(b"\x85", "\x85".encode()))
+    listed = plan(files=Files(list="files.txt"))
+    assert await catalogues(directory=tmp_path).find(listed, SERVER, None) == (File("/a\x85b", 1),)
+
+
+async def test_a_server_under_two_names() -> None:
+    one, two = Server("localhost:1", "root://localhost:1"), Server("127.0.0.1:1", "root://127.0.0.1:1")
+    other = Server("127.0.0.1:2", "root://127.0.0.1:2")
+    (sentence,) = await reached_twice([one, two, other])
+    assert sentence == "localhost:1 and 127.0.0.1:1 are one server (127.0.0.1); it is asked twice as often."
+    assert await reached_twice([Server("a", "root://a.invalid:1"), Server("b", "root://b.invalid:1")]) == []
 
 
 @pytest.mark.parametrize(
