@@ -21,6 +21,7 @@ from agent.host import version
 from agent.messages import CredentialError, decode_join_string
 from agent.workloads import processes
 from shoveler.service import ConfigError, setup_logging
+from shoveler.service.streams import open_standard_streams
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
+    open_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_process = processes.run(arguments)
     if as_process is not None:

@@ -30,6 +30,7 @@ from shoveler.service import (
     new_registry,
     setup_logging,
 )
+from shoveler.service.streams import open_standard_streams
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ _SILENT = 60.0
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `tally-collector`; the exit code."""
+    open_standard_streams()
     multiprocessing.freeze_support()  # workers and receivers of a frozen build begin here
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["inspect"]:

@@ -21,6 +21,7 @@ from importlib.metadata import version
 
 from gui.commands import CommandError, nobody_reads
 from gui.commands.loop import Stopped
+from shoveler.service.streams import open_standard_streams
 
 COMMANDS = ("demo", "run", "results", "load", "federation", "keys")
 """The modules of `gui.commands`, in the order of the help text."""
@@ -55,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line; returns the exit code."""
+    open_standard_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     code = 0

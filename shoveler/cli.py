@@ -11,10 +11,12 @@ from pathlib import Path
 
 from shoveler import config, receiver
 from shoveler.service import ConfigError, Settings
+from shoveler.service.streams import open_standard_streams
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0 done, 1 the work failed (or, of `status`, something is not well), 2 bad usage or settings."""
+    open_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     commands = {"status": _status, "import-config": _import, receiver.RECEIVE: receiver.main}
     try:

@@ -22,7 +22,7 @@ def path_objection(path: str) -> str:
     """Why a path cannot be asked for, as half a sentence; empty when it can.
 
     A request is recognised by its path, so it must be the very text that the server reports: servers merge repeated
-    slashes and resolve dots, and what follows a ``?`` is not part of the path (it may be a token: it is never repeated).
+    slashes and resolve dots, and what follows a ``?`` is not part of the path (it may be a token: it is not repeated).
     """
     bare, mark, _ = path.partition("?")
     shown = bare if len(bare) <= 60 else f"{bare[:60]}…"
@@ -62,8 +62,8 @@ def parse_list(text: str, *, name: str = "file list") -> tuple[File, ...]:
             path, size_text = found["path"], found["size"]
             if len(found["gap"]) > 1:
                 raise ValueError(
-                    f"{len(found['gap'])} blanks or tabs stand between {path[:60]!r} and its size; write one, so that it is "
-                    "clear where the name ends"
+                    f"{len(found['gap'])} blanks or tabs stand between {path[:60]!r} and its size; write one, so that "
+                    "it is clear where the name ends"
                 )
             if objection := path_objection(path):
                 raise ValueError(objection)

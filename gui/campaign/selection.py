@@ -57,7 +57,9 @@ def normal_url(url: str) -> str:
             f"The URL of server {normal} names a user; leave it out, as each request logs in under its own tag."
         )
     if parts.path.strip("/") or parts.query or parts.fragment:
-        raise SelectionError(f"The URL of server {normal} goes on with a path; leave it out, and name files in [test.files].")
+        raise SelectionError(
+            f"The URL of server {normal} goes on with a path; leave it out, and name files in [test.files]."
+        )
     return normal
 
 

@@ -85,7 +85,9 @@ class Catalogues:
             return await asyncio.to_thread(parse_list, self._text, name=name)
         path = self._directory / name
         try:
-            text = (await asyncio.to_thread(path.read_bytes)).decode()  # read_text would take a lone CR for a line's end
+            text = (
+                await asyncio.to_thread(path.read_bytes)
+            ).decode()  # read_text would take a lone CR for a line's end
         except OSError as error:
             raise CatalogueError(f"The file list {path} cannot be read: {error.strerror}.") from error
         except UnicodeDecodeError as error:
