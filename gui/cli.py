@@ -8,6 +8,7 @@ tally results, compare    what was found
 tally load                records from a bus, a file or a directory into the database
 tally federation          what the records say about use
 tally key, invite         who may join
+tally queue               the queues in which records wait for a workspace
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from gui.commands import CommandError, nobody_reads
 from gui.commands.loop import Stopped
 from shoveler.service.streams import open_standard_streams
 
-COMMANDS = ("demo", "run", "results", "load", "federation", "keys")
+COMMANDS = ("demo", "run", "results", "load", "federation", "keys", "queues")
 """The modules of `gui.commands`, in the order of the help text."""
 
 

@@ -233,7 +233,7 @@ class Window:
         """Show this workspace."""
         self.workspace = workspace
         workspace.progress.subscribe(self._progressed)
-        name = workspace.queue_name
+        name = workspace.label
         self.frame.show_workspace(name, workspace.store.database.shown)
         self.fleet.set_hub(workspace.hub.address)
         self._look()
@@ -275,7 +275,7 @@ class Window:
         box = QMessageBox(self.frame)
         box.setWindowTitle("A run is under way")
         box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setText(f"Run {run or ''} in {self.workspace.queue_name} is under way. To {what}, it must be aborted.")
+        box.setText(f"Run {run or ''} in {self.workspace.label} is under way. To {what}, it must be aborted.")
         box.setInformativeText("What it has asked until now is scored and kept.")
         abort = box.addButton("Abort the run", QMessageBox.ButtonRole.DestructiveRole)
         box.addButton("Let it go on", QMessageBox.ButtonRole.RejectRole)
@@ -699,7 +699,7 @@ class Window:
         where = str(workspace.options.database)
         before = next((entry for entry in self._recent() if entry.where == where), None)
         entries = [entry for entry in self._recent() if entry.where != where]
-        entry = before or Recent(workspace.queue_name, where, time.time())
+        entry = before or Recent(workspace.label, where, time.time())
         if views:
             entry = dataclasses.replace(entry, runs=len(views), success=views[0].success, outcome=views[0].outcome)
         entries.insert(0, dataclasses.replace(entry, opened=time.time()))

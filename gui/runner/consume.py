@@ -68,7 +68,9 @@ class BusThread:
         options: BusOptions,
         watch: Sequence[Watched] = (),
         forget_queue: bool = False,
+        keep_queue: float | None = None,
     ) -> None:
+        """`keep_queue`: seconds without a consumer after which the broker removes the queue; None: it is kept."""
         self.name = name
         self._address = address
         self._exchange = exchange
@@ -78,6 +80,7 @@ class BusThread:
         self._options = options
         self._watched = (Watched(queue, exchange), *watch)
         self._forget_queue = forget_queue
+        self._keep_queue = keep_queue
         self._stopping = threading.Event()
         self._state = ConsumerState()
         self._worked = False
@@ -113,7 +116,7 @@ class BusThread:
     def _connected(self) -> Iterator[tuple[Topology, Consumer]]:
         with contextlib.closing(open_topology(self._address, self._options)) as topology:
             topology.declare_exchange(self._exchange)
-            topology.declare_queue(self._queue, exchange=self._exchange)
+            topology.declare_queue(self._queue, exchange=self._exchange, expires=self._keep_queue)
             consumer = open_consumer(
                 self._address, exchange=self._exchange, queue=self._queue, reader=self.name, options=self._options
             )

@@ -98,7 +98,7 @@ class _Looker:
             return Check("bus", title, "failed", "No bus is named.", "Name one with --bus, or use a lab.")
         if not state.connected:
             return Check("bus", title, "failed", state.trouble or "No answer yet.", "Check the broker and its address.")
-        return Check("bus", title, "ok", f"The queue tally.{self._workspace.queue_name} is bound and consumed.")
+        return Check("bus", title, "ok", f"The queue {self._workspace.records_queue} is bound and consumed.")
 
     def queue(self) -> Check:
         title = "Queues are drained"

@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import functools
 import logging
-import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -40,6 +39,7 @@ from gui.runner.lab import lab_servers, read_lab
 from gui.runner.local_clients import LocalClients
 from gui.runner.probes import Probes
 from gui.runner.progress import Problem, ProblemList, ProgressFeed, RunProgress, Severity
+from gui.runner.queues import KEPT, queue_of, remember_queue, workspace_label
 from gui.runner.resolve import RunRefused
 from gui.runner.session import RunResult, RunSession
 from gui.store import ServerEntry, Store, StoreError
@@ -59,7 +59,7 @@ class WorkspaceOptions:
     """Where a workspace keeps and finds things.
 
     `bus` is the bus URL that records come from; with a `lab` directory the lab's own is used when it is empty. With
-    neither, agents can join and nothing can be run. `name` becomes part of the queue's name ``tally.NAME``."""
+    neither, agents can join and nothing can be run. `name` becomes part of the queue's name, see `queues`."""
 
     database: str | Path
     hub: HubOptions
@@ -103,6 +103,8 @@ class Workspace:
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="runner")
         self._at_work: set[Future[Any]] = set()
         self.progress = ProgressFeed(self._snapshot, self._loop.call_later, time.time)
+        self.records_queue = ""
+        """The queue that records are taken from; empty without a bus."""
         self.records_state = ConsumerState()
         self.status_state = ConsumerState()
         self.foreign = 0
@@ -147,25 +149,29 @@ class Workspace:
         url = self.options.bus or (self.lab.bus if self.lab else "")
         if url:
             address = parse_address(url)
-            queue = address.queue or f"tally.{self.queue_name}"
+            queue = address.queue or await self.blocking(queue_of, self.store, self.label)
             records_exchange = address.exchange or (
                 self.lab.records_exchange if self.lab else self.options.records_exchange
             )
             packets_queue = self.lab.packets_queue if self.lab else self.options.packets_queue
             packets_exchange = self.lab.packets_exchange if self.lab else self.options.packets_exchange
+            if not self.options.forget_queue and not address.queue:
+                await self.blocking(remember_queue, self.store, queue, records_exchange, url)
+            self.records_queue = queue
             self._records = BusThread(
-                f"records of {self.queue_name}",
+                f"records of {self.label}",
                 address,
                 exchange=records_exchange,
                 queue=queue,
                 handle=self.intake,
                 changed=on_loop(self._loop, self._records_changed),
                 options=self.options.bus_options,
+                keep_queue=KEPT,
                 watch=[Watched(packets_queue, packets_exchange)] if packets_queue else [],
                 forget_queue=self.options.forget_queue,
             )
             self._statuses = BusThread(
-                f"status of {self.queue_name}",
+                f"status of {self.label}",
                 address,
                 exchange=self.lab.status_exchange if self.lab else self.options.status_exchange,
                 queue=f"{queue}.status",
@@ -236,10 +242,9 @@ class Workspace:
     # ---- what the owner asks
 
     @property
-    def queue_name(self) -> str:
-        """The workspace's part of the queue's name: letters, digits, ``.``, ``_`` and ``-``."""
-        name = self.options.name or Path(str(self.options.database).rpartition("/")[2]).stem
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", name) or "default"
+    def label(self) -> str:
+        """What people call this workspace."""
+        return workspace_label(str(self.options.database), self.options.name)
 
     @property
     def shared_key(self) -> Key:

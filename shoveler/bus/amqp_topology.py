@@ -19,13 +19,23 @@ class AmqpTopology:
     def declare_exchange(self, exchange: str) -> None:
         self._link.declare_exchange(exchange)
 
-    def declare_queue(self, queue: str, *, exchange: str, binding: str = "#", single_active: bool = False) -> None:
+    def declare_queue(
+        self,
+        queue: str,
+        *,
+        exchange: str,
+        binding: str = "#",
+        single_active: bool = False,
+        expires: float | None = None,
+    ) -> None:
         try:
             self._passive(queue)
         except BusMissing:
-            arguments: dict[str, str | bool] = {"x-overflow": "reject-publish"}
+            arguments: dict[str, str | bool | int] = {"x-overflow": "reject-publish"}
             if single_active:
                 arguments["x-single-active-consumer"] = True
+            if expires is not None:
+                arguments["x-expires"] = round(expires * 1000)
             self._request("queue_declare", queue=queue, durable=True, arguments=arguments)
         self._request("queue_bind", queue=queue, exchange=exchange, routing_key=binding)
 

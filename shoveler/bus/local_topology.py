@@ -32,6 +32,7 @@ class LocalTopology:
         exchange: str,
         binding: str = "#",
         single_active: bool = False,  # noqa: ARG002 - a cursor never has more than one active reader
+        expires: float | None = None,  # noqa: ARG002 - the bus is capped, and nobody else fills it
     ) -> None:
         path = cursor_file(self._existing(exchange), queue)
         create(path, "cursor")

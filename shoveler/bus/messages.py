@@ -138,8 +138,18 @@ class Topology(Protocol):
     def declare_exchange(self, exchange: str) -> None:
         """A durable topic exchange; one that exists, of any type, is left as it is."""
 
-    def declare_queue(self, queue: str, *, exchange: str, binding: str = "#", single_active: bool = False) -> None:
-        """A durable queue with ``x-overflow=reject-publish``, bound to the exchange; an existing one is used as is."""
+    def declare_queue(
+        self,
+        queue: str,
+        *,
+        exchange: str,
+        binding: str = "#",
+        single_active: bool = False,
+        expires: float | None = None,
+    ) -> None:
+        """A durable queue with ``x-overflow=reject-publish``, bound to the exchange; an existing one is used as is.
+
+        `expires`: seconds without a consumer after which the broker removes it (the local bus keeps it)."""
 
     def depth(self, queue: str, *, exchange: str) -> int:
         """Messages ready in the queue (behind the cursor on the local bus)."""

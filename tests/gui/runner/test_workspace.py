@@ -15,7 +15,7 @@ from gui.hub import HubError, HubOptions
 from gui.hub.keys import ensure_shared_key
 from gui.hub.persistence import HUB_ADDRESS, HUB_PIN, Key
 from gui.reconcile import score
-from gui.runner import LabMissing, Workspace, WorkspaceOptions, ownership
+from gui.runner import LabMissing, Workspace, ownership
 from gui.runner import session as session_module
 from gui.runner import workspace as workspace_module
 from gui.runner.ownership import SETTING
@@ -198,21 +198,6 @@ async def test_what_cannot_be_opened_is_said(stage: Any, changes: dict, kind: ty
             pass
 
 
-@pytest.mark.parametrize(
-    ("database", "name", "queue"),
-    [
-        ("/data/scale test.db", "", "scale-test"),
-        ("x.db", "mine", "mine"),
-        ("postgresql://h/tally", "", "tally"),
-        ("/x/§.db", "", "-"),
-    ],
-)
-async def test_the_name_of_the_queue(stage: Any, database: str, name: str, queue: str) -> None:
-    async with stage.open() as workspace:
-        workspace.options = WorkspaceOptions(database=database, name=name, hub=workspace.options.hub)
-        assert workspace.queue_name == queue
-
-
 @pytest.mark.broker
 @pytest.mark.parametrize("forget", [True, False])
 async def test_only_a_workspace_that_nobody_comes_back_to_forgets_its_queue(
@@ -222,4 +207,6 @@ async def test_only_a_workspace_that_nobody_comes_back_to_forgets_its_queue(
     async with stage.open(bus=broker.url, name=name, forget_queue=forget) as workspace:
         await stage.until(lambda: workspace.records_state.connected and workspace.status_state.connected)
     queues = broker.ctl("list_queues", "name").split()
-    assert [queue for queue in queues if queue.startswith(f"tally.{name}")] == ([] if forget else [f"tally.{name}"])
+    assert [queue for queue in queues if queue.startswith(f"tally.{name}")] == (
+        [] if forget else [workspace.records_queue]
+    )

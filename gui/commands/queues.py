@@ -1,0 +1,115 @@
+"""`tally queue`: the queues in which records wait for this workspace."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+import time
+from dataclasses import dataclass
+
+from gui.campaign.durations import about_duration
+from gui.commands import CommandError
+from gui.commands.places import add_database_option, open_to_read
+from gui.runner.queues import KEPT, KnownQueue, forget_queue, known_queues
+from shoveler.bus import Address, BusError, BusMissing, BusOptions, open_topology, parse_address
+from shoveler.service import redact
+
+
+def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    queue = commands.add_parser(
+        "queue",
+        help="the queues in which records wait for this workspace",
+        description="A workspace has a queue of its own on each bus that it was used with, so that late records wait "
+        f"for it. The broker removes one that nobody has used for {about_duration(KEPT)}.",
+    )
+    actions = queue.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="the queues of this workspace, and how much waits in them")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    delete = actions.add_parser("delete", help="remove a queue, and what waits in it, from its bus")
+    delete.add_argument("queue", metavar="NAME", help="as `tally queue list` shows it")
+    for parser in (listing, delete):
+        parser.add_argument(
+            "--bus",
+            default="",
+            metavar="URL",
+            help="the bus with its user and password, where it wants them: they are not kept in the workspace",
+        )
+        add_database_option(parser)
+        parser.set_defaults(run=run_queue)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A known queue, and what its bus says of it. `waiting` None: it could not be asked, `trouble` says why."""
+
+    known: KnownQueue
+    waiting: int | None
+    trouble: str = ""
+
+
+def run_queue(options: argparse.Namespace) -> int:
+    """One of list, delete."""
+    with open_to_read(options) as store:
+        known = known_queues(store)
+        if options.action == "list":
+            _show([_ask(queue, options.bus) for queue in known], as_json=options.json)
+            return 0
+        gone = next((queue for queue in known if queue.queue == options.queue), None)
+        if gone is None:
+            raise CommandError(f"This workspace has no queue {options.queue!r}; `tally queue list` shows what it has.")
+        try:
+            with contextlib.closing(open_topology(_address(gone, options.bus), BusOptions())) as topology:
+                topology.delete_queue(gone.queue, exchange=gone.exchange)
+        except BusError as error:
+            raise CommandError(f"{gone.queue} was not deleted: {error}", code=1) from error
+        forget_queue(store, gone)
+        print(f"{gone.queue} was deleted from {gone.bus}.")
+    return 0
+
+
+def _address(queue: KnownQueue, bus: str) -> Address:
+    return parse_address(bus or queue.bus)
+
+
+def _ask(queue: KnownQueue, bus: str) -> _Found:
+    try:
+        with contextlib.closing(open_topology(_address(queue, bus), BusOptions())) as topology:
+            return _Found(queue, topology.depth(queue.queue, exchange=queue.exchange))
+    except BusMissing:
+        return _Found(queue, None, "it is not there any more")
+    except BusError as error:
+        return _Found(queue, None, redact(str(error)))
+
+
+def _show(found: list[_Found], *, as_json: bool) -> None:
+    if as_json:
+        print(
+            json.dumps(
+                [
+                    {
+                        "queue": one.known.queue,
+                        "exchange": one.known.exchange,
+                        "bus": one.known.bus,
+                        "used": one.known.used,
+                        "waiting": one.waiting,
+                        "trouble": one.trouble,
+                    }
+                    for one in found
+                ]
+            )
+        )
+        return
+    if not found:
+        print("This workspace has no queue: no hub has run in it with a bus.")
+        return
+    width = max(len("QUEUE"), *(len(one.known.queue) for one in found))
+    print(f"{'QUEUE':<{width}}  {'WAITING':>9}  {'LAST USED':<16}  BUS")
+    for one in found:
+        waiting = "?" if one.waiting is None else f"{one.waiting:,}"
+        used = time.strftime("%Y-%m-%d %H:%M", time.localtime(one.known.used))
+        print(f"{one.known.queue:<{width}}  {waiting:>9}  {used:<16}  {one.known.bus}")
+    for one in found:
+        if one.trouble:
+            print(f"tally queue: {one.known.queue}: {one.trouble}", file=sys.stderr)

@@ -1,0 +1,69 @@
+"""The queue in which a workspace's records wait for it: what it is called, and which ones there are.
+
+The name comes from the workspace's own id: two operators whose databases have the same file name must not take each
+other's records. A broker drops the queue when nobody has used it for `KEPT`, so that a workspace that is never opened
+again does not collect records for ever; until then late records wait.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from pathlib import Path
+
+import msgspec
+
+from gui.store import Store
+from shoveler.service import redact
+
+KEPT = 30 * 86_400.0
+"""Seconds without a consumer after which the broker removes the queue and what is in it."""
+_ID = "workspace.id"
+_KNOWN = "workspace.queues"
+
+
+class KnownQueue(msgspec.Struct, frozen=True):
+    """A queue that a workspace has made on a bus. `bus` is its address without the password, `used` Unix seconds."""
+
+    queue: str
+    exchange: str
+    bus: str
+    used: float
+
+
+_decode = msgspec.json.Decoder(list[KnownQueue]).decode
+
+
+def workspace_label(database: str, name: str = "") -> str:
+    """What people call a workspace: the given name, else that of its file. Letters, digits, ``.``, ``_`` and ``-``."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name or Path(database.rpartition("/")[2]).stem) or "default"
+
+
+def queue_of(store: Store, label: str) -> str:
+    """The name of the workspace's queue: ``tally.LABEL-ID``. The id is made once and kept. Blocking."""
+    identity = store.setting(_ID)
+    if not identity:
+        identity = secrets.token_hex(4)
+        store.put_setting(_ID, identity)
+    return f"tally.{label}-{identity}"
+
+
+def known_queues(store: Store) -> list[KnownQueue]:
+    """The queues that this workspace has made, last used first. Blocking."""
+    return sorted(_decode(store.setting(_KNOWN, "[]")), key=lambda known: -known.used)
+
+
+def remember_queue(store: Store, queue: str, exchange: str, bus: str) -> None:
+    """Note that the workspace is about to use a queue. Blocking."""
+    used = KnownQueue(queue, exchange, redact(bus), time.time())
+    _keep(store, [used, *(k for k in known_queues(store) if (k.queue, k.bus) != (used.queue, used.bus))])
+
+
+def forget_queue(store: Store, gone: KnownQueue) -> None:
+    """A queue was deleted. Blocking."""
+    _keep(store, [known for known in known_queues(store) if (known.queue, known.bus) != (gone.queue, gone.bus)])
+
+
+def _keep(store: Store, queues: list[KnownQueue]) -> None:
+    store.put_setting(_KNOWN, msgspec.json.encode(queues).decode())
