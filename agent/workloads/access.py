@@ -109,6 +109,8 @@ class Client:
         self._remark = remark
         self._announced: set[str] = set()
         self._stems: dict[str, tuple[str, str]] = {}
+        self.calls: dict[int, tuple[float, str]] = {}
+        """Calls under way, by the thread that waits in them: since when (monotonic), and what it does."""
 
     @property
     def version(self) -> str:
@@ -132,7 +134,7 @@ class Client:
             except (_FailedError, _StoppedError):
                 # The close belongs to the request even so: with it the server reports what it has served.
                 if file.is_open():
-                    file.close(timeout=self._timeout)
+                    self._bounded("close", file.close)
                 raise
             self._call("close", file.close)
             outcome.ok = True
@@ -195,13 +197,22 @@ class Client:
     def _call(self, doing: str, method: Callable[..., tuple[Any, Any]], *arguments: object) -> Any:
         """The answer of one XRootD call. Raises _FailedError."""
         try:
-            status, answer = method(*arguments, timeout=self._timeout)
+            status, answer = self._bounded(doing, method, *arguments)
         except ValueError as error:
             # A file that it has given up behind our back, text that is no UTF-8, a name with a NUL.
             raise _FailedError(f"{doing}: the XRootD client cannot do it ({error}).") from error
         if not status.ok:
             raise _FailedError(f"{doing}: {_sentence(status)}", int(status.errno or status.code))
         return answer
+
+    def _bounded(self, doing: str, method: Callable[..., tuple[Any, Any]], *arguments: object) -> tuple[Any, Any]:
+        """One call of the XRootD client with its limit of time, and seen in `calls` while it lasts."""
+        thread = threading.get_ident()
+        self.calls[thread] = (time.monotonic(), doing)
+        try:
+            return method(*arguments, timeout=self._timeout)
+        finally:
+            del self.calls[thread]
 
     # ------------------------------------------------------------ names
 
@@ -224,7 +235,8 @@ class Client:
             login = f"{self._stem(request.server)[0]}://{request.tag}@{server}"
             if login not in self._announced:
                 self._announced.add(login)
-                status, _ = self._xrootd.FileSystem(login).sendinfo(f"tally:{request.tag}", timeout=self._timeout)
+                system = self._xrootd.FileSystem(login)
+                status, _ = self._bounded("send the application info", system.sendinfo, f"tally:{request.tag}")
                 if not status.ok:
                     self._remark(
                         f"sendinfo {server}",
@@ -237,7 +249,7 @@ class Client:
         """A test leaves nothing behind on other people's disks. Removing makes no monitoring record of its own."""
         scheme, place = self._stem(request.server)
         path = request.path if request.path.startswith("/") else "/" + request.path
-        status, _ = self._xrootd.FileSystem(f"{scheme}://{request.tag}@{place}").rm(path, timeout=self._timeout)
+        status, _ = self._bounded("remove", self._xrootd.FileSystem(f"{scheme}://{request.tag}@{place}").rm, path)
         if not status.ok:
             self._remark(
                 f"rm {place}",

@@ -24,6 +24,8 @@ class Setup(Struct, frozen=True, tag="setup"):
     slots: list[int]
     segment: str
     """Path of the journal's segment."""
+    patience: float = 10.0
+    """Seconds by which a call may last longer than twice `timeout`; one that lasts longer is given up."""
 
 
 class Work(Struct, frozen=True, tag="work"):

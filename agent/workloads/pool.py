@@ -43,6 +43,9 @@ keeps some 3,500 requests a second going; more processes only cost memory below 
 START_SECONDS: Final = 30.0
 STOP_GRACE: Final = 3.0
 """How long workers that were told to stop may take before they are killed."""
+FROZEN_SECONDS: Final = 15.0
+"""A worker says its figures every second; one that has said nothing for so long is stopped or hung, and is killed."""
+LOOK_SECONDS: Final = 1.0
 END_GRACE: Final = 10.0
 """How long a worker with nothing left to do may take to close its connections."""
 
@@ -56,6 +59,8 @@ class _Worker:
         self.ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Empty text: it takes work. Else the sentence saying why not."""
         self.figures: dict[str, ServerSample] = {}
+        self.heard = 0.0
+        """When it said something last (loop time)."""
         self.ending = False
         self.listener: asyncio.Task[None] | None = None
 
@@ -92,6 +97,7 @@ class Pool:
         self.xrootd = ""
         count = math.ceil(slots / SLOTS_PER_PROCESS)
         self._workers = [_Worker(list(range(first, slots, count))) for first in range(count)]
+        self._watcher: asyncio.Task[None] | None = None
 
     async def start(self) -> str:
         """Start all workers. Empty when all take work; else one sentence, and none of them is left."""
@@ -99,7 +105,30 @@ class Pool:
         problem = next(filter(None, problems), "")
         if problem:
             await self.stop("not all workers could be started")
+        else:
+            self._watcher = asyncio.get_running_loop().create_task(self._watch(), name=f"watch {self._setup[0]}")
         return problem
+
+    async def _watch(self) -> None:
+        """Kill workers that have fallen silent; who listens to them notices, and the job goes on with others."""
+        loop = asyncio.get_running_loop()
+        looked = loop.time()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            now = loop.time()
+            if now - looked > 2 * LOOK_SECONDS + 1:  # it was us who stood still: what they said is not read yet
+                for worker in self._workers:
+                    worker.heard = now
+            looked = now
+            for worker in self._workers:
+                silent = worker.alive and worker.ready.done() and not worker.ending
+                if silent and now - worker.heard > FROZEN_SECONDS and worker.process is not None:
+                    text = (
+                        f"Worker process {worker.process.pid} has been silent for {FROZEN_SECONDS:.0f} s and is killed."
+                    )
+                    self._remark("warning", text)
+                    worker.heard = now
+                    worker.process.kill()
 
     async def _launch(self, worker: _Worker) -> str:
         job, workload, timeout, segment = self._setup
@@ -137,6 +166,7 @@ class Pool:
             self._died(worker.slots, how)
 
     def _heard(self, worker: _Worker, message: FromWorker) -> None:
+        worker.heard = asyncio.get_running_loop().time()
         match message:
             case Ready(version):
                 self.xrootd = version
@@ -196,6 +226,8 @@ class Pool:
         await self._end(framed(Stop(reason)), STOP_GRACE if grace is None else grace)
 
     async def _end(self, order: bytes, grace: float, *, kill: bool = True) -> None:
+        if self._watcher is not None:
+            self._watcher.cancel()
         for worker in self._workers:
             worker.ending = True
             if worker.alive:

@@ -42,10 +42,13 @@ from agent.workloads.frames import (
 )
 from agent.workloads.processes import leave_signals_to_the_agent
 
+JOIN_SECONDS: Final = 0.2
 FULL_RETRY: Final = 0.5
 """Seconds between two tries to write a line to a full disk."""
 REMARK_KEYS: Final = 50
 """Different remarks that one worker makes at most; each only once."""
+STUCK_SLOTS: Final = 8
+"""So many calls given up, and the process is ended, to be replaced: its client library is beyond help."""
 FAULT: Final = 70
 """Exit code after an error in this program (EX_SOFTWARE)."""
 MAX_ERROR: Final = 2000
@@ -92,20 +95,36 @@ class _Output:
 class _Slot:
     """One slot: a thread, its queue and its figures."""
 
-    def __init__(self, setup: Setup, client: Client, journal: Appender, output: _Output, stop: threading.Event) -> None:
-        self.queue: queue.SimpleQueue[tuple[int, Request] | None] = queue.SimpleQueue()
-        self.tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
-        self.draining = False
+    def __init__(
+        self,
+        number: int,
+        setup: Setup,
+        client: Client,
+        journal: Appender,
+        output: _Output,
+        stop: threading.Event,
+        before: _Slot | None = None,
+    ) -> None:
+        """`before`: the slot of this number whose thread is given up; its queue and figures go on here."""
+        self.number = number
+        self.queue: queue.SimpleQueue[tuple[int, Request] | None] = before.queue if before else queue.SimpleQueue()
+        self.tallies: defaultdict[str, _Tally] = before.tallies if before else defaultdict(_Tally)
+        self.draining = before.draining if before else False
         """True: finish the request under way, begin no other."""
+        self.thread = threading.Thread(target=self.run, name=f"slot-{number}", daemon=True)
         self._setup = setup
         self._client = client
         self._journal = journal
         self._output = output
         self._stop = stop
+        self._ending = threading.Lock()
+        self._under_way: tuple[Request, float] | None = None
+        """The request that has no done line yet, and when it began."""
+        self._given_up = False
 
     def run(self) -> None:
         try:
-            while (item := self.queue.get()) is not None:
+            while not self._given_up and (item := self.queue.get()) is not None:
                 if self._stop.is_set() or self.draining:
                     return
                 self._request(*item)
@@ -117,17 +136,44 @@ class _Slot:
 
     def _request(self, number: int, request: Request) -> None:
         job = self._setup.job
-        started = Started(0, job, number, request.tag, request.server, request.path, time.time())
-        if not self._write(started):
+        began = time.time()
+        if not self._write(Started(0, job, number, request.tag, request.server, request.path, began)):
             return
         tally = self.tallies[request.server]
         tally.started += 1
+        self._under_way = (request, began)
         outcome = self._client.perform(self._setup.workload, request, self._stop, tally.add)
+        with self._ending:
+            if self._given_up:
+                return  # it has its done line
+            self._under_way = None
         if outcome.ok:
             tally.done += 1
         else:
             tally.failed += 1
         self._write(_done(job, request, outcome))
+
+    def stuck(self, now: float) -> str:
+        """What its thread has been waiting for since long after the call's limit; empty when it is not stuck."""
+        ident = self.thread.ident
+        since, doing = self._client.calls.get(ident, (now, "")) if ident is not None else (now, "")
+        return doing if now - since > 2 * self._setup.timeout + self._setup.patience else ""
+
+    def give_up(self, doing: str) -> _Slot | None:
+        """Give up the thread, which waits in a call that does not come back, and with it the request, which gets its
+        done line here. The slot that goes on in its place; None when the call has just come back after all."""
+        with self._ending:
+            if self._under_way is None:
+                return None
+            self._given_up = True
+            request, began = self._under_way
+        error = f"The XRootD client did not come back from {doing!r}, whose limit of {self._setup.timeout:g} s is over."
+        self._output.remark("warning", f"stuck {doing}", f"{request.server}: {error} The slot goes on without it.")
+        self.tallies[request.server].failed += 1
+        self._write(_done(self._setup.job, request, Outcome(began, time.time(), interrupted=True, error=error)))
+        fresh = _Slot(self.number, self._setup, self._client, self._journal, self._output, self._stop, self)
+        fresh.thread.start()
+        return fresh
 
     def _write(self, line: Line) -> bool:
         """False when the job was stopped before the journal took the line."""
@@ -186,21 +232,24 @@ def main() -> int:
         return 1
 
     stop = threading.Event()
-    slots = {number: _Slot(setup, client, journal, output, stop) for number in setup.slots}
-    threads = [threading.Thread(target=slot.run, name=f"slot-{number}", daemon=True) for number, slot in slots.items()]
+    slots = {number: _Slot(number, setup, client, journal, output, stop) for number in setup.slots}
     over = threading.Event()
-    reporter = threading.Thread(target=_report, args=(slots, output, over), name="figures", daemon=True)
-    for thread in (*threads, reporter):
+    given_up: list[_Slot] = []
+    reporter = threading.Thread(target=_report, args=(slots, given_up, output, over), name="figures", daemon=True)
+    for thread in (*(slot.thread for slot in slots.values()), reporter):
         thread.start()
     output.send(Ready(client.version))
     _obey(slots, stop)
     for slot in slots.values():
         slot.queue.put(None)
-    for thread in threads:
-        thread.join()
+    for number in setup.slots:
+        while (slot := slots[number]).thread.is_alive():  # another one when it was given up meanwhile
+            slot.thread.join(JOIN_SECONDS)
     over.set()
     reporter.join()
     journal.close()
+    if given_up:  # the interpreter's end would wait for what the library holds in those threads
+        os._exit(0)
     return 0
 
 
@@ -251,9 +300,14 @@ def _exactly(size: int) -> bytes | None:
     return data
 
 
-def _report(slots: dict[int, _Slot], output: _Output, over: threading.Event) -> None:
+def _report(slots: dict[int, _Slot], given_up: list[_Slot], output: _Output, over: threading.Event) -> None:
+    """Every second: say the figures, and look after calls that do not come back."""
     while True:
         ended = over.wait(1.0)
+        for number, slot in slots.items():
+            if (doing := slot.stuck(time.monotonic())) and (fresh := slot.give_up(doing)) is not None:
+                slots[number] = fresh
+                given_up.append(slot)
         sums: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
         for slot in slots.values():
             for server, tally in slot.tallies.copy().items():
@@ -265,6 +319,8 @@ def _report(slots: dict[int, _Slot], output: _Output, over: threading.Event) -> 
         output.send(Figures({server: ServerSample(*total) for server, total in sums.items()}))
         if ended:
             return
+        if len(given_up) >= STUCK_SLOTS:
+            os._exit(FAULT)
 
 
 if __name__ == "__main__":

@@ -124,3 +124,17 @@ async def test_a_worker_that_does_not_begin(make: Any, monkeypatch: pytest.Monke
 def test_figures_add_up() -> None:
     one, other = {"a": ServerSample(1, 2, 3, 4)}, {"a": ServerSample(10, 20, 30, 40), "b": ServerSample(5, 5, 5, 5)}
     assert pool_module._sum([one, other, {}]) == {"a": ServerSample(11, 22, 33, 44), "b": ServerSample(5, 5, 5, 5)}
+
+
+async def test_one_that_falls_silent_is_killed_and_reported(
+    make: Any, eventually: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_module, "FROZEN_SECONDS", 3.0)
+    pool, said = make(1)
+    assert await pool.start() == ""
+    (pid,) = pool.pids()
+    psutil.Process(pid).suspend()
+    await eventually(lambda: said["died"])
+    assert said["died"] == [([0], "it was killed by signal 9")]
+    assert said["remarks"] == [f"Worker process {pid} has been silent for 3 s and is killed."]
+    await pool.stop("enough")

@@ -15,7 +15,19 @@ import pytest
 from agent.journal import Journal
 from agent.messages import Done, Request, Started, Workload
 from agent.workloads import worker as worker_module
-from agent.workloads.frames import HEAD, Figures, Finish, Ready, Setup, Unfit, Work, decode_from_worker, framed, length
+from agent.workloads.frames import (
+    HEAD,
+    Figures,
+    Finish,
+    Ready,
+    Remark,
+    Setup,
+    Unfit,
+    Work,
+    decode_from_worker,
+    framed,
+    length,
+)
 from agent.workloads.processes import process_command
 
 
@@ -101,6 +113,45 @@ def test_a_fault_in_a_slot_ends_the_process_and_not_just_the_slot(tmp_path: Path
         worker.say(Work(0, [Request("tagaaaaa", 0, "root://s", "/f", 1000, 1)]))
         assert worker.process.wait(20) == worker_module.FAULT
         assert b"a bug in the binding" in worker.process.stderr.read()
+
+
+def test_a_call_that_never_comes_back_costs_its_request_and_nothing_else(tmp_path: Path) -> None:
+    fake = tmp_path / "fake"
+    (fake / "XRootD" / "client").mkdir(parents=True)
+    (fake / "XRootD" / "__init__.py").write_text("")
+    (fake / "XRootD" / "client" / "__init__.py").write_text(FAKE_CLIENT)
+    (fake / "XRootD" / "client" / "flags.py").write_text("class OpenFlags: READ, NEW, MAKEPATH = 1, 2, 4\n")
+    journal = Journal(tmp_path / "state")
+    with a_worker(PYTHONPATH=str(fake)) as worker:
+        worker.say(Setup("1.1.1", Workload("full"), 0.1, [0], str(journal.segment), patience=0.5))
+        assert isinstance(worker.hear(), Ready)
+        paths = ["/one", "/stuck", "/two"]
+        worker.say(Work(0, [Request("tagaaaaa", 0, "root://s", path, 3, 1) for path in paths]))
+        worker.say(Finish())
+        said = worker.rest()
+        assert worker.process.wait(20) == 0
+    done = {line.path: line for line in journal.collect() if isinstance(line, Done)}
+    assert [(path, done[path].ok, done[path].interrupted) for path in paths] == [
+        ("/one", True, False), ("/stuck", False, True), ("/two", True, False),
+    ]  # fmt: skip
+    assert done["/stuck"].error == "The XRootD client did not come back from 'open', whose limit of 0.1 s is over."
+    (remark,) = [message for message in said if isinstance(message, Remark)]
+    assert remark.text.startswith("root://s: The XRootD client did not come back")
+    assert (said[-1].servers["root://s"].done, said[-1].servers["root://s"].failed) == (2, 1)
+
+
+FAKE_CLIENT = """
+import time
+__version__ = "1"
+class Status: ok, errno, code, message = True, 0, 0, ""
+class File:
+    def open(self, url, *a, **k):
+        if url.endswith("/stuck"): time.sleep(1e6)
+        return Status, None
+    def read(self, offset, size, timeout): return Status, b"x" * size
+    def close(self, timeout): return Status, None
+    def get_property(self, name): return ""
+"""
 
 
 def test_an_agent_that_goes_away_is_noticed(tmp_path: Path) -> None:

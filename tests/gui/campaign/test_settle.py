@@ -75,7 +75,9 @@ def test_the_mark_is_taken_when_servers_hold_nothing_back_and_all_up_to_it_is_se
 def test_where_every_request_has_its_bytes_nothing_is_held_back_any_more() -> None:
     recorded = {"takers": [taker(100.0, 60)], "readers": [reader(100.0, 60)]}
     assert steps(settle(), view(100.1, **recorded)) == [(ASK, "ask")]
-    assert steps(settle(), view(100.1, unequal=1, **recorded)) == [("1 request with fewer or more bytes than asked", "")]
+    assert steps(settle(), view(100.1, unequal=1, **recorded)) == [
+        ("1 request with fewer or more bytes than asked", "")
+    ]
 
 
 def test_what_is_older_than_the_run_is_not_waited_for() -> None:
@@ -137,9 +139,7 @@ def test_the_limit_ends_it_and_says_what_was_waited_for() -> None:
     assert step == Settled(False, 10.0, f"the limit of 10 s was reached: {ASK}")
     one = settle()
     one.hurry()
-    assert one.look(view(100.5, 2)) == Settled(
-        False, 0.5, "the limit of 0 s was reached: 2 requests without a record"
-    )
+    assert one.look(view(100.5, 2)) == Settled(False, 0.5, "the limit of 0 s was reached: 2 requests without a record")
 
 
 def test_without_positions_every_record_or_quiet_ends_it() -> None:
