@@ -109,7 +109,7 @@ class _Slot:
         self.number = number
         self.queue: queue.SimpleQueue[tuple[int, Request] | None] = before.queue if before else queue.SimpleQueue()
         self.tallies: defaultdict[str, _Tally] = before.tallies if before else defaultdict(_Tally)
-        self.draining = before.draining if before else False
+        self.draining: bool = before.draining if before else False
         """True: finish the request under way, begin no other."""
         self.thread = threading.Thread(target=self.run, name=f"slot-{number}", daemon=True)
         self._setup = setup

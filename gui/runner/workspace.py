@@ -52,6 +52,9 @@ Result = TypeVar("Result")
 LATE_SECONDS = 2.0
 FEED_POINTS = 5
 BUS_SECONDS = 30.0
+BUSY_SECONDS = 600.0
+"""A program that works with the workspace waits for another one that has its database for so long: a backup or an
+import must not end a test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,8 @@ class Workspace:
             await asyncio.to_thread(store.close)
 
     async def _start(self) -> None:
+        self.store.database.on_busy = on_loop(self._loop, self._database_busy)
+        self.store.database.patience = BUSY_SECONDS
         url = self.options.bus or (self.lab.bus if self.lab else "")
         if url:
             address = parse_address(url)
@@ -195,6 +200,7 @@ class Workspace:
         ]
 
     async def _stop(self) -> None:
+        self.store.database.patience = 0.0
         if self._session is not None:
             self._session.abort()
             await self._session.wait()
@@ -215,6 +221,10 @@ class Workspace:
             except StoreError:
                 log.exception("! the workspace could not be given back")
         await asyncio.to_thread(self._threads.shutdown, wait=True)
+
+    def _database_busy(self, busy: bool) -> None:
+        text = f"Another program has locked {self.store.database.shown}; what is to be stored waits for it."
+        self.problem("warning", "locked", text if busy else "", "Close the other program, or let it finish.")
 
     # ---- whose workspace it is
 

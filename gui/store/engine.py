@@ -2,7 +2,8 @@
 
 SQLite runs in WAL mode with ``synchronous=FULL``: what a method has stored when it returns survives a power cut, since
 the broker and the agents forget what we acknowledge. Writers of one process take turns by a lock, writers of several
-processes by SQLite's own (waiting up to 15 s). Readers see the last committed state and wait for nobody.
+processes by SQLite's own (waiting up to 15 s, and as much longer as `Database.patience` says). Readers see the last
+committed state and wait for nobody.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -76,6 +78,10 @@ class Database:
         self.shown = str(self.url.database) if self.is_sqlite else self.url.render_as_string(hide_password=True)
         self.marker = "?" if self.is_sqlite else "%s"
         self._turn = threading.Lock()
+        self.patience = 0.0
+        """Seconds that a writer goes on waiting for another program, after SQLite's own 15. Set it to 0 to end that."""
+        self.on_busy: Callable[[bool], None] = lambda _: None
+        """Called from a writer's thread: True when it has to wait that long, False when it has its turn after that."""
         if self.is_sqlite:
             _check_file(Path(str(self.url.database)))
             _make_private(Path(str(self.url.database)))
@@ -103,10 +109,31 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A transaction that may write; committed at the end, rolled back when the block raises.
 
-        Raises StoreBusy when another program holds the database for 15 s, StoreUnavailable when it is read-only, full
-        or gone; other database errors as StoreError."""
-        with self._turn, self._errors(), self._writer.begin() as connection:
+        Raises StoreBusy when another program holds the database for 15 s and `patience`, StoreUnavailable when it is
+        read-only, full or gone; other database errors as StoreError."""
+        with self._turn, self._errors(), self._begun() as connection:
             yield connection
+
+    @contextmanager
+    def _begun(self) -> Iterator[Connection]:
+        """A transaction of the writer. To begin is to wait for other programs; nothing is done before."""
+        began = time.monotonic()
+        told = False
+        with self._writer.connect() as connection:
+            while True:
+                try:
+                    transaction = connection.begin()
+                    break
+                except DBAPIError as error:
+                    if not _is_busy(error.orig) or time.monotonic() - began > _BUSY_SECONDS + self.patience:
+                        raise
+                if not told:
+                    told = True
+                    self.on_busy(True)
+            if told:
+                self.on_busy(False)
+            with transaction:
+                yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -235,7 +262,7 @@ class Database:
             return NotAWorkspace(
                 f"{self.shown} is not an SQLite database, or is damaged ({why}); name another file, or restore a copy."
             )
-        if "locked" in low or "database is busy" in low:
+        if _is_busy(error):
             return StoreBusy(f"{self.shown} is locked by another program; close that program, or try again.")
         if "readonly" in low or "read-only" in low:
             return StoreUnavailable(f"{self.shown} cannot be written (read-only); make it writable, or open a copy.")
@@ -246,6 +273,12 @@ class Database:
         if gone or "connection" in low:
             return StoreUnavailable(f"The database {self.shown} cannot be reached: {why}.")
         return StoreError(f"The database {self.shown} refused: {why}.")
+
+
+def _is_busy(error: BaseException | None) -> bool:
+    """Whether SQLite says that another program has the database."""
+    text = str(error).lower()
+    return "locked" in text or "database is busy" in text
 
 
 def _make_private(path: Path) -> None:

@@ -177,6 +177,34 @@ def test_an_unwritable_directory_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     assert "not writable" in sentence(error)
 
 
+def test_a_writer_with_patience_waits_for_another_program_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(engine, "_PRAGMAS", ("PRAGMA busy_timeout=50", *engine._PRAGMAS[1:]))
+    with Store(str(tmp_path / "w.db")) as store:
+        other = sqlite3.connect(tmp_path / "w.db", isolation_level=None, check_same_thread=False)
+        other.execute("BEGIN IMMEDIATE")
+        said: list[bool] = []
+
+        def busy(is_busy: bool) -> None:
+            said.append(is_busy)
+            if is_busy:
+                other.execute("ROLLBACK")  # it is done, as soon as the writer has said that it waits
+
+        store.database.on_busy, store.database.patience = busy, 60.0
+        store.put_setting("a", "1")
+        assert said == [True, False]
+        assert store.setting("a") == "1"
+
+        other.execute("BEGIN IMMEDIATE")
+        store.database.on_busy, store.database.patience = lambda _: None, 0.1
+        with pytest.raises(StoreBusy):
+            store.put_setting("a", "2")
+        other.close()
+        store.put_setting("a", "3")
+
+
 def test_a_locked_database_is_said_to_be_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "w.db"
     Store(file).close()
