@@ -42,6 +42,7 @@ class Accesses:
         """A file was opened at `start`, in `window`; `verdict` is that of the sequence on its datagram."""
         inc.opens += 1
         file_id = item.file_id
+        inc.file_ids.append(file_id)
         opened = OpenFile(
             item.user,
             item.size,
@@ -157,6 +158,8 @@ class Accesses:
         if session is not None:
             session.gone, session.gone_end = self.cycle.now, window.end
             inc.dirty_sessions.add(user)
+        else:
+            inc.ids.name(user, "u")
         inc.left.append(Left(self.cycle.now, user, window.end))
 
     def give_up(self, inc: Incarnation, file_id: int, reason: str | None, t_max: int | None) -> None:

@@ -136,6 +136,8 @@ class Correlator:
         for inc in list(self._processes.all.values()):
             self._processes.touch(inc)
             self._sequences.settle(inc, 0.0)
+            for _ in range(2):  # ends the round that is on, and then one for what has come since
+                self._sequences.look_at_ids(inc, 0.0)
             self._waiting.finish_all(inc)
             self._timekeeper.end_sessions(inc, 0.0)
             self._timekeeper.end_statistics(inc)
@@ -237,7 +239,7 @@ class Correlator:
         """What is known of each server process, and what never came of it: plain values of the status message's
         ``processes``, of bounded number. Unlike counters they outlive this object: they are state.
         """
-        return evidence(self._processes.all.values())
+        return evidence(self._processes.all.values(), self._cycle.now)
 
     def warnings(self) -> dict[tuple[str, str], str]:
         """Servers that seem to be set up wrongly, or to have stopped: (sender, name of the warning as in `status`) →

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
+from collector.correlate.evidence import missing_ids
 from collector.correlate.incarnation import Incarnation, OpenFile
 from collector.records.text import clean_text
 from collector.wire.header import text_of
@@ -31,6 +32,7 @@ def dump_incarnation(inc: Incarnation) -> dict[str, Any]:
         "dead_since": inc.dead_since,
         "unsettled": inc.unsettled,
         "gaps": [{"class": c, **gap._asdict()} for c, gap in inc.gaps[-LIMIT:]],
+        "missing_ids": {kind: ranges[-LIMIT:] for kind, ranges in missing_ids(inc).items()},
         "opens": inc.opens,
         "closes": inc.closes,
         "disconnects": inc.disconnects,

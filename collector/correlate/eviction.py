@@ -26,6 +26,7 @@ PATH = 700
 ACCESS = 1500
 PAGE = 300
 EARLY = 1000
+HOLE = 200
 
 KEPT_PAGES = 64
 """Pages of closed ids (65,536 of them) that are kept when memory is short."""
@@ -275,4 +276,5 @@ def rough_size(inc: Incarnation) -> int:
         + len(inc.closed.pages()) * PAGE
         + (len(inc.early_info) + len(inc.early_token) + len(inc.early_flow)) * EARLY
         + len(inc.left) * 200
+        + (len(inc.ids.holes) + len(inc.ids.named)) * HOLE
     )

@@ -98,6 +98,7 @@ class FastFiles:
         end, now, cycle = len(data), self._cycle.now, self._cycle.number
         files: dict[int, Any] = inc.files  # of the shape of `OpenFile`; with a tail nothing in it is None
         ready_of, moved, paths, wait_file, given_up = inc.ready.get, inc.moved, inc.paths, inc.wait_file, inc.given_up
+        note_open = inc.file_ids.append
         tail_of, gap_until, note_closed, base = self._directories.get, inc.gap_until, inc.closed.append, inc.digest
         join, write_out = b"".join, self._outbox.records.append
         offset, opens, closes, written, time_of, start_of, opened_of, times = 32, 0, 0, 0, -1, -1, -1, b""
@@ -125,6 +126,7 @@ class FastFiles:
                     if tail is not None:
                         time = begin + shift
                         files[file_id] = (user, length, name, flags & 2 > 0, time, begin, cycle, now, False, tail)
+                        note_open(file_id)
                         opens += 1
                         offset = after
                         continue

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from collector.correlate.closed import ClosedIds
+from collector.correlate.ids import OPEN, Ids, Seen
 from collector.correlate.sequence import Gap, Tracker
 from collector.records.ids import access_base
 from collector.wire.maps import Flow, Ident, Login, Token
@@ -274,6 +275,16 @@ class Incarnation:
         """By dictid, or by the bytes of the user id's text."""
         self.wait_server: list[Waiter] = []
 
+        self.one_counter = sid == stod
+        """Pelican's own origins: one sequence counter for f-stream and maps, ids of users and of files from 1 each, and
+        nothing but the second of the start as sid."""
+        self.ids = Ids("u" if self.one_counter else None)
+        self.file_ids = Ids(OPEN) if self.one_counter else self.ids
+        """The ids of opens; elsewhere they are of the same counter as all others."""
+        self.lost_files = 0
+        self.lost_maps = 0
+        """Datagrams that never came, as the sequence numbers show."""
+
         self.opens = 0
         self.closes = 0
         self.disconnects = 0
@@ -359,4 +370,15 @@ class Incarnation:
     def trackers(self) -> list[tuple[str, str, Tracker]]:
         """All sequence counters as (sender, class, tracker)."""
         others = ((sender or self.remote, c, t) for (sender, c), t in self.sequences.items())
-        return [(self.remote, "F", self.fseq), *others]
+        return [(self.remote, "FM" if self.one_counter else "F", self.fseq), *others]
+
+    def hear_from_start(self) -> None:
+        """We have listened since the process started."""
+        self.from_start = True
+        for ids in (self.ids, self.file_ids):
+            ids.begin()
+
+    def seen_now(self, now: float) -> Seen:
+        """What has come of it, and what was lost."""
+        fseq = self.fseq
+        return Seen(now, self.last, fseq.arrived, self.heard, fseq.came, self.lost_files, self.lost_maps)

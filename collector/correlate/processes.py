@@ -82,7 +82,9 @@ class Processes:
     def _new(self, remote: str, stod: int, sid: int, address: str) -> Incarnation:
         self.serial += 1
         inc = Incarnation(self.serial, sid, stod, remote, address, self._cycle.now)
-        inc.from_start = stod > self.listening + START_MARGIN
+        # of a server whose clock is ahead this cannot be told
+        if self.listening + START_MARGIN < stod <= self._cycle.arrived + START_MARGIN:
+            inc.hear_from_start()
         other = self._youngest.get((sid, address))
         if other is not None and other.stod != stod:
             older, younger = (other, inc) if other.stod < stod else (inc, other)
@@ -185,6 +187,9 @@ class Processes:
         kept.routes |= other.routes
         kept.sequences = {**other.sequences, **kept.sequences}
         kept.fseq.sums = {**other.fseq.sums, **kept.fseq.sums}
+        kept.ids.merge(other.ids)
+        if kept.one_counter:
+            kept.file_ids.merge(other.file_ids)
         kept.heard += other.heard
         kept.clock = max(kept.clock, other.clock)
         kept.alive, kept.last = max(kept.alive, other.alive), max(kept.last, other.last)

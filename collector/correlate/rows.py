@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from collector.correlate.ids import OPEN, Ids
 from collector.correlate.incarnation import (
     Access,
     Event,
@@ -65,7 +66,8 @@ def incarnation_row(inc: Incarnation) -> tuple[bytes, bytes]:
         _bytes([[k, list(flow), t] for k, (flow, t) in inc.early_flow.items()]),
         inc.paths_used, homeless,
         [inc.opens, inc.closes, inc.disconnects, inc.sessions_seen, inc.infos_seen, inc.fstreams, inc.unclosed],
-        list(inc.told.items()), inc.last, inc.ended,
+        list(inc.told.items()), inc.last, inc.ended, inc.lost_files, inc.lost_maps, inc.ids.dump(),
+        inc.file_ids.dump() if inc.one_counter else None,
     ]  # fmt: skip
     return row_key(b"i", inc), _pack(values)
 
@@ -243,7 +245,9 @@ def _from_version_1(values: list[Any]) -> list[Any]:
 
 
 def _from_version_2(values: list[Any]) -> list[Any]:
-    """The row of an incarnation of version 2: gaps had one pair of times, of the server (class F) or of the arrival."""
+    """The row of an incarnation of version 2: gaps had one pair of times, of the server (class F) or of the arrival;
+    ids were not looked at.
+    """
 
     def tracker(class_: str, dump: list[Any]) -> list[Any]:
         modulus, newest, came, start, since, mark, seen, recent, holes = dump
@@ -253,11 +257,12 @@ def _from_version_2(values: list[Any]) -> list[Any]:
 
     *before, fseq, sequences, gaps, gap_until, unsettled, info, token, flow, paths_used, left, counts, told = values
     alive, ended = before[11], before[14]
+    ids = [Ids("u"), Ids(OPEN)] if before[0] == before[1] else [Ids()]
     sequences = [[sender, c, tracker(c, dump)] for sender, c, dump in sequences]
     gaps = [[c, after, n, int(lo), int(hi) if c == "F" else 0, lo, hi] for c, after, n, lo, hi in gaps]
     return [
         *before, tracker("F", fseq), sequences, gaps, gap_until, unsettled, info, token, flow, paths_used, left, counts,
-        told, alive, ended or 0.0,
+        told, alive, ended or 0.0, 0, 0, ids[0].dump(), ids[1].dump() if len(ids) > 1 else None,
     ]  # fmt: skip
 
 
@@ -269,7 +274,7 @@ def _incarnation(serial: int, values: list[Any]) -> Incarnation:
     (
         sid, stod, addresses, routes, remote, shoveler, ident, host, pid, idents, first, alive, heard, from_start,
         dead_since, dead_by, clock, fseq, sequences, gaps, gap_until, unsettled, early_info, early_token, early_flow,
-        paths_used, left, counts, told, last, ended,
+        paths_used, left, counts, told, last, ended, lost_files, lost_maps, ids, file_ids,
     ) = values  # fmt: skip
     inc = Incarnation(serial, sid, stod, remote, remote, first)
     inc.addresses = set(addresses)
@@ -280,6 +285,10 @@ def _incarnation(serial: int, values: list[Any]) -> Incarnation:
     inc.idents = (idents[0], idents[1])
     inc.alive, inc.last, inc.heard, inc.from_start = alive, last, heard, from_start
     inc.dead_since, inc.dead_by, inc.ended, inc.clock = dead_since, dead_by, ended, clock
+    inc.lost_files, inc.lost_maps = lost_files, lost_maps
+    inc.file_ids = inc.ids = Ids.load(ids)
+    if file_ids is not None:
+        inc.file_ids = Ids.load(file_ids)
     inc.fseq = Tracker.load(fseq)
     inc.sequences = {(sender, c): Tracker.load(tracker) for sender, c, tracker in sequences}
     inc.gaps = [(c, Gap(*gap)) for c, *gap in gaps]

@@ -16,8 +16,8 @@ NEW, LATE, DUPLICATE = range(3)
 REORDER = 32
 """After so many more datagrams a number is missing and no longer only late. (Networks and relays reorder by a few.)"""
 
-OF_RECORDS = frozenset({"F", "M"})
-"""Classes of datagrams that file records are made of."""
+OF_RECORDS = frozenset({"F", "M", "FM"})
+"""Classes of datagrams that file records are made of; FM: both are numbered by one counter (Pelican's own origins)."""
 
 
 class Gap(NamedTuple):
@@ -188,12 +188,19 @@ class Tracker:
         found: list[Gap] = []
         for hole in self.holes:
             if self.came - hole.at >= reorder or now - hole.since >= patience:
-                after = (hole.first - 1) % self.modulus if hole.first > self.start else -1
-                found.append(Gap(after, hole.count, hole.begin, hole.end, hole.t_min, hole.t_max))
+                found.append(self._gap(hole))
             else:
                 kept.append(hole)
         self.holes = kept
         return found
+
+    def _gap(self, hole: Hole) -> Gap:
+        after = (hole.first - 1) % self.modulus if hole.first > self.start else -1
+        return Gap(after, hole.count, hole.begin, hole.end, hole.t_min, hole.t_max)
+
+    def pending(self, since: float) -> list[Gap]:
+        """What has been missing since then, and is not declared yet: it may still come."""
+        return [self._gap(hole) for hole in self.holes if hole.since <= since]
 
     def young(self, now: float, patience: float) -> bool:
         """Whether something sent before all that we have seen may still be on its way."""

@@ -13,6 +13,7 @@ from collector.correlate.sequence import DUPLICATE, LATE, NEW, OF_RECORDS, REORD
 
 MAX_GAPS = 200
 """Gaps remembered per incarnation, for the status message, and to mark the records that they may concern."""
+IDENT = ord("=")
 MAX_TRACKERS = 256
 """Counters followed per incarnation besides the f-stream's; beyond it those that have told least are forgotten."""
 
@@ -45,12 +46,14 @@ class Sequences:
         `begin` and `end` are the datagram's own window, if it tells one. `everywhere`: the counter is one for all
         destinations, so that what has come over one way is a duplicate over another.
         """
-        key = ("" if everywhere else remote, class_)
-        tracker = inc.sequences.get(key)
         now = self._cycle.now
+        if inc.one_counter and class_ == "M":
+            tracker: Tracker | None = self._files_tracker(inc, number)
+        else:
+            tracker = inc.sequences.get(key := ("" if everywhere else remote, class_))
         if tracker is None:
-            if class_ == "M" and number == 0 and inc.heard <= REORDER:
-                inc.from_start = True
+            if class_ == "M" and number == 0 and data[0] == IDENT and inc.heard <= REORDER:
+                inc.hear_from_start()
             # a socket that shows up later may be an old one behind a new port (NAT): its counter is not at its start
             first_of_class = all(known != class_ for _, known in inc.sequences)
             heard_all = inc.from_start and (first_of_class or now - inc.first < self._options.grace)
@@ -70,10 +73,9 @@ class Sequences:
 
         `begin` and `end` are the datagram's own window.
         """
-        tracker = inc.fseq
-        now = self._cycle.now
+        tracker, now = inc.fseq, self._cycle.now
         if tracker.newest is None:
-            tracker.begin(number, now, inc.stod, 0 if inc.from_start else None)
+            self._files_tracker(inc, number)
         verdict = tracker.observe(number, zlib.crc32(data), begin, end, now, self._cycle.arrived)
         if (verdict != NEW or tracker.holes) and self._judge(inc, tracker, verdict, remote) == DUPLICATE:
             return verdict
@@ -84,6 +86,13 @@ class Sequences:
         if end > inc.clock:
             inc.clock = end
         return verdict
+
+    def _files_tracker(self, inc: Incarnation, number: int) -> Tracker:
+        """The counter of the f-stream, about to observe a number."""
+        if inc.fseq.newest is None:
+            first = 1 if inc.one_counter else 0
+            inc.fseq.begin(number, self._cycle.now, inc.stod, first if inc.from_start else None)
+        return inc.fseq
 
     def _judge(self, inc: Incarnation, tracker: Tracker, verdict: int, remote: str) -> int:
         if tracker.holes:
@@ -109,10 +118,23 @@ class Sequences:
                 inc.gaps.append((class_, gap))
                 del inc.gaps[:-MAX_GAPS]
                 if class_ in OF_RECORDS:
+                    inc.lost_files += gap.missing if "F" in class_ else 0
+                    inc.lost_maps += gap.missing if "M" in class_ else 0
                     inc.gap_until = max(inc.gap_until, latest(class_, gap))
             if class_ in OF_RECORDS:
                 holes += len(tracker.holes)
         inc.unsettled = holes > 0
+
+    def look_at_ids(self, inc: Incarnation, patience: float) -> None:
+        """See which ids were never told, once no datagram is awaited any more."""
+        if inc.unsettled:
+            return
+        seen = inc.seen_now(self._cycle.now)
+        reorder = REORDER if patience else 0
+        inc.ids.look(seen, patience, reorder, opens_told=inc.one_counter or inc.paths_used)
+        if inc.one_counter:
+            inc.file_ids.look(seen, patience, reorder, opens_told=True)
+        self._processes.touch(inc)
 
     @staticmethod
     def _bound(inc: Incarnation, end: int) -> None:

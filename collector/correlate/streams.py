@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from collector.correlate import statistics
 from collector.correlate.accesses import Accesses
 from collector.correlate.cycle import Cycle
@@ -20,6 +22,7 @@ from collector.records.text import clean_text
 from collector.wire import fstream, gstream, maps, redirect, summary, trace
 from collector.wire.header import Kind, Rejected, parse_header
 
+BEFORE_5_2 = re.compile(r"v5\.[01](\D|$)", re.ASCII).match
 MAX_COPIES = 10_000
 """Third-party copies remembered."""
 MAX_REPORTS = 256
@@ -197,9 +200,7 @@ class Streams:
             self._headerless(stream, sender)
             return
         inc = self._processes.find(remote, stream.stod, stream.sid, sender)
-        # data, idents and dictionaries have a counter each (format reference, section 3)
-        provider = clean_text(stream.provider[:8])
-        class_ = {"g": f"G{provider} text", "=": "G= text"}.get(stream.code, "Gd text")
+        class_ = self._text_class(inc, stream)
         number = stream.pseq % 1000
         numbered = stream.pseq != gstream.OVERFLOW  # which stands between 999 and 0 and so leaves no gap
         if numbered and (
@@ -216,6 +217,17 @@ class Streams:
         self._processes.named(sender.address, inc)
         if stream.code == "g":
             self._events(inc, stream, sender)
+
+    @staticmethod
+    def _text_class(inc: Incarnation, stream: gstream.GStream) -> str:
+        """Which counter: data, idents and dictionaries have one each since XRootD 5.2 (format reference, section 3);
+        before, one for all that a stream sends, and each stream has a socket of its own.
+        """
+        version = stream.source.version or (inc.ident.version if inc.ident is not None else None)
+        if version is not None and BEFORE_5_2(version):
+            return "G text"
+        provider = clean_text(stream.provider[:8])
+        return {"g": f"G{provider} text", "=": "G= text"}.get(stream.code, "Gd text")
 
     def _headerless(self, stream: gstream.GStream, sender: Sender) -> None:
         """Events without a header (``nohdr``): nothing but the address tells whose they are."""

@@ -63,6 +63,8 @@ class Timekeeper:
         options, now = self._options, self._cycle.now
         if any(tracker.holes for _, _, tracker in inc.trackers()):
             self._sequences.settle(inc, options.grace)
+        if inc.touched == self._cycle.number or inc.ids.begun or inc.file_ids.begun:
+            self._sequences.look_at_ids(inc, options.grace)
         if inc.wait_file or inc.wait_session or inc.wait_server:
             self._processes.touch(inc)
             self._waiting.again_due(inc)

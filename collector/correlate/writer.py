@@ -9,6 +9,7 @@ from typing import Any
 from collector.correlate.cycle import Cycle
 from collector.correlate.events import head
 from collector.correlate.fields import is_cache, server_fields, session_fields, user_fields, vo_of
+from collector.correlate.ids import OPEN
 from collector.correlate.incarnation import Access, Event, Incarnation, Session, Waiter
 from collector.correlate.issues import known_issues
 from collector.correlate.keys import path_key
@@ -65,6 +66,10 @@ class Writer:
 
     def _finish_access(self, inc: Incarnation, access: Access) -> None:
         fields, vo, path = self.fields(inc, access)
+        if access.start is None:
+            inc.file_ids.name(access.file_id, OPEN)
+        if access.user and access.user not in inc.sessions:
+            inc.ids.name(access.user, "u")
         if access.closed:
             known = inc.paths.pop(access.file_id, None)
             if known is not None and known.cycle != self.cycle.number:
