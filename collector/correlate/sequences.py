@@ -57,6 +57,8 @@ class Sequences:
             # a socket that shows up later may be an old one behind a new port (NAT): its counter is not at its start
             first_of_class = all(known != class_ for _, known in inc.sequences)
             heard_all = inc.from_start and (first_of_class or now - inc.first < self._options.grace)
+            # that it is one counter for all that a stream sends may have become known in its midst
+            heard_all = heard_all and not (class_ == "G text" and any(sender == remote for sender, _ in inc.sequences))
             tracker = Tracker(modulus)
             tracker.begin(number, now, inc.clock, (0 if class_ == "M" else 1) if heard_all else None)
             inc.sequences[key] = tracker

@@ -104,7 +104,8 @@ class ShovelerStatus(msgspec.Struct, kw_only=True):
 
 
 class Gap(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """Datagrams of one class that never came (format reference, section 3)."""
+    """Datagrams of one class that never came (format reference, section 3): ``F``, ``M``, ``G…`` (by g-stream), or
+    ``FM`` where one counter is for both (Pelican's own origins)."""
 
     cls: str = msgspec.field(name="class")
     stod: int
@@ -112,13 +113,15 @@ class Gap(msgspec.Struct, omit_defaults=True, kw_only=True):
     """Sequence number after which they are missing."""
     missing: int
     t_min: float
-    """Arrival of the datagram before the gap."""
+    """Arrival of the datagram before the gap; 0: there was none."""
     t_max: float
     """Arrival of the one after it."""
     begin: int = 0
-    """Packet time: what is missing is not older than this (tEnd of the datagram before; 0: unknown)."""
+    """The server's own time, in whole seconds: what is missing is not older than this (tEnd of the datagram before; of
+    maps, which have no times, the last that the server had told)."""
     end: int = 0
-    """Packet time: what is missing is not younger than this (tBeg of the datagram after)."""
+    """What is missing is not younger than this second (tBeg of the datagram after; of maps, tEnd of the next
+    f-stream datagram). 0: no time was told since."""
 
 
 class CollectorSender(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -155,10 +158,11 @@ class ServerProcess(msgspec.Struct, omit_defaults=True, kw_only=True):
     ended: float = 0.0
     """When a newer process of the same server was first heard; 0: not."""
     gaps: list[Gap] = []
-    """Its gaps, oldest first, of bounded number."""
+    """Its gaps, oldest first, of bounded number. The last may still be filled, if what is missing was only late."""
     missing_ids: dict[str, list[tuple[int, int]]] = {}
-    """By kind (``u``, ``i``, ``d``, ``T``, ``U``, ``open``): ranges (first, last) of ids that were never told, while
-    greater ones were. Bounded; of kinds that this process tells."""
+    """By kind: ranges (first, last) of ids that were never told, while greater ones were. ``u`` and ``open`` where
+    something refers to the id, ``open`` also where nothing but f-stream datagrams was lost, ``unknown`` otherwise (of
+    ``u i d T U`` and ``open`` any). Bounded; nothing where something else than a loss may have left the hole."""
 
 
 class Progress(msgspec.Struct, omit_defaults=True, kw_only=True):

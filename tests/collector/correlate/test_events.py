@@ -194,6 +194,30 @@ def test_text_streams_count_to_999(kit: Any, server: Any, correlator: Correlator
     assert correlator.counters["duplicates"] == 1
 
 
+@pytest.mark.parametrize(
+    ("version", "gaps"), [("v5.0.3", 0), ("v5.1.1", 0), ("v5.1", 0), ("v5.2.0", 2), ("v5.10.0", 2)]
+)
+def test_text_streams_before_5_2_number_all_that_they_send_with_one_counter(
+    version: str, gaps: int, kit: Any, server: Any, correlator: Correlator
+) -> None:
+    for number, code in enumerate("g=g=g", 1):
+        body = b"\n" + CLOSE if code == "g" else b""
+        feed(correlator, text_header(server, number, code=code, ver=version) + body + b"\0", remote="192.0.2.1:50001")
+    correlator.drain(T + 1)
+    assert len([gap for gap in kit.gaps(correlator) if gap["class"] == "GC text"]) == gaps
+    assert len(kit.gaps(correlator)) == (gaps and 3)
+
+
+def test_one_counter_that_becomes_known_late_has_not_lost_what_came_before(kit: Any, correlator: Correlator) -> None:
+    feed(correlator, kit.Server(sid=5).ident())
+    server = kit.Server(stod=int(T) + 100)
+    feed(correlator, text_header(server, 1) + b"\n" + CLOSE + b"\0", remote="192.0.2.1:50001", t=T + 101)
+    feed(correlator, text_header(server, 2, code="=", ver="v5.1.1") + b"\0", remote="192.0.2.1:50001", t=T + 102)
+    feed(correlator, text_header(server, 4) + b"\n" + CLOSE + b"\0", remote="192.0.2.1:50001", t=T + 103)
+    correlator.drain(T + 104)
+    assert [(gap["class"], gap["after"], gap["missing"]) for gap in kit.gaps(correlator)] == [("G text", 2, 1)]
+
+
 def test_text_without_a_header_is_known_by_its_address(server: Any, correlator: Correlator) -> None:
     feed(correlator, CLOSE + b"\0", remote="192.0.2.1:50001")
     assert correlator.counters["rejected{no_server}"] == 1

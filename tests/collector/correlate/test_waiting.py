@@ -102,6 +102,21 @@ def test_user_zero_is_nobody_and_waits_for_nothing(kit: Any, server: Any, correl
     assert taken(correlator)[0]["incomplete"] == ["no_user"]
 
 
+def test_a_session_behind_which_nothing_can_come_any_more_has_no_application_info(
+    kit: Any, server: Any, correlator: Correlator
+) -> None:
+    """Networks and relays reorder by a few datagrams: after REORDER more there is nothing to wait for."""
+    feed(correlator, server.ident(), server.login(1, user="bob"), server.info(2, user="bob"), server.login(3))
+    feed(correlator, server.files(kit.opened(4, user=3), kit.closed(4, 1)))
+    feed(correlator, *(server.files() for _ in range(REORDER - 2)))
+    correlator.advance(T + 1)
+    assert taken(correlator) == []
+    feed(correlator, server.files())
+    correlator.advance(T + 2)
+    (record,) = taken(correlator)
+    assert "appinfo" not in record
+
+
 def test_a_young_session_waits_for_its_application_info(kit: Any, server: Any, correlator: Correlator) -> None:
     feed(correlator, server.ident(), server.login(1), server.files(kit.opened(5), kit.closed(5, 1)))
     assert taken(correlator) == []
