@@ -27,6 +27,7 @@ ACCESS = 1500
 PAGE = 300
 EARLY = 1000
 HOLE = 200
+"""Ids that were never told, or the name of one."""
 
 KEPT_PAGES = 64
 """Pages of closed ids (65,536 of them) that are kept when memory is short."""
@@ -136,7 +137,10 @@ class Eviction:
         if excess <= 0:
             return
         spare = self._options.max_bytes // 10
-        for step in (self._forget_given_up, self._forget_closed, self._forget_paths, self._forget_sessions):
+        steps = (
+            self._forget_given_up, self._forget_holes, self._forget_closed, self._forget_paths, self._forget_sessions,
+        )  # fmt: skip
+        for step in steps:
             excess -= step(excess + spare)
             if excess + spare <= 0:
                 return
@@ -168,6 +172,20 @@ class Eviction:
                 freed += given_up_size(inc)
                 inc.dirty_given |= inc.given_up.keys()
                 inc.given_up.clear()
+        return freed
+
+    def _forget_holes(self, excess: int) -> int:
+        """What was never told."""
+        freed = 0
+        for inc in self._processes.all.values():
+            if freed >= excess:
+                break
+            size = holes_size(inc)
+            if size:
+                self._processes.touch(inc)
+                freed += size
+                inc.ids.forget()
+                inc.file_ids.forget()
         return freed
 
     def _forget_closed(self, excess: int) -> int:
@@ -258,6 +276,12 @@ def given_up_size(inc: Incarnation) -> int:
     return sum(GIVEN_UP if entry.path is None else FILE + len(entry.path) for entry in inc.given_up.values())
 
 
+def holes_size(inc: Incarnation) -> int:
+    """Bytes of the ids that were never told, estimated."""
+    counters = {inc.ids, inc.file_ids}
+    return sum(len(ids.holes) + len(ids.named) for ids in counters) * HOLE
+
+
 def incarnation_size(inc: Incarnation) -> int:
     """Bytes of one incarnation, estimated."""
     names = sum(len(entry[2] or b"") for entry in inc.files.values())
@@ -276,5 +300,5 @@ def rough_size(inc: Incarnation) -> int:
         + len(inc.closed.pages()) * PAGE
         + (len(inc.early_info) + len(inc.early_token) + len(inc.early_flow)) * EARLY
         + len(inc.left) * 200
-        + (len(inc.ids.holes) + len(inc.ids.named)) * HOLE
+        + holes_size(inc)
     )

@@ -277,6 +277,14 @@ class Ids:
                 found.setdefault(claimed, []).append((low, high))
         return found
 
+    def forget(self) -> None:
+        """Claim nothing of what is missing up to now."""
+        self.fold()
+        if self.first:
+            self.first = max(self.first, self.top + 1)
+        self.holes = []
+        self.named.clear()
+
     # -------------------------------------------------------------- state
 
     def told(self) -> Iterator[tuple[int, int]]:

@@ -133,10 +133,11 @@ class Sequences:
             return
         seen = inc.seen_now(self._cycle.now)
         reorder = REORDER if patience else 0
-        inc.ids.look(seen, patience, reorder, opens_told=inc.one_counter or inc.paths_used)
-        if inc.one_counter:
-            inc.file_ids.look(seen, patience, reorder, opens_told=True)
-        self._processes.touch(inc)
+        for ids in (inc.ids, inc.file_ids) if inc.one_counter else (inc.ids,):
+            before = ids.begun, ids.before, ids.holes
+            ids.look(seen, patience, reorder, opens_told=inc.one_counter or inc.paths_used)
+            if before != (ids.begun, ids.before, ids.holes):
+                self._processes.touch(inc)
 
     @staticmethod
     def _bound(inc: Incarnation, end: int) -> None:

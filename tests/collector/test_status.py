@@ -190,7 +190,7 @@ def asked() -> Asked:
 @pytest.fixture
 def working(bus: Bus, time: Time, senders: dict[str, dict[str, Any]], work: Work, asked: Asked) -> StatusReporter:
     return StatusReporter(
-        bus.connect, "col", lambda: senders, dict, host="h", work=work, requests=asked,  # type: ignore[arg-type]
+        bus.connect, "col", lambda: senders, dict, list, host="h", work=work, requests=asked,  # type: ignore[arg-type]
         clock=time, monotonic=time,
     )  # fmt: skip
 
