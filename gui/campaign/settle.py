@@ -69,6 +69,8 @@ class SettleView:
     """When the last record was loaded, None when none was."""
     takers: Sequence[Taker] = ()
     readers: Sequence[Reader] = ()
+    strangers: bool = False
+    """Some servers' datagrams come by a way that tells no positions."""
     queued: int | None = None
     """Messages in the collectors' queue, where that is known."""
     drained: bool = False
@@ -228,6 +230,8 @@ class Settle:
         if view.looked < self._drained_at:
             return Settling("counting what was loaded", view.now + ASK_AGAIN)
         reason = "all that the servers sent is loaded"
+        if view.unrecorded and view.strangers:
+            return self._by_quiet(view)
         if view.unrecorded:
             reason = f"{_without_record(view.unrecorded)}, and {reason}: nothing more can come"
         return self._settled(view, reason)

@@ -47,6 +47,7 @@ VERDICTS = {
     VerdictKind.DUPLICATE: ("dup", "duplicate", "dup"),
     VerdictKind.CLIENT_FAILED: ("cfail", "client failed", "mute"),
     VerdictKind.LATE: ("clock", "late", "late"),
+    VerdictKind.NOT_WAITED: ("ring", "not waited", "mute"),
 }
 
 
@@ -57,6 +58,7 @@ COUNTS = {
     "wrong bytes": ("wrong", "bad"),
     "duplicate": ("dup", "dup"),
     "client failed": ("cfail", "mute"),
+    "not waited": ("ring", "mute"),
     "unrequested": ("unreq", "mute"),
 }
 """Icon and colour of each count; one that is zero is muted, so that only what happened has colour."""
@@ -314,7 +316,7 @@ SERVER_COLUMNS: list[Column[ServerFigures]] = [
         "success",
         "Success",
         lambda s: s.success,
-        lambda s: figures.success(s.matched + s.late, s.requested - s.client_failed),
+        lambda s: figures.success(s.matched + s.late, s.counted),
         "right",
         84,
     ),
@@ -325,7 +327,7 @@ SERVER_COLUMNS: list[Column[ServerFigures]] = [
         "cause",
         "Cause",
         lambda s: s.cause,
-        lambda s: (("" if s.certain else "probably ") + s.cause) if s.cause else figures.UNKNOWN,
+        lambda s: s.answer or figures.UNKNOWN,
         width=200,
         colour=lambda _s: "text2",
     ),
@@ -371,7 +373,7 @@ REQUEST_COLUMNS: list[Column[RequestEntry]] = [
         "behaviour", "Known behaviour", lambda r: ", ".join(r.behaviours), width=128, colour=lambda _r: "text2", fold=2
     ),
     Column("lost", "Lost at", lambda r: r.lost_at, width=96),
-    Column("cause", "Cause", lambda r: r.cause or r.error, width=160, colour=lambda _r: "text2"),
+    Column("cause", "Cause", lambda r: r.answer or r.error, width=160, colour=lambda _r: "text2"),
 ]
 
 
@@ -380,7 +382,7 @@ def _verdict(request: RequestEntry) -> tuple[str, str, str]:
 
 
 def _recorded(request: RequestEntry) -> int | None:
-    if request.verdict is None or request.verdict is VerdictKind.MISSING:
+    if request.verdict is None or request.verdict in (VerdictKind.MISSING, VerdictKind.NOT_WAITED):
         return None
     if request.recorded_read is None:
         return request.asked
@@ -598,6 +600,7 @@ class RunsPage(Page):
         self.counts["wrong bytes"].set(figures.count(f.wrong_bytes))
         self.counts["duplicate"].set(figures.count(f.duplicate))
         self.counts["client failed"].set(figures.count(f.client_failed), "not counted" if f.client_failed else "")
+        self.counts["not waited"].set(figures.count(f.not_waited), "not counted" if f.not_waited else "")
         self.counts["unrequested"].set(figures.count(f.unrequested))
         self.evidence.hide()
         self.test_wanted.emit(test)
@@ -682,13 +685,18 @@ class EvidencePanel(QScrollArea):
         if ladder is None:
             words = {
                 VerdictKind.CLIENT_FAILED: request.error or "The client did not finish this request.",
+                VerdictKind.NOT_WAITED: f"{request.cause[:1].upper()}{request.cause[1:]}.",
                 VerdictKind.WRONG_BYTES: "Recorded and asked bytes differ"
                 + (f": {', '.join(request.behaviours)}." if request.behaviours else "."),
             }
             text = words.get(request.verdict, "Nothing was lost on the way.") if request.verdict is not None else ""
             self.answer.setText(text)
         else:
-            self.answer.setText(ladder.answer)
+            more = len(ladder.together) - 1
+            with_it = (
+                f" Lost with the same datagram: {more:,} other request{'s' if more > 1 else ''}." if more > 0 else ""
+            )
+            self.answer.setText(f"{ladder.answer}.{with_it}" if with_it else ladder.answer)
         self._rungs = ladder.rungs if ladder else ()
         self._show_rungs()
 

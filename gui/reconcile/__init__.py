@@ -11,11 +11,13 @@ Terms: a request *owns* the group of all records with its (tag, path). *Asked* a
 charged, *got* those that the client received, *recorded* those that the records say. docs/results.md has the rules.
 
 - `verdicts`: the rule, pure. `scoring`: the join in SQL. `figures`, `interval`: a test over its repeats, pure.
-- `ladder`: where a record was lost, pure. `evidence`: what the stages counted, from the database.
+- `ladder`: where a record was lost; `took`: what took the datagrams of a gap; `facts`: their values. All pure.
+- `evidence`: what the daemons said, put together; `trail`: what is kept of it; `gather`: from the database.
 - `live`: incremental counts. `rollup`: figures by server. `behaviours`: known ways of servers to count differently.
 """
 
 from gui.reconcile.behaviours import sentence
+from gui.reconcile.facts import Miss, SequenceGap
 from gui.reconcile.figures import (
     Conclusion,
     TestFigures,
@@ -24,21 +26,23 @@ from gui.reconcile.figures import (
     figures,
 )
 from gui.reconcile.interval import wilson
-from gui.reconcile.ladder import Counted, Ladder, Miss, Rung, SequenceGap, climb
+from gui.reconcile.ladder import Known, Ladder, Rung, climb
 from gui.reconcile.live import LiveCounts, LiveServer, LiveTotals
-from gui.reconcile.rollup import ServerFigures, by_server
+from gui.reconcile.rollup import Loss, ServerFigures, by_server, losses
 from gui.reconcile.scoring import ladder_of, rescore_late, score
+from gui.reconcile.trail import step_of
 from gui.reconcile.verdicts import Asked, Judged, Recorded, judge
 
 __all__ = [
     "Asked",
     "Conclusion",
-    "Counted",
     "Judged",
+    "Known",
     "Ladder",
     "LiveCounts",
     "LiveServer",
     "LiveTotals",
+    "Loss",
     "Miss",
     "Recorded",
     "Rung",
@@ -52,8 +56,10 @@ __all__ = [
     "figures",
     "judge",
     "ladder_of",
+    "losses",
     "rescore_late",
     "score",
     "sentence",
+    "step_of",
     "wilson",
 ]

@@ -1,202 +1,381 @@
-"""What the stages counted of each server during a run, gathered for the loss ladder.
+"""What the daemons said during a run, put together for the loss ladder: processes, paths, losses, and when.
 
-Status messages are by *sender*, the address from which a server's datagrams come; requests are by server. They are
-brought together by the server's IP address, which its records tell. Where several servers of the run share an address
-(a lab on one machine) their figures cannot be told apart: they are summed, and nothing drawn from them is certain.
+A request belongs to one server process: the server that it reached, and of that server's processes the one that ran
+then. Never by IP address alone, since fifty servers may share one. Statuses of a newer Tally are passed over.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import pairwise
 
-import msgspec
-from sqlalchemy import Connection, select
-
-from gui.reconcile.ladder import Counted, SequenceGap
-from gui.store import LoadedRow, StatusPair, Store, schema
-from shoveler.service import (
-    CollectorSender,
-    CollectorStatus,
-    ShovelerSender,
-    ShovelerStatus,
-    StatusError,
-    decode_status,
+from gui.campaign.ranges import Range, merged, size, without
+from gui.reconcile.facts import (
+    Fault,
+    Figures,
+    Loss,
+    Path,
+    Process,
+    SequenceGap,
+    Span,
+    Trouble,
+    Waiting,
 )
+from gui.reconcile.ladder import Known
+from gui.reconcile.took import GapKey, Taken, explain
+from gui.store import LoadedRow
+from shoveler.service import CollectorSender, CollectorStatus, Gap, ShovelerSender, ShovelerStatus, StatusMessage
 
-_SAMPLE = 5
+STALE = 20.0
+"""A collector that was silent for so long when the shovelers last spoke may be further than it has said."""
+_LOOPBACK = ("localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A server as a client knows it."""
+
+    host: str
+    port: int
 
 
 @dataclass(slots=True)
-class _Path:
-    """Sums over the senders of one address."""
+class _Collected:
+    """All that one incarnation of a collector has said, oldest first."""
 
-    shovelers: int = 0
-    collectors: int = 0
-    received: int = 0
-    confirmed: int = 0
-    waiting: int = 0
-    returned: int = 0
-    oversize: int = 0
-    kernel_drops: int = 0
-    refused: Counter[str] = field(default_factory=Counter)
-    seen: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
-    gaps: list[SequenceGap] = field(default_factory=list)
-    records: int = 0
-    incomplete: Counter[str] = field(default_factory=Counter)
+    statuses: list[CollectorStatus] = field(default_factory=list)
+
+    @property
+    def span(self) -> Span:
+        return Span(self.statuses[0].t, self.statuses[-1].t)
 
 
 class Evidence:
-    """Everything that the stages counted during a run; `counted` gives one server's share. Pure, once made.
+    """Everything that was told during a run. `known` gives what belongs to one server process. Pure, once made.
 
-    `pairs`: first and last status messages. `loaded`: what the database got since the run began. `addresses`: for each
-    server id of the directory, the IP addresses that its records tell. `since`: when the run began."""
+    `statuses`: in the order in which they came, those of the middle as `gui.reconcile.trail.step_of` left them.
+    `loaded`: what the database got since the run began. `since`: when that was, before the first request."""
 
     def __init__(
         self,
-        pairs: Iterable[StatusPair],
-        loaded: Sequence[LoadedRow],
-        addresses: Mapping[int, frozenset[str]],
+        statuses: Iterable[StatusMessage],
+        loaded: Sequence[LoadedRow] = (),
+        faults: Sequence[Fault] = (),
         since: float = 0.0,
     ) -> None:
         self._since = since
-        self._addresses = addresses
-        self._paths: dict[str, _Path] = {}
-        self._senders: Counter[str] = Counter()
         self._loaded = loaded
-        for pair in pairs:
-            self._add(pair)
+        self._faults = tuple(faults)
+        self._shovelers: dict[str, list[ShovelerStatus]] = defaultdict(list)
+        self._collectors: dict[tuple[str, float], _Collected] = defaultdict(_Collected)
+        for status in statuses:
+            if isinstance(status, ShovelerStatus):
+                self._shovelers[status.id].append(status)
+            else:
+                self._collectors[status.id, status.started].statuses.append(status)
+        for told in self._shovelers.values():
+            told.sort(key=lambda status: status.t)
+        for collected in self._collectors.values():
+            collected.statuses.sort(key=lambda status: status.t)
 
-    def counted(self, server_id: int) -> Counted:
-        """What was counted of this server."""
-        addresses = self._addresses.get(server_id, frozenset())
-        paths = [self._paths[address] for address in sorted(addresses) if address in self._paths]
-        sharing = sum(1 for others in self._addresses.values() if others & addresses)
-        senders = sum(self._senders[address] for address in addresses)
-        rows = [row for row in self._loaded if str(row.facts.get("server_ip", "")) in addresses]
-        total = _Path()
-        for path in paths:
-            _sum(total, path)
-        return Counted(
-            own_path=sharing == 1 and senders == 1,
-            received=total.received if total.shovelers else None,
-            confirmed=total.confirmed if total.shovelers else None,
-            waiting=total.waiting,
-            returned=total.returned,
-            oversize=total.oversize,
-            kernel_drops=total.kernel_drops,
-            refused=dict(total.refused),
-            seen=total.seen if total.collectors else None,
-            rejected=dict(total.rejected),
-            gaps=tuple(sorted(total.gaps, key=lambda gap: gap.t_min)),
-            records=total.records if total.collectors else None,
-            incomplete=dict(total.incomplete),
-            loaded=sum(row.loaded for row in rows) if rows else None,
-            restarted=len({row.stod for row in rows if row.loaded}) > sharing,
+    # ---- which process
+
+    @cached_property
+    def processes(self) -> tuple[Process, ...]:
+        """The server processes that any collector has told of, each once."""
+        found: dict[tuple[str, int, str], Process] = {}
+        for collected in self._collectors.values():
+            for status in collected.statuses:
+                for told in status.processes:
+                    new = Process(
+                        server=told.sid, stod=told.stod, sender=told.sender, host=told.host, port=told.port,
+                        last=told.last, ended=told.ended, clock=float(getattr(told, "clock", 0)),
+                        gaps=tuple(_gap(gap) for gap in told.gaps),
+                    )  # fmt: skip
+                    found[new.key] = _newer(found.get(new.key), new)
+        return tuple(sorted(found.values(), key=lambda process: (process.server, process.stod)))
+
+    def process_at(self, servers: Iterable[str], when: float | None) -> tuple[Process | None, Process | None]:
+        """Of the processes of these servers (sids), the one that ran at `when`, and its successor."""
+        wanted = set(servers)
+        mine = sorted((p for p in self.processes if p.server in wanted), key=lambda process: process.stod)
+        if not mine:
+            return None, None
+        began = [process for process in mine if when is None or process.stod <= when + 1]
+        process = began[-1] if began else mine[0]
+        later = [each for each in mine if each.server == process.server and each.stod > process.stod]
+        return process, later[0] if later else None
+
+    def servers_at(self, place: Place) -> set[str]:
+        """The sids of the servers that serve at this place: their own port, and the host as far as it can be compared.
+
+        A host may be told by another name than clients use; when one server only has that port, it is that one."""
+        same_port = [process for process in self.processes if process.port and process.port == place.port]
+        named = {process.server for process in same_port if _same_host(place.host, process.host, process.address)}
+        if named:
+            return named
+        every = {process.server for process in same_port}
+        return every if len(every) == 1 else set()
+
+    # ---- what belongs to it
+
+    def known(self, process: Process | None, successor: Process | None = None) -> Known:
+        """What is known of one server process."""
+        path = self._path_of(process)
+        return Known(
+            process=process,
+            successor=successor,
+            path=path,
+            taken=self._taken[path.shoveler if path is not None else ""] if process is not None else {},
+            collectors=bool(self._collectors),
+            amnesia=self._amnesia,
+            troubles=self._troubles,
+            faults=self._faults,
+            figures=self._figures(process),
         )
 
-    def _add(self, pair: StatusPair) -> None:
-        key = f"{pair.program}.{pair.member}"
-        try:
-            first, last = decode_status(key, pair.first), decode_status(key, pair.last)
-        except StatusError:
-            return  # stored by a newer Tally; the ladder then knows less and says "probably"
-        # A daemon that started within the run began to count at zero; its first message is no base to subtract.
-        fresh = pair.started >= self._since
-        if isinstance(first, ShovelerStatus) and isinstance(last, ShovelerStatus):
-            for sender, counts in last.senders.items():
-                base = ShovelerSender() if fresh else first.senders.get(sender, ShovelerSender())
-                self._add_shoveler(sender, base, counts)
-        elif isinstance(first, CollectorStatus) and isinstance(last, CollectorStatus):
-            for sender, seen in last.senders.items():
-                start = CollectorSender() if fresh else first.senders.get(sender, CollectorSender())
-                self._add_collector(sender, start, seen)
+    def _path_of(self, process: Process | None) -> Path | None:
+        if process is None:
+            return next(iter(self._paths.values())) if len(self._paths) == 1 else None
+        shoveler = self._shoveler_of.get(process.sender)
+        return self._paths[shoveler] if shoveler is not None else None
 
-    def _path(self, sender: str) -> _Path:
-        return self._paths.setdefault(_address(sender), _Path())
+    @cached_property
+    def _shoveler_of(self) -> dict[str, str]:
+        """By sender, the shoveler that took most of its datagrams."""
+        best: dict[str, tuple[int, str]] = {}
+        for shoveler, told in self._shovelers.items():
+            for status in told:
+                for sender, counts in status.senders.items():
+                    if sender not in best or counts.received > best[sender][0]:
+                        best[sender] = (counts.received, shoveler)
+        return {sender: shoveler for sender, (_, shoveler) in best.items()}
 
-    def _add_shoveler(self, sender: str, first: ShovelerSender, last: ShovelerSender) -> None:
-        path = self._path(sender)
-        path.shovelers += 1
-        path.received += last.received - first.received
-        path.confirmed += last.confirmed - first.confirmed
-        path.waiting += last.received - last.confirmed
-        path.returned += last.returned - first.returned
-        path.oversize += last.oversize - first.oversize
-        path.kernel_drops += last.kernel_drops - first.kernel_drops
-        path.refused += Counter(last.rejected) - Counter(first.rejected)
-        self._senders[_address(sender)] += 1
+    @cached_property
+    def _taken(self) -> Mapping[str, Mapping[GapKey, Taken]]:
+        groups: dict[str, list[Process]] = {shoveler: [] for shoveler in ("", *self._paths)}
+        for process in self.processes:
+            groups[self._shoveler_of.get(process.sender, "")].append(process)
+        return {shoveler: explain(self._paths.get(shoveler), some) for shoveler, some in groups.items()}
 
-    def _add_collector(self, sender: str, first: CollectorSender, last: CollectorSender) -> None:
-        path = self._path(sender)
-        path.collectors += 1
-        path.seen += last.seen - first.seen
-        path.rejected += Counter(last.rejected) - Counter(first.rejected)
-        path.gaps += [SequenceGap(gap.cls, gap.after, gap.missing, gap.t_min, gap.t_max) for gap in last.gaps]
-        path.records += last.records + last.provisional - first.records - first.provisional
-        path.incomplete += Counter(last.incomplete) - Counter(first.incomplete)
+    @cached_property
+    def _paths(self) -> dict[str, Path]:
+        return {shoveler: self._path(shoveler, told) for shoveler, told in self._shovelers.items()}
 
+    # ---- one shoveler
 
-def gather(store: Store, run_id: int) -> Evidence:
-    """The evidence of a run, from the database. Raises StoreError."""
-    run = store.run(run_id)
-    tag, repeat = schema.tag, schema.repeat
-    # All servers of the run, also those that lost nothing: they may share an address with one that did.
-    servers = select(tag.c.server_id).join(repeat, repeat.c.id == tag.c.repeat_id).where(repeat.c.run_id == run_id)
-    with store.database.read() as connection:
-        ids = sorted(connection.scalars(servers.distinct()))
-        addresses = {server_id: _addresses(connection, run_id, server_id) for server_id in ids}
-    return Evidence(store.statuses(run_id), store.loaded_since_mark(run_id), addresses, run.started or run.created)
-
-
-def _addresses(connection: Connection, run_id: int, server_id: int) -> frozenset[str]:
-    """The IP addresses of a server of the directory, as the records of its requests tell, else as its URL does."""
-    request, record, origin, repeat = schema.request, schema.record, schema.origin, schema.repeat
-    some = (
-        select(record.c.origin_id)
-        .join(
-            request,
-            (request.c.tag_id == record.c.tag_id)
-            & (request.c.match_key == record.c.match_key)
-            & (request.c.path == record.c.path),
+    def _path(self, shoveler: str, told: Sequence[ShovelerStatus]) -> Path:
+        last = told[-1]
+        waiting = merged((p.confirmed_upto + 1, p.received_upto) for p in last.positions.values())
+        spooled = None
+        if waiting:
+            since = last.oldest if last.oldest is not None else _arrival(told, waiting[0]).begin
+            spooled = Waiting(size(waiting), since)
+        unseen, queued = self._unseen(told)
+        return Path(
+            shoveler=shoveler,
+            told=Span(told[0].t, last.t),
+            losses=(*_drops(told), *_refusals(told), *_restarts(told), *unseen, *self._rejections),
+            spooled=spooled,
+            queued=queued,
+            returned=sum(counts.returned for counts in last.senders.values()),
+            oversize=_oversize(told),
         )
-        .join(repeat, repeat.c.id == request.c.repeat_id)
-        .where(repeat.c.run_id == run_id, request.c.server_id == server_id)
-        .limit(_SAMPLE)
-        .subquery()
+
+    def _unseen(self, told: Sequence[ShovelerStatus]) -> tuple[list[Loss], Waiting | None]:
+        """What was confirmed since the run began and no collector has seen: holes are lost, the rest is on its way."""
+        if not self._collectors:
+            return [], None
+        confirmed: dict[str, Range] = {}
+        base = max((p.received_upto for p in told[0].positions.values()), default=0) if told[0].t <= self._since else 0
+        for status in told:
+            for generation, position in status.positions.items():
+                confirmed[generation] = (max(position.first, base + 1), position.confirmed_upto)
+        losses: list[Loss] = []
+        tail: list[tuple[Range, Span]] = []
+        for generation, wanted in confirmed.items():
+            progress = [p for c in self._collectors.values() for s in c.statuses for g, p in s.positions.items()
+                        if g == generation]  # fmt: skip
+            if not progress:
+                if any(s.positions for c in self._collectors.values() for s in c.statuses) and wanted[0] <= wanted[1]:
+                    tail.append((wanted, _arrival(told, wanted)))
+                continue
+            # Below `since` a collector does not tell any more what it has seen: what is not known is not lost.
+            floor = max((getattr(p, "since", 0) for p in progress), default=0)
+            seen = merged(pair for p in progress for pair in without([(0, p.seen_upto)], merged(p.holes)))
+            through = max(p.seen_upto for p in progress)
+            for hole in without([(max(wanted[0], floor), wanted[1])] if wanted[0] <= wanted[1] else [], seen):
+                when = _arrival(told, hole)
+                if hole[0] > through:
+                    tail.append((hole, when))
+                else:
+                    forgotten = any(span.meets(when) for span in self._amnesia)
+                    losses.append(Loss("unseen", when, size([hole]), sure=not forgotten))
+        if not tail:
+            return losses, None
+        spoke = max(collected.span.end for collected in self._collectors.values())
+        queued = Waiting(
+            size(pair for pair, _ in tail), min(when.begin for _, when in tail), sure=spoke >= told[-1].t - STALE
+        )
+        return losses, queued
+
+    # ---- collectors
+
+    @cached_property
+    def _amnesia(self) -> tuple[Span, ...]:
+        """When a collector lost its state: a new one, which has not seen what the one before it had seen."""
+        spans = []
+        for old in self._collectors.values():
+            for new in self._collectors.values():
+                if new.span.begin <= old.span.end or not _forgot(old.statuses[-1], new.statuses[0]):
+                    continue
+                spans.append(Span(old.span.end, new.statuses[0].t))
+        return tuple(sorted(set(spans), key=lambda span: span.begin))
+
+    @cached_property
+    def _troubles(self) -> tuple[Trouble, ...]:
+        """What collectors could not use, by sender, and between which two of their words."""
+        found = []
+        for collected in self._collectors.values():
+            known: dict[str, CollectorSender] = {}
+            before: float | None = None
+            for status in collected.statuses:
+                for sender, counts in status.senders.items():
+                    old = known.get(sender, CollectorSender())
+                    incomplete = _more(old.incomplete, counts.incomplete)
+                    rejected = _more(old.rejected, counts.rejected)
+                    # What the first message tells of may be older than the run.
+                    fresh = before is not None or status.started >= self._since
+                    if fresh and (incomplete or rejected):
+                        span = Span(before if before is not None else status.started, status.t)
+                        found.append(Trouble(sender, span, incomplete, rejected))
+                    known[sender] = counts
+                before = status.t
+        return tuple(found)
+
+    @cached_property
+    def _rejections(self) -> tuple[Loss, ...]:
+        return tuple(
+            Loss(
+                "rejected",
+                trouble.span,
+                sum(trouble.rejected.values()),
+                trouble.sender,
+                ", ".join(sorted(trouble.rejected)),
+            )
+            for trouble in self._troubles
+            if trouble.rejected
+        )
+
+    def _figures(self, process: Process | None) -> Figures:
+        """For the rungs: counted since the run began, of the process's sender."""
+        if process is None:
+            return Figures()
+        received = confirmed = seen = records = None
+        for told in self._shovelers.values():
+            counted = [s.senders[process.sender] for s in (told[0], told[-1]) if process.sender in s.senders]
+            if counted:
+                first = counted[0] if len(counted) == 2 else ShovelerSender()
+                received = (received or 0) + counted[-1].received - first.received
+                confirmed = (confirmed or 0) + counted[-1].confirmed - first.confirmed
+        for collected in self._collectors.values():
+            last = collected.statuses[-1].senders.get(process.sender)
+            if last is None:
+                continue
+            fresh = collected.statuses[0].started >= self._since
+            base = CollectorSender() if fresh else collected.statuses[0].senders.get(process.sender, CollectorSender())
+            seen = (seen or 0) + last.seen - base.seen
+            records = (records or 0) + last.records + last.provisional - base.records - base.provisional
+        rows = [row.loaded for row in self._loaded if (row.server_id, row.stod) == (process.server, process.stod)]
+        return Figures(received, confirmed, seen, records, sum(rows) if rows else 0 if records is not None else None)
+
+
+def _gap(gap: Gap) -> SequenceGap:
+    return SequenceGap(gap.cls, gap.after, gap.missing, gap.t_min, gap.t_max, float(gap.begin), float(gap.end))
+
+
+def _newer(known: Process | None, new: Process) -> Process:
+    """What two statuses say of one process: gaps that only the older one tells are kept, since the list is bounded."""
+    if known is None:
+        return new
+    latest, other = (new, known) if new.last >= known.last else (known, new)
+    gaps = dict.fromkeys((*other.gaps, *latest.gaps))
+    return replace(
+        latest,
+        gaps=tuple(sorted(gaps, key=lambda gap: gap.window.begin)),
+        ended=latest.ended or other.ended,
+        clock=max(known.clock, new.clock),
+        host=latest.host or other.host,
+        port=latest.port or other.port,
     )
-    facts = connection.scalars(select(origin.c.facts).where(origin.c.id.in_(select(some.c.origin_id)))).all()
-    found = {str(address) for text in facts if (address := _decode(text).get("server_ip"))}
-    if not found:
-        url = connection.scalar(select(schema.server.c.url).where(schema.server.c.id == server_id)) or ""
-        host = urlsplit(url).hostname or ""
-        every = connection.scalars(select(origin.c.facts)).all()
-        for known in map(_decode, every):
-            if host and host in (known.get("server"), known.get("server_hostname"), known.get("server_ip")):
-                found.add(str(known.get("server_ip") or host))
-        found = found or ({host} if host else set())
-    return frozenset(found)
 
 
-def _decode(text: str) -> dict[str, Any]:
-    return msgspec.json.decode(text, type=dict[str, Any])
+def _drops(told: Sequence[ShovelerStatus]) -> list[Loss]:
+    """Each drop of each socket once, however many messages tell it."""
+    drops = {(drop.listen, drop.t_from): drop for status in told for drop in status.drops}
+    return [Loss("kernel", Span(drop.t_from, drop.t_to), drop.count, words=drop.listen) for drop in drops.values()]
 
 
-def _address(sender: str) -> str:
-    return sender.rpartition(":")[0].strip("[]")
+def _refusals(told: Sequence[ShovelerStatus]) -> list[Loss]:
+    refusals = {(r.sender, r.reason, r.t_from): r for status in told for r in status.refusals}
+    return [Loss("refused", Span(r.t_from, r.t_to), r.count, r.sender, r.reason) for r in refusals.values()]
 
 
-def _sum(total: _Path, path: _Path) -> None:
-    for name in ("shovelers", "collectors", "received", "confirmed", "waiting", "returned", "oversize"):
-        setattr(total, name, getattr(total, name) + getattr(path, name))
-    total.kernel_drops += path.kernel_drops
-    total.refused += path.refused
-    total.seen += path.seen
-    total.rejected += path.rejected
-    total.gaps += path.gaps
-    total.records += path.records
-    total.incomplete += path.incomplete
+def _restarts(told: Sequence[ShovelerStatus]) -> list[Loss]:
+    """A new generation means that the receiver began anew between two messages."""
+    found = []
+    for before, after in pairwise(told):
+        if before.positions and set(after.positions) - set(before.positions):
+            found.append(Loss("restart", Span(before.t, after.t), None))
+    return found
+
+
+def _oversize(told: Sequence[ShovelerStatus]) -> dict[str, float]:
+    last: dict[str, ShovelerSender] = {}
+    for status in told:
+        last.update(status.senders)
+    return {
+        sender: min(1.0, counts.oversize / max(1, counts.by_code.get("f", counts.oversize)))
+        for sender, counts in last.items()
+        if counts.oversize
+    }
+
+
+def _arrival(told: Sequence[ShovelerStatus], wanted: Range) -> Span:
+    """When the datagrams with these numbers came: between the last message that lacks the first and the first that
+    has the last."""
+    upto = [max((p.received_upto for p in status.positions.values()), default=0) for status in told]
+    before = bisect_left(upto, wanted[0]) - 1
+    after = bisect_left(upto, wanted[1])
+    begin = told[before].t if before >= 0 else told[0].t - STALE
+    return Span(begin, told[min(after, len(told) - 1)].t)
+
+
+def _forgot(old: CollectorStatus, new: CollectorStatus) -> bool:
+    """Whether `new`, which came after `old`, lists as not seen what `old` had seen."""
+    for generation, before in old.positions.items():
+        after = new.positions.get(generation)
+        if after is None:
+            continue
+        seen = without([(0, before.seen_upto)], merged(before.holes))
+        if without(seen, without(seen, merged(after.holes))):
+            return True
+    return False
+
+
+def _more(old: Mapping[str, int], new: Mapping[str, int]) -> dict[str, int]:
+    return {reason: count - old.get(reason, 0) for reason, count in new.items() if count > old.get(reason, 0)}
+
+
+def _same_host(asked: str, host: str, address: str) -> bool:
+    asked, host = asked.lower(), host.lower()
+    if asked in (host, address):
+        return True
+    if (asked in _LOOPBACK or asked.startswith("127.")) and (address in _LOOPBACK or address.startswith("127.")):
+        return True
+    short = "." not in asked or "." not in host
+    return short and bool(host) and asked.partition(".")[0] == host.partition(".")[0]

@@ -1,9 +1,9 @@
 """The figures of a test over its repeats: the seed's columns, and whether it passed. Pure.
 
-``Success %`` = matched ÷ (O − client failed), pooled over the repeats, where *matched* includes what came late, once a
-later scoring has seen it. A test with more than 1 % of its requests failed at the client is inconclusive: too little of
-what it wanted to ask was asked. A test that was cut short cannot have passed: it has no conclusion, unless a repeat
-that was carried out in full has failed already.
+``Success %`` = matched ÷ (O − client failed − not waited for), pooled over the repeats, where *matched* includes what
+came late, once a later scoring has seen it. A test with more than 1 % of its requests failed at the client is
+inconclusive: too little of what it wanted to ask was asked. A test that was cut short cannot have passed: it has no
+conclusion, unless a repeat that was carried out in full has failed already.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class TestFigures:
     wrong_bytes: int
     duplicate: int
     client_failed: int
+    not_waited: int
     unreported: int
     unrequested: int
     recovered: int
@@ -81,6 +82,7 @@ def figures(spec: TestSpec, scorings: Sequence[ScoringEntry]) -> TestFigures:
         wrong_bytes=sum(s.wrong_bytes for s in scorings),
         duplicate=sum(s.duplicate for s in scorings),
         client_failed=failed,
+        not_waited=sum(s.not_waited for s in scorings),
         unreported=sum(s.unreported for s in scorings),
         unrequested=sum(s.unrequested for s in scorings),
         recovered=sum(s.recovered for s in scorings),
@@ -121,7 +123,7 @@ def _conclude(spec: TestSpec, scorings: Sequence[ScoringEntry]) -> Conclusion:
         return "none"
     if sum(s.client_failed for s in scorings) > INCONCLUSIVE_ABOVE * total or not any(s.counted for s in scorings):
         return "inconclusive"
-    whole = [s for s in scorings if s.total >= spec.total]
+    whole = [s for s in scorings if s.total >= spec.total and not s.not_waited]
     # Quotients of integers times 100: 100 exactly when every counted request was good.
     if any(100 * s.good / s.counted < spec.pass_at for s in whole if s.counted):
         return "fail"

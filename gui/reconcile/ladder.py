@@ -2,30 +2,49 @@
 
     client → server → wire → shoveler → broker → queue → collector → database
 
-A request's record needs one or two datagrams (its user, its open, its close). Nobody marks datagrams, so the answer is
-drawn from what every stage counted of that server between the first and the last status message of the run. Where the
-evidence speaks of this very request (the client's error, a provisional record, a gap over its close on a path of its
-own) the answer is certain; otherwise it says "probably".
+A request's record needs two or three datagrams: its login, its open, its close. Each server process numbers what it
+sends, so a datagram that never came leaves a gap with a window in time; a miss is due to the gap whose window holds its
+close, its open or its login. What took that datagram is `gui.reconcile.took`'s business. Where no gap holds any of
+them, the datagram is still on its way, or was the last of its process, or came and was not enough, or was never sent.
+
+What is proven goes before what is inferred, and what is inferred says "probably". Nothing is drawn from the evidence of
+another server process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple, cast
 
 from gui.reconcile.behaviours import sentence
+from gui.reconcile.facts import (
+    PACKET_SECOND,
+    SLACK,
+    Fault,
+    Figures,
+    LostAt,
+    Miss,
+    Path,
+    Process,
+    SequenceGap,
+    Span,
+    Trouble,
+)
+from gui.reconcile.took import NEARBY, PLACE, GapKey, Taken
+from gui.store import LostDatagram, RequestEntry, answer
 
-LostAt = Literal[
-    "client", "server", "kernel", "fragmentation", "wire", "spool", "queue", "collector", "load", "unknown"
-]
 RungState = Literal["passed", "lost", "not reached", "unknown"]
-
-DEFAULT_DELAY = 90.0
-"""Seconds that a server may hold a close back, where the run's environment does not tell its intervals."""
 
 STAGES = ("client", "server", "shoveler read", "confirmed", "consumed", "recorded", "loaded")
 """The rungs, in the order in which a record climbs them."""
+FRAME = 1472
+"""Bytes of a datagram that one frame of the path holds (MTU 1500)."""
+LARGEST = 65_507
+OPEN, CLOSE = 28, 32
+"""Bytes of the smallest open (without its path) and close in an f-stream datagram."""
+GRACE = 30.0
+"""Seconds after which a collector has told of an access that it could not complete."""
 
 _RUNG_OF: Mapping[LostAt, str] = {
     "client": "client",
@@ -38,62 +57,39 @@ _RUNG_OF: Mapping[LostAt, str] = {
     "collector": "recorded",
     "load": "loaded",
 }
+_FAULTS_OF: Mapping[str, tuple[LostAt, ...]] = {
+    "udp-loss": ("kernel",),
+    "wire-loss": ("wire", "fragmentation"),
+    "broker-down": ("spool", "queue"),
+    "broker-restart": ("spool", "queue"),
+    "kill-shoveler": ("spool", "kernel"),
+    "kill-collector": ("collector", "queue"),
+    "kill-agent": ("client",),
+    "kill-server": ("server", "client"),
+    "stop-server": ("server", "client"),
+    "cut-transfer": ("server", "client"),
+}
+"""Which losses a fault of the plan can be the reason of."""
 
 
 @dataclass(frozen=True, slots=True)
-class SequenceGap:
-    """Datagrams of one class of a server that never reached a collector, and when that was seen (Unix seconds)."""
+class Known:
+    """All that is known about the way of one server process's datagrams and records.
 
-    kind: str
-    """``F``: opens and closes. ``M``: users and names. Others do not matter to file records."""
-    after: int
-    missing: int
-    t_min: float
-    t_max: float
+    `process` None: nothing that came tells which process it was. `successor`: the newer process of the same server.
+    `path` None: no shoveler has told of it. `taken`: what took each gap's datagrams."""
 
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """What the stages counted of one server's datagrams during the run. None: that stage sent no status.
-
-    `own_path`: no other server's datagrams are in these figures."""
-
-    own_path: bool = False
-    received: int | None = None
-    confirmed: int | None = None
-    waiting: int = 0
-    """Datagrams in spools that the broker has not confirmed: received − confirmed."""
-    returned: int = 0
-    oversize: int = 0
-    kernel_drops: int = 0
-    refused: Mapping[str, int] = field(default_factory=dict)
-    """Datagrams that the shoveler did not take, by reason."""
-    seen: int | None = None
-    rejected: Mapping[str, int] = field(default_factory=dict)
-    gaps: tuple[SequenceGap, ...] = ()
-    records: int | None = None
-    incomplete: Mapping[str, int] = field(default_factory=dict)
-    loaded: int | None = None
-    restarted: bool = False
-    """More than one incarnation of the server was seen."""
-
-
-@dataclass(frozen=True, slots=True)
-class Miss:
-    """A request without a final record. `opened` and `closed` are the client's times, if it got that far.
-
-    `delay`: seconds that the server may hold a close back (its ``fstat`` interval and flush time)."""
-
-    opened: float | None = None
-    closed: float | None = None
-    client_cause: str = ""
-    """Why the client failed; empty when it did not."""
-    provisional: bool = False
-    """There is a provisional record: the collector knows the access, but never saw its close."""
-    reasons: tuple[str, ...] = ()
-    """What that record lacks (``no_close``, ``server_restarted`` …)."""
-    behaviours: tuple[str, ...] = ()
-    delay: float = DEFAULT_DELAY
+    process: Process | None = None
+    successor: Process | None = None
+    path: Path | None = None
+    taken: Mapping[GapKey, Taken] = field(default_factory=dict)
+    collectors: bool = False
+    """A collector sent a status during the run."""
+    amnesia: tuple[Span, ...] = ()
+    """When a collector lost its state: from the last word of the old one to the first of the new one."""
+    troubles: tuple[Trouble, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    figures: Figures = field(default_factory=Figures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,112 +103,360 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Where a record was lost. `cause` is a sentence without the "probably"; `answer` has it where it belongs."""
+    """Where a record was lost. `cause` is a sentence without the "probably"; `answer` has it where it belongs.
+
+    `datagram`: the one that it was lost with, where that is known; `together`: all requests that were lost with it."""
 
     lost_at: LostAt
     cause: str
     certain: bool
     rungs: tuple[Rung, ...]
+    datagram: LostDatagram | None = None
+    together: tuple[int, ...] = ()
 
     @property
     def answer(self) -> str:
         """The cause as it is shown: ``probably`` in front of what is inferred and not proven."""
-        return self.cause if self.certain else f"probably {self.cause}"
+        return answer(self.cause, self.certain, self.lost_at)
 
 
-def climb(miss: Miss, counted: Counted) -> Ladder:
-    """Where this record was lost: the first rule that applies.
-
-    The client failed; a gap over the times of its datagrams (kernel drops, fragmentation, wire); received but not
-    confirmed; confirmed but not seen; seen but incomplete; published but not loaded. When nothing of all this is the
-    case, everything that the server sent has arrived: it sent nothing."""
-    lost_at, cause, certain = _find(miss, counted)
-    return Ladder(lost_at, cause, certain, _rungs(miss, counted, lost_at, cause))
+@dataclass(frozen=True, slots=True)
+class _Found:
+    lost_at: LostAt
+    cause: str
+    certain: bool
+    datagram: LostDatagram | None = None
 
 
-def _find(miss: Miss, counted: Counted) -> tuple[LostAt, str, bool]:
+def climb(miss: Miss, known: Known) -> Ladder:
+    """Where this record was lost: the first rule that applies (docs/results.md, section 4)."""
+    found = _find(miss, known)
+    found = replace(found, cause=found.cause + _injected(found.lost_at, miss, known.faults))
+    return Ladder(
+        found.lost_at, found.cause, found.certain, _rungs(miss, known, found.lost_at, found.cause), found.datagram
+    )
+
+
+def told_before(miss: Miss, known: Known, request: RequestEntry, together: tuple[int, ...]) -> Ladder:
+    """The ladder of a request as a scoring has found and stored it."""
+    lost_at = cast("LostAt", request.lost_at if request.lost_at in _RUNG_OF else "unknown")
+    rungs = _rungs(miss, known, lost_at, request.cause)
+    return Ladder(lost_at, request.cause, request.certain, rungs, request.datagram, together)
+
+
+class Lost(NamedTuple):
+    """A miss with what was found out about it."""
+
+    miss: Miss
+    known: Known
+    ladder: Ladder
+
+
+def weigh(losses: Mapping[int, Lost]) -> dict[int, Ladder]:
+    """The ladders of all misses of a repeat, by request id, after a look at them together.
+
+    A datagram holds only so many opens and closes: what is said to have been lost with one, and cannot all have been
+    in it, is not certain. And one that held more than fits into a frame was fragmented on its way."""
+    groups: dict[str, list[int]] = {}
+    for number, lost in losses.items():
+        if lost.ladder.datagram is not None:
+            groups.setdefault(lost.ladder.datagram.group, []).append(number)
+    weighed = {number: lost.ladder for number, lost in losses.items()}
+    for numbers in groups.values():
+        some = [losses[number] for number in numbers]
+        datagram = some[0].ladder.datagram
+        assert datagram is not None
+        if datagram.cls != "F":
+            continue
+        size = sum(_least_size(lost) for lost in some)
+        path, process = some[0].known.path, some[0].known.process
+        fragments = path is not None and process is not None and path.oversize.get(process.sender, 0.0) > 0
+        if size > datagram.missing * (LARGEST if fragments else FRAME):
+            for number in numbers:
+                weighed[number] = replace(weighed[number], certain=False)
+        elif fragments and size > datagram.missing * FRAME:
+            for number in numbers:
+                if weighed[number].lost_at in ("wire", "fragmentation"):
+                    weighed[number] = _fragmented(losses[number], size)
+    return weighed
+
+
+def _least_size(lost: Lost) -> int:
+    """Bytes that its records had in the datagram at least (format reference, section 6)."""
+    datagram, miss = lost.ladder.datagram, lost.miss
+    assert datagram is not None
+    span = Span(datagram.begin - SLACK, datagram.end + SLACK)
+    opened = OPEN + len(miss.path.encode()) if miss.opened is not None and span.holds(miss.opened) else 0
+    return opened + (CLOSE if datagram.held == "close" else 0)
+
+
+def _fragmented(lost: Lost, size: int) -> Ladder:
+    ladder = lost.ladder
+    told = ladder.cause.partition(": ")[2].rpartition(" never came")
+    cause = (
+        f"a fragment was lost: what it held takes {size:,} bytes, more than the path MTU: {told[0]} never came{told[2]}"
+    )
+    certain = lost.known.path is not None and not _lost_around(lost.miss, lost.known)
+    return Ladder(
+        "fragmentation", cause, certain, _rungs(lost.miss, lost.known, "fragmentation", cause), ladder.datagram
+    )
+
+
+def _find(miss: Miss, known: Known) -> _Found:
     if miss.client_cause:
-        return "client", miss.client_cause, True
-    gap = overlapping_gap(miss, counted.gaps)
-    waiting = counted.waiting
-    unseen = _excess(counted.confirmed, counted.seen)
-    if gap is not None:
-        found = _before_shoveler(gap, counted, explained_later=bool(waiting or unseen))
-        if found is not None:
-            return found
-    if waiting:
-        why = "; the broker had no queue for them" if counted.returned else ""
-        return (
-            "spool",
-            f"in the shoveler's spool: {_datagrams(waiting)} read and not confirmed by the broker{why}",
-            False,
-        )
-    if unseen:
-        return "queue", f"between broker and collector: {_datagrams(unseen)} confirmed and not consumed", False
-    return _after_collector(miss, counted)
+        return _Found("client", miss.client_cause, True)
+    process = known.process
+    if process is not None:
+        gap = _of_gap(miss, process, known)
+        if gap is not None:
+            return gap
+        ended = _of_end(miss, process, known)
+        if ended is not None:
+            return ended
+    if miss.provisional and "server_restarted" in miss.reasons:
+        return _restarted(miss)
+    if process is None and known.path is None:
+        return _of_nobody(miss, known)
+    if miss.done is not None:
+        for rule in (_of_waiting, _of_amnesia, _of_tail):
+            found = rule(miss, known)
+            if found is not None:
+                return found
+    return _after_collector(miss, known)
 
 
-def _before_shoveler(gap: SequenceGap, counted: Counted, *, explained_later: bool) -> tuple[LostAt, str, bool] | None:
-    what = f"{_datagrams(gap.missing)} after number {gap.after} never came"
-    if counted.kernel_drops:
-        certain = counted.own_path and counted.kernel_drops >= gap.missing
-        return "kernel", f"dropped by the kernel at the shoveler ({_drops(counted.kernel_drops)}): {what}", certain
-    if counted.refused:
-        return "spool", f"refused by the shoveler ({_reasons(counted.refused)}): {what}", False
-    if counted.oversize:
-        return (
-            "fragmentation",
-            f"a fragment was lost ({_datagrams(counted.oversize)} above the path MTU): {what}",
-            False,
-        )
-    if explained_later:
-        return None
-    nowhere_else = counted.own_path and counted.received is not None and counted.seen is not None
-    return "wire", f"lost between server and shoveler: {what}, and no drop was counted", nowhere_else
+def _restarted(miss: Miss) -> _Found:
+    reasons = ", ".join(miss.reasons)
+    return _Found("server", f"the server ended with the file open or its close unsent ({reasons})", True)
 
 
-def _after_collector(miss: Miss, counted: Counted) -> tuple[LostAt, str, bool]:
+def _of_nobody(miss: Miss, known: Known) -> _Found:
     if miss.provisional:
-        reasons = ", ".join(miss.reasons) or "no_close"
-        if "server_restarted" in miss.reasons:
-            return "server", f"the server ended with the file open or its close unsent ({reasons})", True
-        return "collector", f"the collector saw the open and never the close ({reasons})", True
-    if counted.rejected:
-        return "collector", f"the collector rejected datagrams ({_reasons(counted.rejected)})", False
-    if counted.incomplete:
-        return "collector", f"the collector could not complete the record ({_reasons(counted.incomplete)})", False
-    unloaded = _excess(counted.records, counted.loaded)
-    if unloaded:
-        return "load", f"{unloaded:,} records were published and not loaded", False
-    if counted.received is None and counted.seen is None:
-        return "unknown", "unknown: neither shoveler nor collector sent a status during the run", True
-    names = [*miss.behaviours, *(["sigterm"] if counted.restarted else [])]
-    known = " ".join(sentence(name) for name in names)
-    return "server", "the server sent nothing" + (f": {known.rstrip('.')}" if known else ""), False
+        return _after_collector(miss, known)
+    if not known.collectors:
+        return _Found("unknown", "unknown: neither shoveler nor collector sent a status during the run", False)
+    return _Found("unknown", "unknown: no status speaks of the server process that had this request", False)
 
 
-def overlapping_gap(miss: Miss, gaps: tuple[SequenceGap, ...]) -> SequenceGap | None:
-    """The first gap that can have swallowed the open or close (class F) or the user (class M) of this request.
+# ---------------------------------------------------------------- a gap holds it
 
-    A datagram leaves up to `delay` after what it tells; clocks of client and shoveler may differ by a second."""
+
+def _of_gap(miss: Miss, process: Process, known: Known) -> _Found | None:
+    """The gap that has its close, its open or its login, if there is one."""
     if miss.opened is None:
         return None
-    begin = miss.opened - 1.0
-    end = (miss.closed if miss.closed is not None else miss.opened) + miss.delay + 1.0
-    for gap in gaps:
-        # The user is told when the session opens, which may be long before this request: any earlier gap may be it.
-        first = begin if gap.kind == "F" else float("-inf")
-        if gap.kind in ("F", "M") and gap.t_max >= first and gap.t_min <= end:
-            return gap
+    files = [(gap, held) for gap in process.gaps if gap.kind == "F" and (held := _holds(gap, miss))]
+    login = _login_gaps(miss, process)
+    session = miss.session
+    # A login takes every request of its session along. One without a gap of its own therefore speaks for the login.
+    if login and session is not None and not session.recorded:
+        alone = sum(not _held_by_any(process, *times) for times in session.others) + (not files)
+        if alone:
+            return _with_gaps([(gap, "login") for gap in login], process, known, sure=alone > 1)
+        return _with_gaps(files, process, known, sure=False)
+    return _with_gaps(files, process, known, sure=True) if files else None
+
+
+def _holds(gap: SequenceGap, miss: Miss) -> Literal["", "open", "close"]:
+    assert miss.opened is not None
+    closed = miss.closed if miss.closed is not None else miss.opened
+    if gap.window.holds(closed):
+        return "close"
+    # The client's time is from before the open; the server told of it after that, and before the close.
+    return "open" if gap.window.meets(Span(miss.opened, min(closed, miss.opened + SLACK))) else ""
+
+
+def _held_by_any(process: Process, opened: float, closed: float) -> bool:
+    miss = Miss(opened=opened, closed=closed)
+    return any(gap.kind == "F" and _holds(gap, miss) for gap in process.gaps)
+
+
+def _login_gaps(miss: Miss, process: Process) -> list[SequenceGap]:
+    if miss.session is None:
+        return []
+    return [gap for gap in process.gaps if gap.kind == "M" and gap.window.meets(miss.session.login)]
+
+
+def _with_gaps(
+    gaps: Sequence[tuple[SequenceGap, Literal["login", "open", "close"]]], process: Process, known: Known, *, sure: bool
+) -> _Found:
+    """The answer when one of these gaps has it: the closest one is named, and all must agree for it to be certain."""
+    order = {"close": 0, "open": 1, "login": 2}
+    gap, held = min(gaps, key=lambda pair: (order[pair[1]], pair[0].window.end - pair[0].window.begin))
+    taken = known.taken.get((process.key, gap))
+    if taken is None:
+        taken = Taken("unknown", "lost before the collector, and no shoveler told what it took", False)
+    others = [known.taken.get((process.key, other)) for other, _ in gaps]
+    agree = all(other is not None and other.lost_at == taken.lost_at and other.certain for other in others)
+    window = gap.window
+    datagram = LostDatagram(
+        server=process.server, stod=process.stod, cls=gap.kind, after=gap.after, missing=gap.missing,
+        begin=window.begin + SLACK, end=window.end - SLACK, held=held,
+    )  # fmt: skip
+    cause = f"{taken.why}: {_missing(gap)}, with its {held}"
+    return _Found(taken.lost_at, cause, taken.certain and agree and sure, datagram)
+
+
+def _missing(gap: SequenceGap) -> str:
+    numbers = "from the first on" if gap.after < 0 else f"after number {gap.after}"
+    kind = "login or name" if gap.kind == "M" else "f-stream"
+    return f"{_datagrams(gap.missing, kind)} {numbers} never came"
+
+
+# ---------------------------------------------------------------- the process ended
+
+
+def _of_end(miss: Miss, process: Process, known: Known) -> _Found | None:
+    """The server ended before it had sent the close: a newer process is there, or the plan itself ended it."""
+    if miss.done is None:
+        return None
+    if miss.provisional and "server_restarted" in miss.reasons:
+        return _restarted(miss)
+    ends = [moment for moment in (process.ended, float(known.successor.stod) if known.successor else 0.0) if moment]
+    if not ends:
+        return None
+    ended = min(ends)
+    if ended < miss.done - SLACK or not _nothing_since(process, miss.done):
+        return None
+    # Had it lived, the close would have been sent within its interval; who was started anew that soon cannot have.
+    proven = ended <= miss.done + miss.delay + SLACK and not _lost_around(miss, known)
+    behaviour = sentence("sigterm").rstrip(".")
+    return _Found(
+        "server", f"the server ended before it had sent the close; a newer process took over: {behaviour}", proven
+    )
+
+
+def _nothing_since(process: Process, done: float) -> bool:
+    """Whether no f-stream datagram is known that was sent after `done`: it would have had the close, or follow it."""
+    return not process.clock or process.clock <= done + PACKET_SECOND
+
+
+def _lost_around(miss: Miss, known: Known) -> bool:
+    sent = miss.sent
+    if sent is None or known.path is None or known.process is None:
+        return False
+    return any(loss.span.meets(sent) and loss.sender in ("", known.process.sender) for loss in known.path.losses)
+
+
+# ---------------------------------------------------------------- no gap: on its way, the last one, or forgotten
+
+
+def _of_waiting(miss: Miss, known: Known) -> _Found | None:
+    """What is on its way is so in order: all that came after the oldest of it."""
+    path, sent = known.path, miss.sent
+    if path is None or sent is None or miss.done is None:
+        return None
+    if path.spooled is not None and sent.end >= path.spooled.since:
+        why = "; the broker had no queue for them" if path.returned else ""
+        words = f"in the shoveler's spool: {_datagrams(path.spooled.count)} taken and not confirmed by the broker{why}"
+        return _Found("spool", words, path.spooled.sure and miss.done >= path.spooled.since)
+    if path.queued is not None and sent.end >= path.queued.since:
+        words = f"between broker and collector: {_datagrams(path.queued.count)} confirmed and not seen"
+        return _Found("queue", words, path.queued.sure and miss.done >= path.queued.since)
     return None
 
 
-def _rungs(miss: Miss, counted: Counted, lost_at: LostAt, cause: str) -> tuple[Rung, ...]:
+def _of_amnesia(miss: Miss, known: Known) -> _Found | None:
+    """A collector that lost its state knows neither the logins nor the opens of before."""
+    login = miss.session.login.end if miss.session is not None else miss.opened
+    sent = miss.sent
+    if login is None or sent is None or miss.opened is None:
+        return None
+    for span in known.amnesia:
+        if min(login, miss.opened) <= span.end and sent.end >= span.begin:
+            what = "its open" if miss.opened <= span.end else "its login"
+            proven = min(login, miss.opened) + miss.delay < span.begin and sent.begin > span.end
+            return _Found("collector", f"the collector had lost its state, and with it {what}", proven)
+    return None
+
+
+def _of_tail(miss: Miss, known: Known) -> _Found | None:
+    """The last datagram of a process leaves no gap when it is lost: nothing comes after it."""
+    process, path, sent = known.process, known.path, miss.sent
+    if process is None or path is None or sent is None or miss.done is None:
+        return None
+    if not _nothing_since(process, miss.done):
+        return None
+    losses = [loss for loss in path.losses if loss.span.meets(sent) and loss.sender in ("", process.sender)]
+    if losses:
+        loss = losses[0]
+        words = {
+            "kernel": "dropped by the kernel at the shoveler",
+            "refused": f"refused by the shoveler ({loss.words})",
+            "rejected": f"rejected by the collector ({loss.words})",
+            "unseen": "lost between broker and collector, confirmed and never seen",
+            "restart": "read by the shoveler, which was started anew before it had written it down",
+        }[loss.kind]
+        return _Found(PLACE[loss.kind], f"{words}: nothing of this server came after it, so no gap shows", False)
+    on_the_wire = any(fault.do == "wire-loss" and fault.span.meets(sent) for fault in known.faults)
+    near = Span(sent.begin - NEARBY, sent.end + NEARBY)
+    lost_there = any(taken.lost_at == "wire" and gap.window.meets(near) for (_, gap), taken in known.taken.items())
+    if on_the_wire or lost_there:
+        words = "lost between server and shoveler, as others were then: nothing of this server came after it"
+        return _Found("wire", words, False)
+    return None
+
+
+# ---------------------------------------------------------------- it came, and was not enough
+
+
+def _after_collector(miss: Miss, known: Known) -> _Found:
+    if miss.provisional:
+        reasons = ", ".join(miss.reasons) or "no_close"
+        return _Found("collector", f"the collector saw the open and never the close ({reasons})", False)
+    trouble = _trouble(miss, known)
+    if trouble is not None:
+        return trouble
+    records, loaded = known.figures.records, known.figures.loaded
+    if records is not None and loaded is not None and records > loaded:
+        return _Found("load", f"{records - loaded:,} records of this server were published and not loaded", False)
+    if not known.collectors or known.path is None:
+        who = "no collector" if not known.collectors else "no shoveler"
+        return _Found("unknown", f"unknown: {who} told of this server's datagrams during the run", False)
+    known_ways = " ".join(sentence(name) for name in miss.behaviours)
+    words = "the server sent nothing: nothing of its datagrams is lost, and all were seen"
+    return _Found("server", words + (f": {known_ways.rstrip('.')}" if known_ways else ""), False)
+
+
+def _trouble(miss: Miss, known: Known) -> _Found | None:
+    if known.process is None or miss.opened is None or miss.sent is None:
+        return None
+    when = Span(miss.opened - SLACK, miss.sent.end + GRACE)
+    mine = [each for each in known.troubles if each.sender == known.process.sender and each.span.meets(when)]
+    for name, words in (("rejected", "the collector rejected datagrams of this server"),
+                        ("incomplete", "the collector could not complete records of this server")):  # fmt: skip
+        counts: dict[str, int] = {}
+        for each in mine:
+            for reason, count in getattr(each, name).items():
+                counts[reason] = counts.get(reason, 0) + count
+        if counts:
+            return _Found("collector", f"{words} then ({_reasons(counts)})", False)
+    return None
+
+
+# ---------------------------------------------------------------- words
+
+
+def _injected(lost_at: LostAt, miss: Miss, faults: Sequence[Fault]) -> str:
+    """The plan's own faults that were on while this was lost, and can be its reason."""
+    if miss.opened is None:
+        return ""
+    begin = min(miss.opened, miss.session.login.begin) if miss.session is not None else miss.opened
+    end = (miss.sent or Span(miss.opened, miss.opened)).end
+    names = dict.fromkeys(
+        fault.do
+        for fault in faults
+        if lost_at in _FAULTS_OF.get(fault.do, ()) and fault.span.meets(Span(begin - SLACK, end))
+    )
+    return f"; the plan's own {' and '.join(names)} was on then" if names else ""
+
+
+def _rungs(miss: Miss, known: Known, lost_at: LostAt, cause: str) -> tuple[Rung, ...]:
+    counted = known.figures
     evidence = {
         "client": "read and closed without error" if not miss.client_cause else miss.client_cause,
         "server": "datagrams are numbered by the server",
-        "shoveler read": _figure(counted.received, "datagrams taken")
-        + (f", {counted.kernel_drops:,} dropped by the kernel" if counted.kernel_drops else ""),
+        "shoveler read": _figure(counted.received, "datagrams taken"),
         "confirmed": _figure(counted.confirmed, "datagrams confirmed by the broker"),
         "consumed": _figure(counted.seen, "datagrams seen by collectors"),
         "recorded": _figure(counted.records, "records published"),
@@ -229,20 +473,12 @@ def _rungs(miss: Miss, counted: Counted, lost_at: LostAt, cause: str) -> tuple[R
     return tuple(rungs)
 
 
-def _excess(more: int | None, fewer: int | None) -> int:
-    return 0 if more is None or fewer is None else max(0, more - fewer)
-
-
 def _figure(count: int | None, what: str) -> str:
     return f"no status of {what}" if count is None else f"{count:,} {what}"
 
 
-def _datagrams(count: int) -> str:
-    return f"{count:,} datagram{'s' if count != 1 else ''}"
-
-
-def _drops(count: int) -> str:
-    return f"{count:,} drop{'s' if count != 1 else ''}"
+def _datagrams(count: int, kind: str = "") -> str:
+    return f"{count:,} {kind + ' ' if kind else ''}datagram{'s' if count != 1 else ''}"
 
 
 def _reasons(counts: Mapping[str, int]) -> str:

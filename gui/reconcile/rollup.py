@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, func, select
 
-from gui.store import RequestState, Store, VerdictKind, schema
+from gui.store import RequestState, Store, VerdictKind, answer, schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class ServerFigures:
     wrong_bytes: int
     duplicate: int
     client_failed: int
+    not_waited: int
     bytes_asked: int
     bytes_got: int
     bytes_recorded: int
@@ -37,6 +38,16 @@ class ServerFigures:
     lost_at: str
     cause: str
     certain: bool
+
+    @property
+    def counted(self) -> int:
+        """Requests that monitoring is judged by."""
+        return self.requested - self.client_failed - self.not_waited
+
+    @property
+    def answer(self) -> str:
+        """The cause as it is shown everywhere: ``probably`` in front of what is inferred and not proven."""
+        return answer(self.cause, self.certain, self.lost_at)
 
 
 def by_server(store: Store, scoring_ids: Sequence[int]) -> list[ServerFigures]:
@@ -94,6 +105,32 @@ def by_server(store: Store, scoring_ids: Sequence[int]) -> list[ServerFigures]:
     return [_figures(row, read.get(row[0], 0), odd_ones.get(row[0], _Odd(Counter()))) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """How many missing records have this cause."""
+
+    lost_at: str
+    cause: str
+    certain: bool
+    count: int
+
+    @property
+    def answer(self) -> str:
+        """The cause as it is shown everywhere: ``probably`` in front of what is inferred and not proven."""
+        return answer(self.cause, self.certain, self.lost_at)
+
+
+def losses(store: Store, scoring_ids: Sequence[int]) -> list[Loss]:
+    """Why records are missing, over these scorings (one of each repeat); the commonest cause first."""
+    verdict = schema.verdict
+    columns = (verdict.c.lost_at, verdict.c.cause, verdict.c.certain)
+    mine = verdict.c.scoring_id.in_(list(scoring_ids)) & (verdict.c.verdict == int(VerdictKind.MISSING))
+    with store.database.read() as connection:
+        rows = connection.execute(select(*columns, func.count()).where(mine).group_by(*columns)).all()
+    found = [Loss(at or "", cause or "", certain is None or bool(certain), count) for at, cause, certain, count in rows]
+    return sorted(found, key=lambda loss: (-loss.count, loss.cause))
+
+
 @dataclass(slots=True)
 class _Odd:
     """Sums over the requests of a server that have a verdict of their own."""
@@ -111,7 +148,8 @@ def _figures(row: Row[Any], read: int, odd: _Odd) -> ServerFigures:
     matched = plain + odd.kinds[VerdictKind.MATCHED]
     late = odd.kinds[VerdictKind.LATE]
     failed = odd.kinds[VerdictKind.CLIENT_FAILED]
-    counted = requested - failed
+    not_waited = odd.kinds[VerdictKind.NOT_WAITED]
+    counted = requested - failed - not_waited
     return ServerFigures(
         server_id=server_id,
         name=name,
@@ -125,6 +163,7 @@ def _figures(row: Row[Any], read: int, odd: _Odd) -> ServerFigures:
         wrong_bytes=odd.kinds[VerdictKind.WRONG_BYTES],
         duplicate=odd.kinds[VerdictKind.DUPLICATE],
         client_failed=failed,
+        not_waited=not_waited,
         bytes_asked=int(asked),
         bytes_got=int(got),
         bytes_recorded=int(asked) - odd.bytes_asked + odd.bytes_recorded,

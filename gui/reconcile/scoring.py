@@ -17,12 +17,14 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, func, select, text
 
-from gui.reconcile.evidence import gather
-from gui.reconcile.ladder import DEFAULT_DELAY, Ladder, Miss, climb
+from gui.reconcile.facts import DEFAULT_DELAY, Miss
+from gui.reconcile.gather import facts_of, gather, sessions_of
+from gui.reconcile.ladder import Ladder, Lost, climb, told_before, weigh
 from gui.reconcile.verdicts import Asked, Judged, Recorded, judge
 from gui.store import (
     NoSuchRow,
     RecordFlags,
+    RepeatEntry,
     RequestState,
     ScoringEntry,
     Store,
@@ -52,6 +54,7 @@ _GROUPS = (
 )
 _OWN_RECORDS = text("SELECT COUNT(*) FROM tag t JOIN record r ON r.tag_id = t.id WHERE t.repeat_id = :repeat")
 _CHUNK = 500
+NOT_WAITED = "the run was stopped before its record could have come"
 
 
 class _Odd(NamedTuple):
@@ -80,18 +83,19 @@ def score(store: Store, repeat_id: int, kind: ScoringKind, now: float) -> Scorin
     asked.
     Raises NoSuchRow, or StoreError when the database fails."""
     repeat = store.repeat(repeat_id)
+    waited = was_waited_for(repeat, store.run(repeat.run_id).settle)
     settled = next((entry for entry in store.scorings(repeat_id) if entry.kind == "settle"), None)
     before = store.verdicts(settled.id) if settled is not None else {}
     held = {
         request_id
         for request_id, row in before.items()
-        if row.verdict in (VerdictKind.MISSING, VerdictKind.WRONG_BYTES, VerdictKind.DUPLICATE)
+        if row.verdict in (VerdictKind.MISSING, VerdictKind.WRONG_BYTES, VerdictKind.DUPLICATE, VerdictKind.NOT_WAITED)
     }
     with store.database.read() as connection:
         mark = connection.scalar(select(func.max(schema.record.c.id))) or 0
         total, asked, got, first, last = connection.execute(_TOTALS, {"repeat": repeat_id}).one()
         count = _Count()
-        rows = list(_verdicts(connection, repeat_id, held, count))
+        rows = list(_verdicts(connection, repeat_id, held, count, waited=waited))
         own_records = connection.scalar(_OWN_RECORDS, {"repeat": repeat_id}) or 0
     rows = _find_where_lost(store, repeat.run_id, rows)
     plain = total - count.requests
@@ -113,6 +117,7 @@ def score(store: Store, repeat_id: int, kind: ScoringKind, now: float) -> Scorin
         missing=kinds[VerdictKind.MISSING],
         duplicate=kinds[VerdictKind.DUPLICATE],
         client_failed=kinds[VerdictKind.CLIENT_FAILED],
+        not_waited=kinds[VerdictKind.NOT_WAITED],
         unreported=count.unreported,
         unrequested=own_records - plain - count.records,
         recovered=count.recovered,
@@ -123,6 +128,17 @@ def score(store: Store, repeat_id: int, kind: ScoringKind, now: float) -> Scorin
         last_close=last,
     )
     return store.add_scoring(scoring, rows)
+
+
+def was_waited_for(repeat: RepeatEntry, limit: float) -> bool:
+    """Whether the settle of a repeat could tell that a record is missing: it was complete, or ran to its limit.
+
+    One that was cut short, since the run was stopped or its program ended, could not."""
+    if repeat.state != "stopped" or repeat.settle_complete is not False:
+        return True
+    if repeat.ended is None or repeat.settled is None:
+        return False
+    return repeat.settled - repeat.ended >= limit
 
 
 def rescore_late(store: Store, now: float) -> list[ScoringEntry]:
@@ -144,7 +160,9 @@ def rescore_late(store: Store, now: float) -> list[ScoringEntry]:
     return entries
 
 
-def _verdicts(connection: Connection, repeat_id: int, held: set[int], count: _Count) -> Iterator[VerdictRow]:
+def _verdicts(
+    connection: Connection, repeat_id: int, held: set[int], count: _Count, *, waited: bool
+) -> Iterator[VerdictRow]:
     """Verdicts of all odd requests, and of plain ones that an earlier scoring held against monitoring."""
     odd_ids: set[int] = set()
     for odd in _in_chunks(_odd(connection, repeat_id)):
@@ -157,6 +175,8 @@ def _verdicts(connection: Connection, repeat_id: int, held: set[int], count: _Co
             verdict = judged.verdict
             if verdict is VerdictKind.MATCHED and request.id in held:
                 verdict = VerdictKind.LATE
+            if verdict is VerdictKind.MISSING and not waited:
+                verdict = VerdictKind.NOT_WAITED
             yield VerdictRow(
                 request.id,
                 verdict,
@@ -166,7 +186,7 @@ def _verdicts(connection: Connection, repeat_id: int, held: set[int], count: _Co
                 judged.readv,
                 judged.write,
                 judged.behaviours,
-                cause=_client_cause(request.asked.state) if verdict is VerdictKind.CLIENT_FAILED else "",
+                cause=_cause(verdict, request.asked.state),
             )
     for request_id, (read, readv, written) in _asked(connection, sorted(held - odd_ids)).items():
         yield VerdictRow(request_id, VerdictKind.LATE, True, 1, read, readv, written)
@@ -223,6 +243,12 @@ def _add(count: _Count, request: _Odd, judged: Judged) -> None:
     count.recovered += judged.accesses > 1
 
 
+def _cause(verdict: VerdictKind, state: RequestState) -> str:
+    if verdict is VerdictKind.NOT_WAITED:
+        return NOT_WAITED
+    return _client_cause(state) if verdict is VerdictKind.CLIENT_FAILED else ""
+
+
 def _client_cause(state: RequestState) -> str:
     return {
         RequestState.PENDING: "not reported by its client",
@@ -238,28 +264,35 @@ def _find_where_lost(store: Store, run_id: int, rows: list[VerdictRow]) -> list[
     if not missing:
         return rows
     with store.database.read() as connection:
-        facts = _facts(connection, missing)
+        facts = facts_of(connection, missing)
+        sessions = sessions_of(connection, facts.values())
         held = {row.request_id for row in rows if row.verdict is VerdictKind.MISSING and row.accesses}
         reasons = _provisional_reasons(connection, sorted(held))
-    evidence = gather(store, run_id)
-    counted = {server_id: evidence.counted(server_id) for server_id in {fact.server_id for fact in facts.values()}}
+    gathered = gather(store, run_id)
     delay = hold_back(store.run(run_id).environment)
-    found = []
+    ladders = {}
     for row in rows:
         if row.verdict is VerdictKind.MISSING:
             fact = facts[row.request_id]
             miss = Miss(
-                opened=fact.t_open,
-                closed=fact.t_close,
+                opened=fact.opened,
+                closed=fact.closed,
                 provisional=row.accesses > 0,
                 reasons=reasons.get(row.request_id, ()),
                 behaviours=row.behaviours,
+                session=sessions.get(row.request_id),
                 delay=delay,
+                path=fact.path,
             )
-            ladder = climb(miss, counted[fact.server_id])
-            row = replace(row, lost_at=ladder.lost_at, certain=ladder.certain, cause=ladder.cause)
-        found.append(row)
-    return found
+            known = gathered.known(fact)
+            ladders[row.request_id] = Lost(miss, known, climb(miss, known))
+    weighed = weigh(ladders)
+    return [
+        row
+        if (ladder := weighed.get(row.request_id)) is None
+        else replace(row, lost_at=ladder.lost_at, certain=ladder.certain, cause=ladder.cause, datagram=ladder.datagram)
+        for row in rows
+    ]
 
 
 def hold_back(environment: Mapping[str, Any]) -> float:
@@ -288,6 +321,9 @@ def ladder_of(store: Store, request_id: int) -> Ladder | None:
     if judged.recorded:
         return None
     failed = judged.verdict is VerdictKind.CLIENT_FAILED
+    with store.database.read() as connection:
+        fact = facts_of(connection, [request_id])[request_id]
+        session = sessions_of(connection, [fact]).get(request_id)
     miss = Miss(
         opened=row.t_open,
         closed=row.t_close,
@@ -295,28 +331,17 @@ def ladder_of(store: Store, request_id: int) -> Ladder | None:
         provisional=bool(records),
         reasons=reasons.get(request_id, ()),
         behaviours=judged.behaviours,
+        session=session,
         delay=hold_back(store.run(run_id).environment),
+        path=row.path,
     )
-    return climb(miss, gather(store, run_id).counted(row.server_id))
-
-
-class _Fact(NamedTuple):
-    server_id: int
-    t_open: float | None
-    t_close: float | None
-
-
-def _facts(connection: Connection, request_ids: Sequence[int]) -> dict[int, _Fact]:
-    table = schema.request
-    facts: dict[int, _Fact] = {}
-    for start in range(0, len(request_ids), _CHUNK):
-        rows = connection.execute(
-            select(table.c.id, table.c.server_id, table.c.t_open, table.c.t_close).where(
-                table.c.id.in_(request_ids[start : start + _CHUNK])
-            )
-        )
-        facts.update((row[0], _Fact(row[1], row[2], row[3])) for row in rows)
-    return facts
+    known = gather(store, run_id).known(fact)
+    told = store.request(request_id)
+    if told is None or told.verdict is not VerdictKind.MISSING or not told.lost_at:
+        return climb(miss, known)
+    # The scoring has seen all misses together, which tells more than one alone can.
+    together = tuple(store.lost_together(request_id))
+    return told_before(miss, known, told, together)
 
 
 def _provisional_reasons(connection: Connection, request_ids: Sequence[int]) -> dict[int, tuple[str, ...]]:

@@ -6,7 +6,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gui.campaign.presets import Published, find_preset
-from gui.reconcile import Conclusion, ServerFigures, TestFigures, by_server, conclusion_of_run, figures
+from gui.reconcile import (
+    Conclusion,
+    Loss,
+    ServerFigures,
+    TestFigures,
+    by_server,
+    conclusion_of_run,
+    figures,
+    losses,
+)
 from gui.report.redact import Redaction
 from gui.store import (
     MarkerRow,
@@ -53,6 +62,8 @@ class TestReport:
     at_settle: TestFigures
     published: Published | None
     repeats: tuple[RepeatReport, ...]
+    losses: tuple[Loss, ...] = ()
+    """Why records are missing, the commonest cause first."""
 
     __test__ = False
 
@@ -106,6 +117,7 @@ def build(store: Store, run_id: int, *, redact: bool = False, max_odd: int = MAX
                 figures(test.spec, [r.at_settle for r in mine if r.at_settle]),
                 published.get((test.spec.name, test.spec.servers, test.spec.files_per_server, test.spec.per_round)),
                 tuple(mine),
+                tuple(losses(store, [r.newest.id for r in mine if r.newest])),
             )
         )
     newest = [r.newest for test in tests for r in test.repeats if r.newest]
@@ -143,6 +155,7 @@ def _odd(store: Store, scorings: Sequence[ScoringEntry], limit: int) -> Iterable
         VerdictKind.DUPLICATE,
         VerdictKind.LATE,
         VerdictKind.CLIENT_FAILED,
+        VerdictKind.NOT_WAITED,
     ):
         for entry in scorings:
             if len(found) >= limit:
@@ -200,6 +213,7 @@ def _redacted(report: RunReport, store: Store) -> RunReport:
         tests=tuple(
             replace(
                 test,
+                losses=tuple(replace(loss, cause=text(loss.cause)) for loss in test.losses),
                 repeats=tuple(
                     replace(r, repeat=replace(r.repeat, settle_reason=text(r.repeat.settle_reason)))
                     for r in test.repeats

@@ -13,7 +13,7 @@ from gui.report.plot import converging, intervals
 from gui.report.table import columns_of, remarks_of
 from gui.store import RequestEntry, VerdictKind
 
-_ZERO_IS_GOOD = ("missing", "wrong_bytes", "duplicate", "late", "client_failed", "unrequested")
+_ZERO_IS_GOOD = ("missing", "wrong_bytes", "duplicate", "late", "client_failed", "not_waited", "unrequested")
 
 
 def html_report(report: RunReport, *, now: float | None = None) -> str:
@@ -118,12 +118,12 @@ def _servers(servers: Sequence[ServerFigures]) -> str:
     if not servers:
         return ""
     heads = [("Server", "l"), ("Address", "l"), ("Requested", ""), ("Read", ""), ("Recorded", ""), ("Missing", ""),
-             ("Late", ""), ("Wrong", ""), ("Dup.", ""), ("Client failed", ""), ("Success", ""), ("Asked", ""),
-             ("Recorded", ""), ("Lost at", "l"), ("Cause", "l")]  # fmt: skip
+             ("Late", ""), ("Wrong", ""), ("Dup.", ""), ("Client failed", ""), ("Not waited", ""), ("Success", ""),
+             ("Asked", ""), ("Recorded", ""), ("Lost at", "l"), ("Cause", "l")]  # fmt: skip
     rows = []
     for s in servers:
-        good, counted = s.matched + s.late, s.requested - s.client_failed
-        counts = (s.missing, s.late, s.wrong_bytes, s.duplicate, s.client_failed)
+        good, counted = s.matched + s.late, s.counted
+        counts = (s.missing, s.late, s.wrong_bytes, s.duplicate, s.client_failed, s.not_waited)
         rows.append(
             cell(s.name, "l")
             + cell(s.url, "l")
@@ -133,7 +133,7 @@ def _servers(servers: Sequence[ServerFigures]) -> str:
             + cell(numbers.size(s.bytes_asked))
             + cell(numbers.size(s.bytes_recorded))
             + cell(s.lost_at or numbers.UNKNOWN, "l z")
-            + cell(("" if s.certain or not s.cause else "probably ") + s.cause or numbers.UNKNOWN, "t z")
+            + cell(s.answer or numbers.UNKNOWN, "t z")
         )
     return table(heads, rows)
 
@@ -170,9 +170,11 @@ def why(request: RequestEntry) -> str:
     """What is known about the reason of a verdict, in words."""
     if request.verdict is VerdictKind.CLIENT_FAILED:
         return request.error or request.cause
+    if request.verdict is VerdictKind.NOT_WAITED:
+        return request.cause
     words = [sentence(name) for name in request.behaviours]
     if request.lost_at:
-        words.insert(0, ("" if request.certain else "probably ") + request.cause)
+        words.insert(0, request.answer)
     return " ".join(words)
 
 

@@ -53,6 +53,7 @@ STATUS: Mapping[str, tuple[str, str]] = {
     "duplicate": ("dup", "⧉ duplicate"),
     "late": ("late", "◷ late"),
     "client_failed": ("mute", "⊘ client failed"),
+    "not_waited": ("mute", "… not waited for"),
 }
 """A state's role, and its sign with its word: a state is never told by colour alone."""
 

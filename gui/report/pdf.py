@@ -136,16 +136,16 @@ class _Writer:
                 s.name,
                 s.url,
                 *(numbers.count(n) for n in (s.requested, s.read, s.recorded, s.missing, s.late, s.wrong_bytes,
-                                             s.duplicate, s.client_failed)),
-                numbers.success(s.matched + s.late, s.requested - s.client_failed),
+                                             s.duplicate, s.client_failed, s.not_waited)),
+                numbers.success(s.matched + s.late, s.counted),
                 numbers.size(s.bytes_asked),
                 numbers.size(s.bytes_recorded),
-                (("" if s.certain else "probably ") + s.cause)[:80],
+                s.answer[:80],
             ]
             for s in self._report.servers
         ]  # fmt: skip
         heads = ["Server", "Address", "Requested", "Read", "Recorded", "Missing", "Late", "Wrong", "Dup.",
-                 "Client failed", "Success", "Asked", "Recorded", "Cause"]  # fmt: skip
+                 "Client failed", "Not waited", "Success", "Asked", "Recorded", "Cause"]  # fmt: skip
         self._section("Servers", heads, rows, left=2)
 
     def _odd(self) -> None:

@@ -11,15 +11,28 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gui.reconcile import TestFigures
+from gui.reconcile import Loss, TestFigures
 from gui.report import numbers
 from gui.report.content import RunReport, TestReport
-from gui.store import VerdictKind
+from gui.store import RequestEntry, VerdictKind, answer
 
 SCHEMA = 1
 """The number in the JSON report; grows when a field changes its meaning."""
 
 EXAMPLES = 3
+LOST_AT = {
+    "client": "at the client",
+    "server": "not sent by the server",
+    "kernel": "dropped by the kernel at the shoveler",
+    "fragmentation": "lost in fragments",
+    "wire": "lost on the wire",
+    "spool": "at the shoveler",
+    "queue": "between broker and collector",
+    "collector": "at the collector",
+    "load": "between collector and database",
+    "unknown": "unknown",
+}
+"""How the stages of the ladder are called in a sentence."""
 """Causes that are named below the table; a report in another form has every request."""
 
 
@@ -70,6 +83,7 @@ COLUMNS: tuple[Column, ...] = (
     _number("Dup.", "duplicate", lambda f: f.duplicate),
     _number("Late", "late", lambda f: f.late),
     _number("Client failed", "client_failed", lambda f: f.client_failed),
+    _number("Not waited", "not_waited", lambda f: f.not_waited),
     _number("Unreq.", "unrequested", lambda f: f.unrequested),
     Column(
         "Published avg.",
@@ -91,7 +105,7 @@ _KEY = 2
 """Columns, of these, that tell the rows of a table apart."""
 _BETWEEN = 2
 """Blanks between columns."""
-_OPTIONAL = ("published_recorded_avg", "published_success", "late", "unrequested")
+_OPTIONAL = ("published_recorded_avg", "published_success", "late", "unrequested", "not_waited")
 
 
 def columns_of(report: RunReport) -> list[Column]:
@@ -168,6 +182,15 @@ def remarks_of(report: RunReport) -> list[str]:
                 + (f" ({now.unreported:,} never reported)" if now.unreported else "")
                 + ("; more than 1 %, so nothing is concluded." if now.conclusion == "inconclusive" else ".")
             )
+        if now.not_waited:
+            remarks.append(
+                f"{name}: {_requests(now.not_waited)} without a record {_are(now.not_waited)} not counted: "
+                "the run was stopped before it could be told whether one comes."
+            )
+        if now.unrequested:
+            remarks.append(
+                f"{name}: {now.unrequested:,} records carry a tag of ours and a path that it never asked for."
+            )
         remarks += [f"{name}: {sentence}" for sentence in _reasons(report, test)]
         remarks += [
             f"{name}, repeat {r.repeat.number}: {r.repeat.settle_reason.rstrip('.')}."
@@ -181,12 +204,46 @@ def _reasons(report: RunReport, test: TestReport) -> Iterator[str]:
     """Where records were lost, and what clients said that failed: the commonest of each, with an example."""
     mine = {r.repeat.id for r in test.repeats}
     odd = [request for request in report.odd if request.repeat_id in mine]
-    lost = Counter((q.certain, q.cause) for q in odd if q.verdict is VerdictKind.MISSING and q.cause)
-    for (certain, cause), count in lost.most_common(EXAMPLES):
-        yield f"{count:,} missing: {'' if certain else 'probably '}{cause.rstrip('.')}."
+    yield from _lost(test.losses)
+    for kind, count in ((VerdictKind.WRONG_BYTES, test.now.wrong_bytes), (VerdictKind.DUPLICATE, test.now.duplicate)):
+        if count:
+            yield _differing(kind, [q for q in odd if q.verdict is kind], count)
     failed = {q.status: q for q in reversed(odd) if q.verdict is VerdictKind.CLIENT_FAILED and q.error}
     for q in list(failed.values())[:EXAMPLES]:
         yield f"a client at {q.server}, {q.path}: {q.error.rstrip('.')}."
+
+
+def _lost(losses: Sequence[Loss]) -> Iterator[str]:
+    """Where missing records were lost: first by stage, then the commonest causes, each with how many it cost."""
+    total = sum(loss.count for loss in losses)
+    stages: Counter[str] = Counter()
+    for loss in losses:
+        stage = LOST_AT.get(loss.lost_at or "unknown", loss.lost_at)
+        stages[answer(stage, loss.certain, loss.lost_at or "unknown")] += loss.count
+    if len(stages) > 1:
+        yield f"{total:,} missing: {', '.join(f'{count:,} {stage}' for stage, count in stages.most_common())}."
+    for loss in losses[:EXAMPLES]:
+        yield f"{loss.count:,} missing: {(loss.answer or 'the cause was not looked for').rstrip('.')}."
+    rest = losses[EXAMPLES:]
+    if rest:
+        more = sum(loss.count for loss in rest)
+        causes = f"{len(rest):,} other cause{'s' if len(rest) > 1 else ''}"
+        yield f"{more:,} more missing, for {causes}; the JSON report and a bundle have them one by one."
+
+
+def _differing(kind: VerdictKind, some: Sequence[RequestEntry], total: int) -> str:
+    """What is known of sums that differ: the behaviours that explain it, and one request as an example."""
+    known = Counter(name for q in some for name in q.behaviours)
+    why = (
+        ", ".join(f"{name} ×{count:,}" for name, count in known.most_common(EXAMPLES))
+        or "no known behaviour explains it"
+    )
+    words = f"{total:,} {kind.word.replace('_', ' ')}: {why}"
+    if some:
+        q = some[0]
+        recorded = sum(part or 0 for part in (q.recorded_read, q.recorded_readv, q.recorded_write))
+        words += f"; {q.server}, {q.path}: {q.asked:,} bytes asked, {recorded:,} recorded"
+    return f"{words}."
 
 
 def csv_table(report: RunReport) -> str:
@@ -219,7 +276,7 @@ def json_report(report: RunReport) -> bytes:
             }
             for test in report.tests
         ],
-        "servers": report.servers,
+        "servers": [msgspec.to_builtins(server) | {"answer": server.answer} for server in report.servers],
         "odd_requests": [_request(request) for request in report.odd],
         "odd_requests_total": report.odd_total,
         "markers": report.markers,
@@ -264,6 +321,7 @@ def _request(request: Any) -> dict[str, Any]:
     content: dict[str, Any] = msgspec.to_builtins(request)
     content["state"] = request.state.name.lower()
     content["verdict"] = None if request.verdict is None else request.verdict.word
+    content["answer"] = request.answer
     return content
 
 

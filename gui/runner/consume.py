@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from shoveler.bus import (
     Address,
@@ -21,8 +23,10 @@ from shoveler.bus import (
     BusRefused,
     Consumer,
     Incoming,
+    Outgoing,
     Topology,
     open_consumer,
+    open_publisher,
     open_topology,
 )
 from shoveler.service import delays
@@ -32,6 +36,10 @@ log = logging.getLogger("tally.runner")
 TAKE = 256
 WAIT_SECONDS = 0.25
 DEPTH_SECONDS = 1.0
+MARK = "application/x-tally-mark"
+"""Content type of a message that we put into our own queue, to meet it behind everything that was there before."""
+MARK_SECONDS = 2.0
+"""How long a mark is waited for before another one is put: a connection that broke may have lost it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,16 @@ class Watched:
 
     queue: str
     exchange: str
+
+
+@dataclass(slots=True)
+class Drain:
+    """Everything that was in the queue when this was asked for: `done` is set when it has been handled."""
+
+    done: threading.Event = field(default_factory=threading.Event)
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    ends: Mapping[str, int] | None = None
+    put: float = float("-inf")
 
 
 class BusThread:
@@ -84,6 +102,7 @@ class BusThread:
         self._stopping = threading.Event()
         self._state = ConsumerState()
         self._worked = False
+        self._drains: deque[Drain] = deque()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -95,6 +114,12 @@ class BusThread:
         self._stopping.set()
         self._thread.join(seconds)
         return not self._thread.is_alive()
+
+    def drain(self) -> Drain:
+        """Find out when everything that is in the queue now has been handled."""
+        drain = Drain()
+        self._drains.append(drain)
+        return drain
 
     def _run(self) -> None:
         waits = delays(0.5, 15.0)
@@ -136,11 +161,38 @@ class BusThread:
                 if self._forget_queue:
                     topology.delete_queue(self._queue, exchange=self._exchange)
                 return
+            self._put_marks(topology)
             messages = consumer.take(TAKE, WAIT_SECONDS)
             if messages:
-                self._handle(messages)
+                own = [message for message in messages if message.content_type != MARK]
+                if own:
+                    self._handle(own)
                 consumer.acknowledge(messages[-1].delivery)
                 self._worked = True
+            self._look_for_marks(topology, {message.id for message in messages if message.content_type == MARK})
+
+    def _put_marks(self, topology: Topology) -> None:
+        """Put a mark behind what is in the queue, for each drain that has none (that still can be met)."""
+        now = time.monotonic()
+        wanting = [drain for drain in self._drains if drain.ends is None and now - drain.put >= MARK_SECONDS]
+        for drain in wanting:
+            drain.put, drain.ends = now, topology.ends(exchange=self._exchange)
+        marks = [Outgoing(b"", drain.id, self._queue, content_type=MARK) for drain in wanting if drain.ends is None]
+        if marks:
+            publisher = open_publisher(self._address, exchange="", writer=self.name, options=self._options)
+            with contextlib.closing(publisher):
+                publisher.send(marks)
+                publisher.outcomes(MARK_SECONDS)
+
+    def _look_for_marks(self, topology: Topology, met: set[str | None]) -> None:
+        for drain in tuple(self._drains):
+            if drain.ends is not None:
+                past = topology.is_past(self._queue, exchange=self._exchange, ends=drain.ends)
+            else:
+                past = drain.id in met
+            if past:
+                drain.done.set()
+                self._drains.remove(drain)
 
     @staticmethod
     def _depth(topology: Topology, watched: Watched) -> int | None:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gui.campaign.settle import ALIVE, Reader, Taker
+from gui.reconcile import step_of
 from gui.store import LoadResult, Store, split_records
 from shoveler.bus import Incoming
 from shoveler.service import ASK, CollectorStatus, ShovelerStatus, StatusError, StatusMessage, decode_status
@@ -18,8 +20,8 @@ from shoveler.service import ASK, CollectorStatus, ShovelerStatus, StatusError, 
 log = logging.getLogger("tally.runner")
 
 LOAD_AT_ONCE = 5000
-STALE_SECONDS = 20.0
-"""A status message older than this says nothing about now."""
+POSITIONS = 2
+"""Status schema from which on daemons tell positions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,40 +64,66 @@ class Member:
     heard: float
     status: StatusMessage
 
-    @property
-    def spooled(self) -> int:
-        """Datagrams in a shoveler's spool."""
-        if isinstance(self.status, CollectorStatus):
-            return 0
-        return sum(sender.spooled for sender in self.status.senders.values())
-
 
 class StatusIntake:
-    """Keeps the last status message of each daemon, and the first and last of the present run in the store."""
+    """Keeps the last status message of each daemon; of the present run the store gets the first, the last, and what
+    those between add."""
 
     def __init__(self, store: Store, changed: Callable[[], None]) -> None:
         self._store = store
         self._changed = changed
         self._members: dict[tuple[str, str], Member] = {}
         self._run: int | None = None
+        self._steps: dict[tuple[str, str], StatusMessage] = {}
 
     @property
     def members(self) -> tuple[Member, ...]:
         """All daemons that were heard of."""
         return tuple(self._members.values())
 
-    def spooled(self, now: float) -> int | None:
-        """Datagrams in all spools that were heard of lately; None when no shoveler was."""
-        fresh = [
-            member for member in self.members if member.program == "shoveler" and now - member.heard < STALE_SECONDS
+    def takers(self, since: float) -> list[Taker]:
+        """The shovelers that were heard of since then and tell positions."""
+        return [
+            Taker(m.id, m.heard, {g: (p.first, p.received_upto) for g, p in m.status.positions.items()})
+            for m in self.members
+            if isinstance(m.status, ShovelerStatus) and m.heard >= since and m.status.positions
         ]
-        return sum(member.spooled for member in fresh) if fresh else None
+
+    def readers(self, since: float) -> list[Reader]:
+        """The collectors that were heard of since then and tell positions."""
+        return [
+            Reader(m.id, m.heard, {g: (p.seen_upto, p.holes) for g, p in m.status.positions.items()}, m.status.held)
+            for m in self.members
+            if isinstance(m.status, CollectorStatus) and m.heard >= since and m.status.schema >= POSITIONS
+        ]
+
+    def strangers(self, since: float) -> bool:
+        """Whether a collector that was heard of since then has datagrams of a sender that no shoveler has taken."""
+        heard = [member.status for member in self.members if member.heard >= since]
+        taken = {sender for status in heard if isinstance(status, ShovelerStatus) for sender in status.senders}
+        return any(
+            process.sender not in taken and process.last >= since
+            for status in heard
+            if isinstance(status, CollectorStatus)
+            for process in status.processes
+        )
+
+    def heard_since(self, since: float, *, both: bool) -> bool:
+        """Whether all daemons that were known lately have spoken since then; `both`: a shoveler and a collector."""
+        lately = [member for member in self.members if since - member.heard < ALIVE]
+        if both and {member.program for member in lately} != {"shoveler", "collector"}:
+            return False
+        return all(member.heard >= since for member in lately)
 
     def begin_run(self, run: int) -> None:
-        """From now on first and last messages belong to this run; those known now are its first. Blocking."""
+        """From now on messages belong to this run; those known now are its first. Blocking."""
+        now = time.time()
         self._run = run
+        self._steps = {}
         for member in self.members:
-            self._store.put_status(run, member.status)
+            if now - member.heard < ALIVE:
+                self._store.put_status(run, member.status)
+                self._steps[member.program, member.id] = member.status
 
     def end_run(self) -> None:
         """No run any more."""
@@ -112,9 +140,11 @@ class StatusIntake:
             except StatusError as error:
                 log.warning("! a status message cannot be read: %s", error)
                 continue
+            program = "shoveler" if isinstance(status, ShovelerStatus) else "collector"
             if run is not None:
                 self._store.put_status(run, status)
-            program = "shoveler" if isinstance(status, ShovelerStatus) else "collector"
+                self._store.add_status_step(run, step_of(self._steps.get((program, status.id)), status))
+                self._steps[program, status.id] = status
             self._members[program, status.id] = Member(program, status.id, time.time(), status)
         self._changed()
 

@@ -42,10 +42,11 @@ from gui.campaign.plan import Fault, File, Plan, Test
 from gui.campaign.preview import DEFAULT_BYTES, request_seconds
 from gui.campaign.repeat import AbortJobs, Command, End, HandOut, Note, Repeat, Settle, Start, State
 from gui.campaign.selection import Client, Server, choose_clients, choose_servers
-from gui.campaign.settle import Settled, SettleView, judge
+from gui.campaign.settle import ALIVE, Settled, SettleView
+from gui.campaign.settle import Settle as Settling
 from gui.hub import AgentView, Hub
 from gui.reconcile import LiveCounts, TestFigures, conclusion_of_run, figures, score
-from gui.runner.consume import ConsumerState
+from gui.runner.consume import ConsumerState, Drain
 from gui.runner.intake import StatusIntake
 from gui.runner.lab import LabMissing, inject
 from gui.runner.live import Live
@@ -59,11 +60,14 @@ log = logging.getLogger("tally.runner")
 
 LOOK_SECONDS = 0.5
 LOOK_LIMIT = 60.0
+SETTLE_LOOK = 0.25
 ROUND_REQUESTS = 5000
 ROUND_BYTES = 2 * 2**20
 """Limits of one Round message, well below what an agent takes."""
 WRITE_DIRECTORY = "/store/write"
 ABORTED_SETTLE = 2.0
+STATUS_SECONDS = 3.0
+"""How long a run waits for what the daemons say before its first request, and after its last."""
 WORDS: dict[str, Outcome] = {"pass": "passed", "fail": "failed", "inconclusive": "inconclusive", "none": "error"}
 
 
@@ -96,6 +100,9 @@ class Host(Protocol):
 
     def servers(self) -> list[Server]: ...
     def quiet_seconds(self) -> float: ...
+    def hold_seconds(self) -> float: ...
+    async def ask_for_status(self, seconds: float, *, both: bool = False) -> None: ...
+    def drain_records(self) -> Drain | None: ...
     def client_wait(self) -> float: ...
     def blocking(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> asyncio.Future[Any]: ...
     def problem(self, severity: Severity, where: str, text: str, remedy: str = "") -> None: ...
@@ -126,6 +133,8 @@ class _Repeat:
     counts: LiveCounts
     assigner: Assigner
     server_ids: dict[str, int]
+    base: dict[str, int] = field(default_factory=dict)
+    """By shoveler, the last number that it had taken before the first request, as far as that was told."""
     began: float = 0.0
     """When its first round was handed out."""
     done: float | None = None
@@ -308,6 +317,8 @@ class RunSession:
         )
         now = time.time()
         await self._host.blocking(self._store.set_run, run, state="running", started=now)
+        self._show("preparing", "asking shovelers and collectors how far they are")
+        await self._host.ask_for_status(STATUS_SECONDS, both=True)
         await self._host.blocking(self._store.mark_loaded, run)
         await self._host.blocking(self._host.statuses.begin_run, run)
         return run
@@ -405,6 +416,10 @@ class RunSession:
             counts=LiveCounts(self._store, repeat_id),
             assigner=Assigner(test.who.slots),
             server_ids=server_ids,
+            base={
+                taker.id: max(last for _, last in taker.positions.values())
+                for taker in self._host.statuses.takers(time.time() - ALIVE)
+            },
         )
         for client in clients:
             repeat.live.client(client.id, client.name)
@@ -619,30 +634,52 @@ class RunSession:
         except TimeoutError:
             repeat.machine.settled()
             return Settled(False, time.time() - began, "the database could not be read")
-        while True:
-            totals = repeat.live.totals
-            assert totals is not None
-            queued = [depth for depth in self._host.records_state.depths if depth is not None]
-            verdict = judge(
-                SettleView(
-                    now=time.time(),
-                    began=began,
-                    limit=0.0 if self._hurry else limit,
-                    quiet=self._host.quiet_seconds(),
-                    unrecorded=max(0, totals.unrecorded - self._never(repeat)),
-                    last_record=totals.last_record,
-                    spooled=self._host.statuses.spooled(time.time()),
-                    queued=sum(queued) if queued else None,
-                )
-            )
-            if isinstance(verdict, Settled):
-                repeat.machine.settled()
-                return verdict
-            self._show("settling", verdict.reason)
-            again = loop.time() + max(0.02, min(LOOK_SECONDS, verdict.again - time.time()))
-            event = await self._next_event(again)
-            if event is not None:
-                await self._carry_out(repeat, event(repeat, loop.time()))
+        settling = Settling(
+            began=began,
+            limit=limit,
+            hold=self._host.hold_seconds(),
+            quiet=self._host.quiet_seconds(),
+            base=repeat.base,
+        )
+        drain: Drain | None = None
+        async with asyncio.TaskGroup() as questions:
+            while True:
+                if self._hurry:
+                    settling.hurry()
+                step = settling.look(self._settle_view(repeat, drain))
+                if isinstance(step, Settled):
+                    break
+                if step.want == "ask":
+                    questions.create_task(self._host.ask_for_status(0.0), name=f"ask {repeat.job}")
+                elif step.want == "drain":
+                    drain = self._host.drain_records()
+                self._show("settling", step.reason)
+                again = loop.time() + max(0.02, min(SETTLE_LOOK, step.again - time.time()))
+                event = await self._next_event(again)
+                if event is not None:
+                    await self._carry_out(repeat, event(repeat, loop.time()))
+        repeat.machine.settled()
+        await self._host.ask_for_status(STATUS_SECONDS if not self._hurry else 0.5)  # the evidence is of after the last
+        return step
+
+    def _settle_view(self, repeat: _Repeat, drain: Drain | None) -> SettleView:
+        now = time.time()
+        totals = repeat.live.totals
+        assert totals is not None
+        depths = self._host.records_state.depths
+        since = self._started - ALIVE
+        return SettleView(
+            now=now,
+            looked=totals.t,
+            unrecorded=max(0, totals.unrecorded - self._never(repeat)),
+            unequal=totals.wrong,
+            last_record=totals.last_record,
+            takers=self._host.statuses.takers(since),
+            readers=self._host.statuses.readers(since),
+            strangers=totals.unrecorded > 0 and self._host.statuses.strangers(since),
+            queued=depths[1] if len(depths) > 1 else None,
+            drained=drain is not None and drain.done.is_set(),
+        )
 
     def _never(self, repeat: _Repeat) -> int:
         """Requests that will never be done: handed to clients that lost their workers, and not begun by then.

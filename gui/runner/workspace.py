@@ -33,7 +33,8 @@ from gui.hub.keys import ensure_shared_key
 from gui.hub.persistence import HUB_ADDRESS, HUB_PIN, Key
 from gui.reconcile import rescore_late, score
 from gui.runner import ownership
-from gui.runner.consume import BusThread, ConsumerState, Watched
+from gui.runner.ask import Asker
+from gui.runner.consume import BusThread, ConsumerState, Drain, Watched
 from gui.runner.intake import Loaded, Member, RecordIntake, StatusIntake, on_loop
 from gui.runner.lab import lab_servers, read_lab
 from gui.runner.local_clients import LocalClients
@@ -116,6 +117,7 @@ class Workspace:
         self._connected = asyncio.Event()
         self._records: BusThread | None = None
         self._statuses: BusThread | None = None
+        self._asker: Asker | None = None
         self._session: RunSession | None = None
         self._late_wanted = asyncio.Event()
         self._late_jobs: set[str] = set()
@@ -123,7 +125,8 @@ class Workspace:
         self._tasks: list[asyncio.Task[None]] = []
         self._holding = False
         self.intake = RecordIntake(store, on_loop(self._loop, self._loaded))
-        self.statuses = StatusIntake(store, on_loop(self._loop, self.progress.touch))
+        self._spoke = asyncio.Event()
+        self.statuses = StatusIntake(store, on_loop(self._loop, self._status_came))
 
     # ---- opening and closing
 
@@ -187,6 +190,12 @@ class Workspace:
             )
             self._records.start()
             self._statuses.start()
+            self._asker = Asker(
+                address,
+                exchange=self.lab.status_exchange if self.lab else self.options.status_exchange,
+                writer=f"ask-{self.queue_name}",
+                options=self.options.bus_options,
+            )
         left_open = await self._take_over()
         if self._holding:  # a guest's hub is not where invitations lead to
             for setting, value in ((HUB_ADDRESS, self.hub.address), (HUB_PIN, self.hub.pin)):
@@ -210,6 +219,8 @@ class Workspace:
         ):
             if not ended:
                 log.error("! %s did not end in time", thread.name)
+        if self._asker is not None:
+            await asyncio.to_thread(self._asker.close)
         for work in self._tasks:
             work.cancel()
         for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
@@ -295,6 +306,29 @@ class Workspace:
         if self.lab:
             return quiet_time(self.lab.fstat_seconds, self.lab.flush_seconds)
         return quiet_time(self.options.fstat_seconds, self.options.flush_seconds)
+
+    def hold_seconds(self) -> float:
+        """Seconds that servers hold a close back at most: the ``fstat`` interval and the flush time of a buffer."""
+        if self.lab:
+            return self.lab.fstat_seconds + self.lab.flush_seconds
+        return self.options.fstat_seconds + self.options.flush_seconds
+
+    async def ask_for_status(self, seconds: float, *, both: bool = False) -> None:
+        """Ask all daemons for their status, and wait at most so long until those that are known have answered.
+
+        `both`: until a shoveler and a collector are known, too."""
+        asked = time.time()
+        if self._asker is None or not await self.blocking(self._asker.ask):
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while not self.statuses.heard_since(asked, both=both):
+                    self._spoke.clear()
+                    await self._spoke.wait()
+
+    def drain_records(self) -> Drain | None:
+        """Find out when all records that are in our queue now are loaded."""
+        return self._records.drain() if self._records is not None else None
 
     def client_wait(self) -> float:
         """Seconds that a run waits for its clients."""
@@ -396,6 +430,10 @@ class Workspace:
     def _status_changed(self, state: ConsumerState) -> None:
         self.status_state = state
         self.problem("warning", "status messages", state.trouble)
+
+    def _status_came(self) -> None:
+        self._spoke.set()
+        self.progress.touch()
 
     def _loaded(self, loaded: Loaded) -> None:
         self.foreign += loaded.result.foreign

@@ -188,9 +188,11 @@ class LoadResult:
         return self.final + self.provisional
 
 
-def answer(cause: str, certain: bool) -> str:
-    """A cause as it is shown everywhere: ``probably`` in front of what is inferred and not proven."""
-    return cause if certain or not cause else f"probably {cause}"
+def answer(cause: str, certain: bool, lost_at: str) -> str:
+    """A cause as it is shown everywhere: ``probably`` in front of what is inferred and not proven.
+
+    What is unknown says so itself."""
+    return cause if certain or not cause or lost_at == "unknown" else f"probably {cause}"
 
 
 class RecordFlags(Struct, frozen=True, omit_defaults=True):
@@ -285,7 +287,7 @@ class RequestEntry:
     @property
     def answer(self) -> str:
         """The cause as it is shown everywhere: ``probably`` in front of what is inferred and not proven."""
-        return answer(self.cause, self.certain)
+        return answer(self.cause, self.certain, self.lost_at)
 
     @property
     def asked(self) -> int:

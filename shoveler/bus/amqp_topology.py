@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from shoveler.bus.address import Address
@@ -41,6 +42,12 @@ class AmqpTopology:
 
     def depth(self, queue: str, *, exchange: str) -> int:  # noqa: ARG002 - the local bus needs the exchange
         return int(self._passive(queue).method.message_count)
+
+    def ends(self, *, exchange: str) -> Mapping[str, int] | None:  # noqa: ARG002 - nothing tells how far a queue is read
+        return None
+
+    def is_past(self, queue: str, *, exchange: str, ends: Mapping[str, int]) -> bool:  # noqa: ARG002 - see `ends`
+        return False
 
     def delete_queue(self, queue: str, *, exchange: str) -> None:  # noqa: ARG002 - the local bus needs the exchange
         self._request("queue_delete", queue=queue)

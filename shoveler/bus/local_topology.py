@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -48,6 +49,21 @@ class LocalTopology:
             bindings = tuple(row[0] for row in db.execute("SELECT pattern FROM binding"))
             positions = {(file, identity): seq for file, identity, seq in db.execute("SELECT * FROM position")}
         return sum(_behind(file, bindings, positions) for file in sorted(directory.glob("*.db")))
+
+    def ends(self, *, exchange: str) -> Mapping[str, int] | None:
+        found = {}
+        for file in sorted(self._existing(exchange).glob("*.db")):
+            with closing(connect(file, synchronous="NORMAL")) as db, sentences(file):
+                (last,) = db.execute("SELECT max(seq) FROM message").fetchone()
+            if last is not None:
+                found[file.name] = int(last)
+        return found
+
+    def is_past(self, queue: str, *, exchange: str, ends: Mapping[str, int]) -> bool:
+        path = cursor_file(self._existing(exchange), queue)
+        with closing(connect(path, synchronous="NORMAL")) as db, sentences(path):
+            positions: dict[str, int] = dict(db.execute("SELECT file, seq FROM position").fetchall())
+        return all(positions.get(file, 0) >= last for file, last in ends.items())
 
     def delete_queue(self, queue: str, *, exchange: str) -> None:
         path = cursor_file(exchange_directory(self._root, exchange), queue)

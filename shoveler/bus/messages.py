@@ -154,6 +154,13 @@ class Topology(Protocol):
     def depth(self, queue: str, *, exchange: str) -> int:
         """Messages ready in the queue (behind the cursor on the local bus)."""
 
+    def ends(self, *, exchange: str) -> Mapping[str, int] | None:
+        """Where the messages of an exchange end now, for `is_past`; None where only a message of one's own in the queue
+        can tell (AMQP: the default exchange takes it there)."""
+
+    def is_past(self, queue: str, *, exchange: str, ends: Mapping[str, int]) -> bool:
+        """Whether everything up to `ends` was acknowledged by the reader of this queue."""
+
     def delete_queue(self, queue: str, *, exchange: str) -> None:
         """Remove a queue and what is in it; no error if it is not there."""
 

@@ -1,4 +1,4 @@
-"""Why a record is missing: requests that were not waited for, the datagram that was lost, what the daemons said between."""
+"""Why a record is missing: what was not waited for, the datagram that was lost, what the daemons said between."""
 
 from __future__ import annotations
 
