@@ -39,6 +39,7 @@ def _process(inc: Incarnation, limit: int, now: float) -> dict[str, Any]:
         "port": (ident.port if ident else None) or 0,
         "instance": clean_text((ident.instance if ident else None) or ""),
         "last": inc.last,
+        "clock": inc.clock,
         "ended": inc.ended,
         "gaps": [{"class": class_, "stod": inc.stod, **gap._asdict()} for class_, gap in gaps],
         "missing_ids": {kind: ranges[-limit:] for kind, ranges in missing_ids(inc).items()},

@@ -93,7 +93,7 @@ class Evidence:
                 for told in status.processes:
                     new = Process(
                         server=told.sid, stod=told.stod, sender=told.sender, host=told.host, port=told.port,
-                        last=told.last, ended=told.ended, clock=float(getattr(told, "clock", 0)),
+                        last=told.last, ended=told.ended, clock=told.clock,
                         gaps=tuple(_gap(gap) for gap in told.gaps),
                     )  # fmt: skip
                     found[new.key] = _newer(found.get(new.key), new)
@@ -179,7 +179,7 @@ class Evidence:
         return Path(
             shoveler=shoveler,
             told=Span(told[0].t, last.t),
-            losses=(*_drops(told), *_refusals(told), *_restarts(told), *unseen, *self._rejections),
+            losses=(*_drops(told), *_fragments(told), *_refusals(told), *_restarts(told), *unseen, *self._rejections),
             spooled=spooled,
             queued=queued,
             returned=sum(counts.returned for counts in last.senders.values()),
@@ -205,7 +205,7 @@ class Evidence:
                     tail.append((wanted, _arrival(told, wanted)))
                 continue
             # Below `since` a collector does not tell any more what it has seen: what is not known is not lost.
-            floor = max((getattr(p, "since", 0) for p in progress), default=0)
+            floor = max((p.since for p in progress), default=0)
             seen = merged(pair for p in progress for pair in without([(0, p.seen_upto)], merged(p.holes)))
             through = max(p.seen_upto for p in progress)
             for hole in without([(max(wanted[0], floor), wanted[1])] if wanted[0] <= wanted[1] else [], seen):
@@ -318,6 +318,11 @@ def _drops(told: Sequence[ShovelerStatus]) -> list[Loss]:
     """Each drop of each socket once, however many messages tell it."""
     drops = {(drop.listen, drop.t_from): drop for status in told for drop in status.drops}
     return [Loss("kernel", Span(drop.t_from, drop.t_to), drop.count, words=drop.listen) for drop in drops.values()]
+
+
+def _fragments(told: Sequence[ShovelerStatus]) -> list[Loss]:
+    lost = {fragment.t_from: fragment for status in told for fragment in status.fragments}
+    return [Loss("fragments", Span(drop.t_from, drop.t_to), drop.count) for drop in lost.values()]
 
 
 def _refusals(told: Sequence[ShovelerStatus]) -> list[Loss]:

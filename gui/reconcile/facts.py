@@ -15,7 +15,7 @@ from typing import Literal
 LostAt = Literal[
     "client", "server", "kernel", "fragmentation", "wire", "spool", "queue", "collector", "load", "unknown"
 ]
-LossKind = Literal["refused", "kernel", "unseen", "rejected", "restart"]
+LossKind = Literal["refused", "kernel", "fragments", "unseen", "rejected", "restart"]
 
 DEFAULT_DELAY = 90.0
 """Seconds that a server may hold a close back, where the run's environment does not tell its intervals."""
@@ -66,7 +66,7 @@ class SequenceGap:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One server process. `sender`: ``IP:PORT`` that its datagrams come from. `port`: where it serves, 0: unknown.
+    """One server process. `sender`: ``IP:PORT`` of its datagrams. `port`: where it serves, 0: unknown.
 
     `clock`: its own time in its newest f-stream datagram that came, 0 unknown. `ended`: when a newer process of the same
     server was first known of, 0: it is the newest."""

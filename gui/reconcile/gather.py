@@ -7,15 +7,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, func, select
 
-from gui.campaign.plan import FaultKind
 from gui.reconcile.evidence import Evidence, Place
 from gui.reconcile.facts import SLACK, Fault, Session, Span
-from gui.reconcile.ladder import Known
+from gui.reconcile.ladder import FAULTS, Known
 from gui.store import MarkerRow, Store, schema
 from shoveler.service import StatusError, StatusMessage, decode_status
 
@@ -28,7 +27,6 @@ _OTHERS = 8
 """Other requests of a session that are looked at: one without a gap of its own is enough to suspect the login."""
 _CHUNK = 500
 _FAULT = re.compile(r"(?P<do>[a-z-]+)(?: for (?P<seconds>[0-9.e+]+) s)?(?: .*)?\Z")
-_KINDS = frozenset(get_args(FaultKind))
 _PORTS = {"root": 1094, "roots": 1094, "xroot": 1094, "http": 80, "https": 443}
 
 
@@ -93,7 +91,7 @@ def faults_of(markers: Sequence[MarkerRow]) -> list[Fault]:
     faults = []
     for marker in markers:
         said = _FAULT.match(marker.text) if marker.kind == "fault" else None
-        if said is not None and said["do"] in _KINDS:
+        if said is not None and said["do"] in FAULTS:
             faults.append(Fault(said["do"], Span(marker.t, marker.t + float(said["seconds"] or 0.0))))
     return faults
 

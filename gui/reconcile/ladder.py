@@ -57,7 +57,7 @@ _RUNG_OF: Mapping[LostAt, str] = {
     "collector": "recorded",
     "load": "loaded",
 }
-_FAULTS_OF: Mapping[str, tuple[LostAt, ...]] = {
+FAULTS: Mapping[str, tuple[LostAt, ...]] = {
     "udp-loss": ("kernel",),
     "wire-loss": ("wire", "fragmentation"),
     "broker-down": ("spool", "queue"),
@@ -382,6 +382,7 @@ def _of_tail(miss: Miss, known: Known) -> _Found | None:
         loss = losses[0]
         words = {
             "kernel": "dropped by the kernel at the shoveler",
+            "fragments": "a fragment was lost",
             "refused": f"refused by the shoveler ({loss.words})",
             "rejected": f"rejected by the collector ({loss.words})",
             "unseen": "lost between broker and collector, confirmed and never seen",
@@ -446,7 +447,7 @@ def _injected(lost_at: LostAt, miss: Miss, faults: Sequence[Fault]) -> str:
     names = dict.fromkeys(
         fault.do
         for fault in faults
-        if lost_at in _FAULTS_OF.get(fault.do, ()) and fault.span.meets(Span(begin - SLACK, end))
+        if lost_at in FAULTS.get(fault.do, ()) and fault.span.meets(Span(begin - SLACK, end))
     )
     return f"; the plan's own {' and '.join(names)} was on then" if names else ""
 

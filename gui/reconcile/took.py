@@ -16,12 +16,13 @@ from gui.reconcile.facts import Loss, LossKind, LostAt, Path, Process, SequenceG
 
 NEARBY = 60.0
 """Seconds around a gap in which an unexplained gap of the same path makes one doubt."""
-ORDER: tuple[LossKind, ...] = ("refused", "rejected", "kernel", "unseen", "restart")
+ORDER: tuple[LossKind, ...] = ("refused", "rejected", "kernel", "fragments", "unseen", "restart")
 """The most exact kinds first: refusals are counted by sender."""
 PLACE: Mapping[LossKind, LostAt] = {
     "refused": "spool",
     "rejected": "collector",
     "kernel": "kernel",
+    "fragments": "fragmentation",
     "unseen": "queue",
     "restart": "spool",
 }
@@ -61,8 +62,10 @@ def explain(path: Path | None, processes: Sequence[Process]) -> dict[GapKey, Tak
         unknown = Taken("unknown", "lost before the collector, and no shoveler told what it took", False)
         return {(process.key, gap): unknown for process, gap in gaps}
     windows = [gap.window for _, gap in gaps]
-    meeting = [[loss for loss in path.losses if _concerns(loss, process, window)]
-               for (process, _), window in zip(gaps, windows, strict=True)]  # fmt: skip
+    meeting = [
+        [loss for loss in path.losses if loss.span.meets(window) and _concerns(loss, path, process, gap)]
+        for (process, gap), window in zip(gaps, windows, strict=True)
+    ]
     groups = {kind: _groups(kind, gaps, meeting) for kind in ORDER}
     unexplained = [window for window, losses in zip(windows, meeting, strict=True) if not losses]
     found = {}
@@ -75,8 +78,11 @@ def explain(path: Path | None, processes: Sequence[Process]) -> dict[GapKey, Tak
     return found
 
 
-def _concerns(loss: Loss, process: Process, window: Span) -> bool:
-    return loss.sender in ("", process.sender) and loss.span.meets(window)
+def _concerns(loss: Loss, path: Path, process: Process, gap: SequenceGap) -> bool:
+    """Whether this loss can have taken datagrams of this kind and sender."""
+    if loss.kind == "fragments":
+        return gap.kind == "F" and process.sender in path.oversize
+    return loss.sender in ("", process.sender)
 
 
 def _near(window: Span, others: Iterable[Span]) -> bool:
@@ -127,6 +133,8 @@ def _words(kind: LossKind, losses: Sequence[Loss]) -> str:
     match kind:
         case "kernel":
             return f"dropped by the kernel at the shoveler ({counted:,} drop{'s' if counted != 1 else ''} then)"
+        case "fragments":
+            return f"a fragment was lost: the kernel gave up {counted:,} datagrams that were not whole then"
         case "refused":
             return f"refused by the shoveler ({reasons} ×{counted:,})"
         case "rejected":

@@ -193,7 +193,7 @@ class Workspace:
             self._asker = Asker(
                 address,
                 exchange=self.lab.status_exchange if self.lab else self.options.status_exchange,
-                writer=f"ask-{self.queue_name}",
+                writer=f"{queue}.ask",
                 options=self.options.bus_options,
             )
         left_open = await self._take_over()

@@ -96,8 +96,9 @@ class ShovelerStatus(msgspec.Struct, kw_only=True):
     refusals: list[Refusal] = []
     """The newest refusals, oldest first, of bounded number."""
     fragments: list[Drop] = []
-    """Datagrams in fragments that the kernel could not put together, as one of them never came (ReasmFails). Of the whole
-    host, whoever they were for: `listen` is empty. `t_from` allows for the time that the kernel waits for the rest."""
+    """Datagrams in fragments that the kernel could not put together, as one of them never came (ReasmFails). Of the
+    whole host, whoever they were for: `listen` is empty. `t_from` allows for the time that the kernel waits for the
+    rest."""
     spool_bytes: int = 0
     oldest: float | None = None
     """Arrival (Unix seconds) of the oldest datagram in the spool, or None when it is empty."""
@@ -155,6 +156,8 @@ class ServerProcess(msgspec.Struct, omit_defaults=True, kw_only=True):
     instance: str = ""
     last: float = 0.0
     """Arrival of its newest datagram."""
+    clock: float = 0.0
+    """Its own time in its newest f-stream datagram (tEnd): what it did before that, it has told; 0: none came."""
     ended: float = 0.0
     """When a newer process of the same server was first heard; 0: not."""
     gaps: list[Gap] = []

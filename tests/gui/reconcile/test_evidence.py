@@ -1,134 +1,252 @@
+"""What daemons said, put together: which process a request had, what was lost of its path, and when."""
+
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from gui.reconcile import ladder_of, score
-from gui.store import StatusPair, VerdictKind
-from shoveler.service import CollectorSender, CollectorStatus, Gap, ShovelerSender, ShovelerStatus
+import pytest
 
-SENDER = "192.0.2.1:45001"
+from gui.reconcile.evidence import Evidence, Place
+from gui.reconcile.facts import Fault, Figures, Loss, Span, Trouble, Waiting
+from gui.store import LoadedRow
+from shoveler.service import (
+    CollectorSender,
+    CollectorStatus,
+    Drop,
+    Gap,
+    Position,
+    Progress,
+    Refusal,
+    ServerProcess,
+    ShovelerSender,
+    ShovelerStatus,
+)
+
+T = 1_760_000_000.0
+S1, S2 = "127.0.0.1:5001", "127.0.0.1:5002"
 
 
-def shoveler(world: Any, sender: str = SENDER, started: float = 0.0, **counts: Any) -> ShovelerStatus:
+def shoveler(t: float, upto: int = 100, confirmed: int | None = None, *, generation: str = "g", **facts: Any) -> Any:
+    position = Position(first=1, received_upto=upto, confirmed_upto=upto if confirmed is None else confirmed)
+    senders = facts.pop("senders", {S1: ShovelerSender(received=upto)})
     return ShovelerStatus(
-        id="5f2c9e8b", started=started, t=world.tick(), host="mon", version="1",
-        senders={sender: ShovelerSender(**counts)},
+        id=facts.pop("id", "sp"), started=0.0, t=T + t, host="h", version="1", senders=senders,
+        positions={generation: position}, **facts,
     )  # fmt: skip
 
 
-def collector(world: Any, sender: str = SENDER, started: float = 0.0, **counts: Any) -> CollectorStatus:
+def collector(t: float, upto: int = 100, *holes: tuple[int, int], **facts: Any) -> CollectorStatus:
+    progress = Progress(seen_upto=upto, holes=list(holes), since=facts.pop("since", 0))
     return CollectorStatus(
-        id="k1", started=started, t=world.tick(), host="col", version="1", senders={sender: CollectorSender(**counts)}
+        id=facts.pop("id", "c"), started=facts.pop("started", 0.0), t=T + t, host="h", version="1",
+        positions=facts.pop("positions", {"g": progress}), **facts,
+    )  # fmt: skip
+
+
+def process(sid: str = "11", stod: int = 10, sender: str = S1, **facts: Any) -> ServerProcess:
+    return ServerProcess(
+        sender=sender, sid=sid, stod=int(T) + stod, **{"host": "se.example.org", "port": 1094, **facts}
     )
 
 
-def test_the_ladder_subtracts_the_first_status_of_the_run_from_the_last(any_world: Any) -> None:
-    world = any_world
-    world.begin(fstat_seconds=5, flush_seconds=1)
-    a, b = world.ask(2)
-    world.store.put_status(world.run, shoveler(world, received=500, confirmed=500, kernel_drops=311))
-    world.store.put_status(world.run, collector(world, seen=500))
-    world.read(a, b)
-    world.record(b)
-    gap = Gap(cls="F", stod=1, after=41, missing=1, t_min=world.now - 2, t_max=world.now)
-    world.store.put_status(world.run, shoveler(world, received=600, confirmed=600, kernel_drops=312))
-    world.store.put_status(world.run, collector(world, seen=600, gaps=[gap], records=1))
-    score(world.store, world.repeat, "settle", world.tick())
-    (missing,) = world.store.requests(world.repeat, verdict=VerdictKind.MISSING)
-    assert (missing.lost_at, missing.certain) == ("kernel", True)
-    assert "(1 drop)" in missing.cause
-    assert "1 datagram after number 41" in missing.cause
-    ladder = ladder_of(world.store, missing.id)
-    assert ladder is not None
-    assert ladder.cause == missing.cause
-    assert ladder.rungs[2].state == "lost"
-    assert ladder_of(world.store, 2) is None, "a request that has its record lost nothing"
+def gap(after: int, begin: int, missing: int = 1) -> Gap:
+    return Gap(cls="F", stod=1, after=after, missing=missing, t_min=T + begin, t_max=T + begin + 9,
+               begin=int(T) + begin, end=int(T) + begin + 5)  # fmt: skip
 
 
-def test_a_gap_outside_of_the_requests_time_is_not_to_blame(world: Any) -> None:
-    world.begin(fstat_seconds=5, flush_seconds=1)
-    (a,) = world.ask(1)
-    old = Gap(cls="F", stod=1, after=3, missing=1, t_min=world.now - 900, t_max=world.now - 800)
-    world.read(a)
-    world.store.put_status(world.run, shoveler(world, received=5, confirmed=5))
-    world.store.put_status(world.run, collector(world, seen=5, gaps=[old]))
-    (b,) = world.ask(1)
-    world.read(b)
-    world.record(b)
-    score(world.store, world.repeat, "settle", world.tick())
-    (missing,) = world.store.requests(world.repeat, verdict=VerdictKind.MISSING)
-    assert (missing.lost_at, missing.certain) == ("server", False)
+def evidence(*statuses: Any, **facts: Any) -> Evidence:
+    return Evidence(statuses, **{"since": T, **facts})
 
 
-def test_a_daemon_that_started_within_the_run_counts_from_zero(world: Any) -> None:
-    world.begin()
-    a, b = world.ask(2)
-    world.store.put_status(world.run, shoveler(world, received=100, confirmed=100))
-    world.read(a, b)
-    world.record(b)
-    started = world.now
-    world.store.put_status(world.run, shoveler(world, received=200, confirmed=200))
-    world.store.put_status(world.run, collector(world, started=started, seen=60))
-    world.store.put_status(world.run, collector(world, started=started, seen=90, records=1))
-    score(world.store, world.repeat, "settle", world.tick())
-    (missing,) = world.store.requests(world.repeat, verdict=VerdictKind.MISSING)
-    assert missing.lost_at == "queue"
-    assert "10 datagrams confirmed and not consumed" in missing.cause
+def path(*statuses: Any) -> Any:
+    found = evidence(*statuses, collector(0, id="names", positions={}, processes=[process()]))
+    return found.known(found.processes[0]).path
 
 
-def test_servers_behind_one_address_cannot_be_told_apart_so_nothing_is_certain(world: Any) -> None:
-    world.begin()
-    ours = world.ask(1, server="root://s01:1094")
-    theirs = world.ask(2, server="root://s02:1095")
-    world.read(*ours, *theirs)
-    world.record(*ours, server="s01")
-    world.record(theirs[0], server="s02")
-    gap = Gap(cls="F", stod=1, after=41, missing=1, t_min=world.now - 9, t_max=world.now)
-    world.store.put_status(world.run, shoveler(world, received=5, confirmed=5))
-    world.store.put_status(world.run, shoveler(world, "192.0.2.1:45002", received=5, confirmed=5, kernel_drops=1))
-    world.store.put_status(world.run, collector(world, "192.0.2.1:45002", seen=5, gaps=[gap]))
-    score(world.store, world.repeat, "settle", world.tick())
-    (missing,) = world.store.requests(world.repeat, verdict=VerdictKind.MISSING)
-    assert not missing.certain
+# ---- which process
 
 
-def test_records_that_were_published_and_not_loaded_are_missed_at_the_load(world: Any) -> None:
-    world.begin()
-    a, b = world.ask(2)
-    world.record(b)  # long before; it must not count for this run
-    world.store.mark_loaded(world.run)
-    world.read(a, b)
-    world.store.put_status(world.run, shoveler(world, received=5, confirmed=5))
-    world.store.put_status(world.run, collector(world, started=world.now, seen=5, records=2))
-    world.record(b, file_id=77, read=0)
-    score(world.store, world.repeat, "settle", world.tick())
-    (missing,) = world.store.requests(world.repeat, verdict=VerdictKind.MISSING)
-    assert (missing.lost_at, missing.certain) == ("load", False)
-    (row,) = world.store.loaded_since_mark(world.run)
-    assert row.loaded == 1
+def test_of_the_processes_of_a_server_it_is_the_one_that_ran_then() -> None:
+    old, new = process(stod=-500, ended=T + 100), process(stod=99)
+    found = evidence(collector(0, processes=[old, new, process("12", stod=20)]))
+
+    def at(moment: float | None) -> tuple[Any, Any]:
+        one, later = found.process_at(["11"], moment)
+        return (one.stod - int(T) if one else None, later.stod - int(T) if later else None)
+
+    assert at(T + 50) == (-500, 99)
+    assert at(T + 98.5) == (99, None)
+    assert at(T + 500) == (99, None)
+    assert at(T - 900) == (-500, 99), "clocks differ"
+    assert found.process_at(["13"], T) == (None, None)
 
 
-def test_a_server_whose_records_are_all_lost_is_known_by_its_address(world: Any) -> None:
-    world.begin()
-    (a,) = world.ask(1, server="root://192.0.2.1:1094")
-    world.read(a)
-    world.store.put_status(world.run, shoveler(world, received=9, confirmed=2))
-    world.store.put_status(world.run, collector(world, seen=2))
-    score(world.store, world.repeat, "settle", world.tick())
-    (missing,) = world.store.requests(world.repeat)
-    assert missing.lost_at == "spool"
-    assert "7 datagrams" in missing.cause
+def test_servers_of_one_address_are_told_apart_by_their_port() -> None:
+    found = evidence(collector(0, processes=[process("11"), process("12", sender=S2, port=1095)]))
+    assert found.servers_at(Place("se.example.org", 1095)) == {"12"}
+    assert found.servers_at(Place("se", 1094)) == {"11"}
+    assert found.servers_at(Place("localhost", 1094)) == {"11"}
+    assert found.servers_at(Place("other.example.org", 1094)) == {"11"}, "known by another name; only one has this port"
+    assert found.servers_at(Place("se.example.org", 1096)) == set()
 
 
-def test_a_status_of_a_newer_kind_is_passed_over(world: Any) -> None:
-    world.begin()
-    (a,) = world.ask(1)
-    world.read(a)
-    world.store.put_status(world.run, shoveler(world, received=9, confirmed=2))
-    with world.store.database.write() as connection:
-        connection.exec_driver_sql("UPDATE pipeline_status SET last_body = '{\"schema\": 99}'")
-    (pair,) = world.store.statuses(world.run)
-    assert isinstance(pair, StatusPair)
-    score(world.store, world.repeat, "settle", world.tick())
-    (missing,) = world.store.requests(world.repeat)
-    assert missing.lost_at == "unknown"
+def test_of_two_hosts_with_one_port_the_name_decides_or_nothing_does() -> None:
+    found = evidence(
+        collector(0, processes=[process("11"), process("12", sender="192.0.2.9:5", host="so.example.org")])
+    )
+    assert found.servers_at(Place("so.example.org", 1094)) == {"12"}
+    assert found.servers_at(Place("192.0.2.9", 1094)) == {"12"}
+    assert found.servers_at(Place("alias.example.org", 1094)) == set()
+
+
+def test_gaps_of_a_process_are_those_of_all_messages_each_once() -> None:
+    first, second, third = gap(3, 10), gap(9, 20), gap(44, 30)
+    found = evidence(
+        collector(0, processes=[process(gaps=[first, second], last=T + 30)]),
+        collector(5, processes=[process(gaps=[second, third], last=T + 40, clock=T + 39)]),
+        collector(5, id="d", processes=[process("12", sender=S2, gaps=[gap(7, 0)])]),
+    )
+    (mine, other) = found.processes
+    assert [each.after for each in mine.gaps] == [3, 9, 44]
+    assert [each.after for each in other.gaps] == [7]
+    assert mine.clock == T + 39
+
+
+# ---- one shoveler
+
+
+def test_each_drop_of_a_socket_counts_once_whoever_uses_it() -> None:
+    drops = [Drop(listen="0.0.0.0:9930", t_from=T + n, t_to=T + n + 1, count=2) for n in range(3)]
+    told = path(shoveler(5, drops=drops[:2]), shoveler(10, drops=drops[1:]))
+    assert told.losses == tuple(
+        Loss("kernel", Span(T + n, T + n + 1), 2, words="0.0.0.0:9930") for n in range(3)
+    )  # fmt: skip
+
+
+def test_refusals_are_those_of_their_sender() -> None:
+    refusals = [Refusal(sender=S2, reason="spool_full", t_from=T, t_to=T + 3, count=9)]
+    longer = [Refusal(sender=S2, reason="spool_full", t_from=T, t_to=T + 8, count=20)]
+    told = path(shoveler(5, refusals=refusals), shoveler(10, refusals=longer))
+    assert told.losses == (Loss("refused", Span(T, T + 8), 20, S2, "spool_full"),)
+
+
+def test_a_new_generation_is_a_start_of_the_receiver() -> None:
+    told = path(shoveler(5), shoveler(10), shoveler(15, generation="h"))
+    assert told.losses == (Loss("restart", Span(T + 10, T + 15), None),)
+
+
+def test_what_is_in_the_spool_is_there_since_its_oldest_came() -> None:
+    assert path(shoveler(5, 90), shoveler(10, 100, 93)).spooled == Waiting(7, T + 5)
+    assert path(shoveler(5, 90), shoveler(10, 100, 93, oldest=T + 7)).spooled == Waiting(7, T + 7)
+    assert path(shoveler(5, 100)).spooled is None
+
+
+def test_confirmed_and_not_seen_is_a_set_of_numbers_with_a_time() -> None:
+    told = evidence(
+        shoveler(-1, 40), shoveler(5, 60), shoveler(10, 80), shoveler(15, 100),
+        collector(-1, 40), collector(14, 95, (7, 9), (62, 65), processes=[process()]),
+    )  # fmt: skip
+    found = told.known(told.processes[0]).path
+    assert found is not None
+    assert found.losses == (Loss("unseen", Span(T + 5, T + 10), 4),), "7 to 9 is older than the run"
+    assert found.queued == Waiting(5, T + 10)
+
+
+def test_collectors_see_together_and_what_they_do_not_tell_is_not_lost() -> None:
+    told = evidence(
+        shoveler(-1, 40), shoveler(5, 60),
+        collector(4, 60, (41, 50), processes=[process()]), collector(4, 55, (51, 52), id="d"),
+    )  # fmt: skip
+    assert told.known(told.processes[0]).path == replace(path(shoveler(-1, 40), shoveler(5, 60), collector(4, 60)))
+    floor = path(shoveler(-1, 40), shoveler(5, 60), collector(4, 60, (41, 44), (50, 51), since=48))
+    assert floor.losses == (Loss("unseen", Span(T - 1, T + 5), 2),)
+
+
+def test_a_collector_that_fell_silent_may_be_further_than_it_has_said() -> None:
+    assert path(shoveler(-1, 40), shoveler(60, 60), collector(50, 55)).queued == Waiting(5, T - 1)
+    assert path(shoveler(-1, 40), shoveler(60, 60), collector(30, 55)).queued == Waiting(5, T - 1, sure=False)
+
+
+def test_a_server_whose_datagrams_no_shoveler_took_has_no_path() -> None:
+    found = evidence(shoveler(5), collector(5, processes=[process(sender=S2, gaps=[gap(3, 1)])]))
+    known = found.known(found.processes[0])
+    assert known.path is None
+    assert {taken.lost_at for taken in known.taken.values()} == {"unknown"}
+
+
+def test_a_server_has_the_path_of_the_shoveler_that_takes_its_datagrams() -> None:
+    drop = Drop(listen="a", t_from=T, t_to=T + 1, count=1)
+    found = evidence(
+        shoveler(5, id="a", drops=[drop]),
+        shoveler(5, id="b", senders={S2: ShovelerSender(received=5, oversize=4, by_code={"f": 5})}),
+        collector(5, processes=[process(gaps=[gap(3, -1)]), process("12", sender=S2, gaps=[gap(3, -1)])]),
+    )
+    one, other = (found.known(each) for each in found.processes)
+    assert (one.path.shoveler, other.path.shoveler) == ("a", "b")  # type: ignore[union-attr]
+    assert other.path.oversize == {S2: 0.8}  # type: ignore[union-attr]
+    assert [[taken.lost_at for key, taken in known.taken.items() if key[0] == known.process.key]
+            for known in (one, other) if known.process] == [["kernel"], ["fragmentation"]]  # fmt: skip
+
+
+# ---- collectors
+
+
+def test_a_collector_that_lists_as_unseen_what_another_had_seen_has_lost_the_state() -> None:
+    before = collector(5, 60, started=1.0)
+    after = collector(12, 80, (1, 70), id="new", started=T + 11)
+    found = evidence(shoveler(-1, 40), shoveler(15, 80), before, after)
+    known = found.known(None)
+    assert known.amnesia == (Span(T + 5, T + 12),)
+    assert known.path is not None
+    assert [(loss.kind, loss.count, loss.sure) for loss in known.path.losses] == [("unseen", 10, False)]
+    kept = evidence(before, collector(12, 80, id="c", started=T + 11))
+    assert kept.known(None).amnesia == ()
+    together = evidence(collector(5, 60), collector(15, 90), after)
+    assert together.known(None).amnesia == (), "two that run beside each other share the datagrams"
+
+
+def test_troubles_of_a_sender_are_what_was_added_between_two_messages() -> None:
+    def counted(t: float, started: float = 0.0, **incomplete: int) -> CollectorStatus:
+        return collector(t, senders={S1: CollectorSender(incomplete=incomplete)}, started=started)
+
+    found = evidence(counted(-2, no_user=5), counted(5, no_user=5), counted(10, no_user=7, no_open=1))
+    assert found.known(None).troubles == (Trouble(S1, Span(T + 5, T + 10), {"no_user": 2, "no_open": 1}),)
+    fresh = evidence(counted(9, T + 4, no_user=3))
+    assert fresh.known(None).troubles == (Trouble(S1, Span(T + 4, T + 9), {"no_user": 3}),)
+
+
+def test_rejected_datagrams_are_losses_of_their_sender() -> None:
+    found = evidence(
+        shoveler(0), shoveler(9), collector(-1, processes=[process()]),
+        collector(9, senders={S1: CollectorSender(rejected={"length": 2})}),
+    )  # fmt: skip
+    path = found.known(found.processes[0]).path
+    assert path is not None
+    assert path.losses == (Loss("rejected", Span(T - 1, T + 9), 2, S1, "length"),)
+
+
+def test_figures_begin_with_the_run() -> None:
+    rows = [
+        LoadedRow("se", "11", int(T) + 10, 44, {}),
+        LoadedRow("se", "11", int(T) + 99, 5, {}),
+    ]
+    counts = {S1: CollectorSender(seen=500, records=50, provisional=1)}
+    later = {S1: CollectorSender(seen=600, records=90, provisional=4)}
+    faults = [Fault("udp-loss", Span(T, T + 1))]
+    found = evidence(
+        shoveler(0, 500), shoveler(9, 610, 600, senders={S1: ShovelerSender(received=610, confirmed=600)}),
+        collector(0, senders=counts, processes=[process()]), collector(9, senders=later),
+        loaded=rows, faults=faults,
+    )  # fmt: skip
+    known = found.known(found.processes[0])
+    assert known.figures == Figures(received=110, confirmed=600, seen=100, records=43, loaded=44)
+    assert known.faults == tuple(faults)
+    fresh = evidence(collector(9, senders=later, processes=[process()], started=T + 5), loaded=rows)
+    assert fresh.known(fresh.processes[0]).figures == Figures(seen=600, records=94, loaded=44)
+
+
+@pytest.mark.parametrize("statuses", [[], [shoveler(0)], [collector(0)]])
+def test_what_nobody_told_is_not_known(statuses: list[Any]) -> None:
+    known = evidence(*statuses).known(None)
+    assert (known.process, known.amnesia, known.troubles, known.figures) == (None, (), (), Figures())

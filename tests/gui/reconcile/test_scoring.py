@@ -69,7 +69,7 @@ def test_every_verdict_at_once(any_world: Any) -> None:
     assert entry.bytes_recorded == MIB + (MIB - 1) + 2 * MIB + MIB + MIB + 5
     rows = world.store.verdicts(entry.id)
     assert rows[9].lost_at == "collector"
-    assert rows[9].certain
+    assert not rows[9].certain, "its close may have been lost with the last datagram of its server"
     assert rows[7].accesses == 2
     assert rows[8].cause == "not reported by its client"
     (record,) = world.store.unrequested(world.repeat)
