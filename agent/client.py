@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -16,6 +17,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 from websockets.exceptions import ConnectionClosed
 
 from agent.connection import Session
@@ -39,6 +41,7 @@ from agent.messages import (
     Round,
     RoundDone,
     Sample,
+    ServerSample,
     StartRepeat,
     Welcome,
 )
@@ -52,7 +55,8 @@ _log = logging.getLogger(__name__)
 
 COLLECT_SECONDS: Final = 0.02
 """How often new journal lines are synced and numbered while a job runs: well within the 50 ms that are promised."""
-SAMPLE_SECONDS: Final = 1.0
+KEPT_SAMPLES: Final = 300
+"""Samples (one a second) that are kept, for a hub that is away and for those that a broken session took with it."""
 IN_FLIGHT: Final = 20_000
 """Journal lines sent and not yet acknowledged, at most: a slow hub then holds up the sending, not the work."""
 REMEMBERED: Final = 32
@@ -101,6 +105,8 @@ class _Job:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """The workers have been told to end; whoever set this calls `_over`."""
     replaced: int = 0
+    sampled: float = 0.0
+    """Up to this time (Unix seconds, a whole one unless it is the job's begin or end) there are samples."""
 
     @property
     def name(self) -> str:
@@ -122,6 +128,9 @@ class ClientRole:
         self._jobs: dict[str, _Job] = {}
         self._ended: deque[RepeatDone] = deque(maxlen=REMEMBERED)
         self._notices: deque[Notice] = deque(maxlen=NOTICES)
+        self._samples: deque[Sample] = deque(maxlen=KEPT_SAMPLES)
+        self._unsent = 0
+        """So many of the newest samples are to be sent in this session."""
         self._outbox: deque[tuple[int, Message]] = deque()
         """Messages for the present session, each with the journal line that must go before it."""
         self._in_session = False
@@ -190,6 +199,7 @@ class ClientRole:
         journal.acknowledge(known)
         self._sent = known  # before what we thought, if the hub's database lost its last moments
         self._outbox.clear()
+        self._unsent = len(self._samples)
         self._in_session = True
         for job in self._jobs.values():
             if job.ready:
@@ -360,6 +370,7 @@ class ClientRole:
             self._say(RepeatReady(job.name, error=problem[:2000]))
             return
         job.ready = True
+        job.sampled = time.time()
         self._say(RepeatReady(job.name))
         self._spawn(self._collect_while(job), f"collect {job.name}")
         self._spawn(self._sample_while(job), f"sample {job.name}")
@@ -445,7 +456,8 @@ class ClientRole:
         if self._jobs.get(job.name) is not job:
             return  # it never began
         await self._interrupt(job, f"The request was cut short: {reason}.")
-        await self._send_sample(job)
+        self._measure(job, over=True)
+        await self._send_samples()
         del self._jobs[job.name]
         job.idle.set()
         self._ended.append(RepeatDone(job.name, self._journal.id, self._journal.last))
@@ -528,16 +540,36 @@ class ClientRole:
 
     async def _sample_while(self, job: _Job) -> None:
         while self._jobs.get(job.name) is job:
-            await self._send_sample(job)
-            await asyncio.sleep(SAMPLE_SECONDS)
+            await job.pool.heard.wait()
+            job.pool.heard.clear()
+            self._measure(job)
+            await self._send_samples()
 
-    async def _send_sample(self, job: _Job) -> None:
+    def _measure(self, job: _Job, *, over: bool = False) -> None:
+        """Make a sample of each second that all workers have told of; when the job is `over`, of what is left, too."""
+        measured = job.pool.measured()
         figures = job.pool.figures()
-        if self._session is not None and figures:
-            try:
-                await self._session.send(Sample(job.name, time.time(), figures))
-            except ConnectionClosed:
-                pass  # figures are cumulative: the next session's first sample has it all
+        while (end := math.floor(job.sampled) + 1.0) <= measured:
+            self._keep(job, end, figures)
+        if over and measured > job.sampled:
+            self._keep(job, measured, figures)
+
+    def _keep(self, job: _Job, end: float, figures: dict[str, ServerSample]) -> None:
+        taken = job.pool.take(end)
+        servers = {url: msgspec.structs.replace(own, within=taken.get(url, 0)) for url, own in figures.items()}
+        self._samples.append(Sample(job.name, end, servers, since=job.sampled))
+        self._unsent += 1
+        job.sampled = end
+
+    async def _send_samples(self) -> None:
+        """Send what this session has not been sent yet. A hub that is away gets it when it is back."""
+        try:
+            while (session := self._session) is not None and self._unsent:
+                sample = self._samples[-min(self._unsent, len(self._samples))]
+                self._unsent -= 1
+                await session.send(sample)
+        except ConnectionClosed:
+            pass  # the next session is sent all that is kept
 
     async def _probe(self, question: Probe, session: Session) -> None:
         try:

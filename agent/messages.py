@@ -286,20 +286,27 @@ class Acknowledge(Message, frozen=True, tag="acknowledge"):
 
 
 class ServerSample(Struct, frozen=True, array_like=True):
-    """Cumulative figures of one server within a job."""
+    """Figures of one server within a job: cumulative ones, and what this one `Sample` measured."""
 
     bytes: Count
     done: Count
     failed: Count
     started: Count
+    within: Count = 0
+    """Bytes that came or went between `Sample.since` and `Sample.t`."""
 
 
 class Sample(Message, frozen=True, tag="sample"):
-    """Once a second while a job runs: cumulative figures per server URL, as this agent's client measured them."""
+    """What this agent's client measured per server URL in one second of its own clock, from `since` to `t`.
+
+    The samples of a job follow one another without holes and without overlap, whenever they are sent: one that is late
+    belongs to its second all the same. The last minutes are sent again in a new session, in case that some were lost
+    with the old one; the same `t` is the same sample. `since` 0: the agent does not say, and there is no rate."""
 
     job: JobId
     t: Time
     servers: Annotated[dict[str, ServerSample], Meta(max_length=10_000)]
+    since: Time = 0.0
 
 
 # ---------------------------------------------------------------- preflight

@@ -62,9 +62,14 @@ class Unfit(Struct, frozen=True, tag="unfit"):
 
 
 class Figures(Struct, frozen=True, tag="figures"):
-    """Once a second and at the end: cumulative figures by server URL."""
+    """Once a second and at the end: cumulative figures by server URL, and the bytes of each second since the last time.
+
+    Everything that came before the time `measured` (Unix seconds) is in this frame or in an earlier one."""
 
     servers: dict[str, ServerSample]
+    seconds: dict[int, dict[str, int]] = {}
+    """Bytes by second of Unix time, then by server URL."""
+    measured: float = 0.0
 
 
 class Remark(Struct, frozen=True, tag="remark"):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
@@ -61,6 +62,8 @@ class _Worker:
         self.figures: dict[str, ServerSample] = {}
         self.heard = 0.0
         """When it said something last (loop time)."""
+        self.measured = 0.0
+        """All that came before this time has been heard of; 0 until it takes work."""
         self.ending = False
         self.listener: asyncio.Task[None] | None = None
 
@@ -76,7 +79,8 @@ class _Worker:
 class Pool:
     """The workers of one job.
 
-    `died` is called with the slots of a worker that ended unasked and how it ended; `remark` with (severity, text)."""
+    `died` is called with the slots of a worker that ended unasked and how it ended; `remark` with (severity, text).
+    `heard` is set whenever a worker has sent figures."""
 
     def __init__(
         self,
@@ -94,6 +98,9 @@ class Pool:
         self._remark = remark
         self._past: dict[str, ServerSample] = {}
         """Figures of workers that have ended and were replaced."""
+        self._seconds: dict[int, dict[str, int]] = {}
+        """Bytes by second and server, as far as `take` has not given them out."""
+        self.heard = asyncio.Event()
         self.xrootd = ""
         count = math.ceil(slots / SLOTS_PER_PROCESS)
         self._workers = [_Worker(list(range(first, slots, count))) for first in range(count)]
@@ -170,13 +177,20 @@ class Pool:
         match message:
             case Ready(version):
                 self.xrootd = version
+                worker.measured = worker.measured or time.time()
                 if not worker.ready.done():
                     worker.ready.set_result("")
             case Unfit(sentence):
                 if not worker.ready.done():
                     worker.ready.set_result(sentence)
-            case Figures(servers):
+            case Figures(servers, seconds, measured):
                 worker.figures = servers
+                worker.measured = max(worker.measured, measured)
+                for second, sizes in seconds.items():
+                    mine = self._seconds.setdefault(second, {})
+                    for server, size in sizes.items():
+                        mine[server] = mine.get(server, 0) + size
+                self.heard.set()
             case Remark(severity, _, text):
                 self._remark(severity, text)
 
@@ -205,6 +219,19 @@ class Pool:
     def figures(self) -> dict[str, ServerSample]:
         """Cumulative figures by server URL, over all workers that this job had."""
         return _sum([self._past, *(worker.figures for worker in self._workers)])
+
+    def measured(self) -> float:
+        """Up to this time (Unix seconds) all workers that are alive have told what they did; 0 when none has begun."""
+        times = [worker.measured for worker in self._workers if worker.alive]
+        return min(times or [worker.measured for worker in self._workers], default=0.0)
+
+    def take(self, until: float) -> dict[str, int]:
+        """Bytes by server of all seconds that began before `until` and were not taken yet."""
+        taken: dict[str, int] = {}
+        for second in [second for second in self._seconds if second < until]:
+            for server, size in self._seconds.pop(second).items():
+                taken[server] = taken.get(server, 0) + size
+        return taken
 
     def pids(self) -> list[int]:
         """Process ids of the workers that are alive."""
@@ -257,6 +284,7 @@ def _sum(parts: Iterable[dict[str, ServerSample]]) -> dict[str, ServerSample]:
                     so_far.done + one.done,
                     so_far.failed + one.failed,
                     so_far.started + one.started,
+                    so_far.within + one.within,
                 )
             )
     return total

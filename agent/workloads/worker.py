@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections import defaultdict
+from collections import defaultdict, deque
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -45,6 +45,8 @@ from agent.workloads.processes import leave_signals_to_the_agent
 JOIN_SECONDS: Final = 0.2
 FULL_RETRY: Final = 0.5
 """Seconds between two tries to write a line to a full disk."""
+LATENESS: Final = 0.1
+"""A second is told this long after its end: a slot that read the clock just before it may still be adding to it."""
 REMARK_KEYS: Final = 50
 """Different remarks that one worker makes at most; each only once."""
 STUCK_SLOTS: Final = 8
@@ -56,18 +58,21 @@ MAX_SERVER: Final = 256
 
 
 class _Tally:
-    """Cumulative figures of one slot with one server. Written by its slot only."""
+    """Figures of one slot with one server. Written by its slot only; the reporter takes `arrivals` out at the left."""
 
-    __slots__ = ("bytes", "done", "failed", "started")
+    __slots__ = ("arrivals", "bytes", "done", "failed", "started")
 
     def __init__(self) -> None:
         self.bytes = 0
+        self.arrivals: deque[tuple[int, int]] = deque()
+        """(second, bytes) in the order of their coming."""
         self.done = 0
         self.failed = 0
         self.started = 0
 
     def add(self, size: int) -> None:
         self.bytes += size
+        self.arrivals.append((int(time.time()), size))
 
 
 class _Output:
@@ -301,26 +306,43 @@ def _exactly(size: int) -> bytes | None:
 
 
 def _report(slots: dict[int, _Slot], given_up: list[_Slot], output: _Output, over: threading.Event) -> None:
-    """Every second: say the figures, and look after calls that do not come back."""
+    """Send figures shortly after each whole second, so that a second is told once it is over, and at the end; and look
+    after calls that do not come back."""
     while True:
-        ended = over.wait(1.0)
+        ended = over.wait(1.0 - time.time() % 1.0 + LATENESS)
         for number, slot in slots.items():
             if (doing := slot.stuck(time.monotonic())) and (fresh := slot.give_up(doing)) is not None:
                 slots[number] = fresh
                 given_up.append(slot)
-        sums: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-        for slot in slots.values():
-            for server, tally in slot.tallies.copy().items():
-                total = sums[server]
-                total[0] += tally.bytes
-                total[1] += tally.done
-                total[2] += tally.failed
-                total[3] += tally.started
-        output.send(Figures({server: ServerSample(*total) for server, total in sums.items()}))
+        output.send(_figures(slots, time.time(), ended=ended))
         if ended:
             return
         if len(given_up) >= STUCK_SLOTS:
             os._exit(FAULT)
+
+
+def _figures(slots: dict[int, _Slot], now: float, *, ended: bool) -> Figures:
+    """What is to be told at `now`: whole seconds only, unless it is the end."""
+    sums: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    seconds: defaultdict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+    whole = int(now - LATENESS)
+    for slot in slots.values():
+        for server, tally in slot.tallies.copy().items():
+            total = sums[server]
+            total[0] += tally.bytes
+            total[1] += tally.done
+            total[2] += tally.failed
+            total[3] += tally.started
+            arrivals = tally.arrivals
+            # What is later than the second under way was noted before the clock was set back.
+            while arrivals and (ended or not whole <= arrivals[0][0] <= whole + 1):
+                second, size = arrivals.popleft()
+                seconds[second][server] += size
+    return Figures(
+        {server: ServerSample(*total) for server, total in sums.items()},
+        {second: dict(sizes) for second, sizes in seconds.items()},
+        now if ended else float(whole),
+    )
 
 
 if __name__ == "__main__":

@@ -71,12 +71,15 @@ class Spend:
 
 @dataclass(frozen=True, slots=True)
 class JournalBatch:
-    """Consecutive journal lines of one agent. `agent` is its identity ``KID/SUB``, `name` its ``sub``."""
+    """Consecutive journal lines of one agent. `agent` is its identity ``KID/SUB``, `name` its ``sub``.
+
+    Times in the lines are the agent's; `ahead` is by how many seconds its clock is ahead of the hub's."""
 
     agent: str
     name: str
     journal: str
     lines: Sequence[Line]
+    ahead: float = 0.0
 
 
 class KeyStore(Protocol):

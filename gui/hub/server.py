@@ -726,8 +726,10 @@ class Hub:
             self.listener.agent_message(view, message)
 
     async def journal_lines(self, batch: JournalBatch) -> None:
-        """Lines to be stored."""
-        await self._writer.put(batch)
+        """Lines to be stored. What is known of the agent's clock goes with them."""
+        view = self.roster.find(public_id(*batch.agent.split("/", 1)))
+        ahead = view.clock_offset if view is not None else None
+        await self._writer.put(replace(batch, ahead=ahead or 0.0))
 
     def _journal_stored(self, batch: JournalBatch, last: int, lines: Sequence[Line]) -> None:
         agent_id = public_id(*batch.agent.split("/", 1))

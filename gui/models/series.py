@@ -1,28 +1,72 @@
-"""Samples as they are drawn: arrays of a fixed beat. No toolkit."""
+"""Samples as they are drawn: arrays with a column for each second. No toolkit."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from gui.runner.progress import SamplePoint
+
 Array = npt.NDArray[np.float64]
+Marks = npt.NDArray[np.bool_]
 
 
-def by_second(times: Array, values: Array, *, hold: int = 3) -> Array:
-    """`values` (servers, n) at `times` (n,) seconds, as (servers, seconds): one column a second from 0.
+class Curves:
+    """The time axis of a run as arrays: a column for each second from the first point on, NaN where nothing is known.
 
-    A second without a sample takes the last one before it, for at most `hold` seconds; then it is NaN: not measured."""
-    if not times.size:
-        return np.empty((values.shape[0], 0))
-    columns = np.maximum(times.astype(np.intp), 0)
-    grid = np.full((values.shape[0], int(columns.max()) + 1), np.nan)
-    grid[:, columns] = values
-    sampled = np.zeros(grid.shape[1], dtype=bool)
-    sampled[columns] = True
-    last = np.maximum.accumulate(np.where(sampled, np.arange(grid.shape[1]), -hold - 1))
-    held = ~sampled & (np.arange(grid.shape[1]) - last <= hold)
-    grid[:, held] = grid[:, last[held]]
-    return grid
+    `update` reads only the points that are new or have changed since the last time: an hour of fifty servers is too
+    much to read at each beat."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all, for another run."""
+        self.first = 0.0
+        """When the first column begins (Unix seconds)."""
+        self.rates: Array = np.empty((0, 0))
+        """(servers, seconds): bytes per second."""
+        self.missing: Marks = np.empty((0, 0), dtype=bool)
+        """(servers, seconds): should have been measured and was not."""
+        self.counts: Array = np.empty((3, 0))
+        """Requested, read and recorded of the repeat of that time."""
+        self._points: dict[float, SamplePoint] = {}
+
+    def update(self, points: Sequence[SamplePoint], servers: int) -> None:
+        """Take these points, in order of time, of so many servers."""
+        if not points:
+            self.clear()
+            return
+        seconds = round(points[-1].t - points[0].t) + 1
+        if points[0].t != self.first or servers != len(self.rates) or seconds < self.rates.shape[1]:
+            self._points.clear()
+            self.first = points[0].t
+            self._room(servers, 0)
+        if seconds > self.rates.shape[1]:
+            self._room(servers, seconds)
+        for point in points:
+            if self._points.get(point.t) is not point:
+                self._points[point.t] = point
+                self._put(point)
+
+    def _room(self, servers: int, seconds: int) -> None:
+        rates, missing, counts = self.rates, self.missing, self.counts
+        self.rates = np.full((servers, seconds), np.nan)
+        self.missing = np.zeros((servers, seconds), dtype=bool)
+        self.counts = np.full((3, seconds), np.nan)
+        if seconds:
+            kept = rates.shape[1]
+            self.rates[:, :kept], self.missing[:, :kept], self.counts[:, :kept] = rates, missing, counts
+
+    def _put(self, point: SamplePoint) -> None:
+        column = round(point.t - self.first)
+        known = len(point.rates)
+        self.rates[:known, column] = np.array(point.rates, dtype=float)  # None becomes NaN
+        self.missing[:, column] = False
+        self.missing[list(point.missing), column] = True
+        self.counts[:, column] = np.array((point.requested, point.read, point.recorded), dtype=float)
 
 
 def round_top(peak: float, top: float = 1.0) -> float:

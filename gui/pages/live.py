@@ -28,7 +28,7 @@ from PySide6.QtWidgets import (
 from gui.models import figures
 from gui.models.events import events
 from gui.models.rows import Column
-from gui.models.series import Array
+from gui.models.series import Array, Curves
 from gui.models.states import outcome_state
 from gui.runner.progress import RunProgress, ServerRow
 from gui.widgets.icons import pixmap
@@ -36,6 +36,7 @@ from gui.widgets.legend import Legend, LegendRow, scrolling
 from gui.widgets.parts import Badge, Elided, Page, Readout, ReadoutBar, button, label, line, segments
 from gui.widgets.plots import LINES_LIMIT, ConvergingPlot, HeatMap, LinesPlot, clock, line_pen
 from gui.widgets.scale import ScalePane
+from gui.widgets.steps import StepStrip
 from gui.widgets.table import Empty, Table, empty_widget
 from gui.widgets.theme import theme
 
@@ -112,7 +113,14 @@ def server_columns(number_of: Callable[[str], int]) -> list[Column[ServerRow]]:
             96,
             colour=lambda r: _zero(r.failed, "mute"),
         ),
-        Column("mib", "MiB/s", lambda r: r.rate / 2**20, lambda r: figures.mib(r.rate), "right", 80),
+        Column(
+            "mib",
+            "MiB/s",
+            lambda r: None if r.rate is None else r.rate / 2**20,
+            lambda r: figures.UNKNOWN if r.rate is None else figures.mib(r.rate),
+            "right",
+            80,
+        ),
         Column(
             "last",
             "Last record",
@@ -137,9 +145,14 @@ class LivePage(Page):
         self._names: tuple[str, ...] = ()
         self._numbers: dict[str, int] = {}
         self._mode: str | None = None
+        """What a person has chosen for this run."""
         self._shown_mode = "lines"
         self._cross = math.nan
+        self._run: tuple[int | None, float] | None = None
+        """Which run the plots show: its number and its begin."""
+        self._curves = Curves()
         self._times: Array = np.empty(0)
+        """Begin of each second of the curves, since the start of the run."""
         self._rates: Array = np.empty((0, 0))
         self._counts: Array = np.empty((3, 0))
         self.paused = False
@@ -209,6 +222,7 @@ class LivePage(Page):
             widget.clicked.connect(lambda _checked=False, mode=mode: self.show_mode(mode))
         for plot in (self.lines, self.heat, self.converging):
             plot.hovered.connect(self._hovered)
+            plot.ranged.connect(self._ranged)
         title_line = QHBoxLayout()
         title_line.setContentsMargins(16, 4, 16, 2)
         title_line.setSpacing(8)
@@ -273,7 +287,9 @@ class LivePage(Page):
         inside = QVBoxLayout(running)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(0)
+        self.steps = StepStrip()
         inside.addWidget(self._bar)
+        inside.addWidget(self.steps)
         inside.addWidget(line())
         inside.addWidget(split, 1)
         nothing = empty_widget(
@@ -285,6 +301,7 @@ class LivePage(Page):
             self.stack.addWidget(part)
         self.body.addWidget(self.stack)
         self._show_head(visible=False)
+        self._switch("lines")
 
         theme().changed.connect(self._paint_legends)  # swatches are pens of the theme
         self.timer = QTimer(self)
@@ -318,7 +335,7 @@ class LivePage(Page):
     def show_nothing(self) -> None:
         """No run is there to be shown."""
         self._latest = self._painted = None
-        self._names = ()
+        self._begin_run(None)
         self._show_head(visible=False)
         self.title.setText("Live")
         self.remark.clear()
@@ -338,11 +355,15 @@ class LivePage(Page):
             super().keyPressEvent(event)
 
     def show_mode(self, mode: str) -> None:
-        """Show throughput as ``lines`` or as a ``heat`` map."""
+        """Show throughput as ``lines`` or as a ``heat`` map, for the whole of this run."""
+        self._mode = mode
+        self._switch(mode)
+
+    def _switch(self, mode: str) -> None:
         if mode == "heat" and self._shown_mode != "heat":  # rows need height; what a person has set stays otherwise
             whole = sum(self._split.sizes()) or 700
             self._split.setSizes([round(whole * 0.78), round(whole * 0.22)])
-        self._mode = self._shown_mode = mode
+        self._shown_mode = mode
         heat = mode == "heat"
         self.throughput.setCurrentWidget(self.heat if heat else self.lines)
         self.throughput_side.setCurrentIndex(1 if heat else 0)
@@ -368,7 +389,9 @@ class LivePage(Page):
         """One beat: paint the newest snapshot if it was not painted yet."""
         if self.paused or self._latest is None or self._latest is self._painted or not self.isVisible():
             return
-        if self._latest.phase == "idle":
+        if self._latest.phase == "idle":  # nothing runs; what could not begin leaves nothing behind
+            if self.stack.currentIndex() == 1:
+                self.show_nothing()
             return
         progress = self._painted = self._latest
         self.stack.setCurrentIndex(1)
@@ -403,45 +426,89 @@ class LivePage(Page):
         self.recorded.set(figures.count(p.recorded))
         self.gap.set(figures.count(p.gap), f"oldest {figures.duration(p.gap_oldest)}" if p.gap_oldest else "")
         self.faults.set(f"{p.wrong:,} · {p.duplicate:,} · {p.failed:,}")
+        several = sum(len(step.repeats) for step in p.steps) > 1
+        self.steps.setVisible(several)
+        if several:
+            left = f", ETA {figures.duration(p.run_eta)}" if p.run_eta else ""
+            self.steps.show_steps(
+                p.steps,
+                min(1.0, p.requested / p.total) if p.total else 0.0,
+                (f"all tests {p.run_requested:,}", f"of {p.run_total:,}{left}"),
+            )
         offered = figures.rate(p.offered_rate)
         self.rate.set(figures.rate(p.achieved_rate), f"/ {offered} per s")
 
+    def _begin_run(self, run: tuple[int | None, float] | None) -> None:
+        """Take everything of an earlier run off the plots."""
+        self._run = run
+        self._names = ()
+        self._mode = None
+        self._curves.clear()
+        self._name_servers(())
+        self._take_curves(0.0)
+        self.lines.update_data(self._times, self._rates)
+        self.converging.update_data(self._times, *self._counts)
+        for plot in (self.lines, self.heat, self.converging):
+            plot.set_events(())
+            plot.show_range(math.nan, math.nan)
+        self.legend.set_rows([], "", ("", ""))
+        self.counts_legend.set_rows([], "")
+
+    def _name_servers(self, names: tuple[str, ...]) -> None:
+        """The servers of the run, as far as its tests have begun. Each keeps its number, and so its colour."""
+        self._names = names
+        self._numbers = {name: number for number, name in enumerate(names)}
+        servers = list(self._numbers.items())
+        self.lines.set_servers(servers)
+        self.heat.set_servers(servers)
+
+    def _take_curves(self, started: float) -> None:
+        seconds = self._curves.rates.shape[1]
+        self._times = np.arange(seconds) + (self._curves.first - started if seconds else 0.0)
+        self._rates = np.asarray(self._curves.rates / 2**20, dtype=np.float64)
+        self._counts = self._curves.counts
+
     def _paint_plots(self, p: RunProgress) -> None:
-        names = tuple(server.name for server in p.servers)
+        run = (p.run, p.started)
+        known = self._run
+        if known is None or run[1] != known[1] or known[0] not in (None, run[0]):
+            self._begin_run(run)
+        self._run = run  # it gets its number when it is written down
+        names = p.series or tuple(server.name for server in p.servers)
         if names != self._names:
-            self._names = names
-            self._numbers = {name: number for number, name in enumerate(names)}
-            servers = list(self._numbers.items())
-            self._times, self._rates, self._counts = np.empty(0), np.empty((len(names), 0)), np.empty((3, 0))
-            self.lines.set_servers(servers)
-            self.heat.set_servers(servers)
-            self._mode = None
-        if self._mode is None:
-            self.show_mode("lines" if len(names) <= LINES_LIMIT else "heat")
-            self._mode = None if not names else self._mode
-        points = [point for point in p.samples if len(point.rates) == len(names)]
-        if not points:
+            self._name_servers(names)
+        usual = "lines" if len(names) <= LINES_LIMIT else "heat"
+        if self._mode is None and usual != self._shown_mode:
+            self._switch(usual)
+        self._curves.update(p.samples, len(names))
+        if not p.samples:
             return
-        self._times = np.array([point.t for point in points]) - (p.started or points[0].t)
-        self._rates = np.array([point.rates for point in points], dtype=float).T / 2**20
-        self._counts = np.array([(point.requested, point.read, point.recorded) for point in points], dtype=float).T
+        self._take_curves(p.started)
         self._paint_throughput()
         self.converging.update_data(self._times, *self._counts)
-        marked = events(p.markers, p.started or points[0].t)
+        marked = events(p.markers, p.started)
         for plot in (self.lines, self.heat, self.converging):
             plot.set_events(marked)
         self._paint_legends()
 
     def _paint_throughput(self) -> None:
-        shown = self.lines if self.throughput.currentWidget() is self.lines else self.heat
-        shown.update_data(self._times, self._rates)
+        if self.throughput.currentWidget() is self.lines:
+            self.lines.update_data(self._times, self._rates)
+        else:
+            self.heat.update_data(self._times, self._rates, self._curves.missing)
+
+    def _ranged(self, begin: float, end: float) -> None:
+        """All plots show the same time."""
+        for plot in (self.lines, self.heat, self.converging):
+            if plot is not self.sender():
+                plot.show_range(begin, end)
 
     def _paint_legends(self) -> None:
         """Values at the cross hair (where there is one) and now."""
         if not self._times.size:
             return
         seconds = self._cross
-        near = None if math.isnan(seconds) else int(np.abs(self._times - seconds).argmin())
+        near = None if math.isnan(seconds) else int(np.clip(seconds - self._times[0], 0, self._times.size - 1))
         at = "" if near is None else clock(float(self._times[near]))
 
         def text(values: Array) -> tuple[str, str]:
@@ -456,20 +523,20 @@ class LivePage(Page):
                     for (name, number), values in zip(self._numbers.items(), self._rates, strict=True)
                 ],
                 at,
-                text(np.nansum(self._rates, axis=0)),
+                text(np.where(np.isnan(self._rates).all(axis=0), np.nan, np.nansum(self._rates, axis=0))),
             )
         rows = []
         p = self._painted  # newer than the last point of the plot, and what the head of the page shows
         counts_now = [float(values[-1]) for values in self._counts] if p is None else [p.requested, p.read, p.recorded]
         for (name, pen), values, count in zip(self.converging.pens().items(), self._counts, counts_now, strict=True):
-            then = "" if near is None else figures.count(float(values[near]))
-            rows.append(LegendRow(name, pen, then, figures.count(count)))
+            then = "" if near is None else _count(values[near])
+            rows.append(LegendRow(name, pen, then, _count(count)))
         # A record may be in the database before the client has reported the request as done: that is no gap.
         gap = np.maximum(self._counts[1] - self._counts[2], 0)
-        then = "" if near is None else figures.count(float(gap[near]))
+        then = "" if near is None else _count(gap[near])
         # Now it is known server by server: one that is ahead must not hide another one's gap.
         now = float(gap[-1]) if p is None else p.gap
-        rows.append(LegendRow("gap", self.converging.gap_pen(), then, figures.count(now)))
+        rows.append(LegendRow("gap", self.converging.gap_pen(), then, _count(now)))
         self.counts_legend.set_rows(rows, at)
 
     def _paint_scale(self) -> None:
@@ -506,6 +573,10 @@ class LivePage(Page):
 
 def _rate(value: float) -> str:
     return figures.UNKNOWN if math.isnan(value) else figures.rate(float(value))
+
+
+def _count(value: float) -> str:
+    return figures.UNKNOWN if math.isnan(value) else figures.count(value)
 
 
 class StagesPanel(QWidget):

@@ -250,12 +250,12 @@ class BundleSample(Struct, frozen=True, array_like=True):
     repeat: Small
     second: Small
     server: Small
-    requested: Count
-    read: Count
-    recorded: Count
-    failed: Count
-    bytes_read: Count
-    bytes_recorded: Count
+    requested: Count | None
+    read: Count | None
+    recorded: Count | None
+    failed: Count | None
+    bytes_read: Count | None
+    bytes_recorded: Count | None
 
 
 @dataclass(frozen=True, slots=True)

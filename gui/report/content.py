@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from gui.campaign.presets import Published, find_preset
 from gui.reconcile import (
@@ -30,6 +31,7 @@ from gui.store import (
     VerdictKind,
 )
 
+_SUMMED = ("requested", "read", "recorded", "failed", "bytes_read", "bytes_recorded")
 MAX_ODD = 1000
 """Requests that a report lists one by one; a bundle has them all."""
 
@@ -165,22 +167,19 @@ def _odd(store: Store, scorings: Sequence[ScoringEntry], limit: int) -> Iterable
 
 
 def _summed(samples: Sequence[SampleRow]) -> tuple[SampleRow, ...]:
-    """Samples summed over all servers; a server without a sample in a second counts as in its last one."""
-    last: dict[int, SampleRow] = {}
-    sums: dict[int, SampleRow] = {}
-    for sample in samples:
-        last[sample.server_id] = sample
-        sums[sample.t] = SampleRow(
-            t=sample.t,
-            server_id=0,
-            requested=sum(s.requested for s in last.values()),
-            read=sum(s.read for s in last.values()),
-            recorded=sum(s.recorded for s in last.values()),
-            failed=sum(s.failed for s in last.values()),
-            bytes_read=sum(s.bytes_read for s in last.values()),
-            bytes_recorded=sum(s.bytes_recorded for s in last.values()),
-        )
-    return tuple(sums[t] for t in sorted(sums))
+    """Samples summed over all servers; a server without a figure in a second counts as in its last one. A figure that
+    no server has in a second stays unknown."""
+    last: dict[str, dict[int, int]] = {name: {} for name in _SUMMED}
+    sums: list[SampleRow] = []
+    for second, group in groupby(samples, key=lambda sample: sample.t):
+        here = list(group)
+        row: dict[str, int | None] = {}
+        for name, known in last.items():
+            fresh = {s.server_id: value for s in here if (value := getattr(s, name)) is not None}
+            known |= fresh
+            row[name] = sum(known.values()) if fresh else None
+        sums.append(SampleRow(second, 0, **row))
+    return tuple(sums)
 
 
 def _redacted(report: RunReport, store: Store) -> RunReport:

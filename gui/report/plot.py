@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import floor, log10
-from typing import Literal
+from typing import Literal, TypeVar
 
 from gui.report import numbers
 from gui.report.content import RepeatReport, RunReport
-from gui.store import MarkerRow, SampleRow
+from gui.store import MarkerRow
 
+Sample = TypeVar("Sample")
 Anchor = Literal["start", "middle", "end"]
 Point = tuple[float, float]
 
@@ -79,11 +80,16 @@ class Picture:
 
 def converging(title: str, repeat: RepeatReport, markers: Sequence[MarkerRow]) -> Picture | None:
     """Requests made, read and recorded over the time of a repeat; None when there are no samples to draw."""
-    samples = thin(repeat.samples)
+    counted = [
+        (sample.t, {"requested": sample.requested, "read": sample.read, "recorded": sample.recorded})
+        for sample in repeat.samples
+        if sample.requested is not None and sample.read is not None and sample.recorded is not None
+    ]
+    samples = thin(counted)
     if len(samples) < 2:
         return None
-    begin, end = samples[0].t, samples[-1].t
-    top = max(1, max(sample.requested for sample in samples))
+    begin, end = samples[0][0], samples[-1][0]
+    top = max(1, max(counts["requested"] for _, counts in samples))
     ticks = axis(top)
     highest = max(top, ticks[-1])
 
@@ -94,7 +100,7 @@ def converging(title: str, repeat: RepeatReport, markers: Sequence[MarkerRow]) -
         return HEIGHT - _BOTTOM - value / highest * (HEIGHT - _TOP - _BOTTOM)
 
     def line(name: str) -> tuple[Point, ...]:
-        return tuple((x(sample.t), y(getattr(sample, name))) for sample in samples)
+        return tuple((x(t), y(counts[name])) for t, counts in samples)
 
     items: list[Item] = []
     for tick in ticks:
@@ -108,10 +114,10 @@ def converging(title: str, repeat: RepeatReport, markers: Sequence[MarkerRow]) -
     items.append(Stroke(recorded, "recorded", 2.25))
     items += _flags([m for m in markers if m.kind != "round" and begin <= m.t <= end], x)
     items += _legend([("requested", "requested"), ("read", "read"), ("recorded", "recorded")])
-    last = samples[-1]
+    last = samples[-1][1]
     words = (
-        f"{title}: after {numbers.duration(end - begin)} {last.requested:,} requested, "
-        f"{last.read:,} read, {last.recorded:,} recorded."
+        f"{title}: after {numbers.duration(end - begin)} {last['requested']:,} requested, "
+        f"{last['read']:,} read, {last['recorded']:,} recorded."
     )
     return Picture(WIDTH, HEIGHT, title, words, tuple(items))
 
@@ -157,7 +163,7 @@ def intervals(report: RunReport) -> Picture | None:
     return Picture(WIDTH, height, "Success", f"Success with 95 % interval. {words}.", tuple(items))
 
 
-def thin(samples: Sequence[SampleRow]) -> list[SampleRow]:
+def thin(samples: Sequence[Sample]) -> list[Sample]:
     """At most `MAX_POINTS` samples, evenly, first and last included."""
     if len(samples) <= MAX_POINTS:
         return list(samples)

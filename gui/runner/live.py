@@ -1,7 +1,10 @@
 """What the clients measure while a repeat runs, put on one time axis with what the database counts. Pure.
 
-Counts (requested, read, recorded, the gap) come from `gui.reconcile.LiveCounts`; here are the rates, from the clients'
-samples and from how the counts grow, and the ring of points that plots are drawn from.
+Counts (requested, read, recorded, the gap) come from `gui.reconcile.LiveCounts`. Rates come from the clients' samples:
+each says how many bytes went between two moments of its own clock, which are translated into the hub's time, and the
+bytes are filed in the seconds in which they went, however late the sample comes. Nothing is made up: a second of a
+server has a rate when every client that took part then has told of all of it; else it has none, and is *missing* once
+it is clear that the word is overdue. So the sum over all seconds is what the clients read.
 """
 
 from __future__ import annotations
@@ -9,14 +12,32 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil, floor
+from typing import Any
 
 from agent.messages import Sample
 from gui.reconcile import LiveServer, LiveTotals
 from gui.runner.progress import ClientRow, SamplePoint, ServerRow
 
-RING_SECONDS = 600
+RING_SECONDS = 3600
 RECORDED_WINDOW = 10.0
+OPEN_SECONDS = 400
+"""So long more may become known of a second: longer than an agent keeps samples for a hub that is away."""
 FRESH_SECONDS = 3.0
+"""How long after its end a second waits for the samples of its clients. Later ones are filed all the same."""
+ROUNDING = 0.005
+"""Seconds that a client may leave out of a second that counts as told: what clocks and floats make of its edges."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A second of one server, to be stored: the bytes that clients had read by its end (None when not all of that
+    second is known), and the database's counts when it was looked at in that second."""
+
+    second: int
+    url: str
+    bytes_read: int | None
+    counts: LiveServer | None
 
 
 @dataclass(slots=True)
@@ -24,18 +45,58 @@ class _Client:
     name: str
     requested: int = 0
     reported: int = 0
-    sample: Sample | None = None
-    rates: dict[str, float] = field(default_factory=dict)
-    """Bytes per second by server URL, between the last two samples."""
+    latest: Sample | None = None
+    told: set[float] = field(default_factory=set)
+    """`Sample.t` of all samples that were taken: the same one may come again."""
+    mark: tuple[float, float] = (0.0, 0.0)
+    """End of the newest sample, in the client's time and in ours: the next one begins at the very same moment."""
+    began: float | None = None
+    """When it began to measure; None: it has not said."""
+    ended: float | None = None
+    """When its workers were gone."""
+    away: list[tuple[float, float]] = field(default_factory=list)
+    """From when to when it was known to be missing (infinity: it still is): what others measured then counts."""
+    bytes: dict[int, float] = field(default_factory=dict)
+    """By second."""
+    covered: dict[int, float] = field(default_factory=dict)
+    """How much of a second it has told of."""
+
+    def part(self, second: int) -> tuple[float, float]:
+        """From when to when it takes part in this second; empty (the end before the begin) when it does not."""
+        began = float("inf") if self.began is None else self.began
+        return max(float(second), began), second + 1.0 if self.ended is None else min(second + 1.0, self.ended)
+
+    def owes(self, second: int) -> bool:
+        """It has not told all that it should of this second."""
+        begin, end = self.part(second)
+        away = sum(max(0.0, min(end, until) - max(begin, since)) for since, until in self.away)
+        return self.covered.get(second, 0.0) < end - begin - away - ROUNDING
 
 
 class Live:
-    """One repeat. `servers` are (name, URL) in the order of the test. Times are Unix seconds."""
+    """One repeat. `servers` are (name, URL) in the order of the test; `places` (URLs) is the order of
+    `SamplePoint.rates`, for a repeat of a run that has had other servers before. Times are Unix seconds of the hub."""
 
-    def __init__(self, servers: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, servers: Sequence[tuple[str, str]], places: Sequence[str] = ()) -> None:
         self._servers = list(servers)
+        own = [url for _, url in servers]
+        self._places = {url: place for place, url in enumerate(places or own)}
+        self._own = frozenset(own)
         self._clients: dict[str, _Client] = {}
-        self._points: deque[SamplePoint] = deque(maxlen=RING_SECONDS)
+        self._bytes: dict[int, dict[str, float]] = {}
+        """What went in each second, by server URL."""
+        self._counts: dict[int, LiveTotals] = {}
+        """The database as it was last looked at in each second."""
+        self._points: dict[int, SamplePoint] = {}
+        self._sums: dict[int, dict[str, float]] = {}
+        """Bytes of each server up to the end of each second that has a point."""
+        self._next: int | None = None
+        """The first second that has no point yet."""
+        self._closed = 0
+        """Seconds before this one stay as they are."""
+        self._stale: set[int] = set()
+        """Seconds of which more has become known since they got their point."""
+        self._samples: tuple[SamplePoint, ...] = ()
         self._grown: deque[tuple[float, dict[str, int]]] = deque()
         """(time, bytes recorded by server URL) of the last ten seconds."""
         self.totals: LiveTotals | None = None
@@ -45,6 +106,12 @@ class Live:
     def client(self, client: str, name: str) -> None:
         """A client takes part."""
         self._clients.setdefault(client, _Client(name))
+
+    def ready(self, client: str, now: float) -> None:
+        """A client's workers stand: from about now on it measures. Its first sample says it exactly."""
+        own = self._clients.get(client)
+        if own is not None and own.began is None:
+            own.began = now
 
     def handed(self, client: str, count: int) -> None:
         """So many requests were handed to a client."""
@@ -60,41 +127,147 @@ class Live:
         own = self._clients[client]
         return own.requested - own.reported
 
-    def sample(self, client: str, sample: Sample) -> None:
-        """What a client measured, once a second, cumulative since the repeat began."""
-        owner = self._clients.get(client)
-        if owner is None:
+    def missing(self, client: str, now: float) -> None:
+        """A client is not heard of any more: until it is back, seconds are known without it."""
+        own = self._clients.get(client)
+        if own is not None and (not own.away or own.away[-1][1] <= now):
+            own.away.append((now, float("inf")))
+
+    def back(self, client: str, now: float) -> None:
+        """A client that was missing is heard of again."""
+        own = self._clients.get(client)
+        if own is not None and own.away and own.away[-1][1] > now:
+            own.away[-1] = (own.away[-1][0], now)
+
+    def ended(self, client: str, now: float) -> None:
+        """A client's workers are gone; it has measured up to its last sample."""
+        own = self._clients.get(client)
+        if own is not None and own.ended is None:
+            own.ended = now if own.latest is None else own.mark[1]
+            # What waited for more of it, waits no longer.
+            self._stale |= set(range(floor(own.ended), self._next or 0))
+
+    def over(self, now: float) -> None:
+        """No client has anything left to do, whatever it could not tell."""
+        for own in self._clients.values():
+            own.ended = now if own.ended is None else own.ended
+
+    def sample(self, client: str, sample: Sample, now: float, ahead: float | None = None) -> None:
+        """What a client measured; it arrived `now`. `ahead`: seconds by which its clock is ahead of ours, when that is
+        known. Nothing can have been measured after its arrival."""
+        own = self._clients.get(client)
+        if own is None or sample.t in own.told:
             return
-        before, owner.sample = owner.sample, sample
-        owner.rates = {}
-        if before is None or sample.t <= before.t:
+        own.told.add(sample.t)
+        first = own.latest is None
+        if own.latest is None or sample.t > own.latest.t:
+            own.latest = sample
+        if not 0 < sample.since < sample.t:
             return
-        for url, figures in sample.servers.items():
-            earlier = before.servers.get(url)
-            grown = figures.bytes - (earlier.bytes if earlier else 0)
-            owner.rates[url] = max(0, grown) / (sample.t - before.t)
+        ours = sample.t - now if ahead is None else max(ahead, sample.t - now)
+        begin = own.mark[1] if abs(sample.since - own.mark[0]) < ROUNDING else sample.since - ours
+        end = max(begin, sample.t - ours)
+        if sample.t > own.mark[0]:
+            own.mark = (sample.t, end)
+        own.began = begin if first or own.began is None else min(own.began, begin)
+        self._file(own, begin, end, {url: part.within for url, part in sample.servers.items() if url in self._own})
+
+    def _file(self, own: _Client, begin: float, end: float, sizes: Mapping[str, int]) -> None:
+        """Put what went from `begin` to `end` into its seconds: each gets as much as it has of that time."""
+        for second in range(floor(begin), max(floor(begin) + 1, ceil(end))):
+            if second < self._closed:
+                continue
+            part = max(0.0, min(end, second + 1.0) - max(begin, second))
+            share = part / (end - begin) if end > begin else 1.0
+            own.covered[second] = own.covered.get(second, 0.0) + part
+            own.bytes[second] = own.bytes.get(second, 0.0) + share * sum(sizes.values())
+            filed = self._bytes.setdefault(second, {})
+            for url, size in sizes.items():
+                filed[url] = filed.get(url, 0.0) + share * size
+            self._stale.add(second)
 
     def counted(self, totals: LiveTotals) -> None:
         """New counts from the database."""
         self.totals = totals
+        self._counts[floor(totals.t)] = totals
+        self._stale.add(floor(totals.t))
         self._grown.append((totals.t, {server.url: server.bytes_recorded for server in totals.servers}))
         while len(self._grown) > 1 and self._grown[0][0] < totals.t - RECORDED_WINDOW:
             self._grown.popleft()
 
-    def tick(self, now: float) -> SamplePoint:
-        """Once a second: a new point on the time axis."""
-        rates, recorded_rates = self._rates(now), self._recorded_rates()
-        totals = self.totals
-        point = SamplePoint(
-            t=now,
-            rates=tuple(rates.get(url, 0.0) for _, url in self._servers),
-            recorded_rates=tuple(recorded_rates.get(url, 0.0) for _, url in self._servers),
-            requested=totals.requested if totals else 0,
-            read=totals.read if totals else 0,
-            recorded=totals.recorded if totals else 0,
+    def tick(self, now: float) -> tuple[Measured, ...]:
+        """Once a second: new points of the seconds that are over and told of, or overdue; and of those of which more
+        has become known. Returns what is to be stored."""
+        first = self._next if self._next is not None else min((*self._bytes, *self._counts, floor(now)))
+        after = first
+        while after + 1 <= now and (after + 1 + FRESH_SECONDS <= now or not self._owed(after)):
+            after += 1
+        self._next = after
+        begin = min((second for second in (first, *self._stale) if second < after), default=after)
+        changed = sorted({*range(first, after), *(second for second in self._stale if second < after)})
+        self._stale = {second for second in self._stale if second >= after}
+        for second in changed:
+            self._points[second] = self._point(second)
+        if changed:
+            self._points = {second: self._points[second] for second in sorted(self._points)[-RING_SECONDS:]}
+            self._samples = tuple(self._points.values())
+        rows = self._measured(begin) if changed else ()
+        self._forget(after)
+        return rows
+
+    def _forget(self, now: int) -> None:
+        self._closed = max(self._closed, now - OPEN_SECONDS)
+        kept: list[dict[int, Any]] = [self._bytes, self._sums]
+        for client in self._clients.values():
+            kept += [client.covered, client.bytes]
+        for by_second in kept:
+            while by_second and (oldest := min(by_second)) < self._closed:
+                del by_second[oldest]
+        # A look at the database is stored with its second, once; fifty servers' counts are too much to keep.
+        self._counts = {second: totals for second, totals in self._counts.items() if second >= now}
+
+    def _owed(self, second: int) -> bool:
+        return any(client.owes(second) for client in self._clients.values())
+
+    def _known(self, second: int) -> bool:
+        """All who took part, and somebody did, have told of this second."""
+        return any(second in client.covered for client in self._clients.values()) and not self._owed(second)
+
+    def _point(self, second: int) -> SamplePoint:
+        counts = self._counts.get(second) or self._points.get(second)
+        filed = self._bytes.get(second, {})
+        rates: list[float | None] = [None] * len(self._places)
+        missing: tuple[int, ...] = ()
+        places = {url: self._places[url] for _, url in self._servers}
+        if self._known(second):
+            for url, place in places.items():
+                rates[place] = filed.get(url, 0.0)
+        elif any(begin < end for begin, end in (client.part(second) for client in self._clients.values())):
+            missing = tuple(sorted(places.values()))
+        return SamplePoint(
+            t=float(second),
+            rates=tuple(rates),
+            missing=missing,
+            requested=counts.requested if counts else None,
+            read=counts.read if counts else None,
+            recorded=counts.recorded if counts else None,
         )
-        self._points.append(point)
-        return point
+
+    def _measured(self, begin: int) -> tuple[Measured, ...]:
+        """All seconds from `begin` on that have a point; what came late is in the sums of all seconds after it."""
+        rows: list[Measured] = []
+        sums = dict(self._sums.get(begin - 1, {}))
+        for second in (second for second in self._points if second >= begin):
+            for url, size in self._bytes.get(second, {}).items():
+                sums[url] = sums.get(url, 0.0) + size
+            self._sums[second] = dict(sums)
+            known, counts = self._known(second), self._counts.get(second)
+            by_url = {server.url: server for server in counts.servers} if counts else {}
+            for _, url in self._servers:
+                read = round(sums.get(url, 0.0)) if known else None
+                if read is not None or url in by_url:
+                    rows.append(Measured(second, url, read, by_url.get(url)))
+        return tuple(rows)
 
     # ---- what stands
 
@@ -104,21 +277,29 @@ class Live:
         return tuple(self._clients)
 
     @property
+    def requested(self) -> int:
+        """Requests that were handed out."""
+        return sum(client.requested for client in self._clients.values())
+
+    @property
     def samples(self) -> tuple[SamplePoint, ...]:
-        """The last ten minutes, a point a second."""
-        return tuple(self._points)
+        """The last hour, a point a second."""
+        return self._samples
 
     def server_rows(self, now: float) -> tuple[ServerRow, ...]:
         """The servers, in the order of the test."""
         counts: Mapping[str, LiveServer] = {server.url: server for server in self.totals.servers} if self.totals else {}
-        rates, recorded_rates = self._rates(now), self._recorded_rates()
+        recorded_rates = self._recorded_rates(now)
+        newest = self._samples[-1].rates if self._samples else (None,) * len(self._places)
         return tuple(
-            self._row(name, url, counts.get(url), rates.get(url, 0.0), recorded_rates.get(url, 0.0))
+            self._row(name, url, counts.get(url), newest[self._places[url]], recorded_rates.get(url))
             for name, url in self._servers
         )
 
     @staticmethod
-    def _row(name: str, url: str, count: LiveServer | None, rate: float, recorded_rate: float) -> ServerRow:
+    def _row(
+        name: str, url: str, count: LiveServer | None, rate: float | None, recorded_rate: float | None
+    ) -> ServerRow:
         if count is None:
             return ServerRow(name, url, rate=rate)
         return ServerRow(
@@ -141,7 +322,8 @@ class Live:
     def client_row(self, client: str, *, state: str, cpu: float) -> ClientRow:
         """One client; `state` and `cpu` come from the roster."""
         own = self._clients[client]
-        figures = own.sample.servers.values() if own.sample else ()
+        figures = own.latest.servers.values() if own.latest else ()
+        newest = None if self._next is None else self._next - 1
         return ClientRow(
             name=own.name,
             public_id=client,
@@ -150,23 +332,14 @@ class Live:
             done=sum(server.done for server in figures),
             failed=sum(server.failed for server in figures),
             cpu=cpu,
-            rate=sum(own.rates.values()),
+            rate=None if newest is None or newest not in own.covered or own.owes(newest) else own.bytes[newest],
         )
 
-    def _rates(self, now: float) -> dict[str, float]:
-        """Bytes per second by server URL, of all clients whose last sample is fresh."""
-        sums: dict[str, float] = {}
-        for client in self._clients.values():
-            if client.sample is not None and now - client.sample.t < FRESH_SECONDS:
-                for url, rate in client.rates.items():
-                    sums[url] = sums.get(url, 0.0) + rate
-        return sums
-
-    def _recorded_rates(self) -> dict[str, float]:
-        """The same as the records have it, over the last ten seconds."""
+    def _recorded_rates(self, now: float) -> dict[str, float]:
+        """Bytes per second by server URL as the records have it, over the last ten seconds; empty when unknown."""
         if len(self._grown) < 2:
             return {}
         (began, before), (ended, after) = self._grown[0], self._grown[-1]
-        if ended <= began:
+        if ended <= began or now - ended > FRESH_SECONDS:
             return {}
         return {url: (count - before.get(url, 0)) / (ended - began) for url, count in after.items()}

@@ -56,10 +56,10 @@ class ServerRow:
     duplicate: int = 0
     bytes_read: int = 0
     bytes_recorded: int = 0
-    rate: float = 0.0
-    """Bytes per second that clients measured, over the last sample."""
-    recorded_rate: float = 0.0
-    """Bytes per second that the records say (over the last ten seconds)."""
+    rate: float | None = None
+    """Bytes per second that clients measured in the newest point of the time axis; None: not measured."""
+    recorded_rate: float | None = None
+    """Bytes per second that the records say (over the last ten seconds); None: not known."""
     last_record: float | None = None
 
 
@@ -74,19 +74,36 @@ class ClientRow:
     done: int = 0
     failed: int = 0
     cpu: float = 0.0
-    rate: float = 0.0
+    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SamplePoint:
-    """Figures of one second. `rates` (bytes/s by clients) is in the order of `RunProgress.servers`."""
+    """The second that began at `t`. None stands for what was not measured.
+
+    `rates` (bytes/s by clients) are in the order of `RunProgress.series`, as long as that was then: servers of later
+    tests are behind. `missing` are the places of those that should have been measured and were not: with the others
+    nobody had anything to do. The counts are those of the running repeat, as the database was looked at."""
 
     t: float
-    rates: tuple[float, ...]
-    recorded_rates: tuple[float, ...]
-    requested: int
-    read: int
-    recorded: int
+    rates: tuple[float | None, ...]
+    missing: tuple[int, ...] = ()
+    requested: int | None = None
+    read: int | None = None
+    recorded: int | None = None
+
+
+StepState = Literal["waiting", "running", "passed", "failed", "ended"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A test of the plan: where each of its repeats stands. *ended*: scored, and neither passed nor failed."""
+
+    name: str
+    requests: int
+    """Of one repeat."""
+    repeats: tuple[StepState, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +142,25 @@ class RunProgress:
     achieved_rate: float = 0.0
     eta: float | None = None
     """Seconds until the last round of this repeat is done, as far as can be told."""
+    steps: tuple[Step, ...] = ()
+    """All tests of the plan."""
+    run_total: int = 0
+    """Requests of all tests and repeats."""
+    run_requested: int = 0
+    """Handed out so far in all of them."""
+    run_eta: float | None = None
+    """Seconds until the last repeat of the last test is settled, as far as can be told."""
     started: float = 0.0
     late: int = 0
     foreign: int = 0
     queue: int | None = None
     """Messages that wait in the workspace queue, None when unknown."""
+    series: tuple[str, ...] = ()
+    """Names of all servers of the run so far, in the order of `SamplePoint.rates`."""
     servers: tuple[ServerRow, ...] = ()
     clients: tuple[ClientRow, ...] = ()
     samples: tuple[SamplePoint, ...] = ()
+    """The seconds of all repeats so far, the oldest first, as many as are kept."""
     markers: tuple[Marker, ...] = ()
     problems: tuple[Problem, ...] = ()
 

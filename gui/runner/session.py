@@ -49,16 +49,19 @@ from gui.reconcile import LiveCounts, TestFigures, conclusion_of_run, figures, s
 from gui.runner.consume import ConsumerState, Drain
 from gui.runner.intake import StatusIntake
 from gui.runner.lab import LabMissing, inject
-from gui.runner.live import Live
+from gui.runner.live import RING_SECONDS, Live, Measured
 from gui.runner.local_clients import LocalClients
+from gui.runner.outlook import Outlook, Work
 from gui.runner.probes import Probes
-from gui.runner.progress import MAX_MARKERS, Marker, Outcome, Phase, RunProgress, Severity
+from gui.runner.progress import MAX_MARKERS, Marker, Outcome, Phase, RunProgress, SamplePoint, Severity, StepState
 from gui.runner.resolve import Catalogues, RunRefused, present_clients, reached_twice
 from gui.store import MarkerRow, NewRequest, SampleRow, ScoringEntry, ServerEntry, Store, StoreError, TestSpec
 
 log = logging.getLogger("tally.runner")
 
 LOOK_SECONDS = 0.5
+BEAT_OFFSET = 0.3
+"""Points of the time axis are made so long after each whole second, when most clients have told of it."""
 LOOK_LIMIT = 60.0
 SETTLE_LOOK = 0.25
 ROUND_REQUESTS = 5000
@@ -135,6 +138,8 @@ class _Repeat:
     server_ids: dict[str, int]
     base: dict[str, int] = field(default_factory=dict)
     """By shoveler, the last number that it had taken before the first request, as far as that was told."""
+    opened: float = field(default_factory=time.time)
+    """When it began: clients are told to start their workers."""
     began: float = 0.0
     """When its first round was handed out."""
     done: float | None = None
@@ -148,6 +153,10 @@ class _Repeat:
     first_round: asyncio.Event = field(default_factory=asyncio.Event)
     looked: asyncio.Event = field(default_factory=asyncio.Event)
     """Set after each look at the database."""
+    unstored: list[Measured] = field(default_factory=list)
+    """Seconds of the time axis that are not in the database yet."""
+    measured: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when there are some."""
 
 
 class RunSession:
@@ -176,6 +185,11 @@ class RunSession:
         self._wake = asyncio.Event()
         self._markers: deque[Marker] = deque(maxlen=MAX_MARKERS)
         self._unsaved: list[Marker] = []
+        self._series: dict[str, str] = {}
+        """Names of all servers so far, by URL, in the order in which they stand in every `SamplePoint`."""
+        self._past: tuple[SamplePoint, ...] = ()
+        """The time axis of the repeats that are over."""
+        self._outlook = Outlook([])
         self._over = asyncio.Event()
         self._scorings: list[tuple[int, ScoringEntry]] = []
         self.counting: int | None = None
@@ -203,10 +217,14 @@ class RunSession:
     def agent_up(self, agent: AgentView) -> None:
         """An agent's session began, or it is heard of again."""
         self._wake.set()
+        if self._current is not None:
+            self._current.live.back(agent.id, time.time())
         self._events.put_nowait(lambda repeat, now: self._back(repeat, agent, now))
 
     def agent_missing(self, agent: AgentView) -> None:
         """An agent is missing."""
+        if self._current is not None:
+            self._current.live.missing(agent.id, time.time())
         self._events.put_nowait(lambda repeat, now: self._missing(repeat, agent, now))
 
     def agent_message(self, agent: AgentView, message: msgspec.Struct) -> None:
@@ -216,12 +234,14 @@ class RunSession:
             return
         match message:
             case Sample():
-                repeat.live.sample(agent.id, message)
+                repeat.live.sample(agent.id, message, time.time(), agent.clock_offset)
             case RepeatReady(error=error):
+                (repeat.live.ended if error else repeat.live.ready)(agent.id, time.time())
                 self._events.put_nowait(lambda repeat, now: repeat.machine.ready(agent.id, now, error))
             case RoundDone(round=number):
                 self._events.put_nowait(lambda repeat, now: self._round_done(repeat, agent.id, number, now))
             case RepeatDone():
+                repeat.live.ended(agent.id, time.time())
                 self._events.put_nowait(lambda repeat, now: self._repeat_done(repeat, agent.id, message, now))
             case _:
                 log.debug("! %s is not a run's business", type(message).__name__)
@@ -272,6 +292,7 @@ class RunSession:
         chosen = {server.url: server for one in resolved for server in one.servers}
         for sentence in await reached_twice(chosen.values()):
             self._host.problem("warning", "servers", sentence)
+        self._outlook = Outlook([_work(one) for one in resolved])
         self._show("preparing", "writing the run into the database")
         self._run = run = await self._create_run(resolved)
         try:
@@ -325,6 +346,7 @@ class RunSession:
 
     async def _conclude(self, resolved: Sequence[_Resolved]) -> RunResult:
         assert self._run is not None
+        self._outlook.give_up()
         rows = []
         for one in resolved:
             scorings = [entry for number, entry in self._scorings if number == one.number]
@@ -398,6 +420,7 @@ class RunSession:
         server_ids: dict[str, int] = await self._host.blocking(
             self._store.put_servers, [ServerEntry(server.url, server.name, server.labels) for server in one.servers]
         )
+        self._series |= {server.url: server.name for server in one.servers if server.url not in self._series}
         names = {client.id: client.name for client in clients}
         average = sum(file.size for file in one.files) / len(one.files) if one.files else 0.0
         machine = Repeat(
@@ -412,7 +435,7 @@ class RunSession:
             number=number,
             resolved=replace(one, clients=clients),
             machine=machine,
-            live=Live([(server.name, server.url) for server in one.servers]),
+            live=Live([(server.name, server.url) for server in one.servers], tuple(self._series)),
             counts=LiveCounts(self._store, repeat_id),
             assigner=Assigner(test.who.slots),
             server_ids=server_ids,
@@ -425,11 +448,16 @@ class RunSession:
             repeat.live.client(client.id, client.name)
         while not self._events.empty():  # what came before is about another repeat
             self._events.get_nowait()
+        if self._current is not None:
+            self._past = (*self._past, *self._current.live.samples)[-RING_SECONDS:]
         self._current = repeat
+        self._outlook.begin(one.number, number)
         self.counting = repeat_id
         self._mark("phase", f"test {one.number}, repeat {number}")
         helpers = [
             asyncio.get_running_loop().create_task(self._count(repeat), name=f"count {repeat.job}"),
+            asyncio.get_running_loop().create_task(self._beat(repeat), name=f"beat {repeat.job}"),
+            asyncio.get_running_loop().create_task(self._store_measured(repeat), name=f"measured {repeat.job}"),
             asyncio.get_running_loop().create_task(self._faults(repeat), name=f"faults {repeat.job}"),
         ]
         try:
@@ -451,8 +479,8 @@ class RunSession:
     async def _score(self, repeat: _Repeat, settled: Settled) -> None:
         self._show("reconciling", "comparing what was asked with what was recorded")
         now = time.time()
-        repeat.live.tick(now)
-        await self._save_sample(repeat, int(now))  # the curves end where the figures do
+        repeat.unstored += repeat.live.tick(now)  # the curves end where the figures do
+        await self._store_samples(repeat)
         await self._host.blocking(
             self._store.set_repeat,
             repeat.id,
@@ -465,6 +493,14 @@ class RunSession:
         entry: ScoringEntry = await self._host.blocking(score, self._store, repeat.id, "settle", now)
         self._scorings.append((repeat.resolved.number, entry))
         self.counting = None
+        self._outlook.finish(
+            repeat.resolved.number,
+            repeat.number,
+            _step(repeat.resolved, entry),
+            took=time.time() - repeat.opened,
+            worked=(repeat.done or now) - (repeat.began or repeat.done or now),
+            handed=repeat.live.requested,
+        )
         log.info(
             "= %s: %d of %d matched, %d missing; settled after %.1f s: %s",
             repeat.job,
@@ -490,6 +526,7 @@ class RunSession:
             now = loop.time()
             await self._carry_out(repeat, event(repeat, now) if event else machine.advance(now))
         repeat.done = time.time()
+        repeat.live.over(repeat.done)
         if machine.outcome == "failed":
             self._broken = "The run ended because its clients could not go on; the problems say why."
 
@@ -695,45 +732,54 @@ class RunSession:
     # ---- beside it
 
     async def _count(self, repeat: _Repeat) -> None:
-        """Look at the database twice a second (less often when a look takes long), and keep the time axis."""
+        """Look at the database twice a second (less often when a look takes long)."""
         loop = asyncio.get_running_loop()
-        second = 0
         while True:
             began = loop.time()
-            now = time.time()
             try:
-                repeat.live.counted(await self._host.blocking(repeat.counts.look, now))
+                repeat.live.counted(await self._host.blocking(repeat.counts.look, time.time()))
                 repeat.looked.set()
-                if int(now) != second:
-                    second = int(now)
-                    repeat.live.tick(now)
-                    await self._save_sample(repeat, second)
-                    await self._save_markers()
             except StoreError as error:
                 self._host.problem("warning", "live counts", f"The counts stand still: {error}")
             else:
                 self._host.problem("warning", "live counts", "")
             self._host.changed()
             taken = loop.time() - began
-            await asyncio.sleep(max(LOOK_SECONDS - taken, 3 * taken))
+            await asyncio.sleep(max(LOOK_SECONDS - taken, taken))
 
-    async def _save_sample(self, repeat: _Repeat, second: int) -> None:
-        if repeat.live.totals is None or not repeat.began:
-            return
-        rows = [
-            SampleRow(
-                second,
-                server.id,
-                server.requested,
-                server.read,
-                server.recorded,
-                server.failed,
-                server.bytes_read,
-                server.bytes_recorded,
-            )
-            for server in repeat.live.totals.servers
-        ]
-        await self._host.blocking(self._store.add_samples, repeat.id, rows)
+    async def _beat(self, repeat: _Repeat) -> None:
+        """Keep the time axis, once a second, whatever the database does: nothing in here waits for it."""
+        while True:
+            await asyncio.sleep(1.0 - (time.time() - BEAT_OFFSET) % 1.0)
+            repeat.unstored += repeat.live.tick(time.time())
+            if repeat.unstored:
+                repeat.measured.set()
+            self._host.changed()
+
+    async def _store_measured(self, repeat: _Repeat) -> None:
+        """Store what the beats have brought, as soon as the database takes it. Until then it waits in memory: some 50
+        small values a second for 50 servers."""
+        while True:
+            await repeat.measured.wait()
+            repeat.measured.clear()
+            try:
+                await self._store_samples(repeat)
+                await self._save_markers()
+            except StoreError as error:
+                self._host.problem("warning", "time axis", f"The time axis of the run is not stored yet: {error}")
+            else:
+                self._host.problem("warning", "time axis", "")
+
+    async def _store_samples(self, repeat: _Repeat) -> None:
+        """Raises StoreError; what was not stored then is stored by the next call."""
+        waiting, repeat.unstored = repeat.unstored, []
+        try:
+            if waiting:
+                rows = [_sample_row(one, repeat.server_ids[one.url]) for one in waiting]
+                await self._host.blocking(self._store.add_samples, repeat.id, rows)
+        except StoreError:
+            repeat.unstored = waiting + repeat.unstored
+            raise
 
     async def _save_markers(self) -> None:
         assert self._run is not None
@@ -809,6 +855,10 @@ class RunSession:
             tests=len(self._plan.tests),
             started=self._started,
             markers=tuple(self._markers),
+            steps=self._outlook.steps,
+            run_total=self._outlook.total,
+            run_requested=self._outlook.handed,
+            series=tuple(self._series.values()),
         )
         repeat = self._current
         if repeat is None:
@@ -831,13 +881,22 @@ class RunSession:
                 repeat.live.client_row(client, state=view.state if view else "missing", cpu=view.cpu if view else 0.0)
                 for client, view in views.items()
             ),
-            samples=repeat.live.samples,
+            samples=(*self._past, *repeat.live.samples)[-RING_SECONDS:],
         )
         if totals is None:
             return base
         done = totals.read + totals.failed
+        left = elapsed * (total - done) / done if done and repeat.done is None else None
+        over = self.counting is None
         return replace(
             base,
+            run_requested=self._outlook.handed + (0 if over else totals.requested),
+            run_eta=self._outlook.left(
+                elapsed=now - repeat.opened,
+                work_left=left if repeat.done is None else 0.0,
+                done=0 if over else done,
+                worked=0.0 if over else elapsed,
+            ),
             requested=totals.requested,
             read=totals.read,
             recorded=totals.recorded,
@@ -848,7 +907,7 @@ class RunSession:
             gap=totals.gap,
             gap_oldest=max(0.0, now - totals.gap_oldest) if totals.gap_oldest is not None else 0.0,
             achieved_rate=done / elapsed if elapsed > 0 else 0.0,
-            eta=elapsed * (total - done) / done if done and repeat.done is None else None,
+            eta=left,
         )
 
 
@@ -877,6 +936,43 @@ def _spec(one: _Resolved) -> TestSpec:
         pass_at=test.pass_at,
         name=test.name,
         workload=test.workload,
+    )
+
+
+def _work(one: _Resolved) -> Work:
+    """A test as `Outlook` sees it."""
+    test = one.test
+    return Work(
+        name=test.name or f"{len(one.servers)} × {test.files_per_server}",
+        requests=len(one.servers) * test.files_per_server,
+        pauses=(test.rounds - 1) * test.wait,
+        repeats=test.repeats,
+    )
+
+
+def _step(one: _Resolved, entry: ScoringEntry) -> StepState:
+    """How a repeat came out, by itself."""
+    match figures(_spec(one), [entry]).conclusion:
+        case "pass":
+            return "passed"
+        case "fail":
+            return "failed"
+        case _:
+            return "ended"
+
+
+def _sample_row(one: Measured, server: int) -> SampleRow:
+    """A second of a server as it is stored."""
+    counts = one.counts
+    return SampleRow(
+        one.second,
+        server,
+        requested=counts.requested if counts else None,
+        read=counts.read if counts else None,
+        recorded=counts.recorded if counts else None,
+        failed=counts.failed if counts else None,
+        bytes_read=one.bytes_read,
+        bytes_recorded=counts.bytes_recorded if counts else None,
     )
 
 

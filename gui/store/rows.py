@@ -356,16 +356,19 @@ class ScoringEntry:
 
 @dataclass(frozen=True, slots=True)
 class SampleRow:
-    """One second of one server within a repeat, cumulative since its begin."""
+    """One second of one server within a repeat, cumulative since its begin. None: not measured in that second.
+
+    `bytes_read` is what the clients measured, by the time at which it came; the rest is the database's own count when
+    it was looked at in that second."""
 
     t: int
     server_id: int
-    requested: int
-    read: int
-    recorded: int
-    failed: int = 0
-    bytes_read: int = 0
-    bytes_recorded: int = 0
+    requested: int | None = None
+    read: int | None = None
+    recorded: int | None = None
+    failed: int | None = None
+    bytes_read: int | None = None
+    bytes_recorded: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -361,8 +361,9 @@ class RunsPart:
     def store_journal(self, batches: Sequence[JournalBatch], now: float | None = None) -> None:
         """Store journal lines, each once, in one transaction; what is stored already is passed over.
 
-        A line about a request that was not handed to this agent is counted as a stray of its journal and otherwise
-        ignored: no agent can change what another did. `now` is only for the agents' first sight."""
+        Times are stored as the hub's clock would have told them. A line about a request that was not handed to this
+        agent is counted as a stray of its journal and otherwise ignored: no agent can change what another did. `now` is
+        only for the agents' first sight."""
         with self.database.write() as connection:
             agents = agent_ids(connection, [b.agent for b in batches], now or 0.0)
             for batch in batches:
@@ -370,7 +371,7 @@ class RunsPart:
                 lines = [line for line in batch.lines if line.n > stored]
                 if not lines:
                     continue
-                strays += self._apply(connection, agents[batch.agent], lines)
+                strays += self._apply(connection, agents[batch.agent], lines, batch.ahead)
                 last = max(line.n for line in lines)
                 values = {"stored": last, "strays": strays}
                 table = schema.journal
@@ -390,8 +391,8 @@ class RunsPart:
         with self.database.read() as connection:
             return int(connection.scalar(select(func.sum(schema.journal.c.strays))) or 0)
 
-    def _apply(self, connection: Connection, agent_id: int, lines: Iterable[Started | Done]) -> int:
-        """Carry out journal lines in order; returns how many were strays."""
+    def _apply(self, connection: Connection, agent_id: int, lines: Iterable[Started | Done], ahead: float) -> int:
+        """Carry out journal lines in order, of a clock that is `ahead`; returns how many were strays."""
         lines = list(lines)
         tags = _own_tags(connection, agent_id, {line.tag for line in lines})
         known = _known_requests(connection, tags, lines)
@@ -404,15 +405,15 @@ class RunsPart:
             if tag_id is None or (tag_id, key) not in known:
                 strays += 1
             elif isinstance(line, Started):
-                started.append((line.t, tag_id, key, line.path))
+                started.append((line.t - ahead, tag_id, key, line.path))
             else:
                 state = RequestState.INTERRUPTED if line.interrupted else RequestState.DONE
                 done.append(
                     (
                         int(state),
                         int(line.ok and not line.interrupted),
-                        line.t_open,
-                        line.t_close,
+                        line.t_open - ahead if line.t_open else 0.0,  # 0: it never came so far
+                        line.t_close - ahead if line.t_close else 0.0,
                         line.read_asked,
                         line.read_got,
                         line.readv_asked,

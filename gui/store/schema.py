@@ -317,12 +317,12 @@ sample = _table(
     Column("repeat_id", Big, ForeignKey("repeat.id"), primary_key=True),
     Column("second", Integer, primary_key=True, autoincrement=False),
     Column("server_id", Big, ForeignKey("server.id"), primary_key=True),
-    Column("requested", BigInteger, nullable=False),
-    Column("read", BigInteger, nullable=False),
-    Column("recorded", BigInteger, nullable=False),
-    Column("failed", BigInteger, nullable=False),
-    Column("bytes_read", BigInteger, nullable=False),
-    Column("bytes_recorded", BigInteger, nullable=False),
+    Column("requested", BigInteger),
+    Column("read", BigInteger),
+    Column("recorded", BigInteger),
+    Column("failed", BigInteger),
+    Column("bytes_read", BigInteger),
+    Column("bytes_recorded", BigInteger),
 )
 
 marker = _table(

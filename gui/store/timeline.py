@@ -16,9 +16,11 @@ from shoveler.service import ShovelerStatus, StatusMessage, encode_status
 _PUT_SAMPLE = (
     "INSERT INTO sample (repeat_id, second, server_id, requested, read, recorded, failed, bytes_read, bytes_recorded)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT (repeat_id, second, server_id) DO UPDATE SET requested = excluded.requested, read = excluded.read,"
-    " recorded = excluded.recorded, failed = excluded.failed, bytes_read = excluded.bytes_read,"
-    " bytes_recorded = excluded.bytes_recorded"
+    " ON CONFLICT (repeat_id, second, server_id) DO UPDATE SET"
+    " requested = COALESCE(excluded.requested, sample.requested), read = COALESCE(excluded.read, sample.read),"
+    " recorded = COALESCE(excluded.recorded, sample.recorded), failed = COALESCE(excluded.failed, sample.failed),"
+    " bytes_read = COALESCE(excluded.bytes_read, sample.bytes_read),"
+    " bytes_recorded = COALESCE(excluded.bytes_recorded, sample.bytes_recorded)"
 )
 
 
@@ -28,7 +30,7 @@ class TimelinePart:
     database: Database
 
     def add_samples(self, repeat_id: int, samples: Sequence[SampleRow]) -> None:
-        """Store samples of a repeat; one of the same second and server replaces the earlier."""
+        """Store samples of a repeat; what one of the same second and server has measured replaces the earlier."""
         rows = [
             (repeat_id, s.t, s.server_id, s.requested, s.read, s.recorded, s.failed, s.bytes_read, s.bytes_recorded)
             for s in samples

@@ -20,7 +20,7 @@ from PySide6.QtGui import QBrush, QColor, QFont, QFontMetrics, QHelpEvent, QPain
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollBar, QToolTip, QVBoxLayout, QWidget
 
 from gui.models.events import Event, Flag, place_flags
-from gui.models.series import Array, by_second, round_top
+from gui.models.series import Array, Marks, round_top
 from gui.widgets.icons import pixmap
 from gui.widgets.theme import SMALL_PX, sized_font, theme
 
@@ -93,6 +93,8 @@ class Plot(QWidget):
     """A title line and a plot under it. `hovered` carries the time under the pointer, or NaN when it left."""
 
     hovered = Signal(float)
+    ranged = Signal(float, float)
+    """A person has zoomed or moved the time axis to this range; NaN, NaN: back to the whole of it."""
 
     def __init__(self, title: str, unit: str, parent: QWidget | None = None, *, heading: bool = True) -> None:
         super().__init__(parent)
@@ -129,6 +131,14 @@ class Plot(QWidget):
         self.canvas.setAccessibleName(f"{title}, {unit}")
         self.canvas.viewport().installEventFilter(self)
         self.canvas.scene().sigMouseMoved.connect(self._moved)
+        self.canvas.scene().sigMouseClicked.connect(self._clicked)
+        box = self.item.getViewBox()
+        box.sigRangeChanged.connect(self._range_changed)
+        box.sigRangeChangedManually.connect(self._hold)
+        box.sigResized.connect(self._range_changed)
+        self._span = 10.0
+        self._held = False
+        """A person has zoomed or moved the time axis: it stays so until the whole of it is asked for."""
 
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -305,12 +315,39 @@ class Plot(QWidget):
         else:
             self.hovered.emit(math.nan)
 
+    def _range_changed(self, *_: object) -> None:
+        """What is painted over the plot stands at its time in whatever range there is now, above the plot, too."""
+        self._place_flags()
+        self.canvas.viewport().update()
+
+    def _hold(self, *_: object) -> None:
+        self._held = True
+        self.ranged.emit(*self.item.getViewBox().viewRange()[0])
+
+    def _clicked(self, event: Any) -> None:
+        if event.double():
+            self.show_range(math.nan, math.nan)
+            self.ranged.emit(math.nan, math.nan)
+
+    def show_range(self, begin: float, end: float) -> None:
+        """Show this stretch of time and stay there; NaN: the whole, growing with the run."""
+        self._held = not math.isnan(begin)
+        if self._held:
+            self.item.setXRange(begin, end, padding=0)
+        else:
+            self.item.setXRange(0, self._span, padding=0)
+
     def set_span(self, seconds: float, top: float) -> None:
         """Show 0…`seconds` and 0…`top`, both rounded up so that the axes do not jump at every sample."""
-        step = next((s for s in _TIME_STEPS if seconds / s <= 8), 86400)
-        self.item.setXRange(0, max(10.0, math.ceil(seconds / step) * step), padding=0)
+        self._show_time(seconds)
         unit = nice_step(top or 1.0, 4)
         self.item.setYRange(0, max(unit, math.ceil(top * 1.02 / unit) * unit), padding=0)
+
+    def _show_time(self, seconds: float) -> None:
+        step = next((s for s in _TIME_STEPS if seconds / s <= 8), 86400)
+        self._span = max(10.0, math.ceil(seconds / step) * step)
+        if not self._held:
+            self.item.setXRange(0, self._span, padding=0)
 
 
 class _Grid(pg.GraphicsObject):  # type: ignore[misc]
@@ -369,12 +406,14 @@ class LinesPlot(Plot):
         self.restyle()
 
     def update_data(self, times: Array, values: Array) -> None:
-        """`times` (n,) seconds since the start; `values` (servers, n) in the order of `set_servers`."""
-        self._data = (times, values)
+        """`times` (n,): the begins of the seconds, since the start; `values` (servers, n) in the order of
+        `set_servers`, NaN where nothing was measured: a gap in the line. A mean is in the middle of its second."""
+        middles = times + 0.5
+        self._data = (middles, values)
         for curve, row in zip(self._curves, values, strict=True):
-            curve.setData(times, row, connect="finite")
+            curve.setData(middles, row, connect="finite")
         known = values[~np.isnan(values)]
-        self.set_span(float(times[-1]) if times.size else 0.0, float(known.max()) if known.size else 0.0)
+        self.set_span(float(times[-1]) + 1 if times.size else 0.0, float(known.max()) if known.size else 0.0)
 
     def points_at(self, seconds: float) -> list[tuple[float, float, QColor]]:
         times, values = self._data
@@ -422,6 +461,7 @@ class HeatMap(Plot):
         self.flagged = True
         self.top = 1.0
         """The end of the scale, in the unit of the data; only ever raised during a run."""
+        self._shown: tuple[float, Array, Marks] = (0.0, np.empty((0, 0)), np.empty((0, 0), dtype=bool))
         self._image = pg.ImageItem(axisOrder="row-major")
         self._colours = heat_table()
         self._hatch = pg.QtWidgets.QGraphicsRectItem()
@@ -446,29 +486,39 @@ class HeatMap(Plot):
         self.top = 1.0
         self._first = 0
         self._rows.names = self._names
+        self._shown = (0.0, np.empty((0, 0)), np.empty((0, 0), dtype=bool))
         self._image.clear()
+        self._hatch.setRect(QRectF())
         self._show_rows()
 
-    def update_data(self, times: Array, values: Array) -> None:
-        """As `LinesPlot.update_data`; NaN where a server was not measured. One column is one second."""
+    def update_data(self, times: Array, values: Array, missing: Marks | None = None) -> None:
+        """As `LinesPlot.update_data`; one column is one second. `missing` (servers, n) cells should have been measured
+        and are hatched (None: all that are NaN); where nothing was to be measured, nothing is drawn."""
         if not times.size or not values.size:
             return
-        grid = by_second(times, values)
-        known = ~np.isnan(grid)
-        peak = float(grid[known].max()) if known.any() else 0.0
+        known = ~np.isnan(values)
+        peak = float(values[known].max()) if known.any() else 0.0
         if peak > self.top:
             self.top = round_top(peak, self.top)
             self.scale_changed.emit()
-        pixels = np.zeros((*grid.shape, 4), dtype=np.ubyte)
-        pixels[known, :3] = self._colours[(np.clip(grid[known] / self.top, 0, 1) * 255).astype(np.intp)]
-        pixels[known, 3] = 255
+        self._shown = (float(times[0]), values, ~known if missing is None else missing)
+        self._draw()
+        self._show_time(float(times[-1]) + 1)
+
+    def _draw(self) -> None:
+        first, values, missing = self._shown
+        if not values.size:
+            return
+        known = ~np.isnan(values)
+        pixels = np.zeros((*values.shape, 4), dtype=np.ubyte)
+        surface = theme().colour("surface")
+        pixels[:, :, :3] = (surface.red(), surface.green(), surface.blue())
+        pixels[known, :3] = self._colours[(np.clip(values[known] / self.top, 0, 1) * 255).astype(np.intp)]
+        pixels[:, :, 3] = np.where(known | ~missing, 255, 0)  # the hatch is behind
         self._image.setImage(pixels, autoLevels=False, levels=None)
-        area = QRectF(0, 0, grid.shape[1], len(self._names))
+        area = QRectF(first, 0, values.shape[1], len(self._names))
         self._image.setRect(area)
         self._hatch.setRect(area)
-        seconds = float(grid.shape[1])
-        step = next((s for s in _TIME_STEPS if seconds / s <= 8), 86400)
-        self.item.setXRange(0, max(10.0, math.ceil(seconds / step) * step), padding=0)
 
     def select(self, name: str | None) -> None:
         """Mark this server's row, and bring it into view."""
@@ -483,6 +533,7 @@ class HeatMap(Plot):
         super().restyle()
         brush = QBrush(theme().colour("border_strong"), Qt.BrushStyle.BDiagPattern)
         self._hatch.setBrush(brush)
+        self._draw()
 
     def resizeEvent(self, event: Any) -> None:
         super().resizeEvent(event)
@@ -591,19 +642,27 @@ class ConvergingPlot(Plot):
         self.restyle()
 
     def update_data(self, times: Array, requested: Array, read: Array, recorded: Array) -> None:
-        """Four arrays of the same length: seconds since the start, and files so far."""
+        """Four arrays of the same length: seconds since the start, and files so far; NaN where nobody counted. A line
+        goes straight from one count to the next."""
+        seconds = float(times[-1]) if times.size else 0.0
+        counted = ~np.isnan(requested)
+        times, requested, read, recorded = (values[counted] for values in (times, requested, read, recorded))
+        again = np.flatnonzero(np.diff(requested) < 0) + 1  # the next repeat counts from 0: another line
+        times, requested, read, recorded = (
+            np.insert(values, again, np.nan) for values in (times, requested, read, recorded)
+        )
         self._data = (times, requested, read, recorded)
-        self._read.setData(times, read)
-        self._recorded.setData(times, recorded)
-        self._requested.setData(times, requested)
-        top = float(requested.max()) if requested.size else 0.0
-        self.set_span(float(times[-1]) if times.size else 0.0, top)
+        self._read.setData(times, read, connect="finite")
+        self._recorded.setData(times, recorded, connect="finite")
+        self._requested.setData(times, requested, connect="finite")
+        top = float(np.nanmax(requested)) if requested.size else 0.0
+        self.set_span(seconds, top)
 
     def points_at(self, seconds: float) -> list[tuple[float, float, QColor]]:
         times, *lines = self._data
         if not times.size:
             return []
-        near = int(np.abs(times - seconds).argmin())
+        near = int(np.nanargmin(np.abs(times - seconds)))
         pens = self.pens()
         return [
             (float(times[near]), float(line[near]), pens[name].color())

@@ -97,10 +97,9 @@ def feed() -> tuple[float, float, float]:
         SamplePoint(
             STARTED + second,
             tuple((8 + 4 * math.sin(second / 9 + number)) * 2**20 for number in range(SERVERS)),
-            (0.0,) * SERVERS,
-            second * 500,
-            second * 499,
-            second * 490,
+            requested=second * 500,
+            read=second * 499,
+            recorded=second * 490,
         )
         for second in range(1, SECONDS + 1)
     ]

@@ -44,10 +44,9 @@ def progress() -> Callable[..., RunProgress]:
             SamplePoint(
                 STARTED + second,
                 rates(second) if rates else tuple(number * 2.0**20 for number in range(1, len(names) + 1)),
-                tuple(0.0 for _ in names),
-                second * 10,
-                second * 9,
-                second * 8,
+                requested=second * 10,
+                read=second * 9,
+                recorded=second * 8,
             )
             for second in range(1, seconds + 1)
         )

@@ -1,0 +1,123 @@
+"""The strip of tests: a group for each test of the plan with a bar for each repeat, and where the whole run stands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from PySide6.QtCore import QRectF, QSize, Qt
+from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from gui.runner.progress import Step, StepState
+from gui.widgets.icons import pixmap
+from gui.widgets.theme import SMALL_PX, sized_font, theme
+
+HEIGHT, BAR, GAP, INSET, TEXT = 44, 6, 10, 16, 176
+LEAST = 56
+"""Pixels of a group; with more tests than there is room for, those around the running one are shown."""
+
+ICONS: dict[StepState, tuple[str, str] | None] = {
+    "waiting": None,
+    "running": ("run", "info"),
+    "passed": ("ok", "ok"),
+    "failed": ("bad", "bad"),
+    "ended": ("warn", "warn"),
+}
+BARS: dict[StepState, str] = {
+    "waiting": "border",
+    "running": "info",
+    "passed": "ok",
+    "failed": "bad",
+    "ended": "warn",
+}
+
+
+def state_of(step: Step) -> StepState:
+    """Where a test as a whole is."""
+    if "running" in step.repeats:
+        return "running"
+    if all(state == "waiting" for state in step.repeats):
+        return "waiting"
+    if "waiting" in step.repeats:
+        return "ended" if "ended" in step.repeats else "running"  # between two of its repeats
+    return next((state for state in ("failed", "ended") if state in step.repeats), "passed")
+
+
+def first_shown(states: Sequence[StepState], room: int) -> int:
+    """The first of the groups to show when there is room for `room`: the running one is in the middle of them."""
+    now = next((number for number, state in enumerate(states) if state in ("running", "waiting")), len(states))
+    return max(0, min(now - room // 2, len(states) - room))
+
+
+class StepStrip(QWidget):
+    """See the module. `show_steps` gives what is to be seen; `part` is how much of the running repeat is done (0…1)."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._steps: tuple[Step, ...] = ()
+        self._part = 0.0
+        self._words = ("", "")
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(HEIGHT)
+        theme().changed.connect(self.update)
+
+    def sizeHint(self) -> QSize:
+        return QSize(480, HEIGHT)
+
+    def show_steps(self, steps: Sequence[Step], part: float, words: tuple[str, str]) -> None:
+        """`words` are the two lines at the right: of the whole run."""
+        shown = (tuple(steps), part, words)
+        if shown != (self._steps, self._part, self._words):
+            self._steps, self._part, self._words = shown
+            self.setAccessibleName("; ".join((*(_sentence(step) for step in self._steps), *words)))
+            self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        look, painter = theme(), QPainter(self)
+        painter.setFont(sized_font(SMALL_PX))
+        painter.setPen(look.colour("text2"))
+        right = self.width() - INSET - TEXT
+        for number, line in enumerate(self._words):
+            painter.setFont(sized_font(SMALL_PX, QFont.Weight.Normal if number else QFont.Weight.DemiBold))
+            painter.drawText(QRectF(right + GAP, 4 + 18 * number, TEXT, 18), int(Qt.AlignmentFlag.AlignVCenter), line)
+        if not self._steps:
+            return
+        room = max(1, int((right - INSET + GAP) // (LEAST + GAP)))
+        states = [state_of(step) for step in self._steps]
+        first = first_shown(states, room) if len(states) > room else 0
+        shown = self._steps[first : first + room]
+        # A test with more requests has more of the strip, as far as all can be read.
+        weights = [math.sqrt(max(1, step.requests * len(step.repeats))) for step in shown]
+        free = right - INSET - GAP * (len(shown) - 1) - LEAST * len(shown)
+        x = float(INSET)
+        for step, state, weight in zip(shown, states[first:], weights, strict=False):
+            width = LEAST + free * weight / sum(weights)
+            self._group(painter, step, state, QRectF(x, 4, width, HEIGHT - 8))
+            x += width + GAP
+
+    def _group(self, painter: QPainter, step: Step, state: StepState, box: QRectF) -> None:
+        look = theme()
+        now = state == "running"
+        font = sized_font(SMALL_PX, QFont.Weight.DemiBold if now else QFont.Weight.Normal)
+        metrics = QFontMetrics(font)
+        painter.setFont(font)
+        painter.setPen(look.colour("text" if now else "text2"))
+        icon = ICONS[state]
+        words = metrics.elidedText(step.name, Qt.TextElideMode.ElideRight, int(box.width()) - (18 if icon else 0))
+        painter.drawText(QRectF(box.left(), box.top(), box.width(), 18), int(Qt.AlignmentFlag.AlignVCenter), words)
+        if icon is not None:
+            at = box.left() + metrics.horizontalAdvance(words) + 6
+            painter.drawPixmap(int(at), int(box.top()) + 3, pixmap(icon[0], icon[1], 12, self.devicePixelRatioF()))
+        width = (box.width() - 2 * (len(step.repeats) - 1)) / len(step.repeats)
+        for number, repeat in enumerate(step.repeats):
+            bar = QRectF(box.left() + number * (width + 2), box.top() + 22, width, BAR)
+            painter.fillRect(bar, look.colour("border"))
+            if repeat != "waiting":
+                part = self._part if repeat == "running" else 1.0
+                painter.fillRect(QRectF(bar.left(), bar.top(), bar.width() * part, BAR), look.colour(BARS[repeat]))
+
+
+def _sentence(step: Step) -> str:
+    done = sum(state not in ("waiting", "running") for state in step.repeats)
+    return f"{step.name}: {state_of(step)}, {done} of {len(step.repeats)} repeats done"
