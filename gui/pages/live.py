@@ -464,7 +464,7 @@ class LivePage(Page):
 
     def _take_curves(self, started: float) -> None:
         seconds = self._curves.rates.shape[1]
-        self._times = np.arange(seconds) + (self._curves.first - started if seconds else 0.0)
+        self._times = np.arange(seconds, dtype=np.float64) + (self._curves.first - started if seconds else 0.0)
         self._rates = np.asarray(self._curves.rates / 2**20, dtype=np.float64)
         self._counts = self._curves.counts
 
