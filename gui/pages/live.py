@@ -453,6 +453,7 @@ class LivePage(Page):
             plot.show_range(math.nan, math.nan)
         self.legend.set_rows([], "", ("", ""))
         self.counts_legend.set_rows([], "")
+        self.table.set_rows(())
 
     def _name_servers(self, names: tuple[str, ...]) -> None:
         """The servers of the run, as far as its tests have begun. Each keeps its number, and so its colour."""

@@ -143,9 +143,9 @@ class Live:
         """A client's workers are gone; it has measured up to its last sample."""
         own = self._clients.get(client)
         if own is not None and own.ended is None:
-            own.ended = now if own.latest is None else own.mark[1]
+            own.ended = own.mark[1] or now
             # What waited for more of it, waits no longer.
-            self._stale |= set(range(floor(own.ended), self._next or 0))
+            self._stale |= set(range(max(self._closed, floor(own.ended)), self._next or 0))
 
     def over(self, now: float) -> None:
         """No client has anything left to do, whatever it could not tell."""
@@ -162,7 +162,11 @@ class Live:
         first = own.latest is None
         if own.latest is None or sample.t > own.latest.t:
             own.latest = sample
-        if not 0 < sample.since < sample.t:
+        # What an agent says is data: no time of its, however odd, makes work or takes room here.
+        self._closed = max(self._closed, floor(now) - OPEN_SECONDS)
+        if len(own.told) > 2 * OPEN_SECONDS:
+            own.told = set(sorted(own.told)[-OPEN_SECONDS:])
+        if not 0 < sample.since < sample.t <= sample.since + OPEN_SECONDS:
             return
         ours = sample.t - now if ahead is None else max(ahead, sample.t - now)
         begin = own.mark[1] if abs(sample.since - own.mark[0]) < ROUNDING else sample.since - ours

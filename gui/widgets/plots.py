@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QObject, QPointF, QRect, QRectF, Qt, Signal
-from PySide6.QtGui import QBrush, QColor, QFont, QFontMetrics, QHelpEvent, QPainter, QPen, QPolygonF
+from PySide6.QtGui import QBrush, QColor, QFont, QFontMetrics, QHelpEvent, QMouseEvent, QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollBar, QToolTip, QVBoxLayout, QWidget
 
 from gui.models.events import Event, Flag, place_flags
@@ -88,6 +88,10 @@ class Canvas(pg.PlotWidget):  # type: ignore[misc]
     def drawForeground(self, painter: QPainter, rect: QRectF) -> None:  # noqa: ARG002 - Qt's own signature
         self._owner.paint_over(painter)
 
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        self._owner.show_all()
+        super().mouseDoubleClickEvent(event)
+
 
 class Plot(QWidget):
     """A title line and a plot under it. `hovered` carries the time under the pointer, or NaN when it left."""
@@ -131,7 +135,6 @@ class Plot(QWidget):
         self.canvas.setAccessibleName(f"{title}, {unit}")
         self.canvas.viewport().installEventFilter(self)
         self.canvas.scene().sigMouseMoved.connect(self._moved)
-        self.canvas.scene().sigMouseClicked.connect(self._clicked)
         box = self.item.getViewBox()
         box.sigRangeChanged.connect(self._range_changed)
         box.sigRangeChangedManually.connect(self._hold)
@@ -324,10 +327,10 @@ class Plot(QWidget):
         self._held = True
         self.ranged.emit(*self.item.getViewBox().viewRange()[0])
 
-    def _clicked(self, event: Any) -> None:
-        if event.double():
-            self.show_range(math.nan, math.nan)
-            self.ranged.emit(math.nan, math.nan)
+    def show_all(self) -> None:
+        """Back to the whole time axis, in all plots that are linked to this one."""
+        self.show_range(math.nan, math.nan)
+        self.ranged.emit(math.nan, math.nan)
 
     def show_range(self, begin: float, end: float) -> None:
         """Show this stretch of time and stay there; NaN: the whole, growing with the run."""

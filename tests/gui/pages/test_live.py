@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
 from PySide6.QtTest import QTest
 
+from gui.models import figures
 from gui.pages.live import LivePage
-from gui.runner.progress import Marker
+from gui.runner.progress import Marker, RunProgress, SamplePoint, Step
 from gui.widgets.scale import BAR, FACTS, ROW
 from gui.widgets.theme import theme
 
@@ -229,3 +231,134 @@ def test_the_scale_of_the_heat_map_has_room_for_all_its_facts(page, progress) ->
     paint(page, progress(50))
     assert len(page.scale._facts) == FACTS
     assert page.scale.minimumHeight() >= BAR.bottom() + 48 + FACTS * ROW
+
+
+def test_what_was_not_measured_is_hatched_and_what_nobody_asked_for_is_blank(page, progress) -> None:
+    snapshot = progress(20, seconds=3)
+    points = list(snapshot.samples)
+    points[1] = SamplePoint(points[1].t, (None,) * 20, missing=tuple(range(20)))
+    points[2] = SamplePoint(points[2].t, (None,) * 20)
+    paint(page, replace(snapshot, samples=tuple(points)))
+    assert page.heat._image.image[0, :, 3].tolist() == [255, 0, 255], "the hatch is behind what can be seen through"
+    surface = theme().colour("surface")
+    assert page.heat._image.image[0, 2, :3].tolist() == [surface.red(), surface.green(), surface.blue()]
+    theme().set_mode("dark")
+    assert page.heat._image.image[0, 2, :3].tolist() != [surface.red(), surface.green(), surface.blue()]
+    theme().set_mode("light")
+
+
+def test_a_line_has_a_gap_where_nothing_was_measured(page, progress) -> None:
+    paint(page, progress(3, seconds=5, rates=lambda second: (None,) * 3 if second == 3 else (2.0**20,) * 3))
+    _, drawn = page.lines._curves[0].getData()
+    assert [math.isnan(value) for value in drawn] == [False, False, True, False, False]
+
+
+def test_seconds_in_which_nobody_counted_are_passed_over(page, progress) -> None:
+    snapshot = progress(3, seconds=4)
+    points = list(snapshot.samples)
+    points[1] = replace(points[1], requested=None, read=None, recorded=None)
+    paint(page, replace(snapshot, samples=tuple(points)))
+    times, read = page.converging._read.getData()
+    assert (times.tolist(), read.tolist()) == ([1, 3, 4], [9, 27, 36])
+
+
+def test_curves_of_earlier_repeats_and_tests_stay(page, progress) -> None:
+    """The second test has another server, and counts from 0 again."""
+    first = progress(["a", "b"], seconds=5)
+    paint(page, first)
+    later = tuple(
+        SamplePoint(STARTED + 10 + second, (None, None, 3.0 * 2**20), requested=second, read=second, recorded=second)
+        for second in range(4)
+    )
+    paint(
+        page,
+        replace(progress(["c"], seconds=1), series=("a", "b", "c"), samples=(*first.samples, *later), test=2, repeat=1),
+    )
+    assert page._rates[:, 0].tolist()[:2] == [1, 2]
+    assert page._rates[2, -1] == 3
+    assert [row.now for row in page.legend._rows] == ["–", "–", "3.0"]
+    times, read = page.converging._read.getData()
+    assert math.isnan(times[5]), "the new repeat begins a new line"
+    assert read[:5].tolist() == [9, 18, 27, 36, 45]
+    assert page.table.model.rowCount() == 1
+
+
+def test_the_whole_run_is_seen_in_the_strip_of_tests(page, progress) -> None:
+    steps = (
+        Step("2 × 100", 200, ("passed", "failed")),
+        Step("50 × 800", 40_000, ("running", "waiting")),
+        Step("long", 10, ("waiting",)),
+    )
+    paint(page, progress(steps=steps, run_total=80_410, run_requested=700, run_eta=125.0))
+    assert page.steps.isVisible()
+    assert page.steps.accessibleName() == (
+        "2 × 100: failed, 2 of 2 repeats done; 50 × 800: running, 0 of 2 repeats done; long: waiting, 0 of 1 repeats "
+        f"done; all tests 700; of 80,410, ETA {figures.duration(125.0)}"
+    )
+    page.grab()
+    paint(page, progress(steps=steps[2:]))
+    assert not page.steps.isVisible(), "one repeat is told of by the bar above"
+
+
+def test_a_run_that_cannot_begin_leaves_nothing_behind(page, progress, texts) -> None:
+    paint(page, progress())
+    assert page.lines._data[0].size
+    paint(page, RunProgress(t=STARTED + 50, phase="preparing", plan="another", started=STARTED + 50))
+    assert not page.lines._data[0].size, "the curves are those of a run that is over"
+    assert not page.converging._data[0].size
+    assert page.title.text() == "Live"
+    paint(page, RunProgress(t=STARTED + 51))
+    assert "Nothing runs" in texts(page)
+    assert not page.badge.isVisible()
+    assert page.table.model.rowCount() == 0
+
+
+def at_flag(plot, number: int) -> float:
+    """The time at the stem of a flag, from the pixels that were painted."""
+    area, (low, high) = plot.area(), plot.item.getViewBox().viewRange()[0]
+    x = plot.x_of(plot._events[number].at)
+    return low + (x - area.left()) / area.width() * (high - low)
+
+
+@pytest.mark.parametrize("servers", [4, 50])
+def test_flags_and_bands_stand_at_their_time_in_every_range(page, progress, qtbot, servers: int) -> None:
+    markers = (Marker(STARTED + 40, "fault", "broker-down for 10 s"), Marker(STARTED + 55, "agent", "c1 is missing"))
+    paint(page, progress(servers, seconds=60, markers=markers))
+    plot = page.lines if servers == 4 else page.heat
+    for begin, end in [(0.0, 60.0), (35.0, 60.0), (50.0, 58.0), (0.0, 600.0)]:
+        plot.item.setXRange(begin, end, padding=0)
+        plot.canvas.viewport().repaint()
+        stems = [event.at for _, event in plot._flags]
+        assert stems == [at for at in (40.0, 55.0) if begin <= at <= end]
+        for box, event in plot._flags:
+            assert box.left() - 1 <= plot.x_of(event.at) <= box.right() + 1, "the flag is at its stem"
+        assert at_flag(plot, 0) == pytest.approx(40)
+        assert at_flag(plot, 1) == pytest.approx(55)
+
+
+def test_every_range_change_paints_flags_anew_above_the_plot_too(page, progress, qtbot) -> None:
+    """Qt paints only what an item says has changed; the flags stand outside of every item."""
+    paint(page, progress(4, seconds=60, markers=(Marker(STARTED + 40, "agent", "c1 is missing"),)))
+    painted: list[QRectF] = []
+    original = page.lines.canvas.drawForeground
+    page.lines.canvas.drawForeground = lambda painter, rect: (painted.append(rect), original(painter, rect))
+    page.lines.canvas.viewport().repaint()
+    painted.clear()
+    page.lines.item.getViewBox().setXRange(30, 50, padding=0)
+    qtbot.waitUntil(lambda: bool(painted))
+    top = page.lines.canvas.mapToScene(0, 0).y()
+    assert any(rect.top() <= top + 1 for rect in painted)
+
+
+def test_a_range_that_a_person_chose_stays_on_all_plots_until_a_double_click(page, progress, qtbot) -> None:
+    paint(page, progress(4, seconds=60))
+    box = page.lines.item.getViewBox()
+    box.setXRange(10, 20, padding=0)
+    box.sigRangeChangedManually.emit([True, False])
+    paint(page, progress(4, seconds=61))
+    for plot in (page.lines, page.converging):
+        assert plot.item.getViewBox().viewRange()[0] == pytest.approx([10, 20])
+    where = page.lines.area().center().toPoint()
+    QTest.mouseDClick(page.lines.canvas.viewport(), Qt.MouseButton.LeftButton, pos=where)
+    qtbot.waitUntil(lambda: page.lines.item.getViewBox().viewRange()[0] == pytest.approx([0, 70]))
+    assert page.converging.item.getViewBox().viewRange()[0] == pytest.approx([0, 70])

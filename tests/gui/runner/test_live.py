@@ -334,3 +334,22 @@ def test_a_client_that_stands_ready_is_waited_for_from_its_first_second_on() -> 
     one.sample("i2", b.sample(500, until=101), 101.4, 0)
     one.tick(102.3)
     assert curve(one) == [(100, (1500, 0))]
+
+
+@pytest.mark.parametrize(
+    ("since", "t"), [(0.5, 1.0), (1.0, 1e11), (1e11 - 1, 1e11), (100.0, 100.0), (200.0, 100.0), (0.0, 100.0)]
+)
+def test_odd_times_of_an_agent_make_neither_work_nor_room(since: float, t: float) -> None:
+    one = live("i1")
+    one.tick(1_000_000_000.3)
+    one.sample("i1", Sample("1.1.1", t, {S1: ServerSample(1, 1, 1, 1, 1)}, since=since), 1_000_000_001, 0)
+    one.ended("i1", 1_000_000_002)
+    one.tick(1_000_000_005)
+    assert len(one.samples) <= 6
+
+
+def test_an_agent_that_floods_is_not_remembered_for_ever() -> None:
+    one = live("i1")
+    for number in range(5000):
+        one.sample("i1", Sample("1.1.1", 1000 + number / 10**6, {}), 1001, 0)
+    assert len(one._clients["i1"].told) < 1000
