@@ -145,7 +145,7 @@ class Live:
         if own is not None and own.ended is None:
             own.ended = own.mark[1] or now
             # What waited for more of it, waits no longer.
-            self._stale |= set(range(max(self._closed, floor(own.ended)), self._next or 0))
+            self._stale |= {second for second in self._points if second >= floor(own.ended)}
 
     def over(self, now: float) -> None:
         """No client has anything left to do, whatever it could not tell."""
