@@ -199,12 +199,16 @@ class Live:
         while len(self._grown) > 1 and self._grown[0][0] < totals.t - RECORDED_WINDOW:
             self._grown.popleft()
 
-    def tick(self, now: float) -> tuple[Measured, ...]:
-        """Once a second: new points of the seconds that are over and told of, or overdue; and of those of which more
-        has become known. Returns what is to be stored."""
+    def finish(self, now: float) -> tuple[Measured, ...]:
+        """The repeat is scored: points of all seconds to the one under way, whoever owes something."""
+        return self.tick(floor(now) + 1.0, wait=0.0)
+
+    def tick(self, now: float, *, wait: float = FRESH_SECONDS) -> tuple[Measured, ...]:
+        """Once a second: new points of the seconds that are over and told of, or overdue after `wait` seconds; and of
+        those of which more has become known. Returns what is to be stored."""
         first = self._next if self._next is not None else min((*self._bytes, *self._counts, floor(now)))
         after = first
-        while after + 1 <= now and (after + 1 + FRESH_SECONDS <= now or not self._owed(after)):
+        while after + 1 <= now and (after + 1 + wait <= now or not self._owed(after)):
             after += 1
         self._next = after
         begin = min((second for second in (first, *self._stale) if second < after), default=after)

@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
-from math import floor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -480,7 +479,7 @@ class RunSession:
     async def _score(self, repeat: _Repeat, settled: Settled) -> None:
         self._show("reconciling", "comparing what was asked with what was recorded")
         now = time.time()
-        repeat.unstored += repeat.live.tick(floor(now) + 1.0)  # the second under way, too: curves end where figures do
+        repeat.unstored += repeat.live.finish(now)  # the curves end where the figures do
         await self._store_samples(repeat)
         await self._host.blocking(
             self._store.set_repeat,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import signal
@@ -735,3 +736,45 @@ async def test_a_failing_disk_ends_the_agent(hub: Any, agent: Any, monkeypatch: 
         sentence = await asyncio.wait_for(asyncio.shield(role.broken), 10)
         monkeypatch.undo()
     assert "cannot be made safe on disk: Input/output error." in sentence
+
+
+# ---------------------------------------------------------------- samples
+
+
+def _chained(samples: list[Sample]) -> bool:
+    return all(before.t == after.since for before, after in itertools.pairwise(samples))
+
+
+@pytest.mark.xrootd
+async def test_samples_follow_one_another_and_tell_each_byte_once(hub: Any, xrootd: Any, agent: Any) -> None:
+    paths = [f"/store/sample/f{i}" for i in range(4)]
+    for path in paths:
+        xrootd.add(path, 100_000)
+    async with agent():
+        await run(hub, Workload("long", bytes=10_000, reads=8, pause=0.4), requests(xrootd.url, paths, 100_000))
+        samples = [message for message in hub.received if isinstance(message, Sample)]
+    assert len(samples) >= 3
+    assert _chained(samples)
+    assert all(sample.t == int(sample.t) for sample in samples[:-1]), "but for the last, they end with a second"
+    within = [sample.servers[xrootd.url].within for sample in samples if xrootd.url in sample.servers]
+    assert sum(within) == samples[-1].servers[xrootd.url].bytes == 4 * 8 * 10_000
+    assert max(within) < sum(within), "they are spread over the seconds in which they came"
+
+
+@pytest.mark.xrootd
+async def test_samples_of_a_time_without_a_session_come_later(hub: Any, xrootd: Any, agent: Any) -> None:
+    paths = [f"/store/later/f{i}" for i in range(4)]
+    for path in paths:
+        xrootd.add(path, 100_000)
+    async with agent():
+        await start(hub, Workload("long", bytes=10_000, reads=10, pause=0.4))
+        await hub.say(Round(JOB, 0, requests(xrootd.url, paths, 100_000)))
+        await hub.until(lambda: any(isinstance(m, Sample) and m.servers for m in hub.received), "a sample")
+        hub.cut()
+        await hub.until(lambda: hub.sessions == 2 and hub.sockets, "second session")
+        await hub.say(EndRepeat(JOB))
+        await hub.next(RepeatDone)
+        taken = {m.t: m for m in hub.received if isinstance(m, Sample)}
+    samples = [taken[t] for t in sorted(taken)]
+    assert _chained(samples)
+    assert sum(s.servers[xrootd.url].within for s in samples if s.servers) == 4 * 10 * 10_000

@@ -13,6 +13,7 @@ import pytest
 from agent.journal import Journal
 from agent.messages import ServerSample, Workload
 from agent.workloads import pool as pool_module
+from agent.workloads.frames import Figures
 from agent.workloads.pool import Pool
 
 
@@ -138,3 +139,18 @@ async def test_one_that_falls_silent_is_killed_and_reported(
     assert said["died"] == [([0], "it was killed by signal 9")]
     assert said["remarks"] == [f"Worker process {pid} has been silent for 3 s and is killed."]
     await pool.stop("enough")
+
+
+async def test_seconds_of_all_workers_are_taken_once_when_all_have_told_of_them(make: Any) -> None:
+    pool, _ = make(2 * pool_module.SLOTS_PER_PROCESS)
+    one, other = pool._workers
+    assert pool.measured() == 0
+    pool._heard(one, Figures({}, {100: {"a": 5}, 101: {"a": 1, "b": 2}}, 102.0))
+    assert pool.measured() == 0, "the other one has not told of anything"
+    pool._heard(other, Figures({}, {100: {"a": 10}}, 101.0))
+    assert pool.measured() == 101
+    assert pool.take(101) == {"a": 15}
+    assert pool.take(101) == {}
+    pool._heard(other, Figures({}, {100: {"a": 7}, 101: {"b": 3}}, 102.0))
+    assert pool.take(102) == {"a": 8, "b": 5}, "what was told too late for its second is not lost"
+    assert pool.heard.is_set()

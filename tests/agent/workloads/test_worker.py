@@ -29,6 +29,7 @@ from agent.workloads.frames import (
     length,
 )
 from agent.workloads.processes import process_command
+from agent.workloads.worker import _figures, _Tally
 
 
 class Worker:
@@ -162,3 +163,37 @@ def test_an_agent_that_goes_away_is_noticed(tmp_path: Path) -> None:
         worker.process.stdin.close()
         assert worker.process.wait(20) == 0
         assert time.monotonic() - began < 10
+
+
+class _Slot:
+    def __init__(self, tally: _Tally) -> None:
+        self.tallies = {"root://s:1094": tally}
+
+
+def test_a_second_is_told_when_it_is_over_and_all_of_them_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.2]
+    monkeypatch.setattr(worker_module.time, "time", lambda: now[0])
+    tally = _Tally()
+    slots: Any = {0: _Slot(tally)}
+    tally.add(10)
+    now[0] = 100.9
+    tally.add(5)
+    now[0] = 101.05
+    tally.add(1)
+    assert _figures(slots, 101.05, ended=False).seconds == {}, "a slot may still be adding to the second before"
+    told = _figures(slots, 101.15, ended=False)
+    assert (told.seconds, told.measured) == ({100: {"root://s:1094": 15}}, 101.0)
+    now[0] = 105.0
+    tally.add(2)
+    assert _figures(slots, 105.2, ended=False).seconds == {101: {"root://s:1094": 1}}
+    last = _figures(slots, 105.3, ended=True)
+    assert (last.seconds, last.measured) == ({105: {"root://s:1094": 2}}, 105.3)
+    assert last.servers["root://s:1094"].bytes == 18
+
+
+def test_a_clock_that_is_set_back_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    tally = _Tally()
+    slots: Any = {0: _Slot(tally)}
+    monkeypatch.setattr(worker_module.time, "time", lambda: 5000.0)
+    tally.add(10)
+    assert _figures(slots, 101.5, ended=False).seconds == {5000: {"root://s:1094": 10}}

@@ -353,3 +353,10 @@ def test_an_agent_that_floods_is_not_remembered_for_ever() -> None:
     for number in range(5000):
         one.sample("i1", Sample("1.1.1", 1000 + number / 10**6, {}), 1001, 0)
     assert len(one._clients["i1"].told) < 1000
+
+
+def test_at_the_end_the_second_under_way_has_its_point_whoever_owes_something() -> None:
+    one = live("i1")
+    one.ready("i1", 100.2)
+    one.counted(totals(100.4, 7))
+    assert one.finish(100.6) == (Measured(100, S1, None, totals(100.4, 7).servers[0]),)
