@@ -125,6 +125,21 @@ def test_journal_lines_are_stored_once_and_in_order(any_world: Any) -> None:
     assert world.store.journal_position("nobody", "journal-1") == 0
 
 
+@pytest.mark.parametrize("ahead", [-90.0, 4.5])
+def test_times_of_a_clock_that_is_off_are_stored_in_the_hubs_time(world: Any, ahead: float) -> None:
+    world.begin()
+    (a, b) = world.ask(2)
+    lines = [
+        Started(1, world.job, 1, a.tag, a.server, a.path, 1000.0 + ahead),
+        Done(2, world.job, a.tag, a.path, True, 1000.25 + ahead, 1001.0 + ahead, 10, 10, 0, 0, 0, 1, 0, 0),
+        Done(3, world.job, b.tag, b.path, False, 0.0, 0.0, 0, 0, 0, 0, 0, 0, 0, 0),
+    ]
+    world.store.store_journal([JournalBatch("shared/c1", "c1", "j", lines, ahead)])
+    done, never = sorted(world.store.requests(world.repeat), key=lambda request: request.path)
+    assert (done.t_open, done.t_close) == (1000.25, 1001.0)
+    assert (never.t_open, never.t_close) == (0.0, 0.0), "no time is no time"
+
+
 def test_two_batches_of_one_journal_in_one_call_continue_each_other(world: Any) -> None:
     world.begin()
     a, b = world.ask(2)

@@ -6,6 +6,19 @@ from gui.store import MarkerRow, SampleRow, Store
 from shoveler.service import ShovelerSender, ShovelerStatus, decode_status
 
 
+def test_what_was_not_measured_has_no_value_and_takes_none_away(any_world: Any) -> None:
+    world = any_world
+    world.begin()
+    world.ask(1)
+    (one,) = (server.id for server in world.store.servers())
+    world.store.add_samples(world.repeat, [SampleRow(100, one, bytes_read=512), SampleRow(101, one, 5, 4, 3)])
+    world.store.add_samples(world.repeat, [SampleRow(100, one, 2, 1, 0), SampleRow(101, one, bytes_read=1024)])
+    assert world.store.samples(world.repeat) == [
+        SampleRow(100, one, 2, 1, 0, None, 512, None),
+        SampleRow(101, one, 5, 4, 3, None, 1024, None),
+    ]
+
+
 def test_samples_survive_and_a_second_is_written_once(any_world: Any) -> None:
     world = any_world
     world.begin()
