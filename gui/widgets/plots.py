@@ -416,13 +416,13 @@ class LinesPlot(Plot):
         for curve, row in zip(self._curves, values, strict=True):
             curve.setData(middles, row, connect="finite")
         known = values[~np.isnan(values)]
-        self.set_span(float(times[-1]) + 1 if times.size else 0.0, float(known.max()) if known.size else 0.0)
+        self.set_span(float(times[-1]) + 1 if times.size else 0.0, float(np.max(known)) if known.size else 0.0)
 
     def points_at(self, seconds: float) -> list[tuple[float, float, QColor]]:
         times, values = self._data
         if not times.size:
             return []
-        near = int(np.abs(times - seconds).argmin())
+        near = int(np.argmin(np.abs(times - seconds)))
         return [
             (float(times[near]), float(row[near]), theme().series(number))
             for number, row in zip(self._numbers, values, strict=True)
@@ -500,7 +500,7 @@ class HeatMap(Plot):
         if not times.size or not values.size:
             return
         known = ~np.isnan(values)
-        peak = float(values[known].max()) if known.any() else 0.0
+        peak = float(np.max(values[known])) if known.any() else 0.0
         if peak > self.top:
             self.top = round_top(peak, self.top)
             self.scale_changed.emit()
