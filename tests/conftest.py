@@ -9,11 +9,16 @@ from pathlib import Path
 import pytest
 
 from agent.lab.broker import PrivateBroker
+from tests.skips import Judge
 
 # Whoever starts the tests in the background (``&``, nohup) has these ignored, and so would every program under test.
 for _number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Judge(config), "tally-skips")
 
 
 @pytest.fixture(scope="session")
