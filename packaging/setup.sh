@@ -61,6 +61,10 @@ fi
 if [ "$level" != run ]; then
     need xvfb command -v Xvfb
     need procps command -v ps
+    need mount command -v mount
+    need openssl command -v openssl
+    need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/initdb'
+    need fonts-dejavu-core test -f /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 fi
 if [ "$level" = all ]; then
     need binutils command -v objdump

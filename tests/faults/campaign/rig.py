@@ -157,7 +157,7 @@ class Reader(threading.Thread):
 
     def __init__(self, address: Address, exchange: str, queue: str, handle: Callable[[Incoming], None]) -> None:
         super().__init__(name=queue, daemon=True)
-        self._address, self._exchange, self._queue, self._handle = address, exchange, queue, handle
+        self._address, self._exchange, self._queue, self._take = address, exchange, queue, handle
         self._over = threading.Event()
         self.last = time.monotonic()
         """When the last message came."""
@@ -181,7 +181,7 @@ class Reader(threading.Thread):
             while not self._over.is_set():
                 messages = consumer.take(1000, 0.2)
                 for message in messages:
-                    self._handle(message)
+                    self._take(message)
                 if messages:
                     self.last = time.monotonic()
                     consumer.acknowledge(messages[-1].delivery)

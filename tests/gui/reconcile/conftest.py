@@ -51,7 +51,7 @@ def postgres_server() -> Iterator[str]:
     helper = load_helper("postgres")
     programs = helper.find_programs()
     if programs is None:
-        pytest.skip("PostgreSQL is not installed (apt-get install postgresql), and TALLY_TEST_POSTGRES is not set")
+        pytest.fail("PostgreSQL is not installed (apt-get install postgresql), and TALLY_TEST_POSTGRES is not set")
     server = helper.PrivatePostgres(programs)
     try:
         yield server.url

@@ -42,8 +42,7 @@ def test_a_report_is_a_pdf_with_all_its_parts_even_without_a_unicode_font(report
 
 def test_a_font_of_the_machine_is_embedded(report: Any) -> None:
     font = find_font()
-    if font is None:
-        pytest.skip("no Unicode font is installed (apt-get install fonts-dejavu-core)")
+    assert font is not None, "no Unicode font is installed (apt-get install fonts-dejavu-core)"
     document = pdf_report(report, now=1.0, font=font)
     assert b"/FontFile2" in document
 
