@@ -47,6 +47,7 @@ from agent.messages import (
     decode_from_hub,
     encode,
     normal_pin,
+    why_untrusted,
 )
 from shoveler.service import delays, redact
 
@@ -294,7 +295,7 @@ async def _open(address: HubAddress, trust: Trust, target: str, headers: dict[st
         trust.forget()
         if context is not None and context.check_hostname:
             raise RefusedError(
-                f"The certificate of {address.url} is not vouched for ({error.verify_message}); "
+                f"The certificate of {address.url} is not vouched for ({why_untrusted(error)}); "
                 "give the hub's pin with --pin, or the CA that signed it with --ca-file."
             ) from error
         raise AwayError(f"The hub at {address.url} has changed its certificate.") from error

@@ -26,6 +26,7 @@ import base64
 import binascii
 import hashlib
 import secrets
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
@@ -470,6 +471,17 @@ def certificate_pin(der: bytes) -> str:
 
     public = x509.load_der_x509_certificate(der).public_key()
     return "sha256:" + hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def why_untrusted(error: ssl.SSLCertVerificationError) -> str:
+    """What is wrong with a certificate, and what Python 3.13 and newer ask for where only they mind (strict checks)."""
+    reason: str = error.verify_message
+    if error.verify_code in range(80, 95):  # OpenSSL's X509_V_ERR_… of strict checks
+        reason += (
+            ": Python 3.13 and newer take only certificates that keep to RFC 5280, the CA's with "
+            "basicConstraints=critical,CA:TRUE and keyUsage=critical,keyCertSign,cRLSign"
+        )
+    return reason
 
 
 def normal_pin(text: str) -> str:

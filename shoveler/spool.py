@@ -406,7 +406,11 @@ class Spool:
         self.wal_max = max(_WAL_MIN, min(_WAL_MAX, reserve // 2)) if reserve else _WAL_MAX
         try:
             self._db = sqlite3.connect(self.path, isolation_level=None, timeout=30.0)
-            self._open(synchronous)
+            try:
+                self._open(synchronous)
+            except BaseException:
+                self._db.close()
+                raise
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
         self._freed = False
@@ -834,10 +838,14 @@ class SpoolReader:
             raise SpoolError(f"this user may not look into the spool directory {directory}") from None
         try:
             self._db = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
-            self._db.execute("PRAGMA cache_size = -1024")
-            if not _check_format(self._db, self.path):
-                raise SpoolError(f"the spool {self.path} is empty: its shoveler never started")
-            self.id, self.started = self._db.execute("SELECT id, created FROM spool").fetchone()
+            try:
+                self._db.execute("PRAGMA cache_size = -1024")
+                if not _check_format(self._db, self.path):
+                    raise SpoolError(f"the spool {self.path} is empty: its shoveler never started")
+                self.id, self.started = self._db.execute("SELECT id, created FROM spool").fetchone()
+            except BaseException:
+                self._db.close()
+                raise
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
 

@@ -39,6 +39,7 @@ from agent.messages import (
     encode,
     normal_pin,
     sign_token,
+    why_untrusted,
 )
 from gui.hub.operate import Command, Feed, OperatorWelcome, RegisterOperator, Reply, decode_to_operator
 from gui.hub.roster import AgentView
@@ -273,6 +274,11 @@ class RemoteHub:
         except InvalidStatus as error:
             said = (error.response.body or b"").decode(errors="replace").strip()
             raise RemoteError(f"The hub does not let us in: {said[:500]}") from error
+        except ssl.SSLCertVerificationError as error:
+            raise RemoteError(
+                f"The certificate of {self._url} is not vouched for ({why_untrusted(error)}); "
+                "give the hub's pin with --pin."
+            ) from error
         except (OSError, InvalidHandshake, ConnectionClosed, TimeoutError, msgspec.DecodeError) as error:
             raise RemoteError(f"The hub at {self._url} cannot be reached: {str(error) or 'no answer'}.") from error
         if not isinstance(welcome, OperatorWelcome):

@@ -302,12 +302,21 @@ def _connect_failure(error: BaseException, address: Address) -> BusError:
     return (refusals or failures)[-1]
 
 
+_STRICT_CHECKS = range(80, 95)
+"""OpenSSL's X509_V_ERR_… codes that only VERIFY_X509_STRICT raises, which Python sets from 3.13 on."""
+_RFC_5280 = (
+    "Python 3.13 and newer take only certificates that keep to RFC 5280: have the CA's made anew, with "
+    "basicConstraints=critical,CA:TRUE and keyUsage=critical,keyCertSign,cRLSign"
+)
+
+
 def _attempt_failure(error: BaseException, address: Address) -> BusError:
     where = f"{address.host}:{address.port}"
     if isinstance(error, pika_workflow.AMQPConnectorPhaseErrorBase):
         error = error.exception
     if isinstance(error, ssl.SSLCertVerificationError):
-        return BusRefused(f"the certificate of {where} is not trusted: {error.verify_message}; check the CA file")
+        advice = _RFC_5280 if error.verify_code in _STRICT_CHECKS else "check the CA file"
+        return BusRefused(f"the certificate of {where} is not trusted: {error.verify_message}; {advice}")
     if isinstance(error, ssl.SSLError):
         return BusRefused(f"no TLS with {where}: {_why(error)}; is this its amqps port?")
     # pika guesses from the phase in which a connection ended, and keeps the true reason as text only.

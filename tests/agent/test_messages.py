@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ssl
 import time
 
 import jwt
@@ -130,3 +131,21 @@ def test_any_bytes_are_a_message_or_a_decode_error(data: bytes | str) -> None:
 
 def test_unknown_fields_of_a_newer_side_are_skipped() -> None:
     assert m.decode_from_hub('{"type":"goodbye","reason":"x","mood":"fine"}') == m.Goodbye("x")
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "said"),
+    [
+        (18, "self-signed certificate", "self-signed certificate"),
+        (
+            92,
+            "CA cert does not include key usage extension",
+            "CA cert does not include key usage extension: Python 3.13 and newer take only certificates that keep to "
+            "RFC 5280, the CA's with basicConstraints=critical,CA:TRUE and keyUsage=critical,keyCertSign,cRLSign",
+        ),
+    ],
+)
+def test_why_a_certificate_is_not_trusted(code: int, message: str, said: str) -> None:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code, error.verify_message = code, message
+    assert m.why_untrusted(error) == said

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -136,7 +137,7 @@ def limit_pages(checkpoint: Checkpoint, extra: int) -> None:
 
 def test_a_newer_file_is_declined(tmp_path: Path) -> None:
     open_checkpoint(tmp_path, "queue").close()
-    with sqlite3.connect(tmp_path / "queue.db") as db:
+    with closing(sqlite3.connect(tmp_path / "queue.db")) as db, db:
         db.execute("PRAGMA user_version=99")
     db.close()
     with pytest.raises(CheckpointUnusable, match="written by a newer tally-collector"):

@@ -7,6 +7,7 @@ import logging
 import sqlite3
 import struct
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -447,14 +448,13 @@ def _ident(sid: int, number: int) -> bytes:
 
 def _older(directory: Path, version: int) -> None:
     """Make what is in the file of an older (or newer) version."""
-    with sqlite3.connect(directory / "queue.db") as db:
+    with closing(sqlite3.connect(directory / "queue.db")) as db, db:
         rows = dict(db.execute("SELECT key, value FROM state"))
         rows[b"m"] = msgpack.encode(msgpack.decode(rows[b"m"]) | {"version": version})
         for key in [key for key in rows if key[:1] == b"i" and version == 1]:
             *before, counts, _told = msgpack.decode(rows[key])
             rows[key] = msgpack.encode([*before, counts[:-1]])
         db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", rows.items())
-    db.close()
 
 
 def _dump(directory: Path) -> list[str]:

@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pika
@@ -195,7 +196,7 @@ def test_what_cannot_work_gets_one_sentence_and_exit_code_2(place: Path) -> None
 def test_a_database_of_a_newer_version_is_refused_and_left_alone(place: Path) -> None:
     file = place / "newer.db"
     assert tally("key", "list", "--db", str(file)).returncode == 0
-    with sqlite3.connect(file) as database:
+    with closing(sqlite3.connect(file)) as database, database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     database.close()
     content = file.read_bytes()
@@ -237,7 +238,7 @@ def test_an_unreachable_server_and_a_missing_file_are_the_clients_failures(place
     done = tally("run", str(plan), "--headless", "--lab", str(lab), "--db", db, "--listen", listen, "--insecure")
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr + done.stdout
-    with sqlite3.connect(db) as database:
+    with closing(sqlite3.connect(db)) as database, database:
         rows = database.execute("SELECT ok, status, error FROM request").fetchall()
     database.close()
     assert len(rows) == 8

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def up(temporary: Path) -> bool:
 
 def requests(database: Path) -> int:
     try:
-        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection, connection:
             return int(connection.execute("select count(*) from request").fetchone()[0])
     except sqlite3.OperationalError:
         return 0  # not made yet

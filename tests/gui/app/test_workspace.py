@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
 
 import pytest
 from PySide6.QtCore import QSettings
@@ -66,7 +67,7 @@ def test_a_database_of_a_newer_version_is_declined_politely(qapp, drive, until, 
         await until(lambda: window.workspace is None)
         assert window.frame.workspace_button.text() == "No workspace"
         await asyncio.wait({window._home})
-        with sqlite3.connect(tmp_path / "work.db") as connection:
+        with closing(sqlite3.connect(tmp_path / "work.db")) as connection, connection:
             connection.execute("update alembic_version set version_num = '9999'")
         connection.close()
         assert not await window.open(options(tmp_path))

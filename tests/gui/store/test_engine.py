@@ -4,6 +4,7 @@ import os
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def test_a_password_is_never_shown() -> None:
 def test_a_new_file_becomes_a_workspace_with_our_mark_and_wal(tmp_path: Path) -> None:
     file = tmp_path / "new.db"
     Store(file).close()
-    with sqlite3.connect(file) as raw:
+    with closing(sqlite3.connect(file)) as raw, raw:
         assert raw.execute("PRAGMA application_id").fetchone()[0] == engine.APPLICATION_ID
         assert raw.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         assert raw.execute("SELECT version_num FROM alembic_version").fetchone()[0] == HEAD
@@ -83,7 +84,7 @@ def test_several_databases_are_made_at_once_each_for_itself(tmp_path: Path) -> N
 def test_a_newer_schema_is_declined_with_both_versions_and_advice(tmp_path: Path) -> None:
     file = tmp_path / "w.db"
     Store(file).close()
-    with sqlite3.connect(file) as raw:
+    with closing(sqlite3.connect(file)) as raw, raw:
         raw.execute("UPDATE alembic_version SET version_num = '0999'")
     raw.close()
     with pytest.raises(StoreNewer) as error:
@@ -117,7 +118,7 @@ def test_a_damaged_database_is_said_to_be_damaged(tmp_path: Path) -> None:
 
 def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "other.db"
-    with sqlite3.connect(file) as raw:
+    with closing(sqlite3.connect(file)) as raw, raw:
         raw.execute("CREATE TABLE bookmarks (url)")
     raw.close()
     before = file.read_bytes()
@@ -142,7 +143,7 @@ def test_a_new_workspace_is_its_owners_only(tmp_path: Path) -> None:
 
 def test_another_programs_alembic_database_is_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "other.db"
-    with sqlite3.connect(file) as raw:
+    with closing(sqlite3.connect(file)) as raw, raw:
         raw.execute("CREATE TABLE alembic_version (version_num)")
     raw.close()
     with pytest.raises(NotAWorkspace) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -374,8 +375,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An authority, a certificate of a server on 127.0.0.1, one of a client, and an authority that nobody asked for."""
     at = tmp_path_factory.mktemp("certificates")
     ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]  # without it, Python 3.13 trusts no authority
     for ca in ("ca", "other"):
-        openssl(at, "req", "-x509", *ec, "-subj", f"/CN={ca}", "-keyout", f"{ca}.key", "-out", f"{ca}.pem")
+        openssl(at, "req", "-x509", *ec, *usage, "-subj", f"/CN={ca}", "-keyout", f"{ca}.key", "-out", f"{ca}.pem")
     for name, extra in (("server", ["-addext", "subjectAltName=IP:127.0.0.1"]), ("client", [])):
         signer = ["-CA", "ca.pem", "-CAkey", "ca.key"]
         openssl(
@@ -450,6 +452,16 @@ def test_amqps_that_cannot_be_trusted(tls_port: int, certificates: Path, broker:
         url, ca_file=certificates / "ca.pem", cert_file=certificates / "client.pem", key_file=certificates / "ca.key"
     )
     assert "cannot be used" in said
+
+
+def test_a_certificate_that_only_newer_pythons_refuse_is_said_what_to_do_about() -> None:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code, error.verify_message = 92, "CA cert does not include key usage extension"
+    assert str(_connect_failure(error, parse_address("amqps://broker.example.org/"))) == (
+        "the certificate of broker.example.org:5671 is not trusted: CA cert does not include key usage extension; "
+        "Python 3.13 and newer take only certificates that keep to RFC 5280: have the CA's made anew, with "
+        "basicConstraints=critical,CA:TRUE and keyUsage=critical,keyCertSign,cRLSign"
+    )
 
 
 def test_a_broker_that_wants_a_client_certificate(tls_port: int, certificates: Path) -> None:
