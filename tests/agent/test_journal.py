@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -221,6 +222,63 @@ def test_one_agent_at_a_time(tmp_path: Path) -> None:
         Journal(tmp_path)
     journal.close()
     Journal(tmp_path).close()
+
+
+# ---------------------------------------------------------------- on disk
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> dict[Path, int]:
+    """How much of each file was there when it was last synced."""
+    sizes: dict[Path, int] = {}
+    real = os.fsync
+
+    def fsync(file: int) -> None:
+        real(file)
+        sizes[Path(f"/proc/self/fd/{file}").readlink()] = os.fstat(file).st_size
+
+    monkeypatch.setattr(journal_module.os, "fsync", fsync)
+    return sizes
+
+
+def test_a_line_has_a_number_only_when_it_is_on_disk(tmp_path: Path, synced: dict[Path, int]) -> None:
+    journal = Journal(tmp_path)
+    write(journal, started("/a"))
+    safe = journal.sync()
+    assert safe == journal.segment.stat().st_size == synced[journal.segment]
+    write(journal, done("/a"))
+    assert shown(journal.collect(safe)) == ["1 s /a"], "the other may be lost yet"
+    assert synced[journal.segment] == safe
+    assert shown(journal.collect()) == ["2 d /a"]
+    assert synced[journal.segment] == journal.segment.stat().st_size
+
+
+def test_what_a_crash_left_is_on_disk_before_it_is_numbered(
+    tmp_path: Path, synced: dict[Path, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = Journal(tmp_path)
+    write(first, started("/a"), done("/a"))
+    assert synced[first.segment] < first.segment.stat().st_size
+    first.close()
+    synced.clear()
+    numbered: list[tuple[int, int]] = []
+    real = journal_module._Segment.number
+
+    def number(segment: Any, data: bytes, torn: list[int]) -> list[Line]:
+        numbered.append((segment.offset + len(data), synced.get(segment.path, 0)))
+        return real(segment, data, torn)
+
+    monkeypatch.setattr(journal_module._Segment, "number", number)
+    assert Journal(tmp_path).last == 2
+    assert numbered
+    assert all(end <= safe for end, safe in numbered), numbered
+
+
+def test_a_new_segment_is_on_disk_with_its_name(tmp_path: Path, synced: dict[Path, int]) -> None:
+    journal = Journal(tmp_path)
+    assert synced[journal.segment] == journal.segment.stat().st_size > 0
+    assert journal.segment.parent in synced
+    assert list(synced).index(journal.segment) < list(synced).index(journal.segment.parent)
 
 
 # ---------------------------------------------------------------- a full disk

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from agent.messages import Acknowledge, Ask
+from agent.messages import Acknowledge, Ask, Journal, Started
 from gui.hub import session
 from gui.hub.session import shorten
 
@@ -36,3 +37,29 @@ async def test_an_agent_that_does_not_read_is_let_go_and_holds_up_nobody(place: 
     assert place.hub.roster.find(welcome.public_id).reason == "the agent reads too slowly"
     assert not place.hub.send(welcome.public_id, Ask(what="time"))
     assert {view.name: view.live for view in place.hub.roster.agents}["c2"]
+
+
+async def test_the_time_that_an_agent_waited_for_our_database_is_not_held_against_it(
+    place: Any, monkeypatch: Any
+) -> None:
+    """Its heartbeats of that time are still unread when the wait ends: from then on it is silent, not before."""
+    stored = asyncio.Event()
+
+    async def blocked(batch: Any) -> None:
+        await stored.wait()
+
+    monkeypatch.setattr(place.hub, "journal_lines", blocked)
+    agent, _ = await place.join("c1", journal="j1")
+    live = next(iter(place.hub._sessions.values()))
+    await agent.say(Journal(journal="j1", lines=(Started(1, "1.1.1", 0, "tagaaaaa", "root://s:1094", "/a", 100.0),)))
+    await place.until(lambda: live.blocked)
+    place.clock.advance(60)
+    place.hub.check_heartbeats()
+    assert [view.state for view in place.hub.roster.agents] == ["up"], "while it waits"
+    stored.set()
+    await place.until(lambda: not live.blocked)
+    place.hub.check_heartbeats()
+    assert [view.state for view in place.hub.roster.agents] == ["up"], "when its wait has just ended"
+    place.clock.advance(60)
+    place.hub.check_heartbeats()
+    assert [view.state for view in place.hub.roster.agents] == ["missing"], "a minute later it is silent"
