@@ -54,7 +54,7 @@ _STEP = 0.25
 _SNAPSHOT_EVERY = 1.0
 _ADVISE_EVERY = 5.0
 _WIND_DOWN = 8.0
-"""Seconds for what is on its way when we are told to stop; systemd and the design allow ten in all."""
+"""Seconds for what is on its way when we are told to stop; a stop is to take ten in all."""
 _REFUSED_FOR = 3.0
 """A refusal at the start is final after this long: a broker may need a moment to notice that our predecessor died."""
 _STANDBY_LOOK = 0.5

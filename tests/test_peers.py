@@ -1,7 +1,7 @@
 """Every proven fault of the peers that could be ours has a test that names it.
 
-The rows are those of section 4 of the list of peers that the design refers to: G the OSG Go shoveler and collector, P
-the Python collector, A the web prototype, V the validation scripts, O others. A test names a row in its name, in its
+The rows are those of docs/peers.md: G the OSG Go shoveler and collector, P the Python collector, A the web prototype,
+V the validation scripts, O others. A test names a row in its name, in its
 docstring, or beside the parameter that shows it. Rows that cannot be ours, and why, are in `CANNOT_APPLY`.
 """
 

@@ -2,7 +2,7 @@
 
     entry = score(store, repeat_id, "settle", now)     # verdicts of a repeat, stored; 1 M requests take seconds
     rescore_late(store, now)                           # repeats that got records since; both figures stay
-    row = figures(spec, entries)                       # the seed's columns over the repeats, and pass or fail
+    row = figures(spec, entries)                       # the published columns over the repeats, and pass or fail
     LiveCounts(store, repeat_id).look(now)             # while it runs: requested, read, recorded, the gap and its age
     by_server(store, scoring_ids)                      # the same, for each server
     ladder_of(store, request_id)                       # at which stage one missing record was lost

@@ -1,4 +1,4 @@
-"""The figures of a test over its repeats: the seed's columns, and whether it passed. Pure.
+"""The figures of a test over its repeats: the columns of the published table, and whether it passed. Pure.
 
 ``Success %`` = matched ÷ (O − client failed − not waited for), pooled over the repeats, where *matched* includes what
 came late, once a later scoring has seen it. A test with more than 1 % of its requests failed at the client is

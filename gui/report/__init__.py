@@ -1,7 +1,7 @@
 """Reports: what a run found, for people and for programs. No Qt; plots are drawn as SVG here.
 
     report = build(store, run_id)             # gathered once; redact=True takes names of hosts out
-    text_table(report)                        # for a terminal: the seed's table and remarks
+    text_table(report)                        # for a terminal: the published table and remarks
     csv_table(report), json_report(report)    # for programs
     html_report(report), pdf_report(report, font=find_font())      # for people
     compare_text(compare(build(store, a), build(store, b)))

@@ -1,4 +1,5 @@
-"""The result table of a run: as aligned text for a terminal, as CSV, and as JSON. Its first columns are the seed's."""
+"""The result table of a run: as aligned text for a terminal, as CSV, and as JSON. Its first columns are those of the
+table that was published in 2021 (resources/presets/osdf-2021.published.toml)."""
 
 from __future__ import annotations
 
@@ -99,8 +100,8 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("Verdict", "conclusion", lambda t: t.now.conclusion.replace("fail", "FAIL"), lambda t: t.now.conclusion),
 )
-_SEED = 6
-"""Columns of the seed's table, the first ones."""
+_PUBLISHED = 6
+"""Columns of the published table, the first ones."""
 _KEY = 2
 """Columns, of these, that tell the rows of a table apart."""
 _BETWEEN = 2
@@ -119,7 +120,7 @@ def text_table(report: RunReport, width: int | None = None) -> str:
     """The table for a terminal, with a line on the run above it and remarks below. Ends with a newline.
 
     Where it is wider than `width` characters (None: no limit) it becomes several, one below the other: first the
-    seed's columns with the verdict, then the others."""
+    published columns with the verdict, then the others."""
     lines = [headline(report)]
     for columns in _parts(columns_of(report), report.tests, width):
         cells = [[column.shown(test) for column in columns] for test in report.tests]
@@ -144,9 +145,9 @@ def _parts(columns: list[Column], tests: Sequence[TestReport], width: int | None
 
     if width is None or size(columns) <= width:
         return [columns]
-    seed = [*columns[:_SEED], columns[-1]]
-    parts = [seed]
-    for column in columns[_SEED:-1]:
+    published = [*columns[:_PUBLISHED], columns[-1]]
+    parts = [published]
+    for column in columns[_PUBLISHED:-1]:
         if len(parts) == 1 or size([*parts[-1], column]) > width:
             parts.append(columns[:_KEY])
         parts[-1] = [*parts[-1], column]

@@ -41,7 +41,7 @@ class VerdictKind(IntEnum):
 
     @property
     def word(self) -> str:
-        """As in the design's table: ``wrong_bytes``."""
+        """As in docs/results.md: ``wrong_bytes``."""
         return self.name.lower()
 
 

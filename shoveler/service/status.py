@@ -47,7 +47,7 @@ class ShovelerSender(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class Position(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """How far one generation of a spool has come (design: ids are ``GENERATION:SEQ``). `confirmed_upto` never exceeds
+    """How far one generation of a spool has come (ids are ``GENERATION:SEQ``). `confirmed_upto` never exceeds
     `received_upto`; both are SEQs, and every SEQ from `first` up to them is meant."""
 
     first: int

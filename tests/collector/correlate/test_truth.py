@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from collector.wire import fstream, maps
+
 FULL = {
     "5.5.3": [
         "burst-fbuff-1472", "burst-large-datagrams", "fstat-no-lfn", "full-reads", "http", "ipv6", "killed-client",
@@ -335,3 +337,22 @@ def test_summaries_of_6_1_count_the_requests(scenario: str, kit: Any) -> None:
 @pytest.mark.parametrize("version", FULL)
 def test_all_captures_are_covered(version: str, kit: Any) -> None:
     assert set(kit.captures(version)) == {*FULL[version], *OTHERS[version]}
+
+
+@pytest.mark.parametrize("version", FULL)
+def test_ids_of_real_servers_are_dense(version: str, kit: Any) -> None:
+    """All kinds together are numbered 1…max in each process: what positions and gaps by id rest on (docs/
+    monitoring-format.md, section 15)."""
+    seen: dict[Any, set[int]] = collections.defaultdict(set)
+    for name in kit.captures(version):
+        for _, _, data in kit.load(name, version):
+            code, stod = chr(data[0]), int.from_bytes(data[4:8])
+            if code in "uidTU":
+                found = maps.parse_map(data)
+                seen[name, found.userid.sid, stod].add(found.dictid)
+            elif code == "f":
+                items, _ = fstream.parse_fstream(data, len(data))
+                opens = {item.file_id for _, _, item in items[1:] if isinstance(item, fstream.Open)}
+                seen[name, items[0].item.sid, stod] |= opens
+    assert len(seen) > 20
+    assert {key: sorted(ids) for key, ids in seen.items() if ids != set(range(1, len(ids) + 1))} == {}

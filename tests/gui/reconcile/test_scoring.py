@@ -181,7 +181,7 @@ def test_servers_stand_side_by_side(any_world: Any) -> None:
     assert two.bytes_recorded == MIB
 
 
-# ---- facts of the original validation scripts (peers.md, 4.V), turned round
+# ---- facts of the original validation scripts (docs/peers.md, V), turned round
 
 
 def test_v3_duplicates_and_strangers_are_seen_where_a_dictionary_hides_them(world: Any) -> None:
