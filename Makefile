@@ -4,11 +4,12 @@
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run test check unit soak bench package screenshots lock clean
+.PHONY: help run test check unit matrix soak bench package screenshots lock clean
 
 help:
 	@echo "make run          a whole federation on this machine, real XRootD servers, then the verdict"
 	@echo "make test         lint, types, layers and all tests (about 10 minutes)"
+	@echo "make matrix       make test on Debian 12 and on Debian 13, each from nothing (needs root; half an hour)"
 	@echo "make bench        the figures of docs/measurements, measured here"
 	@echo "make soak         long campaigns: faults, fuzzing, memory (hours; resumable)"
 	@echo "make package      wheel, desktop bundle, deb and rpm in dist/"
@@ -30,6 +31,9 @@ check:
 
 unit:
 	$(PYTEST) -q -n 3 --dist loadfile
+
+matrix:
+	@packaging/matrix.sh
 
 bench:
 	@packaging/setup.sh test

@@ -7,9 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from agent.lab.broker import PrivateBroker
 from tests.skips import Judge
+
+# Speed is never tested here: a machine that has much else to do is no failure.
+settings.register_profile("tally", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tally")
 
 # Whoever starts the tests in the background (``&``, nohup) has these ignored, and so would every program under test.
 for _number in (signal.SIGINT, signal.SIGHUP):
