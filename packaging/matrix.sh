@@ -34,6 +34,13 @@ if [ "${1:-}" = --inside ]; then
 fi
 
 # ---- what must be here -------------------------------------------------------------------------------------------
+[ $# -gt 0 ] || set -- 12 13
+for release in "$@"; do
+    case $release in
+        12 | 13) ;;
+        *) say "Debian $release is not one of those that are tried: 12 13"; exit 2 ;;
+    esac
+done
 if [ "$(id -u)" != 0 ]; then
     say "a chroot needs root; call it as: sudo make matrix"
     exit 1
@@ -99,11 +106,10 @@ version_of() { # root, package: the installed version without Debian's suffix
 row='%-7s %-8s %-8s %-9s %-11s %-42s %6s  %s\n'
 table=$(printf "$row" Debian Python XRootD RabbitMQ PostgreSQL tests time verdict)
 failed=0
-for release in "${@:-12 13}"; do for release in $release; do
+for release in "$@"; do
     case $release in
         12) suite=bookworm ;;
         13) suite=trixie ;;
-        *) say "Debian $release is not one of those that are tried: 12 13"; exit 2 ;;
     esac
     root=$(mktemp -d "$at/$release.XXXXXX")
     log=$at/$release.log
@@ -131,6 +137,6 @@ for release in "${@:-12 13}"; do for release in $release; do
     else
         rm -rf --one-file-system "$root"
     fi
-done; done
+done
 printf '%s\n' "$table"
 exit $failed
