@@ -23,10 +23,11 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from zlib import crc32
 
 from collector.checkpoint import CheckpointFull, CheckpointUnusable, Chunk, Store, Transaction
 from collector.correlate import Correlator, Record
-from collector.seen import SeenSet
+from collector.seen import REUSED, SeenSet
 from collector.sinks import Sink, stream_of
 from collector.sources import Reject, Source, Taken
 from shoveler.service import Progress, RateLimited, delays
@@ -55,6 +56,8 @@ class Counts:
     cycles: int = 0
     datagrams: int = 0
     duplicates: int = 0
+    reused: int = 0
+    """Datagrams that were taken although their id had been seen: with other content."""
     rejected: Counter[str] = field(default_factory=Counter)
     records: Counter[str] = field(default_factory=Counter)
     """By kind: committed to the outbox."""
@@ -219,6 +222,8 @@ class Cycle:
             if self._stuck is not None:
                 self._try_again(0.05)
             self._settle(0.05, clear_now=True)
+        if self._stuck is None and (left := self._seen.changes(self._clock(), last=True)):
+            self._commit(Transaction(seen=left), Taken(), self._monotonic())
         return not (self.outbox or self._unacknowledged or self._stuck)
 
     def close(self) -> None:
@@ -255,8 +260,10 @@ class Cycle:
         for data, remote, t, spool, seq, shoveler in taken.datagrams:
             if spool is None:
                 feed(data, remote, t, shoveler, False)
-            elif add(spool, seq, wall):
+            elif answer := add(spool, seq, wall, crc32(data) or 1):
                 feed(data, remote, t, shoveler, True)
+                if answer == REUSED:
+                    self._count_reused(spool, seq, remote)
             else:
                 self._count_duplicate(remote)
         self.counts.datagrams += len(taken.datagrams)
@@ -281,6 +288,16 @@ class Cycle:
         known = self.duplicates_of.get(remote)
         if known is not None or len(self.duplicates_of) < _SENDERS:
             self.duplicates_of[remote] = (known or 0) + 1
+
+    def _count_reused(self, spool: str, seq: int, remote: str) -> None:
+        """An id that names two datagrams: a shoveler went back in time and did not notice. Both are taken."""
+        self.counts.reused += 1
+        self._limited.warning(
+            "reused",
+            "the id %s:%d was used before, for another datagram; this one, from %s, is taken, too. Was a shoveler's "
+            "machine set back to a snapshot while it ran? Restart that shoveler",
+            spool, seq, remote,
+        )  # fmt: skip
 
     def _reject(self, rejects: Iterable[Reject]) -> None:
         for reject in rejects:

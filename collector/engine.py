@@ -169,6 +169,7 @@ class Engine:
                 "cycles": counts.cycles,
                 "datagrams": counts.datagrams,
                 "duplicates": counts.duplicates,
+                "reused_ids": counts.reused,
                 "commits": counts.commits,
                 "commit_seconds": counts.commit_seconds,
                 "last_commit_seconds": counts.last_commit_seconds,

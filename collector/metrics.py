@@ -27,6 +27,7 @@ _PEERS = {
 
 _OWN = {
     "datagrams_total": "Datagrams taken, before any was dropped as a duplicate.",
+    "reused_ids_total": "Datagrams taken although their id had been seen: with other content.",
     "duplicates_total": "Datagrams dropped because they had been taken before.",
     "source_drops_total": "Datagrams lost before they were taken, as far as that can be counted (UDP).",
     "checkpoints_total": "Checkpoints written.",
@@ -99,6 +100,7 @@ class Metrics:
         self._set("ttl_evictions", core["expired"])
         self._set("records_emitted", records.total())
         self._set("datagrams_total", values["datagrams"])
+        self._set("reused_ids_total", values["reused_ids"])
         self._set("duplicates_total", values["duplicates"] + core["duplicates"])
         self._set("source_drops_total", values["source_drops"])
         self._set("checkpoints_total", values["commits"])

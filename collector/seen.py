@@ -4,12 +4,17 @@ A shoveler names each datagram ``SPOOL:SEQ``. A message may come again (a connec
 a shoveler restarted before it noted the broker's confirm), and it may come *late*: one that an earlier publisher had to
 send again arrives after younger ones. So membership is exact, never "older than the newest".
 
+SPOOL is here whatever stands before the number: ours name a *generation*, one start of a shoveler's receiver.
+
 Terms: a *run* is ``lo…hi`` inclusive, all of it seen. Neighbouring runs merge, so a queue that carries a whole spool is
 one run for ever. A shard carries a sparse part of it, one run per datagram or so; therefore the memory is bounded:
 
 - at most `max_runs` runs per SPOOL; beyond that the *oldest* are forgotten. What is forgotten would be taken again if
   it came again, which is the harmless direction (the correlator has its own duplicate rule). A shoveler publishes its
   spool in order and repeats only what was unconfirmed, so a repeat is never far behind the newest number.
+- of the newest 64 blocks of 1,024 numbers of each SPOOL a checksum of the content is kept (a block costs 4 KiB, all of
+  them 64 MiB at most; beyond that the SPOOL unused for longest has none). A number that comes again with other content
+  is no repeat: somebody gave the id twice. Older ones, and those of the last 5 s before a kill, are taken for repeats.
 - a SPOOL that nobody used for `max_age` seconds is forgotten, and beyond `max_spools` the one unused for longest.
 
 `changes()` gives what to write to the checkpoint since the last call, `restore()` takes it back at start.
@@ -20,7 +25,7 @@ from __future__ import annotations
 import heapq
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from shoveler.service import Progress
@@ -32,6 +37,16 @@ _TOUCH_EVERY = 3_600.0
 """How stale the stored time of last use may be: it decides about months, so it need not be written every cycle."""
 _LOOK_EVERY = 60.0
 """Seconds between two looks for spools past their age."""
+_BLOCK_BITS = 10
+_BLOCK = 1 << _BLOCK_BITS
+_LAST = _BLOCK - 1
+MAX_BLOCKS_OF_A_SPOOL = 64
+MAX_BLOCKS = 16_384
+_SUMS_EVERY = 5.0
+"""Seconds between two times that checksums are written: they are a second line of defence, and a block is 4 KiB."""
+
+KNOWN, NEW, REUSED = 0, 1, 2
+"""What `SeenSet.add` says: seen before (the only one that is false), never seen, seen with other content."""
 MAX_TOLD = 1_000
 """Holes of one spool, and spools, in a status message."""
 
@@ -56,6 +71,10 @@ class SeenChanges(NamedTuple):
     """Spools of which every row goes."""
     used: list[tuple[str, float]]
     """(spool, time of last use)."""
+    sums: Sequence[tuple[str, int, bytes]] = ()
+    """(spool, number of the block, its checksums)."""
+    sums_gone: Sequence[tuple[str, int]] = ()
+    """(spool, number of a block) whose checksums are forgotten."""
 
     def __bool__(self) -> bool:
         return any(self)
@@ -64,7 +83,10 @@ class SeenChanges(NamedTuple):
 class _Spool:
     """The runs of one spool, ascending, as two arrays of 64-bit numbers (16 bytes a run)."""
 
-    __slots__ = ("dirty", "floor", "gone", "hi", "lo", "stored_use", "used")
+    __slots__ = (
+        "dirty", "floor", "gone", "hi", "lo", "newest", "newest_at", "stored_use", "sums", "sums_dirty", "sums_gone",
+        "used",
+    )  # fmt: skip
 
     def __init__(self, used: float) -> None:
         self.lo = array("q")
@@ -75,6 +97,12 @@ class _Spool:
         self.stored_use = float("-inf")
         self.floor = 0
         """What was seen below this is forgotten."""
+        self.sums: dict[int, array[int]] = {}
+        self.newest_at = -1
+        self.newest = array("I")
+        """The block looked at last, and its number."""
+        self.sums_dirty: set[int] = set()
+        self.sums_gone: set[int] = set()
 
 
 class SeenSet:
@@ -88,6 +116,8 @@ class SeenSet:
         self._below: dict[str, int] = {}
         self._forgotten: set[str] = set()
         self._next_look = float("-inf")
+        self._next_sums = float("-inf")
+        self._blocks = 0
         self.runs_forgotten = 0
         """Runs given up for the size bound since the start, for the metrics."""
 
@@ -101,8 +131,9 @@ class SeenSet:
         """Spools known."""
         return len(self._spools)
 
-    def add(self, spool: str, seq: int, now: float) -> bool:
-        """Note one message. True when it is new, False when it was seen. `seq` must fit 64 bits, signed."""
+    def add(self, spool: str, seq: int, now: float, content: int = 0) -> int:
+        """Note one message: `KNOWN`, `NEW` or `REUSED`. `seq` must fit 64 bits, signed. `content`: a 32-bit checksum of
+        it, 0 for none."""
         runs = self._spools.get(spool)
         if runs is None:
             runs = self._spools[spool] = _Spool(now)
@@ -110,19 +141,60 @@ class SeenSet:
         lo, hi = runs.lo, runs.hi
         if not lo:
             self._insert(runs, 0, seq)
-            return True
-        last = hi[-1]
-        if seq == last + 1:  # the common case by far: the next one of the spool
+        elif seq == hi[-1] + 1:  # the common case by far: the next one of the spool
             hi[-1] = seq
             runs.dirty.add(lo[-1])
-            return True
-        if seq > last:
+        elif seq > hi[-1]:
             self._insert(runs, len(lo), seq)
-            return True
-        return self._add_inside(runs, seq)
+        elif not self._add_inside(runs, seq):
+            return self._compare(runs, seq, content)
+        if content:
+            at = seq >> _BLOCK_BITS
+            if at != runs.newest_at:
+                self._turn_to(runs, at)
+            if runs.newest:
+                runs.newest[seq & _LAST] = content
+                runs.sums_dirty.add(at)
+        return NEW
+
+    def _compare(self, runs: _Spool, seq: int, content: int) -> int:
+        """Whether a number that was seen comes with the content that it had, as far as that is known."""
+        block = runs.sums.get(seq >> _BLOCK_BITS)
+        if not content or not block or block[seq & _LAST] in (0, content):
+            return KNOWN
+        block[seq & _LAST] = content
+        runs.sums_dirty.add(seq >> _BLOCK_BITS)
+        return REUSED
+
+    def _turn_to(self, runs: _Spool, at: int) -> None:
+        """Make `newest` the block with this number, an empty one if that is older than what is kept."""
+        block = runs.sums.get(at)
+        if block is None:
+            if len(runs.sums) >= MAX_BLOCKS_OF_A_SPOOL:
+                oldest = min(runs.sums)
+                if at < oldest:
+                    runs.newest_at, runs.newest = at, array("I")
+                    return
+                self._drop_sums(runs, oldest)
+            elif self._blocks >= MAX_BLOCKS:
+                unused = min((other for other in self._spools.values() if other.sums), key=lambda other: other.used)
+                for other in list(unused.sums):
+                    self._drop_sums(unused, other)
+            block = runs.sums[at] = array("I", bytes(4 * _BLOCK))
+            runs.sums_gone.discard(at)
+            self._blocks += 1
+        runs.newest_at, runs.newest = at, block
+
+    def _drop_sums(self, runs: _Spool, at: int) -> None:
+        del runs.sums[at]
+        runs.sums_dirty.discard(at)
+        runs.sums_gone.add(at)
+        self._blocks -= 1
+        if runs.newest_at == at:
+            runs.newest_at = -1
 
     def _add_inside(self, runs: _Spool, seq: int) -> bool:
-        """A number at or below the newest: seen, or a hole that it fills, widening or joining its neighbours."""
+        """A number at or below the newest: seen (False), or a hole that it fills, widening or joining neighbours."""
         lo, hi = runs.lo, runs.hi
         at = bisect_right(lo, seq)  # runs[at - 1] is the last that begins at or before seq
         if at and seq <= hi[at - 1]:
@@ -160,8 +232,10 @@ class SeenSet:
         runs.dirty.discard(lo)
         runs.gone.add(lo)
 
-    def changes(self, now: float) -> SeenChanges:
-        """What changed since the last call. Also the moment when the bounds are applied (`now`: Unix seconds)."""
+    def changes(self, now: float, *, last: bool = False) -> SeenChanges:
+        """What changed since the last call. Also the moment when the bounds are applied (`now`: Unix seconds).
+
+        Checksums are among it now and then, and when it is the last call."""
         self._forget_unused(now)
         puts: list[Run] = []
         deletes: list[tuple[str, int]] = []
@@ -182,11 +256,26 @@ class SeenSet:
             if runs.gone:
                 deletes.extend((name, start) for start in runs.gone)
                 runs.gone.clear()
+        sums, sums_gone = self._sums_changes(now, last=last)
         below = list(self._below.items())
         forgotten = list(self._forgotten)
         self._below.clear()
         self._forgotten.clear()
-        return SeenChanges(puts, deletes, below, forgotten, used)
+        return SeenChanges(puts, deletes, below, forgotten, used, sums, sums_gone)
+
+    def _sums_changes(
+        self, now: float, *, last: bool
+    ) -> tuple[tuple[tuple[str, int, bytes], ...], tuple[tuple[str, int], ...]]:
+        if now < self._next_sums and not last:
+            return (), ()
+        self._next_sums = now + _SUMS_EVERY
+        changed = [(name, runs) for name, runs in self._spools.items() if runs.sums_dirty or runs.sums_gone]
+        sums = tuple((name, at, runs.sums[at].tobytes()) for name, runs in changed for at in sorted(runs.sums_dirty))
+        gone = tuple((name, at) for name, runs in changed for at in sorted(runs.sums_gone))
+        for _, runs in changed:
+            runs.sums_dirty.clear()
+            runs.sums_gone.clear()
+        return sums, gone
 
     def _forget_unused(self, now: float) -> None:
         if now >= self._next_look:
@@ -208,7 +297,9 @@ class SeenSet:
         self.runs_forgotten += surplus
 
     def _forget(self, name: str) -> None:
-        self.runs_forgotten += len(self._spools.pop(name).lo)
+        gone = self._spools.pop(name)
+        self.runs_forgotten += len(gone.lo)
+        self._blocks -= len(gone.sums)
         self._below.pop(name, None)
         self._forgotten.add(name)
 
@@ -217,8 +308,15 @@ class SeenSet:
         newest = heapq.nlargest(limit, self._spools.items(), key=lambda item: item[1].used)
         return {name: _progress(runs, limit) for name, runs in reversed(newest) if runs.lo}
 
-    def restore(self, runs: Iterable[Run], used: Iterable[tuple[str, float]]) -> None:
-        """Take back what `changes()` once gave. Runs of a spool in ascending order of `lo`."""
+    def restore(
+        self,
+        runs: Iterable[Run],
+        used: Iterable[tuple[str, float]],
+        floors: Iterable[tuple[str, int]] = (),
+        sums: Iterable[tuple[str, int, bytes]] = (),
+    ) -> None:
+        """Take back what `changes()` once gave; `floors` is the last of what it gave as `below`. Runs of a spool in
+        ascending order of `lo`."""
         for name, when in used:
             spool = self._spools[name] = _Spool(when)
             spool.stored_use = when
@@ -228,6 +326,13 @@ class SeenSet:
                 entry = self._spools[name] = _Spool(0.0)
             entry.lo.append(lo)
             entry.hi.append(hi)
+        for name, floor in floors:
+            if (entry := self._spools.get(name)) is not None:
+                entry.floor = floor
+        for name, at, block in sums:
+            if (entry := self._spools.get(name)) is not None:
+                entry.sums[at] = array("I", block)
+                self._blocks += 1
 
 
 def _progress(runs: _Spool, limit: int) -> Progress:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import msgspec
 
 from collector.config import program_version
-from collector.cycle import Mark
+from collector.cycle import Counts, Mark
 from shoveler.bus import BusError, Outgoing, Publisher, Requests
 from shoveler.service import (
     CollectorSender,
@@ -42,6 +42,8 @@ _FAREWELL = 1.0
 class Work(Protocol):
     """What the reporter asks of a cycle."""
 
+    @property
+    def counts(self) -> Counts: ...
     def mark(self) -> Mark: ...
     def is_behind(self, mark: Mark) -> bool: ...
 
@@ -138,6 +140,7 @@ class StatusReporter:
             senders=senders,
             processes=[msgspec.convert(process, ServerProcess) for process in self._processes()],
             positions=self._positions,
+            reused_ids=self._work.counts.reused if self._work is not None else 0,
             held=self._held,
         )
 

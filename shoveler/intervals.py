@@ -15,7 +15,7 @@ MAX_ROWS = 256
 
 
 class Row(NamedTuple):
-    """`count` of something happened to `subject`, for `reason`, between `t_from` and `t_to` (Unix seconds)."""
+    """`lost` datagrams of `subject`, for `reason`, between `t_from` and `t_to` (Unix seconds)."""
 
     number: int
     """By which a stored row is replaced or removed."""
@@ -24,7 +24,7 @@ class Row(NamedTuple):
     reason: str
     t_from: float
     t_to: float
-    count: int
+    lost: int
 
     def same(self, other: Row) -> bool:
         """Whether the two can be joined."""
@@ -33,7 +33,7 @@ class Row(NamedTuple):
     def joined(self, other: Row) -> Row:
         """One row of two."""
         return self._replace(
-            t_from=min(self.t_from, other.t_from), t_to=max(self.t_to, other.t_to), count=self.count + other.count
+            t_from=min(self.t_from, other.t_from), t_to=max(self.t_to, other.t_to), lost=self.lost + other.lost
         )
 
 

@@ -899,16 +899,16 @@ class SpoolReader:
 
     def drops(self) -> list[Drop]:
         """What the kernel dropped at each socket, oldest first."""
-        return [Drop(listen=r.subject, t_from=r.t_from, t_to=r.t_to, count=r.count) for r in self._lost(DROP)]
+        return [Drop(listen=r.subject, t_from=r.t_from, t_to=r.t_to, count=r.lost) for r in self._lost(DROP)]
 
     def fragments(self) -> list[Drop]:
         """What the kernel could not put together, oldest first."""
-        return [Drop(listen=r.subject, t_from=r.t_from, t_to=r.t_to, count=r.count) for r in self._lost(FRAGMENT)]
+        return [Drop(listen=r.subject, t_from=r.t_from, t_to=r.t_to, count=r.lost) for r in self._lost(FRAGMENT)]
 
     def refusals(self) -> list[Refusal]:
         """What was read and not taken, oldest first."""
         return [
-            Refusal(sender=r.subject, reason=r.reason, t_from=r.t_from, t_to=r.t_to, count=r.count)
+            Refusal(sender=r.subject, reason=r.reason, t_from=r.t_from, t_to=r.t_to, count=r.lost)
             for r in self._lost(REFUSAL)
         ]
 

@@ -49,6 +49,11 @@ class Cursors:
         self.refresh()
         return min(self._cursors, key=lambda cursor: cursor.seq, default=None)
 
+    def foremost(self) -> int:
+        """The last row that some reader has acknowledged, 0 when nobody has."""
+        self.refresh()
+        return max((cursor.seq for cursor in self._cursors), default=0)
+
     def refresh(self) -> None:
         """Read all cursor files. Raises BusRefused for one that is none, BusUnavailable for the rest."""
         self._read_at = self._clock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,8 @@ from shoveler.bus.local_cursors import Cursors
 from shoveler.bus.local_files import FileLock, connect, create, exchange_directory, inode, message_file, sentences
 from shoveler.bus.messages import BusError, BusInUse, BusMissing, BusUnavailable, HeaderValue, Outcome, Outgoing
 from shoveler.bus.options import BusOptions
+
+_log = logging.getLogger(__name__)
 
 _COMMIT_BYTES = 4 << 20
 _CHECK_EVERY = 256  # messages between looks at the size of the file
@@ -57,6 +60,11 @@ class LocalPublisher:
         identity = self._db.execute("SELECT id FROM identity").fetchone()[0]
         self._page_size = int(self._db.execute("PRAGMA page_size").fetchone()[0])
         self._cursors = Cursors(self._file, identity)
+        try:
+            self._go_on_behind_readers()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def pending(self) -> int:
@@ -108,6 +116,22 @@ class LocalPublisher:
         self._lock.release()
 
     # -- how ---------------------------------------------------------------------------------------------------------
+
+    def _go_on_behind_readers(self) -> None:
+        """Number new messages above what readers have had of this file: one that was restored from a copy is behind
+        them, and they would take what is new for what they have passed."""
+        foremost = self._cursors.foremost()
+        with sentences(self._file):
+            last = (
+                self._db.execute("SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'message')").fetchone()[0] or 0
+            )
+            if foremost <= last:
+                return
+            _log.warning("= %s has gone back in time; going on behind what its readers have had", self._file)
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("DELETE FROM sqlite_sequence WHERE name = 'message'")
+            self._db.execute("INSERT INTO sqlite_sequence VALUES ('message', ?)", (foremost,))
+            self._db.execute("COMMIT")
 
     def _check(self) -> None:
         if self._failure is not None:

@@ -192,6 +192,8 @@ class CollectorStatus(msgspec.Struct, kw_only=True):
     senders: dict[str, CollectorSender] = {}
     positions: dict[str, Progress] = {}
     """By generation."""
+    reused_ids: int = 0
+    """Datagrams whose id had been seen with other content: they were taken. Something gives ids twice."""
     processes: list[ServerProcess] = []
     held: int = 0
     """Accesses whose close is known and which wait for something late (open, user) before they become a record."""

@@ -23,7 +23,8 @@ from collector.checkpoint import (
     check_shards,
     open_checkpoint,
 )
-from collector.seen import SeenSet
+from collector.seen import KNOWN, REUSED, SeenSet
+from shoveler.service import Progress
 
 TWO = Chunk(1, "records", "file.cms", ("r1", "r2"), b'{"record_id":"r1"}\n{"record_id":"r2"}')
 ONE = Chunk(2, "cache", "cache.none", ("c1",), b'{"record_id":"c1"}')
@@ -47,6 +48,50 @@ def test_everything_of_a_transaction_is_there_after_a_restart(tmp_path: Path) ->
     assert [chunk._replace(ids=tuple(chunk.ids)) for chunk in again.outbox()] == [TWO, ONE]
     assert (again.id, again.next_chunk, again.position) == (first.id, 3, "here")
     assert [restored.add("spool", seq, 100.0) for seq in (2, 4, 7, 8)] == [False, True, False, True]
+    again.close()
+
+
+FIRST_LAYOUT = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE state (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE seen (spool TEXT, lo INTEGER, hi INTEGER NOT NULL, PRIMARY KEY (spool, lo)) WITHOUT ROWID;
+CREATE TABLE spool (name TEXT PRIMARY KEY, used REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE outbox (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream TEXT NOT NULL, routing_key TEXT NOT NULL, ids TEXT NOT NULL, body BLOB NOT NULL
+);
+PRAGMA user_version = 1;
+INSERT INTO meta VALUES ('id', '00ab'), ('created', '1');
+INSERT INTO seen VALUES ('spool', 1, 7);
+INSERT INTO spool VALUES ('spool', 100.0);
+"""
+
+
+def test_the_first_layout_is_taken_over(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "queue.db")) as db:
+        db.executescript(FIRST_LAYOUT)
+    for _ in range(2):
+        checkpoint = open_checkpoint(tmp_path, "queue")
+        seen = SeenSet()
+        checkpoint.restore_seen(seen)
+        assert (checkpoint.id, seen.progress()) == ("00ab", {"spool": Progress(seen_upto=7)})
+        checkpoint.close()
+
+
+def test_what_is_known_of_a_spool_is_there_after_a_restart(tmp_path: Path) -> None:
+    first = open_checkpoint(tmp_path, "queue")
+    seen = SeenSet(max_runs=10)
+    for seq in range(1, 41, 2):
+        seen.add("spool", seq, 100.0, seq)
+    first.commit(Transaction(seen=seen.changes(100.0)))
+    told = seen.progress()
+    first.close()
+    again = open_checkpoint(tmp_path, "queue")
+    restored = SeenSet()
+    again.restore_seen(restored)
+    assert restored.progress() == told
+    assert told["spool"].since > 1
+    assert [restored.add("spool", 39, 100.0, content) for content in (39, 40)] == [KNOWN, REUSED]
     again.close()
 
 

@@ -28,6 +28,7 @@ from collector.checkpoint import (
 from collector.correlate import Correlator, Record
 from collector.cycle import Cycle, chunked
 from collector.sources import Datagram, Reject, Taken
+from shoveler.service import Progress
 
 
 class Clock:
@@ -194,6 +195,62 @@ def test_messages_without_ids_are_all_given_to_the_correlator(build: Build) -> N
     build.source.give("open a", "close a", spool=None)
     build.steps()
     assert build.sink.ids == ["a.f"]
+
+
+def test_a_known_id_with_other_content_is_taken_counted_and_said(
+    build: Build, caplog: pytest.LogCaptureFixture
+) -> None:
+    build.source.give("close a", "close b")
+    build.steps()
+    build.source.give("close c", "close b", "close d", first=1)
+    build.steps()
+    assert build.sink.ids == ["a.f", "b.f", "c.f", "d.f"]
+    assert (build.cycle.counts.reused, build.cycle.counts.duplicates) == (1, 1)
+    assert [record.message for record in caplog.records] == [
+        "the id spool:1 was used before, for another datagram; this one, from 192.0.2.1:1094, is taken, too. Was a "
+        "shoveler's machine set back to a snapshot while it ran? Restart that shoveler"
+    ]
+
+
+def test_content_is_remembered_over_an_orderly_restart(build: Build) -> None:
+    build.source.give("close a")
+    build.steps()
+    build.source.give("close b")
+    build.steps()
+    assert build.cycle.wind_down(1.0)
+    build.kill()
+    build.start()
+    build.source.give("close c", "close d", first=1)
+    build.steps()
+    assert build.sink.ids == ["a.f", "b.f", "c.f", "d.f"]
+
+
+def test_seen_is_what_is_confirmed(build: Build) -> None:
+    build.source.give("close a")
+    build.sink.holding = True
+    build.steps(1)
+    mark = build.cycle.mark()
+    assert mark.seen == {"spool": Progress(seen_upto=1)}
+    assert not build.cycle.is_behind(mark)
+    build.source.give("open b")
+    build.sink.holding = False
+    build.steps()
+    assert build.cycle.is_behind(mark)
+    assert build.cycle.is_behind(build.cycle.mark())
+
+
+def test_seen_waits_for_what_was_left_over_from_the_last_time(build: Build) -> None:
+    build.source.give("close a")
+    build.sink.holding = True
+    build.steps(1)
+    build.kill()
+    build.start()
+    mark = build.cycle.mark()
+    assert mark.seen == {"spool": Progress(seen_upto=1)}
+    assert not build.cycle.is_behind(mark)
+    build.sink.holding = False
+    build.steps()
+    assert build.cycle.is_behind(mark)
 
 
 # ---------------------------------------------------------------- kills

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.seen import Run, SeenChanges, SeenSet
+import collector.seen as seen_module
+from collector.seen import KNOWN, MAX_BLOCKS_OF_A_SPOOL, NEW, REUSED, Run, SeenChanges, SeenSet
 from shoveler.service import Progress
 
 DAY = 86_400.0
@@ -17,11 +19,14 @@ class Table:
     def __init__(self) -> None:
         self.rows: dict[tuple[str, int], int] = {}
         self.used: dict[str, float] = {}
+        self.floors: dict[str, int] = {}
+        self.sums: dict[tuple[str, int], bytes] = {}
 
     def write(self, changes: SeenChanges) -> None:
         for spool in changes.forgotten:
             self.rows = {key: hi for key, hi in self.rows.items() if key[0] != spool}
             self.used.pop(spool, None)
+            self.sums = {key: block for key, block in self.sums.items() if key[0] != spool}
         for spool, lo in changes.deletes:
             self.rows.pop((spool, lo), None)
         for spool, floor in changes.below:
@@ -29,10 +34,20 @@ class Table:
         for run in changes.puts:
             self.rows[run.spool, run.lo] = run.hi
         self.used.update(changes.used)
+        self.floors.update(changes.below)
+        for key in changes.sums_gone:
+            self.sums.pop(key, None)
+        for spool, at, block in changes.sums:
+            self.sums[spool, at] = block
 
     def reopened(self, **bounds: float) -> SeenSet:
         seen = SeenSet(**bounds)  # type: ignore[arg-type]
-        seen.restore([Run(spool, lo, self.rows[spool, lo]) for spool, lo in sorted(self.rows)], self.used.items())
+        seen.restore(
+            [Run(spool, lo, self.rows[spool, lo]) for spool, lo in sorted(self.rows)],
+            self.used.items(),
+            self.floors.items(),
+            [(spool, at, block) for (spool, at), block in self.sums.items()],
+        )
         return seen
 
 
@@ -165,8 +180,13 @@ def test_progress_claims_nothing_of_what_was_forgotten() -> None:
     for seq in range(1, 41, 2):
         seen.add("a", seq, 0.0)
     seen.changes(0.0)
-    told = seen.progress()["a"]
-    assert (told.since, told.holes[0], told.holes[-1]) == (23, (24, 24), (38, 38))
+    table = Table()
+    for seq in range(41, 61, 2):
+        seen.add("a", seq, 9.0)
+    table.write(seen.changes(9.0))
+    for now in (seen, table.reopened()):
+        told = now.progress()["a"]
+        assert (told.seen_upto, told.since, told.holes[0], told.holes[-1]) == (59, 43, (44, 44), (58, 58))
 
 
 @given(st.sets(st.integers(1, 60), min_size=1), st.integers(1, 20))
@@ -179,3 +199,47 @@ def test_progress_is_what_was_seen(numbers: set[int], limit: int) -> None:
     assert told.seen_upto == max(numbers)
     assert missing == {seq for seq in range(max(1, told.since), max(numbers)) if seq not in numbers}
     assert len(told.holes) <= limit + 1
+
+
+def test_a_known_number_with_other_content_is_no_repeat() -> None:
+    seen = SeenSet()
+    assert [seen.add("a", 1, 0.0, content) for content in (7, 7, 8, 8, 7)] == [NEW, KNOWN, REUSED, KNOWN, REUSED]
+    assert seen.add("a", 1, 0.0) == KNOWN, "nothing to compare"
+    assert seen.add("b", 1, 0.0) == NEW
+    assert seen.add("b", 1, 0.0, 7) == KNOWN, "nothing to compare with"
+
+
+def test_content_is_known_over_a_restart_as_far_as_it_was_written() -> None:
+    seen, table = SeenSet(), Table()
+    seen.add("a", 1, 100.0, 7)
+    table.write(seen.changes(100.0))
+    seen.add("a", 2, 101.0, 7)
+    table.write(seen.changes(101.0))
+    assert [table.reopened().add("a", seq, 102.0, 8) for seq in (1, 2)] == [REUSED, KNOWN]
+    table.write(seen.changes(101.5, last=True))
+    assert [table.reopened().add("a", seq, 102.0, 8) for seq in (1, 2)] == [REUSED, REUSED]
+
+
+def test_content_is_kept_of_the_newest_numbers_only() -> None:
+    seen, table = SeenSet(), Table()
+    span = MAX_BLOCKS_OF_A_SPOOL * 1024
+    for seq in range(0, 3 * span, 512):
+        seen.add("a", seq, 0.0, 7)
+        table.write(seen.changes(float(seq)))
+    table.write(seen.changes(3.0 * span, last=True))
+    assert len(table.sums) == MAX_BLOCKS_OF_A_SPOOL
+    again = table.reopened()
+    assert [again.add("a", seq, 3.0 * span, 8) for seq in (0, 2 * span - 512, 2 * span, 3 * span - 512)] == [
+        KNOWN, KNOWN, REUSED, REUSED,
+    ]  # fmt: skip
+    assert [again.add("a", 1, 3.0 * span, content) for content in (7, 8)] == [NEW, KNOWN], "late, and not compared"
+
+
+def test_the_content_of_many_spools_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seen_module, "MAX_BLOCKS", 3)
+    seen, table = SeenSet(), Table()
+    for number in range(5):
+        seen.add(f"spool{number}", 1, float(number), 7)
+    table.write(seen.changes(9.0, last=True))
+    assert sorted(spool for spool, _ in table.sums) == ["spool2", "spool3", "spool4"]
+    assert [seen.add(f"spool{number}", 1, 9.0, 8) for number in (0, 1, 2)] == [KNOWN, KNOWN, REUSED]

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector.cycle import Mark
+from collector.cycle import Counts, Mark
 from collector.status import StatusReporter
 from shoveler.bus import BusUnavailable, Outcome, Outgoing
 from shoveler.service import CollectorStatus, Progress, decode_status
@@ -155,6 +155,7 @@ class Work:
 
     def __init__(self) -> None:
         self.takes = self.done = 0
+        self.counts = Counts()
 
     def mark(self) -> Mark:
         return Mark(self.takes, 0, {"gen": Progress(seen_upto=self.takes)})

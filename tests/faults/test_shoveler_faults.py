@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -19,8 +21,9 @@ import psutil
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "shoveler"))
-from shoveler_harness import Proxy, Queue, Supervisor, Traffic, eventually, number_of
+from shoveler_harness import Proxy, Queue, Supervisor, Traffic, binary, eventually, number_of
 
+from collector.seen import SeenSet
 from shoveler.bus import parse_address
 
 pytestmark = pytest.mark.broker
@@ -310,3 +313,41 @@ def test_stopping_and_starting_under_traffic_loses_nothing(queue, start):
     assert shoveler.stop()[0] == 0
     assert check(shoveler, queue.rest(), sent) == 0
     assert shoveler.totals().kernel_drops == 0
+
+
+@pytest.mark.parametrize("state", ["stopped", "killed"])
+def test_a_spool_that_goes_back_in_time_loses_and_doubles_nothing(queue, start, tmp_path, state):
+    """Copy, go on, restore, go on. When the file alone made the ids, the collector dropped 100 of them, silently."""
+    shoveler, sent = start(queue.publish).ready(), 0
+
+    def go_on(number):
+        nonlocal sent
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for _ in range(number):
+                sock.sendto(binary(sent), shoveler.target)
+                sent += 1
+        return queue.take(number)
+
+    def end():
+        shoveler.stop() if state == "stopped" else shoveler.kill()
+
+    got = go_on(50)
+    eventually(lambda: shoveler.audit().spooled == 0)
+    end()
+    shutil.copytree(shoveler.spool, tmp_path / "copy")
+    shoveler.start().ready()
+    got += go_on(100)
+    eventually(lambda: shoveler.audit().spooled == 0)
+    end()
+    shutil.rmtree(shoveler.spool)
+    shutil.copytree(tmp_path / "copy", shoveler.spool)
+    shoveler.start().ready()
+    got += go_on(100)
+    seen = SeenSet()
+    spool_seq = [envelope.id.rpartition(":") for envelope in got]
+    taken = [
+        number_of(e.data) for e, (spool, _, seq) in zip(got, spool_seq, strict=True) if seen.add(spool, int(seq), 0)
+    ]
+    assert taken == list(range(250))
+    assert len(seen.progress()) == 3
+    eventually(lambda: shoveler.audit() == (150, 150, 0))

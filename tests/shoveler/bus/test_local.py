@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -180,6 +181,29 @@ def test_row_numbers_are_never_used_twice(local: Bus) -> None:
     assert rows(Path(local.url) / "e" / "W.db") == 0
     local.publish(local.publisher("W"), messages(5, 8))
     assert numbers(local.take_all(consumer, 3)) == [5, 6, 7]
+
+
+def test_a_file_that_was_restored_from_a_copy_hides_nothing_new(local: Bus, caplog: pytest.LogCaptureFixture) -> None:
+    """Its row numbers are used again, and a reader that has passed them would never see the new rows."""
+    file, copy = Path(local.url) / "e" / "W.db", Path(local.url) / "copy"
+    publisher = local.publisher("W")
+    local.publish(publisher, messages(0, 5))
+    publisher.close()
+    shutil.copy(file, copy)
+    publisher = local.publisher("W")
+    local.publish(publisher, messages(5, 105))
+    consumer = local.consumer()
+    consumer.acknowledge(local.take_all(consumer, 105)[-1].delivery)
+    for opened in (publisher, consumer):
+        opened.close()
+    for path in file.parent.glob("W.db*"):
+        path.unlink()
+    shutil.copy(copy, file)
+    local.publish(local.publisher("W"), messages(200, 300))
+    assert numbers(local.take_all(local.consumer(), 100)) == list(range(200, 300))
+    assert [record.message for record in caplog.records] == [
+        f"= {file} has gone back in time; going on behind what its readers have had"
+    ]
 
 
 # -- trimming and the cap --------------------------------------------------------------------------------------------
