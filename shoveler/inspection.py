@@ -25,6 +25,16 @@ _SOON = 3600.0
 _LATE = 300.0
 """Seconds that a datagram may wait for the bus; without a health page to ask, this is what shows that it is away."""
 
+_LATELY = 300.0
+_OURS = {"disk_full", "spool_full"}
+_REASONS = {
+    "disk_full": "the disk was full",
+    "spool_full": "the spool was at its cap",
+    "empty": "no bytes",
+    "short": "too short for a header",
+    "length": "not as long as its header says",
+}
+
 
 @dataclass(slots=True)
 class Check:
@@ -44,7 +54,19 @@ def checks(settings: Settings, *, now: float | None = None) -> Iterator[Check]:
     address = settings.optional_address("metrics")
     if address is not None:
         yield _health(address)
-    yield _spool(directory, settings.size("spool.max_bytes"), now)
+    try:
+        reader = SpoolReader(directory)
+    except SpoolError as error:
+        yield Check("spool", False, str(error))
+    else:
+        try:
+            yield _spool(reader, settings.size("spool.max_bytes"), now)
+            yield _losses(reader, now)
+        except SpoolError as error:
+            yield Check("spool", False, str(error))
+        finally:
+            reader.close()
+        yield _disk(directory, settings.size("spool.reserve"))
     token = settings.optional_path("bus.token_file")
     if token is not None:
         yield _token(token, now)
@@ -104,19 +126,11 @@ def _health(address: Address) -> Check:
     return Check("health", False, "; ".join(f"{part}: {text}" for part, text in problems.items()), report)
 
 
-def _spool(directory: Path, max_bytes: int, now: float) -> Check:
-    try:
-        reader = SpoolReader(directory)
-    except SpoolError as error:
-        return Check("spool", False, str(error))
-    try:
+def _spool(reader: SpoolReader, max_bytes: int, now: float) -> Check:
+    with reader.at_once():
         totals, size = reader.totals()
         oldest = reader.oldest()
         audit = reader.audit()
-    except SpoolError as error:
-        return Check("spool", False, str(error))
-    finally:
-        reader.close()
     age = None if oldest is None else max(0.0, now - oldest)
     facts = {
         "id": reader.id, "received": audit.received, "confirmed": audit.confirmed, "spooled": audit.spooled,
@@ -136,6 +150,49 @@ def _spool(directory: Path, max_bytes: int, now: float) -> Check:
     if age is not None and age > _LATE:
         return Check("spool", False, "the bus is behind, or takes nothing: " + text, facts)
     return Check("spool", True, text, facts)
+
+
+def _losses(reader: SpoolReader, now: float) -> Check:
+    """What was lost lately. Datagrams that are none (the header check) are told, and no fault of ours."""
+    since = now - _LATELY
+    dropped = sum(drop.count for drop in reader.drops() if drop.t_to > since)
+    refused: dict[str, int] = {}
+    newest = 0.0
+    for refusal in reader.refusals():
+        if refusal.t_to > since:
+            refused[refusal.reason] = refused.get(refusal.reason, 0) + refusal.count
+            newest = max(newest, refusal.t_to)
+    facts = {"within_seconds": _LATELY, "kernel_drops": dropped, "refused": refused}
+    said = [f"{count} refused ({_REASONS.get(reason, reason)})" for reason, count in sorted(refused.items())]
+    if said:
+        said[-1] += f", the newest {max(0.0, now - newest):.0f} s ago"
+    if dropped:
+        said.append(f"{dropped} dropped by the kernel: the receive buffer was full")
+    text = "; ".join(said) or "none"
+    ok = not dropped and not refused.keys() & _OURS
+    return Check("losses", ok, f"in the last {_LATELY / 60:.0f} minutes: {text}", facts)
+
+
+def _disk(directory: Path, reserve: int) -> Check:
+    """Whether there is room: a shoveler that meets a full disk gives up its reserve, and makes it again after that."""
+    try:
+        disk = os.statvfs(directory)
+        free = disk.f_bavail * disk.f_frsize
+        path = directory / "reserve"
+        kept = path.stat().st_blocks * 512 if path.exists() else 0
+    except OSError as error:
+        return Check("disk", False, f"cannot look at {directory}: {error.strerror}")
+    facts = {"free": free, "reserve": kept}
+    if kept < reserve and free < 2 * reserve:
+        return Check(
+            "disk", False,
+            f"full, or nearly: {_bytes(free)} are free for {directory}, and the reserve of {_bytes(reserve)} is not "
+            "there; make room",
+            facts,
+        )  # fmt: skip
+    if not free and not reserve:
+        return Check("disk", False, f"full: nothing is free for {directory}; make room", facts)
+    return Check("disk", True, f"{_bytes(free)} free", facts)
 
 
 def _token(path: Path, now: float) -> Check:

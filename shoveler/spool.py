@@ -28,7 +28,7 @@ import sqlite3
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +39,7 @@ import msgspec
 
 from shoveler.envelope import EnvelopeError, decode_block, encode_block
 from shoveler.intervals import Row, added
-from shoveler.service import Drop, Position, Refusal, ShovelerSender
+from shoveler.service import Drop, Position, RateLimited, Refusal, ShovelerSender
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +61,8 @@ _SENDER_AGE = 30 * 86400.0
 _REMOVE_BLOCKS = 512  # removed in one transaction, which must stay short
 _VACUUM_PAGES = 512
 _GIVE_BACK_INTERVAL = 30.0
+_SYNC_AFTER = 0.5
+"""Seconds from a commit to the sync of all that was committed meanwhile; it is to be done after a second at most."""
 _SPARE = 32 * 2**20  # room that a file may keep for the next time
 
 DROP, FRAGMENT, REFUSAL = "drop", "fragment", "refusal"
@@ -391,10 +393,15 @@ class Spool:
         reserve: int = 64 * 2**20,
         synchronous: Synchronous = "normal",
         background: bool = True,
+        sync: Callable[[int], None] = os.fdatasync,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Opens or makes it; the caller holds the `SpoolLock`. Raises SpoolError; SpoolFull when there is no room."""
+        """Opens or makes it; the caller holds the `SpoolLock`. Raises SpoolError; SpoolFull when there is no room.
+
+        `background`: with threads that copy the WAL and, with `synchronous` normal, have it on the disk within a second
+        by `sync`.
+        """
         self.path = _database(directory)
         self.max_bytes = max_bytes
         self.tight = False
@@ -415,6 +422,8 @@ class Spool:
             raise _explain(error, self.path) from error
         self._freed = False
         self._checkpointer = Checkpointer(self.path, synchronous) if background else None
+        wal = self.path.with_name(self.path.name + "-wal")
+        self._syncer = Syncer([wal], sync) if background and synchronous == "normal" else None
         if not self._reserve.make():
             _log.warning("= there is no room for the reserve of %d bytes beside the spool %s", reserve, self.path)
         self.written = 0
@@ -525,6 +534,8 @@ class Spool:
         self.totals, self.size, self.last, self._generations = totals, size, last, begun
         self._senders.update(senders)
         self._intervals = intervals
+        if self._syncer is not None:
+            self._syncer.written()
         self.sockets.update(books.sockets)
         self.looked = books.looked or self.looked
         self._mind_the_wal()
@@ -747,6 +758,8 @@ class Spool:
 
     def close(self) -> None:
         """Close the file; what was committed stays. Copies the WAL into it first, if the disk lets us."""
+        if self._syncer is not None:
+            self._syncer.close()
         if self._checkpointer is not None:
             self._checkpointer.close()
         self._truncate_wal()  # otherwise it stays, and is read at the next start
@@ -970,6 +983,51 @@ class SpoolReader:
             return self._db.execute(query).fetchone()
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
+
+
+class Syncer:
+    """A thread that has what was committed brought to the disk, at most a second later; the owner goes on committing.
+
+    With ``synchronous = normal`` SQLite itself waits for the disk only when it copies the WAL, which at 20 datagrams a
+    second is once in half an hour.
+    """
+
+    def __init__(self, files: Sequence[Path], sync: Callable[[int], None]) -> None:
+        """`files` may not exist yet; `sync` is os.fdatasync, or what a test puts in its place."""
+        self._files = files
+        self._sync = sync
+        self._due = threading.Event()
+        self._stopping = threading.Event()
+        self._warn = RateLimited(_log, 60.0)
+        self._thread = threading.Thread(target=self._run, name="syncer", daemon=True)
+        self._thread.start()
+
+    def written(self) -> None:
+        """Something was committed."""
+        self._due.set()
+
+    def close(self) -> None:
+        """Stop; waits for a sync that is under way."""
+        self._stopping.set()
+        self._due.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        descriptors: dict[Path, int] = {}
+        while self._due.wait() and not self._stopping.wait(_SYNC_AFTER):
+            self._due.clear()  # before: what is committed while the disk works is due again
+            for path in self._files:
+                try:
+                    if path not in descriptors:
+                        descriptors[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                    self._sync(descriptors[path])
+                except OSError as error:
+                    self._warn.log(
+                        logging.ERROR, "sync", "! %s cannot be brought to the disk: %s; a power cut may lose what was "
+                        "taken since", path, error.strerror,
+                    )  # fmt: skip
+        for descriptor in descriptors.values():
+            os.close(descriptor)
 
 
 class Checkpointer:

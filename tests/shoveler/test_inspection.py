@@ -1,13 +1,14 @@
 import json
 import os
 import time
+from types import SimpleNamespace
 
 import jwt
 import pytest
 from prometheus_client import CollectorRegistry
 
 from shoveler.cli import main
-from shoveler.service import Address, Health, MonitorServer
+from shoveler.service import Address, Drop, Health, MonitorServer
 from shoveler.spool import Books, Draft, Spool, SpoolLock
 
 
@@ -44,7 +45,9 @@ def test_all_is_well(spool, monitor, tmp_path, capsys):
     assert lines[1] == f"ok    health: well, says {server.address}"
     assert lines[2].startswith("ok    spool: 10 received = 0 confirmed + 10 in the spool (")
     assert lines[2].endswith("the oldest 60 s old")
-    assert lines[3] == "all is well"
+    assert lines[3] == "ok    losses: in the last 5 minutes: none"
+    assert lines[4].startswith("ok    disk: ")
+    assert lines[5] == "all is well"
 
 
 def test_for_programs(spool, tmp_path, capsys):
@@ -124,6 +127,64 @@ def test_a_spool_at_its_cap(spool, tmp_path, capsys):
     code, out = status(capsys, "--spool", str(tmp_path), "--spool-max-bytes", "1MiB")
     assert code == 1
     assert "at its cap, new datagrams are dropped" in out
+
+
+def lost(seconds_ago, **books):
+    t = time.time() - seconds_ago
+    return Books(drops=[Drop(listen="0.0.0.0:9993", t_from=t - 1, t_to=t, count=7)] if "drops" in books else [],
+                 refused_from=t - 1, refused_to=t)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("reason", "seconds_ago", "ok", "text"),
+    [
+        (
+            "disk_full",
+            4,
+            False,
+            "FAIL  losses: in the last 5 minutes: 3 refused (the disk was full), the newest 4 s ago",
+        ),
+        ("spool_full", 4, False, "3 refused (the spool was at its cap), the newest 4 s ago"),
+        (
+            "short",
+            4,
+            True,
+            "ok    losses: in the last 5 minutes: 3 refused (too short for a header), the newest 4 s ago",
+        ),
+        ("disk_full", 400, True, "in the last 5 minutes: none"),
+    ],
+)
+def test_what_is_refused_now_is_not_well(spool, tmp_path, capsys, reason, seconds_ago, ok, text):
+    """It said "all is well" with a full disk and 18,287 refused datagrams."""
+    books = lost(seconds_ago)
+    for _ in range(3):
+        books.reject("192.0.2.7:1", reason)
+    spool.commit(None, books)
+    code, out = status(capsys, "--spool", str(tmp_path))
+    assert (code == 0) is ok
+    assert text in out
+    assert ("all is well" in out) is ok
+
+
+@pytest.mark.parametrize(("seconds_ago", "ok"), [(4, False), (400, True)])
+def test_what_the_kernel_drops_now_is_not_well(spool, tmp_path, capsys, seconds_ago, ok):
+    spool.commit(None, lost(seconds_ago, drops=True))
+    code, out = status(capsys, "--spool", str(tmp_path))
+    assert (code == 0) is ok
+    assert ("7 dropped by the kernel: the receive buffer was full" in out) is not ok
+
+
+def test_a_full_disk_is_not_well(spool, tmp_path, capsys, monkeypatch):
+    (tmp_path / "reserve").write_bytes(b"x")
+    sizes = dict.fromkeys(
+        ("f_bsize", "f_blocks", "f_bfree", "f_files", "f_ffree", "f_favail", "f_flag", "f_namemax"), 0
+    )
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_bavail=10, f_frsize=4096, **sizes))
+    code, out = status(capsys, "--spool", str(tmp_path))
+    assert code == 1
+    assert "FAIL  disk: full, or nearly: 40.0 KiB are free for" in out
+    (tmp_path / "reserve").write_bytes(bytes(1 << 20))
+    assert status(capsys, "--spool", str(tmp_path), "--spool-reserve", "1MiB")[0] == 0, "it still has its reserve"
 
 
 def test_something_else_answers(spool, tmp_path, capsys):

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 
 import msgspec
@@ -129,6 +130,88 @@ def test_when_to_wait_for_the_disk(tmp_path, synchronous, level):
     with Spool(tmp_path, reserve=0, synchronous=synchronous) as spool:
         assert spool._db.execute("PRAGMA synchronous").fetchone() == (level,)
         assert spool._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+class Disk:
+    """Stands in for fdatasync: notes what was on the disk when, and lets a test wait for it."""
+
+    def __init__(self):
+        self.syncs = []
+        """(time, length of the file)"""
+        self._more = threading.Condition()
+        self.trouble = None
+
+    def __call__(self, descriptor):
+        if self.trouble is not None:
+            raise self.trouble
+        with self._more:
+            self.syncs.append((time.monotonic(), os.fstat(descriptor).st_size))
+            self._more.notify_all()
+
+    def wait(self, number):
+        with self._more:
+            assert self._more.wait_for(lambda: len(self.syncs) >= number, 10.0), "it was never synced"
+
+
+def test_what_is_taken_is_on_the_disk_within_a_second(tmp_path):
+    """It was synced 0 times in 30 s at 20 datagrams a second."""
+    disk = Disk()
+    with Spool(tmp_path, reserve=0, sync=disk) as spool:
+        for number in range(3):
+            put(spool, b"%d" % number)
+            taken = time.monotonic()
+            disk.wait(number + 1)
+            assert disk.syncs[-1][0] - taken < 1.0
+        assert len(disk.syncs) == 3, "none without anything new"
+
+
+@pytest.mark.parametrize("synchronous", ["off", "full"])
+def test_others_are_not_synced_beside(tmp_path, synchronous):
+    with Spool(tmp_path, reserve=0, synchronous=synchronous) as spool:
+        put(spool, b"1")
+        assert spool._syncer is None
+
+
+def test_a_disk_that_cannot_be_synced_is_said(tmp_path, caplog):
+    disk = Disk()
+    disk.trouble = OSError(5, "Input/output error")
+    with Spool(tmp_path, reserve=0, sync=disk) as spool:
+        put(spool, b"1")
+        deadline = time.monotonic() + 10
+        while not caplog.records:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert f"! {spool.path}-wal cannot be brought to the disk: Input/output error" in caplog.text
+        caplog.clear()
+
+
+def test_a_power_cut_loses_only_what_was_not_synced(tmp_path):
+    """Cut the WAL at every length that was synced, and at others: what was taken before a sync is there, in order."""
+    live, cut = tmp_path / "live", tmp_path / "cut"
+    live.mkdir()
+    disk, synced = Disk(), []
+    with Spool(live, reserve=0, sync=disk) as spool:
+        database = spool.path.read_bytes()
+        for number in range(4):
+            for part in range(5):
+                put(spool, b"%d.%d" % (number, part) * 50)
+            disk.wait(number + 1)
+            synced.append((disk.syncs[-1][1], spool.last))
+        assert spool.path.read_bytes() == database, "the WAL was not copied, and is all there is"
+        wal = spool.path.with_name("spool.db-wal").read_bytes()
+        shutil.copytree(live, tmp_path / "copy")
+    for length in sorted({size for size, _ in synced} | set(range(0, len(wal), 4093))):
+        shutil.copytree(tmp_path / "copy", cut)
+        (cut / "spool.db-shm").unlink()
+        (cut / "spool.db-wal").write_bytes(wal[:length])
+        with Spool(cut, reserve=0) as spool:
+            reader = SpoolReader(cut)
+            kept = [seq for seq, _ in datagrams(reader)]
+            assert kept == list(range(1, spool.last + 1))
+            assert spool.last >= max((last for size, last in synced if size <= length), default=0)
+            assert reader.audit().exact
+            reader.close()
+        shutil.rmtree(cut)
 
 
 def test_sequence_numbers_are_never_used_again(tmp_path):
