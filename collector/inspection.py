@@ -18,6 +18,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ from collector.correlate import Correlator
 from collector.sources import Reject, SourceError
 from collector.sources.file import FileSource
 from collector.wire import tree
-from shoveler import envelope
+from shoveler import envelope, tail
 
 _SQLITE = b"SQLite format 3\0"
 
@@ -96,7 +97,7 @@ def _database(path: Path) -> Iterator[Found | Reject]:
         with closing(open_read_only(path)) as db:
             tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if {"blocks", "spool"} <= tables:
-                yield from _spool(db)
+                yield from _spool(db, path)
             elif "message" in tables:
                 yield from _bus_file(db, path.name)
             elif {"state", "outbox"} <= tables:
@@ -114,10 +115,23 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     return db
 
 
-def _spool(db: sqlite3.Connection) -> Iterator[Found | Reject]:
+def _spool(db: sqlite3.Connection, path: Path) -> Iterator[Found | Reject]:
+    """What the database has, then what the tail has and it does not."""
     generations = _generations(db)
+    rows: list[tuple[int, int, float, bytes]] = []
+    if db.execute("PRAGMA user_version").fetchone()[0] > 1:
+        (epoch,) = db.execute("SELECT epoch FROM spool").fetchone()
+        file = tail.file_of(path.parent)
+        frames = tail.of_epoch(file.read_bytes(), epoch)[0] if file.exists() else []
+        generations += [frame.generation for frame in frames if frame.generation is not None]
+        rows = [
+            (block[0], block[1], block[2], block[5])
+            for block in (frame.block for frame in frames)
+            if block is not None and block[0] > frames[-1].removed
+        ]
     firsts = [first for first, _ in generations]
-    for last, count, arrived, body in db.execute("SELECT last, count, arrived, body FROM blocks ORDER BY last"):
+    stored = db.execute("SELECT last, count, arrived, body FROM blocks ORDER BY last")
+    for last, count, arrived, body in chain(stored, rows):
         try:
             remotes, senders, bodies = envelope.decode_block(body)
         except envelope.EnvelopeError as error:

@@ -88,8 +88,8 @@ SCHEMA = Schema(
                 minimum=2**20),
         Setting(
             "spool.synchronous", "choice", "normal",
-            "When to wait for the disk: normal survives every crash of a program, full also a power cut, at one disk "
-            "flush per commit; off leaves it to the system.",
+            "When to wait for the disk: normal survives every crash of a program, and loses a second at most in a "
+            "power cut; full loses nothing, at one disk flush per commit; off leaves it to the system.",
             choices=("normal", "full", "off"), needs_restart=True,
         ),
         Setting(

@@ -13,6 +13,9 @@ One SQLite file ``spool.db`` (WAL) in the spool directory, with a random id made
 - *Confirmed* datagrams are removed, block by block from the oldest, and counted in the same transaction. Therefore at
   any moment, whatever crashed: received = confirmed + what lies in the spool, in all and for each sender.
 
+Small transactions are appended to a file beside it, the *tail* (`shoveler.tail`), and go into the database together,
+every `_TAIL_AGE` seconds or when they have become many. A datagram is taken when either has it.
+
 The process that receives owns the only `Spool`; the lock file sees to that. Others read with `SpoolReader`, which
 never makes the writer wait. A thread of the owner copies the WAL into the file (`Checkpointer`), so that a slow disk
 delays that thread and not the socket.
@@ -28,18 +31,21 @@ import sqlite3
 import threading
 import time
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 import msgspec
 
 from shoveler.envelope import EnvelopeError, decode_block, encode_block
 from shoveler.intervals import Row, added
 from shoveler.service import Drop, Position, RateLimited, Refusal, ShovelerSender
+from shoveler.tail import BlockRow, Frame, SenderRow, Tail, TailReader, file_of, of_epoch
+from shoveler.tail import encode as encode_frame
 
 _log = logging.getLogger(__name__)
 
@@ -58,9 +64,19 @@ _MAX_SENDERS = 10_000
 OTHERS = "others"
 _REFUSED_AT_ONCE = 32
 _SENDER_AGE = 30 * 86400.0
+_TRIES = 1000
 _REMOVE_BLOCKS = 512  # removed in one transaction, which must stay short
 _VACUUM_PAGES = 512
 _GIVE_BACK_INTERVAL = 30.0
+_COPIED_WITHIN = 2.0
+_TAIL_BLOCK = 16 * 2**10
+"""Bytes of a block that is still appended to the tail; larger ones are worth a transaction of their own."""
+_TAIL_MAX = 256 * 2**10
+_TAIL_AGE = 10.0
+_TAIL_SENDERS = 64
+_TAIL_YOUNG = 2.0
+"""Seconds within which the bus confirms, when all is well."""
+_TAIL_OBSOLETE = 4 * 2**20
 _SYNC_AFTER = 0.5
 """Seconds from a commit to the sync of all that was committed meanwhile; it is to be done after a second at most."""
 _SPARE = 32 * 2**20  # room that a file may keep for the next time
@@ -278,6 +294,23 @@ class Block(NamedTuple):
     """The first half of their ids."""
 
 
+class Step(NamedTuple):
+    """What a transaction makes of the spool."""
+
+    totals: Totals
+    size: int
+    last: int
+    removed: int
+    """Blocks up to this SEQ are gone."""
+    from_database: bool
+    """Some of them lie in the database."""
+    block: BlockRow | None
+    senders: dict[str, tuple[ShovelerSender, float]]
+    intervals: dict[str, list[Row]]
+    generations: list[Generation]
+    left_to_remove: int
+
+
 class Generation(NamedTuple):
     """All that one start of the receiver took, from SEQ `first` up to the next generation."""
 
@@ -327,6 +360,10 @@ CREATE TABLE intervals (
     t_from REAL NOT NULL, t_to REAL NOT NULL, count INTEGER NOT NULL
 ) STRICT;
 ALTER TABLE spool ADD COLUMN looked REAL NOT NULL DEFAULT 0;
+ALTER TABLE spool ADD COLUMN last INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE spool ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;
+UPDATE spool SET last = coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'blocks'), 0),
+    epoch = (random() & 0x3fffffffffffffff) | 1;
 ALTER TABLE senders DROP COLUMN kernel_drops;
 PRAGMA user_version = 2;
 """,
@@ -335,6 +372,7 @@ PRAGMA user_version = 2;
 
 _pack_counts = msgspec.msgpack.Encoder().encode
 _unpack_counts = msgspec.msgpack.Decoder(dict[str, int]).decode
+_Removed = tuple[int, int, bytes]
 _to_json = msgspec.json.Encoder().encode
 _from_json = msgspec.json.Decoder(dict[str, int]).decode
 
@@ -393,6 +431,7 @@ class Spool:
         reserve: int = 64 * 2**20,
         synchronous: Synchronous = "normal",
         background: bool = True,
+        tail: bool = True,
         sync: Callable[[int], None] = os.fdatasync,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
@@ -400,7 +439,7 @@ class Spool:
         """Opens or makes it; the caller holds the `SpoolLock`. Raises SpoolError; SpoolFull when there is no room.
 
         `background`: with threads that copy the WAL and, with `synchronous` normal, have it on the disk within a second
-        by `sync`.
+        by `sync`. `tail`: small transactions are appended to the tail first.
         """
         self.path = _database(directory)
         self.max_bytes = max_bytes
@@ -420,16 +459,37 @@ class Spool:
                 raise
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
+        self._synchronous = synchronous
+        self._sync = sync
+        self._use_tail = tail
+        self._tail_size = 0
+        """Bytes of the frames of this epoch; behind those of older ones, if there are any."""
+        self._tail_since = 0.0
+        self._tail_blocks: deque[BlockRow] = deque()
+        self._removed = 0
+        self._unwritten_senders: set[str] = set()
+        self._unwritten_sockets: dict[str, int] = {}
+        self._unwritten_input: dict[str, int] = {}
+        """What the tail says and the database does not, besides the blocks."""
+        self._obsolete_since = time.monotonic()
+        """When what the frames of older epochs say was last written into the database."""
+        self.left_to_remove = 0
+        """Confirmed up to here, and not removed yet: to be put into the books of the next commit."""
+        try:
+            self._tail = Tail(file_of(directory))
+            self._take_back()
+            if synchronous != "off":
+                _sync_directory(directory)
+        except OSError as error:
+            raise SpoolError(f"the spool {file_of(directory)} cannot be used: {error.strerror}") from error
         self._freed = False
         self._checkpointer = Checkpointer(self.path, synchronous) if background else None
         wal = self.path.with_name(self.path.name + "-wal")
-        self._syncer = Syncer([wal], sync) if background and synchronous == "normal" else None
+        self._syncer = Syncer([wal, self._tail.path], sync) if background and synchronous == "normal" else None
         if not self._reserve.make():
             _log.warning("= there is no room for the reserve of %d bytes beside the spool %s", reserve, self.path)
         self.written = 0
         """Bytes that went into the WAL since this was opened, about."""
-        self.left_to_remove = 0
-        """Confirmed up to here, and not removed yet: to be put into the books of the next commit."""
         self._emptied = 0
         """What `written` was when the WAL last started over."""
 
@@ -453,16 +513,18 @@ class Spool:
         db.execute("PRAGMA cache_size = -4096")
         self._forget_old_senders()
         db.execute("PRAGMA busy_timeout = 50")  # nobody else writes; a reader that takes its time must not stop us
-        self.id, self.started, *totals, self.size, self.looked = db.execute("SELECT * FROM spool").fetchone()
+        row = db.execute("SELECT * FROM spool").fetchone()
+        self.id, self.started, *totals, self.size, self.looked, self.last, self._epoch = row
+        """`last`: SEQ of the newest datagram ever taken."""
         self.totals = Totals(*totals)
-        row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'blocks'").fetchone()
-        self.last = row[0] if row else 0
-        """SEQ of the newest datagram ever taken."""
-        self._senders = {remote: (sender, seen) for remote, sender, seen in _read_senders(db)}
+        self._stored = bool(db.execute("SELECT EXISTS (SELECT 1 FROM blocks)").fetchone()[0])
+        """Whether there are blocks in the database; those in the tail are in `_tail_blocks`."""
+        self._senders = _read_senders(db)
         self.generation = secrets.token_hex(8)
         """The word of what is taken from now on; written down with its first datagram."""
         self._generations = _read_generations(db)
         self._intervals = {kind: _read_intervals(db, kind) for kind in _JOIN_WITHIN}
+        self._in_database = (self._generations, self._intervals)
         self.sockets: dict[str, int] = dict(db.execute("SELECT name, drops FROM sockets"))
 
     def _convert(self, step: str) -> None:
@@ -491,6 +553,7 @@ class Spool:
             raise _explain(error, self.path) from error
         for name in gone:
             del self.sockets[name]
+            self._unwritten_sockets.pop(name, None)
 
     @property
     def spooled(self) -> int:
@@ -499,6 +562,8 @@ class Spool:
 
     def position(self, name: str) -> int:
         """How far the input file of this name has been taken."""
+        if name in self._unwritten_input:
+            return self._unwritten_input[name]
         row = self._db.execute("SELECT position FROM input WHERE name = ?", (name,)).fetchone()
         return row[0] if row else 0
 
@@ -506,51 +571,266 @@ class Spool:
         """Forget how far an input file has been taken."""
         try:
             self._db.execute("DELETE FROM input WHERE name = ?", (name,))
+            self._unwritten_input.pop(name, None)
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
 
     def commit(self, draft: Draft | None, books: Books) -> None:
         """Make a block and the books true in one transaction.
 
-        Raises SpoolFull or SpoolError, having changed nothing: neither the file, nor the arguments, nor the counters
+        Raises SpoolFull or SpoolError, having changed nothing: neither the files, nor the arguments, nor the counters
         here. After success the caller starts with a new draft and new books.
         """
-        db = self._db
         try:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                begun = self._begin_generation() if draft else self._generations
-                totals, senders, size, last = self._write(draft, books)
-                intervals = self._write_intervals(books)
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:  # SQLite may have rolled back by itself, when the disk is full
-                    db.execute("ROLLBACK")
-                raise
+            step = self._step(draft, books)
+            if self._suits_the_tail(step):
+                self._append(step, draft, books)
+            else:
+                self._write(step, draft, books)
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
+        except OSError as error:
+            raise SpoolFull(f"cannot use {self._tail.path} for now: {error.strerror}") from error
         self._freed = self._freed or bool(books.confirmed_upto)
-        self.written += max(size - self.size, 0) + _COMMIT_OVERHEAD
-        self.totals, self.size, self.last, self._generations = totals, size, last, begun
-        self._senders.update(senders)
-        self._intervals = intervals
-        if self._syncer is not None:
-            self._syncer.written()
+        self._become(step)
         self.sockets.update(books.sockets)
         self.looked = books.looked or self.looked
+        if self._syncer is not None:
+            self._syncer.written()
         self._mind_the_wal()
 
-    def _begin_generation(self) -> list[Generation]:
+    def _become(self, step: Step) -> None:
+        self.totals, self.size, self.last, self._removed = step.totals, step.size, step.last, step.removed
+        self._senders.update(step.senders)
+        self._intervals, self._generations = step.intervals, step.generations
+        self.left_to_remove = step.left_to_remove
+
+    def _step(self, draft: Draft | None, books: Books) -> Step:
+        """What the transaction will make of us. Reads the database where blocks that lie there are to be removed."""
+        t = self.totals
+        totals = Totals(t.received, t.bytes, t.confirmed, t.returned, t.rejected, t.oversize, t.kernel_drops)
+        size, last, removed, left = self.size, self.last, self._removed, 0
+        senders: dict[str, tuple[ShovelerSender, float]] = {}
+        block: BlockRow | None = None
+        generations = self._generations
+        if draft:
+            generations = self._with_ours()
+            body = encode_block(list(draft.remotes), draft.senders, draft.datagrams)
+            last += len(draft)
+            size += len(body)
+            numbers = {remote: count.received for remote, count in draft.counts.items()}
+            block = (last, len(draft), draft.arrived, len(body), _pack_counts(numbers), body)
+            self._add_up(draft.counts, senders, totals)
+        self._add_up(books.counts, senders, totals)
+        from_database = False
+        if books.confirmed_upto:
+            stored, gone = self._removable(books.confirmed_upto)
+            from_database = bool(stored)
+            if len(stored) == _REMOVE_BLOCKS:
+                left = books.confirmed_upto
+            confirmed: dict[str, int] = {}
+            for row in (*stored, *gone):
+                removed = row[0]
+                size -= row[1]
+                for remote, number in _unpack_counts(row[2]).items():
+                    confirmed[remote] = confirmed.get(remote, 0) + number
+            self._add_up({r: ShovelerSender(confirmed=n) for r, n in confirmed.items()}, senders, totals)
+        totals.kernel_drops += sum(drop.count for drop in books.drops)
+        return Step(
+            totals, size, last, removed, from_database, block, senders, self._with_losses(books), generations, left
+        )
+
+    def _removable(self, upto: int) -> tuple[list[_Removed], list[_Removed]]:
+        """(last, size, senders) of blocks up to a SEQ, not too many at once: in the database, in the tail."""
+        stored: list[_Removed] = []
+        if self._stored:
+            query = "SELECT last, size, senders FROM blocks WHERE last <= ? ORDER BY last LIMIT ?"
+            stored = self._db.execute(query, (upto, _REMOVE_BLOCKS)).fetchall()
+            if len(stored) == _REMOVE_BLOCKS:
+                return stored, []
+        return stored, [(row[0], row[3], row[4]) for row in self._tail_blocks if self._removed < row[0] <= upto]
+
+    def _with_ours(self) -> list[Generation]:
         """The generations with ours among them. Older ones, all confirmed, are forgotten beyond a number."""
         known = self._generations
         if known and known[-1].word == self.generation:
             return known
-        oldest = self._db.execute("SELECT last - count + 1 FROM blocks ORDER BY last LIMIT 1").fetchone()
-        known = _still_told(known, oldest[0] if oldest else self.last + 1)
-        known.append(Generation(self.generation, self.last + 1))
-        self._db.execute("DELETE FROM generations WHERE first < ?", (known[0].first,))
-        self._db.execute("INSERT INTO generations VALUES (?, ?)", (known[-1].first, self.generation))
-        return known
+        return [*_still_told(known, self._oldest()), Generation(self.generation, self.last + 1)]
+
+    def _oldest(self) -> int:
+        """The first SEQ that is not confirmed, or the next one."""
+        if self._stored:
+            first: int = self._db.execute("SELECT last - count + 1 FROM blocks ORDER BY last LIMIT 1").fetchone()[0]
+            return first
+        return next((row[0] - row[1] + 1 for row in self._tail_blocks if row[0] > self._removed), self.last + 1)
+
+    # ---------------------------------------------------------------- into the tail
+
+    def _suits_the_tail(self, step: Step) -> bool:
+        tail = self._tail
+        return (
+            self._use_tail
+            and not self.tight
+            and not step.from_database
+            and len(step.senders) <= _TAIL_SENDERS
+            and (step.block is None or step.block[3] <= _TAIL_BLOCK)
+            and self._tail_size <= _TAIL_MAX
+            and (not self._tail_size or self._monotonic() - self._tail_since < _TAIL_AGE)
+            and (tail.size == self._tail_size or self._give_up_old_frames())
+        )
+
+    def _give_up_old_frames(self) -> bool:
+        """Cut off the frames of older epochs, when there are no others and what they say is on the disk elsewhere; else
+        go on behind them. False when they have become too many for that."""
+        if not self._tail_size and (self._syncer is None or self._syncer.has_synced(self._obsolete_since)):
+            self._tail.cut(0)
+        return self._tail.size <= _TAIL_OBSOLETE
+
+    def _young(self, kept: list[BlockRow]) -> int:
+        """How many blocks at the end of `kept` are better left in the tail when all else goes into the database: they
+        will be confirmed in a moment, and to remove them from the database takes a transaction there, with which the
+        next ones would get there, and so on for ever."""
+        if not self._use_tail or self.tight or not self._give_up_old_frames():
+            return 0
+        now, count, size = self._clock(), 0, 0
+        for row in reversed(kept):
+            size += row[3]
+            if row[3] > _TAIL_BLOCK or size > _TAIL_MAX // 2 or now - row[2] > _TAIL_YOUNG:
+                break
+            count += 1
+        return count
+
+    def _append(self, step: Step, draft: Draft | None, books: Books) -> None:
+        before = {row for rows in self._intervals.values() for row in rows}
+        after = {row for rows in step.intervals.values() for row in rows}
+        begun = step.generations[-1] if step.generations is not self._generations else None
+        frame = Frame(
+            epoch=self._epoch,
+            last=step.last,
+            removed=step.removed,
+            totals=(*_totals_row(step.totals), step.size),
+            looked=books.looked or self.looked,
+            block=step.block,
+            senders=[_sender_row(remote, sender, seen) for remote, (sender, seen) in step.senders.items()],
+            sockets=books.sockets,
+            intervals=sorted(after - before),
+            intervals_gone=[row.number for row in before - after],
+            generation=(begun.first, begun.word) if begun else None,
+            input=draft.input if draft else None,
+        )
+        encoded = encode_frame(frame)
+        self._tail.append(encoded)
+        if self._synchronous == "full":
+            self._sync(self._tail.fd)
+        if not self._tail_size:
+            self._tail_since = self._monotonic()
+        self._tail_size += len(encoded)
+        if step.block is not None:
+            self._tail_blocks.append(step.block)
+        while self._tail_blocks and self._tail_blocks[0][0] <= step.removed:
+            self._tail_blocks.popleft()
+        self._note_unwritten(step.senders, books.sockets, draft.input if draft else None)
+
+    def _note_unwritten(
+        self, senders: Iterable[str], sockets: Mapping[str, int], place: tuple[str, int] | None
+    ) -> None:
+        self._unwritten_senders.update(senders)
+        self._unwritten_sockets.update(sockets)
+        if place is not None:
+            self._unwritten_input[place[0]] = place[1]
+
+    def _take_back(self) -> None:
+        """After a start: become what the tail says."""
+        frames, end = of_epoch(self._tail.read(), self._epoch)
+        self._tail.cut(end)
+        for frame in frames:
+            *totals, self.size = frame.totals
+            self.totals = Totals(*totals)
+            self.last, self._removed, self.looked = frame.last, frame.removed, frame.looked
+            if frame.block is not None:
+                self._tail_blocks.append(frame.block)
+            self._senders.update({row[0]: _sender_of(row) for row in frame.senders})
+            self._intervals = _overlaid(self._intervals, frame)
+            if frame.generation is not None:
+                first, word = frame.generation
+                self._generations = [*self._generations, Generation(word, first)]
+            self.sockets.update(frame.sockets)
+            self._note_unwritten([row[0] for row in frame.senders], frame.sockets, frame.input)
+        while self._tail_blocks and self._tail_blocks[0][0] <= self._removed:
+            self._tail_blocks.popleft()
+        if frames:
+            self._tail_size, self._tail_since = end, self._monotonic() - _TAIL_AGE  # to be written with the next commit
+
+    # ---------------------------------------------------------------- into the database
+
+    def _write(self, step: Step, draft: Draft | None, books: Books) -> None:
+        """The transaction, and all that the tail says, into the database; another epoch begins."""
+        db = self._db
+        kept = [row for row in self._tail_blocks if row[0] > step.removed]
+        if step.block is not None:
+            kept.append(step.block)
+        young = self._young(kept)
+        kept, young_ones = kept[: len(kept) - young], kept[len(kept) - young :]
+        senders = {name: self._senders[name] for name in self._unwritten_senders if name in self._senders}
+        senders |= step.senders
+        sockets = self._unwritten_sockets | books.sockets
+        inputs = self._unwritten_input | (dict([draft.input]) if draft and draft.input else {})
+        totals, looked = _totals_row(step.totals), books.looked or self.looked
+        epoch, before = secrets.randbits(62) | 1, self._tail.size
+        frames = b"".join(encode_frame(_frame_of(epoch, step, (*totals, step.size), looked, row)) for row in young_ones)
+        self._tail.append(frames)  # before the epoch begins; until then nobody looks at them
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            if step.from_database:
+                db.execute("DELETE FROM blocks WHERE last <= ?", (step.removed,))
+            db.executemany("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)", kept)
+            db.executemany(
+                "INSERT OR REPLACE INTO senders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [_sender_row(remote, sender, seen) for remote, (sender, seen) in senders.items()],
+            )
+            db.executemany("INSERT OR REPLACE INTO sockets VALUES (?, ?)", list(sockets.items()))
+            db.executemany("INSERT OR REPLACE INTO input VALUES (?, ?)", list(inputs.items()))
+            self._write_lists(step)
+            db.execute(
+                "UPDATE spool SET received = ?, bytes = ?, confirmed = ?, returned = ?, rejected = ?, oversize = ?, "
+                "kernel_drops = ?, size = ?, looked = ?, last = ?, epoch = ?",
+                (*totals, step.size, looked, step.last, epoch),
+            )
+            stored = bool(db.execute("SELECT EXISTS (SELECT 1 FROM blocks)").fetchone()[0])
+            if self._synchronous == "full" and frames:
+                self._sync(self._tail.fd)
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:  # SQLite may have rolled back by itself, when the disk is full
+                db.execute("ROLLBACK")
+            self._tail.cut(before)
+            raise
+        self._stored = stored
+        self.written += sum(row[3] for row in kept) + _COMMIT_OVERHEAD
+        self._epoch = epoch
+        self._in_database = (step.generations, step.intervals)
+        if self._tail_size:
+            self._obsolete_since = time.monotonic()
+        self._tail_size, self._tail_since = len(frames), self._monotonic()
+        self._tail_blocks = deque(young_ones)
+        self._unwritten_senders.clear()
+        self._unwritten_sockets.clear()
+        self._unwritten_input.clear()
+
+    def _write_lists(self, step: Step) -> None:
+        """Generations and intervals, as far as the database has others."""
+        generations, intervals = self._in_database
+        if step.generations is not generations:
+            old, new = set(generations), set(step.generations)
+            self._db.executemany("DELETE FROM generations WHERE first = ?", [(g.first,) for g in old - new])
+            self._db.executemany("INSERT INTO generations VALUES (?, ?)", [(g.first, g.word) for g in new - old])
+        if step.intervals is not intervals:
+            before = {row for rows in intervals.values() for row in rows}
+            after = {row for rows in step.intervals.values() for row in rows}
+            self._db.executemany("DELETE FROM intervals WHERE number = ?", [(row.number,) for row in before - after])
+            self._db.executemany(
+                "INSERT OR REPLACE INTO intervals VALUES (?, ?, ?, ?, ?, ?, ?)", sorted(after - before)
+            )
 
     def _mind_the_wal(self) -> None:
         """After a commit: have a grown WAL copied beside us, and let it start over when that is done."""
@@ -577,54 +857,7 @@ class Spool:
             busy = 1
         self._emptied = self.written - (self.wal_max * 3 // 4 if busy else 0)
 
-    def _write(
-        self, draft: Draft | None, books: Books
-    ) -> tuple[Totals, dict[str, tuple[ShovelerSender, float]], int, int]:
-        db = self._db
-        t = self.totals
-        totals = Totals(t.received, t.bytes, t.confirmed, t.returned, t.rejected, t.oversize, t.kernel_drops)
-        size, last = self.size, self.last
-        senders: dict[str, tuple[ShovelerSender, float]] = {}
-        if draft:
-            body = encode_block(list(draft.remotes), draft.senders, draft.datagrams)
-            last += len(draft)
-            size += len(body)
-            numbers = {remote: count.received for remote, count in draft.counts.items()}
-            row = (last, len(draft), draft.arrived, len(body), _pack_counts(numbers), body)
-            db.execute("INSERT INTO blocks VALUES (?, ?, ?, ?, ?, ?)", row)
-            self._add_up(draft.counts, senders, totals)
-            if draft.input is not None:
-                db.execute("INSERT OR REPLACE INTO input VALUES (?, ?)", draft.input)
-        self._add_up(books.counts, senders, totals)
-        if books.confirmed_upto:
-            removed, confirmed = self._remove(books.confirmed_upto)
-            size -= removed
-            self._add_up({r: ShovelerSender(confirmed=n) for r, n in confirmed.items()}, senders, totals)
-        totals.kernel_drops += sum(drop.count for drop in books.drops)
-        db.executemany(
-            "INSERT OR REPLACE INTO senders VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_sender_row(remote, sender, seen) for remote, (sender, seen) in senders.items()],
-        )
-        if books.sockets:
-            db.executemany("INSERT OR REPLACE INTO sockets VALUES (?, ?)", list(books.sockets.items()))
-        db.execute(
-            "UPDATE spool SET received = ?, bytes = ?, confirmed = ?, returned = ?, rejected = ?, oversize = ?, "
-            "kernel_drops = ?, size = ?, looked = ?",
-            (
-                totals.received,
-                totals.bytes,
-                totals.confirmed,
-                totals.returned,
-                totals.rejected,
-                totals.oversize,
-                totals.kernel_drops,
-                size,
-                books.looked or self.looked,
-            ),
-        )
-        return totals, senders, size, last
-
-    def _write_intervals(self, books: Books) -> dict[str, list[Row]]:
+    def _with_losses(self, books: Books) -> dict[str, list[Row]]:
         """What was lost when, with what the books add."""
         new = [Row(0, DROP, d.listen, "", d.t_from, d.t_to, d.count) for d in books.drops]
         new += [Row(0, FRAGMENT, d.listen, "", d.t_from, d.t_to, d.count) for d in books.fragments]
@@ -634,30 +867,10 @@ class Spool:
             return self._intervals
         number = max((row.number for rows in self._intervals.values() for row in rows), default=0)
         new = [row._replace(number=number + at) for at, row in enumerate(new, 1)]
-        after = {
+        return {
             kind: added(rows, [row for row in new if row.kind == kind], within=_JOIN_WITHIN[kind])
             for kind, rows in self._intervals.items()
         }
-        before = {row for rows in self._intervals.values() for row in rows}
-        kept = {row for rows in after.values() for row in rows}
-        self._db.executemany("DELETE FROM intervals WHERE number = ?", [(row.number,) for row in before - kept])
-        self._db.executemany("INSERT OR REPLACE INTO intervals VALUES (?, ?, ?, ?, ?, ?, ?)", sorted(kept - before))
-        return after
-
-    def _remove(self, upto: int) -> tuple[int, dict[str, int]]:
-        """Delete blocks up to a SEQ, not too many at once: (bytes that became free, datagrams confirmed by sender)."""
-        query = "SELECT last, size, senders FROM blocks WHERE last <= ? ORDER BY last LIMIT ?"
-        rows = self._db.execute(query, (upto, _REMOVE_BLOCKS)).fetchall()
-        freed = 0
-        confirmed: dict[str, int] = {}
-        for _last, size, packed in rows:
-            freed += size
-            for remote, number in _unpack_counts(packed).items():
-                confirmed[remote] = confirmed.get(remote, 0) + number
-        if rows:
-            self._db.execute("DELETE FROM blocks WHERE last <= ?", (rows[-1][0],))
-        self.left_to_remove = upto if len(rows) == _REMOVE_BLOCKS else 0
-        return freed, confirmed
 
     def _add_up(
         self,
@@ -720,10 +933,15 @@ class Spool:
             return 0
 
     def _truncate_wal(self) -> None:
+        # One who copies it at this moment would keep us from making it shorter.
+        idle = self._checkpointer is None or self._checkpointer.working.acquire(timeout=_COPIED_WITHIN)
         try:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             _log.debug("= the WAL was not given back: %s", error)
+        finally:
+            if idle and self._checkpointer is not None:
+                self._checkpointer.working.release()
 
     def tidy(self) -> bool:
         """Give a little of the room that removed blocks left back to the disk; for idle moments. True: call again.
@@ -762,8 +980,21 @@ class Spool:
             self._syncer.close()
         if self._checkpointer is not None:
             self._checkpointer.close()
+        if self._tail_size:
+            self._empty_tail()
         self._truncate_wal()  # otherwise it stays, and is read at the next start
+        if not self._tail_size and not self._wal_size():
+            self._tail.cut(0)
+        self._tail.close()
         self._db.close()
+
+    def _empty_tail(self) -> None:
+        """All that the tail says into the database, if the disk lets us; if not, the next start does it."""
+        self._use_tail = False
+        try:
+            self._write(self._step(None, Books()), None, Books())
+        except sqlite3.Error as error:
+            _log.debug("= the tail stays: %s", error)
 
     def __enter__(self) -> Self:
         return self
@@ -820,22 +1051,62 @@ def _merged(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
     return merged
 
 
-def _sender_row(remote: str, s: ShovelerSender, seen: float) -> tuple[str | int | float, ...]:
+def _frame_of(epoch: int, step: Step, totals: tuple[int, ...], looked: float, block: BlockRow) -> Frame:
+    """A frame for a block that stays in the tail when all else is in the database."""
+    return Frame(
+        epoch=epoch, last=step.last, removed=step.removed, totals=totals, looked=looked, block=block, senders=[],
+        sockets={}, intervals=[], intervals_gone=[], generation=None, input=None,
+    )  # fmt: skip
+
+
+def _totals_row(t: Totals) -> tuple[int, ...]:
+    return (t.received, t.bytes, t.confirmed, t.returned, t.rejected, t.oversize, t.kernel_drops)
+
+
+def _sync_directory(directory: Path) -> None:
+    """So that the files in it are there after a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _overlaid(intervals: dict[str, list[Row]], frame: Frame) -> dict[str, list[Row]]:
+    """Intervals with what a frame changed of them."""
+    if not frame.intervals and not frame.intervals_gone:
+        return intervals
+    new = {row[0]: Row(*row) for row in frame.intervals}
+    gone = set(frame.intervals_gone)
+    found = {}
+    for kind, rows in intervals.items():
+        kept = {row.number: row for row in rows if row.number not in gone}
+        kept |= {number: row for number, row in new.items() if row.kind == kind}
+        found[kind] = [kept[number] for number in sorted(kept)]
+    return found
+
+
+def _sender_row(remote: str, s: ShovelerSender, seen: float) -> SenderRow:
     return (
         remote, s.received, s.bytes, s.confirmed, s.returned, s.oversize,
         _to_json(s.by_code).decode(), _to_json(s.rejected).decode(), seen,
     )  # fmt: skip
 
 
-def _read_senders(db: sqlite3.Connection) -> Iterator[tuple[str, ShovelerSender, float]]:
-    for remote, received, size, confirmed, returned, oversize, by_code, rejected, seen in db.execute(
+def _sender_of(row: SenderRow) -> tuple[ShovelerSender, float]:
+    _remote, received, size, confirmed, returned, oversize, by_code, rejected, seen = row
+    sender = ShovelerSender(
+        received=received, bytes=size, by_code=_from_json(by_code), oversize=oversize, rejected=_from_json(rejected),
+        spooled=received - confirmed, confirmed=confirmed, returned=returned,
+    )  # fmt: skip
+    return sender, seen
+
+
+def _read_senders(db: sqlite3.Connection) -> dict[str, tuple[ShovelerSender, float]]:
+    rows = db.execute(
         "SELECT remote, received, bytes, confirmed, returned, oversize, by_code, rejected, seen FROM senders"
-    ):
-        sender = ShovelerSender(
-            received=received, bytes=size, by_code=_from_json(by_code), oversize=oversize,
-            rejected=_from_json(rejected), spooled=received - confirmed, confirmed=confirmed, returned=returned,
-        )  # fmt: skip
-        yield remote, sender, seen
+    )
+    return {row[0]: _sender_of(row) for row in rows}
 
 
 class SpoolReader:
@@ -856,9 +1127,11 @@ class SpoolReader:
                 if not _check_format(self._db, self.path):
                     raise SpoolError(f"the spool {self.path} is empty: its shoveler never started")
                 self.id, self.started = self._db.execute("SELECT id, created FROM spool").fetchone()
+                self._tail = TailReader(file_of(directory))
             except BaseException:
                 self._db.close()
                 raise
+            self._frames: list[Frame] | None = None
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
 
@@ -866,14 +1139,20 @@ class SpoolReader:
         """Blocks whose SEQs are above `after`, oldest first, until their datagrams are `limit` bytes or more."""
         found: list[Block] = []
         read = 0
-        rows = []
-        with self.at_once():
+        rows: list[tuple[int, int, float, int, bytes]] = []
+        with self.at_once() as frames:
             query = "SELECT last, count, arrived, size, body FROM blocks WHERE last > ? ORDER BY last"
             for row in self._db.execute(query, (after,)):
                 rows.append(row)
                 read += row[3]
                 if read >= limit:
                     break
+            else:
+                for last, count, arrived, size, _counts, body in _tail_blocks(frames, after):
+                    if read >= limit:
+                        break
+                    rows.append((last, count, arrived, size, body))
+                    read += size
             generations = self.generations() if rows else []
         firsts = [generation.first for generation in generations]
         try:
@@ -887,28 +1166,72 @@ class SpoolReader:
         return found
 
     @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """All that is read inside is of one moment. To be left soon: it keeps the WAL from being reused."""
-        if self._db.in_transaction:
-            yield
+    def at_once(self) -> Iterator[list[Frame]]:
+        """All that is read inside is of one moment. To be left soon: it keeps the WAL from being reused. Gives what the
+        tail says at that moment."""
+        if self._frames is not None:
+            yield self._frames
             return
         try:
-            self._db.execute("BEGIN")
+            self._frames = self._begin()
             try:
-                yield
+                yield self._frames
             finally:
+                self._frames = None
                 self._db.execute("COMMIT")
         except sqlite3.Error as error:
             raise _explain(error, self.path) from error
+        except OSError as error:
+            raise SpoolError(f"the tail of the spool {self.path} cannot be read: {error.strerror}") from error
+
+    def _begin(self) -> list[Frame]:
+        """Begin to read the database, and read the tail that belongs to it: of an epoch that was the same before and
+        after, as the owner cuts off no frames of the present one."""
+        for _ in range(_TRIES):
+            epoch = self._epoch()
+            frames = self._tail.frames(epoch) if epoch else []
+            self._db.execute("BEGIN")
+            if self._epoch() == epoch:
+                return frames
+            self._db.execute("COMMIT")
+        raise SpoolFull(f"cannot read the spool {self.path} for now: it changes too fast")
+
+    def _epoch(self) -> int:
+        if self._db.execute("PRAGMA user_version").fetchone()[0] == 1:  # its shoveler was not started since
+            return 0
+        epoch: int = self._db.execute("SELECT epoch FROM spool").fetchone()[0]
+        return epoch
 
     def generations(self) -> list[Generation]:
         """The generations that the spool still names, oldest first."""
-        try:
-            if self._db.execute("PRAGMA user_version").fetchone()[0] == 1:  # its shoveler was not started since
+        with self.at_once() as frames:
+            if self._db.execute("PRAGMA user_version").fetchone()[0] == 1:
                 return [Generation(self.id, 1)]
-            return _read_generations(self._db)
-        except sqlite3.Error as error:
-            raise _explain(error, self.path) from error
+            begun = [Generation(f.generation[1], f.generation[0]) for f in frames if f.generation is not None]
+            return _read_generations(self._db) + begun
+
+    def positions(self, confirmed_upto: int = 0) -> dict[str, Position]:
+        """How far each generation has come. `confirmed_upto`: the SEQ up to which the caller knows of confirms that
+        the writer may not have noted yet."""
+        with self.at_once() as frames:
+            row = self._db.execute("SELECT last - count FROM blocks ORDER BY last LIMIT 1").fetchone()
+            if row is None:
+                row = next(((block[0] - block[1],) for block in _tail_blocks(frames)), None)
+            received = frames[-1].last if frames else self._last()
+            confirmed = max(confirmed_upto, received if row is None else row[0])
+            generations = self.generations()
+        ends = [generation.first - 1 for generation in generations[1:]] + [received] * bool(generations)
+        return {
+            word: Position(first=first, received_upto=end, confirmed_upto=min(end, max(confirmed, first - 1)))
+            for (word, first), end in zip(generations, ends, strict=True)
+        }
+
+    def _last(self) -> int:
+        if self._db.execute("PRAGMA user_version").fetchone()[0] == 1:
+            row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'blocks'").fetchone()
+        else:
+            row = self._db.execute("SELECT last FROM spool").fetchone()
+        return row[0] if row else 0
 
     def drops(self) -> list[Drop]:
         """What the kernel dropped at each socket, oldest first."""
@@ -926,63 +1249,54 @@ class SpoolReader:
         ]
 
     def _lost(self, kind: str) -> list[Row]:
-        try:
+        with self.at_once() as frames:
             if self._db.execute("PRAGMA user_version").fetchone()[0] == 1:
                 return []
-            return _read_intervals(self._db, kind)
-        except sqlite3.Error as error:
-            raise _explain(error, self.path) from error
-
-    def positions(self, confirmed_upto: int = 0) -> dict[str, Position]:
-        """How far each generation has come. `confirmed_upto`: the SEQ up to which the caller knows of confirms that
-        the writer may not have noted yet."""
-        with self.at_once():
-            row = self._one("SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'blocks')")
-            received = row[0] or 0
-            row = self._one("SELECT (SELECT last - count FROM blocks ORDER BY last LIMIT 1)")
-            confirmed = max(confirmed_upto, received if row[0] is None else row[0])
-            generations = self.generations()
-        ends = [generation.first - 1 for generation in generations[1:]] + [received] * bool(generations)
-        return {
-            word: Position(first=first, received_upto=end, confirmed_upto=min(end, max(confirmed, first - 1)))
-            for (word, first), end in zip(generations, ends, strict=True)
-        }
+            found = {kind: _read_intervals(self._db, kind)}
+            for frame in frames:
+                found = _overlaid(found, frame)
+            return found[kind]
 
     def totals(self) -> tuple[Totals, int]:
         """(counters, bytes of the blocks now in the spool)."""
-        row = self._one(
-            "SELECT received, bytes, confirmed, returned, rejected, oversize, kernel_drops, size FROM spool"
-        )
+        with self.at_once() as frames:
+            row = frames[-1].totals if frames else self._db.execute(
+                "SELECT received, bytes, confirmed, returned, rejected, oversize, kernel_drops, size FROM spool"
+            ).fetchone()  # fmt: skip
         return Totals(*row[:7]), row[7]
 
     def oldest(self) -> float | None:
         """Arrival of the oldest datagram in the spool (Unix seconds), None when it is empty."""
-        found: float | None = self._one("SELECT (SELECT arrived FROM blocks ORDER BY last LIMIT 1)")[0]
-        return found
+        with self.at_once() as frames:
+            row = self._db.execute("SELECT arrived FROM blocks ORDER BY last LIMIT 1").fetchone()
+            return row[0] if row else next((block[2] for block in _tail_blocks(frames)), None)
 
     def senders(self) -> dict[str, ShovelerSender]:
         """The counters of each sender."""
-        try:
-            return {remote: sender for remote, sender, _ in _read_senders(self._db)}
-        except sqlite3.Error as error:
-            raise _explain(error, self.path) from error
+        with self.at_once() as frames:
+            found = _read_senders(self._db)
+            for frame in frames:
+                found.update({row[0]: _sender_of(row) for row in frame.senders})
+        return {remote: sender for remote, (sender, _) in found.items()}
 
     def audit(self) -> Audit:
         """Count everything: the books, and what really lies there. Reads the whole table."""
-        received, confirmed, spooled = self._one(
-            "SELECT received, confirmed, (SELECT coalesce(sum(count), 0) FROM blocks) FROM spool"
-        )
-        return Audit(received, confirmed, spooled)
+        with self.at_once() as frames:
+            totals, _ = self.totals()
+            spooled = self._db.execute("SELECT coalesce(sum(count), 0) FROM blocks").fetchone()[0]
+            spooled += sum(block[1] for block in _tail_blocks(frames))
+        return Audit(totals.received, totals.confirmed, spooled)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the files."""
+        self._tail.close()
         self._db.close()
 
-    def _one(self, query: str) -> Any:
-        try:
-            return self._db.execute(query).fetchone()
-        except sqlite3.Error as error:
-            raise _explain(error, self.path) from error
+
+def _tail_blocks(frames: list[Frame], after: int = 0) -> list[BlockRow]:
+    """The blocks that frames have, and that are not removed, above a SEQ."""
+    after = max(after, frames[-1].removed) if frames else after
+    return [frame.block for frame in frames if frame.block is not None and frame.block[0] > after]
 
 
 class Syncer:
@@ -998,6 +1312,7 @@ class Syncer:
         self._sync = sync
         self._due = threading.Event()
         self._stopping = threading.Event()
+        self._synced = float("-inf")
         self._warn = RateLimited(_log, 60.0)
         self._thread = threading.Thread(target=self._run, name="syncer", daemon=True)
         self._thread.start()
@@ -1005,6 +1320,10 @@ class Syncer:
     def written(self) -> None:
         """Something was committed."""
         self._due.set()
+
+    def has_synced(self, since: float) -> bool:
+        """Whether what was committed until then (on the monotonic clock) is on the disk."""
+        return self._synced >= since
 
     def close(self) -> None:
         """Stop; waits for a sync that is under way."""
@@ -1016,16 +1335,20 @@ class Syncer:
         descriptors: dict[Path, int] = {}
         while self._due.wait() and not self._stopping.wait(_SYNC_AFTER):
             self._due.clear()  # before: what is committed while the disk works is due again
+            begun, well = time.monotonic(), True
             for path in self._files:
                 try:
                     if path not in descriptors:
                         descriptors[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
                     self._sync(descriptors[path])
                 except OSError as error:
+                    well = False
                     self._warn.log(
                         logging.ERROR, "sync", "! %s cannot be brought to the disk: %s; a power cut may lose what was "
                         "taken since", path, error.strerror,
                     )  # fmt: skip
+            if well:
+                self._synced = begun
         for descriptor in descriptors.values():
             os.close(descriptor)
 
@@ -1043,6 +1366,8 @@ class Checkpointer:
         self._synchronous = synchronous
         self.due = threading.Event()
         self.done = threading.Event()
+        self.working = threading.Lock()
+        """Held while it copies."""
         self._stop = False
         self._thread = threading.Thread(target=self._run, name="checkpointer", daemon=True)
         self._thread.start()
@@ -1059,7 +1384,8 @@ class Checkpointer:
         while self.due.wait() and not self._stop:
             self.due.clear()
             if not self.done.is_set():
-                self._copy(db)
+                with self.working:
+                    self._copy(db)
         db.close()
 
     def _copy(self, db: sqlite3.Connection) -> None:

@@ -158,11 +158,12 @@ def test_standard_input(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
         os.close(saved)
 
 
-def test_a_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("in_tail", [True, False])
+def test_a_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str], in_tail: bool) -> None:
     from shoveler.spool import Books, Draft, Spool, SpoolLock
 
     lock = SpoolLock(tmp_path)
-    spool = Spool(tmp_path, reserve=0)
+    spool = Spool(tmp_path, reserve=0, tail=in_tail)
     draft = Draft(arrived=1000.0)
     for data in STORY:
         draft.add("192.0.2.1:5000", data, "f", False)

@@ -15,7 +15,7 @@ from shoveler.spool import Books, Draft, Spool, SpoolLock
 @pytest.fixture
 def spool(tmp_path):
     lock = SpoolLock(tmp_path)
-    with Spool(tmp_path, reserve=0) as opened:
+    with Spool(tmp_path, reserve=0, tail=False) as opened:
         draft = Draft(arrived=time.time() - 60)
         for n in range(10):
             draft.add("192.0.2.7:1", b"%d" % n, "f", False)

@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import os
 import resource
 import shutil
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -29,6 +31,7 @@ from shoveler.spool import (
     SpoolLocked,
     SpoolReader,
 )
+from shoveler.tail import of_epoch
 
 A, B = "192.0.2.7:1094", "[2001:db8::1]:1095"
 
@@ -40,10 +43,14 @@ def draft(*datagrams, remote=A, arrived=1000.0):
     return made
 
 
-@pytest.fixture
-def spool(tmp_path):
-    with Spool(tmp_path, reserve=0, clock=lambda: 5000.0) as opened:
+@pytest.fixture(params=[True, False], ids=["tail", "database"])
+def spool(request, tmp_path):
+    """Small transactions go into the tail first, large ones into the database; what holds, holds for both."""
+    with Spool(tmp_path, reserve=0, tail=request.param, clock=lambda: 5000.0) as opened:
         yield opened
+
+
+only_database = pytest.mark.parametrize("spool", [False], indirect=True)
 
 
 @pytest.fixture
@@ -133,24 +140,29 @@ def test_when_to_wait_for_the_disk(tmp_path, synchronous, level):
 
 
 class Disk:
-    """Stands in for fdatasync: notes what was on the disk when, and lets a test wait for it."""
+    """Stands in for fdatasync: notes what each file had when it was synced, and lets a test wait for it."""
 
     def __init__(self):
         self.syncs = []
-        """(time, length of the file)"""
+        """(time, name of the file, all of it)"""
         self._more = threading.Condition()
         self.trouble = None
 
     def __call__(self, descriptor):
         if self.trouble is not None:
             raise self.trouble
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
         with self._more:
-            self.syncs.append((time.monotonic(), os.fstat(descriptor).st_size))
+            self.syncs.append((time.monotonic(), path.name, path.read_bytes()))
             self._more.notify_all()
 
-    def wait(self, number):
+    def rounds(self):
+        """The files are synced together; the tail last."""
+        return [when for when, name, _ in self.syncs if name == "spool.tail"]
+
+    def wait(self, rounds):
         with self._more:
-            assert self._more.wait_for(lambda: len(self.syncs) >= number, 10.0), "it was never synced"
+            assert self._more.wait_for(lambda: len(self.rounds()) >= rounds, 10.0), "it was never synced"
 
 
 def test_what_is_taken_is_on_the_disk_within_a_second(tmp_path):
@@ -161,8 +173,18 @@ def test_what_is_taken_is_on_the_disk_within_a_second(tmp_path):
             put(spool, b"%d" % number)
             taken = time.monotonic()
             disk.wait(number + 1)
-            assert disk.syncs[-1][0] - taken < 1.0
-        assert len(disk.syncs) == 3, "none without anything new"
+            assert disk.rounds()[-1] - taken < 1.0
+        assert len(disk.rounds()) == 3, "none without anything new"
+        assert [name for _, name, _ in disk.syncs] == ["spool.db-wal", "spool.tail"] * 3
+
+
+def test_with_full_what_is_taken_is_on_the_disk_before_it_counts(tmp_path):
+    disk = Disk()
+    with Spool(tmp_path, reserve=0, synchronous="full", sync=disk) as spool:
+        for number in range(3):
+            put(spool, b"%d" % number)
+            assert len(disk.rounds()) == number + 1
+        assert len(of_epoch(disk.syncs[-1][2], spool._epoch)[0]) == 3
 
 
 @pytest.mark.parametrize("synchronous", ["off", "full"])
@@ -185,33 +207,72 @@ def test_a_disk_that_cannot_be_synced_is_said(tmp_path, caplog):
         caplog.clear()
 
 
-def test_a_power_cut_loses_only_what_was_not_synced(tmp_path):
-    """Cut the WAL at every length that was synced, and at others: what was taken before a sync is there, in order."""
-    live, cut = tmp_path / "live", tmp_path / "cut"
+def after_the_cut(tmp_path, left):
+    """What a spool of these files has: (SEQ of the newest, SEQs that lie there)."""
+    directory = tmp_path / "cut"
+    directory.mkdir()
+    for name, content in left.items():
+        (directory / name).write_bytes(content)
+    with Spool(directory, reserve=0) as spool:
+        reader = SpoolReader(directory)
+        kept = [seq for seq, _ in datagrams(reader)]
+        assert reader.audit().exact
+        reader.close()
+        put(spool, b"goes on")
+        last = spool.last - 1
+    shutil.rmtree(directory)
+    return last, kept
+
+
+@pytest.mark.parametrize("tail", [True, False], ids=["tail", "database"])
+def test_a_power_cut_loses_only_what_was_not_synced(tmp_path, tail):
+    """Cut the file at every length that was synced, and at others: what was taken before a sync is there, in order."""
+    live = tmp_path / "live"
     live.mkdir()
-    disk, synced = Disk(), []
-    with Spool(live, reserve=0, sync=disk) as spool:
+    disk, synced, cut = Disk(), [], "spool.tail" if tail else "spool.db-wal"
+    with Spool(live, reserve=0, tail=tail, sync=disk) as spool:
         database = spool.path.read_bytes()
         for number in range(4):
             for part in range(5):
                 put(spool, b"%d.%d" % (number, part) * 50)
             disk.wait(number + 1)
-            synced.append((disk.syncs[-1][1], spool.last))
+            synced.append((next(len(all_) for _, name, all_ in reversed(disk.syncs) if name == cut), spool.last))
         assert spool.path.read_bytes() == database, "the WAL was not copied, and is all there is"
-        wal = spool.path.with_name("spool.db-wal").read_bytes()
-        shutil.copytree(live, tmp_path / "copy")
-    for length in sorted({size for size, _ in synced} | set(range(0, len(wal), 4093))):
-        shutil.copytree(tmp_path / "copy", cut)
-        (cut / "spool.db-shm").unlink()
-        (cut / "spool.db-wal").write_bytes(wal[:length])
-        with Spool(cut, reserve=0) as spool:
-            reader = SpoolReader(cut)
-            kept = [seq for seq, _ in datagrams(reader)]
-            assert kept == list(range(1, spool.last + 1))
-            assert spool.last >= max((last for size, last in synced if size <= length), default=0)
-            assert reader.audit().exact
-            reader.close()
-        shutil.rmtree(cut)
+        left = {name: (live / name).read_bytes() for name in ("spool.db", "spool.db-wal", "spool.tail")}
+    whole = left[cut]
+    for length in sorted({size for size, _ in synced} | set(range(0, len(whole), max(1, len(whole) // 60)))):
+        last, kept = after_the_cut(tmp_path, left | {cut: whole[:length]})
+        assert kept == list(range(1, last + 1))
+        assert last >= max((seq for size, seq in synced if size <= length), default=0)
+
+
+def test_a_power_cut_in_between_the_two_files(tmp_path, monkeypatch):
+    """They are synced one after the other, and the system may write either earlier than the other."""
+    monkeypatch.setattr(spool_module, "_TAIL_MAX", 900)  # so that they take turns often
+    monkeypatch.setattr(spool_module, "_TAIL_OBSOLETE", 3000)
+    live = tmp_path / "live"
+    live.mkdir()
+    disk, taken, removed = Disk(), [], []
+    with Spool(live, reserve=0, sync=disk) as spool:
+        database = spool.path.read_bytes()
+        for number in range(6):
+            for part in range(3):
+                spool.commit(draft(b"%d.%d" % (number, part) * 30), Books(confirmed_upto=max(0, spool.last - 4)))
+            taken.append(spool.last)
+            removed.append(spool.last - spool.spooled)
+            disk.wait(number + 1)
+        assert spool.path.read_bytes() == database
+        assert spool._tail.written > spool._tail.size, "it was cut off, too"
+    contents = {name: [all_ for _, n, all_ in disk.syncs if n == name] for name in ("spool.db-wal", "spool.tail")}
+    for one, wal in enumerate(contents["spool.db-wal"]):
+        for other, tail in enumerate(contents["spool.tail"]):
+            if abs(one - other) > 1:
+                continue  # one is not synced twice without the other
+            last, kept = after_the_cut(tmp_path, {"spool.db": database, "spool.db-wal": wal, "spool.tail": tail})
+            synced = min(one, other)
+            assert last >= taken[synced]
+            assert kept == list(range(kept[0], last + 1))
+            assert kept[0] <= removed[-1] + 1
 
 
 def test_sequence_numbers_are_never_used_again(tmp_path):
@@ -394,15 +455,22 @@ def test_what_was_lost_is_told_once_and_outlives_a_restart(tmp_path):
 
 
 def test_a_transaction_that_fails_tells_nothing(spool, reader, monkeypatch):
+    put(spool, b"1")
     books = refused(1.0)
-    monkeypatch.setattr(spool_module, "_REMOVE_BLOCKS", "no number")
     books.confirmed_upto = 1
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(spool._tail, "append", full)
+    monkeypatch.setattr(spool_module, "_REMOVE_BLOCKS", "no number")
     with pytest.raises(SpoolError):
         spool.commit(None, books)
+    assert (reader.refusals(), reader.audit(), spool.spooled) == ([], Audit(1, 0, 1), 1)
     monkeypatch.undo()
-    assert reader.refusals() == []
-    spool.commit(None, refused(1.0))
+    spool.commit(None, books)
     assert [one.count for one in reader.refusals()] == [1]
+    assert reader.audit() == Audit(1, 1, 0)
 
 
 def test_forged_senders_do_not_crowd_out_what_was_lost(spool, reader):
@@ -733,6 +801,7 @@ def test_a_damaged_file_gets_a_sentence(tmp_path):
         Spool(tmp_path, reserve=0)
 
 
+@only_database
 def test_a_damaged_block_gets_a_sentence(spool, reader, tmp_path):
     put(spool, b"x")
     db = sqlite3.connect(tmp_path / "spool.db")
@@ -767,6 +836,7 @@ def test_memory_stays_small_while_the_spool_grows(tmp_path):
     assert grown < 40_000, f"{grown} kB more for 69 MB in the spool"
 
 
+@only_database
 def test_a_long_outage_is_removed_in_short_transactions(spool, reader, monkeypatch):
     monkeypatch.setattr(spool_module, "_REMOVE_BLOCKS", 3)
     for _ in range(8):
