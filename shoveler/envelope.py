@@ -5,9 +5,8 @@ Single framing is the form of the OSG shoveler, so that either side can be swapp
     {"remote": "192.0.2.7:1094", "version": "0.1.0", "data": "BASE64"}      (IPv6 in brackets)
 
 Batch framing is newline-separated envelopes of *one shard*, in order, each with its own ``id``; content type
-``application/x-ndjson``. ``id`` = ``WORD:SEQ``: WORD is a random one for each start of a receiver (a *generation* of its
-spool), SEQ counts the datagrams of the spool. So no id is ever used twice, not even by a spool that was restored from a
-copy.
+``application/x-ndjson``. ``id`` = ``WORD:SEQ``: WORD is a random one for each start of a receiver (a *generation* of
+its spool), SEQ counts the datagrams of the spool. So no id is used twice, not even by a spool restored from a copy.
 """
 
 from __future__ import annotations
