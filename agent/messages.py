@@ -589,6 +589,10 @@ class LabState(Struct, frozen=True):
     """What the names of all exchanges and queues on a given broker begin with; empty on a bus of the lab's own."""
     work_directory: str = ""
     """Where the XRootD servers live; not below `directory`, which their user cannot enter."""
+    faults: dict[str, str] = {}
+    """By name of a fault: "" when this lab can do it, else the sentence that says why not."""
+    caches: list[LabServer] = []
+    """Caches in front of the first server; not among `servers`, since clients are to choose them on purpose."""
 
 
 LAB_SCHEMA = 1

@@ -64,6 +64,11 @@ class Child:
         if self._popen is not None:
             self._popen.kill()
 
+    def terminate(self) -> None:
+        """SIGTERM; its end is noticed by `reap`."""
+        if self._popen is not None:
+            self._popen.terminate()
+
     async def end(self, grace: float) -> None:
         """SIGTERM, SIGKILL after `grace` seconds, and wait for its end. Nothing happens when it does not run."""
         if self._popen is None or self.ended.is_set():

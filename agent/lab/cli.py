@@ -59,6 +59,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     up.add_argument("--large-size", type=_size, default=4 * 1024**2, metavar="SIZE", help="the largest (4MiB)")
     up.add_argument("--seed", type=int, default=1, help="same seed: same sizes and content (1)")
     up.add_argument("--port", type=int, default=0, metavar="P", help="servers take P, P+1, … (default: free ports)")
+    up.add_argument(
+        "--relay",
+        action="store_true",
+        help="put a relay between servers and shovelers: needed by the faults wire-loss and fragment-loss, and by "
+        "udp-loss of a single server; it writes what it lost to DIR/faults.jsonl",
+    )
+    up.add_argument("--ledger", action="store_true", help="let the relay write down also what it passes on")
+    up.add_argument(
+        "--fbuff", type=_size, default=1400, metavar="SIZE", help="largest f datagram of the servers (1400)"
+    )
+    up.add_argument("--caches", type=int, default=0, metavar="N", help="caches in front of the first server (0)")
+    up.add_argument(
+        "--cache-async",
+        action="store_true",
+        help="leave xrootd.async of the caches at its default, with which they do not count what they serve",
+    )
     up.add_argument("--foreground", action="store_true", help="stay, and take the lab down at Ctrl-C")
     up.add_argument(
         "--json", action="store_true", help="print the lab's state as JSON; progress goes to standard error"
@@ -78,7 +94,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     fault.add_argument(
         "--for", dest="seconds", type=_duration, default=0.0, metavar="20s", help="mend it after that time"
     )
-    fault.add_argument("--percent", type=float, default=1.0, help="of udp-loss: share of datagrams lost (1); 0 ends it")
+    fault.add_argument("--percent", type=float, default=1.0, help="of a loss: share of datagrams lost (1); 0 ends it")
+    fault.add_argument(
+        "--server", default="", metavar="NAME", help="whose (default: a loss is every server's, else one is drawn)"
+    )
+    fault.add_argument("--codes", default="", metavar="fu", help="of a loss: only datagrams with these first bytes")
 
     # Started by `up` only: what it says is for `up`, not for people.
     commands.add_parser("supervise")
@@ -123,6 +143,11 @@ def _up(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         port=arguments.port,
         framing=arguments.framing,
+        relay=arguments.relay,
+        ledger=arguments.ledger,
+        fbuff=arguments.fbuff,
+        caches=arguments.caches,
+        cache_async=arguments.cache_async,
     )
     options.check()
     return bring_up(options, as_json=arguments.json, foreground=arguments.foreground)
@@ -296,7 +321,7 @@ def _fault(arguments: argparse.Namespace) -> int:
         return 2
     if read_state(arguments.dir) is None:
         raise LabError(f"there is no lab in {arguments.dir}; {command('up', arguments.dir)} starts one")
-    order = control.Fault(arguments.do, arguments.seconds, arguments.percent)
+    order = control.Fault(arguments.do, arguments.seconds, arguments.percent, arguments.server, arguments.codes)
     answer = control.ask(arguments.dir, order, _FAULT_SECONDS)
     if not answer.ok:
         raise LabError(answer.text)
@@ -336,7 +361,7 @@ def _overview(state: LabState, *, running: bool) -> str:
     lines.append(
         f"packets on {state.packets_exchange}, records on {state.records_exchange}, status on {state.status_exchange}"
     )
-    urls = {s.name: f"{s.url} {s.site} → {s.udp}" for s in state.servers}
+    urls = {s.name: f"{s.url} {s.site} → {s.udp}" for s in (*state.servers, *state.caches)}
     rows = [("name", "pid", "restarts", "where")]
     for p in state.processes:
         where = urls.get(p.name) or (p.metrics and f"http://{p.metrics}/metrics")

@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -18,8 +18,23 @@ from msgspec import Meta, Struct
 from agent.lab.errors import LabError
 from agent.lab.layout import Layout, command
 
-FaultName = Literal["broker-down", "broker-up", "broker-restart", "kill-shoveler", "kill-collector", "udp-loss"]
-FAULTS: tuple[str, ...] = ("broker-down", "broker-up", "broker-restart", "kill-shoveler", "kill-collector", "udp-loss")
+FaultName = Literal[
+    "broker-down",
+    "broker-up",
+    "broker-restart",
+    "kill-shoveler",
+    "kill-collector",
+    "kill-server",
+    "stop-server",
+    "cut-transfer",
+    "udp-loss",
+    "wire-loss",
+    "fragment-loss",
+]
+FAULTS: tuple[FaultName, ...] = get_args(FaultName)
+LOSSES: tuple[FaultName, ...] = ("udp-loss", "wire-loss", "fragment-loss")
+OF_A_SERVER: tuple[FaultName, ...] = (*LOSSES, "kill-server", "stop-server", "cut-transfer")
+"""Faults for which a server can be named."""
 LINE_LIMIT = 65536
 
 
@@ -38,8 +53,12 @@ class Fault(Struct, frozen=True, tag="fault"):
 
     do: FaultName
     seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
-    percent: Annotated[float, Meta(gt=0, le=100)] = 1.0
-    """Of udp-loss: the share of datagrams that is dropped."""
+    percent: Annotated[float, Meta(ge=0, le=100)] = 1.0
+    """Of the losses: the share of datagrams that is lost; 0 ends it."""
+    server: str = ""
+    """Whose; "": a loss is every server's, and for what befalls a single one the lab draws it."""
+    codes: Annotated[str, Meta(max_length=16)] = ""
+    """Of the losses: only datagrams with one of these first bytes, as ``fu``; "": all."""
 
 
 Order = Status | Stop | Fault

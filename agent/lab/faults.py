@@ -4,53 +4,92 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from socket import socket
 
-from agent.lab import sockets
+from agent.lab import connections, control, sockets
 from agent.lab.broker import BrokerError
 from agent.lab.children import Child
 from agent.lab.control import Answer, Fault
+from agent.lab.errors import LabError
 from agent.lab.keeper import BrokerKeeper
+from agent.lab.ledger import Deed, Entry
+from agent.lab.relay import IP_AND_UDP, PATH_MTU, Loss, Relay
 
 _log = logging.getLogger(__name__)
 
+NO_RELAY = (
+    "there is no relay between the servers and the shovelers of this lab; start it with `tally-agent lab up --relay`"
+)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What one lab that is up consists of, as far as it can be broken."""
+
+    shovelers: Sequence[Child] = ()
+    collectors: Sequence[Child] = ()
+    servers: Mapping[str, tuple[Child, int]] = field(default_factory=dict)
+    """By name, caches among them: the process and its TCP port."""
+    caches: Sequence[str] = ()
+    """Whom none of the faults befalls unless it is named."""
+    receivers: Sequence[socket] = ()
+    """The shovelers' UDP sockets."""
+    broker: BrokerKeeper | None = None
+    no_broker: str = ""
+    """With `broker` None: the sentence that says why not."""
+    relay: Relay | None = None
+    largest: int = 0
+    """The largest f datagram that the servers send."""
+    write: Callable[[Entry], None] = lambda _: None
+    """Takes the lines of the injector's log."""
+
 
 class Faults:
-    """Acts on the parts of one lab that is up. `broker` None: `no_broker` is the sentence that says why not."""
+    """Acts on the parts of one lab that is up."""
 
-    def __init__(
-        self,
-        shovelers: Sequence[Child],
-        collectors: Sequence[Child],
-        receivers: Sequence[socket],
-        broker: BrokerKeeper | None,
-        no_broker: str,
-    ) -> None:
-        self._shovelers = shovelers
-        self._collectors = collectors
-        self._receivers = receivers
-        self._broker = broker
-        self._no_broker = no_broker
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._dice = random.Random()
         self._mending: dict[str, asyncio.Task[None]] = {}
+        self._mends: dict[str, Callable[[], None]] = {}
+
+    def available(self) -> dict[str, str]:
+        """By name of a fault: "" when this lab can do it, else the sentence that says why not."""
+        reasons: dict[str, str] = dict.fromkeys(control.FAULTS, "")
+        if self._parts.broker is None:
+            reasons |= dict.fromkeys(("broker-down", "broker-up", "broker-restart"), self._parts.no_broker)
+        if self._parts.relay is None:
+            reasons |= dict.fromkeys(("wire-loss", "fragment-loss"), NO_RELAY)
+        elif self._parts.largest + IP_AND_UDP <= PATH_MTU:
+            reasons["fragment-loss"] = (
+                f"no server of this lab sends datagrams above {PATH_MTU - IP_AND_UDP} bytes, so that none is "
+                "fragmented; start it with `tally-agent lab up --relay --fbuff 8192`"
+            )
+        return reasons
 
     async def inject(self, fault: Fault) -> Answer:
         """Break it now; what is to be mended later is mended in the background."""
-        match fault.do:
-            case "kill-shoveler":
-                return self._kill(self._shovelers, fault.seconds)
-            case "kill-collector":
-                return self._kill(self._collectors, fault.seconds)
-            case "udp-loss":
-                return self._lose(fault)
-            case "broker-down" | "broker-restart" | "broker-up":
-                if self._broker is None:
-                    return Answer(False, self._no_broker)
-                try:
-                    return await self._treat_broker(self._broker, fault)
-                except BrokerError as error:
-                    return Answer(False, str(error))
+        if reason := self.available()[fault.do] or self._wrong(fault):
+            return Answer(False, reason)
+        try:
+            match fault.do:
+                case "kill-shoveler":
+                    return self._kill(fault, self._parts.shovelers)
+                case "kill-collector":
+                    return self._kill(fault, self._parts.collectors)
+                case "kill-server" | "stop-server" | "cut-transfer":
+                    return self._treat_server(fault)
+                case "udp-loss" | "wire-loss" | "fragment-loss":
+                    return self._lose(fault)
+                case "broker-down" | "broker-restart" | "broker-up":
+                    assert self._parts.broker is not None  # else it is not available
+                    return await self._treat_broker(self._parts.broker, fault)
+        except (BrokerError, LabError) as error:
+            return Answer(False, str(error))
 
     async def close(self) -> None:
         """Give up what was to be mended later."""
@@ -59,51 +98,129 @@ class Faults:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _kill(self, children: Sequence[Child], seconds: float) -> Answer:
+    def _wrong(self, fault: Fault) -> str:
+        if fault.server and fault.do not in control.OF_A_SERVER:
+            return f"{fault.do} is not a fault of a single server; leave the server out"
+        if fault.server and fault.server not in self._parts.servers:
+            names = list(self._parts.servers)
+            return f"there is no server {fault.server} in this lab; it has {names[0]} to {names[-1]}"
+        if fault.codes and fault.do not in control.LOSSES:
+            return f"{fault.do} loses no datagrams by their first byte; leave --codes out"
+        if (fault.server or fault.codes) and self._parts.relay is None and fault.do in control.LOSSES:
+            return f"the kernel cannot choose whose datagrams it drops: {NO_RELAY}"
+        return ""
+
+    # -- processes -------------------------------------------------------------------------------------------------
+
+    def _kill(self, fault: Fault, children: Sequence[Child]) -> Answer:
         victims = ", ".join(f"{child.name} (pid {child.pid})" for child in children if child.pid)
         for child in children:
-            child.held_until = time.monotonic() + seconds
+            child.held_until = time.monotonic() + fault.seconds
             child.kill()
-        back = f"in {seconds:g} s" if seconds else "at once"
-        return Answer(True, f"killed {victims or 'nothing, since nothing was running'}; starts again {back}")
+        return self._done(fault, f"killed {victims or 'nothing, since nothing was running'}; {_again(fault.seconds)}")
+
+    def _treat_server(self, fault: Fault) -> Answer:
+        running = [name for name, (child, _) in self._parts.servers.items() if child.pid]
+        drawn = [name for name in running if name not in self._parts.caches]
+        if fault.server and fault.server not in running:
+            return Answer(False, f"{fault.server} is not running")
+        if not fault.server and not drawn:
+            return Answer(False, "no server is running")
+        name = fault.server or self._dice.choice(drawn)
+        child, port = self._parts.servers[name]
+        pid = child.pid
+        stod = 0 if self._parts.relay is None else self._parts.relay.stod(name)
+        if fault.do == "cut-transfer":
+            count = connections.cut(pid, port)
+            text = f"cut {count} connection{'' if count == 1 else 's'} of {name}; its clients may open them again"
+            return self._done(fault, text, name, stod)
+        child.held_until = time.monotonic() + fault.seconds
+        if fault.do == "kill-server":
+            child.kill()
+            return self._done(fault, f"killed {name} (pid {pid}); {_again(fault.seconds)}", name, stod)
+        child.terminate()
+        text = f"stopped {name} (pid {pid}), which drops what it has not sent yet; {_again(fault.seconds)}"
+        return self._done(fault, text, name, stod)
+
+    def _done(self, fault: Fault, text: str, server: str = "", stod: int = 0) -> Answer:
+        self._parts.write(Deed(time.time(), fault.do, "begin", text, server, seconds=fault.seconds, stod=stod))
+        return Answer(True, text)
+
+    # -- losses ----------------------------------------------------------------------------------------------------
 
     def _lose(self, fault: Fault) -> Answer:
-        self._forget("udp")
-        for receiver in self._receivers:
-            sockets.lose_nothing(receiver)
-            if fault.percent:
-                sockets.lose(receiver, fault.percent)
+        self._forget(fault.do)
         if not fault.percent:
             return Answer(True, "no datagram is lost on purpose any more")
-        self._mend_later("udp", fault.seconds, self._lose_nothing)
-        until = f"for {fault.seconds:g} s" if fault.seconds else "until `udp-loss --percent 0`"
-        return Answer(True, f"{fault.percent:g} % of all datagrams are lost {until}")
+        dropped = [sockets.drops(receiver) for receiver in self._parts.receivers]
+        relay = self._parts.relay
+        if relay is not None:
+            relay.lose(fault.do, Loss(fault.percent, fault.server, fault.codes))
+        else:
+            for receiver in self._parts.receivers:
+                sockets.lose(receiver, fault.percent)
+        which = f"datagrams that begin with one of {', '.join(fault.codes)}" if fault.codes else "datagrams"
+        if fault.do == "fragment-loss":
+            which += f" above {PATH_MTU - IP_AND_UDP} bytes"
+        whose = f" of {fault.server}" if fault.server else ""
+        where = ", dropped by the kernel" if fault.do == "udp-loss" else ", before the shoveler's socket"
+        until = f"for {fault.seconds:g} s" if fault.seconds else f"until `{fault.do} --percent 0`"
+        text = f"{fault.percent:g} % of all {which}{whose} are lost {until}{where}"
 
-    async def _lose_nothing(self) -> None:
-        for receiver in self._receivers:
-            sockets.lose_nothing(receiver)
+        def note(phase: str, said: str, count: int = 0) -> None:
+            now = time.time()
+            self._parts.write(
+                Deed(now, fault.do, phase, said, fault.server, fault.percent, fault.seconds, dropped=count)
+            )
+
+        def mend() -> None:
+            if relay is not None:
+                relay.lose(fault.do, None)
+                note("end", f"{fault.do} is over")
+                return
+            for receiver in self._parts.receivers:
+                sockets.lose_nothing(receiver)
+            now = [sockets.drops(receiver) for receiver in self._parts.receivers]
+            note("end", f"{fault.do} is over", sum(now) - sum(dropped))
+
+        note("begin", text)
+        self._mends[fault.do] = mend
+        self._mend_later(fault.do, fault.seconds, self._mend_loss(fault.do))
+        return Answer(True, text)
+
+    def _mend_loss(self, what: str) -> Callable[[], Awaitable[object]]:
+        async def mend() -> None:
+            self._mends.pop(what)()
+
+        return mend
+
+    # -- the broker ------------------------------------------------------------------------------------------------
 
     async def _treat_broker(self, broker: BrokerKeeper, fault: Fault) -> Answer:
         self._forget("broker")
         if fault.do == "broker-up":
             problem = await broker.up()
-            return Answer(not problem, problem or "the broker is up")
+            return self._done(fault, "the broker is up") if not problem else Answer(False, problem)
         if fault.do == "broker-down":
             await broker.kill()
             self._mend_later("broker", fault.seconds, broker.up)
             until = f"for {fault.seconds:g} s" if fault.seconds else "until `broker-up`"
-            return Answer(True, f"the broker was killed and stays down {until}")
+            return self._done(fault, f"the broker was killed and stays down {until}")
         await broker.stop()
         if not fault.seconds:
             problem = await broker.up()
-            return Answer(not problem, problem or "the broker was stopped and is up again")
+            return (
+                self._done(fault, "the broker was stopped and is up again") if not problem else Answer(False, problem)
+            )
         self._mend_later("broker", fault.seconds, broker.up)
-        return Answer(True, f"the broker was stopped and starts again in {fault.seconds:g} s")
+        return self._done(fault, f"the broker was stopped and starts again in {fault.seconds:g} s")
 
     def _forget(self, what: str) -> None:
-        """The last fault of a kind decides when it is mended."""
+        """The last fault of a kind decides when it is mended; what the one before did to datagrams is over."""
         if task := self._mending.pop(what, None):
             task.cancel()
+        if mend := self._mends.pop(what, None):
+            mend()
 
     def _mend_later(self, what: str, seconds: float, mend: Callable[[], Awaitable[object]]) -> None:
         async def later() -> None:
@@ -113,3 +230,7 @@ class Faults:
 
         if seconds:
             self._mending[what] = asyncio.get_running_loop().create_task(later(), name=f"mend {what}")
+
+
+def _again(seconds: float) -> str:
+    return f"starts again {f'in {seconds:g} s' if seconds else 'at once'}"

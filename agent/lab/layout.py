@@ -63,6 +63,11 @@ class Layout:
         return self.directory / "log"
 
     @property
+    def ledger(self) -> Path:
+        """The injector's log."""
+        return self.directory / "faults.jsonl"
+
+    @property
     def servers_link(self) -> Path:
         """Points to the work directory, for people who look around."""
         return self.directory / "servers"

@@ -10,6 +10,7 @@ from agent.lab.errors import WishError
 
 MAX_SERVERS = 500
 MAX_SHOVELERS = 32
+MAX_CACHES = 32
 MAX_FILES = 100_000
 
 
@@ -32,6 +33,16 @@ class LabOptions(Struct, frozen=True):
     port: int = 0
     """The first server's port, the others follow; 0 takes free ones."""
     framing: str = "batch"
+    relay: bool = False
+    """Put a relay between servers and shovelers, which can lose datagrams on purpose and says which."""
+    ledger: bool = False
+    """Let it write down also what it passes on."""
+    fbuff: int = 1400
+    """The largest f datagram; above 1472 the servers' datagrams are fragmented on an Ethernet path."""
+    caches: int = 0
+    """XRootD caches (libXrdPfc) in front of the first server."""
+    cache_async: bool = False
+    """Leave ``xrootd.async`` of the caches at its default, with which they do not count what they serve."""
     programs: dict[str, list[str]] = {}
     """Other commands to start in place of our daemons, by program name."""
 
@@ -44,7 +55,9 @@ class LabOptions(Struct, frozen=True):
             (self.file_bytes, 1, 2**40, "--file-size"),
             (self.large_files, 0, self.files, "--large-files"),
             (self.large_bytes, 1, 2**40, "--large-size"),
-            (self.port, 0, 65535 - self.servers, "--port"),
+            (self.port, 0, 65535 - self.servers - self.caches, "--port"),
+            (self.fbuff, 1024, 65472, "--fbuff"),
+            (self.caches, 0, MAX_CACHES, "--caches"),
         ):
             if not least <= value <= most:
                 raise WishError(f"{what} is {value}; it must be from {least} to {most}")
@@ -52,6 +65,10 @@ class LabOptions(Struct, frozen=True):
             raise WishError(f"--port is {self.port}; XRootD runs without privileges here and needs a port above 1023")
         if self.framing not in ("single", "batch"):
             raise WishError(f"--framing is {self.framing!r}; it must be single or batch")
+        if self.ledger and not self.relay:
+            raise WishError("--ledger is what the relay passes on; add --relay")
+        if self.cache_async and not self.caches:
+            raise WishError("--cache-async says how caches are set up; add --caches 1")
         if is_amqp(self.bus):
             if not urlsplit(self.bus).hostname:
                 raise WishError("--bus names no host; write amqp://USER:PASSWORD@HOST:PORT/VHOST")

@@ -43,7 +43,14 @@ class ServerPlan:
     site: str
     port: int
     shoveler: str
-    """HOST:PORT that its monitoring line points to."""
+    """HOST:PORT of its shoveler."""
+    monitor: str
+    """HOST:PORT that its monitoring line points to: the shoveler, or the relay before it."""
+    fbuff: int = 1400
+    origin: str = ""
+    """HOST:PORT of the server that it is a cache of; "": it is a server itself."""
+    asynchronous: bool = False
+    """Of a cache: whether ``xrootd.async`` is left at its default."""
 
     @property
     def url(self) -> str:
@@ -96,7 +103,8 @@ def make_server(plan: ServerPlan, work: Path, account: Account) -> Path:
     tree = [home, root, root / "store", root / WRITE_PATH.lstrip("/")]
     for directory in tree:
         directory.mkdir(mode=0o700)
-    (root / READ_PATH.lstrip("/")).symlink_to(shared_files(work))
+    if not plan.origin:
+        (root / READ_PATH.lstrip("/")).symlink_to(shared_files(work))
     if account.switch:
         for directory in reversed(tree):  # the outermost last: before that, nobody else can come in
             os.chown(directory, account.uid, account.gid)
@@ -107,8 +115,9 @@ def make_server(plan: ServerPlan, work: Path, account: Account) -> Path:
 
 
 def config_text(plan: ServerPlan, root: Path, admin: Path) -> str:
-    """The configuration, from ``resources/samples/xrootd-lab.cfg``."""
-    template = resources.files("resources").joinpath("samples", "xrootd-lab.cfg").read_text()
+    """The configuration, from ``resources/samples/xrootd-lab.cfg`` or ``xrootd-lab-cache.cfg``."""
+    sample = "xrootd-lab-cache.cfg" if plan.origin else "xrootd-lab.cfg"
+    template = resources.files("resources").joinpath("samples", sample).read_text()
     return Template(template).substitute(
         NAME=plan.name,
         SITE=plan.site,
@@ -118,7 +127,10 @@ def config_text(plan: ServerPlan, root: Path, admin: Path) -> str:
         FSTAT=f"{FSTAT_SECONDS:g}",
         FLUSH=f"{FLUSH_SECONDS:g}",
         NAMES="NAMES",
-        SHOVELER=plan.shoveler,
+        SHOVELER=plan.monitor,
+        FBUFF=plan.fbuff,
+        ORIGIN=plan.origin,
+        ASYNC="" if plan.asynchronous else "xrootd.async off",
     )
 
 

@@ -14,11 +14,20 @@ RECEIVE_BUFFER = 32 * 1024 * 1024
 _SO_RCVBUFFORCE = 33
 _SO_ATTACH_FILTER = 26
 _SO_DETACH_FILTER = 27
+_SO_MEMINFO = 55
+_MEMINFO_DROPS = 8
 
 _LOAD_WORD = 0x20
+_LOAD_BYTE = 0x30
+_JUMP_IF_EQUAL = 0x15
 _JUMP_IF_AT_LEAST = 0x35
 _RETURN = 0x06
 _RANDOM = 0xFFFFF000 + 56  # SKF_AD_OFF + SKF_AD_RANDOM of linux/filter.h
+_TYPE_OF_SERVICE = 0xFFF00000 + 1  # SKF_NET_OFF + its place in the IPv4 header
+
+_MARKED = 0x04  # the lowest bit of the type of service that is not for congestion
+MARK = struct.pack("i", _MARKED)
+"""Value of IP_TOS with which a datagram is sent that `drop_marked` drops."""
 
 
 def receive_socket() -> socket.socket:
@@ -56,17 +65,36 @@ def lose(s: socket.socket, percent: float) -> None:
     The filter belongs to the socket, so it works whichever process reads from it.
     """
     threshold = min(0xFFFFFFFF, round(percent / 100 * 2**32))
-    program = b"".join(
-        struct.pack("HBBI", *instruction)
-        for instruction in (
-            (_LOAD_WORD, 0, 0, _RANDOM),
-            (_JUMP_IF_AT_LEAST, 1, 0, threshold),
-            (_RETURN, 0, 0, 0),
-            (_RETURN, 0, 0, 0xFFFFFFFF),
-        )
+    _filter(
+        s,
+        (_LOAD_WORD, 0, 0, _RANDOM),
+        (_JUMP_IF_AT_LEAST, 1, 0, threshold),
+        (_RETURN, 0, 0, 0),
+        (_RETURN, 0, 0, 0xFFFFFFFF),
     )
-    code = ctypes.create_string_buffer(program)
-    s.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HL", 4, ctypes.addressof(code)))
+
+
+def drop_marked(s: socket.socket) -> None:
+    """From now on the kernel drops the datagrams that come with `MARK`, and counts them as its drops."""
+    _filter(
+        s,
+        (_LOAD_BYTE, 0, 0, _TYPE_OF_SERVICE),
+        (_JUMP_IF_EQUAL, 0, 1, _MARKED),
+        (_RETURN, 0, 0, 0),
+        (_RETURN, 0, 0, 0xFFFFFFFF),
+    )
+
+
+def drops(s: socket.socket) -> int:
+    """How many datagrams the kernel has dropped at this socket, whatever the reason (32 bits, like the kernel's)."""
+    meminfo: tuple[int, ...] = struct.unpack_from("=9I", s.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36))
+    return meminfo[_MEMINFO_DROPS]
+
+
+def _filter(s: socket.socket, *program: tuple[int, int, int, int]) -> None:
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *instruction) for instruction in program))
+    attached = struct.pack("HL", len(program), ctypes.addressof(code))
+    s.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, attached)
 
 
 def lose_nothing(s: socket.socket) -> None:

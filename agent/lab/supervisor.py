@@ -31,12 +31,14 @@ from agent.lab.broker import INSTALL_HINT, BrokerError, PrivateBroker
 from agent.lab.children import Child
 from agent.lab.claim import claim
 from agent.lab.errors import LabError, WishError
-from agent.lab.faults import Faults
+from agent.lab.faults import Faults, Parts
 from agent.lab.keeper import BrokerKeeper
 from agent.lab.layout import Layout, new_work_directory
+from agent.lab.ledger import Ledger
 from agent.lab.options import LabOptions, is_amqp
 from agent.lab.processes import clean_environment, identity
 from agent.lab.progress import Down, Failed, Progress, Up
+from agent.lab.relay import Relay
 from agent.lab.state import write_state
 from agent.messages import LAB_SCHEMA, LabFile, LabProcess, LabServer, LabState
 from shoveler.service import RateLimited, delays, redact, setup_logging
@@ -82,6 +84,9 @@ class Supervisor:
         self._work: Path | None = None
         self._files: list[LabFile] = []
         self._plans: list[servers.ServerPlan] = []
+        """The servers, then their caches."""
+        self._ledger: Ledger | None = None
+        self._relay: Relay | None = None
         self._posts: list[_Post] = []
         self._held: list[socket] = []
         self._lock = -1
@@ -160,12 +165,24 @@ class Supervisor:
             no_broker = "the broker was given with --bus and is not the lab's to stop; stop it yourself"
         if self._broker is not None:
             self._task(self._broker.watch(), "watch broker")
+        assert self._ledger is not None
         self._faults = Faults(
-            self._shovelers, self._collectors, [post.udp for post in self._posts], self._broker, no_broker
+            Parts(
+                shovelers=self._shovelers,
+                collectors=self._collectors,
+                servers={p.name: (child, p.port) for p, child in zip(self._plans, self._servers, strict=True)},
+                caches=[p.name for p in self._plans if p.origin],
+                receivers=[post.udp for post in self._posts],
+                broker=self._broker,
+                no_broker=no_broker,
+                relay=self._relay,
+                largest=self._options.fbuff,
+                write=self._ledger.write,
+            )
         )
 
     async def _take_down(self, state: Literal["stopping", "failed"]) -> None:
-        """Servers, shovelers, collector, broker, names, directories: each after what depends on it has ended."""
+        """Caches, servers, shovelers, collector, broker, names, directories: each after what depends on it has ended."""
         if self._stop_flush and self._state == "up":
             await asyncio.sleep(servers.FSTAT_SECONDS + servers.FLUSH_SECONDS + 0.5)
         self._state = state
@@ -176,11 +193,16 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for children, grace in (
-            (self._servers, _SERVER_GRACE),
+            (self._servers[self._options.servers :], _SERVER_GRACE),  # caches, before their origin
+            (self._servers[: self._options.servers], _SERVER_GRACE),
             (self._shovelers, _SHOVELER_GRACE),
             (self._collectors, _COLLECTOR_GRACE),
         ):
             await asyncio.gather(*(child.end(grace) for child in children))
+        if self._relay is not None:
+            await asyncio.to_thread(self._relay.close)
+        if self._ledger is not None:
+            self._ledger.close()
         if self._broker is not None:
             self._problems += await self._broker.end()
         for held in self._held:
@@ -204,6 +226,9 @@ class Supervisor:
         with self._layout.log("supervisor").open("ab") as log:
             os.dup2(log.fileno(), sys.stderr.fileno())
         _log.info("= %s in %s", self._lab, directory)
+        self._ledger = Ledger(self._layout.ledger)
+        if self._options.relay:
+            self._relay = Relay(self._ledger.write, everything=self._options.ledger)
 
     def _choose_bus(self) -> None:
         wish = self._options.bus
@@ -222,14 +247,28 @@ class Supervisor:
             name = f"shoveler-{n}"
             post = _Post(name, sockets.receive_socket(), sockets.keep_port(0, f"the metrics of {name}"))
             self._posts.append(post)
+            if self._relay is not None:
+                sockets.drop_marked(post.udp)
             self._held += [post.udp, post.metrics]
         width = max(2, len(str(o.servers)))
         for n in range(1, o.servers + 1):
             name = f"s{n:0{width}d}"
             held = sockets.keep_port(o.port and o.port + n - 1, f"server {name}", "")  # XRootD listens everywhere
             self._held.append(held)
-            post = self._posts[(n - 1) % o.shovelers]
-            self._plans.append(servers.ServerPlan(name, f"LAB-{n:0{width}d}", held.getsockname()[1], post.address))
+            self._plan(name, f"LAB-{n:0{width}d}", held.getsockname()[1], self._posts[(n - 1) % o.shovelers])
+        for n in range(1, o.caches + 1):
+            name = f"c{n:02d}"
+            held = sockets.keep_port(o.port and o.port + o.servers + n - 1, f"cache {name}", "")
+            self._held.append(held)
+            origin = f"127.0.0.1:{self._plans[0].port}"
+            self._plan(name, f"LAB-CACHE-{n:02d}", held.getsockname()[1], self._posts[(n - 1) % o.shovelers], origin)
+
+    def _plan(self, name: str, site: str, port: int, post: _Post, origin: str = "") -> None:
+        o = self._options
+        monitor = post.address if self._relay is None else self._relay.add(name, post.address)
+        self._plans.append(
+            servers.ServerPlan(name, site, port, post.address, monitor, o.fbuff, origin, asynchronous=o.cache_async)
+        )
 
     async def _start_bus(self) -> None:
         if self._bus_kind == "given":
@@ -265,6 +304,8 @@ class Supervisor:
                 servers.make_server(plan, work, account)
         except OSError as error:
             raise LabError(f"the servers' files cannot be made: {error}") from None
+        if self._relay is not None:
+            self._relay.start()
         for plan in self._plans:
             spawn = partial(servers.start, xrootd, plan, account, work)
             self._servers.append(Child(plan.name, "xrootd", self._layout.log(plan.name), spawn))
@@ -428,6 +469,7 @@ class Supervisor:
             processes.append(self._broker.process())
         processes += [child.process() for child in (*self._collectors, *self._shovelers, *self._servers)]
         pids = {child.name: child.pid for child in self._servers}
+        entries = [LabServer(p.name, p.url, p.site, pids.get(p.name, 0), p.shoveler) for p in self._plans]
         return LabState(
             schema=LAB_SCHEMA,
             directory=str(self._layout.directory),
@@ -439,13 +481,15 @@ class Supervisor:
             records_exchange=self._names.records_exchange,
             status_exchange=self._names.status_exchange,
             packets_queue=self._names.packets_queue,
-            servers=[LabServer(p.name, p.url, p.site, pids.get(p.name, 0), p.shoveler) for p in self._plans],
+            servers=[entry for entry, p in zip(entries, self._plans, strict=True) if not p.origin],
             files=self._files,
             processes=processes,
             fstat_seconds=servers.FSTAT_SECONDS,
             flush_seconds=servers.FLUSH_SECONDS,
             prefix=self._names.prefix,
             work_directory="" if self._work is None else str(self._work),
+            faults={} if self._faults is None else self._faults.available(),
+            caches=[entry for entry, p in zip(entries, self._plans, strict=True) if p.origin],
         )
 
 

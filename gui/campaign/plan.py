@@ -9,20 +9,30 @@ Values here are immutable. `gui.campaign.planfile` reads them from TOML and writ
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 from agent.messages import Workload
 
-FaultKind = Literal["broker-down", "broker-restart", "udp-loss", "kill-shoveler", "kill-collector", "kill-agent"]
-FAULT_KINDS: tuple[FaultKind, ...] = (
+FaultKind = Literal[
     "broker-down",
     "broker-restart",
     "udp-loss",
+    "wire-loss",
+    "fragment-loss",
     "kill-shoveler",
     "kill-collector",
     "kill-agent",
-)
+    "kill-server",
+    "stop-server",
+    "cut-transfer",
+]
+FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
+LOSS_KINDS: tuple[FaultKind, ...] = ("udp-loss", "wire-loss", "fragment-loss")
+"""Faults that take a share of the datagrams."""
+SERVER_KINDS: tuple[FaultKind, ...] = (*LOSS_KINDS, "kill-server", "stop-server", "cut-transfer")
+"""Faults for which a server can be named."""
 
 Everyone = Literal["all"]
 
@@ -71,6 +81,33 @@ class Fault:
     at: float
     do: FaultKind
     lasts: float = 0.0
+    percent: float = 1.0
+    """Of the loss kinds: the share of the datagrams."""
+    server: str = ""
+    """Whose; "": a loss is every server's, and for what befalls a single one the lab draws it."""
+
+    @property
+    def text(self) -> str:
+        """How the fault stands on the time axis of its run; `read_fault` reads it."""
+        share = f" {self.percent:g} %" if self.do in LOSS_KINDS else ""
+        whose = f" of {self.server}" if self.server else ""
+        lasts = f" for {self.lasts:g} s" if self.lasts else ""
+        return f"{self.do}{share}{whose}{lasts}"
+
+
+_FAULT_TEXT = re.compile(
+    rf"({'|'.join(FAULT_KINDS)})(?: ([0-9.e+-]+) %)?(?: of (\S+))?(?: for ([0-9.e+-]+) s)?", re.ASCII
+)
+
+
+def read_fault(text: str, at: float = 0.0) -> Fault | None:
+    """The fault of which `text` is the `Fault.text`; None when it is another text, as what a lab said of a fault."""
+    match = _FAULT_TEXT.fullmatch(text)
+    if match is None:
+        return None
+    word, percent, server, lasts = match.groups()
+    (do,) = (kind for kind in FAULT_KINDS if kind == word)
+    return Fault(at, do, float(lasts or 0), float(percent or 1), server or "")
 
 
 @dataclass(frozen=True, slots=True)

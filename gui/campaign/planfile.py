@@ -19,7 +19,7 @@ from tomlkit.items import AoT, Table
 from agent.messages import Workload
 from gui.campaign.catalogue import path_objection
 from gui.campaign.durations import format_duration, format_size, parse_duration, parse_size
-from gui.campaign.plan import FAULT_KINDS, Choice, Fault, Files, Labelled, Plan, Test, Who
+from gui.campaign.plan import FAULT_KINDS, LOSS_KINDS, SERVER_KINDS, Choice, Fault, Files, Labelled, Plan, Test, Who
 from gui.campaign.selection import SelectionError, normal_url
 
 MAX_PLAN_BYTES = 1024 * 1024
@@ -75,6 +75,20 @@ def _percent(value: Any) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 100:
         raise ValueError(f"expected a percentage from 0 to 100, not {value!r}")
     return float(value)
+
+
+def _share(value: Any) -> float:
+    share = _percent(value)
+    if not share:
+        raise ValueError("expected more than 0 per cent")
+    return share
+
+
+def _word(value: Any) -> str:
+    name = _text(200)(value)
+    if any(char.isspace() for char in name):
+        raise ValueError(f"expected the name of one server, not {value!r}")
+    return name
 
 
 def _text(most: int, *, empty: bool = False) -> Callable[[Any], str]:
@@ -176,8 +190,10 @@ _FAULT_KEYS = {
     "at": _Key(_seconds(7 * 86400.0), required=True),
     "do": _Key(_one_of(*FAULT_KINDS), required=True),
     "for": _Key(_seconds(86400.0)),
+    "percent": _Key(_share),
+    "server": _Key(_word),
 }
-_LASTING = ("broker-down", "udp-loss")
+_LASTING = ("broker-down", *LOSS_KINDS)
 
 
 # ---------------------------------------------------------------- reading
@@ -257,7 +273,12 @@ class _Reader:
         do = values.get("do", "broker-restart")
         if do in _LASTING and not values.get("for") and "for" not in self._broken(place):
             self._problem(place, f'the fault {do!r} needs for = "…", how long it lasts')
-        return Fault(at=values.get("at", 0.0), do=do, lasts=values.get("for", 0.0))
+        for key, kinds in (("percent", LOSS_KINDS), ("server", SERVER_KINDS)):
+            if key in values and do not in kinds:
+                self._problem((*place, key), f"{key} has no meaning for the fault {do!r}; it is for {', '.join(kinds)}")
+        return Fault(
+            at=values.get("at", 0.0), do=do, lasts=values.get("for", 0.0), **_given(values, "percent", "server")
+        )
 
     # ---- tables
 
@@ -437,6 +458,8 @@ def _test_values(test: Test) -> dict[str, Any]:
         values["fault"] = [
             {"at": format_duration(fault.at), "do": fault.do}
             | ({"for": format_duration(fault.lasts)} if fault.lasts else {})
+            | ({"percent": fault.percent} if fault.do in LOSS_KINDS else {})
+            | ({"server": fault.server} if fault.server else {})
             for fault in test.faults
         ]
     return values

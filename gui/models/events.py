@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gui.campaign.plan import FAULT_KINDS
+from gui.campaign.plan import read_fault
 from gui.runner.progress import Marker
 
 FLAG_TEXT = 28
 """Characters of a flag; the whole text is in its tooltip."""
-
-_FAULT = re.compile(rf"({'|'.join(FAULT_KINDS)})(?: for ([0-9.e+]+) s)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +43,11 @@ def events(markers: Sequence[Marker], started: float) -> tuple[Event, ...]:
     for marker in markers:
         at = marker.t - started
         if marker.kind == "fault":
-            match = _FAULT.fullmatch(marker.text)
-            if match:
+            fault = read_fault(marker.text)
+            if fault is not None:
                 open_faults.append(len(found))
-                until = at + float(match[2]) if match[2] else None
-                found.append(Event(at, match[1].replace("-", " "), "zap", "warn", until))
+                until = at + fault.lasts if fault.lasts else None
+                found.append(Event(at, fault.do.replace("-", " "), "zap", "warn", until))
             elif open_faults:
                 number = open_faults.pop(0)
                 found[number] = replace(found[number], detail=marker.text)

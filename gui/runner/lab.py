@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from agent.messages import LAB_SCHEMA, LabState, decode_lab_state
-from gui.campaign.plan import Fault, File
+from gui.campaign.plan import LOSS_KINDS, Fault, File
 from gui.campaign.selection import Server
 
 MAX_STATE = 16 * 2**20
@@ -60,11 +61,31 @@ def agent_command() -> list[str]:
     return [found] if found else [sys.executable, "-m", "agent.cli"]
 
 
+def cannot(faults: Sequence[Fault], state: LabState | None, *, local_clients: bool) -> list[str]:
+    """What of a plan's faults cannot be done here: a sentence for each reason, none when all can be done."""
+    reasons: list[str] = []
+    for fault in faults:
+        if fault.do == "kill-agent":
+            if not local_clients:
+                reasons.append("The fault kill-agent needs clients that this program has started (--local-clients).")
+        elif state is None:
+            reasons.append(f"The fault {fault.do} needs a lab.")
+        elif reason := state.faults.get(fault.do, ""):
+            reasons.append(f"The lab cannot do {fault.do}: {reason}.")
+        elif fault.server and all(fault.server != server.name for server in (*state.servers, *state.caches)):
+            reasons.append(f"The fault {fault.do} names {fault.server}, and the lab has no server of that name.")
+    return list(dict.fromkeys(reasons))
+
+
 async def inject(directory: Path, fault: Fault) -> str:
     """Break something in the lab; the sentence that the lab answers. Raises LabMissing when it did not do it."""
     arguments = ["lab", "fault", fault.do, "--dir", str(directory)]
     if fault.lasts:
         arguments += ["--for", f"{fault.lasts:g}s"]
+    if fault.do in LOSS_KINDS:
+        arguments += ["--percent", f"{fault.percent:g}"]
+    if fault.server:
+        arguments += ["--server", fault.server]
     process = await asyncio.create_subprocess_exec(
         *agent_command(),
         *arguments,

@@ -25,6 +25,7 @@ from gui.campaign.plan import File, Plan, Test
 from gui.campaign.preview import preview_test, request_seconds
 from gui.campaign.selection import Client, SelectionError, Server, choose_clients, choose_servers
 from gui.hub import AgentView
+from gui.runner.lab import cannot
 from gui.runner.probes import ProbeFailed
 from gui.runner.resolve import Catalogues, RunRefused, address_of, present_clients, reached_twice
 from gui.runner.workspace import Workspace
@@ -67,6 +68,8 @@ async def preflight(
     yield looker.clocks()
     yield looker.load()
     yield await looker.servers()
+    if any(test.faults for test in plan.tests):
+        yield looker.faults()
     before = looker.received()
     yield await looker.files()
     yield await looker.answers()
@@ -173,6 +176,15 @@ class _Looker:
         return Check(
             "servers", title, "ok", f"{len(self._servers)} servers: {_some(s.name for s in self._servers.values())}."
         )
+
+    def faults(self) -> Check:
+        title = "The plan's faults can be done"
+        faults = [fault for test in self._plan.tests for fault in test.faults]
+        reasons = cannot(faults, self._workspace.lab, local_clients=self._workspace.local_clients is not None)
+        if reasons:
+            remedy = "Mend that, or take the fault out of the plan."
+            return Check("faults", title, "failed", reasons[0], remedy, tuple(reasons[1:]))
+        return Check("faults", title, "ok", f"{_some(dict.fromkeys(fault.do for fault in faults))}.")
 
     async def files(self) -> Check:
         title = "Test files are known"

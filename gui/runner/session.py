@@ -48,7 +48,7 @@ from gui.hub import AgentView, Hub
 from gui.reconcile import LiveCounts, TestFigures, conclusion_of_run, figures, score
 from gui.runner.consume import ConsumerState, Drain
 from gui.runner.intake import StatusIntake
-from gui.runner.lab import LabMissing, inject
+from gui.runner.lab import LabMissing, cannot, inject
 from gui.runner.live import RING_SECONDS, Live, Measured
 from gui.runner.local_clients import LocalClients
 from gui.runner.outlook import Outlook, Work
@@ -285,6 +285,9 @@ class RunSession:
             _Resolved(number, test, choose_servers(test.servers, self._host.servers()))
             for number, test in enumerate(self._plan.tests, 1)
         ]
+        faults = [fault for test in self._plan.tests for fault in test.faults]
+        if reasons := cannot(faults, self._host.lab, local_clients=self._host.local_clients is not None):
+            raise RunRefused(" ".join(reasons))
         for one in resolved:
             one.clients = await self._clients(one.test)
         for one in resolved:
@@ -797,7 +800,7 @@ class RunSession:
 
     async def _fault(self, repeat: _Repeat, fault: Fault) -> None:
         await asyncio.sleep(max(0.0, repeat.began + fault.at - time.time()))
-        self._mark("fault", f"{fault.do}{f' for {fault.lasts:g} s' if fault.lasts else ''}")
+        self._mark("fault", fault.text)
         self._host.changed()
         try:
             text = await self._inject(fault)
@@ -808,11 +811,9 @@ class RunSession:
 
     async def _inject(self, fault: Fault) -> str:
         if fault.do == "kill-agent":
-            if self._host.local_clients is None:
-                raise LabMissing("The fault kill-agent needs clients that this program has started (--local-clients).")
+            assert self._host.local_clients is not None  # else the run is refused
             return await self._host.local_clients.kill(self._host.local_clients.names[0], fault.lasts)
-        if self._host.lab is None:
-            raise LabMissing(f"The fault {fault.do} needs a lab.")
+        assert self._host.lab is not None
         return await inject(Path(self._host.lab.directory), fault)
 
     # ---- what is shown

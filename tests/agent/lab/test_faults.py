@@ -14,8 +14,10 @@ from agent.lab import sockets
 from agent.lab.broker import PrivateBroker
 from agent.lab.children import Child
 from agent.lab.control import Answer, Fault
-from agent.lab.faults import Faults
+from agent.lab.faults import Faults, Parts
 from agent.lab.keeper import BrokerKeeper
+from agent.lab.ledger import Deed, Entry
+from agent.lab.relay import Relay
 
 
 def spawn(log: IO[bytes]) -> subprocess.Popen[bytes]:
@@ -35,7 +37,7 @@ async def child(tmp_path: Path) -> AsyncIterator[Child]:
 async def test_a_killed_daemon_is_held_back_as_long_as_the_fault_lasts(child: Child) -> None:
     pid = child.pid
     before = time.monotonic()
-    answer = await Faults([child], [], [], None, "").inject(Fault("kill-shoveler", 20))
+    answer = await Faults(Parts(shovelers=[child])).inject(Fault("kill-shoveler", 20))
     assert answer == Answer(True, f"killed shoveler-1 (pid {pid}); starts again in 20 s")
     await asyncio.wait_for(child.ended.wait(), 10)
     assert child.how_it_ended == "signal 9"
@@ -43,21 +45,21 @@ async def test_a_killed_daemon_is_held_back_as_long_as_the_fault_lasts(child: Ch
 
 
 async def test_nothing_to_kill_is_said() -> None:
-    answer = await Faults([], [], [], None, "").inject(Fault("kill-collector"))
+    answer = await Faults(Parts()).inject(Fault("kill-collector"))
     assert answer == Answer(True, "killed nothing, since nothing was running; starts again at once")
 
 
 @pytest.mark.parametrize("do", ["broker-down", "broker-up", "broker-restart"])
 async def test_a_broker_that_is_not_ours_is_not_touched(do: str) -> None:
-    faults = Faults([], [], [], None, "the broker was given")
+    faults = Faults(Parts(no_broker="the broker was given"))
     assert await faults.inject(Fault(do)) == Answer(False, "the broker was given")  # type: ignore[arg-type]
 
 
 async def test_lost_datagrams_come_again_after_the_time() -> None:
     with sockets.receive_socket() as receiver, sockets.receive_socket() as sender:
-        faults = Faults([], [], [receiver], None, "")
+        faults = Faults(Parts(receivers=[receiver]))
         answer = await faults.inject(Fault("udp-loss", seconds=0.05, percent=100))
-        assert answer == Answer(True, "100 % of all datagrams are lost for 0.05 s")
+        assert answer == Answer(True, "100 % of all datagrams are lost for 0.05 s, dropped by the kernel")
         sender.sendto(b"lost", receiver.getsockname())
         receiver.settimeout(0.02)
         deadline = time.monotonic() + 10
@@ -74,7 +76,7 @@ async def test_lost_datagrams_come_again_after_the_time() -> None:
 
 async def test_the_last_loss_asked_for_decides() -> None:
     with sockets.receive_socket() as receiver, sockets.receive_socket() as sender:
-        faults = Faults([], [], [receiver], None, "")
+        faults = Faults(Parts(receivers=[receiver]))
         await faults.inject(Fault("udp-loss", percent=100))
         answer = await faults.inject(Fault("udp-loss", percent=0))
         assert answer == Answer(True, "no datagram is lost on purpose any more")
@@ -115,7 +117,7 @@ class PaperBroker(PrivateBroker):
 async def test_what_the_broker_is_told() -> None:
     broker = PaperBroker()
     keeper = BrokerKeeper(broker, 60, lambda: None)
-    faults = Faults([], [], [], keeper, "")
+    faults = Faults(Parts(broker=keeper))
 
     answer = await faults.inject(Fault("broker-down"))
     assert answer == Answer(True, "the broker was killed and stays down until `broker-up`")
@@ -136,3 +138,73 @@ async def test_what_the_broker_is_told() -> None:
     await faults.close()
     assert broker.told[6:] == ["kill"]
     assert await keeper.end() == []
+
+
+class Log(list[Entry]):
+    """What the injector wrote down."""
+
+    @property
+    def deeds(self) -> list[tuple[str, str, str, float]]:
+        return [(e.fault, e.phase, e.server, e.percent) for e in self if isinstance(e, Deed)]
+
+
+@pytest.mark.parametrize(
+    ("do", "how", "said"), [("kill-server", "signal 9", "killed"), ("stop-server", "signal 15", "stopped")]
+)
+async def test_a_server_ends_and_the_log_says_which(child: Child, do: str, how: str, said: str) -> None:
+    log, pid = Log(), child.pid
+    faults = Faults(Parts(servers={"s01": (child, 1), "c01": (child, 2)}, caches=["c01"], write=log.append))
+    answer = await faults.inject(Fault(do, 20))  # type: ignore[arg-type]
+    assert answer.ok
+    assert answer.text.startswith(f"{said} s01 (pid {pid})")
+    await asyncio.wait_for(child.ended.wait(), 10)
+    assert child.how_it_ended == how
+    assert log.deeds == [(do, "begin", "s01", 0.0)]
+    again = await faults.inject(Fault(do, server="s01"))  # type: ignore[arg-type]
+    assert again == Answer(False, "s01 is not running")
+
+
+async def test_connections_of_a_server_without_any(child: Child) -> None:
+    faults = Faults(Parts(servers={"s01": (child, 1)}))
+    answer = await faults.inject(Fault("cut-transfer"))
+    assert answer == Answer(True, "cut 0 connections of s01; its clients may open them again")
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (Fault("wire-loss"), "there is no relay between the servers and the shovelers of this lab; start it with"),
+        (Fault("fragment-loss"), "there is no relay"),
+        (Fault("udp-loss", server="s01"), "the kernel cannot choose whose datagrams it drops: there is no relay"),
+        (Fault("kill-shoveler", server="s01"), "kill-shoveler is not a fault of a single server"),
+        (Fault("kill-server", server="s09"), "there is no server s09 in this lab; it has s01 to s01"),
+        (Fault("kill-server", codes="u"), "kill-server loses no datagrams by their first byte"),
+    ],
+)
+async def test_what_this_lab_cannot_do_is_said(child: Child, fault: Fault, says: str) -> None:
+    answer = await Faults(Parts(servers={"s01": (child, 1)})).inject(fault)
+    assert not answer.ok
+    assert answer.text.startswith(says)
+
+
+async def test_what_is_available_is_told_beforehand() -> None:
+    relay = Relay(lambda _: None)
+    assert Faults(Parts()).available()["wire-loss"].startswith("there is no relay")
+    assert Faults(Parts(relay=relay, largest=1400)).available()["fragment-loss"].startswith("no server of this lab")
+    whole = Faults(Parts(relay=relay, largest=1473, no_broker="no broker")).available()
+    assert {name: reason for name, reason in whole.items() if reason} == dict.fromkeys(
+        ("broker-down", "broker-up", "broker-restart"), "no broker"
+    )
+    relay.close()
+
+
+async def test_a_loss_of_the_kernel_is_counted_when_nobody_knows_which_it_was() -> None:
+    log = Log()
+    with sockets.receive_socket() as receiver, sockets.receive_socket() as sender:
+        faults = Faults(Parts(receivers=[receiver], write=log.append))
+        await faults.inject(Fault("udp-loss", percent=100))
+        for _ in range(7):
+            sender.sendto(b"lost", receiver.getsockname())
+        await faults.inject(Fault("udp-loss", percent=0))
+    assert log.deeds == [("udp-loss", "begin", "", 100.0), ("udp-loss", "end", "", 100.0)]
+    assert [entry.dropped for entry in log if isinstance(entry, Deed)] == [0, 7]

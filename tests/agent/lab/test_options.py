@@ -18,6 +18,10 @@ from agent.lab.options import LabOptions
         ({"framing": "double"}, "--framing is 'double'; it must be single or batch"),
         ({"bus": "kafka://x/y"}, "--bus kafka://… is no bus; give amqp://…, amqps://… or a directory"),
         ({"bus": "amqp:///"}, "--bus names no host; write amqp://USER:PASSWORD@HOST:PORT/VHOST"),
+        ({"ledger": True}, "--ledger is what the relay passes on; add --relay"),
+        ({"cache_async": True}, "--cache-async says how caches are set up; add --caches 1"),
+        ({"fbuff": 100}, "--fbuff is 100; it must be from 1024 to 65472"),
+        ({"caches": 33}, "--caches is 33; it must be from 0 to 32"),
         (
             {"bus": "amqp://u:secret@h/v?queue=q"},
             "--bus names an exchange or a queue; leave them out, a lab makes names of its own",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import os
 import pwd
 from importlib import resources
@@ -10,7 +11,7 @@ import pytest
 from agent.lab import servers
 from agent.lab.errors import LabError
 
-PLAN = servers.ServerPlan("s07", "LAB-07", 31_094, "127.0.0.1:9993")
+PLAN = servers.ServerPlan("s07", "LAB-07", 31_094, "127.0.0.1:9993", "127.0.0.1:9993")
 
 
 def test_the_configuration_is_the_shipped_sample_filled_in() -> None:
@@ -69,3 +70,13 @@ def test_a_missing_xrootd_names_the_package(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(LabError, match="install the Debian package xrootd-server"):
         servers.find_xrootd()
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_cache_counts_what_it_serves_unless_told_otherwise(asynchronous: bool) -> None:
+    cache = dataclasses.replace(PLAN, origin="127.0.0.1:31000", asynchronous=asynchronous)
+    text = servers.config_text(cache, Path("/w/c01/root"), Path("/w/adm"))
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    assert ("xrootd.async off" in lines) is not asynchronous
+    assert "pss.origin 127.0.0.1:31000" in lines
+    assert lines[-1].endswith("dest fstat info user pfc 127.0.0.1:9993")

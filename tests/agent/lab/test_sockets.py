@@ -72,3 +72,21 @@ def test_a_port_in_use_is_named() -> None:
     assert str(caught.value) == (
         f"port {port} for server s01 cannot be used (Address already in use); choose another --port, or leave it out"
     )
+
+
+def test_what_a_filter_drops_the_kernel_counts() -> None:
+    with sockets.receive_socket() as receiver:
+        assert sockets.drops(receiver) == 0
+        sockets.lose(receiver, 100.0)
+        send(receiver, 50)
+        assert sockets.drops(receiver) == 50
+
+
+def test_only_what_is_marked_is_dropped() -> None:
+    with sockets.receive_socket() as receiver, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sockets.drop_marked(receiver)
+        for number in range(10):
+            sender.sendmsg([b"lost"], [(socket.IPPROTO_IP, socket.IP_TOS, sockets.MARK)], 0, receiver.getsockname())
+            sender.sendto(b"%d" % number, receiver.getsockname())
+        assert [receiver.recv(10) for _ in range(10)] == [b"%d" % number for number in range(10)]
+        assert sockets.drops(receiver) == 10

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from agent.lab import cli, control, supervisor
+from agent.lab import cli, control, ledger, supervisor
 from agent.lab.errors import LabError
 from agent.lab.options import LabOptions
 from agent.lab.processes import alive
@@ -298,3 +298,37 @@ def run(command: str, lab: Lab) -> int:
     parser = argparse.ArgumentParser()
     cli.add_parser(parser.add_subparsers())
     return cli.run(parser.parse_args(["lab", command, "--dir", str(lab.directory)]))
+
+
+def entries(lab: Lab) -> list[ledger.Entry]:
+    return [ledger.decode(line) for line in (lab.directory / "faults.jsonl").read_bytes().splitlines()]
+
+
+def test_a_relay_keeps_servers_apart_and_says_what_it_lost(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
+    assert lab.up(servers=2, relay=True, ledger=True, fbuff=8192) == 0
+    state = lab.state
+    assert set(state.faults.values()) == {"", "the local bus has no broker that could go away"}
+    first = [entry for entry in entries(lab) if isinstance(entry, ledger.Datagram)]
+    assert {(entry.server, entry.fate, entry.contents.code) for entry in first} == {
+        ("s01", "passed", "="),
+        ("s02", "passed", "="),
+    }
+    assert len({entry.sender for entry in first}) == 2
+    parser = argparse.ArgumentParser()
+    cli.add_parser(parser.add_subparsers())
+    for words in (["wire-loss", "--server", "s02"], ["udp-loss", "--server", "s01"]):
+        arguments = ["lab", "fault", *words, "--percent", "100", "--dir", str(lab.directory)]
+        assert cli.run(parser.parse_args(arguments)) == 0
+    for server in state.servers:
+        xrdfs(server.url, "ls", "/store/test")
+    until(
+        lambda: (
+            {entry.server for entry in entries(lab) if getattr(entry, "fate", "passed") != "passed"} == {"s01", "s02"}
+        )
+    )
+    lost = [entry for entry in entries(lab) if isinstance(entry, ledger.Datagram) and entry.fate != "passed"]
+    assert {(entry.server, entry.fate) for entry in lost} == {("s02", "wire-loss"), ("s01", "udp-loss")}
+    assert any(entry.contents.code == "u" for entry in lost)
+    begun = [(entry.fault, entry.server) for entry in entries(lab) if isinstance(entry, ledger.Deed)]
+    assert begun == [("wire-loss", "s02"), ("udp-loss", "s01")]
+    assert "before the shoveler's socket" in capfd.readouterr().out

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.messages import Workload
-from gui.campaign.plan import FAULT_KINDS, Fault, Files, Labelled, Plan, Test, Who
+from gui.campaign.plan import FAULT_KINDS, LOSS_KINDS, Fault, Files, Labelled, Plan, Test, Who
 from gui.campaign.planfile import PlanError, format_plan, parse_plan, update_plan
 
 WHOLE = """\
@@ -118,6 +118,10 @@ def test_the_ways_to_choose_servers(value: str, choice: object) -> None:
         ('at = "30s"', "", "line 19: the fault lacks at"),
         ('do = "broker-down"', 'do = "broker-dwn"', "line 21: do: expected one of"),
         ('for = "60s"', "", "line 19: the fault 'broker-down' needs for"),
+        ('for = "60s"', 'for = "60s"\npercent = 3', "line 23: percent has no meaning for the fault 'broker-down'"),
+        ('for = "60s"', 'for = "60s"\nserver = "s1"', "line 23: server has no meaning for the fault 'broker-down'"),
+        ('do = "broker-down"', 'do = "wire-loss"\npercent = 0', "line 22: percent: expected more than 0 per cent"),
+        ('do = "broker-down"', 'do = "kill-server"\nserver = "a b"', "line 22: server: expected the name of one"),
         ("[test.who]", "[test.whom]", "line 14: unknown key 'whom'; did you mean who?"),
         ("[[test.fault]]", "[test.fault]", "line 19: fault: expected tables that each begin with [[test.fault]]"),
         ('name = "osdf-2021"', 'name = ""', "line 2: name: expected a text that is not empty"),
@@ -227,7 +231,20 @@ tests = st.builds(
     files=st.one_of(st.just(Files()), names.filter(str.strip).map(lambda n: Files(list=n)), st.just(Files(dir="/s/t"))),
     who=st.builds(Who, choices, st.integers(1, 1024)),
     workload=workloads,
-    faults=st.lists(st.builds(Fault, seconds, st.sampled_from(FAULT_KINDS), some_seconds), max_size=3).map(tuple),
+    faults=st.lists(
+        st.one_of(
+            st.builds(Fault, seconds, st.sampled_from(FAULT_KINDS), some_seconds),
+            st.builds(
+                Fault,
+                seconds,
+                st.sampled_from(LOSS_KINDS),
+                some_seconds,
+                st.floats(0.01, 100),
+                st.sampled_from(["", "s7"]),
+            ),
+        ),
+        max_size=3,
+    ).map(tuple),
 )
 plans = st.builds(
     Plan, name=names.filter(str.strip), tests=st.lists(tests, min_size=1, max_size=3).map(tuple), settle=seconds

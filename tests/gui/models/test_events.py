@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gui.campaign.plan import Fault, read_fault
 from gui.models.events import Flag, events, place_flags
 from gui.runner.progress import Marker
 
@@ -53,3 +54,11 @@ def test_flags_stand_beside_one_another_then_above_then_are_counted() -> None:
 
 def test_a_flag_at_the_end_stays_inside() -> None:
     assert place_flags([(490, 50)], 500) == [Flag(450, 0, 0)]
+
+
+def test_a_fault_with_a_share_and_a_server_has_its_length_too() -> None:
+    fault = Fault(30.0, "wire-loss", 5.0, 2.5, "s07")
+    assert fault.text == "wire-loss 2.5 % of s07 for 5 s"
+    assert read_fault(fault.text, 30.0) == fault
+    (event,) = events([Marker(130, "fault", fault.text)], started=100)
+    assert (event.at, event.until, event.short) == (30, 35, "wire loss")

@@ -13,7 +13,7 @@ from agent.messages import LAB_SCHEMA, LabFile, LabServer, LabState
 from gui.campaign.plan import Fault, File
 from gui.campaign.selection import Server
 from gui.runner import lab
-from gui.runner.lab import LabMissing, inject, lab_files, lab_servers, read_lab
+from gui.runner.lab import LabMissing, cannot, inject, lab_files, lab_servers, read_lab
 
 STATE = LabState(
     schema=LAB_SCHEMA,
@@ -80,6 +80,27 @@ async def test_a_fault_is_the_labs_business(fake_agent: Path) -> None:
     assert Path(f"{fake_agent}.called").read_text() == "lab fault broker-down --dir /d --for 60s\n"
     await inject(Path("/d"), Fault(1.0, "kill-shoveler"))
     assert Path(f"{fake_agent}.called").read_text() == "lab fault kill-shoveler --dir /d\n"
+    await inject(Path("/d"), Fault(1.0, "wire-loss", 5.0, 2.5, "s07"))
+    said = Path(f"{fake_agent}.called").read_text()
+    assert said == "lab fault wire-loss --dir /d --for 5s --percent 2.5 --server s07\n"
+
+
+def test_faults_that_cannot_be_done_here() -> None:
+    state = msgspec.structs.replace(STATE, faults={"kill-server": "", "wire-loss": "there is no relay"})
+    faults = [
+        Fault(1.0, "wire-loss", 5.0),
+        Fault(2.0, "wire-loss", 5.0),
+        Fault(3.0, "kill-server", server="s02"),
+        Fault(3.0, "kill-server", server="s01"),
+        Fault(4.0, "kill-agent"),
+    ]
+    assert cannot(faults, state, local_clients=False) == [
+        "The lab cannot do wire-loss: there is no relay.",
+        "The fault kill-server names s02, and the lab has no server of that name.",
+        "The fault kill-agent needs clients that this program has started (--local-clients).",
+    ]
+    assert cannot(faults[3:], state, local_clients=True) == []
+    assert cannot(faults[:1], None, local_clients=True) == ["The fault wire-loss needs a lab."]
 
 
 async def test_a_fault_that_is_not_done(fake_agent: Path, monkeypatch: pytest.MonkeyPatch) -> None:

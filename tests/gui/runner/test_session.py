@@ -349,14 +349,15 @@ async def test_what_is_not_there_is_said_before_anything_is_asked(stage: Any, ol
         assert not workspace.running
 
 
-async def test_faults_need_a_lab(stage: Any) -> None:
-    text = stage.plan_text.replace('wait = "0s"', 'wait = "1s"')
-    text += (
+async def test_faults_that_cannot_be_done_are_said_before_anything_begins(stage: Any) -> None:
+    text = stage.plan_text + (
         '[[test.fault]]\nat = "0s"\ndo = "kill-shoveler"\n[[test.fault]]\nat = "0s"\ndo = "kill-agent"\nfor = "1s"\n'
     )
-    async with stage.open():
-        await stage.join("c1")
-        assert (await stage.run(text)).outcome == "passed"
-    texts = [problem.text for problem in stage.now.problems]
-    assert any("needs a lab" in text for text in texts)
-    assert any("--local-clients" in text for text in texts)
+    async with stage.open() as workspace:
+        with pytest.raises(RunRefused) as refused:
+            await stage.run(text)
+        assert workspace.store.runs() == []
+    assert str(refused.value) == (
+        "The fault kill-shoveler needs a lab. "
+        "The fault kill-agent needs clients that this program has started (--local-clients)."
+    )

@@ -1,0 +1,78 @@
+"""The injector's log ``DIR/faults.jsonl``: what was broken, and exactly which datagrams were lost on purpose.
+
+One JSON line each, appended with a single write, so that whoever reads it later has the truth beside which every
+explanation of a loss can be laid. What the monitoring says of itself must not be asked for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from agent.lab.datagram import Contents
+from shoveler.service import RateLimited
+
+_warn = RateLimited(logging.getLogger(__name__))
+
+
+class Deed(Struct, frozen=True, omit_defaults=True, tag="fault", tag_field="what"):
+    """A fault began, or was mended. `t` is Unix seconds."""
+
+    t: float
+    fault: str
+    phase: str
+    """``begin`` or ``end``; a fault of a moment has a begin only."""
+    text: str
+    server: str = ""
+    percent: float = 0.0
+    seconds: float = 0.0
+    stod: int = 0
+    """Of the server process that was ended, when a relay has heard it."""
+    dropped: int = 0
+    """At the end of ``udp-loss`` without a relay: how many the kernel dropped meanwhile. Which ones, nobody knows."""
+
+
+class Datagram(Struct, frozen=True, omit_defaults=True, tag="datagram", tag_field="what"):
+    """One datagram that passed the relay, and its fate."""
+
+    t: float
+    fate: str
+    """The fault that took it; ``passed`` when none did (written only when the ledger is kept)."""
+    server: str
+    sender: str
+    """HOST:PORT as the shoveler sees it."""
+    contents: Contents
+
+
+class Overrun(Struct, frozen=True, tag="overrun", tag_field="what"):
+    """The relay itself was too slow: the kernel dropped `count` datagrams of this server before it. Not asked for."""
+
+    t: float
+    server: str
+    count: int
+
+
+Entry = Deed | Datagram | Overrun
+_encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(Entry).decode
+
+
+class Ledger:
+    """The open file. `write` may be called from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+    def write(self, entry: Entry) -> None:
+        """A full disk is said and does not end the lab; the truth then has a hole at this place of the log."""
+        try:
+            os.write(self._descriptor, _encode(entry) + b"\n")
+        except OSError as error:
+            _warn.warning("ledger", "! a line of the injector's log is lost: %s", error)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
