@@ -6,6 +6,7 @@ explanation of a loss can be laid. What the monitoring says of itself must not b
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from pathlib import Path
@@ -45,7 +46,14 @@ class Datagram(Struct, frozen=True, omit_defaults=True, tag="datagram", tag_fiel
     server: str
     sender: str
     """HOST:PORT as the shoveler sees it."""
+    digest: str
+    """BLAKE2b-64 of its bytes, in hexadecimal: by this it is found again further on."""
     contents: Contents
+
+
+def digest(data: bytes) -> str:
+    """What `Datagram.digest` is."""
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
 
 
 class Overrun(Struct, frozen=True, tag="overrun", tag_field="what"):

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 from agent.lab import sockets
 from agent.lab.datagram import Reader
-from agent.lab.ledger import Datagram, Entry, Overrun
+from agent.lab.ledger import Datagram, Entry, Overrun, digest
 
 IP_AND_UDP = 28
 """Bytes of the headers that make an IPv4 packet of a datagram."""
@@ -151,7 +151,7 @@ class Relay:
             sender.send(data)
         contents = line.reader.read(data)
         if found or self._everything:
-            self._write(Datagram(time.time(), found or "passed", line.server, name, contents))
+            self._write(Datagram(time.time(), found or "passed", line.server, name, digest(data), contents))
 
     def _new_sender(self, line: _Line, source: tuple[str, int]) -> tuple[socket.socket, str]:
         if len(line.senders) >= _MOST_SENDERS:

@@ -182,7 +182,7 @@ class Supervisor:
         )
 
     async def _take_down(self, state: Literal["stopping", "failed"]) -> None:
-        """Caches, servers, shovelers, collector, broker, names, directories: each after what depends on it has ended."""
+        """Caches, servers, shovelers, collector, broker, names, directories: each after what depends on it ended."""
         if self._stop_flush and self._state == "up":
             await asyncio.sleep(servers.FSTAT_SECONDS + servers.FLUSH_SECONDS + 0.5)
         self._state = state

@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,8 +29,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "faults"))
 from campaign import faults
 from campaign.rig import Broker, Pipeline
+from progress import Progress, commit
 
-HERE = Path(__file__).resolve().parent
 _FULL_MINUTES = 25.0
 _KILLS_OF_EACH = 34  # of shoveler, collector and broker: 102 in all
 _KILLS_OF_EACH_IN_A_ROUND = 4
@@ -134,37 +133,6 @@ def _play(
         print(pipeline.shoveler.said()[-4000:], pipeline.collector.said()[-4000:], sep="\n--\n", file=sys.stderr)
     done = Counter(event.what for event in pipeline.events)
     return {"rate": round(rate)} | books.counts() | {"done": dict(done), "faults": books.faults}
-
-
-def commit() -> str:
-    """What is measured."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--exclude=*"], cwd=HERE, capture_output=True, text=True, check=False
-    )
-    return described.stdout.strip() or "unknown"
-
-
-class Progress:
-    """The rounds that are done, in a file."""
-
-    def __init__(self, path: Path, about: dict[str, Any], *, afresh: bool) -> None:
-        self._path, self._about = path, about
-        self.done: dict[str, dict[str, Any]] = {}
-        if not afresh and path.exists():
-            known = json.loads(path.read_text())
-            if known["about"] == about:
-                self.done = known["rounds"]
-
-    def note(self, name: str, result: dict[str, Any]) -> None:
-        self.done[name] = result
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        new = self._path.with_suffix(".new")
-        new.write_text(json.dumps({"about": self._about, "rounds": self.done}, indent=1))
-        new.replace(self._path)
-
-    def forget(self) -> None:
-        """All is done: the next campaign begins anew."""
-        self._path.unlink(missing_ok=True)
 
 
 def summary(results: dict[str, dict[str, Any]], skipped: list[str], minutes: float) -> dict[str, Any]:

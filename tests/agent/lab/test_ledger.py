@@ -5,11 +5,18 @@ from pathlib import Path
 import pytest
 
 from agent.lab.datagram import Access, Contents
-from agent.lab.ledger import Datagram, Deed, Entry, Ledger, Overrun, decode
+from agent.lab.ledger import Datagram, Deed, Entry, Ledger, Overrun, decode, digest
 
 ENTRIES: list[Entry] = [
     Deed(1.5, "wire-loss", "begin", "2 % of all datagrams are lost", "s07", 2.0, 5.0),
-    Datagram(2.0, "wire-loss", "s07", "127.0.0.1:9", Contents("f", 99, "F", 7, 3, closes=[Access(4, "tag", "/f")])),
+    Datagram(
+        2.0,
+        "wire-loss",
+        "s07",
+        "127.0.0.1:9",
+        digest(b"x"),
+        Contents("f", 99, "F", 7, 3, closes=[Access(4, "tag", "/f")]),
+    ),
     Overrun(3.0, "s07", 12),
 ]
 
