@@ -50,6 +50,7 @@ def told(lost_at: str, *, certain: bool = True, datagram: dict[str, Any] | None 
             {"collector"},
         ),
         ([login("a"), files("b", 0, opens=1)], After({"a", "b"}), {"server"}),
+        ([login("a"), files("b", 0, opens=1, closes=1)], After(set(), since=2.0), set()),
         ([], After(set()), {"server"}),
     ],
 )

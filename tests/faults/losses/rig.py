@@ -85,6 +85,7 @@ class Rig:
         """Up, tap, run, drain, read. Raises RigError."""
         self._do([sys.executable, "-c", _UP, msgspec.json.encode(self._options).decode()], "the lab does not come up")
         self._make_tap()
+        tapped_since = time.time()
         plan = self._directory / "plan.toml"
         plan.write_text(self._plan())
         run = subprocess.Popen(
@@ -108,7 +109,7 @@ class Rig:
         if self._round.at_end is not None:
             self._round.at_end(self)
         report = json.loads(self._do([*self._tally("results"), "--format", "json"], "no results"))
-        after = After(self._drain(_TAP), frozenset(self.purged), self._round.later)
+        after = After(self._drain(_TAP), frozenset(self.purged), tapped_since, self._round.later)
         return list(self._told(report)), report, self.entries(), after
 
     def close(self) -> None:

@@ -51,16 +51,16 @@ def rounds() -> list[Round]:
         ),
         Round(
             "kernel-and-wire",
-            _fault("udp-loss", percent=30, seconds=6, server="s03")
-            + _fault("wire-loss", percent=30, seconds=6, server="s05"),
+            _fault("udp-loss", percent=60, seconds=6, server="s03")
+            + _fault("wire-loss", percent=60, seconds=6, server="s05"),
             known=frozenset({"kernel", "wire"}),
         ),
-        Round("neighbour", _fault("wire-loss", percent=30, seconds=6, server="s07"), known=frozenset({"wire"})),
+        Round("neighbour", _fault("wire-loss", percent=60, seconds=6, server="s07"), known=frozenset({"wire"})),
         Round(
             "refused",
             _fault("broker-down", at=0, seconds=25),
             lab={"programs": _SMALL_SPOOL},
-            files_per_server=200,
+            files_per_server=240,
             per_round=40,
             settle="60s",
             known=frozenset({"spool"}),

@@ -26,6 +26,8 @@ class After:
     """Confirmed by the broker."""
     purged: Set[str] = frozenset()
     """Taken out of the collector's queue."""
+    since: float = 0.0
+    """When the tap was made: it says nothing of datagrams before (Unix seconds)."""
     later: frozenset[str] = frozenset()
     """Where a request was lost of which every datagram has reached the collector's queue."""
 
@@ -104,6 +106,8 @@ class Truth:
         """Where this datagram was lost; "" when the collector got it."""
         if entry.fate != "passed":
             return STAGE[entry.fate]
+        if entry.t < self._after.since:
+            return ""
         if entry.digest not in self._after.tapped:
             return "spool"
         return "queue" if entry.digest in self._after.purged else ""
