@@ -67,7 +67,7 @@ def rounds() -> list[Round]:
         ),
         Round(
             "unconfirmed",
-            _fault("broker-down", at=4, seconds=600),
+            _fault("broker-down", at=1.5, seconds=600),
             at_end=_keep_spooled,
             settle="15s",
             later=frozenset({"queue", "load"}),
