@@ -89,14 +89,14 @@ class Fault:
     @property
     def text(self) -> str:
         """How the fault stands on the time axis of its run; `read_fault` reads it."""
-        share = f" {self.percent:g} %" if self.do in LOSS_KINDS else ""
-        whose = f" of {self.server}" if self.server else ""
         lasts = f" for {self.lasts:g} s" if self.lasts else ""
-        return f"{self.do}{share}{whose}{lasts}"
+        share = f"{self.percent:g} % of " if self.do in LOSS_KINDS else ""
+        whose = self.server or ("all" if share else "")
+        return f"{self.do}{lasts}{f' ({share}{whose})' if whose else ''}"
 
 
 _FAULT_TEXT = re.compile(
-    rf"({'|'.join(FAULT_KINDS)})(?: ([0-9.e+-]+) %)?(?: of (\S+))?(?: for ([0-9.e+-]+) s)?", re.ASCII
+    rf"({'|'.join(FAULT_KINDS)})(?: for ([0-9.e+-]+) s)?(?: \((?:([0-9.e+-]+) % of )?(\S+)\))?", re.ASCII
 )
 
 
@@ -105,9 +105,9 @@ def read_fault(text: str, at: float = 0.0) -> Fault | None:
     match = _FAULT_TEXT.fullmatch(text)
     if match is None:
         return None
-    word, percent, server, lasts = match.groups()
+    word, lasts, percent, server = match.groups()
     (do,) = (kind for kind in FAULT_KINDS if kind == word)
-    return Fault(at, do, float(lasts or 0), float(percent or 1), server or "")
+    return Fault(at, do, float(lasts or 0), float(percent or 1), "" if server in (None, "all") else server)
 
 
 @dataclass(frozen=True, slots=True)

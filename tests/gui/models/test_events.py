@@ -58,7 +58,7 @@ def test_a_flag_at_the_end_stays_inside() -> None:
 
 def test_a_fault_with_a_share_and_a_server_has_its_length_too() -> None:
     fault = Fault(30.0, "wire-loss", 5.0, 2.5, "s07")
-    assert fault.text == "wire-loss 2.5 % of s07 for 5 s"
+    assert fault.text == "wire-loss for 5 s (2.5 % of s07)"
     assert read_fault(fault.text, 30.0) == fault
     (event,) = events([Marker(130, "fault", fault.text)], started=100)
     assert (event.at, event.until, event.short) == (30, 35, "wire loss")
