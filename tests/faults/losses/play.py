@@ -33,6 +33,9 @@ def play(this: Round, servers: int) -> dict[str, Any]:
         faults.append(f"{found['datagram wrong']} answers name a datagram that was not lost")
     if found["misses"] < this.least:
         faults.append(f"only {found['misses']} requests are missing, so that nothing was shown")
+    failed = report["tests"][0]["repeats"][0]["scorings"][-1]["client_failed"]
+    if failed < this.least_failed:
+        faults.append(f"only {failed} requests failed at the client, so that nothing was shown")
     stray = {stage for one in judged for stage in one.stages} - this.known
     if stray or found["unexplained"]:
         faults.append(

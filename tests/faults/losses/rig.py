@@ -55,11 +55,14 @@ class Round:
     lab: dict[str, Any] = field(default_factory=dict)
     files_per_server: int = 60
     per_round: int = 20
+    wait: str = "1s"
     workload: str = 'kind = "full"'
     settle: str = "30s"
     later: frozenset[str] = frozenset()
     least: int = 1
     """A round with fewer misses has shown nothing."""
+    least_failed: int = 0
+    """Requests that must have failed at the client."""
     known: frozenset[str] = frozenset()
     """Stages that can have lost something in it; any other truth is a defect of the campaign."""
 
@@ -143,7 +146,8 @@ class Rig:
         this = self._round
         return (
             f'name = "{this.name}"\nsettle = "{this.settle}"\n[[test]]\nservers = {self._options.servers}\n'
-            f"files_per_server = {this.files_per_server}\nper_round = {this.per_round}\n[test.who]\nslots = 8\n"
+            f"files_per_server = {this.files_per_server}\nper_round = {this.per_round}\n"
+            f'wait = "{this.wait}"\n[test.who]\nslots = 8\n'
             f"[test.workload]\n{this.workload}\n{this.faults}"
         )
 

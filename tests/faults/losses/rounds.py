@@ -17,6 +17,11 @@ _SMALL_SPOOL = {
     ],
 }  # fmt: skip
 _BURSTS: dict[str, Any] = {"files_per_server": 120, "per_round": 40}
+_STEADY: dict[str, Any] = {
+    "workload": 'kind = "long"\nreads = 2\npause = "100ms"\nbytes = "4KiB"',
+    "wait": "0s",
+}
+"""Closes at every moment, so that a server that ends has some that it did not send yet."""
 
 
 def _fault(do: str, at: float = 1, **keys: Any) -> str:
@@ -25,6 +30,10 @@ def _fault(do: str, at: float = 1, **keys: Any) -> str:
         name = {"seconds": "for"}.get(key, key)
         lines.append(f'{name} = "{value:g}s"' if key == "seconds" else f"{name} = {value!r}".replace("'", '"'))
     return "\n".join(lines) + "\n"
+
+
+def _ends(do: str) -> str:
+    return "".join(_fault(do, at=1 + n / 2, seconds=2, server=f"s{n + 1:02d}") for n in range(4))
 
 
 def _do(*words: str) -> Callable[[Rig], None]:
@@ -87,24 +96,14 @@ def rounds() -> list[Round]:
             later=frozenset({"collector"}),
             known=frozenset({"collector"}),
         ),
-        Round(
-            "server-killed",
-            _fault("kill-server", at=1.3, seconds=2, server="s02")
-            + _fault("kill-server", at=3.2, seconds=2, server="s04"),
-            known=frozenset({"server"}),
-        ),
-        Round(
-            "server-stopped",
-            _fault("stop-server", at=1.3, seconds=2, server="s02")
-            + _fault("stop-server", at=3.2, seconds=2, server="s04"),
-            known=frozenset({"server"}),
-        ),
+        Round("server-killed", _ends("kill-server"), **_STEADY, known=frozenset({"server"})),
+        Round("server-stopped", _ends("stop-server"), **_STEADY, known=frozenset({"server"})),
         Round(
             "login-lost",
             deeds=((0, _do("wire-loss", "--codes", "u", "--percent", "20", "--for", "4s")),),
             files_per_server=120,
             known=frozenset({"wire"}),
         ),
-        Round("cut-transfer", _fault("cut-transfer", at=1.2, server="s02"), least=0),
-        Round("client-killed", _fault("kill-agent", at=1.5, seconds=2), least=0),
+        Round("cut-transfer", _fault("cut-transfer", at=1.2, server="s02"), **_STEADY, least=0),
+        Round("client-killed", _fault("kill-agent", at=1.5, seconds=2), **_STEADY, least=0, least_failed=1),
     ]
