@@ -49,8 +49,8 @@ def _keep_spooled(rig: Rig) -> None:
 def rounds() -> list[Round]:
     """All of them."""
     return [
-        Round("kernel", _fault("udp-loss", percent=4, seconds=6), known=frozenset({"kernel"})),
-        Round("wire", _fault("wire-loss", percent=4, seconds=6), known=frozenset({"wire"})),
+        Round("kernel", _fault("udp-loss", percent=10, seconds=6), known=frozenset({"kernel"})),
+        Round("wire", _fault("wire-loss", percent=10, seconds=6), known=frozenset({"wire"})),
         Round(
             "fragment",
             _fault("fragment-loss", percent=15, seconds=8),
