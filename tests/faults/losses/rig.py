@@ -51,6 +51,7 @@ class Round:
     faults: str = ""
     """``[[test.fault]]`` of the plan."""
     deeds: tuple[tuple[float, Callable[[Rig], None]], ...] = ()
+    before: Callable[[Rig], None] | None = None
     at_end: Callable[[Rig], None] | None = None
     lab: dict[str, Any] = field(default_factory=dict)
     files_per_server: int = 60
@@ -89,6 +90,8 @@ class Rig:
         self._do([sys.executable, "-c", _UP, msgspec.json.encode(self._options).decode()], "the lab does not come up")
         self._make_tap()
         tapped_since = time.time()
+        if self._round.before is not None:
+            self._round.before(self)
         plan = self._directory / "plan.toml"
         plan.write_text(self._plan())
         run = subprocess.Popen(

@@ -100,8 +100,9 @@ def rounds() -> list[Round]:
         Round("server-stopped", _ends("stop-server"), **_STEADY, known=frozenset({"server"})),
         Round(
             "login-lost",
-            deeds=((0, _do("wire-loss", "--codes", "u", "--percent", "20", "--for", "4s")),),
+            before=_do("wire-loss", "--codes", "u", "--percent", "6", "--for", "20s"),
             files_per_server=120,
+            wait="3s",
             known=frozenset({"wire"}),
         ),
         Round("cut-transfer", _fault("cut-transfer", at=1.2, server="s02"), **_STEADY, least=0),
