@@ -264,7 +264,8 @@ class FastFiles:
             options.names is not None
             and self._cycle.now - session.seen < options.grace
             and (
-                "server_hostname" not in fields or ("user_domain" not in fields and parse_host(fields["host"]).version)
+                "server_hostname" not in fields
+                or ("user_domain" not in fields and parse_host(session.userid.host).version)
             )
         ):
             return  # a name may still be found

@@ -228,3 +228,17 @@ def test_a_file_that_was_given_up_does_not_slow_the_others_down(kit: Any, monkey
         correlator.feed(data, "192.0.2.1:1", t + 200)
     assert len(correlator.take()) == 10
     assert len(plainly) == 2  # as ever: the first of a directory, and the first of a session
+
+
+@pytest.mark.parametrize("names", [None, lambda _: None, lambda _: "c.example.org"])
+@pytest.mark.parametrize("host", ["", "[]", "[::ffff:192.0.2.9]", "fe.example.org"])
+def test_a_close_of_a_session_whose_host_is_not_told(kit: Any, host: str, names: Any) -> None:
+    """With names on it ended the collector, again at each redelivery: the quick way expected a host."""
+    server = kit.Server()
+    t = server.stod + 1.0
+    feeds = [(server.ident(), t), (server.login(1, host=host), t), (server.info(2, host=host), t)]
+    for number in (10, 11, 12):
+        feeds.append((server.files(kit.opened(number, path="/store/d/f"), kit.closed(number, 5)), t + number))
+    bodies = assert_same(*both(feeds, Options(names=names)))
+    known = {"": None, "[]": None, "[::ffff:192.0.2.9]": "192.0.2.9", "fe.example.org": "fe.example.org"}[host]
+    assert [body.get("host") for body in bodies] == [known] * 3

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from msgspec import msgpack
 
 from collector.correlate import Correlator, Options, Record
+from collector.correlate.options import LOGICAL_DIRECTORIES
 from collector.records import schema
 from collector.wire import REASONS, tree
 
@@ -401,16 +402,37 @@ def run(correlator: Correlator, steps: list[Step], t: float) -> float:
     return t
 
 
-OPTIONS = [
-    Options(max_bytes=30_000, max_servers=4, names=lambda ip: "client.example.org" if ip.endswith("9") else None),
-    Options(
-        max_servers=4, wlcg=True, host="c.example.org", drop_vos=frozenset({"atlas"}), drop_path_prefixes=("/user",)
+OPTIONS = st.builds(
+    Options,
+    ttl=st.sampled_from([3000.0, 86_400.0]),
+    max_age=st.sampled_from([80_000.0, 30 * 86_400.0]),
+    max_bytes=st.sampled_from([30_000, 512 << 20]),
+    max_servers=st.sampled_from([1, 4]),
+    grace=st.sampled_from([0.0, 20.0]),
+    settle=st.sampled_from([0.0, 5.0, 12.0]),
+    logical_directories=st.sampled_from([{}, LOGICAL_DIRECTORIES, {"/": 1, "/store": 7, "store/d": 3, "": 2}]),
+    names=st.sampled_from(
+        [
+            None,
+            lambda _: None,
+            lambda _: "host.example.org",
+            lambda ip: "client.example.org" if ip.endswith("9") else None,
+            lambda _: "",
+            lambda ip: f"..{ip}\xff\udcff",
+        ]
     ),
-    Options(max_servers=4, ttl=3000.0, max_age=80_000.0),
-]
+    host=st.sampled_from(["", "c.example.org"]),
+    wlcg=st.booleans(),
+    wlcg_only=st.booleans(),
+    wlcg_vos=st.sampled_from([frozenset(), frozenset({"cms"})]),
+    wlcg_path_prefixes=st.sampled_from([(), ("/store", "/user/dteam"), ("",), ("/",)]),
+    drop_vos=st.sampled_from([frozenset(), frozenset({"atlas"}), frozenset({"cms"})]),
+    drop_path_prefixes=st.sampled_from([(), ("/user",), ("/store/d/f",), ("",)]),
+)
+"""Every option in every combination: what is usual in one part of the core may be missing in another."""
 
 
-@given(feeds, st.sampled_from(OPTIONS))
+@given(feeds, OPTIONS)
 @settings(max_examples=150, deadline=None)
 def test_any_datagrams_in_any_order(kit: Any, feed: list[Any], options: Options) -> None:
     steps = told(kit, feed)
@@ -418,7 +440,7 @@ def test_any_datagrams_in_any_order(kit: Any, feed: list[Any], options: Options)
     t = run(correlator, steps, T)
     correlator.advance(t + 1)
     assert correlator.counters["state_bytes"] <= options.max_bytes or not correlator.counters["state_files"]
-    assert correlator.counters["state_servers"] <= 4
+    assert correlator.counters["state_servers"] <= options.max_servers
     correlator.drain(t + 2)
     check(correlator.take())
     assert correlator.counters["state_held"] == 0
@@ -437,11 +459,11 @@ def test_any_datagram_has_a_readable_form(kit: Any, feed: list[Any]) -> None:
         assert set(found.get("problems", [])) <= REASONS.keys()
 
 
-@given(feeds, st.integers(0, 40))
-@settings(max_examples=60, deadline=None)
-def test_state_goes_on_the_same_wherever_it_is_cut(kit: Any, feed: list[Any], cut: int) -> None:
+@given(feeds, st.integers(0, 40), OPTIONS)
+@settings(max_examples=80, deadline=None)
+def test_state_goes_on_the_same_wherever_it_is_cut(kit: Any, feed: list[Any], cut: int, options: Options) -> None:
     steps = told(kit, feed)
-    whole, first, second = Correlator(), Correlator(), Correlator()
+    whole, first, second = Correlator(options), Correlator(options), Correlator(options)
     t = run(whole, steps, T)
     whole.drain(t)
     rows: dict[bytes, bytes] = {}
@@ -460,11 +482,11 @@ def test_state_goes_on_the_same_wherever_it_is_cut(kit: Any, feed: list[Any], cu
     assert canonical(first.take() + second.take()) == canonical(whole.take())
 
 
-@given(feeds)
-@settings(max_examples=60, deadline=None)
-def test_quick_and_plain_are_the_same(kit: Any, feed: list[Any]) -> None:
+@given(feeds, OPTIONS)
+@settings(max_examples=100, deadline=None)
+def test_quick_and_plain_are_the_same(kit: Any, feed: list[Any], options: Options) -> None:
     steps = told(kit, feed)
-    quick, plain = Correlator(), Correlator()
+    quick, plain = Correlator(options), Correlator(options)
     plain._streams.quick = False
     for correlator in (quick, plain):
         t = run(correlator, steps, T)
