@@ -41,7 +41,9 @@ def taken(lab: Lab, shoveler: str = "shoveler-1") -> list[bytes]:
 
 def xrdfs(server: str, *command: str) -> subprocess.CompletedProcess[str]:
     arguments = ["xrdfs", server.removeprefix("root://"), *command]
-    return subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=30)
+    # A server that is not up yet is asked again by the test: the client itself would wait for two minutes.
+    patience = {"XRD_CONNECTIONWINDOW": "2", "XRD_CONNECTIONRETRY": "1"}
+    return subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=30, env=os.environ | patience)
 
 
 def address(text: str) -> tuple[str, int]:
