@@ -72,6 +72,7 @@ class Accesses:
                 self.waiting.take_file(inc, waiting)
                 waiting.user, waiting.size, waiting.path = item.user, item.size, item.path
                 waiting.writable, waiting.start, waiting.begin = item.writable, start, window.begin
+                waiting.reported = self.cycle.now
                 self.waiting.settle(inc, waiting)
                 return
             self.waiting.take_file(inc, waiting)  # a younger file has its id now: its own open will not come any more
@@ -146,6 +147,7 @@ class Accesses:
             reasons=[],
             since=self.cycle.now,
             heard=inc.heard,
+            reported=entry[7] if entry is not None and entry[4] is not None else None,
         )
         self.waiting.settle(inc, access)
 
@@ -205,6 +207,7 @@ class Accesses:
                 reasons=[reason] if reason else [],
                 since=self.cycle.now,
                 heard=inc.heard,
+                reported=entry.seen if entry.start is not None else None,
             ),
         )
 

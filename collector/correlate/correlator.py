@@ -83,7 +83,7 @@ class Correlator:
         sender.heard = self._cycle.now
         self._totals.seen += 1
         streams = self._streams
-        self._cycle.arrived, streams.shoveler = t, shoveler
+        self._cycle.arrived, self._cycle.shoveler = t, shoveler
         try:
             kind = classify(datagram)
             if kind is Kind.ENVELOPE:

@@ -6,7 +6,7 @@ from __future__ import annotations
 class Cycle:
     """The present. `now` is set by the correlator only."""
 
-    __slots__ = ("arrived", "deleted", "now", "number", "numbered")
+    __slots__ = ("arrived", "deleted", "now", "number", "numbered", "shoveler")
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -17,5 +17,7 @@ class Cycle:
         """Grows with every checkpoint: what came and went within one is never written."""
         self.numbered = 0
         """Things that had to wait, ever."""
+        self.shoveler: str | None = None
+        """Spool id of the datagram in hand."""
         self.deleted: set[bytes] = set()
         """Keys of rows that are no longer true."""

@@ -41,7 +41,7 @@ def dump_incarnation(inc: Incarnation) -> dict[str, Any]:
             {
                 "dictid": session.dictid,
                 "userid": clean_text(session.userid.text),
-                "appinfo": clean_text(session.appinfo or "") or None,
+                "appinfo": clean_text(session.infos.last() or "") or None,
                 "seen": session.seen,
                 "gone": session.gone or None,
             }

@@ -86,9 +86,9 @@ class Eviction:
                 del inc.paths[file_id]
                 deleted.add(path_key(inc, file_id))
         recent = now - 3 * options.grace
-        inc.early_info = {k: v for k, v in inc.early_info.items() if v[1] >= recent}
-        inc.early_token = {k: v for k, v in inc.early_token.items() if v[1] >= recent}
-        inc.early_flow = {k: v for k, v in inc.early_flow.items() if v[1] >= recent}
+        inc.early_info = {k: v for k, v in inc.early_info.items() if v.seen >= recent}
+        inc.early_token = {k: v for k, v in inc.early_token.items() if v.seen >= recent}
+        inc.early_flow = {k: v for k, v in inc.early_flow.items() if v.seen >= recent}
         idle = [d for d, session in inc.sessions.items() if now - max(session.used, session.seen) > options.max_age]
         if idle:
             changed = self._drop_sessions(inc, idle) > 0 or changed

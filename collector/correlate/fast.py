@@ -139,11 +139,17 @@ class FastFiles:
                 if entry is not None and after <= end:
                     owner, length, name, writable, start, opened, in_cycle, _, _, tail = entry
                     ready = ready_of(owner)
-                    if tail is not None and ready is not None and opened > gap_until and flags & 2:
+                    if (
+                        tail is not None
+                        and ready is not None
+                        and file_id > ready.since
+                        and opened > gap_until
+                        and flags & 2
+                    ):
                         if (
                             size == 80
                             and reads
-                            and rmin <= rmax
+                            and 0 < rmin <= rmax
                             and read >= 0
                             and moved_else == _NO_BYTES
                             and counts_else == _NO_COUNTS
@@ -252,7 +258,10 @@ class FastFiles:
             self._cycle.deleted.add(path_key(inc, file_id))
 
     def _make_ready(self, inc: Incarnation, session: Session) -> None:
-        """Make a session's part of records, if everything about it is known and nothing about it is unusual."""
+        """Make a session's part of records, if everything about it is known and nothing about it is unusual.
+
+        It is for the files that are opened from now on: what the session is told later is for younger ones.
+        """
         options = self._options
         if not self._waiting.session_settled(inc, session) or not self._waiting.server_settled(inc):
             return
@@ -273,7 +282,7 @@ class FastFiles:
         types = [
             access_type(shape & (READS | VECTORS), shape & WRITES, 0, 0, cache=cache).encode() for shape in range(8)
         ]
-        inc.ready[session.dictid] = Ready(_encode(fields)[1:-1] + NAME, routing_word(vo), tuple(types))
+        inc.ready[session.dictid] = Ready(inc.ready_from(session), _encode(fields)[1:-1] + NAME, routing_word(vo), tuple(types))
 
     def _know_directory(self, directory: bytes) -> None:
         """Make the part of records that is the same for all files of a directory, if it is."""
@@ -313,9 +322,9 @@ def _counted(
     shape = (READS if reads else 0) | (VECTORS if readvs else 0) | (WRITES if writes else 0)
     if (
         min(read, readv, write, segments) < 0
-        or (rmin > rmax if reads else read)
-        or (vmin > vmax or fewest > most if readvs else readv)
-        or (wmin > wmax if writes else write)
+        or (not 0 < rmin <= rmax if reads else read)
+        or (not 0 < vmin <= vmax or not 0 < fewest <= most if readvs else readv)
+        or (not 0 < wmin <= wmax if writes else write)
         or (not shape and (writable or flags & 1))  # nothing counted: there may be a known reason
         or (flags & 6, size) not in _SIZES
     ):

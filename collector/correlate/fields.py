@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from collector.correlate.incarnation import Incarnation, Session
+from collector.correlate.incarnation import Access, Incarnation, Session
 from collector.records.text import put_text
+from collector.wire.maps import Login
 from collector.wire.userid import UserId, domain_of, parse_host, split_remote
 
 Names = Callable[[str], str | None] | None
@@ -16,7 +17,9 @@ Names = Callable[[str], str | None] | None
 def server_fields(inc: Incarnation, names: Names) -> dict[str, Any]:
     """What is known of a server, from its ``=`` and its address."""
     sender, port = split_remote(inc.remote)
-    fields: dict[str, Any] = {"server_id": str(inc.sid), "stod": inc.stod, "serverID": f"{inc.stod}#{sender}#{port}"}
+    fields: dict[str, Any] = {"stod": inc.stod, "serverID": f"{inc.stod}#{sender}#{port}"}
+    if inc.sid:
+        fields["server_id"] = str(inc.sid)
     if parse_host(sender).version is None:
         name = inc.host or sender  # a shoveler's map has made a name of the address
     else:
@@ -34,8 +37,8 @@ def server_fields(inc: Incarnation, names: Names) -> dict[str, Any]:
     return fields
 
 
-def user_fields(userid: UserId, ip_version: str | None, names: Names) -> dict[str, Any]:
-    """What a user id says: user, protocol, host. `ip_version` is the ``I`` of the login, if there is one."""
+def user_fields(userid: UserId, login: Login | None, names: Names) -> dict[str, Any]:
+    """What a user id says: user, protocol, host. The `login` of its session, if known, says some of it better."""
     fields: dict[str, Any] = {}
     if userid.user != "unknown":
         put_text(fields, "user", userid.user)
@@ -44,40 +47,56 @@ def user_fields(userid: UserId, ip_version: str | None, names: Names) -> dict[st
     host = parse_host(userid.host)
     put_text(fields, "host", host.text)
     name = parse_host(names(host.text) or "") if names and host.version else host
-    put_text(fields, "user_domain", domain_of(name) if name.text else None)
-    version = ip_version if ip_version in ("4", "6") else str(host.version or "")
+    domain = domain_of(name)
+    if domain is None and login is not None and login.host:
+        domain = domain_of(parse_host(login.host))  # the same host, as the security layer knows it
+    put_text(fields, "user_domain", domain)
+    version = login.ip if login is not None and login.ip in ("4", "6") else str(host.version or "")
     if version:
         fields["ipv6"] = version == "6"
     return fields
 
 
-def session_fields(session: Session, names: Names) -> dict[str, Any]:
-    """Everything known of a session."""
+def session_fields(
+    session: Session, names: Names, inc: Incarnation | None = None, access: Access | None = None
+) -> dict[str, Any]:
+    """Everything known of a session: of a process as it was when a file was opened; without that as it is now."""
     login = session.login
-    fields = user_fields(session.userid, login.ip, names)
+    if inc is None or access is None:
+        token, flow, info = session.tokens.last(), session.flows.last(), session.infos.last()
+    else:
+        file_id, reported = access.file_id, access.reported
+        token = inc.told_at(session.tokens, session, file_id, reported)
+        flow = inc.told_at(session.flows, session, file_id, reported)
+        info = inc.told_at(session.infos, session, file_id, reported)
+    fields = user_fields(session.userid, login, names)
     put_text(fields, "user_dn", (login.info or login.name or "").partition("::")[0])
-    put_text(fields, "vo", distinct(login.vo))
+    put_text(fields, "vo", distinct(login.vo, str.casefold))
     put_text(fields, "role", distinct(login.role))
     put_text(fields, "groups", distinct(login.groups))
-    if session.token is not None:
-        token = session.token
+    if token is not None:
         put_text(fields, "token_subject", token.subject)
         put_text(fields, "token_username", token.username)
         put_text(fields, "token_org", token.org)
         put_text(fields, "token_role", token.role)
         put_text(fields, "token_groups", token.groups)
-    if session.flow is not None:
-        put_text(fields, "experiment", session.flow.experiment)
-        put_text(fields, "activity", session.flow.activity)
-    put_text(fields, "appinfo", session.appinfo)
+    if flow is not None:
+        put_text(fields, "experiment", flow.experiment)
+        put_text(fields, "activity", flow.activity)
+    put_text(fields, "appinfo", info)
     return fields
 
 
-def distinct(text: str | None) -> str | None:
-    """Blank-separated words, each once (``cms cms`` is ``cms``), without the word that stands for nothing."""
-    words = dict.fromkeys((text or "").split())
-    words.pop("NULL", None)
-    return " ".join(words) or None
+def distinct(text: str | None, sense: Callable[[str], str] = str) -> str | None:
+    """Blank-separated words, each once (``cms cms`` is ``cms``), without the word that stands for nothing.
+
+    Words of the same `sense` are one, spelt as the first of them.
+    """
+    words: dict[str, str] = {}
+    for word in (text or "").split():
+        if word != "NULL":
+            words.setdefault(sense(word), word)
+    return " ".join(words.values()) or None
 
 
 def vo_of(fields: dict[str, Any]) -> str | None:

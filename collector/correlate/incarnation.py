@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
+from collections.abc import Iterable
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -23,6 +25,10 @@ MAX_WAYS = 8
 """Ways that are told apart in that."""
 LOOK_BACK = 16
 """So many of the sessions that share a user id are looked at for one that lives."""
+KEPT_TOLD = 16
+"""Of what a session was told in turn so many are kept, besides what is in force for files that are still open."""
+
+_IDS = 1 << 32
 
 
 class OpenFile(NamedTuple):
@@ -96,10 +102,13 @@ class Access(msgspec.Struct, array_like=True, gc=False):
     """Where it waits: file, session or server."""
     session_key: int | bytes | None = None
     """What it waits for in ``wait_session``."""
+    reported: float | None = None
+    """When its open came; None: not seen."""
 
     def opened_as(self, entry: FileTuple) -> None:
         """Its open has come after all."""
         self.user, self.size, self.path, self.writable, self.start, self.begin = entry[:6]
+        self.reported = entry[7] if self.start is not None else None
 
 
 class Event(msgspec.Struct, array_like=True, gc=False):
@@ -145,6 +154,8 @@ class Series(msgspec.Struct, array_like=True, gc=False):
 class Ready(NamedTuple):
     """A session's part of complete records, made once."""
 
+    since: int
+    """It is right for files with a number above this."""
     text: bytes
     """Fields of server and session as JSON text, without the braces, up to the file's name."""
     vo: str
@@ -153,21 +164,99 @@ class Ready(NamedTuple):
     """By shape (`collector.records.template`), without squares."""
 
 
+T = TypeVar("T")
+
+
+class Telling(NamedTuple, Generic[T]):
+    """Something that a session was told."""
+
+    distance: int
+    """How long after the session it was numbered."""
+    seen: float
+    value: T
+
+
+class Told(Generic[T]):
+    """What a session was told in turn: each is in force for the files opened after it, until the next.
+
+    Numbers come from one counter of the process, so an open that has a greater number came later. They are kept as
+    distances from the session's own, which do not mind that the counter comes round. Distance 0, the session's own
+    number: from the beginning (Pelican's origins send it so, and count files by themselves).
+    """
+
+    __slots__ = ("_room", "tellings")
+
+    def __init__(self, tellings: Iterable[Telling[T]] = ()) -> None:
+        self.tellings = sorted(tellings, key=_distance)
+        self._room = 2 * KEPT_TOLD
+
+    def put(self, telling: Telling[T]) -> bool:
+        """Add one. Whether this is the time to `keep` only what is needed."""
+        index = bisect_left(self.tellings, telling.distance, key=_distance)
+        same = index < len(self.tellings) and self.tellings[index].distance == telling.distance
+        self.tellings[index : index + same] = [telling]
+        return len(self.tellings) > self._room
+
+    def last(self) -> T | None:
+        """What is in force now."""
+        return self.tellings[-1].value if self.tellings else None
+
+    def at(self, distance: int) -> T | None:
+        """What was in force for a file at a distance."""
+        place = self._place(distance)
+        return self.tellings[place].value if place >= 0 else None
+
+    def by(self, time: float) -> T | None:
+        """What had come last by a time."""
+        place = self._place_by(time)
+        return self.tellings[place].value if place >= 0 else None
+
+    def _place(self, distance: int) -> int:
+        return bisect_left(self.tellings, max(distance, 1), key=_distance) - 1
+
+    def _place_by(self, time: float) -> int:
+        places = [(telling.seen, place) for place, telling in enumerate(self.tellings) if telling.seen <= time]
+        return max(places)[1] if places else -1
+
+    def keep(self, files: Iterable[tuple[int, float]]) -> None:
+        """Forget what is not in force for any of these files, given by distance and time, except for the last
+        `KEPT_TOLD`.
+        """
+        places = {place for distance, time in files for place in (self._place(distance), self._place_by(time))}
+        last = len(self.tellings) - KEPT_TOLD
+        self.tellings = [telling for place, telling in enumerate(self.tellings) if place >= last or place in places]
+        self._room = 2 * max(KEPT_TOLD, len(self.tellings))
+
+    def join(self, other: Told[T]) -> None:
+        """Add what has come over another way."""
+        known = {telling.distance for telling in self.tellings}
+        for telling in other.tellings:
+            if telling.distance not in known:
+                self.put(telling)
+
+    def __bool__(self) -> bool:
+        return bool(self.tellings)
+
+
+def _distance(telling: Telling[Any]) -> int:
+    return telling.distance
+
+
 class Session:
     """A client connection, known by the dictid of its ``u``."""
 
     __slots__ = (
-        *("appinfo", "dictid", "flow", "gone", "gone_end", "heard", "login"),
-        *("saved", "seen", "token", "used", "userid"),
+        *("dictid", "flows", "gone", "gone_end", "heard", "infos", "login"),
+        *("saved", "seen", "tokens", "used", "userid"),
     )
 
     def __init__(self, dictid: int, userid: UserId, login: Login, seen: float, heard: int) -> None:
         self.dictid = dictid
         self.userid = userid
         self.login = login
-        self.appinfo: str | None = None
-        self.token: Token | None = None
-        self.flow: Flow | None = None
+        self.infos: Told[str] = Told()
+        self.tokens: Told[Token] = Told()
+        self.flows: Told[Flow] = Told()
         self.seen = seen
         self.heard = heard
         """How many datagrams of the server had come when this one came."""
@@ -179,10 +268,24 @@ class Session:
         """When it was used last, to the hour."""
         self.saved = False
 
+    def distance(self, number: int) -> int:
+        """How long after the session something was numbered; 0 for what has no number of its own."""
+        return (number - self.dictid) % _IDS if number else 0
+
     def use(self, now: float) -> None:
         """Note that it is in use."""
         if now - self.used > USE_COUNTS:
             self.used = now
+
+
+class Early(Generic[T]):
+    """What has come before its session: by its number, and when the last of it came."""
+
+    __slots__ = ("seen", "values")
+
+    def __init__(self, seen: float, values: dict[int, T] | None = None) -> None:
+        self.seen = seen
+        self.values: dict[int, T] = values if values is not None else {}
 
 
 class Path(NamedTuple):
@@ -210,7 +313,11 @@ class Incarnation:
         """Ours, never reused: the beginning of the keys of its rows."""
         self.sid = sid
         self.stod = stod
-        self.addresses = {address}
+        self.addresses: dict[str, set[int]] = {address: set()}
+        """Where it is heard, first of all where it was heard first → sessions that were told from there, if `shared`."""
+        self.shared = False
+        """It is heard from several places, as one process whose address has moved is; should it say two things at once,
+        it was two processes."""
         self.routes: set[tuple[str, int, int]] = set()
         self.remote = remote
         """The sender of its last f-stream datagram (or of its first of any kind)."""
@@ -255,9 +362,10 @@ class Incarnation:
         """By dictid, for sessions of which everything is known; made again when something changes."""
         self.by_userid: dict[str, list[int]] = {}
         """Text of a user id → dictids of its sessions, oldest first: several connections of a client may share it."""
-        self.early_info: dict[str, tuple[str, float]] = {}
-        self.early_token: dict[int, tuple[Token, float]] = {}
-        self.early_flow: dict[int, tuple[Flow, float]] = {}
+        self.early_info: dict[str, Early[str]] = {}
+        """By the text of the user id."""
+        self.early_token: dict[int, Early[Token]] = {}
+        self.early_flow: dict[int, Early[Flow]] = {}
         self.paths: dict[int, Path] = {}
         self.paths_used = False
         """It sends ``d`` maps."""
@@ -293,6 +401,10 @@ class Incarnation:
         self.sessions_seen = 0
         self.infos_seen = 0
         self.fstreams = 0
+        self.numbered = 0
+        """Map messages with a number…"""
+        self.numbers = (0, 0)
+        """…and the lowest and highest of these."""
 
         self.statistics: dict[str, Series] = {}
         """Storage statistics by the name of their event."""
@@ -326,15 +438,88 @@ class Incarnation:
         self.sessions[session.dictid] = session
         self.by_userid.setdefault(session.userid.text, []).append(session.dictid)
 
-    def session_named(self, userid: str) -> Session | None:
-        """Of the sessions with this text of a user id the latest that lives, or else the latest."""
-        dictids = self.by_userid.get(userid)
-        if not dictids:
+    @property
+    def counts_apart(self) -> bool:
+        """It is an origin of Pelican's own: a sid that is the start second, and user ids and file ids from 1 each."""
+        return self.sid == self.stod
+
+    def session_named(self, userid: str, number: int) -> Session | None:
+        """Of the sessions with this text of a user id that began before `number` was given: the latest that lives, or
+        else the latest.
+        """
+        own = self.sessions.get(number)
+        if own is not None and own.userid.text == userid:
+            return own
+        if self.counts_apart:
             return None
-        for dictid in dictids[: -LOOK_BACK - 1 : -1]:
-            if not self.sessions[dictid].gone:
-                return self.sessions[dictid]
-        return self.sessions[dictids[-1]]
+        latest = None
+        for dictid in self.by_userid.get(userid, ())[: -LOOK_BACK - 1 : -1]:
+            if (number - dictid) % _IDS >= _IDS // 2:
+                continue  # a younger one
+            session = self.sessions[dictid]
+            if not session.gone:
+                return session
+            latest = latest or session
+        return latest
+
+    @property
+    def counts_all(self) -> bool:
+        """Its numbers tell what came first, as there is one counter for all (format reference, 5.1): then nearly all
+        numbers are seen. (Not so where a plug-in or a relay numbers by itself.)
+        """
+        if self.counts_apart:
+            return False
+        return 2 * (self.opens + self.numbered) > self.numbers[1] - self.numbers[0]
+
+    def number_seen(self, number: int) -> None:
+        """A map message had this number."""
+        if not number:
+            return
+        low, high = self.numbers
+        self.numbered += 1
+        self.numbers = (min(low, number), max(high, number)) if high else (number, number)
+
+    def told_at(self, told: Told[T], session: Session, file_id: int, reported: float | None) -> T | None:
+        """What a session had been told when it opened a file, which was `reported` then."""
+        if self.counts_all or reported is None:
+            return told.at(session.distance(file_id))
+        return told.by(reported)
+
+    def ready_from(self, session: Session) -> int:
+        """For files with a number above this all that a session has been told is in force; 2³²: cannot be said."""
+        last = max((t.tellings[-1].distance for t in (session.infos, session.tokens, session.flows) if t), default=0)
+        if not last:
+            return 0
+        return min(session.dictid + last, _IDS) if self.counts_all else _IDS
+
+    def take_early(self, session: Session) -> None:
+        """Give a session what has come before it."""
+        for token in _taken(self.early_token, session.dictid):
+            session.tokens.put(self.telling(session, *token))
+        for flow in _taken(self.early_flow, session.dictid):
+            session.flows.put(self.telling(session, *flow))
+        text = session.userid.text
+        infos = self.early_info.get(text)
+        if infos is None:
+            return
+        for number in list(infos.values):
+            if not number or self.session_named(text, number) is session:
+                session.infos.put(self.telling(session, number, infos.seen, infos.values.pop(number)))
+        if not infos.values:
+            del self.early_info[text]
+
+    def telling(self, session: Session, number: int, seen: float, value: T) -> Telling[T]:
+        """Something told to a session in the message with a number."""
+        return Telling(0 if self.counts_apart else session.distance(number), seen, value)
+
+    def files_of(self, session: Session) -> list[tuple[int, float]]:
+        """Files that are open, or wait, and are its own as far as is known: by distance, and when it was reported."""
+        of = (session.dictid, None)
+        files = [(file_id, entry[7]) for file_id, entry in self.files.items() if entry[0] in of]
+        files += [
+            (w.file_id, w.reported or w.since) for w in self.all_waiting() if isinstance(w, Access) and w.user in of
+        ]
+        return [(session.distance(file_id), seen) for file_id, seen in files]
 
     def forget_session(self, session: Session) -> None:
         """A session is not needed any more."""
@@ -367,6 +552,11 @@ class Incarnation:
             del self.told[next(iter(self.told))]
         return count if count > before else 0
 
+    @property
+    def home(self) -> str:
+        """Where it was heard first."""
+        return next(iter(self.addresses))
+
     def trackers(self) -> list[tuple[str, str, Tracker]]:
         """All sequence counters as (sender, class, tracker)."""
         others = ((sender or self.remote, c, t) for (sender, c), t in self.sequences.items())
@@ -382,3 +572,9 @@ class Incarnation:
         """What has come of it, and what was lost."""
         fseq = self.fseq
         return Seen(now, self.last, fseq.arrived, self.heard, fseq.came, self.lost_files, self.lost_maps)
+
+
+def _taken(table: dict[int, Early[T]], key: int) -> list[tuple[int, float, T]]:
+    """What has come early under a key, which is forgotten there: number, when it came, what it was."""
+    entry = table.pop(key, None)
+    return [(number, entry.seen, value) for number, value in entry.values.items()] if entry is not None else []

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from collector.correlate.cycle import Cycle
 from collector.correlate.events import purge_fields, transfer_fields
 from collector.correlate.fields import user_fields
-from collector.correlate.incarnation import Event, Incarnation, Path, Session
+from collector.correlate.incarnation import Early, Event, Incarnation, Path, Session, Told
 from collector.correlate.keys import path_key
 from collector.correlate.options import Options
 from collector.correlate.processes import Processes
@@ -17,7 +17,11 @@ from collector.records.ids import event_id
 from collector.wire import maps
 
 MAX_EARLY = 1000
-"""Infos, tokens and flows that may come before their session, per incarnation and kind."""
+"""Sessions for which infos, tokens or flows may come before themselves, per incarnation and kind."""
+MAX_EARLY_EACH = 16
+"""…and how many for one."""
+
+T = TypeVar("T")
 
 
 class Maps:
@@ -44,6 +48,7 @@ class Maps:
         # an info of an origin with a counter for users alone has the id of its user
         if message.dictid and message.code in ("u" if inc.one_counter else "uidTU"):
             inc.ids.map(message.dictid)
+        inc.number_seen(message.dictid)
         self._take[message.code](inc, message, sender)
 
     def _ident(self, inc: Incarnation, message: maps.Map, sender: Sender) -> None:
@@ -70,11 +75,22 @@ class Maps:
             inc.forget_session(known)
             session.saved = known.saved
         inc.sessions_seen += 1
+        self._take_back(inc, session)
         inc.know_session(session)
-        session.appinfo, _ = inc.early_info.pop(message.userid.text, (None, 0.0))
-        session.token, _ = inc.early_token.pop(message.dictid, (None, 0.0))
-        session.flow, _ = inc.early_flow.pop(message.dictid, (None, 0.0))
+        inc.take_early(session)
         self._session_changed(inc, session)
+
+    def _take_back(self, inc: Incarnation, session: Session) -> None:
+        """A ``u`` has come late: what its namesake was told after it began is for it."""
+        before = inc.session_named(session.userid.text, session.dictid)
+        if before is None:
+            return
+        begins = before.distance(session.dictid)
+        later = [telling for telling in before.infos.tellings if telling.distance > begins]
+        if later:
+            session.infos = Told(telling._replace(distance=telling.distance - begins) for telling in later)
+            before.infos = Told(before.infos.tellings[: -len(later)])
+            self._session_changed(inc, before)
 
     def _session_changed(self, inc: Incarnation, session: Session) -> None:
         inc.ready.pop(session.dictid, None)
@@ -88,32 +104,35 @@ class Maps:
         if message.detail is None:
             return
         inc.infos_seen += 1
-        session = inc.session_named(message.userid.text)
-        if session is None or (session.gone and session.appinfo is not None):  # then it is for one yet to come
-            early(inc.early_info, message.userid.text, (message.detail, self._cycle.now))
+        session = inc.session_named(message.userid.text, message.dictid)
+        if session is None or (session.gone and session.infos):  # then it is for one yet to come
+            early(inc.early_info, message.userid.text, message.dictid, message.detail, self._cycle.now)
         else:
-            session.appinfo = message.detail
-            self._session_changed(inc, session)
+            self._tell(inc, session, session.infos, message.dictid, message.detail)
 
     def _token(self, inc: Incarnation, message: maps.Map, sender: Sender) -> None:
         del sender
         token = maps.parse_token(message.detail)
         session = inc.sessions.get(token.session)
         if session is None:
-            early(inc.early_token, token.session, (token, self._cycle.now))
+            early(inc.early_token, token.session, message.dictid, token, self._cycle.now)
         else:
-            session.token = token
-            self._session_changed(inc, session)
+            self._tell(inc, session, session.tokens, message.dictid, token)
 
     def _flow(self, inc: Incarnation, message: maps.Map, sender: Sender) -> None:
         del sender
         flow = maps.parse_flow(message.detail)
         session = inc.sessions.get(flow.session)
         if session is None:
-            early(inc.early_flow, flow.session, (flow, self._cycle.now))
+            early(inc.early_flow, flow.session, message.dictid, flow, self._cycle.now)
         else:
-            session.flow = flow
-            self._session_changed(inc, session)
+            self._tell(inc, session, session.flows, message.dictid, flow)
+
+    def _tell(self, inc: Incarnation, session: Session, told: Told[T], number: int, value: T) -> None:
+        """A session was told something, in the message with this number."""
+        if told.put(inc.telling(session, number, self._cycle.now, value)):
+            told.keep(inc.files_of(session))
+        self._session_changed(inc, session)
 
     def _path(self, inc: Incarnation, message: maps.Map, sender: Sender) -> None:
         del sender
@@ -146,9 +165,13 @@ class Maps:
         self._waiting.settle(inc, event)
 
 
-def early(table: dict[Any, Any], key: object, value: object) -> None:
+def early(table: dict[Any, Early[T]], key: object, number: int, value: T, now: float) -> None:
     """Remember what came before its session, but not more than `MAX_EARLY`."""
-    table.pop(key, None)
-    table[key] = value
+    entry = table.pop(key, None) or Early(now)
+    entry.seen = now
+    entry.values[number] = value
+    if len(entry.values) > MAX_EARLY_EACH:
+        del entry.values[next(iter(entry.values))]
+    table[key] = entry
     if len(table) > MAX_EARLY:
         del table[next(iter(table))]

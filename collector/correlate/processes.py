@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import ipaddress
+import zlib
+from functools import lru_cache
+
 from collector.correlate.cycle import Cycle
-from collector.correlate.incarnation import Access, Event, Incarnation
+from collector.correlate.incarnation import Access, Event, Incarnation, Session
 from collector.correlate.keys import file_key
 from collector.correlate.options import Options
 from collector.correlate.rows import all_keys
 from collector.correlate.senders import Sender
+from collector.correlate.sequence import REORDER, Tracker
 from collector.correlate.waiting import Waiting
-from collector.wire.userid import UserId
+from collector.wire.maps import Map, parse_login
+from collector.wire.userid import UserId, split_remote
 
 MAX_ROUTES = 512
 """Sockets known per process; beyond it those without a sequence counter are forgotten."""
+MAX_GUESTS = 10_000
+"""Sessions remembered by where they were told, per process and place."""
+JUMP = 64
+"""A process that is heard over a new way goes on with its numbers; more than so many were hardly lost on its move."""
 START_MARGIN = 2
 """Seconds by which a server must have started after us to be sure that we have heard it from its start."""
 
@@ -39,9 +49,11 @@ class Processes:
         self._same: dict[tuple[int, int], list[Incarnation]] = {}
         """(sid, stod) → processes; more than one are clones."""
         self._homes: dict[tuple[int, int, str], Incarnation] = {}
-        """(sid, stod, IP) → the process there, of several in the same second the last."""
+        """(sid, stod, place) → the process there, of several in the same second the last. See `place_of`."""
         self._youngest: dict[tuple[int, str], Incarnation] = {}
-        """(sid, IP) → the incarnation with the highest stod."""
+        """(sid, place) → the incarnation with the highest stod."""
+        self._met: Incarnation | None = None
+        """The process that the last datagram came from, if it was the first over its way."""
         self._addresses: dict[str, Incarnation] = {}
         """IP → the incarnation named last from there, for events without any header."""
 
@@ -51,14 +63,51 @@ class Processes:
         return len(self.all) > self._options.max_servers
 
     def find(self, remote: str, stod: int, sid: int, sender: Sender) -> Incarnation:
-        """The process that a socket belongs to, known or new. Notes that it was heard."""
-        inc = self._routes.get((remote, stod, sid))
+        """The process that a socket belongs to, known or new. Notes that it was heard. `sid` 0: it does not say which.
+
+        A process that is heard from a new address is the same, moved (NAT, DNS, another of its addresses): a sid and a
+        start second are shared by containers only that were copied and begun together. These show in what they say; see
+        `one_of`, `session_of_one` and `identify`.
+        """
+        way = self._way(remote, stod, sid)
+        inc = self._routes.get((way, stod, sid))
         if inc is None:
-            inc = self._homes.get((sid, stod, sender.address))
+            place = self._place(remote, stod, sid, sender)
+            inc = self._homes.get((sid, stod, place)) or self._moved(stod, sid, place)
             if inc is None:
-                inc = self._new(remote, stod, sid, sender.address)
-            self._route(inc, remote)
+                inc = self._new(remote, stod, sid, place)
+            else:
+                inc.shared = inc.shared or len(inc.addresses) > 1 or inc.counts_apart
+                self._met = inc
+            nameless = self._routes.get((remote, stod, 0))
+            self._route(inc, way)
+            if sid and nameless is not None and nameless is not inc:
+                self._merge(inc, nameless)
         self._heard(inc)
+        return inc
+
+    def _way(self, remote: str, stod: int, sid: int) -> str:
+        """A socket, told apart from one of the same name at another site."""
+        return remote if sid != stod or not is_private(remote) else f"{remote} {self._cycle.shoveler}"
+
+    def _place(self, remote: str, stod: int, sid: int, sender: Sender) -> str:
+        """Where a process is at home: at an address; where that says little, at a shoveler too; without a name of its
+        own, at a socket.
+        """
+        if not sid:
+            return remote
+        return sender.address if sid != stod or not is_private(remote) else f"{sender.address} {self._cycle.shoveler}"
+
+    def _moved(self, stod: int, sid: int, place: str) -> Incarnation | None:
+        """The one process that has this name elsewhere, which is heard from a new place now."""
+        if not sid or sid == stod:
+            return None  # nothing but the second of its start
+        same = self._same.get((sid, stod), ())
+        if len(same) != 1:
+            return None
+        inc = same[0]
+        inc.addresses[place] = set()
+        self._settle_in(inc, place)
         return inc
 
     def sid_of(self, remote: str, stod: int) -> int | None:
@@ -97,6 +146,7 @@ class Processes:
         """Know a process: a new one, or a restored one with its routes."""
         self.all[inc.serial] = inc
         self._same.setdefault((inc.sid, inc.stod), []).append(inc)
+        inc.shared = len(inc.addresses) > 1 or (inc.counts_apart and len(inc.routes) > 1)
         for address in inc.addresses:
             self._settle_in(inc, address)
         for route in inc.routes:
@@ -151,6 +201,8 @@ class Processes:
         """A ``=`` has told pid and host. A process seen over two ways is one, and becomes one here; another pid behind
         the same socket is a restart within a second, or a clone. Returns the process that it is.
         """
+        if not userid.sid:
+            return inc  # it says neither
         process = (userid.pid, userid.host or None)
         if inc.pid is None:
             inc.pid, inc.host = process
@@ -167,6 +219,12 @@ class Processes:
                 self._route(other, remote)  # clones behind one address: each keeps its sockets
                 self._heard(other)
                 return other
+        if inc.shared:
+            mine, other = self._part(inc, remote, sender)
+            other.pid, other.host, other.ident = inc.pid, inc.host, inc.ident
+            mine.pid, mine.host, mine.ident = *process, None
+            mine.not_ready()
+            return mine
         self._dead(inc, inc.stod)
         young = self._new(remote, inc.stod, inc.sid, sender.address)
         young.pid, young.host = process
@@ -174,22 +232,83 @@ class Processes:
         self._heard(young)
         return young
 
+    def one_of(self, inc: Incarnation, remote: str, sender: Sender, number: int, data: bytes) -> Incarnation:
+        """The process that an f-stream datagram is from, which may be but a clone of the one it was thought to be: the
+        number of the datagram says so.
+        """
+        met, self._met = self._met is inc, None
+        if contradicts(inc.fseq, number, data, met=met):
+            return self._part(inc, remote, sender)[0]
+        return inc
+
+    def session_of_one(self, inc: Incarnation, message: Map, remote: str, sender: Sender) -> Incarnation:
+        """The process that a ``u`` is from: a clone of the one it was thought to be, if that has told something else
+        under this number.
+        """
+        self._met = None
+        known = inc.sessions.get(message.dictid)
+        if known is not None and (known.userid, known.login) != (message.userid, parse_login(message.detail)):
+            return self._part(inc, remote, sender)[0]
+        told = inc.addresses.get(self._place(remote, inc.stod, inc.sid, sender))
+        if told is not None and len(told) < MAX_GUESTS:
+            told.add(message.dictid)
+        return inc
+
+    def _part(self, inc: Incarnation, remote: str, sender: Sender) -> tuple[Incarnation, Incarnation]:
+        """What was thought to be one process is two: the one that sends from here, and the other.
+
+        The one that came later gets a state of its own, with the sessions that were told from its place. What else it
+        has said until now stays with the other.
+        """
+        place, way = self._place(remote, inc.stod, inc.sid, sender), self._way(remote, inc.stod, inc.sid)
+        here = place != inc.home or len(inc.addresses) == 1
+        leaves = place if here else next(reversed(inc.addresses))
+        if len(inc.addresses) == 1:
+            ways = [route for route in inc.routes if route[0] == way]
+        else:
+            ways = [route for route in inc.routes if self._homes_at(route[0], leaves)]
+        told = inc.addresses.pop(leaves) if len(inc.addresses) > 1 else set()
+        inc.shared = len(inc.addresses) > 1 or inc.counts_apart
+        inc.not_ready()
+        young = self._new(remote if here else ways[0][0] if ways else leaves, inc.stod, inc.sid, leaves)
+        for dictid in told:
+            session = inc.sessions.get(dictid)
+            if session is not None:
+                young.know_session(copy_of(session))
+                young.dirty_sessions.add(dictid)
+        for route in ways:
+            self._route(young, route[0])
+        self._heard(young)
+        self.touch(inc)
+        return (young, inc) if here else (inc, young)
+
+    @staticmethod
+    def _homes_at(way: str, place: str) -> bool:
+        """Whether a socket is at a place."""
+        remote, _, shoveler = way.partition(" ")
+        address = split_remote(remote)[0]
+        return place == (f"{address} {shoveler}" if shoveler else address)
+
     def _merge(self, kept: Incarnation, other: Incarnation) -> None:
         """Two addresses turned out to be one process: `other` becomes part of `kept`."""
         self._cycle.deleted.update(all_keys(other))
         self._unlist(other)
-        kept.addresses |= other.addresses
-        for address in other.addresses:
+        kept.addresses = {**kept.addresses, **(other.addresses if other.sid else {})}
+        kept.shared = len(kept.addresses) > 1
+        for address in kept.addresses:
             self._settle_in(kept, address)
         for route in other.routes:
             self._routes[route] = kept
             self._bound[route[:2]] = kept.sid
         kept.routes |= other.routes
         kept.sequences = {**other.sequences, **kept.sequences}
+        if kept.fseq.newest is None:
+            kept.fseq = other.fseq
         kept.fseq.sums = {**other.fseq.sums, **kept.fseq.sums}
         kept.ids.merge(other.ids)
         if kept.one_counter:
             kept.file_ids.merge(other.file_ids)
+        kept.unsettled = kept.unsettled or other.unsettled
         kept.heard += other.heard
         kept.clock = max(kept.clock, other.clock)
         kept.alive, kept.last = max(kept.alive, other.alive), max(kept.last, other.last)
@@ -197,8 +316,11 @@ class Processes:
         kept.told = {**other.told, **kept.told}
         kept.statistics = {**other.statistics, **kept.statistics}
         kept.statistics_changed = bool(kept.statistics)
-        for name in ("opens", "closes", "disconnects", "unclosed", "sessions_seen", "infos_seen", "fstreams"):
+        for name in ("opens", "closes", "disconnects", "unclosed", "sessions_seen", "infos_seen", "fstreams", "numbered"):
             setattr(kept, name, getattr(kept, name) + getattr(other, name))
+        known = [inc.numbers for inc in (kept, other) if inc.numbers[1]]
+        if known:
+            kept.numbers = (min(low for low, _ in known), max(high for _, high in known))
         self._merge_sessions(kept, other)
         self._merge_files(kept, other)
         self.touch(kept)
@@ -208,16 +330,18 @@ class Processes:
             if dictid not in kept.sessions:
                 kept.know_session(session)
                 kept.by_userid[session.userid.text].sort(key=lambda d: (kept.sessions[d].seen, d))
-        kept.early_info = {**other.early_info, **kept.early_info}
-        kept.early_token = {**other.early_token, **kept.early_token}
-        kept.early_flow = {**other.early_flow, **kept.early_flow}
+        for name in ("early_info", "early_token", "early_flow"):
+            mine, theirs = getattr(kept, name), getattr(other, name)
+            for key, entry in theirs.items():
+                known = mine.setdefault(key, entry)
+                known.values = {**entry.values, **known.values}
         for dictid, session in kept.sessions.items():
-            known = other.sessions.get(dictid, session)
-            if kept.session_named(session.userid.text) is session:
-                known.appinfo = known.appinfo or kept.early_info.pop(session.userid.text, (None, 0.0))[0]
-            session.appinfo = session.appinfo or known.appinfo
-            session.token = session.token or known.token or kept.early_token.pop(dictid, (None, 0.0))[0]
-            session.flow = session.flow or known.flow or kept.early_flow.pop(dictid, (None, 0.0))[0]
+            twin = other.sessions.get(dictid)
+            if twin is not None:
+                session.infos.join(twin.infos)
+                session.tokens.join(twin.tokens)
+                session.flows.join(twin.flows)
+            kept.take_early(session)
         kept.dirty_sessions |= kept.sessions.keys()
         kept.left.extend(other.left)
         kept.leaving.extend(other.leaving)
@@ -286,3 +410,38 @@ def agree(one: Incarnation, other: Incarnation) -> bool:
     """Whether two incarnations may be one process: no number of the f-stream has come with different bytes."""
     sums = other.fseq.sums
     return all(sums.get(number, checksum) == checksum for number, checksum in one.fseq.sums.items())
+
+
+def contradicts(tracker: Tracker, number: int, data: bytes, *, met: bool) -> bool:
+    """Whether a datagram cannot be of this counter: its number has come with other bytes, or (`met`: it is the first
+    over its way) the number does not go on from those that have come.
+    """
+    if tracker.newest is None:
+        return False
+    ahead = (number - tracker.newest) % tracker.modulus
+    behind = -ahead % tracker.modulus
+    if 0 < ahead < tracker.history:
+        return met and ahead > JUMP
+    if tracker.seen >> behind & 1 and number in tracker.sums:
+        return tracker.sums[number] != zlib.crc32(data)
+    return met and behind > REORDER
+
+
+@lru_cache(maxsize=4096)
+def is_private(remote: str) -> bool:
+    """Whether a sender's address is one that many sites have: a loopback or private one."""
+    try:
+        address = ipaddress.ip_address(split_remote(remote)[0])
+    except ValueError:
+        return False
+    return address.is_private or address.is_link_local
+
+
+def copy_of(session: Session) -> Session:
+    """A session of its own, of which the same is known."""
+    copy = Session(session.dictid, session.userid, session.login, session.seen, session.heard)
+    copy.infos.join(session.infos)
+    copy.tokens.join(session.tokens)
+    copy.flows.join(session.flows)
+    copy.gone, copy.gone_end, copy.used = session.gone, session.gone_end, session.used
+    return copy

@@ -16,6 +16,7 @@ import msgspec
 from collector.correlate.ids import OPEN, Ids
 from collector.correlate.incarnation import (
     Access,
+    Early,
     Event,
     Incarnation,
     Left,
@@ -24,6 +25,8 @@ from collector.correlate.incarnation import (
     Path,
     Series,
     Session,
+    Telling,
+    Told,
     Waiter,
 )
 from collector.correlate.keys import row_key
@@ -56,16 +59,18 @@ def incarnation_row(inc: Incarnation) -> tuple[bytes, bytes]:
     """The row of an incarnation without the things in it."""
     homeless = [list(left) for left in inc.left if left.user not in inc.sessions]
     values = [
-        inc.sid, inc.stod, sorted(inc.addresses), sorted(map(list, inc.routes)), inc.remote, inc.shoveler,
+        inc.sid, inc.stod, list(inc.addresses), sorted(map(list, inc.routes)), inc.remote, inc.shoveler,
         _bytes(inc.ident), _bytes(inc.host), inc.pid, inc.idents, inc.first, inc.alive, inc.heard, inc.from_start,
         inc.dead_since, inc.dead_by, inc.clock, inc.fseq.dump(),
         [[sender, c, tracker.dump()] for (sender, c), tracker in inc.sequences.items()],
         [[c, *gap] for c, gap in inc.gaps], inc.gap_until, inc.unsettled,
-        _bytes({k: list(v) for k, v in inc.early_info.items()}),
-        _bytes([[k, list(token), t] for k, (token, t) in inc.early_token.items()]),
-        _bytes([[k, list(flow), t] for k, (flow, t) in inc.early_flow.items()]),
+        *(
+            _bytes([[k, e.seen, list(e.values.items())] for k, e in table.items()])
+            for table in (inc.early_info, inc.early_token, inc.early_flow)
+        ),
         inc.paths_used, homeless,
-        [inc.opens, inc.closes, inc.disconnects, inc.sessions_seen, inc.infos_seen, inc.fstreams, inc.unclosed],
+        [inc.opens, inc.closes, inc.disconnects, inc.sessions_seen, inc.infos_seen, inc.fstreams, inc.unclosed,
+         inc.numbered, *inc.numbers],
         list(inc.told.items()), inc.last, inc.ended, inc.lost_files, inc.lost_maps, inc.ids.dump(),
         inc.file_ids.dump() if inc.one_counter else None,
     ]  # fmt: skip
@@ -74,7 +79,8 @@ def incarnation_row(inc: Incarnation) -> tuple[bytes, bytes]:
 
 def session_row(inc: Incarnation, session: Session) -> tuple[bytes, bytes]:
     """The row of a session."""
-    values = [session.userid, session.login, session.appinfo, session.token, session.flow]
+    told = (session.infos, session.tokens, session.flows)
+    values = [session.userid, session.login, *(t.tellings for t in told)]
     times = [session.seen, session.heard, session.gone, session.gone_end, session.used]
     return row_key(b"u", inc, session.dictid), _pack([*map(_bytes, values), *times])
 
@@ -215,7 +221,8 @@ class Restored:
         kind, inc = name[:1], self.incarnations[int.from_bytes(name[1:5])]
         number = int.from_bytes(name[5:])
         if kind == b"u":
-            inc.sessions[number] = _session(number, _unpack(value))
+            values = _unpack(value)
+            inc.sessions[number] = _session(number, values if self.version > 2 else _session_from_version_2(values))
         elif kind == b"f":
             entry, moved = _unpack(value)
             inc.files[number] = OpenFile(*entry)
@@ -246,7 +253,7 @@ def _from_version_1(values: list[Any]) -> list[Any]:
 
 def _from_version_2(values: list[Any]) -> list[Any]:
     """The row of an incarnation of version 2: gaps had one pair of times, of the server (class F) or of the arrival;
-    ids were not looked at.
+    ids were not looked at; of what came before its session there was only the last, without its number.
     """
 
     def tracker(class_: str, dump: list[Any]) -> list[Any]:
@@ -260,10 +267,20 @@ def _from_version_2(values: list[Any]) -> list[Any]:
     ids = [Ids("u"), Ids(OPEN)] if before[0] == before[1] else [Ids()]
     sequences = [[sender, c, tracker(c, dump)] for sender, c, dump in sequences]
     gaps = [[c, after, n, int(lo), int(hi) if c == "F" else 0, lo, hi] for c, after, n, lo, hi in gaps]
+    info = [[text, seen, [[0, value]]] for text, (value, seen) in info.items()]
+    token, flow = ([[k, seen, [[0, value]]] for k, value, seen in table] for table in (token, flow))
     return [
-        *before, tracker("F", fseq), sequences, gaps, gap_until, unsettled, info, token, flow, paths_used, left, counts,
-        told, alive, ended or 0.0, 0, 0, ids[0].dump(), ids[1].dump() if len(ids) > 1 else None,
+        *before, tracker("F", fseq), sequences, gaps, gap_until, unsettled, info, token, flow, paths_used, left,
+        [*counts, 0, 0, 0], told, alive, ended or 0.0, 0, 0, ids[0].dump(),
+        ids[1].dump() if len(ids) > 1 else None,
     ]  # fmt: skip
+
+
+def _session_from_version_2(values: list[Any]) -> list[Any]:
+    """The row of a session of version 2: the last that it was told, without its number."""
+    userid, login, *told, seen, heard, gone, gone_end, used = values
+    told = [[] if value is None else [[0, seen, value]] for value in told]
+    return [userid, login, *told, seen, heard, gone, gone_end, used]
 
 
 def _bad(name: bytes, error: Exception) -> ValueError:
@@ -277,7 +294,7 @@ def _incarnation(serial: int, values: list[Any]) -> Incarnation:
         paths_used, left, counts, told, last, ended, lost_files, lost_maps, ids, file_ids,
     ) = values  # fmt: skip
     inc = Incarnation(serial, sid, stod, remote, remote, first)
-    inc.addresses = set(addresses)
+    inc.addresses = {address: set() for address in addresses}
     inc.routes = {(sender, s, d) for sender, s, d in routes}
     inc.shoveler = shoveler
     inc.ident = Ident(*_text(ident)) if ident is not None else None
@@ -295,24 +312,26 @@ def _incarnation(serial: int, values: list[Any]) -> Incarnation:
     inc.gap_until, inc.unsettled = gap_until, unsettled
     holes = (hole for _, _, tracker in inc.trackers() for hole in tracker.holes)
     inc.endless = not all(hole.end for hole in holes) or not all(gap.end for _, gap in inc.gaps)
-    inc.early_info = {k: (info, seen) for k, (info, seen) in _text(early_info).items()}
-    inc.early_token = {k: (Token(*token), seen) for k, token, seen in _text(early_token)}
-    inc.early_flow = {k: (Flow(*flow), seen) for k, flow, seen in _text(early_flow)}
+    inc.early_info = {k: Early(seen, dict(values)) for k, seen, values in _text(early_info)}
+    inc.early_token = {k: Early(seen, {d: Token(*v) for d, v in values}) for k, seen, values in _text(early_token)}
+    inc.early_flow = {k: Early(seen, {d: Flow(*v) for d, v in values}) for k, seen, values in _text(early_flow)}
     inc.paths_used = paths_used
     inc.left.extend(Left(*entry) for entry in left)
     (
         inc.opens, inc.closes, inc.disconnects, inc.sessions_seen, inc.infos_seen, inc.fstreams, inc.unclosed,
+        inc.numbered, *numbers,
     ) = counts  # fmt: skip
+    inc.numbers = (numbers[0], numbers[1])
     inc.told = {digest: dict(ways) for digest, ways in told}
     return inc
 
 
 def _session(dictid: int, values: list[Any]) -> Session:
-    userid, login, appinfo, token, flow, seen, heard, gone, gone_end, used = values
+    userid, login, infos, tokens, flows, seen, heard, gone, gone_end, used = values
     session = Session(dictid, UserId(*_text(userid)), Login(*_text(login)), seen, heard)
-    session.appinfo = _text(appinfo)
-    session.token = Token(*_text(token)) if token is not None else None
-    session.flow = Flow(*_text(flow)) if flow is not None else None
+    session.infos = Told(Telling(*telling) for telling in _text(infos))
+    session.tokens = Told(Telling(distance, t, Token(*token)) for distance, t, token in _text(tokens))
+    session.flows = Told(Telling(distance, t, Flow(*flow)) for distance, t, flow in _text(flows))
     session.gone, session.gone_end, session.used, session.saved = gone, gone_end, used, True
     return session
 

@@ -54,8 +54,6 @@ class Streams:
         self._writer = waiting.writer
         self._maps = maps_
         self._totals = totals
-        self.shoveler: str | None = None
-        """Spool id of the datagram in hand."""
         self.quick = True
         """Take the quick way where it can be taken. (A test sets it False.)"""
         self.reports: dict[str, None] = {}
@@ -90,6 +88,8 @@ class Streams:
             return
         number, stod, sid, window = usual
         inc = self._processes.find(remote, stod, sid, sender)
+        if inc.shared:
+            inc = self._processes.one_of(inc, remote, sender, number, data)
         verdict = self._sequences.observe_files(inc, number, data, window.begin, window.end, remote)
         if verdict == DUPLICATE:
             return
@@ -111,9 +111,9 @@ class Streams:
         if not isinstance(window, fstream.Window):
             raise Rejected("no_window")
         sid = window.sid if window.sid is not None else self._processes.sid_of(remote, header.stod)
-        if sid is None:
-            raise Rejected("no_server")
-        inc = self._processes.find(remote, header.stod, sid, sender)
+        inc = self._processes.find(remote, header.stod, sid or 0, sender)
+        if inc.shared:
+            inc = self._processes.one_of(inc, remote, sender, header.pseq, data)
         verdict = self._sequences.observe_files(inc, header.pseq, data, window.begin, window.end, remote)
         if verdict == DUPLICATE:
             return
@@ -124,8 +124,8 @@ class Streams:
     def _heard_files(self, inc: Incarnation, remote: str) -> None:
         """An f-stream datagram of a process is about to be applied: this is the way it comes now."""
         inc.fstreams += 1
-        if inc.remote != remote or inc.shoveler != self.shoveler:
-            inc.remote, inc.shoveler = remote, self.shoveler
+        if inc.remote != remote or inc.shoveler != self._cycle.shoveler:
+            inc.remote, inc.shoveler = remote, self._cycle.shoveler
             inc.not_ready()
 
     # -------------------------------------------------------------- maps
@@ -133,15 +133,18 @@ class Streams:
     def _map(self, data: bytes, remote: str, sender: Sender) -> None:
         header = parse_header(data)
         message = maps.parse_map(data)
-        inc = self._processes.find(remote, header.stod, message.userid.sid, sender)
+        sid = message.userid.sid or self._processes.sid_of(remote, header.stod) or 0
+        inc = self._processes.find(remote, header.stod, sid, sender)
         if message.code == "=":
             inc = self._processes.identify(inc, message.userid, remote, sender)
+        elif message.code == "u" and inc.shared:
+            inc = self._processes.session_of_one(inc, message, remote, sender)
         whole = data[: header.end]
         if self._sequences.observe(inc, "M", remote, header.pseq, whole) == DUPLICATE:
             return
         self._problems(sender, header.problem)
         if inc.shoveler is None:
-            inc.shoveler = self.shoveler
+            inc.shoveler = self._cycle.shoveler
         self._maps.take(inc, message, sender)
 
     # -------------------------------------------------------------- other binary streams

@@ -117,7 +117,7 @@ class Timekeeper:
         if user is not None:
             return user
         path = inc.paths.get(file_id)
-        session = inc.session_named(path.userid.text) if path is not None else None
+        session = inc.session_named(path.userid.text, file_id) if path is not None else None
         return session.dictid if session is not None else None
 
     def _forget_session(self, inc: Incarnation, dictid: int) -> None:

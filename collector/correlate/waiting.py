@@ -74,7 +74,7 @@ class Waiting:
         """Whether what usually follows a ``u`` has come, or will not come any more."""
         now, settle = self.cycle.now, self.options.settle
         return (
-            session.appinfo is not None
+            bool(session.infos)
             or inc.heard - session.heard >= REORDER
             or now - session.seen >= settle
             or (not inc.infos_seen and now - inc.first >= settle)

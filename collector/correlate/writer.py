@@ -91,7 +91,7 @@ class Writer:
         path = inc.paths.get(access.file_id)
         if path is None:
             return None, None
-        return inc.session_named(path.userid.text), path.userid
+        return inc.session_named(path.userid.text, access.file_id), path.userid
 
     def fields(self, inc: Incarnation, access: Access) -> tuple[dict[str, Any], str | None, str | None]:
         """All fields of the record of an access, the VO it is routed by, and its path."""
@@ -112,7 +112,7 @@ class Writer:
         self._times(fields, inc, access)
         if session is not None:
             session.use(self.cycle.now)
-            fields |= session_fields(session, self.options.names)
+            fields |= session_fields(session, self.options.names, inc, access)
         elif userid is not None:
             fields |= user_fields(userid, None, self.options.names)
         fields |= path_fields(path, self.directories)
@@ -183,7 +183,7 @@ class Writer:
 def like_peers(kind: str, record: dict[str, Any]) -> dict[str, Any]:
     """What consumers of the peers' records know server and sender by."""
     if kind == "cache":
-        return {"sid": record["server_id"]}
+        return {"sid": record["server_id"]} if "server_id" in record else {}
     if kind in ("tcp", "throttle", "oss", "http", "event", "tpc") and "server_hostname" in record:
         return {"hostname": record["server_hostname"]}
     return {}

@@ -1,7 +1,8 @@
 """Counters of a close as fields of a record (the rules are in the reference, sections 6.5 and 6.7).
 
 Requests that the server counted but did not measure (page reads and writes) have a minimum above their maximum: then
-sizes and sigmas are unknown, while counts, bytes and averages are right.
+sizes and sigmas are unknown, while counts, bytes and averages are right. Pelican's own origins measure nothing and send
+zeros. A request of no bytes is not counted by any server, so a size of 0 stands for an unknown one.
 """
 
 from __future__ import annotations
@@ -42,17 +43,22 @@ def operation_fields(
         "read_vector_operations": readvs,
         "write_operations": writes,
     }
-    single_known = reads > 0 and read_min <= read_max
-    vector_known = readvs > 0 and readv_min <= readv_max
+    single_known = reads > 0 and 0 < read_max >= read_min
+    vector_known = readvs > 0 and 0 < readv_max >= readv_min
+    write_known = writes > 0 and 0 < write_max >= write_min
     if (single_known or reads == 0) and (vector_known or readvs == 0) and reads + readvs:
-        fields["read_min"] = min(([read_min] if reads else []) + ([readv_min] if readvs else []))
-        fields["read_max"] = max(read_max if reads else 0, readv_max if readvs else 0)
+        _put_range(
+            fields,
+            "read",
+            min(([read_min] if reads else []) + ([readv_min] if readvs else [])),
+            max(read_max if reads else 0, readv_max if readvs else 0),
+        )
     if single_known:
-        fields |= {"read_single_min": read_min, "read_single_max": read_max}
+        _put_range(fields, "read_single", read_min, read_max)
     if vector_known:
-        fields |= {"read_vector_min": readv_min, "read_vector_max": readv_max}
-    if writes and write_min <= write_max:
-        fields |= {"write_min": write_min, "write_max": write_max}
+        _put_range(fields, "read_vector", readv_min, readv_max)
+    if write_known:
+        _put_range(fields, "write", write_min, write_max)
     if reads + readvs:
         fields["read_average"] = (read + readv) / (reads + readvs)
     if reads:
@@ -60,8 +66,8 @@ def operation_fields(
     if readvs:
         fields["read_vector_average"] = readv / readvs
         fields["read_vector_count_average"] = segments / readvs
-        if segments_min <= segments_max:
-            fields |= {"read_vector_count_min": segments_min, "read_vector_count_max": segments_max}
+        if 0 < segments_max >= segments_min:
+            _put_range(fields, "read_vector_count", segments_min, segments_max)
     if writes:
         fields["write_average"] = write / writes
     if squares is not None:
@@ -72,9 +78,16 @@ def operation_fields(
             _put_sigma(fields, "read_vector_sigma", readv_squares, readv, readvs)
         if readvs:
             _put_sigma(fields, "read_vector_count_sigma", segment_squares, segments, readvs)
-        if writes and write_min <= write_max:
+        if write_known:
             _put_sigma(fields, "write_sigma", write_squares, write, writes)
     return fields
+
+
+def _put_range(fields: dict[str, Any], name: str, low: int, high: int) -> None:
+    """The smallest and largest of sizes whose largest is known."""
+    if low > 0:
+        fields[f"{name}_min"] = low
+    fields[f"{name}_max"] = high
 
 
 def _put_sigma(fields: dict[str, Any], name: str, squares: float, total: int, count: int) -> None:

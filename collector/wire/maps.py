@@ -108,11 +108,21 @@ def parse_map(data: bytes) -> Map:
         raise Rejected("map_text", f"{len(info)} bytes of text; servers send at most 1280")
     (dictid,) = _DICTID.unpack_from(data, 8)
     first, newline, detail = text_of(info).partition("\n")
-    return Map(header.code, dictid, parse_userid(first), detail if newline else None)
+    try:
+        userid = parse_userid(first)
+    except Rejected:
+        if header.code != "=" or "&pgm=" not in detail:
+            raise
+        userid = UserId("=", "", 0, 0, "", first)  # dCache's plug-in sends the words themselves: user.pid:sid@host
+    return Map(header.code, dictid, userid, detail if newline else None)
+
+
+_LATER = "[A-Za-z]{1,2}(?!=[^&]*/[A-Za-z]+=)"
+"""A key that a later version may add, which ends the value before it; but not where a DN goes on (``/O=A&b=c/CN=d``)."""
 
 
 def _splitter(keys: str) -> Callable[[str | None], dict[str, str]]:
-    """A parser of ``&key=value…`` that splits only before a known key: values are not escaped and may hold ``&``.
+    """A parser of ``&key=value…`` that splits only before a key: values are not escaped and may hold ``&``.
 
     The first of two equal keys wins: what the server's own security layer said comes before what the client said.
     """
@@ -131,9 +141,9 @@ def _splitter(keys: str) -> Callable[[str | None], dict[str, str]]:
 
 
 _ident_keys = _splitter("site|port|inst|pgm|ver")
-_login_keys = _splitter("[pnhorgmRxyI]")
-_token_keys = _splitter("Uc|s|un|n|o|r|g")
-_flow_keys = _splitter("Uc|Ec|Ac")
+_login_keys = _splitter(f"[pnhorgmRxyI]|{_LATER}")
+_token_keys = _splitter(f"Uc|s|un|n|o|r|g|{_LATER}")
+_flow_keys = _splitter(f"Uc|Ec|Ac|{_LATER}")
 _purge_keys = _splitter("tod|sz|at|ct|mt|fn")
 _transfer_keys = _splitter("tod|sz|qt|tm|op|rc|pd")
 
@@ -150,8 +160,8 @@ def number_of(text: str | None) -> int | None:
 
 
 def port_of(number: int | None) -> int | None:
-    """A port number, or None when it cannot be one."""
-    return number if number is not None and 0 <= number < 1 << 16 else None
+    """A port number, or None when it cannot be one (0 stands for none)."""
+    return number if number is not None and 0 < number < 1 << 16 else None
 
 
 def parse_ident(detail: str | None) -> Ident:
@@ -176,7 +186,8 @@ def parse_token(detail: str | None) -> Token:
     """Second line of ``T``. Raises Rejected: map_text, when it does not say which session."""
     keys = _token_keys(detail)
     username = keys.get("n") or keys.get("un")
-    return Token(_session(keys), *((v or None) for v in (keys.get("s"), username, *map(keys.get, "org"))))
+    values = (keys.get("s"), username, *map(keys.get, "org"))
+    return Token(_session(keys), *((value or "").strip() or None for value in values))
 
 
 def parse_flow(detail: str | None) -> Flow:
@@ -190,7 +201,10 @@ def parse_flow(detail: str | None) -> Flow:
 
 
 def _session(keys: dict[str, str]) -> int:
+    """The dictid in ``Uc``; servers from before March 2026 print it as a signed number of 32 bits."""
     session = number_of(keys.get("Uc"))
+    if session is not None and -(1 << 31) <= session < 0:
+        session += 1 << 32
     if session is None or not 0 < session < 1 << 32:
         raise Rejected("map_text", f"Uc={keys.get('Uc', '')[:20]!r} is no session")
     return session

@@ -11,7 +11,11 @@ from collector.wire.header import Rejected
 
 
 class UserId(NamedTuple):
-    """A user id taken apart. `host` is as sent, with its brackets; `text` is the whole, the key that ``i`` joins by."""
+    """A user id taken apart. `host` is as sent, with its brackets; `text` is the whole, the key that ``i`` joins by.
+
+    Without a `protocol` it is from somebody who does not name the server in it (`sid` is 0, *not known*): dCache's
+    plug-in, which has another number there for every client, and XRootD before 4, which had a file descriptor.
+    """
 
     protocol: str
     user: str
@@ -27,11 +31,15 @@ def parse_userid(text: str) -> UserId:
     Raises Rejected: userid.
     """
     protocol, slash, rest = text.partition("/")
+    if not slash:
+        protocol, rest = "", text
     before, at, host = rest.rpartition("@")
     before, colon, sid = before.rpartition(":")
     user, dot, pid = before.rpartition(".")
-    if not (slash and at and colon and dot and _digits(sid) and _digits(pid)):
+    if not (at and colon and dot and _digits(sid if slash else sid.removeprefix("-")) and _digits(pid)):
         raise Rejected("userid", f"{text[:80]!r} is not prot/user.pid:sid@host")
+    if not slash:
+        sid = "0"
     if len(sid) > 15 or len(pid) > 18 or int(sid) >= 1 << 48:  # 18 digits are less than 63 bits
         raise Rejected("userid", f"sid or pid of {text[:80]!r} is too large")
     return UserId(protocol, user, int(pid), int(sid), host, text)
