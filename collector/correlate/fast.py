@@ -282,7 +282,9 @@ class FastFiles:
         types = [
             access_type(shape & (READS | VECTORS), shape & WRITES, 0, 0, cache=cache).encode() for shape in range(8)
         ]
-        inc.ready[session.dictid] = Ready(inc.ready_from(session), _encode(fields)[1:-1] + NAME, routing_word(vo), tuple(types))
+        inc.ready[session.dictid] = Ready(
+            inc.ready_from(session), _encode(fields)[1:-1] + NAME, routing_word(vo), tuple(types)
+        )
 
     def _know_directory(self, directory: bytes) -> None:
         """Make the part of records that is the same for all files of a directory, if it is."""

@@ -438,11 +438,6 @@ class Incarnation:
         self.sessions[session.dictid] = session
         self.by_userid.setdefault(session.userid.text, []).append(session.dictid)
 
-    @property
-    def counts_apart(self) -> bool:
-        """It is an origin of Pelican's own: a sid that is the start second, and user ids and file ids from 1 each."""
-        return self.sid == self.stod
-
     def session_named(self, userid: str, number: int) -> Session | None:
         """Of the sessions with this text of a user id that began before `number` was given: the latest that lives, or
         else the latest.
@@ -450,7 +445,7 @@ class Incarnation:
         own = self.sessions.get(number)
         if own is not None and own.userid.text == userid:
             return own
-        if self.counts_apart:
+        if self.one_counter:
             return None
         latest = None
         for dictid in self.by_userid.get(userid, ())[: -LOOK_BACK - 1 : -1]:
@@ -467,7 +462,7 @@ class Incarnation:
         """Its numbers tell what came first, as there is one counter for all (format reference, 5.1): then nearly all
         numbers are seen. (Not so where a plug-in or a relay numbers by itself.)
         """
-        if self.counts_apart:
+        if self.one_counter:
             return False
         return 2 * (self.opens + self.numbered) > self.numbers[1] - self.numbers[0]
 
@@ -510,7 +505,7 @@ class Incarnation:
 
     def telling(self, session: Session, number: int, seen: float, value: T) -> Telling[T]:
         """Something told to a session in the message with a number."""
-        return Telling(0 if self.counts_apart else session.distance(number), seen, value)
+        return Telling(0 if self.one_counter else session.distance(number), seen, value)
 
     def files_of(self, session: Session) -> list[tuple[int, float]]:
         """Files that are open, or wait, and are its own as far as is known: by distance, and when it was reported."""

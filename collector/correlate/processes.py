@@ -77,7 +77,7 @@ class Processes:
             if inc is None:
                 inc = self._new(remote, stod, sid, place)
             else:
-                inc.shared = inc.shared or len(inc.addresses) > 1 or inc.counts_apart
+                inc.shared = inc.shared or len(inc.addresses) > 1 or inc.one_counter
                 self._met = inc
             nameless = self._routes.get((remote, stod, 0))
             self._route(inc, way)
@@ -146,7 +146,7 @@ class Processes:
         """Know a process: a new one, or a restored one with its routes."""
         self.all[inc.serial] = inc
         self._same.setdefault((inc.sid, inc.stod), []).append(inc)
-        inc.shared = len(inc.addresses) > 1 or (inc.counts_apart and len(inc.routes) > 1)
+        inc.shared = len(inc.addresses) > 1 or (inc.one_counter and len(inc.routes) > 1)
         for address in inc.addresses:
             self._settle_in(inc, address)
         for route in inc.routes:
@@ -268,7 +268,7 @@ class Processes:
         else:
             ways = [route for route in inc.routes if self._homes_at(route[0], leaves)]
         told = inc.addresses.pop(leaves) if len(inc.addresses) > 1 else set()
-        inc.shared = len(inc.addresses) > 1 or inc.counts_apart
+        inc.shared = len(inc.addresses) > 1 or inc.one_counter
         inc.not_ready()
         young = self._new(remote if here else ways[0][0] if ways else leaves, inc.stod, inc.sid, leaves)
         for dictid in told:
@@ -316,8 +316,9 @@ class Processes:
         kept.told = {**other.told, **kept.told}
         kept.statistics = {**other.statistics, **kept.statistics}
         kept.statistics_changed = bool(kept.statistics)
-        for name in ("opens", "closes", "disconnects", "unclosed", "sessions_seen", "infos_seen", "fstreams", "numbered"):
+        for name in ("opens", "closes", "disconnects", "unclosed", "sessions_seen", "infos_seen", "fstreams"):
             setattr(kept, name, getattr(kept, name) + getattr(other, name))
+        kept.numbered += other.numbered
         known = [inc.numbers for inc in (kept, other) if inc.numbers[1]]
         if known:
             kept.numbers = (min(low for low, _ in known), max(high for _, high in known))

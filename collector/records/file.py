@@ -23,10 +23,10 @@ class FileRecord(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     """``access_id`` + ``.f`` (final: from a close) or ``.p`` (provisional: given up waiting for one)."""
     access_id: str
     final: bool
-    server_id: str
-    """The server's sid in decimal text (a 48-bit number)."""
     stod: int
     file_id: int
+    server_id: str | None = None
+    """The server's sid in decimal text (a 48-bit number)."""
 
     serverID: str | None = None  # noqa: N815 - the peers' name
     server: str | None = None

@@ -118,7 +118,7 @@ def parse_map(data: bytes) -> Map:
 
 
 _LATER = "[A-Za-z]{1,2}(?!=[^&]*/[A-Za-z]+=)"
-"""A key that a later version may add, which ends the value before it; but not where a DN goes on (``/O=A&b=c/CN=d``)."""
+"""A key that a later version may add: it ends the value before it; but not where a DN goes on (``/O=A&b=c/CN=d``)."""
 
 
 def _splitter(keys: str) -> Callable[[str | None], dict[str, str]]:

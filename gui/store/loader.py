@@ -157,7 +157,7 @@ class Source:
     def __init__(self, file: FileRecord) -> None:
         self.file = file
         """The first of its records."""
-        self.place = Place(_storable(file.server_id, 64), file.stod, server_of(file))
+        self.place = Place(_storable(file.server_id or "", 64), file.stod, server_of(file))
         self.origin = 0
         """Row id of the server incarnation."""
         self.tag = STRANGER

@@ -189,15 +189,25 @@ def test_a_merge_keeps_what_each_side_knows(kit: Any) -> None:
     assert again.counters["state_servers"] == 1
 
 
-def test_an_old_server_without_sid_is_known_by_its_socket(kit: Any) -> None:
+@pytest.mark.parametrize("restart", [False, True])
+def test_an_old_server_without_sid_is_known_by_its_socket(restart: bool, kit: Any) -> None:
+    """What came before it has named itself is not lost."""
     correlator = Correlator()
     server = kit.Server()
-    feed(correlator, A, server.files(kit.opened(4), sid=False))
-    assert correlator.counters["rejected{no_server}"] == 1
+    feed(correlator, A, server.files(kit.opened(4, path="/four"), sid=False))
+    feed(correlator, "192.0.2.1:41000", kit.Server().files(kit.opened(4, path="/else"), kit.closed(4, 9), sid=False))
+    if restart:
+        rows, _ = correlator.changes()
+        records = taken(correlator)
+        correlator = Correlator()
+        correlator.restore(rows)
+        assert records == []
     feed(correlator, A, *start(server))
-    feed(correlator, A, server.files(kit.opened(5), kit.closed(5, 1), sid=False))
+    feed(correlator, A, server.files(kit.opened(5), kit.closed(5, 1), kit.closed(4, 2), sid=False))
     correlator.drain(T + 1)
-    assert taken(correlator)[0]["server_id"] == str(server.sid)
+    found = sorted((r["filename"], r["read"], r.get("server_id"), r.get("user")) for r in taken(correlator))
+    own = str(server.sid)
+    assert found == [("/else", 9, None, None), ("/four", 2, own, "alice"), ("/store/f", 1, own, "alice")]
 
 
 def test_crowded_out_processes_write_what_they_hold(kit: Any) -> None:

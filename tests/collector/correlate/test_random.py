@@ -549,6 +549,10 @@ def older(rows: dict[bytes, bytes], version: int) -> dict[bytes, bytes]:
     for name in [key for key in rows if key[:1] == b"i"]:
         values = _version_2(msgpack.decode(rows[name]))
         found[name] = msgpack.encode(values if version == 2 else _version_1(values))
+    for name in [key for key in rows if key[:1] == b"u"]:
+        userid, login, *told, seen, heard, gone, gone_end, used = msgpack.decode(rows[name])
+        last = [tellings[-1][2] if tellings else None for tellings in told]
+        found[name] = msgpack.encode([userid, login, *last, seen, heard, gone, gone_end, used])
     return found
 
 
@@ -563,6 +567,9 @@ def _version_2(values: list[Any]) -> list[Any]:
     *before, fseq, sequences, gaps, until, unsettled, info, token, flow, used, left, counts, told = values[:29]
     sequences = [[sender, class_, tracker(dump)] for sender, class_, dump in sequences]
     gaps = [[class_, after, n, begin, end or t_max] for class_, after, n, begin, end, _, t_max in gaps]
+    info = {text: [values[-1][1], seen] for text, seen, values in info}
+    token, flow = ([[k, values[-1][1], seen] for k, seen, values in table] for table in (token, flow))
+    counts = counts[:-3]
     return [*before, tracker(fseq), sequences, gaps, until, unsettled, info, token, flow, used, left, counts, told]
 
 
@@ -591,6 +598,27 @@ def test_gaps_of_older_rows_are_taken_over(version: int, kit: Any) -> None:
     again.advance(T + 80)
     assert [(gap["class"], gap["begin"], gap["end"]) for gap in kit.gaps(again)][2:] == [
         ("F", server.stod + 12, server.stod + 40)
+    ]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_sessions_were_told_in_older_rows_is_taken_over(version: int, kit: Any) -> None:
+    """There was only the last of each, without its number: it is in force for every file."""
+    correlator, server = Correlator(), kit.Server()
+    token = f"{server.userid()}\n&Uc=1&s=sub"
+    early = [server.map("T", 7, f"{server.userid()}\n&Uc=6&s=other"), server.info(8, "later", user="bob")]
+    for data in (server.ident(), server.login(1), server.info(2, "app"), server.map("T", 3, token), *early):
+        correlator.feed(data, "192.0.2.1:1", T)
+    again = Correlator()
+    again.restore(older(dict(correlator.changes()[0]), version).items())
+    for data in (server.login(6, user="bob"), server.files(kit.opened(4), kit.opened(9, user=6), kit.closed(4, 1))):
+        again.feed(data, "192.0.2.1:1", T)
+    again.feed(server.files(kit.closed(9, 1)), "192.0.2.1:1", T)
+    again.advance(T + 30)
+    records = [json.loads(record.body) for record in again.take()]
+    assert [(r["file_id"], r["appinfo"], r["token_subject"]) for r in records] == [
+        (4, "app", "sub"),
+        (9, "later", "other"),
     ]
 
 

@@ -85,12 +85,26 @@ def test_token() -> None:
     assert parse_token("&Uc=7&s=sub&un=name") == Token(7, "sub", "name", None, None, None)
 
 
-@pytest.mark.parametrize("detail", [None, "", "&Uc=", "&Uc=x&s=a", "&Uc=0&s=a", "&Uc=-1", f"&Uc={2**32}", "&s=a&n=b"])
+@pytest.mark.parametrize(
+    "detail", [None, "", "&Uc=", "&Uc=x&s=a", "&Uc=0&s=a", f"&Uc={-(2**31) - 1}", f"&Uc={2**32}", "&s=a&n=b"]
+)
 def test_tokens_and_flows_of_no_session(detail: str | None) -> None:
     for parse in (parse_token, parse_flow):
         with pytest.raises(Rejected) as caught:
             parse(detail)
         assert caught.value.reason == "map_text"
+
+
+@pytest.mark.parametrize(("said", "session"), [("-1", 2**32 - 1), (str(-(2**31)), 2**31), ("-7865", 0xFFFFE147)])
+def test_a_session_printed_as_a_signed_number(said: str, session: int) -> None:
+    assert parse_token(f"&Uc={said}&s=a").session == session
+    assert parse_flow(f"&Uc={said}&Ec=3&Ac=4").session == session
+
+
+def test_blanks_around_what_a_token_says() -> None:
+    assert parse_token("&Uc=7&s= sub &n=&o=org&r= &g=/cms /cms/uscms ") == Token(
+        7, "sub", None, "org", None, "/cms /cms/uscms"
+    )
 
 
 def test_flow() -> None:
