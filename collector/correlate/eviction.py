@@ -301,4 +301,5 @@ def rough_size(inc: Incarnation) -> int:
         + (len(inc.early_info) + len(inc.early_token) + len(inc.early_flow)) * EARLY
         + len(inc.left) * 200
         + holes_size(inc)
+        + (len(inc.cache.files) * PATH if inc.cache is not None else 0)
     )

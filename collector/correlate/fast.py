@@ -263,6 +263,8 @@ class FastFiles:
         It is for the files that are opened from now on: what the session is told later is for younger ones.
         """
         options = self._options
+        if inc.cache is not None:
+            return  # every access has to be held against what the cache says to have delivered
         if not self._waiting.session_settled(inc, session) or not self._waiting.server_settled(inc):
             return
         fields = server_fields(inc, options.names) | session_fields(session, options.names)

@@ -67,7 +67,7 @@ def session_fields(
     else:
         file_id, reported = access.file_id, access.reported
         token = inc.told_at(session.tokens, session, file_id, reported)
-        flow = inc.told_at(session.flows, session, file_id, reported)
+        flow = inc.flow_at(session, file_id, reported)
         info = inc.told_at(session.infos, session, file_id, reported)
     fields = user_fields(session.userid, login, names)
     put_text(fields, "user_dn", (login.info or login.name or "").partition("::")[0])

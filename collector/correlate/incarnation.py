@@ -12,6 +12,7 @@ import msgspec
 
 from collector.correlate.closed import ClosedIds
 from collector.correlate.ids import OPEN, Ids, Seen
+from collector.correlate.delivered import Cache
 from collector.correlate.sequence import Gap, Tracker
 from collector.records.ids import access_base
 from collector.wire.maps import Flow, Ident, Login, Token
@@ -27,6 +28,9 @@ LOOK_BACK = 16
 """So many of the sessions that share a user id are looked at for one that lives."""
 KEPT_TOLD = 16
 """Of what a session was told in turn so many are kept, besides what is in force for files that are still open."""
+
+FLOW_AFTER = 4
+"""A ``U`` is numbered right after the open that caused it; at most so many later, as others open at the same time."""
 
 _IDS = 1 << 32
 
@@ -314,7 +318,7 @@ class Incarnation:
         self.sid = sid
         self.stod = stod
         self.addresses: dict[str, set[int]] = {address: set()}
-        """Where it is heard, first of all where it was heard first → sessions that were told from there, if `shared`."""
+        """Where it is heard, the first first → sessions that were told from there, if `shared`."""
         self.shared = False
         """It is heard from several places, as one process whose address has moved is; should it say two things at once,
         it was two processes."""
@@ -406,6 +410,8 @@ class Incarnation:
         self.numbers = (0, 0)
         """…and the lowest and highest of these."""
 
+        self.cache: Cache | None = None
+        """What it says to have delivered, once it has said so: then it is a cache. Not kept over a restart of ours."""
         self.statistics: dict[str, Series] = {}
         """Storage statistics by the name of their event."""
         self.statistics_changed = False
@@ -471,14 +477,25 @@ class Incarnation:
         if not number:
             return
         low, high = self.numbers
+        if self.numbered:  # the counter may have come round: then it goes on behind the highest
+            number = high + (number - high + _IDS // 2) % _IDS - _IDS // 2
         self.numbered += 1
-        self.numbers = (min(low, number), max(high, number)) if high else (number, number)
+        self.numbers = (min(low, number), max(high, number)) if self.numbered > 1 else (number, number)
 
     def told_at(self, told: Told[T], session: Session, file_id: int, reported: float | None) -> T | None:
         """What a session had been told when it opened a file, which was `reported` then."""
         if self.counts_all or reported is None:
             return told.at(session.distance(file_id))
         return told.by(reported)
+
+    def flow_at(self, session: Session, file_id: int, reported: float | None) -> Flow | None:
+        """The flow of a session when it opened a file. A ``U`` is sent once, by the first open that has a flow, whose
+        number is just below its own [C: scitags].
+        """
+        flow = self.told_at(session.flows, session, file_id, reported)
+        if flow is None and self.counts_all:
+            flow = session.flows.at(session.distance(file_id) + FLOW_AFTER)
+        return flow
 
     def ready_from(self, session: Session) -> int:
         """For files with a number above this all that a session has been told is in force; 2³²: cannot be said."""

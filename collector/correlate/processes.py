@@ -318,10 +318,10 @@ class Processes:
         kept.statistics_changed = bool(kept.statistics)
         for name in ("opens", "closes", "disconnects", "unclosed", "sessions_seen", "infos_seen", "fstreams"):
             setattr(kept, name, getattr(kept, name) + getattr(other, name))
-        kept.numbered += other.numbered
-        known = [inc.numbers for inc in (kept, other) if inc.numbers[1]]
+        known = [inc.numbers for inc in (kept, other) if inc.numbered]
         if known:
             kept.numbers = (min(low for low, _ in known), max(high for _, high in known))
+        kept.numbered += other.numbered
         self._merge_sessions(kept, other)
         self._merge_files(kept, other)
         self.touch(kept)

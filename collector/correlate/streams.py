@@ -7,6 +7,7 @@ import re
 from collector.correlate import statistics
 from collector.correlate.accesses import Accesses
 from collector.correlate.cycle import Cycle
+from collector.correlate.delivered import note_event
 from collector.correlate.events import events_of, redirect_fields, summary_fields
 from collector.correlate.fast import FastFiles, whole
 from collector.correlate.incarnation import Event, Incarnation
@@ -264,6 +265,10 @@ class Streams:
             copies[inc.sid, event.paths[0]] = self._cycle.now
             if len(copies) > MAX_COPIES:
                 del copies[next(iter(copies))]
+        elif event.kind == "cache" and event.paths:
+            note_event(inc, event.paths[0], event.fields)
+            if inc.wait_server:
+                self._waiting.again_server(inc)
         self._waiting.settle(inc, event)
 
     def _time_of(self, stream: gstream.GStream, ordinal: int) -> float:

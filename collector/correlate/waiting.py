@@ -10,11 +10,14 @@ Then it waits in one of three places of its incarnation, until that comes or the
 from __future__ import annotations
 
 from collector.correlate.cycle import Cycle
+from collector.correlate.delivered import may_lack, note_access
 from collector.correlate.incarnation import Access, Event, Incarnation, Session, Waiter
 from collector.correlate.keys import wait_key
 from collector.correlate.options import Options
 from collector.correlate.sequence import REORDER
 from collector.correlate.writer import Writer
+from collector.records.text import clean_text
+from collector.wire.header import text_of
 from collector.wire.userid import UserId
 
 
@@ -43,6 +46,8 @@ class Waiting:
         patient = now - access.since < options.grace
         missing_datagrams = inc.unsettled and patient
         path = inc.paths.get(access.file_id)
+        if inc.cache is not None and (access.path or path):
+            note_access(inc, access, clean_text(text_of(access.path) if access.path else path.path if path else ""))
         if patient:
             if access.start is None and (inc.fseq.holes or inc.fseq.young(now, options.grace)):
                 return "file", None
@@ -57,6 +62,8 @@ class Waiting:
             return "session", session.dictid
         if missing_datagrams or not self.server_settled(inc):
             return "server", None
+        if inc.cache is not None and now - access.since < options.settle and may_lack(access):
+            return "server", None  # for the event that tells what the cache delivered
         return "", None
 
     def _event_lacks(self, inc: Incarnation, event: Event) -> tuple[str, int | bytes | None]:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from collector.correlate.cycle import Cycle
+from collector.correlate.delivered import lacks_reads
 from collector.correlate.events import head
 from collector.correlate.fields import is_cache, server_fields, session_fields, user_fields, vo_of
 from collector.correlate.ids import OPEN
@@ -21,6 +22,7 @@ from collector.records.counters import access_type, byte_fields, operation_field
 from collector.records.file import SCHEMA
 from collector.records.ids import access_id
 from collector.records.paths import Directories, path_fields
+from collector.records.text import clean_text
 from collector.wire.header import Rejected, text_of
 from collector.wire.userid import UserId
 
@@ -129,6 +131,8 @@ class Writer:
             fields["sequence_gap"] = True
         copied = (inc.sid, path or "") in self.copies
         issues = known_issues(access, inc, userid, session.login if session else None, copied)
+        if inc.cache is not None and path and lacks_reads(inc, access, clean_text(path)):
+            issues.append("async_reads")
         if issues:
             fields["known_issue"] = issues
         return fields, vo_of(fields), path

@@ -31,6 +31,10 @@ B = ("2001:db8::1", 1095, 0, 0)
         (binary(plen=9), "length"),
         (binary(body=b"x", plen=8), "length"),
         (b"GET / HTTP/1.1\r\n", "length"),
+        (binary(b"f", b"x" * 140).ljust(256, b"\0"), None),  # dCache's plug-in fills up to a power of two
+        (binary(b"f", b"x" * 140).ljust(255, b"\0"), "length"),
+        (binary(b"f", b"x" * 140).ljust(255, b"\0") + b"x", "length"),
+        (binary(b"u", b"x" * 140).ljust(256, b"\0"), "length"),
     ],
 )
 def test_header_check(datagram, reason):

@@ -189,6 +189,126 @@ def test_a_merge_keeps_what_each_side_knows(kit: Any) -> None:
     assert again.counters["state_servers"] == 1
 
 
+def move(kit: Any) -> tuple[tuple[bytes, ...], bytes, bytes]:
+    server = kit.Server()
+    ident, login, info = start(server)
+    return (ident, login, info), server.files(kit.opened(5)), server.files(kit.closed(5, 4))
+
+
+@pytest.mark.parametrize("order", ["AAAAB", "AABBB", "BBABA", "ABAAA", "ABABA"])
+@pytest.mark.parametrize("ident", ["first", "last", "never"])
+def test_a_process_whose_address_moves_is_one(order: str, ident: str, kit: Any) -> None:
+    """NAT, DNS, two addresses: whichever of its datagrams come from where."""
+    (named, login, info), opened, closed = move(kit)
+    datagrams = [login, info, opened, closed]
+    if ident == "first":
+        datagrams.insert(0, named)
+    elif ident == "last":
+        datagrams.append(named)
+    correlator = Correlator()
+    for number, (place, data) in enumerate(zip(order, datagrams, strict=False)):
+        feed(correlator, A if place == "A" else B, data, t=T + number)
+    correlator.advance(T + 60)
+    (record,) = taken(correlator)
+    assert (record["read"], record["user"], record["appinfo"]) == (4, "alice", "app")
+    assert [name for name in ("incomplete", "sequence_gap") if name in record] == []
+    assert correlator.counters["state_servers"] == 1
+
+
+@pytest.mark.parametrize("ident", [True, False])
+@pytest.mark.parametrize("restart", [True, False])
+def test_clones_on_two_hosts_that_say_two_things(ident: bool, restart: bool, kit: Any) -> None:
+    """Copied containers begun in the same second, both active: their sessions and files have the same numbers."""
+    correlator = Correlator()
+    one, two = kit.Server(pid=10), kit.Server(pid=11, remote=B)
+    rows: dict[bytes, bytes] = {}
+    records = []
+    for step in range(4):
+        for remote, server, user in ((A, one, "alice"), (B, two, "bob")):
+            named = [server.ident()] if ident and step == 0 else []
+            number = 10 * step
+            login = server.login(number + 1, user=user), server.info(number + 2, user, user=user)
+            opened = server.files(kit.opened(number + 3, number + 1, path=f"/{user}"), begin=one.stod + 10 * step)
+            closed = server.files(kit.closed(number + 3, step + 1), begin=one.stod + 10 * step + 5)
+            feed(correlator, remote, *named, *login, opened, closed, t=T + 10 * step)
+            if restart:
+                records += taken(correlator)
+                put, delete = correlator.changes()
+                rows = {k: v for k, v in (rows | dict(put)).items() if k not in delete}
+                correlator = Correlator()
+                correlator.restore(rows.items())
+    correlator.advance(T + 100)
+    records += taken(correlator)
+    found = sorted((r["filename"], r["read"], r["user"], r["server_ip"], r.get("incomplete")) for r in records)
+    places = {"alice": "192.0.2.1", "bob": "192.0.2.2"}
+    assert found == [(f"/{u}", n, u, places[u], None) for u in places for n in range(1, 5)]
+    assert correlator.counters["state_servers"] == 2
+
+
+def test_sessions_that_clones_have_in_common_are_known_to_both(kit: Any) -> None:
+    """They were one as long as they said the same; the one that came later takes along what it has said."""
+    correlator = Correlator()
+    one, two = kit.Server(), kit.Server(remote=B)
+    for remote, server in ((A, one), (B, two)):
+        feed(correlator, remote, server.login(1), server.info(2))
+    for remote, server, name in ((A, one, "/one"), (B, two, "/two")):
+        feed(correlator, remote, server.files(kit.opened(5, path=name)), server.files(kit.closed(5, 1)))
+    correlator.advance(T + 60)
+    found = [(r["filename"], r["server_ip"], r["user"], r["appinfo"]) for r in taken(correlator)]
+    assert found == [("/one", "192.0.2.1", "alice", "app"), ("/two", "192.0.2.2", "alice", "app")]
+
+
+class Origin:
+    """Pelican's own origin: one counter for all datagrams, a sid that is the second of its start, ids from 1 each."""
+
+    def __init__(self, kit: Any, stod: int = 1_700_000_000) -> None:
+        self.kit, self.server, self.number = kit, kit.Server(sid=stod, stod=stod), 1
+
+    def _next(self, make: Any, *what: Any, **how: Any) -> bytes:
+        self.server.next = dict.fromkeys("MFG", self.number % 256)
+        self.number += 1
+        return make(*what, **how)
+
+    def access(self, number: int, user: str, path: str, read: int) -> list[bytes]:
+        who = {"user": user, "pid": 1, "host": "192.0.2.77", "prot": "https"}
+        kit, server = self.kit, self.server
+        return [
+            self._next(server.login, number, f"&p=https&n={user}", **who),
+            self._next(server.info, number, f"agent/{number}", **who),
+            self._next(server.files, kit.opened(number, number, path)),
+            self._next(server.files, kit.closed(number, read)),
+        ]
+
+
+def test_origins_of_one_second_behind_loopback_addresses_are_told_apart_by_their_shoveler(kit: Any) -> None:
+    """Both send from 127.0.0.1, with the same sid, and their users and files have the same numbers."""
+    correlator = Correlator()
+    sites = {"one": Origin(kit), "two": Origin(kit)}
+    for number in range(1, 4):
+        accesses = {site: origin.access(number, f"u{site}", f"/{site}/f", number) for site, origin in sites.items()}
+        for step in range(4):
+            for site, datagrams in accesses.items():
+                correlator.feed(datagrams[step], "127.0.0.1:37000", T + number, site)
+    correlator.advance(T + 60)
+    found = sorted(
+        (r["shoveler"], r["filename"], r["user"], r["appinfo"], r["read"], r.get("incomplete"))
+        for r in taken(correlator)
+    )
+    assert found == [(s, f"/{s}/f", f"u{s}", f"agent/{n}", n, None) for s in sites for n in range(1, 4)]
+    assert correlator.counters["state_servers"] == 2
+
+
+def test_origins_of_one_second_at_two_addresses_are_two(kit: Any) -> None:
+    correlator = Correlator()
+    for place, site in ((A, "one"), (B, "two")):
+        feed(correlator, place, *Origin(kit).access(1, "alice", f"/{site}/f", 1))
+    correlator.advance(T + 60)
+    assert sorted((r["filename"], r["server_ip"]) for r in taken(correlator)) == [
+        ("/one/f", "192.0.2.1"),
+        ("/two/f", "192.0.2.2"),
+    ]
+
+
 @pytest.mark.parametrize("restart", [False, True])
 def test_an_old_server_without_sid_is_known_by_its_socket(restart: bool, kit: Any) -> None:
     """What came before it has named itself is not lost."""

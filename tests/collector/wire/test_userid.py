@@ -35,7 +35,8 @@ def test_a_userid_without_a_protocol_does_not_name_its_server(text: str) -> None
     "text",
     [
         "", "xroot", "xroot/", "xroot/alice", "xroot/alice.1", "xroot/alice.1:2", "xroot/alice.x:2@h",
-        "xroot/alice.1:y@h", "alice.1@h", "alice.1:x@h", "alice.-1:2@h", "xroot/alice.-1:2@h", "xroot/alice.1:281474976710656@h",
+        "xroot/alice.1:y@h", "alice.1@h", "alice.1:x@h", "alice.-1:2@h", "xroot/alice.-1:2@h",
+        "xroot/alice.1:281474976710656@h",
         "xroot/alice.1:99999999999999999@h",
         "xroot/alice.\u0661:2@h", "xroot/alice.1:\u0662@h", "xroot/a." + "9" * 30 + ":2@h",
     ],

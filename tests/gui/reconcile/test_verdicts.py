@@ -71,8 +71,33 @@ def test_known_behaviours_are_named_on_the_row() -> None:
     assert (pages.verdict, pages.behaviours) == (VerdictKind.WRONG_BYTES, ("page_checksums",))
     put = judge(upload, [Recorded(1, True, ("s", 1, 1), 0, 0, 0, ("http_put_zero",))])
     assert put.behaviours == ("http_put_zero",)
+    cached = judge(upload, [Recorded(1, True, ("s", 1, 1), 0, 0, 5, ("async_reads",))])
+    assert cached.behaviours == ("async_reads",)
     assert "5.7.3" in sentence("http_put_zero")
     assert sentence("something_newer") == "something_newer"
+
+
+@pytest.mark.parametrize(
+    ("read", "recorded", "named"),
+    [
+        (20_000_000, 77_056, True),  # 19 reads of 1 MiB, and a rest that is small enough to be counted [C: pss-async]
+        (98_304, 0, True),
+        (2 * 1_048_576, 0, True),
+        (1_048_576 + 98_303, 98_303, True),
+        (1_048_576 + 98_303, 0, False),  # the rest would have been counted
+        (98_303, 0, False),
+        (20_000_000, 77_055, False),
+        (20_000_000, 1_125_632, False),  # some of the large ones were counted
+    ],
+)
+def test_reads_that_a_proxy_does_not_count(read: int, recorded: int, named: bool) -> None:
+    asked = Asked(RequestState.DONE, True, read, 0, 0)
+    one = judge(asked, [Recorded(1, True, ("s", 1, 1), recorded, 0, 0)])
+    assert (one.verdict, one.behaviours) == (VerdictKind.WRONG_BYTES, ("async_reads",) if named else ())
+    broken = judge(asked, [Recorded(1, True, ("s", 1, 1), recorded, 0, 0, ("pgread_forced",))])
+    assert broken.behaviours == ("pgread_forced",)
+    two = [Recorded(1, True, ("s", 1, 1), recorded, 0, 0), Recorded(2, True, ("s", 1, 2), 0, 0, 0)]
+    assert judge(asked, two).behaviours == ()
 
 
 def test_every_sentence_is_one() -> None:
