@@ -62,6 +62,7 @@ _MAX_OPEN = 20 + MAX_NAME
 """Size of an open whose name cannot be too long."""
 MAX_DIRECTORIES = 50_000
 """Directories whose part of a record is remembered."""
+LAST_ID = 2**32 - 1
 MAX_SPREADS = 256
 """Ways to spread records over a window that are remembered."""
 
@@ -267,6 +268,9 @@ class FastFiles:
             return  # every access has to be held against what the cache says to have delivered
         if not self._waiting.session_settled(inc, session) or not self._waiting.server_settled(inc):
             return
+        since = inc.ready_from(session)
+        if since > LAST_ID:
+            return  # for no file that may be opened yet, as long as its numbers do not tell what came first
         fields = server_fields(inc, options.names) | session_fields(session, options.names)
         vo = vo_of(fields)
         if vo is not None and vo.lower() in options.drop_vos | (options.wlcg_vos if options.wlcg else frozenset()):
@@ -284,9 +288,7 @@ class FastFiles:
         types = [
             access_type(shape & (READS | VECTORS), shape & WRITES, 0, 0, cache=cache).encode() for shape in range(8)
         ]
-        inc.ready[session.dictid] = Ready(
-            inc.ready_from(session), _encode(fields)[1:-1] + NAME, routing_word(vo), tuple(types)
-        )
+        inc.ready[session.dictid] = Ready(since, _encode(fields)[1:-1] + NAME, routing_word(vo), tuple(types))
 
     def _know_directory(self, directory: bytes) -> None:
         """Make the part of records that is the same for all files of a directory, if it is."""
