@@ -26,6 +26,9 @@ KINDS = (
 )
 """Every value of ``Record.kind``: the first word of the routing key, and what a sink chooses the exchange by."""
 
+RESERVED = ("error",)
+"""Kinds that no record has yet: ``error`` is for failed opens and reads, when servers send them."""
+
 
 @cache
 def schema(kind: str) -> dict[str, Any]:
