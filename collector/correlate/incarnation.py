@@ -11,8 +11,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import msgspec
 
 from collector.correlate.closed import ClosedIds
-from collector.correlate.ids import OPEN, Ids, Seen
 from collector.correlate.delivered import Cache
+from collector.correlate.ids import OPEN, Ids, Seen
 from collector.correlate.sequence import Gap, Tracker
 from collector.records.ids import access_base
 from collector.wire.maps import Flow, Ident, Login, Token

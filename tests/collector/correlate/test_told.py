@@ -138,3 +138,20 @@ def test_what_is_in_force() -> None:
     assert told.last() == "c"
     told.put(Telling(0, 4.0, "own"))
     assert [told.at(distance) for distance in (0, 1, 3)] == ["own", "own", "a"]
+
+
+def test_errors_as_records_are_stepped_over(kit: Any) -> None:
+    """A failed open may be a record of its own one day, and a close may have a flag for errors and be longer."""
+    server = kit.Server()
+    failed = bytes([5, 1, 0, 28, 0, 0, 0, 9]) + b"/store/missing".ljust(20, b"\0")
+    close = bytearray(kit.closed(3, 7) + bytes(16))
+    close[1] |= 0x18
+    close[2:4] = len(close).to_bytes(2)
+    correlator = Correlator()
+    for data in (server.ident(), server.login(1), server.info(2)):
+        correlator.feed(data, A, T)
+    correlator.feed(server.files(kit.opened(3), failed, bytes(close), kit.opened(4), kit.closed(4, 8)), A, T)
+    correlator.advance(T + 60)
+    records = [json.loads(record.body) for record in correlator.take()]
+    assert said(records, "read", "incomplete") == [(3, 7, None), (4, 8, None)]
+    assert correlator.counters["rejected{record_type}"] == 1

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from collector.records import KINDS, FileRecord, schema
+from collector.records.schemas import RESERVED
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "records.md"
 
@@ -74,3 +75,8 @@ def test_a_newer_record_with_more_fields_can_still_be_read() -> None:
     )
     record = msgspec.json.decode(text, type=FileRecord)
     assert record.timestamp == "2026-01-01T00:00:00Z"
+
+
+def test_reserved_kinds_are_no_kinds_yet_and_documented() -> None:
+    assert not set(RESERVED) & set(KINDS)
+    assert all(f"kind `{kind}` is reserved" in DOCS.read_text() for kind in RESERVED)
