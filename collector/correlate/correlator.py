@@ -208,6 +208,7 @@ class Correlator:
             processes.add(inc)
             if restored.version != rows.VERSION:
                 processes.touch(inc)  # with the next changes all rows are of one version, also of those that are silent
+                inc.dirty_sessions.update(inc.sessions)
         for inc, waiter in restored.waiting:
             self._waiting.put_back(inc, waiter)
 
