@@ -175,6 +175,9 @@ def test_the_disk_is_full(small_disk, queue, proxy, start):
     traffic = Traffic(shoveler.target, 3000, 20_000)  # 60 MB/s
     traffic.start()
     eventually(lambda: "spool" in shoveler.health()["problems"], 60, "the full disk in the health page")
+    asked = [sys.executable, "-m", "shoveler.cli", "status", "--spool", shoveler.spool, "--spool-reserve", "8MiB"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert (told.returncode, "FAIL  disk: full, or nearly" in told.stdout) == (1, True), told.stdout
     eventually(lambda: shoveler.metric("shoveler_held_bytes") > 0)
     eventually(lambda: shoveler.metric("shoveler_packets_rejected_total") > 0, 60, "counting what it cannot keep")
     sent = traffic.stop()

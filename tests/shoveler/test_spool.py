@@ -664,6 +664,61 @@ def test_a_disk_that_the_spool_itself_has_filled_has_room_again_when_all_is_publ
         put(spool, b"more")
 
 
+class Wanting:
+    """A reserve that lacks 2 MiB of the disk for ever, as somebody else takes what is given back."""
+
+    size = 4 << 20
+
+    def make(self):
+        return False
+
+    def lacking(self):
+        return 2 << 20
+
+    def give_up(self):
+        pass
+
+
+def pages(spool):
+    return spool._db.execute("PRAGMA page_count").fetchone()[0]
+
+
+def test_room_is_given_back_only_while_half_a_reserve_stays_in_the_file(tmp_path):
+    """What is given back may be gone, and removing what is confirmed needs room, too."""
+    with Spool(tmp_path, reserve=0, tail=False) as spool:
+        for _ in range(8 * 20):
+            put(spool, b"x" * 50_000)
+        spool._reserve = Wanting()
+        spool.tighten()
+        for upto in range(1, spool.last + 1):
+            spool.commit(None, Books(confirmed_upto=upto))
+            free = spool._db.execute("PRAGMA freelist_count").fetchone()[0] * 8192
+            # What is lacking beyond the WAL, which is given back, too, some room for the WAL, and half the reserve.
+            needed = max(0, (2 << 20) - spool._wal_size()) + (1 << 20) + (2 << 20)
+            before = pages(spool)
+            assert not spool.loosen()
+            if pages(spool) < before:
+                break
+        assert needed <= free < needed * 1.15
+        assert spool.tight
+
+
+def test_room_is_given_back_once_in_a_while_only(tmp_path):
+    now = [1000.0]
+    with Spool(tmp_path, reserve=0, tail=False, monotonic=lambda: now[0]) as spool:
+        for _ in range(8 * 40):
+            put(spool, b"x" * 50_000)
+        spool._reserve = Wanting()
+        spool.tighten()
+        spool.commit(None, Books(confirmed_upto=spool.last))
+        sizes = []
+        for passes in (0, 29, 2):
+            now[0] += passes
+            assert not spool.loosen()
+            sizes.append(pages(spool))
+        assert sizes[0] == sizes[1] > sizes[2]
+
+
 def test_so_it_has_when_the_room_is_in_the_wal(small_disk):
     """A reader that takes long, or a slow disk, lets the WAL grow; it keeps its length when it starts over."""
     with Spool(small_disk, reserve=6 << 20) as spool:
