@@ -192,7 +192,8 @@ class Settle:
                 self._missing, self._missing_since = missing, view.now
             if not self._lost(missing, view):
                 count = sum(size(ranges) for ranges in missing.values())
-                return self._ask_again(f"{count:,} datagrams not seen by a collector yet", view.now)
+                what = f"{count:,} datagram{'s' if count > 1 else ''} not seen by a collector yet"
+                return self._ask_again(what, view.now)
         held = sum(reader.held for reader in view.readers)
         if view.unrecorded and held:
             # Only what is held now can be ours; it is released, or given up, within the collector's grace.

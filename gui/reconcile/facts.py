@@ -43,7 +43,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class SequenceGap:
-    """`missing` numbers of one class after number `after`. `t_min`, `t_max`: when its neighbours came to the collector.
+    """`missing` numbers of one class after number `after`. `t_min`, `t_max`: arrival of its neighbours at a collector.
 
     `kind`: ``F`` (opens and closes), ``M`` (logins and names), or another that file records do not need. `begin` and
     `end`: packet time, 0 when it is not known."""
@@ -68,8 +68,8 @@ class SequenceGap:
 class Process:
     """One server process. `sender`: ``IP:PORT`` of its datagrams. `port`: where it serves, 0: unknown.
 
-    `clock`: its own time in its newest f-stream datagram that came, 0 unknown. `ended`: when a newer process of the same
-    server was first known of, 0: it is the newest."""
+    `clock`: its own time in its newest f-stream datagram that came, 0: unknown. `ended`: when a newer process of the
+    same server was first known of, 0: it is the newest."""
 
     server: str
     stod: int
@@ -154,10 +154,11 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault that the run's own plan injected, and when it was on."""
+    """A fault that the run's own plan injected, and when it was on. `server`: its name; empty: any of them."""
 
     do: str
     span: Span
+    server: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, func, select
 
+from gui.campaign.plan import read_fault
 from gui.reconcile.evidence import Evidence, Place
 from gui.reconcile.facts import SLACK, Fault, Session, Span
-from gui.reconcile.ladder import FAULTS, Known
+from gui.reconcile.ladder import Known
 from gui.store import MarkerRow, Store, schema
 from shoveler.service import StatusError, StatusMessage, decode_status
 
@@ -26,7 +26,6 @@ _SAMPLE = 5
 _OTHERS = 8
 """Other requests of a session that are looked at: one without a gap of its own is enough to suspect the login."""
 _CHUNK = 500
-_FAULT = re.compile(r"(?P<do>[a-z-]+)(?: for (?P<seconds>[0-9.e+]+) s)?(?: .*)?\Z")
 _PORTS = {"root": 1094, "roots": 1094, "xroot": 1094, "http": 80, "https": 443}
 
 
@@ -65,7 +64,10 @@ class Gathered:
         process, successor = self.evidence.process_at(wanted, fact.opened)
         key = process.key if process is not None else None
         if key not in self._known:
-            self._known[key] = self.evidence.known(process, successor)
+            known = self.evidence.known(process, successor)
+            name = self.names.get(fact.server, "")
+            here = tuple(fault for fault in known.faults if fault.server in ("", name))
+            self._known[key] = replace(known, faults=here)
         return self._known[key]
 
 
@@ -90,9 +92,9 @@ def faults_of(markers: Sequence[MarkerRow]) -> list[Fault]:
     """The faults that the run's own plan injected, from its event log."""
     faults = []
     for marker in markers:
-        said = _FAULT.match(marker.text) if marker.kind == "fault" else None
-        if said is not None and said["do"] in FAULTS:
-            faults.append(Fault(said["do"], Span(marker.t, marker.t + float(said["seconds"] or 0.0))))
+        said = read_fault(marker.text) if marker.kind == "fault" else None
+        if said is not None:
+            faults.append(Fault(said.do, Span(marker.t, marker.t + said.lasts), said.server))
     return faults
 
 

@@ -59,7 +59,8 @@ _RUNG_OF: Mapping[LostAt, str] = {
 }
 FAULTS: Mapping[str, tuple[LostAt, ...]] = {
     "udp-loss": ("kernel",),
-    "wire-loss": ("wire", "fragmentation"),
+    "wire-loss": ("wire",),
+    "fragment-loss": ("fragmentation",),
     "broker-down": ("spool", "queue"),
     "broker-restart": ("spool", "queue"),
     "kill-shoveler": ("spool", "kernel"),
@@ -70,6 +71,12 @@ FAULTS: Mapping[str, tuple[LostAt, ...]] = {
     "cut-transfer": ("server", "client"),
 }
 """Which losses a fault of the plan can be the reason of."""
+_LOSSY: Mapping[str, tuple[LostAt, str]] = {
+    "udp-loss": ("kernel", "dropped at the shoveler's socket"),
+    "wire-loss": ("wire", "lost between server and shoveler"),
+    "fragment-loss": ("fragmentation", "a fragment was lost between server and shoveler"),
+}
+"""The faults that lose datagrams, and where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +293,8 @@ def _with_gaps(
     taken = known.taken.get((process.key, gap))
     if taken is None:
         taken = Taken("unknown", "lost before the collector, and no shoveler told what it took", False)
+    if not taken.certain:
+        taken = _by_plan(taken, gap, known.faults)
     others = [known.taken.get((process.key, other)) for other, _ in gaps]
     agree = all(other is not None and other.lost_at == taken.lost_at and other.certain for other in others)
     window = gap.window
@@ -295,6 +304,15 @@ def _with_gaps(
     )  # fmt: skip
     cause = f"{taken.why}: {_missing(gap)}, with its {held}"
     return _Found(taken.lost_at, cause, taken.certain and agree and sure, datagram)
+
+
+def _by_plan(taken: Taken, gap: SequenceGap, faults: Sequence[Fault]) -> Taken:
+    """Where counting leaves it open and the plan itself lost datagrams of this server in just one way, it was that."""
+    lossy = {fault.do for fault in faults if fault.do in _LOSSY and fault.span.meets(gap.window)}
+    if len(lossy) != 1:
+        return taken
+    lost_at, why = _LOSSY[lossy.pop()]
+    return taken if lost_at == taken.lost_at else Taken(lost_at, why, False)
 
 
 def _missing(gap: SequenceGap) -> str:
@@ -389,7 +407,7 @@ def _of_tail(miss: Miss, known: Known) -> _Found | None:
             "restart": "read by the shoveler, which was started anew before it had written it down",
         }[loss.kind]
         return _Found(PLACE[loss.kind], f"{words}: nothing of this server came after it, so no gap shows", False)
-    on_the_wire = any(fault.do == "wire-loss" and fault.span.meets(sent) for fault in known.faults)
+    on_the_wire = any(fault.do in ("wire-loss", "fragment-loss") and fault.span.meets(sent) for fault in known.faults)
     near = Span(sent.begin - NEARBY, sent.end + NEARBY)
     lost_there = any(taken.lost_at == "wire" and gap.window.meets(near) for (_, gap), taken in known.taken.items())
     if on_the_wire or lost_there:

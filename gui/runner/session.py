@@ -487,7 +487,7 @@ class RunSession:
         await self._host.blocking(
             self._store.set_repeat,
             repeat.id,
-            state="stopped" if repeat.machine.outcome != "complete" else "settled",
+            state="stopped" if repeat.machine.outcome != "complete" or self._hurry else "settled",
             ended=repeat.done,
             settled=now,
             complete=settled.complete,
@@ -667,6 +667,7 @@ class RunSession:
         limit = self._plan.settle
         if repeat.machine.outcome == "aborted":
             limit = min(limit, ABORTED_SETTLE)
+        self._show("settling", "counting what was recorded")
         repeat.looked.clear()  # counts from before the last request say nothing
         try:
             async with asyncio.timeout(LOOK_LIMIT):

@@ -83,7 +83,7 @@ def test_where_every_request_has_its_bytes_nothing_is_held_back_any_more() -> No
 def test_what_is_older_than_the_run_is_not_waited_for() -> None:
     waiting = view(103.0, takers=[taker(104.0, 60)], readers=[reader(104.0, 60, (7, 50))])
     assert steps(settle(s=50), waiting, waiting) == [(ASK, "ask"), (LOAD, "drain")]
-    assert steps(settle(s=49), waiting, waiting)[1] == ("1 datagrams not seen by a collector yet", "")
+    assert steps(settle(s=49), waiting, waiting)[1] == ("1 datagram not seen by a collector yet", "")
 
 
 def test_a_shoveler_that_does_not_answer_is_waited_for_while_a_record_is_missing() -> None:

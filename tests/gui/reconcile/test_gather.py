@@ -145,13 +145,13 @@ def test_the_plans_own_fault_is_named(world: Any) -> None:
 
 def test_which_markers_are_faults_of_the_plan() -> None:
     markers = [
-        MarkerRow(5.0, "fault", "udp-loss for 30 s"),
+        MarkerRow(5.0, "fault", "udp-loss for 30 s (2 % of s03)"),
         MarkerRow(5.1, "fault", "2 % of all datagrams are lost for 30 s"),
         MarkerRow(6.0, "fault", "kill-shoveler"),
         MarkerRow(6.1, "fault", "killed shoveler-1 (pid 7); starts again at once"),
         MarkerRow(7.0, "round", "broker-down for 3 s"),
     ]
-    assert faults_of(markers) == [Fault("udp-loss", Span(5.0, 35.0)), Fault("kill-shoveler", Span(6.0, 6.0))]
+    assert faults_of(markers) == [Fault("udp-loss", Span(5.0, 35.0), "s03"), Fault("kill-shoveler", Span(6.0, 6.0))]
 
 
 def test_a_status_of_a_newer_kind_is_passed_over(world: Any) -> None:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a table of cases, one for each line
 from __future__ import annotations
 
 from dataclasses import replace
@@ -156,6 +157,20 @@ def test_the_plans_own_fault_is_named_where_it_can_be_the_reason() -> None:
     assert climb(RESTARTED, known(faults=faults)).cause.endswith("; the plan's own kill-server was on then")
     long_ago = (Fault("udp-loss", Span(T - 90, T - 80)),)
     assert "plan's own" not in climb(MISS, known(CLOSE_GAP, path=losses("kernel"), faults=long_ago)).cause
+
+
+def test_where_counting_leaves_it_open_the_plans_own_loss_decides() -> None:
+    few = replace(PATH, losses=(Loss("kernel", Span(T, T + 1), 1),))
+    gap = replace(CLOSE_GAP, missing=9)
+    wire, drops = Fault("wire-loss", Span(T, T + 9)), Fault("udp-loss", Span(T, T + 9))
+    assert climb(MISS, known(gap, path=few)).lost_at == "wire"
+    both = climb(MISS, known(gap, path=few, faults=(drops, wire)))
+    assert (both.lost_at, both.certain) == ("wire", False)
+    one = climb(MISS, known(gap, path=few, faults=(drops,)))
+    assert (one.lost_at, one.certain) == ("kernel", False)
+    assert one.answer.startswith("probably dropped at the shoveler's socket: 9 f-stream datagrams after number 41")
+    sure = climb(MISS, known(CLOSE_GAP, path=few, faults=(wire,)))
+    assert (sure.lost_at, sure.certain) == ("kernel", True), "what is counted goes before what was planned"
 
 
 def lost(facts: Known, count: int, **change: Any) -> dict[int, Ladder]:

@@ -46,7 +46,7 @@ from gui.campaign.planfile import parse_plan
 from gui.hub import HubOptions
 from gui.runner import RunProgress, Workspace, WorkspaceOptions
 from shoveler.bus import Outgoing, open_publisher, parse_address
-from shoveler.service import ShovelerStatus, encode_status, routing_key
+from shoveler.service import CollectorStatus, Position, Progress, ShovelerStatus, encode_status, routing_key
 from shoveler.service.status import ShovelerSender
 
 SECRET = "the shared key of these tests, long enough to be one"
@@ -134,12 +134,17 @@ class Monitoring:
         self._publisher.send([Outgoing(msgspec.json.encode(record), record["record_id"], "file.vo")])
         self._publisher.outcomes(5)
 
-    def status(self, *, spooled: int) -> None:
-        """The shoveler tells how full its spool is."""
-        sender = ShovelerSender(received=100 + spooled, confirmed=100, spooled=spooled)
+    def status(self, *, taken: int, seen: int) -> None:
+        """The shoveler tells how many datagrams it has taken, the collector how many it has seen."""
         now = time.time()
-        message = ShovelerStatus(id="sp1", started=1.0, t=now, host="h", version="1", senders={"127.0.0.1:9": sender})
-        self._statuses.send([Outgoing(encode_status(message), f"sp1-{now}", routing_key(message))])
+        position = Position(first=1, received_upto=taken, confirmed_upto=taken)
+        head: dict[str, Any] = {"started": 1.0, "t": now, "host": "h", "version": "1"}
+        messages = (
+            ShovelerStatus(id="sp1", senders={"127.0.0.1:9": ShovelerSender(received=taken)},
+                           positions={"g": position}, **head),
+            CollectorStatus(id="c1", positions={"g": Progress(seen_upto=seen)}, **head),
+        )  # fmt: skip
+        self._statuses.send([Outgoing(encode_status(m), f"{m.id}-{now}", routing_key(m)) for m in messages])
         self._statuses.outcomes(5)
 
     def close(self) -> None:

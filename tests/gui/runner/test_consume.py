@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gui.runner.consume import BusThread, ConsumerState, Watched
+from gui.runner.consume import BusThread, ConsumerState, Drain, Watched
 from shoveler.bus import BusOptions, Incoming, Outgoing, open_publisher, parse_address
 
 
@@ -110,6 +110,29 @@ def test_depths_of_watched_queues(bench: Bench) -> None:
     time.sleep(0)
     held.set()
     until(lambda: bench.state.depths[0] == 0)
+
+
+def test_a_drain_is_done_when_all_that_was_there_before_has_been_handled(bench: Bench) -> None:
+    held = threading.Event()
+    done: list[bool] = []
+    drains: list[Drain] = []
+
+    def handle(messages: Sequence[Incoming]) -> None:
+        held.wait(10)
+        done.extend(drain.done.is_set() for drain in drains)
+        bench.taken.extend(message.body for message in messages)
+
+    bench.handle = handle  # type: ignore[method-assign]
+    thread = bench.start()
+    until(lambda: bench.state.connected)
+    bench.send(*[b"before"] * 300)
+    drains.append(thread.drain())
+    held.set()
+    until(drains[0].done.is_set)
+    assert bench.taken == [b"before"] * 300
+    assert not any(done)
+    after = thread.drain()
+    until(after.done.is_set)  # nothing is in the queue
 
 
 def test_a_queue_of_its_own_is_removed_at_the_end(bench: Bench) -> None:

@@ -78,8 +78,8 @@ async def test_a_lost_record_fails_the_run_and_a_late_one_mends_the_score(stage:
         assert (result.outcome, result.exit_code) == ("failed", 1)
         assert (result.tests[0].missing, result.tests[0].matched) == (1, 11)
         (repeat,) = workspace.store.repeats(result.run)
-        assert repeat.settle_complete is False
-        assert "1 request without a record" in repeat.settle_reason
+        assert repeat.settle_complete is True, "nobody told positions, and it was quiet"
+        assert repeat.settle_reason == "1 request without a record, and none came for 0.3 s"
         stage.monitoring.find()
         await stage.until(lambda: len(workspace.store.scorings(repeat.id)) == 2)
         settled, late = workspace.store.scorings(repeat.id)
@@ -119,19 +119,43 @@ async def test_client_failures_are_not_monitoring_losses_v1_v6(stage: Any) -> No
         assert (entry.error, entry.status) == ("no such file", 3011)
 
 
-async def test_nothing_settles_while_a_spool_is_not_empty(stage: Any) -> None:
+async def test_nothing_settles_before_the_collectors_have_seen_what_the_shovelers_had_taken(stage: Any) -> None:
     async with stage.open() as workspace:
         await stage.join("c1")
-        stage.monitoring.status(spooled=5)
-        await stage.until(lambda: workspace.members())
+        stage.monitoring.status(taken=90, seen=90)
+        await stage.until(lambda: len(workspace.members()) == 2)
         running = stage.start()
-        await stage.until(lambda: stage.now.phase == "settling" and "5 datagrams" in stage.now.message)
+        await stage.until(lambda: stage.now.phase == "settling" and "asking the shovelers" in stage.now.message)
+        stage.monitoring.status(taken=100, seen=95)
+        await stage.until(lambda: "5 datagrams not seen" in stage.now.message)
         assert stage.now.recorded == 12
-        stage.monitoring.status(spooled=0)
+        stage.monitoring.status(taken=900, seen=100)
         result = await running
         assert result.outcome == "passed"
-        (pair,) = workspace.store.statuses(result.run)
-        assert (b'"spooled":5' in pair.first, b'"spooled":5' in pair.last) == (True, False)
+        (repeat,) = workspace.store.repeats(result.run)
+        assert (repeat.settle_complete, repeat.settle_reason) == (True, "all that the servers sent is loaded")
+        assert [step.program for step in workspace.store.status_steps(result.run)][-2:] == ["shoveler", "collector"]
+
+
+async def test_a_run_that_is_stopped_in_its_settle_has_requests_that_were_not_waited_for(stage: Any) -> None:
+    stage.monitoring.lose = lambda done: not stage.monitoring.lost
+    async with stage.open(fstat_seconds=30.0, flush_seconds=30.0) as workspace:
+        await stage.join("c1")
+        running = stage.start(stage.plan_text.replace('settle = "10s"', 'settle = "90s"'))
+        await stage.until(lambda: stage.now.phase == "settling" and "1 request without a record" in stage.now.message)
+        workspace.stop()
+        workspace.stop()
+        result = await running
+        (row,) = result.tests
+        assert (row.missing, row.not_waited, row.matched, row.counted, row.success) == (0, 1, 11, 11, 100.0)
+        assert (result.outcome, row.conclusion) == ("aborted", "none")
+        (repeat,) = workspace.store.repeats(result.run)
+        (entry,) = workspace.store.requests(repeat.id, verdict=VerdictKind.NOT_WAITED)
+        assert entry.answer == "the run was stopped before its record could have come"
+        stage.monitoring.find()
+        await stage.until(lambda: len(workspace.store.scorings(repeat.id)) == 2)
+        late = workspace.store.scorings(repeat.id)[-1]
+        assert (late.not_waited, late.late, late.good) == (0, 1, 12)
 
 
 async def test_a_run_waits_for_its_clients(stage: Any) -> None:
