@@ -93,9 +93,11 @@ class Transaction(NamedTuple):
     """Outbox rows up to this number are published and confirmed."""
     position: str | None = None
     """Where a file source stands, in its own words; None: unchanged."""
+    mark: str | None = None
+    """What there is in a file that records are written to directly, in its own words; None: unchanged."""
 
     def __bool__(self) -> bool:
-        return bool(self.puts or self.deletes or self.seen or self.chunks or self.cleared or self.position is not None)
+        return any(self[:5]) or self.position is not None or self.mark is not None
 
 
 class Store(Protocol):
@@ -108,6 +110,9 @@ class Store(Protocol):
     next_chunk: int
     """The number of the next outbox row; never reused."""
     position: str | None
+    mark: str | None
+    directory: Path | None
+    """Where its files are; None: it has none, and what is committed is remembered no longer than it lives."""
 
     def state(self) -> Iterable[tuple[bytes, bytes]]: ...
     def outbox(self) -> list[Chunk]: ...
@@ -119,17 +124,21 @@ class Store(Protocol):
 
 
 class NoCheckpoint:
-    """Remembers nothing: for a replay of a file, which is started again from its beginning."""
+    """Remembers nothing beyond its life: for a replay of a file, which is started again from its beginning."""
+
+    directory: Path | None = None
 
     def __init__(self) -> None:
         self.id = secrets.token_hex(8)
         self.name = "no state"
         self.next_chunk = 1
         self.position: str | None = None
+        self.mark: str | None = None
+        self._rows: dict[bytes, bytes] = {}
 
     def state(self) -> Iterable[tuple[bytes, bytes]]:
-        """Nothing."""
-        return ()
+        """What was committed."""
+        return self._rows.items()
 
     def outbox(self) -> list[Chunk]:
         """Nothing."""
@@ -139,7 +148,10 @@ class NoCheckpoint:
         """Nothing to restore."""
 
     def commit(self, transaction: Transaction) -> None:
-        """Nothing is written; only the numbers go on."""
+        """Nothing is written; it is remembered."""
+        self._rows.update(transaction.puts)
+        for key in transaction.deletes:
+            self._rows.pop(key, None)
         if transaction.chunks:
             self.next_chunk = transaction.chunks[-1].number + 1
 
@@ -185,6 +197,7 @@ class Checkpoint:
 
     def __init__(self, path: Path, lock: Lock, *, synchronous: Literal["full", "normal"]) -> None:
         self.name = f"state {path}"
+        self.directory: Path | None = path.parent
         self._path = path
         self._lock = lock
         try:
@@ -225,6 +238,7 @@ class Checkpoint:
         meta = dict(db.execute("SELECT name, value FROM meta"))
         self.id: str = meta["id"]
         self.position: str | None = meta.get("position")
+        self.mark: str | None = meta.get("mark")
         highest = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
         self.next_chunk = highest[0] + 1 if highest else 1
 
@@ -299,6 +313,8 @@ class Checkpoint:
             )
         if transaction.position is not None:
             db.execute("INSERT OR REPLACE INTO meta VALUES ('position', ?)", (transaction.position,))
+        if transaction.mark is not None:
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('mark', ?)", (transaction.mark,))
 
     def _write_seen(self, seen: SeenChanges) -> None:
         db = self._db

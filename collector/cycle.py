@@ -21,15 +21,19 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from zlib import crc32
 
 from collector.checkpoint import CheckpointFull, CheckpointUnusable, Chunk, Store, Transaction
 from collector.correlate import Correlator, Record
+from collector.guard import Advance, Aside, Drain, Guard, Resume, Step
+from collector.quarantine import Quarantine
 from collector.seen import REUSED, SeenSet
 from collector.sinks import Sink, stream_of
-from collector.sources import Reject, Source, Taken
+from collector.sinks.direct import DirectFile
+from collector.sources import Datagram, Reject, Source, Taken
 from shoveler.service import Progress, RateLimited, delays
 
 _log = logging.getLogger(__name__)
@@ -47,6 +51,12 @@ _CLEAR_AFTER = 0.2
 _ADVANCE_EVERY = 1.0
 """Seconds of the datagrams' time between two looks at time-outs when replaying, so that a replay always looks alike."""
 _SENDERS = 20_000
+_SET_ASIDE = {
+    "datagram": "a datagram that this version cannot take was",
+    "server": "a server whose time-outs this version cannot tell was forgotten, and its state",
+    "time": "a look at the clock was",
+}
+"""How a log line begins."""
 
 
 @dataclass
@@ -60,7 +70,9 @@ class Counts:
     """Datagrams that were taken although their id had been seen: with other content."""
     rejected: Counter[str] = field(default_factory=Counter)
     records: Counter[str] = field(default_factory=Counter)
-    """By kind: committed to the outbox."""
+    """By kind: committed."""
+    set_aside: Counter[str] = field(default_factory=Counter)
+    """What the core could not take: ``datagram``, ``server``, ``time``."""
     commits: int = 0
     commit_seconds: float = 0.0
     last_commit_seconds: float = 0.0
@@ -77,6 +89,15 @@ class Mark:
     seen: dict[str, Progress]
 
 
+class Done(NamedTuple):
+    """What a cycle has done, and all that has to be written of it."""
+
+    transaction: Transaction
+    records: Sequence[Record] = ()
+    """For the file that they are written to directly; else they are in the transaction."""
+    aside: Sequence[Aside] = ()
+
+
 class Cycle:
     """Runs steps. Belongs to one thread; the counts and `trouble` may be read from others."""
 
@@ -87,10 +108,15 @@ class Cycle:
         correlator: Correlator,
         store: Store,
         *,
+        quarantine: Quarantine | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """`quarantine` None: there is no place for one."""
+        self._guard = Guard(correlator, store.state)
+        self._quarantine = quarantine or Quarantine(None)
+        self._direct = sink if isinstance(sink, DirectFile) else None
         self._source = source
         self._sink = sink
         self._correlator = correlator
@@ -104,7 +130,7 @@ class Cycle:
         self._last_chunk = 0
         self._cleared = 0
         self._settled_at: float | None = None
-        self._stuck: tuple[Transaction, Taken] | None = None
+        self._stuck: tuple[Done, Taken] | None = None
         self._delays: Iterator[float] = delays()
         self._next_commit = 0.0
         self._deaf = True
@@ -145,6 +171,11 @@ class Cycle:
         return self._seen.runs_forgotten
 
     @property
+    def quarantine_forgotten(self) -> int:
+        """Entries that the quarantine gave up for its bound."""
+        return self._quarantine.forgotten
+
+    @property
     def source_drops(self) -> int:
         """Datagrams lost before they were taken, where the source can count them."""
         return self._source.drops()
@@ -181,11 +212,24 @@ class Cycle:
         self._store.restore_seen(self._seen)
         self._last_chunk = self._cleared = self._store.next_chunk - 1
         left = self._store.outbox()
-        if left:
+        if self._direct is not None:
+            self._begin_direct(self._direct, left)
+        elif left:
             _log.info("publishing %d chunks of records left over from the last time", len(left))
             self._cleared = left[0].number - 1
             for chunk in left:
                 self._sink.send(chunk)
+
+    def _begin_direct(self, direct: DirectFile, left: Sequence[Chunk]) -> None:
+        """Before anything is written the state says that something may be; then the outbox of another time goes out."""
+        self._store.commit(Transaction(mark=direct.mark()))
+        if left:
+            try:
+                direct.append([chunk.body for chunk in left])
+                direct.sync()
+            except OSError as error:
+                raise CheckpointFull(f"records left over from the last time cannot be written: {error}") from error
+            self._store.commit(Transaction(cleared=left[-1].number, mark=direct.mark()))
 
     def step(self, timeout: float) -> None:
         """One cycle, or as much of one as is possible now; returns after about `timeout` seconds at most."""
@@ -223,8 +267,11 @@ class Cycle:
                 self._try_again(0.05)
             self._settle(0.05, clear_now=True)
         if self._stuck is None and (left := self._seen.changes(self._clock(), last=True)):
-            self._commit(Transaction(seen=left), Taken(), self._monotonic())
-        return not (self.outbox or self._unacknowledged or self._stuck)
+            self._commit(Done(Transaction(seen=left)), Taken(), self._monotonic())
+        safe = not (self.outbox or self._unacknowledged or self._stuck)
+        if safe and self._direct is not None:
+            self._store.commit(Transaction(mark=self._direct.mark(done=True)))
+        return safe
 
     def close(self) -> None:
         """Close source, sink and checkpoint."""
@@ -247,41 +294,41 @@ class Cycle:
         self._takes += 1
         self._more, self._quiet = taken.more, False
         self._reject(taken.rejects)
-        self._listen_again(taken)
-        if self._source.captured:
-            self._feed_captured(taken)
-        else:
-            self._feed(taken)
-            self._correlator.advance(self._clock())
-        self._commit(self._caused(taken), taken, begun)
-
-    def _feed(self, taken: Taken) -> None:
-        feed, add, wall = self._correlator.feed, self._seen.add, self._clock()
-        for data, remote, t, spool, seq, shoveler in taken.datagrams:
-            if spool is None:
-                feed(data, remote, t, shoveler, False)
-            elif answer := add(spool, seq, wall, crc32(data) or 1):
-                feed(data, remote, t, shoveler, True)
-                if answer == REUSED:
-                    self._count_reused(spool, seq, remote)
-            else:
-                self._count_duplicate(remote)
+        steps = self._listen_again(taken)
+        steps += self._captured_steps(taken) if self._source.captured else self._steps(taken)
         self.counts.datagrams += len(taken.datagrams)
+        self._commit(self._caused(steps, taken.position), taken, begun)
 
-    def _feed_captured(self, taken: Taken) -> None:
-        """As `_feed`, but time passes with the datagrams, at points that depend on nothing but them."""
-        feed, add, advance, wall = self._correlator.feed, self._seen.add, self._correlator.advance, self._clock()
-        for data, remote, t, spool, seq, shoveler in taken.datagrams:
-            self._captured_now = max(self._captured_now, t)
+    def _steps(self, taken: Taken) -> list[Step]:
+        """What is new of it, and then the time that it is."""
+        wall = self._clock()
+        return [*(d for d in taken.datagrams if self._is_new(d, wall)), Advance(wall)]
+
+    def _captured_steps(self, taken: Taken) -> list[Step]:
+        """As `_steps`, but time passes with the datagrams, at points that depend on nothing but them."""
+        steps: list[Step] = []
+        wall = self._clock()
+        for datagram in taken.datagrams:
+            self._captured_now = max(self._captured_now, datagram.t)
             if self._captured_now >= self._next_advance:
-                advance(self._captured_now)
+                steps.append(Advance(self._captured_now))
                 self._next_advance = self._captured_now + _ADVANCE_EVERY
-            if spool is None or add(spool, seq, wall):
-                feed(data, remote, t, shoveler, spool is not None)
-            else:
-                self._count_duplicate(remote)
+            if self._is_new(datagram, wall):
+                steps.append(datagram)
         self._captured_at = self._monotonic()
-        self.counts.datagrams += len(taken.datagrams)
+        return steps
+
+    def _is_new(self, datagram: Datagram, now: float) -> bool:
+        """Note its id; False, and counted, when it was taken before."""
+        data, remote, _, spool, seq, _ = datagram
+        if spool is None:
+            return True
+        answer = self._seen.add(spool, seq, now, 0 if self._source.captured else crc32(data) or 1)
+        if answer == REUSED:
+            self._count_reused(spool, seq, remote)
+        elif not answer:
+            self._count_duplicate(remote)
+        return bool(answer)
 
     def _count_duplicate(self, remote: str) -> None:
         self.counts.duplicates += 1
@@ -304,11 +351,12 @@ class Cycle:
             self.counts.rejected[reject.reason] += 1
             self._limited.warning(f"reject {reject.reason}", "input rejected: %s", reject.text)
 
-    def _listen_again(self, taken: Taken) -> None:
+    def _listen_again(self, taken: Taken) -> list[Step]:
         """After a time in which we heard nothing (start, source away, no room), nobody may expire for that silence."""
-        if self._deaf and taken.datagrams:
-            self._deaf = False
-            self._correlator.resume(taken.datagrams[0].t if self._source.captured else self._clock())
+        if not (self._deaf and taken.datagrams):
+            return []
+        self._deaf = False
+        return [Resume(taken.datagrams[0].t if self._source.captured else self._clock())]
 
     def _let_time_pass(self) -> None:
         """Nothing was taken: time-outs go on, as long as we are really listening."""
@@ -318,49 +366,62 @@ class Cycle:
             return
         if not self._source.live:
             return
+        steps: list[Step] = []
         if self._source.captured:
             if self._deaf:
                 return  # nothing was read yet, so there is no time yet
             # A followed file: the last line's time, and what has passed since it was read.
-            self._correlator.advance(self._captured_now + self._monotonic() - self._captured_at)
+            steps.append(Advance(self._captured_now + self._monotonic() - self._captured_at))
         else:
+            now = self._clock()
             if self._deaf:
                 self._deaf = False
-                self._correlator.resume(self._clock())
-            self._correlator.advance(self._clock())
-        transaction = self._caused(Taken())
-        if transaction:
-            self._commit(transaction, Taken(), self._monotonic())
+                steps.append(Resume(now))
+            steps.append(Advance(now))
+        done = self._caused(steps, None)
+        if done.transaction:
+            self._commit(done, Taken(), self._monotonic())
 
     def _drain_source(self) -> None:
         """The end of a file: everything that is held is written out."""
         self._drained = True
-        self._correlator.advance(self._captured_now)
-        self._correlator.drain(self._captured_now)
-        self._commit(self._caused(Taken()), Taken(), self._monotonic())
+        self._commit(self._caused([Drain(self._captured_now)], None), Taken(), self._monotonic())
 
     # -- committing ---------------------------------------------------------------------------------------------------
 
-    def _caused(self, taken: Taken) -> Transaction:
-        records = self._correlator.take()
-        puts, deletes = self._correlator.changes()
-        seen = self._seen.changes(self._clock())
+    def _caused(self, steps: Sequence[Step], position: str | None) -> Done:
+        """Let the core take these steps; all that is to be written of it."""
+        records, puts, deletes, aside = self._guard.apply(steps)
+        for entry in aside:
+            self.counts.set_aside[entry.what] += 1
+        seen = self._seen.changes(self._clock()) or None
+        if self._direct is not None:
+            self.counts.records.update(record.kind for record in records)
+            return Done(Transaction(puts, deletes, seen, (), 0, position), records, aside)
         chunks = list(chunked(records, self._last_chunk + 1)) if records else []
         for chunk in chunks:
             self.counts.records[chunk.routing_key.partition(".")[0]] += len(chunk.ids)
-        return Transaction(puts, deletes, seen or None, chunks, 0, taken.position)
+        return Done(Transaction(puts, deletes, seen, chunks, 0, position), (), aside)
 
-    def _commit(self, transaction: Transaction, taken: Taken, begun: float) -> None:
+    def _commit(self, done: Done, taken: Taken, begun: float) -> None:
         """Write the transaction with whatever can be cleared by now, and hand its records to the sink."""
         settled = self._sink.poll(0.0)
+        transaction = done.transaction
         if settled > self._cleared:
             transaction = transaction._replace(cleared=settled)
-        if transaction:
+        if transaction or done.aside:
             started = self._monotonic()
             try:
+                if done.aside:
+                    self._set_aside(done.aside)
+                    done = done._replace(aside=())
+                if self._direct is not None:
+                    mark = self._write(self._direct, done.records)
+                    done = done._replace(records=())
+                    transaction = transaction._replace(mark=mark)
                 self._store.commit(transaction)
             except CheckpointFull as error:
-                self._cannot_commit(error, transaction._replace(cleared=0), taken)
+                self._cannot_commit(error, done, taken)
                 return
             self._committed(self._monotonic() - started)
             for chunk in transaction.chunks:
@@ -376,6 +437,39 @@ class Cycle:
         else:
             self._acknowledge()
 
+    def _write(self, direct: DirectFile, records: Sequence[Record]) -> str:
+        """Records into the file, before the transaction that says that they are there; what that has to say. Raises
+        CheckpointFull, and then none is in it.
+        """
+        try:
+            direct.write(records)
+            if self._store.directory is not None or self._drained:
+                direct.sync()
+        except OSError as error:
+            raise CheckpointFull(f"records cannot be written to {direct.path} for now: {error.strerror}") from error
+        return direct.mark(done=self._drained)
+
+    def _set_aside(self, entries: Sequence[Aside]) -> None:
+        """Into the quarantine, before anything says that these were taken. Raises CheckpointFull."""
+        where = self._quarantine.path
+        try:
+            self._quarantine.keep(entries)
+        except OSError as error:
+            raise CheckpointFull(f"the quarantine {where} cannot be written for now: {error.strerror}") from error
+        for entry in entries:
+            self._limited.log(
+                logging.ERROR,
+                f"aside {entry.what}",
+                "%s set aside, the rest goes on: %s at %s. %s",
+                _SET_ASIDE[entry.what],
+                entry.error,
+                entry.place,
+                f"It is in {where}: look at it with `tally-collector inspect {where}`, please report it, and try it "
+                "again with the next version"
+                if where is not None
+                else "It is only in the input, as there is no --state; please report it",
+            )
+
     def _committed(self, seconds: float) -> None:
         self.counts.commits += 1
         self.counts.commit_seconds += seconds
@@ -385,12 +479,12 @@ class Cycle:
             self.store_trouble = ""
             self._delays = delays()
 
-    def _cannot_commit(self, error: CheckpointFull, transaction: Transaction, taken: Taken) -> None:
-        """Keep the transaction as it is, take nothing more, acknowledge nothing; and try it again in a while."""
+    def _cannot_commit(self, error: CheckpointFull, done: Done, taken: Taken) -> None:
+        """Keep what was done as it is, take nothing more, acknowledge nothing; and try it again in a while."""
         if not self.store_trouble:
             _log.error("%s; taking no more input until it can, nothing is lost", error)
         self.store_trouble = str(error)
-        self._stuck = (transaction, taken)
+        self._stuck = (done, taken)
         self._deaf = True
         self._next_commit = self._monotonic() + next(self._delays)
 
@@ -401,9 +495,9 @@ class Cycle:
         if wait > 0:
             self._sleep(min(wait, timeout))
             return
-        transaction, taken = self._stuck
+        done, taken = self._stuck
         self._stuck = None
-        self._commit(transaction, taken, self._monotonic())
+        self._commit(done, taken, self._monotonic())
 
     # -- clearing and acknowledging -----------------------------------------------------------------------------------
 

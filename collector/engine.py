@@ -25,8 +25,10 @@ from collector.config import BusInput, BusOutput, FileInput, FileOutput, Output,
 from collector.correlate import Correlator
 from collector.cycle import Cycle
 from collector.names import Names
+from collector.quarantine import Quarantine, quarantine_path
 from collector.sinks import Sink
 from collector.sinks.bus import BusSink
+from collector.sinks.direct import DirectFile, can_be_direct
 from collector.sinks.file import FileSink
 from collector.sinks.several import SeveralSinks
 from collector.sources import Source
@@ -177,11 +179,13 @@ class Engine:
                 "outbox": cycle.outbox,
                 "seen_runs": cycle.seen_runs,
                 "seen_forgotten": cycle.seen_forgotten,
+                "quarantine_forgotten": cycle.quarantine_forgotten,
                 "source_drops": cycle.source_drops,
             },
             labelled={
                 "rejected": dict(counts.rejected),
                 "records": dict(counts.records),
+                "set_aside": dict(counts.set_aside),
                 "dropped": dict(cycle.records_dropped),
                 "core": dict(self._correlator.counters),
             },
@@ -240,10 +244,10 @@ def open_engine(
     source: Source | None = None
     try:
         source = _source(plan, part, store, sockets)
-        sinks = [_sink(plan, output, store) for output in plan.sinks]
-        sink = sinks[0] if len(sinks) == 1 else SeveralSinks(sinks)
+        sink = _sinks(plan, store)
         correlator = Correlator(replace(plan.correlator, names=names.name if names is not None else None))
-        cycle = Cycle(source, sink, correlator, store)
+        quarantine = Quarantine(quarantine_path(store.directory, part.name) if store.directory is not None else None)
+        cycle = Cycle(source, sink, correlator, store, quarantine=quarantine)
     except BaseException:
         if source is not None:
             source.close()
@@ -322,6 +326,15 @@ class _ShardsDeclared:
 
 
 _shards_declared = _ShardsDeclared()
+
+
+def _sinks(plan: Plan, store: Store) -> Sink:
+    if isinstance(plan.source, FileInput) and len(plan.sinks) == 1:
+        (only,) = plan.sinks
+        if isinstance(only, FileOutput) and only.path is not None and can_be_direct(only.path):
+            return DirectFile(only.path, store.mark)
+    sinks = [_sink(plan, output, store) for output in plan.sinks]
+    return sinks[0] if len(sinks) == 1 else SeveralSinks(sinks)
 
 
 def _sink(plan: Plan, output: Output, store: Store) -> Sink:

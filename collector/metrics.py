@@ -32,11 +32,13 @@ _OWN = {
     "source_drops_total": "Datagrams lost before they were taken, as far as that can be counted (UDP).",
     "checkpoints_total": "Checkpoints written.",
     "checkpointing_seconds_total": "Time spent writing them.",
+    "quarantine_forgotten_total": "Entries of the quarantine that had to make room for newer ones.",
     "seen_forgotten_total": "Runs of message ids forgotten because there were too many.",
 }
 _OWN_LABELLED = {
     "records_total": ("kind", "Records written to the outbox."),
     "rejected_total": ("reason", "Input that was no datagram, or no monitoring datagram."),
+    "set_aside_total": ("what", "What a fault of the collector kept it from taking, in the quarantine."),
     "gaps_total": ("class", "Datagrams that never came, by class of sequence."),
     "incomplete_total": ("reason", "Records that lack something, by what is missing."),
 }
@@ -106,6 +108,8 @@ class Metrics:
         self._set("checkpoints_total", values["commits"])
         self._set("checkpointing_seconds_total", values["commit_seconds"])
         self._set("seen_forgotten_total", values["seen_forgotten"])
+        self._set("quarantine_forgotten_total", values["quarantine_forgotten"])
+        self._set_labelled("set_aside_total", labelled.get("set_aside", Counter()))
         self._set_labelled("records_dropped", dropped)
         self._set_labelled("records_total", records)
         self._set_labelled("rejected_total", rejected)

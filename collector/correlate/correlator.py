@@ -19,7 +19,7 @@ from collector.correlate.processes import Processes
 from collector.correlate.senders import Senders, Totals
 from collector.correlate.sequences import Sequences
 from collector.correlate.streams import Streams
-from collector.correlate.timekeeper import TICK_FEEDS, Timekeeper
+from collector.correlate.timekeeper import TICK_FEEDS, Broken, Timekeeper
 from collector.correlate.waiting import Waiting
 from collector.correlate.writer import Writer
 from collector.records.text import clean_text
@@ -43,7 +43,12 @@ class Correlator:
     """
 
     def __init__(self, options: Options | None = None) -> None:
-        self.options = options = options or Options()
+        self.options = options or Options()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Know nothing."""
+        options = self.options
         self._cycle = cycle = Cycle()
         self._totals = totals = Totals()
         self._senders = senders = Senders(totals)
@@ -211,6 +216,30 @@ class Correlator:
                 inc.dirty_sessions.update(inc.sessions)
         for inc, waiter in restored.waiting:
             self._waiting.put_back(inc, waiter)
+
+    # -------------------------------------------------------------- when something in here is wrong
+
+    def broken(self) -> list[Broken]:
+        """Servers that had to be forgotten since the last call, since what passing time does to them failed."""
+        broken, self._timekeeper.broken = self._timekeeper.broken, []
+        return broken
+
+    def revert(self, state: Iterable[tuple[bytes, bytes]]) -> None:
+        """Become what these rows say, whatever was half done when something raised. Counters begin anew: see
+        `counted`.
+        """
+        self._begin()
+        self.restore(state)
+
+    @property
+    def counted(self) -> object:
+        """All counters, for `count_on`."""
+        return self._senders.known, self._totals
+
+    def count_on(self, counted: Any) -> None:
+        """Let the counters be these, of `counted` before a `revert`, and go on from there."""
+        self._senders.known, totals = counted
+        vars(self._totals).update(vars(totals))
 
     # -------------------------------------------------------------- looking in
 

@@ -11,6 +11,11 @@ def row_key(kind: bytes, inc: Incarnation, number: int | None = None, size: int 
     return kind + inc.serial.to_bytes(4) + tail
 
 
+def serial_of(key: bytes) -> int | None:
+    """Serial number of the incarnation that a row belongs to; None for the row of the correlator itself."""
+    return int.from_bytes(key[1:5]) if len(key) >= 5 else None
+
+
 def file_key(inc: Incarnation, file_id: int) -> bytes:
     """Key of the row of an open file."""
     return row_key(b"f", inc, file_id)

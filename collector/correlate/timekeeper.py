@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
 from collector.correlate.accesses import Accesses
 from collector.correlate.cycle import Cycle
+from collector.correlate.dump import dump_incarnation
 from collector.correlate.eviction import Eviction
 from collector.correlate.incarnation import Incarnation
 from collector.correlate.keys import session_key
@@ -20,6 +24,18 @@ TICK_FEEDS = 2048
 """…or datagrams, whichever comes first."""
 SWEEP = 60.0
 """Seconds between two looks at what has grown old."""
+
+
+class Broken(NamedTuple):
+    """A server that was forgotten because a look at it failed; or, without a server, a look at the whole state that
+    failed.
+    """
+
+    serial: int | None
+    state: dict[str, Any] | None
+    """What was known of it, for a person."""
+    now: float
+    error: Exception
 
 
 class Timekeeper:
@@ -46,18 +62,37 @@ class Timekeeper:
         self.next_tick = 0.0
         self.next_sweep = 0.0
         self.feeds = 0
+        self.broken: list[Broken] = []
+        """What failed, for `Correlator.broken`."""
 
     def tick(self) -> None:
         """Everything that is due now."""
         now = self._cycle.now
         self.feeds = 0
         self.next_tick = now + TICK
-        for inc in list(self._processes.all.values()):
-            self._look(inc)
+        self.each(self._look)
         if now >= self.next_sweep:
             self.next_sweep = now + SWEEP
             self._sweep()
-        self.eviction.relieve()
+        try:
+            self.eviction.relieve()
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as in `each`; of no server in particular
+            self.broken.append(Broken(None, None, now, error))
+
+    def each(self, look: Callable[[Incarnation], None]) -> None:
+        """`look` at every server. One that this fails for is forgotten, and told by `broken`: it would fail again each
+        second, and whichever datagram comes at that moment has nothing to do with it.
+        """
+        for inc in list(self._processes.all.values()):
+            try:
+                look(inc)
+            except MemoryError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is; the others go on
+                self.broken.append(Broken(inc.serial, dump_incarnation(inc), self._cycle.now, error))
+                self._processes.forget(inc)
 
     def _look(self, inc: Incarnation) -> None:
         options, now = self._options, self._cycle.now

@@ -24,6 +24,23 @@ _log = logging.getLogger(__name__)
 _TAIL = 1 << 16
 
 
+def cut_torn_line(fd: int, name: str) -> int:
+    """Cut off what follows the last newline; the length of the file then. Raises OSError."""
+    size = os.fstat(fd).st_size
+    keep = size
+    while keep > 0:
+        start = max(0, keep - _TAIL)
+        newline = os.pread(fd, keep - start, start).rfind(b"\n")
+        if newline >= 0:
+            keep = start + newline + 1
+            break
+        keep = start
+    if keep < size:
+        _log.warning("%s ends in a torn line of %d bytes; cutting it off", name, size - keep)
+        os.ftruncate(fd, keep)
+    return keep
+
+
 class OutputClosed(Exception):  # noqa: N818 - names what happened
     """Whoever read our standard output went away; there is nobody left to write for."""
 
@@ -58,24 +75,9 @@ class FileSink:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
             self._regular = stat.S_ISREG(os.fstat(self._fd).st_mode)
             if self._regular:
-                self._cut_torn_line()
+                cut_torn_line(self._fd, self._name)
         except OSError as error:
             raise SinkError(f"cannot write records to {path}: {error.strerror}") from error
-
-    def _cut_torn_line(self) -> None:
-        size = os.fstat(self._fd).st_size
-        keep = size
-        while keep > 0:
-            start = max(0, keep - _TAIL)
-            tail = os.pread(self._fd, keep - start, start)
-            newline = tail.rfind(b"\n")
-            if newline >= 0:
-                keep = start + newline + 1
-                break
-            keep = start
-        if keep < size:
-            _log.warning("%s ends in a torn line of %d bytes; cutting it off", self._name, size - keep)
-            os.ftruncate(self._fd, keep)
 
     def send(self, chunk: Chunk) -> None:
         """Queue a chunk; `poll` writes it."""

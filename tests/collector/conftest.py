@@ -73,6 +73,9 @@ class TinyCorrelator:
     def restore(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         self._open = {key.decode(): float(value) for key, value in rows}
 
+    def broken(self) -> list[Any]:
+        return []
+
     def status(self) -> dict[str, dict[str, Any]]:
         return {remote: {"seen": count, "decoded": count} for remote, count in self._seen.items()}
 

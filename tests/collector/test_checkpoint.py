@@ -215,10 +215,12 @@ def test_state_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     assert (tmp_path / "state").stat().st_mode & 0o077 == 0
 
 
-def test_without_a_checkpoint_only_the_numbers_go_on() -> None:
+def test_without_a_checkpoint_the_state_is_remembered_and_the_numbers_go_on() -> None:
+    """The state is wanted again when the core fails."""
     nothing = NoCheckpoint()
-    nothing.commit(Transaction(puts=[(b"a", b"1")], chunks=[TWO, ONE]))
-    assert (list(nothing.state()), nothing.outbox(), nothing.next_chunk) == ([], [], 3)
+    nothing.commit(Transaction(puts=[(b"a", b"1"), (b"b", b"1")], chunks=[TWO, ONE]))
+    nothing.commit(Transaction(deletes=[b"a"]))
+    assert (list(nothing.state()), nothing.outbox(), nothing.next_chunk) == ([(b"b", b"1")], [], 3)
 
 
 def test_it_is_for_its_owner_alone_also_in_a_directory_for_everybody(tmp_path: Path) -> None:

@@ -237,8 +237,10 @@ def test_a_close_of_a_session_whose_host_is_not_told(kit: Any, host: str, names:
     server = kit.Server()
     t = server.stod + 1.0
     feeds = [(server.ident(), t), (server.login(1, host=host), t), (server.info(2, host=host), t)]
-    for number in (10, 11, 12):
-        feeds.append((server.files(kit.opened(number, path="/store/d/f"), kit.closed(number, 5)), t + number))
+    feeds += [
+        (server.files(kit.opened(number, path="/store/d/f"), kit.closed(number, 5)), t + number)
+        for number in (10, 11, 12)
+    ]
     bodies = assert_same(*both(feeds, Options(names=names)))
     known = {"": None, "[]": None, "[::ffff:192.0.2.9]": "192.0.2.9", "fe.example.org": "fe.example.org"}[host]
     assert [body.get("host") for body in bodies] == [known] * 3
