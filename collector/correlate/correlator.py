@@ -138,18 +138,20 @@ class Correlator:
         Files stay known, so that a later close still gives a complete final record.
         """
         self._pass(now)
-        for inc in list(self._processes.all.values()):
-            self._processes.touch(inc)
-            self._sequences.settle(inc, 0.0)
-            for _ in range(2):  # ends the round that is on, and then one for what has come since
-                self._sequences.look_at_ids(inc, 0.0)
-            self._waiting.finish_all(inc)
-            self._timekeeper.end_sessions(inc, 0.0)
-            self._timekeeper.end_statistics(inc)
-            if inc.dead_since is not None:
-                self._timekeeper.give_up_all(inc, "server_restarted", inc.dead_by)
-            else:
-                self._timekeeper.give_up_all(inc, None, None)
+        self._timekeeper.each(self._write_out)
+
+    def _write_out(self, inc: Incarnation) -> None:
+        self._processes.touch(inc)
+        self._sequences.settle(inc, 0.0)
+        for _ in range(2):  # ends the round that is on, and then one for what has come since
+            self._sequences.look_at_ids(inc, 0.0)
+        self._waiting.finish_all(inc)
+        self._timekeeper.end_sessions(inc, 0.0)
+        self._timekeeper.end_statistics(inc)
+        if inc.dead_since is not None:
+            self._timekeeper.give_up_all(inc, "server_restarted", inc.dead_by)
+        else:
+            self._timekeeper.give_up_all(inc, None, None)
 
     # -------------------------------------------------------------- out
 

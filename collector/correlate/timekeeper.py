@@ -169,9 +169,11 @@ class Timekeeper:
         copies = self._waiting.writer.copies
         for key in [k for k, seen in copies.items() if now - seen > 10 * self._options.grace]:
             del copies[key]
-        for inc in list(self._processes.all.values()):
-            if inc.statistics and now - inc.alive >= self._options.oss_interval:
-                self.end_statistics(inc)
-            self.eviction.sweep(inc)
-            if self.eviction.is_over(inc):
-                self._processes.forget(inc)
+        self.each(self._sweep_server)
+
+    def _sweep_server(self, inc: Incarnation) -> None:
+        if inc.statistics and self._cycle.now - inc.alive >= self._options.oss_interval:
+            self.end_statistics(inc)
+        self.eviction.sweep(inc)
+        if self.eviction.is_over(inc):
+            self._processes.forget(inc)
