@@ -1,4 +1,4 @@
-"""``tally-collector inspect``: what is in a capture, a spool, a local bus or a checkpoint, for a person to read.
+"""``tally-collector inspect``: what is in a capture, spool, local bus, checkpoint or quarantine, for a person to read.
 
 Datagrams are decoded by `collector.wire.tree`, one after the other; what a reader of the wire wants besides is noted
 here: which server it is (as far as its datagrams have said so), and where the sequence of a class has a hole. The
@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from collector.correlate import Correlator
+from collector.quarantine import QUARANTINE
 from collector.sources import Reject, SourceError
-from collector.sources.file import FileSource
+from collector.sources.file import FileSource, parse_line
 from collector.wire import tree
 from shoveler import envelope, tail
 
@@ -43,13 +44,23 @@ class Found(NamedTuple):
     remote: str
     data: bytes
     id: str | None
+    why: str | None = None
+    """Why it was set aside (of a quarantine)."""
+
+
+class Forgotten(NamedTuple):
+    """A line of a quarantine without a datagram: a server that was forgotten, or a look at the clock that failed."""
+
+    t: float
+    why: str
+    state: dict[str, Any] | None
 
 
 # ---------------------------------------------------------------- where datagrams lie
 
 
-def datagrams(path: Path | None) -> Iterator[Found | Reject]:
-    """The datagrams of a capture, a spool or a local bus, in order. Raises InspectError."""
+def datagrams(path: Path | None) -> Iterator[Found | Forgotten | Reject]:
+    """The datagrams of a capture, a quarantine, a spool or a local bus, in order. Raises InspectError."""
     if path is None:
         yield from _capture(None)
         return
@@ -63,8 +74,29 @@ def datagrams(path: Path | None) -> Iterator[Found | Reject]:
         raise InspectError(f"cannot read {path}: {error.strerror}") from None
     if head == _SQLITE:
         yield from _database(path)
+    elif QUARANTINE.search(path.name):
+        yield from _quarantine(path)
     else:
         yield from _capture(path)
+
+
+def _quarantine(path: Path) -> Iterator[Found | Forgotten | Reject]:
+    """As a capture, with what stands beside each datagram there."""
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            entry = json.loads(line)
+            why = f"{entry['error']} at {entry['place']}"
+            if "data" not in entry:
+                yield Forgotten(float(entry["t"]), why, entry.get("state"))
+                continue
+        except (ValueError, KeyError, TypeError):
+            yield Reject("line", f"{path}:{number} is no entry of a quarantine")
+            continue
+        found = parse_line(line, f"{path}:{number}")
+        if isinstance(found, Reject):
+            yield found
+        else:
+            yield Found(f"entry {number}", found.t, found.remote, found.data, entry.get("id"), why)
 
 
 def _directory(path: Path) -> Iterator[Found | Reject]:
@@ -409,6 +441,8 @@ def show(
     when = "" if found.t is None else f"  {datetime.datetime.fromtimestamp(found.t, datetime.UTC):%Y-%m-%d %H:%M:%S.%f}"
     server = f"  {notes['server']}" if "server" in notes else ""
     identifier = f"  id {found.id}" if found.id else ""
+    if found.why is not None:
+        yield f"--- set aside: {found.why} ---"
     yield f"#{number}{when}  {found.remote}{server}  {decoded['kind']}, {decoded['bytes']} bytes{identifier}"
     yield from _lines({k: v for k, v in decoded.items() if k not in ("kind", "bytes")}, "    ")
     if hexadecimal:
@@ -456,11 +490,20 @@ def _dump(data: bytes) -> Iterator[str]:
         yield f"    {at:06x}  {row.hex(' '):<47}  {text}"
 
 
+def _forgotten(entry: Forgotten, *, as_json: bool) -> str:
+    what = "a server was forgotten" if entry.state is not None else "a look at the clock failed"
+    if as_json:
+        return json.dumps({"t": entry.t, "set_aside": entry.why, "state": entry.state}, ensure_ascii=True)
+    return "\n".join([f"--- {what}: {entry.why} ---", *_lines(entry.state or {}, "    ")])
+
+
 def as_json(found: Found, number: int, decoded: dict[str, Any], notes: dict[str, Any], *, hexadecimal: bool) -> str:
     """A datagram as one line of JSON."""
     entry: dict[str, Any] = {"number": number, "place": found.place, "t": found.t, "remote": found.remote}
     if found.id is not None:
         entry["id"] = found.id
+    if found.why is not None:
+        entry["set_aside"] = found.why
     entry |= notes
     entry["datagram"] = decoded
     if hexadecimal:
@@ -475,7 +518,7 @@ def main(argv: list[str]) -> int:
     """``tally-collector inspect``; the exit code: 0, or 1 when something could not be read, 2 for bad usage."""
     parser = argparse.ArgumentParser("tally-collector inspect", description=__doc__.partition("\n\n")[0])
     parser.add_argument("input", metavar="CAPTURE|SPOOL", help="a capture (JSON lines, - for standard input), the "
-                        "directory or file of a spool, of a local bus, or a collector's checkpoint")  # fmt: skip
+                        "directory or file of a spool or local bus, a collector's checkpoint or quarantine")  # fmt: skip
     parser.add_argument("--server", action="append", default=[], metavar="NAME",
                         help="only this server: IP, IP:PORT, sid, or part of INSTANCE@HOST")  # fmt: skip
     parser.add_argument("--stream", action="append", default=[], metavar="LETTERS",
@@ -504,7 +547,7 @@ def main(argv: list[str]) -> int:
 
 def _inspect(path: Path | None, options: argparse.Namespace) -> int:
     wanted = Filter(tuple(options.server), tuple("".join(options.stream)), tuple(options.file))
-    entries: Iterable[Found | Reject] = datagrams(path)
+    entries: Iterable[Found | Forgotten | Reject] = datagrams(path)
     story = None
     if options.follow_file is not None:
         entries = list(entries)  # twice through it, and standard input comes once
@@ -519,7 +562,10 @@ def _inspect(path: Path | None, options: argparse.Namespace) -> int:
 
 
 def _print(
-    entries: Iterable[Found | Reject], wanted: Filter, story: Conversation | None, options: argparse.Namespace
+    entries: Iterable[Found | Forgotten | Reject],
+    wanted: Filter,
+    story: Conversation | None,
+    options: argparse.Namespace,
 ) -> int:
     notes, holes = Notes(), Holes()
     servers: dict[tuple[str, str], None] = {}
@@ -528,6 +574,9 @@ def _print(
         if isinstance(entry, Reject):
             bad += 1
             print(entry.text, file=sys.stderr)
+            continue
+        if isinstance(entry, Forgotten):
+            print(_forgotten(entry, as_json=options.json))
             continue
         number += 1
         decoded: dict[str, Any] | None = tree(entry.data)

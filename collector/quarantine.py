@@ -16,8 +16,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import logging
 import os
+import re
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -27,9 +27,9 @@ from collector.config import program_version
 from collector.guard import Aside
 from collector.sinks.file import cut_torn_line
 
-_log = logging.getLogger(__name__)
-
 _LARGEST = 32 * 2**20
+QUARANTINE = re.compile(r"\.quarantine(\.1)?\.jsonl$")
+"""What the name of such a file looks like."""
 
 
 def quarantine_path(directory: Path, name: str) -> Path:
@@ -68,11 +68,15 @@ class Quarantine:
             return
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
-            cut_torn_line(fd, str(self.path))
-            text = memoryview(b"".join(line + b"\n" for line in lines))
-            while text:
-                text = text[os.write(fd, text) :]
-            os.fsync(fd)
+            before = cut_torn_line(fd, str(self.path))
+            try:
+                text = memoryview(b"".join(line + b"\n" for line in lines))
+                while text:
+                    text = text[os.write(fd, text) :]
+                os.fsync(fd)
+            except OSError:
+                os.ftruncate(fd, before)  # these will be tried again
+                raise
             size = os.fstat(fd).st_size
         finally:
             os.close(fd)

@@ -14,7 +14,8 @@ from collector.sources import NOTHING, Datagram, Taken
 
 
 class TinyCorrelator:
-    """Understands ``open NAME`` and ``close NAME``: a close gives a record that says whether its open was seen.
+    """Understands ``open NAME`` and ``close NAME``: a close gives a record that says whether its open was seen. At
+    ``poison NAME`` it opens and closes a file, and raises.
 
     Has the correlator's surface, and state that survives through `changes` and `restore`, so that the shell's promises
     can be tested with datagrams that a person can read.
@@ -43,6 +44,11 @@ class TinyCorrelator:
             if self._puts.pop(name.encode(), None) is None and opened is not None:
                 self._deletes.add(name.encode())
             self._emit("file", f"{name}.f", "complete" if opened is not None else "no_open", remote)
+        elif word == "poison":
+            self._open[name] = self._open["half"] = t
+            self._puts[b"half"] = b"1"
+            self._emit("file", f"{name}.f", "half", remote)
+            raise KeyError(name)
         else:
             self._emit(word, f"{name}.{word}", "", remote)
 
@@ -75,6 +81,15 @@ class TinyCorrelator:
 
     def broken(self) -> list[Any]:
         return []
+
+    def revert(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
+        self._records, self._puts, self._deletes = [], {}, set()
+        self.restore(rows)
+
+    counted: object = None
+
+    def count_on(self, counted: object) -> None:
+        pass
 
     def status(self) -> dict[str, dict[str, Any]]:
         return {remote: {"seen": count, "decoded": count} for remote, count in self._seen.items()}

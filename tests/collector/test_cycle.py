@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
 import sqlite3
@@ -27,6 +28,7 @@ from collector.checkpoint import (
 )
 from collector.correlate import Correlator, Record
 from collector.cycle import Cycle, chunked
+from collector.quarantine import Quarantine, quarantine_path
 from collector.sources import Datagram, Reject, Taken
 from shoveler.service import Progress
 
@@ -61,6 +63,7 @@ class Build:
             self.sink,
             self.correlator,
             self.store,
+            quarantine=Quarantine(quarantine_path(self.directory, "queue"), clock=self.clock),
             clock=self.clock,
             monotonic=self.clock,
             sleep=self.clock.sleep,
@@ -294,6 +297,81 @@ def test_killed_before_the_commit_the_input_comes_again(build: Build, monkeypatc
     build.steps()
     assert notes(build) == {"a.f": "complete"}
 
+
+# ---------------------------------------------------------------- what the core cannot take
+
+
+def aside(build: Build) -> list[str]:
+    """The datagrams in the quarantine."""
+    path = quarantine_path(build.directory, "queue")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [base64.b64decode(json.loads(line)["data"]).decode() for line in lines]
+
+
+@pytest.mark.parametrize("per_take", [1, 2, 1000])
+def test_a_datagram_at_which_the_core_raises_is_set_aside_and_the_rest_goes_on(
+    build: Build, per_take: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    build.source.per_take = per_take
+    with caplog.at_level(logging.ERROR):
+        build.source.give("open a", "poison x", "close a", "poison y", "open b", "close b", "open c")
+        build.steps(10)
+    assert aside(build) == ["poison x", "poison y"]
+    assert notes(build) == {"a.f": "complete", "b.f": "complete"}
+    assert dict(build.store.state()).keys() == {b"c"}
+    assert build.cycle.counts.set_aside == {"datagram": 2}
+    assert build.source.unacknowledged == 0
+    (said,) = caplog.messages  # one line, however many
+    assert "KeyError: 'x'" in said
+    assert f"tally-collector inspect {quarantine_path(build.directory, 'queue')}" in said
+    caplog.clear()
+    build.source.give("poison x", first=2)  # delivered once more: it was taken
+    build.steps()
+    assert (aside(build), build.cycle.counts.duplicates) == (["poison x", "poison y"], 1)
+
+
+def test_killed_between_quarantine_and_commit_it_is_there_once(
+    build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def dies(_transaction: Transaction) -> None:
+        raise KeyboardInterrupt
+
+    build.source.give("open a", "poison x", "close a")
+    with monkeypatch.context() as patch:
+        patch.setattr(build.store, "commit", dies)
+        with pytest.raises(KeyboardInterrupt):
+            build.steps()
+    assert (aside(build), build.source.acknowledged) == (["poison x"], [])
+    build.kill()
+    build.start()
+    build.steps()
+    assert aside(build) == ["poison x"]
+    assert notes(build) == {"a.f": "complete"}
+    assert build.source.unacknowledged == 0
+    caplog.clear()
+
+
+def test_nothing_is_acknowledged_until_the_quarantine_is_on_disk(
+    build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("collector.quarantine.os.fsync", full)
+        build.source.give("open a", "poison x", "close a")
+        build.steps()
+        assert "quarantine" in build.cycle.trouble["state"]
+        assert (build.sink.sent, build.source.acknowledged) == ([], [])
+    build.steps(200)
+    assert build.cycle.trouble == {}
+    assert aside(build) == ["poison x"]
+    assert notes(build) == {"a.f": "complete"}
+    assert build.source.acknowledged == [1]
+    caplog.clear()
+
+
+# ---------------------------------------------------------------- anything, in any order
 
 ACTIONS = st.lists(
     st.one_of(
