@@ -14,10 +14,12 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from collector.config import SCHEMA, BusInput, Plan, UdpInput, plan, program_version
+from collector.config import SCHEMA, BusInput, FileInput, FileOutput, Plan, UdpInput, plan, program_version
 from collector.engine import Snapshot, collect_garbage_seldom, parts
 from collector.metrics import Metrics
 from collector.serving import Crew, ThreadCrew
+from collector.sinks import SinkError
+from collector.sinks.direct import gather
 from collector.workers import WorkerCrew, worst
 from shoveler.service import (
     ConfigError,
@@ -134,10 +136,26 @@ def run(options: argparse.Namespace, settings: Settings, what: Plan) -> int:
                 notifier.reloading()
                 settings = _reload(options, settings, metrics, crew)
                 notifier.ready()
+        return _ended(what, worst(crew.endings()), complete=not told)
     finally:
         monitor.close()
         signals.close()
-    return worst(crew.endings())
+
+
+def _ended(what: Plan, code: int, *, complete: bool) -> int:
+    """The exit code, once what several workers have written to one file is together in it."""
+    (only, *others) = what.sinks
+    if isinstance(what.source, FileInput) and what.workers > 1 and isinstance(only, FileOutput) and not others:
+        assert only.path is not None
+        if not complete:
+            _log.warning("stopped before the end: %s lacks what the other workers have written beside it", only.path)
+        elif code == 0:
+            try:
+                gather(only.path, what.workers)
+            except SinkError as error:
+                _log.error("%s", error)
+                return 1
+    return code
 
 
 def _crew(what: Plan, settings: Settings, sockets: Sequence[socket.socket]) -> Crew:

@@ -95,8 +95,8 @@ SCHEMA = Schema(
                 "as differences over this long.", minimum=1, needs_restart=True),
         Setting("standby", "boolean", False, "When another collector has the state, wait and take over when it ends.",
                 needs_restart=True),
-        Setting("workers", "integer", 1, "Processes; the shards are dealt out to them.", minimum=1, maximum=256,
-                needs_restart=True),
+        Setting("workers", "integer", 1, "Processes; the shards, or the servers in a capture, are dealt out to them.",
+                minimum=1, maximum=256, needs_restart=True),
         Setting("shards.count", "integer", 8, "How many shards there are in all. Fixed for the life of the queues.",
                 flags=("--shards",), minimum=1, maximum=LARGEST_SHARDS, needs_restart=True),
         Setting("shards.serve", "text", "all", "The shards that this collector serves: all, or such as 0-3,6.",
@@ -256,14 +256,17 @@ def plan(settings: Settings, environ: Mapping[str, str] | None = None) -> Plan:
             shards = parse_shards(settings.text("shards.serve"), count)
         except ValueError as error:
             problems.append(Problem(settings.origin("shards.serve"), str(error)))
-    if settings.integer("workers") > 1 and not shards:
+    if settings.integer("workers") > 1 and isinstance(source, FileInput):
+        count = settings.integer("workers")
+        shards = _shares(settings, source, sinks, problems)
+    elif settings.integer("workers") > 1 and not shards:
         problems.append(
             Problem(
                 settings.origin("workers"),
                 "several workers need shards to deal out; give --from amqp://… without ?queue=, or --workers 1",
             )
         )
-    if len(shards) > 1 and any(isinstance(sink, FileOutput) for sink in sinks):
+    if len(shards) > 1 and isinstance(source, BusInput) and any(isinstance(sink, FileOutput) for sink in sinks):
         problems.append(
             Problem(
                 settings.origin("to"),
@@ -296,6 +299,22 @@ def plan(settings: Settings, environ: Mapping[str, str] | None = None) -> Plan:
         if settings.boolean("names.enabled")
         else None,
     )
+
+
+def _shares(settings: Settings, source: FileInput, sinks: list[Output], problems: list[Problem]) -> list[int]:
+    """A capture for several workers: each reads all of it, and takes the servers of its share."""
+    where = settings.origin("workers")
+    if source.path is None or source.follow:
+        problems.append(
+            Problem(where, "several workers each read the whole file: it cannot be standard input, or be followed")
+        )
+    if any(isinstance(sink, FileOutput) for sink in sinks) and not (
+        len(sinks) == 1 and isinstance(sinks[0], FileOutput) and sinks[0].path is not None
+    ):
+        problems.append(
+            Problem(where, "several workers write to one file (--to file:PATH and nothing else), or to buses only")
+        )
+    return list(range(settings.integer("workers")))
 
 
 def _must_arrive(settings: Settings) -> frozenset[str]:

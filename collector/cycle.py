@@ -296,13 +296,15 @@ class Cycle:
         self._reject(taken.rejects)
         steps = self._listen_again(taken)
         steps += self._captured_steps(taken) if self._source.captured else self._steps(taken)
-        self.counts.datagrams += len(taken.datagrams)
         self._commit(self._caused(steps, taken.position), taken, begun)
 
     def _steps(self, taken: Taken) -> list[Step]:
         """What is new of it, and then the time that it is."""
         wall = self._clock()
-        return [*(d for d in taken.datagrams if self._is_new(d, wall)), Advance(wall)]
+        steps: list[Step] = [d for d in taken.datagrams if isinstance(d, Datagram) and self._is_new(d, wall)]
+        self.counts.datagrams += len(taken.datagrams)
+        steps.append(Advance(wall))
+        return steps
 
     def _captured_steps(self, taken: Taken) -> list[Step]:
         """As `_steps`, but time passes with the datagrams, at points that depend on nothing but them."""
@@ -313,8 +315,10 @@ class Cycle:
             if self._captured_now >= self._next_advance:
                 steps.append(Advance(self._captured_now))
                 self._next_advance = self._captured_now + _ADVANCE_EVERY
-            if self._is_new(datagram, wall):
-                steps.append(datagram)
+            if type(datagram) is Datagram:
+                self.counts.datagrams += 1
+                if self._is_new(datagram, wall):
+                    steps.append(datagram)
         self._captured_at = self._monotonic()
         return steps
 
@@ -443,7 +447,7 @@ class Cycle:
         """
         try:
             direct.write(records)
-            if self._store.directory is not None or self._drained:
+            if self._store.directory is not None or (self._drained and not direct.is_share):
                 direct.sync()
         except OSError as error:
             raise CheckpointFull(f"records cannot be written to {direct.path} for now: {error.strerror}") from error

@@ -33,7 +33,7 @@ from collector.sinks.file import FileSink
 from collector.sinks.several import SeveralSinks
 from collector.sources import Source
 from collector.sources.bus import BusSource
-from collector.sources.file import FileSource
+from collector.sources.file import FileSource, Share
 from collector.sources.udp import UdpSource
 from collector.status import StatusReporter
 from shoveler.bus import (
@@ -244,7 +244,7 @@ def open_engine(
     source: Source | None = None
     try:
         source = _source(plan, part, store, sockets)
-        sink = _sinks(plan, store)
+        sink = _sinks(plan, part, store)
         correlator = Correlator(replace(plan.correlator, names=names.name if names is not None else None))
         quarantine = Quarantine(quarantine_path(store.directory, part.name) if store.directory is not None else None)
         cycle = Cycle(source, sink, correlator, store, quarantine=quarantine)
@@ -270,7 +270,8 @@ def open_engine(
 def _source(plan: Plan, part: Part, store: Store, sockets: Sequence[socket.socket]) -> Source:
     wanted = plan.source
     if isinstance(wanted, FileInput):
-        return FileSource(wanted.path, follow=wanted.follow, position=store.position)
+        share = Share(part.shard, plan.shard_count) if part.shard is not None else None
+        return FileSource(wanted.path, follow=wanted.follow, position=store.position, share=share)
     if isinstance(wanted, BusInput):
         queue = wanted.queue if wanted.queue is not None else f"{plan.shard_prefix}{part.shard}"
         connect = functools.partial(_connect_consumer, plan, wanted, queue, store.id)
@@ -328,11 +329,11 @@ class _ShardsDeclared:
 _shards_declared = _ShardsDeclared()
 
 
-def _sinks(plan: Plan, store: Store) -> Sink:
+def _sinks(plan: Plan, part: Part, store: Store) -> Sink:
     if isinstance(plan.source, FileInput) and len(plan.sinks) == 1:
         (only,) = plan.sinks
         if isinstance(only, FileOutput) and only.path is not None and can_be_direct(only.path):
-            return DirectFile(only.path, store.mark)
+            return DirectFile(only.path, store.mark, share=part.shard or 0)
     sinks = [_sink(plan, output, store) for output in plan.sinks]
     return sinks[0] if len(sinks) == 1 else SeveralSinks(sinks)
 

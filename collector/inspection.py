@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from collector.correlate import Correlator
 from collector.quarantine import QUARANTINE
-from collector.sources import Reject, SourceError
+from collector.sources import Datagram, Reject, SourceError
 from collector.sources.file import FileSource, parse_line
 from collector.wire import tree
 from shoveler import envelope, tail
@@ -118,6 +118,7 @@ def _capture(path: Path | None) -> Iterator[Found | Reject]:
         taken = source.take(0.25)
         yield from taken.rejects
         for datagram in taken.datagrams:
+            assert isinstance(datagram, Datagram)  # nobody shares this with us
             number += 1
             identifier = f"{datagram.spool}:{datagram.seq}" if datagram.spool is not None else None
             yield Found(f"datagram {number}", datagram.t, datagram.remote, datagram.data, identifier)
@@ -518,7 +519,7 @@ def main(argv: list[str]) -> int:
     """``tally-collector inspect``; the exit code: 0, or 1 when something could not be read, 2 for bad usage."""
     parser = argparse.ArgumentParser("tally-collector inspect", description=__doc__.partition("\n\n")[0])
     parser.add_argument("input", metavar="CAPTURE|SPOOL", help="a capture (JSON lines, - for standard input), the "
-                        "directory or file of a spool or local bus, a collector's checkpoint or quarantine")  # fmt: skip
+                        "directory or file of a spool or local bus, a checkpoint or quarantine")  # fmt: skip
     parser.add_argument("--server", action="append", default=[], metavar="NAME",
                         help="only this server: IP, IP:PORT, sid, or part of INSTANCE@HOST")  # fmt: skip
     parser.add_argument("--stream", action="append", default=[], metavar="LETTERS",

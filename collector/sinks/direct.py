@@ -36,6 +36,47 @@ def can_be_direct(path: Path) -> bool:
     return path.is_file() or not path.exists()
 
 
+def share_path(path: Path, share: int) -> Path:
+    """Where a worker writes: the first into the file itself, the others beside it until `gather`."""
+    return path if share == 0 else path.with_name(f"{path.name}.share-{share}")
+
+
+def gather(path: Path, shares: int) -> None:
+    """All workers have come to the end: their records go behind those of the first, in the order of their numbers.
+    Raises SinkError.
+
+    What a kill interrupts is done again: a note says how long the file was before, until the share is removed.
+    """
+    note = path.with_name(f"{path.name}.gathering")
+    try:
+        with path.open("r+b") as file:
+            if note.exists():
+                file.truncate(int(note.read_text()))
+            for share in range(1, shares):
+                other = share_path(path, share)
+                if not other.exists():
+                    continue  # gathered before a kill
+                _write_note(note, file.seek(0, os.SEEK_END))
+                with other.open("rb") as records:
+                    left = os.fstat(records.fileno()).st_size
+                    while left:
+                        left -= os.sendfile(file.fileno(), records.fileno(), None, left)
+                os.fsync(file.fileno())
+                other.unlink()
+                note.unlink()
+    except (OSError, ValueError) as error:
+        raise SinkError(f"the records of all workers cannot be put together in {path}: {error}") from error
+
+
+def _write_note(note: Path, length: int) -> None:
+    young = note.with_name(note.name + ".new")
+    with young.open("w") as file:
+        file.write(str(length))
+        file.flush()
+        os.fsync(file.fileno())
+    young.replace(note)
+
+
 class Mark(msgspec.Struct):
     """What a state says of the file."""
 
@@ -53,9 +94,10 @@ _read = msgspec.json.Decoder(Mark).decode
 class DirectFile:
     """The file. Belongs to one thread."""
 
-    def __init__(self, path: Path, mark: str | None) -> None:
-        """`mark`: what the state says of it. Raises SinkError when it cannot be opened."""
-        self.path = path
+    def __init__(self, path: Path, mark: str | None, *, share: int = 0) -> None:
+        """`mark`: what the state says of it; `share`: of which worker. Raises SinkError when it cannot be opened."""
+        self.is_share = share > 0
+        self.path = path = share_path(path, share)
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             status = os.fstat(self._fd)
@@ -70,6 +112,10 @@ class DirectFile:
         """Cut off what a killed process had written and not committed; the length from which we go on."""
         size = cut_torn_line(self._fd, str(self.path))
         known = _read(mark) if mark is not None else None
+        if self.is_share:  # nobody else writes here: whatever is not ours is of a run that nobody goes on with
+            mine = known is not None and known.path == str(self.path) and known.inode == self._inode
+            os.ftruncate(self._fd, min(known.length, size) if known is not None and mine else 0)
+            return os.fstat(self._fd).st_size
         if known is None or not known.open or known.path != str(self.path) or known.inode != self._inode:
             return size
         if known.length < size:

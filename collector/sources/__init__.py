@@ -31,6 +31,12 @@ class Datagram(NamedTuple):
     shoveler: str | None = None
 
 
+class Passing(NamedTuple):
+    """A captured datagram that another worker takes: to this one it says only how late it is."""
+
+    t: float
+
+
 class Reject(NamedTuple):
     """Input that is no datagram: counted under `reason`, logged as `text` (rate-limited)."""
 
@@ -41,7 +47,7 @@ class Reject(NamedTuple):
 class Taken(NamedTuple):
     """What one `take` gave. `token` is for `acknowledge`; `position` is where a file source stands after it."""
 
-    datagrams: Sequence[Datagram] = ()
+    datagrams: Sequence[Datagram | Passing] = ()
     rejects: Sequence[Reject] = ()
     token: int | None = None
     position: str | None = None

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import msgspec
 
-from collector.sources import NOTHING, Datagram, Reject, SourceError, Taken, split_id
-from collector.wire.userid import is_remote
+from collector.sources import NOTHING, Datagram, Passing, Reject, SourceError, Taken, split_id
+from collector.wire.userid import is_remote, split_remote
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ _LONGEST_LINE = 1 << 20
 _LINES_PER_TAKE = 2_000
 _CHUNK = 1 << 18
 _LATEST = 1e11
+_SENDERS = 20_000
 _POLL = 0.25
 """Seconds between looks at a followed file's end."""
 
@@ -43,7 +44,39 @@ class Line(msgspec.Struct, gc=False):
     id: str | None = None
 
 
+class Head(msgspec.Struct, gc=False):
+    """What tells whose a line is."""
+
+    t: float
+    remote: str
+
+
 _decoder = msgspec.json.Decoder(Line)
+_head = msgspec.json.Decoder(Head)
+
+
+class Share:
+    """Which senders' datagrams one of several workers takes: by address, as the shards of a bus."""
+
+    def __init__(self, number: int, count: int) -> None:
+        self.number = number
+        self._count = count
+        self._known: dict[str, bool] = {}
+
+    def look(self, line: bytes) -> Passing | None:
+        """None when the line is ours, or is for the first of us to say what is wrong with it."""
+        try:
+            head = _head.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None if self.number == 0 else Passing(0.0)
+        ours = self._known.get(head.remote)
+        if ours is None:
+            if len(self._known) > _SENDERS:
+                self._known.clear()
+            address = split_remote(head.remote)[0]
+            ours = zlib.crc32(address.encode("utf-8", "replace")) % 256 % self._count == self.number
+            self._known[head.remote] = ours
+        return None if ours else Passing(head.t if 0 <= head.t < _LATEST else 0.0)
 
 
 def parse_line(line: bytes, place: str) -> Datagram | Reject:
@@ -119,9 +152,12 @@ class FileSource:
         *,
         follow: bool = False,
         position: str | None = None,
+        share: Share | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        """`share`: of the datagrams that is taken here, by one of several workers; None: all."""
         self._path = path
+        self._share = share
         self._name = str(path) if path else "standard input"
         self._follow = follow and path is not None
         self.live = self._follow
@@ -187,8 +223,9 @@ class FileSource:
 
     def take(self, timeout: float) -> Taken:
         """The next lines. On a pipe: what has arrived; on a followed file: what was appended."""
-        datagrams: list[Datagram] = []
+        datagrams: list[Datagram | Passing] = []
         rejects: list[Reject] = []
+        share = self._share
         lines = self._splitter.lines
         for _ in range(_LINES_PER_TAKE):
             while not lines and self._read(0.0 if datagrams or rejects else timeout):
@@ -200,15 +237,22 @@ class FileSource:
             self._line += 1
             place = f"{self._name}:{self._line}"
             if line is None:
-                rejects.append(Reject("line", f"{place} is longer than {_LONGEST_LINE} bytes"))
+                if share is None or share.number == 0:
+                    rejects.append(Reject("line", f"{place} is longer than {_LONGEST_LINE} bytes"))
             elif line and not line.isspace():
+                passing = share.look(line) if share is not None else None
+                if passing is not None:
+                    if passing.t:
+                        datagrams.append(passing)
+                    continue
                 result = parse_line(line, place)
                 rejects.append(result) if isinstance(result, Reject) else datagrams.append(result)
         if self._cut_short:
             self._cut_short = False
-            rejects.append(
-                Reject("compression", f"{self._name} is damaged: its compressed data end or break too early")
-            )
+            if share is None or share.number == 0:
+                rejects.append(
+                    Reject("compression", f"{self._name} is damaged: its compressed data end or break too early")
+                )
         if not datagrams and not rejects:
             return NOTHING
         return Taken(datagrams, rejects, None, self._position())
