@@ -45,33 +45,35 @@ def gather(path: Path, shares: int) -> None:
     """All workers have come to the end: their records go behind those of the first, in the order of their numbers.
     Raises SinkError.
 
-    What a kill interrupts is done again: a note says how long the file was before, until the share is removed.
+    What a kill interrupts is done again: a note says how long the file was before which share, until that is removed.
     """
     note = path.with_name(f"{path.name}.gathering")
     try:
         with path.open("r+b") as file:
             if note.exists():
-                file.truncate(int(note.read_text()))
+                share, length = map(int, note.read_text().split())
+                if share_path(path, share).exists():  # else it was killed after that share was done with
+                    file.truncate(length)
             for share in range(1, shares):
                 other = share_path(path, share)
                 if not other.exists():
                     continue  # gathered before a kill
-                _write_note(note, file.seek(0, os.SEEK_END))
+                _write_note(note, f"{share} {file.seek(0, os.SEEK_END)}")
                 with other.open("rb") as records:
                     left = os.fstat(records.fileno()).st_size
                     while left:
                         left -= os.sendfile(file.fileno(), records.fileno(), None, left)
                 os.fsync(file.fileno())
                 other.unlink()
-                note.unlink()
+            note.unlink(missing_ok=True)
     except (OSError, ValueError) as error:
         raise SinkError(f"the records of all workers cannot be put together in {path}: {error}") from error
 
 
-def _write_note(note: Path, length: int) -> None:
+def _write_note(note: Path, text: str) -> None:
     young = note.with_name(note.name + ".new")
     with young.open("w") as file:
-        file.write(str(length))
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     young.replace(note)
