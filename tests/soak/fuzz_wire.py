@@ -1,10 +1,10 @@
 """Fuzz decoding and correlating as a server lives them: datagram after datagram into one correlator, for ten millions.
 
 An input is one datagram (mutations of real ones, and of nothing). It is fed to a correlator that lives on from input to
-input under small limits, with a checkpoint now and then; some are printed as a tree. What must hold: no exception;
-every record is JSON; the state keeps its bounds; and the memory of the process stays flat: resident memory when the
-fuzzing has gone on for a fifth of the time is compared with that at its end, and 20 % more fails (the fuzzer's own
-corpus is in it).
+input under small limits, with a checkpoint now and then, after which it goes on with other options; some are printed
+as a tree. What must hold: no exception; every record is JSON; the state keeps its bounds; and the memory of the process
+stays flat: resident memory when the fuzzing has gone on for a fifth of the time is compared with that at its end, and
+20 % more fails (the fuzzer's own corpus is in it).
 
 `fuzz_core` is its other half: whole scripts, played twice, each from a fresh state. Here what breaks may depend on the
 datagrams before it, so the last of them are kept beside it as ``last.jsonl``, a capture that `tally-collector` replays.
@@ -26,13 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import guided
 import psutil
 
-from collector.correlate import Correlator, Options
+from collector.correlate import Correlator
 from collector.wire import tree
 
 NAME = "fuzz_wire"
 MAX_INPUT = 640
 """Small, for many of them; what only larger ones reach is for the other fuzzer."""
-MAX_BYTES = 300_000
 GROWTH = 0.20
 STEP = 0.02
 """Seconds between datagrams, on the correlator's clock: graces, times to live and restarts all come to pass."""
@@ -43,14 +42,18 @@ KEPT = 5_000
 PRINTED = 8
 """Each eighth datagram is printed as a tree, too."""
 SENDERS = ("192.0.2.1:1", "192.0.2.1:2", "192.0.2.2:1", "[2001:db8::1]:1")
-OPTIONS = Options(max_bytes=MAX_BYTES, max_servers=8, ttl=600.0, max_age=3000.0, wlcg=True)
+OTHER = 37
+"""From restart to restart the options are this many combinations further (it has no divisor in common with their
+number, so that all come)."""
 
 
 class Life:
     """The correlator, and what it has been told."""
 
     def __init__(self) -> None:
-        self.correlator = Correlator(OPTIONS)
+        self.restarts = 0
+        self.options = guided.options(0)
+        self.correlator = Correlator(self.options)
         self.rows: dict[bytes, bytes] = {}
         self.t = 1_700_000_000.0
         self.inputs = 0
@@ -87,10 +90,12 @@ class Life:
         for key in delete:
             self.rows.pop(key, None)
         counters = correlator.counters
-        assert counters["state_servers"] <= OPTIONS.max_servers
-        assert counters["state_bytes"] <= MAX_BYTES or not counters["state_files"]
+        assert counters["state_servers"] <= self.options.max_servers
+        assert counters["state_bytes"] <= guided.MAX_BYTES or not counters["state_files"]
         if not self.inputs % (64 * CYCLE):
-            fresh = Correlator(OPTIONS)
+            self.restarts += 1
+            self.options = guided.options(OTHER * self.restarts)
+            fresh = Correlator(self.options)
             fresh.restore(self.rows.items())
             for name in ("state_servers", "state_sessions", "state_files", "state_held"):
                 assert fresh.counters[name] == correlator.counters[name], f"{name} after a restart"

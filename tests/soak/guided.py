@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import random
 import subprocess
@@ -16,6 +17,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from collector.correlate import Options
+from collector.correlate.options import LOGICAL_DIRECTORIES
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPTURES = ROOT / "tests" / "captures"
@@ -33,6 +41,33 @@ atheris.Fuzz()
 it drives: ``play(input)`` raises when it finds something."""
 
 
+MAX_BYTES = 300_000
+_WAYS: dict[str, tuple[Any, ...]] = {
+    "names": (None, lambda _: None, lambda _: "host.example.org", lambda ip: "" if ip.endswith("1") else f"h-{ip}.org"),
+    "wlcg": (False, True),
+    "wlcg_only": (False, True),
+    "wlcg_path_prefixes": (("/store", "/user/dteam"), ("",)),
+    "drop_vos": (frozenset(), frozenset({"cms"})),
+    "drop_path_prefixes": ((), ("/store/d", "/data")),
+    "grace": (20.0, 0.0),
+    "settle": (12.0, 0.0),
+    "ttl": (3600.0, 30.0),
+    "logical_directories": (LOGICAL_DIRECTORIES, {"/": 1, "/store": 7, "": 2}),
+}
+"""What every option that changes the core's ways may be. All combinations are played: what is always there in one may
+be missing in another."""
+COMBINATIONS = math.prod(map(len, _WAYS.values()))
+
+
+def options(number: int) -> Options:
+    """Combination `number`, modulo how many there are; bounds are small, so that they are met."""
+    chosen: dict[str, Any] = {}
+    for name, ways in _WAYS.items():
+        number, which = divmod(number, len(ways))
+        chosen[name] = ways[which]
+    return Options(max_bytes=MAX_BYTES, max_servers=8, max_age=20_000.0, host="c.example.org", **chosen)
+
+
 def place(name: str) -> Path:
     """Where a fuzzer keeps its things."""
     return ROOT / "build" / "soak" / name
@@ -47,6 +82,26 @@ def captured() -> Iterator[list[bytes]]:
     """The datagrams of each real capture."""
     for path in sorted(CAPTURES.glob("*/*.jsonl")):
         yield [base64.b64decode(json.loads(line)["data"]) for line in path.read_text().splitlines()]
+
+
+def lines_of(play: Callable[[bytes], None], data: bytes) -> set[tuple[str, int]]:
+    """The lines of the collector that an input reaches."""
+    found: set[tuple[str, int]] = set()
+
+    def line(frame: FrameType, event: str, _argument: object) -> Any:
+        if event == "line":
+            found.add((frame.f_code.co_filename, frame.f_lineno))
+        return line
+
+    def call(frame: FrameType, _event: str, _argument: object) -> Any:
+        return line if "/collector/" in frame.f_code.co_filename else None
+
+    sys.settrace(call)
+    try:
+        play(data)
+    finally:
+        sys.settrace(None)
+    return found
 
 
 def main(
