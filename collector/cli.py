@@ -1,6 +1,7 @@
 """``tally-collector``: the composition root and the command line. Exit codes: 0 done, 1 it failed, 2 bad usage.
 
-Commands besides running: ``inspect`` (`collector.inspection`) and ``import-config`` (`collector.migration`).
+Commands besides running: ``inspect`` (`collector.inspection`), ``status`` (`collector.standing`) and ``import-config``
+(`collector.migration`).
 """
 
 from __future__ import annotations
@@ -51,6 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from collector import inspection
 
         return inspection.main(arguments[1:])
+    if arguments[:1] == ["status"]:
+        from collector import standing
+
+        return standing.main(arguments[1:])
     if arguments[:1] == ["import-config"]:
         from collector import migration
 
@@ -58,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "tally-collector",
         description="Takes XRootD monitoring datagrams, joins them, and gives out one record per file access.",
-        epilog="Other commands: tally-collector inspect CAPTURE|SPOOL, tally-collector import-config FILE (--help).",
+        epilog="Other commands: tally-collector inspect CAPTURE|SPOOL, status, import-config FILE (--help).",
     )
     parser.add_argument("--version", action="version", version=f"tally-collector {program_version()}")
     SCHEMA.add_arguments(parser)

@@ -429,8 +429,11 @@ def _state(settings: Settings, source: Input, environ: Mapping[str, str]) -> Pat
     given = settings.optional_path("state.dir")
     if given is not None:
         return given.absolute()
-    if isinstance(source, FileInput):
-        return None
+    return None if isinstance(source, FileInput) else default_state(environ)
+
+
+def default_state(environ: Mapping[str, str]) -> Path:
+    """Where checkpoints are when nobody says."""
     if environ.get("STATE_DIRECTORY"):
         return Path(environ["STATE_DIRECTORY"].partition(":")[0])
     if os.geteuid() == 0:

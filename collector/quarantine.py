@@ -37,6 +37,16 @@ def quarantine_path(directory: Path, name: str) -> Path:
     return directory / f"{name}.quarantine.jsonl"
 
 
+def quarantine_files(directory: Path, name: str) -> list[Path]:
+    """The files of a quarantine that are there, the older first."""
+    young = quarantine_path(directory, name)
+    return [path for path in (_older(young), young) if path.exists()]
+
+
+def _older(path: Path) -> Path:
+    return path.with_suffix(".1.jsonl")
+
+
 class Quarantine:
     """Appends to the file. `path` None: there is no state, and so no place to keep anything (a replay, whose input is
     a file that still has it). Belongs to one thread.
@@ -86,7 +96,7 @@ class Quarantine:
             self._make_room(self.path)
 
     def _make_room(self, path: Path) -> None:
-        older = path.with_suffix(".1.jsonl")
+        older = _older(path)
         self.forgotten += sum(1 for _ in _lines(older))
         path.replace(older)
         _sync_directory(path.parent)

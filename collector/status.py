@@ -62,11 +62,13 @@ class StatusReporter:
         host: str,
         work: Work | None = None,
         requests: Requests | None = None,
+        set_aside: Callable[[], int] = lambda: 0,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`senders` and `processes` are the correlator's; `duplicates`: sender → datagrams dropped because their id was
-        seen; `work`: the cycle; `requests`: who asks for a message between two intervals."""
+        seen; `work`: the cycle; `requests`: who asks for a message between two intervals;
+        `set_aside`: what is in the quarantine."""
         self._connect = connect
         self._id = collector_id
         self._senders = senders
@@ -78,6 +80,7 @@ class StatusReporter:
         self._marked: tuple[Mark, int, float] | None = None
         self._positions: dict[str, Progress] = {}
         self._held = 0
+        self._set_aside = set_aside
         self._clock = clock
         self._monotonic = monotonic
         self._started = clock()
@@ -142,6 +145,7 @@ class StatusReporter:
             positions=self._positions,
             reused_ids=self._work.counts.reused if self._work is not None else 0,
             held=self._held,
+            set_aside=self._set_aside(),
         )
 
     def _send(self, patience: float) -> None:

@@ -197,6 +197,8 @@ class CollectorStatus(msgspec.Struct, kw_only=True):
     processes: list[ServerProcess] = []
     held: int = 0
     """Accesses whose close is known and which wait for something late (open, user) before they become a record."""
+    set_aside: int = 0
+    """Datagrams, and servers, that a fault of the collector kept it from taking; they are in its quarantine."""
 
 
 ASK = "ask"

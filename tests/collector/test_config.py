@@ -34,6 +34,8 @@ def test_without_a_queue_the_shards() -> None:
     what = planned(**{"from": "amqp://host/"}, shards__count=16, shards__serve="0-3,9", workers=2)
     assert (what.shards, what.shard_count, what.workers) == ((0, 1, 2, 3, 9), 16, 2)
     assert planned(**{"from": "amqp://host/"}, workers=99, shards__count=4).workers == 4
+    what = planned(**{"from": "file:x", "to": ["file:y"]}, workers=3)
+    assert (what.shards, what.shard_count, what.workers) == ((0, 1, 2), 3, 3)
 
 
 def test_the_other_sources_and_sinks(tmp_path: Path) -> None:
@@ -79,6 +81,13 @@ def test_an_output_exchange_equal_to_the_input_is_refused() -> None:
         ({"from": "file:"}, "file: needs a path"),
         ({"from": "/bus", "follow": True}, "only a file can be followed"),
         ({"from": "amqp://h/?queue=q", "workers": 2}, "several workers need shards"),
+        ({"from": "file:-", "to": ["file:x"], "workers": 2}, "several workers each read the whole file"),
+        (
+            {"from": "file:x", "to": ["file:y"], "workers": 2, "follow": True},
+            "several workers each read the whole file",
+        ),
+        ({"from": "file:x", "workers": 2}, "several workers write to one file"),
+        ({"from": "file:x", "to": ["file:y", "amqp://h/"], "workers": 2}, "several workers write to one file"),
         ({"from": "amqp://h/", "shards__count": 4, "shards__serve": "3-4"}, "numbered 0 to 3"),
         ({"from": "file:/x", "to": ["file:/x"]}, "the file that they come from"),
         ({"from": "file:/x", "to": ["file:/y", "file:/y"]}, "given twice"),
