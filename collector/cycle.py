@@ -187,7 +187,7 @@ class Cycle:
 
     def mark(self) -> Mark:
         """Where we are now; `is_behind` says when that is done with."""
-        waiting = self._stuck[0].chunks if self._stuck is not None else ()
+        waiting = self._stuck[0].transaction.chunks if self._stuck is not None else ()
         chunk = waiting[-1].number if waiting else self._last_chunk
         return Mark(self._takes, chunk, self._seen.progress())
 
