@@ -94,6 +94,9 @@ class TinyCorrelator:
     def status(self) -> dict[str, dict[str, Any]]:
         return {remote: {"seen": count, "decoded": count} for remote, count in self._seen.items()}
 
+    def processes(self) -> list[dict[str, Any]]:
+        return []
+
     def warnings(self) -> dict[tuple[str, str], str]:
         return {}
 
