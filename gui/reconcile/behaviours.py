@@ -19,7 +19,7 @@ SENTENCES = {
     "pgread_forced": "When a connection breaks, the server forgets what was read or written by pages (xrdcp, caches).",
     "page_checksums": "Writes by pages (xrdcp) are charged with 4 checksum bytes for each page of 4,096.",
     "tpc_zero": "The destination of a third-party copy records 0 bytes; the helper writes straight to storage.",
-    "async_reads": "A proxy or cache does not count plain reads of 98,304 bytes or more unless it has xrootd.async off.",
+    "async_reads": "A proxy or cache counts no plain read of 98,304 bytes or more unless it has xrootd.async off.",
     "fstat_no_xfr": "A server whose monitoring line lacks xfr sends opens and never a close.",
     "sigterm": "A server that stops drops what it has buffered, up to a whole fstat interval of closes.",
 }
