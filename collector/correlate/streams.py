@@ -27,7 +27,7 @@ BEFORE_5_2 = re.compile(r"v5\.[01](\D|$)", re.ASCII).match
 MAX_COPIES = 10_000
 """Third-party copies remembered."""
 MAX_REPORTS = 256
-"""Summary reports remembered, to tell duplicates: they have no sequence number."""
+"""Summary reports, and other datagrams without a sequence number, that are remembered to tell duplicates."""
 
 
 class Streams:
@@ -206,8 +206,10 @@ class Streams:
         inc = self._processes.find(remote, stream.stod, stream.sid, sender)
         class_ = self._text_class(inc, stream)
         number = stream.pseq % 1000
-        numbered = stream.pseq != gstream.OVERFLOW  # which stands between 999 and 0 and so leaves no gap
-        if numbered and (
+        if stream.pseq == gstream.OVERFLOW:  # it stands between 999 and 0 and so leaves no gap
+            if self._told_before(event_id(class_, inc.sid, inc.stod, 0, data), sender):
+                return
+        elif (
             self._sequences.observe(inc, class_, remote, number, data, stream.begin, stream.end, modulus=1000)
             == DUPLICATE
         ):
@@ -289,12 +291,18 @@ class Streams:
     def _summary(self, report: summary.Summary, data: bytes, sender: Sender) -> None:
         self._problems(sender, *report.problems)
         identity = event_id("summary", None, None, 0, data)
+        if self._told_before(identity, sender):
+            return
+        fields = summary_fields(report, identity, sender.address)
+        self._writer.outbox.put_event("summary", fields, (), self._cycle.now)
+
+    def _told_before(self, identity: str, sender: Sender) -> bool:
+        """Whether a datagram that has no sequence number has come before; counted if so."""
         if identity in self.reports:
             sender.duplicate += 1
             self._totals.duplicate += 1
-            return
+            return True
         self.reports[identity] = None
         if len(self.reports) > MAX_REPORTS:
             del self.reports[next(iter(self.reports))]
-        fields = summary_fields(report, identity, sender.address)
-        self._writer.outbox.put_event("summary", fields, (), self._cycle.now)
+        return False
