@@ -65,6 +65,11 @@ class Judged:
     """Whether the datagram that was named is one that was lost; None: none was named."""
 
     @property
+    def doubtful(self) -> bool:
+        """The answer itself says that the datagram may be another one."""
+        return "of then)" in self.told.cause
+
+    @property
     def column(self) -> str:
         if self.told.lost_at == "unknown":
             return "unknown"
@@ -151,6 +156,7 @@ def row(judged: Iterable[Judged]) -> dict[str, int]:
         | {
             "unexplained": sum(not one.stages for one in listed),
             "datagram right": sum(one.datagram is True for one in listed),
-            "datagram wrong": sum(one.datagram is False for one in listed),
+            "datagram wrong": sum(one.datagram is False and not one.doubtful for one in listed),
+            "datagram doubtful": sum(one.datagram is False and one.doubtful for one in listed),
         }
     )
