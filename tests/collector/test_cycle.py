@@ -582,13 +582,22 @@ def _ident(sid: int, number: int) -> bytes:
 
 
 def _older(directory: Path, version: int) -> None:
-    """Make what is in the file of an older (or newer) version."""
+    """Make what is in the file of an older (or newer) version: of servers that have only named themselves."""
+
+    def old_tracker(dump: list[Any]) -> list[Any]:
+        modulus, newest, came, start, since, _, *rest = dump
+        return [modulus, newest, came, start, since, *rest]
+
     with closing(sqlite3.connect(directory / "queue.db")) as db, db:
         rows = dict(db.execute("SELECT key, value FROM state"))
         rows[b"m"] = msgpack.encode(msgpack.decode(rows[b"m"]) | {"version": version})
-        for key in [key for key in rows if key[:1] == b"i" and version == 1]:
-            *before, counts, _told = msgpack.decode(rows[key])
-            rows[key] = msgpack.encode([*before, counts[:-1]])
+        for key in [key for key in rows if key[:1] == b"i" and version < 3]:
+            *before, fseq, sequences, gaps, until, unsettled, _, _, _, used, left, counts, told = msgpack.decode(
+                rows[key]
+            )[:-6]
+            sequences = [[sender, c, old_tracker(dump)] for sender, c, dump in sequences]
+            values = [*before, old_tracker(fseq), sequences, gaps, until, unsettled, {}, [], [], used, left]
+            rows[key] = msgpack.encode([*values, counts[:-3], told] if version == 2 else [*values, counts[:-4]])
         db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", rows.items())
 
 
@@ -616,11 +625,12 @@ class _Whole(Build):
         self.kill()
 
 
-def test_a_state_of_version_1_is_taken_over_with_outbox_and_ids_and_can_be_read_again(
-    tmp_path: Path, doubles: Any
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_state_of_an_older_version_is_taken_over_with_outbox_and_ids_and_can_be_read_again(
+    version: int, tmp_path: Path, doubles: Any
 ) -> None:
     build = _Whole(tmp_path, doubles)
-    _older(tmp_path, 1)
+    _older(tmp_path, version)
     for start in range(3):  # one server says nothing more
         build.start()
         assert build.correlator.counters["state_servers"] == 2
@@ -636,9 +646,9 @@ def test_a_state_of_version_1_is_taken_over_with_outbox_and_ids_and_can_be_read_
 
 def test_a_state_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path, doubles: Any) -> None:
     build = _Whole(tmp_path, doubles)
-    _older(tmp_path, 3)
+    _older(tmp_path, 4)
     before = _dump(tmp_path)
-    with pytest.raises(CheckpointUnusable, match=r"queue\.db cannot be taken over: state of version 3; .*upgrade"):
+    with pytest.raises(CheckpointUnusable, match=r"queue\.db cannot be taken over: state of version 4; .*upgrade"):
         build.start()
     build.store.close()
     assert _dump(tmp_path) == before
