@@ -36,11 +36,6 @@ class Span:
         """Whether they have a moment in common."""
         return self.begin <= other.end and other.begin <= self.end
 
-    @property
-    def middle(self) -> float:
-        """The moment between them."""
-        return (self.begin + self.end) / 2
-
     def holds(self, moment: float) -> bool:
         """Whether `moment` is within."""
         return self.begin <= moment <= self.end

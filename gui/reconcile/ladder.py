@@ -259,9 +259,9 @@ def _of_gap(miss: Miss, process: Process, known: Known) -> _Found | None:
     if login and session is not None and not session.recorded:
         alone = sum(not _held_by_any(process, *times) for times in session.others) + (not files)
         if alone:
-            return _with_gaps([(gap, "login") for gap in login], process, known, miss, sure=alone > 1)
-        return _with_gaps(files, process, known, miss, sure=False)
-    return _with_gaps(files, process, known, miss, sure=True) if files else None
+            return _with_gaps([(gap, "login") for gap in login], process, known, sure=alone > 1)
+        return _with_gaps(files, process, known, sure=False)
+    return _with_gaps(files, process, known, sure=True) if files else None
 
 
 def _holds(gap: SequenceGap, miss: Miss) -> Literal["", "open", "close"]:
@@ -285,27 +285,16 @@ def _login_gaps(miss: Miss, process: Process) -> list[SequenceGap]:
 
 
 def _with_gaps(
-    gaps: Sequence[tuple[SequenceGap, Literal["login", "open", "close"]]],
-    process: Process,
-    known: Known,
-    miss: Miss,
-    *,
-    sure: bool,
+    gaps: Sequence[tuple[SequenceGap, Literal["login", "open", "close"]]], process: Process, known: Known, *, sure: bool
 ) -> _Found:
-    """The answer when one of these gaps has it: all must agree for it to be certain, and one is named. Windows of gaps
-    that follow one another overlap by what clocks may differ: its moment is deepest in the window that is its own."""
-    assert miss.opened is not None
-    moments = {
-        "open": miss.opened,
-        "close": miss.closed if miss.closed is not None else miss.opened,
-        "login": miss.session.login.middle if miss.session is not None else miss.opened,
-    }
+    """The answer when one of these gaps has it: the closest one is named, and all must agree for it to be certain."""
     order = {"close": 0, "open": 1, "login": 2}
-    gap, held = min(gaps, key=lambda pair: (order[pair[1]], abs(pair[0].window.middle - moments[pair[1]])))
+    gap, held = min(gaps, key=lambda pair: (order[pair[1]], pair[0].window.end - pair[0].window.begin))
     taken = known.taken.get((process.key, gap))
     if taken is None:
         taken = Taken("unknown", "lost before the collector, and no shoveler told what it took", False)
-    taken = _by_plan(taken, gap, known.faults)
+    if not taken.certain:
+        taken = _by_plan(taken, gap, known.faults)
     others = [known.taken.get((process.key, other)) for other, _ in gaps]
     agree = all(other is not None and other.lost_at == taken.lost_at and other.certain for other in others)
     window = gap.window
@@ -313,15 +302,12 @@ def _with_gaps(
         server=process.server, stod=process.stod, cls=gap.kind, after=gap.after, missing=gap.missing,
         begin=window.begin + SLACK, end=window.end - SLACK, held=held,
     )  # fmt: skip
-    more = sum(kind == held for _, kind in gaps) - 1
-    doubt = "" if not more else " (or another gap of then)" if more == 1 else f" (or one of {more} other gaps of then)"
-    cause = f"{taken.why}: {_missing(gap)}, with its {held}{doubt}"
+    cause = f"{taken.why}: {_missing(gap)}, with its {held}"
     return _Found(taken.lost_at, cause, taken.certain and agree and sure, datagram)
 
 
 def _by_plan(taken: Taken, gap: SequenceGap, faults: Sequence[Fault]) -> Taken:
-    """Where the plan itself lost datagrams of this server in just one way, it was that: two losses at once can pass for
-    one another in counts (seen: a neighbour's drops, as many as the gaps that show)."""
+    """Where counting leaves it open and the plan itself lost datagrams of this server in just one way, it was that."""
     lossy = {fault.do for fault in faults if fault.do in _LOSSY and fault.span.meets(gap.window)}
     if len(lossy) != 1:
         return taken
@@ -410,10 +396,8 @@ def _of_tail(miss: Miss, known: Known) -> _Found | None:
     if not _nothing_since(process, miss.done):
         return None
     losses = [loss for loss in path.losses if loss.span.meets(sent) and loss.sender in ("", process.sender)]
-    injected = {_LOSSY[fault.do][0] for fault in known.faults if fault.do in _LOSSY and fault.span.meets(sent)}
-    meant = [loss for loss in losses if PLACE[loss.kind] in injected]
-    if meant or (losses and not injected):
-        loss = (meant or losses)[0]
+    if losses:
+        loss = losses[0]
         words = {
             "kernel": "dropped by the kernel at the shoveler",
             "fragments": "a fragment was lost",
