@@ -160,6 +160,10 @@ class Fault:
     span: Span
     server: str = ""
 
+    def befalls(self, server: str) -> bool:
+        """Whether it can have been this server's."""
+        return self.server in ("", server)
+
 
 @dataclass(frozen=True, slots=True)
 class Session:

@@ -65,9 +65,7 @@ class Gathered:
         key = process.key if process is not None else None
         if key not in self._known:
             known = self.evidence.known(process, successor)
-            name = self.names.get(fact.server, "")
-            here = tuple(fault for fault in known.faults if fault.server in ("", name))
-            self._known[key] = replace(known, faults=here)
+            self._known[key] = replace(known, name=self.names.get(fact.server, ""))
         return self._known[key]
 
 

@@ -96,6 +96,9 @@ class Known:
     """When a collector lost its state: from the last word of the old one to the first of the new one."""
     troubles: tuple[Trouble, ...] = ()
     faults: tuple[Fault, ...] = ()
+    """The plan's own, of all servers: their datagrams share a socket."""
+    name: str = ""
+    """The server's, as the plan has it."""
     figures: Figures = field(default_factory=Figures)
 
 
@@ -138,7 +141,7 @@ class _Found:
 def climb(miss: Miss, known: Known) -> Ladder:
     """Where this record was lost: the first rule that applies (docs/results.md, section 4)."""
     found = _find(miss, known)
-    found = replace(found, cause=found.cause + _injected(found.lost_at, miss, known.faults))
+    found = replace(found, cause=found.cause + _injected(found.lost_at, miss, known))
     return Ladder(
         found.lost_at, found.cause, found.certain, _rungs(miss, known, found.lost_at, found.cause), found.datagram
     )
@@ -225,7 +228,7 @@ def _find(miss: Miss, known: Known) -> _Found:
     if process is None and known.path is None:
         return _of_nobody(miss, known)
     if miss.done is not None:
-        for rule in (_of_waiting, _of_amnesia, _of_tail):
+        for rule in (_of_waiting, _of_amnesia, _of_tail, _of_login):
             found = rule(miss, known)
             if found is not None:
                 return found
@@ -255,13 +258,24 @@ def _of_gap(miss: Miss, process: Process, known: Known) -> _Found | None:
     files = [(gap, held) for gap in process.gaps if gap.kind == "F" and (held := _holds(gap, miss))]
     login = _login_gaps(miss, process)
     session = miss.session
-    # A login takes every request of its session along. One without a gap of its own therefore speaks for the login.
-    if login and session is not None and not session.recorded:
-        alone = sum(not _held_by_any(process, *times) for times in session.others) + (not files)
+    # A login takes every request of its session along. One without a gap of its own therefore speaks for the login,
+    # but not one that was closed after the last datagram that came: that may have been lost without leaving a gap.
+    suspected = bool(login) and session is not None and not session.recorded
+    if suspected and session is not None:
+        times = (*session.others, (miss.opened, miss.closed if miss.closed is not None else miss.opened))
+        alone = sum(not _held_by_any(process, *each) and not _nothing_since(process, each[1]) for each in times)
         if alone:
             return _with_gaps([(gap, "login") for gap in login], process, known, sure=alone > 1)
-        return _with_gaps(files, process, known, sure=False)
-    return _with_gaps(files, process, known, sure=True) if files else None
+    return _with_gaps(files, process, known, sure=not suspected) if files else None
+
+
+def _of_login(miss: Miss, known: Known) -> _Found | None:
+    """A login that was lost, where nothing else explains why no request of the session has a record."""
+    process, session = known.process, miss.session
+    if process is None or session is None or session.recorded:
+        return None
+    login = _login_gaps(miss, process)
+    return _with_gaps([(gap, "login") for gap in login], process, known, sure=False) if login else None
 
 
 def _holds(gap: SequenceGap, miss: Miss) -> Literal["", "open", "close"]:
@@ -293,9 +307,8 @@ def _with_gaps(
     taken = known.taken.get((process.key, gap))
     if taken is None:
         taken = Taken("unknown", "lost before the collector, and no shoveler told what it took", False)
-    if not taken.certain:
-        taken = _by_plan(taken, gap, known.faults)
-    others = [known.taken.get((process.key, other)) for other, _ in gaps]
+    taken = _by_plan(taken, gap.window, known)
+    others = [known.taken.get((process.key, other)) for other, _ in gaps if other != gap]
     agree = all(other is not None and other.lost_at == taken.lost_at and other.certain for other in others)
     window = gap.window
     datagram = LostDatagram(
@@ -306,13 +319,19 @@ def _with_gaps(
     return _Found(taken.lost_at, cause, taken.certain and agree and sure, datagram)
 
 
-def _by_plan(taken: Taken, gap: SequenceGap, faults: Sequence[Fault]) -> Taken:
-    """Where counting leaves it open and the plan itself lost datagrams of this server in just one way, it was that."""
-    lossy = {fault.do for fault in faults if fault.do in _LOSSY and fault.span.meets(gap.window)}
-    if len(lossy) != 1:
+def _by_plan(taken: Taken, when: Span, known: Known) -> Taken:
+    """What the plan itself lost then is known, too. Counting cannot tell two ways of losing from one another that were
+    open at once, as the last datagrams of a server leave no gap; so nothing is certain then, and where the plan lost
+    datagrams of this very server in one way only, it was that."""
+    near = Span(when.begin - NEARBY, when.end + NEARBY)
+    ways = {_LOSSY[fault.do][0] for fault in known.faults if fault.do in _LOSSY and fault.span.meets(near)}
+    if ways <= {taken.lost_at}:
         return taken
-    lost_at, why = _LOSSY[lossy.pop()]
-    return taken if lost_at == taken.lost_at else Taken(lost_at, why, False)
+    mine = {_LOSSY[f.do] for f in known.faults if f.do in _LOSSY and f.befalls(known.name) and f.span.meets(when)}
+    if len(mine) == 1:
+        ((lost_at, why),) = mine
+        return replace(taken, certain=False) if lost_at == taken.lost_at else Taken(lost_at, why, False)
+    return replace(taken, certain=False)
 
 
 def _missing(gap: SequenceGap) -> str:
@@ -395,6 +414,9 @@ def _of_tail(miss: Miss, known: Known) -> _Found | None:
         return None
     if not _nothing_since(process, miss.done):
         return None
+    planned = _by_plan(Taken("unknown", "", False), sent, known)
+    if planned.lost_at != "unknown":
+        return _Found(planned.lost_at, f"{planned.why}: nothing of this server came after it, so no gap shows", False)
     losses = [loss for loss in path.losses if loss.span.meets(sent) and loss.sender in ("", process.sender)]
     if losses:
         loss = losses[0]
@@ -407,10 +429,9 @@ def _of_tail(miss: Miss, known: Known) -> _Found | None:
             "restart": "read by the shoveler, which was started anew before it had written it down",
         }[loss.kind]
         return _Found(PLACE[loss.kind], f"{words}: nothing of this server came after it, so no gap shows", False)
-    on_the_wire = any(fault.do in ("wire-loss", "fragment-loss") and fault.span.meets(sent) for fault in known.faults)
     near = Span(sent.begin - NEARBY, sent.end + NEARBY)
     lost_there = any(taken.lost_at == "wire" and gap.window.meets(near) for (_, gap), taken in known.taken.items())
-    if on_the_wire or lost_there:
+    if lost_there:
         words = "lost between server and shoveler, as others were then: nothing of this server came after it"
         return _Found("wire", words, False)
     return None
@@ -456,7 +477,7 @@ def _trouble(miss: Miss, known: Known) -> _Found | None:
 # ---------------------------------------------------------------- words
 
 
-def _injected(lost_at: LostAt, miss: Miss, faults: Sequence[Fault]) -> str:
+def _injected(lost_at: LostAt, miss: Miss, known: Known) -> str:
     """The plan's own faults that were on while this was lost, and can be its reason."""
     if miss.opened is None:
         return ""
@@ -464,8 +485,10 @@ def _injected(lost_at: LostAt, miss: Miss, faults: Sequence[Fault]) -> str:
     end = (miss.sent or Span(miss.opened, miss.opened)).end
     names = dict.fromkeys(
         fault.do
-        for fault in faults
-        if lost_at in FAULTS.get(fault.do, ()) and fault.span.meets(Span(begin - SLACK, end))
+        for fault in known.faults
+        if fault.befalls(known.name)
+        and lost_at in FAULTS.get(fault.do, ())
+        and fault.span.meets(Span(begin - SLACK, end))
     )
     return f"; the plan's own {' and '.join(names)} was on then" if names else ""
 

@@ -92,6 +92,7 @@ FORGOTTEN = replace(MISS, session=replace(SESSION, recorded=0, others=((T + 30, 
         (MISS, known(path=losses("kernel")), "server", False, "the server sent nothing"),
         (MISS, known(replace(CLOSE_GAP, begin=T - 40, end=T - 30), process=SILENT), "wire", False, "as others were"),
         (MISS, known(process=SILENT, faults=(Fault("wire-loss", Span(T - 5, T + 5)),)), "wire", False, "wire-loss was on"),
+        (ALONE, known(LOGIN_GAP, process=SILENT, path=replace(PATH, told=Span(T - 999, T - 998))), "wire", False, "as others"),
         # it came, and was not enough
         (replace(MISS, provisional=True, reasons=("no_close",)), known(), "collector", False, "no_close"),
         (MISS, known(troubles=(Trouble(SENDER, Span(T, T + 5), {"no_user": 2}),)), "collector", False, "(no_user ×2)"),
@@ -159,18 +160,34 @@ def test_the_plans_own_fault_is_named_where_it_can_be_the_reason() -> None:
     assert "plan's own" not in climb(MISS, known(CLOSE_GAP, path=losses("kernel"), faults=long_ago)).cause
 
 
-def test_where_counting_leaves_it_open_the_plans_own_loss_decides() -> None:
+def test_what_the_plan_lost_itself_is_known_too() -> None:
     few = replace(PATH, losses=(Loss("kernel", Span(T, T + 1), 1),))
     gap = replace(CLOSE_GAP, missing=9)
-    wire, drops = Fault("wire-loss", Span(T, T + 9)), Fault("udp-loss", Span(T, T + 9))
-    assert climb(MISS, known(gap, path=few)).lost_at == "wire"
-    both = climb(MISS, known(gap, path=few, faults=(drops, wire)))
-    assert (both.lost_at, both.certain) == ("wire", False)
-    one = climb(MISS, known(gap, path=few, faults=(drops,)))
-    assert (one.lost_at, one.certain) == ("kernel", False)
-    assert one.answer.startswith("probably dropped at the shoveler's socket: 9 f-stream datagrams after number 41")
-    sure = climb(MISS, known(CLOSE_GAP, path=few, faults=(wire,)))
-    assert (sure.lost_at, sure.certain) == ("kernel", True), "what is counted goes before what was planned"
+    wire, drops = Fault("wire-loss", Span(T, T + 9), "s01"), Fault("udp-loss", Span(T, T + 9), "s02")
+
+    def told(*gaps: SequenceGap, name: str, faults: tuple[Fault, ...], process: Process = PROCESS) -> tuple[str, bool]:
+        ladder = climb(MISS, known(*gaps, path=few, faults=faults, name=name, process=process))
+        return ladder.lost_at, ladder.certain
+
+    assert told(gap, name="s02", faults=()) == ("wire", False)
+    assert told(gap, name="s02", faults=(drops,)) == ("kernel", False), "the only way in which the plan lost its own"
+    assert told(CLOSE_GAP, name="s02", faults=(drops,)) == ("kernel", True)
+    assert told(CLOSE_GAP, name="s01", faults=(drops, wire)) == ("wire", False), "the drop was another server's"
+    assert told(CLOSE_GAP, name="s02", faults=(drops, wire)) == ("kernel", False), (
+        "two ways at once: nothing is certain"
+    )
+    assert told(CLOSE_GAP, name="s03", faults=(drops, wire)) == ("kernel", False)
+    assert told(name="s01", faults=(drops, wire), process=SILENT) == ("wire", False), "the last datagram"
+
+
+def test_the_last_requests_of_a_session_do_not_speak_for_its_login() -> None:
+    session = replace(SESSION, recorded=0, others=((T + 1, T + 2), (T + 2, T + 3)))
+    last = replace(MISS, session=session)
+    dropped = climb(last, known(LOGIN_GAP, process=SILENT, path=losses("kernel")))
+    assert (dropped.lost_at, dropped.datagram) == ("kernel", None), "their datagram was dropped after all others"
+    login = climb(last, known(LOGIN_GAP, process=SILENT, path=losses("kernel", at=-60)))
+    assert login.datagram is None or login.datagram.held == "login"
+    assert not login.certain
 
 
 def lost(facts: Known, count: int, **change: Any) -> dict[int, Ladder]:
