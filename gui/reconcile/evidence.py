@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import TypeAlias
 
 from gui.campaign.ranges import Range, merged, size, without
 from gui.reconcile.facts import (
@@ -28,11 +29,24 @@ from gui.reconcile.facts import (
 from gui.reconcile.ladder import Known
 from gui.reconcile.took import GapKey, Taken, explain
 from gui.store import LoadedRow
-from shoveler.service import CollectorSender, CollectorStatus, Gap, ShovelerSender, ShovelerStatus, StatusMessage
+from shoveler.service import (
+    CollectorSender,
+    CollectorStatus,
+    Gap,
+    ServerProcess,
+    ShovelerSender,
+    ShovelerStatus,
+    StatusMessage,
+)
 
 STALE = 20.0
 """A collector that was silent for so long when the shovelers last spoke may be further than it has said."""
+LEAST_GAPS = 5
+"""A collector that tells of fewer gaps of a process tells of all that there are."""
 _LOOPBACK = ("localhost", "::1")
+
+
+ProcessKey: TypeAlias = tuple[str, int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +101,17 @@ class Evidence:
     @cached_property
     def processes(self) -> tuple[Process, ...]:
         """The server processes that any collector has told of, each once."""
-        found: dict[tuple[str, int, str], Process] = {}
-        for collected in self._collectors.values():
+        by_collector: dict[str, dict[ProcessKey, Process]] = defaultdict(dict)
+        for (collector, _), collected in sorted(self._collectors.items()):
+            mine = by_collector[collector]
             for status in collected.statuses:
                 for told in status.processes:
-                    new = Process(
-                        server=told.sid, stod=told.stod, sender=told.sender, host=told.host, port=told.port,
-                        last=told.last, ended=told.ended, clock=told.clock,
-                        gaps=tuple(_gap(gap) for gap in told.gaps),
-                    )  # fmt: skip
-                    found[new.key] = _newer(found.get(new.key), new)
+                    new = _process(told)
+                    mine[new.key] = _later(mine[new.key], new) if new.key in mine else new
+        found: dict[ProcessKey, Process] = {}
+        for mine in by_collector.values():
+            for key, process in mine.items():
+                found[key] = _joined(found[key], process) if key in found else process
         return tuple(sorted(found.values(), key=lambda process: (process.server, process.stod)))
 
     def process_at(self, servers: Iterable[str], when: float | None) -> tuple[Process | None, Process | None]:
@@ -298,19 +313,43 @@ def _gap(gap: Gap) -> SequenceGap:
     return SequenceGap(gap.cls, gap.after, gap.missing, gap.t_min, gap.t_max, float(gap.begin), float(gap.end))
 
 
-def _newer(known: Process | None, new: Process) -> Process:
-    """What two statuses say of one process: gaps that only the older one tells are kept, since the list is bounded."""
-    if known is None:
-        return new
-    latest, other = (new, known) if new.last >= known.last else (known, new)
-    gaps = dict.fromkeys((*other.gaps, *latest.gaps))
+def _process(told: ServerProcess) -> Process:
+    return Process(
+        server=told.sid,
+        stod=told.stod,
+        sender=told.sender,
+        host=told.host,
+        port=told.port,
+        last=told.last,
+        ended=told.ended,
+        clock=told.clock,
+        gaps=tuple(_gap(gap) for gap in told.gaps),
+    )
+
+
+def _later(before: Process, after: Process) -> Process:
+    """What a collector has said of a process, and said again later.
+
+    A list that was long may have lost its oldest gaps, which are kept; from a short one a gap is gone when what was
+    missing has come after all."""
+    kept: tuple[SequenceGap, ...] = ()
+    if len(after.gaps) >= LEAST_GAPS:
+        oldest = min(gap.t_max for gap in after.gaps)
+        kept = tuple(gap for gap in before.gaps if gap.t_max < oldest)
+    return replace(after, gaps=kept + after.gaps, host=after.host or before.host, port=after.port or before.port)
+
+
+def _joined(one: Process, other: Process) -> Process:
+    """What two collectors say of one process."""
+    latest, earlier = (one, other) if one.last >= other.last else (other, one)
+    gaps = {(gap.kind, gap.after, gap.missing, gap.begin): gap for gap in (*earlier.gaps, *latest.gaps)}
     return replace(
         latest,
-        gaps=tuple(sorted(gaps, key=lambda gap: gap.window.begin)),
-        ended=latest.ended or other.ended,
-        clock=max(known.clock, new.clock),
-        host=latest.host or other.host,
-        port=latest.port or other.port,
+        gaps=tuple(sorted(gaps.values(), key=lambda gap: gap.t_max)),
+        ended=latest.ended or earlier.ended,
+        clock=max(one.clock, other.clock),
+        host=latest.host or earlier.host,
+        port=latest.port or earlier.port,
     )
 
 

@@ -189,9 +189,7 @@ def remarks_of(report: RunReport) -> list[str]:
                 "the run was stopped before it could be told whether one comes."
             )
         if now.unrequested:
-            remarks.append(
-                f"{name}: {now.unrequested:,} records carry a tag of ours and a path that it never asked for."
-            )
+            remarks.append(f"{name}: {_records(now.unrequested)} a tag of ours and a path that it never asked for.")
         remarks += [f"{name}: {sentence}" for sentence in _reasons(report, test)]
         remarks += [
             f"{name}, repeat {r.repeat.number}: {r.repeat.settle_reason.rstrip('.')}."
@@ -339,6 +337,10 @@ def _wrapped(title: str) -> list[str]:
 
 def _requests(count: int) -> str:
     return f"{count:,} request{'s' if count != 1 else ''}"
+
+
+def _records(count: int) -> str:
+    return f"{count:,} record{'s have' if count != 1 else ' has'}"
 
 
 def _are(count: int) -> str:

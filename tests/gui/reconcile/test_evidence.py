@@ -100,17 +100,28 @@ def test_of_two_hosts_with_one_port_the_name_decides_or_nothing_does() -> None:
     assert found.servers_at(Place("alias.example.org", 1094)) == set()
 
 
-def test_gaps_of_a_process_are_those_of_all_messages_each_once() -> None:
-    first, second, third = gap(3, 10), gap(9, 20), gap(44, 30)
-    found = evidence(
-        collector(0, processes=[process(gaps=[first, second], last=T + 30)]),
-        collector(5, processes=[process(gaps=[second, third], last=T + 40, clock=T + 39)]),
-        collector(5, id="d", processes=[process("12", sender=S2, gaps=[gap(7, 0)])]),
-    )
-    (mine, other) = found.processes
-    assert [each.after for each in mine.gaps] == [3, 9, 44]
-    assert [each.after for each in other.gaps] == [7]
-    assert mine.clock == T + 39
+def gaps_of(*told: tuple[str, list[Gap]]) -> list[int]:
+    """The numbers after which gaps of a process are, when these collectors have told these lists."""
+    statuses = [
+        collector(number, id=name, processes=[process(gaps=gaps, last=T + number)])
+        for number, (name, gaps) in enumerate(told)
+    ]
+    (found,) = evidence(*statuses).processes
+    return [each.after for each in found.gaps]
+
+
+def test_gaps_that_a_long_list_has_no_room_for_are_kept() -> None:
+    every = [gap(number, 10 * number) for number in range(1, 8)]
+    assert gaps_of(("c", every[:5]), ("c", every[2:])) == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_gap_is_gone_when_what_was_missing_has_come() -> None:
+    assert gaps_of(("c", [gap(1, 10), gap(2, 20)]), ("c", [gap(2, 20)])) == [2]
+    assert gaps_of(("c", [gap(1, 10)]), ("c", [])) == []
+
+
+def test_gaps_that_several_collectors_tell_are_there_once() -> None:
+    assert gaps_of(("c", [gap(1, 10), gap(2, 20)]), ("d", [gap(2, 20), gap(3, 30)])) == [1, 2, 3]
 
 
 # ---- one shoveler

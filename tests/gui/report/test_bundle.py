@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gui.reconcile import by_server, rescore_late, score
 from gui.report import BundleError, build, bundle, export_bundle, import_bundle
-from gui.store import MarkerRow, NoSuchRow, SampleRow, Store, StoreConflict, TestSpec
+from gui.store import LostDatagram, MarkerRow, NoSuchRow, SampleRow, Store, StoreConflict, TestSpec, VerdictKind
 from shoveler.service import ShovelerSender, ShovelerStatus
 
 
@@ -32,6 +32,7 @@ def exported(world: Any, tmp_path: Path) -> Path:
         world.record(ours[2], read=5, known_issue=["page_checksums"])
         world.record(ours[3], final=False, incomplete=["no_close"])
         score(world.store, world.repeat, "settle", world.tick())
+    _explain(world)
     world.record(ours[3], file_id=999)
     rescore_late(world.store, world.tick())
     one, two = (server.id for server in world.store.servers())
@@ -42,10 +43,22 @@ def exported(world: Any, tmp_path: Path) -> Path:
         world.run,
         ShovelerStatus(id="s", started=1.0, t=2.0, host="h", version="1", senders={"h:1": ShovelerSender(received=3)}),
     )
+    world.store.add_status_step(world.run, ShovelerStatus(id="s", started=1.0, t=3.0, host="h", version="1"))
     world.store.set_run(world.run, state="failed", ended=world.tick(), message="done")
     path = tmp_path / "run.tally.zip"
     export_bundle(world.store, world.run, path)
     return path
+
+
+def _explain(world: Any) -> None:
+    """One more scoring, of a repeat that was not waited for in part, with a miss whose datagram is known."""
+    entry = world.store.scorings(world.repeat)[-1]
+    verdicts = world.store.verdicts(entry.id)
+    missing = next(row for row in verdicts.values() if row.verdict is VerdictKind.MISSING)
+    lost = LostDatagram(server="11", stod=1, cls="F", after=4, missing=1, begin=5.0, end=6.0, held="close")
+    explained = replace(missing, lost_at="wire", certain=False, cause="lost", datagram=lost)
+    rows = {**verdicts, missing.request_id: explained}
+    world.store.add_scoring(replace(entry, kind="recheck", not_waited=1), rows.values())
 
 
 def facts(store: Store, run: int) -> dict[str, Any]:
@@ -54,7 +67,7 @@ def facts(store: Store, run: int) -> dict[str, Any]:
     repeats = store.repeats(run)
 
     def without_ids(value: Any) -> dict[str, Any]:
-        hidden = {"id", "run_id", "test_id", "repeat_id", "record_mark", "origin", "server_id", "loaded"}
+        hidden = {"id", "run_id", "test_id", "repeat_id", "record_mark", "origin", "server_id", "loaded", "request_id"}
         return {name: item for name, item in asdict(value).items() if name not in hidden}
 
     return {
@@ -72,6 +85,14 @@ def facts(store: Store, run: int) -> dict[str, Any]:
         "markers": report.markers,
         "notes": [without_ids(note) for note in report.notes],
         "statuses": store.statuses(run),
+        "steps": store.status_steps(run),
+        "verdicts": [
+            [
+                [without_ids(row) for _, row in sorted(store.verdicts(entry.id).items())]
+                for entry in store.scorings(repeat.id)
+            ]
+            for repeat in repeats
+        ],
         "servers": [without_ids(s) for s in by_server(store, [store.scorings(repeat.id)[-1].id for repeat in repeats])],
     }
 

@@ -4,15 +4,20 @@ import csv
 import io
 import itertools
 import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from gui.campaign.presets import find_preset
 from gui.reconcile import rescore_late, score
-from gui.report import build, csv_table, json_report, text_table
+from gui.report import RunReport, build, csv_table, html_report, json_report, text_table
 from gui.report.table import harmless, printable
 from gui.store import ServerEntry, TestSpec
+from shoveler.service import CollectorStatus, ServerProcess, ShovelerSender, ShovelerStatus
 
 
 def finish(world: Any, asked: list, lost: int = 0) -> None:
@@ -111,6 +116,86 @@ def test_it_says_why_records_are_missing(world: Any) -> None:
     score(world.store, world.repeat, "settle", world.tick())
     text = text_table(build(world.store, world.run))
     assert "Test 1: 2 missing: unknown: neither shoveler nor collector sent a status" in text
+
+
+def test_every_verdict_that_is_not_zero_has_a_line_with_its_cause(world: Any) -> None:
+    world.begin(TestSpec(1, 8, 8))
+    lost, wrong, twice, failed, *others = world.ask(8)
+    world.read(lost, wrong, twice, *others)
+    world.read(failed, ok=False, error="[ERROR] refused")
+    world.record(wrong, read=5, known_issue=["http_put_zero"])
+    world.record(twice, file_id=7)
+    world.record(twice, file_id=7, access="00" * 16)
+    world.record(*others)
+    stray = replace(others[0], path="/never/asked")
+    world.record(stray)
+    score(world.store, world.repeat, "settle", world.tick())
+    text = text_table(build(world.store, world.run))
+    for line in (
+        "Test 1: 1 missing: unknown: neither shoveler nor collector",
+        f"Test 1: 1 wrong bytes: http_put_zero ×1; {wrong.server}, {wrong.path}: 1,048,576 bytes asked, 5 recorded.",
+        f"Test 1: 1 duplicate: no known behaviour explains it; {twice.server}, {twice.path}: 1,048,576",
+        "Test 1: 1 record has a tag of ours and a path that it never asked for.",
+        "Test 1: 1 request failed at the client",
+    ):
+        assert line in text, text
+
+
+def test_what_was_not_waited_for_is_said_and_not_counted(world: Any) -> None:
+    world.begin(TestSpec(1, 4, 4))
+    asked = world.ask(4)
+    world.read(*asked)
+    world.record(*asked[:3])
+    world.store.set_repeat(world.repeat, state="stopped", ended=world.now, settled=world.now + 2, complete=False)
+    score(world.store, world.repeat, "settle", world.tick())
+    report = build(world.store, world.run)
+    text = text_table(report)
+    assert "Test 1: 1 request without a record is not counted: the run was stopped before it could be told" in text
+    (test,) = report.tests
+    assert (test.now.success, test.now.missing, test.now.conclusion) == (100.0, 0, "none")
+    content = msgspec.json.decode(json_report(report))
+    (odd,) = content["odd_requests"]
+    assert (odd["verdict"], odd["answer"]) == ("not_waited", "the run was stopped before its record could have come")
+    assert (content["servers"][0]["not_waited"], content["servers"][0]["success"]) == (1, 100.0)
+
+
+def inferred(world: Any) -> RunReport:
+    """A run with a miss whose cause is inferred, not proven."""
+    world.begin(TestSpec(1, 2, 2), fstat_seconds=1, flush_seconds=1)
+    a, b = world.ask(2)
+    world.read(a, b)
+    world.record(a, server_id="11")
+    head: dict[str, Any] = {"started": 0.0, "t": world.now, "host": "h", "version": "1"}
+    senders = {"192.0.2.1:9": ShovelerSender(received=1)}
+    server = ServerProcess(sender="192.0.2.1:9", sid="11", stod=int(world.now) - 900, clock=world.now + 9)
+    for status in (
+        ShovelerStatus(id="s", senders=senders, **head),
+        CollectorStatus(id="c", processes=[server], **head),
+    ):
+        world.store.put_status(world.run, status)
+    score(world.store, world.repeat, "settle", world.tick())
+    return build(world.store, world.run)
+
+
+@pytest.mark.parametrize(
+    "render",
+    [
+        lambda report: text_table(report),
+        lambda report: html_report(report),
+        lambda report: json_report(report).decode(),
+        lambda report: " ".join(request.answer for request in report.odd),
+        lambda report: " ".join(server.answer for server in report.servers),
+    ],
+    ids=["table", "html", "json", "requests", "servers"],
+)
+def test_what_is_inferred_says_probably_in_every_place(world: Any, render: Callable[[RunReport], str]) -> None:
+    text = render(inferred(world))
+    told = [m.start() for m in re.finditer("the server sent nothing", text)]
+    assert told
+    proven = [
+        text[:at][-40:] for at in told if not text[:at].endswith("probably ") and '"cause": "' not in text[at - 12 : at]
+    ]
+    assert proven == [], "JSON has the bare cause beside ``certain``, nothing else has it"
 
 
 def test_a_run_without_results_says_so(world: Any) -> None:
