@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, TypeAlias, cast
 
 from gui.reconcile.behaviours import sentence
 from gui.reconcile.facts import (
@@ -265,8 +265,8 @@ def _of_gap(miss: Miss, process: Process, known: Known) -> _Found | None:
         times = (*session.others, (miss.opened, miss.closed if miss.closed is not None else miss.opened))
         alone = sum(not _held_by_any(process, *each) and not _nothing_since(process, each[1]) for each in times)
         if alone:
-            return _with_gaps([(gap, "login") for gap in login], process, known, sure=alone > 1)
-    return _with_gaps(files, process, known, sure=not suspected) if files else None
+            return _with_gaps(miss, [(gap, "login") for gap in login], process, known, sure=alone > 1)
+    return _with_gaps(miss, files, process, known, sure=not suspected) if files else None
 
 
 def _of_login(miss: Miss, known: Known) -> _Found | None:
@@ -275,7 +275,7 @@ def _of_login(miss: Miss, known: Known) -> _Found | None:
     if process is None or session is None or session.recorded:
         return None
     login = _login_gaps(miss, process)
-    return _with_gaps([(gap, "login") for gap in login], process, known, sure=False) if login else None
+    return _with_gaps(miss, [(gap, "login") for gap in login], process, known, sure=False) if login else None
 
 
 def _holds(gap: SequenceGap, miss: Miss) -> Literal["", "open", "close"]:
@@ -298,25 +298,47 @@ def _login_gaps(miss: Miss, process: Process) -> list[SequenceGap]:
     return [gap for gap in process.gaps if gap.kind == "M" and gap.window.meets(miss.session.login)]
 
 
+Held: TypeAlias = Literal["login", "open", "close"]
+
+
 def _with_gaps(
-    gaps: Sequence[tuple[SequenceGap, Literal["login", "open", "close"]]], process: Process, known: Known, *, sure: bool
+    miss: Miss, gaps: Sequence[tuple[SequenceGap, Held]], process: Process, known: Known, *, sure: bool
 ) -> _Found:
-    """The answer when one of these gaps has it: the closest one is named, and all must agree for it to be certain."""
+    """The answer when one of these gaps has it. All must agree for it to be certain; one of several is named only where
+    its time, without what is allowed for clocks, tells it from the others."""
     order = {"close": 0, "open": 1, "login": 2}
     gap, held = min(gaps, key=lambda pair: (order[pair[1]], pair[0].window.end - pair[0].window.begin))
+    close = [pair for pair in gaps if pair[1] == held and _closely(*pair, miss)]
+    if len(close) == 1:
+        ((gap, held),) = close
     taken = known.taken.get((process.key, gap))
     if taken is None:
         taken = Taken("unknown", "lost before the collector, and no shoveler told what it took", False)
-    taken = _by_plan(taken, gap.window, known)
+    window = gap.window
+    taken = _by_plan(taken, window, known)
     others = [known.taken.get((process.key, other)) for other, _ in gaps if other != gap]
     agree = all(other is not None and other.lost_at == taken.lost_at and other.certain for other in others)
-    window = gap.window
+    if len(gaps) > 1 and len(close) != 1:
+        cause = f"{taken.why}: one of the datagrams that never came then had its {held}"
+        return _Found(taken.lost_at, cause, taken.certain and agree and sure)
     datagram = LostDatagram(
         server=process.server, stod=process.stod, cls=gap.kind, after=gap.after, missing=gap.missing,
         begin=window.begin + SLACK, end=window.end - SLACK, held=held,
     )  # fmt: skip
     cause = f"{taken.why}: {_missing(gap)}, with its {held}"
     return _Found(taken.lost_at, cause, taken.certain and agree and sure, datagram)
+
+
+def _closely(gap: SequenceGap, held: Held, miss: Miss) -> bool:
+    """Whether a gap has it also without what is allowed for clocks that differ.
+
+    A login is sent at once and alone, so that its neighbours come when it was sent: closer than any packet tells."""
+    if held == "login":
+        login = miss.session.login if miss.session is not None else None
+        return login is not None and Span(gap.t_min, gap.t_max).meets(login)
+    moment = miss.done if held == "close" else miss.opened
+    window = gap.window
+    return moment is not None and Span(window.begin + SLACK, window.end - SLACK).holds(moment)
 
 
 def _by_plan(taken: Taken, when: Span, known: Known) -> Taken:

@@ -124,11 +124,13 @@ def test_the_delay_of_a_server_bounds_when_its_close_was_sent() -> None:
 
 
 def test_the_datagram_is_named_with_its_window() -> None:
-    narrow = replace(CLOSE_GAP, after=52, begin=T - 1, end=T + 1)
-    ladder = climb(MISS, known(CLOSE_GAP, narrow, replace(CLOSE_GAP, begin=T - 60, end=T - 50)))
+    next_one = replace(CLOSE_GAP, after=52, begin=T + 1, end=T + 7)
+    first = replace(CLOSE_GAP, begin=T - 5, end=T - 1)
+    mine = replace(CLOSE_GAP, after=47, begin=T - 1, end=T)
+    ladder = climb(MISS, known(first, mine, next_one, replace(CLOSE_GAP, begin=T - 60, end=T - 50)))
     assert ladder.cause == (
         "lost between server and shoveler, and no drop was counted then: "
-        "1 f-stream datagram after number 52 never came, with its close"
+        "1 f-stream datagram after number 47 never came, with its close"
     )
     datagram = ladder.datagram
     assert datagram is not None
@@ -136,11 +138,26 @@ def test_the_datagram_is_named_with_its_window() -> None:
         "17",
         STOD,
         "F",
-        52,
+        47,
         "close",
     )
-    assert (datagram.begin, datagram.end) == (T - 1, T + 2)
+    assert (datagram.begin, datagram.end) == (T - 1, T + 1)
     assert ladder.certain
+
+
+def test_of_datagrams_that_time_does_not_tell_apart_none_is_named() -> None:
+    ladder = climb(MISS, known(CLOSE_GAP, replace(CLOSE_GAP, after=52, begin=T - 1, end=T + 1)))
+    assert (ladder.lost_at, ladder.certain, ladder.datagram) == ("wire", True, None)
+    assert ladder.cause.endswith("one of the datagrams that never came then had its close")
+
+
+def test_of_several_logins_the_arrival_of_the_neighbours_tells_which() -> None:
+    before = replace(LOGIN_GAP, after=3, t_min=T - 40, t_max=T - 30)
+    mine = replace(LOGIN_GAP, after=5, t_min=T - 20.5, t_max=T - 18.5)
+    datagram = climb(FORGOTTEN, known(before, mine)).datagram
+    assert datagram is not None
+    assert (datagram.after, datagram.held) == (5, "login")
+    assert climb(FORGOTTEN, known(LOGIN_GAP, mine)).datagram is None
 
 
 def test_gaps_that_disagree_leave_the_stage_open() -> None:
