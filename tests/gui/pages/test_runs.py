@@ -87,7 +87,7 @@ def test_verdict_counts_are_coloured_only_where_something_happened(page, texts) 
     page.show_run(view(36, matched=50, good=53, late=3, missing=7, conclusion="fail"))
     assert page.title.text() == "Run 36"
     assert "FAIL" in texts(page.badge)
-    assert [page.counts[name].figure.text() for name in page.counts] == ["50", "3", "7", "0", "0", "0", "0"]
+    assert [page.counts[name].figure.text() for name in page.counts] == ["50", "3", "7", "0", "0", "0", "0", "0"]
     assert page.counts["missing"]._icon == ("miss", "bad")
     assert page.counts["duplicate"]._icon == ("dup", "mute")
 
