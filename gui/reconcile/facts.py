@@ -45,8 +45,8 @@ class Span:
 class SequenceGap:
     """`missing` numbers of one class after number `after`. `t_min`, `t_max`: arrival of its neighbours at a collector.
 
-    `kind`: ``F`` (opens and closes), ``M`` (logins and names), or another that file records do not need. `begin` and
-    `end`: packet time, 0 when it is not known."""
+    `kind`: ``F`` (opens and closes), ``M`` (logins and names), ``FM`` (both have one counter), or another that file
+    records do not need. `begin` and `end`: packet time, 0 when it is not known."""
 
     kind: str
     after: int

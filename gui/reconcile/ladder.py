@@ -255,7 +255,7 @@ def _of_gap(miss: Miss, process: Process, known: Known) -> _Found | None:
     """The gap that has its close, its open or its login, if there is one."""
     if miss.opened is None:
         return None
-    files = [(gap, held) for gap in process.gaps if gap.kind == "F" and (held := _holds(gap, miss))]
+    files = [(gap, held) for gap in process.gaps if "F" in gap.kind and (held := _holds(gap, miss))]
     login = _login_gaps(miss, process)
     session = miss.session
     # A login takes every request of its session along. One without a gap of its own therefore speaks for the login,
@@ -289,13 +289,13 @@ def _holds(gap: SequenceGap, miss: Miss) -> Literal["", "open", "close"]:
 
 def _held_by_any(process: Process, opened: float, closed: float) -> bool:
     miss = Miss(opened=opened, closed=closed)
-    return any(gap.kind == "F" and _holds(gap, miss) for gap in process.gaps)
+    return any("F" in gap.kind and _holds(gap, miss) for gap in process.gaps)
 
 
 def _login_gaps(miss: Miss, process: Process) -> list[SequenceGap]:
     if miss.session is None:
         return []
-    return [gap for gap in process.gaps if gap.kind == "M" and gap.window.meets(miss.session.login)]
+    return [gap for gap in process.gaps if "M" in gap.kind and gap.window.meets(miss.session.login)]
 
 
 Held: TypeAlias = Literal["login", "open", "close"]
@@ -358,7 +358,7 @@ def _by_plan(taken: Taken, when: Span, known: Known) -> Taken:
 
 def _missing(gap: SequenceGap) -> str:
     numbers = "from the first on" if gap.after < 0 else f"after number {gap.after}"
-    kind = "login or name" if gap.kind == "M" else "f-stream"
+    kind = {"F": "f-stream", "M": "login or name"}.get(gap.kind, "monitoring")
     return f"{_datagrams(gap.missing, kind)} {numbers} never came"
 
 

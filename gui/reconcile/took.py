@@ -81,7 +81,7 @@ def explain(path: Path | None, processes: Sequence[Process]) -> dict[GapKey, Tak
 def _concerns(loss: Loss, path: Path, process: Process, gap: SequenceGap) -> bool:
     """Whether this loss can have taken datagrams of this kind and sender."""
     if loss.kind == "fragments":
-        return gap.kind == "F" and process.sender in path.oversize
+        return "F" in gap.kind and process.sender in path.oversize
     return loss.sender in ("", process.sender)
 
 
@@ -117,7 +117,7 @@ def _by_loss(
 def _by_nothing(path: Path, process: Process, gap: SequenceGap) -> Taken:
     """Nobody counted it: it was lost before the shoveler's socket, whole or one fragment of it."""
     # A login is sent at once, alone, in at most 1,292 bytes: it needs no fragments (format reference, section 5).
-    share = path.oversize.get(process.sender, 0.0) if gap.kind == "F" else 0.0
+    share = path.oversize.get(process.sender, 0.0) if "F" in gap.kind else 0.0
     if share >= 0.5:
         return Taken(
             "fragmentation", f"a fragment was lost, as {share:.0%} of its datagrams are above the path MTU", False

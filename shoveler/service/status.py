@@ -36,8 +36,6 @@ class ShovelerSender(msgspec.Struct, omit_defaults=True, kw_only=True):
     """Of these, datagrams too large for one frame of the path: IP fragmented them."""
     rejected: dict[str, int] = {}
     """Datagrams not taken, by reason."""
-    kernel_drops: int = 0
-    """Not filled any more: what the kernel drops belongs to a socket (`ShovelerStatus.drops`)."""
     spooled: int = 0
     """Taken and not yet confirmed: received − confirmed."""
     confirmed: int = 0
@@ -126,12 +124,10 @@ class Gap(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class CollectorSender(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """What a collector counted of one sender (``IP:PORT`` as the envelope has it). All cumulative but `gaps`."""
+    """What a collector counted of one sender (``IP:PORT`` as the envelope has it). All cumulative."""
 
     seen: int = 0
     duplicate: int = 0
-    gaps: list[Gap] = []
-    """The gaps that are still open, newest last, of bounded number."""
     decoded: int = 0
     rejected: dict[str, int] = {}
     records: int = 0
