@@ -8,6 +8,7 @@ from shoveler.service import (
     Drop,
     Gap,
     Position,
+    ServerProcess,
     ShovelerSender,
     ShovelerStatus,
     StatusError,
@@ -45,10 +46,11 @@ def test_a_shoveler_there_and_back():
 
 def test_a_collector_there_and_back():
     gap = Gap(cls="F", stod=1700000000, after=7, missing=2, t_min=1.0, t_max=2.0)
-    sender = CollectorSender(seen=9, gaps=[gap], rejected={"plen": 1}, records=3, incomplete={"no_open": 1})
-    status = CollectorStatus(id="c0", senders={"1.2.3.4:5": sender}, **COMMON)
+    sender = CollectorSender(seen=9, rejected={"plen": 1}, records=3, incomplete={"no_open": 1})
+    process = ServerProcess(sender="1.2.3.4:5", sid="7", stod=1700000000, gaps=[gap], missing_ids={"u": [(3, 4)]})
+    status = CollectorStatus(id="c0", senders={"1.2.3.4:5": sender}, processes=[process], **COMMON)
     body = encode_status(status)
-    assert json.loads(body)["senders"]["1.2.3.4:5"]["gaps"] == [
+    assert json.loads(body)["processes"][0]["gaps"] == [
         {"class": "F", "stod": 1700000000, "after": 7, "missing": 2, "t_min": 1.0, "t_max": 2.0}
     ]
     assert decode_status(routing_key(status), body) == status
