@@ -228,8 +228,11 @@ def _find(miss: Miss, known: Known) -> _Found:
     if process is None and known.path is None:
         return _of_nobody(miss, known)
     if miss.done is not None:
-        for rule in (_of_waiting, _of_amnesia, _of_tail, _of_login):
-            found = rule(miss, known)
+        waiting = _of_waiting(miss, known)
+        if waiting is not None and waiting.certain:
+            return waiting
+        # A datagram or two are always on their way on a bus with other traffic: that it is among them is a weak guess.
+        for found in (_of_amnesia(miss, known), _of_tail(miss, known), waiting, _of_login(miss, known)):
             if found is not None:
                 return found
     return _after_collector(miss, known)

@@ -277,3 +277,14 @@ def test_any_evidence_gives_one_answer_with_all_rungs(facts: Known, more: list[S
     assert sum(rung.state == "lost" for rung in ladder.rungs) == (ladder.lost_at != "unknown")
     if ladder.certain and ladder.lost_at in ("kernel", "wire"):
         assert any(gap.window.end >= (miss.opened or 0) - 200 for gap in more), "nothing is certain without a gap"
+
+
+def test_what_may_be_on_its_way_is_guessed_after_what_was_lost_then() -> None:
+    """Seen with a purged queue: two idents of other servers waited in the spool, and took the blame for 524 requests."""
+    purged = replace(
+        PATH, spooled=Waiting(2, T + 4), losses=(Loss("unseen", Span(T, T + 3), 400),), told=Span(T - 100, T + 100)
+    )
+    found = climb(MISS, known(path=purged, process=SILENT))
+    assert (found.lost_at, found.certain) == ("queue", False)
+    sure = climb(MISS, known(path=replace(purged, spooled=Waiting(2, T - 1)), process=SILENT))
+    assert (sure.lost_at, sure.certain) == ("spool", True), "all that came since is in the spool, in order"
