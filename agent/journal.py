@@ -255,7 +255,7 @@ class Journal:
             return None, 0
         try:
             header = _decode_header(line)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise JournalError(f"{path} is not a journal of tally-agent ({error}); move it aside.") from error
         if header.tally_journal > VERSION:
             raise JournalError(
@@ -419,7 +419,7 @@ class Journal:
     def _recall(self) -> int:
         try:
             noted = _decode_note(self._note_path.read_bytes())
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return 0
         return noted.n if noted.journal == self.id else 0
 

@@ -154,7 +154,7 @@ def load_personal(state: Path) -> PersonalFile | None:
         return None
     try:
         personal = _decode_personal(read_secret(path))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CredentialError(f"{path} is damaged ({error}); delete it and join with a new invitation.") from error
     if personal.format_ > FORMAT:
         raise CredentialError(f"{path} was written by a newer tally-agent; update this one.")

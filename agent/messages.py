@@ -398,6 +398,8 @@ def decode_from_agent(data: bytes | str) -> FromAgent:
         return _decode_from_agent(data)
     except RecursionError:  # what msgspec raises for a hundred thousand brackets in a field that nobody reads
         raise msgspec.DecodeError(_TOO_DEEP) from None
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from None
 
 
 def decode_from_hub(data: bytes | str) -> FromHub:
@@ -406,6 +408,8 @@ def decode_from_hub(data: bytes | str) -> FromHub:
         return _decode_from_hub(data)
     except RecursionError:
         raise msgspec.DecodeError(_TOO_DEEP) from None
+    except UnicodeDecodeError as error:
+        raise msgspec.DecodeError(str(error)) from None
 
 
 # ---------------------------------------------------------------- tokens, pins, join strings

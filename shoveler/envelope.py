@@ -88,11 +88,11 @@ def decode_line(line: bytes, message_id: str | None) -> Envelope:
     """One envelope from its JSON text; an ``id`` inside wins over the message's own. Raises EnvelopeError."""
     try:
         wire = _decoder.decode(line)
-    except (msgspec.DecodeError, RecursionError) as error:  # the latter from deep nesting
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # the last from deep nesting
         raise EnvelopeError("envelope", f"message is no envelope: {error}") from None
     try:
         data = binascii.a2b_base64(wire.data)
-    except binascii.Error as error:
+    except ValueError as error:  # not only binascii.Error: text beyond ASCII is refused before it is looked at
         raise EnvelopeError("base64", f"data of the envelope from {wire.remote!r} is not base64: {error}") from None
     return Envelope(wire.remote, data, wire.id or message_id, wire.version)
 
@@ -114,7 +114,7 @@ def decode_block(body: bytes) -> tuple[list[str], list[int], list[bytes]]:
     """(remotes, senders, datagrams) of a block. Raises EnvelopeError when it is none."""
     try:
         remotes, senders, datagrams = _block_decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise EnvelopeError("block", f"not a block of a spool: {error}") from None
     if len(senders) != len(datagrams) or (senders and not 0 <= min(senders) <= max(senders) < len(remotes)):
         raise EnvelopeError("block", "not a block of a spool: its three lists do not fit one another")

@@ -211,10 +211,10 @@ def _read(line: bytes) -> tuple[float, bytes, SocketAddress] | str:
     except msgspec.ValidationError:
         try:
             fields = _decode_any(line)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return "line"
         return "no_remote" if isinstance(fields, dict) and not isinstance(fields.get("remote"), str) else "line"
-    except (msgspec.DecodeError, RecursionError):  # the latter from deep nesting
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the last from deep nesting
         return "line"
     try:
         host, port = parse_address(wire.remote)
@@ -222,5 +222,5 @@ def _read(line: bytes) -> tuple[float, bytes, SocketAddress] | str:
         return "remote"
     try:
         return wire.t, binascii.a2b_base64(wire.data), (host, port)
-    except binascii.Error:
+    except ValueError:  # binascii.Error, or text beyond ASCII
         return "base64"

@@ -22,10 +22,11 @@ _DIGIT_NAME = re.compile(r"<(/?)(\d[\w.-]*)>")
 """An element whose name begins with a digit: no XML, but what 6.0.0 to 6.1.0 call the counter of an HTTP status."""
 _BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});)")
 _ROOT = re.compile(r"\s*<statistics\b([^>]*)>")
-_ATTRIBUTE = re.compile(r'([\w.-]+)="([^"]*)"')
+# what follows the name is looked for once a name, not once a letter of it: reports come from anybody
+_ATTRIBUTE = re.compile(r'(?<![\w.-])([\w.-]+)="([^"]*)"')
 # groups in groups (the paths of oss, the nodes of a cluster) are numbered
-_GROUP = re.compile(r'<stats\s+id="(?!\d)[^>]*>')
-_GROUP_TAG = re.compile(r"<stats\b[^>]*(?<!/)>|</stats>")
+_GROUP = re.compile(r'<stats\s+id="(?!\d)[^<>]*>')
+_GROUP_TAG = re.compile(r"<stats\b[^<>]*(?<!/)>|</stats>")
 
 Value = int | float | str
 

@@ -229,7 +229,7 @@ class RemoteHub:
                         pass  # a second welcome says nothing new
         except ConnectionClosed:
             log.debug("= the connection to %s broke", self._url)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             log.warning("! %s sent what cannot be read: %s", self._url, error)
             await socket.close(1008, "not a message of tally.1")
         return None

@@ -9,7 +9,7 @@ import time
 import jwt
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent import messages as m
@@ -122,6 +122,7 @@ def test_messages_survive_the_way(message: m.Message) -> None:
     assert m.decode_from_agent(m.encode(message)) == message
 
 
+@example(b'{"type":"\xff"}')
 @given(st.binary(max_size=300) | st.text(max_size=300, alphabet=st.characters(exclude_categories=["Cs"])))
 def test_any_bytes_are_a_message_or_a_decode_error(data: bytes | str) -> None:
     for decode in (m.decode_from_hub, m.decode_from_agent):

@@ -49,6 +49,9 @@ def test_other_shovelers_give_no_id():
         (b'{"data": ""}', "envelope"),
         (b'{"remote": "1.2.3.4:5", "data": "x"}', "base64"),
         (b"\xff\xfe\x00", "envelope"),
+        (b'{"remote": "\xff", "data": ""}', "envelope"),
+        (b'{"remote": "1.2.3.4:5", "data": "\xed\xa0\x80"}', "envelope"),
+        ('{"remote": "1.2.3.4:5", "data": "\u00e9"}'.encode(), "base64"),
     ],
 )
 def test_what_is_no_envelope(body, reason):

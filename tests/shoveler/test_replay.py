@@ -70,13 +70,16 @@ def test_bad_lines_are_counted_by_reason_and_stop_nothing(opened, tmp_path):
         b"not json\n",
         b"[1, 2]\n",
         b"\xff\xfe\n",
+        b'{"t": 1, "remote": "\xff", "data": "eA=="}\n',
+        b'{"t": 1, "remote": 1, "data": "\xff"}\n',
+        '{"t": 1, "remote": "1.2.3.4:5", "data": "\u00e9"}\n'.encode(),
         b"\n",
         b"x" * 300_000 + b"\n",
         line(2, b"b"),
     )
     found, rejected = everything(opened(path))
     assert [datagram for datagram, _ in found] == [b"a", b"b"]
-    assert rejected == {"no_remote": 2, "remote": 1, "base64": 1, "line": 5}
+    assert rejected == {"no_remote": 2, "remote": 1, "base64": 2, "line": 7}
 
 
 def test_the_last_line_needs_no_newline(opened, tmp_path):
