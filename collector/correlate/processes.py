@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import zlib
 from functools import lru_cache
+from itertools import islice
 
 from collector.correlate.cycle import Cycle
 from collector.correlate.incarnation import Access, Event, Incarnation, Session
@@ -19,6 +20,9 @@ from collector.wire.userid import UserId, split_remote
 
 MAX_ROUTES = 512
 """Sockets known per process; beyond it those without a sequence counter are forgotten."""
+MAX_PLACES = 64
+"""Places where a process is known to be; beyond it the one that came first after its home is forgotten. A few are real;
+any number can be forged, as a sid and a start second are no secret."""
 MAX_GUESTS = 10_000
 """Sessions remembered by where they were told, per process and place."""
 JUMP = 64
@@ -108,7 +112,14 @@ class Processes:
         inc = same[0]
         inc.addresses[place] = set()
         self._settle_in(inc, place)
+        self._forget_places(inc)
         return inc
+
+    def _forget_places(self, inc: Incarnation) -> None:
+        surplus = len(inc.addresses) - MAX_PLACES
+        for place in list(islice(inc.addresses, 1, 1 + surplus)) if surplus > 0 else ():
+            del inc.addresses[place]
+            self._leave(inc, place)
 
     def sid_of(self, remote: str, stod: int) -> int | None:
         """The sid that a socket has named before, for datagrams that do not."""
@@ -267,7 +278,7 @@ class Processes:
             ways = [route for route in inc.routes if route[0] == way]
         else:
             ways = [route for route in inc.routes if self._homes_at(route[0], leaves)]
-        told = inc.addresses.pop(leaves) if len(inc.addresses) > 1 else set()
+        told = inc.addresses.pop(leaves, set()) if len(inc.addresses) > 1 else set()
         inc.shared = len(inc.addresses) > 1 or inc.one_counter
         inc.not_ready()
         young = self._new(remote if here else ways[0][0] if ways else leaves, inc.stod, inc.sid, leaves)
@@ -297,6 +308,7 @@ class Processes:
         kept.shared = len(kept.addresses) > 1
         for address in kept.addresses:
             self._settle_in(kept, address)
+        self._forget_places(kept)
         for route in other.routes:
             self._routes[route] = kept
             self._bound[route[:2]] = kept.sid
@@ -398,13 +410,17 @@ class Processes:
         same.remove(inc)
         if not same:
             del self._same[inc.sid, inc.stod]
-        for address in inc.addresses:
-            if self._addresses.get(address) is inc:
-                del self._addresses[address]
-            if self._homes.get((inc.sid, inc.stod, address)) is inc:
-                del self._homes[inc.sid, inc.stod, address]
-            if self._youngest.get((inc.sid, address)) is inc:
-                del self._youngest[inc.sid, address]
+        named = {split_remote(remote.partition(" ")[0])[0] for remote, _, _ in inc.routes}
+        for address in named.union(inc.addresses):
+            self._leave(inc, address)
+
+    def _leave(self, inc: Incarnation, address: str) -> None:
+        if self._addresses.get(address) is inc:
+            del self._addresses[address]
+        if self._homes.get((inc.sid, inc.stod, address)) is inc:
+            del self._homes[inc.sid, inc.stod, address]
+        if self._youngest.get((inc.sid, address)) is inc:
+            del self._youngest[inc.sid, address]
 
 
 def agree(one: Incarnation, other: Incarnation) -> bool:

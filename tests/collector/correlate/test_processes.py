@@ -215,6 +215,24 @@ def test_a_process_whose_address_moves_is_one(order: str, ident: str, kit: Any) 
     assert correlator.counters["state_servers"] == 1
 
 
+def test_a_process_that_seems_to_be_everywhere_takes_no_room(kit: Any) -> None:
+    """Addresses can be forged; where it was first and what is open there stays known."""
+    server = kit.Server()
+    correlator = Correlator()
+    feed(correlator, A, *start(server), server.files(kit.opened(5)))
+    for number in range(2_000):
+        feed(correlator, f"198.18.{number >> 8}.{number & 255}:1", server.files(), t=T + 1 + number / 100)
+        if not number % 100:
+            correlator.advance(T + 1 + number / 100)
+    feed(correlator, A, server.files(kit.closed(5, 4)), t=T + 30)
+    correlator.advance(T + 90)
+    (record,) = taken(correlator)
+    assert (record["read"], record["user"], record["appinfo"]) == (4, "alice", "app")
+    assert correlator.counters["state_servers"] == 1
+    rows, _ = correlator.changes()
+    assert max(len(value) for _, value in rows) < 16 * 1024
+
+
 @pytest.mark.parametrize("ident", [True, False])
 @pytest.mark.parametrize("restart", [True, False])
 def test_clones_on_two_hosts_that_say_two_things(ident: bool, restart: bool, kit: Any) -> None:
