@@ -28,6 +28,7 @@ import logging
 import os
 import secrets
 import sqlite3
+import stat
 import threading
 import time
 from bisect import bisect_right
@@ -466,6 +467,8 @@ class Spool:
         """Bytes of the frames of this epoch; behind those of older ones, if there are any."""
         self._tail_since = 0.0
         self._tail_blocks: deque[BlockRow] = deque()
+        self._only_database = False
+        """What the tail has is not to be gone on with: the next transaction goes into the database."""
         self._removed = 0
         self._unwritten_senders: set[str] = set()
         self._unwritten_sockets: dict[str, int] = {}
@@ -476,7 +479,7 @@ class Spool:
         self.left_to_remove = 0
         """Confirmed up to here, and not removed yet: to be put into the books of the next commit."""
         try:
-            self._tail = Tail(file_of(directory))
+            self._tail = Tail(file_of(directory), stat.S_IMODE(self.path.stat().st_mode))
             self._take_back()
             if synchronous != "off":
                 _sync_directory(directory)
@@ -492,6 +495,10 @@ class Spool:
         """Bytes that went into the WAL since this was opened, about."""
         self._emptied = 0
         """What `written` was when the WAL last started over."""
+        try:
+            self._strike_out_what_is_lost()
+        except sqlite3.Error as error:
+            raise _explain(error, self.path) from error
 
     def _open(self, synchronous: Synchronous) -> None:
         db = self._db
@@ -670,6 +677,7 @@ class Spool:
         tail = self._tail
         return (
             self._use_tail
+            and not self._only_database
             and not self.tight
             and not step.from_database
             and len(step.senders) <= _TAIL_SENDERS
@@ -690,7 +698,7 @@ class Spool:
         """How many blocks at the end of `kept` are better left in the tail when all else goes into the database: they
         will be confirmed in a moment, and to remove them from the database takes a transaction there, with which the
         next ones would get there, and so on for ever."""
-        if not self._use_tail or self.tight or not self._give_up_old_frames():
+        if not self._use_tail or self._only_database or self.tight or not self._give_up_old_frames():
             return 0
         now, count, size = self._clock(), 0, 0
         for row in reversed(kept):
@@ -721,7 +729,7 @@ class Spool:
         encoded = encode_frame(frame)
         self._tail.append(encoded)
         if self._synchronous == "full":
-            self._sync(self._tail.fd)
+            self._sync_the_frame(len(encoded))
         if not self._tail_size:
             self._tail_since = self._monotonic()
         self._tail_size += len(encoded)
@@ -730,6 +738,16 @@ class Spool:
         while self._tail_blocks and self._tail_blocks[0][0] <= step.removed:
             self._tail_blocks.popleft()
         self._note_unwritten(step.senders, books.sockets, draft.input if draft else None)
+
+    def _sync_the_frame(self, size: int) -> None:
+        """The last one. It counts as taken with the sync only: without that it must not be there, as it is tried again.
+        Others may have read it, and would not look at its place once more; so that is done in another epoch."""
+        try:
+            self._sync(self._tail.fd)
+        except OSError:
+            self._only_database = True
+            self._tail.cut(self._tail.size - size)
+            raise
 
     def _note_unwritten(
         self, senders: Iterable[str], sockets: Mapping[str, int], place: tuple[str, int] | None
@@ -760,6 +778,43 @@ class Spool:
             self._tail_blocks.popleft()
         if frames:
             self._tail_size, self._tail_since = end, self._monotonic() - _TAIL_AGE  # to be written with the next commit
+
+    def _strike_out_what_is_lost(self) -> None:
+        """Make the books true again after a power cut that kept the database's last transaction, and not the frames
+        that were left to the tail by it. SEQs are without holes, and what is lost are the newest."""
+        newest = self._tail_blocks[-1][0] if self._tail_blocks else self._db.execute(
+            "SELECT coalesce(max(last), 0) FROM blocks"
+        ).fetchone()[0]  # fmt: skip
+        if not self.spooled or newest == self.last:
+            return
+        rows = [*self._db.execute("SELECT count, size, senders FROM blocks"),
+                *((row[1], row[3], row[4]) for row in self._tail_blocks if row[0] > self._removed)]  # fmt: skip
+        lost = self.spooled - sum(count for count, _, _ in rows)
+        _log.warning(
+            "= %d datagrams that were taken right before the power went are lost; they count as not received", lost
+        )
+        waiting: dict[str, int] = {}
+        for _, _, counts in rows:
+            for remote, number in _unpack_counts(counts).items():
+                key = remote if remote in self._senders else OTHERS
+                waiting[key] = waiting.get(key, 0) + number
+        for remote, (sender, seen) in self._senders.items():
+            there = sender.confirmed + waiting.get(remote, 0)
+            if sender.received != there:
+                self._senders[remote] = (
+                    msgspec.structs.replace(sender, received=there, spooled=there - sender.confirmed),
+                    seen,
+                )
+                self._unwritten_senders.add(remote)
+        self.totals.received -= lost
+        self.last -= lost
+        self.size = sum(size for _, size, _ in rows)
+        self._generations = [generation for generation in self._generations if generation.first <= self.last]
+        self._only_database = True
+        try:
+            self._write(self._step(None, Books()), None, Books())
+        except (sqlite3.Error, OSError) as error:
+            _log.debug("= the books are written with the next datagram: %s", error)
 
     # ---------------------------------------------------------------- into the database
 
@@ -813,6 +868,7 @@ class Spool:
             self._obsolete_since = time.monotonic()
         self._tail_size, self._tail_since = len(frames), self._monotonic()
         self._tail_blocks = deque(young_ones)
+        self._only_database = False
         self._unwritten_senders.clear()
         self._unwritten_sockets.clear()
         self._unwritten_input.clear()

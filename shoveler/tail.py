@@ -96,9 +96,10 @@ def file_of(directory: Path) -> Path:
 class Tail:
     """The file as its owner has it. Raises OSError."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mode: int = 0o644) -> None:
+        """`mode`: of a new file, that of the database, as it has the same datagrams."""
         self.path = path
-        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, mode)
         self.size = os.fstat(self.fd).st_size
         self.written = 0
         """Bytes appended since it was opened."""

@@ -31,7 +31,7 @@ from shoveler.spool import (
     SpoolLocked,
     SpoolReader,
 )
-from shoveler.tail import of_epoch
+from shoveler.tail import decode, of_epoch
 
 A, B = "192.0.2.7:1094", "[2001:db8::1]:1095"
 
@@ -273,6 +273,72 @@ def test_a_power_cut_in_between_the_two_files(tmp_path, monkeypatch):
             assert last >= taken[synced]
             assert kept == list(range(kept[0], last + 1))
             assert kept[0] <= removed[-1] + 1
+
+
+@pytest.mark.parametrize("kept", [0, 1, 3], ids=lambda kept: f"{kept}-frames")
+def test_a_power_cut_that_takes_only_what_the_tail_kept_leaves_true_books(tmp_path, monkeypatch, caplog, kept):
+    """The system wrote the WAL and not yet the frames that the same transaction left to the tail. Those datagrams were
+    in the books for ever: nothing could confirm them, and no drain ended."""
+    monkeypatch.setattr(spool_module, "_TAIL_AGE", 0.0)  # each transaction goes into the database
+    live, cut = tmp_path / "live", tmp_path / "cut"
+    live.mkdir()
+    cut.mkdir()
+    with Spool(live, reserve=0, sync=Disk(), clock=lambda: 1000.5) as spool:
+        for number in range(6):
+            put(spool, b"%d" % number, remote=A if number % 2 else B)
+        spool.commit(None, Books(confirmed_upto=2))
+        for name in ("spool.db", "spool.db-wal", "spool.tail"):
+            (cut / name).write_bytes((live / name).read_bytes())
+        epoch, others = spool._epoch, spool._tail.size - spool._tail_size
+    data = (cut / "spool.tail").read_bytes()
+    ends = [others, *(end for frame, end in decode(data) if frame.epoch == epoch)]
+    assert len(ends) == 5, "four are not confirmed"
+    (cut / "spool.tail").write_bytes(data[: ends[kept]])
+    with Spool(cut, reserve=0) as spool:
+        reader = SpoolReader(cut)
+        assert reader.audit() == Audit(received=2 + kept, confirmed=2, spooled=kept)
+        assert [seq for seq, _ in datagrams(reader)] == list(range(3, 3 + kept))
+        (position,) = reader.positions().values()
+        assert position == Position(first=1, received_upto=2 + kept, confirmed_upto=2)
+        assert sum(sender.spooled for sender in reader.senders().values()) == kept
+        assert f"= {4 - kept} datagrams that were taken right before the power went are lost" in caplog.text
+        put(spool, b"new")
+        spool.commit(None, Books(confirmed_upto=spool.last))
+        assert spool.spooled == 0
+        assert reader.audit().exact
+        reader.close()
+
+
+def test_what_could_not_be_synced_is_taken_once_when_it_is_tried_again(tmp_path):
+    disk = Disk()
+    with Spool(tmp_path, reserve=0, synchronous="full", sync=disk) as spool:
+        put(spool, b"1")
+        reader = SpoolReader(tmp_path)
+        assert len(datagrams(reader)) == 1
+        disk.trouble = OSError(5, "Input/output error")
+        with pytest.raises(SpoolFull):
+            put(spool, b"2")
+        assert len(datagrams(reader)) == 1
+        disk.trouble = None
+        put(spool, b"2")
+        put(spool, b"3")
+        assert [data for _, data in datagrams(reader)] == [b"1", b"2", b"3"]
+        reader.close()
+        shutil.copytree(tmp_path, tmp_path.with_name("killed"))
+    with Spool(tmp_path.with_name("killed"), reserve=0):
+        reader = SpoolReader(tmp_path.with_name("killed"))
+        assert [data for _, data in datagrams(reader)] == [b"1", b"2", b"3"]
+        assert reader.audit().exact
+        reader.close()
+
+
+def test_the_tail_is_as_private_as_the_database(tmp_path):
+    with Spool(tmp_path, reserve=0) as spool:
+        (tmp_path / "spool.db").chmod(0o600)
+        (tmp_path / "spool.tail").unlink()
+    with Spool(tmp_path, reserve=0) as spool:
+        put(spool, b"1")
+        assert (tmp_path / "spool.tail").stat().st_mode & 0o777 == 0o600
 
 
 def test_sequence_numbers_are_never_used_again(tmp_path):
