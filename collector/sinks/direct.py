@@ -45,29 +45,48 @@ def gather(path: Path, shares: int) -> None:
     """All workers have come to the end: their records go behind those of the first, in the order of their numbers.
     Raises SinkError.
 
-    What a kill interrupts is done again: a note says how long the file was before which share, until that is removed.
+    A share is renamed before it is appended, to a name that no worker writes to, and a note says how long the file was
+    before. What a kill interrupts is done again, here or before the first worker goes on with the file.
     """
-    note = path.with_name(f"{path.name}.gathering")
     try:
-        with path.open("r+b") as file:
-            if note.exists():
-                share, length = map(int, note.read_text().split())
-                if share_path(path, share).exists():  # else it was killed after that share was done with
-                    file.truncate(length)
-            for share in range(1, shares):
-                other = share_path(path, share)
-                if not other.exists():
-                    continue  # gathered before a kill
-                _write_note(note, f"{share} {file.seek(0, os.SEEK_END)}")
-                with other.open("rb") as records:
-                    left = os.fstat(records.fileno()).st_size
-                    while left:
-                        left -= os.sendfile(file.fileno(), records.fileno(), None, left)
-                os.fsync(file.fileno())
-                other.unlink()
-            note.unlink(missing_ok=True)
+        _go_on_gathering(path)
+        for share in range(1, shares):
+            other = share_path(path, share)
+            if other.exists():  # else it was gathered before a kill
+                status = path.stat()
+                _write_note(_note(path), f"{status.st_ino} {status.st_size}")
+                other.replace(_gathered(path))
+                _go_on_gathering(path)
+        _note(path).unlink(missing_ok=True)
     except (OSError, ValueError) as error:
         raise SinkError(f"the records of all workers cannot be put together in {path}: {error}") from error
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.gathering")
+
+
+def _gathered(path: Path) -> Path:
+    return path.with_name(f"{path.name}.gathered")
+
+
+def _go_on_gathering(path: Path) -> None:
+    """Append the share that is being gathered, if there is one, behind what the file had before. Where that file is
+    gone, it was of a run that nobody goes on with. Raises OSError or ValueError.
+    """
+    share = _gathered(path)
+    if not share.exists():
+        return
+    inode, length = map(int, _note(path).read_text().split())
+    if path.exists() and path.stat().st_ino == inode and path.stat().st_size >= length:
+        with path.open("r+b") as file, share.open("rb") as records:
+            file.truncate(length)
+            file.seek(length)
+            left = os.fstat(records.fileno()).st_size
+            while left:
+                left -= os.sendfile(file.fileno(), records.fileno(), None, left)
+            os.fsync(file.fileno())
+    share.unlink()
 
 
 def _write_note(note: Path, text: str) -> None:
@@ -101,6 +120,8 @@ class DirectFile:
         self.is_share = share > 0
         self.path = path = share_path(path, share)
         try:
+            if not self.is_share:
+                _go_on_gathering(path)
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             status = os.fstat(self._fd)
             if not stat.S_ISREG(status.st_mode):
@@ -109,6 +130,11 @@ class DirectFile:
             self._length = self._begin(mark)
         except OSError as error:
             raise SinkError(f"cannot write records to {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise SinkError(
+                f"cannot write records to {path}: {_note(path)} is damaged ({error}); look at {_gathered(path)}, whose "
+                "records belong behind the others, and remove both"
+            ) from error
 
     def _begin(self, mark: str | None) -> int:
         """Cut off what a killed process had written and not committed; the length from which we go on."""

@@ -112,11 +112,18 @@ def test_the_shares_come_together_in_order(path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-@pytest.mark.parametrize("calls", range(1, 12))
-def test_gathering_that_is_killed_is_done_again(path: Path, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    path.write_text("0\n")
-    for share in (1, 2):
-        share_path(path, share).write_text(f"{share}\n")
+@pytest.mark.parametrize("restart", [True, False])
+@pytest.mark.parametrize("calls", range(1, 14))
+def test_gathering_that_is_killed_is_done_again(
+    path: Path, calls: int, restart: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every place; and in between the workers have opened their files again and found nothing more to do."""
+    marks = []
+    for share in range(3):
+        file = DirectFile(path, None, share=share)
+        file.write(records(str(share)))
+        marks.append(file.mark(done=True))
+        file.close()
     left = [calls]
 
     def killing(original: object) -> object:
@@ -132,10 +139,14 @@ def test_gathering_that_is_killed_is_done_again(path: Path, calls: int, monkeypa
         patch.setattr(os, "sendfile", killing(os.sendfile))
         patch.setattr(os, "fsync", killing(os.fsync))
         patch.setattr(Path, "unlink", killing(Path.unlink))
+        patch.setattr(Path, "replace", killing(Path.replace))
         try:
             gather(path, 3)
         except KeyboardInterrupt:
             pass
+    if restart:
+        for share, mark in enumerate(marks):
+            DirectFile(path, mark, share=share).close()
     gather(path, 3)
     assert path.read_text() == "0\n1\n2\n"
     assert [p.name for p in path.parent.iterdir()] == [path.name]
@@ -145,3 +156,26 @@ def test_a_share_of_a_run_that_nobody_goes_on_with_is_emptied(path: Path) -> Non
     share_path(path, 1).write_text("stale\n")
     DirectFile(path, None, share=1).close()
     assert share_path(path, 1).read_text() == ""
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_a_killed_gathering_left_does_not_touch_the_file_of_a_later_run(
+    path: Path, begun: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_text("a long file of the run before\n")
+    share_path(path, 1).write_text("1\n")
+
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*(os, "fsync", kill) if not begun else (os, "sendfile", kill))
+        with pytest.raises(KeyboardInterrupt):
+            gather(path, 2)
+    path.rename(path.with_name("kept"))  # the person begins anew
+    for share in range(2):
+        file = DirectFile(path, None, share=share)
+        file.write(records(str(share)))
+        file.close()
+    gather(path, 2)
+    assert path.read_text() == "0\n1\n"
