@@ -54,15 +54,16 @@ class LocalTopology:
         found = {}
         for file in sorted(self._existing(exchange).glob("*.db")):
             with closing(connect(file, synchronous="NORMAL")) as db, sentences(file):
-                (last,) = db.execute("SELECT max(seq) FROM message").fetchone()
+                identity, last = db.execute("SELECT id, (SELECT max(seq) FROM message) FROM identity").fetchone()
             if last is not None:
-                found[file.name] = int(last)
+                found[_named(file.name, identity)] = int(last)
         return found
 
     def is_past(self, queue: str, *, exchange: str, ends: Mapping[str, int]) -> bool:
         path = cursor_file(self._existing(exchange), queue)
         with closing(connect(path, synchronous="NORMAL")) as db, sentences(path):
-            positions: dict[str, int] = dict(db.execute("SELECT file, seq FROM position").fetchall())
+            rows = db.execute("SELECT file, identity, seq FROM position").fetchall()
+        positions = {_named(file, identity): int(seq) for file, identity, seq in rows}
         return all(positions.get(file, 0) >= last for file, last in ends.items())
 
     def delete_queue(self, queue: str, *, exchange: str) -> None:
@@ -102,3 +103,8 @@ def _count_all(db: sqlite3.Connection, seq: int) -> int:
     """Row numbers have no holes but at the trimmed end, so there is no need to look at every row."""
     first, last = db.execute("SELECT (SELECT min(seq) FROM message), (SELECT max(seq) FROM message)").fetchone()
     return 0 if last is None else max(0, last - max(seq, first - 1))
+
+
+def _named(file: str, identity: str) -> str:
+    """A file of messages, told apart from a later one of the same name."""
+    return f"{file} {identity}"

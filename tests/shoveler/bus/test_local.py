@@ -326,3 +326,17 @@ def test_readers_are_looked_at_four_times_a_second(local: Bus) -> None:
         now = step / 1000
         assert cursors.wanted("key")
     assert looks == [0.0, 0.25, 0.5, 0.75]
+
+
+def test_being_past_a_file_is_not_being_past_a_later_one_of_its_name(local: Bus) -> None:
+    """A settle was over at once where a collector had begun anew, with fewer records than its reader had had before."""
+    topology = local.topology()
+    publisher, consumer = local.publisher("W"), local.consumer()
+    local.publish(publisher, messages(0, 5))
+    consumer.acknowledge(local.take_all(consumer, 5)[-1].delivery)
+    assert topology.is_past(local.queue, exchange="e", ends=topology.ends(exchange="e"))
+    publisher.close()
+    for file in (Path(local.url) / "e").glob("W.db*"):
+        file.unlink()
+    local.publish(local.publisher("W"), messages(5, 7))
+    assert not topology.is_past(local.queue, exchange="e", ends=topology.ends(exchange="e"))
