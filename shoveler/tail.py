@@ -140,30 +140,32 @@ class TailReader:
         self._epoch = 0
         self._frames: list[Frame] = []
         self._end = 0
+        self._newest = b""
+        """The frame that ends at `_end`, as it lies there: as long as it does, the file was not cut off before that."""
 
     def frames(self, epoch: int) -> list[Frame]:
         """Those of an epoch that is the database's. What was read before is not read again: within an epoch the file
-        only grows. Raises OSError."""
+        only grows, and the frames of the next one begin where they end, unless those were cut off. Raises OSError."""
         if self._fd < 0:
             try:
                 self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
                 return []
-        if epoch != self._epoch or not self._frames:
-            self._epoch = epoch
-            # They begin where those of the epoch before end, unless those were cut off.
-            self._frames, end = of_epoch(os.pread(self._fd, _LARGEST, self._end), epoch)
-            self._end += end
-            if not self._frames:
-                self._frames, self._end = of_epoch(os.pread(self._fd, _LARGEST, 0), epoch)
-            return self._frames
-        more = os.pread(self._fd, _LARGEST, self._end)
-        start = self._end
-        for frame, at in decode(more):
-            if frame.epoch != epoch:
+        if epoch != self._epoch:
+            self._epoch, self._frames = epoch, []
+        start, before = self._end - len(self._newest), len(self._newest)
+        data = os.pread(self._fd, _LARGEST, start)
+        if not data.startswith(self._newest):  # others lie there, and a frame may end at the same place by chance
+            self._frames, self._end, self._newest = [], 0, b""
+            start = before = 0
+            data = os.pread(self._fd, _LARGEST, 0)
+        for frame, at in decode(data, before):
+            if frame.epoch == epoch:
+                self._frames.append(frame)
+                self._end, self._newest = start + at, data[before:at]
+            elif self._frames:
                 break
-            self._frames.append(frame)
-            self._end = start + at
+            before = at
         return self._frames
 
     def close(self) -> None:

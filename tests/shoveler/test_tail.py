@@ -77,3 +77,20 @@ def test_a_reader_follows(tmp_path):
     assert seen == [[1], [1, 2], [3], [3, 4], [5], [5]]
     reader.close()
     owner.close()
+
+
+@pytest.mark.parametrize("read", [1, 2, 3])
+def test_a_reader_misses_none_where_a_frame_ends_by_chance_where_it_stopped(tmp_path, read):
+    """Datagrams of one size make frames of one size. One that the publisher did not see was confirmed with the next one,
+    and lost."""
+    path = tmp_path / "spool.tail"
+    owner, reader = Tail(path), TailReader(path)
+    for last in range(1, read + 1):
+        owner.append(encode(frame(1, last)))
+    assert len(reader.frames(1)) == read
+    owner.cut(0)
+    for last in range(11, 15):
+        owner.append(encode(frame(2, last)))
+    assert [one.last for one in reader.frames(2)] == [11, 12, 13, 14]
+    reader.close()
+    owner.close()
