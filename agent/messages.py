@@ -361,6 +361,8 @@ class Finding(Struct, frozen=True):
     line: Count = 0
     fixed: Text = ""
     """The whole configuration line as it should be, where one line mends it."""
+    file: Annotated[str, Meta(max_length=4096)] = ""
+    """The file that `line` is a line of, empty for the one that xrootd is started with."""
 
 
 class ServerReport(Message, frozen=True, tag="server_report"):

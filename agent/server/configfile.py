@@ -1,22 +1,41 @@
-"""Reading an XRootD configuration file, as far as monitoring is concerned: directives with their lines.
+"""Reading an XRootD configuration as xrootd reads it: directives with their file and line, and what stops it.
 
-Arithmetic on text: comments, continued lines, ``set`` variables and ``if … fi`` are understood as XRootD does; which
-branch of an ``if`` a host takes is not decided here, so that directives inside one are marked `conditional`.
+Arithmetic on text. What is done here was seen on real servers (tests/agent/server/configs has the cases):
+
+- Only blanks part words: a tab is a character like any other. A comment is a line that begins with ``#``.
+- A line that ends in a backslash goes on in the next one that is neither blank nor a comment.
+- ``$name``, ``${name}``, ``$(name)`` stand for what ``set`` gave earlier, never for the environment; a name that was
+  not set ends the start, but for ``$[name]``, which is then nothing. Names there have letters and digits only.
+- ``set name = $VAR`` is the way to the environment, and only to it.
+- ``if`` knows hosts, ``defined``, ``exec`` and ``named``; it is not nested, and a ``continue`` inside is an error.
+- ``continue FILE`` or ``continue DIR [*SUFFIX …]`` ends the file: what follows it is not read. Of a directory the files
+  are read in the order of their names, but for executable, hidden and saved ones (`kept`).
+
+Which branch of an ``if`` is taken depends on host, instance and environment. `readings` makes one `Reading` of each
+combination that makes a difference.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+
+class Place(NamedTuple):
+    """A line of a file; file "" is the one that xrootd is started with."""
+
+    line: int
+    file: str = ""
 
 
 class Directive(NamedTuple):
-    """One directive: its words, the first of which is its name, and the number of the line where it begins."""
+    """One directive: its words, the first of which is its name, and where it begins."""
 
-    line: int
+    place: Place
     words: list[str]
-    conditional: bool = False
 
     @property
     def name(self) -> str:
@@ -27,63 +46,427 @@ class Directive(NamedTuple):
         return " ".join(self.words)
 
 
-_VARIABLE = re.compile(r"\$(?:\((\w+)\)|\{(\w+)\}|\[(\w+)\]|(\w+))")
+class Fault(NamedTuple):
+    """Something in the syntax that keeps xrootd from starting, or (`fatal` False) that could not be looked at."""
+
+    place: Place
+    what: str
+    why: str = ""
+    fatal: bool = True
 
 
-def directives(text: str) -> Iterator[Directive]:
-    """The directives of a configuration, variables replaced where they were set before."""
-    variables: dict[str, str] = {}
-    depth = 0
-    for number, line in _logical_lines(text):
-        words = _words(line)
-        if not words:
+class Source(NamedTuple):
+    """A file's name and text."""
+
+    name: str
+    text: str
+
+
+Follow = Callable[[str, Sequence[str]], "list[Source] | str | None"]
+"""``continue``'s path and suffixes → the files in the order in which xrootd reads them; a sentence when it would not
+start; None when it was not looked at."""
+
+
+class World(NamedTuple):
+    """What an ``if`` can ask about: the host's name, the instance's, and which variables the environment has.
+
+    None: a host, or an instance, that the configuration does not mention."""
+
+    host: str | None = None
+    instance: str | None = None
+    environment: frozenset[str] = frozenset()
+
+
+@dataclass
+class Reading:
+    """What xrootd makes of a configuration in some worlds: `choices` are the branches that led there, by their place:
+    how a person would say it."""
+
+    directives: list[Directive] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    choices: dict[Place, str] = field(default_factory=dict)
+    strangers: bool = True
+    """Only reached by a host or an instance that the configuration does not mention, although it mentions some."""
+
+
+MOST_WORLDS: Final = 256
+_SKIPPED: Final = (".cfsaved", ".rpmsave", ".rpmnew", ".dpkg-old", ".dpkg-dist", "~")
+_CLOSING: Final = {"(": ")", "{": "}", "[": "]"}
+_KEYWORDS: Final = ("defined", "exec", "named")
+PROGRAM: Final = "xrootd"
+
+
+def kept(name: str, suffixes: Sequence[str] = ()) -> bool:
+    """Whether ``continue DIR`` reads a file of this name; suffixes as given, without their star."""
+    if name.startswith("."):
+        return False
+    if suffixes:
+        return any(len(name) > len(suffix) and name.endswith(suffix) for suffix in suffixes)
+    return not any(len(name) > len(suffix) and name.endswith(suffix) for suffix in _SKIPPED)
+
+
+def not_followed(_path: str, _suffixes: Sequence[str]) -> None:
+    """A `Follow` that looks at no other file."""
+    return
+
+
+def directives(text: str) -> list[Directive]:
+    """The directives that an instance without a name reads on a host without a name."""
+    return _Reader(World(), not_followed, {}).read(text).directives
+
+
+def readings(
+    text: str,
+    follow: Follow = not_followed,
+    *,
+    host: str | None = None,
+    instance: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> list[Reading]:
+    """One reading for each combination of branches that can be reached, where known by this host and instance only."""
+    environment = environment or {}
+    hosts, instances, variables = _asked(_conditions(text, follow))
+    worlds = [
+        World(h, i, frozenset(v for v, there in zip(variables, present, strict=True) if there) | set(environment))
+        for h in ([host] if host else [*hosts, None])
+        for i in ([instance] if instance else [*instances, None])
+        for present in itertools.product((True, False), repeat=min(len(variables), 4))
+    ]
+    found: dict[tuple[tuple[Place, str], ...], Reading] = {}
+    for world in worlds[:MOST_WORLDS]:
+        reading = _Reader(world, follow, environment).read(text)
+        stranger = (world.host is None and bool(hosts)) or (world.instance is None and bool(instances))
+        known = found.setdefault(tuple(reading.choices.items()), reading)
+        known.strangers = known.strangers and stranger
+    return list(found.values())
+
+
+# ---------------------------------------------------------------- lines and words
+
+
+def _logical_lines(text: str) -> Iterator[tuple[int, list[str]]]:
+    """The words of each line that is not blank or a comment, with the lines that continue it."""
+    held: list[str] = []
+    began = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        words = [word for word in line.split(" ") if word]
+        if not words or words[0].startswith("#"):
             continue
-        if words[0] == "set":
-            _assign(variables, words[1:])
-        elif words[0] == "if":
-            depth += 1
-        elif words[0] == "fi":
-            depth = max(0, depth - 1)
-        elif words[0] != "else":
-            yield Directive(number, [_replaced(word, variables) for word in words], conditional=depth > 0)
-
-
-def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines with those joined that end in a backslash, under the number of the first."""
-    held, began = "", 0
-    for number, line in enumerate(text.splitlines(), 1):
         began = began or number
-        if line.rstrip().endswith("\\"):
-            held += line.rstrip()[:-1] + " "
-            continue
-        yield began, held + line
-        held, began = "", 0
+        goes_on = words[-1].endswith("\\")
+        if goes_on:
+            words[-1] = words[-1][:-1]
+        held += [word for word in words if word]
+        if not goes_on:
+            yield began, held
+            held, began = [], 0
     if held:
         yield began, held
 
 
-def _words(line: str) -> list[str]:
-    words = []
-    for word in line.split():
-        if word.startswith("#"):
-            break
-        words.append(word)
-    return words
+def _conditions(text: str, follow: Follow) -> list[list[str]]:
+    """All the conditions that the files of a configuration have, whether or not they are reached."""
+    sources: list[Source] = [Source("", text)]
+    found: list[list[str]] = []
+    for source in sources:
+        for _, words in _logical_lines(source.text):
+            if "if" in words:
+                found.append(words[words.index("if") + 1 :])
+            if words[0] == "continue" and len(words) > 1 and not source.name:
+                more = follow(words[1].removeprefix("?"), _suffixes(words[2:]))
+                sources += more if isinstance(more, list) else []
+    return found
 
 
-def _assign(variables: dict[str, str], words: list[str]) -> None:
-    """``set NAME = VALUE``, with or without blanks around the sign."""
-    name, equals, value = " ".join(words).partition("=")
-    if equals and name.strip():
-        variables[name.strip()] = _replaced(value.strip(), variables)
+def _suffixes(words: Sequence[str]) -> list[str]:
+    return [word[1:] for word in itertools.takewhile(lambda word: word.startswith("*"), words)]
 
 
-def _replaced(word: str, variables: dict[str, str]) -> str:
-    def value(match: re.Match[str]) -> str:
-        name = next(group for group in match.groups() if group)
-        return variables.get(name, match[0])
+def _asked(conditions: Sequence[Sequence[str]]) -> tuple[list[str], list[str], list[str]]:
+    """Hosts, instances and variables of the environment that conditions ask about."""
+    hosts: dict[str, None] = {}
+    instances: dict[str, None] = {}
+    variables: dict[str, None] = {}
+    for words in conditions:
+        kind = "host"
+        for word in words:
+            if word in _KEYWORDS:
+                kind = word
+            elif kind == "host":
+                hosts[word.replace("*", "any").rstrip("+")] = None
+            elif kind == "named":
+                instances[word] = None
+            elif word.startswith("?~"):
+                variables[word[2:]] = None
+    return list(hosts), list(instances), list(variables)
 
-    return _VARIABLE.sub(value, word) if "$" in word else word
+
+# ---------------------------------------------------------------- reading
+
+
+class _StopError(Exception):
+    """xrootd gives up here; the text says why."""
+
+
+class _Reader:
+    """xrootd's reader in one world."""
+
+    def __init__(self, world: World, follow: Follow, environment: Mapping[str, str]) -> None:
+        self._world = world
+        self._follow = follow
+        self._environment = environment
+        self._variables: dict[str, str] = {}
+        self._result = Reading()
+        self._place = Place(0)
+        self._chain: Place | None = None
+        """Where the ``if`` that is open began."""
+        self._taken = False
+        """A branch of it was taken."""
+        self._inside = True
+        """What comes now is read."""
+        self._naked = False
+        """Its ``else`` without an ``if`` has come."""
+
+    def read(self, text: str) -> Reading:
+        try:
+            self._file(text, "")
+            if self._chain is not None:
+                self._place = self._chain
+                raise _StopError("This if has no fi; xrootd does not start.")
+        except _StopError as stop:
+            self._fault(str(stop))
+        return self._result
+
+    def _fault(self, what: str, why: str = "", *, fatal: bool = True) -> None:
+        fault = Fault(self._place, what, why, fatal)
+        if fault not in self._result.faults:
+            self._result.faults.append(fault)
+
+    def _file(self, text: str, name: str) -> None:
+        for number, words in _logical_lines(text):
+            self._place = Place(number, name)
+            if self._branch(words) or not self._inside:
+                continue
+            if words[0] == "continue" and self._continue(words[1:], within=name):
+                return
+            if words[0] == "set":
+                self._set(words[1:])
+            elif words[0] not in ("continue", "setenv"):
+                self._directive(words)
+
+    def _directive(self, words: list[str]) -> None:
+        if words[0] == "all.role" and "if" in words:  # the one directive with a condition that matters here
+            at = words.index("if")
+            if not self._holds(words[at + 1 :], "if"):
+                return
+            self._result.choices[self._place] = f"{' '.join(words[at:])} (line {self._place.line})"
+            words = words[:at]
+        replaced = [self._replaced(word) for word in words]
+        if replaced := [word for word in replaced if word]:
+            self._result.directives.append(Directive(self._place, replaced))
+
+    # ------------------------------------------------------------ if, else, fi
+
+    def _branch(self, words: list[str]) -> bool:
+        """Takes if, else and fi; whether the line was one of them."""
+        match words[0]:
+            case "if":
+                if self._chain is not None:
+                    raise _StopError("An if stands inside another one, which xrootd does not know; it does not start.")
+                self._chain, self._taken, self._naked = self._place, False, False
+                self._enter(words[1:])
+            case "else":
+                if self._chain is None or self._naked:
+                    raise _StopError("This else has no if before it; xrootd does not start.")
+                if self._taken:
+                    self._inside = False
+                elif len(words) == 1:
+                    self._naked = self._inside = self._taken = True
+                    self._result.choices[self._chain] = f"the else of the if in line {self._chain.line}"
+                elif words[1] == "if":
+                    self._enter(words[2:])
+                else:
+                    raise _StopError(f"'else {words[1]}' is neither else nor else if; xrootd does not start.")
+            case "fi":
+                if self._chain is None:
+                    raise _StopError("This fi has no if before it; xrootd does not start.")
+                if not self._taken:
+                    self._result.choices[self._chain] = f"the if in line {self._chain.line} not taken"
+                self._chain, self._inside = None, True
+            case _:
+                return False
+        return True
+
+    def _enter(self, condition: list[str]) -> None:
+        assert self._chain is not None
+        self._inside = self._holds(condition, "if")
+        if self._inside:
+            self._taken = True
+            self._result.choices[self._chain] = f"if {' '.join(condition)} (line {self._place.line})"
+
+    def _holds(self, condition: list[str], what: str) -> bool:
+        words = [self._replaced(word) for word in condition]
+        if not words:
+            raise _StopError(f"Nothing follows this {what}; xrootd does not start.")
+        at = next((n for n, word in enumerate(words) if word in _KEYWORDS), len(words))
+        if at and not any(_matches(self._world.host, pattern) for pattern in words[:at]):
+            return False
+        for kind, arguments in _parted(words[at:]):
+            if not arguments:
+                raise _StopError(f"Nothing follows {kind} in this {what}; xrootd does not start.")
+            if kind == "defined":
+                if not all(word.startswith("?") for word in arguments):
+                    raise _StopError(f"defined wants ?NAME or ?~NAME in this {what}; xrootd does not start.")
+                true = any(self._defined(word[1:]) for word in arguments)
+            elif kind == "exec":
+                true = PROGRAM in arguments
+            else:
+                true = self._world.instance in arguments
+            if not true:
+                return False
+        return True
+
+    def _defined(self, name: str) -> bool:
+        return name[1:] in self._world.environment if name.startswith("~") else name in self._variables
+
+    # ------------------------------------------------------------ continue
+
+    def _continue(self, words: list[str], *, within: str) -> bool:
+        """Go on in other files; whether the present one ends here."""
+        if self._chain is not None:
+            raise _StopError("continue inside an if … fi is not allowed; xrootd does not start.")
+        if not words:
+            return False
+        path, suffixes = self._replaced(words[0]), _suffixes(words[1:])
+        rest = words[1 + len(suffixes) :]
+        if rest and rest[0] != "if":
+            raise _StopError(f"After continue {path} comes {rest[0]!r}, not *SUFFIX or if; xrootd does not start.")
+        if rest:
+            here = self._place
+            true = self._holds(rest[1:], "continue")
+            self._result.choices[here] = f"continue … {' '.join(rest)} (line {here.line}{'' if true else ', not true'})"
+            if not true:
+                return False
+        if within:
+            raise _StopError(
+                "A file that another one continues with cannot continue in a third; xrootd does not start."
+            )
+        optional, path = path.startswith("?"), path.removeprefix("?")
+        if "$" in path:
+            self._fault(f"The configuration goes on in {path}, which was not looked at.", fatal=False)
+            return True
+        more = self._follow(path, suffixes)
+        if more is None:
+            self._fault(f"The configuration goes on in {' '.join(words)}, which was not looked at.", fatal=False)
+        elif isinstance(more, str):
+            if optional:
+                return False
+            raise _StopError(more)
+        else:
+            for source in more:
+                self._file(source.text, source.name)
+        return True
+
+    # ------------------------------------------------------------ variables
+
+    def _set(self, words: list[str]) -> None:
+        """``set NAME = VALUE``, with or without blanks; a value that begins with $ is one of the environment."""
+        if words[:1] in (["-q"], ["-v"], ["-V"]):
+            return
+        name, sign, rest = re.fullmatch(r"([^=<]*)([=<]?)(.*)", " ".join(words), re.DOTALL).groups()  # type: ignore[union-attr]
+        name, value = name.strip(), (rest.split() or [""])[0]
+        if not name or not sign:
+            raise _StopError("set wants NAME = VALUE; xrootd does not start.")
+        if not re.fullmatch(r"[A-Za-z0-9_]+", name) or len(name) > 63:
+            raise _StopError(f"{name!r} cannot be set: names have letters, digits and _ only; xrootd does not start.")
+        if sign == "<":
+            self._variables[name] = f"$({name})"
+            return
+        self._variables[name] = self._of_environment(value) if value.startswith("$") else value
+
+    def _of_environment(self, value: str) -> str:
+        bracket = value[1:2] if value[1:2] in _CLOSING else ""
+        name = value[2:].partition(_CLOSING[bracket])[0] if bracket else value[1:]
+        if name in self._environment:
+            return self._environment[name]
+        if bracket == "[":
+            return ""
+        if name in self._variables:
+            self._fault(
+                f"set takes {value} from xrootd's environment, not from the set above it; xrootd does not start where "
+                f"the environment has no {name}.",
+                "Write the whole value once more.",
+            )
+        else:
+            self._fault(
+                f"{value} comes from xrootd's environment, which is not known here: where it has no {name}, xrootd "
+                "does not start.",
+                fatal=False,
+            )
+        return f"$({name})"
+
+    def _replaced(self, word: str) -> str:
+        """A word with its variables replaced; what the environment would give stays as ``$(NAME)``."""
+        made, at = "", 0
+        while at < len(word):
+            following = word[at + 1 : at + 2]
+            if word[at] == "\\":
+                made += following
+                at += 2
+                continue
+            if word[at] != "$" or not (following.isascii() and (following.isalnum() or following in ("(", "{", "["))):
+                made += word[at]
+                at += 1
+                continue
+            closing = _CLOSING.get(following, "")
+            at += 2 if closing else 1
+            name = re.match(r"[A-Za-z0-9]*", word[at:])[0]  # type: ignore[index]
+            at += len(name)
+            if closing and word[at : at + 1] != closing:
+                self._fault(
+                    f"{word} is not understood; xrootd does not start.",
+                    "Names of variables have letters and digits only where they are used, no underscore.",
+                )
+                return ""
+            at += len(closing)
+            if name in self._variables:
+                made += self._variables[name]
+            elif closing != "]":
+                self._fault(
+                    f"The variable {name} is not set; xrootd does not start.",
+                    f"Set it above; `set NAME = ${name}` takes one from the environment first.",
+                )
+                made += "" if not name else f"$({name})"
+        return made
+
+
+def _parted(words: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """``exec a && named b c`` → ("exec", ["a"]), ("named", ["b", "c"])."""
+    kind, arguments = "", list[str]()
+    for word in words:
+        if word in _KEYWORDS and (not kind or arguments[-1:] == ["&&"]):
+            if kind:
+                yield kind, arguments[:-1]
+            kind, arguments = word, []
+        else:
+            arguments.append(word)
+    if kind:
+        yield kind, arguments
+
+
+def _matches(host: str | None, pattern: str) -> bool:
+    """A host's name against one of ``if``; a star stands for any part of it."""
+    if pattern == "*":
+        return True
+    if host is None:
+        return False
+    head, star, tail = pattern.rstrip("+").partition("*")
+    if not star:
+        return host == head
+    return len(host) >= len(head) + len(tail) and host.startswith(head) and host.endswith(tail)
+
+
+# ---------------------------------------------------------------- numbers
 
 
 def whole(word: str) -> int | None:
@@ -98,9 +481,12 @@ def seconds(word: str) -> int | None:
 
 
 def size(word: str) -> int | None:
-    """XRootD's way to write a size: a whole number, with k, m, g or t (powers of 1024). None when it is none."""
-    match = re.fullmatch(r"([0-9]{1,18})([kmgtKMGT]?)", word)
-    return int(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " ") if match else None
+    """XRootD's way to write a size: a number, with k, m, g or t (powers of 1024). None when it is none."""
+    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{0,9})?)([kmgtKMGT]?)", word)
+    if not match:
+        return None
+    unit = 1024 ** " kmgt".index(match[2].lower() or " ")
+    return int(float(match[1]) * unit) if "." in match[1] else int(match[1]) * unit
 
 
 def plain_seconds(value: int) -> str:

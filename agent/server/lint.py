@@ -1,86 +1,47 @@
-"""What an XRootD server's monitoring line will and will not send, said before it is missed.
+"""What an XRootD server's configuration will and will not send, said before it is missed.
 
-Arithmetic: a configuration's text goes in, `Finding`s come out. The grammar is that of XRootD 5 and 6: options come
-before the first ``dest``; a later ``xrootd.monitor`` replaces an earlier one unless it begins with ``...``; a word that
-is no event is taken for HOST:PORT; what is unknown is skipped with a warning in the server's log that nobody reads.
+Arithmetic: a configuration's text goes in, `Finding`s come out. Each combination of branches of its ``if``s is judged
+for itself (`agent.server.configfile.readings`), and what does not hold in all of them says where it holds.
 
-*error* means that file records are missing, wrong or cannot be attributed; *warning*, that some are lost under load or
-at a restart, or lack something; *info*, that more could be had.
+*error*: xrootd does not start, or file records are missing, wrong or cannot be attributed. *warning*: some are lost
+under load or at a restart, or lack something; or a release of XRootD does not take the line. *info*: more could be had.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from agent.messages import Finding
-from agent.server.configfile import Directive, directives, plain_seconds, seconds, size, whole
+from agent.server import mend
+from agent.server.configfile import Directive, Follow, Place, Reading, not_followed, plain_seconds, readings, whole
+from agent.server.monitor import (
+    ALL_GSTREAMS,
+    DEFAULT_GBUFF,
+    DEFAULT_RBUFF,
+    GSTREAM,
+    SINCE,
+    Gstream,
+    MonitorLine,
+    found,
+    gstreams,
+    monitor_line,
+    since,
+    summaries,
+)
 
-EVENTS: Final = (
-    "ccm", "files", "fstat", "http", "info", "io", "iov", "oss", "pfc", "redir", "tcpmon", "throttle", "tpc", "user",
-)  # fmt: skip
-GSTREAM: Final = ("ccm", "http", "oss", "pfc", "tcpmon", "throttle", "tpc")
-TIMES: Final = ("ident", "window", "flush")
-BUFFERS: Final = ("fbuff", "fbsz", "gbuff", "mbuff", "rbuff")
-DEFAULT_FBUFF: Final = 65472
-DEFAULT_GBUFF: Final = 32768
-DEFAULT_RBUFF: Final = 32768
-DEFAULT_IDENT: Final = 3600
 MAX_DATAGRAM: Final = 65507
-ETHERNET_MTU: Final = 1500
-SAFE_BUFFER: Final = 1452
-"""Fits one Ethernet frame over IPv6 as well, and leaves room for most tunnels over IPv4."""
-LEAST_RBUFF: Final = 2048
 LEAST_FBUFF: Final = 1200
 """A record is never split: below this, one with a long path does not fit an empty buffer."""
 LONG_IDENT: Final = 900
 LONG_FSTAT: Final = 30
+DEFAULT_IDENT: Final = 3600
+ETHERNET_MTU: Final = 1500
+LEAST_RBUFF: Final = 2048
 
 PathMtu = Callable[[str], int]
 """Host of a destination → MTU on the way there, in bytes."""
-
-
-@dataclass
-class Destination:
-    """One ``dest``: its events and where they go."""
-
-    events: list[str]
-    address: str
-
-    @property
-    def host(self) -> str:
-        return self.address.rpartition(":")[0].strip("[]")
-
-    @property
-    def port(self) -> str:
-        return self.address.rpartition(":")[2]
-
-
-@dataclass
-class MonitorLine:
-    """What the ``xrootd.monitor`` lines come to."""
-
-    line: int = 0
-    text: str = ""
-    flags: set[str] = field(default_factory=set)
-    """``all``, ``auth``."""
-    times: dict[str, int] = field(default_factory=dict)
-    """Seconds by option; ident -1 means off; "flush io" beside "flush"."""
-    buffers: dict[str, int] = field(default_factory=dict)
-    rnums: str = ""
-    fstat: int | None = None
-    fstat_options: set[str] = field(default_factory=set)
-    xfr: int | None = None
-    destinations: list[Destination] = field(default_factory=list)
-
-    @property
-    def fbuff(self) -> int:
-        """Bytes of an f-stream datagram at most: XRootD takes ``mbuff`` where there is no ``fbuff``."""
-        return self.buffers.get("fbuff") or self.buffers.get("mbuff") or DEFAULT_FBUFF
-
-    def events(self) -> set[str]:
-        return {event for destination in self.destinations for event in destination.events}
+Release = tuple[int, ...]
 
 
 def ethernet(_host: str) -> int:
@@ -88,14 +49,14 @@ def ethernet(_host: str) -> int:
     return ETHERNET_MTU
 
 
-def site_name(text: str) -> str:
-    """``all.sitename`` of a configuration, "" when there is none."""
-    return next((d.words[1] for d in directives(text) if d.name == "all.sitename" and len(d.words) > 1), "")
+def site_name(directives: Sequence[Directive]) -> str:
+    """``all.sitename``, "" when there is none."""
+    return next((d.words[1] for d in directives if d.name == "all.sitename" and len(d.words) > 1), "")
 
 
-def server_port(text: str) -> int:
-    """``xrd.port`` of a configuration, 1094 when it names none."""
-    for directive in directives(text):
+def server_port(directives: Sequence[Directive]) -> int:
+    """``xrd.port``, 1094 when there is none."""
+    for directive in directives:
         if directive.name in ("xrd.port", "all.port") and len(directive.words) > 1:
             port = whole(directive.words[1])
             if port is not None:
@@ -103,215 +64,152 @@ def server_port(text: str) -> int:
     return 1094
 
 
-def monitor_line(text: str) -> MonitorLine | None:
-    """The monitoring that a configuration asks for, None when it asks for none."""
-    return _parse([d for d in directives(text) if d.name == "xrootd.monitor"], [])
+def lint(
+    text: str,
+    *,
+    path_mtu: PathMtu = ethernet,
+    follow: Follow = not_followed,
+    host: str | None = None,
+    instance: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    release: Release | None = None,
+) -> list[Finding]:
+    """What is wrong with a configuration's monitoring, or could be better; the worst first.
+
+    `host`, `instance`, `environment` and `release` are those of the server, where they are known."""
+    read = readings(text, follow, host=host, instance=instance, environment=environment)
+    return together([(reading, judged(reading, path_mtu=path_mtu, release=release)) for reading in read])
 
 
-def lint(text: str, *, path_mtu: PathMtu = ethernet) -> list[Finding]:
-    """What is wrong with a configuration's monitoring, or could be better; the worst first."""
-    everything = list(directives(text))
-    findings: list[Finding] = []
-    line = _parse([d for d in everything if d.name == "xrootd.monitor"], findings)
-    if line is None:
-        findings.append(
-            Finding(
-                "error",
-                "There is no xrootd.monitor line: this server sends no monitoring at all.",
-                "Put the line in, with the address of your shoveler for SHOVELER:9993.",
-                fixed="xrootd.monitor " + _written(_mended(MonitorLine(), ethernet), "SHOVELER:9993"),
-            )
-        )
-    else:
-        fixed = "xrootd.monitor " + _written(_mended(line, path_mtu))
-        findings += [
-            Finding(f.severity, f.what, f.why, f.line or line.line, f.fixed or (fixed if line.destinations else ""))
-            for f in (*_records(line), *_sizes(line, path_mtu), *_times(line), *_destinations(line))
-        ]
-        findings = [Finding(f.severity, f.what, f.why, f.line, f.fixed or fixed) for f in findings]
-    findings += _surroundings(everything, line)
+def together(judgements: Sequence[tuple[Reading, list[Finding]]]) -> list[Finding]:
+    """The findings of all readings as one list, each with where it holds."""
+    holding: dict[tuple[str, ...], tuple[Finding, list[int]]] = {}
+    for number, (_, findings) in enumerate(judgements):
+        for f in dict.fromkeys(findings):
+            key = (f.severity, f.what, f.why, f.file, str(f.line))
+            holding.setdefault(key, (f, []))[1].append(number)
+    made = []
+    for f, numbers in holding.values():
+        severity, where = f.severity, ""
+        if len(numbers) < len(judgements):
+            where = _where([judgements[n][0] for n in numbers], [reading for reading, _ in judgements])
+        if f.what.startswith(NOTHING) and all(judgements[n][0].strangers for n in numbers):
+            # The configuration names its instances or hosts, and no other may ever be started with it.
+            severity = "info"
+        made.append(Finding(severity, (where + f.what)[:2000], f.why, f.line, f.fixed, f.file))
     order = ("error", "warning", "info")
-    return sorted(findings, key=lambda finding: (order.index(finding.severity), finding.line))
+    return sorted(made, key=lambda finding: (order.index(finding.severity), finding.file, finding.line))
 
 
-# ---------------------------------------------------------------- parsing
+def _where(here: Sequence[Reading], everywhere: Sequence[Reading]) -> str:
+    """Words for the readings in which something holds, such that they fit no other one."""
+    shared = [item for item in here[0].choices.items() if all(r.choices.get(item[0]) == item[1] for r in here)]
+    for place, choice in shared:
+        if sum(r.choices.get(place) == choice for r in everywhere) == len(here):
+            return f"With {choice}: "
+    if shared and sum(all(r.choices.get(p) == c for p, c in shared) for r in everywhere) == len(here):
+        return "With " + " and ".join(choice for _, choice in shared) + ": "
+    return (
+        "With some of the branches ("
+        + "; ".join(" and ".join(r.choices.values()) or "none" for r in here[:3])
+        + ("; …" if len(here) > 3 else "")
+        + "): "
+    )
 
 
-def _parse(lines: Sequence[Directive], findings: list[Finding]) -> MonitorLine | None:
-    result: MonitorLine | None = None
-    for directive in lines:
-        words = directive.words[1:]
-        continued = words[:1] == ["..."]
-        if continued:
-            words = words[1:]
-        elif result is not None:
-            findings.append(
-                Finding(
-                    "warning",
-                    f"The xrootd.monitor line {result.line} has no effect: line {directive.line} replaces it.",
-                    "Only a line that begins with `xrootd.monitor ...` adds to the one before.",
-                    directive.line,
-                )
-            )
-            result = None
-        if result is None:
-            result = MonitorLine(line=directive.line, text=directive.text)
-        else:
-            result.text += " " + " ".join(words)
-        if directive.conditional:
-            findings.append(
-                Finding(
-                    "info",
-                    "The xrootd.monitor line stands inside an if … fi: it holds only where that is true.",
-                    line=directive.line,
-                )
-            )
-        _options(words, result, directive, findings, continued=continued)
-    return result
+NOTHING: Final = "There is no xrootd.monitor line"
 
 
-def _options(
-    words: list[str], line: MonitorLine, directive: Directive, findings: list[Finding], *, continued: bool
-) -> None:
-    """Take the words before the first dest, then the dests."""
-
-    def wrong(what: str, why: str = "") -> None:
-        findings.append(Finding("error", what, why, directive.line))
-
-    if not words:
-        wrong("The xrootd.monitor line is empty; xrootd does not start with it.")
-    at = 0
-    while at < len(words) and words[at] != "dest":
-        word = words[at]
-        following = words[at + 1] if at + 1 < len(words) else ""
-        at += 2
-        if word in ("all", "auth"):
-            at -= 1
-            line.flags.add(word)
-            if word == "auth" and continued and line.destinations:
-                wrong(
-                    "auth in a continued line clears the events of the destinations named before it.",
-                    "Write auth before the first dest, in the first line.",
-                )
-                for destination in line.destinations:
-                    destination.events.clear()
-        elif word == "flush" and following == "io":
-            _time("flush io", words[at] if at < len(words) else "", line, wrong)
-            at += 1
-        elif word in TIMES:
-            _time(word, following, line, wrong)
-        elif word in BUFFERS:
-            value = size(following)
-            if value is None or not 1024 <= value <= 65535:
-                wrong(f"{word} wants a size from 1024 to 65535, not {following!r}; xrootd does not start with it.")
-            else:
-                line.buffers["fbuff" if word == "fbsz" else word] = value
-        elif word == "rnums":
-            line.rnums = following
-        elif word == "fstat":
-            at = _fstat(words, at - 1, line, wrong)
-        else:
-            wrong(
-                f"{word!r} is no option of xrootd.monitor: it and everything after it is ignored.",
-                "The server says so in its log only, and goes on without what follows"
-                + (", the destination included." if "dest" in words[at - 1 :] else "."),
-            )
-            return
-    _dests(words[at:], line, findings, directive)
-
-
-def _time(option: str, word: str, line: MonitorLine, wrong: Callable[[str], None]) -> None:
-    value = -1 if option == "ident" and word == "off" else seconds(word)
-    if value is None:
-        wrong(f"{option} wants a time such as 30s or 5m, not {word!r}; xrootd does not start with it.")
+def judged(reading: Reading, *, path_mtu: PathMtu = ethernet, release: Release | None = None) -> list[Finding]:
+    """What is wrong with one reading of a configuration."""
+    findings: list[Finding] = [
+        found("error" if fault.fatal else "info", fault.place, fault.what, fault.why) for fault in reading.faults
+    ]
+    report = findings.append
+    directives = reading.directives
+    on_line: list[Finding] = []
+    line = monitor_line(directives, on_line.append)
+    streams = gstreams(directives, report)
+    reports = summaries(directives, report)
+    redirector = is_redirector(directives)
+    if line is None:
+        findings += _nothing(reports, streams, redirector=redirector)
     else:
-        line.times[option] = value
+        on_line += _records(line, redirector=redirector)
+        on_line += _sizes(line, path_mtu)
+        on_line += _times(line)
+        on_line += _destinations(line)
+        on_line += _releases(line, release)
+        fixed = "xrootd.monitor " + mend.written(mend.mended(line, path_mtu, redirector=redirector))
+        findings += [
+            Finding(f.severity, f.what, f.why, f.line or line.place.line, fixed, f.file or line.place.file)
+            for f in on_line
+        ]
+    findings += _streams(streams, line, path_mtu, release)
+    findings += _surroundings(directives, line, streams, redirector=redirector)
+    findings += _lookalikes(directives)
+    return findings
 
 
-def _fstat(words: list[str], at: int, line: MonitorLine, wrong: Callable[[str], None]) -> int:
-    """``fstat T [lfn] [ops] [ssq] [xfr N]``; returns where it ends."""
-    value = seconds(words[at]) if at < len(words) else None
-    if value is None:
-        wrong("fstat wants the time between two datagrams, such as 10s, as its first word; xrootd does not start so.")
-        return at
-    line.fstat = value
-    at += 1
-    while at < len(words):
-        if words[at] in ("lfn", "ops", "ssq"):
-            line.fstat_options.add(words[at])
-        elif words[at] == "xfr":
-            at += 1
-            word = words[at] if at < len(words) else ""
-            count = whole(word)
-            if count:
-                line.xfr = count
-            else:
-                wrong(f"xfr wants a whole number from 1 on, not {word!r}; xrootd does not start with it.")
-        else:
-            break
-        at += 1
-    return at
-
-
-def _dests(words: list[str], line: MonitorLine, findings: list[Finding], directive: Directive) -> None:
-    at = 0
-    for slot in range(2):
-        if at >= len(words) or words[at] != "dest":
-            break
-        at += 1
-        events = []
-        while at < len(words) and words[at] in EVENTS:
-            events.append(words[at])
-            at += 1
-        if at >= len(words):
-            findings.append(Finding("error", "dest names no HOST:PORT; xrootd does not start so.", "", directive.line))
-            return
-        destination = Destination(events, words[at])
-        if not is_address(words[at]):
-            findings.append(
-                Finding(
-                    "error",
-                    f"{words[at]!r} after dest is neither an event nor HOST:PORT; xrootd does not start so.",
-                    f"The events are: {', '.join(EVENTS)}; older releases know fewer.",
-                    directive.line,
-                )
-            )
-        at += 1
-        line.destinations[slot : slot + 1] = [destination]
-    if at < len(words):
-        rest = " ".join(words[at:])
-        if words[at] == "dest":
-            what = f"A third dest is ignored: {rest}."
-        else:
-            what = f"{rest!r} after dest is ignored: options come before the first dest."
-        findings.append(Finding("error", what, "The server says so in its log only.", directive.line))
-
-
-def is_address(word: str) -> bool:
-    """Whether a word is HOST:PORT as XRootD takes it; the port may be a service's name."""
-    host, colon, port = word.rpartition(":")
-    if not colon or not host or not port:
-        return False
-    if ":" in host and not (host.startswith("[") and host.endswith("]")):
-        return False
-    number = whole(port)
-    return (not port.isdigit()) if number is None else 0 < number <= 65535
+def is_redirector(directives: Sequence[Directive]) -> bool:
+    """Whether this server only sends clients on: it has no files of its own to report about."""
+    role = [d.words[1:] for d in directives if d.name == "all.role" and len(d.words) > 1][-1:]
+    return bool(role) and bool({"manager", "meta", "supervisor"} & set(role[0]))
 
 
 # ---------------------------------------------------------------- judging
 
 
-def _records(line: MonitorLine) -> list[Finding]:
+def _nothing(reports: Sequence[str], streams: Mapping[str, Gstream], *, redirector: bool) -> Iterator[Finding]:
+    sent = [
+        *(["the summaries of xrd.report"] if reports else []),
+        *(["the g-streams of xrootd.mongstream"] if any(s.address for s in streams.values()) else []),
+    ]
+    rest = f"only {' and '.join(sent)} are sent" if sent else "this server sends no monitoring at all"
+    missing = "no record of any redirection" if redirector else "no record of any file access"
+    yield Finding(
+        "warning" if redirector else "error",
+        f"{NOTHING}: {rest}" + (f", {missing}." if sent else "."),
+        "Put the line in, with the address of your shoveler for SHOVELER:9993.",
+        fixed="xrootd.monitor " + mend.written(mend.recommended(redirector=redirector)),
+    )
+
+
+def _records(line: MonitorLine, *, redirector: bool) -> list[Finding]:
     """What keeps file records from being sent at all, or from being attributed."""
-    found = []
+    findings: list[Finding] = []
 
     def error(what: str, why: str) -> None:
-        found.append(Finding("error", what, why))
+        findings.append(Finding("error", what, why))
 
     if not line.destinations:
         error("There is no dest: nothing is sent to anybody.", "Add dest fstat info user HOST:PORT.")
-        return found
+        if line.fstat:
+            error(
+                "fstat without any dest: xrootd starts, and dies when the first file is opened.",
+                "Add dest fstat info user HOST:PORT, or take fstat away.",
+            )
+        return findings
     events = line.events()
+    if not redirector or "fstat" in events:
+        _file_records(line, events, error)
+    if "user" not in events:
+        error(
+            "No dest has the event user: nobody can tell whose accesses these are.",
+            "Tally attributes requests by the user name, and every accounting needs it.",
+        )
+    elif "auth" not in line.flags:
+        findings.append(
+            Finding(
+                "warning",
+                "auth is missing: the records of users do not say who they are, only the name their client gave.",
+                "With it they have the authenticated name, the VO and its roles. It stands before dest.",
+            )
+        )
+    return findings
+
+
+def _file_records(line: MonitorLine, events: set[str], error: Callable[[str, str], None]) -> None:
     if "fstat" not in events:
         error(
             "No dest has the event fstat: no record of any file access is sent.",
@@ -332,24 +230,18 @@ def _records(line: MonitorLine) -> list[Finding]:
                 "lfn is missing: open records carry neither the file's name nor its user.",
                 "Names would have to come from the separate d records, which need `files` and get lost apart.",
             )
-    if "user" not in events:
-        error(
-            "No dest has the event user: nobody can tell whose accesses these are.",
-            "Tally attributes requests by the user name, and every accounting needs it.",
-        )
-    return found
 
 
 def _sizes(line: MonitorLine, path_mtu: PathMtu) -> list[Finding]:
-    found: list[Finding] = []
+    findings: list[Finding] = []
     events = line.events()
     if not line.destinations:
-        return found
-    room = _room(line, path_mtu)
+        return findings
+    room = mend.room([d.host for d in line.destinations], path_mtu)
     if "fstat" in events:
-        found += _datagram("fbuff", line.fbuff, "fbuff" in line.buffers, room)
+        findings += _datagram("fbuff", line.fbuff, "fbuff" in line.buffers, room)
         if line.fbuff < LEAST_FBUFF:
-            found.append(
+            findings.append(
                 Finding(
                     "warning",
                     f"fbuff {line.fbuff} is too small for files with long paths.",
@@ -357,13 +249,12 @@ def _sizes(line: MonitorLine, path_mtu: PathMtu) -> list[Finding]:
                 )
             )
     if events & set(GSTREAM):
-        gbuff = line.buffers.get("gbuff", DEFAULT_GBUFF)
-        found += _datagram("gbuff", gbuff, "gbuff" in line.buffers, room)
+        findings += _datagram("gbuff", line.buffers.get("gbuff", DEFAULT_GBUFF), "gbuff" in line.buffers, room)
     if "redir" in events:
         rbuff = line.buffers.get("rbuff", DEFAULT_RBUFF)
         if rbuff > max(room, LEAST_RBUFF):
-            found += _datagram("rbuff", rbuff, "rbuff" in line.buffers, room)
-    return found
+            findings += _datagram("rbuff", rbuff, "rbuff" in line.buffers, room)
+    return findings
 
 
 def _datagram(option: str, value: int, given: bool, room: int) -> list[Finding]:
@@ -387,16 +278,11 @@ def _datagram(option: str, value: int, given: bool, room: int) -> list[Finding]:
     ]
 
 
-def _room(line: MonitorLine, path_mtu: PathMtu) -> int:
-    """Bytes that fit one packet to every destination."""
-    return min(path_mtu(d.host) - (48 if ":" in d.host else 28) for d in line.destinations)
-
-
 def _times(line: MonitorLine) -> list[Finding]:
-    found = []
+    findings = []
     ident = line.times.get("ident", DEFAULT_IDENT)
     if ident <= 0:
-        found.append(
+        findings.append(
             Finding(
                 "warning",
                 "Without repeated ident a collector that starts later never learns this server's name and site.",
@@ -405,7 +291,7 @@ def _times(line: MonitorLine) -> list[Finding]:
         )
     elif ident > LONG_IDENT:
         given = f"ident {plain_seconds(ident)}" if "ident" in line.times else "ident is not given: it is 1h, which"
-        found.append(
+        findings.append(
             Finding(
                 "warning",
                 f"{given} is long: a collector that starts later lacks this server's name and site until then.",
@@ -413,7 +299,7 @@ def _times(line: MonitorLine) -> list[Finding]:
             )
         )
     if line.fstat is not None and line.fstat > LONG_FSTAT:
-        found.append(
+        findings.append(
             Finding(
                 "warning",
                 f"fstat {plain_seconds(line.fstat)} keeps records in the server for that long.",
@@ -421,25 +307,25 @@ def _times(line: MonitorLine) -> list[Finding]:
             )
         )
     if line.fstat and "ops" not in line.fstat_options and "ssq" not in line.fstat_options:
-        found.append(
+        findings.append(
             Finding(
                 "info", "Without ops, records have bytes but no numbers and sizes of reads.", "ssq adds deviations."
             )
         )
-    return found
+    return findings
 
 
 def _destinations(line: MonitorLine) -> list[Finding]:
-    found = []
+    findings = []
     events = line.events()
     addresses = [d.address for d in line.destinations]
     if len(addresses) == 2 and addresses[0] == addresses[1]:
-        found.append(
+        findings.append(
             Finding("warning", f"Both dest are {addresses[0]}: the server makes one of them.", "Write one dest.")
         )
     both = [set(d.events) & {"fstat"} for d in line.destinations]
     if len(both) == 2 and all(both) and addresses[0] != addresses[1]:
-        found.append(
+        findings.append(
             Finding(
                 "info",
                 "Two dest get the same file records: a collector that hears of both must recognise the pairs.",
@@ -448,7 +334,7 @@ def _destinations(line: MonitorLine) -> list[Finding]:
         )
     heavy = sorted(events & {"io", "iov", "files"})
     if heavy:
-        found.append(
+        findings.append(
             Finding(
                 "warning",
                 f"{', '.join(heavy)}: one record for every open and close"
@@ -458,106 +344,140 @@ def _destinations(line: MonitorLine) -> list[Finding]:
             )
         )
     if line.destinations and "info" not in events:
-        found.append(
+        findings.append(
             Finding("info", "Without the event info the server does not pass on what clients say of themselves.")
         )
-    return found
+    return findings
 
 
-def _surroundings(everything: Sequence[Directive], line: MonitorLine | None) -> list[Finding]:
-    found = []
-    names = {directive.name for directive in everything}
-    if "all.sitename" not in names:
-        found.append(
-            Finding(
-                "warning",
-                "all.sitename is missing: no record says at which site it was made.",
-                fixed="all.sitename YOUR-SITE",
+def _releases(line: MonitorLine, release: Release | None) -> Iterator[Finding]:
+    for stream in sorted(line.events() & set(SINCE)):
+        if release is None or release < SINCE[stream]:
+            yield Finding(
+                "warning" if release is None else "error",
+                f"XRootD before {since(stream)} does not know the event {stream}, and does not start with this line.",
+                "Write the event only where the server has that release.",
             )
+
+
+def _streams(
+    streams: Mapping[str, Gstream], line: MonitorLine | None, path_mtu: PathMtu, release: Release | None
+) -> Iterator[Finding]:
+    """What mongstream lines will not do; one finding for all streams of a line."""
+    events = line.events() if line else set()
+    shared = line.buffers.get("gbuff") if line else None
+    by_line: dict[Place, list[str]] = {}
+    for name, stream in streams.items():
+        by_line.setdefault(stream.place, []).append(name)
+    for place, names in by_line.items():
+        stream = streams[names[0]]
+        fixed = f"xrootd.mongstream {mend.stream_written(names, stream, path_mtu)}"
+
+        def say(severity: str, what: str, why: str = "", *, place: Place = place, fixed: str = fixed) -> Finding:
+            return found(severity, place, what, why, fixed)
+
+        # `all` has the streams that a release knows, so that only a stream named alone asks for one.
+        for name in names if set(names) != set(ALL_GSTREAMS) else []:
+            if name in SINCE and (release is None or release < SINCE[name]):
+                yield found(
+                    "warning" if release is None else "error",
+                    place,
+                    f"XRootD before {since(name)} does not know the g-stream {name}, and does not start so.",
+                )
+        if not stream.address:
+            dead = [name for name in names if name not in events]
+            if dead:
+                yield found(
+                    "warning",
+                    place,
+                    f"Nothing is sent of {', '.join(dead)}: this line has no send, and no dest has the event.",
+                    "Add send json HOST:PORT to it, or the event to a dest of xrootd.monitor.",
+                )
+        elif stream.format == "cgi" and (release is None or release >= (6,)):
+            yield say(
+                "warning" if release is None else "error",
+                "With send cgi XRootD 6.1.0 ends as soon as it is started.",
+                "Older releases take it; send json works in all.",
+            )
+        hosts = [stream.address.rpartition(":")[0].strip("[]")] if stream.address else []
+        if not hosts and line:
+            hosts = [d.host for d in line.destinations if set(d.events) & set(names)]
+        if hosts:
+            room = mend.room(hosts, path_mtu)
+            most = stream.maxlen or shared or DEFAULT_GBUFF
+            option = "maxlen" if stream.maxlen else "gbuff" if shared else ""
+            own = stream.maxlen is not None or stream.address
+            if own and most > room:
+                yield _fragments(say, option, most, room)
+
+
+def _fragments(say: Callable[[str, str, str], Finding], option: str, most: int, room: int) -> Finding:
+    origin = f"{option} {most}" if option else f"maxlen is not given, so that datagrams have up to {most} bytes: it"
+    what = f"{origin} is above what fits one packet on the way ({room} bytes): datagrams are fragmented"
+    if most & ~7 > MAX_DATAGRAM:
+        what += f", and of more than {MAX_DATAGRAM} bytes are never sent"
+    return say(
+        "warning",
+        what + ".",
+        f"Up to {-(-most // room)} fragments each; when one is lost all is lost, and many firewalls drop fragments.",
+    )
+
+
+def _lookalikes(directives: Sequence[Directive]) -> Iterator[Finding]:
+    """Lines that look like monitoring and that xrootd does not read as such."""
+    for directive in directives:
+        parts = directive.text.split("\t")
+        first = parts[0] or next((part for part in parts if part), "")
+        name = first.split(" ")[0]
+        if "\t" in directive.name and name in ("xrootd.monitor", "xrootd.mongstream", "xrd.report"):
+            yield found(
+                "error",
+                directive.place,
+                f"A tab stands in this {name} line, so that xrootd ignores it: it parts words at blanks only.",
+                "Write blanks for the tabs.",
+                " ".join(directive.text.split()),
+            )
+        elif directive.name in ("xrd.monitor", "xrd.mongstream", "all.monitor", "all.mongstream"):
+            right = "xrootd." + directive.name.partition(".")[2]
+            yield found(
+                "error" if right == "xrootd.monitor" else "warning",
+                directive.place,
+                f"{directive.name} is no directive of XRootD: the line has no effect.",
+                f"It is called {right}.",
+            )
+        elif directive.name == "xrootd.report":
+            yield found(
+                "warning",
+                directive.place,
+                "xrootd.report is no directive of XRootD: the line has no effect.",
+                "It is called xrd.report.",
+            )
+
+
+def _surroundings(
+    directives: Sequence[Directive], line: MonitorLine | None, streams: Mapping[str, Gstream], *, redirector: bool
+) -> Iterator[Finding]:
+    names = {directive.name for directive in directives}
+    if "all.sitename" not in names:
+        yield Finding(
+            "warning",
+            "all.sitename is missing: no record says at which site it was made.",
+            fixed="all.sitename YOUR-SITE",
         )
     events = line.events() if line else set()
-    streams = {
-        word
-        for directive in everything
-        if directive.name in ("xrootd.mongstream", "xrd.mongstream")
-        for word in directive.words[1:]
-    }
     cache = any(name.startswith("pfc.") for name in names) or any(
-        d.name == "pss.cachelib" or ("libXrdPfc" in d.text) for d in everything
+        d.name == "pss.cachelib" or "libXrdPfc" in d.text for d in directives
     )
-    if line and cache and "pfc" not in events and not streams & {"pfc", "all"}:
-        found.append(
-            Finding("info", "This is a cache, but the event pfc is missing: hits and misses are not reported.")
+    proxy = cache or any(d.name.startswith("pss.") or "libXrdPss" in d.text for d in directives)
+    if proxy and not redirector and not any(d.name == "xrootd.async" and "off" in d.words for d in directives):
+        yield Finding(
+            "error",
+            f"This is a {'cache' if cache else 'proxy'} without `xrootd.async off`: plain reads of 98,304 bytes and "
+            "more are not counted.",
+            "The asynchronous path adds neither their bytes nor their number to the records (5.5.3 to 6.1.0).",
+            fixed="xrootd.async off",
         )
-    roles = [d.words[1] for d in everything if d.name == "all.role" and len(d.words) > 1]
-    if line and any(role in ("manager", "meta", "supervisor") for role in roles) and "redir" not in events:
-        found.append(
-            Finding("info", "This is a redirector, but the event redir is missing: it reports no redirection.")
-        )
-    found += [
-        Finding(
-            "info",
-            f"The configuration goes on in {' '.join(directive.words[1:])}, which was not looked at.",
-            line=directive.line,
-        )
-        for directive in everything
-        if directive.name == "continue"
-    ]
-    return found
-
-
-# ---------------------------------------------------------------- mending
-
-
-def _mended(line: MonitorLine, path_mtu: PathMtu) -> MonitorLine:
-    """The same line with its faults mended and everything else left as it was."""
-    room = _room(line, path_mtu) if line.destinations else SAFE_BUFFER
-    events = line.events()
-    times = dict(line.times)
-    if not 0 < times.get("ident", DEFAULT_IDENT) <= LONG_IDENT:
-        times["ident"] = 300
-    times.setdefault("flush", 30)
-    times.setdefault("window", 5)
-    buffers = dict(line.buffers)
-    if line.fbuff > room or line.fbuff < LEAST_FBUFF:
-        buffers["fbuff"] = min(SAFE_BUFFER, room)
-    if events & set(GSTREAM) and buffers.get("gbuff", DEFAULT_GBUFF) > room:
-        buffers["gbuff"] = min(SAFE_BUFFER, room)
-    if "redir" in events and buffers.get("rbuff", DEFAULT_RBUFF) > room:
-        buffers["rbuff"] = LEAST_RBUFF
-    destinations = [Destination(list(d.events), d.address) for d in line.destinations]
-    if destinations:
-        # What is missing goes to the destination that has the file records, or else to the first.
-        main = next((d for d in destinations if "fstat" in d.events), destinations[0])
-        main.events += [event for event in ("fstat", "info", "user") if event not in events]
-    return MonitorLine(
-        flags=line.flags | {"all"},
-        times=times,
-        buffers=buffers,
-        rnums=line.rnums,
-        fstat=line.fstat if line.fstat and line.fstat <= LONG_FSTAT else 10,
-        fstat_options=line.fstat_options | {"lfn", "ops"} | ({"ssq"} if not line.fstat else set()),
-        xfr=line.xfr or 3,
-        destinations=destinations,
-    )
-
-
-def _written(line: MonitorLine, placeholder: str = "") -> str:
-    """The words of a line, in the order that every release understands."""
-    words: list[str] = [flag for flag in ("all", "auth") if flag in line.flags]
-    for option in ("ident", "flush", "flush io", "window"):
-        if option in line.times:
-            words += [option, plain_seconds(line.times[option])]
-    for option in ("fbuff", "mbuff", "rbuff", "gbuff"):
-        if option in line.buffers:
-            words += [option, str(line.buffers[option])]
-    if line.rnums:
-        words += ["rnums", line.rnums]
-    words += ["fstat", plain_seconds(line.fstat or 10)]
-    words += [option for option in ("lfn", "ops", "ssq") if option in line.fstat_options]
-    words += ["xfr", str(line.xfr)]
-    for destination in line.destinations:
-        words += ["dest", *destination.events, destination.address]
-    if not line.destinations:
-        words += ["dest", "fstat", "info", "user", placeholder or "HOST:PORT"]
-    return " ".join(words)
+    if line and cache and "pfc" not in events and not (streams.get("pfc") and streams["pfc"].address):
+        yield Finding("info", "This is a cache, but the event pfc is missing: hits and misses are not reported.")
+    if line and redirector and "redir" not in events:
+        yield Finding("info", "This is a redirector, but the event redir is missing: it reports no redirection.")

@@ -15,8 +15,7 @@ from agent.connection import Session
 from agent.host import Load, describe
 from agent.messages import Ask, Finding, FromHub, Heartbeat, Register, ServerReport, Welcome
 from agent.server import surround
-from agent.server.check import findings
-from agent.server.lint import monitor_line, server_port, site_name
+from agent.server.check import Checked, check
 
 _log = logging.getLogger(__name__)
 
@@ -140,7 +139,7 @@ class ServerRole:
         running = self._mine(surround.running_servers())
         config = self._config or (running.config if running else None)
         problems: list[Finding] = []
-        text = ""
+        checked = Checked([], None, "", 1094)
         if config is None:
             problems.append(
                 Finding(
@@ -151,8 +150,13 @@ class ServerRole:
             )
         else:
             try:
-                text = config.read_text("utf-8", "replace")
-                problems += findings(text)
+                checked = check(
+                    config.read_text("utf-8", "replace"),
+                    host=socket.getfqdn() if running else None,
+                    instance=(running.instance or "anon") if running else None,
+                    environment=surround.environment(running.pid) if running else None,
+                )
+                problems += checked.findings
             except OSError as error:
                 problems.append(
                     Finding(
@@ -161,11 +165,11 @@ class ServerRole:
                         "Let the agent's account read it, or name another file with --xrootd-config.",
                     )
                 )
-        line = monitor_line(text)
+        line = checked.line
         return ServerReport(
             t=time.time(),
-            server=self._server or f"root://{socket.getfqdn()}:{server_port(text)}",
-            site=site_name(text)[:256],
+            server=self._server or f"root://{socket.getfqdn()}:{checked.port}",
+            site=checked.site[:256],
             instance=running.instance[:256] if running else "",
             config_file=str(config or "")[:4096],
             monitor_line=line.text[:2000] if line else "",

@@ -11,7 +11,7 @@ import ipaddress
 import os
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -22,7 +22,8 @@ import psutil
 from agent.host import xrootd_client_version
 from agent.messages import Finding, Probe
 from agent.server.configfile import whole
-from agent.server.lint import ETHERNET_MTU, MonitorLine, is_address
+from agent.server.lint import ETHERNET_MTU
+from agent.server.monitor import Destination, is_address, unknown
 from agent.workloads.probe import probe
 
 ANSWER_SECONDS: Final = 10.0
@@ -62,6 +63,15 @@ def listens_on(pid: int, port: int) -> bool:
     except psutil.Error:
         return False
     return any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in connections)
+
+
+def environment(pid: int) -> dict[str, str] | None:
+    """The environment of a process, None when we may not look into it."""
+    try:
+        found: dict[str, str] = psutil.Process(pid).environ()
+    except psutil.Error:
+        return None
+    return found
 
 
 def _argument(command: Sequence[str], option: str) -> str:
@@ -179,12 +189,13 @@ def unsent_datagrams(proc: Path = Path("/proc")) -> int:
     return total
 
 
-def unheard(line: MonitorLine) -> list[Finding]:
-    """A finding for each destination on this very machine where no program listens: its datagrams go nowhere."""
+def unheard(destinations: Iterable[tuple[Destination, int, str]]) -> list[Finding]:
+    """A finding for each destination (with line and file) on this very machine where no program listens: its datagrams
+    go nowhere."""
     found = []
-    for destination in line.destinations:
+    for destination, line, file in destinations:
         port = whole(destination.port)
-        if port is None or not is_address(destination.address):
+        if port is None or not is_address(destination.address) or unknown(destination.address):
             continue
         try:
             addresses = {
@@ -197,7 +208,8 @@ def unheard(line: MonitorLine) -> list[Finding]:
                     "error",
                     f"The host of dest {destination.address} is not known here; xrootd does not start so.",
                     "Its name must be resolved when the server starts.",
-                    line.line,
+                    line,
+                    file=file,
                 )
             )
             continue
@@ -207,10 +219,11 @@ def unheard(line: MonitorLine) -> list[Finding]:
                     "warning",
                     f"Nobody listens on {destination.address} on this machine: the datagrams are lost.",
                     "Start the shoveler, or correct the address.",
-                    line.line,
+                    line,
+                    file=file,
                 )
             )
-    return found
+    return list(dict.fromkeys(found))
 
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -1,0 +1,121 @@
+"""The line of monitoring as it should be: the same with its faults mended, or the one to begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from agent.server.configfile import plain_seconds
+from agent.server.monitor import (
+    DEFAULT_GBUFF,
+    DEFAULT_RBUFF,
+    GSTREAM,
+    Destination,
+    Gstream,
+    MonitorLine,
+    is_address,
+)
+
+SAFE_BUFFER: Final = 1452
+"""Fits one Ethernet frame over IPv6 as well, and leaves room for most tunnels over IPv4."""
+LEAST_BUFFER: Final = 1024
+SMALL_FBUFF: Final = 1200
+LEAST_RBUFF: Final = 2048
+HEAVY: Final = frozenset({"files", "io", "iov"})
+PLACEHOLDER: Final = "SHOVELER:9993"
+
+
+def room(hosts: Sequence[str], path_mtu: Callable[[str], int]) -> int:
+    """Bytes that fit one packet to every host."""
+    return min(path_mtu(host) - (48 if ":" in host else 28) for host in hosts)
+
+
+def recommended(*, redirector: bool) -> MonitorLine:
+    """The line for a server that has none."""
+    return mended(MonitorLine(), lambda _host: 1500, redirector=redirector)
+
+
+def mended(line: MonitorLine, path_mtu: Callable[[str], int], *, redirector: bool) -> MonitorLine:
+    """The same line with its faults mended and everything else left as it was."""
+    destinations = _destinations(line, redirector=redirector)
+    events = {event for destination in destinations for event in destination.events}
+    space = room([d.host for d in destinations], path_mtu)
+    times = dict(line.times)
+    if not 0 < times.get("ident", 0) <= 900:
+        times["ident"] = 300
+    times.setdefault("flush", 30)
+    times.setdefault("window", 5)
+    buffers = {name: value for name, value in line.buffers.items() if name != "mbuff"}
+    files = "fstat" in events
+    if files and not SMALL_FBUFF <= line.fbuff <= space:
+        buffers["fbuff"] = min(SAFE_BUFFER, max(space, LEAST_BUFFER))
+    if events & set(GSTREAM) and buffers.get("gbuff", DEFAULT_GBUFF) > space:
+        buffers["gbuff"] = min(SAFE_BUFFER, max(space, LEAST_BUFFER))
+    if "redir" in events and buffers.get("rbuff", DEFAULT_RBUFF) > space:
+        buffers["rbuff"] = LEAST_RBUFF
+    return MonitorLine(
+        flags={"all", "auth"},
+        times=times,
+        buffers=buffers,
+        rnums=line.rnums,
+        fstat=(line.fstat if line.fstat and line.fstat <= 30 else 10) if files else None,
+        fstat_options=line.fstat_options | {"lfn", "ops"} | ({"ssq"} if not line.fstat else set()),
+        xfr=line.xfr or 3,
+        destinations=destinations,
+    )
+
+
+def _destinations(line: MonitorLine, *, redirector: bool) -> list[Destination]:
+    """The destinations without what is heavy, each address once, and with what was missing."""
+    made: list[Destination] = []
+    for destination in line.destinations:
+        address = destination.address if is_address(destination.address) else PLACEHOLDER
+        same = next((d for d in made if d.address == address), None)
+        if same is None:
+            same = Destination([], address)
+            made.append(same)
+        same.events += [e for e in destination.events if e not in same.events and e not in HEAVY]
+    made = made or [Destination([], PLACEHOLDER)]
+    events = {event for destination in made for event in destination.events}
+    wanted = ("info", "redir", "user") if redirector else ("fstat", "info", "user")
+    # What is missing goes to the destination that has the file records, or else to the first.
+    main = next((d for d in made if wanted[0] in d.events), made[0])
+    main.events += [event for event in wanted if event not in events]
+    return [d for d in made if d.events]
+
+
+def written(line: MonitorLine) -> str:
+    """The words of a line, in the order that every release understands."""
+    words: list[str] = [flag for flag in ("all", "auth") if flag in line.flags]
+    for option in ("ident", "flush", "flush io", "window"):
+        if option in line.times:
+            words += [option, plain_seconds(line.times[option])]
+    for option in ("fbuff", "rbuff", "gbuff"):
+        if option in line.buffers:
+            words += [option, str(line.buffers[option])]
+    if line.rnums:
+        words += ["rnums", line.rnums]
+    if line.fstat:
+        words += ["fstat", plain_seconds(line.fstat)]
+        words += [option for option in ("lfn", "ops", "ssq") if option in line.fstat_options]
+        words += ["xfr", str(line.xfr)]
+    for destination in line.destinations:
+        words += ["dest", *destination.events, destination.address]
+    return " ".join(words)
+
+
+def stream_written(names: Sequence[str], stream: Gstream, path_mtu: Callable[[str], int]) -> str:
+    """The words of a mongstream line, with datagrams that fit one packet and a format that every release takes."""
+    words = [*names, "use"]
+    if stream.flush is not None:
+        words += ["flush", plain_seconds(stream.flush)]
+    hosts = [stream.address.rpartition(":")[0].strip("[]")] if stream.address else []
+    space = room(hosts, path_mtu) if hosts else SAFE_BUFFER
+    most = stream.maxlen if stream.maxlen and stream.maxlen <= space else min(SAFE_BUFFER, max(space, LEAST_BUFFER))
+    words += ["maxlen", str(most)]
+    if stream.address:
+        words += ["send", "json" if stream.format == "cgi" else stream.format]
+        words += [stream.header] if stream.header else []
+        words += ["noident"] if stream.noident else []
+        words += [stream.address]
+    return " ".join(words)
