@@ -41,9 +41,19 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check-config", help="check the monitoring of an XRootD configuration file")
     check.add_argument("file", type=Path, metavar="FILE")
     check.add_argument("--json", action="store_true", help="findings as JSON")
+    check.add_argument("--instance", metavar="NAME", help="judge for this instance only (xrootd -n NAME)")
+    check.add_argument("--xrootd", metavar="VERSION", type=_release, help="judge for this release, such as 5.8.1")
 
     commands.add_parser("lab", help="a whole test federation on this machine", add_help=False)
     return parser
+
+
+def _release(text: str) -> tuple[int, ...]:
+    """The numbers of a release: "v5.8.1" → (5, 8, 1)."""
+    numbers = text.removeprefix("v").split(".")
+    if not all(number.isascii() and number.isdigit() and len(number) < 9 for number in numbers):
+        raise argparse.ArgumentTypeError(f"{text!r} is no release of XRootD; they look like 5.8.1")
+    return tuple(int(number) for number in numbers)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,7 +77,7 @@ def _carry_out(arguments: Sequence[str]) -> int:
     if parsed.command == "check-config":
         from agent.server.check import run
 
-        return _shown(lambda: run(parsed.file, as_json=parsed.json))
+        return _shown(lambda: run(parsed.file, as_json=parsed.json, instance=parsed.instance, release=parsed.xrootd))
     return _daemon(parsed)
 
 

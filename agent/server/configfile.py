@@ -87,6 +87,8 @@ class Reading:
     choices: dict[Place, str] = field(default_factory=dict)
     strangers: bool = True
     """Only reached by a host or an instance that the configuration does not mention, although it mentions some."""
+    whole: bool = True
+    """False when xrootd would give up, or a file was not looked at: what is missing may stand where nobody read."""
 
 
 MOST_WORLDS: Final = 256
@@ -124,8 +126,10 @@ def readings(
     environment: Mapping[str, str] | None = None,
 ) -> list[Reading]:
     """One reading for each combination of branches that can be reached, where known by this host and instance only."""
-    environment = environment or {}
     hosts, instances, variables = _asked(_conditions(text, follow))
+    if environment is not None:
+        variables = []
+    environment = environment or {}
     worlds = [
         World(h, i, frozenset(v for v, there in zip(variables, present, strict=True) if there) | set(environment))
         for h in ([host] if host else [*hosts, None])
@@ -234,7 +238,10 @@ class _Reader:
                 self._place = self._chain
                 raise _StopError("This if has no fi; xrootd does not start.")
         except _StopError as stop:
+            if self._chain is not None and not self._taken:
+                self._result.choices[self._chain] = f"the if in line {self._chain.line} not taken"
             self._fault(str(stop))
+            self._result.whole = False
         return self._result
 
     def _fault(self, what: str, why: str = "", *, fatal: bool = True) -> None:
@@ -352,12 +359,10 @@ class _Reader:
                 "A file that another one continues with cannot continue in a third; xrootd does not start."
             )
         optional, path = path.startswith("?"), path.removeprefix("?")
-        if "$" in path:
-            self._fault(f"The configuration goes on in {path}, which was not looked at.", fatal=False)
-            return True
-        more = self._follow(path, suffixes)
+        more = None if "$(" in path else self._follow(path, suffixes)
         if more is None:
             self._fault(f"The configuration goes on in {' '.join(words)}, which was not looked at.", fatal=False)
+            self._result.whole = False
         elif isinstance(more, str):
             if optional:
                 return False

@@ -14,7 +14,8 @@ from typing import Final
 
 from agent.messages import Finding
 from agent.server import mend
-from agent.server.configfile import Directive, Follow, Place, Reading, not_followed, plain_seconds, readings, whole
+from agent.server.configfile import Directive, Follow, Place, Reading, not_followed, plain_seconds, readings
+from agent.server.configfile import whole as whole_number
 from agent.server.monitor import (
     ALL_GSTREAMS,
     DEFAULT_GBUFF,
@@ -58,7 +59,7 @@ def server_port(directives: Sequence[Directive]) -> int:
     """``xrd.port``, 1094 when there is none."""
     for directive in directives:
         if directive.name in ("xrd.port", "all.port") and len(directive.words) > 1:
-            port = whole(directive.words[1])
+            port = whole_number(directive.words[1])
             if port is not None:
                 return port
     return 1094
@@ -132,9 +133,9 @@ def judged(reading: Reading, *, path_mtu: PathMtu = ethernet, release: Release |
     streams = gstreams(directives, report)
     reports = summaries(directives, report)
     redirector = is_redirector(directives)
-    if line is None:
+    if line is None and reading.whole:
         findings += _nothing(reports, streams, redirector=redirector)
-    else:
+    if line is not None:
         on_line += _records(line, redirector=redirector)
         on_line += _sizes(line, path_mtu)
         on_line += _times(line)
@@ -146,7 +147,7 @@ def judged(reading: Reading, *, path_mtu: PathMtu = ethernet, release: Release |
             for f in on_line
         ]
     findings += _streams(streams, line, path_mtu, release)
-    findings += _surroundings(directives, line, streams, redirector=redirector)
+    findings += _surroundings(directives, line, streams, redirector=redirector, whole=reading.whole)
     findings += _lookalikes(directives)
     return findings
 
@@ -455,10 +456,15 @@ def _lookalikes(directives: Sequence[Directive]) -> Iterator[Finding]:
 
 
 def _surroundings(
-    directives: Sequence[Directive], line: MonitorLine | None, streams: Mapping[str, Gstream], *, redirector: bool
+    directives: Sequence[Directive],
+    line: MonitorLine | None,
+    streams: Mapping[str, Gstream],
+    *,
+    redirector: bool,
+    whole: bool,
 ) -> Iterator[Finding]:
     names = {directive.name for directive in directives}
-    if "all.sitename" not in names:
+    if "all.sitename" not in names and whole:
         yield Finding(
             "warning",
             "all.sitename is missing: no record says at which site it was made.",
@@ -469,7 +475,12 @@ def _surroundings(
         d.name == "pss.cachelib" or "libXrdPfc" in d.text for d in directives
     )
     proxy = cache or any(d.name.startswith("pss.") or "libXrdPss" in d.text for d in directives)
-    if proxy and not redirector and not any(d.name == "xrootd.async" and "off" in d.words for d in directives):
+    if (
+        whole
+        and proxy
+        and not redirector
+        and not any(d.name == "xrootd.async" and "off" in d.words for d in directives)
+    ):
         yield Finding(
             "error",
             f"This is a {'cache' if cache else 'proxy'} without `xrootd.async off`: plain reads of 98,304 bytes and "

@@ -157,8 +157,8 @@ def monitor_line(directives: Sequence[Directive], report: Report = unreported) -
                 found(
                     "warning",
                     directive.place,
-                    f"The xrootd.monitor line {_named(result.place)} has no effect: {_named(directive.place)} replaces "
-                    "it.",
+                    f"The xrootd.monitor line {_named(result.place)} has no effect: line {_named(directive.place)} "
+                    "replaces it.",
                     "Only a line that begins with `xrootd.monitor ...` adds to the one before.",
                 )
             )
@@ -172,14 +172,17 @@ def monitor_line(directives: Sequence[Directive], report: Report = unreported) -
 
 
 def _named(place: Place) -> str:
-    return f"line {place.line}" + (f" of {place.file}" if place.file else "")
+    return f"{place.line}" + (f" of {place.file}" if place.file else "")
 
 
 def _options(words: list[str], line: MonitorLine, directive: Directive, report: Report, *, continued: bool) -> bool:
     """Take the words before the first dest, then the dests. Whether xrootd reads on into the next line."""
 
+    cut = False  # from a word that xrootd does not know on, we read what was meant
+
     def wrong(what: str, why: str = "") -> None:
-        report(found("error", directive.place, what, why))
+        if not cut:
+            report(found("error", directive.place, what, why))
 
     if not words:
         wrong("The xrootd.monitor line is empty; xrootd does not start with it.")
@@ -214,16 +217,16 @@ def _options(words: list[str], line: MonitorLine, directive: Directive, report: 
         elif word == "fstat":
             at = _fstat(words, at - 1, line, wrong)
             if at >= len(words):
-                return True
+                return not cut
         else:
+            at -= 1
             wrong(
                 f"{word!r} is no option of xrootd.monitor: it and everything after it is ignored.",
                 "The server says so in its log only, and goes on without what follows"
-                + (", the destination included." if "dest" in words[at - 1 :] else "."),
+                + (", the destination included." if "dest" in words[at:] else "."),
             )
-            line.destinations = line.destinations or _guessed(words[at - 1 :])
-            return False
-    _dests(words[at:], line, report, directive)
+            cut = True
+    _dests(words[at:], line, unreported if cut else report, directive)
     return False
 
 
@@ -303,7 +306,7 @@ def _dests(words: list[str], line: MonitorLine, report: Report, directive: Direc
             )
         if not is_address(address):
             # The server ends here; what was meant is good enough for the line as it should be.
-            line.destinations[slot : slot + 1] = _guessed(["dest", *events, *words[at:]])[:1]
+            line.destinations[slot:] = _guessed(["dest", *events, *words[at:]])[: 2 - slot]
             return
         at += 1
         line.destinations[slot : slot + 1] = [Destination(events, address)]

@@ -12,7 +12,7 @@ import pytest
 from agent.cli import main
 from agent.server.check import findings
 
-FAULTY = "all.sitename S\nxrootd.monitor all ident 5m fbuff 1452 fstat 10s lfn ops dest fstat info user {}\n"
+FAULTY = "all.sitename S\nxrootd.monitor all auth ident 5m fbuff 1452 fstat 10s lfn ops dest fstat info user {}\n"
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def test_errors_are_printed_with_the_line_to_copy(
         f"{file}:2: error: xfr is missing: close records will never be sent, and with them no byte counts.\n"
         "    A server without it reports opens and disconnects only; one word mends that.\n"
         "As it should be:\n"
-        "    xrootd.monitor all ident 5m flush 30s window 5s fbuff 1452 fstat 10s lfn ops xfr 3 dest fstat info user "
-        f"{address}\n"
+        "    xrootd.monitor all auth ident 5m flush 30s window 5s fbuff 1452 fstat 10s lfn ops xfr 3 "
+        f"dest fstat info user {address}\n"
     )
 
 
@@ -51,13 +51,45 @@ def test_as_json(tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str
     assert main(["check-config", "--json", str(file)]) == 1
     (finding,) = json.loads(capsys.readouterr().out)
     assert (finding["severity"], finding["line"]) == ("error", 2)
-    assert finding["fixed"].startswith("xrootd.monitor all ident")
+    assert finding["fixed"].startswith("xrootd.monitor all auth ident")
 
 
 def test_from_standard_input(address: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(FAULTY.format(address)))
     assert main(["check-config", "-"]) == 1
     assert "xfr is missing" in capsys.readouterr().out
+
+
+def test_a_directory_with_the_rest_is_read_in_the_order_of_names(
+    tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = tmp_path / "config.d"
+    parts.mkdir()
+    (parts / "10-site.cfg").write_text(FAULTY.format(address))
+    (parts / "90-late.cfg").write_text("\n" + FAULTY.format(address).partition("\n")[2].replace("ops", "ops xfr 3"))
+    (parts / "95-late.cfg.rpmsave").write_text("fi\n")
+    (parts / "99-program.cfg").write_text("fi\n")
+    (parts / "99-program.cfg").chmod(0o755)
+    file = tmp_path / "xrootd.cfg"
+    file.write_text(f"all.role server\ncontinue {parts}/\n")
+    assert main(["check-config", str(file)]) == 0
+    assert capsys.readouterr().out.startswith(
+        f"{parts}/90-late.cfg:2: warning: The xrootd.monitor line 2 of {parts}/10-site.cfg has no effect: "
+        f"line 2 of {parts}/90-late.cfg replaces it.\n"
+    )
+
+
+def test_for_one_instance_and_release(tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "xrootd.cfg"
+    good = FAULTY.format(address).replace("ops", "ops xfr 3").replace("info", "info throttle")
+    file.write_text(f"if named a\nfi\n{good.replace('fbuff', 'gbuff 1452 fbuff')}")
+    assert main(["check-config", str(file), "--instance", "a", "--xrootd", "v5.8.1"]) == 0
+    assert capsys.readouterr().out == f"{file}: nothing is wrong with the monitoring.\n"
+    assert main(["check-config", str(file), "--xrootd", "5.5.3"]) == 1
+    assert "XRootD before 5.7.0 does not know the event throttle" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["check-config", str(file), "--xrootd", "new"])
+    assert "'new' is no release of XRootD; they look like 5.8.1" in capsys.readouterr().err
 
 
 def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

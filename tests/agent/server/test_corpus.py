@@ -1,7 +1,9 @@
 """A corpus of configurations, judged by the linter and by a real xrootd: the two must agree.
 
 ``configs/*.cfg`` begin with ``#!`` lines: a title; ``server:`` what xrootd does (``server 5.7.0:`` from that release
-on); ``lint:`` the beginning of each finding, all of them, with N for numbers of lines; ``instance:`` and ``environment:`` of the server."""
+on); ``lint:`` the beginning of each finding, all of them, with N for numbers of lines; ``instance:`` and
+``environment:`` of the server.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ def test_the_corpus_is_large() -> None:
 
 @by_name
 def test_the_linter_says_what_is_wrong_and_nothing_else(case: Case, tmp_path: Path) -> None:
-    found = [re.sub(r"\bline \d+", "line N", f"{f.severity}: {f.what}") for f in lint(placed(case, tmp_path), follow=follow)]
+    found = [
+        re.sub(r"\bline \d+", "line N", f"{f.severity}: {f.what}") for f in lint(placed(case, tmp_path), follow=follow)
+    ]
     expected = [line.replace("@BASE@", str(tmp_path)) for line in case.lint]
     assert sorted(next((e for e in expected if f.startswith(e)), f) for f in found) == sorted(expected)
 

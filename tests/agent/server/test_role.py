@@ -34,7 +34,7 @@ async def test_reports_what_it_sees(
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
             s.bind(("127.0.0.1", 0))
             address = f"127.0.0.1:{s.getsockname()[1]}"
-            line = f"xrootd.monitor all ident 5m fstat 2s lfn ops xfr 1 dest fstat info user {address}"
+            line = f"xrootd.monitor all auth ident 5m fstat 2s lfn ops xfr 1 dest fstat info user {address}"
             config.write_text(f"all.sitename SITE-A\n{line}\n")
             better = await hub.next(ServerReport, monitor_line=line)
             assert better.findings == []
