@@ -47,12 +47,13 @@ class Directive(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Something in the syntax that keeps xrootd from starting, or (`fatal` False) that could not be looked at."""
+    """Something in the syntax: "error" when it keeps xrootd from starting, "warning" when it may, "info" when it could not
+    be looked at."""
 
     place: Place
     what: str
     why: str = ""
-    fatal: bool = True
+    severity: str = "error"
 
 
 class Source(NamedTuple):
@@ -95,6 +96,8 @@ MOST_WORLDS: Final = 256
 _SKIPPED: Final = (".cfsaved", ".rpmsave", ".rpmnew", ".dpkg-old", ".dpkg-dist", "~")
 _CLOSING: Final = {"(": ")", "{": "}", "[": "]"}
 _KEYWORDS: Final = ("defined", "exec", "named")
+_ALWAYS_READ: Final = ("xrd.", "xrootd.", "all.", "oss.", "ofs.")
+"""Directives of what every xrootd has; others are read only by plug-ins that are there."""
 PROGRAM: Final = "xrootd"
 
 
@@ -228,6 +231,8 @@ class _Reader:
         """A branch of it was taken."""
         self._inside = True
         """What comes now is read."""
+        self._certain = True
+        """xrootd surely reads this line's words."""
         self._naked = False
         """Its ``else`` without an ``if`` has come."""
 
@@ -244,8 +249,8 @@ class _Reader:
             self._result.whole = False
         return self._result
 
-    def _fault(self, what: str, why: str = "", *, fatal: bool = True) -> None:
-        fault = Fault(self._place, what, why, fatal)
+    def _fault(self, what: str, why: str = "", severity: str = "error") -> None:
+        fault = Fault(self._place, what, why, severity)
         if fault not in self._result.faults:
             self._result.faults.append(fault)
 
@@ -268,7 +273,9 @@ class _Reader:
                 return
             self._result.choices[self._place] = f"{' '.join(words[at:])} (line {self._place.line})"
             words = words[:at]
+        self._certain = words[0].startswith(_ALWAYS_READ)
         replaced = [self._replaced(word) for word in words]
+        self._certain = True
         if replaced := [word for word in replaced if word]:
             self._result.directives.append(Directive(self._place, replaced))
 
@@ -361,7 +368,7 @@ class _Reader:
         optional, path = path.startswith("?"), path.removeprefix("?")
         more = None if "$(" in path else self._follow(path, suffixes)
         if more is None:
-            self._fault(f"The configuration goes on in {' '.join(words)}, which was not looked at.", fatal=False)
+            self._fault(f"The configuration goes on in {' '.join(words)}, which was not looked at.", severity="info")
             self._result.whole = False
         elif isinstance(more, str):
             if optional:
@@ -406,7 +413,7 @@ class _Reader:
             self._fault(
                 f"{value} comes from xrootd's environment, which is not known here: where it has no {name}, xrootd "
                 "does not start.",
-                fatal=False,
+                severity="info",
             )
         return f"$({name})"
 
@@ -438,8 +445,9 @@ class _Reader:
                 made += self._variables[name]
             elif closing != "]":
                 self._fault(
-                    f"The variable {name} is not set; xrootd does not start.",
+                    f"The variable {name} is not set; xrootd does not start{'' if self._certain else ' if it reads this'}.",
                     f"Set it above; `set NAME = ${name}` takes one from the environment first.",
+                    "error" if self._certain else "warning",
                 )
                 made += "" if not name else f"$({name})"
         return made

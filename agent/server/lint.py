@@ -123,15 +123,13 @@ NOTHING: Final = "There is no xrootd.monitor line"
 
 def judged(reading: Reading, *, path_mtu: PathMtu = ethernet, release: Release | None = None) -> list[Finding]:
     """What is wrong with one reading of a configuration."""
-    findings: list[Finding] = [
-        found("error" if fault.fatal else "info", fault.place, fault.what, fault.why) for fault in reading.faults
-    ]
+    findings: list[Finding] = [found(fault.severity, fault.place, fault.what, fault.why) for fault in reading.faults]
     report = findings.append
     directives = reading.directives
     on_line: list[Finding] = []
     line = monitor_line(directives, on_line.append)
     streams = gstreams(directives, report)
-    reports = summaries(directives, report)
+    reports = summaries(directives, report, release)
     redirector = is_redirector(directives)
     if line is None and reading.whole:
         findings += _nothing(reports, streams, redirector=redirector)

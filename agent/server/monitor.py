@@ -31,6 +31,8 @@ REPORTS: Final = (
     "addons", "all", "buff", "info", "json", "link", "off", "plugins", "poll", "process", "prot", "protocols", "sched",
     "sgen", "sync", "syncwp",
 )  # fmt: skip
+JSON_SINCE: Final = (5, 9, 0)
+"""The first release whose ``xrd.report`` knows json."""
 HEADERS: Final = ("dflthdr", "sitehdr", "hosthdr", "insthdr", "fullhdr")
 DEFAULT_FBUFF: Final = 65472
 DEFAULT_GBUFF: Final = 32768
@@ -421,16 +423,18 @@ def _uses(words: list[str], made: Gstream, wrong: Callable[[str], None]) -> bool
 # ---------------------------------------------------------------- xrd.report
 
 
-def summaries(directives: Iterable[Directive], report: Report = unreported) -> list[str]:
+def summaries(
+    directives: Iterable[Directive], report: Report = unreported, release: tuple[int, ...] | None = None
+) -> list[str]:
     """Where ``xrd.report`` sends summaries."""
     result: list[str] = []
     for directive in directives:
         if directive.name == "xrd.report":
-            result = _report(directive, report)
+            result = _report(directive, report, release)
     return result
 
 
-def _report(directive: Directive, report: Report) -> list[str]:
+def _report(directive: Directive, report: Report, release: tuple[int, ...] | None) -> list[str]:
     def wrong(what: str) -> None:
         report(found("error", directive.place, what + "; xrootd does not start with it."))
 
@@ -467,9 +471,9 @@ def _report(directive: Directive, report: Report) -> list[str]:
             if word in REPORTS and word not in ("addons", "all", "json", "off", "plugins", "sync", "syncwp"):
                 report(
                     found(
-                        "warning",
+                        "error" if release is not None and release >= JSON_SINCE else "warning",
                         directive.place,
-                        f"{word} after json keeps a release that knows json from starting; an older one ignores json.",
+                        f"With {word} after json XRootD 5.9 and later does not start; an older release ignores json.",
                         "As JSON there are addons, all and plugins only; write the other words before json.",
                     )
                 )
