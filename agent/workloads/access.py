@@ -25,12 +25,17 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from agent.messages import Request, Workload
+from agent.workloads.answers import Answers
 from agent.workloads.plan import Pause, Read, VectorRead, Write, content, steps
 
 MISSING: Final = (
     'The XRootD client for Python is not installed; install it with: pip install "xrootd-tally[xrootd]" '
     "(or the package python3-xrootd), then start the agent again."
 )
+
+
+ERROR_RESPONSE: Final = 400
+"""Code of a status that holds what the server answered: a refusal (XrdCl's errErrorResponse)."""
 
 
 class MissingClientError(Exception):
@@ -109,8 +114,9 @@ class Client:
         self._remark = remark
         self._announced: set[str] = set()
         self._stems: dict[str, tuple[str, str]] = {}
-        self.calls: dict[int, tuple[float, str]] = {}
-        """Calls under way, by the thread that waits in them: since when (monotonic), and what it does."""
+        self._own = threading.local()
+        """`server`: whom this thread's request is for."""
+        self.answers = Answers()
 
     @property
     def version(self) -> str:
@@ -124,6 +130,7 @@ class Client:
 
         Never raises for anything that the server or the network does: that is in the outcome."""
         outcome = Outcome(t_open=time.time())
+        self._own.server = request.server
         file = self._xrootd.File()
         try:
             flags = self._flags.NEW | self._flags.MAKEPATH if workload.kind == "write" else self._flags.READ
@@ -206,13 +213,15 @@ class Client:
         return answer
 
     def _bounded(self, doing: str, method: Callable[..., tuple[Any, Any]], *arguments: object) -> tuple[Any, Any]:
-        """One call of the XRootD client with its limit of time, and seen in `calls` while it lasts."""
-        thread = threading.get_ident()
-        self.calls[thread] = (time.monotonic(), doing)
+        """One call of the XRootD client with its limit of time, and seen in `answers` while it lasts."""
+        thread, answered = threading.get_ident(), False
+        self.answers.begin(thread, self._own.server, doing, time.monotonic())
         try:
-            return method(*arguments, timeout=self._timeout)
+            status, answer = method(*arguments, timeout=self._timeout)
+            answered = bool(status.ok) or status.code == ERROR_RESPONSE
+            return status, answer
         finally:
-            del self.calls[thread]
+            self.answers.end(thread, time.monotonic(), answered=answered)
 
     # ------------------------------------------------------------ names
 

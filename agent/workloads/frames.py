@@ -70,6 +70,8 @@ class Figures(Struct, frozen=True, tag="figures"):
     seconds: dict[int, dict[str, int]] = {}
     """Bytes by second of Unix time, then by server URL."""
     measured: float = 0.0
+    silent: dict[str, float] = {}
+    """Servers that do not answer although a slot waits for them, with the seconds for which they have not."""
 
 
 class Remark(Struct, frozen=True, tag="remark"):

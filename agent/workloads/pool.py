@@ -60,6 +60,7 @@ class _Worker:
         self.ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Empty text: it takes work. Else the sentence saying why not."""
         self.figures: dict[str, ServerSample] = {}
+        self.silent: dict[str, float] = {}
         self.heard = 0.0
         """When it said something last (loop time)."""
         self.measured = 0.0
@@ -183,8 +184,9 @@ class Pool:
             case Unfit(sentence):
                 if not worker.ready.done():
                     worker.ready.set_result(sentence)
-            case Figures(servers, seconds, measured):
+            case Figures(servers, seconds, measured, silent):
                 worker.figures = servers
+                worker.silent = silent
                 worker.measured = max(worker.measured, measured)
                 for second, sizes in seconds.items():
                     mine = self._seconds.setdefault(second, {})
@@ -219,6 +221,14 @@ class Pool:
     def figures(self) -> dict[str, ServerSample]:
         """Cumulative figures by server URL, over all workers that this job had."""
         return _sum([self._past, *(worker.figures for worker in self._workers)])
+
+    def silent(self) -> dict[str, float]:
+        """Servers that do not answer a worker that waits for them, with the seconds for which they have not."""
+        longest: dict[str, float] = {}
+        for worker in self._workers:
+            for server, seconds in worker.silent.items() if worker.alive else ():
+                longest[server] = max(seconds, longest.get(server, 0.0))
+        return longest
 
     def measured(self) -> float:
         """Up to this time (Unix seconds) all workers that are alive have told what they did; 0 when none has begun."""

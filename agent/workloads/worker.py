@@ -1,4 +1,5 @@
-"""A worker process: one thread per slot, each doing its requests in the order given, journal line by journal line.
+"""A worker process: a thread for each slot, doing its requests in the order given, journal line by journal line; and
+another one for each server that does not answer, so that the others do not wait for it (see `_Slot`).
 
 Started by `agent.workloads.pool` with frames on standard input and output. It ends when it is told to, and when its
 standard input ends because the agent is gone: it then stops as if it had been told to.
@@ -24,6 +25,7 @@ from msgspec import Struct
 from agent.journal import Appender, JournalError, JournalFullError
 from agent.messages import Done, Line, Request, ServerSample, Started
 from agent.workloads.access import Client, MissingClientError, Outcome
+from agent.workloads.answers import Answers, Call
 from agent.workloads.frames import (
     HEAD,
     Drain,
@@ -49,6 +51,9 @@ LATENESS: Final = 0.1
 """A second is told this long after its end: a slot that read the clock just before it may still be adding to it."""
 REMARK_KEYS: Final = 50
 """Different remarks that one worker makes at most; each only once."""
+WATCH_SECONDS: Final = 0.25
+LANES: Final = 8
+"""Servers that one slot waits for beside its work at most; when more hang, it waits for the next one as well."""
 STUCK_SLOTS: Final = 8
 """So many calls given up, and the process is ended, to be replaced: its client library is beyond help."""
 FAULT: Final = 70
@@ -58,7 +63,7 @@ MAX_SERVER: Final = 256
 
 
 class _Tally:
-    """Figures of one slot with one server. Written by its slot only; the reporter takes `arrivals` out at the left."""
+    """Figures of one slot with one server. Written by one thread at a time; the reporter takes `arrivals` out at the left."""
 
     __slots__ = ("arrivals", "bytes", "done", "failed", "started")
 
@@ -97,8 +102,40 @@ class _Output:
             self.send(Remark("error" if severity == "error" else "warning", key, text[:MAX_ERROR]))
 
 
+class _Hand:
+    """A thread of a slot, which does one request after the other."""
+
+    def __init__(self, slot: _Slot, server: str = "") -> None:
+        self.server = server
+        """Empty: it takes what is in the slot's queue. Else it does only what is in the slot's lane of this server."""
+        self.under_way: tuple[Request, float] | None = None
+        """The request that has no done line yet, and when it began."""
+        self.given_up = False
+        self._slot = slot
+        self.thread = threading.Thread(target=self._run, name=f"slot-{slot.number} {server}", daemon=True)
+
+    def call(self) -> Call | None:
+        """The call of the XRootD client that it waits in."""
+        return self._slot.answers.calls.get(self.thread.ident) if self.thread.ident is not None else None
+
+    def _run(self) -> None:
+        try:
+            while (item := self._slot.next(self)) is not None:
+                self._slot.carry_out(self, *item)
+        except BaseException:  # noqa: BLE001 - the last frame of a thread
+            # A fault of ours, or of a binding. A slot that silently stood still would hold up the whole job: rather end
+            # this process, which the agent notices, reports and makes good.
+            traceback.print_exc()
+            os._exit(FAULT)
+
+
 class _Slot:
-    """One slot: a thread, its queue and its figures."""
+    """One slot: its queue, its figures, and the thread that does what is in the queue.
+
+    A server that does not answer must not keep a slot from the others. When a call is late, the thread that waits in it
+    becomes a *lane*: it goes on with what the slot has for this server, one after the other as ever, and another thread
+    takes the rest of the queue. A lane that has nothing left to do is gone. So requests of one slot to one server keep
+    their order and never overlap, and there are more threads than slots only while servers hang."""
 
     def __init__(
         self,
@@ -108,77 +145,135 @@ class _Slot:
         journal: Appender,
         output: _Output,
         stop: threading.Event,
-        before: _Slot | None = None,
     ) -> None:
-        """`before`: the slot of this number whose thread is given up; its queue and figures go on here."""
         self.number = number
-        self.queue: queue.SimpleQueue[tuple[int, Request] | None] = before.queue if before else queue.SimpleQueue()
-        self.tallies: defaultdict[str, _Tally] = before.tallies if before else defaultdict(_Tally)
-        self.draining: bool = before.draining if before else False
+        self.queue: queue.SimpleQueue[tuple[int, Request] | None] = queue.SimpleQueue()
+        self.tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
+        self.draining = False
         """True: finish the request under way, begin no other."""
-        self.thread = threading.Thread(target=self.run, name=f"slot-{number}", daemon=True)
+        self.silent: frozenset[str] = frozenset()
+        """Servers that do not answer: what comes for them goes to a lane at once."""
+        self.answers = client.answers
         self._setup = setup
         self._client = client
         self._journal = journal
         self._output = output
         self._stop = stop
-        self._ending = threading.Lock()
-        self._under_way: tuple[Request, float] | None = None
-        """The request that has no done line yet, and when it began."""
-        self._given_up = False
+        self._lock = threading.Lock()
+        """Holds together who is a lane, what is in it, and whose request is under way."""
+        self._lanes: dict[str, deque[tuple[int, Request]]] = {}
+        self._hands: list[_Hand] = []
 
-    def run(self) -> None:
-        try:
-            while not self._given_up and (item := self.queue.get()) is not None:
-                if self._stop.is_set() or self.draining:
-                    return
-                self._request(*item)
-        except BaseException:  # noqa: BLE001 - the last frame of a thread
-            # A fault of ours, or of a binding. A slot that silently stood still would hold up the whole job: rather end
-            # this process, which the agent notices, reports and makes good.
-            traceback.print_exc()
-            os._exit(FAULT)
+    def start(self) -> None:
+        """Begin to work."""
+        with self._lock:
+            self._begin(_Hand(self))
 
-    def _request(self, number: int, request: Request) -> None:
+    def _begin(self, hand: _Hand) -> None:
+        hand.thread.start()
+        self._hands.append(hand)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a thread that has something to do; False when there is none. Those given up are not waited for."""
+        with self._lock:
+            self._hands = [hand for hand in self._hands if hand.thread.is_alive() and not hand.given_up]
+            if not self._hands:
+                return False
+            thread = self._hands[-1].thread
+        thread.join(seconds)
+        return True
+
+    # ---- what its threads do
+
+    def next(self, hand: _Hand) -> tuple[int, Request] | None:
+        """What a thread is to do next; None when it is to end."""
+        while True:
+            if hand.given_up or self._stop.is_set() or self.draining:
+                return None
+            if hand.server:
+                with self._lock:
+                    if lane := self._lanes[hand.server]:
+                        return lane.popleft()
+                    del self._lanes[hand.server]
+                    return None
+            item = self.queue.get()
+            if item is None or self._stop.is_set() or self.draining:
+                return None
+            if not self._for_lane(item):
+                return item
+
+    def _for_lane(self, item: tuple[int, Request]) -> bool:
+        server = item[1].server
+        with self._lock:
+            lane = self._lanes.get(server)
+            if lane is not None:
+                lane.append(item)
+                return True
+            if server not in self.silent or len(self._lanes) >= LANES:
+                return False
+            self._lanes[server] = deque([item])
+            self._begin(_Hand(self, server))
+            return True
+
+    def carry_out(self, hand: _Hand, number: int, request: Request) -> None:
+        """Do a request, from its started to its done line."""
         job = self._setup.job
         began = time.time()
         if not self._write(Started(0, job, number, request.tag, request.server, request.path, began)):
             return
         tally = self.tallies[request.server]
         tally.started += 1
-        self._under_way = (request, began)
+        hand.under_way = (request, began)
         outcome = self._client.perform(self._setup.workload, request, self._stop, tally.add)
-        with self._ending:
-            if self._given_up:
+        with self._lock:
+            if hand.given_up:
                 return  # it has its done line
-            self._under_way = None
+            hand.under_way = None
         if outcome.ok:
             tally.done += 1
         else:
             tally.failed += 1
         self._write(_done(job, request, outcome))
 
-    def stuck(self, now: float) -> str:
-        """What its thread has been waiting for since long after the call's limit; empty when it is not stuck."""
-        ident = self.thread.ident
-        since, doing = self._client.calls.get(ident, (now, "")) if ident is not None else (now, "")
-        return doing if now - since > 2 * self._setup.timeout + self._setup.patience else ""
+    # ---- what the watcher does
 
-    def give_up(self, doing: str) -> _Slot | None:
+    def look(self, now: float) -> int:
+        """Make lanes of threads whose call is late, and give up those whose call does not come back at all. Returns how
+        many were given up."""
+        given_up = 0
+        for hand in list(self._hands):
+            call = hand.call()
+            if call is None or hand.given_up:
+                continue
+            if now - call.since > 2 * self._setup.timeout + self._setup.patience:
+                given_up += self._give_up(hand, call.doing)
+            elif self.answers.late(call, now):
+                self._detach(hand)
+        return given_up
+
+    def _detach(self, hand: _Hand) -> None:
+        with self._lock:
+            if hand.server or hand.under_way is None or len(self._lanes) >= LANES:
+                return
+            hand.server = hand.under_way[0].server
+            self._lanes[hand.server] = deque()
+            self._begin(_Hand(self))
+
+    def _give_up(self, hand: _Hand, doing: str) -> bool:
         """Give up the thread, which waits in a call that does not come back, and with it the request, which gets its
-        done line here. The slot that goes on in its place; None when the call has just come back after all."""
-        with self._ending:
-            if self._under_way is None:
-                return None
-            self._given_up = True
-            request, began = self._under_way
+        done line here; another thread goes on in its place. False when the call has just come back after all."""
+        with self._lock:
+            if hand.under_way is None:
+                return False
+            hand.given_up = True
+            request, began = hand.under_way
         error = f"The XRootD client did not come back from {doing!r}, whose limit of {self._setup.timeout:g} s is over."
         self._output.remark("warning", f"stuck {doing}", f"{request.server}: {error} The slot goes on without it.")
         self.tallies[request.server].failed += 1
         self._write(_done(self._setup.job, request, Outcome(began, time.time(), interrupted=True, error=error)))
-        fresh = _Slot(self.number, self._setup, self._client, self._journal, self._output, self._stop, self)
-        fresh.thread.start()
-        return fresh
+        with self._lock:
+            self._begin(_Hand(self, hand.server))
+        return True
 
     def _write(self, line: Line) -> bool:
         """False when the job was stopped before the journal took the line."""
@@ -238,22 +333,26 @@ def main() -> int:
 
     stop = threading.Event()
     slots = {number: _Slot(number, setup, client, journal, output, stop) for number in setup.slots}
+    watch = _Watch(slots, client.answers)
     over = threading.Event()
-    given_up: list[_Slot] = []
-    reporter = threading.Thread(target=_report, args=(slots, given_up, output, over), name="figures", daemon=True)
-    for thread in (*(slot.thread for slot in slots.values()), reporter):
-        thread.start()
+    reporter = threading.Thread(target=_report, args=(slots, watch, output, over), name="figures", daemon=True)
+    watcher = threading.Thread(target=watch.run, args=(over,), name="watch", daemon=True)
+    for slot in slots.values():
+        slot.start()
+    reporter.start()
+    watcher.start()
     output.send(Ready(client.version))
     _obey(slots, stop)
     for slot in slots.values():
         slot.queue.put(None)
-    for number in setup.slots:
-        while (slot := slots[number]).thread.is_alive():  # another one when it was given up meanwhile
-            slot.thread.join(JOIN_SECONDS)
+    for slot in slots.values():
+        while slot.wait(JOIN_SECONDS):
+            pass
     over.set()
     reporter.join()
+    watcher.join()
     journal.close()
-    if given_up:  # the interpreter's end would wait for what the library holds in those threads
+    if watch.given_up:  # the interpreter's end would wait for what the library holds in those threads
         os._exit(0)
     return 0
 
@@ -305,23 +404,41 @@ def _exactly(size: int) -> bytes | None:
     return data
 
 
-def _report(slots: dict[int, _Slot], given_up: list[_Slot], output: _Output, over: threading.Event) -> None:
-    """Send figures shortly after each whole second, so that a second is told once it is over, and at the end; and look
-    after calls that do not come back."""
+class _Watch:
+    """Looks after calls that are late or do not come back, and after servers that do not answer."""
+
+    def __init__(self, slots: dict[int, _Slot], answers: Answers) -> None:
+        self._slots = slots
+        self._answers = answers
+        self.silent: dict[str, float] = {}
+        """Servers that do not answer, with the seconds for which they have not."""
+        self.given_up = 0
+
+    def run(self, over: threading.Event) -> None:
+        """Look until it is `over`."""
+        while not over.wait(WATCH_SECONDS):
+            now = time.monotonic()
+            self.silent = self._answers.silent(now)
+            names = frozenset(self.silent)
+            for slot in self._slots.values():
+                slot.silent = names
+                self.given_up += slot.look(now)
+            if self.given_up >= STUCK_SLOTS:
+                os._exit(FAULT)
+
+
+def _report(slots: dict[int, _Slot], watch: _Watch, output: _Output, over: threading.Event) -> None:
+    """Send figures shortly after each whole second, so that a second is told once it is over, and at the end."""
     while True:
         ended = over.wait(1.0 - time.time() % 1.0 + LATENESS)
-        for number, slot in slots.items():
-            if (doing := slot.stuck(time.monotonic())) and (fresh := slot.give_up(doing)) is not None:
-                slots[number] = fresh
-                given_up.append(slot)
-        output.send(_figures(slots, time.time(), ended=ended))
+        output.send(_figures(slots, time.time(), watch.silent, ended=ended))
         if ended:
             return
-        if len(given_up) >= STUCK_SLOTS:
-            os._exit(FAULT)
 
 
-def _figures(slots: dict[int, _Slot], now: float, *, ended: bool) -> Figures:
+def _figures(
+    slots: dict[int, _Slot], now: float, silent: dict[str, float] | None = None, *, ended: bool
+) -> Figures:
     """What is to be told at `now`: whole seconds only, unless it is the end."""
     sums: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     seconds: defaultdict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -342,6 +459,7 @@ def _figures(slots: dict[int, _Slot], now: float, *, ended: bool) -> Figures:
         {server: ServerSample(*total) for server, total in sums.items()},
         {second: dict(sizes) for second, sizes in seconds.items()},
         now if ended else float(whole),
+        silent or {},
     )
 
 
