@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -27,6 +27,7 @@ from agent.messages import (
     Abort,
     Acknowledge,
     Ask,
+    Awaited,
     Done,
     EndRepeat,
     FromHub,
@@ -42,6 +43,7 @@ from agent.messages import (
     RoundDone,
     Sample,
     ServerSample,
+    Silence,
     StartRepeat,
     Welcome,
 )
@@ -550,14 +552,15 @@ class ClientRole:
         measured = job.pool.measured()
         figures = job.pool.figures()
         while (end := math.floor(job.sampled) + 1.0) <= measured:
-            self._keep(job, end, figures)
+            # How it stands is true of now only, and is said with the newest second.
+            self._keep(job, end, figures, _silence(job) if end + 1.0 > measured else None)
         if over and measured > job.sampled:
             self._keep(job, measured, figures)
 
-    def _keep(self, job: _Job, end: float, figures: dict[str, ServerSample]) -> None:
+    def _keep(self, job: _Job, end: float, figures: dict[str, ServerSample], silence: Silence | None = None) -> None:
         taken = job.pool.take(end)
         servers = {url: msgspec.structs.replace(own, within=taken.get(url, 0)) for url, own in figures.items()}
-        self._samples.append(Sample(job.name, end, servers, since=job.sampled))
+        self._samples.append(Sample(job.name, end, servers, since=job.sampled, silence=silence))
         self._unsent += 1
         job.sampled = end
 
@@ -607,3 +610,18 @@ class ClientRole:
         for job in self._jobs.values():
             job.stopping.set()
             await job.pool.stop("the agent ends", grace=0.5)
+
+
+def _silence(job: _Job) -> Silence | None:
+    """The servers that do not answer this job's workers and for which something waits."""
+    silent = job.pool.silent()
+    if not silent:
+        return None
+    waiting = Counter(request.server for one in job.rounds.values() for request in one.pending.values())
+    servers = {
+        server: Awaited(count, round(silent[server], 1)) for server, count in waiting.items() if server in silent
+    }
+    if not servers:
+        return None
+    newest = max((one.number for one in job.rounds.values() if one.complete), default=0)
+    return Silence(newest, servers, waiting.total() - sum(part.requests for part in servers.values()))

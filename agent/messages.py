@@ -297,6 +297,24 @@ class ServerSample(Struct, frozen=True, array_like=True):
     """Bytes that came or went between `Sample.since` and `Sample.t`."""
 
 
+class Awaited(Struct, frozen=True, array_like=True):
+    """A server that does not answer: how many requests wait for it, and for how many seconds it has not."""
+
+    requests: Count
+    seconds: Seconds
+
+
+class Silence(Struct, frozen=True):
+    """Servers that do not answer this client, although it waits for them.
+
+    `round`: the newest round that it has received whole; `others`: requests, of whatever round, that are not done yet
+    and are for other servers. When there are none, only these servers hold up the job."""
+
+    round: Small
+    servers: Annotated[dict[Url, Awaited], Meta(max_length=10_000)]
+    others: Count = 0
+
+
 class Sample(Message, frozen=True, tag="sample"):
     """What this agent's client measured per server URL in one second of its own clock, from `since` to `t`.
 
@@ -308,6 +326,8 @@ class Sample(Message, frozen=True, tag="sample"):
     t: Time
     servers: Annotated[dict[str, ServerSample], Meta(max_length=10_000)]
     since: Time = 0.0
+    silence: Silence | None = None
+    """How it stood when this sample was made; None when all servers answer."""
 
 
 # ---------------------------------------------------------------- preflight

@@ -436,9 +436,7 @@ def _report(slots: dict[int, _Slot], watch: _Watch, output: _Output, over: threa
             return
 
 
-def _figures(
-    slots: dict[int, _Slot], now: float, silent: dict[str, float] | None = None, *, ended: bool
-) -> Figures:
+def _figures(slots: dict[int, _Slot], now: float, silent: dict[str, float] | None = None, *, ended: bool) -> Figures:
     """What is to be told at `now`: whole seconds only, unless it is the end."""
     sums: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     seconds: defaultdict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))

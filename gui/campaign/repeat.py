@@ -1,22 +1,34 @@
 """One repeat of a test as a state machine: what happened goes in, what to do comes out; the time is an argument.
 
-    new → starting → round ⇄ pause → ending → settling → over
+    new → starting → round ⇄ pause → (held) → ending → settling → over
 
 *starting*: every chosen client is told to start its workers and answers. *round*: each present client was handed its
-part and reports when it is done. *pause*: the plan's wait. *ending*: clients stop their workers, and their journals
+part and reports when it is done. *pause*: the plan's wait. *held*: all that is left waits for servers that do not
+answer. *ending*: clients stop their workers, and their journals
 are stored to the last line. *settling* belongs to `gui.campaign.settle`; the runner calls `settled` when it is done.
 
 A client that is missing is not waited for: what it was given stays pending and is given to nobody else. It takes part
 again in the next round after it came back, unless it lost its workers. When nobody is left, the repeat waits
 `patience` seconds for someone to come back, then goes on to its end.
+
+A server that does not answer does not keep the others waiting. Each server goes through its own *parts*, 1 to `rounds`.
+A round is the next part of every server; when all that clients have left of it waits for silent servers, it counts as
+over, and the next rounds are without these servers. When what waits for such a server is done it takes part again, and
+what it is behind comes in further rounds at the end. When only silent servers are left and none of them gives a sign
+of life for `silence_limit` seconds, the repeat ends without what is left of their parts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
+
+from gui.campaign.holdups import HeldUp, HoldUps, Relieved, Waiting
+
+CUT_LIMIT = 15.0
+"""Seconds that clients have to end when they were told to stop at once."""
 
 
 class State(Enum):
@@ -26,6 +38,7 @@ class State(Enum):
     STARTING = "starting"
     ROUND = "round"
     PAUSE = "pause"
+    HELD = "held"
     ENDING = "ending"
     SETTLING = "settling"
     OVER = "over"
@@ -40,10 +53,12 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class HandOut:
-    """Draw and assign round `number` among these clients, send it, then call `handed`."""
+    """Draw and assign round `number` among these clients, send it, then call `handed`. `parts`: by server, which of its
+    parts it is; a server that is not named has none in this round."""
 
     number: int
     clients: tuple[str, ...]
+    parts: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +88,7 @@ class Note:
     text: str
 
 
-Command = Start | HandOut | End | AbortJobs | Settle | Note
+Command = Start | HandOut | End | AbortJobs | Settle | Note | HeldUp | Relieved
 
 
 @dataclass(slots=True)
@@ -84,7 +99,8 @@ class _Client:
     """It has no workers for this job and never will again."""
     lost: bool = False
     """It said so itself, after it had been ready."""
-    done_round: int = 0
+    undone: set[int] = field(default_factory=set)
+    """Rounds that it was handed and has not reported as done."""
     journal_last: int | None = None
     stored: int = 0
 
@@ -103,23 +119,36 @@ class Repeat:
     def __init__(
         self,
         clients: Iterable[str],
+        servers: Collection[str],
         *,
         rounds: int,
         wait: float,
         start_limit: float = 60.0,
         end_limit: float = 60.0,
         patience: float = 60.0,
+        silence_limit: float = 90.0,
     ) -> None:
         self.state = State.NEW
         self.round = 0
-        self.rounds = rounds
-        self.outcome: Literal["complete", "stopped", "aborted", "failed"] = "complete"
+        self.outcome: Literal["complete", "stopped", "aborted", "failed", "incomplete"] = "complete"
         self.deadline: float | None = None
+        self.given_up: tuple[str, ...] = ()
+        """Servers that were not asked for all that was planned, since they did not answer any more."""
         self._wait = wait
         self._limits = (start_limit, end_limit, patience)
+        self._silence_limit = silence_limit
         self._clients = {name: _Client() for name in clients}
+        self._planned = rounds
+        self._next = dict.fromkeys(servers, 1)
+        """By server, its next part."""
+        self._hold_ups = HoldUps(servers)
         self._awaited: set[str] = set()
-        self._handed: dict[str, int] = {}
+        self._excused: dict[str, tuple[str, ...]] = {}
+        """Those of the awaited clients who only wait for silent servers, with these servers."""
+        self._handed = 0
+        """The newest round that was handed out."""
+        self._cut = False
+        """Clients that did not end in time were told to stop at once."""
         self._stopping = False
         self._stranded = False
 
@@ -129,6 +158,20 @@ class Repeat:
     def clients(self) -> tuple[str, ...]:
         """Those that take part or took part."""
         return tuple(self._clients)
+
+    @property
+    def rounds(self) -> int:
+        """How many rounds there will be: as many as planned, and more when a server was left out of some."""
+        return self.round + max((self._planned + 1 - part for part in self._next.values()), default=0)
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Servers that do not answer, of which people were told."""
+        return self._hold_ups.silent
+
+    def waits_for_servers(self, client: str) -> bool:
+        """Whether `silence` should be told that this client's servers all answer."""
+        return self._hold_ups.concerns(client)
 
     @property
     def awaited(self) -> tuple[str, ...]:
@@ -165,32 +208,57 @@ class Repeat:
             member.dropped = True
             member.lost = member.lost or member.ready
             member.ready = False
-            self._awaited.discard(client)
+            self._not_awaited(client)
+            notes += self._hold_ups.gone(client, now)
         else:
             member.ready = True
         return notes + self._go_on(now)
 
-    def handed(self, number: int, clients: Iterable[str], now: float) -> list[Command]:
+    def handed(self, number: int, clients: Iterable[str], parts: Mapping[str, int], now: float) -> list[Command]:
         """Round `number` was sent to these clients: they have something to do."""
         assert self.state is State.ROUND
         assert number == self.round
+        self._handed = number
+        for server, part in parts.items():
+            self._next[server] = part + 1
         for client in clients:
-            self._handed[client] = number
             member = self._clients[client]
-            if member.done_round < number and member.usable:
+            member.undone.add(number)
+            if member.usable:
                 self._awaited.add(client)
         return self._round_over(now)
 
     def round_done(self, client: str, number: int, now: float) -> list[Command]:
-        """A client has done its part of a round. A repetition, or late word of an earlier round, changes nothing."""
+        """A client has done its part of a round. A repetition changes nothing."""
         member = self._clients.get(client)
-        if member is None or number <= member.done_round:
+        if member is None or number not in member.undone:
             return []
-        member.done_round = number
-        if self.state is State.ROUND and number == self.round and client in self._awaited:
-            self._awaited.discard(client)
-            return self._round_over(now)
-        return []
+        member.undone.discard(number)
+        self._hold_ups.done(client, number)
+        if number == self.round:
+            self._not_awaited(client)
+        return self._go_on(now)
+
+    def silence(
+        self, client: str, number: int, servers: Mapping[str, Waiting], others: int, now: float
+    ) -> list[Command]:
+        """A client says which servers do not answer it, see `agent.messages.Silence`; none: all of them answer."""
+        member = self._clients.get(client)
+        if member is None or not member.usable or self.state in (State.SETTLING, State.OVER):
+            return []
+        commands: list[Command] = [*self._hold_ups.told(client, number, servers, others, now)]
+        known = tuple(server for server in servers if server in self._next)
+        if client in self._awaited and number == self.round and known and not others:
+            self._excused[client] = known
+        else:
+            self._excused.pop(client, None)
+        if self.state is State.HELD:
+            self.deadline = max(self.deadline or now, self._hold_ups.heard + self._silence_limit)
+        return commands + self._go_on(now)
+
+    def _not_awaited(self, client: str) -> None:
+        self._awaited.discard(client)
+        self._excused.pop(client, None)
 
     def repeat_done(self, client: str, journal_last: int, now: float) -> list[Command]:
         """A client's workers have ended; its journal of this job ends with line `journal_last`."""
@@ -198,16 +266,16 @@ class Repeat:
         if member is None:
             return []
         member.journal_last = journal_last
-        self._awaited.discard(client)
-        return self._go_on(now)
+        self._not_awaited(client)
+        return [*self._hold_ups.gone(client, now), *self._go_on(now)]
 
-    def stored(self, client: str, last: int) -> list[Command]:
+    def stored(self, client: str, last: int, now: float) -> list[Command]:
         """Lines of a client's journal are stored up to `last`."""
         member = self._clients.get(client)
         if member is None:
             return []
         member.stored = max(member.stored, last)
-        return self._ending_over() if self.state is State.ENDING else []
+        return self._ending_over(now) if self.state is State.ENDING else []
 
     def missing(self, client: str, now: float) -> list[Command]:
         """A client has missed its heartbeats or its session ended."""
@@ -215,9 +283,9 @@ class Repeat:
         if member is None or not member.present or self.state in (State.SETTLING, State.OVER):
             return []
         member.present = False
-        self._awaited.discard(client)
+        self._not_awaited(client)
         note = Note("warning", f"{client} is missing; what it has not reported stays pending until it is back.")
-        return [note, *self._go_on(now)]
+        return [note, *self._hold_ups.gone(client, now), *self._go_on(now)]
 
     def back(self, client: str, now: float, *, has_job: bool) -> list[Command]:
         """A client has a session again, with or without the workers of this job."""
@@ -236,7 +304,7 @@ class Repeat:
         # Whatever was said into the session that broke may be lost; a repetition changes nothing.
         if self.state is State.STARTING and not member.ready:
             commands.append(Start((client,)))
-        elif self.state is State.ROUND and self._handed.get(client) == self.round > member.done_round:
+        elif self.state is State.ROUND and self.round in member.undone:
             self._awaited.add(client)
         elif self.state is State.ENDING and not member.finished:
             commands.append(End((client,)))
@@ -258,10 +326,10 @@ class Repeat:
             return []
         self.outcome = "aborted"
         told = AbortJobs(tuple(n for n, c in self._clients.items() if c.present and not c.dropped))
-        self._stopping = True
+        self._stopping = self._cut = True
         self.state = State.ENDING
-        self.deadline = now + min(self._limits[1], 15.0)
-        return [told, *self._ending_over()]
+        self.deadline = now + min(self._limits[1], CUT_LIMIT)
+        return [told, *self._ending_over(now)]
 
     def settled(self) -> None:
         """Waiting for monitoring is over, and so is the repeat."""
@@ -287,12 +355,19 @@ class Repeat:
             self.outcome = "failed"
             gone = Note("error", f"No client has come back for {self._limits[2]:g} s; the repeat ends before its time.")
             return [gone, *self._end(now)]
+        if self.state is State.HELD:
+            return self._give_up_servers(now)
         if self.state is State.ENDING:
             late = list(self.awaited)
+            if self._hold_ups.held and not self._cut:  # they wait for servers, and say so when they are told to stop
+                self._cut = True
+                self.deadline = now + CUT_LIMIT
+                text = f"{', '.join(late)} still waits for {', '.join(self._hold_ups.held)}; that is cut short."
+                return [Note("warning", text), AbortJobs(tuple(late))]
             for client in late:
                 self._clients[client].dropped = True
             text = f"{', '.join(late)} did not end in time; what was not reported stays pending."
-            return [Note("warning", text), *self._ending_over()]
+            return [Note("warning", text), *self._ending_over(now)]
         return []
 
     # ---- how one state leads to the next
@@ -303,8 +378,10 @@ class Repeat:
                 return self._start_over(now)
             case State.ROUND:
                 return self._next_round(now, again=True) if self._stranded else self._round_over(now)
+            case State.HELD:
+                return self._after_round(now)
             case State.ENDING:
-                return self._ending_over()
+                return self._ending_over(now)
             case _:
                 return []
 
@@ -318,6 +395,7 @@ class Repeat:
 
     def _next_round(self, now: float, *, again: bool = False) -> list[Command]:
         able = tuple(n for n, c in self._clients.items() if c.usable)
+        parts = self._parts()
         if not again:
             self.round += 1
         self.state = State.ROUND
@@ -331,30 +409,60 @@ class Repeat:
             return []
         self._stranded = False
         self.deadline = None
-        return [HandOut(self.round, able)]
+        return [HandOut(self.round, able, parts)]
+
+    def _parts(self) -> dict[str, int]:
+        """What the next round asks: the next part of every server that is not held and has one."""
+        held = self._hold_ups.held
+        return {name: part for name, part in self._next.items() if part <= self._planned and name not in held}
 
     def _round_over(self, now: float) -> list[Command]:
-        if self._awaited or self._stranded or not self._was_handed():
+        if self._stranded or self._handed != self.round or not self._awaited <= self._excused.keys():
             return []
-        if self._stopping or self.round >= self.rounds:
-            return self._end(now)
-        self.state = State.PAUSE
-        self.deadline = now + self._wait
-        return self.advance(now)
+        for client, servers in self._excused.items():
+            self._hold_ups.hold(servers, client, self.round)
+        self._awaited.clear()
+        self._excused.clear()
+        return self._end(now) if self._stopping else self._after_round(now)
 
-    def _was_handed(self) -> bool:
-        return any(number == self.round for number in self._handed.values())
+    def _after_round(self, now: float) -> list[Command]:
+        if self._parts():
+            self.state = State.PAUSE
+            self.deadline = now + self._wait
+            return self.advance(now)
+        if not self._hold_ups.held:
+            return self._end(now)
+        if self.state is not State.HELD:
+            self.state = State.HELD
+            self.deadline = now + self._silence_limit
+        return []
+
+    def _give_up_servers(self, now: float) -> list[Command]:
+        """Nothing but silent servers is left, and they have had their time."""
+        self.outcome = "incomplete"
+        left = []
+        self.given_up = self._hold_ups.held
+        for server in self.given_up:
+            parts = self._planned + 1 - self._next[server]
+            rest = f", and {parts} of its {self._planned} parts are not asked for" if parts else ""
+            left.append(f"{server} did not answer in the end: what waits for it is cut short{rest}.")
+        told = AbortJobs(tuple(n for n, c in self._clients.items() if c.present and not c.dropped))
+        text = f"{' '.join(left)} Nothing else was left to do for {self._silence_limit:g} s."
+        self._stopping = self._cut = True
+        self.state = State.ENDING
+        self.deadline = now + CUT_LIMIT
+        return [Note("error", text), told, *self._ending_over(now)]
 
     def _end(self, now: float) -> list[Command]:
         self.state = State.ENDING
         self.deadline = now + self._limits[1]
         told = tuple(n for n, c in self._clients.items() if c.present and not c.dropped)
-        return [*([End(told)] if told else []), *self._ending_over()]
+        return [*([End(told)] if told else []), *self._ending_over(now)]
 
-    def _ending_over(self) -> list[Command]:
+    def _ending_over(self, now: float) -> list[Command]:
         started = [c for c in self._clients.values() if c.ready and not c.dropped]
         if any(c.present and not c.finished for c in started):
             return []
         self.state = State.SETTLING
         self.deadline = None
-        return [Settle()]
+        return [*self._hold_ups.over(now), Settle()]

@@ -20,6 +20,8 @@ from gui.store import RequestEntry, VerdictKind, answer
 SCHEMA = 1
 """The number in the JSON report; grows when a field changes its meaning."""
 
+SILENCES = 5
+"""Times when a server did not answer that are named below the table."""
 EXAMPLES = 3
 LOST_AT = {
     "client": "at the client",
@@ -166,7 +168,7 @@ def headline(report: RunReport) -> str:
 
 def remarks_of(report: RunReport) -> list[str]:
     """What the figures alone do not say: late records, recovered transfers, clients that failed, short settles."""
-    remarks = []
+    remarks = _silences(report)
     for test in report.tests:
         name = f"Test {test.entry.number}"
         now, then = test.now, test.at_settle
@@ -197,6 +199,15 @@ def remarks_of(report: RunReport) -> list[str]:
             if r.repeat.settle_complete is False and r.repeat.settle_reason
         ]
     return remarks
+
+
+def _silences(report: RunReport) -> list[str]:
+    """The servers that did not answer for a while: when that was over, and how long it had been."""
+    held = [marker for marker in report.markers if marker.kind == "held"]
+    said = [f"{numbers.moment(marker.t)}: {marker.text}" for marker in held[:SILENCES]]
+    if len(held) > SILENCES:
+        said.append(f"Servers did not answer {len(held) - SILENCES:,} more times; the JSON report has them all.")
+    return said
 
 
 def _reasons(report: RunReport, test: TestReport) -> Iterator[str]:

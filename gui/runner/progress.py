@@ -33,10 +33,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """An event on the time axis: a fault, an agent lost or back, a round's begin."""
+    """An event on the time axis: a fault, an agent lost or back, a server that does not answer (*hold*) and how long that
+    was (*held*, at its end), a round's begin."""
 
     t: float
-    kind: Literal["fault", "agent", "round", "phase"]
+    kind: Literal["fault", "agent", "round", "phase", "hold", "held"]
     text: str
 
 

@@ -14,7 +14,7 @@ import secrets
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -34,10 +34,12 @@ from agent.messages import (
     Round,
     RoundDone,
     Sample,
+    Silence,
     StartRepeat,
 )
 from gui.campaign.assign import Assigner
 from gui.campaign.draw import Draw, draw_round
+from gui.campaign.holdups import HeldUp, Relieved, Waiting
 from gui.campaign.plan import Fault, File, Plan, Test
 from gui.campaign.preview import DEFAULT_BYTES, request_seconds
 from gui.campaign.repeat import AbortJobs, Command, End, HandOut, Note, Repeat, Settle, Start, State
@@ -69,6 +71,8 @@ ROUND_BYTES = 2 * 2**20
 """Limits of one Round message, well below what an agent takes."""
 WRITE_DIRECTORY = "/store/write"
 ABORTED_SETTLE = 2.0
+SILENCE_LIMIT, SILENCE_TIMEOUTS = 60.0, 3.0
+"""The least number of seconds, and of the plan's timeouts, that servers which do not answer have in the end."""
 STATUS_SECONDS = 3.0
 """How long a run waits for what the daemons say before its first request, and after its last."""
 WORDS: dict[str, Outcome] = {"pass": "passed", "fail": "failed", "inconclusive": "inconclusive", "none": "error"}
@@ -180,6 +184,8 @@ class RunSession:
         self._stopping = False
         self._hurry = False
         self._broken = ""
+        self._incomplete: list[str] = []
+        """What was not asked for, since servers did not answer; a sentence for each repeat."""
         # Unbounded, since the hub must never wait for a run; it holds a few small messages for each agent and round.
         self._events: asyncio.Queue[Callable[[_Repeat, float], list[Command]]] = asyncio.Queue()
         self._wake = asyncio.Event()
@@ -235,6 +241,9 @@ class RunSession:
         match message:
             case Sample():
                 repeat.live.sample(agent.id, message, time.time(), agent.clock_offset)
+                if message.silence is not None or repeat.machine.waits_for_servers(agent.id):
+                    silence = message.silence or Silence(0, {})
+                    self._events.put_nowait(lambda repeat, now: _silence(repeat, agent.id, silence, now))
             case RepeatReady(error=error):
                 (repeat.live.ended if error else repeat.live.ready)(agent.id, time.time())
                 self._events.put_nowait(lambda repeat, now: repeat.machine.ready(agent.id, now, error))
@@ -359,6 +368,8 @@ class RunSession:
         message = self._sentence(outcome, rows)
         if self._broken:
             outcome, message = "error", self._broken
+        elif self._incomplete:
+            message = " ".join([message, *self._incomplete])
         elif self._stopping:
             outcome = "aborted" if self._hurry else "stopped"
             message = f"The run was {outcome} after {len(self._scorings)} of {_repeats(self._plan)} repeats."
@@ -428,8 +439,10 @@ class RunSession:
         average = sum(file.size for file in one.files) / len(one.files) if one.files else 0.0
         machine = Repeat(
             names,
+            [server.url for server in one.servers],
             rounds=test.rounds,
             wait=test.wait,
+            silence_limit=silence_limit(test),
             end_limit=60.0 + 4 * request_seconds(test.workload, average),
         )
         repeat = _Repeat(
@@ -530,6 +543,11 @@ class RunSession:
             await self._carry_out(repeat, event(repeat, now) if event else machine.advance(now))
         repeat.done = time.time()
         repeat.live.over(repeat.done)
+        if machine.given_up:
+            names = ", ".join(self._named(repeat, server) for server in machine.given_up)
+            sentence = f"Test {repeat.resolved.number}, repeat {repeat.number} is not complete: {names} did not answer."
+            self._incomplete.append(sentence)
+            self._mark("held", sentence)
         if machine.outcome == "failed":
             self._broken = "The run ended because its clients could not go on; the problems say why."
 
@@ -552,8 +570,8 @@ class RunSession:
                     )
                     for client in clients:
                         self._hub.send(client, order)
-                case HandOut(number, clients):
-                    waiting.extend(await self._hand_out(repeat, number, clients))
+                case HandOut(number, clients, parts):
+                    waiting.extend(await self._hand_out(repeat, number, clients, parts))
                 case End(clients):
                     for client in clients:
                         self._hub.send(client, EndRepeat(job=repeat.job))
@@ -565,12 +583,42 @@ class RunSession:
                     self._mark("agent", shown)
                     if severity != "info":
                         self._host.problem(severity, f"run {self._run}", shown)
+                case HeldUp() | Relieved() as command:
+                    self._tell_of_server(repeat, command)
                 case Settle():
                     pass  # `_drive` sees it in the state
 
-    async def _hand_out(self, repeat: _Repeat, number: int, clients: Sequence[str]) -> list[Command]:
+    def _tell_of_server(self, repeat: _Repeat, command: HeldUp | Relieved) -> None:
+        """A server that does not answer is a problem as long as it lasts; the run keeps when and for how long."""
+        name = self._named(repeat, command.server)
+        where = f"server {name}"
+        match command:
+            case HeldUp(client=client, requests=requests, seconds=seconds, others=others, last=last):
+                text = (
+                    f"{name} has not answered {self._named(repeat, client)} for {seconds:.0f} s: "
+                    f"{requests:,} request{'s wait' if requests != 1 else ' waits'} for it"
+                )
+                if others:
+                    text += f"; the run goes on with the other {f'{others} servers' if others > 1 else 'server'}."
+                else:
+                    text += ", and there is no other server to go on with."
+                if last:
+                    text += " This is not said of it again in this repeat."
+                self._mark("hold", text)
+                self._host.problem("warning", where, text)
+            case Relieved(requests=requests, seconds=seconds):
+                text = (
+                    f"{name} did not answer for {seconds:.0f} s; {requests:,} "
+                    f"request{'s' if requests != 1 else ''} had to wait for it."
+                )
+                self._mark("held", text)
+                self._host.problem("warning", where, "")
+
+    async def _hand_out(
+        self, repeat: _Repeat, number: int, clients: Sequence[str], parts: Mapping[str, int]
+    ) -> list[Command]:
         """Draw, assign, write down, send. In a thread, since a round may have many thousands of requests."""
-        handed: dict[str, list[Round]] = await self._host.blocking(self._prepare_round, repeat, number, clients)
+        handed: dict[str, list[Round]] = await self._host.blocking(self._prepare_round, repeat, number, clients, parts)
         if not repeat.began:
             repeat.began = time.time()
             repeat.first_round.set()
@@ -580,12 +628,18 @@ class RunSession:
             repeat.live.handed(client, sum(len(part.requests) for part in rounds))
             for part in rounds:
                 self._hub.send(client, part)
-        return repeat.machine.handed(number, handed, asyncio.get_running_loop().time())
+        return repeat.machine.handed(number, handed, parts, asyncio.get_running_loop().time())
 
-    def _prepare_round(self, repeat: _Repeat, number: int, clients: Sequence[str]) -> dict[str, list[Round]]:
+    def _prepare_round(
+        self, repeat: _Repeat, number: int, clients: Sequence[str], parts: Mapping[str, int]
+    ) -> dict[str, list[Round]]:
         """In a thread: the messages of a round by client; its requests are in the database when it returns."""
         one, assigner = repeat.resolved, repeat.assigner
-        draws = {server.url: self._draw(repeat, place, number) for place, server in enumerate(one.servers)}
+        # A server without a part keeps its place, by which the others' requests go round the clients.
+        draws = {
+            server.url: self._draw(repeat, place, parts[server.url]) if server.url in parts else []
+            for place, server in enumerate(one.servers)
+        }
         assigned = assigner.round(draws, clients)
         uses = assigner.missing_tags(assigned)
         assigner.supply(uses, self._store.allocate_tags(len(uses)))
@@ -604,6 +658,7 @@ class RunSession:
         return {client: list(_rounds(repeat.job, number, own)) for client, own in requests.items()}
 
     def _draw(self, repeat: _Repeat, place: int, number: int) -> list[Draw]:
+        """Part `number` of what is asked of the server at this place: the same in whichever round it is asked."""
         one, test = repeat.resolved, repeat.resolved.test
         files: Sequence[File] = one.files
         count = test.round_size(number)
@@ -649,13 +704,16 @@ class RunSession:
         commands = repeat.machine.repeat_done(client, message.journal_last, now)
         return commands + self._stored(repeat, client, message.journal, now)
 
-    def _stored(self, repeat: _Repeat, client: str, journal: str, now: float) -> list[Command]:  # noqa: ARG002 - an event's form
-        return repeat.machine.stored(client, repeat.stored.get((client, journal), 0))
+    def _stored(self, repeat: _Repeat, client: str, journal: str, now: float) -> list[Command]:
+        return repeat.machine.stored(client, repeat.stored.get((client, journal), 0), now)
 
     def _named(self, repeat: _Repeat, text: str) -> str:
-        """A sentence of the state machine with names instead of public ids."""
+        """A sentence of the state machine with names instead of public ids and addresses."""
         for client in repeat.resolved.clients:
             text = text.replace(client.id, client.name)
+        # The longest first: an address may begin like another one.
+        for server in sorted(repeat.resolved.servers, key=lambda server: -len(server.url)):
+            text = text.replace(server.url, server.name)
         return text
 
     # ---- settling
@@ -836,14 +894,27 @@ class RunSession:
         match machine.state:
             case State.STARTING:
                 self._show("starting", f"waiting for the workers of {awaited}")
+            case State.ROUND if not awaited:
+                self._show("round", "waiting for a client")
             case State.ROUND:
-                self._show("round", f"round {machine.round} of {machine.rounds}" if awaited else "waiting for a client")
+                self._show("round", f"round {machine.round} of {machine.rounds}{self._silent(repeat)}")
             case State.PAUSE:
-                self._show("pause", f"round {machine.round} of {machine.rounds} is done")
+                self._show("pause", f"round {machine.round} of {machine.rounds} is done{self._silent(repeat)}")
+            case State.HELD:
+                self._show("round", f"all other servers are done{self._silent(repeat)}")
             case State.ENDING:
                 self._show("ending", f"waiting for the last reports of {awaited}")
             case _:
                 pass
+
+    def _silent(self, repeat: _Repeat) -> str:
+        """The servers that do not answer, as the end of a sentence."""
+        names = [self._named(repeat, server) for server in repeat.machine.silent]
+        if not names:
+            return ""
+        verb = "does" if len(names) == 1 else "do"
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        return f"; {', '.join(names[:3])}{more} {verb} not answer"
 
     def snapshot(self, now: float) -> RunProgress:
         """How the run stands."""
@@ -911,6 +982,16 @@ class RunSession:
             achieved_rate=done / elapsed if elapsed > 0 else 0.0,
             eta=left,
         )
+
+
+def _silence(repeat: _Repeat, client: str, silence: Silence, now: float) -> list[Command]:
+    servers = {url: Waiting(part.requests, part.seconds) for url, part in silence.servers.items()}
+    return repeat.machine.silence(client, silence.round, servers, silence.others, now)
+
+
+def silence_limit(test: Test) -> float:
+    """How long a repeat waits for servers that do not answer when nothing else is left to do."""
+    return max(SILENCE_LIMIT, SILENCE_TIMEOUTS * test.timeout)
 
 
 def _rounds(job: str, number: int, requests: Sequence[Request]) -> Iterator[Round]:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gui.campaign.holdups import HeldUp, Relieved, Waiting
 from gui.campaign.repeat import AbortJobs, End, HandOut, Note, Repeat, Settle, Start, State
 
 
 class Told:
     """A repeat with a clock; `said` collects the commands in a readable form."""
 
-    def __init__(self, *clients: str, rounds: int = 2, wait: float = 1.0) -> None:
+    def __init__(
+        self, *clients: str, rounds: int = 2, wait: float = 1.0, servers: tuple[str, ...] = ("s1", "s2")
+    ) -> None:
         self.now = 0.0
-        self.repeat = Repeat(clients, rounds=rounds, wait=wait, start_limit=60, end_limit=60, patience=60)
+        self.repeat = Repeat(
+            clients, servers, rounds=rounds, wait=wait, start_limit=60, end_limit=60, patience=60, silence_limit=90
+        )
+        self.parts: Mapping[str, int] = {}
+        """Of the last round."""
 
     def __call__(self, what: str) -> list[str]:
         verb, _, rest = what.partition(" ")
@@ -26,13 +35,16 @@ class Told:
             case "ready":
                 commands = repeat.ready(words[0], now, " ".join(words[1:]))
             case "handed":
-                commands = repeat.handed(int(words[0]), words[1:], now)
+                commands = repeat.handed(int(words[0]), words[1:], self.parts, now)
             case "done":
                 commands = repeat.round_done(words[0], int(words[1]), now)
             case "ended":
                 commands = repeat.repeat_done(words[0], int(words[1]), now)
             case "stored":
-                commands = repeat.stored(words[0], int(words[1]))
+                commands = repeat.stored(words[0], int(words[1]), now)
+            case "silent":  # CLIENT ROUND OTHERS SERVER=REQUESTS,SECONDS …
+                waiting = dict(_waiting(word) for word in words[3:])
+                commands = repeat.silence(words[0], int(words[1]), waiting, int(words[2]), now)
             case "missing":
                 commands = repeat.missing(words[0], now)
             case "back":
@@ -46,13 +58,32 @@ class Told:
                 commands = repeat.advance(self.now)
             case _:
                 raise AssertionError(what)
-        return [shown(command) for command in commands]
+        self.parts = next((c.parts for c in commands if isinstance(c, HandOut)), self.parts)
+        return [self.shown(command) for command in commands]
+
+    def shown(self, command: object) -> str:
+        text = shown(command)
+        if isinstance(command, HandOut) and set(command.parts.values()) != {command.number}:
+            text += f" ({', '.join(f'{server} part {part}' for server, part in command.parts.items())})"
+        elif isinstance(command, HandOut) and len(command.parts) < len(self.repeat._next):
+            text += f" ({', '.join(command.parts)})"
+        return text
+
+
+def _waiting(word: str) -> tuple[str, Waiting]:
+    server, _, rest = word.partition("=")
+    requests, _, seconds = rest.partition(",")
+    return server, Waiting(int(requests), float(seconds))
 
 
 def shown(command: object) -> str:
     match command:
         case Start(clients):
             return f"start {' '.join(clients)}"
+        case HeldUp(server, client, requests, seconds, others, last):
+            return f"{server} silent for {client}: {requests} wait {seconds:g} s, {others} others{', last' * last}"
+        case Relieved(server, requests, seconds):
+            return f"{server} was silent {seconds:g} s: {requests} waited"
         case HandOut(number, clients):
             return f"round {number} to {' '.join(clients)}"
         case End(clients):
@@ -254,6 +285,12 @@ events = st.lists(
         st.tuples(st.just("back"), clients.map(lambda c: c + " with job")),
         st.tuples(st.just("back"), clients),
         st.tuples(st.just("wait"), st.sampled_from(["0.5", "1", "30", "61"])),
+        st.tuples(
+            st.just("silent"),
+            st.tuples(
+                clients, st.integers(0, 4), st.integers(0, 1), st.lists(st.sampled_from(["s1", "s2"]), unique=True)
+            ).map(lambda t: f"{t[0]} {t[1]} {t[2]} {' '.join(f'{server}=3,4' for server in t[3])}"),
+        ),
         st.tuples(st.just("stop"), st.just("")),
         st.tuples(st.just("abort"), st.just("")),
     ),
@@ -282,7 +319,7 @@ def test_whatever_happens_it_comes_to_an_end(happened: list[tuple[str, str]]) ->
     step("begin")
     for verb, rest in happened:
         step(f"{verb} {rest}")
-    for _ in range(40):
+    for _ in range(60):
         if told.repeat.state is State.SETTLING:
             break
         for client in told.repeat.awaited:
@@ -292,3 +329,108 @@ def test_whatever_happens_it_comes_to_an_end(happened: list[tuple[str, str]]) ->
     assert told.repeat.state is State.SETTLING
     assert settles == 1
     assert handed == list(range(1, len(handed) + 1))
+
+
+def test_rounds_go_on_without_a_server_that_does_not_answer() -> None:
+    told = Told("c1", "c2", rounds=3, servers=("s1", "s2", "s3"))
+    through(told, "begin", "ready c1", "ready c2", "handed 1 c1 c2")
+    assert told("silent c1 1 0 s2=4,1") == [], "c2 has not done its part yet"
+    assert told("silent c2 1 5 s2=4,1") == [], "and still has something to do with others"
+    assert told("silent c2 1 0 s2=4,1.5") == []
+    assert told.repeat.state is State.PAUSE
+    assert told("wait 1") == ["round 2 to c1 c2 (s1, s3)"]
+    assert through(told, "handed 2 c1 c2", "done c1 2") == []
+    assert told("silent c1 2 0 s2=4,3") == ["s2 silent for c1: 8 wait 3 s, 2 others"]
+    assert through(told, "done c2 2", "wait 1") == ["round 3 to c1 c2 (s1, s3)"]
+    assert told("handed 3 c1 c2") == []
+    assert told.repeat.rounds == 5, "s2 has two parts to come"
+    # It answers again: what waited for it is done, first by one client, then by the other.
+    told("wait 57")
+    assert told("silent c1 3 4") == []
+    assert told("silent c2 3 4") == ["s2 was silent 61 s: 8 waited"]
+    assert through(told, "done c1 1", "done c1 3", "done c2 3") == []
+    assert told.repeat.state is State.HELD, "c2 has not done its part of round 1 at s2"
+    assert told("done c2 1") == []
+    assert told("wait 1") == ["round 4 to c1 c2 (s2 part 2)"]
+    assert through(told, "handed 4 c1 c2", "done c1 4", "done c2 4", "wait 1") == ["round 5 to c1 c2 (s2 part 3)"]
+    assert through(told, "handed 5 c1 c2", "done c1 5", "done c2 5") == ["end c1 c2"]
+    assert told.repeat.outcome == "complete"
+
+
+def test_a_server_that_answers_again_takes_part_again_at_once() -> None:
+    told = Told("c1", rounds=3)
+    through(told, "begin", "ready c1", "handed 1 c1")
+    assert through(told, "silent c1 1 0 s2=4,1", "wait 1") == ["round 2 to c1 (s1)"]
+    assert through(told, "handed 2 c1", "done c1 1", "silent c1 2 3", "done c1 2") == []
+    assert told("wait 1") == ["round 3 to c1 (s1 part 3, s2 part 2)"]
+    assert through(told, "handed 3 c1", "done c1 3", "wait 1") == ["round 4 to c1 (s2 part 3)"]
+    assert through(told, "handed 4 c1", "done c1 4") == ["end c1"]
+
+
+def test_one_of_two_silent_servers_is_free_before_its_round_is_done() -> None:
+    told = Told("c1", rounds=2, servers=("s1", "s2", "s3"))
+    through(told, "begin", "ready c1", "handed 1 c1")
+    assert through(told, "silent c1 1 0 s2=1,1 s3=1,1", "wait 1") == ["round 2 to c1 (s1)"]
+    assert through(told, "handed 2 c1", "done c1 2") == []
+    assert told.repeat.state is State.HELD
+    assert told("silent c1 2 0 s3=1,2") == [], "only s3 has something that waits"
+    assert told("wait 1") == ["round 3 to c1 (s2 part 2)"]
+
+
+def test_the_only_server_is_waited_for_and_named() -> None:
+    told = Told("c1", rounds=2, servers=("s1",))
+    through(told, "begin", "ready c1", "handed 1 c1")
+    assert told("silent c1 1 0 s1=7,2") == []
+    told("wait 1")
+    assert told("silent c1 1 0 s1=7,3") == ["s1 silent for c1: 7 wait 3 s, 0 others"]
+    assert through(told, "wait 20", "silent c1 1 7") == ["s1 was silent 23 s: 7 waited"]
+    assert through(told, "done c1 1", "wait 1") == ["round 2 to c1"]
+
+
+def test_a_server_that_never_answers_again_is_given_up_when_nothing_else_is_left() -> None:
+    told = Told("c1", rounds=3, servers=("s1", "s2"))
+    through(told, "begin", "ready c1", "handed 1 c1", "silent c1 1 0 s2=4,1", "wait 1", "handed 2 c1", "done c1 2")
+    through(told, "wait 1", "handed 3 c1", "done c1 3", "silent c1 3 0 s2=4,5")
+    assert told.repeat.state is State.HELD
+    told("wait 60")
+    assert told("silent c1 3 4") == ["s2 was silent 65 s: 4 waited"], "a sign of life: it has its time anew"
+    assert through(told, "silent c1 3 0 s2=3,2", "wait 60", "silent c1 3 0 s2=3,62") == [
+        "s2 silent for c1: 3 wait 62 s, 1 others"
+    ]
+    assert told("wait 30") == [
+        "error: s2 did not answer in the end: what waits for it is cut short, and 2 of its 3 parts are not asked for. "
+        "Nothing else was left to do for 90 s.",
+        "abort c1",
+    ]
+    assert through(told, "ended c1 9", "stored c1 9") == ["settle"]
+    assert (told.repeat.outcome, told.repeat.given_up) == ("incomplete", ("s2",))
+
+
+def test_a_stopped_run_cuts_what_waits_for_a_server_when_its_time_is_over() -> None:
+    told = Told("c1", rounds=3)
+    through(told, "begin", "ready c1", "handed 1 c1", "silent c1 1 0 s2=4,3", "wait 1", "handed 2 c1", "stop")
+    assert told("done c1 2") == ["end c1"]
+    assert told("wait 60") == ["warning: c1 still waits for s2; that is cut short.", "abort c1"]
+    assert through(told, "ended c1 9", "stored c1 9") == ["settle"]
+
+
+def test_a_client_that_goes_missing_holds_no_server() -> None:
+    told = Told("c1", "c2", rounds=2)
+    through(told, "begin", "ready c1", "ready c2", "handed 1 c1 c2", "done c1 1")
+    assert through(told, "silent c2 1 0 s2=4,3", "wait 1") == ["round 2 to c1 c2 (s1)"]
+    told("handed 2 c1 c2")
+    assert told("missing c2") == [
+        "warning: c2 is missing; what it has not reported stays pending until it is back.",
+        "s2 was silent 4 s: 4 waited",
+    ]
+    assert through(told, "done c1 2", "wait 1") == ["round 3 to c1 (s2 part 2)"]
+
+
+def test_silences_that_begin_again_and_again_are_said_so_many_times() -> None:
+    told = Told("c1")
+    through(told, "begin", "ready c1", "handed 1 c1")
+    said: list[str] = []
+    for _ in range(12):
+        said += told("silent c1 1 1 s1=1,3") + told("silent c1 1 2")
+    assert len(said) == 20
+    assert said[-2:] == ["s1 silent for c1: 1 wait 3 s, 1 others, last", "s1 was silent 3 s: 1 waited"]
