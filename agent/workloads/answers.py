@@ -5,7 +5,8 @@ of its kind that this server answered, and a second at least. A server is *silen
 call began that is late, or that came to nothing after long. One call that hangs while the server answers others is late
 and says nothing about the server.
 
-Used by all threads of a worker: every method does with single operations on dictionaries and queues, which need no lock.
+Used by all threads of a worker: every method does with single operations on dictionaries and queues, which need no
+lock.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ LATE: Final = 1.0
 UNKNOWN_LATE: Final = 5.0
 """The same for a kind of call that this server has not answered yet."""
 TIMES: Final = 3.0
+NEVER: Final = float("-inf")
 LAST: Final = 8
 """So many answers are remembered, for each server and kind of call."""
 
@@ -69,4 +71,4 @@ class Answers:
         for call in list(self.calls.values()):
             if self.late(call, now):
                 since[call.server] = min(call.since, since.get(call.server, call.since))
-        return {server: now - begun for server, begun in since.items() if self._answered.get(server, 0.0) < begun}
+        return {server: now - begun for server, begun in since.items() if self._answered.get(server, NEVER) < begun}

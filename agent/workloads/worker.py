@@ -63,7 +63,8 @@ MAX_SERVER: Final = 256
 
 
 class _Tally:
-    """Figures of one slot with one server. Written by one thread at a time; the reporter takes `arrivals` out at the left."""
+    """Figures of one slot with one server. Written by one thread at a time; the reporter takes `arrivals` out at the
+    left."""
 
     __slots__ = ("arrivals", "bytes", "done", "failed", "started")
 

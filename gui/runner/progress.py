@@ -33,8 +33,8 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """An event on the time axis: a fault, an agent lost or back, a server that does not answer (*hold*) and how long that
-    was (*held*, at its end), a round's begin."""
+    """An event on the time axis: a fault, an agent lost or back, a server that does not answer (*hold*) and at its end
+    how long that was (*held*), a round's begin."""
 
     t: float
     kind: Literal["fault", "agent", "round", "phase", "hold", "held"]

@@ -23,6 +23,7 @@ from agent.messages import (
     Abort,
     Acknowledge,
     Ask,
+    Awaited,
     Done,
     EndRepeat,
     Heartbeat,
@@ -35,6 +36,7 @@ from agent.messages import (
     Round,
     RoundDone,
     Sample,
+    Silence,
     Started,
     StartRepeat,
     Workload,
@@ -778,3 +780,29 @@ async def test_samples_of_a_time_without_a_session_come_later(hub: Any, xrootd: 
     samples = [taken[t] for t in sorted(taken)]
     assert _chained(samples)
     assert sum(s.servers[xrootd.url].within for s in samples if s.servers) == 4 * 10 * 10_000
+
+
+class _Silent:
+    """A pool whose workers say that these servers do not answer."""
+
+    def __init__(self, **servers: float) -> None:
+        self.servers = servers
+
+    def silent(self) -> dict[str, float]:
+        return self.servers
+
+
+def test_what_waits_for_servers_that_do_not_answer_is_counted_over_all_rounds() -> None:
+    def job(silent: _Silent, *rounds: list[str]) -> Any:
+        made: Any = client_module._Job(StartRepeat(JOB, Workload(), slots=1, timeout=1.0), silent)  # type: ignore[arg-type]
+        for number, servers in enumerate(rounds, 1):
+            pending = {("tag", f"/{i}"): Request("tag", 0, server, f"/{i}", 1, 1) for i, server in enumerate(servers)}
+            made.rounds[number] = client_module._Round(number, 0.0, pending, complete=True)
+        return made
+
+    assert client_module._silence(job(_Silent(), ["a"])) is None
+    assert client_module._silence(job(_Silent(b=3.0), ["a"], [])) is None, "nothing waits for it"
+    some = job(_Silent(a=3.04), ["a", "a"], ["b", "a", "c"])
+    assert client_module._silence(some) == Silence(2, {"a": Awaited(3, 3.0)}, 2)
+    some.rounds[2].complete = False
+    assert client_module._silence(some) == Silence(1, {"a": Awaited(3, 3.0)}, 2)

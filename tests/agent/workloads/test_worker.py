@@ -17,6 +17,7 @@ from agent.messages import Done, Request, Started, Workload
 from agent.workloads import worker as worker_module
 from agent.workloads.frames import (
     HEAD,
+    Drain,
     Figures,
     Finish,
     Ready,
@@ -153,6 +154,92 @@ class File:
     def close(self, timeout): return Status, None
     def get_property(self, name): return ""
 """
+
+
+HANGING_CLIENT = """
+import os, time
+__version__ = "1"
+class Status: ok, errno, code, message = True, 0, 0, ""
+class File:
+    def open(self, url, *a, **k):
+        while "@hung" in url and not url.endswith("/first"):
+            if os.path.exists(os.environ["RELEASE"]): break
+            time.sleep(0.01)
+        return Status, None
+    def read(self, offset, size, timeout): return Status, b"x" * size
+    def close(self, timeout): return Status, None
+    def get_property(self, name): return ""
+"""
+
+
+@contextmanager
+def a_hanging_server(place: Path) -> Iterator[tuple[Worker, Journal, Path]]:
+    """A worker with one slot, whose client hangs at server ``hung`` (but for /first) until a file is there."""
+    fake, release = place / "fake", place / "release"
+    (fake / "XRootD" / "client").mkdir(parents=True)
+    (fake / "XRootD" / "__init__.py").write_text("")
+    (fake / "XRootD" / "client" / "__init__.py").write_text(HANGING_CLIENT)
+    (fake / "XRootD" / "client" / "flags.py").write_text("class OpenFlags: READ, NEW, MAKEPATH = 1, 2, 4\n")
+    journal = Journal(place / "state")
+    with a_worker(PYTHONPATH=str(fake), RELEASE=str(release)) as worker:
+        worker.say(setup(journal))
+        assert isinstance(worker.hear(), Ready)
+        worker.say(Work(1, [request("hung", "/first")]))
+        yield worker, journal, release
+
+
+def request(server: str, path: str) -> Request:
+    return Request("tagaaaaa", 0, f"root://{server}", path, 3, 1)
+
+
+def silent_now(worker: Worker) -> dict[str, float]:
+    """What the next figures say."""
+    while True:
+        match worker.hear():
+            case Figures(silent=silent):
+                return silent
+            case None:
+                raise AssertionError("the worker has ended")
+
+
+def test_a_server_that_hangs_keeps_no_slot_from_the_others(tmp_path: Path) -> None:
+    with a_hanging_server(tmp_path) as (worker, journal, release):
+        worker.say(Work(2, [request("hung", "/a"), request("s", "/b"), request("hung", "/c"), request("s", "/d")]))
+        lines: list[Any] = []
+        while [line.path for line in lines if isinstance(line, Done)] != ["/first", "/b", "/d"]:
+            worker.hear()  # figures, once a second
+            lines += journal.collect()
+        assert [line.path for line in lines if isinstance(line, Started)] == ["/first", "/a", "/b", "/d"]
+        while not (silent := silent_now(worker)):
+            pass
+        assert silent.keys() == {"root://hung"}
+        worker.say(Work(3, [request("hung", "/e"), request("s", "/f")]))
+        release.touch()
+        worker.say(Finish())
+        last = worker.rest()[-1]
+        assert worker.process.wait(20) == 0
+        lines += journal.collect()
+    done = [line.path for line in lines if isinstance(line, Done)]
+    assert [path for path in done if path in "/a /c /e"] == ["/a", "/c", "/e"], "in order, each once"
+    assert sorted(done) == sorted(["/first", "/a", "/b", "/c", "/d", "/e", "/f"])
+    assert last.servers["root://hung"].done == 4
+
+
+def test_a_drain_finishes_what_hangs_and_leaves_nothing_half_done(tmp_path: Path) -> None:
+    with a_hanging_server(tmp_path) as (worker, journal, release):
+        worker.say(Work(2, [request("hung", "/a"), request("hung", "/b"), request("s", "/c")]))
+        lines: list[Any] = []
+        while not any(isinstance(line, Done) and line.path == "/c" for line in lines):
+            worker.hear()
+            lines += journal.collect()
+        worker.say(Drain())
+        release.touch()
+        worker.rest()
+        assert worker.process.wait(20) == 0
+        lines += journal.collect()
+    done = [line.path for line in lines if isinstance(line, Done)]
+    assert done[:3] == ["/first", "/c", "/a"], "what was under way is done"
+    assert sorted(done) == sorted(line.path for line in lines if isinstance(line, Started))
 
 
 def test_an_agent_that_goes_away_is_noticed(tmp_path: Path) -> None:

@@ -424,13 +424,3 @@ def test_a_client_that_goes_missing_holds_no_server() -> None:
         "s2 was silent 4 s: 4 waited",
     ]
     assert through(told, "done c1 2", "wait 1") == ["round 3 to c1 (s2 part 2)"]
-
-
-def test_silences_that_begin_again_and_again_are_said_so_many_times() -> None:
-    told = Told("c1")
-    through(told, "begin", "ready c1", "handed 1 c1")
-    said: list[str] = []
-    for _ in range(12):
-        said += told("silent c1 1 1 s1=1,3") + told("silent c1 1 2")
-    assert len(said) == 20
-    assert said[-2:] == ["s1 silent for c1: 1 wait 3 s, 1 others, last", "s1 was silent 3 s: 1 waited"]

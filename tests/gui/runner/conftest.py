@@ -37,6 +37,7 @@ from agent.messages import (
     RoundDone,
     Sample,
     ServerSample,
+    Silence,
     Started,
     StartRepeat,
     Welcome,
@@ -163,6 +164,8 @@ class FakeAgent:
     """Requests that it starts and does not finish until `release`."""
     ignore: Callable[[Request], bool] = lambda request: False
     """Requests that it does not even start."""
+    silence: Silence | None = None
+    """What its samples say of servers that do not answer."""
     refuse: str = ""
     """Why it cannot start workers."""
     silent: bool = False
@@ -286,8 +289,8 @@ class FakeAgent:
                 self._done(job, request)
         await self.say(Journal(self.journal, self.lines[first:]))
         figures = {r.server: ServerSample(1000 * len(requests), len(requests), 0, 0) for r in requests}
-        await self.say(Sample(job, time.time(), figures))
-        if not any(job == held for held, _ in self.held):
+        await self.say(Sample(job, time.time(), figures, silence=self.silence))
+        if not any(held in requests for _, held in self.held):
             self.done_rounds.append(RoundDone(job, number, seconds=0.1))
             await self.say(self.done_rounds[-1])
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import time
 from typing import Any
 
 import pytest
 
-from gui.runner import RunRefused
+from agent.messages import Awaited, Sample, Silence
+from gui.campaign.planfile import parse_plan
+from gui.report import build, text_table
+from gui.runner import RunRefused, session
 from gui.store import VerdictKind
 
 
@@ -385,3 +390,78 @@ async def test_faults_that_cannot_be_done_are_said_before_anything_begins(stage:
         "The fault kill-shoveler needs a lab. "
         "The fault kill-agent needs clients that this program has started (--local-clients)."
     )
+
+
+async def test_a_server_that_does_not_answer_is_left_out_named_and_asked_for_the_rest_afterwards(stage: Any) -> None:
+    text = stage.plan_text.replace("per_round = 4", "per_round = 2")
+    s1, s2 = "root://s1:1094", "root://s2:1094"
+    async with stage.open() as workspace:
+        (agent,) = await stage.join("c1", hold=lambda request: request.server == s1)
+        running = stage.start(text)
+        await stage.until(lambda: len(agent.held) == 2)
+        assert len(agent.requested) == 4
+        agent.silence = Silence(2, {s1: Awaited(2, 3.5)})
+        await agent.say(Sample("1.1.1", time.time(), {}, silence=Silence(1, {s1: Awaited(2, 3.5)})))
+        await stage.until(lambda: len(agent.requested) == 8)
+        assert [r.server for r in agent.requested[4:]] == [s2] * 4, "its two other rounds"
+        (problem,) = [p for p in workspace.problems.all() if p.where.startswith("server")]
+        assert problem.text == (
+            "s1:1094 has not answered c1 for 4 s: 2 requests wait for it; the run goes on with the other server."
+        )
+        await stage.until(lambda: stage.now.message == "all other servers are done; s1:1094 does not answer")
+        agent.hold, agent.silence = lambda request: False, None
+        await agent.release(1)
+        await agent.say(Sample("1.1.1", time.time(), {}))
+        result = await running
+        assert result.outcome == "passed"
+        (row,) = result.tests
+        assert (row.total, row.matched) == (12, 12)
+        assert not [p for p in workspace.problems.all() if p.where.startswith("server")], "it is over"
+        report = text_table(build(workspace.store, result.run))
+        assert re.search(r"Z: s1:1094 did not answer for \d+ s; 2 requests had to wait for it\.", report), report
+        kinds = [marker.kind for marker in workspace.store.markers(result.run)]
+        assert [kind for kind in kinds if kind in ("hold", "held")] == ["hold", "held"]
+    asked = [(r.server, r.path, r.seed) for r in agent.requested]
+    assert len(set(asked)) == 12
+
+
+async def test_a_server_that_never_answers_again_ends_the_repeat_with_a_sentence(
+    stage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "SILENCE_LIMIT", 0.5)
+    monkeypatch.setattr(session, "SILENCE_TIMEOUTS", 0.0)
+    text = stage.plan_text.replace("per_round = 4", "per_round = 2").replace('settle = "10s"', 'settle = "1s"')
+    s1 = "root://s1:1094"
+    async with stage.open() as workspace:
+        (agent,) = await stage.join("c1", hold=lambda request: request.server == s1)
+        running = stage.start(text)
+        await stage.until(lambda: len(agent.held) == 2)
+        await agent.say(Sample("1.1.1", time.time(), {}, silence=Silence(1, {s1: Awaited(2, 3.0)})))
+        result = await running
+        assert (result.outcome, result.exit_code) == ("inconclusive", 1), "2 of 8 failed at the client"
+        assert result.message.endswith("Test 1, repeat 1 is not complete: s1:1094 did not answer.")
+        assert (result.tests[0].total, result.tests[0].matched) == (8, 6)
+        (repeat,) = workspace.store.repeats(result.run)
+        assert repeat.state == "stopped"
+        (problem,) = [p.text for p in workspace.problems.all() if "in the end" in p.text]
+        assert problem == (
+            "s1:1094 did not answer in the end: what waits for it is cut short, and 2 of its 3 parts are not asked "
+            "for. Nothing else was left to do for 0.5 s."
+        )
+
+
+def test_the_limit_for_servers_that_do_not_answer_follows_the_timeout() -> None:
+    (test,) = parse_plan(PLAN_WITH_TIMEOUT.format("5s")).tests
+    assert session.silence_limit(test) == 60
+    (test,) = parse_plan(PLAN_WITH_TIMEOUT.format("60s")).tests
+    assert session.silence_limit(test) == 180
+
+
+PLAN_WITH_TIMEOUT = """
+name = "p"
+[[test]]
+servers = 1
+files_per_server = 1
+per_round = 1
+timeout = "{}"
+"""

@@ -1,0 +1,57 @@
+"""What is late and who is silent: calls begin and end at given times."""
+
+from __future__ import annotations
+
+from agent.workloads.answers import LATE, UNKNOWN_LATE, Answers
+
+A, B = "root://a", "root://b"
+
+
+def call(
+    answers: Answers, server: str, begin: float, end: float, *, doing: str = "open", answered: bool = True
+) -> None:
+    answers.begin(1, server, doing, begin)
+    answers.end(1, end, answered=answered)
+
+
+def late(answers: Answers, now: float, thread: int = 1) -> bool:
+    return answers.late(answers.calls[thread], now)
+
+
+def test_late_is_measured_by_what_the_same_server_took_for_the_same_kind_of_call() -> None:
+    answers = Answers()
+    call(answers, A, 0.0, 2.0, doing="read")
+    call(answers, A, 2.0, 2.01)
+    answers.begin(1, A, "read", 10.0)
+    assert not late(answers, 10.0 + 3 * 2.0)
+    assert late(answers, 10.0 + 3 * 2.0 + 0.1)
+    answers.begin(2, A, "open", 10.0)
+    assert not late(answers, 10.0 + LATE, 2)
+    assert late(answers, 10.1 + LATE, 2)
+    answers.begin(3, B, "open", 10.0)
+    assert not late(answers, 10.0 + UNKNOWN_LATE, 3), "nothing is known of this server"
+    assert late(answers, 10.1 + UNKNOWN_LATE, 3)
+
+
+def test_a_server_is_silent_when_it_answers_nobody() -> None:
+    answers = Answers()
+    call(answers, A, 0.0, 0.1)
+    answers.begin(1, A, "open", 10.0)
+    answers.begin(2, A, "open", 10.5)
+    assert answers.silent(10.9) == {}
+    assert answers.silent(12.0) == {A: 2.0}
+    answers.end(2, 12.5, answered=True)
+    assert late(answers, 20.0)
+    assert answers.silent(20.0) == {}, "it has answered another call: that one hangs, not the server"
+
+
+def test_a_call_whose_time_is_over_is_no_answer_and_a_refusal_is_one() -> None:
+    answers = Answers()
+    call(answers, A, 0.0, 30.0, answered=False)
+    assert answers.silent(31.0) == {A: 31.0}
+    answers.begin(1, A, "open", 31.0)
+    assert answers.silent(31.5) == {A: 31.5}, "silent all along, though its newest call is young"
+    answers.end(1, 31.6, answered=True)
+    assert answers.silent(60.0) == {}
+    call(answers, A, 60.0, 60.1, answered=False)
+    assert answers.silent(61.0) == {}, "a connection that is refused at once does not keep anybody waiting"
