@@ -1,4 +1,4 @@
-"""One server of a lab stands still: the others are asked for all that is planned meanwhile, and it for the rest afterwards."""
+"""One server of a lab stands still: the others go on to the end meanwhile, and it is asked for the rest afterwards."""
 
 from __future__ import annotations
 
