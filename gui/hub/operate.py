@@ -5,7 +5,8 @@
 
 Joining is the same as for agents (token, one-time id, session), with the scopes ``observer`` (the feed) and
 ``operator`` (the feed and commands). A *feed* message is the newest state of one topic, at most five a second for each;
-what came in between is left out. The hub hands commands to whoever runs campaigns (`Conductor`) and sends the answer
+what came in between is left out. Of a topic that is too large to be told whole each time (`Topics.publish_parts_of`),
+each session is told what it does not have yet. The hub hands commands to whoever runs campaigns (`Conductor`) and sends the answer
 back.
 """
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -91,12 +93,25 @@ class CommandRefused(Exception):  # noqa: N818 - names the decision
     """A command that is not carried out; the text says why."""
 
 
+Excerpt = Callable[[Any], tuple[Any, bool]]
+"""From the newest state of a topic to the part of it that one session lacks, and whether more is left for later."""
+
+
+@dataclass(slots=True)
+class Told:
+    """What one session has been told: versions by topic, and what makes excerpts for it."""
+
+    versions: dict[str, int] = field(default_factory=dict)
+    excerpts: dict[str, Excerpt] = field(default_factory=dict)
+
+
 class Topics:
     """The newest state of each topic, for all operators' sessions."""
 
     def __init__(self) -> None:
         self._values: dict[str, Any] = {}
         self._versions: dict[str, int] = {}
+        self._makers: dict[str, Callable[[], Excerpt]] = {}
         self._changed: set[asyncio.Event] = set()
 
     def publish(self, topic: str, value: Any) -> None:
@@ -117,11 +132,29 @@ class Topics:
         """The event is not needed any more."""
         self._changed.discard(event)
 
-    def since(self, sent: dict[str, int]) -> list[Feed]:
-        """What is newer than `sent` (versions by topic, which are brought up to date)."""
-        fresh = [topic for topic, version in self._versions.items() if sent.get(topic) != version]
-        sent.update((topic, self._versions[topic]) for topic in fresh)
-        return [Feed(topic=topic, value=_builtins(self._values[topic])) for topic in fresh]
+    def publish_parts_of(self, topic: str, make: Callable[[], Excerpt]) -> None:
+        """Tell each session excerpts of this topic; `make` is called once for each session."""
+        self._makers[topic] = make
+
+    def since(self, told: Told) -> list[Feed]:
+        """What is newer than what was `told` (which is brought up to date), as far as it goes into one message."""
+        feeds = []
+        for topic, version in self._versions.items():
+            if told.versions.get(topic) == version:
+                continue
+            value, more = self._values[topic], False
+            if topic in self._makers:
+                if topic not in told.excerpts:
+                    told.excerpts[topic] = self._makers[topic]()
+                value, more = told.excerpts[topic](value)
+            feeds.append(Feed(topic=topic, value=_builtins(value)))
+            if not more:
+                told.versions[topic] = version
+        return feeds
+
+    def behind(self, told: Told) -> bool:
+        """Whether `since` has more to tell."""
+        return told.versions != self._versions
 
 
 class OperatorSession:
@@ -198,14 +231,16 @@ class OperatorSession:
             log.info("= %s was gone before the answer to its command", self.name)
 
     async def _feeding(self) -> None:
-        sent: dict[str, int] = {}
+        told = Told()
         changed = self._topics.watch()
         try:
             while True:
                 await changed.wait()
                 changed.clear()
-                for feed in self._topics.since(sent):
+                for feed in self._topics.since(told):
                     await self._websocket.send(encode(feed), text=True)
+                if self._topics.behind(told):
+                    changed.set()
                 await asyncio.sleep(FEED_SECONDS)
         finally:
             self._topics.unwatch(changed)

@@ -17,9 +17,8 @@ from typing import Any
 
 from agent.messages import Sample
 from gui.reconcile import LiveServer, LiveTotals
-from gui.runner.progress import ClientRow, SamplePoint, ServerRow
+from gui.runner.progress import RING_SECONDS, ClientRow, SamplePoint, ServerRow
 
-RING_SECONDS = 3600
 RECORDED_WINDOW = 10.0
 OPEN_SECONDS = 400
 """So long more may become known of a second: longer than an agent keeps samples for a hub that is away."""

@@ -166,6 +166,52 @@ class RunProgress:
     problems: tuple[Problem, ...] = ()
 
 
+RING_SECONDS = 3600
+"""Points of the time axis that are kept: the last hour."""
+FEED_POINTS = 60
+"""Points in one message to a window elsewhere. Ten minutes of 50 servers are a megabyte, too much to be sent five times a
+second, and too much for one message."""
+
+
+class NewPoints:
+    """For one window elsewhere: snapshots with only those points that it has not got, or that have changed since it got
+    them. The newest go first; what does not fit into one message comes with the next."""
+
+    def __init__(self) -> None:
+        self._run = 0.0
+        self._got: dict[float, SamplePoint] = {}
+
+    def __call__(self, newest: RunProgress) -> tuple[RunProgress, bool]:
+        """The snapshot to send, and whether points are left for the next one."""
+        if newest.started != self._run:
+            self._run = newest.started
+            self._got.clear()
+        # A second of which more becomes known gets another point; the others stay the same objects.
+        points = {point.t: point for point in newest.samples}
+        due = [point for t, point in points.items() if self._got.get(t) is not point]
+        part = tuple(due[-FEED_POINTS:])
+        self._got.update((point.t, point) for point in part)
+        self._got = {t: point for t, point in self._got.items() if t in points}
+        return replace(newest, samples=part), len(due) > len(part)
+
+
+class PointKeeper:
+    """The other side of `NewPoints`: puts the points of a run together again as they come, mended ones in their place."""
+
+    def __init__(self) -> None:
+        self._run = 0.0
+        self._points: dict[float, SamplePoint] = {}
+
+    def whole(self, part: RunProgress) -> RunProgress:
+        """This snapshot with all points of its run that have come so far."""
+        if part.started != self._run:
+            self._run = part.started
+            self._points.clear()
+        self._points.update((point.t, point) for point in part.samples)
+        self._points = {t: self._points[t] for t in sorted(self._points)[-RING_SECONDS:]}
+        return replace(part, samples=tuple(self._points.values()))
+
+
 MAX_PROBLEMS = 200
 MAX_MARKERS = 1000
 BEAT_SECONDS = 0.1

@@ -16,7 +16,7 @@ import logging
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from socket import gethostname
@@ -44,8 +44,7 @@ from agent.messages import (
 from gui.hub.operate import Command, Feed, OperatorWelcome, RegisterOperator, Reply, decode_to_operator
 from gui.hub.roster import AgentView
 from gui.hub.server import is_loopback
-from gui.runner.live import RING_SECONDS
-from gui.runner.progress import RunProgress
+from gui.runner.progress import PointKeeper, RunProgress
 from gui.runner.session import RunResult
 from shoveler.service import delays
 
@@ -93,6 +92,7 @@ class RemoteHub:
         self._result: RunResult | None = None
         self._changed = asyncio.Event()
         self._lost: RunLost | None = None
+        self._points = PointKeeper()
         self.progress = RunProgress(t=time.time())
         self.agents: tuple[AgentView, ...] = ()
 
@@ -237,7 +237,7 @@ class RemoteHub:
     def _take(self, topic: str, value: Any) -> None:
         match topic:
             case "progress":
-                self.progress = self._whole(msgspec.convert(value, RunProgress))
+                self.progress = self._points.whole(msgspec.convert(value, RunProgress))
                 for listener in tuple(self._listeners):
                     listener(self.progress)
             case "agents":
@@ -247,14 +247,6 @@ class RemoteHub:
             case _:
                 log.debug("< a topic that is not known here: %s", topic)
         self._changed.set()
-
-    def _whole(self, fresh: RunProgress) -> RunProgress:
-        """With the points of the time axis that came before: the hub sends only the newest ones."""
-        old = self.progress
-        if (old.run, old.test, old.repeat) != (fresh.run, fresh.test, fresh.repeat) or not fresh.samples:
-            return fresh
-        known = tuple(point for point in old.samples if point.t < fresh.samples[0].t)
-        return replace(fresh, samples=(known + fresh.samples)[-RING_SECONDS:])
 
     async def _connect(self) -> ClientConnection:
         """Both steps of joining. Raises RemoteError."""

@@ -51,7 +51,7 @@ from gui.reconcile import LiveCounts, TestFigures, conclusion_of_run, figures, s
 from gui.runner.consume import ConsumerState, Drain
 from gui.runner.intake import StatusIntake
 from gui.runner.lab import LabMissing, cannot, inject
-from gui.runner.live import RING_SECONDS, Live, Measured
+from gui.runner.live import Live, Measured
 from gui.runner.local_clients import LocalClients
 from gui.runner.outlook import Outlook, Work
 from gui.runner.probes import Probes

@@ -39,7 +39,7 @@ from gui.runner.intake import Loaded, Member, RecordIntake, StatusIntake, on_loo
 from gui.runner.lab import lab_servers, read_lab
 from gui.runner.local_clients import LocalClients
 from gui.runner.probes import Probes
-from gui.runner.progress import Problem, ProblemList, ProgressFeed, RunProgress, Severity
+from gui.runner.progress import NewPoints, Problem, ProblemList, ProgressFeed, RunProgress, Severity
 from gui.runner.queues import KEPT, queue_of, remember_queue, workspace_label
 from gui.runner.resolve import RunRefused
 from gui.runner.session import RunResult, RunSession
@@ -51,7 +51,6 @@ log = logging.getLogger("tally.runner")
 Result = TypeVar("Result")
 
 LATE_SECONDS = 2.0
-FEED_POINTS = 5
 BUS_SECONDS = 30.0
 BUSY_SECONDS = 600.0
 """A program that works with the workspace waits for another one that has its database for so long: a backup or an
@@ -102,6 +101,7 @@ class Workspace:
             listener=_Listener(self),
             conductor=self._command,
         )
+        self.hub.topics.publish_parts_of("progress", NewPoints)
         self.probes = Probes(self.hub)
         self._loop = asyncio.get_running_loop()
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="runner")
@@ -492,8 +492,7 @@ class Workspace:
             queue=depths[0] if depths else None,
             problems=self.problems.all(),
         )
-        # Ten minutes of 50 servers are a megabyte; whoever looks on from elsewhere keeps what it got before.
-        self.hub.topics.publish("progress", replace(snapshot, samples=snapshot.samples[-FEED_POINTS:]))
+        self.hub.topics.publish("progress", snapshot)
         return snapshot
 
     # ---- what others tell

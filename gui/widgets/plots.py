@@ -27,6 +27,8 @@ from gui.widgets.theme import SMALL_PX, sized_font, theme
 LINES_LIMIT = 12
 """Servers up to which lines are readable; beyond, the heat map is the default."""
 FLAG_HEIGHT, FLAG_STEP = 18, 20
+RIGHT = 28
+"""Pixels right of the plot: half of the last label of the time axis, with hours, fits in."""
 LEAST_LABEL = 16
 """Pixels from one label of the value axis to the next: the height of a line of text."""
 LEAST_ROW = 6
@@ -127,7 +129,7 @@ class Plot(QWidget):
         self.item: Any = self.canvas.getPlotItem()
         self.item.setMenuEnabled(False)
         self.item.hideButtons()
-        self.item.setContentsMargins(0, self._margin, 28, 0)
+        self.item.setContentsMargins(0, self._margin, RIGHT, 0)
         self.item.getViewBox().setMouseEnabled(x=True, y=False)
         self.item.setClipToView(True)
         self.value_axis.setWidth(56)
@@ -162,7 +164,7 @@ class Plot(QWidget):
             axis.setPen(pg.mkPen(look.colour("border_strong")))
             axis.setTextPen(pg.mkPen(look.colour("axis")))
             # Labels at the very ends are drawn too: the margins hold them, so that none leaves the plot.
-            axis.setStyle(tickLength=0, tickTextOffset=8, tickFont=sized_font(SMALL_PX), hideOverlappingLabels=False)
+            axis.setStyle(tickLength=0, tickTextOffset=8, tickFont=sized_font(SMALL_PX), hideOverlappingLabels=RIGHT)
         self.value_axis.setGrid(False)
 
     def show_cross(self, seconds: float) -> None:
@@ -233,7 +235,7 @@ class Plot(QWidget):
         margin = max(24 if self._events else 6, 4 + FLAG_STEP * rows, self._margin if self._events else 0)
         if margin != self._margin:
             self._margin = margin
-            self.item.setContentsMargins(0, margin, 28, 0)
+            self.item.setContentsMargins(0, margin, RIGHT, 0)
 
     def _flag_font(self) -> QFont:
         return sized_font(SMALL_PX, QFont.Weight.Medium)

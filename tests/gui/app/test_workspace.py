@@ -205,7 +205,7 @@ def test_a_sheet_that_is_closed_before_its_invitation_is_made_troubles_nobody(qa
 def test_leaving_while_a_run_is_under_way_asks_first(qapp, drive, tmp_path, monkeypatch) -> None:
     class Busy:
         running = True
-        queue_name = "scale"
+        label = "scale"
 
         class progress:  # noqa: N801 - stands for an attribute
             class latest:  # noqa: N801

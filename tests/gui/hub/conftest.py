@@ -42,6 +42,7 @@ class MemoryStore:
         self.invitation_rows: dict[str, Issued] = {}
         self.spent: dict[str, float] = {}
         self.lines: dict[tuple[str, str], dict[int, Any]] = {}
+        self.aheads: list[float] = []
         self.tags = 0
         self.seen: list[str] = []
         self.broken: Exception | None = None
@@ -94,6 +95,7 @@ class MemoryStore:
     def store_journal(self, batches: Sequence[JournalBatch]) -> None:
         self._fault()
         for batch in batches:
+            self.aheads.append(batch.ahead)
             kept = self.lines.setdefault((batch.agent, batch.journal), {})
             for line in batch.lines:
                 kept.setdefault(line.n, line)

@@ -17,6 +17,7 @@ from gui.hub.operate import (
     OperatorWelcome,
     RegisterOperator,
     Reply,
+    Told,
     Topics,
     decode_to_operator,
 )
@@ -188,7 +189,7 @@ async def test_stopping_says_goodbye_to_operators(mortal_place: Any) -> None:
 
 
 def test_topics_give_what_is_newer() -> None:
-    topics, sent = Topics(), {}
+    topics, sent = Topics(), Told()
     event = topics.watch()
     event.clear()
     topics.publish("a", [1])
@@ -202,3 +203,37 @@ def test_topics_give_what_is_newer() -> None:
     event.clear()
     topics.publish("a", [4])
     assert not event.is_set()
+
+
+def test_each_session_is_told_its_own_part_of_a_topic_until_it_has_all() -> None:
+    def two_more() -> Any:
+        had: list[int] = []
+
+        def excerpt(newest: list[int]) -> tuple[list[int], bool]:
+            part = newest[len(had) :][:2]
+            had.extend(part)
+            return part, len(had) < len(newest)
+
+        return excerpt
+
+    topics, one, other = Topics(), Told(), Told()
+    topics.publish_parts_of("a", two_more)
+    topics.publish("a", [1, 2, 3])
+    assert topics.since(one) == [Feed(topic="a", value=[1, 2])]
+    assert topics.behind(one)
+    assert topics.since(one) == [Feed(topic="a", value=[3])]
+    assert not topics.behind(one)
+    topics.publish("a", [1, 2, 3, 4])
+    assert topics.since(one) == [Feed(topic="a", value=[4])]
+    assert topics.since(other) == [Feed(topic="a", value=[1, 2])]
+
+
+async def test_a_session_gets_the_rest_though_nothing_new_comes(place: Any, key: Any) -> None:
+    def one_by_one() -> Any:
+        rest = [3, 2, 1]
+        return lambda _newest: (rest.pop(), bool(rest))
+
+    place.hub.topics.publish_parts_of("progress", one_by_one)
+    place.hub.topics.publish("progress", "all")
+    watching = await operator(place, key, "observer")
+    assert [(await watching.hear(Feed, "progress")).value for _ in range(3)] == [1, 2, 3]

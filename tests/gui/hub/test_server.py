@@ -495,6 +495,21 @@ async def test_lines_are_acknowledged_once_they_are_stored(place: Any) -> None:
     assert place.heard.stored == [("j1", 4, 4)]
 
 
+async def test_lines_are_stored_with_what_is_known_of_their_agents_clock(place: Any) -> None:
+    """As its heartbeats told until then; another agent's clock is another's."""
+    one, _ = await place.join("c1", journal="j1")
+    other, _ = await place.join("c2", journal="j2")
+    await one.say(Journal(journal="j1", lines=lines(1, 2)))
+    assert await one.hear() == Acknowledge(journal="j1", n=2)
+    await one.say(Heartbeat(t=place.clock.now + 7))
+    await one.say(Journal(journal="j1", lines=lines(3, 4)))
+    assert await one.hear() == Acknowledge(journal="j1", n=4)
+    await other.say(Heartbeat(t=place.clock.now + 40))
+    await other.say(Journal(journal="j2", lines=lines(1, 2)))
+    assert await other.hear() == Acknowledge(journal="j2", n=2)
+    assert place.store.aheads == pytest.approx([0, 7, 40], abs=0.1)
+
+
 async def test_after_a_cut_the_agent_goes_on_where_the_hub_is(place: Any) -> None:
     agent, _ = await place.join("c1", journal="j1")
     await agent.say(Journal(journal="j1", lines=lines(1, 4)))

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from agent.messages import Sample, ServerSample
 from gui.reconcile import LiveServer, LiveTotals
-from gui.runner.live import FRESH_SECONDS, RING_SECONDS, Live, Measured
+from gui.runner.live import FRESH_SECONDS, Live, Measured
+from gui.runner.progress import RING_SECONDS
 
 S1, S2 = "root://s1:1094", "root://s2:1094"
 
