@@ -47,8 +47,8 @@ class Directive(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Something in the syntax: "error" when it keeps xrootd from starting, "warning" when it may, "info" when it could not
-    be looked at."""
+    """Something in the syntax: "error" when it keeps xrootd from starting, "warning" when it may, "info" when it could
+    not be looked at."""
 
     place: Place
     what: str
@@ -445,7 +445,8 @@ class _Reader:
                 made += self._variables[name]
             elif closing != "]":
                 self._fault(
-                    f"The variable {name} is not set; xrootd does not start{'' if self._certain else ' if it reads this'}.",
+                    f"The variable {name} is not set; xrootd does not start"
+                    f"{'' if self._certain else ' if it reads this'}.",
                     f"Set it above; `set NAME = ${name}` takes one from the environment first.",
                     "error" if self._certain else "warning",
                 )

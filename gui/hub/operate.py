@@ -6,8 +6,8 @@
 Joining is the same as for agents (token, one-time id, session), with the scopes ``observer`` (the feed) and
 ``operator`` (the feed and commands). A *feed* message is the newest state of one topic, at most five a second for each;
 what came in between is left out. Of a topic that is too large to be told whole each time (`Topics.publish_parts_of`),
-each session is told what it does not have yet. The hub hands commands to whoever runs campaigns (`Conductor`) and sends the answer
-back.
+each session is told what it does not have yet. The hub hands commands to whoever runs campaigns (`Conductor`) and sends
+the answer back.
 """
 
 from __future__ import annotations

@@ -169,8 +169,8 @@ class RunProgress:
 RING_SECONDS = 3600
 """Points of the time axis that are kept: the last hour."""
 FEED_POINTS = 60
-"""Points in one message to a window elsewhere. Ten minutes of 50 servers are a megabyte, too much to be sent five times a
-second, and too much for one message."""
+"""Points in one message to a window elsewhere. Ten minutes of 50 servers are a megabyte, too much to be sent five times
+a second, and too much for one message."""
 
 
 class NewPoints:
@@ -196,7 +196,7 @@ class NewPoints:
 
 
 class PointKeeper:
-    """The other side of `NewPoints`: puts the points of a run together again as they come, mended ones in their place."""
+    """The other side of `NewPoints`: puts the points of a run together again as they come, mended ones in place."""
 
     def __init__(self) -> None:
         self._run = 0.0

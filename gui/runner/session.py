@@ -55,7 +55,17 @@ from gui.runner.live import Live, Measured
 from gui.runner.local_clients import LocalClients
 from gui.runner.outlook import Outlook, Work
 from gui.runner.probes import Probes
-from gui.runner.progress import MAX_MARKERS, Marker, Outcome, Phase, RunProgress, SamplePoint, Severity, StepState
+from gui.runner.progress import (
+    MAX_MARKERS,
+    RING_SECONDS,
+    Marker,
+    Outcome,
+    Phase,
+    RunProgress,
+    SamplePoint,
+    Severity,
+    StepState,
+)
 from gui.runner.resolve import Catalogues, RunRefused, present_clients, reached_twice
 from gui.store import MarkerRow, NewRequest, SampleRow, ScoringEntry, ServerEntry, Store, StoreError, TestSpec
 

@@ -81,7 +81,7 @@ def test_a_reader_follows(tmp_path):
 
 @pytest.mark.parametrize("read", [1, 2, 3])
 def test_a_reader_misses_none_where_a_frame_ends_by_chance_where_it_stopped(tmp_path, read):
-    """Datagrams of one size make frames of one size. One that the publisher did not see was confirmed with the next one,
+    """Datagrams of one size make frames of one size. One that the publisher did not see was confirmed with the next,
     and lost."""
     path = tmp_path / "spool.tail"
     owner, reader = Tail(path), TailReader(path)
