@@ -618,8 +618,11 @@ def _silence(job: _Job) -> Silence | None:
     if not silent:
         return None
     waiting = Counter(request.server for one in job.rounds.values() for request in one.pending.values())
+    reached = job.pool.reached()
     servers = {
-        server: Awaited(count, round(silent[server], 1)) for server, count in waiting.items() if server in silent
+        server: Awaited(count, round(silent[server], 1), server in reached)
+        for server, count in waiting.items()
+        if server in silent
     }
     if not servers:
         return None

@@ -298,10 +298,12 @@ class ServerSample(Struct, frozen=True, array_like=True):
 
 
 class Awaited(Struct, frozen=True, array_like=True):
-    """A server that does not answer: how many requests wait for it, and for how many seconds it has not."""
+    """A server that does not answer: how many requests wait for it, and for how many seconds it has not. `reached`: it
+    does answer when it is asked beside the XRootD client, whose calls hang."""
 
     requests: Count
     seconds: Seconds
+    reached: bool = False
 
 
 class Silence(Struct, frozen=True):

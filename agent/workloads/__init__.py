@@ -8,6 +8,7 @@ worker writes its journal lines itself, straight to the file, before and after e
     plan      request → steps (read here, pause, write there): arithmetic, the same for the same seed
     access    steps → XRootD calls, each with a time limit; what was asked and what came
     answers   which calls take too long, and which servers do not answer: arithmetic
+    knock     does a server answer at all, asked beside the XRootD client
     worker    the process: one thread per slot, each with its queue of requests, and lanes for servers that hang
     pool      the agent's side of the workers: start, feed, stop, and notice when one dies
     frames    the messages between pool and worker

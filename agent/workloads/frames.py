@@ -72,6 +72,8 @@ class Figures(Struct, frozen=True, tag="figures"):
     measured: float = 0.0
     silent: dict[str, float] = {}
     """Servers that do not answer although a slot waits for them, with the seconds for which they have not."""
+    reached: list[str] = []
+    """Those of them that answer when they are asked beside the XRootD client: its calls hang, the server does not."""
 
 
 class Remark(Struct, frozen=True, tag="remark"):

@@ -61,6 +61,7 @@ class _Worker:
         """Empty text: it takes work. Else the sentence saying why not."""
         self.figures: dict[str, ServerSample] = {}
         self.silent: dict[str, float] = {}
+        self.reached: list[str] = []
         self.heard = 0.0
         """When it said something last (loop time)."""
         self.measured = 0.0
@@ -184,9 +185,9 @@ class Pool:
             case Unfit(sentence):
                 if not worker.ready.done():
                     worker.ready.set_result(sentence)
-            case Figures(servers, seconds, measured, silent):
+            case Figures(servers, seconds, measured, silent, reached):
                 worker.figures = servers
-                worker.silent = silent
+                worker.silent, worker.reached = silent, reached
                 worker.measured = max(worker.measured, measured)
                 for second, sizes in seconds.items():
                     mine = self._seconds.setdefault(second, {})
@@ -229,6 +230,10 @@ class Pool:
             for server, seconds in worker.silent.items() if worker.alive else ():
                 longest[server] = max(seconds, longest.get(server, 0.0))
         return longest
+
+    def reached(self) -> set[str]:
+        """Those of them that answer a worker when they are asked beside the XRootD client."""
+        return {server for worker in self._workers if worker.alive for server in worker.reached}
 
     def measured(self) -> float:
         """Up to this time (Unix seconds) all workers that are alive have told what they did; 0 when none has begun."""

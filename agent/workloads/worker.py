@@ -20,10 +20,12 @@ from collections import defaultdict, deque
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import msgspec
 from msgspec import Struct
 
 from agent.journal import Appender, JournalError, JournalFullError
 from agent.messages import Done, Line, Request, ServerSample, Started
+from agent.workloads import knock
 from agent.workloads.access import Client, MissingClientError, Outcome
 from agent.workloads.answers import Answers, Call
 from agent.workloads.frames import (
@@ -52,6 +54,7 @@ LATENESS: Final = 0.1
 REMARK_KEYS: Final = 50
 """Different remarks that one worker makes at most; each only once."""
 WATCH_SECONDS: Final = 0.25
+KNOCK_SECONDS: Final = 1.5
 LANES: Final = 8
 """Servers that one slot waits for beside its work at most; when more hang, it waits for the next one as well."""
 STUCK_SLOTS: Final = 8
@@ -413,7 +416,15 @@ class _Watch:
         self._answers = answers
         self.silent: dict[str, float] = {}
         """Servers that do not answer, with the seconds for which they have not."""
+        self._reached: dict[str, bool] = {}
+        """Those that were knocked at, and whether they answered."""
+        self._knocking: set[str] = set()
         self.given_up = 0
+
+    @property
+    def reached(self) -> list[str]:
+        """The silent servers that answered when they were knocked at."""
+        return sorted(server for server in self.silent if self._reached.get(server))
 
     def run(self, over: threading.Event) -> None:
         """Look until it is `over`."""
@@ -421,23 +432,32 @@ class _Watch:
             now = time.monotonic()
             self.silent = self._answers.silent(now)
             names = frozenset(self.silent)
+            self._reached = {server: known for server, known in self._reached.copy().items() if server in names}
+            for server in names.difference(self._reached, self._knocking):
+                self._knocking.add(server)
+                threading.Thread(target=self._knock, args=(server,), name=f"knock {server}", daemon=True).start()
             for slot in self._slots.values():
                 slot.silent = names
                 self.given_up += slot.look(now)
             if self.given_up >= STUCK_SLOTS:
                 os._exit(FAULT)
 
+    def _knock(self, server: str) -> None:
+        self._reached[server] = knock.answers(server, KNOCK_SECONDS)
+        self._knocking.discard(server)
+
 
 def _report(slots: dict[int, _Slot], watch: _Watch, output: _Output, over: threading.Event) -> None:
     """Send figures shortly after each whole second, so that a second is told once it is over, and at the end."""
     while True:
         ended = over.wait(1.0 - time.time() % 1.0 + LATENESS)
-        output.send(_figures(slots, time.time(), watch.silent, ended=ended))
+        figures = _figures(slots, time.time(), ended=ended)
+        output.send(msgspec.structs.replace(figures, silent=watch.silent, reached=watch.reached))
         if ended:
             return
 
 
-def _figures(slots: dict[int, _Slot], now: float, silent: dict[str, float] | None = None, *, ended: bool) -> Figures:
+def _figures(slots: dict[int, _Slot], now: float, *, ended: bool) -> Figures:
     """What is to be told at `now`: whole seconds only, unless it is the end."""
     sums: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     seconds: defaultdict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
@@ -458,7 +478,6 @@ def _figures(slots: dict[int, _Slot], now: float, silent: dict[str, float] | Non
         {server: ServerSample(*total) for server, total in sums.items()},
         {second: dict(sizes) for second, sizes in seconds.items()},
         now if ended else float(whole),
-        silent or {},
     )
 
 

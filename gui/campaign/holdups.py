@@ -19,10 +19,12 @@ SAY_TIMES: Final = 10
 
 
 class Waiting(NamedTuple):
-    """Requests that wait for a silent server, and for how many seconds it has been silent."""
+    """Requests that wait for a silent server, and for how many seconds it has been silent. `reached`: the server does
+    answer other questions; what hangs are the client's calls."""
 
     requests: int
     seconds: float
+    reached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class HeldUp:
     others: int
     last: bool
     """It has been said so often that it is not said again."""
+    reached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Relieved:
     requests: int
     """The most that waited at one time."""
     seconds: float
+    reached: bool = False
 
 
 @dataclass(slots=True)
@@ -54,6 +58,7 @@ class _Server:
     """Requests that wait for it, by client that says that it does not answer."""
     since: float = 0.0
     most: int = 0
+    reached: bool = False
     said: bool = False
     held: set[tuple[str, int]] = field(default_factory=set)
     """(client, round) whose requests to it are not done."""
@@ -96,6 +101,7 @@ class HoldUps:
             server = self._servers.setdefault(name, _Server())
             begun = now - waiting.seconds
             server.since = min(server.since, begun) if server.silent else begun
+            server.reached = waiting.reached or (server.reached and bool(server.silent))
             server.silent[client] = waiting.requests
             server.most = max(server.most, sum(server.silent.values()))
         commands: list[HeldUp | Relieved] = []
@@ -145,7 +151,7 @@ class HoldUps:
         server = self._servers[name]
         said, most = server.said, server.most
         server.said, server.most = False, 0
-        return [Relieved(name, most, now - server.since)] if said else []
+        return [Relieved(name, most, now - server.since, server.reached)] if said else []
 
     def _forget(self) -> None:
         self._servers = {name: server for name, server in self._servers.items() if server.silent or server.held}
@@ -160,5 +166,5 @@ class HoldUps:
             server.said = True
             self._said[name] += 1
             client, last = next(iter(server.silent)), self._said[name] == SAY_TIMES
-            commands.append(HeldUp(name, client, sum(server.silent.values()), quiet, others, last))
+            commands.append(HeldUp(name, client, sum(server.silent.values()), quiet, others, last, server.reached))
         return commands

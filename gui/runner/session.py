@@ -603,11 +603,13 @@ class RunSession:
         name = self._named(repeat, command.server)
         where = f"server {name}"
         match command:
-            case HeldUp(client=client, requests=requests, seconds=seconds, others=others, last=last):
+            case HeldUp(client=client, requests=requests, seconds=seconds, others=others, last=last, reached=reached):
+                who = self._named(repeat, client)
                 text = (
-                    f"{name} has not answered {self._named(repeat, client)} for {seconds:.0f} s: "
-                    f"{requests:,} request{'s wait' if requests != 1 else ' waits'} for it"
-                )
+                    f"calls of {who} to {name} have not come back for {seconds:.0f} s, although the server answers: "
+                    if reached
+                    else f"{name} has not answered {who} for {seconds:.0f} s: "
+                ) + f"{requests:,} request{'s wait' if requests != 1 else ' waits'}"
                 if others:
                     text += f"; the run goes on with the other {f'{others} servers' if others > 1 else 'server'}."
                 else:
@@ -616,11 +618,12 @@ class RunSession:
                     text += " This is not said of it again in this repeat."
                 self._mark("hold", text)
                 self._host.problem("warning", where, text)
-            case Relieved(requests=requests, seconds=seconds):
+            case Relieved(requests=requests, seconds=seconds, reached=reached):
                 text = (
-                    f"{name} did not answer for {seconds:.0f} s; {requests:,} "
-                    f"request{'s' if requests != 1 else ''} had to wait for it."
-                )
+                    f"calls to {name} did not come back for {seconds:.0f} s, although the server answered; "
+                    if reached
+                    else f"{name} did not answer for {seconds:.0f} s; "
+                ) + f"{requests:,} request{'s' if requests != 1 else ''} had to wait."
                 self._mark("held", text)
                 self._host.problem("warning", where, "")
 
@@ -995,7 +998,7 @@ class RunSession:
 
 
 def _silence(repeat: _Repeat, client: str, silence: Silence, now: float) -> list[Command]:
-    servers = {url: Waiting(part.requests, part.seconds) for url, part in silence.servers.items()}
+    servers = {url: Waiting(part.requests, part.seconds, part.reached) for url, part in silence.servers.items()}
     return repeat.machine.silence(client, silence.round, servers, silence.others, now)
 
 

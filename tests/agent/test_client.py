@@ -791,6 +791,9 @@ class _Silent:
     def silent(self) -> dict[str, float]:
         return self.servers
 
+    def reached(self) -> set[str]:
+        return {"a"}
+
 
 def test_what_waits_for_servers_that_do_not_answer_is_counted_over_all_rounds() -> None:
     def job(silent: _Silent, *rounds: list[str]) -> Any:
@@ -803,6 +806,6 @@ def test_what_waits_for_servers_that_do_not_answer_is_counted_over_all_rounds() 
     assert client_module._silence(job(_Silent(), ["a"])) is None
     assert client_module._silence(job(_Silent(b=3.0), ["a"], [])) is None, "nothing waits for it"
     some = job(_Silent(a=3.04), ["a", "a"], ["b", "a", "c"])
-    assert client_module._silence(some) == Silence(2, {"a": Awaited(3, 3.0)}, 2)
+    assert client_module._silence(some) == Silence(2, {"a": Awaited(3, 3.0, reached=True)}, 2)
     some.rounds[2].complete = False
-    assert client_module._silence(some) == Silence(1, {"a": Awaited(3, 3.0)}, 2)
+    assert client_module._silence(some) == Silence(1, {"a": Awaited(3, 3.0, reached=True)}, 2)

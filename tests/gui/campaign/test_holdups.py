@@ -52,3 +52,11 @@ def test_at_the_end_all_silences_are_over() -> None:
     hold_ups.told("c1", 1, {"s1": Waiting(1, 4.0)}, 0, 100.0)
     assert hold_ups.over(130.0) == [Relieved("s1", 1, 34.0)]
     assert hold_ups.over(130.0) == []
+
+
+def test_a_server_that_answers_others_is_not_blamed_for_calls_that_hang() -> None:
+    hold_ups = HoldUps(["s1"])
+    assert hold_ups.told("c1", 1, {"s1": Waiting(1, 4.0, reached=True)}, 0, 100.0) == [
+        HeldUp("s1", "c1", 1, 4.0, 0, last=False, reached=True)
+    ]
+    assert hold_ups.told("c1", 1, {}, 1, 101.0) == [Relieved("s1", 1, 5.0, reached=True)]

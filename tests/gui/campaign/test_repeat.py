@@ -80,9 +80,9 @@ def shown(command: object) -> str:
     match command:
         case Start(clients):
             return f"start {' '.join(clients)}"
-        case HeldUp(server, client, requests, seconds, others, last):
+        case HeldUp(server, client, requests, seconds, others, last, _):
             return f"{server} silent for {client}: {requests} wait {seconds:g} s, {others} others{', last' * last}"
-        case Relieved(server, requests, seconds):
+        case Relieved(server, requests, seconds, _):
             return f"{server} was silent {seconds:g} s: {requests} waited"
         case HandOut(number, clients):
             return f"round {number} to {' '.join(clients)}"

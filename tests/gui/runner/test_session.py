@@ -406,7 +406,7 @@ async def test_a_server_that_does_not_answer_is_left_out_named_and_asked_for_the
         assert [r.server for r in agent.requested[4:]] == [s2] * 4, "its two other rounds"
         (problem,) = [p for p in workspace.problems.all() if p.where.startswith("server")]
         assert problem.text == (
-            "s1:1094 has not answered c1 for 4 s: 2 requests wait for it; the run goes on with the other server."
+            "s1:1094 has not answered c1 for 4 s: 2 requests wait; the run goes on with the other server."
         )
         await stage.until(lambda: stage.now.message == "all other servers are done; s1:1094 does not answer")
         agent.hold, agent.silence = lambda request: False, None
@@ -418,7 +418,7 @@ async def test_a_server_that_does_not_answer_is_left_out_named_and_asked_for_the
         assert (row.total, row.matched) == (12, 12)
         assert not [p for p in workspace.problems.all() if p.where.startswith("server")], "it is over"
         report = text_table(build(workspace.store, result.run))
-        assert re.search(r"Z: s1:1094 did not answer for \d+ s; 2 requests had to wait for it\.", report), report
+        assert re.search(r"Z: s1:1094 did not answer for \d+ s; 2 requests had to wait\.", report), report
         kinds = [marker.kind for marker in workspace.store.markers(result.run)]
         assert [kind for kind in kinds if kind in ("hold", "held")] == ["hold", "held"]
     asked = [(r.server, r.path, r.seed) for r in agent.requested]
