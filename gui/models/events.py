@@ -75,13 +75,17 @@ class Flag:
 def place_flags(
     places: Sequence[tuple[float, float]], right: float, *, rows: int = 2, gap: float = 4, more: float = 28
 ) -> list[Flag]:
-    """Where the flags of ``(x, width)`` go, in time order, none beyond `right`: the lowest row that is free there, then
-    the next; where all are taken, the last flag of the lowest row counts it. `more` is what "+2" adds to its width."""
+    """Where the flags of ``(x, width)`` go, in time order, none beyond `right`: right of their stem; left of it where
+    the next one is near and there is room; in the next row; and where all are taken, the last flag of the lowest row
+    counts it. `more` is what "+2" adds to its width."""
     ends = [float("-inf")] * rows
     flags: list[Flag] = []
     last: int | None = None
     for number, (x, width) in enumerate(places):
         left = max(0.0, min(x, right - width))
+        near = number + 1 < len(places) and places[number + 1][0] < x + width + gap
+        if near and x - width >= max(0.0, ends[0] + gap):
+            left = x - width
         row = next((row for row in range(rows) if ends[row] + gap <= left), None)
         if row is None:
             assert last is not None

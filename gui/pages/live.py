@@ -7,12 +7,13 @@ times a second at most; while the view is paused it keeps the last picture and t
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from collections.abc import Callable
 
 import numpy as np
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QFileDialog,
     QGridLayout,
@@ -32,14 +33,18 @@ from gui.models.series import Array, Curves
 from gui.models.states import outcome_state
 from gui.runner.progress import RunProgress, ServerRow
 from gui.widgets.icons import pixmap
-from gui.widgets.legend import Legend, LegendRow, scrolling
+from gui.widgets.legend import Legend, LegendLine, LegendRow, scrolling
 from gui.widgets.parts import Badge, Elided, Page, Readout, ReadoutBar, button, label, line, segments
 from gui.widgets.plots import LINES_LIMIT, ConvergingPlot, HeatMap, LinesPlot, clock, line_pen
-from gui.widgets.scale import ScalePane
+from gui.widgets.scale import ScaleKey, ScalePane
 from gui.widgets.steps import StepStrip
 from gui.widgets.table import Empty, Table, empty_widget
 from gui.widgets.theme import theme
 
+BESIDE_WIDTH = 1208
+"""Width of the page (of a window of 1280) from which the heat map and the table stand side by side."""
+TABLE_WIDTH = 664
+UNIT, NARROW_UNIT = "MiB/s, 1 s mean, measured by clients", "MiB/s, 1 s mean"
 BEAT_MS = 200
 """The page's own beat; a snapshot may come more often, a person does not see more."""
 
@@ -70,21 +75,33 @@ def server_columns(number_of: Callable[[str], int]) -> list[Column[ServerRow]]:
             lambda r: r.name,
             kind="swatch",
             colour=lambda r: theme().series(number_of(r.name)).name(),
-            width=120,
+            width=112,
+            tip=lambda r: r.url,
         ),
-        Column("address", "Address", lambda r: r.url, colour=lambda _r: "text2", width=176, stretch=True),
-        Column("req", "Req.", lambda r: r.requested, lambda r: figures.count(r.requested), "right", 80),
-        Column("read", "Read", lambda r: r.read, lambda r: figures.count(r.read), "right", 80),
-        Column("rec", "Rec.", lambda r: r.recorded, lambda r: figures.count(r.recorded), "right", 80),
+        Column("address", "Address", lambda r: r.url, colour=lambda _r: "text2", width=176, stretch=True, fold=1),
+        Column("req", "Req.", lambda r: r.requested, lambda r: figures.count(r.requested), "right", 68),
+        Column("read", "Read", lambda r: r.read, lambda r: figures.count(r.read), "right", 68),
+        Column("rec", "Rec.", lambda r: r.recorded, lambda r: figures.count(r.recorded), "right", 68),
         Column(
             "gap",
             "Gap",
             lambda r: r.gap,
             lambda r: figures.count(r.gap),
             "right",
-            72,
+            64,
             colour=lambda r: _zero(r.gap, "text"),
             bold=lambda r: r.gap > 0,
+        ),
+        Column(
+            "oldest",
+            "Oldest",
+            lambda r: r.gap_oldest,
+            lambda r: (
+                figures.UNKNOWN if r.gap_oldest is None else figures.duration(max(0.0, time.time() - r.gap_oldest))
+            ),
+            "right",
+            76,
+            colour=lambda _r: "text2",
         ),
         Column(
             "wrong",
@@ -94,6 +111,7 @@ def server_columns(number_of: Callable[[str], int]) -> list[Column[ServerRow]]:
             "right",
             72,
             colour=lambda r: _zero(r.wrong, "bad"),
+            fold=4,
         ),
         Column(
             "dup",
@@ -103,6 +121,7 @@ def server_columns(number_of: Callable[[str], int]) -> list[Column[ServerRow]]:
             "right",
             64,
             colour=lambda r: _zero(r.duplicate, "dup"),
+            fold=3,
         ),
         Column(
             "failed",
@@ -112,6 +131,7 @@ def server_columns(number_of: Callable[[str], int]) -> list[Column[ServerRow]]:
             "right",
             96,
             colour=lambda r: _zero(r.failed, "mute"),
+            fold=2,
         ),
         Column(
             "mib",
@@ -119,7 +139,7 @@ def server_columns(number_of: Callable[[str], int]) -> list[Column[ServerRow]]:
             lambda r: None if r.rate is None else r.rate / 2**20,
             lambda r: figures.UNKNOWN if r.rate is None else figures.mib(r.rate),
             "right",
-            80,
+            72,
         ),
         Column(
             "last",
@@ -127,7 +147,7 @@ def server_columns(number_of: Callable[[str], int]) -> list[Column[ServerRow]]:
             lambda r: r.last_record,
             lambda r: figures.UNKNOWN if r.last_record is None else figures.age(time.time() - r.last_record),
             "right",
-            120,
+            104,
             colour=lambda _r: "text2",
         ),
     ]
@@ -208,7 +228,7 @@ class LivePage(Page):
         self._bar = ReadoutBar(readouts, spare)
 
         # ---- plots
-        title, unit = "Throughput per server", "MiB/s, 1 s mean, measured by clients"
+        title, unit = "Throughput per server", UNIT
         self.lines = LinesPlot(title, unit, heading=False)
         self.heat = HeatMap(title, unit, heading=False)
         self.converging = ConvergingPlot()
@@ -226,10 +246,14 @@ class LivePage(Page):
         title_line = QHBoxLayout()
         title_line.setContentsMargins(16, 4, 16, 2)
         title_line.setSpacing(8)
+        self._throughput_unit = Elided(unit, "hint", least=40)
+        self.scale_key = ScaleKey()
         title_line.addWidget(label(title, "section"))
-        title_line.addWidget(label(unit, "hint"))
-        title_line.addStretch(1)
+        title_line.addWidget(self._throughput_unit, 1)
+        title_line.addWidget(self.scale_key)
         title_line.addWidget(switch)
+        self.counts_line = LegendLine()
+        self.converging.head.insertWidget(2, self.counts_line, 100)
         self._left = left = QVBoxLayout()
         left.setContentsMargins(0, 0, 0, 0)
         left.setSpacing(0)
@@ -253,14 +277,15 @@ class LivePage(Page):
         counts.setMinimumHeight(5 * 24)  # its header and four lines
         right.addWidget(counts, 2)
         self._right = right
-        side = QWidget()
+        self._side = side = QWidget()
         side.setFixedWidth(272)
         side.setLayout(right)
         beside = QHBoxLayout()
         beside.setContentsMargins(0, 0, 0, 0)
         beside.setSpacing(0)
         beside.addLayout(left, 1)
-        beside.addWidget(line("vertical"))
+        self._side_line = line("vertical")
+        beside.addWidget(self._side_line)
         beside.addWidget(side)
         plots = QWidget()
         plots.setLayout(beside)
@@ -273,15 +298,16 @@ class LivePage(Page):
             hint="gap:>5",
         )
         self.table.selected.connect(lambda row: self._mark_server(None if row is None else row.name))
+        if self.table.view.horizontalHeader().sortIndicatorSection() < 0:
+            self.table.sort_by("gap", descending=True)
         split = QSplitter(Qt.Orientation.Vertical)
         split.setObjectName("live")
         split.addWidget(plots)
         split.addWidget(self.table)
-        split.setStretchFactor(0, 2)
-        split.setStretchFactor(1, 1)
         split.setChildrenCollapsible(False)
-        split.setSizes([470, 210])
         self._split = split
+        self._beside = False
+        self._place((2, 1), (470, 210))
 
         running = QWidget()
         inside = QVBoxLayout(running)
@@ -301,6 +327,8 @@ class LivePage(Page):
             self.stack.addWidget(part)
         self.body.addWidget(self.stack)
         self._show_head(visible=False)
+        self.scale_key.hide()
+        self.counts_line.hide()
         self._switch("lines")
 
         theme().changed.connect(self._paint_legends)  # swatches are pens of the theme
@@ -360,11 +388,13 @@ class LivePage(Page):
         self._switch(mode)
 
     def _switch(self, mode: str) -> None:
-        if mode == "heat" and self._shown_mode != "heat":  # rows need height; what a person has set stays otherwise
-            whole = sum(self._split.sizes()) or 700
-            self._split.setSizes([round(whole * 0.78), round(whole * 0.22)])
+        changed = mode != self._shown_mode
         self._shown_mode = mode
         heat = mode == "heat"
+        self._arrange()
+        if heat and changed and not self._beside:  # rows need height; what a person has set stays otherwise
+            whole = sum(self._split.sizes()) or 700
+            self._split.setSizes([round(whole * 0.78), round(whole * 0.22)])
         self.throughput.setCurrentWidget(self.heat if heat else self.lines)
         self.throughput_side.setCurrentIndex(1 if heat else 0)
         self._left.setStretchFactor(self.throughput, 7 if heat else 3)
@@ -374,6 +404,34 @@ class LivePage(Page):
         if self._times.size:
             self._paint_throughput()
             self._paint_legends()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Fifty rows of the map and fifty of the table need the whole height: side by side, where the page is wide."""
+        beside = self._shown_mode == "heat" and self.width() >= BESIDE_WIDTH
+        wanted = Qt.Orientation.Horizontal if beside else Qt.Orientation.Vertical
+        if beside == self._beside and self._split.orientation() == wanted:
+            return
+        self._beside = beside
+        self._split.setOrientation(wanted)
+        if beside:
+            self._place((1, 0), (self.width() - TABLE_WIDTH, TABLE_WIDTH))
+        else:
+            whole = self._split.height() or 680
+            self._place((2, 1), (round(whole * 0.69), round(whole * 0.31)))
+        for widget in (self._side, self._side_line, self.converging.unit):
+            widget.setVisible(not beside)
+        for widget in (self.scale_key, self.counts_line):
+            widget.setVisible(beside)
+        self._throughput_unit.setText(NARROW_UNIT if beside else UNIT)
+
+    def _place(self, stretch: tuple[int, int], sizes: tuple[int, int]) -> None:
+        for number, factor in enumerate(stretch):
+            self._split.setStretchFactor(number, factor)
+        self._split.setSizes(list(sizes))
 
     def export_plot(self) -> None:
         """Save the plots as a picture, at twice the resolution of the screen's points."""
@@ -453,6 +511,7 @@ class LivePage(Page):
             plot.show_range(math.nan, math.nan)
         self.legend.set_rows([], "", ("", ""))
         self.counts_legend.set_rows([], "")
+        self.counts_line.set_rows(())
         self.table.set_rows(())
 
     def _name_servers(self, names: tuple[str, ...]) -> None:
@@ -539,6 +598,10 @@ class LivePage(Page):
         now = float(gap[-1]) if p is None else p.gap
         rows.append(LegendRow("gap", self.converging.gap_pen(), then, _count(now)))
         self.counts_legend.set_rows(rows, at)
+        if self._beside:
+            facts = dict(self.scale.facts)
+            remark = f"Sum {facts['Sum']}, median {facts['Median'].removesuffix(' MiB/s')}" if facts else ""
+            self.counts_line.set_rows(rows[1:], remark)
 
     def _paint_scale(self) -> None:
         now = {name: value for name, value in zip(self._names, self._rates[:, -1], strict=True) if value == value}
@@ -547,11 +610,12 @@ class LivePage(Page):
             order = sorted(now, key=lambda name: now[name])
             facts = [
                 ("Sum", f"{figures.rate(sum(now.values()))} MiB/s"),
-                ("Median", f"{figures.rate(float(np.median(list(now.values()))))} MiB/s"),
+                ("Median", f"{figures.rate(statistics.median(now.values()))} MiB/s"),
                 ("Slowest", f"{order[0]}  {figures.rate(now[order[0]])} MiB/s"),
                 ("Fastest", f"{order[-1]}  {figures.rate(now[order[-1]])} MiB/s"),
             ]
         self.scale.set_scale(self.heat.top, list(now.values()), facts)
+        self.scale_key.set_top(self.heat.top)
 
     def _hovered(self, seconds: float) -> None:
         self._cross = seconds

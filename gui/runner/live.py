@@ -316,6 +316,7 @@ class Live:
             read=count.read,
             recorded=count.recorded,
             gap=count.gap,
+            gap_oldest=count.gap_oldest,
             failed=count.failed,
             wrong=count.wrong,
             duplicate=count.duplicate,

@@ -33,11 +33,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """An event on the time axis: a fault, an agent lost or back, a server that does not answer (*hold*) and at its end
-    how long that was (*held*), a round's begin."""
+    """An event on the time axis: a fault, an agent lost or back, a round's begin."""
 
     t: float
-    kind: Literal["fault", "agent", "round", "phase", "hold", "held"]
+    kind: Literal["fault", "agent", "round", "phase"]
     text: str
 
 
@@ -52,6 +51,8 @@ class ServerRow:
     recorded: int = 0
     gap: int = 0
     """Requests that were read and have no record yet."""
+    gap_oldest: float | None = None
+    """When the oldest of them was closed; None: there is none."""
     failed: int = 0
     wrong: int = 0
     duplicate: int = 0
@@ -169,8 +170,8 @@ class RunProgress:
 RING_SECONDS = 3600
 """Points of the time axis that are kept: the last hour."""
 FEED_POINTS = 60
-"""Points in one message to a window elsewhere. Ten minutes of 50 servers are a megabyte, too much to be sent five times
-a second, and too much for one message."""
+"""Points in one message to a window elsewhere. Ten minutes of 50 servers are a megabyte: too much for one message, and
+far too much to be sent five times a second."""
 
 
 class NewPoints:
@@ -196,7 +197,7 @@ class NewPoints:
 
 
 class PointKeeper:
-    """The other side of `NewPoints`: puts the points of a run together again as they come, mended ones in place."""
+    """The other side of `NewPoints`: puts the points of a run together as they come, mended ones in their place."""
 
     def __init__(self) -> None:
         self._run = 0.0

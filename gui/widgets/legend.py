@@ -114,6 +114,40 @@ class Legend(QWidget):
         painter.drawText(QRect(width - 92, top, 92 - PADDING, ROW), right, now)
 
 
+class LegendLine(QWidget):
+    """A legend in a title line: a swatch, name and value of each row, and a remark at the right as far as it fits."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._rows: tuple[LegendRow, ...] = ()
+        self._remark = ""
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(ROW)
+        theme().changed.connect(self.update)
+
+    def set_rows(self, rows: Sequence[LegendRow], remark: str = "") -> None:
+        """Show these rows with their values of now."""
+        self._rows, self._remark = tuple(rows), remark
+        self.setAccessibleName(", ".join((*(f"{row.name} {row.now}" for row in rows), remark)))
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        look, painter = theme(), QPainter(self)
+        painter.setFont(sized_font(12))
+        metrics, middle = QFontMetrics(painter.font()), int(Qt.AlignmentFlag.AlignVCenter)
+        left = 0
+        for row in self._rows:
+            words = f"{row.name} {row.now}"
+            painter.setPen(row.pen)
+            painter.drawLine(left, ROW // 2, left + 18, ROW // 2)
+            painter.setPen(look.colour("text2"))
+            width = metrics.horizontalAdvance(words)
+            painter.drawText(QRect(left + 24, 0, width + 2, ROW), middle, words)
+            left += 24 + width + 14
+        if metrics.horizontalAdvance(self._remark) <= self.width() - left:
+            painter.drawText(self.rect(), middle | int(Qt.AlignmentFlag.AlignRight), self._remark)
+
+
 def scrolling(legend: QWidget) -> QScrollArea:
     """The legend in a scroll area, for runs with more servers than fit."""
     area = QScrollArea()

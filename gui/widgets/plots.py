@@ -27,8 +27,12 @@ from gui.widgets.theme import SMALL_PX, sized_font, theme
 LINES_LIMIT = 12
 """Servers up to which lines are readable; beyond, the heat map is the default."""
 FLAG_HEIGHT, FLAG_STEP = 18, 20
+BAND_HEIGHT = 3
 RIGHT = 28
 """Pixels right of the plot: half of the last label of the time axis, with hours, fits in."""
+DENSE = 1200
+"""Measured points from which lines are thin: Qt takes 17 µs for each point of an antialiased line that is wider than a
+pixel (0.7 s for fifty servers' ten minutes), and 0.3 µs for one of a pixel."""
 LEAST_LABEL = 16
 """Pixels from one label of the value axis to the next: the height of a line of text."""
 LEAST_ROW = 6
@@ -395,6 +399,7 @@ class LinesPlot(Plot):
         self._curves: list[Any] = []
         self._numbers: list[int] = []
         self._selected: str | None = None
+        self._dense = False
         self._data: tuple[Array, Array] = (np.empty(0), np.empty((0, 0)))
         self.flagged = True
         self.item.addItem(_Grid(self), ignoreBounds=True)
@@ -407,18 +412,28 @@ class LinesPlot(Plot):
             self.item.removeItem(curve)
         self._names = [name for name, _ in servers]
         self._numbers = [number for _, number in servers]
-        self._curves = [self.item.plot(antialias=True) for _ in servers]
-        self.restyle()
+        self._curves = []  # made when they are first drawn: fifty take 50 ms, and are seldom what is shown
 
     def update_data(self, times: Array, values: Array) -> None:
         """`times` (n,): the begins of the seconds, since the start; `values` (servers, n) in the order of
         `set_servers`, NaN where nothing was measured: a gap in the line. A mean is in the middle of its second."""
         middles = times + 0.5
         self._data = (middles, values)
+        known = values[~np.isnan(values)]
+        dense = known.size > DENSE
+        if len(self._curves) != len(values) or dense != self._dense:
+            self._dense = dense
+            self._make_curves()
+            self.restyle()
         for curve, row in zip(self._curves, values, strict=True):
             curve.setData(middles, row, connect="finite")
-        known = values[~np.isnan(values)]
         self.set_span(float(times[-1]) + 1 if times.size else 0.0, float(np.max(known)) if known.size else 0.0)
+
+    def _make_curves(self) -> None:
+        for _ in range(len(self._curves), len(self._names)):
+            curve = pg.PlotCurveItem(antialias=True)
+            self.item.addItem(curve)
+            self._curves.append(curve)
 
     def points_at(self, seconds: float) -> list[tuple[float, float, QColor]]:
         times, values = self._data
@@ -438,9 +453,14 @@ class LinesPlot(Plot):
 
     def restyle(self) -> None:
         super().restyle()
-        for name, number, curve in zip(self._names, self._numbers, self._curves, strict=True):
+        usual = 1.0 if self._dense else 1.75
+        for name, number, curve in zip(self._names, self._numbers, self._curves, strict=False):
             chosen = name == self._selected
-            curve.setPen(line_pen(number, 2.5 if chosen else 1.75))
+            pen = line_pen(number, 2.5 if chosen else usual)
+            if chosen and self._dense:  # a segment at a time is cheap; dashes would begin anew at each
+                pen.setStyle(Qt.PenStyle.SolidLine)
+            curve.setPen(pen)
+            curve.setSegmentedLineMode("on" if chosen and self._dense else "auto")
             curve.setZValue(10 if chosen else 0)
 
 
@@ -549,6 +569,28 @@ class HeatMap(Plot):
             self._paint_selected(painter, self._names.index(self._selected))
         super().paint_over(painter)
 
+    def _paint_event(self, painter: QPainter, area: QRectF, event: Event) -> None:
+        """Nothing over the cells, or their colours would say another value: a state that lasts is a bar above them, and
+        a stem is dark and light, since it stands on any colour of the scale."""
+        look = theme()
+        for seconds in (event.at,) if event.until is None else (event.at, event.until):
+            x = math.floor(self.x_of(seconds)) + 0.5
+            ends = QPointF(x, area.top()), QPointF(x, area.bottom())
+            painter.setPen(QPen(look.colour("text"), 1))
+            painter.drawLine(*ends)
+            pen = QPen(look.colour("surface"), 1)
+            pen.setDashPattern([3, 3])
+            painter.setPen(pen)
+            painter.drawLine(*ends)
+        x = self.x_of(event.at)
+        painter.setPen(QPen(look.colour(event.colour), 1))
+        painter.drawLine(
+            QPointF(math.floor(x) + 0.5, area.top() - self._margin), QPointF(math.floor(x) + 0.5, area.top())
+        )
+        if event.until is not None:
+            bar = QRectF(x, area.top() - BAND_HEIGHT, self.x_of(event.until) - x, BAND_HEIGHT)
+            painter.fillRect(bar, look.colour(event.colour))
+
     def y_of(self, value: float) -> float:
         area, (low, high) = self.area(), self.item.getViewBox().viewRange()[1]
         return area.top() + (value - low) / (high - low) * area.height() if high > low else area.top()
@@ -621,9 +663,9 @@ class _RowAxis(ValueAxis):
             return [(1, [])]
         minimum, maximum = sorted((minimum, maximum))  # the axis runs downwards
         shown = max(1.0, maximum - minimum)
-        step = next((s for s in (1, 2, 5, 10, 20, 50, 100) if s * size / shown >= 14), 200)
-        # s01, s05, s10 …: the first, then every fifth, as people count; every second from the first on.
-        rows = sorted({0, *range(step - 1, count, step)} if step > 2 else range(0, count, step))
+        step = next((s for s in (1, 5, 10, 20, 50, 100) if s * size / shown >= 14), 200)
+        # s01, s05, s10 …: the first, then every fifth, as people count.
+        rows = sorted({0, *range(step - 1, count, step)})
         return [(step, [row + 0.5 for row in rows if minimum <= row + 0.5 <= maximum])]
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: ARG002
@@ -688,7 +730,7 @@ class ConvergingPlot(Plot):
 
     def gap_pen(self) -> QPen:
         """How the gap looks in the legend."""
-        return QPen(theme().colour("accent_text", 0.2), 12)
+        return QPen(theme().colour("accent_text", 0.2), 12, c=Qt.PenCapStyle.FlatCap)
 
     def restyle(self) -> None:
         super().restyle()

@@ -14,6 +14,43 @@ PADDING, ROW, FACTS = 16, 20, 4
 BAR = QRect(PADDING, 40, 16, 128)
 
 
+class ScaleKey(QWidget):
+    """The same in a title line: ``0 ▬▬▬ 16 ▨ none``."""
+
+    WIDTH, COLOURS = 232, 128
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._top = 1.0
+        self.setFixedSize(self.WIDTH, ROW)
+        theme().changed.connect(self.update)
+
+    def set_top(self, top: float) -> None:
+        """Where the scale ends."""
+        self._top = top
+        self.setAccessibleName(f"Scale 0 to {top:g}; hatched: no measurement")
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        look, painter = theme(), QPainter(self)
+        middle = int(Qt.AlignmentFlag.AlignVCenter)
+        painter.setFont(sized_font(SMALL_PX))
+        painter.setPen(look.colour("text2"))
+        painter.drawText(QRect(0, 0, 10, ROW), middle, "0")
+        bar = QRect(14, ROW // 2 - 5, self.COLOURS, 10)
+        colours = QLinearGradient(bar.left(), 0, bar.right(), 0)
+        for number, step in enumerate(look.heat):
+            colours.setColorAt(number / (len(look.heat) - 1), QColor(step))
+        painter.fillRect(bar, QBrush(colours))
+        painter.drawText(QRect(bar.right() + 6, 0, 28, ROW), middle, f"{self._top:g}")
+        box = QRect(bar.right() + 34, ROW // 2 - 6, 18, 12)
+        painter.fillRect(box, QBrush(look.colour("border_strong"), Qt.BrushStyle.BDiagPattern))
+        painter.setPen(look.colour("border_strong"))
+        painter.drawRect(box)
+        painter.setPen(look.colour("text2"))
+        painter.drawText(QRect(box.right() + 6, 0, 36, ROW), middle, "none")
+
+
 class ScalePane(QWidget):
     """Painted as one: `set_scale` gives the end of the scale and what the servers measure now."""
 
@@ -32,6 +69,11 @@ class ScalePane(QWidget):
         self._top, self._now, self._facts = top, list(now), tuple(facts)
         self.setAccessibleName(f"Scale 0 to {top:g} {self._unit}; " + ", ".join(f"{n} {v}" for n, v in facts))
         self.update()
+
+    @property
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """The lines under the scale."""
+        return self._facts
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
         look = theme()

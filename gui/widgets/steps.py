@@ -109,6 +109,7 @@ class StepStrip(QWidget):
         if icon is not None:
             at = box.left() + metrics.horizontalAdvance(words) + 6
             painter.drawPixmap(int(at), int(box.top()) + 3, pixmap(icon[0], icon[1], 12, self.devicePixelRatioF()))
+            self._repeat(painter, step, QRectF(at + 18, box.top(), box.right() - at - 18, 18))
         width = (box.width() - 2 * (len(step.repeats) - 1)) / len(step.repeats)
         for number, repeat in enumerate(step.repeats):
             bar = QRectF(box.left() + number * (width + 2), box.top() + 22, width, BAR)
@@ -116,6 +117,17 @@ class StepStrip(QWidget):
             if repeat != "waiting":
                 part = self._part if repeat == "running" else 1.0
                 painter.fillRect(QRectF(bar.left(), bar.top(), bar.width() * part, BAR), look.colour(BARS[repeat]))
+
+    @staticmethod
+    def _repeat(painter: QPainter, step: Step, room: QRectF) -> None:
+        """Which repeat is running, where there is room to say so."""
+        if len(step.repeats) < 2 or "running" not in step.repeats:
+            return
+        words = f"repeat {step.repeats.index('running') + 1}/{len(step.repeats)}"
+        painter.setFont(sized_font(SMALL_PX))
+        painter.setPen(theme().colour("info"))
+        if painter.fontMetrics().horizontalAdvance(words) <= room.width():
+            painter.drawText(room, int(Qt.AlignmentFlag.AlignVCenter), words)
 
 
 def _sentence(step: Step) -> str:

@@ -557,6 +557,8 @@ class Table(QWidget):
             if (number in left_out) != self.view.isColumnHidden(number):
                 self.view.setColumnHidden(number, number in left_out)
         self._folded = left_out
+        if stretch in left_out:
+            stretch = None
         if stretch is not None:
             tight = needed - width[stretch] + LEAST_STRETCH > room
             mode = QHeaderView.ResizeMode.Interactive if tight else QHeaderView.ResizeMode.Stretch

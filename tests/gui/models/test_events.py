@@ -52,6 +52,12 @@ def test_flags_stand_beside_one_another_then_above_then_are_counted() -> None:
     assert place_flags([(0, 50), (20, 50), (30, 50), (35, 50)], 500) == [Flag(0, 0, 0, more=2), Flag(20, 1, 1)]
 
 
+def test_the_earlier_of_two_that_are_near_stands_left_of_its_stem() -> None:
+    assert place_flags([(100, 50), (120, 50)], 500) == [Flag(50, 0, 0), Flag(120, 0, 1)]
+    assert place_flags([(0, 50), (100, 50), (120, 50)], 500) == [Flag(0, 0, 0), Flag(100, 0, 1), Flag(120, 1, 2)]
+    assert place_flags([(100, 50), (120, 50), (140, 50)], 500) == [Flag(50, 0, 0), Flag(120, 0, 1), Flag(140, 1, 2)]
+
+
 def test_a_flag_at_the_end_stays_inside() -> None:
     assert place_flags([(490, 50)], 500) == [Flag(450, 0, 0)]
 

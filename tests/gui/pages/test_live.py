@@ -8,11 +8,14 @@ from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
+from PySide6.QtGui import QPainter, QPixmap
 from PySide6.QtTest import QTest
 
 from gui.models import figures
-from gui.pages.live import LivePage
+from gui.models.events import Event
+from gui.pages.live import BESIDE_WIDTH, TABLE_WIDTH, LivePage
 from gui.runner.progress import Marker, RunProgress, SamplePoint, Step
+from gui.widgets.plots import DENSE
 from gui.widgets.scale import BAR, FACTS, ROW
 from gui.widgets.theme import theme
 
@@ -362,3 +365,90 @@ def test_a_range_that_a_person_chose_stays_on_all_plots_until_a_double_click(pag
     QTest.mouseDClick(page.lines.canvas.viewport(), Qt.MouseButton.LeftButton, pos=where)
     qtbot.waitUntil(lambda: page.lines.item.getViewBox().viewRange()[0] == pytest.approx([0, 70]))
     assert page.converging.item.getViewBox().viewRange()[0] == pytest.approx([0, 70])
+
+
+# ---------------------------------------------------------------- how it is laid out
+
+
+def labels(axis) -> list[str]:
+    """What the axis draws."""
+    picture = QPixmap(10, 10)
+    painter = QPainter(picture)
+    painter.setFont(axis.style["tickFont"])
+    *_, texts = axis.generateDrawSpecs(painter)
+    painter.end()
+    return [text for _, _, text in texts]
+
+
+@pytest.mark.parametrize(("seconds", "ends"), [(59, ("00:00", "01:00")), (3599, ("00:00", "1:00:00"))])
+def test_the_time_axis_is_labelled_to_both_its_ends(page, progress, seconds: int, ends: tuple[str, str]) -> None:
+    paint(page, progress(2, seconds=seconds))
+    page.grab()
+    for plot in (page.lines, page.converging):
+        drawn = labels(plot.time_axis)
+        assert (drawn[0], drawn[-1]) == ends
+
+
+def test_map_and_table_stand_side_by_side_where_the_page_is_wide(page, progress, qtbot) -> None:
+    page.resize(1368, 796)
+    paint(page, progress(50))
+    assert page._split.orientation() == Qt.Orientation.Horizontal
+    assert abs(page.table.width() - TABLE_WIDTH) < 8
+    shown = [page.table.model.rows.columns[n].key for n in page.table._visible_columns()]
+    assert shown == ["server", "req", "read", "rec", "gap", "oldest", "mib", "last"]
+    qtbot.waitUntil(lambda: not page.table.view.horizontalScrollBar().isVisible())
+    assert page.scale_key.accessibleName() == "Scale 0 to 64; hatched: no measurement"
+    assert page.counts_line.accessibleName().startswith("read 290, recorded 280, gap 10, Sum 1,275 MiB/s, median 25.5")
+    assert not page._side.isVisible()
+
+
+def test_they_stand_one_above_the_other_where_it_is_not_and_with_lines(page, progress, qtbot) -> None:
+    page.resize(1368, 796)
+    paint(page, progress(50))
+    page.resize(BESIDE_WIDTH - 1, 796)
+    qtbot.waitUntil(lambda: page._split.orientation() == Qt.Orientation.Vertical)
+    assert page._side.isVisible()
+    assert not page.scale_key.isVisible()
+    page.resize(1368, 796)
+    qtbot.waitUntil(lambda: page._split.orientation() == Qt.Orientation.Horizontal)
+    page.lines_button.click()
+    assert page._split.orientation() == Qt.Orientation.Vertical
+    assert page._side.isVisible()
+
+
+def test_servers_with_the_widest_gap_come_first(page, progress) -> None:
+    paint(page, progress(4))
+    snapshot = progress(4)
+    rows = tuple(replace(row, gap=gap) for row, gap in zip(snapshot.servers, (1, 5, 0, 3), strict=True))
+    paint(page, replace(snapshot, servers=rows))
+    assert [row.gap for row in page.table.model.rows.visible] == [5, 3, 1, 0]
+
+
+def test_a_fault_that_lasts_leaves_the_colours_of_the_map_as_they_are(page, progress) -> None:
+    """Under a tint they would say another value."""
+    page.resize(1368, 796)
+    paint(page, progress(50, seconds=60))
+    page.heat.set_events((Event(10.0, "far away"),))  # the same room for flags in both pictures
+    before = page.heat.canvas.grab().toImage()
+    page.heat.set_events((Event(10.0, "far away"), Event(30.0, "broker down", "zap", "warn", until=50.0)))
+    after = page.heat.canvas.grab().toImage()
+    x, y = int(page.heat.x_of(40.5)), int(page.heat.area().center().y())
+    assert after.pixelColor(x, y) == before.pixelColor(x, y)
+    top = int(page.heat.area().top()) - 2
+    assert after.pixelColor(x, top) == theme().colour("warn"), "a bar above the cells tells how long it lasted"
+
+
+def test_many_points_are_drawn_with_lines_of_one_pixel(page, progress) -> None:
+    """Wider ones are many times as expensive (see `DENSE`); the chosen server stands out all the same."""
+    paint(page, progress(8, seconds=60))
+    assert {curve.opts["pen"].widthF() for curve in page.lines._curves} == {1.75}
+    paint(page, progress(8, seconds=DENSE // 8 + 1))
+    page.table.select_key("s02")
+    assert [curve.opts["pen"].widthF() for curve in page.lines._curves] == [1, 2.5, 1, 1, 1, 1, 1, 1]
+
+
+def test_no_curve_is_made_before_lines_are_shown(page, progress) -> None:
+    paint(page, progress(50))
+    assert page.lines._curves == []
+    page.lines_button.click()
+    assert len(page.lines._curves) == 50
