@@ -269,9 +269,16 @@ class Cycle:
         if self._stuck is None and (left := self._seen.changes(self._clock(), last=True)):
             self._commit(Done(Transaction(seen=left)), Taken(), self._monotonic())
         safe = not (self.outbox or self._unacknowledged or self._stuck)
-        if safe and self._direct is not None:
-            self._store.commit(Transaction(mark=self._direct.mark(done=True)))
-        return safe
+        return safe and (self._direct is None or self._is_done_with(self._direct))
+
+    def _is_done_with(self, direct: DirectFile) -> bool:
+        """Say in the state that nobody writes the file now. False when the disk does not take that."""
+        try:
+            self._store.commit(Transaction(mark=direct.mark(done=True)))
+        except CheckpointFull as error:
+            _log.error("%s; what others append to %s now is cut off when this goes on", error, direct.path)
+            return False
+        return True
 
     def close(self) -> None:
         """Close source, sink and checkpoint."""

@@ -29,6 +29,7 @@ from collector.checkpoint import (
 from collector.correlate import Correlator, Record
 from collector.cycle import Cycle, chunked
 from collector.quarantine import Quarantine, quarantine_path
+from collector.sinks.direct import DirectFile
 from collector.sources import Datagram, Reject, Taken
 from shoveler.service import Progress
 
@@ -562,6 +563,24 @@ def test_winding_down_waits_for_what_is_on_its_way_and_leaves_the_rest_in_the_ou
     build.sink.holding = False
     assert build.cycle.wind_down(8.0)
     assert (build.store.outbox(), build.source.acknowledged) == ([], [1])
+
+
+def test_winding_down_on_a_full_disk_says_so_and_ends_in_order(
+    tmp_path: Path, doubles: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    build = Build(tmp_path, doubles)
+    build.store.close()
+    build.sink = DirectFile(tmp_path / "records.jsonl", None)
+    build.start()
+
+    def full(_: object) -> None:
+        raise CheckpointFull("the state cannot be written for now: the disk is full")
+
+    monkeypatch.setattr(build.store, "commit", full)
+    assert not build.cycle.wind_down(1.0)
+    assert f"the disk is full; what others append to {tmp_path}/records.jsonl now is cut off" in caplog.text
+    caplog.clear()
+    build.cycle.close()
 
 
 def test_a_state_that_the_correlator_does_not_know_is_refused(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
