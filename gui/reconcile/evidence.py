@@ -39,6 +39,9 @@ from shoveler.service import (
     StatusMessage,
 )
 
+STUCK = 5.0
+"""Seconds that a datagram has waited for the broker's word, after which the broker is not just busy. One that has
+waited for less may have been confirmed a moment after the shoveler's last word."""
 STALE = 20.0
 """A collector that was silent for so long when the shovelers last spoke may be further than it has said."""
 LEAST_GAPS = 5
@@ -189,7 +192,7 @@ class Evidence:
         spooled = None
         if waiting:
             since = last.oldest if last.oldest is not None else _arrival(told, waiting[0]).begin
-            spooled = Waiting(size(waiting), since)
+            spooled = Waiting(size(waiting), since, sure=last.t - since >= STUCK)
         unseen, queued = self._unseen(told)
         return Path(
             shoveler=shoveler,

@@ -328,7 +328,7 @@ def _with_gaps(
         server=process.server, stod=process.stod, cls=gap.kind, after=gap.after, missing=gap.missing,
         begin=window.begin + SLACK, end=window.end - SLACK, held=held,
     )  # fmt: skip
-    cause = f"{taken.why}: {_missing(gap)}, with its {held}"
+    cause = f"{taken.why}: {_missing(gap, known.name)}, with its {held}"
     return _Found(taken.lost_at, cause, taken.certain and agree and sure, datagram)
 
 
@@ -359,10 +359,11 @@ def _by_plan(taken: Taken, when: Span, known: Known) -> Taken:
     return replace(taken, certain=False)
 
 
-def _missing(gap: SequenceGap) -> str:
+def _missing(gap: SequenceGap, server: str) -> str:
+    """Which datagrams never came. `server` is named: many may lose one of the same number at the same time."""
     numbers = "from the first on" if gap.after < 0 else f"after number {gap.after}"
     kind = {"F": "f-stream", "M": "login or name"}.get(gap.kind, "monitoring")
-    return f"{_datagrams(gap.missing, kind)} {numbers} never came"
+    return f"{_datagrams(gap.missing, kind)}{f' of {server}' if server else ''} {numbers} never came"
 
 
 # ---------------------------------------------------------------- the process ended
@@ -411,7 +412,8 @@ def _of_waiting(miss: Miss, known: Known) -> _Found | None:
     if path.spooled is not None and sent.end >= path.spooled.since:
         why = "; the broker had no queue for them" if path.returned else ""
         words = f"in the shoveler's spool: {_datagrams(path.spooled.count)} taken and not confirmed by the broker{why}"
-        return _Found("spool", words, path.spooled.sure and miss.done >= path.spooled.since)
+        told = path.spooled.since <= miss.done and sent.end <= path.told.end
+        return _Found("spool", words, path.spooled.sure and told)
     if path.queued is not None and sent.end >= path.queued.since:
         words = f"between broker and collector: {_datagrams(path.queued.count)} confirmed and not seen"
         return _Found("queue", words, path.queued.sure and miss.done >= path.queued.since)
