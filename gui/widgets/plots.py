@@ -691,7 +691,7 @@ class ConvergingPlot(Plot):
     def update_data(self, times: Array, requested: Array, read: Array, recorded: Array) -> None:
         """Four arrays of the same length: seconds since the start, and files so far; NaN where nobody counted. A line
         goes straight from one count to the next."""
-        seconds = float(times[-1]) if times.size else 0.0
+        seconds = float(times[-1]) + 1 if times.size else 0.0  # to the end of the last second, as the other plots
         counted = ~np.isnan(requested)
         times, requested, read, recorded = (values[counted] for values in (times, requested, read, recorded))
         again = np.flatnonzero(np.diff(requested) < 0) + 1  # the next repeat counts from 0: another line

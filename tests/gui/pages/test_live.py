@@ -330,7 +330,7 @@ def test_flags_and_bands_stand_at_their_time_in_every_range(page, progress, qtbo
     plot = page.lines if servers == 4 else page.heat
     for begin, end in [(0.0, 60.0), (35.0, 60.0), (50.0, 58.0), (0.0, 600.0)]:
         plot.item.setXRange(begin, end, padding=0)
-        plot.canvas.viewport().repaint()
+        plot.canvas.grab()  # painted now, also where the window is not exposed yet
         stems = [event.at for _, event in plot._flags]
         assert stems == [at for at in (40.0, 55.0) if begin <= at <= end]
         for box, event in plot._flags:
@@ -387,6 +387,14 @@ def test_the_time_axis_is_labelled_to_both_its_ends(page, progress, seconds: int
     for plot in (page.lines, page.converging):
         drawn = labels(plot.time_axis)
         assert (drawn[0], drawn[-1]) == ends
+
+
+@pytest.mark.parametrize(("servers", "mode"), [(3, "lines"), (20, "heat")])
+def test_all_plots_show_the_same_time_whatever_the_length(page, progress, servers: int, mode: str) -> None:
+    plot = page.lines if mode == "lines" else page.heat
+    for seconds in range(7, 44):
+        paint(page, progress(servers, seconds=seconds))
+        assert plot.item.getViewBox().viewRange()[0] == page.converging.item.getViewBox().viewRange()[0], seconds
 
 
 def test_map_and_table_stand_side_by_side_where_the_page_is_wide(page, progress, qtbot) -> None:
