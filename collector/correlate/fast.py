@@ -138,12 +138,13 @@ class FastFiles:
                 entry = files.get(file_id)
                 after = offset + size
                 if entry is not None and after <= end:
-                    owner, length, name, writable, start, opened, in_cycle, _, _, tail = entry
+                    owner, length, name, writable, start, opened, in_cycle, reported, _, tail = entry
                     ready = ready_of(owner)
                     if (
                         tail is not None
                         and ready is not None
                         and file_id > ready.since
+                        and reported >= ready.told
                         and opened > gap_until
                         and flags & 2
                     ):
@@ -268,7 +269,7 @@ class FastFiles:
             return  # every access has to be held against what the cache says to have delivered
         if not self._waiting.session_settled(inc, session) or not self._waiting.server_settled(inc):
             return
-        since = inc.ready_from(session)
+        since, told = inc.ready_from(session)
         if since > LAST_ID:
             return  # for no file that may be opened yet, as long as its numbers do not tell what came first
         fields = server_fields(inc, options.names) | session_fields(session, options.names)
@@ -288,7 +289,7 @@ class FastFiles:
         types = [
             access_type(shape & (READS | VECTORS), shape & WRITES, 0, 0, cache=cache).encode() for shape in range(8)
         ]
-        inc.ready[session.dictid] = Ready(since, _encode(fields)[1:-1] + NAME, routing_word(vo), tuple(types))
+        inc.ready[session.dictid] = Ready(since, told, _encode(fields)[1:-1] + NAME, routing_word(vo), tuple(types))
 
     def _know_directory(self, directory: bytes) -> None:
         """Make the part of records that is the same for all files of a directory, if it is."""

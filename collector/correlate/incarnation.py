@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable
@@ -159,7 +160,9 @@ class Ready(NamedTuple):
     """A session's part of complete records, made once."""
 
     since: int
-    """It is right for files with a number above this."""
+    """It is right for files with a number above this…"""
+    told: float
+    """…whose open was reported no earlier."""
     text: bytes
     """Fields of server and session as JSON text, without the braces, up to the file's name."""
     vo: str
@@ -221,6 +224,11 @@ class Told(Generic[T]):
     def _place_by(self, time: float) -> int:
         places = [(telling.seen, place) for place, telling in enumerate(self.tellings) if telling.seen <= time]
         return max(places)[1] if places else -1
+
+    @property
+    def in_order(self) -> bool:
+        """What is last by number has come last."""
+        return self._place_by(math.inf) == len(self.tellings) - 1
 
     def keep(self, files: Iterable[tuple[int, float]]) -> None:
         """Forget what is not in force for any of these files, given by distance and time, except for the last
@@ -497,12 +505,21 @@ class Incarnation:
             flow = session.flows.at(session.distance(file_id) + FLOW_AFTER)
         return flow
 
-    def ready_from(self, session: Session) -> int:
-        """For files with a number above this all that a session has been told is in force; 2³²: cannot be said."""
-        last = max((t.tellings[-1].distance for t in (session.infos, session.tokens, session.flows) if t), default=0)
+    def ready_from(self, session: Session) -> tuple[int, float]:
+        """For files with a number above the one, reported no earlier than the other, all that a session has been told
+        is in force; a number of 2³²: cannot be said.
+        """
+        latest = [told.tellings[-1] for told in (session.infos, session.tokens, session.flows) if told]
+        last = max((telling.distance for telling in latest), default=0)
         if not last:
-            return 0
-        return min(session.dictid + last, _IDS) if self.counts_all else _IDS
+            return 0, 0.0
+        since = min(session.dictid + last, _IDS)
+        if self.counts_all:
+            return since, 0.0
+        # What came last is in force for now; the numbers, which may count once more of them are seen, must say the same.
+        if not (session.infos.in_order and session.tokens.in_order and session.flows.in_order):
+            return _IDS, 0.0
+        return since, max(telling.seen for telling in latest)
 
     def take_early(self, session: Session) -> None:
         """Give a session what has come before it."""
