@@ -516,7 +516,7 @@ class Incarnation:
         since = min(session.dictid + last, _IDS)
         if self.counts_all:
             return since, 0.0
-        # What came last is in force for now; the numbers, which may count once more of them are seen, must say the same.
+        # What came last is in force; the numbers must say the same, as they may count once more of them are seen.
         if not (session.infos.in_order and session.tokens.in_order and session.flows.in_order):
             return _IDS, 0.0
         return since, max(telling.seen for telling in latest)
