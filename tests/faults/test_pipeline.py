@@ -107,7 +107,7 @@ def test_the_token_is_new_every_two_seconds(make):
 
 
 def test_the_disk_of_the_spool_is_full(make, small_disk):
-    pipeline = make(spool=small_disk / "spool", reserve="16MiB").start()
+    pipeline = make(spool=small_disk / "spool", reserve="8MiB").start()
     faults.spool_disk_full(pipeline, random.Random(16), disk=small_disk, full=1.5)
     books = balanced(pipeline)
     assert books.sent == books.taken == books.consumed

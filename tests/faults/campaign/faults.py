@@ -209,7 +209,7 @@ def spool_disk_full(
     pipeline.broker.stop()
     filler = _fill(disk)
     pipeline.happened("the disk of the spool is full", may_reject=until_rejecting)
-    pipeline.wait(lambda: "is full" in pipeline.shoveler.said(), 60, "a word about the full disk")
+    pipeline.wait(lambda: "is full" in pipeline.shoveler.said(), 150, "a word about the full disk")
     if until_rejecting:
         pipeline.wait(lambda: "dropping datagrams" in pipeline.shoveler.said(), 120, "a word about what is dropped")
     pipeline.run(full)
