@@ -17,7 +17,7 @@ def ticks(plot: HeatMap) -> list[str]:
 
 @pytest.mark.parametrize(
     ("servers", "height", "first"),
-    [(13, 300, ["s01", "s02", "s03"]), (30, 300, ["s01", "s03", "s05"]), (50, 400, ["s01", "s05", "s10"])],
+    [(13, 300, ["s01", "s02", "s03"]), (30, 300, ["s01", "s05", "s10"]), (50, 400, ["s01", "s05", "s10"])],
 )
 def test_rows_of_the_heat_map_have_names(qtbot, servers: int, height: int, first: list[str]) -> None:
     plot = HeatMap("Throughput", "MiB/s")
