@@ -72,6 +72,31 @@ def test_the_mark_is_taken_when_servers_hold_nothing_back_and_all_up_to_it_is_se
     ]  # fmt: skip
 
 
+def test_before_a_record_is_given_up_what_a_busy_server_sends_late_is_waited_for() -> None:
+    """Seen: a datagram 3 s after its close, with fstat and flush of 1 s each."""
+    one = settle()
+    both = {"takers": [taker(102.1, 60)], "readers": [reader(102.1, 60)]}
+    first = steps(one, view(102.1, 8, **both), view(102.2, 8, **both), view(102.3, 8, drained=True, **both))
+    assert first == [(ASK, "ask"), (LOAD, "drain"), ("8 requests without a record", "")]
+    late = {"takers": [taker(104.2, 61)], "readers": [reader(104.2, 61)]}
+    assert steps(
+        one,
+        view(103.9, 8, **both),
+        view(104.1, 8, **both),
+        view(104.3, 8, takers=[taker(104.2, 61)], readers=[reader(104.2, 60)]),
+        view(104.4, 8, **late),
+        view(104.5, 8, drained=True, looked=104.4, **late),
+        view(104.6, 1, drained=True, **late),
+    ) == [
+        ("8 requests without a record", ""),
+        (ASK, "ask"),
+        ("1 datagram not seen by a collector yet", ""),
+        (LOAD, "drain"),
+        ("counting what was loaded", ""),
+        ("1 request without a record, and all that the servers sent is loaded: nothing more can come", "settled True"),
+    ]
+
+
 def test_where_every_request_has_its_bytes_nothing_is_held_back_any_more() -> None:
     recorded = {"takers": [taker(100.0, 60)], "readers": [reader(100.0, 60)]}
     assert steps(settle(), view(100.1, **recorded)) == [(ASK, "ask")]
