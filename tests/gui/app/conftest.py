@@ -16,6 +16,8 @@ from typing import Any
 import psutil
 import pytest
 
+ENDING = 5.0
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """No signal is heard inside Qt's loop: a test that hangs there is ended from another thread, or never."""
@@ -120,7 +122,13 @@ class Program:
         return self._log.read_text(errors="replace")[-3000:]
 
     def left(self) -> list[str]:
-        """Processes that were ours and are still there."""
+        """Processes that were ours and are still there; one that is just ending has some seconds for it."""
+        deadline = time.monotonic() + ENDING
+        while (alive := self._alive()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return alive
+
+    def _alive(self) -> list[str]:
         alive = []
         for pid, born in self._seen.items():
             try:

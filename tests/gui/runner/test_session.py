@@ -43,7 +43,6 @@ async def test_progress_tells_the_whole_story(stage: Any) -> None:
         await stage.join("c1")
         await stage.run(stage.plan_text.replace("repeats = 1", "repeats = 2"))
     phases = list(dict.fromkeys((p.repeat, p.phase) for p in stage.seen if p.phase in ("round", "settling", "done")))
-    assert phases[0][0] in (0, 1)
     assert phases[-1] == (2, "done"), "a settling may be over between two snapshots"
     assert [repeat for repeat, _ in phases] == sorted(repeat for repeat, _ in phases)
     last = stage.seen[-1]
