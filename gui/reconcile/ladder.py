@@ -229,7 +229,7 @@ def _find(miss: Miss, known: Known) -> _Found:
         return _of_nobody(miss, known)
     if miss.done is not None:
         waiting = _of_waiting(miss, known)
-        if waiting is not None and (waiting.certain or _broker_was_away(miss, known)):
+        if waiting is not None and waiting.certain:
             return waiting
         # A datagram or two are always on their way on a bus with other traffic: that it is among them is a weak guess.
         for found in (_of_amnesia(miss, known), _of_tail(miss, known), waiting, _of_login(miss, known)):
@@ -418,12 +418,6 @@ def _of_waiting(miss: Miss, known: Known) -> _Found | None:
         words = f"between broker and collector: {_datagrams(path.queued.count)} confirmed and not seen"
         return _Found("queue", words, path.queued.sure and miss.done >= path.queued.since)
     return None
-
-
-def _broker_was_away(miss: Miss, known: Known) -> bool:
-    """Whether the plan had the broker down when the close was sent: what was taken then waits in the spool."""
-    sent = miss.sent
-    return sent is not None and any(f.do.startswith("broker-") and f.span.meets(sent) for f in known.faults)
 
 
 def _of_amnesia(miss: Miss, known: Known) -> _Found | None:
