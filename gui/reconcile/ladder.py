@@ -71,6 +71,8 @@ FAULTS: Mapping[str, tuple[LostAt, ...]] = {
     "cut-transfer": ("server", "client"),
 }
 """Which losses a fault of the plan can be the reason of."""
+_HOLDING = ("broker-down", "broker-restart", "kill-shoveler")
+"""The faults that keep a shoveler from handing on what it took."""
 _LOSSY: Mapping[str, tuple[LostAt, str]] = {
     "udp-loss": ("kernel", "dropped at the shoveler's socket"),
     "wire-loss": ("wire", "lost between server and shoveler"),
@@ -232,7 +234,14 @@ def _find(miss: Miss, known: Known) -> _Found:
         if waiting is not None and waiting.certain:
             return waiting
         # A datagram or two are always on their way on a bus with other traffic: that it is among them is a weak guess.
-        for found in (_of_amnesia(miss, known), _of_tail(miss, known), waiting, _of_login(miss, known)):
+        rules = (
+            _of_amnesia(miss, known),
+            _of_tail(miss, known),
+            waiting,
+            _of_silence(miss, known),
+            _of_login(miss, known),
+        )
+        for found in rules:
             if found is not None:
                 return found
     return _after_collector(miss, known)
@@ -464,6 +473,23 @@ def _of_tail(miss: Miss, known: Known) -> _Found | None:
     return None
 
 
+def _of_silence(miss: Miss, known: Known) -> _Found | None:
+    """A shoveler that fell silent before this was over: its statuses go the way of its datagrams, so both are stuck."""
+    path, sent, done = known.path, miss.sent, miss.done
+    if path is None or sent is None or done is None or not _silent(miss, path):
+        return None
+    away = any(fault.do in _HOLDING and fault.span.meets(sent) for fault in known.faults)
+    if path.told.end >= done and not away:
+        return None
+    words = "in the shoveler's spool, or never taken: the shoveler has said nothing since before this was sent"
+    return _Found("spool", words, False)
+
+
+def _silent(miss: Miss, path: Path) -> bool:
+    """Whether the server may have sent the close after the shoveler's last word, which then proves nothing of it."""
+    return miss.sent is not None and path.told.end < miss.sent.end
+
+
 # ---------------------------------------------------------------- it came, and was not enough
 
 
@@ -480,6 +506,12 @@ def _after_collector(miss: Miss, known: Known) -> _Found:
     if not known.collectors or known.path is None:
         who = "no collector" if not known.collectors else "no shoveler"
         return _Found("unknown", f"unknown: {who} told of this server's datagrams during the run", False)
+    if miss.done is not None and _silent(miss, known.path):
+        after = max(0.0, known.path.told.end - miss.done)
+        words = f"the shoveler last spoke {after:.0f} s after the request"
+        return _Found(
+            "unknown", f"unknown: {words}, and the server may hold the close back for {miss.delay:.0f} s", False
+        )
     known_ways = " ".join(sentence(name) for name in miss.behaviours)
     words = "the server sent nothing: nothing of its datagrams is lost, and all were seen"
     return _Found("server", words + (f": {known_ways.rstrip('.')}" if known_ways else ""), False)

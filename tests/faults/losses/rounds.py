@@ -53,7 +53,7 @@ def rounds() -> list[Round]:
         Round("wire", _fault("wire-loss", percent=10, seconds=6), known=frozenset({"wire"})),
         Round(
             "fragment",
-            _fault("fragment-loss", percent=15, seconds=8),
+            _fault("fragment-loss", percent=40, seconds=15),
             lab={"fbuff": parse_size("8KiB")},
             known=frozenset({"fragmentation"}),
             **_BURSTS,

@@ -61,6 +61,7 @@ def test_a_drop_and_the_gap_that_holds_the_close(any_world: Any) -> None:
     lost = gap(world)
     drop = Drop(listen="0.0.0.0:9930", t_from=world.now - 1, t_to=world.now, count=1)
     processes = (process(world, "11", S1, 1094, lost), process(world, "12", S2, 1095))
+    world.now += 9  # a server holds a close back for 6 s, and the clocks may differ
     world.store.put_status(world.run, shoveler(world, drops=[drop]))
     world.store.put_status(world.run, collector(world, *processes))
     score(world.store, world.repeat, "settle", world.tick())

@@ -81,6 +81,10 @@ FORGOTTEN = replace(MISS, session=replace(SESSION, recorded=0, others=((T + 30, 
         (MISS, known(path=replace(PATH, spooled=Waiting(7, T - 1), returned=3)), "spool", True, "had no queue for them"),
         (MISS, known(path=replace(PATH, queued=Waiting(1, T - 1))), "queue", True, "1 datagram confirmed and not seen"),
         (MISS, known(path=replace(PATH, queued=Waiting(1, T - 1, sure=False))), "queue", False, "confirmed and not seen"),
+        # the shoveler fell silent
+        (MISS, known(path=replace(PATH, told=Span(T - 100, T - 1))), "spool", False, "said nothing since before this"),
+        (MISS, known(path=replace(PATH, told=Span(T - 100, T + 3))), "unknown", False, "may hold the close back for 6 s"),
+        (MISS, known(path=replace(PATH, told=Span(T - 100, T + 3)), faults=(Fault("broker-down", Span(T + 2, T + 9)),)), "spool", False, "said nothing"),
         # a collector's state
         (FORGOTTEN, known(amnesia=(Span(T - 8, T - 3),)), "collector", True, "lost its state, and with it its login"),
         (LONG, known(amnesia=(Span(T + 8, T + 13),)), "collector", True, "lost its state"),
