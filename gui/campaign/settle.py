@@ -25,7 +25,7 @@ HOLES_STAY = 1.5
 hands of another collector for a moment, no longer."""
 LATE_FLUSH = 2.0
 """Seconds by which a busy server may send later than its intervals say (seen: 3 s instead of 2). Before a record is
-given up, what has been taken by then is waited for, too."""
+given up, what has been taken by then is waited for, too; and again, as long as that brings records."""
 HELD_LIMIT = 20.0
 """Seconds that a collector keeps a close back at most, whose open or user may only be late (its ``state.grace``)."""
 ALIVE = 20.0
@@ -118,7 +118,7 @@ class Settle:
         self._missing_since = 0.0
         self._held_until: float | None = None
         self._seen = False
-        self._again = False
+        self._left: int | None = None
         self._drained_at: float | None = None
         self._draining = False
 
@@ -237,16 +237,16 @@ class Settle:
         reason = "all that the servers sent is loaded"
         if view.unrecorded and view.strangers:
             return self._by_quiet(view)
-        if view.unrecorded and not self._again:
-            self._mark_again()
+        if view.unrecorded and (self._left is None or view.unrecorded < self._left):
+            self._mark_again(view.unrecorded)
             return Settling(_without_record(view.unrecorded), max(view.now, self._began + self._hold))
         if view.unrecorded:
             reason = f"{_without_record(view.unrecorded)}, and {reason}: nothing more can come"
         return self._settled(view, reason)
 
-    def _mark_again(self) -> None:
-        """Do it all once more, with a mark of a little later."""
-        self._again = True
+    def _mark_again(self, left: int) -> None:
+        """Do it all once more, with a later mark, until a mark brings no record of ours."""
+        self._left = left
         self._hold += LATE_FLUSH
         self._asked = self._mark = self._missing = self._drained_at = None
         self._seen = self._draining = False

@@ -93,6 +93,18 @@ def test_before_a_record_is_given_up_what_a_busy_server_sends_late_is_waited_for
         ("1 datagram not seen by a collector yet", ""),
         (LOAD, "drain"),
         ("counting what was loaded", ""),
+        ("1 request without a record", ""),
+    ]
+    # That brought records, so once more; the next mark brings none.
+    nothing = {"takers": [taker(106.2, 61)], "readers": [reader(106.2, 61)]}
+    assert steps(
+        one,
+        view(106.1, 1, **late),
+        view(106.3, 1, **nothing),
+        view(106.4, 1, drained=True, **nothing),
+    ) == [
+        (ASK, "ask"),
+        (LOAD, "drain"),
         ("1 request without a record, and all that the servers sent is loaded: nothing more can come", "settled True"),
     ]
 
