@@ -23,6 +23,7 @@ delays that thread and not the socket.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -388,14 +389,20 @@ _TRY_AGAIN = {
     sqlite3.SQLITE_PROTOCOL,
 }
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_FULL = "its disk is full"
 
 
 def _database(directory: Path) -> Path:
     return directory / "spool.db"
 
 
-def _explain(error: sqlite3.Error, path: Path) -> SpoolError:
+def _explain(error: sqlite3.Error | OSError, path: Path) -> SpoolError:
+    if isinstance(error, OSError):  # the tail's: with the same words, whichever of the two files met it first
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return SpoolFull(f"cannot use the spool {path} for now: {_FULL if full else error.strerror}")
     code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return SpoolFull(f"cannot use the spool {path} for now: {_FULL}")
     if code in _TRY_AGAIN:
         return SpoolFull(f"cannot use the spool {path} for now: {error}")
     if code in _BROKEN:
@@ -594,10 +601,8 @@ class Spool:
                 self._append(step, draft, books)
             else:
                 self._write(step, draft, books)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise _explain(error, self.path) from error
-        except OSError as error:
-            raise SpoolFull(f"cannot use {self._tail.path} for now: {error.strerror}") from error
         self._freed = self._freed or bool(books.confirmed_upto)
         self._become(step)
         self.sockets.update(books.sockets)

@@ -539,6 +539,20 @@ def test_a_transaction_that_fails_tells_nothing(spool, reader, monkeypatch):
     assert reader.audit() == Audit(1, 1, 0)
 
 
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(errno.ENOSPC, "its disk is full"), (errno.EDQUOT, "its disk is full"), (errno.EIO, os.strerror(errno.EIO))],
+)
+def test_the_tail_that_cannot_be_written_is_told_as_the_spool_itself_is(spool, monkeypatch, number, said):
+    def refuse(_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(spool._tail, "append", refuse)
+    with pytest.raises(SpoolFull) as refused:
+        put(spool, b"1")
+    assert str(refused.value) == f"cannot use the spool {spool.path} for now: {said}"
+
+
 def test_forged_senders_do_not_crowd_out_what_was_lost(spool, reader):
     spool.commit(None, Books(drops=[lost(1.0)]))
     for t in range(20):
@@ -689,7 +703,7 @@ def test_a_full_disk_is_emptied_by_publishing(small_disk):
     """Removing needs room, too: the reserve gives it, and room that became free is used again."""
     with Spool(small_disk, reserve=6 << 20) as spool:
         assert (small_disk / "reserve").stat().st_blocks * 512 >= 6 << 20
-        with pytest.raises(SpoolFull):
+        with pytest.raises(SpoolFull, match=r"spool.db for now: its disk is full$"):
             fill(spool)
         taken = spool.last
         assert taken > 50
