@@ -11,6 +11,9 @@ from shoveler.bus.messages import BusInUse, BusUnavailable, Incoming
 from shoveler.bus.options import BusOptions
 
 _PREFETCH_MAX = 65535
+OWN_QUEUE_MAX = 1000
+"""Messages that wait in the queue of a subscription; beyond that the broker drops the oldest. What is subscribed to are
+requests, of which the newest says as much as all."""
 _ENOUGH = 4 << 20  # bytes in hand at which `take` stops looking for more
 
 
@@ -91,7 +94,9 @@ class AmqpConsumer:
     def _declare_own(self, exchange: str, binding: str) -> str:
         self._link.declare_exchange(exchange)
         channel = self._link.channel
-        answer = self._link.request(channel.queue_declare, queue="", exclusive=True, auto_delete=True)
+        answer = self._link.request(
+            channel.queue_declare, queue="", exclusive=True, auto_delete=True, arguments={"x-max-length": OWN_QUEUE_MAX}
+        )
         queue = str(answer.method.queue)
         self._link.request(channel.queue_bind, queue=queue, exchange=exchange, routing_key=binding)
         return queue

@@ -60,8 +60,8 @@ def open_subscription(
     address: Address, *, exchange: str, binding: str, reader: str, options: BusOptions = DEFAULT_OPTIONS
 ) -> Consumer:
     """A consumer of a queue of its own: it gets what is published with a key that `binding` matches from now on, and
-    the queue is gone with it, however it ends. `exchange` is declared when it does not exist. `reader` names it to
-    people. Raises BusUnavailable or BusRefused.
+    the queue is gone with it, however it ends. What it leaves there for long may be dropped, oldest first. `exchange`
+    is declared when it does not exist. `reader` names it to people. Raises BusUnavailable or BusRefused.
     """
     if address.kind == "local":
         from shoveler.bus.local_subscription import LocalSubscription
