@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from agent.messages import Finding
-from agent.server.configfile import Source, kept, readings
+from agent.server.configfile import Reading, Source, kept, readings
 from agent.server.lint import Release, judged, server_port, site_name, together
 from agent.server.monitor import Destination, Gstream, MonitorLine, gstreams, monitor_line
 from agent.server.surround import path_mtu, unheard
@@ -37,7 +37,11 @@ def check(
     release: Release | None = None,
 ) -> Checked:
     """A configuration and all the files it goes on in, judged on this machine. Reads files."""
-    read = readings(text, follow, host=host, instance=instance, environment=environment)
+    return judged_here(readings(text, follow, host=host, instance=instance, environment=environment), release=release)
+
+
+def judged_here(read: Sequence[Reading], *, release: Release | None = None) -> Checked:
+    """The readings of a configuration (by `follow`), judged on this machine."""
     judgements = []
     for reading in read:
         line = monitor_line(reading.directives)

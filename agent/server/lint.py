@@ -9,6 +9,7 @@ under load or at a restart, or lack something; or a release of XRootD does not t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -43,6 +44,7 @@ LEAST_RBUFF: Final = 2048
 PathMtu = Callable[[str], int]
 """Host of a destination → MTU on the way there, in bytes."""
 Release = tuple[int, ...]
+_RELEASE = re.compile(r"v?(\d{1,8}(?:\.\d{1,8})+)")
 
 
 def ethernet(_host: str) -> int:
@@ -119,6 +121,12 @@ def _where(here: Sequence[Reading], everywhere: Sequence[Reading]) -> str:
 
 
 NOTHING: Final = "There is no xrootd.monitor line"
+
+
+def release_in(version: str) -> Release | None:
+    """The release in what a server says of itself, such as "v5.8.1" or "v5.7.0-rc2"; None where it says none."""
+    found = _RELEASE.match(version)
+    return tuple(int(number) for number in found[1].split(".")) if found else None
 
 
 def judged(reading: Reading, *, path_mtu: PathMtu = ethernet, release: Release | None = None) -> list[Finding]:

@@ -8,14 +8,16 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from agent.connection import Session
 from agent.host import Load, describe
 from agent.messages import Ask, Finding, FromHub, Heartbeat, Register, ServerReport, Welcome
 from agent.server import surround
-from agent.server.check import Checked, check
+from agent.server.check import Checked, follow, judged_here
+from agent.server.configfile import Reading, readings
+from agent.server.lint import release_in, server_port
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +26,18 @@ LOOK_SECONDS: Final = 10.0
 REPORT_SECONDS: Final = 60.0
 """How often it reports although nothing has changed."""
 MAX_FINDINGS: Final = 100
+
+
+class _Sight(NamedTuple):
+    """What there is on the machine before the server itself is asked."""
+
+    server: str
+    """Its root:// URL."""
+    instance: str
+    config: Path | None
+    read: list[Reading]
+    """The readings of `config`; none when it cannot be read."""
+    problem: Finding | None
 
 
 class ServerRole:
@@ -113,70 +127,45 @@ class ServerRole:
 
     async def look(self) -> ServerReport:
         """What there is to see now; up to `surround.ANSWER_SECONDS` when the server does not answer."""
-        report = await asyncio.to_thread(self._look_around)
-        answer = await surround.ask(report.server)
-        extra = [Finding("error" if not answer.answering else "info", answer.problem[:2000])] if answer.problem else []
+        sight = await asyncio.to_thread(self._look_around)
+        answer = await surround.ask(sight.server)
+        report = await asyncio.to_thread(_judge, sight, answer)
         last = self._last
         if last is not None and last.answering != answer.answering:
             _log.warning("= %s %s", report.server, "answers again" if answer.answering else "does not answer any more")
-        self._last = ServerReport(
-            t=time.time(),
-            server=report.server,
-            answering=answer.answering,
-            xrootd=answer.version,
-            site=report.site,
-            instance=report.instance,
-            config_file=report.config_file,
-            monitor_line=report.monitor_line,
-            findings=[*extra, *report.findings][:MAX_FINDINGS],
-            udp_drops=report.udp_drops,
-            mtu=report.mtu,
-        )
-        return self._last
+        self._last = report
+        return report
 
-    def _look_around(self) -> ServerReport:
-        """All but the question to the server itself. Blocks."""
+    def _look_around(self) -> _Sight:
+        """What can be seen without asking the server. Blocks."""
         running = self._mine(surround.running_servers())
         config = self._config or (running.config if running else None)
-        problems: list[Finding] = []
-        checked = Checked([], None, "", 1094)
+        read: list[Reading] = []
+        problem = None
         if config is None:
-            problems.append(
-                Finding(
-                    "warning",
-                    "No running xrootd with a configuration file was found on this machine.",
-                    "Start it, or name its file with --xrootd-config.",
-                )
+            problem = Finding(
+                "warning",
+                "No running xrootd with a configuration file was found on this machine.",
+                "Start it, or name its file with --xrootd-config.",
             )
         else:
             try:
-                checked = check(
+                read = readings(
                     config.read_text("utf-8", "replace"),
+                    follow,
                     host=socket.getfqdn() if running else None,
                     instance=(running.instance or "anon") if running else None,
                     environment=surround.environment(running.pid) if running else None,
                 )
-                problems += checked.findings
             except OSError as error:
-                problems.append(
-                    Finding(
-                        "warning",
-                        f"The server's configuration {config} cannot be read: {error.strerror}.",
-                        "Let the agent's account read it, or name another file with --xrootd-config.",
-                    )
+                problem = Finding(
+                    "warning",
+                    f"The server's configuration {config} cannot be read: {error.strerror}.",
+                    "Let the agent's account read it, or name another file with --xrootd-config.",
                 )
-        line = checked.line
-        return ServerReport(
-            t=time.time(),
-            server=self._server or f"root://{socket.getfqdn()}:{checked.port}",
-            site=checked.site[:256],
-            instance=running.instance[:256] if running else "",
-            config_file=str(config or "")[:4096],
-            monitor_line=line.text[:2000] if line else "",
-            findings=problems,
-            udp_drops=surround.unsent_datagrams(),
-            mtu=min((surround.path_mtu(d.host) for d in line.destinations), default=0) if line else 0,
-        )
+        port = server_port(read[0].directives) if read else 1094
+        server = self._server or f"root://{socket.getfqdn()}:{port}"
+        return _Sight(server, running.instance if running else "", config, read, problem)
 
     def _mine(self, servers: list[surround.Running]) -> surround.Running | None:
         """The process that is our server: the one with our file, or on our port, or the only one there is."""
@@ -188,6 +177,27 @@ class ServerRole:
             if found is not None:
                 return found
         return servers[0] if len(servers) == 1 else None
+
+
+def _judge(sight: _Sight, answer: surround.Answer) -> ServerReport:
+    """What was seen, judged for the release that the server says it is. Blocks."""
+    checked = judged_here(sight.read, release=release_in(answer.version)) if sight.read else Checked([], None, "", 1094)
+    silent = [Finding("error" if not answer.answering else "info", answer.problem[:2000])] if answer.problem else []
+    unread = [sight.problem] if sight.problem else []
+    line = checked.line
+    return ServerReport(
+        t=time.time(),
+        server=sight.server,
+        answering=answer.answering,
+        xrootd=answer.version,
+        site=checked.site[:256],
+        instance=sight.instance[:256],
+        config_file=str(sight.config or "")[:4096],
+        monitor_line=line.text[:2000] if line else "",
+        findings=[*silent, *unread, *checked.findings][:MAX_FINDINGS],
+        udp_drops=surround.unsent_datagrams(),
+        mtu=min((surround.path_mtu(d.host) for d in line.destinations), default=0) if line else 0,
+    )
 
 
 def _differ(one: ServerReport, other: ServerReport) -> bool:

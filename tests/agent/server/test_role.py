@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agent.messages import Ask, Heartbeat, ServerReport
-from agent.server import ServerRole
+from agent.server import ServerRole, surround
 from agent.server import role as role_module
 
 
@@ -56,6 +56,25 @@ async def test_finds_the_server_by_its_port(xrootd: Any) -> None:
     report = await ServerRole(name="s1", labels=[], server=xrootd.url, config=None).look()
     assert report.config_file == str(xrootd.root.parent / "xrootd.cfg")
     assert report.instance == "t"
+
+
+@pytest.mark.parametrize(("version", "severity"), [("v5.5.3", ["error"]), ("v5.8.1", []), ("", ["warning"])])
+async def test_its_configuration_is_judged_for_the_release_that_it_says_it_is(
+    version: str, severity: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def answer(_server: str) -> surround.Answer:
+        return surround.Answer(True, version)
+
+    monkeypatch.setattr(surround, "ask", answer)
+    config = tmp_path / "xrootd.cfg"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        to = f"127.0.0.1:{s.getsockname()[1]}"
+        config.write_text(
+            f"xrootd.monitor all auth ident 5m fstat 2s lfn ops xfr 1 dest fstat info throttle user {to}\n"
+        )
+        report = await ServerRole(name="s1", labels=[], server="root://s1:1094", config=config).look()
+    assert [finding.severity for finding in report.findings if "throttle" in finding.what] == severity
 
 
 async def test_a_server_that_is_away_and_no_configuration() -> None:
