@@ -109,7 +109,9 @@ class _Output:
 class _Hand:
     """A thread of a slot, which does one request after the other."""
 
-    def __init__(self, slot: _Slot, server: str = "") -> None:
+    def __init__(self, slot: _Slot, server: str = "", owed: Done | None = None) -> None:
+        """`owed`: the line that the thread which was given up, and in whose place this one goes on, has not written."""
+        self._owed = owed
         self.server = server
         """Empty: it takes what is in the slot's queue. Else it does only what is in the slot's lane of this server."""
         self.under_way: tuple[Request, float] | None = None
@@ -124,6 +126,8 @@ class _Hand:
 
     def _run(self) -> None:
         try:
+            if self._owed is not None:
+                self._slot.write(self._owed)
             while (item := self._slot.next(self)) is not None:
                 self._slot.carry_out(self, *item)
         except BaseException:  # noqa: BLE001 - the last frame of a thread
@@ -223,7 +227,7 @@ class _Slot:
         """Do a request, from its started to its done line."""
         job = self._setup.job
         began = time.time()
-        if not self._write(Started(0, job, number, request.tag, request.server, request.path, began)):
+        if not self.write(Started(0, job, number, request.tag, request.server, request.path, began)):
             return
         tally = self.tallies[request.server]
         tally.started += 1
@@ -237,7 +241,7 @@ class _Slot:
             tally.done += 1
         else:
             tally.failed += 1
-        self._write(_done(job, request, outcome))
+        self.write(_done(job, request, outcome))
 
     # ---- what the watcher does
 
@@ -264,22 +268,22 @@ class _Slot:
             self._begin(_Hand(self))
 
     def _give_up(self, hand: _Hand, doing: str) -> bool:
-        """Give up the thread, which waits in a call that does not come back, and with it the request, which gets its
-        done line here; another thread goes on in its place. False when the call has just come back after all."""
+        """Give up the thread, which waits in a call that does not come back, and with it the request. Another thread
+        goes on in its place, and writes its done line first: that waits while the disk is full, and who watches over
+        all the slots must not. False when the call has just come back after all."""
+        error = f"The XRootD client did not come back from {doing!r}, whose limit of {self._setup.timeout:g} s is over."
         with self._lock:
             if hand.under_way is None:
                 return False
             hand.given_up = True
             request, began = hand.under_way
-        error = f"The XRootD client did not come back from {doing!r}, whose limit of {self._setup.timeout:g} s is over."
+            self.tallies[request.server].failed += 1
+            outcome = Outcome(began, time.time(), interrupted=True, error=error)
+            self._begin(_Hand(self, hand.server, _done(self._setup.job, request, outcome)))
         self._output.remark("warning", f"stuck {doing}", f"{request.server}: {error} The slot goes on without it.")
-        self.tallies[request.server].failed += 1
-        self._write(_done(self._setup.job, request, Outcome(began, time.time(), interrupted=True, error=error)))
-        with self._lock:
-            self._begin(_Hand(self, hand.server))
         return True
 
-    def _write(self, line: Line) -> bool:
+    def write(self, line: Line) -> bool:
         """False when the job was stopped before the journal took the line."""
         while True:
             try:

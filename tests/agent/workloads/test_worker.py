@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.journal import Journal
+from agent.journal import Journal, JournalFullError
 from agent.messages import Done, Request, Started, Workload
 from agent.workloads import worker as worker_module
+from agent.workloads.access import Outcome
+from agent.workloads.answers import Answers
 from agent.workloads.frames import (
     HEAD,
     Drain,
@@ -140,6 +144,65 @@ def test_a_call_that_never_comes_back_costs_its_request_and_nothing_else(tmp_pat
     (remark,) = [message for message in said if isinstance(message, Remark)]
     assert remark.text.startswith("root://s: The XRootD client did not come back")
     assert (said[-1].servers["root://s"].done, said[-1].servers["root://s"].failed) == (2, 1)
+
+
+class Hangs:
+    """A client whose calls never come back, one for each slot."""
+
+    def __init__(self) -> None:
+        self.answers = Answers()
+
+    def perform(self, _workload: Any, request: Request, stop: threading.Event, _count: Any) -> Outcome:
+        self.answers.begin(threading.get_ident(), request.server, "open", 0.0)
+        stop.wait()
+        return Outcome(0.0, 0.0)
+
+
+class Disk:
+    """A journal that takes started lines, and done lines only while there is room."""
+
+    def __init__(self) -> None:
+        self.room = threading.Event()
+        self.lines: list[Any] = []
+
+    def write(self, line: Any) -> None:
+        if isinstance(line, Done) and not self.room.is_set():
+            raise JournalFullError("The disk is full.")
+        self.lines.append(line)
+
+
+def test_a_full_disk_keeps_nobody_from_giving_up_other_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the watcher stood still with the first, and with it whoever hangs in another slot."""
+    monkeypatch.setattr(worker_module, "FULL_RETRY", 0.01)
+    client, disk, output, stop = Hangs(), Disk(), worker_module._Output(io.BytesIO()), threading.Event()
+    made: Any = worker_module._Slot
+    plan = Setup("1.1.1", Workload("full"), 0.1, [0, 1], "", patience=0.5)
+    slots = [made(number, plan, client, disk, output, stop) for number in plan.slots]
+    for number, slot in enumerate(slots):
+        slot.queue.put((0, Request(f"tagaaaa{number}", number, "root://s", f"/{number}", 3, 1)))
+        slot.queue.put(None)
+        slot.start()
+    until(lambda: len(client.answers.calls) == len(slots))
+    watcher = threading.Thread(target=lambda: given_up.extend(slot.look(1.0) for slot in slots), daemon=True)
+    given_up: list[int] = []
+    watcher.start()
+    watcher.join(60)
+    assert (given_up, [type(line) for line in disk.lines]) == ([1, 1], [Started, Started])
+    disk.room.set()
+    for slot in slots:
+        while slot.wait(1.0):
+            pass
+    stop.set()
+    done = [(line.path, line.ok, line.interrupted) for line in disk.lines if isinstance(line, Done)]
+    assert sorted(done) == [("/0", False, True), ("/1", False, True)]
+    assert [slot.tallies["root://s"].failed for slot in slots] == [1, 1]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 FAKE_CLIENT = """
