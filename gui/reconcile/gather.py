@@ -71,7 +71,7 @@ class Gathered:
 
 def gather(store: Store, run_id: int) -> Gathered:
     """The evidence of a run, from the database. Raises StoreError."""
-    run = store.run(run_id)
+    run = store.run(run_id, hidden=True)
     tag, repeat, server = schema.tag, schema.repeat, schema.server
     mine = select(tag.c.server_id).join(repeat, repeat.c.id == tag.c.repeat_id).where(repeat.c.run_id == run_id)
     with store.database.read() as connection:

@@ -83,7 +83,7 @@ def score(store: Store, repeat_id: int, kind: ScoringKind, now: float) -> Scorin
     asked.
     Raises NoSuchRow, or StoreError when the database fails."""
     repeat = store.repeat(repeat_id)
-    waited = was_waited_for(repeat, store.run(repeat.run_id).settle)
+    waited = was_waited_for(repeat, store.run(repeat.run_id, hidden=True).settle)
     settled = next((entry for entry in store.scorings(repeat_id) if entry.kind == "settle"), None)
     before = store.verdicts(settled.id) if settled is not None else {}
     held = {
@@ -269,7 +269,7 @@ def _find_where_lost(store: Store, run_id: int, rows: list[VerdictRow]) -> list[
         held = {row.request_id for row in rows if row.verdict is VerdictKind.MISSING and row.accesses}
         reasons = _provisional_reasons(connection, sorted(held))
     gathered = gather(store, run_id)
-    delay = hold_back(store.run(run_id).environment)
+    delay = hold_back(store.run(run_id, hidden=True).environment)
     ladders = {}
     for row in rows:
         if row.verdict is VerdictKind.MISSING:

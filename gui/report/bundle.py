@@ -24,11 +24,20 @@ from typing import IO, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, insert, select
 
 from agent.messages import Tag, Workload
-from gui.store import LostDatagram, ServerEntry, StatusStep, Store, StoreConflict, VerdictKind, match_key, schema
-from gui.store.access import agent_ids, put_servers
+from gui.store import (
+    Arrival,
+    LostDatagram,
+    ServerEntry,
+    StatusStep,
+    Store,
+    VerdictKind,
+    match_key,
+    schema,
+)
+from gui.store.arrivals import ArrivedTag
 from gui.store.loader import BLOCK
 from gui.store.records import read_block
 
@@ -512,7 +521,7 @@ def import_bundle(store: Store, path: Path, now: float) -> Imported:
     """Take a run from a bundle into this workspace, as a run of its own with a new number.
 
     Raises BundleError (no bundle, newer, damaged, too large, contradictory), or StoreConflict when the run is here
-    already. Nothing is stored then. Other programs that write to this database wait meanwhile."""
+    already. Nothing is stored then. Other programs that write to this database wait for a slice of it at most."""
     try:
         if path.stat().st_size > MAX_FILE:
             raise BundleError(f"{path.name} is larger than {MAX_FILE:,} bytes; no bundle is.")
@@ -544,11 +553,24 @@ class _Import:
             )
         content = self._part("run.json", BundleRun)
         self._check(content)
-        with self._store.database.write() as connection:
-            known = connection.scalar(select(schema.run.c.id).where(schema.run.c.uid == manifest.run))
-            if known is not None:
-                raise StoreConflict(f"This run is in the workspace already, as run {known}.")
-            return self._store_all(connection, manifest, content)
+        with self._store.arrival(
+            uid=manifest.run,
+            now=self._now,
+            name=content.name,
+            plan_text=content.plan,
+            settle=content.settle,
+            state=content.state,
+            created=content.created,
+            started=content.started,
+            ended=content.ended,
+            message=content.message,
+            environment=content.environment,
+            versions=content.versions,
+            origin=f"{self._name}, run {content.number}"[:256],
+        ) as arrival:
+            imported = self._store_all(arrival, manifest, content)
+            arrival.finish()
+            return imported
 
     def _part(self, name: str, kind: Any) -> Any:
         with self._open(name) as file:
@@ -609,46 +631,40 @@ class _Import:
         if len(set(urls)) < len(urls):
             raise BundleError(f"run.json in {self._name} contradicts itself: a server is there twice.")
 
-    def _store_all(self, connection: Connection, manifest: Manifest, content: BundleRun) -> Imported:
-        run_id, repeats, scorings = self._store_run(connection, manifest, content)
-        servers = put_servers(
-            connection, [ServerEntry(s.url, s.name, tuple(s.labels), "bundle") for s in content.servers]
-        )
-        server_ids = [servers[server.url] for server in content.servers]
-        # Agents of a bundle are no agents of ours: nobody may ever sign in as one.
-        identities = [f"bundle:{manifest.run}/{place}/{name}" for place, name in enumerate(content.agents)]
-        agents = agent_ids(connection, identities, self._now)
-        agent_rows = [agents[identity] for identity in identities]
-        first = self._store_requests(connection, manifest, repeats, server_ids, agent_rows)
-        records = self._store_records(connection, manifest)
-        mark = connection.scalar(select(func.max(schema.record.c.id))) or 0
-        connection.execute(
-            schema.scoring.update().where(schema.scoring.c.repeat_id.in_(repeats)).values(record_mark=mark)
-        )
-        self._store_verdicts(connection, manifest, scorings, first)
-        self._store_samples(connection, manifest, repeats, server_ids)
-        return Imported(run_id, manifest.requests, records)
+    def _store_all(self, arrival: Arrival, manifest: Manifest, content: BundleRun) -> Imported:
+        repeats, scorings = self._store_run(arrival, content)
+        servers, requests = self._store_requests(arrival, manifest, content, repeats)
+        loaded = arrival.load(line.rstrip(b"\n") for _, line in self._lines("records.ndjson", manifest.records))
+        self._store_verdicts(arrival, manifest, scorings, requests)
+        self._store_samples(arrival, manifest, repeats, servers)
+        return Imported(arrival.run_id, manifest.requests, loaded.stored)
 
-    def _store_run(
-        self, connection: Connection, manifest: Manifest, content: BundleRun
-    ) -> tuple[int, list[int], list[list[int]]]:
-        """Run, tests, repeats, scorings and what hangs on the run; returns their ids by place."""
-        run_id = _inserted(
-            connection,
-            schema.run,
-            uid=manifest.run,
-            name=content.name,
-            plan_text=content.plan,
-            settle=content.settle,
-            state=content.state,
-            created=content.created,
-            started=content.started,
-            ended=content.ended,
-            message=content.message,
-            environment=msgspec.json.encode(content.environment).decode(),
-            versions=msgspec.json.encode(content.versions).decode(),
-            origin=f"{self._name}, run {content.number}"[:256],
+    def _store_run(self, arrival: Arrival, content: BundleRun) -> tuple[list[int], list[list[int]]]:
+        """Tests, repeats, scorings and what hangs on the run; returns their ids by place."""
+        with arrival.slice() as connection:
+            repeats, scorings = self._store_plan(connection, arrival.run_id, content)
+        arrival.insert_new(
+            "marker", ("run_id", "at", "kind", "text"), [(arrival.run_id, m.t, m.kind, m.text) for m in content.markers]
         )
+        arrival.insert_new(
+            "note", ("run_id", "at", "author", "text"), [(arrival.run_id, n.t, n.author, n.text) for n in content.notes]
+        )
+        arrival.insert(
+            "pipeline_status",
+            ("run_id", "program", "member", "started", "first_t", "first_body", "last_t", "last_body"),
+            [
+                (arrival.run_id, s.program, s.member, s.started, s.first_t, s.first, s.last_t, s.last)
+                for s in content.statuses
+            ],
+        )
+        arrival.insert_new(
+            "status_step",
+            ("run_id", "program", "member", "body"),
+            [(arrival.run_id, step.program, step.member, step.body) for step in content.steps],
+        )
+        return repeats, scorings
+
+    def _store_plan(self, connection: Connection, run_id: int, content: BundleRun) -> tuple[list[int], list[list[int]]]:
         tests = [
             _inserted(
                 connection,
@@ -692,109 +708,67 @@ class _Import:
                     for entry in repeat.scorings
                 ]
             )
-        for marker in content.markers:
-            _inserted(connection, schema.marker, run_id=run_id, at=marker.t, kind=marker.kind, text=marker.text)
-        for note in content.notes:
-            _inserted(connection, schema.note, run_id=run_id, at=note.t, author=note.author, text=note.text)
-        for status in content.statuses:
-            connection.execute(
-                insert(schema.pipeline_status).values(
-                    run_id=run_id,
-                    program=status.program,
-                    member=status.member,
-                    started=status.started,
-                    first_t=status.first_t,
-                    first_body=status.first,
-                    last_t=status.last_t,
-                    last_body=status.last,
-                )
-            )
-        for step in content.steps:
-            connection.execute(
-                insert(schema.status_step).values(
-                    run_id=run_id, program=step.program, member=step.member, body=step.body
-                )
-            )
-        return run_id, repeats, scorings
+        return repeats, scorings
 
     def _store_requests(
-        self, connection: Connection, manifest: Manifest, repeats: list[int], servers: list[int], agents: list[int]
-    ) -> int:
-        """Requests with their tags; returns the id of the first, the others follow without holes."""
-        tags: dict[str, tuple[int, tuple[int, int, int, int]]] = {}
+        self, arrival: Arrival, manifest: Manifest, content: BundleRun, repeats: list[int]
+    ) -> tuple[list[int], Sequence[int]]:
+        """Servers, agents, tags and requests; returns the ids of servers and of requests by place."""
+        owners: dict[str, ArrivedTag] = {}
         asked: set[tuple[str, str]] = set()
-        first = (connection.scalar(select(func.max(schema.request.c.id))) or 0) + 1
-        rows: list[tuple[Any, ...]] = []
-        number = first
         for request in self._rows("requests.ndjson", manifest.requests, BundleRequest):
+            if request.server >= len(content.servers) or request.agent >= len(content.agents):
+                raise BundleError(f"{self._name} contradicts itself: a request of a server or agent that is not there.")
             try:
-                owner = (repeats[request.repeat], agents[request.agent], servers[request.server], request.slot)
+                repeat = repeats[request.repeat]
             except IndexError:
                 raise BundleError(
                     f"{self._name} contradicts itself: a request of a repeat that is not there."
                 ) from None
-            known = tags.get(request.tag)
-            if known is None:
-                known = tags[request.tag] = (self._store_tag(connection, request.tag, owner), owner)
-            if known[1] != owner or (request.tag, request.path) in asked:
+            owner = ArrivedTag(request.tag, repeat, request.agent, request.server, request.slot)
+            if owners.setdefault(request.tag, owner) != owner or (request.tag, request.path) in asked:
                 raise BundleError(f"{self._name} contradicts itself: tag {request.tag} is used twice.")
             asked.add((request.tag, request.path))
-            rows.append(_request_row(number, known[0], owner, request))
-            number += 1
-            if len(rows) == _CHUNK:
-                self._store.database.insert(connection, "request", _REQUEST, rows)
-                rows.clear()
-        self._store.database.insert(connection, "request", _REQUEST, rows)
-        if not self._store.database.is_sqlite:
-            connection.exec_driver_sql(
-                "SELECT setval(pg_get_serial_sequence('request', 'id'), GREATEST((SELECT MAX(id) FROM request), 1))"
-            )
-        return first
-
-    def _store_tag(self, connection: Connection, tag: str, owner: tuple[int, int, int, int]) -> int:
-        if connection.scalar(select(schema.tag.c.id).where(schema.tag.c.tag == tag)) is not None:
-            raise StoreConflict(f"The bundle cannot be taken in: its tag {tag} was used in this workspace too.")
-        repeat_id, agent_id, server_id, slot = owner
-        return _inserted(
-            connection, schema.tag, tag=tag, repeat_id=repeat_id, agent_id=agent_id, server_id=server_id, slot=slot
+        servers, ids = arrival.enter(
+            [ServerEntry(s.url, s.name, tuple(s.labels), "bundle") for s in content.servers],
+            content.agents,
+            list(owners.values()),
+        )
+        tags = dict(zip(owners, ids, strict=True))
+        return servers, arrival.insert_new(
+            "request",
+            _REQUEST,
+            (
+                _request_row(owners[r.tag].repeat, tags[r.tag], servers[r.server], r)
+                for r in self._rows("requests.ndjson", manifest.requests, BundleRequest)
+            ),
         )
 
-    def _store_records(self, connection: Connection, manifest: Manifest) -> int:
-        stored = 0
-        bodies: list[bytes] = []
-        for _, line in self._lines("records.ndjson", manifest.records):
-            bodies.append(line.rstrip(b"\n"))
-            if len(bodies) == _CHUNK:
-                stored += self._store.import_records(connection, bodies, self._now)
-                bodies = []
-        return stored + self._store.import_records(connection, bodies, self._now)
-
     def _store_verdicts(
-        self, connection: Connection, manifest: Manifest, scorings: list[list[int]], first: int
+        self, arrival: Arrival, manifest: Manifest, scorings: list[list[int]], requests: Sequence[int]
     ) -> None:
-        rows: list[tuple[Any, ...]] = []
-        seen: set[tuple[int, int]] = set()
-        for v in self._rows("verdicts.ndjson", manifest.verdicts, BundleVerdict):
-            try:
-                scoring = scorings[v.repeat][v.scoring]
-            except IndexError:
-                raise BundleError(f"{self._name} contradicts itself: a verdict of no scoring.") from None
-            if v.request >= manifest.requests or (scoring, v.request) in seen:
-                raise BundleError(f"{self._name} contradicts itself: a verdict on request {v.request:,}.")
-            seen.add((scoring, v.request))
-            behaviours = msgspec.json.encode(v.behaviours).decode() if v.behaviours else None
-            certain = int(v.certain) if v.lost_at else None
-            rows.append(
-                (scoring, first + v.request, v.verdict, v.recorded, v.accesses, v.read, v.readv, v.write, behaviours,
-                 v.lost_at or None, certain, v.cause or None,
-                 msgspec.json.encode(v.datagram).decode() if v.datagram else None,
-                 v.datagram.group[:256] if v.datagram else None)
-            )  # fmt: skip
-        self._store.database.insert(connection, "verdict", _VERDICT, rows)
+        def rows() -> Iterator[tuple[Any, ...]]:
+            seen: set[tuple[int, int]] = set()
+            for v in self._rows("verdicts.ndjson", manifest.verdicts, BundleVerdict):
+                try:
+                    scoring = scorings[v.repeat][v.scoring]
+                except IndexError:
+                    raise BundleError(f"{self._name} contradicts itself: a verdict of no scoring.") from None
+                if v.request >= manifest.requests or (scoring, v.request) in seen:
+                    raise BundleError(f"{self._name} contradicts itself: a verdict on request {v.request:,}.")
+                seen.add((scoring, v.request))
+                behaviours = msgspec.json.encode(v.behaviours).decode() if v.behaviours else None
+                certain = int(v.certain) if v.lost_at else None
+                yield (
+                    scoring, requests[v.request], v.verdict, v.recorded, v.accesses, v.read, v.readv, v.write,
+                    behaviours, v.lost_at or None, certain, v.cause or None,
+                    msgspec.json.encode(v.datagram).decode() if v.datagram else None,
+                    v.datagram.group[:256] if v.datagram else None,
+                )  # fmt: skip
 
-    def _store_samples(
-        self, connection: Connection, manifest: Manifest, repeats: list[int], servers: list[int]
-    ) -> None:
+        arrival.insert("verdict", _VERDICT, rows())
+
+    def _store_samples(self, arrival: Arrival, manifest: Manifest, repeats: list[int], servers: list[int]) -> None:
         rows: dict[tuple[int, int, int], tuple[Any, ...]] = {}
         for s in self._rows("samples.ndjson", manifest.samples, BundleSample):
             try:
@@ -802,11 +776,11 @@ class _Import:
             except IndexError:
                 raise BundleError(f"{self._name} contradicts itself: a sample of no repeat or server.") from None
             rows[key] = (*key, s.requested, s.read, s.recorded, s.failed, s.bytes_read, s.bytes_recorded)
-        self._store.database.insert(connection, "sample", _SAMPLE, list(rows.values()))
+        arrival.insert("sample", _SAMPLE, rows.values())
 
 
 _REQUEST = (
-    "id", "repeat_id", "tag_id", "server_id", "match_key", "path", "round", "size", "seed", "state", "ok", "t_started",
+    "repeat_id", "tag_id", "server_id", "match_key", "path", "round", "size", "seed", "state", "ok", "t_started",
     "t_open", "t_close", "read_asked", "read_got", "readv_asked", "readv_got", "written", "read_ops", "readv_ops",
     "write_ops", "reached", "status", "error",
 )  # fmt: skip
@@ -819,9 +793,9 @@ _SAMPLE = (
 )  # fmt: skip
 
 
-def _request_row(number: int, tag_id: int, owner: tuple[int, int, int, int], r: BundleRequest) -> tuple[Any, ...]:
+def _request_row(repeat: int, tag: int, server: int, r: BundleRequest) -> tuple[Any, ...]:
     return (
-        number, owner[0], tag_id, owner[2], match_key(r.tag, r.path), r.path, r.round, r.size, r.seed, r.state, r.ok,
+        repeat, tag, server, match_key(r.tag, r.path), r.path, r.round, r.size, r.seed, r.state, r.ok,
         r.t_started, r.t_open, r.t_close, r.read_asked, r.read_got, r.readv_asked, r.readv_got, r.written, r.read_ops,
         r.readv_ops, r.write_ops, r.reached or None, r.status, r.error or None,
     )  # fmt: skip

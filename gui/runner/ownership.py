@@ -6,47 +6,23 @@ whose process on this machine is gone, owns nothing any more. All functions bloc
 
 from __future__ import annotations
 
-import os
-import socket
-from typing import Annotated
-
 import msgspec
-import psutil
-from msgspec import Meta, Struct
 
 from gui.reconcile import score
 from gui.store import Store
+from gui.store.programs import Program, this_program
 
 SETTING = "workspace.owner"
 BEAT_SECONDS = 10.0
-SILENT_SECONDS = 30.0
 ENDED = "Tally ended during this run; what had been asked until then is scored."
 STOPPED = "This run was stopped, with Tally itself; what had been asked until then is scored."
 UNDER_WAY = ("preparing", "running")
 
 
-class Owner(Struct, frozen=True):
-    """A program that has the workspace open; `began` is when its process was started, `t` its last sign of life."""
-
-    host: str
-    pid: Annotated[int, Meta(ge=0)]
-    began: float
-    t: float
-
-    def alive(self, now: float) -> bool:
-        """Whether it still owns the workspace at `now`."""
-        if self.host == socket.gethostname():
-            try:
-                return abs(float(psutil.Process(self.pid).create_time()) - self.began) < 1.0
-            except psutil.NoSuchProcess:
-                return False
-        return now - self.t < SILENT_SECONDS
-
-
 def take(store: Store, now: float) -> str:
     """Make this program the owner; or, when another one is, return its name for people."""
     other = _read(store)
-    me = _myself(now)
+    me = this_program(now)
     if other is not None and (other.host, other.pid) != (me.host, me.pid) and other.alive(now):
         return f"Another Tally (process {other.pid} on {other.host})"
     hold(store, now)
@@ -55,7 +31,7 @@ def take(store: Store, now: float) -> str:
 
 def hold(store: Store, now: float) -> None:
     """Give a sign of life."""
-    store.put_setting(SETTING, msgspec.json.encode(_myself(now)).decode())
+    store.put_setting(SETTING, msgspec.json.encode(this_program(now)).decode())
 
 
 def release(store: Store) -> None:
@@ -80,14 +56,9 @@ def close_run(store: Store, run_id: int, now: float, reason: str = ENDED) -> Non
     store.set_run(run_id, state="aborted", message=reason, ended=now)
 
 
-def _read(store: Store) -> Owner | None:
+def _read(store: Store) -> Program | None:
     text = store.setting(SETTING)
     try:
-        return msgspec.json.decode(text, type=Owner) if text else None
+        return msgspec.json.decode(text, type=Program) if text else None
     except msgspec.DecodeError:
         return None  # written by a later version: better two owners than none for ever
-
-
-def _myself(now: float) -> Owner:
-    process = psutil.Process()
-    return Owner(socket.gethostname(), os.getpid(), process.create_time(), now)

@@ -451,6 +451,10 @@ class Workspace:
                 await self.blocking(ownership.close_run, self.store, run, time.time())
             except StoreError as error:
                 self.problem("warning", f"run {run}", f"This run was left open and could not be closed: {error}")
+        try:
+            await self.blocking(self.store.remove_left_runs, time.time())
+        except StoreError as error:
+            self.problem("warning", "imports", f"What an import has left could not be removed: {error}")
         while True:
             try:
                 jobs, self._late_jobs = self._late_jobs, set()

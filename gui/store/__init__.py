@@ -15,11 +15,13 @@ one that raises has stored nothing. All errors are `StoreError`, and their texts
 
 - `engine`: opening, locking, migrating, errors as sentences. `schema`: the tables. `migrations`: their history.
 - `access`, `runs`, `records` (with `loader`), `timeline`, `results`: the parts of `Store`. `rows`: its values.
+- `arrivals`, `removal`: bringing runs in and taking them out in slices, unseen. `programs`: who is at it.
 - `keys`: the hashes by which requests and records find each other.
 
 The store decides nothing: `gui.reconcile` judges, `gui.report` shows. No Qt here.
 """
 
+from gui.store.arrivals import Arrival
 from gui.store.engine import Database, parse_database
 from gui.store.errors import (
     NoSuchRow,
@@ -65,6 +67,7 @@ from gui.store.store import Store
 
 __all__ = [
     "AgentEntry",
+    "Arrival",
     "AuditRow",
     "CacheUse",
     "Database",

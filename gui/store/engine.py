@@ -30,6 +30,7 @@ APPLICATION_ID = 0x54414C59
 """``TALY`` in the header of our SQLite files, by which ``file`` and we know them."""
 
 _BUSY_SECONDS = 15
+_PAUSE_SECONDS = 1.0
 _ROWS = 40
 _PRAGMAS = (
     f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}",
@@ -115,6 +116,18 @@ class Database:
             yield connection
 
     @contextmanager
+    def slice(self) -> Iterator[Connection]:
+        """A `write` of somebody who has many to make, one after the other.
+
+        On SQLite the next one begins only after as much time as this one took: programs that wait for the database ask
+        for it now and then, and would hardly ever find it free."""
+        with self.write() as connection:
+            begun = time.monotonic()
+            yield connection
+        if self.is_sqlite:
+            time.sleep(min(time.monotonic() - begun, _PAUSE_SECONDS))
+
+    @contextmanager
     def _begun(self) -> Iterator[Connection]:
         """A transaction of the writer. To begin is to wait for other programs; nothing is done before."""
         began = time.monotonic()
@@ -179,6 +192,15 @@ class Database:
             else:
                 inserted += connection.exec_driver_sql(sql, flat).rowcount
         return inserted
+
+    def new_ids(self, connection: Connection, table: str, count: int) -> list[int]:
+        """`count` ids for rows of a table that keeps its ids, before they are inserted in this transaction."""
+        if not self.is_sqlite:
+            query = "SELECT nextval(pg_get_serial_sequence(:name, 'id')) FROM generate_series(1, :count)"
+            return [int(value) for value in connection.scalars(text(query), {"name": table, "count": count})]
+        query = "SELECT seq FROM sqlite_sequence WHERE name = :name"
+        last = int(connection.scalar(text(query), {"name": table}) or 0)
+        return list(range(last + 1, last + 1 + count))
 
     def _engine(self, *, reader: bool) -> Engine:
         if not self.is_sqlite:

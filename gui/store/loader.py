@@ -18,7 +18,7 @@ from struct import unpack
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from collector.records import SCHEMA, FileRecord
@@ -26,7 +26,7 @@ from gui.store import schema
 from gui.store.access import chunks
 from gui.store.engine import Database
 from gui.store.keys import record_key, text_key
-from gui.store.rows import LoadResult, RecordFlags
+from gui.store.rows import PROBLEMS, LoadResult, RecordFlags
 
 BLOCK = 512
 """Bodies that are compressed together: JSON records are so alike that they shrink to less than a tenth."""
@@ -40,7 +40,6 @@ CACHE_SUMS = ("bytes_hit_cache", "bytes_miss_cache", "bytes_bypass_cache")
 _DAY = 86400
 _MAX_INT = 2**63 - 1
 _MAX_DAY = 100_000
-_PROBLEMS = 5
 _TEXT = 256
 _PATH = 8192
 _TAGS_REMEMBERED = 500_000
@@ -185,7 +184,7 @@ class Batch:
     def reject(self, body: bytes, why: str) -> None:
         """Count a body that cannot be read."""
         self.bad += 1
-        if len(self.problems) < _PROBLEMS:
+        if len(self.problems) < PROBLEMS:
             self.problems.append(why)
             self.rejected.append(body)
 
@@ -279,19 +278,26 @@ class Loader:
         """A run was deleted (within `Database.write`): look its tags up again."""
         self._tags.clear()
 
-    def import_own(self, connection: Connection, batch: Batch, now: float) -> int:
-        """Store records of tags that are ours within a transaction of the caller, without adding to the daily sums.
-
-        For a run that was made elsewhere: its use of servers is no use seen here. Returns how many were stored; the
-        others are not ours, or were stored before."""
-        loader = Loader(self._database)  # remembers nothing beyond the caller's transaction, which may yet fail
-        try:
-            loader._find_tags(connection, batch.sources)
-            loader._find_origins(connection, batch.sources)
-            own = [access for access in batch.accesses if access[0].tag is not STRANGER]
-            return len(loader._store_own(connection, own, now))
-        finally:
-            loader.close()
+    def store_of_run(self, connection: Connection, batch: Batch, run_id: int, now: float) -> LoadResult:
+        """Store records of this run's tags within a transaction of the caller, without adding to the daily sums."""
+        self._find_tags(connection, batch.sources)
+        self._find_origins(connection, batch.sources)
+        self._origins.update((source.place, source.origin) for source in batch.sources)
+        repeat = schema.repeat
+        repeats = set(connection.scalars(select(repeat.c.id).where(repeat.c.run_id == run_id)))
+        own = [access for access in batch.accesses if access[0].tag.repeat_id in repeats]
+        kept = self._store_own(connection, own, now)
+        final = sum(access[2][0][-2:] == ".f" for access in kept)
+        return LoadResult(
+            final=final,
+            provisional=len(kept) - final,
+            repeated=len(own) - len(kept),
+            foreign=len(batch.accesses) - len(own),
+            other=len(batch.other),
+            bad=batch.bad,
+            problems=tuple(batch.problems),
+            rejected=tuple(batch.rejected),
+        )
 
     def load(self, batch: Batch, now: float) -> LoadResult:
         """One transaction: everything in `batch`, or (when it raises a StoreError) nothing."""
@@ -373,7 +379,7 @@ class Loader:
             return []
         # Compressed in a thread meanwhile: zlib does without the interpreter's lock, and takes 2 of our 10 µs a record.
         blocks = [self._compressor.submit(_compress, part) for part in chunks(own, BLOCK)]
-        ids = _block_ids(self._database, connection, len(blocks))
+        ids = self._database.new_ids(connection, "record_block", len(blocks))
         rows = _rows(own, ids)
         before = connection.scalar(select(func.max(schema.record.c.id))) or 0
         # In the order of the index: its pages are then visited one after the other (6.1 instead of 7.9 µs a record).
@@ -530,15 +536,6 @@ def _compress(accesses: Sequence[Access]) -> bytes:
     lines = b"\n".join(body.replace(b"\n", b" ") if b"\n" in body else body for body in bodies)
     # Level 1: higher levels take three times as long for a tenth less.
     return zlib.compress(lines, 1)
-
-
-def _block_ids(database: Database, connection: Connection, count: int) -> list[int]:
-    """Ids for `count` new blocks, before they are inserted."""
-    if not database.is_sqlite:
-        query = "SELECT nextval(pg_get_serial_sequence('record_block', 'id')) FROM generate_series(1, :count)"
-        return [int(value) for value in connection.scalars(text(query), {"count": count})]
-    last = connection.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'record_block'")) or 0
-    return list(range(last + 1, last + 1 + count))
 
 
 def _new_keys(connection: Connection, before: int, rows: Sequence[tuple[Any, ...]]) -> set[tuple[int, int, int]]:

@@ -33,10 +33,6 @@ class RecordsPart:
         Raises StoreError when the database fails; then nothing of the batch is stored."""
         return self._loader.load(decode(bodies), now)
 
-    def import_records(self, connection: Connection, bodies: Sequence[bytes], now: float) -> int:
-        """Store records of imported tags within the caller's transaction; returns how many were stored."""
-        return self._loader.import_own(connection, decode(bodies), now)
-
     def records_of(self, request_id: int) -> list[RecordEntry]:
         """The group of a request: all records with its tag and path, in order of loading. Raises NoSuchRow."""
         request, record = schema.request, schema.record

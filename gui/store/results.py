@@ -125,8 +125,11 @@ class ResultsPart:
         """Repeats that were scored before their newest record was loaded: they want scoring again."""
         # A record's id is larger than the mark of every scoring that was made before it was loaded.
         scoring, tag, record = schema.scoring, schema.tag, schema.record
+        repeat, run = schema.repeat, schema.run
         marks = (
             select(scoring.c.repeat_id, func.max(scoring.c.record_mark).label("mark"))
+            .join(repeat, repeat.c.id == scoring.c.repeat_id)
+            .join(run, (run.c.id == repeat.c.run_id) & run.c.hidden.is_(None))
             .group_by(scoring.c.repeat_id)
             .subquery()
         )

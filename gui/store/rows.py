@@ -15,6 +15,9 @@ RunState = Literal["preparing", "running", "passed", "failed", "inconclusive", "
 RepeatState = Literal["running", "settling", "settled", "stopped"]
 ScoringKind = Literal["settle", "late", "recheck"]
 
+PROBLEMS = 5
+"""Of so many records that could not be read a load says why."""
+
 
 class RequestState(IntEnum):
     """How far a request has come, as its agent's journal tells."""
@@ -186,6 +189,23 @@ class LoadResult:
     def stored(self) -> int:
         """Records of ours that are new."""
         return self.final + self.provisional
+
+    def __add__(self, other: LoadResult) -> LoadResult:
+        """Of two batches together; problems of the first few still."""
+        repeats = dict(self.repeats)
+        for repeat, count in other.repeats.items():
+            repeats[repeat] = repeats.get(repeat, 0) + count
+        return LoadResult(
+            final=self.final + other.final,
+            provisional=self.provisional + other.provisional,
+            repeated=self.repeated + other.repeated,
+            foreign=self.foreign + other.foreign,
+            other=self.other + other.other,
+            bad=self.bad + other.bad,
+            repeats=repeats,
+            problems=(self.problems + other.problems)[:PROBLEMS],
+            rejected=(self.rejected + other.rejected)[:PROBLEMS],
+        )
 
 
 def answer(cause: str, certain: bool, lost_at: str) -> str:

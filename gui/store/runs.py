@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,8 @@ from gui.store.access import agent_ids, chunks, new_uid, put_servers
 from gui.store.engine import Database
 from gui.store.errors import NoSuchRow, StoreConflict
 from gui.store.keys import match_key
-from gui.store.loader import BLOCK, Loader
+from gui.store.loader import Loader
+from gui.store.removal import at_work, hide, remove, remove_left
 from gui.store.rows import (
     NewRequest,
     PlanEntry,
@@ -138,10 +140,12 @@ class RunsPart:
         if not changed:
             raise NoSuchRow(f"There is no run {run_id} in {self.database.shown}.")
 
-    def run(self, run_id: int) -> RunEntry:
-        """One run. Raises NoSuchRow."""
+    def run(self, run_id: int, *, hidden: bool = False) -> RunEntry:
+        """One run; `hidden`: also while it is brought in or taken out. Raises NoSuchRow."""
+        table = schema.run
+        query = select(table).where(table.c.id == run_id)
         with self.database.read() as connection:
-            row = connection.execute(select(schema.run).where(schema.run.c.id == run_id)).fetchone()
+            row = connection.execute(query if hidden else query.where(table.c.hidden.is_(None))).fetchone()
         if row is None:
             raise NoSuchRow(f"There is no run {run_id} in {self.database.shown}.")
         return _run(row)
@@ -149,38 +153,32 @@ class RunsPart:
     def runs(self, limit: int = 1000) -> list[RunEntry]:
         """The newest runs, newest first."""
         table = schema.run
+        query = select(table).where(table.c.hidden.is_(None)).order_by(table.c.id.desc()).limit(limit)
         with self.database.read() as connection:
-            rows = connection.execute(select(table).order_by(table.c.id.desc()).limit(limit)).all()
+            rows = connection.execute(query).all()
         return [_run(row) for row in rows]
 
     def delete_run(self, run_id: int) -> None:
         """Remove a run with all its requests, records and results. Its tags stay, so that they are never given again.
 
-        Daily sums stay too: they say what servers were used for. Raises NoSuchRow."""
-        run, test, repeat, tag, record = schema.run, schema.test, schema.repeat, schema.tag, schema.record
-        with self.database.write() as connection:
-            if connection.scalar(select(run.c.id).where(run.c.id == run_id)) is None:
-                raise NoSuchRow(f"There is no run {run_id} in {self.database.shown}.")
-            repeats = select(repeat.c.id).where(repeat.c.run_id == run_id).scalar_subquery()
-            tags = select(tag.c.id).where(tag.c.repeat_id.in_(repeats)).scalar_subquery()
-            scorings = select(schema.scoring.c.id).where(schema.scoring.c.repeat_id.in_(repeats)).scalar_subquery()
-            connection.execute(delete(schema.verdict).where(schema.verdict.c.scoring_id.in_(scorings)))
-            connection.execute(delete(schema.scoring).where(schema.scoring.c.repeat_id.in_(repeats)))
-            connection.execute(delete(schema.sample).where(schema.sample.c.repeat_id.in_(repeats)))
-            connection.execute(delete(record).where(record.c.tag_id.in_(tags)))
-            connection.execute(delete(schema.request).where(schema.request.c.repeat_id.in_(repeats)))
-            connection.execute(
-                update(tag)
-                .where(tag.c.repeat_id.in_(repeats))
-                .values(repeat_id=None, agent_id=None, server_id=None, slot=None)
-            )
-            told = (schema.marker, schema.note, schema.pipeline_status, schema.status_step, schema.run_origin)
-            for table in (*told, repeat, test):
-                connection.execute(delete(table).where(table.c.run_id == run_id))
-            connection.execute(delete(run).where(run.c.id == run_id))
-            used = select(record.c.body // BLOCK).distinct().scalar_subquery()
-            connection.execute(delete(schema.record_block).where(schema.record_block.c.id.not_in(used)))
+        Daily sums stay too: they say what servers were used for. It is gone at once for those who look; the rest is
+        done in slices, and when it fails in the middle, by `remove_left_runs`. Raises NoSuchRow."""
+        now = time.time()
+        with at_work() as token:
+            with self.database.write() as connection:
+                if not hide(connection, run_id, token, now):
+                    raise NoSuchRow(f"There is no run {run_id} in {self.database.shown}.")
+            remove(self.database, run_id)
+        with self.database.write():
             self._loader.forget_tags()
+
+    def remove_left_runs(self, now: float) -> list[int]:
+        """Remove what was being brought in or taken out when its program ended; returns the numbers of these runs."""
+        left = remove_left(self.database, now)
+        if left:
+            with self.database.write():
+                self._loader.forget_tags()
+        return left
 
     def set_baseline(self, run_id: int | None) -> None:
         """Make this run the one that others are compared with; None: there is no baseline."""

@@ -152,6 +152,7 @@ run = _table(
     Column("versions", Text, nullable=False, default="{}"),
     Column("baseline", SmallInteger, nullable=False, default=0),
     Column("origin", String(256), nullable=False, default=""),
+    Column("hidden", Text),  # the program that brings it in or takes it out; null: everybody sees it
     keep_ids=True,
 )
 
@@ -195,8 +196,8 @@ tag = _table(
     _id(),
     Column("tag", String(8), nullable=False, unique=True),
     Column("repeat_id", Big, ForeignKey("repeat.id"), index=True),
-    Column("agent_id", Big, ForeignKey("agent.id")),
-    Column("server_id", Big, ForeignKey("server.id")),
+    Column("agent_id", Big, ForeignKey("agent.id"), index=True),
+    Column("server_id", Big, ForeignKey("server.id"), index=True),
     Column("slot", Integer),
     keep_ids=True,
 )
@@ -395,7 +396,8 @@ scoring = _table(
 verdict = _table(
     "verdict",
     Column("scoring_id", Big, ForeignKey("scoring.id"), primary_key=True),
-    Column("request_id", Big, ForeignKey("request.id"), primary_key=True),
+    # Indexed: to delete a request is to ask whether a verdict refers to it. So with agents, servers and tags.
+    Column("request_id", Big, ForeignKey("request.id"), primary_key=True, index=True),
     Column("verdict", SmallInteger, nullable=False),
     Column("recorded", SmallInteger, nullable=False),
     Column("accesses", Integer, nullable=False),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from gui.store.access import AccessPart
+from gui.store.arrivals import ArrivalsPart
 from gui.store.engine import Database
 from gui.store.loader import Loader
 from gui.store.records import RecordsPart
@@ -13,7 +14,7 @@ from gui.store.runs import RunsPart
 from gui.store.timeline import TimelinePart
 
 
-class Store(AccessPart, RunsPart, RecordsPart, TimelinePart, ResultsPart):
+class Store(AccessPart, RunsPart, ArrivalsPart, RecordsPart, TimelinePart, ResultsPart):
     """See the package. Opens (creating or migrating) the database at `address`: a file name or a database URL.
 
     Raises StoreError with a sentence when it cannot."""

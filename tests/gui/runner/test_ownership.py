@@ -12,8 +12,9 @@ import psutil
 import pytest
 
 from gui.runner import ownership
-from gui.runner.ownership import SETTING, Owner
+from gui.runner.ownership import SETTING
 from gui.store import NewRequest, Store, TestSpec
+from gui.store.programs import Program
 
 NOW = 1_800_000_000.0
 
@@ -26,7 +27,7 @@ def store(tmp_path: Path) -> Any:
 
 def owned_by(store: Store, **changes: Any) -> None:
     values = {"host": "elsewhere", "pid": 1, "began": 1.0, "t": NOW} | changes
-    store.put_setting(SETTING, msgspec.json.encode(Owner(**values)).decode())
+    store.put_setting(SETTING, msgspec.json.encode(Program(**values)).decode())
 
 
 def test_nobody_owns_a_new_workspace(store: Store) -> None:

@@ -1,0 +1,176 @@
+"""Taking runs out: hidden first, in one small transaction, then removed slice by slice.
+
+A run is *hidden* while it is brought in (`gui.store.arrivals`) or taken out. Its row says by which program; one that
+ended in the middle has left it there, and `remove_left` finishes the work.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Table, delete, select, tuple_, update
+from sqlalchemy.engine import Connection
+
+from gui.store import schema
+from gui.store.access import chunks
+from gui.store.engine import Database
+from gui.store.loader import BLOCK
+from gui.store.programs import Program, this_program
+
+SLICE = 5_000
+SILENT_SECONDS = 600.0
+"""A program on another machine that went on with a hidden run so long ago does not go on with it any more."""
+
+ARRIVED = "bundle:"
+"""What the identity of an agent begins with that is only known from a run made elsewhere."""
+
+_at_work: set[str] = set()
+"""Tokens of what this process is bringing in or taking out."""
+
+
+class Hidden(Program, frozen=True):
+    """Who hides a run. `token` tells one piece of work of a program from another."""
+
+    token: str = ""
+
+
+@contextmanager
+def at_work() -> Iterator[str]:
+    """The token of a piece of work of this process, as long as that lasts."""
+    token = secrets.token_hex(8)
+    _at_work.add(token)
+    try:
+        yield token
+    finally:
+        _at_work.discard(token)
+
+
+def hidden_by(token: str, now: float) -> str:
+    """What the column ``hidden`` says while this process does the work with this token."""
+    me = this_program(now)
+    return msgspec.json.encode(Hidden(me.host, me.pid, me.began, me.t, token)).decode()
+
+
+def is_left(hidden: str, now: float) -> bool:
+    """Whether nobody works any more on a run of which the column says this."""
+    try:
+        who = msgspec.json.decode(hidden, type=Hidden)
+    except msgspec.DecodeError:
+        return False  # written by a later version, which will clean up itself
+    me = this_program(now)
+    if (who.host, who.pid, who.began) == (me.host, me.pid, me.began):
+        return who.token not in _at_work
+    return not who.alive(now, SILENT_SECONDS)
+
+
+def hide(connection: Connection, run_id: int, token: str, now: float) -> bool:
+    """Within a transaction: nobody sees this run any more. False when nobody sees it now."""
+    table = schema.run
+    seen = (table.c.id == run_id) & table.c.hidden.is_(None)
+    values = {"hidden": hidden_by(token, now), "baseline": 0}
+    return bool(connection.execute(update(table).where(seen).values(values)).rowcount)
+
+
+def remove_left(database: Database, now: float) -> list[int]:
+    """Remove what programs that ended in the middle have left hidden; returns the numbers of these runs."""
+    table = schema.run
+    with database.read() as connection:
+        rows = connection.execute(select(table.c.id, table.c.hidden).where(table.c.hidden.is_not(None))).all()
+    left = [row.id for row in rows if is_left(row.hidden, now)]
+    for run_id in left:
+        remove(database, run_id)
+    return left
+
+
+def remove(database: Database, run_id: int) -> None:
+    """Remove a hidden run with all its requests, records and results, in slices.
+
+    The tags of a run that was made here stay, so that they are never given again; those of one that was brought in go
+    with it, so that it can be brought in again."""
+    run, test, repeat, tag, record = schema.run, schema.test, schema.repeat, schema.tag, schema.record
+    with database.read() as connection:
+        made_here = connection.scalar(select(run.c.origin).where(run.c.id == run_id)) == ""
+        repeats = list(connection.scalars(select(repeat.c.id).where(repeat.c.run_id == run_id)))
+        tags = _ids(connection, tag.c.id, tag.c.repeat_id, repeats)
+        scorings = _ids(connection, schema.scoring.c.id, schema.scoring.c.repeat_id, repeats)
+        blocks = _blocks_of(connection, tags)
+        agents = _ids(connection, tag.c.agent_id, tag.c.id, tags)
+        servers = _ids(connection, tag.c.server_id, tag.c.id, tags)
+    _empty(database, schema.verdict, schema.verdict.c.scoring_id, scorings)
+    _empty(database, schema.scoring, schema.scoring.c.id, scorings)
+    _empty(database, schema.sample, schema.sample.c.repeat_id, repeats)
+    _empty(database, schema.request, schema.request.c.repeat_id, repeats)
+    _empty(database, record, record.c.tag_id, tags)
+    _remove_blocks(database, blocks)
+    for table in (schema.marker, schema.note, schema.pipeline_status, schema.status_step, schema.run_origin):
+        _empty(database, table, table.c.run_id, [run_id])
+    for part in chunks(tags, 500):
+        with database.slice() as connection:
+            connection.execute(delete(record).where(record.c.tag_id.in_(part)))  # what has come meanwhile
+            mine = tag.c.id.in_(part)
+            free = {"repeat_id": None, "agent_id": None, "server_id": None, "slot": None}
+            connection.execute(update(tag).where(mine).values(free) if made_here else delete(tag).where(mine))
+    if not made_here:
+        _remove_unused(database, schema.agent, agents, schema.agent.c.identity.startswith(ARRIVED), tag.c.agent_id)
+        _remove_unused(database, schema.server, servers, schema.server.c.source == "bundle", tag.c.server_id)
+    for table in (repeat, test):
+        _empty(database, table, table.c.run_id, [run_id])
+    with database.slice() as connection:
+        connection.execute(delete(run).where(run.c.id == run_id))
+
+
+def _empty(database: Database, table: Table, column: ColumnElement[Any], values: Sequence[int]) -> None:
+    """Delete the rows of `table` whose `column` is one of `values`, in slices."""
+    key = list(table.primary_key.columns)
+    for part in chunks(values, 500):
+        some = select(*key).where(column.in_(part)).limit(SLICE)
+        here = key[0].in_(some) if len(key) == 1 else tuple_(*key).in_(some)
+        while True:
+            with database.slice() as connection:
+                deleted = connection.execute(delete(table).where(here)).rowcount
+            if deleted < SLICE:
+                break
+
+
+def _ids(connection: Connection, wanted: Any, column: Any, values: Sequence[int]) -> list[int]:
+    found: set[int] = set()
+    for part in chunks(values, 500):
+        found.update(connection.scalars(select(wanted).where(column.in_(part), wanted.is_not(None)).distinct()))
+    return sorted(found)
+
+
+def _remove_unused(database: Database, table: Table, ids: Sequence[int], arrived: Any, used: Any) -> None:
+    """Those of `ids` that only came with a run, and that no tag refers to any more."""
+    for number in ids:
+        with database.slice() as connection:
+            here = (table.c.id == number) & arrived & ~select(used).where(used == number).exists()
+            connection.execute(delete(table).where(here))
+
+
+def _blocks_of(connection: Connection, tags: Sequence[int]) -> list[int]:
+    """The blocks of bodies in which there are records of these tags and of no others."""
+    record = schema.record
+    block = (record.c.body // BLOCK).label("block")
+    mine: set[int] = set()
+    for part in chunks(tags, 500):
+        mine.update(connection.scalars(select(block).where(record.c.tag_id.in_(part)).distinct()))
+    if not mine:
+        return []
+    owners = select(block, record.c.tag_id).where(record.c.body.between(min(mine) * BLOCK, (max(mine) + 1) * BLOCK))
+    own = set(tags)
+    for number, owner in connection.execute(owners.distinct()):
+        if owner not in own:
+            mine.discard(number)
+    return sorted(mine)
+
+
+def _remove_blocks(database: Database, blocks: Sequence[int]) -> None:
+    """A block never gets another record after the transaction that made it, so that what was found out stays true."""
+    table = schema.record_block
+    for part in chunks(blocks, 100):
+        with database.slice() as connection:
+            connection.execute(delete(table).where(table.c.id.in_(part)))
