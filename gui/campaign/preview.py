@@ -35,7 +35,7 @@ class Preview:
     bytes: int
     """Of one repeat."""
     offered_rate: float | None
-    """Requests per second that the plan offers: N × M ÷ wait; None when there is no wait."""
+    """Requests per second that the plan offers at most; see `offered_rate`."""
     seconds: float
     """Estimate for all repeats, settling not included."""
 
@@ -96,9 +96,18 @@ def preview_test(test: Test, *, servers: int, files: Sequence[File], clients: in
         files=total,
         repeats=test.repeats,
         bytes=round(asked * total),
-        offered_rate=test.per_round * servers / test.wait if test.wait else None,
+        offered_rate=offered_rate(total, test.per_round * servers, test.wait),
         seconds=seconds * test.repeats,
     )
+
+
+def offered_rate(requests: int, per_round: int, wait: float) -> float | None:
+    """Requests per second that a plan offers at most: all `requests` over the waits between their rounds.
+
+    `per_round`: to all servers together. n rounds have n − 1 waits, so nobody can be faster than that, however
+    quick the servers are. None where nothing limits it: one round, or no wait."""
+    waits = (-(-requests // per_round) - 1) * wait
+    return requests / waits if waits > 0 else None
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gui.campaign.presets import Published, find_preset
-from gui.reconcile import ServerFigures, TestFigures, by_server, conclusion_of_run, figures
+from gui.reconcile import ServerFigures, TestFigures, by_server, figures, newest, standing
 from gui.report.numbers import success
 from gui.store import NoteRow, RequestEntry, RunEntry, ScoringEntry, Store, TestEntry
 
@@ -48,12 +47,8 @@ class RunView:
 
     @property
     def outcome(self) -> str:
-        """What the run came to, as `gui.models.states.OUTCOMES` has it: its tests' conclusion, unless it was ended."""
-        if self.run.state in ("stopped", "aborted", "error"):
-            return self.run.state
-        if self.run.ended is None:
-            return "running"
-        return {"pass": "passed", "fail": "failed", "inconclusive": "inconclusive"}.get(self.conclusion, "error")
+        """What the run came to, as `gui.models.states.OUTCOMES` has it: its state, which follows its figures."""
+        return "running" if self.run.state == "preparing" else self.run.state
 
     @property
     def success(self) -> str:
@@ -73,16 +68,6 @@ class TestDetail:
     __test__ = False
 
 
-def newest(scorings: Sequence[ScoringEntry]) -> tuple[ScoringEntry, ...]:
-    """The newest scoring of each repeat."""
-    latest: dict[int, ScoringEntry] = {}
-    for scoring in scorings:
-        known = latest.get(scoring.repeat_id)
-        if known is None or scoring.id > known.id:
-            latest[scoring.repeat_id] = scoring
-    return tuple(latest.values())
-
-
 def read_run(store: Store, run_id: int) -> RunView:
     """A run as it stands now. Blocking. Raises StoreError."""
     run = store.run(run_id)
@@ -96,8 +81,8 @@ def read_run(store: Store, run_id: int) -> RunView:
         rows.append(
             TestRow(entry.number, entry, figures(entry.spec, scorings), scorings, published.get(entry.spec.name))
         )
-    conclusion = conclusion_of_run([row.figures.conclusion for row in rows])
-    return RunView(run, tuple(rows), tuple(store.notes(run_id)), conclusion)
+    now = standing(run, [row.figures for row in rows])
+    return RunView(now.run, tuple(rows), tuple(store.notes(run_id)), now.conclusion)
 
 
 def read_test(store: Store, test: TestRow) -> TestDetail:

@@ -11,6 +11,7 @@ Terms: a request *owns* the group of all records with its (tag, path). *Asked* a
 charged, *got* those that the client received, *recorded* those that the records say. docs/results.md has the rules.
 
 - `verdicts`: the rule, pure. `scoring`: the join in SQL. `figures`, `interval`: a test over its repeats, pure.
+  `standing`: what a run came to by these figures, pure.
 - `ladder`: where a record was lost; `took`: what took the datagrams of a gap; `facts`: their values. All pure.
 - `evidence`: what the daemons said, put together; `trail`: what is kept of it; `gather`: from the database.
 - `live`: incremental counts. `rollup`: figures by server. `behaviours`: known ways of servers to count differently.
@@ -24,16 +25,19 @@ from gui.reconcile.figures import (
     achieved_rate,
     conclusion_of_run,
     figures,
+    hundredths,
 )
 from gui.reconcile.interval import wilson
 from gui.reconcile.ladder import Known, Ladder, Rung, climb
 from gui.reconcile.live import LiveCounts, LiveServer, LiveTotals
-from gui.reconcile.rollup import Loss, ServerFigures, by_server, losses
+from gui.reconcile.rollup import Loss, ServerFigures, by_server, losses, newest, restate, run_figures
 from gui.reconcile.scoring import ladder_of, rescore_late, score
+from gui.reconcile.standing import STATES, Standing, standing, summary
 from gui.reconcile.trail import step_of
 from gui.reconcile.verdicts import Asked, Judged, Recorded, judge
 
 __all__ = [
+    "STATES",
     "Asked",
     "Conclusion",
     "Judged",
@@ -48,18 +52,25 @@ __all__ = [
     "Rung",
     "SequenceGap",
     "ServerFigures",
+    "Standing",
     "TestFigures",
     "achieved_rate",
     "by_server",
     "climb",
     "conclusion_of_run",
     "figures",
+    "hundredths",
     "judge",
     "ladder_of",
     "losses",
+    "newest",
     "rescore_late",
+    "restate",
+    "run_figures",
     "score",
     "sentence",
+    "standing",
     "step_of",
+    "summary",
     "wilson",
 ]

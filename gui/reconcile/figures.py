@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from gui.campaign.preview import offered_rate
 from gui.reconcile.interval import wilson
 from gui.store import ScoringEntry, TestSpec
 
@@ -49,7 +50,7 @@ class TestFigures:
     """Success of the worst repeat, which decides."""
     interval: tuple[float, float] | None
     offered: float | None
-    """Requests per second that the plan asks for: N × M ÷ wait; None without a wait."""
+    """Requests per second that the plan offers at most, on average over the repeats; None where nothing limits it."""
     achieved: float | None
     """Requests per second from the first begun to the last done, on average over the repeats."""
     bytes_asked: int
@@ -92,13 +93,29 @@ def figures(spec: TestSpec, scorings: Sequence[ScoringEntry]) -> TestFigures:
         success=100 * good / counted if counted else None,
         worst=worst,
         interval=wilson(good, counted),
-        offered=spec.per_round * spec.servers / spec.wait if spec.wait > 0 else None,
+        offered=_offered(spec, scorings),
         achieved=sum(rates) / len(rates) if rates else None,
         bytes_asked=sum(s.bytes_asked for s in scorings),
         bytes_got=sum(s.bytes_got for s in scorings),
         bytes_recorded=sum(s.bytes_recorded for s in scorings),
         conclusion=_conclude(spec, scorings),
     )
+
+
+def _offered(spec: TestSpec, scorings: Sequence[ScoringEntry]) -> float | None:
+    """Of what was really asked, so that it can be compared with the achieved rate: a repeat that was cut short had
+    fewer waits, too."""
+    asked = [s.total for s in scorings] or [spec.total]
+    rates = [offered_rate(total, spec.per_round * spec.servers, spec.wait) for total in asked]
+    known = [rate for rate in rates if rate is not None]
+    return sum(known) / len(known) if known and len(known) == len(rates) else None
+
+
+def hundredths(share: float) -> float:
+    """A percentage as it may be shown with two decimals: 100 only when it is, and 0 only when it is."""
+    if share in (0, 100):
+        return share
+    return min(max(round(share, 2), 0.01), 99.99)
 
 
 def achieved_rate(scoring: ScoringEntry) -> float | None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, func, select
 
-from gui.store import RequestState, Store, VerdictKind, answer, schema
+from gui.reconcile.figures import TestFigures, figures
+from gui.reconcile.standing import Standing, standing
+from gui.store import RequestState, ScoringEntry, Store, VerdictKind, answer, schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,35 @@ def by_server(store: Store, scoring_ids: Sequence[int]) -> list[ServerFigures]:
             if int(count) > sums.loss[0]:
                 sums.loss = (int(count), lost_at or "", cause or "", certain is None or bool(certain))
     return [_figures(row, read.get(row[0], 0), odd_ones.get(row[0], _Odd(Counter()))) for row in rows]
+
+
+def newest(scorings: Iterable[ScoringEntry]) -> list[ScoringEntry]:
+    """The newest scoring of each repeat: the one that counts."""
+    latest: dict[int, ScoringEntry] = {}
+    for scoring in scorings:
+        known = latest.get(scoring.repeat_id)
+        if known is None or scoring.id > known.id:
+            latest[scoring.repeat_id] = scoring
+    return list(latest.values())
+
+
+def run_figures(store: Store, run_id: int) -> list[TestFigures]:
+    """The figures of every test of a run as they are now, also of those that were never begun."""
+    latest = newest(store.scorings_of_run(run_id))
+    test_of = {repeat.id: repeat.test_id for repeat in store.repeats(run_id)}
+    return [
+        figures(test.spec, [entry for entry in latest if test_of.get(entry.repeat_id) == test.id])
+        for test in store.tests(run_id)
+    ]
+
+
+def restate(store: Store, run_id: int) -> Standing:
+    """What the run came to by its figures as they are now, also written down. Raises NoSuchRow."""
+    run = store.run(run_id)
+    now = standing(run, run_figures(store, run_id))
+    if (now.run.state, now.run.message) != (run.state, run.message):
+        store.set_run(run_id, state=now.run.state, message=now.run.message)
+    return now
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from sqlalchemy import Connection, func, select, text
 from gui.reconcile.facts import DEFAULT_DELAY, Miss
 from gui.reconcile.gather import facts_of, gather, sessions_of
 from gui.reconcile.ladder import Ladder, Lost, climb, told_before, weigh
+from gui.reconcile.rollup import restate
 from gui.reconcile.verdicts import Asked, Judged, Recorded, judge
 from gui.store import (
     NoSuchRow,
@@ -77,7 +78,7 @@ class _Count:
 
 
 def score(store: Store, repeat_id: int, kind: ScoringKind, now: float) -> ScoringEntry:
-    """Score a repeat and store the result beside earlier ones.
+    """Score a repeat and store the result beside earlier ones. The run's state and message follow its figures.
 
     `kind`: ``settle`` for the first one, when waiting ended; ``late`` after later records; ``recheck`` when a person
     asked.
@@ -127,7 +128,10 @@ def score(store: Store, repeat_id: int, kind: ScoringKind, now: float) -> Scorin
         first_open=first,
         last_close=last,
     )
-    return store.add_scoring(scoring, rows)
+    scoring = store.add_scoring(scoring, rows)
+    if kind != "settle":
+        restate(store, repeat.run_id)
+    return scoring
 
 
 def was_waited_for(repeat: RepeatEntry, limit: float) -> bool:

@@ -13,9 +13,9 @@ from gui.reconcile import (
     ServerFigures,
     TestFigures,
     by_server,
-    conclusion_of_run,
     figures,
     losses,
+    standing,
 )
 from gui.report.redact import Redaction
 from gui.store import (
@@ -77,20 +77,18 @@ class TestReport:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """A whole run. `odd`: requests that are not matched, at most `MAX_ODD` of `odd_total`."""
+    """A whole run. `odd`: requests that are not matched, at most `MAX_ODD` of `odd_total`.
+
+    State and message of `run` are those that the newest figures give it, and `conclusion` says the same."""
 
     run: RunEntry
+    conclusion: Conclusion
     tests: tuple[TestReport, ...]
     servers: tuple[ServerFigures, ...]
     odd: tuple[RequestEntry, ...]
     odd_total: int
     markers: tuple[MarkerRow, ...]
     notes: tuple[NoteRow, ...]
-
-    @property
-    def conclusion(self) -> Conclusion:
-        """Whether the run passed."""
-        return conclusion_of_run([test.now.conclusion for test in self.tests])
 
 
 def build(store: Store, run_id: int, *, redact: bool = False, max_odd: int = MAX_ODD) -> RunReport:
@@ -123,8 +121,10 @@ def build(store: Store, run_id: int, *, redact: bool = False, max_odd: int = MAX
             )
         )
     newest = [r.newest for test in tests for r in test.repeats if r.newest]
+    now = standing(run, [test.now for test in tests])
     report = RunReport(
-        run=run,
+        run=now.run,
+        conclusion=now.conclusion,
         tests=tuple(tests),
         servers=tuple(by_server(store, [entry.id for entry in newest])),
         odd=tuple(_odd(store, newest, max_odd)),

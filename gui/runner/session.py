@@ -41,13 +41,23 @@ from gui.campaign.assign import Assigner
 from gui.campaign.draw import Draw, draw_round
 from gui.campaign.holdups import HeldUp, Relieved, Waiting
 from gui.campaign.plan import Fault, File, Plan, Test
-from gui.campaign.preview import DEFAULT_BYTES, request_seconds
+from gui.campaign.preview import DEFAULT_BYTES, offered_rate, request_seconds
 from gui.campaign.repeat import AbortJobs, Command, End, HandOut, Note, Repeat, Settle, Start, State
 from gui.campaign.selection import Client, Server, choose_clients, choose_servers
 from gui.campaign.settle import ALIVE, Settled, SettleView
 from gui.campaign.settle import Settle as Settling
 from gui.hub import AgentView, Hub
-from gui.reconcile import LiveCounts, TestFigures, conclusion_of_run, figures, score
+from gui.reconcile import (
+    STATES,
+    LiveCounts,
+    TestFigures,
+    conclusion_of_run,
+    figures,
+    restate,
+    run_figures,
+    score,
+    summary,
+)
 from gui.runner.consume import ConsumerState, Drain
 from gui.runner.intake import StatusIntake
 from gui.runner.lab import LabMissing, cannot, inject
@@ -85,7 +95,6 @@ SILENCE_LIMIT, SILENCE_TIMEOUTS = 60.0, 3.0
 """The least number of seconds, and of the plan's timeouts, that servers which do not answer have in the end."""
 STATUS_SECONDS = 3.0
 """How long a run waits for what the daemons say before its first request, and after its last."""
-WORDS: dict[str, Outcome] = {"pass": "passed", "fail": "failed", "inconclusive": "inconclusive", "none": "error"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +216,7 @@ class RunSession:
         """The time axis of the repeats that are over."""
         self._outlook = Outlook([])
         self._over = asyncio.Event()
-        self._scorings: list[tuple[int, ScoringEntry]] = []
+        self._scored = 0
         self.counting: int | None = None
         """The repeat whose records are awaited; those of any other are late ones."""
 
@@ -329,7 +338,7 @@ class RunSession:
             self._host.problem("error", f"run {run}", self._broken)
         finally:
             self._host.statuses.end_run()
-        return await self._conclude(resolved)
+        return await self._conclude()
 
     async def _create_run(self, resolved: Sequence[_Resolved]) -> int:
         specs = [_spec(one) for one in resolved]
@@ -366,44 +375,32 @@ class RunSession:
         await self._host.blocking(self._host.statuses.begin_run, run)
         return run
 
-    async def _conclude(self, resolved: Sequence[_Resolved]) -> RunResult:
+    async def _conclude(self) -> RunResult:
         assert self._run is not None
         self._outlook.give_up()
-        rows = []
-        for one in resolved:
-            scorings = [entry for number, entry in self._scorings if number == one.number]
-            if scorings:
-                rows.append(figures(_spec(one), scorings))
-        outcome = WORDS[conclusion_of_run([row.conclusion for row in rows])]
-        message = self._sentence(outcome, rows)
+        # Of the newest scorings: late records of an earlier repeat may have come while a later one ran.
+        rows: list[TestFigures] = await self._host.blocking(run_figures, self._store, self._run)
+        outcome: Outcome = STATES[conclusion_of_run([row.conclusion for row in rows])]
+        message = summary(rows)
         if self._broken:
             outcome, message = "error", self._broken
         elif self._incomplete:
             message = " ".join([message, *self._incomplete])
-        elif self._stopping:
+        elif self._stopping and outcome != "passed":  # else it was too late to cut anything short
             outcome = "aborted" if self._hurry else "stopped"
-            message = f"The run was {outcome} after {len(self._scorings)} of {_repeats(self._plan)} repeats."
+            message = f"The run was {outcome} after {self._scored} of {_repeats(self._plan)} repeats."
         self._outcome = outcome
         self._show("done", message)
         try:
             await self._save_markers()
             await self._host.blocking(self._store.set_run, self._run, state=outcome, message=message, ended=time.time())
+            # What was scored again since the figures were read.
+            await self._host.blocking(restate, self._store, self._run)
         except StoreError as error:
             log.exception("! the end of the run could not be written down")
             outcome, message = "error", f"The end of the run could not be written down: {error}"
-        return RunResult(self._run, outcome, message, tuple(rows), time.time() - self._started)
-
-    @staticmethod
-    def _sentence(outcome: Outcome, rows: Sequence[TestFigures]) -> str:
-        worst = min((row.worst for row in rows if row.worst is not None), default=None)
-        if worst is None:
-            return "Nothing was counted."
-        counted, good = sum(row.counted for row in rows), sum(row.good for row in rows)
-        text = f"{good:,} of {counted:,} requests matched; the worst repeat has {worst:.2f} %."
-        if outcome == "inconclusive":
-            failed = sum(row.client_failed for row in rows)
-            text += f" {failed:,} requests failed at the clients: too many to conclude anything."
-        return text
+        scored = tuple(row for row in rows if row.repeats)
+        return RunResult(self._run, outcome, message, scored, time.time() - self._started)
 
     # ---- before the first request
 
@@ -517,7 +514,7 @@ class RunSession:
             reason=settled.reason,
         )
         entry: ScoringEntry = await self._host.blocking(score, self._store, repeat.id, "settle", now)
-        self._scorings.append((repeat.resolved.number, entry))
+        self._scored += 1
         self.counting = None
         self._outlook.finish(
             repeat.resolved.number,
@@ -555,9 +552,9 @@ class RunSession:
         repeat.live.over(repeat.done)
         if machine.given_up:
             names = ", ".join(self._named(repeat, server) for server in machine.given_up)
-            sentence = f"Test {repeat.resolved.number}, repeat {repeat.number} is not complete: {names} did not answer."
-            self._incomplete.append(sentence)
-            self._mark("held", sentence)
+            text = f"Test {repeat.resolved.number}, repeat {repeat.number} is not complete: {names} did not answer."
+            self._incomplete.append(text)
+            self._mark("held", text)
         if machine.outcome == "failed":
             self._broken = "The run ended because its clients could not go on; the problems say why."
 
@@ -961,7 +958,7 @@ class RunSession:
             round=machine.round,
             rounds=machine.rounds,
             total=total,
-            offered_rate=test.per_round * len(repeat.resolved.servers) / test.wait if test.wait else 0.0,
+            offered_rate=offered_rate(total, test.per_round * len(repeat.resolved.servers), test.wait) or 0.0,
             servers=repeat.live.server_rows(now),
             clients=tuple(
                 repeat.live.client_row(client, state=view.state if view else "missing", cpu=view.cpu if view else 0.0)

@@ -15,7 +15,7 @@ FILES = [File("/a", MIB), File("/b", MIB)]
 def test_eight_servers_a_hundred_each() -> None:
     test = Test(servers=8, files_per_server=100, per_round=20)
     shown = preview_test(test, servers=8, files=FILES)
-    assert (shown.rounds, shown.files, shown.bytes, shown.short_by, shown.offered_rate) == (5, 800, 800 * MIB, 0, 160.0)
+    assert (shown.rounds, shown.files, shown.bytes, shown.short_by, shown.offered_rate) == (5, 800, 800 * MIB, 0, 200.0)
     assert shown.sentence(20).startswith("20 × 8 servers × 5 rounds = 800 files, 800.0 MiB, about ")
 
 

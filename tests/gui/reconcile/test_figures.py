@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gui.reconcile import conclusion_of_run, figures
 from gui.store import ScoringEntry, TestSpec
@@ -67,8 +69,21 @@ def test_a_test_that_was_cut_short_has_not_passed() -> None:
 
 def test_offered_and_achieved_rates_are_two_things() -> None:
     row = figures(TestSpec(8, 100, 20), [scoring(800, first_open=10.0, last_close=20.0)])
-    assert (row.offered, row.achieved) == (160.0, 80.0)
+    assert (row.offered, row.achieved) == (200.0, 80.0), "five rounds have four waits"
     assert figures(TestSpec(8, 100, 20, wait=0), [scoring(800)]).offered is None
+    assert figures(TestSpec(8, 100, 100), [scoring(800)]).offered is None, "one round is as fast as it goes"
+
+
+@given(st.integers(1, 50), st.integers(1, 200), st.integers(1, 200), st.floats(0.01, 10), st.integers(0, 100))
+def test_nobody_is_faster_than_what_is_offered(servers: int, files: int, n: int, wait: float, cut: int) -> None:
+    """However quick the servers are, and wherever a repeat was cut short."""
+    spec = TestSpec(servers, files, n, wait=wait)
+    asked = max(1, spec.total - cut * servers)
+    rounds = -(-asked // (servers * n))
+    took = (rounds - 1) * wait + 0.001
+    row = figures(spec, [scoring(asked, first_open=10.0, last_close=10.0 + took)])
+    assert row.offered is None or row.achieved is None or row.achieved <= row.offered
+    assert (row.offered is None) == (rounds == 1)
     assert figures(SPEC, [scoring(first_open=5.0, last_close=5.0)]).achieved is None
 
 

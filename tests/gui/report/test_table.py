@@ -90,6 +90,33 @@ def test_late_figures_stand_beside_those_at_settle(run: Any) -> None:
     text = text_table(build(run.store, run.run))
     assert "Test 1: 98.33 % when waiting ended, 100.00 % with what came late." in text
     assert "PASS" in text
+    assert "FAIL" not in text
+
+
+def test_after_late_records_every_format_has_one_state_one_conclusion_and_one_sentence(run: Any) -> None:
+    run.store.set_run(run.run, message="59 of 60 requests matched; the worst repeat has 95.00 %. And s1 was slow.")
+    missing = run.store.requests(2)[0]
+    asked = run.ask(1)[0]
+    asked.tag, asked.path, asked.server = missing.tag, missing.path, missing.server_url
+    run.record(asked)
+    rescore_late(run.store, run.tick())
+    said = "60 of 60 requests matched; the worst repeat has 100.00 %. And s1 was slow."
+    stored = run.store.run(run.run)
+    assert (stored.state, stored.message) == ("passed", said)
+    report = build(run.store, run.run)
+    content = json.loads(json_report(report))
+    assert (content["run"]["state"], content["run"]["message"], content["conclusion"]) == ("passed", said, "pass")
+    page = html_report(report)
+    for text in (text_table(report), page):
+        assert "FAIL" not in text
+    assert said in page
+
+
+def test_a_report_does_not_believe_a_state_that_was_written_down_before_late_records(run: Any) -> None:
+    run.store.set_run(run.run, state="passed", message="60 of 60 requests matched; the worst repeat has 100.00 %.")
+    report = build(run.store, run.run)  # as a bundle says, or a Tally that did not follow late records
+    assert (report.run.state, report.conclusion) == ("failed", "fail")
+    assert report.run.message == "59 of 60 requests matched; the worst repeat has 95.00 %."
 
 
 def test_client_failures_and_recoveries_are_remarked(world: Any) -> None:
@@ -102,6 +129,7 @@ def test_client_failures_and_recoveries_are_remarked(world: Any) -> None:
     world.record(b, read=(1 << 20) - 1)
     score(world.store, world.repeat, "settle", world.tick())
     world.store.set_repeat(world.repeat, complete=False, reason="the limit of 90 s was reached")
+    world.store.set_run(world.run, state="inconclusive", ended=world.tick())
     text = text_table(build(world.store, world.run))
     assert "1 request took more than one access (recovered by the client)" in text
     assert "1 request failed at the client and is not counted; more than 1 %, so nothing is concluded." in text
