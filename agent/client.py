@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
@@ -52,6 +52,7 @@ from agent.workloads.access import MISSING
 from agent.workloads.plan import objection
 from agent.workloads.pool import Pool
 from agent.workloads.probe import probe
+from shoveler.service.tasks import Tasks
 
 _log = logging.getLogger(__name__)
 
@@ -145,7 +146,7 @@ class ClientRole:
         self._collecting = asyncio.Lock()
         self._full = False
         self._draining = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(_log, self._failed)
         self.broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Set to one sentence when this agent cannot go on: the disk of its journal fails."""
         if journal.interrupted:
@@ -266,16 +267,16 @@ class ClientRole:
                 self._take(message)
             case EndRepeat(name):
                 if name in self._jobs:
-                    self._spawn(self._end(self._jobs[name]), f"end {name}")
+                    self._tasks.start(self._end(self._jobs[name]), f"end {name}")
                 else:
                     self._say_ended(name)
             case Abort(name):
                 if name in self._jobs:
-                    self._spawn(self._cut(self._jobs[name], "the hub stopped the job"), f"cut {name}")
+                    self._tasks.start(self._cut(self._jobs[name], "the hub stopped the job"), f"cut {name}")
                 else:
                     self._say_ended(name)
             case Probe():
-                self._spawn(self._probe(message, session), f"probe {message.id}")
+                self._tasks.start(self._probe(message, session), f"probe {message.id}")
             case Ask(what):
                 if what in ("drain", "resume"):
                     self._draining = what == "drain"
@@ -298,17 +299,8 @@ class ClientRole:
         self._notices.append(notice)
         self._say(notice)
 
-    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._gone)
-
-    def _gone(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled() or (error := task.exception()) is None:
-            return
-        _log.error("! %s failed", task.get_name(), exc_info=error)
-        self._break(str(error) if isinstance(error, JournalError) else f"{task.get_name()}: {error!r}")
+    def _failed(self, name: str, error: Exception) -> None:
+        self._break(str(error) if isinstance(error, JournalError) else f"{name}: {error!r}")
 
     def _break(self, sentence: str) -> None:
         if not self.broken.done():
@@ -339,13 +331,13 @@ class ClientRole:
                 slots=order.slots,
                 timeout=order.timeout,
                 segment=self._journal.segment,
-                died=lambda slots, how: self._spawn(self._mend(order.job, slots, how), f"mend {order.job}"),
+                died=lambda slots, how: self._tasks.start(self._mend(order.job, slots, how), f"mend {order.job}"),
                 remark=lambda severity, text: self._notice(severity, f"Job {order.job}: {text}"),
             ),
         )
         job.idle.set()
         self._jobs[order.job] = job
-        self._spawn(self._begin(job), f"begin {order.job}")
+        self._tasks.start(self._begin(job), f"begin {order.job}")
 
     def _no_room(self) -> str:
         room = self._journal.room()
@@ -374,8 +366,8 @@ class ClientRole:
         job.ready = True
         job.sampled = time.time()
         self._say(RepeatReady(job.name))
-        self._spawn(self._collect_while(job), f"collect {job.name}")
-        self._spawn(self._sample_while(job), f"sample {job.name}")
+        self._tasks.start(self._collect_while(job), f"collect {job.name}")
+        self._tasks.start(self._sample_while(job), f"sample {job.name}")
 
     def _take(self, message: Round) -> None:
         job = self._jobs.get(message.job)
@@ -604,9 +596,7 @@ class ClientRole:
 
     async def close(self) -> None:
         """End all tasks and workers; the journal stays the caller's."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
         for job in self._jobs.values():
             job.stopping.set()
             await job.pool.stop("the agent ends", grace=0.5)

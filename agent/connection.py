@@ -50,6 +50,7 @@ from agent.messages import (
     why_untrusted,
 )
 from shoveler.service import delays, redact
+from shoveler.service.tasks import start_task
 
 _log = logging.getLogger(__name__)
 # At debug level websockets logs whole requests: tokens and client ids with them.
@@ -436,11 +437,10 @@ async def stay(
 async def _attend(session: Session, role: Role) -> Goodbye | None:
     """One session until it ends. Returns the hub's Goodbye if it said one."""
     role.welcomed(session.welcome)
-    loop = asyncio.get_running_loop()
     tasks = {
-        loop.create_task(_listen(session, role), name="session receive"),
-        loop.create_task(_beat(session, role), name="session heartbeat"),
-        loop.create_task(role.attend(session), name="session attend"),
+        start_task(_listen(session, role), "session receive"),
+        start_task(_beat(session, role), "session heartbeat"),
+        start_task(role.attend(session), "session attend"),
     }
     goodbye: Goodbye | None = None
     try:

@@ -34,6 +34,7 @@ from shoveler.service import (
     new_registry,
     setup_logging,
 )
+from shoveler.service.tasks import start_task
 
 _log = logging.getLogger(__name__)
 
@@ -275,7 +276,7 @@ async def serve(agent: Agent, parsed: argparse.Namespace) -> int:
     except OSError as error:
         raise CannotRunError(str(error)) from error
     notifier = Notifier()
-    link = loop.create_task(
+    link = start_task(
         connection.stay(
             agent.address,
             agent.trust,
@@ -284,10 +285,10 @@ async def serve(agent: Agent, parsed: argparse.Namespace) -> int:
             state=state,
             patient=lambda: not agent.credentials.invitation,
         ),
-        name="link",
+        "link",
     )
-    watch = loop.create_task(_watch(state, health, notifier), name="watch")
-    stopping = loop.create_task(stop.wait(), name="stop")
+    watch = start_task(_watch(state, health, notifier), "watch")
+    stopping = start_task(stop.wait(), "stop")
     notifier.ready()
     try:
         ends: list[asyncio.Future[Any]] = [link, stopping, role.broken]

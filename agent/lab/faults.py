@@ -18,6 +18,7 @@ from agent.lab.errors import LabError
 from agent.lab.keeper import BrokerKeeper
 from agent.lab.ledger import Deed, Entry
 from agent.lab.relay import IP_AND_UDP, PATH_MTU, Loss, Relay
+from shoveler.service.tasks import start_task
 
 _log = logging.getLogger(__name__)
 
@@ -229,7 +230,7 @@ class Faults:
             _log.info("= %s is mended", what)
 
         if seconds:
-            self._mending[what] = asyncio.get_running_loop().create_task(later(), name=f"mend {what}")
+            self._mending[what] = start_task(later(), f"mend {what}")
 
 
 def _again(seconds: float) -> str:

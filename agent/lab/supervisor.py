@@ -42,6 +42,7 @@ from agent.lab.relay import Relay
 from agent.lab.state import write_state
 from agent.messages import LAB_SCHEMA, LabFile, LabProcess, LabServer, LabState
 from shoveler.service import RateLimited, delays, redact, setup_logging
+from shoveler.service.tasks import Tasks
 
 _log = logging.getLogger(__name__)
 _warn = RateLimited(_log)
@@ -104,7 +105,7 @@ class Supervisor:
         self._stop_flush = False
         self._gone = asyncio.Event()
         self._problems: list[str] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(_log)
 
     # -- the story -------------------------------------------------------------------------------------------------
 
@@ -159,12 +160,12 @@ class Supervisor:
 
     def _keep_up(self) -> None:
         for child in (*self._servers, *self._shovelers, *self._collectors):
-            self._task(self._keep(child), f"keep {child.name}")
+            self._tasks.start(self._keep(child), f"keep {child.name}")
         no_broker = "the local bus has no broker that could go away"
         if self._bus_kind == "given":
             no_broker = "the broker was given with --bus and is not the lab's to stop; stop it yourself"
         if self._broker is not None:
-            self._task(self._broker.watch(), "watch broker")
+            self._tasks.start(self._broker.watch(), "watch broker")
         assert self._ledger is not None
         self._faults = Faults(
             Parts(
@@ -189,9 +190,7 @@ class Supervisor:
         self._save()
         if self._faults is not None:
             await self._faults.close()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
         for children, grace in (
             (self._servers[self._options.servers :], _SERVER_GRACE),  # caches, before their origin
             (self._servers[: self._options.servers], _SERVER_GRACE),
@@ -392,16 +391,6 @@ class Supervisor:
             except OSError as error:
                 _log.error("! %s cannot be started: %s", child.name, error)
             self._save()
-
-    def _task(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._task_ended)
-
-    def _task_ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            _log.error("! %s failed", task.get_name(), exc_info=error)
 
     def _reap(self) -> None:
         for child in (*self._servers, *self._shovelers, *self._collectors):

@@ -35,6 +35,7 @@ from agent.workloads.frames import (
     length,
 )
 from agent.workloads.processes import process_command
+from shoveler.service.tasks import start_task
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ class Pool:
         slots: int,
         timeout: float,
         segment: Path,
-        died: Callable[[list[int], str], None],
+        died: Callable[[list[int], str], object],
         remark: Callable[[str, str], None],
     ) -> None:
         self._setup = (job, workload, timeout, str(segment))
@@ -115,7 +116,7 @@ class Pool:
         if problem:
             await self.stop("not all workers could be started")
         else:
-            self._watcher = asyncio.get_running_loop().create_task(self._watch(), name=f"watch {self._setup[0]}")
+            self._watcher = start_task(self._watch(), f"watch {self._setup[0]}")
         return problem
 
     async def _watch(self) -> None:
@@ -150,7 +151,7 @@ class Pool:
         except OSError as error:
             return f"A worker process cannot be started: {error.strerror}."
         worker.send(framed(Setup(job, workload, timeout, worker.slots, segment)))
-        worker.listener = asyncio.get_running_loop().create_task(self._listen(worker), name=f"worker {job}")
+        worker.listener = start_task(self._listen(worker), f"worker {job}")
         try:
             return await asyncio.wait_for(asyncio.shield(worker.ready), START_SECONDS)
         except TimeoutError:

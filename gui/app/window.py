@@ -50,6 +50,7 @@ from gui.widgets.frame import Frame, StatusPart
 from gui.widgets.problems import ProblemsDock
 from gui.widgets.table import Table
 from gui.widgets.theme import theme
+from shoveler.service.tasks import start_task
 
 log = logging.getLogger("tally.window")
 
@@ -293,7 +294,7 @@ class Window:
             table.remember()
         if self.plans.editor.entry.path is not None:
             self.plans.save()
-        self._end_task = asyncio.get_running_loop().create_task(self._end(), name="close")
+        self._end_task = start_task(self._end(), "close")
 
     async def _end(self) -> None:
         try:
@@ -710,7 +711,7 @@ class Window:
 
     def _background(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """A named task that this window owns: trouble in it becomes a problem, and it is ended with the window."""
-        task = asyncio.get_running_loop().create_task(work, name=name)
+        task = start_task(work, name)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
         return task

@@ -15,10 +15,9 @@ import secrets
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gui.campaign.plan import Plan, Test
 from gui.campaign.planfile import format_plan
@@ -26,6 +25,7 @@ from gui.hub import HubOptions
 from gui.runner.lab import LabMissing, agent_command
 from gui.runner.local_clients import LocalClients
 from gui.runner.workspace import Workspace, WorkspaceOptions
+from shoveler.service.tasks import finish
 
 UP_SECONDS = 120.0
 DOWN_SECONDS = 60.0
@@ -105,7 +105,7 @@ class Demo:
                 try:
                     on_stage("taking the federation down")
                 finally:  # whatever becomes of who is told
-                    await _shielded(_lab_down(lab))
+                    await finish(_lab_down(lab), "take the lab down")
         finally:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 
@@ -147,7 +147,7 @@ async def _lab_up(lab: Path, options: DemoOptions, on_stage: Callable[[str], Non
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
-            await _shielded(process.wait())
+            await finish(process.wait(), "end of the lab's command")
     if code != 0:
         raise LabMissing(wrong[0] if wrong else f"The lab did not come up; its last words: {_last(said)}")
 
@@ -174,22 +174,6 @@ async def _lab_down(lab: Path) -> None:
     if process.returncode != 0:
         words = err.decode(errors="replace").strip().splitlines()
         raise LabMissing(f"The lab did not come down: {_last(words)}")
-
-
-async def _shielded(work: Coroutine[Any, Any, Any]) -> None:
-    """Do this to its end, also while being cancelled: what is left behind would outlive the program."""
-    task = asyncio.get_running_loop().create_task(work, name="clean up")
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            if task.cancelled():
-                raise
-            cancelled = error
-    task.result()
-    if cancelled is not None:
-        raise cancelled
 
 
 def _last(lines: list[str]) -> str:

@@ -47,6 +47,7 @@ from gui.hub.server import is_loopback
 from gui.runner.progress import PointKeeper, RunProgress
 from gui.runner.session import RunResult
 from shoveler.service import delays
+from shoveler.service.tasks import start_task
 
 log = logging.getLogger("tally.runner")
 
@@ -102,7 +103,7 @@ class RemoteHub:
         """Connect, and stay connected until the block ends. Raises RemoteError or CredentialError."""
         hub = cls(url, credentials, insecure=insecure)
         hub._socket = await hub._connect()
-        task = asyncio.get_running_loop().create_task(hub._stay(), name=f"session with {url}")
+        task = start_task(hub._stay(), f"session with {url}")
         try:
             yield hub
         finally:

@@ -78,6 +78,7 @@ from gui.runner.progress import (
 )
 from gui.runner.resolve import Catalogues, RunRefused, present_clients, reached_twice
 from gui.store import MarkerRow, NewRequest, SampleRow, ScoringEntry, ServerEntry, Store, StoreError, TestSpec
+from shoveler.service.tasks import start_task
 
 log = logging.getLogger("tally.runner")
 
@@ -478,10 +479,10 @@ class RunSession:
         self.counting = repeat_id
         self._mark("phase", f"test {one.number}, repeat {number}")
         helpers = [
-            asyncio.get_running_loop().create_task(self._count(repeat), name=f"count {repeat.job}"),
-            asyncio.get_running_loop().create_task(self._beat(repeat), name=f"beat {repeat.job}"),
-            asyncio.get_running_loop().create_task(self._store_measured(repeat), name=f"measured {repeat.job}"),
-            asyncio.get_running_loop().create_task(self._faults(repeat), name=f"faults {repeat.job}"),
+            start_task(self._count(repeat), f"count {repeat.job}"),
+            start_task(self._beat(repeat), f"beat {repeat.job}"),
+            start_task(self._store_measured(repeat), f"measured {repeat.job}"),
+            start_task(self._faults(repeat), f"faults {repeat.job}"),
         ]
         try:
             await self._drive(repeat)

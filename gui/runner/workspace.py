@@ -45,6 +45,7 @@ from gui.runner.resolve import RunRefused
 from gui.runner.session import RunResult, RunSession
 from gui.store import ServerEntry, Store, StoreError
 from shoveler.bus import BusOptions, parse_address
+from shoveler.service.tasks import start_task
 
 log = logging.getLogger("tally.runner")
 
@@ -204,8 +205,8 @@ class Workspace:
             servers = [ServerEntry(server.url, server.name, server.labels, "lab") for server in lab_servers(self.lab)]
             await self.blocking(self.store.put_servers, servers)
         self._tasks = [
-            self._loop.create_task(self._score_late(left_open), name="score late records"),
-            self._loop.create_task(self._hold(), name="hold the workspace"),
+            start_task(self._score_late(left_open), "score late records"),
+            start_task(self._hold(), "hold the workspace"),
         ]
 
     async def _stop(self) -> None:
