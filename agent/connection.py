@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
-import ipaddress
 import logging
 import ssl
 import time
@@ -51,6 +50,7 @@ from agent.messages import (
 )
 from shoveler.service import delays, redact
 from shoveler.service.tasks import start_task
+from shoveler.values.addresses import host_port, is_loopback
 
 _log = logging.getLogger(__name__)
 # At debug level websockets logs whole requests: tokens and client ids with them.
@@ -99,17 +99,7 @@ class HubAddress(NamedTuple):
 
     @property
     def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'wss' if self.secure else 'ws'}://{host}:{self.port}"
-
-    @property
-    def loopback(self) -> bool:
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return f"{'wss' if self.secure else 'ws'}://{host_port(self.host, self.port)}"
 
 
 def parse_hub(text: str, *, insecure: bool) -> HubAddress:
@@ -127,13 +117,13 @@ def parse_hub(text: str, *, insecure: bool) -> HubAddress:
         raise CredentialError(f"The hub's address is wss://HOST:PORT, not {redact(text)!r}.")
     secure = parts.scheme in ("wss", "https")
     if bare:
-        secure = not (insecure and HubAddress(False, host, 0).loopback)
+        secure = not (insecure and is_loopback(host))
     address = HubAddress(secure, host, port or DEFAULT_PORT)
     if not secure and not insecure:
         raise CredentialError(
             f"{address.url} is not encrypted; use wss://, or --insecure if the hub runs on this very machine."
         )
-    if not secure and not address.loopback:
+    if not secure and not is_loopback(host):
         raise CredentialError(
             f"{address.host} is another machine, and without TLS everybody on the way reads the token; "
             "--insecure is for a hub on this machine (127.0.0.1, ::1 or localhost)."

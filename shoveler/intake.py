@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from shoveler.spool import Books, Draft
+from shoveler.values.addresses import host_port, plain_ip
 
 SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
 """What ``recvfrom`` gives: (IP, port), and flow and scope for IPv6."""
@@ -97,12 +98,9 @@ class Intake:
 
     def _name(self, address: SocketAddress) -> tuple[str, int]:
         """(remote, largest datagram that is not fragmented on the way), remembered."""
-        ip = address[0].partition("%")[0]
+        ip = plain_ip(address[0])
         version = 6 if ":" in ip else 4
-        if ip.startswith("::ffff:") and "." in ip:  # IPv4 arriving on a dual-stack socket
-            ip, version = ip[7:], 4
-        ip_mapped = self._map.get(ip) or self._map.get("all") or ip
-        remote = f"[{ip_mapped}]:{address[1]}" if ":" in ip_mapped else f"{ip_mapped}:{address[1]}"
+        remote = host_port(self._map.get(ip) or self._map.get("all") or ip, address[1])
         if len(self._known) >= _MAX_KNOWN:
             self._known.clear()  # forged addresses; the few real ones are back at once
         found = self._known[address] = (remote, self._mtu - _IP_UDP[version])

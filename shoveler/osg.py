@@ -17,6 +17,7 @@ import yaml  # type: ignore[import-untyped]
 
 from shoveler.config import SCHEMA
 from shoveler.service import redact
+from shoveler.values.addresses import host_port
 
 _PREFIX = "SHOVELER_"
 _KNOWN = {
@@ -98,7 +99,7 @@ def translate(theirs: Mapping[str, Any]) -> Translation:
 
     ip, port = take("listen.ip"), take("listen.port")
     if ip is not None or port is not None:
-        address = _address(str(ip or "0.0.0.0"), _number("listen.port", port, 9993))  # noqa: S104 - what they do
+        address = host_port(str(ip or "0.0.0.0"), _number("listen.port", port, 9993))  # noqa: S104 - what they do
         ours.set("listen", [address], "listen")
     if (verify := take("verify")) is not None:
         ours.set("verify", _flag("verify", verify), "verify")
@@ -193,10 +194,6 @@ def _without_password(url: str) -> tuple[str, str]:
     host = parts.netloc.rpartition("@")[2]
     user = parts.username or "shoveler"
     return urlunsplit(parts._replace(netloc=f"{user}@{host}")), parts.password or ""
-
-
-def _address(ip: str, port: int) -> str:
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
 
 
 def _number(name: str, value: Any, default: int) -> int:

@@ -27,6 +27,7 @@ import msgspec
 
 from collector.sources import NOTHING, Datagram, SourceError, Taken
 from shoveler.service import Address, delays
+from shoveler.values.addresses import host_port, plain_ip
 
 _log = logging.getLogger(__name__)
 
@@ -58,11 +59,7 @@ _decoder = msgspec.msgpack.Decoder(Batch)
 
 def format_remote(address: tuple[object, ...]) -> str:
     """``IP:PORT`` of a socket address, IPv6 in brackets, an IPv4 address seen through an IPv6 socket as IPv4."""
-    host, port = str(address[0]), address[1]
-    if host.startswith("::ffff:") and "." in host:
-        host = host[7:]
-    host = host.partition("%")[0]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return host_port(plain_ip(str(address[0])), str(address[1]))
 
 
 def bind(address: Address, receive_buffer: int) -> socket.socket:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from gui.campaign.plan import Choice, Labelled
+from shoveler.values.addresses import host_port, without_secret
 
 
 class SelectionError(ValueError):
@@ -49,9 +50,9 @@ def normal_url(url: str) -> str:
     except ValueError:
         parts, host, port = urlsplit(""), None, None
     if parts.scheme not in ("root", "roots") or not host:
-        raise SelectionError(f"{_without_secrets(url)!r} is not the URL of an XRootD server; write root://HOST:PORT.")
-    shown = f"[{host}]" if ":" in host else host
-    normal = f"{parts.scheme}://{shown}:{port or 1094}"
+        shown = without_secret(url.partition("?")[0])[:80]
+        raise SelectionError(f"{shown!r} is not the URL of an XRootD server; write root://HOST:PORT.")
+    normal = f"{parts.scheme}://{host_port(host, port or 1094)}"
     if "@" in parts.netloc:
         raise SelectionError(
             f"The URL of server {normal} names a user; leave it out, as each request logs in under its own tag."
@@ -61,11 +62,6 @@ def normal_url(url: str) -> str:
             f"The URL of server {normal} goes on with a path; leave it out, and name files in [test.files]."
         )
     return normal
-
-
-def _without_secrets(url: str) -> str:
-    """A URL that cannot be read, for an error text: without what may be a password or a token."""
-    return re.sub(r"//[^/@]*@", "//…@", url.partition("?")[0])[:80]
 
 
 def choose_servers(choice: Choice, available: Iterable[Server]) -> list[Server]:

@@ -6,7 +6,6 @@ beside it stand the server's own port and names. So a server is known by its dat
 
 from __future__ import annotations
 
-import ipaddress
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 from gui.models.fleet import KnownServer, SenderFigures
 from shoveler.service import CollectorStatus, ShovelerStatus, StatusMessage
+from shoveler.values.addresses import host_port, is_loopback
 
 MINUTE_POINTS = 12
 """Status messages come every 5 s, so this is a minute."""
@@ -38,10 +38,9 @@ def sender_servers(facts: Iterable[Mapping[str, Any]], known: Sequence[KnownServ
         parts = str(fact.get("serverID", "")).split("#")
         if len(parts) != 3:
             continue
-        host = f"[{parts[1]}]" if ":" in parts[1] else parts[1]
         for server in known:
             if _same_server(server.url, fact):
-                found[f"{host}:{parts[2]}"] = server.url
+                found[host_port(parts[1], parts[2])] = server.url
     return found
 
 
@@ -51,15 +50,8 @@ def _same_server(url: str, fact: Mapping[str, Any]) -> bool:
         return False
     names = {str(fact.get(name, "")).lower() for name in ("server_hostname", "server_ip")}
     return (parts.hostname or "") in names or (
-        _is_loopback(parts.hostname or "") and _is_loopback(fact.get("server_ip", ""))
+        is_loopback(parts.hostname or "") and is_loopback(str(fact.get("server_ip", "")))
     )
-
-
-def _is_loopback(host: object) -> bool:
-    try:
-        return ipaddress.ip_address(str(host)).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class SenderBook:

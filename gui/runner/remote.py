@@ -43,11 +43,11 @@ from agent.messages import (
 )
 from gui.hub.operate import Command, Feed, OperatorWelcome, RegisterOperator, Reply, decode_to_operator
 from gui.hub.roster import AgentView
-from gui.hub.server import is_loopback
 from gui.runner.progress import PointKeeper, RunProgress
 from gui.runner.session import RunResult
 from shoveler.service import delays
 from shoveler.service.tasks import start_task
+from shoveler.values.addresses import host_port, is_loopback
 
 log = logging.getLogger("tally.runner")
 
@@ -334,5 +334,4 @@ def _checked(url: str, *, insecure: bool) -> str:
         raise CredentialError(f"The hub's address is wss://HOST:PORT, not {url!r}.")
     if parts.scheme == "ws" and not (insecure and is_loopback(parts.hostname)):
         raise CredentialError("Without TLS a hub is spoken to on this machine only, with --insecure; use wss://.")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}:{port or (443 if parts.scheme == 'wss' else 80)}"
+    return f"{parts.scheme}://{host_port(parts.hostname, port or (443 if parts.scheme == 'wss' else 80))}"

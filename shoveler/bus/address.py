@@ -10,6 +10,7 @@ from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from shoveler.bus.messages import BusRefused
+from shoveler.values.addresses import host_port, without_secret
 
 Role = Literal["source", "sink", "bus"]
 """``source``: consumed from; ``sink``: published to; ``bus``: the bus as a whole, exchange and queue both optional."""
@@ -63,7 +64,7 @@ def parse_address(text: str, *, role: Role = "bus") -> Address:
     if separator:
         return _parse_amqp(text, scheme.lower(), role)
     if text.startswith(("amqp:", "amqps:", "file:", "udp:")):
-        raise AddressError(f"the bus address {_no_secret(text)!r} is neither amqp(s)://… nor a directory")
+        raise AddressError(f"the bus address {without_secret(text)!r} is neither amqp(s)://… nor a directory")
     return _parse_directory(text)
 
 
@@ -88,7 +89,7 @@ def _parse_amqp(text: str, scheme: str, role: Role) -> Address:
         near = get_close_matches(scheme, _PORTS, n=1)
         hint = f"did you mean {near[0]}://?" if near else "use amqp://, amqps:// or a directory"
         raise AddressError(f"a bus address cannot begin with {scheme}://; {hint}")
-    shown = _no_secret(text)
+    shown = without_secret(text)
     if "#" in text:
         raise AddressError(f"the bus address {shown!r} has a '#'; write %23 where one belongs to a name or password")
     try:
@@ -134,14 +135,8 @@ def _parameters(query: str, shown: str, role: Role) -> tuple[str | None, str | N
 
 
 def _redacted(scheme: str, user: str, host: str, port: int, vhost: str, exchange: str | None, queue: str | None) -> str:
-    name = f"[{host}]" if ":" in host else host
-    where = f"{scheme}://{quote(user, safe='')}:***@{name}:{port}/{'' if vhost == '/' else quote(vhost, safe='')}"
+    where = (
+        f"{scheme}://{quote(user, safe='')}:***@{host_port(host, port)}/{'' if vhost == '/' else quote(vhost, safe='')}"
+    )
     parameters = [f"{k}={quote(v, safe='')}" for k, v in (("exchange", exchange), ("queue", queue)) if v is not None]
     return where + ("?" + "&".join(parameters) if parameters else "")
-
-
-def _no_secret(text: str) -> str:
-    """The text with whatever stands before the last ``@`` of an address hidden: it may hold a password."""
-    scheme, _, rest = text.partition("://") if "://" in text else text.partition(":")
-    _, at, tail = rest.rpartition("@")
-    return f"{scheme}://***@{tail}" if at else text

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from shoveler.service.log import HIDDEN, redact
+from shoveler.values.addresses import host_port
 
 Kind: TypeAlias = Literal[
     "text", "integer", "number", "size", "duration", "boolean", "list", "table", "address", "path", "choice"
@@ -34,7 +35,7 @@ class Address(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)
 
 
 class Problem(NamedTuple):
