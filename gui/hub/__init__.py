@@ -3,8 +3,10 @@
     agent ── Register ─► /register ─► one-time id ─► /agent ─► session ⇄ Journal, Sample … / StartRepeat, Round …
 
 - `tokens` (is this bearer good?) and `admission` (may it come in now?) decide, without I/O; `keys` makes, rotates and
-  revokes what tokens are signed with. A `Refusal` is an HTTP status with one sentence.
-- `server.Hub` takes the connections and owns all tasks; `session` is one agent's session, `operate` one operator's.
+  revokes what tokens are signed with. A `Refusal` is an HTTP status with one sentence. `gate` asks them, for each
+  connection and each registration; `keyring` is what the hub knows of the keys.
+- `session` is one agent's session and `sessions` all of them; `operate` is one operator's, `operators` all of theirs.
+- `server.Hub` listens, owns these parts and all tasks, and is what its owner talks to; `listener` is what it tells.
 - `commits` groups what must be on disk before it is acknowledged: spent tokens and journal lines. The store is reached
   through the protocols of `persistence` only, always in a thread: the hub never waits for it in its event loop.
 - `roster` is who is here, as immutable views. `certificate` is the hub's TLS key and its pin.
@@ -14,10 +16,11 @@ that and is what everybody else calls it by. The hub sends nothing that an agent
 `agent.messages`. All text from agents is data.
 """
 
+from gui.hub.listener import HubListener
 from gui.hub.operate import Command, CommandRefused
 from gui.hub.persistence import HubStore, Issued, Key
 from gui.hub.roster import AgentView, Roster, public_id
-from gui.hub.server import Hub, HubError, HubListener, HubOptions
+from gui.hub.server import Hub, HubError, HubOptions
 
 __all__ = [
     "AgentView",

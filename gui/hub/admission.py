@@ -62,7 +62,7 @@ class Registrations:
         self._waiting[client_id] = Registration(bearer, name, details, address, now + ID_SECONDS)
         return client_id
 
-    def take(self, client_id: str | None, now: float) -> Registration:
+    def redeem(self, client_id: str | None, now: float) -> Registration:
         """The registration with this id, which is used up by asking. Raises Refusal (401)."""
         if not client_id:
             raise Refusal(401, "A client_id is needed: register first, then open /agent?client_id=ID.")

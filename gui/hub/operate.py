@@ -165,7 +165,7 @@ class OperatorSession:
         websocket: ServerConnection,
         topics: Topics,
         conductor: Conductor,
-        spawn: Callable[[Coroutine[Any, Any, None], str], None],
+        spawn: Callable[[Coroutine[Any, Any, None], str], object],
         *,
         name: str,
         scopes: tuple[str, ...],

@@ -22,12 +22,12 @@ def test_each_registration_is_given_out_once() -> None:
     second = registrations.add(BEARER, "c1", DETAILS, "::1", 100)
     assert first != second
     assert len(first) >= 43
-    assert registrations.take(first, 130).name == "c1"
+    assert registrations.redeem(first, 130).name == "c1"
     for client_id in (first, "", None, "guess"):
         with pytest.raises(Refusal):
-            registrations.take(client_id, 100)
+            registrations.redeem(client_id, 100)
     with pytest.raises(Refusal, match="expired"):
-        registrations.take(second, 130.1)
+        registrations.redeem(second, 130.1)
 
 
 def test_registrations_that_nobody_takes_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +39,7 @@ def test_registrations_that_nobody_takes_are_forgotten(monkeypatch: pytest.Monke
     for _ in range(100):
         newest = registrations.add(BEARER, "c1", DETAILS, "::1", 99)
     assert len(registrations) == 40
-    assert registrations.take(newest, 99)
+    assert registrations.redeem(newest, 99)
 
 
 def test_the_sixty_first_refusal_of_a_minute_is_a_429() -> None:

@@ -24,7 +24,7 @@ class Ledger:
         self.spent: set[str] = set()
 
     async def run(self, function: Any, *arguments: Any) -> Any:
-        """As `Hub.run_blocking`, without a thread."""
+        """As the hub does, without a thread."""
         await self.open.wait()
         return function(*arguments)
 

@@ -177,7 +177,7 @@ async def test_agents_and_operators_do_not_take_each_others_doors(place: Any, ke
 
 async def test_a_revoked_operator_is_shown_out(place: Any, key: Any) -> None:
     acting = await operator(place, key, "operator")
-    await place.hub.revoke_key(key.kid)
+    await place.hub._keyring.revoke(key.kid)
     assert await acting.hear(Goodbye) == Goodbye(reason="the key was revoked", again=False)
 
 

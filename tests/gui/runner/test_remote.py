@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from agent.messages import CredentialError
-from gui.hub import Command, HubOptions
+from gui.hub import Command, HubOptions, keys
 from gui.hub.keys import new_key
 from gui.runner.remote import Credentials, RemoteError, RemoteHub
 
@@ -107,7 +108,7 @@ async def test_a_hub_that_is_stopped_for_good(stage: Any, tls: HubOptions) -> No
         async with RemoteHub.open(workspace.hub.local_address, me) as hub:
             running = stage.spawn(hub.run(stage.plan_text, files=stage.files))
             await stage.until(lambda: c1.held)
-            await workspace.hub.revoke_key(me.kid)
+            await asyncio.to_thread(keys.revoke_key, workspace.store, me.kid, time.time())  # as `tally key revoke`
             with pytest.raises(RemoteError, match="The hub ended the session: the key was revoked"):
                 await running
 

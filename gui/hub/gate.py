@@ -1,0 +1,228 @@
+"""The gate: who may open a connection, and what a registration is good for.
+
+    HTTP request ─ admit ─► 101, or a refusal with its status and a sentence
+    /register    ─ register ─► Registered(client_id), or a Goodbye with a sentence
+    /agent, /operate: the registration that belongs to the client_id
+
+It asks `tokens` and `admission`, which decide; it knows no sessions, only (by `holder`) who has a name now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from http import HTTPStatus
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from agent.messages import SUBPROTOCOL, Goodbye, Register, Registered, decode_from_agent, encode
+from gui.hub.admission import Holder, Operator, RefusalRate, Registration, Registrations, check_name
+from gui.hub.commits import TokenSpender
+from gui.hub.keyring import Keyring
+from gui.hub.operate import RegisterOperator, decode_from_operator
+from gui.hub.persistence import Spend
+from gui.hub.session import POLICY_VIOLATION, shorten
+from gui.hub.tokens import Bearer, Refusal, UnknownKey, read_authorization
+
+log = logging.getLogger("tally.hub")
+
+FIRST_MESSAGE_SECONDS = 10.0
+
+
+class Admitted(ServerConnection):
+    """A connection that remembers what was decided about its request."""
+
+    admitted: Bearer | Registration | None = None
+
+
+class Gate:
+    """`closing`, once set, lets nobody in any more. `trouble` is called with a sentence when the store fails."""
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        spender: TokenSpender,
+        *,
+        holder: Callable[[str], Holder | None],
+        clock: Callable[[], float],
+        trouble: Callable[[str], None],
+    ) -> None:
+        self.closing = False
+        self._keyring = keyring
+        self._spender = spender
+        self._holder = holder
+        self._clock = clock
+        self._trouble = trouble
+        self._registrations = Registrations()
+        self._rate = RefusalRate()
+
+    # ---- before a connection is opened
+
+    async def admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        """websockets' `process_request`: None to open the connection, which then is `Admitted`."""
+        assert isinstance(connection, Admitted)
+        address = peer(connection)
+        now = self._clock()
+        try:
+            connection.admitted = await self._admitted(request, address, now)
+        except Refusal as refusal:
+            answer = self._rate.count(address, refusal, now) if refusal.status in (401, 403) else refusal
+            log.info("! %s refused with %d: %s", address, answer.status, refusal.text)
+            response = connection.respond(HTTPStatus(answer.status), answer.body(now) + "\n")
+            if answer.status == 401:
+                response.headers["WWW-Authenticate"] = 'Bearer realm="xrootd-tally"'
+            if answer.status == 429:
+                response.headers["Retry-After"] = "60"
+            if answer.status == 426:
+                response.headers["Upgrade"] = "websocket"
+            return response
+        return None
+
+    async def _admitted(self, request: Request, address: str, now: float) -> Bearer | Registration:
+        """What the request is good for. Raises Refusal."""
+        parts = urlsplit(request.path)
+        if parts.path not in ("/register", "/agent", "/operate"):
+            raise Refusal(404, "This is a Tally hub; agents come to /register and /agent, operators to /operate.")
+        if self.closing:
+            raise Refusal(503, "The hub is being stopped.")
+        offered = [
+            word.strip() for text in request.headers.get_all("Sec-WebSocket-Protocol") for word in text.split(",")
+        ]
+        if offered and SUBPROTOCOL not in offered:
+            raise Refusal(426, f"This hub speaks the subprotocol {SUBPROTOCOL}, and none that was offered.")
+        if parts.path == "/register":
+            bearer = await self._bearer(request, now)
+            _check_scopes(bearer)
+            if bearer.invitation is None and not _operating(bearer):
+                check_name(bearer, bearer.sub, address, self._holder)
+            if not offered:
+                raise _no_subprotocol()
+            await self._spend(bearer)
+            return bearer
+        if not offered and "client_id" not in parse_qs(parts.query):
+            raise Refusal(401, "A client_id is needed: register first, then open /agent?client_id=ID.")
+        if not offered:
+            raise _no_subprotocol()
+        client_id = parse_qs(parts.query).get("client_id", [""])[0]
+        registration = self._registrations.redeem(client_id, now)
+        if _operating(registration.bearer) != (parts.path == "/operate"):
+            raise Refusal(403, f"This registration is not for {parts.path}.")
+        return registration
+
+    async def _bearer(self, request: Request, now: float) -> Bearer:
+        """Who asks. The keys are read anew when this token is signed with one that another process may have made."""
+        header = _authorization(request)
+        try:
+            return read_authorization(header, self._keyring.book, now)
+        except UnknownKey:
+            await self._keyring.look_again()
+        return read_authorization(header, self._keyring.book, now)
+
+    async def _spend(self, bearer: Bearer) -> None:
+        if bearer.invitation is not None:
+            return  # good for several uses, which are counted when the session opens
+        try:
+            fresh = await self._spender.spend(Spend(f"{bearer.kid}/{bearer.jti}", bearer.expires))
+        except Exception as error:
+            log.exception("! the database did not remember a token")
+            self._trouble(f"Nobody can register, because the database fails: {error}")
+            raise Refusal(503, "The hub's database does not answer; try again.") from error
+        if not fresh:
+            raise Refusal(403, "The token was used before: its jti is known.")
+
+    # ---- opened connections
+
+    async def register(self, websocket: ServerConnection, bearer: Bearer) -> None:
+        """The first message of a registration, and its answer."""
+        address = peer(websocket)
+        try:
+            async with asyncio.timeout(FIRST_MESSAGE_SECONDS):
+                raw = await websocket.recv()
+            details, name = _read_details(raw, bearer)
+            if isinstance(details, Register):
+                check_name(bearer, name, address, self._holder)
+                self._check_invited_name(bearer, name)
+        except TimeoutError:
+            await turn_away(websocket, f"No registration came in {FIRST_MESSAGE_SECONDS:g} s.", again=True)
+            return
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            await turn_away(websocket, f"The registration could not be read: {str(error)[:300]}", again=False)
+            return
+        except Refusal as refusal:
+            self._rate.count(address, refusal, self._clock())
+            await turn_away(websocket, refusal.text, again=False)
+            return
+        client_id = self._registrations.add(bearer, name, details, address, self._clock())
+        await websocket.send(encode(Registered(client_id=client_id)), text=True)
+        await websocket.close()
+
+    def _check_invited_name(self, bearer: Bearer, name: str) -> None:
+        if bearer.invitation is not None and self._keyring.belongs_to_somebody(name):
+            raise Refusal(
+                403, f"The name {name} belongs to an agent that has joined; choose another, or revoke that one."
+            )
+
+
+def peer(connection: ServerConnection) -> str:
+    """The other side's address, without its port."""
+    remote = connection.remote_address
+    text = str(remote[0]) if isinstance(remote, tuple) else "?"
+    return text.removeprefix("::ffff:")
+
+
+async def turn_away(websocket: ServerConnection, reason: str, *, again: bool) -> None:
+    """Say goodbye to somebody who has no session yet."""
+    try:
+        await websocket.send(encode(Goodbye(reason=reason, again=again)), text=True)
+        await websocket.close(POLICY_VIOLATION, shorten(reason))
+    except ConnectionClosed:
+        log.debug("= %s left before it heard: %s", peer(websocket), reason)
+
+
+def _check_scopes(bearer: Bearer) -> None:
+    kinds = {"agent" if scope.startswith("agent:") else scope for scope in bearer.scopes}
+    if "operator" in kinds:
+        kinds.discard("observer")
+    if len(kinds) != 1:
+        raise Refusal(403, "A token is for an agent, an operator or joining; not for several of them.")
+
+
+def _read_details(raw: str | bytes, bearer: Bearer) -> tuple[Register | Operator, str]:
+    """What a registration says, and the name that it is for. Raises Refusal, or that it cannot be decoded."""
+    if _operating(bearer):
+        message = decode_from_operator(raw)
+        if not isinstance(message, RegisterOperator):
+            raise msgspec.ValidationError(f"expected register_operator, not {type(message).__name__}")
+        return Operator(bearer.sub, message.host, message.version), bearer.sub
+    details = decode_from_agent(raw)
+    if not isinstance(details, Register):
+        raise msgspec.ValidationError(f"expected register, not {type(details).__name__}")
+    if bearer.invitation is not None:
+        if details.role != bearer.role:
+            raise Refusal(403, f"The invitation is for the role {bearer.role}, not {details.role}.")
+        if not details.name:
+            raise Refusal(403, "A name is needed to join by invitation.")
+        return details, details.name
+    if f"agent:{details.role}" not in bearer.scopes:
+        raise Refusal(403, f"The token's scope does not allow the role {details.role}.")
+    return details, bearer.sub
+
+
+def _operating(bearer: Bearer) -> bool:
+    return "operator" in bearer.scopes or "observer" in bearer.scopes
+
+
+def _authorization(request: Request) -> str | None:
+    found = request.headers.get_all("Authorization")
+    if len(found) > 1:
+        raise Refusal(401, "There is more than one Authorization header.")
+    return found[0] if found else None
+
+
+def _no_subprotocol() -> Refusal:
+    return Refusal(426, f"Offer the subprotocol {SUBPROTOCOL}; nothing else is spoken here.")

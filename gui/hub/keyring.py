@@ -1,0 +1,138 @@
+"""The keys and invitations that a running hub knows: read from the store, and read anew when they may have changed.
+
+`tally key` and `tally invite` change them in the database while the hub runs; it looks every two seconds, and at once
+when a token is signed with a key that it does not know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from gui.hub import keys
+from gui.hub.commits import RunBlocking
+from gui.hub.persistence import SHARED, InvitationStore, Issued, Key, KeyStore, Role
+from gui.hub.tokens import Bearer
+from shoveler.service.tasks import start_task
+
+log = logging.getLogger("tally.hub")
+
+REFRESH_SECONDS = 2.0
+RELOAD_SECONDS = 0.5
+
+
+class _Store(KeyStore, InvitationStore, Protocol):
+    """What of the store is needed here."""
+
+
+class Keyring:
+    """`book` is what is known now. `changed` is awaited after each change of it; `trouble` is called when the store
+    fails, with "" when it works again."""
+
+    def __init__(
+        self,
+        store: _Store,
+        run_blocking: RunBlocking,
+        *,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+        changed: Callable[[], Awaitable[None]],
+        trouble: Callable[[str], None],
+    ) -> None:
+        self.book = keys.KeyBook({}, {})
+        self._store = store
+        self._run_blocking = run_blocking
+        self._clock = clock
+        self._monotonic = monotonic
+        self._changed = changed
+        self._trouble = trouble
+        self._read = float("-inf")
+        self._reloading: asyncio.Task[None] | None = None
+
+    async def load(self) -> None:
+        """Read all keys and invitations. Raises what the store raises."""
+        rows = await self._run_blocking(lambda: (self._store.keys(), self._store.invitations()))
+        self._read = self._monotonic()
+        book = keys.KeyBook.of(*rows)
+        if book != self.book:
+            self.book = book
+            await self._changed()
+
+    async def look_again(self) -> None:
+        """Somebody came with a key that is not known: read all anew, at most twice a second whoever comes."""
+        if self._reloading is None or self._reloading.done():
+            self._reloading = start_task(self._reload_soon(), "hub reads keys for a token")
+        await asyncio.shield(self._reloading)
+
+    async def _reload_soon(self) -> None:
+        await asyncio.sleep(RELOAD_SECONDS - min(RELOAD_SECONDS, self._monotonic() - self._read))
+        try:
+            await self.load()
+        except Exception as error:
+            log.exception("! the keys cannot be read")
+            self._trouble(f"The keys cannot be read from the database: {error}")
+
+    async def run(self) -> None:
+        """The task that notices what other processes change in the database; cancel it to stop."""
+        failing = False
+        try:
+            while True:
+                await asyncio.sleep(REFRESH_SECONDS)
+                try:
+                    await self.load()
+                except Exception as error:
+                    if not failing:
+                        log.exception("! the keys cannot be read")
+                        self._trouble(f"The keys cannot be read from the database: {error}")
+                    failing = True
+                else:
+                    if failing:
+                        self._trouble("")
+                    failing = False
+        finally:
+            if self._reloading is not None:
+                self._reloading.cancel()
+                await asyncio.gather(self._reloading, return_exceptions=True)
+
+    # ---- questions
+
+    def is_revoked(self, kid: str) -> bool:
+        """Whether a key that somebody came in with is in force no more. Sessions of the shared key stay."""
+        key = self.book.keys.get(kid)
+        return kid != SHARED and (key is None or key.state == "revoked")
+
+    def still_allows(self, bearer: Bearer) -> bool:
+        """False for a key that was revoked since this token was looked at."""
+        return bearer.key is None or self.book.keys.get(bearer.key.kid, bearer.key).state != "revoked"
+
+    def belongs_to_somebody(self, name: str) -> bool:
+        """Whether an active key is bound to this name."""
+        return any(key.sub == name and key.state == "active" for key in self.book.keys.values())
+
+    # ---- changes
+
+    async def invite(self, role: Role, *, ttl: float, uses: int, hub: str, pin: str) -> tuple[Issued, str]:
+        """A new invitation and its join string. Raises CredentialError."""
+        make = functools.partial(
+            keys.invite, self._store, role=role, now=self._clock(), ttl=ttl, uses=uses, hub=hub, pin=pin
+        )
+        issued: tuple[Issued, str] = await self._run_blocking(make)
+        await self.load()
+        return issued
+
+    async def redeem(self, issued: Issued, name: str, role: Role) -> Key | None:
+        """A personal key for who joins by this invitation; None when it is good for nobody any more."""
+        now = self._clock()
+        key = keys.new_key((f"agent:{role}",), now, sub=name)
+        good: bool = await self._run_blocking(self._store.redeem, issued.id, key, now)
+        await self.load()
+        return key if good else None
+
+    async def revoke(self, kid: str) -> Key:
+        """Disable a key. Raises CredentialError."""
+        key: Key = await self._run_blocking(keys.revoke_key, self._store, kid, self._clock())
+        await self.load()
+        return key

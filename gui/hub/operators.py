@@ -1,0 +1,86 @@
+"""All operators' sessions, and the commands that they asked for: what was begun goes on when a laptop is closed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from websockets.asyncio.server import ServerConnection
+
+from gui.hub.admission import Operator, Registration
+from gui.hub.keyring import Keyring
+from gui.hub.listener import HubListener
+from gui.hub.operate import Conductor, OperatorSession, OperatorWelcome, Topics
+from gui.hub.roster import Roster, public_id
+from shoveler.service.tasks import Tasks
+
+log = logging.getLogger("tally.hub")
+
+
+class Operators:
+    """`conductor` carries out whatever an operator asks for; see `operate.Conductor`."""
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        topics: Topics,
+        roster: Roster,
+        conductor: Conductor,
+        listener: HubListener,
+        *,
+        version: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._keyring = keyring
+        self._topics = topics
+        self._roster = roster
+        self._conductor = conductor
+        self._listener = listener
+        self._version = version
+        self._clock = clock
+        self._live: set[OperatorSession] = set()
+        self._commands = Tasks(log, self._failed)
+
+    async def serve(self, websocket: ServerConnection, registration: Registration, details: Operator) -> None:
+        """An operator's session, from the first word to the last."""
+        bearer = registration.bearer
+        session = OperatorSession(
+            websocket,
+            self._topics,
+            self._conductor,
+            self._commands.start,
+            name=f"{details.name} on {details.host}",
+            scopes=bearer.scopes,
+        )
+        session.kid = bearer.kid
+        self._live.add(session)
+        self._topics.publish("agents", self._roster.agents)
+        unsubscribe = self._roster.subscribe(lambda agents: self._topics.publish("agents", agents))
+        log.info("= operator %s from %s", session.name, registration.address)
+        try:
+            await session.run(
+                OperatorWelcome(
+                    public_id=public_id(bearer.kid, bearer.sub),
+                    hub_version=self._version,
+                    hub_time=self._clock(),
+                    may=list(bearer.scopes),
+                )
+            )
+        finally:
+            unsubscribe()
+            self._live.discard(session)
+
+    async def end_revoked(self) -> None:
+        """End the sessions of those whose key is in force no more."""
+        for session in tuple(self._live):
+            if self._keyring.is_revoked(session.kid):
+                await session.close("the key was revoked", again=False)
+
+    async def close(self, reason: str, *, code: int) -> None:
+        """End what is being done, then all sessions; operators may come again."""
+        await self._commands.close()
+        for session in tuple(self._live):
+            await session.close(reason, again=True, code=code)
+
+    def _failed(self, _name: str, error: Exception) -> None:
+        self._listener.problem("hub", f"A command failed because of an error in the hub: {error}")

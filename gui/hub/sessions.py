@@ -1,0 +1,288 @@
+"""All agents' sessions: who has which name, what they tell, and what the roster shows of it.
+
+`Sessions` is what an `AgentSession` tells things to (`session.SessionOwner`). It keeps one session for each identity
+and each name, and says to the hub's listener what is the listener's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import msgspec
+from websockets.asyncio.server import ServerConnection
+
+from agent.messages import Heartbeat, Line, Notice, PersonalKey, Register, ServerReport, Welcome
+from gui.hub.admission import Holder, Registration, check_name
+from gui.hub.commits import JournalWriter, Sightings
+from gui.hub.gate import turn_away
+from gui.hub.keyring import Keyring
+from gui.hub.listener import HubListener
+from gui.hub.persistence import JournalBatch
+from gui.hub.roster import MAX_NOTICES, MISSED, AgentView, ClockOffset, Roster, public_id
+from gui.hub.session import AgentSession
+from gui.hub.tokens import Refusal
+
+log = logging.getLogger("tally.hub")
+
+MAX_AGENTS = 10_000
+
+
+class Sessions:
+    """See the module. `closing`, once set, means that sessions end because the hub does."""
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        writer: JournalWriter,
+        sightings: Sightings,
+        roster: Roster,
+        listener: HubListener,
+        *,
+        heartbeat: float,
+        version: str,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self.closing = False
+        self._keyring = keyring
+        self._writer = writer
+        self._sightings = sightings
+        self._roster = roster
+        self._listener = listener
+        self._heartbeat_seconds = heartbeat
+        self._version = version
+        self._clock = clock
+        self._monotonic = monotonic
+        self._live: dict[str, AgentSession] = {}
+        """By public id; and by name, since no two agents of the same name are live."""
+        self._by_name: dict[str, AgentSession] = {}
+        self._offsets: dict[str, ClockOffset] = {}
+
+    # ---- questions and orders
+
+    def live(self) -> tuple[AgentSession, ...]:
+        """All sessions now."""
+        return tuple(self._live.values())
+
+    def find(self, agent_id: str) -> AgentSession | None:
+        """The session of the agent with this public id."""
+        return self._live.get(agent_id)
+
+    def holder(self, name: str) -> Holder | None:
+        """Who has this name now, for admission."""
+        session = self._by_name.get(name)
+        if session is None or session.ending:
+            return None
+        return Holder(session.kid, session.address, self._is_fresh(session))
+
+    def end_revoked(self) -> None:
+        """Say goodbye to those whose key is in force no more."""
+        for session in self.live():
+            if self._keyring.is_revoked(session.kid):
+                session.goodbye("the agent's key was revoked", again=False)
+
+    def goodbye(self, reason: str, *, code: int) -> None:
+        """Say goodbye to all; they may come again."""
+        for session in self.live():
+            session.goodbye(reason, again=True, code=code)
+
+    def _is_fresh(self, session: AgentSession) -> bool:
+        return session.blocked or self._monotonic() - session.heard <= MISSED * self._heartbeat_seconds
+
+    # ---- from the first word to the last
+
+    async def serve(self, websocket: ServerConnection, registration: Registration, details: Register) -> None:
+        """An agent's session."""
+        bearer, name = registration.bearer, registration.name
+        try:  # again, since another may have come in between the two steps
+            check_name(bearer, name, registration.address, self.holder)
+        except Refusal as refusal:
+            await turn_away(websocket, refusal.text, again=True)
+            return
+        kid, personal = bearer.kid, None
+        if bearer.invitation is not None:
+            key = await self._keyring.redeem(bearer.invitation, name, details.role)
+            if key is None:
+                await turn_away(websocket, "The invitation was used up, revoked or has expired.", again=False)
+                return
+            kid, personal = key.kid, PersonalKey(kid=key.kid, secret=key.secret)
+        elif not self._keyring.still_allows(bearer):
+            await turn_away(websocket, "The key was revoked.", again=False)
+            return
+        agent_id = public_id(kid, name)
+        session = AgentSession(
+            websocket,
+            self,
+            self._monotonic,
+            agent_id=agent_id,
+            kid=kid,
+            name=name,
+            details=details,
+            address=registration.address,
+        )
+        try:
+            acknowledged = await self._writer.position(session.identity, details.journal)
+        except Exception as error:
+            log.exception("! the database does not know how far a journal is stored")
+            self._listener.problem("hub", f"{name} cannot open its session, because the database fails: {error}")
+            await turn_away(websocket, "The hub's database does not answer; try again.", again=True)
+            return
+        self._make_room(session)
+        self._live[agent_id] = self._by_name[name] = session
+        self._offsets[agent_id] = ClockOffset()
+        self._enlist(session, acknowledged)
+        self._sightings.see(session.identity, name, details.role, msgspec.to_builtins(details))
+        welcome = Welcome(
+            public_id=agent_id,
+            hub_version=self._version,
+            hub_time=self._clock(),
+            heartbeat=self._heartbeat_seconds,
+            journal=details.journal,
+            acknowledged=acknowledged,
+            personal_key=personal,
+        )
+        reason = "the session failed"
+        try:
+            reason = await session.run(welcome)
+        finally:
+            session.ending = session.ending or reason
+            if self._by_name.get(name) is session:
+                del self._by_name[name]
+            if self._live.get(agent_id) is session:
+                del self._live[agent_id]
+                self._gone(agent_id, reason)
+
+    def _make_room(self, session: AgentSession) -> None:
+        """Replace the old session of this identity, and a shared-key one that has a personal key's name."""
+        other = self._by_name.get(session.name)
+        if other is not None and other.agent_id == session.agent_id:
+            other.goodbye("replaced by a new session of the same agent", again=False)
+        elif other is not None:
+            other.goodbye(f"the name {session.name} now belongs to another agent", again=True)
+
+    def _enlist(self, session: AgentSession, acknowledged: int) -> None:
+        details, now = session.details, self._clock()
+        old = self._roster.find(session.agent_id)
+        view = AgentView(
+            id=session.agent_id,
+            kid=session.kid,
+            name=session.name,
+            role=details.role,
+            state="up",
+            host=details.host,
+            version=details.version,
+            platform=details.platform,
+            xrootd=details.xrootd,
+            server=details.server,
+            pid=details.pid,
+            cpus=details.cpus,
+            labels=tuple(details.labels),
+            address=session.address,
+            joined=now,
+            last_seen=now,
+            sessions=old.sessions + 1 if old else 1,
+            journal=details.journal,
+            journal_last=details.journal_last,
+            journal_stored=acknowledged,
+            report=old.report if old else None,
+            notices=old.notices if old else (),
+        )
+        self._roster.put(view)
+        if len(self._roster.agents) > MAX_AGENTS:
+            gone = [other for other in self._roster.agents if other.id not in self._live]
+            if gone:
+                self._roster.forget(min(gone, key=lambda other: other.last_seen).id)
+        log.info("= %s (%s) is up from %s", view.id, view.name, view.address)
+
+    def _gone(self, agent_id: str, reason: str) -> None:
+        view = self._roster.find(agent_id)
+        if view is None:
+            return
+        self._offsets.pop(agent_id, None)
+        log.info("= %s (%s) is gone: %s", view.id, view.name, reason)
+        closed = replace(view, state="missing" if not self.closing else "gone", reason=reason, jobs=())
+        self._roster.put(closed)
+        self._listener.agent_missing(closed)
+
+    async def watch(self) -> None:
+        """The task that finds those who have missed their heartbeats; cancel it to stop."""
+        while True:
+            await asyncio.sleep(self._heartbeat_seconds / 2)
+            self.check_heartbeats()
+
+    def check_heartbeats(self) -> None:
+        """Mark agents as missing that were not heard of for three heartbeats."""
+        for session in tuple(self._live.values()):
+            view = self._roster.find(session.agent_id)
+            if view is not None and view.live and not self._is_fresh(session):
+                silent = replace(view, state="missing", reason=f"{MISSED} heartbeats missed")
+                log.warning("! %s (%s) has missed %d heartbeats", view.id, view.name, MISSED)
+                self._roster.put(silent)
+                self._listener.agent_missing(silent)
+
+    # ---- what sessions tell (SessionOwner)
+
+    def heartbeat(self, session: AgentSession, message: Heartbeat) -> None:
+        """An agent is alive, and how it is."""
+        view = self._roster.find(session.agent_id)
+        if view is None or self._live.get(session.agent_id) is not session:
+            return
+        now, rtt = self._clock(), session.round_trip()
+        was_live = view.live
+        view = replace(
+            view,
+            state="draining" if message.draining else "up",
+            reason="",
+            last_seen=now,
+            rtt=rtt,
+            clock_offset=self._offsets[session.agent_id].heartbeat(message.t, now, rtt),
+            cpu=message.cpu,
+            memory=message.memory,
+            requests=message.requests,
+            journal=message.journal or view.journal,
+            journal_last=message.journal_last or view.journal_last,
+            jobs=tuple(message.jobs),
+        )
+        self._roster.put(view)
+        if session.heartbeats == 1 or not was_live:
+            self._listener.agent_up(view)
+
+    def report(self, session: AgentSession, message: ServerReport) -> None:
+        """What a server agent sees beside its server."""
+        view = self._roster.find(session.agent_id)
+        if view is not None:
+            self._roster.put(replace(view, report=message, server=message.server or view.server))
+
+    def notice(self, session: AgentSession, message: Notice) -> None:
+        """Words of an agent for people."""
+        view = self._roster.find(session.agent_id)
+        if view is not None:
+            self._roster.put(replace(view, notices=(*view.notices, message)[-MAX_NOTICES:]))
+            if message.severity != "info":
+                self._listener.problem(f"agent {view.name}", message.text)
+
+    def agent_message(self, session: AgentSession, message: msgspec.Struct) -> None:
+        """Everything that is the owner's business."""
+        view = self._roster.find(session.agent_id)
+        if view is not None and self._live.get(session.agent_id) is session:
+            self._listener.agent_message(view, message)
+
+    async def journal_lines(self, batch: JournalBatch) -> None:
+        """Lines to be stored. What is known of the agent's clock goes with them."""
+        view = self._roster.find(public_id(*batch.agent.split("/", 1)))
+        ahead = view.clock_offset if view is not None else None
+        await self._writer.put(replace(batch, ahead=ahead or 0.0))
+
+    def journal_stored(self, batch: JournalBatch, last: int, lines: Sequence[Line]) -> None:
+        """Lines are on disk: acknowledge them."""
+        agent_id = public_id(*batch.agent.split("/", 1))
+        session = self._live.get(agent_id)
+        if session is not None:
+            session.acknowledge(batch.journal, last)
+        view = self._roster.find(agent_id)
+        if view is not None:
+            self._roster.put(replace(view, journal_stored=last))
+        self._listener.journal_stored(agent_id, batch.journal, last, lines)
