@@ -25,7 +25,8 @@ from agent.lab.options import LabOptions
 from agent.lab.processes import alive, end
 from agent.lab.state import read_state
 from agent.messages import LabProcess, LabState
-from shoveler.service import parse_duration, parse_size, redact
+from shoveler.service import redact
+from shoveler.values.quantities import parse_duration, parse_size
 
 _STOP_SECONDS = 30.0
 _FAULT_SECONDS = 90.0

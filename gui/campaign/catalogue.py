@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from gui.campaign.durations import parse_size
 from gui.campaign.plan import File
+from shoveler.values.quantities import parse_size
 
 MAX_PROBLEMS = 20
 MAX_PATH = 1023

@@ -18,9 +18,9 @@ from tomlkit.items import AoT, Table
 
 from agent.messages import Workload
 from gui.campaign.catalogue import path_objection
-from gui.campaign.durations import format_duration, format_size, parse_duration, parse_size
 from gui.campaign.plan import FAULT_KINDS, LOSS_KINDS, SERVER_KINDS, Choice, Fault, Files, Labelled, Plan, Test, Who
 from gui.campaign.selection import SelectionError, normal_url
+from shoveler.values.quantities import format_duration, format_size, parse_duration, parse_size
 
 MAX_PLAN_BYTES = 1024 * 1024
 Place = tuple[str | int, ...]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.messages import Workload
-from gui.campaign.durations import about_duration, about_size
 from gui.campaign.plan import File, Plan, Test
+from shoveler.values.quantities import about_duration, about_size
 
 # What an estimate assumes of one slot when nothing was measured: a request's fixed cost, and bytes per second.
 REQUEST_SECONDS = 0.01

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 from agent.messages import SCOPES, Name
-from gui.campaign.durations import format_duration, parse_duration
 from gui.commands import CommandError, reason
 from gui.commands.places import add_database_option, hub_directory, open_store
 from gui.hub import keys
 from gui.hub.certificate import own_identity
 from gui.hub.persistence import HUB_ADDRESS, HUB_PIN, Key
+from shoveler.values.quantities import format_duration, parse_duration
 
 GRACE = "1h"
 

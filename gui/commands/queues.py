@@ -9,12 +9,12 @@ import sys
 import time
 from dataclasses import dataclass
 
-from gui.campaign.durations import about_duration
 from gui.commands import CommandError
 from gui.commands.places import add_database_option, open_to_read
 from gui.runner.queues import KEPT, KnownQueue, forget_queue, known_queues
 from shoveler.bus import Address, BusError, BusMissing, BusOptions, open_topology, parse_address
 from shoveler.service import redact
+from shoveler.values.quantities import about_duration
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

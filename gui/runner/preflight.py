@@ -20,7 +20,6 @@ from typing import Literal
 
 from agent.messages import Probe, Probed
 from gui.campaign.catalogue import CatalogueError
-from gui.campaign.durations import about_duration, about_size
 from gui.campaign.plan import File, Plan, Test
 from gui.campaign.preview import preview_test, request_seconds
 from gui.campaign.selection import Client, SelectionError, Server, choose_clients, choose_servers
@@ -30,6 +29,7 @@ from gui.runner.probes import ProbeFailed
 from gui.runner.resolve import Catalogues, RunRefused, address_of, present_clients, reached_twice
 from gui.runner.workspace import Workspace
 from shoveler.service import ShovelerStatus
+from shoveler.values.quantities import about_duration, about_size
 
 State = Literal["ok", "warning", "failed", "skipped"]
 

@@ -58,8 +58,6 @@ from shoveler.service.settings import (
     Settings,
     Tombstone,
     parse_address,
-    parse_duration,
-    parse_size,
 )
 from shoveler.service.status import (
     ASK,
@@ -131,8 +129,6 @@ __all__ = [
     "listen_fds",
     "new_registry",
     "parse_address",
-    "parse_duration",
-    "parse_size",
     "redact",
     "routing_key",
     "setup_logging",

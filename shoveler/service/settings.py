@@ -21,6 +21,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, cast
 
 from shoveler.service.log import HIDDEN, redact
 from shoveler.values.addresses import host_port
+from shoveler.values.quantities import format_size, parse_duration, parse_size
 
 Kind: TypeAlias = Literal[
     "text", "integer", "number", "size", "duration", "boolean", "list", "table", "address", "path", "choice"
@@ -63,36 +64,7 @@ class _WrongValueError(ValueError):
 
 # ---------------------------------------------------------------- values from text
 
-_SIZES = {"": 1, "B": 1}
-for _n, _letter in enumerate("KMGT", 1):
-    _SIZES |= {f"{_letter}IB": 1024**_n, f"{_letter}B": 1000**_n, _letter: 1024**_n}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
-_DURATIONS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|min|s|m|h|d|w)\s*")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
-
-
-def parse_size(text: str) -> int:
-    """Bytes of ``"64MiB"``, ``"10 GB"``, ``"4096"``; K, M, G, T alone are powers of 1024. Raises ValueError."""
-    match = _SIZE.fullmatch(text.strip())
-    if match is None or match[2].upper() not in _SIZES:
-        raise _WrongValueError(f'expected a size such as "64MiB" or "10GB", got {text!r}')
-    return int(float(match[1]) * _SIZES[match[2].upper()])
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of ``"90s"``, ``"24h"``, ``"1h30m"``, ``"250ms"``; a bare number is seconds. Raises ValueError."""
-    text = text.strip()
-    try:
-        seconds = float(text)
-    except ValueError:
-        parts = _DURATION_PART.findall(text)
-        if not parts or _DURATION_PART.sub("", text):
-            raise _WrongValueError(f'expected a duration such as "90s", "24h" or "1h30m", got {text!r}') from None
-        return sum(float(number) * _DURATIONS[unit] for number, unit in parts)
-    if not 0 <= seconds < 1e12:  # also keeps out "nan" and "inf", which float() takes
-        raise _WrongValueError(f'expected a duration such as "90s", got {text!r}')
-    return seconds
 
 
 def parse_address(text: str) -> Address:
@@ -246,10 +218,8 @@ def _bounded(kind: str, value: float, shown: object, limits: _Limits) -> None:
 
 def _bound(kind: str, value: float) -> str:
     """A bound as somebody would write it: 8MiB, 60s."""
-    if kind == "size":
-        for unit in ("GiB", "MiB", "KiB"):
-            if value and value % _SIZES[unit.upper()] == 0:
-                return f"{value / _SIZES[unit.upper()]:g}{unit}"
+    if kind == "size" and value >= 1024:
+        return format_size(int(value)).replace(" ", "")
     return f"{value:.12g}{'s' if kind == 'duration' else ''}"
 
 
@@ -258,27 +228,34 @@ def _scalar(kind: str, value: object, limits: _Limits) -> Any:
         return None
     if isinstance(value, str):
         return _from_text(kind, value, limits)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind in _QUANTITIES:
+        return _quantity(kind, value, limits)
     if kind == "boolean" and isinstance(value, bool):
         return value
-    if number and (kind in ("number", "duration") or (kind in ("integer", "size") and isinstance(value, int))):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and (kind == "number" or (kind == "integer" and isinstance(value, int))):
         result = cast(float, value)
-        if kind == "duration" and not 0 <= result < 1e12:
-            raise _WrongValueError(f'expected a duration such as "90s", got {value!r}')
         _bounded(kind, result, value, limits)
-        return float(result) if kind in ("number", "duration") else result
+        return float(result) if kind == "number" else result
     wanted = {
         "text": "text in quotes",
         "integer": "a whole number",
         "number": "a number",
-        "size": 'a size such as "64MiB"',
-        "duration": 'a duration such as "90s"',
         "boolean": "true or false",
         "address": '"HOST:PORT"',
         "path": "a path in quotes",
         "choice": "one of " + ", ".join(limits.choices),
     }[kind]
     raise _WrongValueError(f"expected {wanted}, got {value!r}")
+
+
+_QUANTITIES: dict[str, Callable[[object], float]] = {"size": parse_size, "duration": parse_duration}
+
+
+def _quantity(kind: str, value: object, limits: _Limits) -> float:
+    amount = _QUANTITIES[kind](value)
+    _bounded(kind, amount, value, limits)
+    return amount
 
 
 def _from_text(kind: str, text: str, limits: _Limits) -> Any:
@@ -306,14 +283,8 @@ def _from_text(kind: str, text: str, limits: _Limits) -> Any:
         whole = int(text)
         _bounded(kind, whole, text, limits)
         return whole
-    if kind == "size":
-        size = parse_size(text)
-        _bounded(kind, size, text, limits)
-        return size
-    if kind == "duration":
-        seconds = parse_duration(text)
-        _bounded(kind, seconds, text, limits)
-        return seconds
+    if kind in _QUANTITIES:
+        return _quantity(kind, text, limits)
     try:
         number = float(text)
     except ValueError:

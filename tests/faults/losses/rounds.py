@@ -8,7 +8,7 @@ from typing import Any
 
 from losses.rig import Rig, Round
 
-from shoveler.service import parse_size
+from shoveler.values.quantities import parse_size
 
 _SMALL_SPOOL = {
     "tally-shoveler": [

@@ -102,7 +102,7 @@ def test_the_ways_to_choose_servers(value: str, choice: object) -> None:
         ("files_per_server = 800", "", "line 4: [[test]] lacks files_per_server"),
         ("per_round = 100", 'per_round = "100"', "line 7: per_round: expected a whole number, not '100'"),
         ('wait = "1s"', 'wait = "1 parsec"', 'line 8: wait: expected a duration such as "90s"'),
-        ('wait = "1s"', "wait = -1", "line 8: wait: expected a duration of 0 or more seconds"),
+        ('wait = "1s"', "wait = -1", "line 8: wait: expected a duration such as"),
         ("repeats = 3", "repeats = 0", "line 9: repeats: expected a number from 1 to 1,000, not 0"),
         ("seed = 42", "seed = -42", "line 10: seed: expected a number from 0"),
         ("pass_at = 100.0", "pass_at = 100.1", "line 11: pass_at: expected a percentage from 0 to 100"),

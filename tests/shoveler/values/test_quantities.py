@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gui.campaign.durations import (
+from shoveler.values.quantities import (
     about_duration,
     about_size,
     format_duration,
@@ -28,13 +28,39 @@ from gui.campaign.durations import (
         (0.25, 0.25),
         ("7", 7),
         (" 1 s ", 1),
+        ("1h30m", 5400),
+        ("1 H 30 Min", 5400),
+        ("1w", 604800),
+        ("250 ms", 0.25),
+        ("0", 0),
     ],
 )
 def test_durations(text: object, seconds: float) -> None:
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "s", "-1s", "1 week", "1e3s", True, None, [], -1, float("inf"), float("nan")])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "s",
+        "-1s",
+        "1 week",
+        "1e3s",
+        "1x",
+        "h",
+        "-5",
+        "1h and",
+        "nan",
+        "inf",
+        True,
+        None,
+        [],
+        -1,
+        float("inf"),
+        float("nan"),
+    ],
+)
 def test_what_is_no_duration(text: object) -> None:
     with pytest.raises(ValueError, match="expected a duration"):
         parse_duration(text)
@@ -54,13 +80,25 @@ def test_a_duration_comes_back(seconds: float) -> None:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("1 MiB", 2**20), ("64KiB", 65536), ("2kb", 2000), (77, 77), ("12", 12), ("1.5 KiB", 1536), ("3 B", 3)],
+    [
+        ("1 MiB", 2**20),
+        ("64KiB", 65536),
+        ("2kb", 2000),
+        (77, 77),
+        ("12", 12),
+        ("1.5 KiB", 1536),
+        ("3 B", 3),
+        ("10G", 10 << 30),
+        ("1.5K", 1536),
+        ("10 GB", 10**10),
+        ("7b", 7),
+    ],
 )
 def test_sizes(text: object, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "x", "1 XB", "-1", -1, True, 1.5, "0.3 B", None])
+@pytest.mark.parametrize("text", ["", "x", "1 XB", "64 XiB", "1e3", "MiB", "-1", -1, True, 1.5, "0.3 B", None])
 def test_what_is_no_size(text: object) -> None:
     with pytest.raises(ValueError, match="expected"):
         parse_size(text)
