@@ -19,7 +19,7 @@ from pathlib import Path
 
 from agent.host import version
 from agent.messages import CredentialError, decode_join_string
-from agent.workloads import processes
+from agent.workloads.starting import WORDS
 from shoveler.service import ConfigError, setup_logging
 from shoveler.service.streams import open_standard_streams
 
@@ -60,9 +60,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     open_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    as_process = processes.run(arguments)
-    if as_process is not None:
-        return as_process
+    if arguments == [WORDS["worker"]]:  # a frozen program that is a process of itself
+        from agent.workloads import worker
+
+        return worker.main()
+    if arguments == [WORDS["probe"]]:
+        from agent.workloads import probe
+
+        return probe.main()
     try:
         return _carry_out(arguments)
     except KeyboardInterrupt:

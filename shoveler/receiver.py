@@ -52,6 +52,7 @@ from shoveler.listeners import (
 )
 from shoveler.replay import Replay, ReplayError, identity
 from shoveler.service import Drop, RateLimited, setup_logging
+from shoveler.service.programs import part_command
 from shoveler.spool import Books, Draft, Spool, SpoolError, SpoolFull, Synchronous
 
 _log = logging.getLogger("shoveler.receiver")
@@ -569,9 +570,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def command(task: Task) -> list[str]:
-    """The command line that starts a receiver. In a frozen build there is no interpreter, only our own program."""
-    start = [sys.executable, RECEIVE] if getattr(sys, "frozen", False) else [sys.executable, "-m", "shoveler.receiver"]
-    return [*start, msgspec.json.encode(task).decode()]
+    """The command line that starts a receiver."""
+    return [*part_command("shoveler.receiver", RECEIVE), msgspec.json.encode(task).decode()]
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ Terms, used everywhere in this package:
   all of them are deleted at the end.
 
 What is in which file: `options` (what can be asked for), `layout` (where things are), `state` (the state file),
-`catalogue` (the test files), `servers` (XRootD's side), `daemons` and `programs` (how ours are started), `broker` (a
+`catalogue` (the test files), `servers` (XRootD's side), `daemons` (ours), `broker` (a
 private RabbitMQ), `names`, `sockets`, `processes`, `health`. On top of them `claim`, `children`, `keeper` and `faults`
 are the supervisor's hands, `supervisor` puts everything together, `progress` and `control` are what is said to and by
 it, `remains` removes what a lab left, and `cli` is what people type.

@@ -18,7 +18,7 @@ from typing import IO, TextIO
 
 import msgspec
 
-from agent.lab import control, health, programs, progress, remains
+from agent.lab import control, health, progress, remains
 from agent.lab.errors import LabError, WishError
 from agent.lab.layout import command, default_directory
 from agent.lab.options import LabOptions
@@ -26,6 +26,7 @@ from agent.lab.processes import alive, end
 from agent.lab.state import read_state
 from agent.messages import LabProcess, LabState
 from shoveler.service import redact
+from shoveler.service.programs import program_command
 from shoveler.values.quantities import parse_duration, parse_size
 
 _STOP_SECONDS = 30.0
@@ -159,7 +160,7 @@ def bring_up(options: LabOptions, *, as_json: bool = False, foreground: bool = F
 
     An interruption (SIGINT, SIGTERM, SIGHUP) takes the lab down, unless it was up and not in the foreground.
     """
-    supervisor = [*(options.programs.get("tally-agent") or programs.command("tally-agent")), "lab", "supervise"]
+    supervisor = [*(options.programs.get("tally-agent") or program_command("tally-agent")), "lab", "supervise"]
     with _interruptions():
         process = subprocess.Popen(
             supervisor, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd="/", start_new_session=True

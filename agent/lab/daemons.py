@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from socket import socket
 from typing import IO
 
-from agent.lab import programs
 from agent.lab.layout import Layout
 from agent.lab.names import Names, with_queue
 from agent.lab.options import is_amqp
 from agent.lab.processes import clean_environment, dies_with_us
+from shoveler.service.programs import program_command
 
 _FIRST_FD = 3
 _TAKE_SOCKET = 'LISTEN_PID=$$ exec "$@"'
@@ -112,4 +112,4 @@ def collector(layout: Layout, bus: Bus, metrics: str, own: Mapping[str, list[str
 
 
 def _command(program: str, own: Mapping[str, list[str]]) -> list[str]:
-    return own.get(program) or programs.command(program)
+    return own.get(program) or program_command(program)

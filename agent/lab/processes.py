@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from agent.messages import LabProcess
+from shoveler.service.programs import environment_for_others
 
 _POLL = 0.02
 _FOREIGN = ("TALLY_", "LISTEN_", "NOTIFY_", "WATCHDOG_")
@@ -58,15 +58,8 @@ def end(processes: Iterable[LabProcess], grace: float) -> list[LabProcess]:
 
 
 def clean_environment() -> dict[str, str]:
-    """Ours, without what an operator or a service manager meant for us (settings, secrets, sockets), and without the
-    library path of a frozen build, with which other people's programs would load our libraries."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
-    if getattr(sys, "frozen", False):
-        before = clean.pop("LD_LIBRARY_PATH_ORIG", "")  # PyInstaller keeps it there
-        clean.pop("LD_LIBRARY_PATH", None)
-        if before:
-            clean["LD_LIBRARY_PATH"] = before
-    return clean
+    """Ours, without what an operator or a service manager meant for us (settings, secrets, sockets)."""
+    return environment_for_others(without=_FOREIGN)
 
 
 def dies_with_us(command: list[str]) -> list[str]:

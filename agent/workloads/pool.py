@@ -34,7 +34,7 @@ from agent.workloads.frames import (
     framed,
     length,
 )
-from agent.workloads.processes import process_command
+from agent.workloads.starting import process_command
 from shoveler.service.tasks import start_task
 
 _log = logging.getLogger(__name__)

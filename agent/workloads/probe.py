@@ -21,7 +21,7 @@ import msgspec
 from agent.messages import CatalogueFile, Probe, Probed
 from agent.workloads.access import MissingClientError, limit_patience, load_client
 from agent.workloads.frames import HEAD, framed, length
-from agent.workloads.processes import leave_signals_to_the_agent, process_command
+from agent.workloads.starting import leave_signals_to_the_agent, process_command
 
 PART: Final = 2000
 """Files in one Probed."""

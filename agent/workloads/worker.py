@@ -44,7 +44,7 @@ from agent.workloads.frames import (
     framed,
     length,
 )
-from agent.workloads.processes import leave_signals_to_the_agent
+from agent.workloads.starting import leave_signals_to_the_agent
 
 JOIN_SECONDS: Final = 0.2
 FULL_RETRY: Final = 0.5

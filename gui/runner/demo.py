@@ -22,9 +22,10 @@ from pathlib import Path
 from gui.campaign.plan import Plan, Test
 from gui.campaign.planfile import format_plan
 from gui.hub import HubOptions
-from gui.runner.lab import LabMissing, agent_command
+from gui.runner.lab import LabMissing
 from gui.runner.local_clients import LocalClients
 from gui.runner.workspace import Workspace, WorkspaceOptions
+from shoveler.service.programs import program_command
 from shoveler.service.tasks import finish
 
 UP_SECONDS = 120.0
@@ -115,7 +116,7 @@ async def _lab_up(lab: Path, options: DemoOptions, on_stage: Callable[[str], Non
     if options.bus:
         arguments += ["--bus", options.bus]
     process = await asyncio.create_subprocess_exec(
-        *agent_command(),
+        *program_command("tally-agent"),
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -155,7 +156,7 @@ async def _lab_up(lab: Path, options: DemoOptions, on_stage: Callable[[str], Non
 async def _lab_down(lab: Path) -> None:
     """Take the lab down; a lab that never was is no trouble. Raises LabMissing when something may be left behind."""
     process = await asyncio.create_subprocess_exec(
-        *agent_command(),
+        *program_command("tally-agent"),
         *("lab", "down", "--dir", str(lab)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +11,7 @@ import msgspec
 from agent.messages import LAB_SCHEMA, LabState, decode_lab_state
 from gui.campaign.plan import LOSS_KINDS, Fault, File
 from gui.campaign.selection import Server
+from shoveler.service.programs import program_command
 
 MAX_STATE = 16 * 2**20
 FAULT_SECONDS = 120.0
@@ -52,15 +51,6 @@ def lab_files(state: LabState) -> tuple[File, ...]:
     return tuple(File(file.path, file.size) for file in state.files)
 
 
-def agent_command() -> list[str]:
-    """How to start ``tally-agent``: the one that came with this program, else the one on PATH."""
-    beside = Path(sys.executable).with_name("tally-agent")
-    if beside.exists():
-        return [str(beside)]
-    found = shutil.which("tally-agent")
-    return [found] if found else [sys.executable, "-m", "agent.cli"]
-
-
 def cannot(faults: Sequence[Fault], state: LabState | None, *, local_clients: bool) -> list[str]:
     """What of a plan's faults cannot be done here: a sentence for each reason, none when all can be done."""
     reasons: list[str] = []
@@ -87,7 +77,7 @@ async def inject(directory: Path, fault: Fault) -> str:
     if fault.server:
         arguments += ["--server", fault.server]
     process = await asyncio.create_subprocess_exec(
-        *agent_command(),
+        *program_command("tally-agent"),
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,

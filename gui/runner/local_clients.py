@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from gui.hub import Hub
-from gui.runner.lab import agent_command
+from shoveler.service.programs import program_command
 
 log = logging.getLogger("tally.runner")
 
@@ -76,7 +76,7 @@ class LocalClients:
     async def start(self, name: str) -> None:
         """Start one agent."""
         arguments = [
-            *agent_command(),
+            *program_command("tally-agent"),
             *("--hub", self._hub.local_address),
             *("--role", "client"),
             *("--name", name),

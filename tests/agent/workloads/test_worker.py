@@ -33,7 +33,7 @@ from agent.workloads.frames import (
     framed,
     length,
 )
-from agent.workloads.processes import process_command
+from agent.workloads.starting import process_command
 from agent.workloads.worker import _figures, _Tally
 
 

@@ -45,7 +45,7 @@ async def test_an_agent_that_cannot_join_is_told_with_its_last_words(stage: Any)
 
 
 async def test_a_program_that_is_not_there(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local_clients, "agent_command", lambda: ["/nowhere/tally-agent"])
+    monkeypatch.setattr(local_clients, "program_command", lambda _name: ["/nowhere/tally-agent"])
     async with stage.open() as workspace:
         with pytest.raises(LocalClientsError, match="cannot be started"):
             async with LocalClients(workspace.hub, 1, key=stage.secret):
@@ -58,7 +58,7 @@ async def test_an_agent_that_does_not_end_is_killed(
     program = tmp_path / "stubborn"
     program.write_text("#!/bin/sh\ntrap '' TERM\nwhile :; do sleep 0.1; done\n")
     program.chmod(0o755)
-    monkeypatch.setattr(local_clients, "agent_command", lambda: [str(program)])
+    monkeypatch.setattr(local_clients, "program_command", lambda _name: [str(program)])
     monkeypatch.setattr(local_clients, "START_SECONDS", 0.3)
     monkeypatch.setattr(local_clients, "END_SECONDS", 0.3)
     async with stage.open() as workspace:
