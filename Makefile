@@ -29,8 +29,13 @@ check:
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The tests of what decides without I/O; their coverage is printed.
+CORES := tests/collector/wire tests/gui/campaign tests/gui/reconcile \
+	$(patsubst %,tests/collector/correlate/test_%.py,events eviction ids numbers peers processes sequence told waiting)
+
 unit:
-	$(PYTEST) -q -n 3 --dist loadfile
+	$(PYTEST) -q -n 3 --dist loadfile $(CORES:%=--ignore=%)
+	$(PYTEST) -q -n 2 --dist loadfile $(CORES) --cov --cov-report=term:skip-covered
 
 matrix:
 	@packaging/matrix.sh
