@@ -33,6 +33,7 @@ import msgspec
 from msgspec import Struct
 
 from agent.messages import Done, Line, Started
+from shoveler.locks import FileLock
 
 VERSION: Final = 1
 ROTATE_BYTES: Final = 8 * 1024 * 1024
@@ -173,7 +174,7 @@ class Journal:
         self._noted = time.monotonic()
         try:
             (directory / "journal").mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = self._take_lock()
+            self._lock = self._lock_directory()
             try:
                 self._segments = self._load(wait)
                 self.acknowledged = max(self.first - 1, min(self._recall(), self.last))
@@ -183,25 +184,19 @@ class Journal:
                 self.interrupt(list(self.unfinished.values()), "The agent ended before this request was done.")
                 self.collect()
             except BaseException:
-                os.close(self._lock)
+                self._lock.release()
                 raise
         except OSError as error:
             raise JournalError(f"The journal in {directory} cannot be opened: {error}.") from error
 
     # ------------------------------------------------------------ opening
 
-    def _take_lock(self) -> int:
-        lock = os.open(self.directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            owner = os.read(lock, 100).decode(errors="replace").strip() or "unknown"
-            os.close(lock)
+    def _lock_directory(self) -> FileLock:
+        lock = FileLock(self.directory / "lock")
+        if not lock.acquire():
             raise JournalError(
-                f"Another agent (process {owner}) uses {self.directory}; give this one its own with --state or --name."
-            ) from error
-        os.ftruncate(lock, 0)
-        os.write(lock, str(os.getpid()).encode())
+                f"Another agent ({lock.holder()}) uses {self.directory}; give this one its own with --state or --name."
+            )
         return lock
 
     def _load(self, wait: float) -> list[_Segment]:
@@ -477,7 +472,7 @@ class Journal:
         """Let go of the files. Nothing is lost without it."""
         self._note()
         self._appender.close()
-        os.close(self._lock)
+        self._lock.release()
 
 
 def _parts(file: BinaryIO, offset: int, end: int) -> Iterator[tuple[bytes, int]]:

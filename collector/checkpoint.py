@@ -14,7 +14,6 @@ the same transaction may be tried again later, nothing of it was written.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import sqlite3
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from collector.seen import Run, SeenChanges, SeenSet
+from shoveler.locks import FileLock
 
 SCHEMA = 2
 """Version of the file's layout. A newer file is declined, an older one converted step by step (`_STEPS`)."""
@@ -159,43 +159,10 @@ class NoCheckpoint:
         """Nothing to close."""
 
 
-class Lock:
-    """An exclusive lock on ``PATH.lock`` for the life of the process, also against a forgotten second daemon.
-
-    A file of its own, not the database: SQLite's own locks on a file vanish when any descriptor of it is closed.
-    """
-
-    def __init__(self, database: Path) -> None:
-        self._path = database.with_name(database.name + ".lock")
-        self._fd: int | None = None
-
-    def acquire(self) -> None:
-        """Take it or raise CheckpointBusy, naming who has it."""
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(fd, 200).decode(errors="replace").strip() or "another process"
-            os.close(fd)
-            raise CheckpointBusy(
-                f"state {self._path.with_suffix('')} is in use by {holder}; stop that collector, "
-                "give this one its own --state, or start it with --standby to take over when the other ends"
-            ) from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"process {os.getpid()}\n".encode(), 0)
-        self._fd = fd
-
-    def release(self) -> None:
-        """Let go. The file stays: removing it would let two processes lock two different files of one name."""
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
-
-
 class Checkpoint:
     """A `Store` in a file. Open one with `open_checkpoint`."""
 
-    def __init__(self, path: Path, lock: Lock, *, synchronous: Literal["full", "normal"]) -> None:
+    def __init__(self, path: Path, lock: FileLock, *, synchronous: Literal["full", "normal"]) -> None:
         self.name = f"state {path}"
         self.directory: Path | None = path.parent
         self._path = path
@@ -348,13 +315,22 @@ def shard_name(shard: int, shards: int) -> str:
     return f"shard-{shard}-of-{shards}"
 
 
+def lock_file(database: Path) -> Path:
+    """The file that is locked while a collector uses this checkpoint."""
+    return database.with_name(database.name + ".lock")
+
+
 def open_checkpoint(directory: Path, name: str, *, synchronous: Literal["full", "normal"] = "full") -> Checkpoint:
     """Open or make ``DIRECTORY/NAME.db`` under its lock. Raises CheckpointBusy or CheckpointUnusable."""
     path = directory / f"{name}.db"
-    lock = Lock(path)
+    lock = FileLock(lock_file(path))
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock.acquire()
+        if not lock.acquire():
+            raise CheckpointBusy(
+                f"state {path} is in use by {lock.holder()}; stop that collector, "
+                "give this one its own --state, or start it with --standby to take over when the other ends"
+            )
     except OSError as error:
         raise CheckpointUnusable(
             f"state directory {directory} cannot be used ({error.strerror}); make it, owned by the user that runs "

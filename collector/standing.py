@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import sys
@@ -13,9 +12,11 @@ from typing import Any
 
 import msgspec
 
+from collector.checkpoint import lock_file
 from collector.config import default_state
 from collector.inspection import InspectError, checkpoint
 from collector.quarantine import quarantine_files
+from shoveler.locks import holder_of
 
 
 class Standing(msgspec.Struct, kw_only=True):
@@ -72,17 +73,9 @@ def look(database: Path) -> Standing:
 
 def _is_locked(database: Path) -> bool:
     try:
-        fd = os.open(database.with_name(database.name + ".lock"), os.O_RDONLY | os.O_CLOEXEC)
+        return holder_of(lock_file(database)) is not None
     except OSError:
         return False
-    try:
-        # Taken and given back at once, and shared: two that look do not see each other.
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
 
 
 def as_text(found: Standing) -> str:

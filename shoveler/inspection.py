@@ -6,7 +6,6 @@ made is a failed one.
 
 from __future__ import annotations
 
-import fcntl
 import http.client
 import json
 import os
@@ -16,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shoveler.locks import holder_of
 from shoveler.service import Address, Settings
 from shoveler.spool import SpoolError, SpoolReader
 from shoveler.token import token_expiry
@@ -89,19 +89,13 @@ def as_json(found: list[Check]) -> str:
 def _running(directory: Path) -> Check:
     path = directory / "lock"
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        holder = holder_of(path)
     except FileNotFoundError:
         return Check("process", False, f"no shoveler ever used the spool directory {directory}", {"running": False})
     except OSError as error:
         return Check("process", False, f"cannot look at {path}: {error.strerror}")
-    try:
-        # Shared, and at once given back: a shoveler that starts at this very moment waits longer than that.
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        pid = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
-        return Check("process", True, f"running as process {pid}", {"running": True, "pid": pid})
-    finally:
-        os.close(fd)
+    if holder is not None:
+        return Check("process", True, f"running as {holder}", {"running": True, "pid": str(holder.pid or "")})
     return Check("process", False, f"no shoveler is running on the spool {directory}", {"running": False})
 
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from pathlib import Path
 
 from agent.lab import remains
 from agent.lab.errors import LabError, WishError
 from agent.lab.layout import Layout, command
 from agent.lab.state import must_be_ours, read_state
+from shoveler.locks import FileLock
 
 
-def claim(directory: Path) -> tuple[int, bool]:
+def claim(directory: Path) -> tuple[FileLock, bool]:
     """Make the directory (not those above it: they would stay behind), or take one that is empty or that a dead lab
     left, and lock it.
 
-    Gives back the lock, a descriptor that holds as long as it is open, and whether remains of a lab were removed.
+    Gives back the lock, and whether remains of a lab were removed.
     Raises LabError; then nothing has changed.
     """
-    lock = -1
+    lock: FileLock | None = None
     try:
         directory.mkdir(mode=0o700, exist_ok=True)
         must_be_ours(directory)
@@ -47,19 +46,15 @@ def _strangers(directory: Path) -> list[str]:
     return sorted(p.name for p in directory.iterdir() if p.name != layout.lock.name)
 
 
-def _lock(directory: Path) -> int:
-    path = Layout(directory).lock
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
+def _lock(directory: Path) -> FileLock:
+    lock = FileLock(Layout(directory).lock)
+    if not lock.acquire():
         raise LabError(
             f"a lab is already up in {directory}; {command('down', directory)} ends it, or choose another --dir"
-        ) from None
+        )
     return lock
 
 
-def _release(lock: int) -> None:
-    if lock >= 0:
-        os.close(lock)
+def _release(lock: FileLock | None) -> None:
+    if lock is not None:
+        lock.release()

@@ -41,6 +41,7 @@ from agent.lab.progress import Down, Failed, Progress, Up
 from agent.lab.relay import Relay
 from agent.lab.state import write_state
 from agent.messages import LAB_SCHEMA, LabFile, LabProcess, LabServer, LabState
+from shoveler.locks import FileLock
 from shoveler.service import RateLimited, delays, redact, setup_logging
 from shoveler.service.tasks import Tasks
 
@@ -90,7 +91,7 @@ class Supervisor:
         self._relay: Relay | None = None
         self._posts: list[_Post] = []
         self._held: list[socket] = []
-        self._lock = -1
+        self._lock: FileLock | None = None
         """Open from the moment that the directory is ours to write to and to remove."""
 
         self._servers: list[Child] = []
@@ -208,9 +209,9 @@ class Supervisor:
             held.close()
         if self._orders is not None:
             self._orders.close()
-        if self._lock >= 0:
+        if self._lock is not None:
             self._problems += await asyncio.to_thread(remains.remove, self._snapshot())
-            os.close(self._lock)
+            self._lock.release()
         self._gone.set()
         await asyncio.gather(*self._order_tasks, return_exceptions=True)  # who asked for the end is answered first
 
@@ -445,7 +446,7 @@ class Supervisor:
 
     def _save(self) -> None:
         """A full disk must not keep the supervisor from its work: the state file is then old until there is room."""
-        if self._lock < 0:
+        if self._lock is None:
             return
         try:
             write_state(self._snapshot())

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from shoveler.bus.address import Address
-from shoveler.bus.local_files import FileLock, connect, cursor_file, exchange_directory, inode, sentences
+from shoveler.bus.local_files import BusLock, connect, cursor_file, exchange_directory, inode, sentences
 from shoveler.bus.messages import BusInUse, BusMissing, BusUnavailable, HeaderValue, Incoming
 from shoveler.bus.options import BusOptions
 from shoveler.bus.topic import matches
@@ -31,7 +31,7 @@ class LocalConsumer:
         queue: str,
         exclusive: bool,
         options: BusOptions,
-        lock: FileLock | None = None,
+        lock: BusLock | None = None,
     ) -> None:
         """`lock`: the queue's, when the caller has acquired it already."""
         assert address.directory is not None
@@ -51,7 +51,7 @@ class LocalConsumer:
             raise BusMissing(
                 f"the local bus has no queue {queue!r} in {self._directory}; declare it, or check the name"
             )
-        self._lock = lock or FileLock(self._path.with_suffix(".cursor.lock"))
+        self._lock = lock or BusLock(self._path.with_suffix(".cursor.lock"))
         if exclusive and not self._lock.acquire():
             raise BusInUse(
                 f"the queue {queue!r} is already consumed by another program ({self._lock.holder()}); stop that one, "

@@ -11,17 +11,18 @@ identity, because its row numbers begin again when somebody deletes it, and a cu
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, unquote
 
 from shoveler.bus.messages import BusRefused, BusUnavailable
+from shoveler.locks import FileLock
 
 _FORMAT = 1  # SQLite's user_version of both kinds of file
 _BUSY_TIMEOUT = 5.0  # seconds; nobody holds a lock for more than a commit
@@ -121,44 +122,15 @@ def sentences(path: Path) -> Iterator[None]:
         raise BusUnavailable(f"the local bus cannot use {path}: {error.strerror}") from None
 
 
-class FileLock:
-    """Held until closed, or until the process ends, however it ends."""
+class BusLock(FileLock):
+    """A lock whose troubles are sentences of the bus."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor: int | None = None
+        super().__init__(path, mode=0o644)
 
-    @property
-    def held(self) -> bool:
-        return self._descriptor is not None
-
-    def acquire(self) -> bool:
-        """Whether the lock is ours now. Never waits."""
-        if self._descriptor is not None:
-            return True
-        with sentences(self._path):
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(descriptor)
-                return False
-            os.truncate(descriptor, 0)
-            os.write(descriptor, str(os.getpid()).encode())
-        self._descriptor = descriptor
-        return True
-
-    def holder(self) -> str:
-        """Who has it, for a sentence."""
-        try:
-            return f"process {self._path.read_text()}"
-        except OSError:
-            return "another process"
-
-    def release(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+    def acquire(self, *, wait: float = 0.0, sleep: Callable[[float], None] = time.sleep) -> bool:
+        with sentences(self.path):
+            return super().acquire(wait=wait, sleep=sleep)
 
 
 def remove_cursor(path: Path) -> None:
@@ -174,7 +146,7 @@ def forgotten(path: Path) -> bool:
     """Whether a cursor is what a killed reader left behind; then it is removed."""
     if not path.stem.endswith(ALIVE):
         return False
-    lock = FileLock(path.with_suffix(".cursor.lock"))
+    lock = BusLock(path.with_suffix(".cursor.lock"))
     try:
         if not lock.acquire():
             return False

@@ -11,7 +11,7 @@ from typing import Literal
 
 from shoveler.bus.address import Address
 from shoveler.bus.local_cursors import Cursors
-from shoveler.bus.local_files import FileLock, connect, create, exchange_directory, inode, message_file, sentences
+from shoveler.bus.local_files import BusLock, connect, create, exchange_directory, inode, message_file, sentences
 from shoveler.bus.messages import BusError, BusInUse, BusMissing, BusUnavailable, HeaderValue, Outcome, Outgoing
 from shoveler.bus.options import BusOptions
 
@@ -44,7 +44,7 @@ class LocalPublisher:
         self._looked = False
         with sentences(directory):
             directory.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(self._file.with_suffix(".lock"))
+        self._lock = BusLock(self._file.with_suffix(".lock"))
         if not self._lock.acquire():
             raise BusInUse(
                 f"{self._file} is already written by {self._lock.holder()}; stop that one, "

@@ -15,7 +15,7 @@ from shoveler.bus.address import Address
 from shoveler.bus.local_consumer import LocalConsumer
 from shoveler.bus.local_files import (
     ALIVE,
-    FileLock,
+    BusLock,
     connect,
     create,
     cursor_file,
@@ -36,7 +36,7 @@ class LocalSubscription(LocalConsumer):
             directory.mkdir(parents=True, exist_ok=True)
         queue = f"{reader} {secrets.token_hex(4)}{ALIVE}"
         self._own = cursor_file(directory, queue)
-        held = FileLock(self._own.with_suffix(".cursor.lock"))
+        held = BusLock(self._own.with_suffix(".cursor.lock"))
         held.acquire()  # before there is a cursor, so that no publisher ever finds it unheld
         try:
             create(self._own, "cursor")

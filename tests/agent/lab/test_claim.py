@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
@@ -26,7 +25,7 @@ def test_a_new_directory_is_made_for_its_owner_only(tmp_path: Path) -> None:
     lock, remains = claim(tmp_path / "lab")
     assert not remains
     assert (tmp_path / "lab").stat().st_mode & 0o777 == 0o700
-    os.close(lock)
+    lock.release()
 
 
 def test_directories_above_it_are_not_made_as_they_would_stay(tmp_path: Path) -> None:
@@ -39,8 +38,8 @@ def test_one_lab_at_a_time(tmp_path: Path) -> None:
     lock, _ = claim(tmp_path)
     with pytest.raises(LabError, match=r"a lab is already up in .*; `tally-agent lab down --dir .*` ends it"):
         claim(tmp_path)
-    os.close(lock)
-    os.close(claim(tmp_path)[0])
+    lock.release()
+    claim(tmp_path)[0].release()
 
 
 def test_a_directory_with_other_things_is_left_alone(tmp_path: Path) -> None:
@@ -71,7 +70,7 @@ def test_what_a_dead_lab_left_is_removed_first(tmp_path: Path) -> None:
     assert [p.name for p in directory.iterdir()] == ["lock"]
     assert not work.exists()
     assert not bus.exists()
-    os.close(lock)
+    lock.release()
 
 
 def test_names_on_a_broker_that_is_away_are_not_forgotten(tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +12,7 @@ import pytest
 
 from shoveler.bus import BusInUse, BusOptions, BusRefused, BusUnavailable, Outgoing, open_publisher
 from shoveler.bus.local_cursors import Cursors
-from shoveler.bus.local_files import FileLock, connect, create, cursor_file, exchange_directory, message_file
+from shoveler.bus.local_files import connect, create, cursor_file, exchange_directory, message_file
 
 if TYPE_CHECKING:
     from conftest import Bus
@@ -123,27 +121,6 @@ def test_a_second_writer_of_a_file_gets_one_sentence(local: Bus) -> None:
         local.publisher("W")
     first.close()
     assert local.publish(local.publisher("W"), messages(0, 1)) == ["confirmed"]
-
-
-def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
-    code = (
-        "import sys, pathlib; from shoveler.bus.local_files import FileLock; "
-        "assert FileLock(pathlib.Path(sys.argv[1])).acquire(); print('held', flush=True); sys.stdin.read()"
-    )
-    holder = subprocess.Popen(
-        [sys.executable, "-c", code, tmp_path / "lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert holder.stdout is not None
-    assert holder.stdout.readline() == "held\n"
-    lock = FileLock(tmp_path / "lock")
-    assert not lock.acquire()
-    assert lock.holder() == f"process {holder.pid}"
-    holder.kill()
-    holder.communicate()
-    assert lock.acquire()
-    assert lock.held
-    lock.release()
-    assert not lock.held
 
 
 # -- restart ---------------------------------------------------------------------------------------------------------

@@ -1,0 +1,96 @@
+"""Files that say that something is in use: locked by one process for as long as it lives, however it ends.
+
+Always a file of its own, never the one that is protected: SQLite's locks on a file vanish when any descriptor of it is
+closed. It stays when the lock is given up: removing it would let two processes lock two files of one name. It holds the
+number of the process that has it, for the sentence that a second one gets. Imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+_POLL = 0.05
+
+
+class FileLock:
+    """The lock on `path`, not taken yet. Processes that inherit `fd` hold it as well."""
+
+    def __init__(self, path: Path, *, mode: int = 0o600) -> None:
+        self.path = path
+        self._mode = mode
+        self.fd: int | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether it is ours."""
+        return self.fd is not None
+
+    def acquire(self, *, wait: float = 0.0, sleep: Callable[[float], None] = time.sleep) -> bool:
+        """Whether the lock is ours now, after up to `wait` seconds of trying. Raises OSError for an unusable file."""
+        if self.fd is not None:
+            return True
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, self._mode)
+        deadline = time.monotonic() + wait
+        while not _lock(fd, fcntl.LOCK_EX):
+            if time.monotonic() >= deadline:
+                os.close(fd)
+                return False
+            sleep(_POLL)
+        try:
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        except OSError:
+            pass  # on a full disk the lock holds all the same; the number is only for a sentence
+        self.fd = fd
+        return True
+
+    def holder(self) -> str:
+        """Who has it, for a sentence: ``process 4711``."""
+        try:
+            return str(Holder(_pid(self.path.read_bytes())))
+        except OSError:
+            return str(Holder(None))
+
+    def release(self) -> None:
+        """Give it up (once all processes that inherited it did, too)."""
+        if self.fd is not None:
+            os.close(self.fd)
+            self.fd = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who has a lock. `pid` is None where the file does not say."""
+
+    pid: int | None
+
+    def __str__(self) -> str:
+        return "another process" if self.pid is None else f"process {self.pid}"
+
+
+def holder_of(path: Path) -> Holder | None:
+    """Who has the lock on `path`; None when nobody has. Raises OSError (FileNotFoundError: nobody ever had)."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        # Shared, and given back at once: two that look do not see each other, and who wants it waits longer than that.
+        return None if _lock(fd, fcntl.LOCK_SH) else Holder(_pid(os.pread(fd, 100, 0)))
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int, kind: int) -> bool:
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _pid(content: bytes) -> int | None:
+    word = content.split()[-1:]  # "process 4711" from earlier versions
+    return int(word[0]) if word and word[0].isdigit() else None
