@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 
 from shoveler import config, control
 from shoveler.bus import BusError, Consumer, Outgoing, Publisher, Requests, open_publisher, open_subscription
+from shoveler.expiry import token_expiry
 from shoveler.listeners import check_inherited, name_of, open_listener
 from shoveler.publisher import BatchFramer, Courier, Framer, SingleFramer
 from shoveler.receiver import Task, command
@@ -40,7 +41,6 @@ from shoveler.service import (
     setup_logging,
 )
 from shoveler.spool import SpoolError, SpoolLock, SpoolReader
-from shoveler.token import token_expiry
 
 _log = logging.getLogger("shoveler")
 

@@ -15,10 +15,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shoveler.expiry import token_expiry
 from shoveler.locks import holder_of
 from shoveler.service import Address, Settings
 from shoveler.spool import SpoolError, SpoolReader
-from shoveler.token import token_expiry
 
 _TIMEOUT = 5.0
 _SOON = 3600.0

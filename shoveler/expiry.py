@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import math
 from pathlib import Path
+
+import jwt
 
 
 def token_expiry(path: Path | None) -> float | None:
@@ -21,13 +20,9 @@ def token_expiry(path: Path | None) -> float | None:
 
 def expiry(token: str) -> float | None:
     """``exp`` of a JWT, whose signature is the broker's business and not looked at; None when there is none."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
     try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        exp = claims.get("exp") if isinstance(claims, dict) else None
+        exp = jwt.decode(token, options={"verify_signature": False}).get("exp")
         seconds = float(exp) if isinstance(exp, int | float) and not isinstance(exp, bool) else math.nan
-    except (ValueError, binascii.Error, RecursionError, OverflowError):  # the last two from deep nesting, huge numbers
+    except (jwt.PyJWTError, RecursionError, OverflowError):  # the last two from deep nesting and huge numbers
         return None
     return seconds if math.isfinite(seconds) else None

@@ -3,7 +3,7 @@ import base64
 import jwt
 import pytest
 
-from shoveler.token import expiry, token_expiry
+from shoveler.expiry import expiry, token_expiry
 
 KEY = "k" * 32
 
