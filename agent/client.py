@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,12 +21,12 @@ from websockets.exceptions import ConnectionClosed
 
 from agent.connection import Session
 from agent.host import Load, describe, xrootd_client_version
+from agent.job import Command, Complain, Give, Job, Say, State
 from agent.journal import Journal, JournalError, JournalFullError
 from agent.messages import (
     Abort,
     Acknowledge,
     Ask,
-    Awaited,
     Done,
     EndRepeat,
     FromHub,
@@ -38,12 +37,8 @@ from agent.messages import (
     Register,
     RepeatDone,
     RepeatReady,
-    Request,
     Round,
-    RoundDone,
     Sample,
-    ServerSample,
-    Silence,
     StartRepeat,
     Welcome,
 )
@@ -69,51 +64,18 @@ NOTICES: Final = 100
 ROOM: Final = 32 * 1024 * 1024
 """Free bytes on the journal's disk without which no job is begun: some 100,000 requests."""
 FULL_RETRY: Final = 0.5
-REPLACEMENTS: Final = 20
-"""Workers of one job that may die and be replaced; after that something is wrong with this machine."""
 
 
-@dataclass
-class _Round:
-    """A round of a job, as far as it has been received and done."""
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A job and what carries it out."""
 
-    number: int
-    began: float
-    pending: dict[tuple[str, str], Request] = field(default_factory=dict)
-    """(tag, path) → request that has no done line yet."""
-    complete: bool = False
-    """All its messages have been received."""
-    failed: int = 0
-    report: RoundDone | None = None
-    after: int = 0
-    """Number of the journal line that must be sent before the report."""
-
-
-@dataclass
-class _Job:
-    """A repeat of a test on this agent, from StartRepeat to RepeatDone."""
-
-    order: StartRepeat
+    job: Job
     pool: Pool
-    rounds: dict[int, _Round] = field(default_factory=dict)
-    keys: dict[tuple[str, str], int] = field(default_factory=dict)
-    """(tag, path) → round, for everything that was ever handed out in this job."""
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the workers stand, or could not be started."""
-    ready: bool = False
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while no request is pending."""
-    ending: bool = False
-    """EndRepeat has been received."""
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    """The workers have been told to end; whoever set this calls `_over`."""
-    replaced: int = 0
-    sampled: float = 0.0
-    """Up to this time (Unix seconds, a whole one unless it is the job's begin or end) there are samples."""
-
-    @property
-    def name(self) -> str:
-        return self.order.job
 
 
 class ClientRole:
@@ -128,7 +90,8 @@ class ClientRole:
         self._journal = journal
         self._load = Load()
         self._requests = 0
-        self._jobs: dict[str, _Job] = {}
+        self._work: dict[str, _Work] = {}
+        """By name of the job."""
         self._ended: deque[RepeatDone] = deque(maxlen=REMEMBERED)
         self._notices: deque[Notice] = deque(maxlen=NOTICES)
         self._samples: deque[Sample] = deque(maxlen=KEPT_SAMPLES)
@@ -170,7 +133,7 @@ class ClientRole:
         )
 
     def heartbeat(self) -> Heartbeat:
-        cpu, memory = self._load.measure([pid for job in self._jobs.values() for pid in job.pool.pids()])
+        cpu, memory = self._load.measure([pid for work in self._work.values() for pid in work.pool.pids()])
         return Heartbeat(
             t=time.time(),
             cpu=cpu,
@@ -178,7 +141,7 @@ class ClientRole:
             requests=self._requests,
             journal=self._journal.id,
             journal_last=self._journal.last,
-            jobs=sorted(self._jobs),
+            jobs=sorted(self._work),
             draining=self._draining,
         )
 
@@ -186,7 +149,7 @@ class ClientRole:
         """What the metrics show, by name."""
         return {
             "requests_total": self._requests,
-            "jobs": len(self._jobs),
+            "jobs": len(self._work),
             "journal_last": self._journal.last,
             "journal_acknowledged": self._journal.acknowledged,
         }
@@ -204,12 +167,10 @@ class ClientRole:
         self._outbox.clear()
         self._unsent = len(self._samples)
         self._in_session = True
-        for job in self._jobs.values():
-            if job.ready:
-                self._say(RepeatReady(job.name))
-            for one in job.rounds.values():
-                if one.report is not None:
-                    self._say(one.report, one.after)
+        for work in self._work.values():
+            if work.job.ready:
+                self._say(RepeatReady(work.job.name))
+            self._obey_job(work, work.job.reports())
         for done in self._ended:
             self._say(done, done.journal_last if done.journal == self._journal.id else 0)
         for notice in self._notices:
@@ -220,7 +181,7 @@ class ClientRole:
         on with our numbers, it would take new lines for old ones, or lines of another hub's jobs for its own."""
         journal = self._journal
         what = f"The hub has {known} lines of this agent's journal, the agent has {journal.first} to {journal.last}"
-        if self._jobs:
+        if self._work:
             self._break(f"{what}: it is another hub, or its database is another one; the running jobs are cut.")
             return
         self._notice("warning", f"{what}: one of them was exchanged or restored. The agent begins a new journal.")
@@ -264,15 +225,15 @@ class ClientRole:
             case StartRepeat():
                 self._start(message)
             case Round():
-                self._take(message)
+                self._receive(message)
             case EndRepeat(name):
-                if name in self._jobs:
-                    self._tasks.start(self._end(self._jobs[name]), f"end {name}")
+                if name in self._work:
+                    self._tasks.start(self._end(self._work[name]), f"end {name}")
                 else:
                     self._say_ended(name)
             case Abort(name):
-                if name in self._jobs:
-                    self._tasks.start(self._cut(self._jobs[name], "the hub stopped the job"), f"cut {name}")
+                if name in self._work:
+                    self._tasks.start(self._cut(self._work[name], "the hub stopped the job"), f"cut {name}")
                 else:
                     self._say_ended(name)
             case Probe():
@@ -309,9 +270,9 @@ class ClientRole:
     # ------------------------------------------------------------ jobs
 
     def _start(self, order: StartRepeat) -> None:
-        job = self._jobs.get(order.job)
-        if job is not None:  # said again after a cut
-            if job.ready:
+        known = self._work.get(order.job)
+        if known is not None:  # said again after a cut
+            if known.job.ready:
                 self._say(RepeatReady(order.job))
             return
         problem = (
@@ -323,8 +284,8 @@ class ClientRole:
         if problem:
             self._say(RepeatReady(order.job, error=problem))
             return
-        job = _Job(
-            order,
+        work = _Work(
+            Job(order),
             Pool(
                 job=order.job,
                 workload=order.workload,
@@ -335,9 +296,9 @@ class ClientRole:
                 remark=lambda severity, text: self._notice(severity, f"Job {order.job}: {text}"),
             ),
         )
-        job.idle.set()
-        self._jobs[order.job] = job
-        self._tasks.start(self._begin(job), f"begin {order.job}")
+        work.idle.set()
+        self._work[order.job] = work
+        self._tasks.start(self._begin(work), f"begin {order.job}")
 
     def _no_room(self) -> str:
         room = self._journal.room()
@@ -349,111 +310,90 @@ class ClientRole:
         )
 
     def _no_segment(self) -> str:
-        if not self._jobs:
+        if not self._work:
             try:
                 self._journal.rotate()
             except JournalError as error:
                 return str(error)
         return ""
 
-    async def _begin(self, job: _Job) -> None:
-        problem = await job.pool.start()
-        job.begun.set()
+    async def _begin(self, work: _Work) -> None:
+        job = work.job
+        problem = await work.pool.start()
+        work.begun.set()
         if problem:
-            del self._jobs[job.name]
+            job.over()
+            del self._work[job.name]
             self._say(RepeatReady(job.name, error=problem[:2000]))
             return
-        job.ready = True
-        job.sampled = time.time()
+        job.stand(time.time())
         self._say(RepeatReady(job.name))
         self._tasks.start(self._collect_while(job), f"collect {job.name}")
-        self._tasks.start(self._sample_while(job), f"sample {job.name}")
+        self._tasks.start(self._sample_while(work), f"sample {job.name}")
 
-    def _take(self, message: Round) -> None:
-        job = self._jobs.get(message.job)
-        if job is None or not job.ready:
+    def _receive(self, message: Round) -> None:
+        work = self._work.get(message.job)
+        if work is None or not work.job.ready:
             error = f"This agent has no workers for job {message.job} (it was restarted, perhaps)."
             self._say(RepeatReady(message.job, error=error))
             return
-        one = job.rounds.get(message.round)
-        if one is not None and one.complete:  # said again after a cut
-            if one.report is not None:
-                self._say(one.report, one.after)
-            return
-        if any(request.slot >= job.order.slots for request in message.requests):
-            error = f"Job {message.job}: round {message.round} names a slot that is not among its {job.order.slots}."
-            self._notice("error", error)
-            return
-        if one is None:
-            one = job.rounds[message.round] = _Round(message.round, time.time())
-        # Never ask again for what was handed out once, whoever says so: it would be recorded twice.
-        fresh = []
-        for request in message.requests:
-            key = (request.tag, request.path)
-            if key not in job.keys:
-                job.keys[key] = message.round
-                one.pending[key] = request
-                fresh.append(request)
-        one.complete = not message.more
-        if one.pending:
-            job.idle.clear()
-        job.pool.give(message.round, fresh)
-        self._settle(job, one)
+        self._obey_job(work, work.job.receive(message, time.time(), self._journal.last))
 
-    def _settle(self, job: _Job, one: _Round) -> None:
-        """Report the round when all of it is done."""
-        if one.complete and not one.pending and one.report is None:
-            one.report = RoundDone(job.name, one.number, seconds=max(0.0, time.time() - one.began), failed=one.failed)
-            one.after = self._journal.last
-            self._say(one.report, one.after)
-        if not any(other.pending for other in job.rounds.values()):
-            job.idle.set()
+    def _obey_job(self, work: _Work, commands: Iterable[Command]) -> None:
+        for command in commands:
+            match command:
+                case Give(number, requests):
+                    work.pool.give(number, requests)
+                case Say(message, after):
+                    self._say(message, after)
+                case Complain(text):
+                    self._notice("error", text)
+        if work.job.idle:
+            work.idle.set()
+        else:
+            work.idle.clear()
 
     async def _mend(self, name: str, slots: list[int], how: str) -> None:
         """A worker died. What it had under way is interrupted; a new one takes over what it had not begun."""
-        job = self._jobs.get(name)
-        if job is None or job.stopping.is_set():
+        work = self._work.get(name)
+        if work is None or work.job.stopped:
             return
-        job.replaced += 1
+        job = work.job
+        may_be_replaced = job.lose()
         self._notice("warning", f"Job {name}: a worker process died ({how}); its requests under way are interrupted.")
         await self._interrupt(job, f"The worker process died: {how}.", set(slots))
-        problem = "too many have died" if job.replaced > REPLACEMENTS else await job.pool.replace(slots)
-        if job.stopping.is_set():
+        problem = await work.pool.replace(slots) if may_be_replaced else "too many have died"
+        if job.stopped:
             return
         if problem:
             self._notice("error", f"Job {name} is ended, as its workers cannot be kept alive: {problem}")
-            await self._cut(job, "its workers cannot be kept alive")
+            await self._cut(work, "its workers cannot be kept alive")
             return
-        for one in job.rounds.values():
-            job.pool.give(one.number, [request for request in one.pending.values() if request.slot in slots])
+        self._obey_job(work, job.give_again(slots))
 
-    async def _end(self, job: _Job) -> None:
-        if job.ending:
-            return
-        job.ending = True
-        await job.begun.wait()
-        await job.idle.wait()
-        if not job.stopping.is_set():
-            job.stopping.set()
-            await job.pool.finish()
-            await self._over(job, "the worker process ended")
+    async def _end(self, work: _Work) -> None:
+        if work.job.end():
+            await work.begun.wait()
+            await work.idle.wait()
+            if work.job.stop():
+                await work.pool.finish()
+                await self._over(work, "the worker process ended")
 
-    async def _cut(self, job: _Job, reason: str) -> None:
-        await job.begun.wait()
-        if not job.stopping.is_set():
-            job.stopping.set()
-            await job.pool.stop(reason)
-            await self._over(job, reason)
+    async def _cut(self, work: _Work, reason: str) -> None:
+        await work.begun.wait()
+        if work.job.stop():
+            await work.pool.stop(reason)
+            await self._over(work, reason)
 
-    async def _over(self, job: _Job, reason: str) -> None:
+    async def _over(self, work: _Work, reason: str) -> None:
         """The workers have ended: what they left open is interrupted, and the job is reported as done."""
-        if self._jobs.get(job.name) is not job:
-            return  # it never began
+        job = work.job
         await self._interrupt(job, f"The request was cut short: {reason}.")
-        self._measure(job, over=True)
+        self._measure(work, over=True)
         await self._send_samples()
-        del self._jobs[job.name]
-        job.idle.set()
+        job.over()
+        del self._work[job.name]
+        work.idle.set()
         self._ended.append(RepeatDone(job.name, self._journal.id, self._journal.last))
         self._say_ended(job.name)
 
@@ -466,8 +406,8 @@ class ClientRole:
 
     # ------------------------------------------------------------ the journal
 
-    async def _collect_while(self, job: _Job) -> None:
-        while self._jobs.get(job.name) is job:
+    async def _collect_while(self, job: Job) -> None:
+        while job.state is not State.OVER:
             if self._journal.grown():
                 await self._collect()
             await asyncio.sleep(COLLECT_SECONDS)
@@ -483,37 +423,27 @@ class ClientRole:
                 self._full = True
                 return False
             self._full = False
-        touched: dict[tuple[str, int], tuple[_Job, _Round]] = {}
+        touched: dict[str, _Work] = {}
         for line in lines:
-            if not isinstance(line, Done):
-                continue
-            self._requests += 1
-            job = self._jobs.get(line.job)
-            number = None if job is None else job.keys.get((line.tag, line.path))
-            if job is None or number is None:
-                continue
-            one = job.rounds[number]
-            if one.pending.pop((line.tag, line.path), None) is not None:
-                one.failed += not line.ok
-                touched[job.name, number] = (job, one)
-        for job, one in touched.values():
-            self._settle(job, one)
+            if isinstance(line, Done):
+                self._requests += 1
+                if work := self._work.get(line.job):
+                    work.job.done(line)
+                    touched[line.job] = work
+        for work in touched.values():
+            self._obey_job(work, work.job.settle(time.time(), self._journal.last))
         if lines:
             self._news.set()
         return True
 
-    async def _interrupt(self, job: _Job, reason: str, slots: set[int] | None = None) -> None:
+    async def _interrupt(self, job: Job, reason: str, slots: set[int] | None = None) -> None:
         """Give a done line to every request of the job (of these slots) that was started and can have none any more."""
         said = False
         while True:
             if not await self._collect():  # what was written cannot be numbered yet, and must not be written again
                 await asyncio.sleep(FULL_RETRY)
                 continue
-            left = [
-                started
-                for started in self._journal.unfinished.values()
-                if started.job == job.name and (slots is None or self._slot(job, started.tag, started.path) in slots)
-            ]
+            left = job.left_open(self._journal.unfinished.values(), slots)
             if not left:
                 return
             try:
@@ -524,37 +454,26 @@ class ClientRole:
                 said = True
                 await asyncio.sleep(FULL_RETRY)
 
-    @staticmethod
-    def _slot(job: _Job, tag: str, path: str) -> int | None:
-        number = job.keys.get((tag, path))
-        request = None if number is None else job.rounds[number].pending.get((tag, path))
-        return None if request is None else request.slot
-
     # ------------------------------------------------------------ samples, probes
 
-    async def _sample_while(self, job: _Job) -> None:
-        while self._jobs.get(job.name) is job:
-            await job.pool.heard.wait()
-            job.pool.heard.clear()
-            self._measure(job)
+    async def _sample_while(self, work: _Work) -> None:
+        while work.job.state is not State.OVER:
+            await work.pool.heard.wait()
+            work.pool.heard.clear()
+            self._measure(work)
             await self._send_samples()
 
-    def _measure(self, job: _Job, *, over: bool = False) -> None:
+    def _measure(self, work: _Work, *, over: bool = False) -> None:
         """Make a sample of each second that all workers have told of; when the job is `over`, of what is left, too."""
-        measured = job.pool.measured()
-        figures = job.pool.figures()
-        while (end := math.floor(job.sampled) + 1.0) <= measured:
+        pool, job = work.pool, work.job
+        figures = pool.figures()
+        for since, end, newest in job.unsampled(pool.measured(), over=over):
+            within = pool.take(end)
+            servers = {url: msgspec.structs.replace(own, within=within.get(url, 0)) for url, own in figures.items()}
             # How it stands is true of now only, and is said with the newest second.
-            self._keep(job, end, figures, _silence(job) if end + 1.0 > measured else None)
-        if over and measured > job.sampled:
-            self._keep(job, measured, figures)
-
-    def _keep(self, job: _Job, end: float, figures: dict[str, ServerSample], silence: Silence | None = None) -> None:
-        taken = job.pool.take(end)
-        servers = {url: msgspec.structs.replace(own, within=taken.get(url, 0)) for url, own in figures.items()}
-        self._samples.append(Sample(job.name, end, servers, since=job.sampled, silence=silence))
-        self._unsent += 1
-        job.sampled = end
+            silence = job.silence(pool.silent(), pool.reached()) if newest else None
+            self._samples.append(Sample(job.name, end, servers, since=since, silence=silence))
+            self._unsent += 1
 
     async def _send_samples(self) -> None:
         """Send what this session has not been sent yet. A hub that is away gets it when it is back."""
@@ -579,14 +498,13 @@ class ClientRole:
     async def drain(self, seconds: float) -> None:
         """Begin nothing more, finish what is under way within `seconds`, cut what is not, and close the jobs."""
         self._draining = True
-        await asyncio.gather(*(self._drain_job(job, seconds) for job in list(self._jobs.values())))
+        await asyncio.gather(*(self._drain_job(work, seconds) for work in list(self._work.values())))
 
-    async def _drain_job(self, job: _Job, seconds: float) -> None:
-        await job.begun.wait()
-        if not job.stopping.is_set():
-            job.stopping.set()
-            await job.pool.drain(seconds)
-            await self._over(job, "the agent was stopped")
+    async def _drain_job(self, work: _Work, seconds: float) -> None:
+        await work.begun.wait()
+        if work.job.stop():
+            await work.pool.drain(seconds)
+            await self._over(work, "the agent was stopped")
 
     async def delivered(self) -> None:
         """Wait until the hub has acknowledged the whole journal and has been told all that is to be told."""
@@ -597,24 +515,6 @@ class ClientRole:
     async def close(self) -> None:
         """End all tasks and workers; the journal stays the caller's."""
         await self._tasks.close()
-        for job in self._jobs.values():
-            job.stopping.set()
-            await job.pool.stop("the agent ends", grace=0.5)
-
-
-def _silence(job: _Job) -> Silence | None:
-    """The servers that do not answer this job's workers and for which something waits."""
-    silent = job.pool.silent()
-    if not silent:
-        return None
-    waiting = Counter(request.server for one in job.rounds.values() for request in one.pending.values())
-    reached = job.pool.reached()
-    servers = {
-        server: Awaited(count, round(silent[server], 1), server in reached)
-        for server, count in waiting.items()
-        if server in silent
-    }
-    if not servers:
-        return None
-    newest = max((one.number for one in job.rounds.values() if one.complete), default=0)
-    return Silence(newest, servers, waiting.total() - sum(part.requests for part in servers.values()))
+        for work in self._work.values():
+            work.job.stop()
+            await work.pool.stop("the agent ends", grace=0.5)

@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 
 from agent import client as client_module
+from agent import job as job_module
 from agent.client import ClientRole
 from agent.journal import Journal
 from agent.messages import (
     Abort,
     Acknowledge,
     Ask,
-    Awaited,
     Done,
     EndRepeat,
     Heartbeat,
@@ -36,7 +36,6 @@ from agent.messages import (
     Round,
     RoundDone,
     Sample,
-    Silence,
     Started,
     StartRepeat,
     Workload,
@@ -396,7 +395,7 @@ async def test_a_worker_that_dies_is_replaced_and_the_rest_is_done(
         xrootd.add(path, 100)
     async with agent() as role:
         await start(hub, Workload("long", bytes=10, reads=2, pause=1.0))
-        pids = role._jobs[JOB].pool.pids()
+        pids = role._work[JOB].pool.pids()
         assert len(pids) == 2
         await hub.say(Round(JOB, 0, requests(xrootd.url, paths, 100)))
         await hub.until(lambda: len(started(hub)) == 4, "started lines")
@@ -421,12 +420,12 @@ async def test_a_worker_that_dies_is_replaced_and_the_rest_is_done(
 async def test_workers_that_cannot_be_kept_alive_end_the_job(
     hub: Any, agent: Any, monkeypatch: pytest.MonkeyPatch, eventually: Any
 ) -> None:
-    monkeypatch.setattr(client_module, "REPLACEMENTS", 1)
+    monkeypatch.setattr(job_module, "REPLACEMENTS", 1)
     async with agent() as role:
         await start(hub, Workload("full"))
-        (first,) = role._jobs[JOB].pool._workers
+        (first,) = role._work[JOB].pool._workers
         os.kill(first.process.pid, signal.SIGKILL)
-        second = await eventually(lambda: [w for w in role._jobs[JOB].pool._workers if w is not first], "second worker")
+        second = await eventually(lambda: [w for w in role._work[JOB].pool._workers if w is not first], "second worker")
         assert await second[0].ready == ""
         os.kill(second[0].process.pid, signal.SIGKILL)
         await hub.next(RepeatDone)
@@ -631,9 +630,9 @@ async def test_a_restarted_agent_reports_what_it_had_started(
         await hub.say(Round(JOB, 0, requests(xrootd.url, ["/store/crash"], 100)))
         await hub.until(lambda: len(started(hub)) == 1, "started line")
     # The agent dies, and its workers with it, before they have written anything more.
-    job = role._jobs[JOB]
-    job.stopping.set()
-    for pid in job.pool.pids():
+    work = role._work[JOB]
+    assert work.job.stop()
+    for pid in work.pool.pids():
         os.kill(pid, signal.SIGKILL)
     await role.close()
     journal.close()
@@ -780,32 +779,3 @@ async def test_samples_of_a_time_without_a_session_come_later(hub: Any, xrootd: 
     samples = [taken[t] for t in sorted(taken)]
     assert _chained(samples)
     assert sum(s.servers[xrootd.url].within for s in samples if s.servers) == 4 * 10 * 10_000
-
-
-class _Silent:
-    """A pool whose workers say that these servers do not answer."""
-
-    def __init__(self, **servers: float) -> None:
-        self.servers = servers
-
-    def silent(self) -> dict[str, float]:
-        return self.servers
-
-    def reached(self) -> set[str]:
-        return {"a"}
-
-
-def test_what_waits_for_servers_that_do_not_answer_is_counted_over_all_rounds() -> None:
-    def job(silent: _Silent, *rounds: list[str]) -> Any:
-        made: Any = client_module._Job(StartRepeat(JOB, Workload(), slots=1, timeout=1.0), silent)  # type: ignore[arg-type]
-        for number, servers in enumerate(rounds, 1):
-            pending = {("tag", f"/{i}"): Request("tag", 0, server, f"/{i}", 1, 1) for i, server in enumerate(servers)}
-            made.rounds[number] = client_module._Round(number, 0.0, pending, complete=True)
-        return made
-
-    assert client_module._silence(job(_Silent(), ["a"])) is None
-    assert client_module._silence(job(_Silent(b=3.0), ["a"], [])) is None, "nothing waits for it"
-    some = job(_Silent(a=3.04), ["a", "a"], ["b", "a", "c"])
-    assert client_module._silence(some) == Silence(2, {"a": Awaited(3, 3.0, reached=True)}, 2)
-    some.rounds[2].complete = False
-    assert client_module._silence(some) == Silence(1, {"a": Awaited(3, 3.0, reached=True)}, 2)
