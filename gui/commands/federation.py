@@ -1,57 +1,132 @@
-"""`tally federation`: what the records say about use: by server, organisation, week, directory or user."""
+"""`tally federation`: what the records say about use, by server, organisation, week, directory or user."""
 
 from __future__ import annotations
 
 import argparse
 import calendar
+import difflib
+import sys
 import time
+from collections.abc import Iterable
+from typing import cast
 
 from gui.commands import CommandError
 from gui.commands.places import add_database_option, open_to_read
-from gui.report import federation_csv, federation_json, federation_text
+from gui.report import Federation, federation_csv, federation_json, federation_text, limited
+from gui.store import Store, host_of
+from gui.store.records import LAST_DAY, UsageGroup
 
-BY = ("server", "org", "week", "dir", "user")
+BY: tuple[UsageGroup, ...] = ("server", "org", "week", "dir", "user")
 DAY = 86_400
+NEAREST = 5
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    federation = commands.add_parser("federation", help="what the records say about use")
-    federation.add_argument("--by", choices=BY, default="server", help="how to group (server)")
+    federation = commands.add_parser(
+        "federation",
+        help="what the records say about use",
+        description="Sums up what the loaded records say about use: how much was read and written, by whom, and from "
+        "which caches and origins.",
+    )
+    federation.add_argument(
+        "--by",
+        default="server",
+        metavar="WHAT[,WHAT]",
+        help=f"how to group, by one or two of {', '.join(BY)} (server)",
+    )
     federation.add_argument("--since", metavar="YYYY-MM-DD", help="from this day (UTC)")
-    federation.add_argument("--own", action="store_true", help="only what Tally's own tests did")
-    federation.add_argument("--foreign", action="store_true", help="only what others did")
-    federation.add_argument("--json", action="store_true", help="as JSON")
-    federation.add_argument("--csv", action="store_true", help="as CSV")
+    federation.add_argument("--until", metavar="YYYY-MM-DD", help="up to this day (UTC), included")
+    federation.add_argument("--cache", default="", metavar="NAME", help="only this server, cache or origin")
+    federation.add_argument("--limit", type=int, metavar="N", help="the first N groups, the others in one line")
+    federation.add_argument("--ports", action="store_true", help="keep the servers of a host apart by their ports")
+    whose = federation.add_mutually_exclusive_group()
+    whose.add_argument("--own", action="store_true", help="only what Tally's own tests did")
+    whose.add_argument("--foreign", action="store_true", help="only what others did")
+    form = federation.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="as JSON")
+    form.add_argument("--csv", action="store_true", help="as CSV; by server it has the caches' own account, too")
     add_database_option(federation)
     federation.set_defaults(run=run_federation)
 
 
 def run_federation(options: argparse.Namespace) -> int:
     """Print the summary."""
-    if options.own and options.foreign:
-        raise CommandError("--own and --foreign exclude each other; leave both out to see everything.")
+    by, then = _groups(options.by)
+    since, until = _day("--since", options.since, 0), _day("--until", options.until, LAST_DAY)
+    if until < since:
+        raise CommandError(f"--until {options.until} is before --since {options.since}; change one of them.")
+    if options.limit is not None and options.limit < 1:
+        raise CommandError(f"--limit: expected a number from 1 on, not {options.limit}.")
+    if options.ports and "server" not in (by, then):
+        raise CommandError("--ports tells servers apart; group by server, too: --by server")
     own = True if options.own else False if options.foreign else None
     with open_to_read(options) as store:
-        rows = store.usage(options.by, since=_day(options.since), own=own)
-        caches = store.cache_use(since=_day(options.since))
+        if options.cache:
+            _must_be_known(store, options.cache)
+        federation = Federation(
+            by,
+            store.usage(by, then, since=since, until=until, own=own, server=options.cache, ports=options.ports),
+            # Cache events do not say whose test they were part of.
+            () if options.own else store.cache_use(since=since, until=until, server=options.cache),
+            then,
+            store.usage_names(since=since, until=until, own=own, server=options.cache),
+        )
+    if options.limit is not None:
+        federation = limited(federation, options.limit)
     if options.json:
-        print(federation_json(options.by, rows, caches).decode())
+        print(federation_json(federation).decode(), end="")
     elif options.csv:
-        print(federation_csv(options.by, rows), end="")
-    elif not rows:
-        print("No records are loaded yet; run a plan, or: tally load --from …")
+        print(federation_csv(federation), end="")
+        _say_what_csv_lacks(federation)
     else:
-        print(federation_text(options.by, rows, caches), end="")
+        print(federation_text(federation), end="")
     return 0
 
 
-def _day(text: str | None) -> int:
+def _say_what_csv_lacks(federation: Federation) -> None:
+    if federation.left_out:
+        more = len(federation.left_out)
+        print(
+            f"tally federation: {more:,} more group{'s are' if more > 1 else ' is'} left out by --limit",
+            file=sys.stderr,
+        )
+    if federation.caches and (federation.by, federation.then) != ("server", None):
+        print("tally federation: the caches' own account is in the CSV by server: --by server --csv", file=sys.stderr)
+
+
+def _groups(text: str) -> tuple[UsageGroup, UsageGroup | None]:
+    """What to group by, as written: ``org`` or ``org,week``."""
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in BY:
+            raise CommandError(f"--by: expected one or two of {', '.join(BY)}, with a comma between, not {name!r}.")
+    if len(names) > 2 or len(set(names)) < len(names):
+        raise CommandError(f"--by: expected one or two different ones of {', '.join(BY)}, not {text!r}.")
+    found = cast(list[UsageGroup], names)
+    return found[0], found[1] if len(found) > 1 else None
+
+
+def _must_be_known(store: Store, name: str) -> None:
+    """Raise CommandError, naming the nearest ones, when no record and no cache event is of this server."""
+    known = store.usage_names().servers | {cache.server for cache in store.cache_use()}
+    if host_of(name) not in known:
+        raise CommandError(f"No record is of a server {host_of(name)!r}. {_nearest(name, known)}")
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    servers = sorted(server for server in known if server)
+    if not servers:
+        return "No records are loaded yet; run a plan, or: tally load FILE"
+    near = difflib.get_close_matches(name, servers, NEAREST, 0.4) or servers[:NEAREST]
+    return f"There are: {', '.join(near)}{', …' if len(near) < len(servers) else ''}"
+
+
+def _day(option: str, text: str | None, default: int) -> int:
     """A day as its number since 1970."""
     if text is None:
-        return 0
+        return default
     try:
         parsed = time.strptime(text, "%Y-%m-%d")
     except ValueError:
-        raise CommandError(f"--since: expected a day as YYYY-MM-DD, not {text!r}.") from None
-
+        raise CommandError(f"{option}: expected a day as YYYY-MM-DD, not {text!r}.") from None
     return calendar.timegm(parsed) // DAY

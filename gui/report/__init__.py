@@ -6,11 +6,12 @@
     html_report(report), pdf_report(report, font=find_font())      # for people
     compare_text(compare(build(store, a), build(store, b)))
     export_bundle(store, run_id, path), import_bundle(store, path, now)
-    federation_text("org", store.usage("org"))
+    federation_text(Federation("org", store.usage("org"), names=store.usage_names()))
 
 - `content`: what is said. `numbers`: how numbers are written. `table`: text, CSV and JSON.
 - `plot`: plots as strokes; `svg`, `pdf`, `html` draw and write, with the colours of `palette`.
-- `compare`: two runs. `bundle`: a run in a file. `federation`: what records say about use. `redact`: names taken out.
+- `compare`: two runs. `bundle`: a run in a file. `federation`: what records say about use, `communities`: whose it is.
+- `redact`: names taken out.
 
 Text that came from elsewhere (agents, servers, bundles) is data: escaped in HTML, made printable for terminals, and no
 formula in CSV. docs/results.md describes the formats.
@@ -19,7 +20,14 @@ formula in CSV. docs/results.md describes the formats.
 from gui.report.bundle import BundleError, Imported, export_bundle, import_bundle
 from gui.report.compare import Comparison, TestPair, compare, compare_json, compare_text
 from gui.report.content import RepeatReport, RunReport, TestReport, build
-from gui.report.federation import federation_csv, federation_json, federation_text, hit_ratio
+from gui.report.federation import (
+    Federation,
+    federation_csv,
+    federation_json,
+    federation_text,
+    hit_ratio,
+    limited,
+)
 from gui.report.formats import ENDINGS, FORMATS, render
 from gui.report.html import html_report, why
 from gui.report.pdf import PdfUnavailable, find_font, pdf_report
@@ -32,6 +40,7 @@ __all__ = [
     "BundleError",
     "Column",
     "Comparison",
+    "Federation",
     "Imported",
     "PdfUnavailable",
     "RepeatReport",
@@ -53,6 +62,7 @@ __all__ = [
     "html_report",
     "import_bundle",
     "json_report",
+    "limited",
     "pdf_report",
     "remarks_of",
     "render",

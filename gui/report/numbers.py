@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 UNKNOWN = "–"
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_VOLUMES = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
 def count(value: float | None) -> str:
@@ -64,6 +65,17 @@ def size(value: float | None) -> str:
     while abs(amount) >= 1024 and unit < len(_UNITS) - 1:
         amount, unit = amount / 1024, unit + 1
     text = f"{amount:,.0f} B" if unit == 0 else f"{amount:,.1f} {_UNITS[unit]}"
+    return text.replace("-", "−")
+
+
+def volume(value: float | None) -> str:
+    """Bytes as federations speak of them: a decimal unit and one decimal, exact below 1 kB."""
+    if value is None:
+        return UNKNOWN
+    amount, unit = float(value), 0
+    while round(abs(amount), 1) >= 1000 and unit < len(_VOLUMES) - 1:
+        amount, unit = amount / 1000, unit + 1
+    text = f"{amount:,.0f} B" if unit == 0 else f"{amount:,.1f} {_VOLUMES[unit]}"
     return text.replace("-", "−")
 
 

@@ -34,6 +34,7 @@ from gui.store.errors import (
 )
 from gui.store.keys import match_key, record_key
 from gui.store.loader import split_records
+from gui.store.records import host_of
 from gui.store.rows import (
     AgentEntry,
     AuditRow,
@@ -58,6 +59,7 @@ from gui.store.rows import (
     StatusStep,
     TestEntry,
     TestSpec,
+    UsageNames,
     UsageRow,
     VerdictKind,
     VerdictRow,
@@ -99,10 +101,12 @@ __all__ = [
     "StoreUnavailable",
     "TestEntry",
     "TestSpec",
+    "UsageNames",
     "UsageRow",
     "VerdictKind",
     "VerdictRow",
     "answer",
+    "host_of",
     "match_key",
     "parse_database",
     "record_key",

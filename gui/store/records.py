@@ -8,16 +8,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.engine import Connection
 
 from gui.store import schema
 from gui.store.engine import Database
 from gui.store.errors import NoSuchRow
 from gui.store.loader import BLOCK, CACHE_SUMS, Loader, decode
-from gui.store.rows import CacheUse, LoadResult, RecordEntry, RecordFlags, UsageRow
+from gui.store.rows import CacheUse, LoadResult, RecordEntry, RecordFlags, UsageNames, UsageRow
 
 UsageGroup = Literal["server", "org", "week", "dir", "user"]
+LAST_DAY = 10**6
+"""Beyond every day that there is."""
 
 
 class RecordsPart:
@@ -60,33 +62,48 @@ class RecordsPart:
         with self.database.read() as connection:
             return _entries(connection, (tag.c.repeat_id == repeat_id) & ~asked, limit)
 
-    def usage(self, by: UsageGroup, *, since: int = 0, until: int = 10**6, own: bool | None = None) -> list[UsageRow]:
-        """What the records say about use, grouped; days are counted from 1 January 1970 (UTC), `until` included.
+    def usage(
+        self,
+        by: UsageGroup,
+        then: UsageGroup | None = None,
+        *,
+        since: int = 0,
+        until: int = LAST_DAY,
+        own: bool | None = None,
+        server: str = "",
+        ports: bool = False,
+    ) -> list[UsageRow]:
+        """What the records say about use, grouped by one or two things; days are counted from 1 January 1970 (UTC),
+        `until` included. `own` True: only Tally's tests; False: everything else; None: both. `server`: only this host.
 
-        `own` True: only Tally's tests; False: everything else; None: both. Most bytes first, weeks in order of time;
-        the group of a week is its Monday, ``2026-11-16``. An empty group is what the records do not tell."""
+        Most bytes first, weeks in order of time; with two, that is the order of the first, and of the second within
+        it. Servers are named without their ports unless `ports`; the group of a week is its Monday, ``2026-11-16``. An
+        empty group is what the records do not tell."""
         table = schema.daily
-        column: Any = {
-            "server": table.c.server,
-            "org": table.c.org,
-            "week": (table.c.day + 3) - (table.c.day + 3) % 7 - 3,  # day 0 was a Thursday
-            "dir": table.c.directory,
-            "user": table.c.person,
-        }[by]
+        groups = [by] if then is None else [by, then]
+        columns = [_column(group) for group in groups]
         sums = [func.sum(getattr(table.c, name)) for name in ("accesses", "provisional", "read", "readv", "write")]
-        query = (
-            select(column, *sums, func.sum(table.c.seconds), func.min(table.c.day), func.max(table.c.day))
-            .where(table.c.day.between(since, until))
-            .group_by(column)
-        )
-        if own is not None:
-            query = query.where(table.c.own == int(own))
+        query = select(*columns, *sums, func.sum(table.c.seconds), func.min(table.c.day), func.max(table.c.day))
+        found: dict[tuple[str, ...], UsageRow] = {}
         with self.database.read() as connection:
-            rows = connection.execute(query).all()
-        if by == "week":
-            return [_usage(_date(row[0]), row) for row in sorted(rows)]
-        found = [_usage(row[0], row) for row in rows]
-        return sorted(found, key=lambda row: (-(row.read + row.readv + row.write), -row.accesses, row.group))
+            used = _used(connection, since, until, own, server)
+            for row in connection.execute(query.where(used).group_by(*columns)):
+                names = tuple(_name(group, value, ports) for group, value in zip(groups, row, strict=False))
+                found[names] = _usage(names, row[len(groups) :], found.get(names))
+        return _in_order(list(found.values()), by, then)
+
+    def usage_names(
+        self, *, since: int = 0, until: int = LAST_DAY, own: bool | None = None, server: str = ""
+    ) -> UsageNames:
+        """Who and what the records that `usage` sums up name."""
+        table = schema.daily
+        with self.database.read() as connection:
+            used = _used(connection, since, until, own, server)
+            who = select(table.c.person, table.c.org, table.c.directory).where(used).distinct()
+            where = select(table.c.server, table.c.site).where(used).distinct()
+            owners = frozenset((row[0], row[1], row[2]) for row in connection.execute(who))
+            places = connection.execute(where).all()
+        return UsageNames(owners, frozenset(host_of(row[0]) for row in places), frozenset(row[1] for row in places))
 
     def other_kinds(self) -> dict[str, int]:
         """How many records of each other kind were loaded."""
@@ -95,8 +112,8 @@ class RecordsPart:
             rows = connection.execute(select(table.c.kind, func.sum(table.c.events)).group_by(table.c.kind)).all()
         return {kind: int(count) for kind, count in sorted(rows)}
 
-    def cache_use(self, *, since: int = 0, until: int = 10**6) -> list[CacheUse]:
-        """What records of kind ``cache``, by the day they were loaded, say of each cache. Most bytes first."""
+    def cache_use(self, *, since: int = 0, until: int = LAST_DAY, server: str = "") -> list[CacheUse]:
+        """What records of kind ``cache`` say of each cache, or of the one named `server`. Most bytes first."""
         table = schema.other_kind
         with self.database.read() as connection:
             rows = connection.execute(
@@ -104,7 +121,10 @@ class RecordsPart:
             ).all()
         sums: dict[str, list[int]] = {}
         for row in rows:
-            total = sums.setdefault(row.server, [0] * (1 + len(CACHE_SUMS)))
+            cache = host_of(row.server)
+            if server and cache != host_of(server):
+                continue
+            total = sums.setdefault(cache, [0] * (1 + len(CACHE_SUMS)))
             said = msgspec.json.decode(row.sums, type=dict[str, int])
             amounts: list[int] = [row.events, *(said.get(name, 0) for name in CACHE_SUMS)]
             for place, amount in enumerate(amounts):
@@ -157,9 +177,68 @@ def read_block(connection: Connection, number: int) -> tuple[float, list[bytes]]
     return row.loaded, zlib.decompress(row.bodies).split(b"\n")
 
 
-def _usage(group: str, row: Sequence[Any]) -> UsageRow:
-    accesses, provisional, read, readv, write = (int(value) for value in row[1:6])
-    return UsageRow(group, accesses, provisional, read, readv, write, float(row[6]), int(row[7]), int(row[8]))
+def host_of(server: str) -> str:
+    """A server's name without its port. A bare IPv6 address is left as it is."""
+    host, _, port = server.rpartition(":")
+    return host if port.isdecimal() and (":" not in host or host.endswith("]")) else server
+
+
+def _used(connection: Connection, since: int, until: int, own: bool | None, server: str) -> ColumnElement[bool]:
+    """Which daily sums are meant."""
+    table = schema.daily
+    used: ColumnElement[bool] = table.c.day.between(since, until)
+    if own is not None:
+        used &= table.c.own == int(own)
+    if server:
+        names = connection.scalars(select(table.c.server).distinct())
+        used &= table.c.server.in_([name for name in names if host_of(name) == host_of(server)])
+    return used
+
+
+def _column(group: UsageGroup) -> Any:
+    table = schema.daily
+    return {
+        "server": table.c.server,
+        "org": table.c.org,
+        "week": (table.c.day + 3) - (table.c.day + 3) % 7 - 3,  # day 0 was a Thursday
+        "dir": table.c.directory,
+        "user": table.c.person,
+    }[group]
+
+
+def _name(group: UsageGroup, value: Any, ports: bool) -> str:
+    if group == "week":
+        return _date(value)
+    return host_of(value) if group == "server" and not ports else str(value)
+
+
+def _usage(names: Sequence[str], row: Sequence[Any], more: UsageRow | None) -> UsageRow:
+    """One group of a result, added to what there is of the same name already."""
+    accesses, provisional, read, readv, write = (int(value) for value in row[:5])
+    seconds, first, last = float(row[5]), int(row[6]), int(row[7])
+    if more is not None:
+        accesses, provisional = accesses + more.accesses, provisional + more.provisional
+        read, readv, write = read + more.read, readv + more.readv, write + more.write
+        seconds, first, last = seconds + more.seconds, min(first, more.first_day), max(last, more.last_day)
+    then = names[1] if len(names) > 1 else ""
+    return UsageRow(names[0], accesses, provisional, read, readv, write, seconds, first, last, then)
+
+
+def _in_order(rows: list[UsageRow], by: UsageGroup, then: UsageGroup | None) -> list[UsageRow]:
+    def rank(group: UsageGroup, name: str, sums: Sequence[int]) -> tuple[Any, ...]:
+        return (name,) if group == "week" else (-sums[0], -sums[1], name)
+
+    totals: dict[str, list[int]] = {}
+    for row in rows:
+        total = totals.setdefault(row.group, [0, 0])
+        total[0] += row.read + row.readv + row.write
+        total[1] += row.accesses
+
+    def key(row: UsageRow) -> tuple[Any, ...]:
+        mine = (row.read + row.readv + row.write, row.accesses)
+        return (*rank(by, row.group, totals[row.group]), *(() if then is None else rank(then, row.then, mine)))
+
+    return sorted(rows, key=key)
 
 
 def _date(day: int) -> str:

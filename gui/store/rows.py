@@ -457,7 +457,7 @@ class AuditRow:
 @dataclass(frozen=True, slots=True)
 class UsageRow:
     """A group of the federation summary. `accesses` counts final records; `provisional` those that were never closed
-    (whose bytes are not in the sums)."""
+    (whose bytes are not in the sums). `then`: the second group, where there are two."""
 
     group: str
     accesses: int
@@ -468,6 +468,17 @@ class UsageRow:
     seconds: float
     first_day: int
     last_day: int
+    then: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageNames:
+    """Who and what the records of a federation summary name. Empty names are what they do not tell."""
+
+    owners: frozenset[tuple[str, str, str]]
+    """(person, organisation, directory), as records have them together."""
+    servers: frozenset[str]
+    sites: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

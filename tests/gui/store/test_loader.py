@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gui.store import LoadResult, Store, loader, split_records
+from gui.store import LoadResult, Store, host_of, loader, split_records
 from gui.store.loader import GROUPS_PER_DAY, OTHER
 
 DAY = 86400
@@ -314,7 +314,8 @@ def test_usage_is_grouped_in_five_ways(any_world: Any) -> None:
         [changed(world.body(b), session_tag="bob", appinfo=None, user_dn="CN=Bob", end_time=(monday + 8) * DAY)], 1.0
     )
     store = world.store
-    assert {row.group for row in store.usage("server")} == {"s01.example.org:1094"}
+    assert {row.group for row in store.usage("server")} == {"s01.example.org"}
+    assert {row.group for row in store.usage("server", ports=True)} == {"s01.example.org:1094"}
     assert {row.group: row.accesses for row in store.usage("org")} == {"ligo": 1, "": 1}
     assert {row.group for row in store.usage("dir")} == {"/store"}
     assert {row.group for row in store.usage("user")} == {"", "CN=Bob"}
@@ -324,3 +325,39 @@ def test_usage_is_grouped_in_five_ways(any_world: Any) -> None:
     assert store.usage("server", own=True)[0].accesses == 1
     assert store.usage("server", since=monday + 1)[0].accesses == 1
     assert store.usage("server", until=monday - 1) == []
+
+
+def test_use_is_grouped_by_two_things_of_one_server_under_its_name_without_port(any_world: Any) -> None:
+    world = any_world
+    world.begin()
+    (a,) = world.ask(1)
+    monday = 20_003
+    places = [("c1", 1094, "cms", monday, 500), ("c1", 8443, "cms", monday + 7, 700), ("c1", 1094, "ligo", monday, 10),
+              ("[2001:db8::1]", 1094, "cms", monday, 5000), ("", None, "cms", monday, 1)]  # fmt: skip
+    bodies = [
+        changed(
+            world.body(a), record_id=f"{number:032x}.f", session_tag=None, appinfo=None, user="u", server=server or None,
+            server_ip=None, port=port, vo=vo, end_time=day * DAY, read=read,
+        )
+        for number, (server, port, vo, day, read) in enumerate(places)
+    ]  # fmt: skip
+    assert world.store.load(bodies, 1.0).foreign == 5
+    store = world.store
+    assert [(row.group, row.read) for row in store.usage("server")] == [("[2001:db8::1]", 5000), ("c1", 1210), ("", 1)]
+    two = store.usage("server", "week", server="c1")
+    assert [(row.group, row.then, row.read) for row in two] == [("c1", "2024-10-07", 510), ("c1", "2024-10-14", 700)]
+    assert [(row.group, row.read) for row in store.usage("org", server="c1:8443")] == [("cms", 1200), ("ligo", 10)]
+    names = store.usage_names(server="c1")
+    assert names.servers == {"c1"}
+    assert names.owners == {("u", "cms", "/store"), ("u", "ligo", "/store")}
+
+
+def test_a_host_is_its_server_without_the_port() -> None:
+    assert [host_of(server) for server in ("a.b:1094", "a.b", "[::1]:1094", "2001:db8::1", "", ":")] == [
+        "a.b",
+        "a.b",
+        "[::1]",
+        "2001:db8::1",
+        "",
+        ":",
+    ]
