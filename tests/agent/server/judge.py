@@ -23,8 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 START_SECONDS = 30.0
-ACCESSES = 800
-"""Enough opens and closes to fill any datagram."""
+FILLING = 90.0
+"""Seconds within which one datagram must have become full."""
+LONG = "/store/" + "long-" * 50 + "/file"
+"""A path that fills a datagram with few opens: the largest must be full before the server's interval is over."""
 CONTENT = 400_000
 PIECE = 200_000
 """More than the 98,304 bytes from which on a proxy reads asynchronously."""
@@ -102,10 +104,8 @@ class Judgement:
         for word in asked:
             if word.startswith("largest"):
                 most = int(word.split()[1])
-                # A datagram is full when the next record does not fit: one is never much smaller than it may be. The
-                # largest take hundreds of opens, and a busy machine may not make all of them within one interval.
-                full = most - max(ROOM, most // 8) <= self.largest <= most
-                made.add(word if full else f"largest {self.largest}")
+                # A datagram is full when the next record does not fit: one is never much smaller than it may be.
+                made.add(word if most - ROOM <= self.largest <= most else f"largest {self.largest}")
         return made
 
 
@@ -189,7 +189,9 @@ class Server:
         config = placed(text, self.base, port=self.port, sink=sink, origin=origin)
         for part in ("data/store", "adm", "cache"):
             (self.base / part).mkdir(parents=True, exist_ok=True)
-        (self.base / "data/store/file").write_bytes(bytes(CONTENT))
+        for path in ("/store/file", LONG):
+            (self.base / f"data{path}").parent.mkdir(exist_ok=True)
+            (self.base / f"data{path}").write_bytes(bytes(CONTENT))
         self.base.chmod(0o755)
         user = []
         if os.getuid() == 0:
@@ -241,7 +243,8 @@ def judge(
         with Server(text, sink=sink.address, origin=origin, instance=instance, env=env) as server:
             result = Judgement(server.starts)
             if server.starts and "redirects" not in expected:
-                result.asked = _read(server.port, burst=any(word.startswith("largest") for word in expected))
+                most = [int(word.split()[1]) for word in expected if word.startswith("largest")]
+                result.asked = _fill(server.port, sink, most[0]) if most else _read(server.port, "/store/file", PIECE)
                 _await_closes(sink, result.asked, PATIENCE if "closes" in expected else SILENCE)
             result.dies = server.starts and server.process.poll() is not None
             result.take(sink.datagrams)
@@ -251,19 +254,27 @@ def judge(
         sink.close()
 
 
-def _read(port: int, *, burst: bool) -> int:
-    """Read from the file; returns the bytes that came."""
+def _read(port: int, path: str, size: int) -> int:
+    """Read from a file; returns the bytes that came."""
     from XRootD import client
     from XRootD.client.flags import OpenFlags
 
+    with client.File() as file:
+        status, _ = file.open(f"root://127.0.0.1:{port}/{path}", OpenFlags.READ, timeout=5)
+        if not status.ok:
+            return 0
+        status, data = file.read(0, size, timeout=5)
+        return len(data or b"")
+
+
+def _fill(port: int, sink: Sink, most: int) -> int:
+    """Read until a datagram is as full as it may be; returns the bytes that came."""
     read = 0
-    for _ in range(ACCESSES if burst else 1):
-        with client.File() as file:
-            status, _ = file.open(f"root://127.0.0.1:{port}//store/file", OpenFlags.READ, timeout=5)
-            if not status.ok:
-                break
-            status, data = file.read(0, 1000 if burst else PIECE, timeout=5)
-            read += len(data or b"")
+    deadline = time.monotonic() + FILLING
+    while time.monotonic() < deadline:
+        read += _read(port, LONG, 1000)
+        if any(datagram[:1] == b"f" and len(datagram) >= most - ROOM for datagram in list(sink.datagrams)):
+            break
     return read
 
 
