@@ -73,8 +73,8 @@ def own_settings() -> None:
     """Instead of the window's fixture of this name: no Qt and no X server here."""
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
-    """Wait for a condition, with a deadline."""
+async def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
+    """Wait for a condition, with a deadline that also a machine with much else to do meets."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - a poll with a deadline, for any condition
             await asyncio.sleep(0.01)

@@ -39,12 +39,26 @@ async def test_a_run_goes_through_to_a_saved_result(stage: Any) -> None:
 
 
 async def test_progress_tells_the_whole_story(stage: Any) -> None:
-    async with stage.open():
-        await stage.join("c1")
-        await stage.run(stage.plan_text.replace("repeats = 1", "repeats = 2"))
+    """Rounds and settlings last until they were seen: what is over between two snapshots nobody is told of."""
+
+    async def shown(*moment: Any) -> None:
+        await stage.until(lambda: stage.seen and (p := stage.seen[-1]) and (p.repeat, p.phase, p.round) == moment)
+
+    text = stage.plan_text.replace("repeats = 1", "repeats = 2").replace('settle = "10s"', 'settle = "90s"')
+    stage.monitoring.lose = lambda _: True
+    async with stage.open(fstat_seconds=30.0, flush_seconds=30.0):
+        (agent,) = await stage.join("c1", hold=lambda _: True)
+        running = stage.start(text)
+        for repeat in (1, 2):
+            for number, asked in ((1, 8), (2, 4)):
+                await shown(repeat, "round", number)
+                await stage.until(lambda asked=asked: len(agent.held) == asked)
+                await agent.release(number)
+            await shown(repeat, "settling", 2)
+            stage.monitoring.find()
+        await running
     phases = list(dict.fromkeys((p.repeat, p.phase) for p in stage.seen if p.phase in ("round", "settling", "done")))
-    assert phases[-1] == (2, "done"), "a settling may be over between two snapshots"
-    assert [repeat for repeat, _ in phases] == sorted(repeat for repeat, _ in phases)
+    assert phases == [(1, "round"), (1, "settling"), (2, "round"), (2, "settling"), (2, "done")]
     last = stage.seen[-1]
     assert (last.phase, last.outcome, last.total, last.requested, last.read, last.recorded, last.gap) == (
         "done",
