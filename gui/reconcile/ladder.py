@@ -43,6 +43,8 @@ FRAME = 1472
 LARGEST = 65_507
 OPEN, CLOSE = 28, 32
 """Bytes of the smallest open (without its path) and close in an f-stream datagram."""
+HEARD_LATE = 2.0
+"""Seconds after which a client on a busy machine may note a close that the server has done (seen: more than one)."""
 GRACE = 30.0
 """Seconds after which a collector has told of an access that it could not complete."""
 
@@ -292,11 +294,17 @@ def _of_login(miss: Miss, known: Known) -> _Found | None:
 
 def _holds(gap: SequenceGap, miss: Miss) -> Literal["", "open", "close"]:
     assert miss.opened is not None
-    closed = miss.closed if miss.closed is not None else miss.opened
-    if gap.window.holds(closed):
+    if gap.window.meets(_closing(miss.opened, miss.closed)):
         return "close"
+    closed = miss.closed if miss.closed is not None else miss.opened
     # The client's time is from before the open; the server told of it after that, and before the close.
     return "open" if gap.window.meets(Span(miss.opened, min(closed, miss.opened + SLACK))) else ""
+
+
+def _closing(opened: float, closed: float | None) -> Span:
+    """When the server closed it: before the client heard of that, which a busy client does late."""
+    over = closed if closed is not None else opened
+    return Span(max(opened, over - HEARD_LATE), over)
 
 
 def _held_by_any(process: Process, opened: float, closed: float) -> bool:
@@ -348,9 +356,11 @@ def _closely(gap: SequenceGap, held: Held, miss: Miss) -> bool:
     if held == "login":
         login = miss.session.login if miss.session is not None else None
         return login is not None and Span(gap.t_min, gap.t_max).meets(login)
-    moment = miss.done if held == "close" else miss.opened
+    if miss.opened is None:
+        return False
+    when = _closing(miss.opened, miss.closed) if held == "close" else Span(miss.opened, miss.opened)
     window = gap.window
-    return moment is not None and Span(window.begin + SLACK, window.end - SLACK).holds(moment)
+    return window.begin + SLACK <= when.end and when.begin < window.end - SLACK
 
 
 def _by_plan(taken: Taken, when: Span, known: Known) -> Taken:

@@ -155,6 +155,20 @@ def test_of_datagrams_that_time_does_not_tell_apart_none_is_named() -> None:
     assert ladder.cause.endswith("one of the datagrams that never came then had its close")
 
 
+def test_a_busy_client_notes_a_close_late() -> None:
+    """Seen: a close in one gap, which the client noted when the next one had begun."""
+    before = replace(CLOSE_GAP, begin=T + 3, end=T + 6)
+    after = replace(CLOSE_GAP, after=47, begin=T + 7, end=T + 9)
+    slow = replace(MISS, closed=T + 7.5)
+    told = climb(slow, known(before, after))
+    assert (told.lost_at, told.certain, told.datagram) == ("wire", True, None)
+    assert "one of the datagrams that never came then had its close" in told.cause
+    quick = replace(slow, opened=T + 7.2)
+    datagram = climb(quick, known(before, after)).datagram
+    assert datagram is not None
+    assert datagram.after == 47
+
+
 def test_of_several_logins_the_arrival_of_the_neighbours_tells_which() -> None:
     before = replace(LOGIN_GAP, after=3, t_min=T - 40, t_max=T - 30)
     mine = replace(LOGIN_GAP, after=5, t_min=T - 20.5, t_max=T - 18.5)
