@@ -384,13 +384,19 @@ class Pipeline:
         return books.Spool(audit.received, audit.confirmed, audit.spooled, counted.rejected, counted.kernel_drops)
 
     def consumed(self) -> list[tuple[int, int]]:
-        """The collector's seen-set as it lies on disk: runs of SEQs, first and last. The generations of one spool go on
-        counting where the one before stopped."""
-        runs: list[tuple[int, int]] = []
+        """The collector's seen-set as it lies on disk: runs of SEQs, first and last, that do not overlap. Each is of a
+        generation of our spool, and of what that one took."""
+        runs: list[tuple[str, int, int]] = []
         for path in self.state.glob("*.db"):
             with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
-                runs += db.execute("SELECT lo, hi FROM seen").fetchall()
-        return runs
+                runs += db.execute("SELECT spool, lo, hi FROM seen").fetchall()
+        with contextlib.closing(SpoolReader(self.spool)) as reader:
+            generations = reader.positions()
+        for word, low, high in runs:
+            taken = generations.get(word)
+            assert taken is not None, f"the collector knows {word}, but the spool only {sorted(generations)}"
+            assert taken.first <= low <= high <= taken.received_upto, (word, low, high, taken)
+        return [(low, high) for _, low, high in runs]
 
     # -- the end
 
