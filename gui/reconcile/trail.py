@@ -2,7 +2,9 @@
 
 Lists in a status message are of bounded number, and when something happened is known only as well as messages are
 close to one another. So each one is kept, but only with what it adds: positions, drops, refusals, and those senders and
-processes of which anything has changed that tells of a loss. A long run has hundreds of bytes for every five seconds.
+processes of which anything has changed that the ladder reads. (`missing_ids` it does not: a collector names an id only
+beside a gap that explains it, or where a record is told to be incomplete for it, and both say when.) A long run has
+hundreds of bytes for every five seconds.
 """
 
 from __future__ import annotations
@@ -39,6 +41,6 @@ def step_of(before: StatusMessage | None, now: StatusMessage) -> StatusMessage:
         process
         for process in now.processes
         if (known := said.get((process.sid, process.stod, process.sender))) is None
-        or (known.gaps, known.missing_ids, known.ended) != (process.gaps, process.missing_ids, process.ended)
+        or (known.gaps, known.ended) != (process.gaps, process.ended)
     ]
     return msgspec.structs.replace(now, senders=counted, processes=processes)

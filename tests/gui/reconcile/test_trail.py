@@ -65,6 +65,15 @@ def test_of_a_collector_stay_those_who_lost_something() -> None:
     )  # fmt: skip
 
 
+def test_ids_that_never_came_are_no_reason_to_keep_a_process_again() -> None:
+    process = ServerProcess(sender="b", sid="2", stod=1, gaps=[GAP])
+    before, after = (
+        CollectorStatus(**HEAD, t=t, processes=[msgspec.structs.replace(process, missing_ids=ids)])
+        for t, ids in ((5.0, {}), (10.0, {"open": [(3, 4)]}))
+    )
+    assert step_of(before, after).processes == []
+
+
 def test_the_first_of_an_incarnation_stays_whole() -> None:
     whole = Told(5.0, ShovelerSender(received=5)).message(drops=[DROP])
     assert step_of(None, whole) == whole
