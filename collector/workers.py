@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,9 @@ _log = logging.getLogger(__name__)
 _REPORT_EVERY = 1.0
 _snapshots = msgspec.msgpack.Decoder(list[Snapshot])
 
+_OURS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+"""What a worker handles in its own way."""
+
 _EXIT_CODES = {Ending.SAFE: 0, Ending.LEFT: 0, Ending.FAILED: 1, Ending.UNUSABLE: 2}
 
 
@@ -40,12 +44,19 @@ def deal(parts: Sequence[Part], workers: int) -> list[list[Part]]:
     return [list(parts[number::workers]) for number in range(workers)]
 
 
-def work(plan: Plan, parts: Sequence[Part], pipe: Connection, level: str, form: str) -> None:
-    """What a worker process does. Ends with the exit code of its engines."""
+def work(
+    plan: Plan, parts: Sequence[Part], pipe: Connection, level: str, form: str, inherited: Sequence[Connection] = ()
+) -> None:
+    """What a worker process does. Ends with the exit code of its engines. `inherited`: ends of pipes that are the
+    parent's; while anybody else holds them, nobody would see that the parent is gone.
+    """
+    for end in inherited:
+        end.close()
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches us all; the parent tells us
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
     setup_logging(form, level)
     collect_garbage_seldom()
     crew = ThreadCrew(plan, parts)
@@ -135,14 +146,23 @@ class WorkerCrew:
         return [by_code.get(worker.code, Ending.FAILED) for worker in self._workers if worker.code is not None]
 
     def _start(self, worker: _Worker) -> None:
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        worker.process = context.Process(
+        ours, theirs = multiprocessing.Pipe()
+        # OPTIMISATION. A worker that is forked does not load the program once more (0.35 s of processor time). Only
+        # while nothing else runs in this process, and with signals kept for the worker until it can take them.
+        forked = sys.platform == "linux" and threading.active_count() == 1
+        inherited = [ours, *(other.pipe for other in self._workers if other.pipe is not None)] if forked else []
+        make = multiprocessing.get_context("fork").Process if forked else multiprocessing.get_context("spawn").Process
+        worker.process = make(
             target=work,
-            args=(self._plan, worker.parts, theirs, *self._log),
+            args=(self._plan, worker.parts, theirs, *self._log, inherited),
             name=f"worker-{worker.number}",
         )
-        worker.process.start()
+        kept = signal.pthread_sigmask(signal.SIG_BLOCK, _OURS) if forked else set()
+        try:
+            worker.process.start()
+        finally:
+            if forked:
+                signal.pthread_sigmask(signal.SIG_SETMASK, kept)
         worker.started = time.monotonic()
         theirs.close()
         worker.pipe = ours

@@ -4,10 +4,10 @@ OPTIMISATION. What is stored twice (in the outbox, in the file) and cleared agai
 a replay with a state wrote 57,000 records a second through the outbox (docs/measurements has today's figure).
 
 The plain way (`collector.sinks.file`, which all other outputs take) publishes what is committed. Here it is the other
-way round: records are written and synced first, then the transaction says how long the file is with them. A file that
-is longer than its state says, because the process was killed in between, is cut back to that length; then the same
-input, read again from the position in the same transaction, causes the same records again. So even a reader that knows
-nothing of ``record_id`` finds each once. This needs an input that is read again from a position, a file.
+way round: records are written as they come, and synced, then the transaction says how long the file is with them. A
+file that is longer than its state says, because the process was killed in between, is cut back to that length; then the
+same input, read again from the position in the same transaction, causes the same records again. So even a reader that
+knows nothing of ``record_id`` finds each once. This needs an input that is read again from a position, a file.
 """
 
 from __future__ import annotations
@@ -127,6 +127,7 @@ class DirectFile:
             if not stat.S_ISREG(status.st_mode):
                 raise SinkError(f"cannot write records to {path}: it is no regular file any more")
             self._inode = status.st_ino
+            self._too_long = False
             self._length = self._begin(mark)
         except OSError as error:
             raise SinkError(f"cannot write records to {path}: {error.strerror}") from error
@@ -151,6 +152,16 @@ class DirectFile:
             os.ftruncate(self._fd, known.length)
         return min(known.length, size)
 
+    @property
+    def length(self) -> int:
+        """Bytes, with all that was written."""
+        return self._length
+
+    def go_back(self, length: int) -> None:
+        """Be as long as it was before: what was written since then is cut off with the next write, even of nothing."""
+        self._too_long = length < self._length
+        self._length = length
+
     def mark(self, *, done: bool = False) -> str:
         """For the state: the file, and how long it is with all that was written. `done`: nobody writes it now, what
         comes behind that length is somebody else's.
@@ -163,6 +174,9 @@ class DirectFile:
 
     def append(self, bodies: Sequence[bytes]) -> None:
         """As `write`, of JSON texts."""
+        if self._too_long:
+            os.ftruncate(self._fd, self._length)
+            self._too_long = False
         at = self._length
         try:
             for start in range(0, len(bodies), _PIECE):

@@ -27,7 +27,10 @@ _log = logging.getLogger(__name__)
 
 _LONGEST_LINE = 1 << 20
 """Bytes. A datagram of 64 KiB is a line of 88 KB; whatever is longer is no capture and must not fill the memory."""
-_LINES_PER_TAKE = 2_000
+LINES_PER_TAKE = 2_000
+MANY_LINES = 8_000
+"""The same where records do not wait for the end of a cycle: fewer commits, of states that are large beside them."""
+_BYTES_PER_TAKE = 16 << 20
 _CHUNK = 1 << 18
 _LATEST = 1e11
 _SENDERS = 20_000
@@ -179,11 +182,15 @@ class FileSource:
         follow: bool = False,
         position: str | None = None,
         share: Share | None = None,
+        lines: int = LINES_PER_TAKE,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`share`: of the datagrams that is taken here, by one of several workers; None: all."""
+        """`share`: of the datagrams that is taken here, by one of several workers; None: all. `lines`: at most, in one
+        take.
+        """
         self._path = path
         self._share = share
+        self._most = lines
         self._name = str(path) if path else "standard input"
         self._follow = follow and path is not None
         self.live = self._follow
@@ -253,17 +260,19 @@ class FileSource:
         rejects: list[Reject] = []
         share = self._share
         lines = self._splitter.lines
-        for _ in range(_LINES_PER_TAKE):
+        taken = 0
+        for _ in range(self._most):
             while not lines and self._read(0.0 if datagrams or rejects else timeout):
                 lines = self._splitter.lines  # another one after a rotation
-            if not lines:
+            if not lines or taken > _BYTES_PER_TAKE:
                 break
             line, size = lines.popleft()
+            taken += size
             self._splitter.offset += size
             self._line += 1
-            place = f"{self._name}:{self._line}"
             if line is None:
                 if share is None or share.number == 0:
+                    place = f"{self._name}:{self._line}"
                     rejects.append(Reject("line", f"{place} is longer than {_LONGEST_LINE} bytes"))
             elif line and not line.isspace():
                 passing = share.look(line) if share is not None else None
@@ -271,7 +280,7 @@ class FileSource:
                     if passing.t:
                         datagrams.append(passing)
                     continue
-                result = parse_line(line, place)
+                result = parse_line(line, f"{self._name}:{self._line}")
                 rejects.append(result) if isinstance(result, Reject) else datagrams.append(result)
         if self._cut_short:
             self._cut_short = False

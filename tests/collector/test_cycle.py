@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import os
 import sqlite3
 import struct
 from collections.abc import Iterator
@@ -581,6 +582,96 @@ def test_winding_down_on_a_full_disk_says_so_and_ends_in_order(
     assert f"the disk is full; what others append to {tmp_path}/records.jsonl now is cut off" in caplog.text
     caplog.clear()
     build.cycle.close()
+
+
+# ---------------------------------------------------------------- records that go straight into their file
+
+
+@pytest.fixture
+def straight(build: Build, monkeypatch: pytest.MonkeyPatch) -> Iterator[Build]:
+    """With a file as its output, that takes the records of each datagram at once."""
+    monkeypatch.setattr("collector.guard._AT_ONCE", 1)
+    build.source.per_take = 1000
+    reopen(build)
+    yield build
+    build.sink.close()
+
+
+def reopen(build: Build) -> None:
+    build.store.close()
+    build.start(_with_file(build))
+
+
+def _with_file(build: Build) -> Store:
+    store = open_checkpoint(build.directory, "queue")
+    build.sink = DirectFile(build.directory / "records.jsonl", store.mark)
+    return store
+
+
+def written(build: Build) -> list[str]:
+    """The ids in the file, in their order."""
+    return [json.loads(line)["record_id"] for line in build.sink.path.read_text().splitlines()]
+
+
+def test_records_are_in_the_file_before_the_cycle_ends_and_cut_off_when_it_never_does(
+    straight: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    straight.source.give("open a", "close a")
+    straight.steps(1)
+
+    def dies(_transaction: Transaction) -> None:
+        raise KeyboardInterrupt
+
+    straight.source.give("open b", "close b")
+    with monkeypatch.context() as patch:
+        patch.setattr(straight.store, "commit", dies)
+        with pytest.raises(KeyboardInterrupt):
+            straight.steps(1)
+    assert written(straight) == ["a.f", "b.f"]
+    straight.source.reconnect()
+    straight.sink.close()
+    with caplog.at_level(logging.INFO):
+        reopen(straight)
+    assert "will be written again" in caplog.text
+    assert written(straight) == ["a.f"]
+    straight.steps()
+    assert written(straight) == ["a.f", "b.f"]
+    assert straight.cycle.counts.records == {"file": 1}
+
+
+def test_a_datagram_at_which_the_core_raises_leaves_each_record_in_the_file_once(
+    straight: Build, caplog: pytest.LogCaptureFixture
+) -> None:
+    straight.source.give("open a", "close a", "open b", "close b", "poison x", "open c", "close c")
+    straight.steps()
+    assert written(straight) == ["a.f", "b.f", "c.f"]
+    assert straight.cycle.counts.records == {"file": 3}
+    assert aside(straight) == ["poison x"]
+    caplog.clear()
+
+
+def test_a_disk_that_fills_within_a_cycle_takes_the_rest_when_there_is_space(
+    straight: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    original = os.pwrite
+    room = iter([True, False, False, False])
+
+    def fills(fd: int, text: memoryview, at: int) -> int:
+        if next(room, True):
+            return original(fd, text, at)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("collector.sinks.direct.os.pwrite", fills)
+    straight.source.give("open a", "close a", "open b", "close b", "open c", "close c")
+    straight.steps(1)
+    assert written(straight) == ["a.f"]
+    assert "No space" in straight.cycle.trouble["state"]
+    assert straight.source.acknowledged == []
+    straight.steps(200)
+    assert written(straight) == ["a.f", "b.f", "c.f"]
+    assert (straight.cycle.trouble, straight.source.acknowledged) == ({}, [1])
+    assert straight.cycle.counts.records == {"file": 3}
+    caplog.clear()
 
 
 def test_a_state_that_the_correlator_does_not_know_is_refused(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:

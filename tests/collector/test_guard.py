@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from collector.correlate import Correlator, Options, correlator, rows
+from collector.correlate import Correlator, Options, Record, correlator, rows
 from collector.correlate.accesses import Accesses
 from collector.correlate.fast import FastFiles
 from collector.correlate.incarnation import Access, Incarnation
@@ -65,10 +65,30 @@ def story() -> list[Datagram]:
     return [Datagram(data, remote, T + 10 * n, "spool", n, "spool") for n, (remote, data) in enumerate(sent)]
 
 
-class Life:
-    """A correlator behind a guard, with the rows that it has given out. `size`: datagrams in a cycle."""
+class Ahead:
+    """Has the records that went ahead."""
 
-    def __init__(self, options: Options | None = None) -> None:
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.undone = 0
+        """Records that were taken back."""
+
+    def write(self, records: list[Record]) -> None:
+        self.records += records
+
+    def undo(self) -> None:
+        self.undone += len(self.records)
+        self.records.clear()
+
+
+class Life:
+    """A correlator behind a guard, with the rows that it has given out. `size`: datagrams in a cycle. `ahead`: records
+    need not wait for the end of a cycle.
+    """
+
+    def __init__(self, options: Options | None = None, *, ahead: bool = False) -> None:
+        self.ahead = ahead
+        self.undone = 0
         self.correlator = Correlator(options)
         self.rows: dict[bytes, bytes] = {}
         self.guard = Guard(self.correlator, lambda: self.rows.items())
@@ -76,7 +96,11 @@ class Life:
         self.aside: list[Aside] = []
 
     def play(self, steps: Sequence[Step]) -> None:
-        outcome = self.guard.apply(steps)
+        ahead = Ahead() if self.ahead else None
+        outcome = self.guard.apply(steps, ahead)
+        if ahead is not None:
+            self.records += ahead.records
+            self.undone += ahead.undone
         self.records += outcome.records
         self.aside += outcome.aside
         assert not dict(outcome.puts).keys() & set(outcome.deletes)
@@ -156,6 +180,30 @@ def test_a_datagram_at_which_the_core_raises(place: str, size: int, monkeypatch:
     assert life.looks() == other.looks()
     for name, more in (("datagrams", len(bad)), ("decoded", 0)):
         assert life.correlator.counters[name] == other.correlator.counters[name] + more
+
+
+def test_what_went_ahead_is_taken_back_when_the_core_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("collector.guard._AT_ONCE", 5)
+    owner, name, when = PLACES["after the quick way has written all records"]
+    told = story()
+    other = Life()
+    other.day([d for d in told if not is_poison(d.data)], 1000)
+    monkeypatch.setattr(owner, name, raises(getattr(owner, name), when))
+    life = Life(ahead=True)
+    life.day(told, 50)
+    assert [aside.datagram for aside in life.aside] == [d for d in told if is_poison(d.data)]
+    assert life.undone > 0
+    assert ids(life.records) == ids(other.records)
+    assert life.looks() == other.looks()
+
+
+def test_what_goes_ahead_is_what_would_have_come_in_its_order() -> None:
+    told = [d for d in story() if not is_poison(d.data)]
+    life, other = Life(ahead=True), Life()
+    life.day(told, 1000)
+    other.day(told, 1000)
+    assert life.records == other.records
+    assert life.rows == other.rows
 
 
 def test_a_map_at_which_the_core_raises(monkeypatch: pytest.MonkeyPatch) -> None:

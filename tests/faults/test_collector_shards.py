@@ -21,11 +21,11 @@ def perfect(found: dict[str, int]) -> bool:
 
 
 def workers(rig: Any) -> list[int]:
-    """The worker processes: children that have children's arguments of multiprocessing, without its tracker."""
+    """The worker processes: the children, without the tracker of multiprocessing."""
     found = []
     for child in psutil.Process(rig.process.pid).children():
         try:
-            if "spawn_main" in " ".join(child.cmdline()):
+            if "resource_tracker" not in " ".join(child.cmdline()):
                 found.append(child.pid)
         except psutil.Error:
             pass  # it has just died
@@ -79,6 +79,7 @@ def test_workers_end_when_their_parent_is_killed_and_a_standby_takes_over(
     rig.start()
     until(lambda: len(list((rig.directory / "state").glob("shard-*-of-2.db"))) == 2)
     parent, pids = rig.process, workers(rig)
+    assert len(pids) == 2
     rig.start()  # the stand-by, on the same state
     standby = rig.process
     until(lambda: rig.log.read_text().count("standing by") == 2)

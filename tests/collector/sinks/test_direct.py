@@ -88,6 +88,20 @@ def test_a_write_that_fails_leaves_nothing(path: Path, monkeypatch: pytest.Monke
     assert path.read_text() == "a\nbbb\n"
 
 
+def test_what_was_written_can_be_taken_back(path: Path) -> None:
+    file = DirectFile(path, None)
+    file.write(records("a"))
+    before = file.length
+    file.write(records("bbb", "ccc"))
+    file.go_back(before)
+    file.write(records("d"))
+    assert path.read_text() == "a\nd\n"
+    file.go_back(before)
+    file.write([])
+    file.close()
+    assert path.read_text() == "a\n"
+
+
 def test_a_pipe_cannot_be_direct(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     assert not can_be_direct(tmp_path / "pipe")
