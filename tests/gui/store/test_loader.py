@@ -336,8 +336,8 @@ def test_use_is_grouped_by_two_things_of_one_server_under_its_name_without_port(
               ("[2001:db8::1]", 1094, "cms", monday, 5000), ("", None, "cms", monday, 1)]  # fmt: skip
     bodies = [
         changed(
-            world.body(a), record_id=f"{number:032x}.f", session_tag=None, appinfo=None, user="u", server=server or None,
-            server_ip=None, port=port, vo=vo, end_time=day * DAY, read=read,
+            world.body(a), record_id=f"{number:032x}.f", session_tag=None, appinfo=None, user="u",
+            server=server or None, server_ip=None, port=port, vo=vo, end_time=day * DAY, read=read,
         )
         for number, (server, port, vo, day, read) in enumerate(places)
     ]  # fmt: skip
