@@ -20,12 +20,15 @@ of life for `silence_limit` seconds, the repeat ends without what is left of the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal
 
 from gui.campaign.holdups import HeldUp, HoldUps, Relieved, Waiting
+
+log = logging.getLogger("tally.campaign")
 
 CUT_LIMIT = 15.0
 """Seconds that clients have to end when they were told to stop at once."""
@@ -82,10 +85,24 @@ class Settle:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something to show to a person."""
+    """Something to show to a person. In `text`, ``{clients}``, ``{servers}`` and ``{detail}`` stand for the values,
+    ``{server[0]}`` for a single one."""
 
     severity: Literal["info", "warning", "error"]
     text: str
+    clients: tuple[str, ...] = ()
+    servers: tuple[str, ...] = ()
+    detail: str = ""
+
+    def sentence(self, name_of: Callable[[str], str]) -> str:
+        """The text with the names that `name_of` gives to clients and servers."""
+        servers = list(map(name_of, self.servers))
+        return self.text.format(
+            clients=", ".join(map(name_of, self.clients)),
+            servers=", ".join(servers),
+            server=servers,
+            detail=self.detail,
+        )
 
 
 Command = Start | HandOut | End | AbortJobs | Settle | Note | HeldUp | Relieved
@@ -187,12 +204,16 @@ class Repeat:
         """Clients that took part and have no workers any more: what they had not begun will never be done."""
         return tuple(n for n, c in self._clients.items() if c.lost)
 
+    def _move(self, state: State) -> None:
+        log.debug("= the repeat is in %s, round %d", state.name, self.round)
+        self.state = state
+
     # ---- what happened
 
     def begin(self, now: float) -> list[Command]:
         """The repeat begins."""
         assert self.state is State.NEW
-        self.state = State.STARTING
+        self._move(State.STARTING)
         self.deadline = now + self._limits[0]
         return [Start(self.clients), *self._start_over(now)]
 
@@ -204,7 +225,8 @@ class Repeat:
         notes: list[Command] = []
         if error:
             if not member.dropped:
-                notes.append(Note("error", f"{client} takes no part in this repeat any more: {error}"))
+                text = "{clients} takes no part in this repeat any more: {detail}"
+                notes.append(Note("error", text, (client,), detail=error))
             member.dropped = True
             member.lost = member.lost or member.ready
             member.ready = False
@@ -284,7 +306,8 @@ class Repeat:
             return []
         member.present = False
         self._not_awaited(client)
-        note = Note("warning", f"{client} is missing; what it has not reported stays pending until it is back.")
+        text = "{clients} is missing; what it has not reported stays pending until it is back."
+        note = Note("warning", text, (client,))
         return [note, *self._hold_ups.gone(client, now), *self._go_on(now)]
 
     def back(self, client: str, now: float, *, has_job: bool) -> list[Command]:
@@ -299,7 +322,7 @@ class Repeat:
             return self.ready(client, now, "it was restarted and lost its workers; its requests are interrupted")
         if self.state in (State.SETTLING, State.OVER):
             return []
-        commands: list[Command] = [] if member.present else [Note("info", f"{client} is back.")]
+        commands: list[Command] = [] if member.present else [Note("info", "{clients} is back.", (client,))]
         member.present = True
         # Whatever was said into the session that broke may be lost; a repetition changes nothing.
         if self.state is State.STARTING and not member.ready:
@@ -327,14 +350,14 @@ class Repeat:
         self.outcome = "aborted"
         told = AbortJobs(tuple(n for n, c in self._clients.items() if c.present and not c.dropped))
         self._stopping = self._cut = True
-        self.state = State.ENDING
+        self._move(State.ENDING)
         self.deadline = now + min(self._limits[1], CUT_LIMIT)
         return [told, *self._ending_over(now)]
 
     def settled(self) -> None:
         """Waiting for monitoring is over, and so is the repeat."""
         assert self.state is State.SETTLING
-        self.state = State.OVER
+        self._move(State.OVER)
         self.deadline = None
 
     def advance(self, now: float) -> list[Command]:
@@ -346,8 +369,8 @@ class Repeat:
             notes: list[Command] = []
             for client in late:
                 self._clients[client].dropped = True
-                text = f"{client} did not start its workers in {self._limits[0]:g} s and takes no part in this repeat."
-                notes.append(Note("error", text))
+                text = "{clients} did not start its workers in {detail} s and takes no part in this repeat."
+                notes.append(Note("error", text, (client,), detail=f"{self._limits[0]:g}"))
             return notes + self._start_over(now)
         if self.state is State.PAUSE:
             return self._next_round(now)
@@ -362,12 +385,12 @@ class Repeat:
             if self._hold_ups.held and not self._cut:  # they wait for servers, and say so when they are told to stop
                 self._cut = True
                 self.deadline = now + CUT_LIMIT
-                text = f"{', '.join(late)} still waits for {', '.join(self._hold_ups.held)}; that is cut short."
-                return [Note("warning", text), AbortJobs(tuple(late))]
+                text = "{clients} still waits for {servers}; that is cut short."
+                return [Note("warning", text, tuple(late), self._hold_ups.held), AbortJobs(tuple(late))]
             for client in late:
                 self._clients[client].dropped = True
-            text = f"{', '.join(late)} did not end in time; what was not reported stays pending."
-            return [Note("warning", text), *self._ending_over(now)]
+            text = "{clients} did not end in time; what was not reported stays pending."
+            return [Note("warning", text, tuple(late)), *self._ending_over(now)]
         return []
 
     # ---- how one state leads to the next
@@ -398,7 +421,7 @@ class Repeat:
         parts = self._parts()
         if not again:
             self.round += 1
-        self.state = State.ROUND
+        self._move(State.ROUND)
         if not able:
             if all(c.dropped for c in self._clients.values()):
                 self.outcome = "failed"
@@ -427,13 +450,13 @@ class Repeat:
 
     def _after_round(self, now: float) -> list[Command]:
         if self._parts():
-            self.state = State.PAUSE
+            self._move(State.PAUSE)
             self.deadline = now + self._wait
             return self.advance(now)
         if not self._hold_ups.held:
             return self._end(now)
         if self.state is not State.HELD:
-            self.state = State.HELD
+            self._move(State.HELD)
             self.deadline = now + self._silence_limit
         return []
 
@@ -442,19 +465,19 @@ class Repeat:
         self.outcome = "incomplete"
         left = []
         self.given_up = self._hold_ups.held
-        for server in self.given_up:
+        for place, server in enumerate(self.given_up):
             parts = self._planned + 1 - self._next[server]
             rest = f", and {parts} of its {self._planned} parts are not asked for" if parts else ""
-            left.append(f"{server} did not answer in the end: what waits for it is cut short{rest}.")
+            left.append(f"{{server[{place}]}} did not answer in the end: what waits for it is cut short{rest}.")
         told = AbortJobs(tuple(n for n, c in self._clients.items() if c.present and not c.dropped))
         text = f"{' '.join(left)} Nothing else was left to do for {self._silence_limit:g} s."
         self._stopping = self._cut = True
-        self.state = State.ENDING
+        self._move(State.ENDING)
         self.deadline = now + CUT_LIMIT
-        return [Note("error", text), told, *self._ending_over(now)]
+        return [Note("error", text, servers=self.given_up), told, *self._ending_over(now)]
 
     def _end(self, now: float) -> list[Command]:
-        self.state = State.ENDING
+        self._move(State.ENDING)
         self.deadline = now + self._limits[1]
         told = tuple(n for n, c in self._clients.items() if c.present and not c.dropped)
         return [*([End(told)] if told else []), *self._ending_over(now)]
@@ -463,6 +486,6 @@ class Repeat:
         started = [c for c in self._clients.values() if c.ready and not c.dropped]
         if any(c.present and not c.finished for c in started):
             return []
-        self.state = State.SETTLING
+        self._move(State.SETTLING)
         self.deadline = None
         return [*self._hold_ups.over(now), Settle()]

@@ -92,8 +92,8 @@ def shown(command: object) -> str:
             return f"abort {' '.join(clients)}"
         case Settle():
             return "settle"
-        case Note(severity, text):
-            return f"{severity}: {text}"
+        case Note(severity) as note:
+            return f"{severity}: {note.sentence(str)}"
     raise AssertionError(command)
 
 

@@ -469,7 +469,7 @@ class Stage:
 async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
     """A stage whose quiet time is short."""
     monkeypatch.setattr("gui.campaign.settle.MINIMUM_QUIET", 0.3)
-    monkeypatch.setattr("gui.runner.session.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("gui.runner.recorder.LOOK_SECONDS", 0.05)
     monkeypatch.setattr("gui.runner.consume.WAIT_SECONDS", 0.05)
     monkeypatch.setattr("gui.runner.workspace.LATE_SECONDS", 0.05)
     made = Stage(tmp_path)

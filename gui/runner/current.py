@@ -1,0 +1,73 @@
+"""The repeat under way, as the parts of a run share it: what was found out for its test, its state machine, and what
+was handed out and reported so far."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+from agent.messages import Round
+from gui.campaign.assign import Assigner
+from gui.campaign.plan import File, Test
+from gui.campaign.repeat import Repeat
+from gui.campaign.selection import Client, Server
+from gui.reconcile import LiveCounts
+from gui.runner.live import Live, Measured
+
+
+@dataclass(slots=True)
+class ResolvedTest:
+    """A test with everything found out: which servers, clients and files."""
+
+    number: int
+    test: Test
+    servers: list[Server]
+    clients: list[Client] = field(default_factory=list)
+    files: tuple[File, ...] = ()
+
+
+@dataclass(slots=True)
+class CurrentRepeat:
+    """The repeat under way."""
+
+    id: int
+    job: str
+    number: int
+    resolved: ResolvedTest
+    machine: Repeat
+    live: Live
+    counts: LiveCounts
+    assigner: Assigner
+    server_ids: dict[str, int]
+    base: dict[str, int] = field(default_factory=dict)
+    """By shoveler, the last number that it had taken before the first request, as far as that was told."""
+    opened: float = field(default_factory=time.time)
+    """When it began: clients are told to start their workers."""
+    began: float = 0.0
+    """When its first round was handed out."""
+    done: float | None = None
+    """When its last round was over."""
+    undone: dict[str, dict[int, list[Round]]] = field(default_factory=dict)
+    """What was handed out and not reported as done, by client and round: said again after a cut."""
+    stored: dict[tuple[str, str], int] = field(default_factory=dict)
+    """Last stored line by (client, journal)."""
+    ends: dict[str, str] = field(default_factory=dict)
+    """The journal that a client's RepeatDone spoke of."""
+    first_round: asyncio.Event = field(default_factory=asyncio.Event)
+    looked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set after each look at the database."""
+    unstored: list[Measured] = field(default_factory=list)
+    """Seconds of the time axis that are not in the database yet."""
+    measured: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when there are some."""
+
+    def name_of(self, who: str) -> str:
+        """The name that people know a client (by its public id) or a server (by its URL) by."""
+        for client in self.resolved.clients:
+            if client.id == who:
+                return client.name
+        for server in self.resolved.servers:
+            if server.url == who:
+                return server.name
+        return who

@@ -1,0 +1,215 @@
+"""Carries out one repeat: feeds its state machine with what happens, does what that says, and waits for monitoring."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+from agent.messages import Abort, EndRepeat, Round, StartRepeat
+from gui.campaign.holdups import HeldUp, Relieved
+from gui.campaign.repeat import AbortJobs, Command, End, HandOut, Note, Settle, Start, State
+from gui.campaign.settle import ALIVE, Settled, SettleView
+from gui.campaign.settle import Settle as Settling
+from gui.runner.consume import Drain
+from gui.runner.current import CurrentRepeat
+from gui.runner.events import Events, apply
+from gui.runner.host import Host
+from gui.runner.rounds import Rounds
+from gui.runner.snapshots import Board
+
+LOOK_LIMIT = 60.0
+SETTLE_LOOK = 0.25
+ABORTED_SETTLE = 2.0
+STATUS_SECONDS = 3.0
+"""How long a run waits for what the daemons say before its first request, and after its last."""
+
+
+class Driver:
+    """Of one run: `drive` each repeat, then `settle` it. `hurry`, once set, ends a settling; `limit` is the plan's."""
+
+    def __init__(self, host: Host, board: Board, events: Events, *, limit: float) -> None:
+        self.hurry = False
+        self._host = host
+        self._hub = host.hub
+        self._board = board
+        self._events = events
+        self._rounds = Rounds(host.store, host.hub.roster)
+        self._limit = limit
+
+    async def drive(self, repeat: CurrentRepeat) -> None:
+        """Run the state machine until it is time to settle."""
+        loop = asyncio.get_running_loop()
+        machine = repeat.machine
+        await self._carry_out(repeat, machine.begin(loop.time()))
+        for client in machine.clients:
+            view = self._hub.roster.find(client)
+            if view is None or not view.live:
+                await self._carry_out(repeat, machine.missing(client, loop.time()))
+        while machine.state is not State.SETTLING:
+            self._board.show_state(repeat)
+            event = await self._events.next(machine.deadline)
+            now = loop.time()
+            await self._carry_out(repeat, apply(event, repeat, self._hub, now) if event else machine.advance(now))
+        repeat.done = time.time()
+        repeat.live.over(repeat.done)
+        if text := not_complete(repeat):
+            self._board.mark("held", text)
+
+    async def _carry_out(self, repeat: CurrentRepeat, commands: list[Command]) -> None:
+        waiting = deque(commands)
+        test = repeat.resolved.test
+        while waiting:
+            match waiting.popleft():
+                case Start(clients):
+                    order = StartRepeat(
+                        job=repeat.job, workload=test.workload, slots=test.who.slots, timeout=test.timeout
+                    )
+                    for client in clients:
+                        self._hub.send(client, order)
+                case HandOut(number, clients, parts):
+                    waiting.extend(await self._hand_out(repeat, number, clients, parts))
+                case End(clients):
+                    for client in clients:
+                        self._hub.send(client, EndRepeat(job=repeat.job))
+                case AbortJobs(clients):
+                    for client in clients:
+                        self._hub.send(client, Abort(job=repeat.job))
+                case Note(severity) as note:
+                    shown = note.sentence(repeat.name_of)
+                    self._board.mark("agent", shown)
+                    if severity != "info":
+                        self._host.problem(severity, f"run {self._board.run}", shown)
+                case HeldUp() | Relieved() as command:
+                    self._tell_of_server(repeat, command)
+                case Settle():
+                    pass  # `drive` sees it in the state
+
+    def _tell_of_server(self, repeat: CurrentRepeat, command: HeldUp | Relieved) -> None:
+        """A server that does not answer is a problem as long as it lasts; the run keeps when and for how long."""
+        name = repeat.name_of(command.server)
+        where = f"server {name}"
+        match command:
+            case HeldUp(client=client, requests=requests, seconds=seconds, others=others, last=last, reached=reached):
+                who = repeat.name_of(client)
+                text = (
+                    f"calls of {who} to {name} have not come back for {seconds:.0f} s, although the server answers: "
+                    if reached
+                    else f"{name} has not answered {who} for {seconds:.0f} s: "
+                ) + f"{requests:,} request{'s wait' if requests != 1 else ' waits'}"
+                if others:
+                    text += f"; the run goes on with the other {f'{others} servers' if others > 1 else 'server'}."
+                else:
+                    text += ", and there is no other server to go on with."
+                if last:
+                    text += " This is not said of it again in this repeat."
+                self._board.mark("hold", text)
+                self._host.problem("warning", where, text)
+            case Relieved(requests=requests, seconds=seconds, reached=reached):
+                text = (
+                    f"calls to {name} did not come back for {seconds:.0f} s, although the server answered; "
+                    if reached
+                    else f"{name} did not answer for {seconds:.0f} s; "
+                ) + f"{requests:,} request{'s' if requests != 1 else ''} had to wait."
+                self._board.mark("held", text)
+                self._host.problem("warning", where, "")
+
+    async def _hand_out(
+        self, repeat: CurrentRepeat, number: int, clients: Sequence[str], parts: Mapping[str, int]
+    ) -> list[Command]:
+        """Draw, assign, write down, send. In a thread, since a round may have many thousands of requests."""
+        handed: dict[str, list[Round]] = await self._host.blocking(self._rounds.prepare, repeat, number, clients, parts)
+        if not repeat.began:
+            repeat.began = time.time()
+            repeat.first_round.set()
+        self._board.mark("round", f"round {number}")
+        for client, rounds in handed.items():
+            repeat.undone.setdefault(client, {})[number] = rounds
+            repeat.live.handed(client, sum(len(part.requests) for part in rounds))
+            for part in rounds:
+                self._hub.send(client, part)
+        return repeat.machine.handed(number, handed, parts, asyncio.get_running_loop().time())
+
+    # ---- settling
+
+    async def settle(self, repeat: CurrentRepeat) -> Settled:
+        """Wait for monitoring. Late words of agents are still taken."""
+        began = repeat.done or time.time()
+        loop = asyncio.get_running_loop()
+        limit = self._limit
+        if repeat.machine.outcome == "aborted":
+            limit = min(limit, ABORTED_SETTLE)
+        self._board.show("settling", "counting what was recorded")
+        repeat.looked.clear()  # counts from before the last request say nothing
+        try:
+            async with asyncio.timeout(LOOK_LIMIT):
+                await repeat.looked.wait()
+        except TimeoutError:
+            repeat.machine.settled()
+            return Settled(False, time.time() - began, "the database could not be read")
+        settling = Settling(
+            began=began,
+            limit=limit,
+            hold=self._host.hold_seconds(),
+            quiet=self._host.quiet_seconds(),
+            base=repeat.base,
+        )
+        drain: Drain | None = None
+        async with asyncio.TaskGroup() as questions:
+            while True:
+                if self.hurry:
+                    settling.hurry()
+                step = settling.look(self._settle_view(repeat, drain))
+                if isinstance(step, Settled):
+                    break
+                if step.want == "ask":
+                    questions.create_task(self._host.ask_for_status(0.0), name=f"ask {repeat.job}")
+                elif step.want == "drain":
+                    drain = self._host.drain_records()
+                self._board.show("settling", step.reason)
+                again = loop.time() + max(0.02, min(SETTLE_LOOK, step.again - time.time()))
+                event = await self._events.next(again)
+                if event is not None:
+                    await self._carry_out(repeat, apply(event, repeat, self._hub, loop.time()))
+        repeat.machine.settled()
+        await self._host.ask_for_status(STATUS_SECONDS if not self.hurry else 0.5)  # the evidence is of after the last
+        return step
+
+    def _settle_view(self, repeat: CurrentRepeat, drain: Drain | None) -> SettleView:
+        now = time.time()
+        totals = repeat.live.totals
+        assert totals is not None
+        depths = self._host.records_state.depths
+        since = self._board.started - ALIVE
+        return SettleView(
+            now=now,
+            looked=totals.t,
+            unrecorded=max(0, totals.unrecorded - self._never(repeat)),
+            unequal=totals.wrong,
+            last_record=totals.last_record,
+            takers=self._host.statuses.takers(since),
+            readers=self._host.statuses.readers(since),
+            strangers=totals.unrecorded > 0 and self._host.statuses.strangers(since),
+            queued=depths[1] if len(depths) > 1 else None,
+            drained=drain is not None and drain.done.is_set(),
+        )
+
+    def _never(self, repeat: CurrentRepeat) -> int:
+        """Requests that will never be done: handed to clients that lost their workers, and not begun by then.
+
+        Such a client has reported all that it had begun once its whole journal is here."""
+        count = 0
+        for client in repeat.machine.lost:
+            view = self._hub.roster.find(client)
+            if view is not None and view.live and view.journal_stored >= view.journal_last:
+                count += repeat.live.unreported(client)
+        return count
+
+
+def not_complete(repeat: CurrentRepeat) -> str:
+    """The sentence about servers that were not asked for all that was planned; empty when all were."""
+    if not repeat.machine.given_up:
+        return ""
+    names = ", ".join(repeat.name_of(server) for server in repeat.machine.given_up)
+    return f"Test {repeat.resolved.number}, repeat {repeat.number} is not complete: {names} did not answer."

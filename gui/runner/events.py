@@ -1,0 +1,205 @@
+"""What happens during a run, as values in the order in which it came, and what each means for the state machine.
+
+The events of hub, bus and owner come in through plain methods of `Events`, which return at once; the driver of the
+repeat takes them one after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from agent.messages import Done, Line, RepeatDone, RepeatReady, RoundDone, Sample, Silence
+from gui.campaign.holdups import Waiting
+from gui.campaign.repeat import Command
+from gui.hub import AgentView, Hub
+from gui.runner.current import CurrentRepeat
+
+log = logging.getLogger("tally.runner")
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The owner asks for the end; `at_once`: without the rest of the round."""
+
+    at_once: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """An agent's session began, or it is heard of again."""
+
+    agent: AgentView
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """An agent is missing."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A client says which servers do not answer it (none: all do)."""
+
+    client: str
+    silence: Silence
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A client's workers stand, or (`error`) never will."""
+
+    client: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartDone:
+    """A client has done its part of a round."""
+
+    client: str
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobDone:
+    """A client's workers have ended."""
+
+    client: str
+    message: RepeatDone
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Lines of the journal that a client's last word spoke of are in the database."""
+
+    client: str
+    journal: str
+
+
+Event = Stop | Back | Missing | Silent | Ready | PartDone | JobDone | Stored
+
+
+class Events:
+    """`current` is the repeat under way. `woken` is called when something may have changed for a run that waits."""
+
+    def __init__(self, woken: Callable[[], None]) -> None:
+        self.current: CurrentRepeat | None = None
+        self._woken = woken
+        # Unbounded, since the hub must never wait for a run; it holds a few small messages for each agent and round.
+        self._queue: asyncio.Queue[Event] = asyncio.Queue()
+
+    # ---- what hub, bus and owner tell; all return at once
+
+    def stop(self, *, at_once: bool) -> None:
+        """The owner asks for the end."""
+        self._woken()
+        self._queue.put_nowait(Stop(at_once))
+
+    def agent_up(self, agent: AgentView) -> None:
+        """An agent's session began, or it is heard of again."""
+        self._woken()
+        if self.current is not None:
+            self.current.live.back(agent.id, time.time())
+        self._queue.put_nowait(Back(agent))
+
+    def agent_missing(self, agent: AgentView) -> None:
+        """An agent is missing."""
+        if self.current is not None:
+            self.current.live.missing(agent.id, time.time())
+        self._queue.put_nowait(Missing(agent.id))
+
+    def agent_message(self, agent: AgentView, message: msgspec.Struct) -> None:
+        """A client agent tells about its work. Words about another job (an earlier repeat) are passed over."""
+        repeat = self.current
+        if repeat is None or getattr(message, "job", "") != repeat.job:
+            return
+        match message:
+            case Sample():
+                repeat.live.sample(agent.id, message, time.time(), agent.clock_offset)
+                if message.silence is not None or repeat.machine.waits_for_servers(agent.id):
+                    self._queue.put_nowait(Silent(agent.id, message.silence or Silence(0, {})))
+            case RepeatReady(error=error):
+                (repeat.live.ended if error else repeat.live.ready)(agent.id, time.time())
+                self._queue.put_nowait(Ready(agent.id, error))
+            case RoundDone(round=number):
+                self._queue.put_nowait(PartDone(agent.id, number))
+            case RepeatDone():
+                repeat.live.ended(agent.id, time.time())
+                self._queue.put_nowait(JobDone(agent.id, message))
+            case _:
+                log.debug("! %s is not a run's business", type(message).__name__)
+
+    def journal_stored(self, agent_id: str, journal: str, last: int, lines: Sequence[Line]) -> None:
+        """Journal lines of an agent are in the database."""
+        repeat = self.current
+        if repeat is None:
+            return
+        repeat.stored[agent_id, journal] = last
+        repeat.live.reported(agent_id, sum(1 for line in lines if isinstance(line, Done) and line.job == repeat.job))
+        if repeat.ends.get(agent_id) == journal:
+            self._queue.put_nowait(Stored(agent_id, journal))
+
+    # ---- for the driver
+
+    def begin(self, repeat: CurrentRepeat) -> None:
+        """Another repeat is under way. What came before is about an earlier one."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self.current = repeat
+
+    async def next(self, deadline: float | None) -> Event | None:
+        """The next event, or None when the deadline (of the loop's clock) came first."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._queue.get()
+        except TimeoutError:
+            return None
+
+
+def apply(event: Event, repeat: CurrentRepeat, hub: Hub, now: float) -> list[Command]:
+    """Tell the state machine of an event; what it wants to be done."""
+    machine = repeat.machine
+    match event:
+        case Stop(at_once):
+            return machine.abort(now) if at_once else machine.stop(now)
+        case Back(agent):
+            if agent.id not in machine.clients:
+                return []
+            has_job = repeat.job in agent.jobs
+            commands = machine.back(agent.id, now, has_job=has_job)
+            if has_job:
+                for rounds in repeat.undone.get(agent.id, {}).values():
+                    for part in rounds:
+                        hub.send(agent.id, part)
+            return commands
+        case Missing(agent_id):
+            view = hub.roster.find(agent_id)
+            if view is not None and view.live:
+                return []  # it has come back while this event waited
+            return machine.missing(agent_id, now)
+        case Silent(client, silence):
+            servers = {url: Waiting(part.requests, part.seconds, part.reached) for url, part in silence.servers.items()}
+            return machine.silence(client, silence.round, servers, silence.others, now)
+        case Ready(client, error):
+            return machine.ready(client, now, error)
+        case PartDone(client, number):
+            repeat.undone.get(client, {}).pop(number, None)
+            return machine.round_done(client, number, now)
+        case JobDone(client, message):
+            repeat.ends[client] = message.journal
+            commands = machine.repeat_done(client, message.journal_last, now)
+            return commands + _stored(repeat, client, message.journal, now)
+        case Stored(client, journal):
+            return _stored(repeat, client, journal, now)
+
+
+def _stored(repeat: CurrentRepeat, client: str, journal: str, now: float) -> list[Command]:
+    return repeat.machine.stored(client, repeat.stored.get((client, journal), 0), now)

@@ -1,0 +1,52 @@
+"""The faults of a plan: broken when the plan says so, by the lab or on the clients of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+from agent.messages import LabState
+from gui.campaign.plan import Fault
+from gui.runner.current import CurrentRepeat
+from gui.runner.host import Problems
+from gui.runner.lab import LabMissing, inject
+from gui.runner.local_clients import LocalClients
+from gui.runner.snapshots import Board
+
+
+class Faults:
+    """`run` is a task beside a repeat; cancel it to stop. What takes longer than the repeat is left to the lab."""
+
+    def __init__(
+        self, lab: LabState | None, local_clients: LocalClients | None, board: Board, problem: Problems
+    ) -> None:
+        self._lab = lab
+        self._local_clients = local_clients
+        self._board = board
+        self._problem = problem
+
+    async def run(self, repeat: CurrentRepeat) -> None:
+        """Break things when the plan says so."""
+        await repeat.first_round.wait()
+        async with asyncio.TaskGroup() as tasks:
+            for fault in repeat.resolved.test.faults:
+                tasks.create_task(self._fault(repeat.began, fault), name=f"fault {fault.do}")
+
+    async def _fault(self, began: float, fault: Fault) -> None:
+        await asyncio.sleep(max(0.0, began + fault.at - time.time()))
+        self._board.mark("fault", fault.text)
+        self._board.changed()
+        try:
+            text = await self._inject(fault)
+        except LabMissing as error:
+            self._problem("error", f"fault {fault.do}", str(error))
+        else:
+            self._board.mark("fault", text)
+
+    async def _inject(self, fault: Fault) -> str:
+        if fault.do == "kill-agent":
+            assert self._local_clients is not None  # else the run is refused
+            return await self._local_clients.kill(self._local_clients.names[0], fault.lasts)
+        assert self._lab is not None
+        return await inject(Path(self._lab.directory), fault)

@@ -1,0 +1,162 @@
+"""What a run shows of itself: its phase, the markers on its time axis, and a snapshot of everything when one is asked
+for. Nothing here decides or waits."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from gui.campaign.plan import Plan
+from gui.campaign.preview import offered_rate
+from gui.campaign.repeat import State
+from gui.hub import Roster
+from gui.runner.current import CurrentRepeat
+from gui.runner.outlook import Outlook
+from gui.runner.progress import MAX_MARKERS, RING_SECONDS, Marker, Outcome, Phase, RunProgress, SamplePoint
+
+
+class Board:
+    """`changed` is called when there is something new to show."""
+
+    def __init__(self, plan: Plan, roster: Roster, changed: Callable[[], None]) -> None:
+        self.plan = plan
+        self.changed = changed
+        self.run: int | None = None
+        """Its number, once it has one."""
+        self.phase: Phase = "preparing"
+        self.message = ""
+        self.outcome: Outcome = "running"
+        self.started = time.time()
+        self.outlook = Outlook([])
+        self.current: CurrentRepeat | None = None
+        """The repeat under way, or the last one."""
+        self.counting: int | None = None
+        """The repeat whose records are awaited; those of any other are late ones."""
+        self.markers: deque[Marker] = deque(maxlen=MAX_MARKERS)
+        self.unsaved: list[Marker] = []
+        self.series: dict[str, str] = {}
+        """Names of all servers so far, by URL, in the order in which they stand in every `SamplePoint`."""
+        self.past: tuple[SamplePoint, ...] = ()
+        """The time axis of the repeats that are over."""
+        self._roster = roster
+
+    def begin(self, repeat: CurrentRepeat) -> None:
+        """Another repeat is under way."""
+        if self.current is not None:
+            self.past = (*self.past, *self.current.live.samples)[-RING_SECONDS:]
+        self.current = repeat
+        self.outlook.begin(repeat.resolved.number, repeat.number)
+        self.counting = repeat.id
+        self.mark("phase", f"test {repeat.resolved.number}, repeat {repeat.number}")
+
+    def mark(self, kind: Any, text: str) -> None:
+        """Something happened that belongs on the time axis."""
+        marker = Marker(time.time(), kind, text)
+        self.markers.append(marker)
+        self.unsaved.append(marker)
+
+    def show(self, phase: Phase, message: str) -> None:
+        """The run is in this phase, and what it waits for."""
+        if (phase, message) != (self.phase, self.message):
+            self.phase, self.message = phase, message
+            self.changed()
+
+    def show_state(self, repeat: CurrentRepeat) -> None:
+        """What the state machine of the repeat waits for."""
+        machine = repeat.machine
+        awaited = ", ".join(repeat.name_of(client) for client in machine.awaited[:5])
+        match machine.state:
+            case State.STARTING:
+                self.show("starting", f"waiting for the workers of {awaited}")
+            case State.ROUND if not awaited:
+                self.show("round", "waiting for a client")
+            case State.ROUND:
+                self.show("round", f"round {machine.round} of {machine.rounds}{_silent(repeat)}")
+            case State.PAUSE:
+                self.show("pause", f"round {machine.round} of {machine.rounds} is done{_silent(repeat)}")
+            case State.HELD:
+                self.show("round", f"all other servers are done{_silent(repeat)}")
+            case State.ENDING:
+                self.show("ending", f"waiting for the last reports of {awaited}")
+            case _:
+                pass
+
+    def snapshot(self, now: float) -> RunProgress:
+        """How the run stands."""
+        base = RunProgress(
+            t=now,
+            run=self.run,
+            plan=self.plan.name,
+            phase=self.phase,
+            outcome=self.outcome,
+            message=self.message,
+            tests=len(self.plan.tests),
+            started=self.started,
+            markers=tuple(self.markers),
+            steps=self.outlook.steps,
+            run_total=self.outlook.total,
+            run_requested=self.outlook.handed,
+            series=tuple(self.series.values()),
+        )
+        repeat = self.current
+        if repeat is None:
+            return base
+        test, machine, totals = repeat.resolved.test, repeat.machine, repeat.live.totals
+        total = len(repeat.resolved.servers) * test.files_per_server
+        elapsed = (repeat.done or now) - repeat.began if repeat.began else 0.0
+        views = {client: self._roster.find(client) for client in repeat.live.clients}
+        base = replace(
+            base,
+            test=repeat.resolved.number,
+            repeat=repeat.number,
+            repeats=test.repeats,
+            round=machine.round,
+            rounds=machine.rounds,
+            total=total,
+            offered_rate=offered_rate(total, test.per_round * len(repeat.resolved.servers), test.wait) or 0.0,
+            servers=repeat.live.server_rows(now),
+            clients=tuple(
+                repeat.live.client_row(client, state=view.state if view else "missing", cpu=view.cpu if view else 0.0)
+                for client, view in views.items()
+            ),
+            samples=(*self.past, *repeat.live.samples)[-RING_SECONDS:],
+        )
+        if totals is None:
+            return base
+        done = totals.read + totals.failed
+        left = elapsed * (total - done) / done if done and repeat.done is None else None
+        over = self.counting is None
+        return replace(
+            base,
+            run_requested=self.outlook.handed + (0 if over else totals.requested),
+            run_eta=self.outlook.left(
+                elapsed=now - repeat.opened,
+                work_left=left if repeat.done is None else 0.0,
+                done=0 if over else done,
+                worked=0.0 if over else elapsed,
+            ),
+            requested=totals.requested,
+            read=totals.read,
+            recorded=totals.recorded,
+            failed=totals.failed,
+            wrong=totals.wrong,
+            duplicate=totals.duplicate,
+            pending=totals.pending,
+            gap=totals.gap,
+            gap_oldest=max(0.0, now - totals.gap_oldest) if totals.gap_oldest is not None else 0.0,
+            achieved_rate=done / elapsed if elapsed > 0 else 0.0,
+            eta=left,
+        )
+
+
+def _silent(repeat: CurrentRepeat) -> str:
+    """The servers that do not answer, as the end of a sentence."""
+    names = [repeat.name_of(server) for server in repeat.machine.silent]
+    if not names:
+        return ""
+    verb = "does" if len(names) == 1 else "do"
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"; {', '.join(names[:3])}{more} {verb} not answer"
