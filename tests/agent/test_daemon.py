@@ -52,7 +52,7 @@ class Running:
 
     async def ended(self) -> tuple[int, str]:
         """(exit code, all that it said on standard error)"""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             _, errors = await self.process.communicate()
         return self.process.returncode or 0, errors.decode()
 
@@ -212,13 +212,13 @@ async def test_sighup_reads_the_settings_again(hub: Any, tally_agent: Any, tmp_p
         file.write_text(file.read_text().replace("c1", "c2").replace("info", "debug"))
         agent.process.send_signal(signal.SIGHUP)
         text = b""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while b"settings read again" not in text or b"> Heartbeat" not in text:
                 text += await agent.process.stderr.readline()
         assert b"these settings change with a restart only: name" in text
         file.write_text("nonsense = 1\n")
         agent.process.send_signal(signal.SIGHUP)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while b"unknown setting 'nonsense'" not in text:
                 text += await agent.process.stderr.readline()
         agent.process.terminate()

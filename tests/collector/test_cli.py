@@ -193,14 +193,14 @@ def test_following_takes_what_is_appended_and_drains_at_sigterm(tmp_path: Path, 
         file.writelines(lines[1:])
     until(lambda: len(out.read_text().splitlines()) == 12)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
 
 
 def test_a_replay_that_is_stopped_half_way_is_no_success(tmp_path: Path, run: Any) -> None:
     process = run("--from", "file:-", "--to", f"file:{tmp_path / 'out'}", state=False)
     until((tmp_path / "out").exists)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(15) == 1
+    assert process.wait(60) == 1
 
 
 def test_whoever_stops_reading_ends_it_without_a_traceback(tmp_path: Path, run: Any) -> None:

@@ -19,7 +19,7 @@ import pytest
 from agent.lab.broker import PrivateBroker
 from agent.messages import LabState, decode_lab_state
 
-pytestmark = [pytest.mark.xrootd, pytest.mark.broker, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.xrootd, pytest.mark.broker]
 
 TALLY = [sys.executable, "-m", "gui.cli"]
 LAB = [sys.executable, "-m", "agent.cli", "lab"]

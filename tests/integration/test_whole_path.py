@@ -19,7 +19,7 @@ import pytest
 
 from agent.lab.broker import PrivateBroker
 
-pytestmark = [pytest.mark.xrootd, pytest.mark.timeout(170)]
+pytestmark = pytest.mark.xrootd
 
 TALLY = [sys.executable, "-m", "gui.cli"]
 AGENT = [sys.executable, "-m", "agent.cli"]
@@ -40,7 +40,7 @@ def _short_tmp() -> Path:
     return Path("/tmp")
 
 
-def tally(*arguments: str, seconds: float = 150) -> subprocess.CompletedProcess[str]:
+def tally(*arguments: str, seconds: float = 500) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*TALLY, *arguments], capture_output=True, text=True, timeout=seconds, check=False)
 
 

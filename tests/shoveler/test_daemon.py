@@ -342,7 +342,7 @@ def test_a_second_shoveler_on_one_spool_is_refused(start, tmp_path):
     second.held = False
     second.command += ["--listen", "127.0.0.1:0"]
     second.start()
-    assert second.process.wait(20) == 1
+    assert second.process.wait(60) == 1
     assert f"another tally-shoveler (process {first.process.pid}) uses the spool {first.spool}" in second.said()
     assert "Traceback" not in second.said()
     send(first, binary(1))
@@ -352,7 +352,7 @@ def test_a_second_shoveler_on_one_spool_is_refused(start, tmp_path):
 def test_an_address_in_use_is_one_sentence(start):
     first = start(NOWHERE, held=False).ready()
     second = start(NOWHERE, "--listen", f"127.0.0.1:{first.target[1]}", held=False)
-    assert second.process.wait(20) == 1
+    assert second.process.wait(60) == 1
     assert f"! cannot listen on 127.0.0.1:{first.target[1]}: Address already in use; another" in second.said()
     assert "Traceback" not in second.said()
 
@@ -535,7 +535,7 @@ def test_a_followed_capture(queue, start, tmp_path):
 
 def test_a_capture_that_is_not_there(start, tmp_path):
     shoveler = start(NOWHERE, "--from", f"file:{tmp_path}/none", held=False)
-    assert shoveler.process.wait(30) == 1
+    assert shoveler.process.wait(60) == 1
     assert shoveler.said().count(f"cannot read the capture {tmp_path}/none: No such file or directory\n") == 1
     assert "Traceback" not in shoveler.said()
 

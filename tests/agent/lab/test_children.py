@@ -40,7 +40,7 @@ async def test_what_it_was_and_what_it_said_last(new_child: NewChild) -> None:
     assert child.process() == LabProcess("c", "collector", 0, 0, "127.0.0.1:1", "")
     assert child.last_words == "nothing"
     child.start()
-    await asyncio.wait_for(child.ended.wait(), 10)
+    await asyncio.wait_for(child.ended.wait(), 60)
     assert child.how_it_ended == "code 3"
     assert child.last_words == "line 2 / line 3 / line 4"
     assert child.pid == 0
@@ -65,7 +65,7 @@ async def test_one_that_does_not_listen_is_killed(new_child: NewChild, tmp_path:
     )
     child = new_child(sys.executable, "-c", deaf)
     child.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while "deaf" not in child.last_words:  # noqa: ASYNC110 - a log file rings no bell
             await asyncio.sleep(0.01)
     await child.end(0.1)

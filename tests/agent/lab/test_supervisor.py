@@ -28,7 +28,7 @@ STAND_IN = Path(__file__).with_name("stand_in.py")
 Lab = Any  # of conftest.py
 
 
-def until(condition: Any, seconds: float = 20.0) -> None:
+def until(condition: Any, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -43,7 +43,7 @@ def xrdfs(server: str, *command: str) -> subprocess.CompletedProcess[str]:
     arguments = ["xrdfs", server.removeprefix("root://"), *command]
     # A server that is not up yet is asked again by the test: the client itself would wait for two minutes.
     patience = {"XRD_CONNECTIONWINDOW": "2", "XRD_CONNECTIONRETRY": "1"}
-    return subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=30, env=os.environ | patience)
+    return subprocess.run(arguments, check=False, capture_output=True, text=True, timeout=90, env=os.environ | patience)
 
 
 def address(text: str) -> tuple[str, int]:
@@ -84,12 +84,12 @@ def test_each_server_has_its_own_room_to_write_and_nobody_changes_the_shared_fil
     here = tmp_path / "here"
     here.write_bytes(b"x" * 1000)
     first, second = (s.url for s in lab.state.servers)
-    subprocess.run(["xrdcp", "-s", here, f"{first}//store/write/w"], check=True, timeout=30)
-    subprocess.run(["xrdcp", "-s", f"{first}//store/write/w", tmp_path / "back"], check=True, timeout=30)
+    subprocess.run(["xrdcp", "-s", here, f"{first}//store/write/w"], check=True, timeout=120)
+    subprocess.run(["xrdcp", "-s", f"{first}//store/write/w", tmp_path / "back"], check=True, timeout=120)
     assert (tmp_path / "back").read_bytes() == b"x" * 1000
     assert xrdfs(second, "stat", "/store/write/w").returncode != 0
     shared = lab.state.files[0].path
-    refused = subprocess.run(["xrdcp", "-s", "-f", here, f"{first}/{shared}"], timeout=30, check=False)
+    refused = subprocess.run(["xrdcp", "-s", "-f", here, f"{first}/{shared}"], timeout=120, check=False)
     assert refused.returncode != 0
     assert xrdfs(first, "rm", shared).returncode != 0
     assert [xrdfs(server, "stat", shared).returncode for server in (first, second)] == [0, 0]
@@ -245,7 +245,7 @@ def test_whoever_interrupts_up_gets_rid_of_all_of_it(lab: Lab, number: signal.Si
         until(lambda: lab.directory.exists() and (lab.directory / "state.json").exists())
         until(lambda: any(p.kind == "collector" and p.pid for p in lab.state.processes))
         up.send_signal(number)
-        up.wait(20)
+        up.wait(60)
         assert up.stderr is not None
         if number != signal.SIGKILL:
             assert up.returncode == 1
@@ -260,7 +260,7 @@ def test_in_the_foreground_the_lab_ends_with_its_owner(lab: Lab) -> None:
         until(lambda: lab.directory.exists() and (lab.directory / "state.json").exists())
         until(lambda: lab.state.state == "up")
         up.send_signal(signal.SIGINT)
-        assert up.wait(20) == 0
+        assert up.wait(60) == 0
     assert lab.leftovers() == []
 
 
@@ -270,7 +270,7 @@ def test_down_from_elsewhere_ends_a_lab_in_the_foreground(lab: Lab) -> None:
         until(lambda: lab.directory.exists() and (lab.directory / "state.json").exists())
         until(lambda: lab.state.state == "up")
         assert lab.down() == 0
-        assert up.wait(20) == 0
+        assert up.wait(60) == 0
 
 
 def test_status_repeats_what_a_daemon_complains_about(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:

@@ -30,6 +30,6 @@ def test_the_program_is_its_own_process_when_told_so(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("kind", ["worker", "probe"])
 def test_a_process_without_an_agent_ends(kind: starting.Kind) -> None:
     ended = subprocess.run(
-        starting.process_command(kind), stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
+        starting.process_command(kind), stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (1, b"", b"")

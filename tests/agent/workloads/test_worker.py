@@ -85,7 +85,7 @@ def test_what_it_is_told_it_does_and_then_it_ends(xrootd: Any, tmp_path: Path) -
         worker.say(Work(3, [Request("tagaaaaa", 0, xrootd.url, "/store/worker", 1000, 1)]))
         worker.say(Finish())
         figures = worker.rest()
-        assert worker.process.wait(20) == 0
+        assert worker.process.wait(60) == 0
     last = figures[-1]
     assert isinstance(last, Figures)
     assert last.servers[xrootd.url].bytes == 1000
@@ -100,7 +100,7 @@ def test_without_the_xrootd_package_it_says_so(tmp_path: Path) -> None:
     with a_worker(PYTHONPATH=str(tmp_path)) as worker:
         worker.say(setup(Journal(tmp_path / "state")))
         assert isinstance(message := worker.hear(), Unfit)
-        assert worker.process.wait(20) == 1
+        assert worker.process.wait(60) == 1
     assert "pip install" in message.sentence
 
 
@@ -117,7 +117,7 @@ def test_a_fault_in_a_slot_ends_the_process_and_not_just_the_slot(tmp_path: Path
         worker.say(setup(Journal(tmp_path / "state")))
         assert isinstance(worker.hear(), Ready)
         worker.say(Work(0, [Request("tagaaaaa", 0, "root://s", "/f", 1000, 1)]))
-        assert worker.process.wait(20) == worker_module.FAULT
+        assert worker.process.wait(60) == worker_module.FAULT
         assert b"a bug in the binding" in worker.process.stderr.read()
 
 
@@ -135,7 +135,7 @@ def test_a_call_that_never_comes_back_costs_its_request_and_nothing_else(tmp_pat
         worker.say(Work(0, [Request("tagaaaaa", 0, "root://s", path, 3, 1) for path in paths]))
         worker.say(Finish())
         said = worker.rest()
-        assert worker.process.wait(20) == 0
+        assert worker.process.wait(60) == 0
     done = {line.path: line for line in journal.collect() if isinstance(line, Done)}
     assert [(path, done[path].ok, done[path].interrupted) for path in paths] == [
         ("/one", True, False), ("/stuck", False, True), ("/two", True, False),
@@ -280,7 +280,7 @@ def test_a_server_that_hangs_keeps_no_slot_from_the_others(tmp_path: Path) -> No
         release.touch()
         worker.say(Finish())
         last = worker.rest()[-1]
-        assert worker.process.wait(20) == 0
+        assert worker.process.wait(60) == 0
         lines += journal.collect()
     done = [line.path for line in lines if isinstance(line, Done)]
     assert [path for path in done if path in "/a /c /e"] == ["/a", "/c", "/e"], "in order, each once"
@@ -298,7 +298,7 @@ def test_a_drain_finishes_what_hangs_and_leaves_nothing_half_done(tmp_path: Path
         worker.say(Drain())
         release.touch()
         worker.rest()
-        assert worker.process.wait(20) == 0
+        assert worker.process.wait(60) == 0
         lines += journal.collect()
     done = [line.path for line in lines if isinstance(line, Done)]
     assert done[:3] == ["/first", "/c", "/a"], "what was under way is done"
@@ -311,7 +311,7 @@ def test_an_agent_that_goes_away_is_noticed(tmp_path: Path) -> None:
         assert isinstance(worker.hear(), Ready)
         began = time.monotonic()
         worker.process.stdin.close()
-        assert worker.process.wait(20) == 0
+        assert worker.process.wait(60) == 0
         assert time.monotonic() - began < 10
 
 

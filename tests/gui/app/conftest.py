@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-ENDING = 5.0
+ENDING = 1.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
-            item.add_marker(pytest.mark.timeout(180, method="thread"))
+            item.add_marker(pytest.mark.timeout(600, method="thread"))
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def drive(qapp) -> Callable[[Coroutine[Any, Any, None]], None]:
         asyncio.set_event_loop(loop)
         try:
             with loop:
-                loop.run_until_complete(asyncio.wait_for(work, 120))
+                loop.run_until_complete(asyncio.wait_for(work, 500))
         finally:
             asyncio.set_event_loop(None)
 
@@ -122,7 +122,7 @@ class Program:
         return self._log.read_text(errors="replace")[-3000:]
 
     def left(self) -> list[str]:
-        """Processes that were ours and are still there; one that is just ending has some seconds for it."""
+        """Processes that were ours and are still there; one that was killed needs a moment to be gone."""
         deadline = time.monotonic() + ENDING
         while (alive := self._alive()) and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -30,7 +30,7 @@ def problems(window: Window) -> list[str]:
 
 async def close(window: Window) -> None:
     window.frame.close()
-    await asyncio.wait_for(window.done.wait(), 30)
+    await asyncio.wait_for(window.done.wait(), 120)
 
 
 def opened(tmp_path) -> Window:

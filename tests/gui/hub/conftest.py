@@ -154,7 +154,7 @@ class Clock:
         self.mono += seconds
 
 
-async def until(condition: Any, seconds: float = 15.0) -> None:
+async def until(condition: Any, seconds: float = 60.0) -> None:
     """Wait for a condition, with a deadline."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - a poll with a deadline, for any condition
@@ -181,12 +181,12 @@ class Agent:
         await self.socket.send(message if isinstance(message, str | bytes) else encode(message), text=True)
 
     async def hear(self) -> Any:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             return decode_from_hub(await self.socket.recv())
 
     async def closed(self) -> tuple[int, str]:
         """Close code and reason, once the hub has closed."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await self.socket.wait_closed()
         return self.socket.close_code or 0, self.socket.close_reason or ""
 

@@ -37,7 +37,7 @@ class Operator:
 
     async def hear(self, kind: type, topic: str = "") -> Any:
         """The next message of a kind; feeds of other topics are passed over."""
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             while True:
                 message = decode_to_operator(await self.socket.recv())
                 if isinstance(message, kind) and (not topic or message.topic == topic):

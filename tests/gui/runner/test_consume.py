@@ -14,7 +14,7 @@ from gui.runner.consume import BusThread, ConsumerState, Drain, Watched
 from shoveler.bus import BusOptions, Incoming, Outgoing, open_publisher, parse_address
 
 
-def until(condition: Callable[[], Any], seconds: float = 15.0) -> None:
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
