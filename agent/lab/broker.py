@@ -121,7 +121,7 @@ class PrivateBroker:
 
     # -- life ------------------------------------------------------------------------------------------------------
 
-    def start(self, timeout: float = 60.0) -> None:
+    def start(self, timeout: float = 120.0) -> None:
         """Start the node and wait until it speaks AMQP. Data of an earlier run in the same directory is kept.
 
         Raises BrokerError when RabbitMQ is missing, dies, is not ready after `timeout` seconds, or has no room.
@@ -160,7 +160,7 @@ class PrivateBroker:
         self._epmd.end(signal.SIGKILL, 5.0)
         self._note_the_end()
 
-    def restart(self, timeout: float = 60.0) -> None:
+    def restart(self, timeout: float = 120.0) -> None:
         """`stop`, then `start`."""
         self.stop()
         self.start(timeout)
@@ -169,13 +169,13 @@ class PrivateBroker:
         """Stop RabbitMQ inside the Erlang machine: connections are closed and refused, as when a broker is upgraded."""
         self.ctl("stop_app")
 
-    def start_app(self, timeout: float = 60.0) -> None:
+    def start_app(self, timeout: float = 180.0) -> None:
         """Undo `stop_app`, and wait until it speaks AMQP."""
         deadline = time.monotonic() + timeout
         self.ctl("start_app", timeout=timeout)
         self._wait_ready(deadline)
 
-    def ctl(self, *arguments: str, timeout: float = 60.0) -> str:
+    def ctl(self, *arguments: str, timeout: float = 180.0) -> str:
         """``rabbitmqctl ARGUMENTS`` on this node; its output. Raises BrokerError with what it said when it fails."""
         command = [str(_bin_directory() / "rabbitmqctl"), "--quiet", *arguments]
         try:

@@ -41,6 +41,7 @@ from agent.messages import (
     Workload,
 )
 from agent.messages import Journal as JournalMessage
+from tests.promises import within
 
 JOB = "1.1.1"
 MIB = 1024 * 1024
@@ -290,7 +291,7 @@ async def test_servers_that_are_away_or_silent_cost_no_more_than_the_limit(hub: 
             began = time.monotonic()
             lines = await run(hub, Workload("full"), work, slots=2, timeout=2.0)
             took = time.monotonic() - began
-    assert took < 20
+    assert took < within(20)
     assert {path: line.ok for path, line in lines.items()} == dict.fromkeys(
         ["/silent", "/silent2", "/gone", "/gone2"], False
     )
@@ -360,7 +361,7 @@ async def test_an_abort_ends_a_job_within_seconds(hub: Any, xrootd: Any, agent: 
         began = time.monotonic()
         await hub.say(Abort(JOB))
         end = await hub.next(RepeatDone)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < within(8)
         assert role.heartbeat().jobs == []
     assert started(hub) == set(paths[:4])  # what was queued behind them was never begun
     assert len(hub.done()) == 4
@@ -381,7 +382,7 @@ async def test_an_abort_ends_workers_that_hang_in_a_call(hub: Any, agent: Any) -
             began = time.monotonic()
             await hub.say(Abort(JOB))
             await hub.next(RepeatDone)
-            assert time.monotonic() - began < 8
+            assert time.monotonic() - began < within(8)
     assert {(line.path, line.interrupted) for line in hub.done()} == {("/a", True), ("/b", True)}
 
 

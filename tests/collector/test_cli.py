@@ -22,6 +22,7 @@ import pytest
 
 from collector.cli import main
 from collector.correlate import Correlator
+from tests.promises import within
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPTURES = ROOT / "tests" / "captures" / "5.5.3"
@@ -312,8 +313,8 @@ def test_metrics_health_reload_and_stop(tmp_path: Path, run: Any) -> None:
     until(lambda: "shoveler_records_emitted 0.0" in get(port, "/metrics")[1])
     process.send_signal(signal.SIGTERM)
     begun = time.monotonic()
-    assert process.wait(12) == 0
-    assert time.monotonic() - begun < 10
+    assert process.wait(120) == 0
+    assert time.monotonic() - begun < within(10)
     err = process.communicate()[1]
     assert "these changes need a restart: state.ttl" in err
 

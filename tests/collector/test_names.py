@@ -11,6 +11,7 @@ import pytest
 
 from collector import names as names_module
 from collector.names import Names, reverse_lookup
+from tests.promises import within
 
 
 class Resolver:
@@ -65,7 +66,7 @@ def test_the_first_answer_is_none_at_once_however_slow_the_resolver(names: Names
     resolver.answers["192.0.2.1"] = "se1.example.org"
     begun = time.monotonic()
     assert [names.name("192.0.2.1") for _ in range(1000)] == [None] * 1000
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < within(10)
     resolver.open.set()
     until(lambda: names.name("192.0.2.1") == "se1.example.org")
     assert resolver.asked == ["192.0.2.1"]

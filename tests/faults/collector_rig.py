@@ -118,7 +118,7 @@ class Rig:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self, seconds: float = 15.0) -> int:
+    def stop(self, seconds: float = 200.0) -> int:
         """SIGTERM, once the program listens to it (what comes earlier ends any Python program); the exit code."""
         assert self.process is not None
         deadline = time.monotonic() + seconds

@@ -121,7 +121,7 @@ class Supervisor:
         """SIGTERM; (exit code, seconds it took)."""
         start = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30), time.monotonic() - start
+        return self.process.wait(200), time.monotonic() - start
 
     def audit(self):
         reader = SpoolReader(self.spool)

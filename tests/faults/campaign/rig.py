@@ -42,6 +42,7 @@ from shoveler.envelope import decode
 from shoveler.listeners import fill_of
 from shoveler.service import with_sockets
 from shoveler.spool import SpoolError, SpoolReader
+from tests.promises import within
 
 _RCVBUF = 128 << 20
 _SO_RCVBUFFORCE = 33
@@ -134,7 +135,7 @@ class Daemon:
         begun = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(30), time.monotonic() - begun
+            return self.process.wait(200), time.monotonic() - begun
         except subprocess.TimeoutExpired:
             self.kill()
             return -9, time.monotonic() - begun
@@ -446,7 +447,7 @@ class Pipeline:
             code, took = daemon.stop()
             if code:
                 self.trouble.append(f"{daemon.name} stopped with code {code}")
-            if took > _STOP_WITHIN:
+            if took > within(_STOP_WITHIN):
                 self.trouble.append(f"{daemon.name} took {took:.1f} s to stop")
             daemon.process = None
             if "Traceback" in daemon.said():
