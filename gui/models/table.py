@@ -78,9 +78,12 @@ class TableModel(QAbstractTableModel, Generic[R]):
         self._rearranged(lambda: self.rows.filter(text))
 
     def row_at(self, index: Index) -> R | None:
-        if not index.isValid() or index.row() >= len(self.rows.visible):
-            return None
-        return self.rows.visible[index.row()]
+        return self.row_number(index.row())
+
+    def row_number(self, number: int) -> R | None:
+        """The visible row with that number, from 0; None when there is none."""
+        visible = self.rows.visible
+        return visible[number] if 0 <= number < len(visible) else None
 
     def index_of(self, key: object) -> QModelIndex:
         """The first cell of the visible row with that key, or an invalid index."""

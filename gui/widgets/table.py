@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from PySide6.QtCore import (
     QEvent,
+    QItemSelection,
     QModelIndex,
     QObject,
     QPersistentModelIndex,
@@ -35,6 +36,7 @@ from PySide6.QtGui import (
     QKeySequence,
     QPainter,
     QPainterPath,
+    QPaintEvent,
     QPen,
     QResizeEvent,
 )
@@ -87,7 +89,12 @@ class Empty:
 
 
 class CellDelegate(QStyledItemDelegate):
-    """Paints every kind of cell: text, icon with word, bar, spark line, colour swatch, fixed-width text, interval."""
+    """Paints every kind of cell: text, icon with word, bar, spark line, colour swatch, fixed-width text, interval.
+
+    OPTIMISATION. The fifty rows of Live are all painted anew at each beat, and that was most of what the loop did: what
+    is the same for all cells (colours, which columns are at the edges, whether anything is selected) is not made again
+    for each of them, and rows are asked of the model without the way through Qt.
+    """
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
         return QSize(super().sizeHint(option, index).width(), ROW_HEIGHT)
@@ -97,36 +104,31 @@ class CellDelegate(QStyledItemDelegate):
     ) -> None:
         model = index.model()
         assert isinstance(model, TableModel)
-        column: Column[Any] = model.rows.columns[index.column()]
-        row = index.data(ROW_ROLE)
+        number, place = index.column(), index.row()
+        row = model.row_number(place)
         if row is None:
             return
+        column: Column[Any] = model.rows.columns[number]
         look = theme()
         rect: QRect = option.rect
         view = option.widget
         assert isinstance(view, RowView)
-        selected = view.selectionModel().isSelected(index)
-        hovered = view.hovered == index.row()
-        painter.save()
-        if selected:
-            painter.fillRect(rect, look.colour("select" if view.hasFocus() else "select_off"))
-        elif hovered:
-            painter.fillRect(rect, look.colour("hover"))
-        painter.setPen(QPen(look.colour("grid"), 1))
-        painter.drawLine(rect.bottomLeft(), rect.bottomRight())
-        inner = self._inner(view, rect, index)
-        painters = {
-            "bar": self._bar,
-            "spark": self._spark,
-            "interval": self._interval,
-        }
-        special = painters.get(column.kind)
-        if special is not None:
+        if view.anything_selected and view.selectionModel().isSelected(index):
+            painter.fillRect(rect, look.ink("select" if view.hasFocus() else "select_off"))
+        elif view.hovered == place:
+            painter.fillRect(rect, look.ink("hover"))
+        painter.setPen(look.ink("grid"))
+        bottom = rect.bottom()
+        painter.drawLine(rect.left(), bottom, rect.right(), bottom)
+        inner = self._inner(view, rect, number)
+        if column.kind in ("bar", "spark", "interval"):
+            painter.save()
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            special = {"bar": self._bar, "spark": self._spark, "interval": self._interval}[column.kind]
             special(painter, inner, column, row)
+            painter.restore()
         else:
             self._text(painter, inner, column, row)
-        painter.restore()
 
     def helpEvent(
         self,
@@ -153,15 +155,18 @@ class CellDelegate(QStyledItemDelegate):
         column: Column[Any] = model.rows.columns[index.column()]
         tip = str(index.data(Qt.ItemDataRole.ToolTipRole) or "")
         text = column.shows(row)
-        room = self._inner(view, rect, index).width()
+        assert isinstance(view, RowView)
+        room = self._inner(view, rect, index.column()).width()
         room -= 18 if column.kind == "swatch" else 0
         room -= 20 if column.icon is not None and column.icon(row) else 0
         if column.kind == "bar" or self._measure(column, row).horizontalAdvance(text.replace("\n", " ")) <= room:
             return tip
         return text if tip in ("", text) else f"{text}\n{tip}"
 
-    def _inner(self, view: QWidget, rect: QRect, index: QModelIndex | QPersistentModelIndex) -> QRect:
-        return rect.adjusted(EDGE if self._first(view, index) else 8, 0, -EDGE if self._last(view, index) else -8, 0)
+    @staticmethod
+    def _inner(view: RowView, rect: QRect, column: int) -> QRect:
+        first, last = view.edges()
+        return rect.adjusted(EDGE if column == first else 8, 0, -EDGE if column == last else -8, 0)
 
     @staticmethod
     def _weight(column: Column[Any], row: Any) -> QFont.Weight:
@@ -170,20 +175,6 @@ class CellDelegate(QStyledItemDelegate):
 
     def _measure(self, column: Column[Any], row: Any) -> QFontMetrics:
         return metrics(12, fixed=True) if column.kind == "fixed" else metrics(13, self._weight(column, row))
-
-    @staticmethod
-    def _first(view: QWidget, index: QModelIndex | QPersistentModelIndex) -> bool:
-        assert isinstance(view, QTableView)
-        return view.horizontalHeader().visualIndex(index.column()) == 0
-
-    @staticmethod
-    def _last(view: QWidget, index: QModelIndex | QPersistentModelIndex) -> bool:
-        assert isinstance(view, QTableView)
-        header = view.horizontalHeader()
-        return all(
-            header.isSectionHidden(header.logicalIndex(place))
-            for place in range(header.visualIndex(index.column()) + 1, header.count())
-        )
 
     def _text(self, painter: QPainter, rect: QRect, column: Column[Any], row: Any) -> None:
         name = (column.colour(row) if column.colour else None) or "text"
@@ -201,7 +192,7 @@ class CellDelegate(QStyledItemDelegate):
             left += 20
         fixed = column.kind == "fixed"
         painter.setFont(fixed_font(12) if fixed else sized_font(13, self._weight(column, row)))
-        painter.setPen(theme().colour(name))
+        painter.setPen(theme().ink(name))
         place = QRect(left, rect.top(), rect.right() - left + 1, rect.height())
         text = column.shows(row).replace("\n", " ")
         if len(text) * WIDEST > place.width() or not text.isascii():
@@ -323,9 +314,28 @@ class RowView(QTableView):
     def __init__(self) -> None:
         super().__init__()
         self.hovered = -1
+        self.anything_selected = False
+        self._edges: tuple[int, int] | None = None
         self.setMouseTracking(True)
         self.entered.connect(lambda index: self._hover(index.row()))
         self.viewportEntered.connect(lambda: self._hover(-1))
+
+    def edges(self) -> tuple[int, int]:
+        """The columns at the left and the right end, as they are painted."""
+        if self._edges is None:
+            header = self.horizontalHeader()
+            order = [header.logicalIndex(place) for place in range(header.count())]
+            shown = [number for number in order if not header.isSectionHidden(number)]
+            self._edges = (order[0], shown[-1]) if shown else (-1, -1)
+        return self._edges
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        self._edges = None
+        super().paintEvent(event)
+
+    def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:
+        super().selectionChanged(selected, deselected)
+        self.anything_selected = self.selectionModel().hasSelection()
 
     def _hover(self, row: int) -> None:
         if row != self.hovered:

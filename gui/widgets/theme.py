@@ -36,6 +36,7 @@ class Theme(QObject):
         self.heat: list[str] = table["heat"]["steps"]
         self._mode: Mode = "system"
         self.dark = False
+        self._inks: dict[tuple[str, bool], QColor] = {}
         self._applied: bool | None = None
         """Light or dark, as the application has it now; None before the first time."""
 
@@ -52,6 +53,13 @@ class Theme(QObject):
         found = QColor(self.hex(name))
         found.setAlphaF(alpha)
         return found
+
+    def ink(self, name: str) -> QColor:
+        """The same, made once, for what is painted hundreds of times a second. Shared: copy it before changing it."""
+        kept = self._inks.get((name, self.dark))
+        if kept is None:
+            kept = self._inks[name, self.dark] = self.colour(name)
+        return kept
 
     def series(self, index: int) -> QColor:
         """Colour of the line of the server with this number (0 is the first)."""

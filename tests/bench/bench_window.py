@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 ROUNDS = 5
-SERVERS, SECONDS = 50, 600
+SERVERS, MANY, SECONDS = 50, 500, 600
 STARTED = 1_795_000_000.0
 
 CHILD = """
@@ -79,7 +79,7 @@ def report(name: str, value: float, unit: str, limit: str) -> None:
     print(json.dumps({"name": name, "value": round(value, 3), "unit": unit, "limit_or_peer": limit}), flush=True)
 
 
-def feed(mode: str) -> tuple[float, float, float, float]:
+def feed(mode: str, servers: int) -> tuple[float, float, float, float]:
     """Longest stall and 99th percentile of the loop, the most CPU time between two turns of it, and CPU time of a beat
     with all its painting; in ms. `mode` is what is shown: lines or heat."""
     from PySide6.QtCore import Qt, QTimer
@@ -96,11 +96,11 @@ def feed(mode: str) -> tuple[float, float, float, float]:
     page.show()
     page.show_mode(mode)
     noise = random.Random(7)  # a smooth curve is many times cheaper to draw than what is measured
-    names = [f"s{number:02}" for number in range(1, SERVERS + 1)]
+    names = [f"s{number:02}" for number in range(1, servers + 1)]
     points = [
         SamplePoint(
             STARTED + second,
-            tuple(max(0.2, noise.gauss(9, 0.8)) * 2**20 if second % 12 else 0.0 for _ in range(SERVERS)),
+            tuple(max(0.2, noise.gauss(9, 0.8)) * 2**20 if second % 12 else 0.0 for _ in range(servers)),
             requested=second * 500,
             read=second * 499,
             recorded=second * 490,
@@ -175,9 +175,9 @@ def main() -> None:
             found = [first_paint(code, data) for _ in range(ROUNDS)]
             report(name, statistics.median(seconds for seconds, _ in found), "s", limit)
             report(f"{name}, CPU of the whole process", statistics.median(used for _, used in found), "s", "")
-        for mode in ("heat", "lines"):
-            longest, p99, most, used = feed(mode)
-            what = f"live page, {mode}, {SERVERS} servers × {SECONDS} s"
+        for mode, servers in (("heat", SERVERS), ("lines", SERVERS), ("heat", MANY)):
+            longest, p99, most, used = feed(mode, servers)
+            what = f"live page, {mode}, {servers} servers × {SECONDS} s"
             report(f"{what}: longest stall of the loop", longest, "ms", "50")
             report(f"{what}: p99 of the loop", p99, "ms", "50")
             report(f"{what}: most CPU between two turns of the loop", most, "ms", "50")

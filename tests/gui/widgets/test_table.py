@@ -8,7 +8,8 @@ from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QToolTip
 
 from gui.models.rows import Column
 from gui.widgets.parts import plain_tip
-from gui.widgets.table import LEAST_STRETCH, Empty, Table
+from gui.widgets.table import LEAST_STRETCH, ROW_HEIGHT, Empty, Table
+from gui.widgets.theme import theme
 
 COLUMNS = [
     Column[tuple[str, int]]("name", "Name", lambda r: r[0], stretch=True),
@@ -58,6 +59,37 @@ def test_selection_survives_rows_that_come_and_go(qtbot) -> None:
     assert made.current() == ("b", 5)
     made.set_rows([("a", 1)])
     assert made.current() is None
+
+
+def test_the_edges_follow_columns_that_are_moved_or_hidden(qtbot) -> None:
+    made = table(qtbot)
+    made.set_rows([("a", 1)])
+
+    def edges() -> tuple[int, int]:
+        made.view.viewport().grab()
+        return made.view.edges()
+
+    assert edges() == (0, 1)
+    made.view.setColumnHidden(1, True)
+    assert edges() == (0, 0)
+    made.view.setColumnHidden(1, False)
+    made.view.horizontalHeader().moveSection(0, 1)
+    assert edges() == (1, 0)
+
+
+def test_a_selected_row_is_painted_as_one(qtbot) -> None:
+    made = table(qtbot)
+    made.set_rows([("a", 1), ("b", 2)])
+    made.select_key("b")
+
+    def ground(row: int) -> str:
+        picture = made.view.viewport().grab().toImage()
+        return str(picture.pixelColor(made.view.viewport().width() // 2, row * ROW_HEIGHT + 3).name())
+
+    assert ground(1) in (theme().hex("select").lower(), theme().hex("select_off").lower())
+    assert ground(0) == theme().hex("surface").lower()
+    made.view.clearSelection()
+    assert ground(1) == theme().hex("surface").lower()
 
 
 def test_an_empty_table_says_why_and_offers_what_to_do(qtbot) -> None:

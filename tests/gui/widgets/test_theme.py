@@ -61,6 +61,17 @@ def test_every_icon_draws_something(qapp) -> None:
         assert drawn > 3, name
 
 
+def test_an_ink_is_the_colour_of_the_theme_in_force(qapp) -> None:
+    try:
+        for mode in ("light", "dark", "light"):
+            theme().set_mode(mode)
+            assert {name: theme().ink(name) for name in theme().names()} == {
+                name: theme().colour(name) for name in theme().names()
+            }
+    finally:
+        theme().set_mode("system")
+
+
 def test_dark_and_light_differ_and_switch_at_once(qapp, qtbot) -> None:
     theme().set_mode("light")
     light = theme().hex("surface")
