@@ -5,24 +5,33 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gzip
+import io
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import cast
+
+import msgspec
 
 from gui.commands import CommandError, reason
 from gui.commands.places import add_database_option, open_store
 from gui.reconcile import rescore_late
 from gui.report import import_bundle
-from gui.store import LoadResult, Store, split_records
-from shoveler.bus import BusOptions, open_consumer, open_topology, parse_address
+from gui.store import PRODUCERS, LoadResult, Store, split_records
+from shoveler.bus import Address, BusOptions, Consumer, open_consumer, open_subscription, parse_address
 from shoveler.service import redact
 
 BATCH = 5_000
 MAX_LINE = 16 * 2**20
+MAX_WHOLE = 2**30
+"""A file that is one JSON value is read as a whole, so it must not be larger."""
 IDLE_SECONDS = 3.0
+EXCHANGE = "xrd-records"
+
+_GZIP = b"\x1f\x8b"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -30,33 +39,42 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "load",
         help="records from a bus, a file or a directory into the database",
         description="Loads collector records into the workspace, each once by its record_id, and scores runs again "
-        "that got records by it.",
+        "that got records by it. Records of the OSG's collectors are taken, too; it says what they do not tell.",
     )
     load.add_argument(
-        "--from",
-        dest="source",
-        required=True,
-        metavar="URL|FILE|DIR",
-        help="amqp(s)://…?queue=Q (or ?exchange=E), a file of JSON lines (.gz too, - for standard input), the local "
-        "bus's directory, or the bundle of a run (.tally.zip)",
+        "source",
+        nargs="?",
+        metavar="SOURCE",
+        help="a file of JSON lines or with an array of records (also compressed by gzip; - for standard input), "
+        "amqp(s)://…?queue=Q (or ?exchange=E), the local bus's directory, or the bundle of a run (.tally.zip)",
     )
-    load.add_argument("--follow", action="store_true", help="stay and load what comes, until Ctrl-C")
-    load.add_argument("--queue", default="", metavar="NAME", help="queue to make and bind (default: tally.load)")
-    load.add_argument("--exchange", default="xrd-records", help="exchange of the records (xrd-records)")
+    load.add_argument("--from", dest="named", metavar="SOURCE", help="the same")
+    load.add_argument("--follow", action="store_true", help="from a bus: stay and load what comes, until Ctrl-C")
+    load.add_argument(
+        "--queue",
+        default="",
+        metavar="NAME",
+        help="from a bus: empty this queue, which stays; without, a queue is made that is gone with the command",
+    )
+    load.add_argument("--exchange", default="", help=f"from a bus: exchange of the records ({EXCHANGE})")
     add_database_option(load)
     load.set_defaults(run=run_load)
 
 
 def run_load(options: argparse.Namespace) -> int:
     """Load until the source is empty (with --follow: until stopped). Exit code 1 when records could not be read."""
+    source = _source(options)
+    bus = "://" in source or (source != "-" and Path(source).is_dir())
+    for name in ("follow", "queue", "exchange"):
+        if getattr(options, name) and not bus:
+            raise CommandError(f"--{name} is for records from a bus, and {source} is none; leave it out.")
     with open_store(options) as store:
         tally = _Tally(store)
-        source = options.source
         if source.endswith(".zip"):
             return _from_bundle(store, Path(source))
-        if "://" in source or (source != "-" and Path(source).is_dir()):
+        if bus:
             try:
-                _from_bus(options, tally)
+                _from_bus(options, source, tally)
             except KeyboardInterrupt:
                 print(file=sys.stderr)
         else:
@@ -66,7 +84,16 @@ def run_load(options: argparse.Namespace) -> int:
     if scored:
         repeats = f"{len(scored)} repeat{'s' if len(scored) > 1 else ''}"
         print(f"{repeats} got records by it and were scored again.")
-    return 1 if tally.bad else 0
+    return 1 if tally.result.bad else 0
+
+
+def _source(options: argparse.Namespace) -> str:
+    if options.source and options.named:
+        raise CommandError(f"Both {options.source} and --from {options.named} are named; load one after the other.")
+    named = options.source or options.named
+    if not named:
+        raise CommandError("Name what to load: tally load FILE, or tally load amqp://HOST/VHOST?queue=Q")
+    return str(named)
 
 
 def _from_bundle(store: Store, path: Path) -> int:
@@ -80,74 +107,108 @@ class _Tally:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.final = self.provisional = self.repeated = self.foreign = self.other = self.bad = 0
+        self.result = LoadResult()
 
     def load(self, bodies: list[bytes], where: Callable[[bytes], str] = lambda _: "") -> None:
         """One transaction. `where` says for people where a body came from."""
-        result: LoadResult = self._store.load(bodies, time.time())
-        for name in ("final", "provisional", "repeated", "foreign", "other", "bad"):
-            setattr(self, name, getattr(self, name) + getattr(result, name))
+        result = self._store.load(bodies, time.time())
+        self.result += result
         for problem, body in zip(result.problems, result.rejected, strict=True):
             print(f"tally load: {where(body)}{problem}", file=sys.stderr)
 
     def report(self) -> None:
+        result = self.result
         print(
-            f"{self.final + self.provisional:,} records of Tally's tests loaded ({self.provisional:,} provisional), "
-            f"{self.repeated:,} were there already; {self.foreign:,} of others counted, {self.other:,} of other kinds, "
-            f"{self.bad:,} could not be read."
+            f"{result.stored:,} records of Tally's tests loaded ({result.provisional:,} provisional), "
+            f"{result.repeated:,} were there already; {result.foreign:,} of others counted, {result.other:,} of other "
+            f"kinds, {result.bad:,} could not be read."
         )
+        for producer, count in sorted(result.producers.items()):
+            name, unknown = PRODUCERS[producer]
+            records = f"{count:,} record{'s' if count > 1 else ''}"
+            print(f"{records} came from {name}. Not told by such records: {unknown}.")
 
 
 def _from_file(name: str, tally: _Tally) -> None:
     batch: list[bytes] = []
-    lines: list[int] = []
+    places: list[str] = []
 
     def where(body: bytes) -> str:
-        place = next(place for place, other in enumerate(batch) if other is body)
-        return f"{name}, line {lines[place]:,}: "
+        found = next((place for place, other in zip(places, batch, strict=True) if other is body), "")
+        return f"{name}, {found}: " if found else f"{name}: "
 
-    number = 0
     with _opened(name) as file:
-        while line := file.readline(MAX_LINE):
-            number += 1
-            if line.strip():
-                batch.append(line.rstrip(b"\n"))
-                lines.append(number)
+        for place, record in _records(file, name):
+            batch.append(record)
+            places.append(place)
             if len(batch) >= BATCH:
                 tally.load(batch, where)
                 batch.clear()
-                lines.clear()
+                places.clear()
     if batch:
         tally.load(batch, where)
 
 
-@contextlib.contextmanager
-def _opened(name: str) -> Iterator[IO[bytes]]:
-    if name == "-":
-        yield sys.stdin.buffer
+def _records(file: io.BufferedReader, name: str) -> Iterator[tuple[str, bytes]]:
+    """The records of a file, each with its place for people: one a line, or all in one JSON value."""
+    head = file.peek(64)
+    if head.startswith(_BYTE_ORDER_MARK):
+        file.read(len(_BYTE_ORDER_MARK))
+        head = head[len(_BYTE_ORDER_MARK) :]
+    head = head.lstrip()
+    if head.startswith(b"[") or (head.startswith(b"{") and head[1:].lstrip(b" \t\r")[:1] == b"\n"):
+        yield from _whole(file, name, array=head.startswith(b"["))
         return
+    number = 0
+    while line := file.readline(MAX_LINE):
+        number += 1
+        if line.strip():
+            yield f"line {number:,}", line.rstrip(b"\n")
+
+
+def _whole(file: io.BufferedReader, name: str, *, array: bool) -> Iterator[tuple[str, bytes]]:
+    """The elements of an array, or the one object, that this file is."""
+    text = file.read(MAX_WHOLE + 1)
+    if len(text) > MAX_WHOLE:
+        raise CommandError(
+            f"{name} is one JSON value of more than {MAX_WHOLE // 2**20:,} MiB; make it JSON lines: jq -c '.[]' {name}"
+        )
+    if not array:
+        yield "line 1", text
+        return
+    try:
+        elements = msgspec.json.decode(text, type=list[msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise CommandError(f"{name} begins like an array of records and is none: {error}.") from None
+    for number, element in enumerate(elements, 1):
+        yield f"record {number:,}", bytes(element)
+
+
+@contextlib.contextmanager
+def _opened(name: str) -> Iterator[io.BufferedReader]:
+    """The file's content, uncompressed."""
     path = Path(name.removeprefix("file:"))
     try:
-        with path.open("rb") as plain, gzip.open(plain) if path.suffix == ".gz" else plain as file:
-            yield cast(IO[bytes], file)
+        with sys.stdin.buffer if name == "-" else path.open("rb") as plain:
+            buffered = plain if isinstance(plain, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, plain))
+            if buffered.peek(len(_GZIP)).startswith(_GZIP):
+                with gzip.open(buffered) as file:
+                    yield io.BufferedReader(cast(io.RawIOBase, file))
+            else:
+                yield buffered
     except FileNotFoundError:
         raise CommandError(f"There is no file {path}; give a file of JSON lines, a directory, or amqp://…") from None
     except (OSError, EOFError) as error:
         raise CommandError(f"{path} cannot be read: {reason(error)}.") from error
 
 
-def _from_bus(options: argparse.Namespace, tally: _Tally) -> None:
-    address = parse_address(options.source)
-    exchange = address.exchange or options.exchange
-    queue = options.queue or address.queue or "tally.load"
-    bus = BusOptions()
-    with contextlib.closing(open_topology(address, bus)) as topology:
-        if not address.queue:
-            topology.declare_exchange(exchange)
-            topology.declare_queue(queue, exchange=exchange)
-    consumer = open_consumer(address, exchange=exchange, queue=queue, reader=f"load-{os.getpid()}", options=bus)
-    print(f"loading from {redact(options.source)}, queue {queue}", file=sys.stderr)
-    with contextlib.closing(consumer):
+def _from_bus(options: argparse.Namespace, source: str, tally: _Tally) -> None:
+    address = parse_address(source)
+    queue = options.queue or address.queue
+    exchange = options.exchange or address.exchange or EXCHANGE
+    with contextlib.closing(_consumer(address, exchange, queue)) as consumer:
+        what = f"queue {queue}" if queue else f"exchange {exchange}"
+        print(f"loading from {redact(source)}, {what}", file=sys.stderr)
         last = time.monotonic()
         while options.follow or time.monotonic() - last < IDLE_SECONDS:
             messages = consumer.take(500, 0.5)
@@ -156,3 +217,11 @@ def _from_bus(options: argparse.Namespace, tally: _Tally) -> None:
             last = time.monotonic()
             tally.load([record for message in messages for record in split_records(message.body)])
             consumer.acknowledge(messages[-1].delivery)
+
+
+def _consumer(address: Address, exchange: str, queue: str | None) -> Consumer:
+    """Of a queue that somebody has made and will use again; else of one that is gone with us, however we end."""
+    reader, options = f"tally load {os.getpid()}", BusOptions()
+    if queue:
+        return open_consumer(address, exchange=exchange, queue=queue, reader=reader, options=options)
+    return open_subscription(address, exchange=exchange, binding="#", reader=reader, options=options, complete=True)

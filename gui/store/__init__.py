@@ -16,6 +16,7 @@ one that raises has stored nothing. All errors are `StoreError`, and their texts
 - `engine`: opening, locking, migrating, errors as sentences. `schema`: the tables. `migrations`: their history.
 - `access`, `runs`, `records` (with `loader`), `timeline`, `results`: the parts of `Store`. `rows`: its values.
 - `arrivals`, `removal`: bringing runs in and taking them out in slices, unseen. `programs`: who is at it.
+- `peers`: records of other collectors, put into our form.
 - `keys`: the hashes by which requests and records find each other.
 
 The store decides nothing: `gui.reconcile` judges, `gui.report` shows. No Qt here.
@@ -34,6 +35,7 @@ from gui.store.errors import (
 )
 from gui.store.keys import match_key, record_key
 from gui.store.loader import split_records
+from gui.store.peers import PRODUCERS
 from gui.store.records import host_of
 from gui.store.rows import (
     AgentEntry,
@@ -68,6 +70,7 @@ from gui.store.rows import (
 from gui.store.store import Store
 
 __all__ = [
+    "PRODUCERS",
     "AgentEntry",
     "Arrival",
     "AuditRow",

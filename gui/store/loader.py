@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from itertools import chain
 from operator import attrgetter
 from struct import unpack
 from typing import Any, NamedTuple, TypeVar
@@ -26,6 +27,7 @@ from gui.store import schema
 from gui.store.access import chunks
 from gui.store.engine import Database
 from gui.store.keys import record_key, text_key
+from gui.store.peers import adapt, body_of
 from gui.store.rows import PROBLEMS, LoadResult, RecordFlags
 
 BLOCK = 512
@@ -180,6 +182,10 @@ class Batch:
     problems: list[str] = field(default_factory=list)
     rejected: list[bytes] = field(default_factory=list)
     """The bodies that `problems` speak of."""
+    adapted: list[bytes] = field(default_factory=list)
+    """Records of other collectors, put into our form; they are decoded after all others."""
+    producers: Counter[str] = field(default_factory=Counter)
+    """How many came from each kind of other collector."""
 
     def reject(self, body: bytes, why: str) -> None:
         """Count a body that cannot be read."""
@@ -204,7 +210,7 @@ def decode(bodies: Iterable[bytes]) -> Batch:
     batch = Batch()
     sources: dict[tuple[Any, ...], Source | str] = {}
     take = batch.accesses.append
-    for body in bodies:
+    for body in chain(bodies, batch.adapted):
         try:
             file = _decode_file(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -255,7 +261,23 @@ def _decode_other(body: bytes, error: Exception, batch: Batch) -> None:
     elif kind == "file":
         batch.reject(body, f"a file record that cannot be read: {error}")
     else:
-        batch.reject(body, 'not a record: a JSON object without "kind"')
+        _adapt(body, other, batch)
+
+
+def _adapt(body: bytes, given: dict[str, Any], batch: Batch) -> None:
+    try:
+        adapted = adapt(given)
+    except ValueError as error:
+        batch.reject(body, f"a record of another collector {error}")
+        return
+    if adapted is None:
+        batch.reject(body, 'not a record: a JSON object without "kind", in no form of another collector either')
+        return
+    batch.producers[adapted.producer] += 1
+    if adapted.record["kind"] == "file":
+        batch.adapted.append(body_of(adapted))
+    else:
+        batch.other.append(adapted.record)
 
 
 class Loader:
@@ -297,6 +319,7 @@ class Loader:
             bad=batch.bad,
             problems=tuple(batch.problems),
             rejected=tuple(batch.rejected),
+            producers=dict(batch.producers),
         )
 
     def load(self, batch: Batch, now: float) -> LoadResult:
@@ -336,6 +359,7 @@ class Loader:
             repeats={repeat: count for repeat, count in finals.items() if count},
             problems=tuple(batch.problems),
             rejected=tuple(batch.rejected),
+            producers=dict(batch.producers),
         )
 
     def _find_tags(self, connection: Connection, sources: Sequence[Source]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -184,6 +185,8 @@ class LoadResult:
     problems: tuple[str, ...] = ()
     rejected: tuple[bytes, ...] = ()
     """The very bodies that `problems` speak of, in the same order."""
+    producers: Mapping[str, int] = field(default_factory=dict)
+    """How many came from each kind of other collector (`gui.store.peers.PRODUCERS`), in all of the above."""
 
     @property
     def stored(self) -> int:
@@ -205,6 +208,7 @@ class LoadResult:
             repeats=repeats,
             problems=(self.problems + other.problems)[:PROBLEMS],
             rejected=(self.rejected + other.rejected)[:PROBLEMS],
+            producers=Counter(self.producers) + Counter(other.producers),
         )
 
 
@@ -224,7 +228,8 @@ class RecordFlags(Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class RecordEntry:
-    """A stored record of one of our tags. `loaded` is when we took it; `body` is its JSON as it came."""
+    """A stored record of one of our tags. `loaded` is when we took it; `body` is its JSON as it came, or what
+    `gui.store.peers` has made of it."""
 
     id: int
     tag: str

@@ -32,9 +32,10 @@ class AmqpConsumer:
         reader: str,
         exclusive: bool,
         options: BusOptions,
-        subscribe: tuple[str, str] | None = None,
+        subscribe: tuple[str, str, bool] | None = None,
     ) -> None:
-        """`subscribe`, in place of a queue: (exchange, binding) of a queue of its own, gone with this connection."""
+        """`subscribe`, in place of a queue: (exchange, binding, complete) of a queue of its own, gone with this
+        connection; unless `complete` it holds `OWN_QUEUE_MAX` messages."""
         self._queue = queue
         self._waiting: deque[Incoming] = deque()
         self._waiting_bytes = 0
@@ -91,11 +92,12 @@ class AmqpConsumer:
     def close(self) -> None:
         self._link.close()
 
-    def _declare_own(self, exchange: str, binding: str) -> str:
+    def _declare_own(self, exchange: str, binding: str, complete: bool) -> str:
         self._link.declare_exchange(exchange)
         channel = self._link.channel
+        arguments = {} if complete else {"x-max-length": OWN_QUEUE_MAX}
         answer = self._link.request(
-            channel.queue_declare, queue="", exclusive=True, auto_delete=True, arguments={"x-max-length": OWN_QUEUE_MAX}
+            channel.queue_declare, queue="", exclusive=True, auto_delete=True, arguments=arguments
         )
         queue = str(answer.method.queue)
         self._link.request(channel.queue_bind, queue=queue, exchange=exchange, routing_key=binding)

@@ -57,20 +57,29 @@ def open_consumer(
 
 
 def open_subscription(
-    address: Address, *, exchange: str, binding: str, reader: str, options: BusOptions = DEFAULT_OPTIONS
+    address: Address,
+    *,
+    exchange: str,
+    binding: str,
+    reader: str,
+    options: BusOptions = DEFAULT_OPTIONS,
+    complete: bool = False,
 ) -> Consumer:
     """A consumer of a queue of its own: it gets what is published with a key that `binding` matches from now on, and
-    the queue is gone with it, however it ends. What it leaves there for long may be dropped, oldest first. `exchange`
-    is declared when it does not exist. `reader` names it to people. Raises BusUnavailable or BusRefused.
+    the queue is gone with it, however it ends. What it leaves there for long may be dropped, oldest first; with
+    `complete` nothing is, and on the local bus it begins with the first message that is still there. `exchange` is
+    declared when it does not exist. `reader` names it to people. Raises BusUnavailable or BusRefused.
     """
     if address.kind == "local":
         from shoveler.bus.local_subscription import LocalSubscription
 
-        return LocalSubscription(address, exchange=exchange, binding=binding, reader=reader, options=options)
+        return LocalSubscription(
+            address, exchange=exchange, binding=binding, reader=reader, options=options, complete=complete
+        )
     from shoveler.bus.amqp_consumer import AmqpConsumer
 
     return AmqpConsumer(
-        address, queue="", reader=reader, exclusive=True, options=options, subscribe=(exchange, binding)
+        address, queue="", reader=reader, exclusive=True, options=options, subscribe=(exchange, binding, complete)
     )
 
 

@@ -27,9 +27,19 @@ from shoveler.bus.options import BusOptions
 
 
 class LocalSubscription(LocalConsumer):
-    """A `Consumer` of a queue of its own, which begins with the next message and is gone when it is closed."""
+    """A `Consumer` of a queue of its own, which begins with the next message, or with `complete` with the first that
+    is still there, and is gone when it is closed."""
 
-    def __init__(self, address: Address, *, exchange: str, binding: str, reader: str, options: BusOptions) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        exchange: str,
+        binding: str,
+        reader: str,
+        options: BusOptions,
+        complete: bool = False,
+    ) -> None:
         assert address.directory is not None
         directory = exchange_directory(address.directory, exchange)
         with sentences(directory):
@@ -40,7 +50,7 @@ class LocalSubscription(LocalConsumer):
         held.acquire()  # before there is a cursor, so that no publisher ever finds it unheld
         try:
             create(self._own, "cursor")
-            _begin(self._own, binding)
+            _begin(self._own, binding, complete)
             super().__init__(address, exchange=exchange, queue=queue, exclusive=True, options=options, lock=held)
         except BaseException:
             remove_cursor(self._own)
@@ -52,10 +62,12 @@ class LocalSubscription(LocalConsumer):
         super().close()
 
 
-def _begin(path: Path, binding: str) -> None:
-    """Bind the new cursor, behind what is there already."""
+def _begin(path: Path, binding: str, complete: bool) -> None:
+    """Bind the new cursor, behind what is there already unless `complete`."""
     with closing(connect(path, synchronous="NORMAL")) as db, sentences(path):
         db.execute("INSERT INTO binding VALUES (?)", (binding,))
+        if complete:
+            return
         for file in sorted(path.parent.glob("*.db")):
             with closing(connect(file, synchronous="NORMAL")) as messages:
                 identity, last = _newest(messages)
