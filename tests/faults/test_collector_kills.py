@@ -91,7 +91,7 @@ def test_broker_restart_and_queue_deleted(
     broker.restart()
     rig.give(sent[half:])
     wanted = sum(len(server.accesses) for server in servers)
-    records = rig.harvest(lambda found: len(collector_rig.final_ids(found)) >= wanted, 60)
+    records = rig.harvest(lambda found: len(collector_rig.final_ids(found)) >= wanted, 150)
     found = collector_rig.verdict(records, servers)
     assert perfect(found), (found, rig.log.read_text()[-2000:])
 
@@ -180,7 +180,7 @@ def test_full_disk_stops_the_taking_and_never_the_process(
     assert len(rig.harvest(lambda found: bool(found), 1.0)) < 4_000
     assert rig.process.poll() is None
     resource.prlimit(rig.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    records = rig.harvest(lambda found: len(collector_rig.final_ids(found)) >= 4_000, 60)
+    records = rig.harvest(lambda found: len(collector_rig.final_ids(found)) >= 4_000, 150)
     assert rig.stop() == 0
     found = collector_rig.verdict(records, servers)
     assert perfect(found), (found, rig.log.read_text()[-2000:])
@@ -197,7 +197,7 @@ def test_a_broker_that_takes_nothing_for_longer_than_a_heartbeat(
     servers, sent = collector_rig.traffic.day(4, 500)
     half = len(sent) // 2
     rig.give(sent[:half])
-    records = rig.harvest(lambda found: len(found) >= 100, 60)
+    records = rig.harvest(lambda found: len(found) >= 100, 150)
     rig.give(sent[half:])
     broker.ctl("set_vm_memory_high_watermark", "0.0001")
     try:

@@ -55,7 +55,7 @@ def small_disk(tmp_path):
 
 def balanced(pipeline):
     """Close the books; they balance."""
-    books = pipeline.finish(60)
+    books = pipeline.finish()
     assert not books.faults, (books, pipeline.events)
     assert books.taken == books.confirmed
     return books

@@ -21,7 +21,7 @@ from campaign.rig import Daemon, Pipeline
 from shoveler.bus import open_topology
 
 Victim = Literal["shoveler", "collector", "broker"]
-_BROKER_BACK = 90.0
+_BROKER_BACK = 150.0
 _SECONDS_OF_TOKEN = 5.0
 
 
@@ -216,9 +216,9 @@ def spool_disk_full(
     pipeline.broker.start()
     pipeline.wait(lambda: pipeline.broker.up, _BROKER_BACK, "the broker after the full disk")
     before = _confirmed(pipeline)
-    pipeline.wait(lambda: _confirmed(pipeline) > before, 60, "publishing while the disk is full")
+    pipeline.wait(lambda: _confirmed(pipeline) > before, 150, "publishing while the disk is full")
     filler.unlink()
-    pipeline.wait(lambda: "takes datagrams again" in pipeline.shoveler.said(), 90, "the spool taking datagrams again")
+    pipeline.wait(lambda: "takes datagrams again" in pipeline.shoveler.said(), 150, "the spool taking datagrams again")
     pipeline.lasted()
     pipeline.run(1.0)
 
@@ -233,10 +233,10 @@ def state_disk_full(pipeline: Pipeline, rng: random.Random, *, disk: Path, full:
     pipeline.run(rng.uniform(0.5, 1.5))
     filler = _fill(disk)
     pipeline.happened("the disk of the collector's state is full")
-    pipeline.wait(lambda: "cannot be written for now" in pipeline.collector.said(), 60, "a word about the full disk")
+    pipeline.wait(lambda: "cannot be written for now" in pipeline.collector.said(), 150, "a word about the full disk")
     pipeline.run(full)
     filler.unlink()
-    pipeline.wait(lambda: "can be written again" in pipeline.collector.said(), 60, "the state being written again")
+    pipeline.wait(lambda: "can be written again" in pipeline.collector.said(), 150, "the state being written again")
     pipeline.lasted()
     pipeline.run(1.0)
 

@@ -319,7 +319,7 @@ class Pipeline:
         self.collector.start()
         self.shoveler.start()
         self.load.start()
-        self.wait(lambda: len(self.sink) > 100, 60, "the first records")
+        self.wait(lambda: len(self.sink) > 100, 150, "the first records")
         return self
 
     def _tap(self, message: Incoming) -> None:
@@ -426,7 +426,7 @@ class Pipeline:
 
     def settle(self, seconds: float) -> None:
         """No more load; everything that was sent goes all the way."""
-        self.wait(lambda: self.broker.up, 60, "a running broker")
+        self.wait(lambda: self.broker.up, 150, "a running broker")
         self.load.finish()
         self.wait(self._quiet_intake, seconds, "the shoveler reading what the kernel has")
         self.wait(lambda: self._spool_is_empty(), seconds, "an empty spool")
@@ -452,7 +452,7 @@ class Pipeline:
             daemon.process = None
             if "Traceback" in daemon.said():
                 self.trouble.append(f"{daemon.name} wrote a traceback")
-        self.wait(lambda: self._silent(1.0), 30, "the last records")
+        self.wait(lambda: self._silent(1.0), 150, "the last records")
 
     def end(self) -> None:
         """Whatever state it is in: gone, and nothing of it left on the broker."""
