@@ -56,8 +56,9 @@ _STEP = 0.25
 """Seconds a step may wait when there is nothing to do: also how soon a stop is noticed."""
 _SNAPSHOT_EVERY = 1.0
 _ADVISE_EVERY = 5.0
-_WIND_DOWN = 8.0
-"""Seconds for what is on its way when we are told to stop; a stop is to take ten in all."""
+_WIND_DOWN = 5.0
+"""Seconds for what is on its way when we are told to stop. A stop is to take ten in all, even when the broker is
+silent: then the last status and the goodbye of every connection take all the time that they may, too."""
 _REFUSED_FOR = 3.0
 """A refusal at the start is final after this long: a broker may need a moment to notice that our predecessor died."""
 _STANDBY_LOOK = 0.5

@@ -29,7 +29,7 @@ from shoveler.bus.messages import BusError, BusInUse, BusMissing, BusRefused, Bu
 from shoveler.bus.options import BusOptions
 from shoveler.bus.token import TokenFile
 
-_CLOSE_TIMEOUT = 2.0
+_CLOSE_TIMEOUT = 0.5
 _LONG_WAIT = 5.0  # pika's loop wakes up that often by itself
 _READ_SIZE = 16 << 10
 _FRAME_HEAD = 7  # type, channel, size
@@ -194,7 +194,8 @@ class Link:
         return int(self._connection.params.frame_max)
 
     def close(self) -> None:
-        """Say goodbye for at most two seconds, then cut. Never raises."""
+        """Say goodbye for at most half a second, then cut: a program has several connections to a broker that may be
+        silent, and ten seconds to stop. Never raises."""
         if self._closing:
             return
         self._closing = True

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.promises import within
+
 sys.path.insert(0, str(Path(__file__).parent))
 from campaign import faults
 from campaign.rig import Broker, Pipeline
@@ -82,6 +84,23 @@ def test_the_link_goes_silent(make):
     """G1: success was reported for 300, and 100 were delivered."""
     pipeline = make(proxied=True).start()
     faults.black_hole(pipeline, random.Random(13), holes=3, longest=2.5)
+    books = balanced(pipeline)
+    assert books.sent == books.taken == books.consumed
+    assert books.records == books.accesses
+
+
+def test_the_collector_is_stopped_while_its_link_is_silent(make):
+    """It was 20 seconds: each of its connections waited two for an answer to its goodbye, after eight for confirms."""
+    pipeline = make(proxied=True, heartbeat="60s").start()
+    pipeline.proxies["collector"].hole("up", "down")
+    pipeline.happened("the link of collector went silent")
+    pipeline.run(1.0)
+    code, seconds = pipeline.collector.stop()
+    pipeline.collector.process = None
+    assert (code, seconds < within(10)) == (0, True), seconds
+    pipeline.proxies["collector"].heal(cut=True)
+    pipeline.lasted()
+    pipeline.collector.start()
     books = balanced(pipeline)
     assert books.sent == books.taken == books.consumed
     assert books.records == books.accesses
