@@ -166,17 +166,12 @@ def _decoded(key: str, body: bytes) -> Iterator[StatusMessage]:
 
 def _sids(connection: Connection, run_id: int, server_id: int) -> frozenset[str]:
     """The servers (sids) that some records of this server's requests name."""
-    request, record, origin, repeat = schema.request, schema.record, schema.origin, schema.repeat
-    some = (
+    tag, record, origin, repeat = schema.tag, schema.record, schema.origin, schema.repeat
+    some = (  # by the tags, each of which has one server: to look through the requests takes seconds where they are many
         select(record.c.origin_id)
-        .join(
-            request,
-            (request.c.tag_id == record.c.tag_id)
-            & (request.c.match_key == record.c.match_key)
-            & (request.c.path == record.c.path),
-        )
-        .join(repeat, repeat.c.id == request.c.repeat_id)
-        .where(repeat.c.run_id == run_id, request.c.server_id == server_id)
+        .join(tag, tag.c.id == record.c.tag_id)
+        .join(repeat, repeat.c.id == tag.c.repeat_id)
+        .where(repeat.c.run_id == run_id, tag.c.server_id == server_id)
         .limit(_SAMPLE)
         .subquery()
     )

@@ -25,6 +25,7 @@ from sqlalchemy.pool import QueuePool
 
 from gui.store.errors import NotAWorkspace, StoreBusy, StoreError, StoreNewer, StoreUnavailable
 from gui.store.migrations import HEAD, upgrade
+from gui.store.schema import metadata
 
 APPLICATION_ID = 0x54414C59
 """``TALY`` in the header of our SQLite files, by which ``file`` and we know them."""
@@ -177,7 +178,10 @@ class Database:
     ) -> int:
         """Insert many rows, several with each statement; `tail` may say ``ON CONFLICT …``. Returns how many went in.
 
-        An optimisation of `many` for bulk loads: 4.9 µs instead of 6.1 µs a row of a record."""
+        An optimisation of `many` for bulk loads: 4.9 µs instead of 6.1 µs a row of a record, and on PostgreSQL, where
+        it copies, a fifth of the time."""
+        if not self.is_sqlite and len(rows) > _ROWS:
+            return _copy(connection, table, columns, rows, tail)
         inserted = 0
         head = f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608 - names of ours
         one = f"({', '.join([self.marker] * len(columns))})"
@@ -295,6 +299,35 @@ class Database:
         if gone or "connection" in low:
             return StoreUnavailable(f"The database {self.shown} cannot be reached: {why}.")
         return StoreError(f"The database {self.shown} refused: {why}.")
+
+
+def _copy(
+    connection: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], tail: str
+) -> int:
+    """`Database.insert` by PostgreSQL's COPY, which knows no ``ON CONFLICT``: then by way of a temporary table."""
+    driver: Any = connection.connection.driver_connection
+    names = ", ".join(columns)
+    target = f"incoming_{table}" if tail else table
+    with driver.cursor() as cursor:
+        if tail:
+            like = f"SELECT {names} FROM {table} WITH NO DATA"  # noqa: S608 - names of ours
+            cursor.execute(f"CREATE TEMPORARY TABLE {target} ON COMMIT DROP AS {like}")
+        with cursor.copy(f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(_types(connection, table, columns))
+            for row in rows:
+                copy.write_row(row)
+        if tail:
+            cursor.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM {target} {tail}")  # noqa: S608
+            inserted = int(cursor.rowcount)
+            cursor.execute(f"DROP TABLE {target}")
+            return inserted
+        return int(cursor.rowcount)
+
+
+def _types(connection: Connection, table: str, columns: Sequence[str]) -> list[str]:
+    """PostgreSQL's names of the types of these columns."""
+    kinds = [metadata.tables[table].c[name].type for name in columns]
+    return [kind.compile(connection.dialect).partition("(")[0].lower() for kind in kinds]
 
 
 def _is_busy(error: BaseException | None) -> bool:

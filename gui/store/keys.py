@@ -5,6 +5,7 @@ All are signed 64-bit integers, the widest type that every database compares at 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from struct import Struct
 
@@ -31,6 +32,19 @@ def record_key(record_id: str) -> int:
         bits = text_key(access)
     bits = (bits & 0xFFFF_FFFF_FFFF_FFFE) | (kind == ".f")
     return bits - 0x1_0000_0000_0000_0000 if bits > 0x7FFF_FFFF_FFFF_FFFF else bits
+
+
+def record_keys(record_ids: Sequence[str]) -> Sequence[int]:
+    """`record_key` of many: an optimisation, which takes a quarter of the time where all are of the usual form."""
+    try:
+        digits = bytes.fromhex("".join([text[:16] for text in record_ids]))
+    except ValueError:
+        return [record_key(text) for text in record_ids]
+    usual = len(digits) == 8 * len(record_ids) and set(map(len, record_ids)) == {34}
+    if not usual:  # fromhex passes over blanks
+        return [record_key(text) for text in record_ids]
+    bits = Struct(f">{len(record_ids)}q").unpack(digits)
+    return [bit & -2 | (text[32:] == ".f") for bit, text in zip(bits, record_ids, strict=True)]
 
 
 def text_key(text: str) -> int:

@@ -6,14 +6,16 @@ is counted, with a sentence on the first few.
 
 from __future__ import annotations
 
+import gc
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import chain
+from itertools import chain, repeat
 from operator import attrgetter
 from struct import unpack
 from typing import Any, NamedTuple, TypeVar
@@ -26,12 +28,15 @@ from collector.records import SCHEMA, FileRecord
 from gui.store import schema
 from gui.store.access import chunks
 from gui.store.engine import Database
-from gui.store.keys import record_key, text_key
+from gui.store.keys import record_keys, text_key
 from gui.store.peers import adapt, body_of
 from gui.store.rows import PROBLEMS, LoadResult, RecordFlags
 
 BLOCK = 512
 """Bodies that are compressed together: JSON records are so alike that they shrink to less than a tenth."""
+AT_ONCE = 20_000
+"""Records that are best loaded in one transaction: each touches most pages of the index, however few they are, and with
+more other writers would wait for more than a fifth of a second."""
 MAX_BODY = 256 * 1024
 OTHER = "(other)"
 GROUPS_PER_DAY = 20_000
@@ -195,6 +200,18 @@ class Batch:
             self.rejected.append(body)
 
 
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Without Python's search for cycles, of which a load makes none; it takes a fifth of its time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def split_records(body: bytes) -> list[bytes]:
     """The records of one bus message or piece of a file, in either framing: one JSON object for each line."""
     if b"\n" not in body:
@@ -290,6 +307,8 @@ class Loader:
         self._tags: dict[str, Tag] = {}
         self._origins: dict[Place, int] = {}
         self._forgot = 0
+        self._blocks: list[tuple[int, Future[bytes]]] = []
+        """Ids of the bodies of the present transaction, being compressed."""
         self._compressor = ThreadPoolExecutor(1, "tally-compress")
 
     def close(self) -> None:
@@ -308,7 +327,8 @@ class Loader:
         repeat = schema.repeat
         repeats = set(connection.scalars(select(repeat.c.id).where(repeat.c.run_id == run_id)))
         own = [access for access in batch.accesses if access[0].tag.repeat_id in repeats]
-        kept = self._store_own(connection, own, now)
+        kept = self._store_own(connection, own)
+        self._store_blocks(connection, now)
         final = sum(access[2][0][-2:] == ".f" for access in kept)
         return LoadResult(
             final=final,
@@ -329,7 +349,7 @@ class Loader:
             self._find_tags(connection, batch.sources)
             self._find_origins(connection, batch.sources)
             own = [access for access in batch.accesses if access[0].tag is not STRANGER]
-            kept = self._store_own(connection, own, now)
+            kept = self._store_own(connection, own)
             if len(own) < len(batch.accesses):
                 foreign = [access for access in batch.accesses if access[0].tag is STRANGER]
                 new_foreign = self._store_foreign(connection, foreign, today)
@@ -341,6 +361,7 @@ class Loader:
             _count_other(connection, batch.other, today)
             if today != self._forgot:
                 _forget(connection, today)
+            self._store_blocks(connection, now)
         # Only now: what a failed transaction inserted must not be remembered.
         self._forgot = today
         self._origins.update((source.place, source.origin) for source in batch.sources)
@@ -397,19 +418,19 @@ class Loader:
                 known = int(key[0])
             source.origin = found[place] = known
 
-    def _store_own(self, connection: Connection, own: list[Access], now: float) -> list[Access]:
-        """Store records of ours; returns those that were not stored before."""
+    def _store_own(self, connection: Connection, own: list[Access]) -> list[Access]:
+        """Store records of ours, but their bodies (see `_store_blocks`); returns those that were not stored before."""
+        self._blocks = []
         if not own:
             return []
-        # Compressed in a thread meanwhile: zlib does without the interpreter's lock, and takes 2 of our 10 µs a record.
+        # Compressed in a thread meanwhile: zlib does without the interpreter's lock.
         blocks = [self._compressor.submit(_compress, part) for part in chunks(own, BLOCK)]
         ids = self._database.new_ids(connection, "record_block", len(blocks))
         rows = _rows(own, ids)
         before = connection.scalar(select(func.max(schema.record.c.id))) or 0
         # In the order of the index: its pages are then visited one after the other (6.1 instead of 7.9 µs a record).
         inserted = self._database.insert(connection, "record", _RECORD, sorted(rows), "ON CONFLICT DO NOTHING")
-        stored = [(number, now, block.result()) for number, block in zip(ids, blocks, strict=True)]
-        self._database.many(connection, _INSERT_BLOCK, stored)
+        self._blocks = list(zip(ids, blocks, strict=True))
         if inserted == len(rows):
             return own
         new = _new_keys(connection, before, rows)
@@ -419,6 +440,12 @@ class Loader:
                 new.remove(row[:3])  # the same record twice in one batch counts once
                 kept.append(access)
         return kept
+
+    def _store_blocks(self, connection: Connection, now: float) -> None:
+        """Store the bodies, at the end of the transaction, when they are compressed by all likelihood."""
+        stored = [(number, now, block.result()) for number, block in self._blocks]
+        self._database.many(connection, _INSERT_BLOCK, stored)
+        self._blocks = []
 
     def _store_foreign(self, connection: Connection, foreign: Sequence[Access], today: int) -> list[Access]:
         """Remember the ids of records of others; returns those that were not seen before."""
@@ -450,34 +477,49 @@ class Loader:
 
 
 def _rows(own: Sequence[Access], blocks: Sequence[int]) -> list[tuple[Any, ...]]:
-    """Rows of the table ``record``, in the order of `_RECORD`."""
+    """Rows of the table ``record``, in the order of `_RECORD`.
+
+    Column by column, since most of it is then done in C."""
+    sources = [access[0] for access in own]
+    record_ids, paths, file_ids, read, readv, write, _, _, issues, lacking = zip(
+        *[access[2] for access in own], strict=True
+    )
+    texts = [f"{source.tag.text}\0{path or ''}".encode() for source, path in zip(sources, paths, strict=True)]
     # `match_key` and `record_key`, whose loops these are, cost twice as much one by one.
-    digest = bytearray()
-    rows = []
-    for source, _, facts in own:
-        digest += blake2b(f"{source.tag.text}\0{facts[1] or ''}".encode(), digest_size=8).digest()
-    keys = unpack(f">{len(own)}q", digest)
-    places = (number * BLOCK + place for number in blocks for place in range(BLOCK))
-    for (source, _, facts), key, place in zip(own, keys, places, strict=False):
-        record_id, path, file_id, read, readv, write, _, _, issues, lacking = facts
-        flags = _flags(issues, lacking) if issues or lacking else None
-        path = _storable(path or "", _PATH)
-        rows.append(
-            (
-                source.tag.id,
-                key,
-                record_key(record_id),
-                source.origin,
-                file_id,
-                read or 0,
-                readv or 0,
-                write or 0,
-                place,
-                path,
-                flags,
-            )
+    digests = b"".join([blake2b(text, digest_size=8).digest() for text in texts])
+    keys = unpack(f">{len(own)}q", digests)
+    places = [number * BLOCK + place for number in blocks for place in range(BLOCK)]
+    flags: Iterable[str | None] = repeat(None)
+    if any(issues) or any(lacking):
+        flags = [_flags(*said) if any(said) else None for said in zip(issues, lacking, strict=True)]
+    return list(
+        zip(
+            [source.tag.id for source in sources],
+            keys,
+            record_keys(record_ids),
+            [source.origin for source in sources],
+            file_ids,
+            _numbers(read),
+            _numbers(readv),
+            _numbers(write),
+            places,
+            _storable_paths(paths),
+            flags,
+            strict=False,  # there are more places and flags than records
         )
-    return rows
+    )
+
+
+def _numbers(values: Sequence[int | None]) -> Sequence[int]:
+    """What is not said of an access counts as nothing."""
+    return [value or 0 for value in values] if None in values else values  # type: ignore[return-value]
+
+
+def _storable_paths(paths: Sequence[str | None]) -> list[str]:
+    known = [path or "" for path in paths]
+    if max(map(len, known)) <= _PATH and "\0" not in "".join(known):
+        return known
+    return [_storable(path, _PATH) for path in known]
 
 
 def _count(accesses: Iterable[Access], today: int) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from gui.store import schema
 from gui.store.engine import Database
 from gui.store.errors import NoSuchRow
-from gui.store.loader import BLOCK, CACHE_SUMS, Loader, decode
+from gui.store.loader import BLOCK, CACHE_SUMS, Loader, decode, no_collection
 from gui.store.rows import CacheUse, LoadResult, RecordEntry, RecordFlags, UsageNames, UsageRow
 
 UsageGroup = Literal["server", "org", "week", "dir", "user"]
@@ -31,9 +31,10 @@ class RecordsPart:
     def load(self, bodies: Sequence[bytes], now: float) -> LoadResult:
         """Store records (one JSON object for each element, see `split_records`) in one transaction.
 
-        Idempotent by `record_id`. `now` is remembered as their time of loading. Some thousands at a time are fastest.
+        Idempotent by `record_id`. `now` is remembered as their time of loading. `AT_ONCE` at a time are fastest.
         Raises StoreError when the database fails; then nothing of the batch is stored."""
-        return self._loader.load(decode(bodies), now)
+        with no_collection():
+            return self._loader.load(decode(bodies), now)
 
     def records_of(self, request_id: int) -> list[RecordEntry]:
         """The group of a request: all records with its tag and path, in order of loading. Raises NoSuchRow."""

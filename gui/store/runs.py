@@ -35,11 +35,12 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _SYMBOLS = _LETTERS + "0123456789"
 _TAGS = len(_LETTERS) * len(_SYMBOLS) ** 7
 
-_INSERT_REQUEST = (
-    "INSERT INTO request (repeat_id, tag_id, server_id, match_key, path, round, size, seed, state, ok, read_asked,"
-    " read_got, readv_asked, readv_got, written, read_ops, readv_ops, write_ops, status)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)"
-)
+_NOTHING_YET = (
+    "state", "ok", "read_asked", "read_got", "readv_asked", "readv_got", "written", "read_ops", "readv_ops",
+    "write_ops", "status",
+)  # fmt: skip
+_REQUEST = ("repeat_id", "tag_id", "server_id", "match_key", "path", "round", "size", "seed", *_NOTHING_YET)
+_ZEROS = (0,) * len(_NOTHING_YET)
 _STARTED = "UPDATE request SET state = 1, t_started = ? WHERE tag_id = ? AND match_key = ? AND path = ? AND state = 0"
 _DONE = (
     "UPDATE request SET state = ?, ok = ?, t_open = ?, t_close = ?, read_asked = ?, read_got = ?, readv_asked = ?,"
@@ -300,9 +301,10 @@ class RunsPart:
             agents = agent_ids(connection, [r.agent for r in requests], now)
             tags = self._bind_tags(connection, repeat_id, requests, servers, agents)
             before = connection.scalar(select(func.max(schema.request.c.id))) or 0
-            self.database.many(
+            self.database.insert(
                 connection,
-                _INSERT_REQUEST,
+                "request",
+                _REQUEST,
                 [
                     (
                         repeat_id,
@@ -313,6 +315,7 @@ class RunsPart:
                         number,
                         r.size,
                         r.seed,
+                        *_ZEROS,
                     )
                     for r in requests
                 ],
