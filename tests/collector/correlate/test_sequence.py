@@ -195,6 +195,9 @@ def test_state_can_be_put_away(stream: tuple[list[int], set[int], int, int], cut
         del gaps[: len(first.settle(0.0, 1.0))]
     second = Tracker.load(first.dump())
     assert second.dump() == first.dump()
+    if first.newest is not None:  # what a duplicate can still be told by, and no more
+        young = {(first.newest - behind) % modulus for behind in range(first.history + 1)}
+        assert second.sums == {number: of for number, of in first.sums.items() if number in young}
     rest, after = feed(second, arrived[cut:])
     assert found + rest == verdicts
     assert after == gaps
