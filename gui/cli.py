@@ -20,9 +20,9 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from gui.commands import CommandError, nobody_reads
+from gui.commands import CommandError
 from gui.commands.loop import Stopped
-from shoveler.service.streams import open_standard_streams
+from gui.commands.output import finish, open_output
 
 COMMANDS = ("demo", "run", "results", "load", "federation", "keys", "queues")
 """The modules of `gui.commands`, in the order of the help text."""
@@ -57,17 +57,29 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line; returns the exit code."""
-    open_standard_streams()
+    open_output()
     words = list(sys.argv[1:] if arguments is None else arguments)
+    options = argparse.Namespace()
+    try:
+        code = _carry_out(words, options)
+    except SystemExit:  # --help, --version, and bad usage
+        lost = finish(0)
+        if lost:
+            return lost
+        raise
+    return finish(code, decides=getattr(options, "output_decides", True))
+
+
+def _carry_out(words: Sequence[str], options: argparse.Namespace) -> int:
+    """Parse a command line into `options` and do it; the exit code. What a person can mend is said in one sentence."""
     debug = "--debug" in words
-    code = 0
     try:
         window, rest = _window_parser().parse_known_args(words)
         if not rest:  # no subcommand: nothing heavy is imported before the window's first paint
             return _open_window(window)
-        options = build_parser().parse_args(words)
-        code = options.run(options)
-        sys.stdout.flush()
+        build_parser().parse_args(words, options)
+        code: int = options.run(options)
+        return code
     except ModuleNotFoundError as error:
         if debug or (error.name or "").partition(".")[0] in OWN:
             raise
@@ -87,9 +99,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"tally: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # the reader of a listing has seen enough
-        nobody_reads(sys.stdout)
-    return code
 
 
 def _known_errors() -> tuple[type[Exception], ...]:

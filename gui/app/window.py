@@ -484,7 +484,7 @@ class Window:
             self.frame,
             "Save report",
             f"run-{run}.html",
-            "HTML (*.html);;PDF (*.pdf);;CSV (*.csv);;JSON (*.json);;Text (*.txt)",
+            "HTML (*.html);;PDF (*.pdf);;CSV (*.csv);;JSON (*.json);;Text (*.txt);;Markdown (*.md);;JUnit (*.xml)",
         )
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.fileSelected.connect(
@@ -739,23 +739,8 @@ def _without_secret(bus: str) -> str:
 
 def write_report(store: Store, run: int, path: Path) -> None:
     """Write a run's report in the format that the file name's ending says. Blocking. Raises OSError and ValueError."""
-    made = report.build(store, run)
-    match path.suffix.lower():
-        case ".html" | ".htm":
-            content = report.html_report(made).encode()
-        case ".pdf":
-            content = report.pdf_report(made)
-        case ".csv":
-            content = report.csv_table(made).encode()
-        case ".json":
-            content = report.json_report(made)
-        case ".txt":
-            content = report.text_table(made).encode()
-        case other:
-            raise ValueError(
-                f"there is no format {other or 'without a name ending'!r}; use html, pdf, csv, json or txt."
-            )
-    path.write_bytes(content)
+    wanted = report.format_of(path.name)
+    path.write_bytes(report.render(report.build(store, run, **report.wants((wanted,))), wanted))
 
 
 async def _ended(task: asyncio.Task[Any]) -> None:

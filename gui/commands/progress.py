@@ -8,6 +8,7 @@ import time
 from typing import TextIO
 
 from gui.commands import nobody_reads
+from gui.commands.output import Output
 from gui.report import numbers
 from gui.runner.progress import RunProgress
 
@@ -91,7 +92,7 @@ class TerminalProgress:
             width = shutil.get_terminal_size((100, 24)).columns - 3
             line = progress_line(p, width)
             if line != self._shown:
-                self._write(f"\r  {line}\x1b[K")
+                self._write(f"\r  {line}\x1b[K", steering=True)
                 self._shown = line
             return
         now = time.monotonic()
@@ -108,14 +109,16 @@ class TerminalProgress:
 
     def _clear(self) -> None:
         if self._live and self._shown:
-            self._write("\r\x1b[K")
+            self._write("\r\x1b[K", steering=True)
             self._shown = ""
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, *, steering: bool = False) -> None:
         if self._unread:
             return
         try:
-            self._stream.write(text)
+            # Names of others are in some lines, and are neutralised there; lines that move the cursor have none.
+            steer = self._stream.steer if isinstance(self._stream, Output) and steering else self._stream.write
+            steer(text)
             self._stream.flush()
         except OSError:
             self._unread = True

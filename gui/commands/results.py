@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import argparse
-import json
+import itertools
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from gui import report
-from gui.commands import CommandError
+from gui.commands import CommandError, reason
+from gui.commands.output import gone
 from gui.commands.places import add_database_option, open_to_read
 from gui.commands.progress import table_width
 from gui.models.runs import read_runs
 from gui.report import numbers
-from gui.store import Store
+from gui.report.words import bounded, to_json
+from gui.store import Store, VerdictKind
+
+NOT_MATCHED = tuple(kind for kind in VerdictKind if kind is not VerdictKind.MATCHED)
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     results = commands.add_parser("results", help="the result of a run", description="The result of a run.")
     results.add_argument("number", nargs="?", type=int, metavar="RUN", help="number of the run (default: the latest)")
     results.add_argument("--list", action="store_true", help="all runs, a line each")
-    results.add_argument("--format", choices=report.FORMATS, default="table", help="how (default: table)")
+    results.add_argument(
+        "--requests",
+        action="store_true",
+        help="every request that did not match, one by one: as CSV, or with --json as lines of JSON",
+    )
+    results.add_argument(
+        "--verdict",
+        action="append",
+        choices=[*(kind.word for kind in VerdictKind), "all"],
+        help="with --requests: only those with this verdict (may be repeated; all: the matched ones too)",
+    )
+    results.add_argument("--test", type=int, metavar="N", help="with --requests: only those of this test")
+    results.add_argument("--server", default="", metavar="NAME", help="with --requests: only those to this server")
+    results.add_argument("--format", choices=report.FORMATS, help="how (default: table)")
     results.add_argument("--json", action="store_true", help="the same as --format json")
+    results.add_argument("--schema", action="store_true", help="print the JSON Schema of the JSON report")
     results.add_argument("--out", type=Path, metavar="FILE", help="write to this file (default: standard output)")
     results.add_argument("--redact", action="store_true", help="replace the names of hosts and people by numbers")
     add_database_option(results)
@@ -37,18 +56,55 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 def run_results(options: argparse.Namespace) -> int:
     """Print or write a report."""
+    _check(options)
+    if options.schema:
+        _put([report.json_schema()], options.out)
+        return 0
     with open_to_read(options) as store:
         if options.list:
-            return _list(store, as_json=options.json)
+            _put([_list(store, as_json=options.json)], options.out)
+            return 0
         run = options.number if options.number is not None else latest_run(store)
-        wanted = "json" if options.json else options.format
-        made = report.build(store, run, redact=options.redact)
-        if wanted == "table" and options.out is None:
-            content = report.text_table(made, table_width()).encode()
-        else:
-            content = report.render(made, wanted)
-    _put(content, options.out)
+        if options.requests:
+            _put(_requests(store, run, options), options.out)
+            return 0
+        wanted = "json" if options.json else options.format or "table"
+        made = report.build(store, run, redact=options.redact, **report.wants((wanted,)))
+    if options.out is None and wanted == "table":
+        _put([report.text_table(made, table_width())], None)
+    else:
+        _put([report.render(made, wanted)], options.out)
     return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Options that would be ignored are refused. Raises CommandError."""
+    modes = [name for name in ("list", "requests", "schema") if getattr(options, name)]
+    if len(modes) > 1:
+        raise CommandError(f"--{modes[0]} and --{modes[1]} exclude each other; give one of them.")
+    mode = modes[0] if modes else ""
+    if mode != "requests":
+        for name in ("verdict", "test", "server"):
+            if getattr(options, name):
+                raise CommandError(f"--{name} belongs to --requests; add it, or leave --{name} out.")
+    if mode in ("list", "schema") and (options.number is not None or options.redact):
+        raise CommandError(f"--{mode} takes neither a run nor --redact; leave them out.")
+    if options.json and options.format not in (None, "json"):
+        raise CommandError(f"--json and --format {options.format} exclude each other; give one of them.")
+    allowed = {"list": (None, "table", "json"), "requests": (None, "csv", "json"), "schema": (None, "json")}
+    if mode and options.format not in allowed[mode]:
+        forms = " or ".join(form for form in allowed[mode] if form)
+        raise CommandError(f"--{mode} is written as {forms}, not as {options.format}.")
+
+
+def _requests(store: Store, run: int, options: argparse.Namespace) -> Iterable[str | bytes]:
+    words = options.verdict or []
+    kinds = tuple(VerdictKind) if "all" in words else tuple(k for k in VerdictKind if k.word in words) or NOT_MATCHED
+    write = report.requests_json if options.json or options.format == "json" else report.requests_csv
+    try:
+        yield from write(store, run, kinds, test=options.test, server=options.server, redact=options.redact)
+    except ValueError as error:
+        raise CommandError(str(error)) from error
 
 
 def run_compare(options: argparse.Namespace) -> int:
@@ -59,7 +115,7 @@ def run_compare(options: argparse.Namespace) -> int:
     return 0
 
 
-def _list(store: Store, *, as_json: bool) -> int:
+def _list(store: Store, *, as_json: bool) -> str | bytes:
     views = read_runs(store)
     if as_json:
         rows = [
@@ -68,6 +124,7 @@ def _list(store: Store, *, as_json: bool) -> int:
                 "name": view.run.name,
                 "state": view.run.state,
                 "conclusion": view.conclusion,
+                "sentence": view.run.message,
                 "started": view.run.started,
                 "ended": view.run.ended,
                 "requests": sum(test.figures.total for test in view.tests),
@@ -76,17 +133,17 @@ def _list(store: Store, *, as_json: bool) -> int:
             }
             for view in views
         ]
-        print(json.dumps(rows))
-        return 0
+        return to_json(rows)
     if not views:
-        print(f"Nothing was run in {store.database.shown} yet; try: tally demo")
+        return f"Nothing was run in {store.database.shown} yet; try: tally demo\n"
+    lines = [f"{'RUN':>5}  {'STARTED':<20}  {'STATE':<12}  {'SUCCESS':>9}  {'REQUESTS':>9}  NAME"]
     for view in views:
         good, counted = sum(t.figures.good for t in view.tests), sum(t.figures.counted for t in view.tests)
-        print(
+        lines.append(
             f"{view.run.id:>5}  {numbers.moment(view.run.started):<20}  {view.outcome:<12}  "
-            f"{numbers.success(good, counted):>9}  {counted:>9,} requests  {view.run.name}"
+            f"{numbers.success(good, counted):>9}  {counted:>9,}  {bounded(view.run.name, 200)}"
         )
-    return 0
+    return "\n".join(lines) + "\n"
 
 
 def latest_run(store: Store) -> int:
@@ -97,9 +154,9 @@ def latest_run(store: Store) -> int:
     return runs[0].id
 
 
-def write_reports(store: Store, run: int, directory: Path) -> list[Path]:
+def write_reports(store: Store, made: report.RunReport, directory: Path) -> list[Path]:
     """All formats and the bundle of a run into a directory. Raises CommandError when it cannot be written."""
-    made = report.build(store, run)
+    run = made.run.id
     written = []
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -115,13 +172,24 @@ def write_reports(store: Store, run: int, directory: Path) -> list[Path]:
     return written
 
 
-def _put(content: bytes, file: Path | None) -> None:
+def _put(parts: Iterable[str | bytes], file: Path | None) -> None:
+    """Write what was made to a file, in UTF-8, or to standard output; text as its locale has it, bytes as they are."""
     if file is None:
-        sys.stdout.buffer.write(content)
-        sys.stdout.buffer.flush()
+        for part in parts:
+            if isinstance(part, str):
+                sys.stdout.write(part)
+            else:
+                sys.stdout.flush()
+                sys.stdout.buffer.write(part)
+            if gone(sys.stdout):  # the reader of a long list has seen enough
+                return
         return
+    pieces = iter(parts)
+    first = next(pieces, b"")  # what cannot be made leaves the file alone
     try:
-        file.write_bytes(content)
+        with file.open("wb") as out:
+            for part in itertools.chain([first], pieces):
+                out.write(part.encode() if isinstance(part, str) else part)
     except OSError as error:
-        raise CommandError(f"The report cannot be written to {file}: {error.strerror}.", 1) from error
+        raise CommandError(f"The report cannot be written to {file}: {reason(error)}.", 1) from error
     print(f"written: {file}", file=sys.stderr)

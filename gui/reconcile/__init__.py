@@ -13,11 +13,13 @@ charged, *got* those that the client received, *recorded* those that the records
 - `verdicts`: the rule, pure. `scoring`: the join in SQL. `figures`, `interval`: a test over its repeats, pure.
   `standing`: what a run came to by these figures, pure.
 - `ladder`: where a record was lost; `took`: what took the datagrams of a gap; `facts`: their values. All pure.
+- `timing`: latencies and throughput over time. `breakdown`: what is not matched, by cause, server, time and error.
 - `evidence`: what the daemons said, put together; `trail`: what is kept of it; `gather`: from the database.
 - `live`: incremental counts. `rollup`: figures by server. `behaviours`: known ways of servers to count differently.
 """
 
 from gui.reconcile.behaviours import sentence
+from gui.reconcile.breakdown import ODD_KINDS, Breakdown, Loss, Stage, break_down
 from gui.reconcile.facts import Miss, SequenceGap
 from gui.reconcile.figures import (
     Conclusion,
@@ -30,31 +32,40 @@ from gui.reconcile.figures import (
 from gui.reconcile.interval import wilson
 from gui.reconcile.ladder import Known, Ladder, Rung, climb
 from gui.reconcile.live import LiveCounts, LiveServer, LiveTotals
-from gui.reconcile.rollup import Loss, ServerFigures, by_server, losses, newest, restate, run_figures
+from gui.reconcile.rollup import ServerFigures, by_server, newest, restate, run_figures
 from gui.reconcile.scoring import ladder_of, rescore_late, score
 from gui.reconcile.standing import STATES, Standing, standing, summary
+from gui.reconcile.timing import Latency, Moment, ServerTiming, Timing, time_test
 from gui.reconcile.trail import step_of
 from gui.reconcile.verdicts import Asked, Judged, Recorded, judge
 
 __all__ = [
+    "ODD_KINDS",
     "STATES",
     "Asked",
+    "Breakdown",
     "Conclusion",
     "Judged",
     "Known",
     "Ladder",
+    "Latency",
     "LiveCounts",
     "LiveServer",
     "LiveTotals",
     "Loss",
     "Miss",
+    "Moment",
     "Recorded",
     "Rung",
     "SequenceGap",
     "ServerFigures",
+    "ServerTiming",
+    "Stage",
     "Standing",
     "TestFigures",
+    "Timing",
     "achieved_rate",
+    "break_down",
     "by_server",
     "climb",
     "conclusion_of_run",
@@ -62,7 +73,6 @@ __all__ = [
     "hundredths",
     "judge",
     "ladder_of",
-    "losses",
     "newest",
     "rescore_late",
     "restate",
@@ -72,5 +82,6 @@ __all__ = [
     "standing",
     "step_of",
     "summary",
+    "time_test",
     "wilson",
 ]

@@ -136,32 +136,6 @@ def restate(store: Store, run_id: int) -> Standing:
     return now
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """How many missing records have this cause."""
-
-    lost_at: str
-    cause: str
-    certain: bool
-    count: int
-
-    @property
-    def answer(self) -> str:
-        """The cause as it is shown everywhere: ``probably`` in front of what is inferred and not proven."""
-        return answer(self.cause, self.certain, self.lost_at)
-
-
-def losses(store: Store, scoring_ids: Sequence[int]) -> list[Loss]:
-    """Why records are missing, over these scorings (one of each repeat); the commonest cause first."""
-    verdict = schema.verdict
-    columns = (verdict.c.lost_at, verdict.c.cause, verdict.c.certain)
-    mine = verdict.c.scoring_id.in_(list(scoring_ids)) & (verdict.c.verdict == int(VerdictKind.MISSING))
-    with store.database.read() as connection:
-        rows = connection.execute(select(*columns, func.count()).where(mine).group_by(*columns)).all()
-    found = [Loss(at or "", cause or "", certain is None or bool(certain), count) for at, cause, certain, count in rows]
-    return sorted(found, key=lambda loss: (-loss.count, loss.cause))
-
-
 @dataclass(slots=True)
 class _Odd:
     """Sums over the requests of a server that have a verdict of their own."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from gui.campaign.presets import Published, find_preset
 from gui.reconcile import (
+    ODD_KINDS,
+    Breakdown,
     Conclusion,
-    Loss,
     ServerFigures,
     TestFigures,
+    Timing,
+    break_down,
     by_server,
     figures,
-    losses,
     standing,
+    time_test,
 )
 from gui.report.redact import Redaction
 from gui.store import (
@@ -33,7 +36,7 @@ from gui.store import (
 
 _SUMMED = ("requested", "read", "recorded", "failed", "bytes_read", "bytes_recorded")
 MAX_ODD = 1000
-"""Requests that a report lists one by one; a bundle has them all."""
+"""Requests that a report lists one by one; `tally results --requests` lists them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,10 @@ class TestReport:
     at_settle: TestFigures
     published: Published | None
     repeats: tuple[RepeatReport, ...]
-    losses: tuple[Loss, ...] = ()
-    """Why records are missing, the commonest cause first."""
+    odd: Breakdown = field(default_factory=Breakdown)
+    """What is not matched: counted, not listed."""
+    timing: Timing | None = None
+    """None when none of its requests has ended, or when it was not asked for."""
 
     __test__ = False
 
@@ -77,7 +82,7 @@ class TestReport:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """A whole run. `odd`: requests that are not matched, at most `MAX_ODD` of `odd_total`.
+    """A whole run. `odd`: requests that are not matched, some of `odd_total`, by repeat and then by verdict.
 
     State and message of `run` are those that the newest figures give it, and `conclusion` says the same."""
 
@@ -90,9 +95,25 @@ class RunReport:
     markers: tuple[MarkerRow, ...]
     notes: tuple[NoteRow, ...]
 
+    def listed(self, limit: int = MAX_ODD) -> list[RequestEntry]:
+        """Of `odd`, what a page or a document lists: of each repeat and each verdict its fair part."""
+        groups = [list(alike) for _, alike in groupby(self.odd, key=lambda q: (q.repeat_id, q.verdict))]
+        parts = fair([len(alike) for alike in groups], limit)
+        return [request for alike, part in zip(groups, parts, strict=True) for request in alike[:part]]
 
-def build(store: Store, run_id: int, *, redact: bool = False, max_odd: int = MAX_ODD) -> RunReport:
+    def test_of(self, request: RequestEntry) -> tuple[int, int]:
+        """Numbers of the test and the repeat that asked this."""
+        return next(
+            (test.entry.number, one.repeat.number)
+            for test in self.tests
+            for one in test.repeats
+            if one.repeat.id == request.repeat_id
+        )
+
+
+def build(store: Store, run_id: int, *, redact: bool = False, max_odd: int = MAX_ODD, timing: bool = True) -> RunReport:
     """Gather a run. `redact`: names and addresses of hosts and people are replaced by numbers everywhere.
+    `timing`: with latencies and throughput, which takes a look at every request.
 
     Raises NoSuchRow."""
     run = store.run(run_id)
@@ -101,14 +122,11 @@ def build(store: Store, run_id: int, *, redact: bool = False, max_odd: int = MAX
     published = _published(run.name)
     tests = []
     for test in store.tests(run_id):
+        entries = [repeat for repeat in repeats if repeat.test_id == test.id]
+        samples = [store.samples(repeat.id) for repeat in entries]
         mine = [
-            RepeatReport(
-                repeat,
-                tuple(entry for entry in scorings if entry.repeat_id == repeat.id),
-                _summed(store.samples(repeat.id)),
-            )
-            for repeat in repeats
-            if repeat.test_id == test.id
+            RepeatReport(repeat, tuple(entry for entry in scorings if entry.repeat_id == repeat.id), _summed(some))
+            for repeat, some in zip(entries, samples, strict=True)
         ]
         tests.append(
             TestReport(
@@ -117,7 +135,8 @@ def build(store: Store, run_id: int, *, redact: bool = False, max_odd: int = MAX
                 figures(test.spec, [r.at_settle for r in mine if r.at_settle]),
                 published.get((test.spec.name, test.spec.servers, test.spec.files_per_server, test.spec.per_round)),
                 tuple(mine),
-                tuple(losses(store, [r.newest.id for r in mine if r.newest])),
+                break_down(store, [r.newest.id for r in mine if r.newest]),
+                time_test(store, [repeat.id for repeat in entries], samples) if timing else None,
             )
         )
     newest = [r.newest for test in tests for r in test.repeats if r.newest]
@@ -148,22 +167,31 @@ def _published(plan: str) -> dict[tuple[str, int, int, int], Published]:
     }
 
 
-def _odd(store: Store, scorings: Sequence[ScoringEntry], limit: int) -> Iterable[RequestEntry]:
-    """Requests that are not matched: the worst kinds first."""
-    found: list[RequestEntry] = []
-    for kind in (
-        VerdictKind.MISSING,
-        VerdictKind.WRONG_BYTES,
-        VerdictKind.DUPLICATE,
-        VerdictKind.LATE,
-        VerdictKind.CLIENT_FAILED,
-        VerdictKind.NOT_WAITED,
-    ):
-        for entry in scorings:
-            if len(found) >= limit:
-                return found
-            found += store.requests(entry.repeat_id, verdict=kind, limit=limit - len(found))
-    return found
+def _odd(store: Store, scorings: Sequence[ScoringEntry], limit: int) -> list[RequestEntry]:
+    """Requests that are not matched, at most `limit`: of each repeat and each verdict its fair part."""
+    wanted = [(entry, kind, count) for entry in scorings for kind in ODD_KINDS if (count := _counted(entry, kind))]
+    parts = fair([count for _, _, count in wanted], limit)
+    return [
+        request
+        for (entry, kind, _), part in zip(wanted, parts, strict=True)
+        if part
+        for request in store.requests(entry.repeat_id, verdict=kind, limit=part)
+    ]
+
+
+def _counted(entry: ScoringEntry, kind: VerdictKind) -> int:
+    count: int = getattr(entry, kind.word)
+    return count
+
+
+def fair(counts: Sequence[int], limit: int) -> list[int]:
+    """How many of each to take so that at most `limit` are taken: all of the small ones, the rest in equal parts."""
+    parts = [0] * len(counts)
+    left, some = limit, len(counts)
+    for place in sorted(range(len(counts)), key=lambda place: counts[place]):
+        parts[place] = min(counts[place], left // some)
+        left, some = left - parts[place], some - 1
+    return parts
 
 
 def _summed(samples: Sequence[SampleRow]) -> tuple[SampleRow, ...]:
@@ -212,7 +240,17 @@ def _redacted(report: RunReport, store: Store) -> RunReport:
         tests=tuple(
             replace(
                 test,
-                losses=tuple(replace(loss, cause=text(loss.cause)) for loss in test.losses),
+                odd=replace(
+                    test.odd,
+                    causes=tuple(replace(loss, cause=text(loss.cause)) for loss in test.odd.causes),
+                    servers=tuple(replace(server, name=text(server.name)) for server in test.odd.servers),
+                    errors=tuple(replace(error, error=text(error.error)) for error in test.odd.errors),
+                ),
+                timing=None
+                if test.timing is None
+                else replace(
+                    test.timing, servers=tuple(replace(one, name=text(one.name)) for one in test.timing.servers)
+                ),
                 repeats=tuple(
                     replace(r, repeat=replace(r.repeat, settle_reason=text(r.repeat.settle_reason)))
                     for r in test.repeats

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from gui.reconcile import hundredths
+
 UNKNOWN = "–"
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _VOLUMES = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
@@ -37,6 +39,11 @@ def success_value(good: int, counted: int) -> float | None:
     return hundredths / 100
 
 
+def share(value: float | None) -> str:
+    """A percentage of ours: two decimals, ``100.00`` only when it is that, ``0.00`` only when it is."""
+    return UNKNOWN if value is None else f"{hundredths(value):.2f} %"
+
+
 def per_cent(value: float | None) -> str:
     """A percentage that somebody else published: two decimals."""
     return UNKNOWN if value is None else f"{value:.2f} %"
@@ -62,7 +69,8 @@ def size(value: float | None) -> str:
     if value is None:
         return UNKNOWN
     amount, unit = float(value), 0
-    while abs(amount) >= 1024 and unit < len(_UNITS) - 1:
+    # As it will be rounded: 1,023.96 KiB are 1.0 MiB, never 1,024.0 KiB.
+    while round(abs(amount), 1 if unit else 0) >= 1024 and unit < len(_UNITS) - 1:
         amount, unit = amount / 1024, unit + 1
     text = f"{amount:,.0f} B" if unit == 0 else f"{amount:,.1f} {_UNITS[unit]}"
     return text.replace("-", "−")
@@ -104,6 +112,17 @@ def duration(seconds: float | None) -> str:
     if whole < 86400:
         return f"{whole // 3600} h {whole % 3600 // 60} min"
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def latency(seconds: float | None) -> str:
+    """How long something took, to three digits: ``0.412 ms``, ``3.20 ms``, ``450 ms``, ``1.25 s``, ``2 min 11 s``."""
+    if seconds is None:
+        return UNKNOWN
+    if seconds >= 59.95:
+        return duration(seconds)
+    amount, unit = (seconds, "s") if seconds >= 0.9995 else (1000 * seconds, "ms")
+    decimals = 0 if amount >= 99.95 else 1 if amount >= 9.995 else 2 if amount >= 0.9995 else 3
+    return f"{amount:,.{decimals}f} {unit}"
 
 
 def moment(t: float | None) -> str:

@@ -75,22 +75,44 @@ def style_sheet() -> str:
 
 _RULES = """
 body{margin:0;background:var(--surface);color:var(--text);font:13px/20px system-ui,Inter,sans-serif}
-main{max-width:1200px;margin:0 auto;padding:24px 16px 48px}
-h1{font-size:20px;line-height:28px;font-weight:600;margin:0}
-h2{font-size:13px;font-weight:600;margin:32px 0 8px}
-p{margin:4px 0}
-.sub,th,figcaption,summary{color:var(--text2)}
-.zero,.none{color:var(--text3)}
-.wide{overflow-x:auto}
+main{max-width:1240px;margin:0 auto;padding:16px 16px 48px}
+h1{font-size:20px;line-height:28px;font-weight:600;margin:0;overflow-wrap:anywhere}
+h2{font-size:13px;font-weight:600;margin:24px 0 8px}
+h3{font-size:12px;font-weight:500;margin:16px 0 4px}
+p{margin:4px 0;overflow-wrap:anywhere}
+[hidden]{display:none!important}
+.sub,th,figcaption,h3{color:var(--text2)}
+.wide{overflow-x:auto;margin-bottom:8px}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;min-width:100%}
-th,td{padding:2px 8px;text-align:right;white-space:nowrap;border-bottom:1px solid var(--grid)}
-th{background:var(--raised);font-size:12px;font-weight:500;border-bottom-color:var(--border);vertical-align:bottom}
+th,td{padding:2px 8px;text-align:right;border-bottom:1px solid var(--grid)}
+td{white-space:nowrap;unicode-bidi:isolate;vertical-align:top}
+th{background:var(--raised);font-size:12px;line-height:16px;font-weight:500;border-bottom-color:var(--border)}
+th{vertical-align:bottom}
 th.l,td.l{text-align:left}
-td.t{white-space:normal;text-align:left;min-width:16em}
+td code,td span{display:block;width:max-content;max-width:30em;white-space:normal;overflow-wrap:anywhere}
+td.t{white-space:normal;min-width:16em;overflow-wrap:anywhere}
+td.t span{width:auto;max-width:none}
 td.k,b{font-weight:600}
-code,pre{font:12px/20px ui-monospace,"JetBrains Mono",monospace}
-pre{background:var(--raised);padding:12px;overflow-x:auto;border-radius:6px;margin:0}
+code,pre{font:12px/18px ui-monospace,"JetBrains Mono",monospace}
+pre{background:var(--raised);padding:12px;border-radius:6px;margin:0;white-space:pre-wrap;overflow-wrap:anywhere}
+input{font:inherit;color:inherit;background:var(--surface);border:1px solid var(--border);border-radius:4px}
+input{padding:4px 8px;width:24em}
 figure{margin:8px 0 16px}
+.group figure{display:inline-block;width:49%;margin:0 1% 8px 0}
 svg{width:100%;max-width:900px;height:auto;font:11px system-ui,Inter,sans-serif}
-@media print{main{max-width:none;padding:0}tr,figure{break-inside:avoid}}
+@page{size:A4 landscape;margin:10mm}
+@media print{
+body{font-size:8px;line-height:11px}
+main{max-width:none;padding:0}
+h1{font-size:14px;line-height:18px}
+h2,h3{font-size:10px;margin:10px 0 4px;break-after:avoid}
+.wide{overflow:visible}
+th,td{padding:1px 3px}
+th,code,pre{font-size:7px;line-height:9px}
+td.t{min-width:9em}
+td code,td span{max-width:18em}
+tr,figure{break-inside:avoid}
+figure,.group figure{display:inline-block;width:48%;margin:4px 1% 8px 0}
+#search{display:none}
+}
 """

@@ -1,49 +1,37 @@
-"""A run as PDF: the result table, plots, servers and what was not matched, on A4 across.
+"""A run as PDF on A4 across: the sections of the page, in a document with numbered pages.
 
-Needs fpdf2 (extra ``hub``). A Unicode font of the machine is embedded when one is found; without one, signs that the
-fonts of every PDF reader lack are written in plain letters.
+Needs fpdf2 (extra ``hub``). The letters that are used are embedded, from a font of ours (``resources/fonts``): a
+document looks the same wherever it was made and is read. Signs that this font lacks become ``?``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from importlib.resources import as_file, files
+from typing import TYPE_CHECKING
 
 from gui.report import numbers
 from gui.report.content import RunReport
-from gui.report.html import why
-from gui.report.palette import LIGHT, STATUS
-from gui.report.plot import Area, Dot, Label, Picture, Stroke, converging, intervals
-from gui.report.table import columns_of, headline, remarks_of
+from gui.report.palette import LIGHT
+from gui.report.plot import Area, Dot, Label, Picture, Stroke
+from gui.report.sections import Cell, Code, Grid, Group, Paragraph, Part, sections
+from gui.report.table import headline
+from gui.report.words import bounded, printable
 
 if TYPE_CHECKING:
     from fpdf import FPDF
 
-MAX_ODD = 200
-"""Requests that a PDF lists; it is for reading, the bundle has them all."""
-MAX_PLAN = 200
-"""Lines of the plan that are printed."""
-_FONTS = (
-    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf",
-    "/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf",
-    "/usr/share/fonts/truetype/liberation2/LiberationSans-Regular.ttf",
-    "/usr/share/fonts/truetype/inter/Inter-Regular.ttf",
-    "/usr/share/fonts/opentype/inter/Inter-Regular.otf",
-    "/usr/share/fonts/dejavu-sans-fonts/DejaVuSans.ttf",
-    "/usr/share/fonts/TTF/DejaVuSans.ttf",
-    "/Library/Fonts/Arial Unicode.ttf",
-    "/System/Library/Fonts/Supplemental/Arial Unicode.ttf",
-    "C:/Windows/Fonts/segoeui.ttf",
-)
-_PLAIN = {
-    "–": "-", "−": "-", "…": "...", "✓": "", "✗": "", "≠": "", "⧉": "", "◷": "", "⊘": "", "→": "->",
-    "“": '"', "”": '"', "‘": "'", "’": "'", "\u202f": " ",
-}  # fmt: skip
+CELL = 400
+"""Characters of a cell: a row must fit on a page."""
 _LEFT, _WIDTH = 12.0, 273.0
 _TABLE, _SMALLEST = 6.5, 4.5
 """Size of letters in tables, in points, and how small they may get."""
+_TEXT_COLUMN, _NARROW = 70.0, 24.0
+"""Millimetres that a column of long text asks for at most, and those that it keeps; it wraps."""
+_GAP = 3.0
+"""Millimetres between columns."""
 _PX = _WIDTH / 1040
 """Millimetres for a px of a picture: two of them stand side by side."""
 
@@ -52,156 +40,211 @@ class PdfUnavailable(Exception):  # noqa: N818 - names a state of the installati
     """The package that writes PDF is not installed; the text says how to get it."""
 
 
-def find_font() -> Path | None:
-    """A Unicode font of this machine, None when none of the usual ones is there."""
-    return next((path for path in map(Path, _FONTS) if path.is_file()), None)
-
-
-def pdf_report(report: RunReport, *, now: float = 0.0, font: Path | None = None) -> bytes:
-    """The document. `font`: a TrueType file to embed; `now`: its date of creation. Raises PdfUnavailable."""
+def pdf_report(report: RunReport, *, now: float | None = None) -> bytes:
+    """The document. `now`: when it was made (default: now). Raises PdfUnavailable."""
     try:
         from fpdf import FPDF
     except ModuleNotFoundError:
         raise PdfUnavailable(
             "Writing PDF needs the fpdf2 package; install it with: pip install 'xrootd-tally[hub]'."
         ) from None
-    document = FPDF(orientation="landscape", format="A4")
-    return _Writer(document, report, font, now).write()
+    made = time.time() if now is None else now
+
+    class Document(FPDF):
+        """With the number of the page, and of all, at the foot of each."""
+
+        def footer(self) -> None:
+            writer.foot()
+
+    document = Document(orientation="landscape", format="A4")
+    writer = _Writer(document, report, made)
+    return writer.write()
 
 
 class _Writer:
     """Writes one report into one document."""
 
-    def __init__(self, document: FPDF, report: RunReport, font: Path | None, now: float) -> None:
+    def __init__(self, document: FPDF, report: RunReport, made: float) -> None:
         self._pdf = document
         self._report = report
-        self._unicode = font is not None
+        self._made = made
+        from fpdf.fonts import TTFFont
+
+        with as_file(files("resources").joinpath("fonts/DejaVuSans.ttf")) as path:
+            document.add_font("body", fname=path)
+        font = document.fonts["body"]
+        assert isinstance(font, TTFFont)
+        self._known = font.cmap.keys()
         document.set_margins(_LEFT, 12, _LEFT)
         document.set_auto_page_break(True, 14)
-        document.set_creation_date(datetime.fromtimestamp(now, UTC))
-        document.set_title(self._text(f"Run {report.run.id} - {report.run.name}"))
+        document.set_creation_date(datetime.fromtimestamp(made, UTC))
+        document.set_title(self._text(f"Run {report.run.id} - {bounded(report.run.name, 200)}"))
         document.set_creator("Tally")
-        if font is not None:
-            document.add_font("body", fname=font)
-        self._family = "body" if font is not None else "helvetica"
+        document.alias_nb_pages("{pages}")
+        self._letters: dict[str, float] = {}
 
     def write(self) -> bytes:
         pdf = self._pdf
         pdf.add_page()
         self._line(headline(self._report), 12, "text")
         if self._report.run.message:
-            self._line(self._report.run.message, 8, "text2")
-        pdf.ln(2)
-        self._results()
-        for remark in remarks_of(self._report):
-            self._line(remark, 7, "text2")
-        self._plots()
-        self._servers()
-        self._odd()
-        self._pdf.ln(4)
-        self._line("Plan", 9, "text")
-        for line in self._report.run.plan_text.splitlines()[:MAX_PLAN]:
-            self._line(line or " ", 6.5, "text2")
+            self._line(bounded(self._report.run.message), 8, "text2")
+        facts = f"Ended {numbers.moment(self._report.run.ended)}."
+        if self._report.run.origin:
+            facts += f" Imported from {bounded(self._report.run.origin, 200)}."
+        self._line(facts, 7, "text2")
+        for section in sections(self._report):
+            self._heading(section.title, 9)
+            self._parts(section.parts)
         return bytes(pdf.output())
 
+    def foot(self) -> None:
+        """The last line of a page."""
+        self._pdf.set_y(-11)
+        self._font(6, "text2")
+        name = self._text(f"Run {self._report.run.id} – {bounded(self._report.run.name, 100)}")
+        self._pdf.cell(_WIDTH / 2, 4, f"{name}   made {numbers.moment(self._made)}", align="L")
+        self._pdf.cell(_WIDTH / 2, 4, f"page {self._pdf.page_no()} of {{pages}}", align="R")
+
     def _text(self, words: str) -> str:
-        words = "".join(c if c.isprintable() else " " for c in words)
-        if self._unicode:
-            return words
-        words = "".join(_PLAIN.get(c, c) for c in words)
-        return words.encode("latin-1", "replace").decode("latin-1").strip()
+        return "".join(c if ord(c) in self._known else "?" for c in printable(words))
 
     def _font(self, size: float, role: str) -> None:
-        self._pdf.set_font(self._family, size=size)
+        self._pdf.set_font("body", size=size)
         self._pdf.set_text_color(*_rgb(role))
 
     def _line(self, words: str, size: float, role: str) -> None:
         self._font(size, role)
         self._pdf.multi_cell(_WIDTH, size * 0.5, self._text(words), new_x="LMARGIN", new_y="NEXT")
 
-    def _results(self) -> None:
-        columns = columns_of(self._report)
-        rows = [
-            [
-                STATUS[test.now.conclusion][1] if column.name == "conclusion" else column.shown(test)
-                for column in columns
-            ]
-            for test in self._report.tests
+    def _heading(self, title: str, size: float) -> None:
+        self._pdf.ln(3)
+        if self._pdf.get_y() > self._pdf.h - 40:  # never alone at the foot of a page
+            self._pdf.add_page()
+        self._line(title, size, "text")
+
+    def _parts(self, parts: Sequence[Part]) -> None:
+        pictures: list[Picture] = []
+        for part in parts:
+            if isinstance(part, Picture):
+                pictures.append(part)
+                continue
+            self._pictures(pictures)
+            pictures = []
+            match part:
+                case Paragraph(text):
+                    self._line(text, 7, "text2")
+                case Code(text):
+                    for line in text.splitlines():
+                        self._line(line or " ", 6.5, "text2")
+                case Group(title, inner):
+                    self._heading(title, 7.5)
+                    self._parts(inner)
+                case Grid():
+                    self._table(part)
+        self._pictures(pictures)
+
+    def _table(self, grid: Grid) -> None:
+        """A table whose head is repeated on every page. Not the library's own: that takes 1.5 ms for each cell."""
+        heads = [Cell(head.title) for head in grid.heads]
+        left = [head.left for head in grid.heads]
+        size, widths = self._fitted(heads, grid.rows)
+        self._row(heads, left, widths, size, head=True)
+        for row in grid.rows:
+            if not self._row(row, left, widths, size):
+                self._pdf.add_page()
+                self._row(heads, left, widths, size, head=True)
+                self._row(row, left, widths, size)
+        self._pdf.ln(1.5)
+
+    def _fitted(self, heads: Sequence[Cell], rows: Sequence[Sequence[Cell]]) -> tuple[float, list[float]]:
+        """Size of letters, and widths of columns: wide tables get smaller letters first, then long texts wrap more."""
+        wraps = [any(row[place].kind in ("text", "code") for row in rows) for place in range(len(heads))]
+        # A title may take a line for each of its words.
+        asked = [
+            max(
+                self._wide(bounded(word, CELL), _TABLE)
+                for word in (*head.text.split(" "), *(row[place].text for row in rows))
+            )
+            for place, head in enumerate(heads)
         ]
-        self._table([column.title for column in columns], rows, left=0)
+        room = _WIDTH - _GAP * len(heads)
+        if sum(asked) > room:
+            asked = [min(width, _TEXT_COLUMN) if wrap else width for width, wrap in zip(asked, wraps, strict=True)]
+        size = max(_SMALLEST, _TABLE * min(1.0, room / sum(asked)))
+        widths = [width * size / _TABLE for width in asked]
+        over = sum(widths) - room
+        if over > 0:
+            able = [max(0.0, width - _NARROW) if wrap else 0.0 for width, wrap in zip(widths, wraps, strict=True)]
+            share = min(1.0, over / sum(able)) if sum(able) else 0.0
+            widths = [width - share * much for width, much in zip(widths, able, strict=True)]
+            # Many columns without any text, which nothing of ours has: narrower than their figures, but on the page.
+            widths = [width * min(1.0, room / sum(widths)) for width in widths]
+        return size, [width + _GAP for width in widths]
 
-    def _servers(self) -> None:
-        rows = [
-            [
-                s.name,
-                s.url,
-                *(numbers.count(n) for n in (s.requested, s.read, s.recorded, s.missing, s.late, s.wrong_bytes,
-                                             s.duplicate, s.client_failed, s.not_waited)),
-                numbers.success(s.matched + s.late, s.counted),
-                numbers.size(s.bytes_asked),
-                numbers.size(s.bytes_recorded),
-                s.answer[:80],
-            ]
-            for s in self._report.servers
-        ]  # fmt: skip
-        heads = ["Server", "Address", "Requested", "Read", "Recorded", "Missing", "Late", "Wrong", "Dup.",
-                 "Client failed", "Not waited", "Success", "Asked", "Recorded", "Cause"]  # fmt: skip
-        self._section("Servers", heads, rows, left=2)
-
-    def _odd(self) -> None:
-        rows = [
-            [
-                STATUS[request.verdict.word][1] if request.verdict is not None else "",
-                request.server,
-                request.path[-70:],
-                request.tag,
-                numbers.clock(request.t_open),
-                numbers.exact_size(request.asked),
-                why(request)[:120],
-            ]
-            for request in self._report.odd[:MAX_ODD]
+    def _row(
+        self, cells: Sequence[Cell], left: Sequence[bool], widths: Sequence[float], size: float, *, head: bool = False
+    ) -> bool:
+        """Draw a row; False, and nothing is drawn, where it does not fit on what is left of the page."""
+        pdf = self._pdf
+        lines = [
+            self._lines(bounded(cell.text, CELL), width - _GAP, size) for cell, width in zip(cells, widths, strict=True)
         ]
-        title = f"Requests that are not matched ({self._report.odd_total:,}; {len(rows):,} listed)"
-        self._section(title, ["Verdict", "Server", "Path", "Tag", "Opened", "Asked", "Why"], rows, left=4)
+        step = 0.43 * size
+        height = step * max(map(len, lines)) + 1.2
+        top = pdf.get_y()
+        if top + height > pdf.h - 14 and top > 13:
+            return False
+        if head:
+            pdf.set_fill_color(*_rgb("raised"))
+            pdf.rect(_LEFT, top, sum(widths), height, style="F")
+        at = _LEFT
+        for cell, texts, on_left, width in zip(cells, lines, left, widths, strict=True):
+            self._font(size, cell.role or ("text2" if head else "text"))
+            first = top + height - step * len(texts) if head else top + 0.6  # titles stand on the line below them
+            for place, text in enumerate(texts):
+                shift = 0.0 if on_left else width - _GAP - self._wide(text, size)
+                pdf.text(at + _GAP / 2 + shift, first + step * (place + 0.8), text)
+            at += width
+        pdf.set_draw_color(*_rgb("border" if head else "grid"))
+        pdf.line(_LEFT, top + height, at, top + height)
+        pdf.set_y(top + height)
+        return True
 
-    def _section(self, title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> None:
-        if not rows:
-            return
-        self._pdf.ln(4)
-        self._line(title, 9, "text")
-        self._table(heads, rows, left=left)
+    def _wide(self, text: str, size: float) -> float:
+        """Millimetres of a text. Widths of letters are kept: asking the library for each takes most of the time."""
+        width = 0.0
+        for letter in self._text(text):
+            known = self._letters.get(letter)
+            if known is None:
+                self._font(_TABLE, "text")
+                known = self._letters[letter] = self._pdf.get_string_width(letter) / _TABLE
+            width += known
+        return width * size
 
-    def _table(self, heads: Sequence[str], rows: Sequence[Sequence[str]], *, left: int) -> None:
-        """A table; its first `left` columns and the last one are aligned left."""
-        from fpdf.fonts import FontFace
+    def _lines(self, text: str, width: float, size: float) -> list[str]:
+        """A text in lines of at most `width`: broken at blanks, and within a word that is longer than a line."""
+        text = self._text(text)
+        width += 0.05  # sums of many small figures
+        if self._wide(text, size) <= width:
+            return [text]
+        lines, line = [], ""
+        for word in text.split(" "):
+            longer = f"{line} {word}" if line else word
+            if self._wide(longer, size) <= width:
+                line = longer
+                continue
+            if line:
+                lines.append(line)
+            line = ""
+            for letter in word:
+                if line and self._wide(line + letter, size) > width:
+                    lines.append(line)
+                    line = ""
+                line += letter
+        return [*lines, line]
 
-        self._font(_TABLE, "text")
-        self._pdf.set_draw_color(*_rgb("border"))
-        self._pdf.set_fill_color(255, 255, 255)
-        words = [[self._text(cell) for cell in row] for row in [heads, *rows]]
-        widths = [max(self._pdf.get_string_width(row[place]) for row in words) + 3 for place in range(len(heads))]
-        aligned: list[Any] = ["LEFT" if place < left else "RIGHT" for place in range(len(heads))]
-        if left:
-            aligned[-1] = "LEFT"
-        total = sum(widths)
-        # Narrow tables keep their width; wide ones get smaller letters first, and then their cells wrap.
-        self._font(max(_SMALLEST, _TABLE * min(1.0, _WIDTH / total)), "text")
-        with self._pdf.table(
-            col_widths=tuple(widths),
-            width=min(_WIDTH, total),
-            align="LEFT",
-            text_align=tuple(aligned),
-            borders_layout="HORIZONTAL_LINES",
-            line_height=3.4,
-            padding=0.6,
-            cell_fill_mode="NONE",
-            headings_style=FontFace(fill_color=_rgb("raised")),
-        ) as table:
-            for row in words:
-                table.row(row)
-
-    def _plots(self) -> None:
-        pictures = list(_pictures(self._report))
+    def _pictures(self, pictures: Sequence[Picture]) -> None:
         for place in range(0, len(pictures), 2):
             pair = pictures[place : place + 2]
             height = max(picture.height for picture in pair) * _PX * 0.7 + 4
@@ -244,18 +287,6 @@ class _Writer:
         self._font(6, "text2")
         x, y = at(0, picture.height)
         pdf.text(x, y + 2, self._text(picture.title))
-
-
-def _pictures(report: RunReport) -> Iterable[Picture]:
-    success = intervals(report)
-    if success is not None:
-        yield success
-    for test in report.tests:
-        for repeat in test.repeats:
-            title = f"Test {test.entry.number}, repeat {repeat.repeat.number}: requested, read, recorded"
-            picture = converging(title, repeat, report.markers)
-            if picture is not None:
-                yield picture
 
 
 def _rgb(role: str) -> tuple[int, int, int]:

@@ -5,13 +5,15 @@ Colours are named by *role* (``recorded``, ``grid``, …); whoever draws decides
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import floor, log10
+from math import floor, log, log10
 from typing import Literal, TypeVar
 
+from gui.reconcile import Moment
 from gui.report import numbers
 from gui.report.content import RepeatReport, RunReport
+from gui.report.words import bounded
 from gui.store import MarkerRow
 
 Sample = TypeVar("Sample")
@@ -21,7 +23,7 @@ Point = tuple[float, float]
 MAX_POINTS = 400
 """Of a line; more cannot be seen at this width. Samples in between are left out, the last one never."""
 WIDTH, HEIGHT = 720.0, 240.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 28.0, 40.0, 26.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 84.0, 28.0, 40.0, 26.0
 MAX_FLAGS = 12
 
 
@@ -122,6 +124,90 @@ def converging(title: str, repeat: RepeatReport, markers: Sequence[MarkerRow]) -
     return Picture(WIDTH, HEIGHT, title, words, tuple(items))
 
 
+def latencies(title: str, moments: Sequence[Moment], markers: Sequence[MarkerRow]) -> Picture | None:
+    """Percentiles of the time of requests over the time of a test; None when too little is known to draw."""
+    curves = [
+        ("median", "read", [(one, one.p50) for one in moments]),
+        ("95 %", "recorded", [(one, one.p95) for one in moments]),
+        ("99 %", "requested", [(one, one.p99) for one in moments]),
+    ]
+    worst = max((one.p99 for one in moments if one.p99 is not None), default=0.0)
+    words = f"the largest 99th percentile is {numbers.latency(worst)}"
+    return _stepped(title, words, curves, markers, numbers.latency)
+
+
+def throughput(title: str, moments: Sequence[Moment], markers: Sequence[MarkerRow]) -> Picture | None:
+    """Bytes per second over the time of a test, or requests per second where no bytes were measured; None when too
+    little is known to draw."""
+    if any(one.bytes_read for one in moments):
+        per_second = [(one, None if one.bytes_read is None else one.bytes_read / one.seconds) for one in moments]
+        most = max(value for _, value in per_second if value is not None)
+        return _stepped(
+            title,
+            f"at most {numbers.size(most)}/s were read",
+            [("bytes read per second", "read", per_second)],
+            markers,
+            lambda value: f"{numbers.size(value)}/s",
+            scale=1024.0 ** max(0, floor(log(most, 1024))) if most >= 1 else 1.0,
+        )
+    ended = [(one, one.requests / one.seconds) for one in moments]
+    words = f"at most {numbers.rate(max((value for _, value in ended), default=0.0))} ended"
+    return _stepped(title, words, [("requests ended per second", "recorded", list(ended))], markers, numbers.rate)
+
+
+Curve = Sequence[tuple[Moment, float | None]]
+
+
+def _stepped(
+    title: str,
+    words: str,
+    curves: Sequence[tuple[str, str, Curve]],
+    markers: Sequence[MarkerRow],
+    shown: Callable[[float], str],
+    scale: float = 1.0,
+) -> Picture | None:
+    """Curves of values that hold for a stretch of time each: flat over it, with a gap where nothing is known. The axis
+    is round in units of `scale`."""
+    values = [value for _, _, curve in curves for _, value in curve if value is not None]
+    moments = [one for _, _, curve in curves for one, value in curve if value is not None]
+    if len({one.t for one in moments}) < 2 or max(values) <= 0:
+        return None
+    begin, end = min(one.t for one in moments), max(one.t + one.seconds for one in moments)
+    ticks = [tick * scale for tick in axis(max(values) / scale)]
+
+    def x(t: float) -> float:
+        return _LEFT + (t - begin) / (end - begin) * (WIDTH - _LEFT - _RIGHT)
+
+    def y(value: float) -> float:
+        return HEIGHT - _BOTTOM - value / ticks[-1] * (HEIGHT - _TOP - _BOTTOM)
+
+    items: list[Item] = []
+    for tick in ticks:
+        items.append(Stroke(((_LEFT, y(tick)), (WIDTH - _RIGHT, y(tick))), "grid"))
+        items.append(Label(_LEFT - 6, y(tick) + 4, shown(tick), anchor="end"))
+    items += _time_axis(begin, end, x)
+    for _, role, curve in curves:
+        items += [Stroke(tuple(points), role, 1.75) for points in _steps(curve, x, y)]
+    items += _flags([m for m in markers if m.kind != "round" and begin <= m.t <= end], x)
+    items += _legend([(name, role) for name, role, _ in curves], dashed=False)
+    return Picture(WIDTH, HEIGHT, title, f"{title}: {words}.", tuple(items))
+
+
+def _steps(curve: Curve, x: Callable[[float], float], y: Callable[[float], float]) -> Iterator[list[Point]]:
+    points: list[Point] = []
+    until = None
+    for one, value in curve:
+        if value is None or one.t != until:
+            if points:
+                yield points
+            points = []
+        if value is not None:
+            points += [(x(one.t), y(value)), (x(one.t + one.seconds), y(value))]
+            until = one.t + one.seconds
+    if points:
+        yield points
+
+
 def intervals(report: RunReport) -> Picture | None:
     """Success of each test with its 95 % interval, on a scale from 99 to 100 %; None when there is nothing to draw."""
     tests = [test for test in report.tests if test.now.interval is not None and test.now.success is not None]
@@ -211,14 +297,14 @@ def _flags(markers: Sequence[MarkerRow], x: Callable[[float], float]) -> list[It
 
 
 def _short(words: str, limit: int) -> str:
-    return words if len(words) <= limit else words[: limit - 1] + "…"
+    return bounded(words, limit)
 
 
-def _legend(entries: Sequence[tuple[str, str]]) -> list[Item]:
+def _legend(entries: Sequence[tuple[str, str]], *, dashed: bool = True) -> list[Item]:
     items: list[Item] = []
     at = _LEFT
     for word, role in entries:
-        dash = (4.0, 3.0) if role == "requested" else ()
+        dash = (4.0, 3.0) if dashed and role == "requested" else ()
         items.append(Stroke(((at, 16), (at + 20, 16)), role, 2.0, dash))
         items.append(Label(at + 26, 20, word, "text"))
         at += 110

@@ -5,14 +5,16 @@ from __future__ import annotations
 from html import escape
 
 from gui.report.plot import Area, Dot, Item, Label, Picture, Stroke
+from gui.report.words import printable
 
 
 def draw(picture: Picture) -> str:
     """An ``<svg>`` element that scales to its column; it says in words what it shows."""
     drawn = "".join(_item(item) for item in picture.items)
+    words = escape(printable(picture.text))
     return (
-        f'<svg viewBox="0 0 {picture.width:g} {picture.height:g}" role="img" aria-label="{escape(picture.text)}">'
-        f"<title>{escape(picture.text)}</title>{drawn}</svg>"
+        f'<svg viewBox="0 0 {picture.width:g} {picture.height:g}" role="img" aria-label="{words}">'
+        f"<title>{words}</title>{drawn}</svg>"
     )
 
 
@@ -26,7 +28,8 @@ def _item(item: Item) -> str:
         case Dot(x, y, radius, role):
             return f'<circle class="f-{role}" cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}"/>'
         case Label(x, y, text, role, anchor):
-            return f'<text class="f-{role}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+            words = escape(printable(text))
+            return f'<text class="f-{role}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{words}</text>'
 
 
 def _points(points: tuple[tuple[float, float], ...]) -> str:

@@ -1,5 +1,6 @@
-"""The result table of a run: as aligned text for a terminal, as CSV, and as JSON. Its first columns are those of the
-table that was published in 2021 (resources/presets/osdf-2021.published.toml)."""
+"""The result table of a run, as aligned text for a terminal and as CSV, and what is remarked on it.
+
+It has the columns of the table that was published in 2021 (resources/presets/osdf-2021.published.toml), then ours."""
 
 from __future__ import annotations
 
@@ -7,22 +8,24 @@ import csv
 import io
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
 
-import msgspec
-
-from gui.reconcile import Loss, TestFigures
+from gui.reconcile import Breakdown, Stage, TestFigures, hundredths
 from gui.report import numbers
 from gui.report.content import RunReport, TestReport
+from gui.report.words import bounded
+from gui.report.words import printable as printable
 from gui.store import RequestEntry, VerdictKind, answer
 
-SCHEMA = 1
-"""The number in the JSON report; grows when a field changes its meaning."""
-
+NAME = 24
+"""Characters of a test's name in the table."""
+PATH = 120
+"""Characters of a path or an error in a remark."""
 SILENCES = 5
 """Times when a server did not answer that are named below the table."""
 EXAMPLES = 3
+"""Causes, errors and servers that are named below the table; a report in another form has every one."""
 LOST_AT = {
     "client": "at the client",
     "server": "not sent by the server",
@@ -36,51 +39,92 @@ LOST_AT = {
     "unknown": "unknown",
 }
 """How the stages of the ladder are called in a sentence."""
-"""Causes that are named below the table; a report in another form has every request."""
+Scope = Literal["", "/repeat", "all"]
 
 
 class Column(NamedTuple):
-    """A column of the result table: title for people, name for programs, and its cell as shown and as a value."""
+    """A column of the result table: what it is called and shows, whether it speaks of one repeat or of all, and its
+    values for programs, each with a name and a single number."""
 
     title: str
     name: str
     shown: Callable[[TestReport], str]
-    value: Callable[[TestReport], float | int | str | None]
+    values: Mapping[str, Callable[[TestReport], float | int | str | None]]
+    scope: Scope = ""
 
 
-def _number(title: str, name: str, get: Callable[[TestFigures], float | int | None]) -> Column:
-    return Column(title, name, lambda test: numbers.count(get(test.now)), lambda test: get(test.now))
+def _number(title: str, name: str, get: Callable[[TestFigures], float | int | None], scope: Scope = "all") -> Column:
+    return Column(title, name, lambda test: numbers.count(get(test.now)), {name: lambda test: get(test.now)}, scope)
+
+
+def _shown(
+    title: str,
+    name: str,
+    shown: Callable[[TestReport], str],
+    value: Callable[[TestReport], float | int | str | None],
+    scope: Scope = "",
+) -> Column:
+    return Column(title, name, shown, {name: value}, scope)
 
 
 COLUMNS: tuple[Column, ...] = (
-    _number("Num. servers", "num_servers", lambda f: f.spec.servers),
-    _number("Files req. per server", "files_per_server", lambda f: f.spec.files_per_server),
-    _number("Total files req.", "total_files", lambda f: f.spec.total),
-    Column("Req. rate", "req_rate", lambda t: f"{t.now.spec.per_round:,}/s", lambda t: t.now.spec.per_round),
-    Column(
+    _shown("Test", "test", lambda t: str(t.entry.number), lambda t: t.entry.number),
+    _shown(
+        "Name", "test_name", lambda t: bounded(t.entry.spec.name, NAME) or numbers.UNKNOWN, lambda t: t.entry.spec.name
+    ),
+    _number("Num. servers", "num_servers", lambda f: f.spec.servers, ""),
+    _number("Files req. per server", "files_per_server", lambda f: f.spec.files_per_server, "/repeat"),
+    _number("Total files req.", "total_files", lambda f: f.spec.total, "/repeat"),
+    _shown("Req. rate", "req_rate", lambda t: f"{t.now.spec.per_round:,}/s", lambda t: t.now.spec.per_round),
+    _shown(
         "Files recorded avg.",
         "recorded_avg",
         lambda t: numbers.average(t.now.recorded_avg),
         lambda t: t.now.recorded_avg,
+        "/repeat",
     ),
-    Column(
+    _shown(
         "Success %",
         "success",
         lambda t: numbers.success(t.now.good, t.now.counted),
         lambda t: numbers.success_value(t.now.good, t.now.counted),
+        "all",
     ),
+    _shown(
+        "Worst",
+        "worst",
+        lambda t: numbers.share(t.now.worst),
+        lambda t: None if t.now.worst is None else hundredths(t.now.worst),
+        "/repeat",
+    ),
+    _shown("Pass at", "pass_at", lambda t: f"{t.now.spec.pass_at:g} %", lambda t: t.now.spec.pass_at, "/repeat"),
+    _shown("Verdict", "conclusion", lambda t: t.now.conclusion.replace("fail", "FAIL"), lambda t: t.now.conclusion),
     Column(
         "95 % interval",
         "interval",
         lambda t: numbers.interval(t.now.interval),
-        lambda t: None if t.now.interval is None else f"{t.now.interval[0]:.6f} {t.now.interval[1]:.6f}",
+        {
+            "interval_low": lambda t: None if t.now.interval is None else round(t.now.interval[0], 6),
+            "interval_high": lambda t: None if t.now.interval is None else round(t.now.interval[1], 6),
+        },
+        "all",
     ),
-    _number("Min", "recorded_min", lambda f: f.recorded_min),
-    _number("Max", "recorded_max", lambda f: f.recorded_max),
-    Column("Offered", "offered_rate", lambda t: numbers.rate(t.now.offered), lambda t: t.now.offered),
-    Column("Achieved", "achieved_rate", lambda t: numbers.rate(t.now.achieved), lambda t: t.now.achieved),
-    Column("Asked", "bytes_asked", lambda t: numbers.size(t.now.bytes_asked), lambda t: t.now.bytes_asked),
-    Column("Recorded", "bytes_recorded", lambda t: numbers.size(t.now.bytes_recorded), lambda t: t.now.bytes_recorded),
+    _number("Repeats", "repeats", lambda f: f.repeats, ""),
+    _number("Min", "recorded_min", lambda f: f.recorded_min, "/repeat"),
+    _number("Max", "recorded_max", lambda f: f.recorded_max, "/repeat"),
+    _shown("Offered", "offered_rate", lambda t: numbers.rate(t.now.offered), lambda t: t.now.offered, "/repeat"),
+    _shown("Achieved", "achieved_rate", lambda t: numbers.rate(t.now.achieved), lambda t: t.now.achieved, "/repeat"),
+    _shown("Asked", "bytes_asked", lambda t: numbers.size(t.now.bytes_asked), lambda t: t.now.bytes_asked, "all"),
+    _shown(
+        "Recorded",
+        "bytes_recorded",
+        lambda t: numbers.size(t.now.bytes_recorded),
+        lambda t: t.now.bytes_recorded,
+        "all",
+    ),
+    _number("Requests", "requests", lambda f: f.total),
+    _number("Counted", "counted", lambda f: f.counted),
+    _number("Matched", "good", lambda f: f.good),
     _number("Missing", "missing", lambda f: f.missing),
     _number("Wrong", "wrong_bytes", lambda f: f.wrong_bytes),
     _number("Dup.", "duplicate", lambda f: f.duplicate),
@@ -88,34 +132,47 @@ COLUMNS: tuple[Column, ...] = (
     _number("Client failed", "client_failed", lambda f: f.client_failed),
     _number("Not waited", "not_waited", lambda f: f.not_waited),
     _number("Unreq.", "unrequested", lambda f: f.unrequested),
-    Column(
+    _shown(
         "Published avg.",
         "published_recorded_avg",
         lambda t: numbers.average(t.published.recorded_avg if t.published else None),
         lambda t: t.published.recorded_avg if t.published else None,
+        "/repeat",
     ),
-    Column(
+    _shown(
         "Published",
         "published_success",
         lambda t: numbers.per_cent(t.published.success if t.published else None),
         lambda t: t.published.success if t.published else None,
+        "all",
     ),
-    Column("Verdict", "conclusion", lambda t: t.now.conclusion.replace("fail", "FAIL"), lambda t: t.now.conclusion),
 )
-_PUBLISHED = 6
-"""Columns of the published table, the first ones."""
+SCOPES = "/repeat: of one repeat (an average, or the worst one); all: of all repeats together."
+"""What the line below the titles means."""
+VERDICT = 11
+"""Columns up to the verdict, which every narrow table begins with."""
 _KEY = 2
 """Columns, of these, that tell the rows of a table apart."""
 _BETWEEN = 2
 """Blanks between columns."""
-_OPTIONAL = ("published_recorded_avg", "published_success", "late", "unrequested", "not_waited")
+_OPTIONAL = ("test_name", "published_recorded_avg", "published_success", "late", "unrequested", "not_waited")
+_NARROW = ("counted", "good", "requests")
+"""Columns that only programs want: they follow from others."""
 
 
 def columns_of(report: RunReport) -> list[Column]:
     """The columns worth showing: published figures only where there are any, rare counts only where not all zero."""
     return [
-        column for column in COLUMNS if column.name not in _OPTIONAL or any(column.value(test) for test in report.tests)
+        column
+        for column in COLUMNS
+        if column.name not in _NARROW
+        and (column.name not in _OPTIONAL or any(column.values[column.name](test) for test in report.tests))
     ]
+
+
+def values_of(test: TestReport) -> dict[str, float | int | str | None]:
+    """All columns of a test for programs, by name."""
+    return {name: value(test) for column in COLUMNS for name, value in column.values.items()}
 
 
 def text_table(report: RunReport, width: int | None = None) -> str:
@@ -124,21 +181,44 @@ def text_table(report: RunReport, width: int | None = None) -> str:
     Where it is wider than `width` characters (None: no limit) it becomes several, one below the other: first the
     published columns with the verdict, then the others."""
     lines = [headline(report)]
-    for columns in _parts(columns_of(report), report.tests, width):
+    if report.run.message:
+        lines += _folded(report.run.message, width)
+    scoped = several_repeats(report)
+    shown = columns_of(report) if scoped else [column._replace(scope="") for column in columns_of(report)]
+    for columns in _parts(shown, report.tests, width):
         cells = [[column.shown(test) for column in columns] for test in report.tests]
-        lines += ["", *aligned([_wrapped(column.title) for column in columns], cells)]
-    remarks = remarks_of(report)
+        lines += ["", *aligned([_head(column) for column in columns], cells, left=_keys(columns))]
+    remarks = [*([SCOPES] if scoped else []), *remarks_of(report)]
     if remarks:
         lines.append("")
         for remark in remarks:
-            lines += textwrap.wrap(remark, width, subsequent_indent="  ", break_long_words=False) if width else [remark]
+            lines += _folded(remark, width)
     return "\n".join(printable(line.rstrip()) for line in lines) + "\n"
+
+
+def several_repeats(report: RunReport) -> bool:
+    """Whether a figure of one repeat and one of all differ in meaning."""
+    return any(test.now.spec.repeats > 1 for test in report.tests)
+
+
+def _folded(text: str, width: int | None) -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent="  ", break_long_words=False) if width else [text]
+
+
+def _keys(columns: Sequence[Column]) -> int:
+    """How many of the first columns say which test a row is."""
+    return sum(1 for column in columns[:_KEY] if column.name in ("test", "test_name"))
+
+
+def _head(column: Column) -> list[str]:
+    """The lines of a column's title; the last one says of what it speaks."""
+    return [*_wrapped(column.title), *([column.scope] if column.scope else [])]
 
 
 def _parts(columns: list[Column], tests: Sequence[TestReport], width: int | None) -> list[list[Column]]:
     """The columns in as many tables as their width asks for; each says which test a row is."""
     sizes = {
-        column.name: max(len(text) for text in (*_wrapped(column.title), *(column.shown(test) for test in tests)))
+        column.name: max(len(text) for text in (*_head(column), *(column.shown(test) for test in tests)))
         for column in columns
     }
 
@@ -147,23 +227,30 @@ def _parts(columns: list[Column], tests: Sequence[TestReport], width: int | None
 
     if width is None or size(columns) <= width:
         return [columns]
-    published = [*columns[:_PUBLISHED], columns[-1]]
-    parts = [published]
-    for column in columns[_PUBLISHED:-1]:
-        if len(parts) == 1 or size([*parts[-1], column]) > width:
-            parts.append(columns[:_KEY])
-        parts[-1] = [*parts[-1], column]
+    key = columns[: _keys(columns)]
+    verdict = next(column for column in columns if column.name == "conclusion")
+    parts = [[*key, verdict]]
+    for column in columns[len(key) :]:
+        if column is verdict:
+            continue
+        if size([*parts[-1], column]) > width:
+            parts.append(list(key))
+        if len(parts) == 1:  # the verdict stays the last of the first table
+            parts[0].insert(len(parts[0]) - 1, column)
+        else:
+            parts[-1].append(column)
     return parts
 
 
 def headline(report: RunReport) -> str:
     """One line: which run, and how it ended."""
     verdict = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "none": "no result"}[report.conclusion]
-    if report.conclusion == "none":
+    if report.conclusion == "none" or report.run.state in ("stopped", "aborted", "running"):
         verdict += f" ({report.run.state})"
     passed = sum(1 for test in report.tests if test.now.conclusion == "pass")
     tests = f"{passed} of {len(report.tests)} test{'s' if len(report.tests) != 1 else ''} passed"
-    return f"Run {report.run.id}  {report.run.name}  {verdict}  {tests}  started {numbers.moment(report.run.started)}"
+    name, started = bounded(report.run.name, PATH), numbers.moment(report.run.started)
+    return f"Run {report.run.id}  {name}  {verdict}  {tests}  started {started}"
 
 
 def remarks_of(report: RunReport) -> list[str]:
@@ -211,93 +298,100 @@ def _silences(report: RunReport) -> list[str]:
 
 
 def _reasons(report: RunReport, test: TestReport) -> Iterator[str]:
-    """Where records were lost, and what clients said that failed: the commonest of each, with an example."""
+    """Where records were lost, and what clients said that failed: the commonest of each, with an example.
+
+    Counts are those of the database; only examples are taken from the requests that the report lists."""
     mine = {r.repeat.id for r in test.repeats}
-    odd = [request for request in report.odd if request.repeat_id in mine]
-    yield from _lost(test.losses)
+    examples = [request for request in report.odd if request.repeat_id in mine]
+    yield from _lost(test.odd)
     for kind, count in ((VerdictKind.WRONG_BYTES, test.now.wrong_bytes), (VerdictKind.DUPLICATE, test.now.duplicate)):
         if count:
-            yield _differing(kind, [q for q in odd if q.verdict is kind], count)
-    failed = {q.status: q for q in reversed(odd) if q.verdict is VerdictKind.CLIENT_FAILED and q.error}
-    for q in list(failed.values())[:EXAMPLES]:
-        yield f"a client at {q.server}, {q.path}: {q.error.rstrip('.')}."
+            yield _differing(kind, test.odd, [q for q in examples if q.verdict is kind], count)
+    failed = [q for q in examples if q.verdict is VerdictKind.CLIENT_FAILED and q.error]
+    said = [error for error in test.odd.errors if error.error]
+    for one in said[:EXAMPLES]:
+        example = next((q for q in failed if (q.status, q.error.replace(q.path, "…")) == (one.status, one.error)), None)
+        where = f", as at {example.server}, {bounded(example.path, PATH)}" if example else ""
+        text = bounded(example.error if example else one.error, 2 * PATH)
+        yield f"{one.count:,} failed at the client{where}: {text.rstrip('.')}."
+    if len(said) > EXAMPLES:
+        more = sum(one.count for one in said[EXAMPLES:])
+        yield f"{more:,} more failed at the client, with {_others(len(said) - EXAMPLES, 'error')}."
 
 
-def _lost(losses: Sequence[Loss]) -> Iterator[str]:
-    """Where missing records were lost: first by stage, then the commonest causes, each with how many it cost."""
-    total = sum(loss.count for loss in losses)
-    stages: Counter[str] = Counter()
-    for loss in losses:
-        stage = LOST_AT.get(loss.lost_at or "unknown", loss.lost_at)
-        stages[answer(stage, loss.certain, loss.lost_at or "unknown")] += loss.count
+def _lost(odd: Breakdown) -> Iterator[str]:
+    """Where missing records were lost: first by stage, then the commonest causes, servers and the time."""
+    total = sum(loss.count for loss in odd.causes)
+    stages = [f"{stage.count:,} {stage_words(stage)}" for stage in odd.stages]
     if len(stages) > 1:
-        yield f"{total:,} missing: {', '.join(f'{count:,} {stage}' for stage, count in stages.most_common())}."
-    for loss in losses[:EXAMPLES]:
+        yield f"{total:,} missing: {', '.join(stages)}."
+    for loss in odd.causes[:EXAMPLES]:
         yield f"{loss.count:,} missing: {(loss.answer or 'the cause was not looked for').rstrip('.')}."
-    rest = losses[EXAMPLES:]
+    rest = odd.causes[EXAMPLES:]
     if rest:
         more = sum(loss.count for loss in rest)
-        causes = f"{len(rest):,} other cause{'s' if len(rest) > 1 else ''}"
-        yield f"{more:,} more missing, for {causes}; the JSON report and a bundle have them one by one."
+        yield f"{more:,} more missing, for {_others(len(rest), 'cause')}; `tally results --requests` lists all."
+    servers = sorted((server for server in odd.servers if server.missing), key=lambda server: -server.missing)
+    if total and len(servers) > 1:
+        named = [f"{server.name} {server.missing:,}" for server in servers[:EXAMPLES]]
+        if len(servers) > EXAMPLES:
+            named.append(f"{_others(len(servers) - EXAMPLES, 'server')} {sum(s.missing for s in servers[EXAMPLES:]):,}")
+        yield f"missing by server: {', '.join(named)}."
+    times = [one for one in odd.times if one.missing]
+    if times:
+        first, last = numbers.moment(times[0].t), numbers.moment(times[-1].t + times[-1].seconds)
+        said = f"missing were opened from {first} to {last}"
+        worst = max(times, key=lambda one: one.missing)
+        if len(times) > 1 and 2 * worst.missing >= total:
+            said += (
+                f", {worst.missing:,} of them in the {numbers.duration(worst.seconds)} from {numbers.moment(worst.t)}"
+            )
+        yield f"{said}."
 
 
-def _differing(kind: VerdictKind, some: Sequence[RequestEntry], total: int) -> str:
+def stage_words(stage: Stage) -> str:
+    """Where records were lost, in words, with ``probably`` where that is inferred."""
+    name = stage.lost_at or "unknown"
+    return answer(LOST_AT.get(name, name), stage.certain, name)
+
+
+def _others(count: int, what: str) -> str:
+    return f"{count:,} other {what}{'s' if count != 1 else ''}"
+
+
+def _differing(kind: VerdictKind, odd: Breakdown, examples: Sequence[RequestEntry], total: int) -> str:
     """What is known of sums that differ: the behaviours that explain it, and one request as an example."""
-    known = Counter(name for q in some for name in q.behaviours)
+    known: Counter[str] = Counter()
+    for behaviour in odd.behaviours:
+        if behaviour.verdict == kind.word:
+            known.update(dict.fromkeys(behaviour.names, behaviour.count))
     why = (
         ", ".join(f"{name} ×{count:,}" for name, count in known.most_common(EXAMPLES))
         or "no known behaviour explains it"
     )
     words = f"{total:,} {kind.word.replace('_', ' ')}: {why}"
-    if some:
-        q = some[0]
+    if examples:
+        q = examples[0]
         recorded = sum(part or 0 for part in (q.recorded_read, q.recorded_readv, q.recorded_write))
-        words += f"; {q.server}, {q.path}: {q.asked:,} bytes asked, {recorded:,} recorded"
+        words += f"; {q.server}, {bounded(q.path, PATH)}: {q.asked:,} bytes asked, {recorded:,} recorded"
     return f"{words}."
 
 
 def csv_table(report: RunReport) -> str:
-    """The table as CSV with a header line of names; numbers are plain, empty where not known."""
+    """The table as CSV with a header line of names; numbers are plain, empty where not known, and one in a cell."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["run", "test", "test_name", "repeats", *(column.name for column in COLUMNS)])
+    writer.writerow(["run", *(name for column in COLUMNS for name in column.values)])
     for test in report.tests:
-        values = [column.value(test) for column in COLUMNS]
-        row = [report.run.id, test.entry.number, test.entry.spec.name, test.now.repeats, *values]
-        writer.writerow(["" if value is None else harmless(value) for value in row])
+        writer.writerow([csv_cell(value) for value in (report.run.id, *values_of(test).values())])
     return file.getvalue()
 
 
-def json_report(report: RunReport) -> bytes:
-    """Everything in the report as one JSON object (``schema`` says its form), ending with a newline."""
-    content: dict[str, Any] = {
-        "schema": SCHEMA,
-        "run": report.run,
-        "conclusion": report.conclusion,
-        "tests": [
-            {
-                "number": test.entry.number,
-                "spec": test.entry.spec,
-                "figures": test.now,
-                "at_settle": test.at_settle,
-                "published": test.published,
-                "columns": {column.name: column.value(test) for column in COLUMNS},
-                "repeats": [{"repeat": r.repeat, "scorings": r.scorings} for r in test.repeats],
-            }
-            for test in report.tests
-        ],
-        "servers": [msgspec.to_builtins(server) | {"answer": server.answer} for server in report.servers],
-        "odd_requests": [_request(request) for request in report.odd],
-        "odd_requests_total": report.odd_total,
-        "markers": report.markers,
-        "notes": report.notes,
-    }
-    return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
-
-
-def printable(text: str) -> str:
-    """Text of others for a terminal: signs that could steer it (escapes, line ends) become ``·``."""
-    return "".join(c if c.isprintable() else "·" for c in text)
+def csv_cell(value: object) -> object:
+    """A value in CSV: empty where it is not known, text printable and no formula."""
+    if value is None:
+        return ""
+    return harmless(printable(value)) if isinstance(value, str) else value
 
 
 def harmless(value: object) -> object:
@@ -327,19 +421,11 @@ def aligned(titles: Sequence[Sequence[str]], cells: Sequence[Sequence[str]], *, 
     return [*(line(row) for row in head), rule, *(line(row) for row in cells)]
 
 
-def _request(request: Any) -> dict[str, Any]:
-    content: dict[str, Any] = msgspec.to_builtins(request)
-    content["state"] = request.state.name.lower()
-    content["verdict"] = None if request.verdict is None else request.verdict.word
-    content["answer"] = request.answer
-    return content
-
-
 def _wrapped(title: str) -> list[str]:
-    """A long title over two or three lines, so that the column stays narrow."""
+    """A long title over several lines, so that the column stays narrow."""
     lines: list[str] = []
     for word in title.split(" "):
-        if lines and len(lines[-1]) + 1 + len(word) <= 10:
+        if lines and len(lines[-1]) + 1 + len(word) <= 8:
             lines[-1] += f" {word}"
         else:
             lines.append(word)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Select, func, insert, select
+from sqlalchemy import ColumnElement, Select, func, insert, select
 from sqlalchemy.engine import Connection, Row
 
 from gui.store import schema
@@ -76,12 +76,14 @@ class ResultsPart:
         self,
         repeat_id: int,
         *,
-        verdict: VerdictKind | None = None,
+        verdict: VerdictKind | Collection[VerdictKind] | None = None,
         server_id: int | None = None,
         after: int = 0,
         limit: int = 1000,
     ) -> list[RequestEntry]:
-        """Requests of a repeat by id, with the verdicts of its newest scoring; from the one after id `after`."""
+        """Requests of a repeat by id, with the verdicts of its newest scoring; from the one after id `after`.
+
+        `verdict`: only those with this one, or with one of these."""
         request = schema.request
         with self.database.read() as connection:
             newest = _newest(connection, repeat_id)
@@ -89,9 +91,10 @@ class ResultsPart:
             if server_id is not None:
                 query = query.where(request.c.server_id == server_id)
             if verdict is not None:
+                wanted = [verdict] if isinstance(verdict, VerdictKind) else list(verdict)
                 given = schema.verdict.c.verdict
-                condition = given == int(verdict)
-                if verdict is VerdictKind.MATCHED and newest is not None:
+                condition: ColumnElement[bool] = given.in_([int(kind) for kind in wanted])
+                if VerdictKind.MATCHED in wanted and newest is not None:
                     condition = condition | given.is_(None)
                 query = query.where(condition)
             rows = connection.execute(query.order_by(request.c.id).limit(limit)).all()

@@ -77,7 +77,7 @@ def format_size(size: int) -> str:
 def about_size(size: float) -> str:
     """Rounded for reading: ``"781.2 MiB"``."""
     for unit, factor in _UNITS:
-        if size >= factor:
+        if round(1024 * size / factor, 1) >= 1024:  # as it will be rounded: never 1,024.0 KiB
             return f"{size / factor:,.1f} {unit}"
     return f"{size:,.0f} B"
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import os
 import subprocess
 import sys
@@ -9,8 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from gui import report
+from gui.app.window import write_report
 from gui.cli import main
-from gui.store import Store
+from gui.commands.results import write_reports
+from gui.reconcile import score
+from gui.store import Store, TestSpec
+from tests.gui.store.world import World
 
 
 @pytest.mark.parametrize("command", [["results"], ["results", "--list"], ["compare", "1", "2"], ["federation"]])
@@ -53,3 +61,128 @@ def test_a_listing_whose_reader_has_seen_enough_is_no_failure(tmp_path: Path) ->
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, env=buffered, check=False, timeout=60)
     os.close(writer)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+class TestRequests:
+    """`tally results --requests`: each request, as many as there are."""
+
+    @pytest.fixture
+    def db(self, tmp_path: Path) -> Path:
+        path = tmp_path / "w.db"
+        with Store(path) as store:
+            world = World(store)
+            world.begin(TestSpec(2, 3, 3), TestSpec(1, 1, 1))
+            first = world.ask(3, server="root://s01:1094")
+            second = world.ask(3, server="root://s02:1094", paths=["=1+1", "/b\x1b[2J", "/c"])
+            world.read(*first, *second)
+            world.record(first[0], second[2])
+            world.record(first[1], read=5, known_issue=["http_put_zero"])
+            score(store, world.repeat, "settle", world.tick())
+            world.next_repeat(2, 1)
+            world.read(*world.ask(1), ok=False, error="[ERROR] no")
+            score(store, world.repeat, "settle", world.tick())
+        return path
+
+    def listed(self, db: Path, capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, str]]:
+        assert main(["results", "--requests", *words, "--db", str(db)]) == 0
+        return list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+
+    def test_every_one_that_did_not_match_is_there(self, db: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        rows = self.listed(db, capsys)
+        assert [(r["test"], r["server"], r["path"], r["verdict"]) for r in rows] == [
+            ("1", "root://s01:1094", "/store/test/f0002.root", "wrong_bytes"),
+            ("1", "root://s01:1094", "/store/test/f0003.root", "missing"),
+            ("1", "root://s02:1094", "'=1+1", "missing"),
+            ("1", "root://s02:1094", "/b·[2J", "missing"),
+            ("2", "root://s01.example.org:1094", "/store/test/f0001.root", "client_failed"),
+        ]
+        assert (rows[0]["read_asked"], rows[0]["recorded_read"], rows[0]["behaviours"]) == (
+            "1048576",
+            "5",
+            "http_put_zero",
+        )
+        assert rows[1]["answer"].startswith("unknown: neither shoveler nor collector")
+        assert rows[4]["error"] == "[ERROR] no"
+
+    @pytest.mark.parametrize(
+        ("words", "count"),
+        [
+            (["--verdict", "missing"], 3),
+            (["--verdict", "missing", "--verdict", "client_failed"], 4),
+            (["--verdict", "all"], 7),
+            (["--verdict", "matched"], 2),
+            (["--test", "2"], 1),
+            (["--server", "root://s02:1094", "--verdict", "all"], 3),
+        ],
+    )
+    def test_it_can_be_narrowed(
+        self, db: Path, capsys: pytest.CaptureFixture[str], words: list[str], count: int
+    ) -> None:
+        assert len(self.listed(db, capsys, *words)) == count
+
+    def test_as_lines_of_json_they_are_those_of_the_report(
+        self, db: Path, capsysbinary: pytest.CaptureFixture[bytes]
+    ) -> None:
+        assert main(["results", "--requests", "--json", "--db", str(db)]) == 0
+        lines = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
+        assert main(["results", "--json", "--db", str(db)]) == 0
+        report = json.loads(capsysbinary.readouterr().out)
+        assert sorted(lines, key=lambda q: q["id"]) == sorted(report["odd_requests"], key=lambda q: q["id"])
+        assert "/b\x1b[2J" in [line["path"] for line in lines]
+
+    def test_pages_do_not_show_in_the_list(
+        self, db: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole = self.listed(db, capsys, "--verdict", "all")
+        monkeypatch.setattr("gui.report.listing.PAGE", 2)
+        assert self.listed(db, capsys, "--verdict", "all") == whole
+
+    def test_names_can_be_taken_out(self, db: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        rows = self.listed(db, capsys, "--redact")
+        assert len(rows) == 5
+        assert [
+            row for row in rows if "s01" in row["server"] or "s02" in row["server_url"] or row["agent"] == "c1"
+        ] == []
+
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (["--requests", "--test", "9"], "Run 1 has no test 9; it has 1, 2."),
+            (["--requests", "--server", "nobody"], "There is no server 'nobody'"),
+            (["--requests", "--list"], "--list and --requests exclude each other"),
+            (["--verdict", "missing"], "--verdict belongs to --requests"),
+            (["--list", "--redact"], "--list takes neither a run nor --redact"),
+            (["--json", "--format", "pdf"], "--json and --format pdf exclude each other"),
+            (["--requests", "--format", "pdf"], "--requests is written as csv or json, not as pdf."),
+        ],
+    )
+    def test_what_cannot_be_meant_is_one_sentence(
+        self, db: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+    ) -> None:
+        out = tmp_path / "out"
+        assert main(["results", *words, "--out", str(out), "--db", str(db)]) == 2
+        error = capsys.readouterr().err
+        assert said in error
+        assert len(error.strip().splitlines()) == 1
+        assert not out.exists()
+
+
+def test_all_formats_are_written_and_a_file_name_tells_its_format(tmp_path: Path) -> None:
+    with Store(tmp_path / "w.db") as store:
+        world = World(store)
+        world.begin(TestSpec(1, 1, 1))
+        world.read(*world.ask(1))
+        score(store, world.repeat, "settle", world.tick())
+        made = report.build(store, world.run)
+        written = write_reports(store, made, tmp_path / "out")
+        for wanted, ending in report.ENDINGS.items():
+            file = tmp_path / f"saved.{ending}"
+            assert report.format_of(file.name.upper()) == wanted
+            write_report(store, world.run, file)
+            assert file.read_bytes()
+        with pytest.raises(ValueError, match=r"no report format for a file 'report\.doc'; give its name one of these"):
+            write_report(store, world.run, tmp_path / "report.doc")
+    assert [path.name for path in written] == [
+        "run-1.txt", "run-1.json", "run-1.csv", "run-1.html", "run-1.pdf", "run-1.md", "run-1.junit.xml",
+        "run-1.tally.zip",
+    ]  # fmt: skip

@@ -8,10 +8,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
+from jsonschema import Draft202012Validator
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
+from gui.report import build, json_report, json_schema
 from gui.store import Store, parse_database
 
 HELPERS = Path(__file__).parents[1] / "store"
@@ -82,3 +85,19 @@ def any_world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     sqlite = request.param == "sqlite"
     with Store(tmp_path / "workspace.db" if sqlite else request.getfixturevalue("postgres")) as store:
         yield load_helper("world").World(store)
+
+
+@pytest.fixture(scope="session")
+def report_schema() -> Any:
+    """What checks a JSON report against its schema."""
+    return Draft202012Validator(msgspec.json.decode(json_schema()))
+
+
+@pytest.fixture(autouse=True)
+def every_report_is_valid(request: pytest.FixtureRequest, report_schema: Any) -> Iterator[None]:
+    """Whatever a test has made of a run, its JSON report keeps to the schema."""
+    made = request.getfixturevalue("world") if "world" in request.fixturenames else None
+    yield
+    if made is not None:
+        for run in made.store.runs():
+            report_schema.validate(msgspec.json.decode(json_report(build(made.store, run.id))))

@@ -1,17 +1,26 @@
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gui.reconcile import score
-from gui.report import build, html_report
+from gui.report import build, html_report, render
 from gui.report.palette import DARK, LIGHT
+from gui.report.sections import REQUEST_HEADS
 from gui.store import MarkerRow, SampleRow, TestSpec
 
+CHROMIUM = shutil.which("chromium") if shutil.which("pdftotext") else None
 EVIL = "<script>alert('1')</script>\"'>"
-VOID = {"meta", "br", "img", "link"}
+VOID = {"meta", "br", "img", "link", "input"}
 
 
 class Balanced(HTMLParser):
@@ -70,14 +79,20 @@ def page(world: Any) -> tuple[str, Balanced]:
 
 def test_text_of_others_is_text_and_never_markup(page: tuple[str, Balanced]) -> None:
     text, parser = page
-    assert "script" not in parser.tags
-    assert "<script" not in text
+    assert text.count("<script") == text.count("</script") == 1, "the search, and nothing else"
     assert any(EVIL in data for data in parser.texts)
+
+
+def test_only_the_script_of_the_search_may_run(page: tuple[str, Balanced]) -> None:
+    text, _ = page
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text
 
 
 def test_the_page_needs_nothing_from_elsewhere(page: tuple[str, Balanced]) -> None:
     text, parser = page
-    assert not parser.tags & {"img", "link", "iframe", "object", "embed", "form", "input"}
+    assert not parser.tags & {"img", "link", "iframe", "object", "embed", "form"}
     assert "Content-Security-Policy" in text
     assert "default-src 'none'" in text
     assert "http://" not in text
@@ -117,3 +132,71 @@ def test_a_long_list_is_cut_and_says_so(world: Any) -> None:
     text = html_report(build(world.store, world.run, max_odd=10))
     assert "Requests that are not matched (30)" in text
     assert "20 more are not listed here" in text
+    assert "tally results 1 --requests" in text
+
+
+def test_what_is_not_listed_is_there_for_the_search(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gui.report.html.MAX_ODD", 10)
+    monkeypatch.setattr("gui.report.sections.MAX_ODD", 10)
+    world.begin(TestSpec(1, 30, 30))
+    world.read(*world.ask(30, paths=[f"/store/{i:02}</script><b>" for i in range(30)]))
+    score(world.store, world.repeat, "settle", world.tick())
+    text = html_report(build(world.store, world.run))
+    (data,) = re.findall(r'<script type="application/json" id="rest">(.*?)</script>', text, re.DOTALL)
+    rest = json.loads(data)
+    assert len(rest["rows"]) == 20
+    assert "/store/29</script><b>" in [rest["words"][place] for place in rest["rows"][-1]]
+    assert {len(row) for row in rest["rows"]} == {len(REQUEST_HEADS)}
+
+
+TURNING = "abc\u202e\u2066\u200f\x1b[2J\x9b\r\nxyz"
+
+
+def test_nothing_turns_the_direction_of_writing_or_has_no_end(world: Any) -> None:
+    world.begin(TestSpec(1, 2, 2, name=TURNING), name=TURNING, where=TURNING)
+    a, b = world.ask(2, paths=[f"/store/{TURNING}", "/" + "deep/" * 5000])
+    world.read(a, b)
+    world.store.add_note(world.run, TURNING, TURNING, world.now)
+    world.store.add_marker(world.run, MarkerRow(world.now, "fault", TURNING))
+    score(world.store, world.repeat, "settle", world.tick())
+    report = build(world.store, world.run)
+    for wanted in ("html", "markdown", "junit", "table", "csv"):
+        text = render(report, wanted).decode()
+        assert [c for c in text if not c.isprintable() and c != "\n"] == [], wanted
+        assert max(map(len, re.findall(r"[deep/…]+", text))) <= 1000, wanted
+    for byte in (b"\x1b", "\u202e".encode(), "\x9b".encode()):
+        assert byte not in render(report, "json"), "escaped, and whole"
+    assert json.loads(render(report, "json"))["run"]["name"] == TURNING
+
+
+def test_the_verdict_stands_in_a_table_that_is_no_wider_than_a_small_screen(page: tuple[str, Balanced]) -> None:
+    first = page[0].index("<table")
+    heads = re.findall(r"<th class[^>]*>(.*?)</th>", page[0][first : page[0].index("</thead>", first)])
+    assert heads == ["Test", "Name", "Num. servers", "Files req. per server", "Total files req.", "Req. rate",
+                     "Files recorded avg.", "Success %", "Worst", "Pass at", "Verdict"]  # fmt: skip
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+def test_chromium_prints_the_page_whole(world: Any, tmp_path: Path) -> None:
+    """It once cut the table at "95 % interval"."""
+    world.begin(*[TestSpec(2, 6, 6, repeats=2, name=f"test {n} with a long name") for n in (1, 2, 3)])
+    for number in (1, 2, 3):
+        if number > 1:
+            world.next_repeat(number, 1)
+        asked = world.ask(6, server="root://a-server-with-a-long-name-01.site.example.org:1094")
+        world.read(*asked)
+        world.record(*asked[:4])
+        score(world.store, world.repeat, "settle", world.tick())
+    page, printed = tmp_path / "page.html", tmp_path / "page.pdf"
+    page.write_text(html_report(build(world.store, world.run)), "utf-8")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}",
+               "--no-pdf-header-footer", f"--print-to-pdf={printed}", page.as_uri()]  # fmt: skip
+    subprocess.run([str(word) for word in command], check=True, capture_output=True, timeout=120)
+    done = subprocess.run(["pdftotext", "-bbox", printed, "-"], check=True, capture_output=True, text=True, timeout=60)
+    words = re.findall(r'<word xMin="([\d.-]+)".*? xMax="([\d.-]+)".*?>(.*?)</word>', done.stdout)
+    (width,) = set(re.findall(r'<page width="([\d.]+)"', done.stdout))
+    outside = [word for left, right, word in words if float(left) < 0 or float(right) > float(width)]
+    assert outside == []
+    shown = {word for _, _, word in words}
+    for title in ("interval", "Achieved", "Recorded", "Missing", "Dup.", "failed", "Accesses", "Why"):
+        assert title in shown, title

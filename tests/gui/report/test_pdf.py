@@ -7,44 +7,81 @@ from typing import Any
 
 import pytest
 
+from gui.app.window import write_report
 from gui.reconcile import score
-from gui.report import PdfUnavailable, build, find_font, pdf_report
-from gui.report.pdf import MAX_ODD
-from gui.store import SampleRow, TestSpec
+from gui.report import PdfUnavailable, build, pdf_report, render
+from gui.store import MarkerRow, SampleRow, TestSpec
 
 
 @pytest.fixture
 def report(world: Any) -> Any:
-    world.begin(TestSpec(1, 300, 300, name="ünïcode → ≠"), name="日本 run")
+    world.begin(TestSpec(1, 300, 300, name="ünïcode → ≠"), name="日本 run", where="Genève")
     asked = world.ask(300)
     world.read(*asked)
     world.record(*asked[:50])
     score(world.store, world.repeat, "settle", world.tick())
     (server,) = world.store.servers()
     world.store.add_samples(world.repeat, [SampleRow(t, server.id, t, t, t // 2) for t in range(100, 120)])
+    world.store.add_note(world.run, "ada", "The broker was patched.", world.now)
+    world.store.add_marker(world.run, MarkerRow(world.now, "fault", "broker-down"))
     return build(world.store, world.run)
 
 
-def text_of(document: bytes) -> str:
-    """What the page streams draw with the fonts of every reader."""
+def pages_of(document: bytes) -> list[str]:
+    """What each page draws, by the embedded font's own table of signs."""
     streams = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", document, re.DOTALL)
-    unpacked = b"".join(zlib.decompress(s) for s in streams if s[:1] == b"x")
-    return " ".join(part.decode("latin-1") for part in re.findall(rb"\((.*?)\) Tj", unpacked))
+    unpacked = [zlib.decompressobj().decompress(s) if s[:1] == b"x" else s for s in streams]
+    signs: dict[int, str] = {}
+    for stream in unpacked:
+        for block in re.findall(rb"beginbfchar(.*?)endbfchar", stream, re.DOTALL):
+            for code, sign in re.findall(rb"<([0-9A-Fa-f]+)> <([0-9A-Fa-f]+)>", block):
+                signs[int(code, 16)] = bytes.fromhex(sign.decode()).decode("utf-16-be")
+    pages = []
+    for stream in unpacked:
+        if b" Tf" not in stream:
+            continue
+        words = []
+        for part in re.findall(rb"\(((?:\\.|[^\\)])*)\) Tj", stream, re.DOTALL):
+            raw = re.sub(rb"\\(.)", lambda m: {b"r": b"\r", b"n": b"\n"}.get(m[1], m[1]), part, flags=re.DOTALL)
+            words.append("".join(signs.get(int.from_bytes(raw[at : at + 2]), "") for at in range(0, len(raw), 2)))
+        pages.append(" ".join(" ".join(words).split()))
+    return pages
 
 
-def test_a_report_is_a_pdf_with_all_its_parts_even_without_a_unicode_font(report: Any) -> None:
+def test_a_document_says_what_the_page_says(report: Any) -> None:
     document = pdf_report(report, now=1.0)
     assert document.startswith(b"%PDF-")
-    text = text_of(document)
-    for word in ("Num. servers", "16.67 %", "missing", "Servers", f"250; {MAX_ODD} listed", "recorded", "name ="):
-        assert word in text
+    text = " ".join(pages_of(document))
+    for word in (
+        "ünïcode → ≠", "16.67 %", "− missing", "Servers", "Requests that are not matched (250)", "neither shoveler",
+        "/store/test/f0300.root", "broker-down", "The broker was patched.", "Genève", "recorded", "name =", "Median",
+    ):  # fmt: skip
+        assert word in text, word
 
 
-def test_a_font_of_the_machine_is_embedded(report: Any) -> None:
-    font = find_font()
-    assert font is not None, "no Unicode font is installed (apt-get install fonts-dejavu-core)"
-    document = pdf_report(report, now=1.0, font=font)
-    assert b"/FontFile2" in document
+def test_pages_are_numbered_and_dated(report: Any) -> None:
+    document = pdf_report(report, now=1_760_000_000.0)
+    pages = pages_of(document)
+    assert len(pages) > 3
+    for number, page in enumerate(pages, 1):
+        assert f"page {number} of {len(pages)}" in page
+        assert "made 2025-10-09T08:53:20Z" in page
+    assert b"/CreationDate (D:20251009085320" in document
+
+
+def test_the_date_is_that_of_its_making_where_nobody_says_another(report: Any) -> None:
+    assert b"/CreationDate (D:1970" not in render(report, "pdf")
+
+
+def test_a_font_is_embedded_for_every_caller(report: Any, world: Any, tmp_path: Any) -> None:
+    write_report(world.store, world.run, tmp_path / "report.pdf")
+    for document in (pdf_report(report), render(report, "pdf"), (tmp_path / "report.pdf").read_bytes()):
+        assert b"/FontFile2" in document
+        assert b"Helvetica" not in document
+
+
+def test_signs_that_the_font_lacks_are_shown_as_such(report: Any) -> None:
+    assert "?? run" in pages_of(pdf_report(report, now=1.0))[0]
 
 
 def test_the_same_report_is_the_same_file(report: Any) -> None:
@@ -54,6 +91,14 @@ def test_the_same_report_is_the_same_file(report: Any) -> None:
 def test_a_run_without_results_is_a_pdf_too(world: Any) -> None:
     world.begin()
     assert pdf_report(build(world.store, world.run)).startswith(b"%PDF-")
+
+
+def test_a_path_without_an_end_stays_on_its_page(world: Any) -> None:
+    world.begin(TestSpec(1, 40, 40))
+    world.read(*world.ask(40, paths=[f"/{'x' * 5000}{n}" for n in range(40)]))
+    score(world.store, world.repeat, "settle", world.tick())
+    pages = pages_of(pdf_report(build(world.store, world.run), now=1.0))
+    assert 2 <= len(pages) <= 12
 
 
 def test_without_fpdf2_one_sentence_says_what_to_install(report: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,13 +11,18 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gui.campaign.presets import find_preset
 from gui.reconcile import rescore_late, score
 from gui.report import RunReport, build, csv_table, html_report, json_report, text_table
+from gui.report.content import fair
 from gui.report.table import harmless, printable
 from gui.store import ServerEntry, TestSpec
 from shoveler.service import CollectorStatus, ServerProcess, ShovelerSender, ShovelerStatus
+
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 
 def finish(world: Any, asked: list, lost: int = 0) -> None:
@@ -47,13 +52,29 @@ def run(world: Any) -> Any:
 def test_the_table_begins_with_the_seeds_columns(run: Any) -> None:
     lines = text_table(build(run.store, run.run)).splitlines()
     assert lines[0] == "Run 1  a plan  FAIL  0 of 1 test passed  started 2025-10-09T08:53:21Z"
+    assert lines[1] == "59 of 60 requests matched; the worst repeat has 95.00 %."
     row = lines[_rule(lines) + 1].split()
-    assert row[:4] == ["2", "10", "20", "5/s"]
-    assert row[4:7] == ["19.67", "98.33", "%"]
-    assert row[-1] == "FAIL"
-    header = " ".join(" ".join(line.split()) for line in lines[2:5])
-    for word in ("servers", "per server", "Req. rate", "Success %", "interval", "Min", "Max", "Achieved"):
+    assert row[:6] == ["1", "2×10", "2", "10", "20", "5/s"], "which test it is, and the seed's columns"
+    assert " ".join(row[6:19]) == "19.67 98.33 % 95.00 % 100 % FAIL 91.145 – 99.705 % 3"
+    header = " ".join(" ".join(line.split()) for line in lines[2 : _rule(lines)])
+    for word in ("Num.", "servers", "Req.", "Success", "recorded", "interval", "Min", "Max", "Achieved", "Pass at"):
         assert word in header
+
+
+def test_it_says_what_is_of_one_repeat_and_what_of_all(run: Any) -> None:
+    lines = text_table(build(run.store, run.run)).splitlines()
+    scopes = lines[_rule(lines) - 1].split()
+    assert scopes == [
+        *("Test", "Name", "servers", "/repeat", "/repeat", "rate", "/repeat", "all", "/repeat", "/repeat", "Verdict"),
+        *("all", "Repeats", *["/repeat"] * 4, *["all"] * 6),
+    ]
+    assert any(line.startswith("/repeat: of one repeat") for line in lines)
+
+
+def test_a_test_of_one_repeat_has_no_such_line(world: Any) -> None:
+    world.begin(TestSpec(1, 2, 2))
+    finish(world, world.ask(2))
+    assert "/repeat" not in text_table(build(world.store, world.run))
 
 
 def test_columns_line_up(run: Any) -> None:
@@ -74,8 +95,9 @@ def test_a_table_too_wide_for_the_terminal_becomes_several(run: Any) -> None:
         assert max(map(len, narrow)) <= width
         rows = [line.split() for above, line in itertools.pairwise(narrow) if above.startswith("─")]
         assert len(rows) > 1
-        assert all(row[:2] == ["2", "10"] for row in rows), "each says which test it is"
-        assert rows[0][2:] == ["20", "5/s", "19.67", "98.33", "%", "FAIL"]
+        assert all(row[:2] == ["1", "2×10"] for row in rows), "each says which test it is"
+        assert rows[0][2:8] == ["2", "10", "20", "5/s", "19.67", "98.33"]
+        assert rows[0][-1] == "FAIL"
         shown = sorted(itertools.chain(rows[0], *(row[2:] for row in rows[1:])))
         whole = wide.splitlines()
         assert shown == sorted(whole[_rule(whole) + 1].split()), "nothing is left out"
@@ -187,6 +209,66 @@ def test_what_was_not_waited_for_is_said_and_not_counted(world: Any) -> None:
     assert (content["servers"][0]["not_waited"], content["servers"][0]["success"]) == (1, 100.0)
 
 
+def test_what_is_said_of_all_is_counted_and_not_taken_from_the_list(world: Any) -> None:
+    """With 100,000 misses the remark once said 1,000, all of one repeat."""
+    world.begin(TestSpec(2, 20, 20, repeats=2))
+    for repeat in (1, 2):
+        if repeat > 1:
+            world.next_repeat(1, repeat)
+        asked = world.ask(20, server="root://s01:1094") + world.ask(20, server="root://s02:1094")
+        world.read(*asked[:30])
+        for one in asked[30:]:
+            world.read(one, ok=False, error=f"[ERROR] no {one.path} here")
+        for one in asked[:12]:
+            world.record(one, read=5, known_issue=["http_put_zero"])
+        score(world.store, world.repeat, "settle", world.tick())
+    report = build(world.store, world.run, max_odd=6)
+    assert len(report.odd) == 6
+    text = text_table(report)
+    for line in (
+        "Test 1: 36 missing: unknown: neither",
+        "Test 1: missing by server: root://s02:1094 20, root://s01:1094 16.",
+        "Test 1: missing were opened from 2025-10-09T08:5",
+        "Test 1: 24 wrong bytes: http_put_zero ×24; ",
+        "Test 1: 20 failed at the client, as at root://s02:1094, /store/test/f0011.root: [ERROR] no /store/test/f0011",
+    ):
+        assert line in text, text
+    (test,) = msgspec.json.decode(json_report(report))["tests"]
+    odd = test["not_matched"]
+    assert [(one["lost_at"], one["count"]) for one in odd["stages"]] == [("unknown", 36)]
+    assert [(one["error"], one["count"]) for one in odd["errors"]] == [("[ERROR] no … here", 20)]
+    assert [(one["verdict"], one["names"], one["count"]) for one in odd["behaviours"]] == [
+        ("wrong_bytes", ["http_put_zero"], 24)
+    ]
+    assert sum(one["missing"] for one in odd["times"]) == 36
+
+
+def test_the_list_has_its_part_of_each_repeat_and_each_verdict(world: Any) -> None:
+    world.begin(TestSpec(1, 30, 30, repeats=2))
+    for repeat in (1, 2):
+        if repeat > 1:
+            world.next_repeat(1, repeat)
+        asked = world.ask(30)
+        world.read(*asked)
+        world.record(asked[0], read=5)
+        score(world.store, world.repeat, "settle", world.tick())
+    report = build(world.store, world.run, max_odd=10)
+    assert report.odd_total == 60
+    kinds = [(report.test_of(q)[1], q.verdict.word) for q in report.odd if q.verdict]
+    assert kinds == [(1, "missing")] * 4 + [(1, "wrong_bytes")] + [(2, "missing")] * 4 + [(2, "wrong_bytes")]
+    assert [(report.test_of(q)[1]) for q in report.listed(4)] == [1, 1, 2, 2]
+
+
+@given(st.lists(st.integers(0, 50), max_size=12), st.integers(0, 200))
+def test_a_fair_part_is_all_that_fits_and_nobody_has_less_than_who_wants_more(counts: list[int], limit: int) -> None:
+    parts = fair(counts, limit)
+    assert sum(parts) <= limit
+    assert all(part <= count for part, count in zip(parts, counts, strict=True))
+    short = [part for part, count in zip(parts, counts, strict=True) if part < count]
+    assert sum(parts) == sum(counts) or sum(parts) > limit - max(len(counts), 1)
+    assert not short or min(short) >= max(parts) - 1
+
+
 def inferred(world: Any) -> RunReport:
     """A run with a miss whose cause is inferred, not proven."""
     world.begin(TestSpec(1, 2, 2), fstat_seconds=1, flush_seconds=1)
@@ -242,11 +324,20 @@ def test_csv_has_plain_numbers(run: Any) -> None:
     assert row["missing"] == "1"
     assert row["conclusion"] == "fail"
     assert row["published_success"] == ""
+    assert (row["test"], row["test_name"], row["worst"], row["pass_at"]) == ("1", "2×10", "95.0", "100.0")
+    assert (row["interval_low"], row["interval_high"]) == ("91.14487", "99.705184")
+
+
+def test_no_cell_of_the_csv_has_two_numbers(run: Any) -> None:
+    rows = list(csv.reader(io.StringIO(csv_table(build(run.store, run.run)))))
+    assert all(len(row) == len(rows[0]) == len(set(rows[0])) for row in rows)
+    words = ("2×10", "fail")
+    assert [cell for row in rows[1:] for cell in row if cell and cell not in words and not NUMBER.fullmatch(cell)] == []
 
 
 def test_json_says_everything(run: Any) -> None:
     report = json.loads(json_report(build(run.store, run.run)))
-    assert report["schema"] == 1
+    assert report["schema"] == 2
     assert report["conclusion"] == "fail"
     (test,) = report["tests"]
     assert test["figures"]["missing"] == 1
