@@ -27,7 +27,8 @@ from collector.quarantine import QUARANTINE
 from collector.sources import Datagram, Reject, SourceError
 from collector.sources.file import FileSource, parse_line
 from collector.wire import tree
-from shoveler import envelope, tail
+from shoveler import envelope
+from shoveler.spool import blocks, tail
 
 _SQLITE = b"SQLite format 3\0"
 
@@ -166,9 +167,9 @@ def _spool(db: sqlite3.Connection, path: Path) -> Iterator[Found | Reject]:
     stored = db.execute("SELECT last, count, arrived, body FROM blocks ORDER BY last")
     for last, count, arrived, body in chain(stored, rows):
         try:
-            remotes, senders, bodies = envelope.decode_block(body)
-        except envelope.EnvelopeError as error:
-            yield Reject(error.reason, f"block {last}: {error}")
+            remotes, senders, bodies = blocks.decode_block(body)
+        except blocks.BlockError as error:
+            yield Reject("block", f"block {last}: {error}")
             continue
         word = generations[bisect_right(firsts, last) - 1][1]
         for seq, sender, data in zip(range(last - count + 1, last + 1), senders, bodies, strict=False):

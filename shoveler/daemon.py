@@ -40,7 +40,9 @@ from shoveler.service import (
     routing_key,
     setup_logging,
 )
-from shoveler.spool import SpoolError, SpoolLock, SpoolReader
+from shoveler.spool.errors import SpoolError
+from shoveler.spool.lock import SpoolLock
+from shoveler.spool.reader import SpoolReader
 
 _log = logging.getLogger("shoveler")
 

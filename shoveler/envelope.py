@@ -95,27 +95,3 @@ def decode_line(line: bytes, message_id: str | None) -> Envelope:
     except ValueError as error:  # not only binascii.Error: text beyond ASCII is refused before it is looked at
         raise EnvelopeError("base64", f"data of the envelope from {wire.remote!r} is not base64: {error}") from None
     return Envelope(wire.remote, data, wire.id or message_id, wire.version)
-
-
-# ---------------------------------------------------------------- blocks: datagrams as they lie in the spool
-
-_block_encoder = msgspec.msgpack.Encoder()
-_block_decoder = msgspec.msgpack.Decoder(tuple[list[str], list[int], list[bytes]])
-
-
-def encode_block(remotes: list[str], senders: list[int], datagrams: list[bytes]) -> bytes:
-    """A block of the spool: MessagePack of three lists, the senders ``IP:PORT`` that occur in it, then for each
-    datagram the index of its sender, then their bytes. Datagram i of a block whose last SEQ is L has the SEQ
-    ``L - count + 1 + i``."""
-    return _block_encoder.encode((remotes, senders, datagrams))
-
-
-def decode_block(body: bytes) -> tuple[list[str], list[int], list[bytes]]:
-    """(remotes, senders, datagrams) of a block. Raises EnvelopeError when it is none."""
-    try:
-        remotes, senders, datagrams = _block_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise EnvelopeError("block", f"not a block of a spool: {error}") from None
-    if len(senders) != len(datagrams) or (senders and not 0 <= min(senders) <= max(senders) < len(remotes)):
-        raise EnvelopeError("block", "not a block of a spool: its three lists do not fit one another")
-    return remotes, senders, datagrams

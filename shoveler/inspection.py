@@ -18,7 +18,8 @@ from typing import Any
 from shoveler.expiry import token_expiry
 from shoveler.locks import holder_of
 from shoveler.service import Address, Settings
-from shoveler.spool import SpoolError, SpoolReader
+from shoveler.spool.errors import SpoolError
+from shoveler.spool.reader import SpoolReader
 
 _TIMEOUT = 5.0
 _SOON = 3600.0

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from shoveler.spool import Books, Draft
+from shoveler.spool.values import Books, Draft
 from shoveler.values.addresses import host_port, plain_ip
 
 SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]

@@ -19,7 +19,9 @@ from typing import Literal, Protocol, TypeAlias
 from shoveler.bus import BusError, BusRefused, BusUnavailable, Outcome, Outgoing, Publisher
 from shoveler.envelope import BATCH, encode_batch, encode_single, shard_of
 from shoveler.service import Health, RateLimited, delays
-from shoveler.spool import Block, SpoolFull, SpoolReader
+from shoveler.spool.errors import SpoolFullError
+from shoveler.spool.reader import SpoolReader
+from shoveler.spool.values import Block
 
 _log = logging.getLogger("shoveler.publisher")
 
@@ -288,7 +290,7 @@ class Courier:
         except BusError as error:
             self._lost(error)
             return 0.0
-        except SpoolFull as error:
+        except SpoolFullError as error:
             self._warn.warning("spool", "! %s", error)
             return _IDLE
 

@@ -53,7 +53,10 @@ from shoveler.listeners import (
 from shoveler.replay import Replay, ReplayError, identity
 from shoveler.service import Drop, RateLimited, setup_logging
 from shoveler.service.programs import part_command
-from shoveler.spool import Books, Draft, Spool, SpoolError, SpoolFull, Synchronous
+from shoveler.spool.checkpointer import Synchronous
+from shoveler.spool.errors import SpoolError, SpoolFullError
+from shoveler.spool.values import Books, Draft
+from shoveler.spool.writer import Spool
 
 _log = logging.getLogger("shoveler.receiver")
 
@@ -394,7 +397,7 @@ class Receiver:
             return
         try:
             self.spool.commit(draft, self._books)
-        except SpoolFull as error:
+        except SpoolFullError as error:
             if draft is not None:
                 self._hold(draft)
             self._enter_struggle(error)
@@ -410,7 +413,7 @@ class Receiver:
         self._held.append(draft)
         self._held_bytes += draft.size
 
-    def _enter_struggle(self, error: SpoolFull) -> None:
+    def _enter_struggle(self, error: SpoolFullError) -> None:
         self._books_since = time.monotonic()
         self._problem = str(error)
         self._warn.log(
@@ -433,7 +436,7 @@ class Receiver:
                 self.spool.commit(self._held[0], self._books)
                 self._new_books()
                 self._held_bytes -= self._held.popleft().size
-        except SpoolFull as error:
+        except SpoolFullError as error:
             self._enter_struggle(error)
         self._say_committed()
         if not self._held and not self.spool.tight:
@@ -445,7 +448,7 @@ class Receiver:
         try:
             while self.spool.tidy() and not self._poll.poll(0):
                 pass
-        except SpoolFull as error:
+        except SpoolFullError as error:
             _log.debug("= %s", error)
 
     # ---------------------------------------------------------------- telling

@@ -20,7 +20,7 @@ import msgspec
 
 from shoveler.intake import SocketAddress
 from shoveler.service import RateLimited, parse_address
-from shoveler.spool import Input
+from shoveler.spool.values import Input
 
 _warn = RateLimited(logging.getLogger(__name__), 600.0)
 _LONGEST_LINE = 256 * 1024

@@ -33,7 +33,7 @@ import psutil
 
 from agent.lab.broker import PrivateBroker
 from shoveler.bus import open_topology, parse_address
-from shoveler.spool import SpoolReader
+from shoveler.spool.reader import SpoolReader
 
 DATAGRAM = 900
 SENDERS = 50

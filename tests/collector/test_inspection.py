@@ -160,7 +160,9 @@ def test_standard_input(tmp_path: Path, capsys: pytest.CaptureFixture[str], monk
 
 @pytest.mark.parametrize("in_tail", [True, False])
 def test_a_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str], in_tail: bool) -> None:
-    from shoveler.spool import Books, Draft, Spool, SpoolLock
+    from shoveler.spool.lock import SpoolLock
+    from shoveler.spool.values import Books, Draft
+    from shoveler.spool.writer import Spool
 
     lock = SpoolLock(tmp_path)
     spool = Spool(tmp_path, reserve=0, tail=in_tail)

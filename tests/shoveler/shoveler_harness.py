@@ -23,7 +23,8 @@ import psutil
 from shoveler.bus import BusError, open_consumer, open_topology, parse_address
 from shoveler.envelope import decode
 from shoveler.service import with_sockets
-from shoveler.spool import SpoolError, SpoolReader
+from shoveler.spool.errors import SpoolError
+from shoveler.spool.reader import SpoolReader
 
 
 def eventually(condition, seconds=20.0, what="it"):

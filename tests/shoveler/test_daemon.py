@@ -27,7 +27,8 @@ from shoveler.daemon import Daemon, ReceiverProcess, StatusSender
 from shoveler.listeners import open_listener
 from shoveler.receiver import Task
 from shoveler.service import ASK, Address, Health, Position, ShovelerStatus, Signals, decode_status
-from shoveler.spool import Spool, SpoolReader
+from shoveler.spool.reader import SpoolReader
+from shoveler.spool.writer import Spool
 from tests.promises import within
 
 pytestmark = pytest.mark.broker

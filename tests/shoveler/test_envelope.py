@@ -1,8 +1,6 @@
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from shoveler.envelope import (
     BATCH,
@@ -11,10 +9,8 @@ from shoveler.envelope import (
     Envelope,
     EnvelopeError,
     decode,
-    decode_block,
     decode_line,
     encode_batch,
-    encode_block,
     encode_single,
     shard_of,
 )
@@ -66,29 +62,6 @@ def test_one_host_is_one_shard():
     shards = {shard_of(f"10.0.{a}.{b}:1") for a in range(8) for b in range(256)}
     assert shards <= set(range(SHARDS))
     assert len(shards) > 200
-
-
-@given(st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=50)), max_size=20))
-def test_blocks_there_and_back(rows):
-    remotes = ["a:1", "b:2", "c:3", "d:4"]
-    senders, datagrams = [sender for sender, _ in rows], [datagram for _, datagram in rows]
-    assert decode_block(encode_block(remotes, senders, datagrams)) == (remotes, senders, datagrams)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"\x93",
-        encode_block(["a"], [0, 0], [b"x"]),
-        encode_block(["a"], [1], [b"x"]),
-        encode_block(["a"], [-1], [b"x"]),
-        encode_block([], [0], [b"x"]),
-    ],
-)
-def test_what_is_no_block(body):
-    with pytest.raises(EnvelopeError):
-        decode_block(body)
 
 
 def test_json_nested_without_end_is_no_envelope_and_no_crash() -> None:

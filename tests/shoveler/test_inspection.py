@@ -9,7 +9,9 @@ from prometheus_client import CollectorRegistry
 
 from shoveler.cli import main
 from shoveler.service import Address, Drop, Health, MonitorServer
-from shoveler.spool import Books, Draft, Spool, SpoolLock
+from shoveler.spool.lock import SpoolLock
+from shoveler.spool.values import Books, Draft
+from shoveler.spool.writer import Spool
 
 
 @pytest.fixture

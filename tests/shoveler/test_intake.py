@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoveler.intake import Intake, check_map, fault
-from shoveler.spool import Books, Draft
+from shoveler.spool.values import Books, Draft
 
 
 def binary(code=b"f", body=b"", plen=None):

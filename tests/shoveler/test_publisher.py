@@ -9,7 +9,7 @@ from shoveler.bus.token import TokenFile
 from shoveler.envelope import BATCH, SINGLE, decode, shard_of
 from shoveler.publisher import READ_BYTES, UNSETTLED_BYTES, BatchFramer, Courier, Ledger, OpenBlock, SingleFramer
 from shoveler.service import Health
-from shoveler.spool import Block
+from shoveler.spool.values import Block
 
 A, B, C = "192.0.2.7:1094", "192.0.2.8:1094", "192.0.2.7:9999"
 

@@ -13,7 +13,10 @@ from shoveler.listeners import open_listener
 from shoveler.receiver import Receiver
 from shoveler.replay import Replay, identity
 from shoveler.service import Address
-from shoveler.spool import Audit, Spool, SpoolFull, SpoolReader
+from shoveler.spool.errors import SpoolFullError
+from shoveler.spool.reader import SpoolReader
+from shoveler.spool.values import Audit
+from shoveler.spool.writer import Spool
 
 
 def binary(body=b""):
@@ -373,11 +376,11 @@ class FullDisk:
 
     def commit(self, draft, books):
         if self.full and (draft is not None or not self.spool.tight) and not self.fits:
-            raise SpoolFull("cannot write the spool: database or disk is full")
+            raise SpoolFullError("cannot write the spool: database or disk is full")
         self.real(draft, books)
 
     def loosen(self):
-        self.spool.tight = self.full
+        self.spool._room.tight = self.full
         return not self.full
 
 
@@ -477,7 +480,7 @@ def test_a_capture_is_not_finished_before_the_disk_has_all_of_it(rig, tmp_path, 
 
     def full(draft, books):
         if draft is not None:
-            raise SpoolFull("cannot use the spool for now: disk is full")
+            raise SpoolFullError("cannot use the spool for now: disk is full")
         commit(draft, books)
 
     monkeypatch.setattr(r.spool, "commit", full)

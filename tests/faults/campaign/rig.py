@@ -41,7 +41,8 @@ from shoveler.bus import (
 from shoveler.envelope import decode
 from shoveler.listeners import fill_of
 from shoveler.service import with_sockets
-from shoveler.spool import SpoolError, SpoolReader
+from shoveler.spool.errors import SpoolError
+from shoveler.spool.reader import SpoolReader
 from tests.promises import within
 
 _RCVBUF = 128 << 20

@@ -14,24 +14,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-import shoveler.spool as spool_module
-from shoveler.envelope import encode_block
 from shoveler.service import Drop, Position, Refusal, ShovelerSender
-from shoveler.spool import (
-    OTHERS,
-    Audit,
-    Books,
-    Draft,
-    Input,
-    Reserve,
-    Spool,
-    SpoolError,
-    SpoolFull,
-    SpoolLock,
-    SpoolLocked,
-    SpoolReader,
-)
-from shoveler.tail import decode, of_epoch
+from shoveler.spool import accounts, room, writer
+from shoveler.spool.blocks import encode_block
+from shoveler.spool.errors import SpoolError, SpoolFullError
+from shoveler.spool.reader import SpoolReader
+from shoveler.spool.reserve import Reserve
+from shoveler.spool.tail import decode, of_epoch
+from shoveler.spool.values import OTHERS, Audit, Books, Draft, Input
+from shoveler.spool.writer import Spool
 
 A, B = "192.0.2.7:1094", "[2001:db8::1]:1095"
 
@@ -248,8 +239,8 @@ def test_a_power_cut_loses_only_what_was_not_synced(tmp_path, tail):
 
 def test_a_power_cut_in_between_the_two_files(tmp_path, monkeypatch):
     """They are synced one after the other, and the system may write either earlier than the other."""
-    monkeypatch.setattr(spool_module, "_TAIL_MAX", 900)  # so that they take turns often
-    monkeypatch.setattr(spool_module, "_TAIL_OBSOLETE", 3000)
+    monkeypatch.setattr(writer, "_TAIL_MAX", 900)  # so that they take turns often
+    monkeypatch.setattr(writer, "_TAIL_OBSOLETE", 3000)
     live = tmp_path / "live"
     live.mkdir()
     disk, taken, removed = Disk(), [], []
@@ -279,7 +270,7 @@ def test_a_power_cut_in_between_the_two_files(tmp_path, monkeypatch):
 def test_a_power_cut_that_takes_only_what_the_tail_kept_leaves_true_books(tmp_path, monkeypatch, caplog, kept):
     """The system wrote the WAL and not yet the frames that the same transaction left to the tail. Those datagrams were
     in the books for ever: nothing could confirm them, and no drain ended."""
-    monkeypatch.setattr(spool_module, "_TAIL_AGE", 0.0)  # each transaction goes into the database
+    monkeypatch.setattr(writer, "_TAIL_AGE", 0.0)  # each transaction goes into the database
     live, cut = tmp_path / "live", tmp_path / "cut"
     live.mkdir()
     cut.mkdir()
@@ -316,7 +307,7 @@ def test_what_could_not_be_synced_is_taken_once_when_it_is_tried_again(tmp_path)
         reader = SpoolReader(tmp_path)
         assert len(datagrams(reader)) == 1
         disk.trouble = OSError(5, "Input/output error")
-        with pytest.raises(SpoolFull):
+        with pytest.raises(SpoolFullError):
             put(spool, b"2")
         assert len(datagrams(reader)) == 1
         disk.trouble = None
@@ -529,7 +520,7 @@ def test_a_transaction_that_fails_tells_nothing(spool, reader, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(spool._tail, "append", full)
-    monkeypatch.setattr(spool_module, "_REMOVE_BLOCKS", "no number")
+    monkeypatch.setattr(writer, "_REMOVE_BLOCKS", "no number")
     with pytest.raises(SpoolError):
         spool.commit(None, books)
     assert (reader.refusals(), reader.audit(), spool.spooled) == ([], Audit(1, 0, 1), 1)
@@ -548,7 +539,7 @@ def test_the_tail_that_cannot_be_written_is_told_as_the_spool_itself_is(spool, m
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(spool._tail, "append", refuse)
-    with pytest.raises(SpoolFull) as refused:
+    with pytest.raises(SpoolFullError) as refused:
         put(spool, b"1")
     assert str(refused.value) == f"cannot use the spool {spool.path} for now: {said}"
 
@@ -587,7 +578,7 @@ def test_the_place_in_an_input_file_is_written_with_its_datagrams(tmp_path):
 
 
 def test_forged_senders_are_counted_together(spool, reader, monkeypatch):
-    monkeypatch.setattr(spool_module, "_MAX_SENDERS", 3)
+    monkeypatch.setattr(accounts, "MAX_SENDERS", 3)
     for n in range(6):
         put(spool, b"x", remote=f"10.0.0.{n}:1")
     put(spool, b"x", remote="10.0.0.1:1")
@@ -604,7 +595,8 @@ def test_forged_senders_are_counted_together(spool, reader, monkeypatch):
 CRASH = """
 import sys
 from pathlib import Path
-from shoveler.spool import Books, Draft, Spool
+from shoveler.spool.values import Books, Draft
+from shoveler.spool.writer import Spool
 spool = Spool(Path(sys.argv[1]), reserve=0)
 confirmed = 0
 while True:
@@ -644,7 +636,9 @@ def test_killed_at_any_moment_the_books_balance(tmp_path):
 SMALL_FILES = """
 import resource, sys
 from pathlib import Path
-from shoveler.spool import Books, Draft, Spool, SpoolFull
+from shoveler.spool.errors import SpoolFullError
+from shoveler.spool.values import Books, Draft
+from shoveler.spool.writer import Spool
 spool = Spool(Path(sys.argv[1]), reserve=0)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
 n = 0
@@ -654,11 +648,11 @@ try:
         draft.add("10.0.0.1:1", b"x" * 50_000, "f", False)
         spool.commit(draft, Books())
         n += 1
-except SpoolFull as error:
+except SpoolFullError as error:
     again = None
     try:
         spool.commit(draft, Books())
-    except SpoolFull:
+    except SpoolFullError:
         again = "still full"
     print(n, spool.last, spool.totals.received, len(draft), again, error)
 """
@@ -703,7 +697,7 @@ def test_a_full_disk_is_emptied_by_publishing(small_disk):
     """Removing needs room, too: the reserve gives it, and room that became free is used again."""
     with Spool(small_disk, reserve=6 << 20) as spool:
         assert (small_disk / "reserve").stat().st_blocks * 512 >= 6 << 20
-        with pytest.raises(SpoolFull, match=r"spool.db for now: its disk is full$"):
+        with pytest.raises(SpoolFullError, match=r"spool.db for now: its disk is full$"):
             fill(spool)
         taken = spool.last
         assert taken > 50
@@ -731,7 +725,7 @@ def test_a_full_disk_is_emptied_by_publishing(small_disk):
 def test_a_disk_that_the_spool_itself_has_filled_has_room_again_when_all_is_published(small_disk):
     """Else the spool would call the disk full for ever: the file keeps what it has."""
     with Spool(small_disk, reserve=6 << 20) as spool:
-        with pytest.raises(SpoolFull):
+        with pytest.raises(SpoolFullError):
             fill(spool)
         spool.tighten()
         assert not spool.loosen()
@@ -768,13 +762,13 @@ def test_room_is_given_back_only_while_half_a_reserve_stays_in_the_file(tmp_path
     with Spool(tmp_path, reserve=0, tail=False) as spool:
         for _ in range(8 * 20):
             put(spool, b"x" * 50_000)
-        spool._reserve = Wanting()
+        spool._room.reserve = Wanting()
         spool.tighten()
         for upto in range(1, spool.last + 1):
             spool.commit(None, Books(confirmed_upto=upto))
             free = spool._db.execute("PRAGMA freelist_count").fetchone()[0] * 8192
             # What is lacking beyond the WAL, which is given back, too, some room for the WAL, and half the reserve.
-            needed = max(0, (2 << 20) - spool._wal_size()) + (1 << 20) + (2 << 20)
+            needed = max(0, (2 << 20) - spool._room.wal_size()) + (1 << 20) + (2 << 20)
             before = pages(spool)
             assert not spool.loosen()
             if pages(spool) < before:
@@ -788,7 +782,7 @@ def test_room_is_given_back_once_in_a_while_only(tmp_path):
     with Spool(tmp_path, reserve=0, tail=False, monotonic=lambda: now[0]) as spool:
         for _ in range(8 * 40):
             put(spool, b"x" * 50_000)
-        spool._reserve = Wanting()
+        spool._room.reserve = Wanting()
         spool.tighten()
         spool.commit(None, Books(confirmed_upto=spool.last))
         sizes = []
@@ -808,7 +802,7 @@ def test_so_it_has_when_the_room_is_in_the_wal(small_disk):
             slow.execute("SELECT count(*) FROM blocks").fetchone()
             while (small_disk / "spool.db-wal").stat().st_size < 5 << 20:
                 put(spool, b"x" * 50_000)
-        with pytest.raises(SpoolFull):
+        with pytest.raises(SpoolFullError):
             fill(spool)
         assert (small_disk / "spool.db-wal").stat().st_size >= 5 << 20
         spool.tighten()
@@ -831,7 +825,7 @@ def test_a_reserve_is_only_made_where_there_is_ample_room(small_disk):
 
 
 def test_the_file_shrinks_again_after_an_outage(tmp_path, monkeypatch):
-    monkeypatch.setattr(spool_module, "_SPARE", 1 << 20)
+    monkeypatch.setattr(room, "_SPARE", 1 << 20)
     with Spool(tmp_path, reserve=0) as spool:
         for _ in range(100):
             put(spool, b"x" * 100_000)
@@ -845,7 +839,7 @@ def test_the_file_shrinks_again_after_an_outage(tmp_path, monkeypatch):
 
 
 def test_the_checkpointer_keeps_the_wal_small_and_loses_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(spool_module, "_WAL_MAX", 1 << 20)
+    monkeypatch.setattr(room, "_WAL_MAX", 1 << 20)
     wal = tmp_path / "spool.db-wal"
     with Spool(tmp_path, reserve=0) as spool:
         largest, deadline = 0, time.monotonic() + 20
@@ -860,46 +854,6 @@ def test_the_checkpointer_keeps_the_wal_small_and_loses_nothing(tmp_path, monkey
 
 
 # ---------------------------------------------------------------- one writer, and files that are something else
-
-
-def test_a_second_shoveler_is_kept_out(tmp_path):
-    lock = SpoolLock(tmp_path)
-    with pytest.raises(
-        SpoolLocked, match=rf"another tally-shoveler \(process {os.getpid()}\) uses the spool {tmp_path}"
-    ):
-        SpoolLock(tmp_path)
-    lock.close()
-    SpoolLock(tmp_path).close()
-
-
-def test_the_lock_is_waited_for(tmp_path):
-    lock = SpoolLock(tmp_path)
-    slept = []
-
-    def sleep(seconds):
-        slept.append(seconds)
-        if len(slept) == 3:
-            lock.close()
-
-    SpoolLock(tmp_path, wait=60, sleep=sleep).close()
-    assert len(slept) == 3
-
-
-def test_the_lock_lives_as_long_as_any_process_that_inherited_it(tmp_path):
-    lock = SpoolLock(tmp_path)
-    with subprocess.Popen(["sleep", "60"], pass_fds=[lock.fd]) as child:
-        lock.close()
-        with pytest.raises(SpoolLocked):
-            SpoolLock(tmp_path)
-        child.kill()
-        child.wait()
-        SpoolLock(tmp_path).close()
-
-
-def test_a_directory_that_cannot_be_used(tmp_path):
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(SpoolError, match="cannot use the spool directory"):
-        SpoolLock(tmp_path / "file")
 
 
 def test_no_spool_there(tmp_path):
@@ -973,7 +927,7 @@ def test_memory_stays_small_while_the_spool_grows(tmp_path):
 
 @only_database
 def test_a_long_outage_is_removed_in_short_transactions(spool, reader, monkeypatch):
-    monkeypatch.setattr(spool_module, "_REMOVE_BLOCKS", 3)
+    monkeypatch.setattr(writer, "_REMOVE_BLOCKS", 3)
     for _ in range(8):
         put(spool, b"x")
     left = []

@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from shoveler import tail
-from shoveler.tail import Frame, Tail, TailReader, decode, encode, of_epoch
+from shoveler.spool import tail
+from shoveler.spool.tail import Frame, Tail, TailReader, decode, encode, of_epoch
 
 
 def frame(epoch, last, block=None):
