@@ -167,7 +167,8 @@ def _decoded(key: str, body: bytes) -> Iterator[StatusMessage]:
 def _sids(connection: Connection, run_id: int, server_id: int) -> frozenset[str]:
     """The servers (sids) that some records of this server's requests name."""
     tag, record, origin, repeat = schema.tag, schema.record, schema.origin, schema.repeat
-    some = (  # by the tags, each of which has one server: to look through the requests takes seconds where they are many
+    # By the tags, each of which has one server: to look through the requests takes seconds where they are many.
+    some = (
         select(record.c.origin_id)
         .join(tag, tag.c.id == record.c.tag_id)
         .join(repeat, repeat.c.id == tag.c.repeat_id)
