@@ -19,11 +19,10 @@ from gui.commands import CommandError, reason
 from gui.commands.places import add_database_option, open_store
 from gui.reconcile import rescore_late
 from gui.report import import_bundle
-from gui.store import PRODUCERS, LoadResult, Store, split_records
+from gui.store import AT_ONCE, PRODUCERS, LoadResult, Store, split_records
 from shoveler.bus import Address, BusOptions, Consumer, open_consumer, open_subscription, parse_address
 from shoveler.service import redact
 
-BATCH = 5_000
 MAX_LINE = 16 * 2**20
 MAX_WHOLE = 2**30
 """A file that is one JSON value is read as a whole, so it must not be larger."""
@@ -141,7 +140,7 @@ def _from_file(name: str, tally: _Tally) -> None:
         for place, record in _records(file, name):
             batch.append(record)
             places.append(place)
-            if len(batch) >= BATCH:
+            if len(batch) >= AT_ONCE:
                 tally.load(batch, where)
                 batch.clear()
                 places.clear()

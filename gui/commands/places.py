@@ -70,18 +70,40 @@ def open_store(options: argparse.Namespace) -> Store:
 
 
 def open_to_read(options: argparse.Namespace) -> Store:
-    """The same for a command that only looks: a file that is named and not there is a CommandError, not a new one."""
+    """The same for a command that only looks, at what is there already. Raises CommandError and StoreError.
+
+    It waits for no program that writes, and the file may be read-only."""
+    from gui.store import Store
+
+    name, file = _there(options)
+    if file is not None and os.access(file, os.W_OK) and os.access(file.parent, os.W_OK):
+        Store(name).close()  # one of an older Tally is brought up to date; otherwise nothing is written
+    return Store(name, read_only=True)
+
+
+def open_to_change(options: argparse.Namespace) -> Store:
+    """The same for a command that changes what is there already. Raises CommandError and StoreError."""
+    from gui.store import Store
+
+    return Store(_there(options)[0])
+
+
+def _there(options: argparse.Namespace) -> tuple[str, Path | None]:
+    """The database, and its file if it has one: one that is named and not there is a CommandError, not a new one."""
     from gui.store import Store, parse_database
 
     name = database(options)
     url = parse_database(name)
-    if url.get_backend_name() == "sqlite" and name != kept_in_data("default.db"):
-        file = Path(str(url.database))
-        if not file.exists():
+    if url.get_backend_name() != "sqlite":
+        return name, None
+    file = Path(str(url.database))
+    if not file.exists():
+        if name != kept_in_data("default.db"):
             raise CommandError(
                 f"There is no workspace {file}; check its name, or make one with: tally demo --db {file}"
             )
-    return Store(name)
+        Store(name).close()
+    return name, file
 
 
 def has_display() -> bool:

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 
 from gui.commands import CommandError
-from gui.commands.places import add_database_option, open_to_read
+from gui.commands.places import add_database_option, open_to_change, open_to_read
 from gui.runner.queues import KEPT, KnownQueue, forget_queue, known_queues
 from shoveler.bus import Address, BusError, BusMissing, BusOptions, open_topology, parse_address
 from shoveler.service import redact
@@ -51,7 +51,7 @@ class _Found:
 
 def run_queue(options: argparse.Namespace) -> int:
     """One of list, delete."""
-    with open_to_read(options) as store:
+    with open_to_read(options) if options.action == "list" else open_to_change(options) as store:
         known = known_queues(store)
         if options.action == "list":
             _show([_ask(queue, options.bus) for queue in known], as_json=options.json)

@@ -13,13 +13,12 @@ from typing import Any
 
 from gui.campaign.settle import ALIVE, Reader, Taker
 from gui.reconcile import step_of
-from gui.store import LoadResult, Store, split_records
+from gui.store import AT_ONCE, LoadResult, Store, split_records
 from shoveler.bus import Incoming
 from shoveler.service import ASK, CollectorStatus, ShovelerStatus, StatusError, StatusMessage, decode_status
 
 log = logging.getLogger("tally.runner")
 
-LOAD_AT_ONCE = 5000
 POSITIONS = 2
 """Status schema from which on daemons tell positions."""
 
@@ -44,7 +43,7 @@ class RecordIntake:
         bodies: list[bytes] = []
         for message in messages:
             bodies += split_records(message.body)
-            if len(bodies) >= LOAD_AT_ONCE:
+            if len(bodies) >= AT_ONCE:
                 self._load(bodies)
                 bodies = []
         if bodies:

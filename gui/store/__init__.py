@@ -34,7 +34,7 @@ from gui.store.errors import (
     StoreUnavailable,
 )
 from gui.store.keys import match_key, record_key
-from gui.store.loader import split_records
+from gui.store.loader import AT_ONCE, split_records
 from gui.store.peers import PRODUCERS
 from gui.store.records import host_of
 from gui.store.rows import (
@@ -70,6 +70,7 @@ from gui.store.rows import (
 from gui.store.store import Store
 
 __all__ = [
+    "AT_ONCE",
     "PRODUCERS",
     "AgentEntry",
     "Arrival",

@@ -3,7 +3,8 @@
 SQLite runs in WAL mode with ``synchronous=FULL``: what a method has stored when it returns survives a power cut, since
 the broker and the agents forget what we acknowledge. Writers of one process take turns by a lock, writers of several
 processes by SQLite's own (waiting up to 15 s, and as much longer as `Database.patience` says). Readers see the last
-committed state and wait for nobody.
+committed state and wait for nobody: to open a database that is up to date, too, is to read. One that is opened only to
+be read may be in a file and a directory that cannot be written.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
@@ -73,8 +75,9 @@ class Database:
 
     `shown` is its name for people, without a password."""
 
-    def __init__(self, address: str | os.PathLike[str]) -> None:
-        """Opens, creating or migrating as needed. Raises StoreError and its kinds."""
+    def __init__(self, address: str | os.PathLike[str], *, read_only: bool = False) -> None:
+        """Opens; one that is not only to be read is made or migrated as needed. Raises StoreError and its kinds."""
+        self.read_only = read_only
         self.url = parse_database(address)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.shown = str(self.url.database) if self.is_sqlite else self.url.render_as_string(hide_password=True)
@@ -85,11 +88,15 @@ class Database:
         self.on_busy: Callable[[bool], None] = lambda _: None
         """Called from a writer's thread: True when it has to wait that long, False when it has its turn after that."""
         if self.is_sqlite:
-            _check_file(Path(str(self.url.database)))
-            _make_private(Path(str(self.url.database)))
+            _check_file(Path(str(self.url.database)), read_only=read_only)
+            if not read_only:
+                _make_private(Path(str(self.url.database)))
         try:
             self._writer = self._engine(reader=False)
-            self._reader = self._engine(reader=True) if self.is_sqlite else self._writer
+            if self.is_sqlite:
+                self._reader = self._engine(reader=True)
+            else:
+                self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ")
         except NoSuchModuleError as error:
             raise StoreUnavailable(f"The database cannot be opened: {error}.") from None
         except ModuleNotFoundError:
@@ -113,6 +120,8 @@ class Database:
 
         Raises StoreBusy when another program holds the database for 15 s and `patience`, StoreUnavailable when it is
         read-only, full or gone; other database errors as StoreError."""
+        if self.read_only:
+            raise StoreUnavailable(f"{self.shown} cannot be written: it was opened to be read only.")
         with self._turn, self._errors(), self._begun() as connection:
             yield connection
 
@@ -214,7 +223,7 @@ class Database:
             poolclass=QueuePool,
             pool_size=8 if reader else 1,
             max_overflow=8 if reader else 0,
-            connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS, "cached_statements": 256},
+            creator=self._connect,
         )
 
         def connected(connection: sqlite3.Connection, _record: object) -> None:
@@ -229,10 +238,45 @@ class Database:
         event.listen(engine, "begin", began)
         return engine
 
+    def _connect(self) -> sqlite3.Connection:
+        file = str(self.url.database)
+        if not self.read_only:
+            return _connect(file)
+        uri = f"file:{quote(file)}?mode=ro"
+        connection = _connect(uri, uri=True)
+        try:
+            connection.execute("SELECT 1 FROM sqlite_master").fetchall()
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if _is_busy(error):
+                raise
+            # SQLite cannot make its files beside it. What an old one holds would be overlooked.
+            log = Path(f"{file}-wal")
+            if log.exists() and log.stat().st_size:
+                raise StoreUnavailable(
+                    f"{file} cannot be read where it is: it was not closed properly, and nothing can be written there; "
+                    f"copy it with {log.name} to another directory, and read it there."
+                ) from None
+            return _connect(f"{uri}&immutable=1", uri=True)
+        return connection
+
     def _prepare(self) -> None:
+        with self.read() as connection:
+            version = self._version(
+                connection
+            )  # before anything is changed: WAL mode would stay in a file of others, too
+            if version == HEAD and (not self.is_sqlite or _is_wal(connection)):
+                return
+        if self.read_only:
+            if version == HEAD:
+                return
+            if version is None:
+                raise NotAWorkspace(f"{self.shown} is empty; name another database.")
+            raise StoreUnavailable(
+                f"{self.shown} has database schema {version}, and this Tally reads {HEAD}; open it once where it can "
+                f"be written, or open a copy."
+            )
         if self.is_sqlite:
-            with self.read() as connection:
-                self._version(connection)  # before anything is changed: WAL mode would stay in a file of others, too
             with self._turn, self._errors(), self._writer.connect() as connection:
                 raw = connection.connection.driver_connection
                 assert isinstance(raw, sqlite3.Connection)
@@ -336,6 +380,14 @@ def _is_busy(error: BaseException | None) -> bool:
     return "locked" in text or "database is busy" in text
 
 
+def _connect(file: str, *, uri: bool = False) -> sqlite3.Connection:
+    return sqlite3.connect(file, timeout=_BUSY_SECONDS, check_same_thread=False, cached_statements=256, uri=uri)
+
+
+def _is_wal(connection: Connection) -> bool:
+    return connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
 def _make_private(path: Path) -> None:
     """A new workspace is readable by its owner only, as there are keys in it. Raises StoreUnavailable."""
     try:
@@ -344,11 +396,13 @@ def _make_private(path: Path) -> None:
         raise StoreUnavailable(f"{path} cannot be made or opened: {error.strerror}.") from None
 
 
-def _check_file(path: Path) -> None:
+def _check_file(path: Path, *, read_only: bool) -> None:
     """Say in a sentence what SQLite would say in a code. Raises StoreUnavailable or NotAWorkspace."""
     if path.is_dir():
         raise NotAWorkspace(f"{path} is a directory; name a file in it.")
     if not path.exists():
+        if read_only:
+            raise StoreUnavailable(f"There is no database {path}.")
         if not path.parent.is_dir():
             raise StoreUnavailable(f"{path} cannot be made: there is no directory {path.parent}.")
         if not os.access(path.parent, os.W_OK):
@@ -361,5 +415,5 @@ def _check_file(path: Path) -> None:
         raise StoreUnavailable(f"{path} cannot be read: {error.strerror}.") from None
     if head and head != b"SQLite format 3\0":
         raise NotAWorkspace(f"{path} is not an SQLite database; name another file (a bundle is imported, not opened).")
-    if not os.access(path, os.W_OK):
+    if not read_only and not os.access(path, os.W_OK):
         raise StoreUnavailable(f"{path} cannot be written (read-only); make it writable, or open a copy.")

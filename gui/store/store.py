@@ -16,11 +16,12 @@ from gui.store.timeline import TimelinePart
 
 class Store(AccessPart, RunsPart, ArrivalsPart, RecordsPart, TimelinePart, ResultsPart):
     """See the package. Opens (creating or migrating) the database at `address`: a file name or a database URL.
+    `read_only`: only to look, also where nothing can be written; it must be there and up to date.
 
     Raises StoreError with a sentence when it cannot."""
 
-    def __init__(self, address: str | os.PathLike[str]) -> None:
-        self.database = Database(address)
+    def __init__(self, address: str | os.PathLike[str], *, read_only: bool = False) -> None:
+        self.database = Database(address, read_only=read_only)
         self._loader = Loader(self.database)
 
     def __enter__(self) -> Store:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -206,19 +208,99 @@ def test_a_writer_with_patience_waits_for_another_program_and_says_so(
         store.put_setting("a", "3")
 
 
-def test_a_locked_database_is_said_to_be_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+def test_readers_wait_for_nobody_and_a_writer_is_told_who_is_in_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lock: str
+) -> None:
     file = tmp_path / "w.db"
-    Store(file).close()
+    with Store(file) as store:
+        store.put_setting("a", "1")
+    monkeypatch.setattr(engine, "_BUSY_SECONDS", 0.05)
     monkeypatch.setattr(engine, "_PRAGMAS", ("PRAGMA busy_timeout=50",))
-    raw = sqlite3.connect(file, isolation_level=None)
-    raw.execute("BEGIN IMMEDIATE")
-    try:
-        with pytest.raises(StoreBusy) as error:
-            Store(file)
-        assert "locked by another program" in sentence(error)
-    finally:
-        raw.execute("ROLLBACK")
-        raw.close()
+    with closing(sqlite3.connect(file, isolation_level=None)) as raw:
+        raw.execute(lock)
+        with Store(file, read_only=True) as reader:
+            assert reader.setting("a") == "1"
+        with Store(file) as store:
+            assert store.setting("a") == "1"
+            with pytest.raises(StoreBusy) as error:
+                store.put_setting("a", "2")
+            assert "locked by another program" in sentence(error)
+
+
+def test_what_is_opened_to_be_read_is_not_written(any_world: Any) -> None:
+    url = any_world.store.database.url
+    with Store(url.render_as_string(hide_password=False), read_only=True) as store:
+        assert store.runs() == []
+        with pytest.raises(StoreUnavailable, match="opened to be read only"):
+            store.put_setting("a", "1")
+
+
+def test_what_is_to_be_read_must_be_there_and_up_to_date(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="There is no database"):
+        Store(tmp_path / "none.db", read_only=True)
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(NotAWorkspace, match="is empty"):
+        Store(tmp_path / "empty.db", read_only=True)
+    Store(tmp_path / "w.db").close()
+    with closing(sqlite3.connect(tmp_path / "w.db")) as raw, raw:
+        raw.execute("UPDATE alembic_version SET version_num = '0001'")
+    with pytest.raises(StoreUnavailable, match="schema 0001") as error:
+        Store(tmp_path / "w.db", read_only=True)
+    assert sentence(error)
+
+
+READ = "import sys; from gui.store import Store; print(Store(sys.argv[1], read_only=True).setting('a'))"
+
+
+def read_by_somebody_without_rights(file: Path) -> str:
+    """What a program that reads the setting ``a`` says; files' modes hold for it, even when we are root."""
+    unprivileged = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*unprivileged, sys.executable, "-c", READ, str(file)], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
+
+
+@pytest.fixture
+def read_only(tmp_path: Path) -> Any:
+    """Makes a directory read-only, with all files in it, until the test is over."""
+    directory = tmp_path / "archive"
+    directory.mkdir()
+
+    def lock() -> None:
+        for file in directory.iterdir():
+            file.chmod(0o444)
+        directory.chmod(0o555)
+
+    yield directory, lock
+    directory.chmod(0o755)
+
+
+def test_a_workspace_in_a_directory_that_cannot_be_written_is_read(read_only: Any) -> None:
+    directory, lock = read_only
+    with Store(directory / "a workspace?#%.db") as store:
+        store.put_setting("a", "1")
+    lock()
+    assert read_by_somebody_without_rights(directory / "a workspace?#%.db") == "1"
+
+
+def test_there_what_is_being_written_is_read_too(read_only: Any) -> None:
+    directory, lock = read_only
+    with Store(directory / "w.db") as store:
+        store.put_setting("a", "1")
+        lock()
+        assert read_by_somebody_without_rights(directory / "w.db") == "1"
+
+
+def test_there_what_was_not_closed_properly_is_not_read_half(read_only: Any) -> None:
+    directory, lock = read_only
+    with Store(directory / "w.db") as store:
+        store.put_setting("a", "1")
+        for name in ("w.db", "w.db-wal"):
+            (directory / f"copy-{name}").write_bytes((directory / name).read_bytes())
+        lock()
+        assert "was not closed properly" in read_by_somebody_without_rights(directory / "copy-w.db")
 
 
 def test_a_full_disk_loses_nothing_that_was_stored(tmp_path: Path) -> None:
