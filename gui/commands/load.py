@@ -27,6 +27,8 @@ MAX_LINE = 16 * 2**20
 MAX_WHOLE = 2**30
 """A file that is one JSON value is read as a whole, so it must not be larger."""
 IDLE_SECONDS = 3.0
+WAIT_SECONDS = 600.0
+"""A database that another program has locked is waited for so long."""
 EXCHANGE = "xrd-records"
 
 _GZIP = b"\x1f\x8b"
@@ -68,6 +70,7 @@ def run_load(options: argparse.Namespace) -> int:
         if getattr(options, name) and not bus:
             raise CommandError(f"--{name} is for records from a bus, and {source} is none; leave it out.")
     with open_store(options) as store:
+        store.database.on_busy, store.database.patience = lambda waits: _busy(store, waits), WAIT_SECONDS
         tally = _Tally(store)
         if source.endswith(".zip"):
             return _from_bundle(store, Path(source))
@@ -84,6 +87,15 @@ def run_load(options: argparse.Namespace) -> int:
         repeats = f"{len(scored)} repeat{'s' if len(scored) > 1 else ''}"
         print(f"{repeats} got records by it and were scored again.")
     return 1 if tally.result.bad else 0
+
+
+def _busy(store: Store, waits: bool) -> None:
+    if waits:
+        print(
+            f"tally load: another program has locked {store.database.shown}; this waits for it, up to "
+            f"{WAIT_SECONDS / 60:.0f} minutes",
+            file=sys.stderr,
+        )
 
 
 def _source(options: argparse.Namespace) -> str:

@@ -71,13 +71,12 @@ _RECORD = (
 _INSERT_BLOCK = "INSERT INTO record_block (id, loaded, bodies) VALUES (?, ?, ?)"
 _INSERT_SEEN = "INSERT INTO foreign_seen (record_hash, day) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _ADD_DAILY = (
-    "INSERT INTO daily (day, own, server, site, org, directory, person, accesses, provisional, read, readv, write,"
-    " seconds) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT (day, own, server, site, org, directory, person) DO UPDATE SET"
+    "ON CONFLICT (day, own, server, site, org, directory, person) DO UPDATE SET"
     " accesses = daily.accesses + excluded.accesses, provisional = daily.provisional + excluded.provisional,"
     " read = daily.read + excluded.read, readv = daily.readv + excluded.readv, write = daily.write + excluded.write,"
     " seconds = daily.seconds + excluded.seconds"
 )
+_SUMS = ("accesses", "provisional", "read", "readv", "write", "seconds")
 _ADD_LOADED = (
     "UPDATE origin SET loaded_final = loaded_final + ?, loaded_provisional = loaded_provisional + ? WHERE id = ?"
 )
@@ -472,7 +471,7 @@ class Loader:
             kept = group if group.day not in crowded else group._replace(directory=OTHER, person=OTHER)
             _add_up(folded, kept, sums)
         rows = [(*group, *(max(0, min(value, _MAX_INT)) for value in sums)) for group, sums in folded.items()]
-        self._database.many(connection, _ADD_DAILY, rows)
+        self._database.insert(connection, "daily", (*Group._fields, *_SUMS), sorted(rows), _ADD_DAILY)
         self._database.many(connection, _ADD_LOADED, [(*counts, origin) for origin, counts in loaded.items()])
 
 

@@ -1,30 +1,38 @@
-"""Loading records and reconciling a million requests with a million records, on SQLite and (if asked) PostgreSQL.
+"""Loading a million records, reconciling them with a million requests, on SQLite and on a PostgreSQL of its own.
 
-    python tests/bench/bench_reconcile.py [--requests 1000000] [--database URL] [--keep DIR]
+    python tests/bench/bench_reconcile.py [--records 1000000] [--only sqlite|postgres] [--part own|foreign|live]
+    python tests/bench/bench_reconcile.py --part own --database URL          # any database that is empty
 
-Prints one line of JSON for each figure. The database is made from nothing in a temporary directory; records go in as
-JSON through `Store.load`, in batches of 10,000, as the bus consumer hands them over. Peak memory is of the whole
-process, the generated records included, which are made in pieces and not kept.
+Prints one line of JSON for each figure. Each part has a process and an empty database of its own: *own* are records
+of Tally's requests, loaded, joined with these and judged; *foreign* are records of others, which become daily sums;
+*live* counts a repeat while it is loaded. Records go in as JSON through `Store.load`, as the bus consumer hands them
+over. Peak memory is of the whole process; records are generated in pieces, beside the time that counts, and not kept.
+PostgreSQL is Debian's (where it is installed), with its own settings: what is committed is on the disk.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import resource
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
 from gui.reconcile import LiveCounts, score
-from gui.store import NewRequest, Store, TestSpec, VerdictKind
+from gui.store import AT_ONCE, NewRequest, Store, TestSpec, VerdictKind
 
 SERVERS = 50
 SLOTS = 16
-BATCH = 10_000
+BATCH = AT_ONCE
+USERS = 300
+DIRECTORIES = 20
+HELPER = Path(__file__).parents[1] / "gui" / "store" / "postgres.py"
 BODY = (
     '{"kind":"file","schema":1,"record_id":"%s.f","access_id":"%s","final":true,"server_id":"%d","stod":1760000000,'
     '"file_id":%d,"serverID":"1760000000#192.0.2.%d#1094","server":"s%02d.example.org","server_ip":"192.0.2.%d",'
@@ -100,54 +108,147 @@ def bodies(tags: list[str], count: int) -> Iterator[list[bytes]]:
         yield batch
 
 
-def measure(address: str, count: int) -> None:
-    """All figures for one database."""
+def foreign_bodies(count: int) -> Iterator[list[bytes]]:
+    """Records of others: sessions of USERS people at all servers, a hundred records a second."""
+    batch: list[bytes] = []
+    for i in range(count):
+        access = blake2b(str(i).encode(), digest_size=16).hexdigest()
+        server, user = i % SERVERS, i // SERVERS % USERS
+        text = BODY % (access, access, 1000 + server, i, server, server, server, server, server, f"u{user}", f"u{user}",
+                       "", path(i), 1048576, 1048576)  # fmt: skip
+        when = 1_760_000_000 + i // 100
+        text = text.replace('"/store/test"', f'"/store/user{user % DIRECTORIES}"')
+        text = text.replace('"logical_dirname":"/store"', f'"logical_dirname":"/store/user{user % DIRECTORIES}"')
+        text = text.replace(
+            '"start_time":1760000001,"end_time":1760000002', f'"start_time":{when - 1},"end_time":{when}'
+        )
+        batch.append(text.encode())
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def loaded_rate(store: Store, batches: Iterator[list[bytes]], after: Callable[[int], None] = lambda _: None) -> float:
+    """Records loaded in a second, what makes them not counted; `after` is told after each batch how many are in."""
+    spent, loaded = 0.0, 0
+    for batch in batches:
+        begun = time.perf_counter()
+        result = store.load(batch, 20.0)
+        spent += time.perf_counter() - begun
+        loaded += len(batch)
+        assert result.final + result.foreign == len(batch), result
+        after(loaded)
+    return loaded / spent
+
+
+def own(store: Store, kind: str, count: int) -> None:
+    """Records of ours: loaded, joined, judged."""
+    repeat, tags = fill(store, count)
+    report(f"{kind}: records loaded", loaded_rate(store, bodies(tags, count)), "1/s", LIMITS[kind])
+    times = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        entry = score(store, repeat, "recheck", 30.0)
+        times.append(time.perf_counter() - begun)
+    assert entry.total == count
+    assert entry.missing == sum(1 for i in range(count) if i % 1000 == 7), entry
+    assert entry.wrong_bytes == sum(1 for i in range(count) if i % 1000 == 8), entry
+    assert entry.matched == count - entry.missing - entry.wrong_bytes
+    assert len(store.requests(repeat, verdict=VerdictKind.MISSING, limit=10)) == min(10, entry.missing)
+    report(f"{kind}: join and verdicts of {count:,} requests", sorted(times)[1], "s", "<= 5 for 1,000,000")
+
+
+def foreign(store: Store, kind: str, count: int) -> None:
+    """Records of others."""
+    report(f"{kind}: foreign records loaded", loaded_rate(store, foreign_bodies(count)), "1/s", LIMITS[kind])
+    assert sum(row.accesses for row in store.usage("server", own=False)) == count
+
+
+def live(store: Store, kind: str, count: int) -> None:
+    """What the Live page asks while a repeat is loaded."""
+    repeat, tags = fill(store, count)
+    counts = LiveCounts(store, repeat)
+    counts.look(0.0)
+    times = []
+
+    def look(_: int) -> None:
+        begun = time.perf_counter()
+        counts.look(20.0)
+        times.append(time.perf_counter() - begun)
+
+    loaded_rate(store, bodies(tags, count), look)
+    name = f"{kind}: live look after {BATCH:,} new records, {count:,} requests open"
+    report(name, sum(times) / len(times) * 1000, "ms", "1-2 looks/s")
+
+
+PARTS = {"own": own, "foreign": foreign, "live": live}
+LIMITS = {"SQLite": ">= 100000", "PostgreSQL": ">= 50000"}
+
+
+def measure(part: str, address: str, count: int) -> None:
+    """The figures of one part, in this process."""
     kind = "SQLite" if "://" not in address else "PostgreSQL"
     with Store(address) as store:
-        repeat, tags = fill(store, count)
-        live = LiveCounts(store, repeat)
-        live.look(0.0)
-        spent = looked = 0.0
-        loaded = looks = 0
-        for batch in bodies(tags, count):
-            begun = time.perf_counter()
-            loaded += store.load(batch, 20.0).final
-            spent += time.perf_counter() - begun
-            if loaded // BATCH % 4 == 0:
-                begun = time.perf_counter()
-                live.look(20.0)
-                looked += time.perf_counter() - begun
-                looks += 1
-        report(f"{kind}: records loaded", loaded / spent, "1/s", ">= 100000")
-        report(f"{kind}: live look after 40,000 new records", looked / max(1, looks) * 1000, "ms", "1-2 looks/s")
-        times = []
-        for _ in range(3):
-            begun = time.perf_counter()
-            entry = score(store, repeat, "recheck", 30.0)
-            times.append(time.perf_counter() - begun)
-        assert entry.total == count
-        assert entry.missing == sum(1 for i in range(count) if i % 1000 == 7), entry
-        assert entry.wrong_bytes == sum(1 for i in range(count) if i % 1000 == 8), entry
-        assert entry.matched == count - entry.missing - entry.wrong_bytes
-        assert len(store.requests(repeat, verdict=VerdictKind.MISSING, limit=10)) == min(10, entry.missing)
-        report(f"{kind}: join and verdicts of {count:,} requests", sorted(times)[1], "s", "<= 5 for 1,000,000")
+        PARTS[part](store, kind, count)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    report(f"{kind}: peak memory", peak, "MiB", "<= 500")
+    report(f"{kind}: peak memory, {part}", peak, "MiB", "<= 500")
+
+
+def measure_apart(part: str, address: str, count: int) -> None:
+    """The same in a process of its own."""
+    here = [sys.executable, __file__, "--part", part, "--database", address, "--records", str(count)]
+    subprocess.run(here, check=True)
+
+
+def on_sqlite(parts: list[str], count: int) -> None:
+    """All parts, each on a new file."""
+    for part in parts:
+        with tempfile.TemporaryDirectory(prefix="tally-bench-") as directory:
+            file = Path(directory) / "bench.db"
+            measure_apart(part, str(file), count)
+            if part == "own":
+                report("SQLite: size of the file", file.stat().st_size / 2**20, "MiB", "none")
+
+
+def on_postgres(parts: list[str], count: int) -> None:
+    """All parts, each on a new server."""
+    spec = importlib.util.spec_from_file_location("tally_test_postgres", HELPER)
+    assert spec is not None
+    assert spec.loader is not None
+    helper = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(helper)
+    programs = helper.find_programs()
+    if programs is None:
+        print("PostgreSQL is not installed (apt-get install postgresql); its figures are left out", file=sys.stderr)
+        return
+    for part in parts:
+        server = helper.PrivatePostgres(programs, durable=True)
+        try:
+            measure_apart(part, server.url, count)
+        finally:
+            server.stop()
 
 
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=1_000_000)
-    parser.add_argument("--database", help="measure this empty PostgreSQL database instead of an SQLite file")
+    parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--part", choices=sorted(PARTS))
+    parser.add_argument("--only", choices=("sqlite", "postgres"))
+    parser.add_argument("--database", help="measure one part on this empty database")
     arguments = parser.parse_args()
     if arguments.database:
-        measure(arguments.database, arguments.requests)
+        if not arguments.part:
+            parser.error("--database is for one --part")
+        measure(arguments.part, arguments.database, arguments.records)
         return 0
-    with tempfile.TemporaryDirectory(prefix="tally-bench-") as directory:
-        file = Path(directory) / "bench.db"
-        measure(str(file), arguments.requests)
-        report("SQLite: size of the file", file.stat().st_size / 2**20, "MiB", "none")
+    parts = [arguments.part] if arguments.part else list(PARTS)
+    if arguments.only != "postgres":
+        on_sqlite(parts, arguments.records)
+    if arguments.only != "sqlite":
+        on_postgres(parts, arguments.records)
     return 0
 
 

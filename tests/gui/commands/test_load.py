@@ -19,6 +19,7 @@ import pytest
 from agent.lab.broker import PrivateBroker
 from gui.cli import main
 from gui.commands import load
+from gui.store import AT_ONCE, Store, engine
 from shoveler.bus import Outgoing, open_publisher, open_topology, parse_address
 
 LIMIT = 120.0
@@ -43,18 +44,44 @@ def test_what_is_there_already_is_not_loaded_again(tmp_path: Path, capsys: pytes
     assert "3 were there already; 0 of others counted" in capsys.readouterr().out
 
 
+def test_a_locked_workspace_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, database = tmp_path / "records.jsonl", tmp_path / "w.db"
+    file.write_text(record(1))
+    Store(database).close()
+    monkeypatch.setattr(engine, "_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(engine, "_PRAGMAS", ("PRAGMA busy_timeout=50",))
+    tell = load._busy
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        def told(store: Store, waits: bool) -> None:
+            tell(store, waits)
+            if waits:
+                other.execute("ROLLBACK")
+
+        monkeypatch.setattr(load, "_busy", told)
+        assert main(["load", str(file), "--db", str(database)]) == 0
+    said = capsys.readouterr()
+    assert said.err == f"tally load: another program has locked {database}; this waits for it, up to 10 minutes\n"
+    assert "1 of others counted" in said.out
+
+
 def test_a_line_that_is_no_record_is_named_and_the_others_are_loaded(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "records.jsonl"
     # Beyond the first batch, too: the line's number is that in the file.
-    lines = [record(1), "", "no json", *(record(2) for _ in range(5000)), '{"a": 1}', record(3)]
+    lines = [record(1), "", "no json", *[record(2)] * AT_ONCE, '{"a": 1}', record(3)]
     file.write_text("\n".join(lines))
     assert main(["load", "--from", str(file), "--db", str(tmp_path / "w.db")]) == 1
     said = capsys.readouterr()
     problems = said.err.splitlines()
     assert problems[0].startswith(f"tally load: {file}, line 3: not a record: JSON is malformed")
-    assert problems[1].startswith(f'tally load: {file}, line 5,004: not a record: a JSON object without "kind", in no')
+    assert problems[1].startswith(
+        f'tally load: {file}, line {AT_ONCE + 4:,}: not a record: a JSON object without "kind", in no'
+    )
     assert len(problems) == 2
     assert "3 of others counted" in said.out
     assert "2 could not be read" in said.out

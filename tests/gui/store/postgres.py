@@ -22,9 +22,11 @@ def find_programs() -> Path | None:
 
 
 class PrivatePostgres:
-    """In a temporary directory of its own. PostgreSQL refuses to be root: then it runs as ``postgres``."""
+    """In a temporary directory of its own. PostgreSQL refuses to be root: then it runs as ``postgres``.
 
-    def __init__(self, programs: Path) -> None:
+    `durable`: what is committed is on the disk, as everywhere but in tests."""
+
+    def __init__(self, programs: Path, *, durable: bool = False) -> None:
         self._directory = directory = Path(tempfile.mkdtemp(prefix="tally-postgres-"))
         self._user = "postgres" if os.getuid() == 0 else None
         if self._user:
@@ -39,7 +41,8 @@ class PrivatePostgres:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self._process = subprocess.Popen(
-            [programs / "postgres", "-D", data, "-p", str(self.port), "-k", directory, "-c", "fsync=off",
+            [programs / "postgres", "-D", data, "-p", str(self.port), "-k", directory,
+             "-c", f"fsync={'on' if durable else 'off'}",
              "-c", "listen_addresses=127.0.0.1"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, user=self._user, cwd="/",
         )  # fmt: skip
