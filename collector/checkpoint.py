@@ -8,8 +8,8 @@ caused (the *outbox*), and the ids that were seen. So at any moment the file say
 A *chunk* is a row of the outbox: records of one stream and one routing key, in order. It is what one batch message
 carries; with single framing it is taken apart again.
 
-Blame: `CheckpointBusy` and `CheckpointUnusable` are for the operator at start; `CheckpointFull` is the disk's, for now:
-the same transaction may be tried again later, nothing of it was written.
+Blame: `CheckpointBusyError` and `CheckpointUnusableError` are for the operator at start; `CheckpointFullError` is the
+disk's, for now: the same transaction may be tried again later, nothing of it was written.
 """
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ class CheckpointError(Exception):
     """Base of the family. The text is one sentence for an operator."""
 
 
-class CheckpointBusy(CheckpointError):  # noqa: N818 - names the state of the file
+class CheckpointBusyError(CheckpointError):
     """Another process holds the lock."""
 
 
-class CheckpointUnusable(CheckpointError):  # noqa: N818 - names the state of the file
+class CheckpointUnusableError(CheckpointError):
     """The file cannot serve: damaged, newer than this program, not writable, made for another number of shards."""
 
 
-class CheckpointFull(CheckpointError):  # noqa: N818 - names the state of the disk
+class CheckpointFullError(CheckpointError):
     """The disk did not take the transaction (full, or an I/O error). Nothing of it was written; try again later."""
 
 
@@ -118,7 +118,7 @@ class Store(Protocol):
     def outbox(self) -> list[Chunk]: ...
     def restore_seen(self, seen: SeenSet) -> None: ...
     def commit(self, transaction: Transaction) -> None:
-        """Write all of it or nothing. Raises CheckpointFull or CheckpointUnusable."""
+        """Write all of it or nothing. Raises CheckpointFullError or CheckpointUnusableError."""
 
     def close(self) -> None: ...
 
@@ -181,7 +181,7 @@ class Checkpoint:
         db = self._db
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA:
-            raise CheckpointUnusable(
+            raise CheckpointUnusableError(
                 f"state {self._path} was written by a newer tally-collector (layout {version}, this one knows "
                 f"{SCHEMA}); upgrade, or move the file away to begin with an empty state"
             )
@@ -215,14 +215,14 @@ class Checkpoint:
             if statement.strip():
                 self._db.execute(statement)
 
-    def _unusable(self, error: sqlite3.Error) -> CheckpointUnusable:
-        return CheckpointUnusable(
+    def _unusable(self, error: sqlite3.Error) -> CheckpointUnusableError:
+        return CheckpointUnusableError(
             f"state {self._path} cannot be used ({error}); check the directory and its owner, or move the file away "
             "to begin with an empty state"
         )
 
     def state(self) -> Iterable[tuple[bytes, bytes]]:
-        """The rows for `Correlator.restore`. Raises CheckpointUnusable, as all that read do."""
+        """The rows for `Correlator.restore`. Raises CheckpointUnusableError, as all that read do."""
         return self._rows("SELECT key, value FROM state")
 
     def _rows(self, query: str) -> Iterator[Any]:
@@ -245,7 +245,7 @@ class Checkpoint:
         seen.restore((Run(*row) for row in runs), used, floors, sums)
 
     def commit(self, transaction: Transaction) -> None:
-        """Write all of it or nothing. Raises CheckpointFull (try the same again) or CheckpointUnusable."""
+        """Write all of it or nothing. Raises CheckpointFullError (try the same again) or CheckpointUnusableError."""
         db = self._db
         try:
             db.execute("BEGIN IMMEDIATE")
@@ -258,7 +258,7 @@ class Checkpoint:
                 raise
         except sqlite3.Error as error:
             if _is_for_now(error):
-                raise CheckpointFull(f"state {self._path} cannot be written for now: {error}") from error
+                raise CheckpointFullError(f"state {self._path} cannot be written for now: {error}") from error
             raise self._unusable(error) from error
         if transaction.chunks:
             self.next_chunk = transaction.chunks[-1].number + 1
@@ -321,18 +321,18 @@ def lock_file(database: Path) -> Path:
 
 
 def open_checkpoint(directory: Path, name: str, *, synchronous: Literal["full", "normal"] = "full") -> Checkpoint:
-    """Open or make ``DIRECTORY/NAME.db`` under its lock. Raises CheckpointBusy or CheckpointUnusable."""
+    """Open or make ``DIRECTORY/NAME.db`` under its lock. Raises CheckpointBusyError or CheckpointUnusableError."""
     path = directory / f"{name}.db"
     lock = FileLock(lock_file(path))
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not lock.acquire():
-            raise CheckpointBusy(
+            raise CheckpointBusyError(
                 f"state {path} is in use by {lock.holder()}; stop that collector, "
                 "give this one its own --state, or start it with --standby to take over when the other ends"
             )
     except OSError as error:
-        raise CheckpointUnusable(
+        raise CheckpointUnusableError(
             f"state directory {directory} cannot be used ({error.strerror}); make it, owned by the user that runs "
             "tally-collector, or choose another with --state"
         ) from error
@@ -341,7 +341,7 @@ def open_checkpoint(directory: Path, name: str, *, synchronous: Literal["full", 
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         lock.release()
-        raise CheckpointUnusable(
+        raise CheckpointUnusableError(
             f"state {path} cannot be used ({error.strerror}); check the directory and its owner, or move the file away "
             "to begin with an empty state"
         ) from error
@@ -357,7 +357,7 @@ def check_shards(directory: Path, shards: int) -> None:
     for path in sorted(directory.glob("shard-*-of-*.db")):
         made_for = path.stem.rpartition("-")[2]
         if made_for != str(shards):
-            raise CheckpointUnusable(
+            raise CheckpointUnusableError(
                 f"state directory {directory} was made for {made_for} shards, not {shards} ({path.name}); the "
                 "number of shards is fixed, see docs/collector.md for how to change it"
             )

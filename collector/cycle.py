@@ -27,7 +27,7 @@ from operator import itemgetter
 from typing import NamedTuple
 from zlib import crc32
 
-from collector.checkpoint import CheckpointFull, CheckpointUnusable, Chunk, Store, Transaction
+from collector.checkpoint import CheckpointFullError, CheckpointUnusableError, Chunk, Store, Transaction
 from collector.correlate import Correlator, Record
 from collector.guard import Advance, Aside, Drain, Guard, Resume, Step
 from collector.quarantine import Quarantine
@@ -233,12 +233,12 @@ class Cycle:
     def restore(self) -> None:
         """Become what the checkpoint says, and publish what it still has to. Call it once, first.
 
-        Raises CheckpointUnusable, also for a row of state that this version does not know.
+        Raises CheckpointUnusableError, also for a row of state that this version does not know.
         """
         try:
             self._correlator.restore(self._store.state())
         except ValueError as error:
-            raise CheckpointUnusable(
+            raise CheckpointUnusableError(
                 f"{self._store.name} cannot be taken over: {error}; upgrade, or move the file away to begin with an "
                 "empty state"
             ) from error
@@ -261,7 +261,7 @@ class Cycle:
                 direct.append([chunk.body for chunk in left])
                 direct.sync()
             except OSError as error:
-                raise CheckpointFull(f"records left over from the last time cannot be written: {error}") from error
+                raise CheckpointFullError(f"records left over from the last time cannot be written: {error}") from error
             self._store.commit(Transaction(cleared=left[-1].number, mark=direct.mark()))
 
     def step(self, timeout: float) -> None:
@@ -308,7 +308,7 @@ class Cycle:
         """Say in the state that nobody writes the file now. False when the disk does not take that."""
         try:
             self._store.commit(Transaction(mark=direct.mark(done=True)))
-        except CheckpointFull as error:
+        except CheckpointFullError as error:
             _log.error("%s; what others append to %s now is cut off when this goes on", error, direct.path)
             return False
         return True
@@ -466,7 +466,7 @@ class Cycle:
                     done = done._replace(records=())
                     transaction = transaction._replace(mark=mark)
                 self._store.commit(transaction)
-            except CheckpointFull as error:
+            except CheckpointFullError as error:
                 self._cannot_commit(error, done, taken)
                 return
             self._committed(self._monotonic() - started)
@@ -485,23 +485,25 @@ class Cycle:
 
     def _write(self, direct: DirectFile, records: Sequence[Record]) -> str:
         """The last records into the file, before the transaction that says that they are there; what that has to say.
-        Raises CheckpointFull, and then none of these is in it.
+        Raises CheckpointFullError, and then none of these is in it.
         """
         try:
             direct.write(records)
             if self._store.directory is not None or (self._drained and not direct.is_share):
                 direct.sync()
         except OSError as error:
-            raise CheckpointFull(f"records cannot be written to {direct.path} for now: {error.strerror}") from error
+            raise CheckpointFullError(
+                f"records cannot be written to {direct.path} for now: {error.strerror}"
+            ) from error
         return direct.mark(done=self._drained)
 
     def _set_aside(self, entries: Sequence[Aside]) -> None:
-        """Into the quarantine, before anything says that these were taken. Raises CheckpointFull."""
+        """Into the quarantine, before anything says that these were taken. Raises CheckpointFullError."""
         where = self._quarantine.path
         try:
             self._quarantine.keep(entries)
         except OSError as error:
-            raise CheckpointFull(f"the quarantine {where} cannot be written for now: {error.strerror}") from error
+            raise CheckpointFullError(f"the quarantine {where} cannot be written for now: {error.strerror}") from error
         for entry in entries:
             self._limited.log(
                 logging.ERROR,
@@ -525,7 +527,7 @@ class Cycle:
             self.store_trouble = ""
             self._delays = delays()
 
-    def _cannot_commit(self, error: CheckpointFull, done: Done, taken: Taken) -> None:
+    def _cannot_commit(self, error: CheckpointFullError, done: Done, taken: Taken) -> None:
         """Keep what was done as it is, take nothing more, acknowledge nothing; and try it again in a while."""
         if not self.store_trouble:
             _log.error("%s; taking no more input until it can, nothing is lost", error)
@@ -561,7 +563,7 @@ class Cycle:
             return
         try:
             self._store.commit(Transaction(cleared=settled))
-        except CheckpointFull as error:
+        except CheckpointFullError as error:
             # Clearing needs a little room, too. The records are out; worst they are published once more.
             self._limited.warning("clear", "%s; published records cannot be cleared", error)
             self.store_trouble = self.store_trouble or str(error)

@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from collector.advice import Advice
-from collector.checkpoint import CheckpointBusy, NoCheckpoint, Store, check_shards, open_checkpoint, shard_name
+from collector.checkpoint import CheckpointBusyError, NoCheckpoint, Store, check_shards, open_checkpoint, shard_name
 from collector.config import BusInput, BusOutput, FileInput, FileOutput, Output, Plan
 from collector.correlate import Correlator
 from collector.cycle import Cycle
@@ -38,7 +38,6 @@ from collector.sources.file import LINES_PER_TAKE, MANY_LINES, FileSource, Share
 from collector.sources.udp import UdpSource
 from collector.status import StatusReporter
 from shoveler.bus import (
-    BusRefused,
     Consumer,
     Publisher,
     Requests,
@@ -115,8 +114,8 @@ class Engine:
     def run(self, stopping: threading.Event) -> bool:
         """Until `stopping` is set or the input has ended. True when everything is safe with the next owner.
 
-        A replay that was stopped before its end is not: nothing knows where it was. Raises BusRefused (from the start
-        on, for several seconds), CheckpointUnusable, OutputClosed.
+        A replay that was stopped before its end is not: nothing knows where it was. Raises BusRefusedError (from the
+        start on, for several seconds), CheckpointUnusableError, OutputClosedError.
         """
         cycle = self._cycle
         begun = time.monotonic()
@@ -216,7 +215,7 @@ def parts(plan: Plan) -> list[Part]:
 def open_store(plan: Plan, part: Part, stopping: threading.Event) -> Store | None:
     """The checkpoint of a part. As a stand-by: once it is free, or None when told to stop before that.
 
-    Raises CheckpointBusy (no stand-by) or CheckpointUnusable.
+    Raises CheckpointBusyError (no stand-by) or CheckpointUnusableError.
     """
     if plan.state is None:
         return NoCheckpoint()
@@ -226,7 +225,7 @@ def open_store(plan: Plan, part: Part, stopping: threading.Event) -> Store | Non
     while True:
         try:
             return open_checkpoint(plan.state, part.name, synchronous=plan.synchronous)
-        except CheckpointBusy as busy:
+        except CheckpointBusyError as busy:
             if not plan.standby:
                 raise
             if not told:
@@ -389,4 +388,4 @@ def _requests(plan: Plan, store: Store) -> Requests | None:
     return Requests(connect, "the status")
 
 
-__all__ = ["BusRefused", "Engine", "Part", "Snapshot", "open_engine", "open_store", "parts"]
+__all__ = ["BusRefusedError", "Engine", "Part", "Snapshot", "open_engine", "open_store", "parts"]

@@ -22,7 +22,7 @@ from collector.sinks import STREAMS
 from shoveler.service import redact
 
 
-class ImportFault(Exception):  # noqa: N818 - says whose fault: the file's
+class MigrationError(Exception):
     """The file is no configuration of an OSG collector. One sentence."""
 
 
@@ -77,15 +77,15 @@ class Translation:
 
 
 def read(text: str) -> dict[str, Any]:
-    """Their settings by dotted name. Raises ImportFault."""
+    """Their settings by dotted name. Raises MigrationError."""
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
-        raise ImportFault(f"it is not YAML{where}: {getattr(error, 'problem', None) or error}") from None
+        raise MigrationError(f"it is not YAML{where}: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(document, dict):
-        raise ImportFault("it has no settings by name")
+        raise MigrationError("it has no settings by name")
     return dict(_flat(document, ""))
 
 
@@ -100,7 +100,7 @@ def _flat(document: Mapping[Any, Any], prefix: str) -> list[tuple[str, Any]]:
 
 
 def translate(theirs: Mapping[str, Any]) -> Translation:
-    """Ours for theirs. Raises ImportFault for values that cannot be read."""
+    """Ours for theirs. Raises MigrationError for values that cannot be read."""
     ours = Translation()
     left = dict(theirs)
 
@@ -146,7 +146,7 @@ def _input(ours: Translation, take: _Take) -> None:
         )
     elif kind == "file":
         if path is None:
-            raise ImportFault("input.type is file, but there is no input.path")
+            raise MigrationError("input.type is file, but there is no input.path")
         ours.settings["from"] = f"file:{path}"
         if follow:
             ours.settings["follow"] = True
@@ -155,7 +155,7 @@ def _input(ours: Translation, take: _Take) -> None:
         )
     elif kind in ("rabbitmq", "amqp", "message_bus"):
         if url is None or queue is None:
-            raise ImportFault(f"input.type is {kind}, but input.broker_url or input.queue is missing")
+            raise MigrationError(f"input.type is {kind}, but input.broker_url or input.queue is missing")
         ours.settings["from"] = f"{str(url).partition('?')[0]}?queue={quote(str(queue), safe='')}"
         token = take("input.token_path")
         if token is not None:
@@ -164,7 +164,7 @@ def _input(ours: Translation, take: _Take) -> None:
             "the queue is consumed exclusively; without ?queue= the shards are used, which several processes can share"
         )
     else:
-        raise ImportFault(f"input.type is {kind!r}, which is none of udp, file, rabbitmq")
+        raise MigrationError(f"input.type is {kind!r}, which is none of udp, file, rabbitmq")
 
 
 def _output(ours: Translation, take: _Take) -> None:
@@ -174,17 +174,17 @@ def _output(ours: Translation, take: _Take) -> None:
     exchange = take("amqp.exchange", "amqp_exchange")
     token = take("amqp.token_location", "amqp_token")
     if kind not in ("mq", "file", "both"):
-        raise ImportFault(f"output.type is {kind!r}, which is none of mq, file, both")
+        raise MigrationError(f"output.type is {kind!r}, which is none of mq, file, both")
     outputs = []
     if kind in ("mq", "both"):
         if mq != "amqp":
-            raise ImportFault(f"mq is {mq!r}: records go to AMQP or to files here; RabbitMQ also speaks AMQP")
+            raise MigrationError(f"mq is {mq!r}: records go to AMQP or to files here; RabbitMQ also speaks AMQP")
         if url is None or not urlsplit(str(url)).hostname:
-            raise ImportFault("there is no amqp.url to send records to")
+            raise MigrationError("there is no amqp.url to send records to")
         outputs.append(str(url))
     if kind in ("file", "both"):
         if path is None:
-            raise ImportFault(f"output.type is {kind}, but there is no output.path")
+            raise MigrationError(f"output.type is {kind}, but there is no output.path")
         outputs.append(f"file:{path}")
     ours.settings["to"] = outputs
     for theirs_name, stream in _EXCHANGES.items():
@@ -237,9 +237,9 @@ def _number(name: str, value: object) -> int:
     try:
         number = int(str(value))
     except ValueError:
-        raise ImportFault(f"{name} is {value!r}, not a whole number") from None
+        raise MigrationError(f"{name} is {value!r}, not a whole number") from None
     if number < 0:
-        raise ImportFault(f"{name} is {number}, it cannot be negative")
+        raise MigrationError(f"{name} is {number}, it cannot be negative")
     return number
 
 
@@ -254,7 +254,7 @@ def main(argv: list[str]) -> int:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         print(f"cannot read {options.file}: {reason}", file=sys.stderr)
         return 2
-    except ImportFault as fault:
+    except MigrationError as fault:
         print(f"{options.file} cannot be taken over: {fault}", file=sys.stderr)
         return 2
     sys.stdout.write(translation.toml(options.file))
@@ -263,4 +263,4 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-__all__ = ["ImportFault", "Translation", "main", "read", "translate"]
+__all__ = ["MigrationError", "Translation", "main", "read", "translate"]

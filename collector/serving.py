@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol
 
-from collector.checkpoint import CheckpointBusy, CheckpointError
+from collector.checkpoint import CheckpointBusyError, CheckpointError
 from collector.config import Plan
 from collector.engine import Engine, Part, Snapshot, open_engine, open_store
 from collector.names import Names
 from collector.sinks import SinkError
-from collector.sinks.file import OutputClosed
+from collector.sinks.file import OutputClosedError
 from collector.sources import SourceError
 from shoveler.bus import BusError
 
@@ -106,12 +106,12 @@ class ThreadCrew:
         ending = Ending.FAILED
         try:
             ending = self._run(part)
-        except (CheckpointBusy, BusError) as error:
+        except (CheckpointBusyError, BusError) as error:
             _log.error("%s", error)
         except (CheckpointError, SourceError, SinkError) as error:
             _log.error("%s", error)
             ending = Ending.UNUSABLE
-        except OutputClosed as error:
+        except OutputClosedError as error:
             _log.error("%s; stopping", error)
         except Exception:  # noqa: BLE001 - the end of a thread must not pass unseen, whatever it was
             # A bug of ours. Nothing is acknowledged that is not safe, so a restart goes on where this ended.

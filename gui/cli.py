@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from gui.commands import CommandError
-from gui.commands.loop import Stopped
+from gui.commands.loop import StoppedError
 from gui.commands.output import finish, open_output
 
 COMMANDS = ("demo", "run", "results", "load", "federation", "keys", "queues")
@@ -88,7 +88,7 @@ def _carry_out(words: Sequence[str], options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    except (KeyboardInterrupt, Stopped):
+    except (KeyboardInterrupt, StoppedError):
         print("tally: stopped; nothing was left running.", file=sys.stderr)
         return 1
     except CommandError as error:

@@ -107,7 +107,7 @@ def _import(argv: Sequence[str]) -> int:
     except OSError as error:
         print(f"{arguments.file}: cannot be read: {error.strerror}", file=sys.stderr)
         return 2
-    except (osg.ImportFault, UnicodeDecodeError) as error:
+    except (osg.OsgImportError, UnicodeDecodeError) as error:
         print(f"{arguments.file}: {error}", file=sys.stderr)
         return 2
     text = translation.toml(arguments.file)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from shoveler.bus import Address as BusAddress
-from shoveler.bus import BusOptions, BusRefused, check_tls, parse_address
+from shoveler.bus import BusOptions, BusRefusedError, check_tls, parse_address
 from shoveler.control import Options
 from shoveler.intake import check_map
 from shoveler.listeners import open_listener
@@ -36,7 +36,7 @@ def version() -> str:
 def _check_bus(text: str) -> None:
     try:
         parse_address(text, role="sink")
-    except BusRefused as error:
+    except BusRefusedError as error:
         raise ValueError(str(error)) from None
 
 
@@ -231,7 +231,7 @@ def _surroundings(settings: Settings, *, tls: bool) -> list[Problem]:
     try:
         if tls:  # else it would say again what is wrong with the files
             check_tls(bus_address(settings), bus_options(settings))
-    except BusRefused as error:
+    except BusRefusedError as error:
         found.append(Problem(settings.origin("bus.url"), f"bus.url: {error}"))
     directory = settings.path("spool.dir")
     if not _may_be_seen(directory):

@@ -33,7 +33,7 @@ _KNOWN = {
 _DEFAULT_TOKEN = "/etc/xrootd-monitoring-shoveler/token"  # noqa: S105 - a path
 
 
-class ImportFault(Exception):  # noqa: N818 - says whose fault: the file's
+class OsgImportError(Exception):
     """The file is not a configuration of the OSG shoveler; one sentence."""
 
 
@@ -45,11 +45,11 @@ class Translation:
     remarks: list[str] = field(default_factory=list)
 
     def set(self, name: str, value: object, theirs: str) -> None:
-        """Our setting `name`, made of `theirs`. Raises ImportFault when we could not use that value."""
+        """Our setting `name`, made of `theirs`. Raises OsgImportError when we could not use that value."""
         try:
             SCHEMA.setting(name).parse(value)
         except ValueError as error:
-            raise ImportFault(f"{theirs}: {error}") from None
+            raise OsgImportError(f"{theirs}: {error}") from None
         table, _, key = name.rpartition(".")
         self.tables.setdefault(table, {})[key] = value
 
@@ -69,17 +69,17 @@ class Translation:
 
 
 def read(text: str, environ: Mapping[str, str]) -> dict[str, Any]:
-    """Their settings by dotted name, the environment first as with them. Raises ImportFault."""
+    """Their settings by dotted name, the environment first as with them. Raises OsgImportError."""
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
-        raise ImportFault(f"not YAML{where}: {getattr(error, 'problem', None) or error}") from None
+        raise OsgImportError(f"not YAML{where}: {getattr(error, 'problem', None) or error}") from None
     if document is None:
         document = {}
     if not isinstance(document, dict):
-        raise ImportFault("not a configuration: the file has no settings by name")
+        raise OsgImportError("not a configuration: the file has no settings by name")
     found = dict(_flat(document))
     for name in [table + key for table, keys in _KNOWN.items() for key in keys]:
         value = environ.get(_PREFIX + name.upper().replace(".", "_"))
@@ -89,7 +89,7 @@ def read(text: str, environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def translate(theirs: Mapping[str, Any]) -> Translation:
-    """Our settings for theirs. Raises ImportFault for values that cannot be read."""
+    """Our settings for theirs. Raises OsgImportError for values that cannot be read."""
     ours = Translation()
     left = dict(theirs)
 
@@ -166,7 +166,7 @@ def _map(ours: Translation, left: dict[str, Any]) -> None:
         try:
             SCHEMA.setting("map").parse(table)
         except ValueError as error:
-            raise ImportFault(f"map: {error}") from None
+            raise OsgImportError(f"map: {error}") from None
         ours.tables["map"] = dict(table)
     if len(table) > 1 and "all" in table:
         ours.remarks.append("map.all and single addresses are both set: here the single address wins, there map.all")
@@ -177,7 +177,7 @@ def _flat(table: Mapping[Any, Any], prefix: str = "") -> list[tuple[str, Any]]:
     for key, value in table.items():
         name = prefix + str(key).lower()  # their names do not tell capitals apart
         if name + "." in _KNOWN and not isinstance(value, dict) and value is not None:
-            raise ImportFault(f"{name} is {redact(repr(value))}, expected settings by name")
+            raise OsgImportError(f"{name} is {redact(repr(value))}, expected settings by name")
         if isinstance(value, dict):
             found += _flat(value, name + ".")
         else:
@@ -190,7 +190,7 @@ def _without_password(url: str) -> tuple[str, str]:
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise ImportFault(f"amqp.url {redact(url)!r} cannot be read") from None
+        raise OsgImportError(f"amqp.url {redact(url)!r} cannot be read") from None
     host = parts.netloc.rpartition("@")[2]
     user = parts.username or "shoveler"
     return urlunsplit(parts._replace(netloc=f"{user}@{host}")), parts.password or ""
@@ -202,7 +202,7 @@ def _number(name: str, value: Any, default: int) -> int:
     try:
         return int(value)
     except (TypeError, ValueError):
-        raise ImportFault(f"{name} is {value!r}, expected a number") from None
+        raise OsgImportError(f"{name} is {value!r}, expected a number") from None
 
 
 def _flag(name: str, value: Any) -> bool:
@@ -211,7 +211,7 @@ def _flag(name: str, value: Any) -> bool:
         return True
     if text in ("false", "0", "f", "no", "off"):
         return False
-    raise ImportFault(f"{name} is {value!r}, expected true or false")
+    raise OsgImportError(f"{name} is {value!r}, expected true or false")
 
 
 def _value(value: object) -> str:

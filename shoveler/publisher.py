@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
-from shoveler.bus import BusError, BusRefused, BusUnavailable, Outcome, Outgoing, Publisher
+from shoveler.bus import BusError, BusRefusedError, BusUnavailableError, Outcome, Outgoing, Publisher
 from shoveler.envelope import BATCH, encode_batch, encode_single, shard_of
 from shoveler.service import Health, RateLimited, delays
 from shoveler.spool.errors import SpoolFullError
@@ -339,7 +339,7 @@ class Courier:
         delay = self._not_before - now
         self.trouble = str(error)
         self._health.problem("bus", self.trouble)
-        level = logging.ERROR if isinstance(error, BusRefused) else logging.WARNING
+        level = logging.ERROR if isinstance(error, BusRefusedError) else logging.WARNING
         self._warn.log(
             level, "bus", "! %s; datagrams stay in the spool, next try in %.1f s", self.trouble, delay
         )  # fmt: skip
@@ -454,4 +454,4 @@ class Courier:
             )
         else:
             text = f"datagrams were refused: {outcome.reason or 'a queue is full'}; is the collector running?"
-        self._trouble(BusUnavailable(text))
+        self._trouble(BusUnavailableError(text))

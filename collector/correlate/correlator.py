@@ -24,7 +24,7 @@ from collector.correlate.waiting import Waiting
 from collector.correlate.writer import Writer
 from collector.records.text import clean_text
 from collector.wire.forwarded import parse_forwarded
-from collector.wire.header import Kind, Rejected, classify
+from collector.wire.header import Kind, RejectedError, classify
 
 NO_FSTAT_AFTER = 300.0
 """Seconds until a server with sessions and no f-stream is thought to be configured without one."""
@@ -95,7 +95,7 @@ class Correlator:
                 self._forwarded(datagram)
             else:
                 streams.take(kind, datagram, remote, sender)
-        except Rejected as rejected:
+        except RejectedError as rejected:
             sender.rejected[rejected.reason] += 1
             self._totals.rejected[rejected.reason] += 1
         else:
@@ -103,7 +103,7 @@ class Correlator:
             self._totals.decoded += 1
 
     def _forwarded(self, datagram: bytes) -> None:
-        """A datagram that a shoveler has sent on, in its envelope: what is inside is its server's. Raises Rejected."""
+        """A datagram that a shoveler has sent on, in its envelope: that in it is its server's. Raises RejectedError."""
         inner = parse_forwarded(datagram)
         sender = self._senders.get(inner.remote)
         sender.seen += 1

@@ -12,7 +12,7 @@ from collector.records.file import SCHEMA
 from collector.records.ids import event_id
 from collector.records.text import clean_fields, clean_text, clean_value, put_text
 from collector.wire.gstream import PROVIDERS, GStream, decode_line
-from collector.wire.header import Rejected, text_of
+from collector.wire.header import RejectedError, text_of
 from collector.wire.maps import Purged, Transferred, number_of, port_of
 from collector.wire.redirect import Redirect
 from collector.wire.summary import Summary
@@ -77,13 +77,13 @@ def event_kind(provider: str, event: dict[str, Any]) -> str:
     """Which kind of record an event is: by its provider, or by its looks where that is not known.
 
     What no kind of its own is made for, events of unknown providers and events of a new type, is ``event``: passed on
-    as it was sent. Raises Rejected: event, when nothing tells that it is an event at all.
+    as it was sent. Raises RejectedError: event, when nothing tells that it is an event at all.
     """
     kind = _KINDS.get(provider)
     if kind is None and not provider:
         kind = _kind_by_looks(event)
         if kind is None:
-            raise Rejected("event", f"no provider, and event {str(event.get('event'))[:40]!r}")
+            raise RejectedError("event", f"no provider, and event {str(event.get('event'))[:40]!r}")
     if kind is None or (kind == "cache" and event.get("event") != "file_close"):
         return "event"
     return kind
@@ -110,7 +110,7 @@ def events_of(stream: GStream, line: bytes, ordinal: int, address: str, now: flo
     """The records in one line of a g-stream, from a sender's IP address: one, or for HTTP one for each verb and status.
 
     Storage statistics (kind ``oss``) come with the cumulative counters of the server; see `correlate.statistics`.
-    Raises Rejected: json, event.
+    Raises RejectedError: json, event.
     """
     event = decode_line(line)
     kind = event_kind(stream.provider, event)
@@ -185,7 +185,7 @@ def _cache(event: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         else:
             right = name not in ("file_path", "vo") or isinstance(value, str)
         if not right:
-            raise Rejected("event", f"{name} is {str(value)[:40]!r}")
+            raise RejectedError("event", f"{name} is {str(value)[:40]!r}")
     if not fields.get("vo", "x"):
         del fields["vo"]
     to_disk, bypass = _count(fields.get("bytes_to_disk")), _count(fields.get("bytes_bypass_cache"))
@@ -206,7 +206,7 @@ def _copy(event: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         for name in ("begin_transfer", "end_transfer"):
             if name in renamed:
                 if not isinstance(renamed[name], str) or not renamed[name]:
-                    raise Rejected("event", f"{name} is {str(renamed[name])[:40]!r}")
+                    raise RejectedError("event", f"{name} is {str(renamed[name])[:40]!r}")
                 renamed[name] = microseconds(renamed[name])
         fields["xeq"] = renamed
     urls = (fields.get("destination"), fields.get("source"))

@@ -44,7 +44,7 @@ class Maps:
         }
 
     def take(self, inc: Incarnation, message: maps.Map, sender: Sender) -> None:
-        """Apply one message. Raises Rejected when its second line is not what it must be."""
+        """Apply one message. Raises RejectedError when its second line is not what it must be."""
         # an info of an origin with a counter for users alone has the id of its user
         if message.dictid and message.code in ("u" if inc.one_counter else "uidTU"):
             inc.ids.map(message.dictid)

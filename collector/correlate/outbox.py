@@ -12,7 +12,7 @@ from collector.correlate.senders import Totals
 from collector.records.paths import under_any
 from collector.records.text import routing_word
 from collector.records.wlcg import wlcg_event, wlcg_file
-from collector.wire.header import Rejected
+from collector.wire.header import RejectedError
 
 _encode = msgspec.json.Encoder().encode
 
@@ -64,7 +64,7 @@ class Outbox:
     ) -> None:
         """Write a record of any other kind. `paths` and the `vo` of its session are what filters look at.
 
-        Raises Rejected: json, when it holds numbers or text that JSON cannot say.
+        Raises RejectedError: json, when it holds numbers or text that JSON cannot say.
         """
         if any(self.dropped(vo, path) for path in paths or (None,)):
             return
@@ -77,7 +77,7 @@ class Outbox:
         try:
             body = _encode(fields)
         except (OverflowError, ValueError, msgspec.EncodeError) as error:
-            raise Rejected("json", str(error)) from None
+            raise RejectedError("json", str(error)) from None
         if not (wlcg and options.wlcg_only):
             self._put(Record(kind, routing_word(vo), fields["record_id"], body))
         if wlcg:

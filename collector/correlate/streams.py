@@ -21,7 +21,7 @@ from collector.correlate.waiting import Waiting
 from collector.records.ids import event_id
 from collector.records.text import clean_text
 from collector.wire import fstream, gstream, maps, redirect, summary, trace
-from collector.wire.header import Kind, Rejected, parse_header
+from collector.wire.header import Kind, RejectedError, parse_header
 
 BEFORE_5_2 = re.compile(r"v5\.[01](\D|$)", re.ASCII).match
 MAX_COPIES = 10_000
@@ -31,7 +31,7 @@ MAX_REPORTS = 256
 
 
 class Streams:
-    """Applies datagrams. Methods raise Rejected when nothing of a datagram could be used; the rest is counted here."""
+    """Applies datagrams. Methods raise RejectedError when nothing of one could be used; the rest is counted here."""
 
     def __init__(
         self,
@@ -107,10 +107,10 @@ class Streams:
         header = parse_header(data)
         items, problems = fstream.parse_fstream(data, header.end)
         if not items:
-            raise Rejected(problems[0] if problems else "short")
+            raise RejectedError(problems[0] if problems else "short")
         window = items[0].item
         if not isinstance(window, fstream.Window):
-            raise Rejected("no_window")
+            raise RejectedError("no_window")
         sid = window.sid if window.sid is not None else self._processes.sid_of(remote, header.stod)
         inc = self._processes.find(remote, header.stod, sid or 0, sender)
         if inc.shared:
@@ -155,7 +155,7 @@ class Streams:
         header = parse_header(data)
         sid = trace.sid_of(data, header.end) or self._processes.sid_of(remote, header.stod)
         if sid is None:
-            raise Rejected("no_server")
+            raise RejectedError("no_server")
         inc = self._processes.find(remote, header.stod, sid, sender)
         if self._sequences.observe(inc, "M", remote, header.pseq, data) == DUPLICATE:
             return
@@ -239,7 +239,7 @@ class Streams:
         """Events without a header (``nohdr``): nothing but the address tells whose they are."""
         inc = self._processes.at(sender.address)
         if inc is None:
-            raise Rejected("no_server", "events without a header, from an address that has not named itself")
+            raise RejectedError("no_server", "events without a header, from an address that has not named itself")
         self._events(inc, stream, sender)
 
     def _events(self, inc: Incarnation, stream: gstream.GStream, sender: Sender) -> None:
@@ -247,14 +247,14 @@ class Streams:
         for ordinal, line in enumerate(stream.lines):
             try:
                 events = events_of(stream, line, ordinal, sender.address, self._cycle.now, self._cycle.arrived)
-            except Rejected as rejected:
+            except RejectedError as rejected:
                 self._problems(sender, rejected.reason)
                 continue
             good += 1
             for event in events:
                 self._event(inc, event, stream, ordinal)
         if stream.stod is None and stream.lines and not good:
-            raise Rejected("unknown", "text that is no event of any known kind")
+            raise RejectedError("unknown", "text that is no event of any known kind")
 
     def _event(self, inc: Incarnation, event: Event, stream: gstream.GStream, ordinal: int) -> None:
         if event.kind == "oss":

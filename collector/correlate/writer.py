@@ -23,7 +23,7 @@ from collector.records.file import SCHEMA
 from collector.records.ids import access_id
 from collector.records.paths import Directories, path_fields
 from collector.records.text import clean_text
-from collector.wire.header import Rejected, text_of
+from collector.wire.header import RejectedError, text_of
 from collector.wire.userid import UserId
 
 
@@ -62,7 +62,7 @@ class Writer:
         record |= like_peers(event.kind, record) | first  # whatever an event calls itself
         try:
             self.outbox.put_event(event.kind, record, event.paths, self.cycle.now, vo_of(user))
-        except Rejected as rejected:
+        except RejectedError as rejected:
             self.senders.get(inc.remote).rejected[rejected.reason] += 1
             self.totals.rejected[rejected.reason] += 1
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from collector.checkpoint import Chunk
-from shoveler.bus import BusError, BusRefused, Outcome, Outgoing, Publisher
+from shoveler.bus import BusError, BusRefusedError, Outcome, Outgoing, Publisher
 from shoveler.service import RateLimited, delays
 
 _log = logging.getLogger(__name__)
@@ -189,10 +189,12 @@ class _Lane:
     def _lost(self, error: BusError) -> None:
         what = f"{self._name}: {error}"
         if what != self._connection_trouble:  # one line for one trouble, however often it is tried
-            advice = "an operator must act; trying again anyway" if isinstance(error, BusRefused) else "trying again"
+            advice = (
+                "an operator must act; trying again anyway" if isinstance(error, BusRefusedError) else "trying again"
+            )
             _log.warning("%s; %s", what, advice)
         self._connection_trouble = what
-        self._refused = isinstance(error, BusRefused)
+        self._refused = isinstance(error, BusRefusedError)
         self._next_try = self._sink.monotonic() + next(self._delays)
         if self._publisher is not None:
             self._take_last_outcomes(self._publisher)

@@ -41,7 +41,7 @@ def cut_torn_line(fd: int, name: str) -> int:
     return keep
 
 
-class OutputClosed(Exception):  # noqa: N818 - names what happened
+class OutputClosedError(Exception):
     """Whoever read our standard output went away; there is nobody left to write for."""
 
 
@@ -99,7 +99,7 @@ class FileSink:
             if self._regular:
                 os.fdatasync(self._fd)
         except BrokenPipeError:
-            raise OutputClosed(f"nobody reads {self._name} any more") from None
+            raise OutputClosedError(f"nobody reads {self._name} any more") from None
         except OSError as error:
             self._failed(error)
             return self._safe

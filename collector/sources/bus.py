@@ -14,7 +14,7 @@ from itertools import count
 from collector.sources import NOTHING, Datagram, Reject, Taken, split_id
 from collector.wire.userid import is_remote
 from shoveler import envelope
-from shoveler.bus import BusError, BusRefused, Consumer, Incoming
+from shoveler.bus import BusError, BusRefusedError, Consumer, Incoming
 from shoveler.service import delays
 
 _log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class BusSource:
         self._renew = False
         self._next_raise = 0.0
         self._ever = False
-        self.refused_at_start: BusRefused | None = None
+        self.refused_at_start: BusRefusedError | None = None
         self.trouble = ""
 
     def take(self, timeout: float) -> Taken:
@@ -155,7 +155,7 @@ class BusSource:
                 self._consumer = self._connect(self._prefetch)
             except BusError as error:
                 if not self._ever:
-                    self.refused_at_start = error if isinstance(error, BusRefused) else None
+                    self.refused_at_start = error if isinstance(error, BusRefusedError) else None
                 self._lost(error)
                 return None
             if self.trouble:
@@ -170,7 +170,9 @@ class BusSource:
         wait = next(self._delays)
         what = f"{self._name}: {error}"
         if what != self.trouble:  # one line for one trouble, however often it is tried
-            advice = "an operator must act; trying again anyway" if isinstance(error, BusRefused) else "trying again"
+            advice = (
+                "an operator must act; trying again anyway" if isinstance(error, BusRefusedError) else "trying again"
+            )
             _log.warning("%s; %s", what, advice)
         self.trouble = what
         self._next_try = self._monotonic() + wait

@@ -1,7 +1,7 @@
 """Datagrams decoded: bytes in, named values out. No state, no I/O.
 
 Every datagram that an XRootD server can send has one parser here, and every fact (a user id, a length, a time) has one
-parser in the whole program. Lengths are checked before reading. What cannot be decoded raises `Rejected` with a reason
+parser in the whole program. Lengths are checked before reading. What cannot be decoded raises `RejectedError` with a reason
 of `REASONS`, and a bad record inside a good datagram loses only itself: it is named in the list of problems beside the
 good ones.
 
@@ -21,7 +21,7 @@ bytes that are no text.
 
 from __future__ import annotations
 
-from collector.wire.header import REASONS, Header, Kind, Rejected, classify, parse_header
+from collector.wire.header import REASONS, Header, Kind, RejectedError, classify, parse_header
 from collector.wire.tree import tree
 
-__all__ = ["REASONS", "Header", "Kind", "Rejected", "classify", "parse_header", "tree"]
+__all__ = ["REASONS", "Header", "Kind", "RejectedError", "classify", "parse_header", "tree"]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from collector.wire.header import Kind, Rejected, classify
+from collector.wire.header import Kind, RejectedError, classify
 from collector.wire.userid import is_remote
 
 
@@ -31,14 +31,14 @@ _decoder = msgspec.json.Decoder(_Envelope)
 
 
 def parse_forwarded(data: bytes) -> Forwarded:
-    """The datagram in a forwarded envelope. Raises Rejected: envelope."""
+    """The datagram in a forwarded envelope. Raises RejectedError: envelope."""
     try:
         outer = _decoder.decode(data.rstrip(b"\0"))
         inner = binascii.a2b_base64(outer.data, strict_mode=True)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise Rejected("envelope", f"no envelope of a shoveler: {error}") from None
+        raise RejectedError("envelope", f"no envelope of a shoveler: {error}") from None
     if not is_remote(outer.remote):
-        raise Rejected("envelope", f"its sender is {outer.remote[:60]!r}, neither an address nor a host name")
+        raise RejectedError("envelope", f"its sender is {outer.remote[:60]!r}, neither an address nor a host name")
     if inner and classify(inner) is Kind.ENVELOPE:
-        raise Rejected("envelope", "an envelope in an envelope")
+        raise RejectedError("envelope", "an envelope in an envelope")
     return Forwarded(inner, outer.remote)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import NamedTuple
 
-from collector.wire.header import Rejected
+from collector.wire.header import RejectedError
 
 CLOSE, OPEN, TIME, PROGRESS, DISCONNECT = range(5)
 """Record types."""
@@ -144,7 +144,7 @@ def parse_fstream(
         item = None
         try:
             item = parse_record(data, offset, kind, flags, size)
-        except Rejected as rejected:
+        except RejectedError as rejected:
             problems.append(rejected.reason)
         if kind == TIME:
             if records is not None and place != records:
@@ -164,11 +164,11 @@ def parse_fstream(
 
 
 def parse_record(data: bytes, offset: int, kind: int, flags: int, size: int) -> Item:
-    """One record whose `size` bytes at `offset` are known to be there. Raises Rejected with a ``record_…`` reason."""
+    """One record whose `size` bytes at `offset` are known to be there. Raises RejectedError with a ``record_…`` reason."""
     (number,) = _ID.unpack_from(data, offset + 4)
     if kind == CLOSE:
         if size < 32:
-            raise Rejected("record_short", f"a close of {size} bytes")
+            raise RejectedError("record_short", f"a close of {size} bytes")
         read, readv, write = BYTES.unpack_from(data, offset + 8)
         operations = squares = None
         if flags & HAS_OPS and size >= 80:
@@ -176,37 +176,37 @@ def parse_record(data: bytes, offset: int, kind: int, flags: int, size: int) -> 
             if flags & HAS_SSQ and size >= 112:
                 squares = Squares(*SQUARES.unpack_from(data, offset + 80))
         if read < 0 or readv < 0 or write < 0 or (operations is not None and operations.segments < 0):
-            raise Rejected("record_value", f"a close of file {number} with negative counters")
+            raise RejectedError("record_value", f"a close of file {number} with negative counters")
         return Close(number, bool(flags & FORCED), read, readv, write, operations, squares)
     if kind == OPEN:
         if size < (20 if flags & HAS_LFN else 16):
-            raise Rejected("record_short", f"an open of {size} bytes")
+            raise RejectedError("record_short", f"an open of {size} bytes")
         if not flags & HAS_LFN:
             (length,) = SIZE.unpack_from(data, offset + 8)
             return Open(number, bool(flags & HAS_RW), length if length >= 0 else None, None, None)
         length, user = OPEN_NAMED.unpack_from(data, offset + 8)
         path = data[offset + 20 : offset + size].partition(b"\0")[0]
         if len(path) > MAX_NAME:
-            raise Rejected("name_length", f"a name of {len(path)} bytes")
+            raise RejectedError("name_length", f"a name of {len(path)} bytes")
         return Open(number, bool(flags & HAS_RW), length if length >= 0 else None, user, path or None)
     if kind == PROGRESS:
         if size < 32:
-            raise Rejected("record_short", f"a progress record of {size} bytes")
+            raise RejectedError("record_short", f"a progress record of {size} bytes")
         read, readv, write = BYTES.unpack_from(data, offset + 8)
         if read < 0 or readv < 0 or write < 0:
-            raise Rejected("record_value", f"progress of file {number} with negative counters")
+            raise RejectedError("record_value", f"progress of file {number} with negative counters")
         return Progress(number, read, readv, write)
     if kind == DISCONNECT:
         return Disconnect(number)
     if kind == TIME:
         if size < 16:
-            raise Rejected("record_short", f"a time record of {size} bytes")
+            raise RejectedError("record_short", f"a time record of {size} bytes")
         transfers, records, begin, finish = WINDOW.unpack_from(data, offset + 4)
         sid = None
         if flags & HAS_SID and size >= 24:
             sid = SID.unpack_from(data, offset + 16)[0] & LOW_48
         return Window(begin, max(begin, finish), transfers, records, sid)
-    raise Rejected("record_type", f"type {kind}")
+    raise RejectedError("record_type", f"type {kind}")
 
 
 _ID = Struct(">I")

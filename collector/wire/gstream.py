@@ -7,7 +7,7 @@ from struct import Struct
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from collector.wire.header import Rejected, parse_header, text_of
+from collector.wire.header import RejectedError, parse_header, text_of
 from collector.wire.jsontext import parse_json
 from collector.wire.maps import number_of, port_of
 
@@ -56,10 +56,10 @@ class GStream(NamedTuple):
 
 
 def parse_gstream(data: bytes) -> GStream:
-    """The binary form. Raises Rejected: short, length."""
+    """The binary form. Raises RejectedError: short, length."""
     header = parse_header(data)
     if header.end < 24:
-        raise Rejected("short", f"a g-stream datagram of {header.end} bytes")
+        raise RejectedError("short", f"a g-stream datagram of {header.end} bytes")
     begin, end, field = _FIXED.unpack_from(data, 8)
     provider = chr(field >> 56)
     lines = _lines(data[24 : header.end])
@@ -70,7 +70,7 @@ def parse_gstream(data: bytes) -> GStream:
 
 
 def parse_text(data: bytes) -> GStream:
-    """The JSON and CGI forms, and lines without any header. Raises Rejected: json, no_server."""
+    """The JSON and CGI forms, and lines without any header. Raises RejectedError: json, no_server."""
     if data.startswith(b"code="):
         return _cgi(data)
     head, _, rest = data.rstrip(b"\0").partition(b"\n")
@@ -79,13 +79,13 @@ def parse_text(data: bytes) -> GStream:
         head = head[: overflown.start()] + _without_overflow(overflown) + head[overflown.end() :]
     try:
         header = decode_line(head)
-    except Rejected:
+    except RejectedError:
         if not rest and not data.startswith(b'{"code"'):
             raise
         header = {}
     if not isinstance(header.get("code"), str) or "stod" not in header:
         if data.startswith(b'{"code"'):
-            raise Rejected("no_server", "a text header without stod")
+            raise RejectedError("no_server", "a text header without stod")
         return GStream("g", None, None, None, "", None, None, _lines(data), Source(), True, None)
     gs = _object(header.get("gs"))
     src = _object(header.get("src"))
@@ -114,7 +114,7 @@ def _cgi(data: bytes) -> GStream:
         key, _, value = pair.partition("=")
         keys.setdefault(key, unquote(value.replace("+", " ")).strip())
     if "stod" not in keys:
-        raise Rejected("no_server", "a text header without stod")
+        raise RejectedError("no_server", "a text header without stod")
 
     def number(key: str) -> int | None:
         return number_of(keys.get(key))
@@ -135,10 +135,10 @@ def _cgi(data: bytes) -> GStream:
 
 
 def decode_line(line: bytes) -> dict[str, Any]:
-    """One event. Paths are put into the JSON without escaping, so any line may be broken. Raises Rejected: json."""
+    """One event. Paths are put into the JSON without escaping, so any line may be broken. Raises RejectedError: json."""
     value = parse_json(line)
     if not isinstance(value, dict):
-        raise Rejected("json", "a line that is no object")
+        raise RejectedError("json", "a line that is no object")
     return value
 
 
@@ -166,7 +166,7 @@ def _time(value: object) -> int | None:
 def _stod(value: object) -> int:
     stod = _number(value)
     if stod is None or not 0 <= stod < 1 << 32:
-        raise Rejected("no_server", "stod is no 32-bit number")
+        raise RejectedError("no_server", "stod is no 32-bit number")
     return stod
 
 

@@ -35,7 +35,7 @@ REASONS: dict[str, str] = {
 """Why a datagram or a part of it was not used → what it means. Names of counters: never rename one."""
 
 
-class Rejected(ValueError):  # noqa: N818 - says what happened to the datagram
+class RejectedError(ValueError):
     """A datagram, or a part of it, that cannot be decoded. `reason` is a key of `REASONS`; the text says more."""
 
     def __init__(self, reason: str, text: str = "") -> None:
@@ -72,9 +72,9 @@ _ENVELOPE = re.compile(rb'\{\s*"(?:data|remote|version)"\s*:')
 
 
 def classify(data: bytes) -> Kind:
-    """The family of a datagram (format reference, section 1). Raises Rejected: empty, unknown."""
+    """The family of a datagram (format reference, section 1). Raises RejectedError: empty, unknown."""
     if not data:
-        raise Rejected("empty")
+        raise RejectedError("empty")
     kind = _KINDS.get(data[0])
     if kind is not None:
         return kind
@@ -85,7 +85,7 @@ def classify(data: bytes) -> Kind:
         return Kind.ENVELOPE if enveloped else Kind.TEXT
     if data.startswith(b"code="):
         return Kind.TEXT
-    raise Rejected("unknown", f"first byte is 0x{data[0]:02x}")
+    raise RejectedError("unknown", f"first byte is 0x{data[0]:02x}")
 
 
 class Header(NamedTuple):
@@ -105,14 +105,14 @@ HEADER = Struct(">BBHI")
 def parse_header(data: bytes) -> Header:
     """The 8-byte header (format reference, section 2). ``stod`` is taken as unsigned.
 
-    Raises Rejected: short, length.
+    Raises RejectedError: short, length.
     """
     size = len(data)
     if size < 8:
-        raise Rejected("short", f"{size} bytes are no header")
+        raise RejectedError("short", f"{size} bytes are no header")
     code, pseq, plen, stod = HEADER.unpack_from(data)
     if plen < 8:
-        raise Rejected("length", f"the header says {plen} bytes")
+        raise RejectedError("length", f"the header says {plen} bytes")
     problem = None if plen == size else "excess" if plen < size else "truncated"
     return Header(chr(code), pseq, plen, stod, min(plen, size), problem)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from collector.wire.header import Rejected, text_of
+from collector.wire.header import RejectedError, text_of
 
 MAX_DEPTH = 32
 """Deeper than anything that servers send, and far from where recursion ends: that is elsewhere for who decodes than for
@@ -24,20 +24,20 @@ def parse_json(text: bytes) -> Any:
     """The value that `text` is. Bytes that are no UTF-8 come as surrogates, as in all text from the wire (`text_of`).
 
     Numbers that 64 bits (or a double) cannot hold are left out, with their names: neither a checkpoint nor most readers
-    of records take them. Raises Rejected: json, also for what is nested deeper than `MAX_DEPTH`.
+    of records take them. Raises RejectedError: json, also for what is nested deeper than `MAX_DEPTH`.
     """
     try:
         value = _decoded(text)
     except (ValueError, msgspec.DecodeError) as error:
-        raise Rejected("json", str(error)) from None
+        raise RejectedError("json", str(error)) from None
     except RecursionError:
-        raise Rejected("json", "nested too deeply") from None
+        raise RejectedError("json", "nested too deeply") from None
     if text.count(b"{") + text.count(b"[") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
-        raise Rejected("json", "nested too deeply")
+        raise RejectedError("json", "nested too deeply")
     if _LONG_NUMBER.search(text) is None:
         return value
     if _too_large(value):
-        raise Rejected("json", "a number beyond 64 bits")
+        raise RejectedError("json", "a number beyond 64 bits")
     return _held(value)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import NamedTuple
 
-from collector.wire.header import Rejected, parse_header, text_of
+from collector.wire.header import RejectedError, parse_header, text_of
 from collector.wire.userid import UserId, parse_userid
 
 MAX_INFO = 4096
@@ -98,19 +98,19 @@ class Transferred(NamedTuple):
 def parse_map(data: bytes) -> Map:
     """Any map message. Text is cut at the first NUL: servers send stray memory behind one (section 5).
 
-    Raises Rejected: short, length, map_text, userid.
+    Raises RejectedError: short, length, map_text, userid.
     """
     header = parse_header(data)
     if header.end < 12:
-        raise Rejected("short", f"a map message of {header.end} bytes has no dictid")
+        raise RejectedError("short", f"a map message of {header.end} bytes has no dictid")
     info = data[12 : header.end].partition(b"\0")[0]
     if len(info) > MAX_INFO:
-        raise Rejected("map_text", f"{len(info)} bytes of text; servers send at most 1280")
+        raise RejectedError("map_text", f"{len(info)} bytes of text; servers send at most 1280")
     (dictid,) = _DICTID.unpack_from(data, 8)
     first, newline, detail = text_of(info).partition("\n")
     try:
         userid = parse_userid(first)
-    except Rejected:
+    except RejectedError:
         if header.code != "=" or "&pgm=" not in detail:
             raise
         userid = UserId("=", "", 0, 0, "", first)  # dCache's plug-in sends the words themselves: user.pid:sid@host
@@ -183,7 +183,7 @@ def parse_login(detail: str | None) -> Login:
 
 
 def parse_token(detail: str | None) -> Token:
-    """Second line of ``T``. Raises Rejected: map_text, when it does not say which session."""
+    """Second line of ``T``. Raises RejectedError: map_text, when it does not say which session."""
     keys = _token_keys(detail)
     username = keys.get("n") or keys.get("un")
     values = (keys.get("s"), username, *map(keys.get, "org"))
@@ -191,7 +191,7 @@ def parse_token(detail: str | None) -> Token:
 
 
 def parse_flow(detail: str | None) -> Flow:
-    """Second line of ``U``; 0 stands for an invalid flow (section 5.3). Raises Rejected: map_text."""
+    """Second line of ``U``; 0 stands for an invalid flow (section 5.3). Raises RejectedError: map_text."""
     keys = _flow_keys(detail)
     session = _session(keys)
     experiment, activity = keys.get("Ec") or None, keys.get("Ac") or None
@@ -206,19 +206,19 @@ def _session(keys: dict[str, str]) -> int:
     if session is not None and -(1 << 31) <= session < 0:
         session += 1 << 32
     if session is None or not 0 < session < 1 << 32:
-        raise Rejected("map_text", f"Uc={keys.get('Uc', '')[:20]!r} is no session")
+        raise RejectedError("map_text", f"Uc={keys.get('Uc', '')[:20]!r} is no session")
     return session
 
 
 def parse_purged(detail: str | None) -> Purged:
-    """Text of ``p`` after the user id: path, then its keys. Raises Rejected: map_text."""
+    """Text of ``p`` after the user id: path, then its keys. Raises RejectedError: map_text."""
     path, keys = _path_and_keys(detail, _purge_keys)
     removed, size, atime, ctime, mtime = (number_of(keys.get(key)) for key in ("tod", "sz", "at", "ct", "mt"))
     return Purged(path, removed, size, atime, ctime, mtime, keys.get("fn") or None)
 
 
 def parse_transferred(detail: str | None) -> Transferred:
-    """Text of ``x`` after the user id: path, then its keys. Raises Rejected: map_text."""
+    """Text of ``x`` after the user id: path, then its keys. Raises RejectedError: map_text."""
     path, keys = _path_and_keys(detail, _transfer_keys)
     ended, size, queued, took, code = (number_of(keys.get(key)) for key in ("tod", "sz", "qt", "tm", "rc"))
     return Transferred(path, ended, size, queued, took, keys.get("op") or None, code, keys.get("pd") or None)
@@ -227,5 +227,5 @@ def parse_transferred(detail: str | None) -> Transferred:
 def _path_and_keys(detail: str | None, split: Callable[[str | None], dict[str, str]]) -> tuple[str, dict[str, str]]:
     path, newline, rest = (detail or "").partition("\n")
     if not path or not newline:
-        raise Rejected("map_text", "path and keys expected, one line each")
+        raise RejectedError("map_text", "path and keys expected, one line each")
     return path, split(rest)

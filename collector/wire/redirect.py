@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import NamedTuple
 
-from collector.wire.header import Rejected, text_of
+from collector.wire.header import RejectedError, text_of
 
 LOW_48 = (1 << 48) - 1
 
@@ -54,12 +54,12 @@ _SID = Struct(">Q")
 
 
 def parse_redirects(data: bytes, end: int) -> Redirects:
-    """An r-stream datagram behind its header. Raises Rejected: short, no_server. A bad slot ends it there."""
+    """An r-stream datagram behind its header. Raises RejectedError: short, no_server. A bad slot ends it there."""
     if end < 16:
-        raise Rejected("short", f"an r-stream datagram of {end} bytes has no server")
+        raise RejectedError("short", f"an r-stream datagram of {end} bytes has no server")
     (field,) = _SID.unpack_from(data, 8)
     if field >> 56 != 0xF0:
-        raise Rejected("no_server", "the second field of an r-stream datagram must name the server")
+        raise RejectedError("no_server", "the second field of an r-stream datagram must name the server")
     found: list[tuple[int | None, bool, str | None, int, int, str, str]] = []
     redirects: list[Redirect] = []
     problems: list[str] = []

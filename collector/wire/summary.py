@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from xml.etree import ElementTree
 from xml.sax.saxutils import unescape
 
-from collector.wire.header import Rejected, text_of
+from collector.wire.header import RejectedError, text_of
 from collector.wire.jsontext import parse_json
 from collector.wire.maps import number_of
 
@@ -48,7 +48,7 @@ class Summary(NamedTuple):
 
 
 def parse_summary_xml(data: bytes) -> Summary:
-    """An XML report. Raises Rejected: xml, xml_forbidden, xml_depth.
+    """An XML report. Raises RejectedError: xml, xml_forbidden, xml_depth.
 
     Real servers send text that is not XML: elements named ``<200>`` (6.0.0 to 6.1.0 with HTTP), a bare ``&`` in a site
     name, a group that is not closed. What is known is made right; where a group still cannot be read it is left out and
@@ -59,24 +59,24 @@ def parse_summary_xml(data: bytes) -> Summary:
     """
     text = data.rstrip(b"\0")
     if b"<!" in text or b"<?" in text:
-        raise Rejected("xml_forbidden")
+        raise RejectedError("xml_forbidden")
     report = _repaired(text_of(text).encode("utf-8", "replace").decode())
     try:
         root = ElementTree.fromstring(report)  # noqa: S314 - see above
         if root.tag == "statistics":
             return _summary(root.attrib, _groups(root, 0))
-    except Rejected as too_deep:
+    except RejectedError as too_deep:
         return _group_by_group(report, too_deep)
     except (ElementTree.ParseError, ValueError) as error:
-        return _group_by_group(report, Rejected("xml", str(error)))
-    raise Rejected("xml", f"the root is {root.tag[:40]!r} and not statistics")
+        return _group_by_group(report, RejectedError("xml", str(error)))
+    raise RejectedError("xml", f"the root is {root.tag[:40]!r} and not statistics")
 
 
 def _repaired(text: str) -> str:
     return _DIGIT_NAME.sub(rf"<\1{_DIGIT_MARK}\2>", _BARE_AMPERSAND.sub("&amp;", text))
 
 
-def _group_by_group(report: str, reason: Rejected) -> Summary:
+def _group_by_group(report: str, reason: RejectedError) -> Summary:
     """Every group that can be read by itself, of a report that cannot be as a whole. Raises `reason`: there is none."""
     root = _ROOT.match(report)
     if root is None:
@@ -89,7 +89,7 @@ def _group_by_group(report: str, reason: Rejected) -> Summary:
         try:
             group = ElementTree.fromstring(report[start.start() : end])  # noqa: S314 - see parse_summary_xml
             stats[group.get("id", group.tag)] = _groups(group, 1)
-        except Rejected as rejected:
+        except RejectedError as rejected:
             problems.append(rejected.reason)
         except (ElementTree.ParseError, ValueError):
             problems.append("xml_group")
@@ -112,11 +112,11 @@ def _end_of_group(report: str, place: int) -> int | None:
 
 
 def parse_summary_json(data: bytes) -> Summary:
-    """A JSON report (v6). Raises Rejected: json, xml_depth."""
+    """A JSON report (v6). Raises RejectedError: json, xml_depth."""
     outer = parse_json(data.rstrip(b"\0"))
     inner = outer.get("statistics") if isinstance(outer, dict) else None
     if not isinstance(inner, dict):
-        raise Rejected("json", "statistics is no object")
+        raise RejectedError("json", "statistics is no object")
     stats = {key.removeprefix("stats_"): value for key, value in inner.items() if key.startswith("stats_")}
     return _summary({k: str(v) for k, v in inner.items() if isinstance(v, str | int | float)}, stats)
 
@@ -132,7 +132,7 @@ def _summary(attributes: dict[str, str], stats: dict[str, Any]) -> Summary:
 def _groups(element: ElementTree.Element, depth: int) -> dict[str, Any]:
     """Children by tag, ``stats`` by their id. A number beside children (``paths``, ``space``) is called ``count``."""
     if depth > MAX_DEPTH:
-        raise Rejected("xml_depth")
+        raise RejectedError("xml_depth")
     found: dict[str, Any] = {}
     for child in element:
         name = child.get("id", child.tag) if child.tag == "stats" else child.tag.removeprefix(_DIGIT_MARK)

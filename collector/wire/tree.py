@@ -8,7 +8,7 @@ from typing import Any
 
 from collector.wire import fstream, gstream, maps, redirect, summary, trace
 from collector.wire.forwarded import parse_forwarded
-from collector.wire.header import Kind, Rejected, classify, parse_header
+from collector.wire.header import Kind, RejectedError, classify, parse_header
 
 _MAP_NAMES = {
     "=": "server identity",
@@ -32,7 +32,7 @@ def tree(data: bytes) -> dict[str, Any]:
         kind = classify(data)
         found["kind"] = kind.value
         _FILL[kind](data, found)
-    except Rejected as rejected:
+    except RejectedError as rejected:
         found.setdefault("problems", []).append(rejected.reason)
         found["error"] = str(rejected)
     return found
@@ -135,7 +135,7 @@ def _events(parsed: gstream.GStream, found: dict[str, Any]) -> None:
     for line in parsed.lines:
         try:
             events.append(gstream.decode_line(line))
-        except Rejected as rejected:
+        except RejectedError as rejected:
             found.setdefault("problems", []).append(rejected.reason)
             events.append({"unreadable": line.decode("utf-8", "replace")})
     found["events"] = events

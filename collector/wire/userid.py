@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from collector.wire.header import Rejected
+from collector.wire.header import RejectedError
 
 
 class UserId(NamedTuple):
@@ -28,7 +28,7 @@ class UserId(NamedTuple):
 def parse_userid(text: str) -> UserId:
     """Take a user id apart from both ends (format reference, section 5.2); dots, colons and ``@`` may be in the user.
 
-    Raises Rejected: userid.
+    Raises RejectedError: userid.
     """
     protocol, slash, rest = text.partition("/")
     if not slash:
@@ -37,11 +37,11 @@ def parse_userid(text: str) -> UserId:
     before, colon, sid = before.rpartition(":")
     user, dot, pid = before.rpartition(".")
     if not (at and colon and dot and _digits(sid if slash else sid.removeprefix("-")) and _digits(pid)):
-        raise Rejected("userid", f"{text[:80]!r} is not prot/user.pid:sid@host")
+        raise RejectedError("userid", f"{text[:80]!r} is not prot/user.pid:sid@host")
     if not slash:
         sid = "0"
     if len(sid) > 15 or len(pid) > 18 or int(sid) >= 1 << 48:  # 18 digits are less than 63 bits
-        raise Rejected("userid", f"sid or pid of {text[:80]!r} is too large")
+        raise RejectedError("userid", f"sid or pid of {text[:80]!r} is too large")
     return UserId(protocol, user, int(pid), int(sid), host, text)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from gui.commands import tell
 
 
-class Stopped(Exception):  # noqa: N818 - names what the person did
+class StoppedError(Exception):
     """The command was stopped by a person or by the system."""
 
 
@@ -20,7 +20,7 @@ def run_until_done(work: Coroutine[Any, Any, int]) -> int:
     """The result of `work`. A first SIGINT, SIGTERM or SIGHUP cancels it, so that it clears up; to further ones it is
     only said that this takes a moment.
 
-    Raises Stopped when it was cancelled that way, after everything was cleared up."""
+    Raises StoppedError when it was cancelled that way, after everything was cleared up."""
 
     async def guarded() -> int:
         task = asyncio.current_task()
@@ -47,7 +47,7 @@ def run_until_done(work: Coroutine[Any, Any, int]) -> int:
             return await work
         except asyncio.CancelledError:
             if stopped:
-                raise Stopped from None
+                raise StoppedError from None
             raise
 
     return asyncio.run(guarded())

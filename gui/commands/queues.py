@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from gui.commands import CommandError
 from gui.commands.places import add_database_option, open_to_change, open_to_read
 from gui.runner.queues import KEPT, KnownQueue, forget_queue, known_queues
-from shoveler.bus import Address, BusError, BusMissing, BusOptions, open_topology, parse_address
+from shoveler.bus import Address, BusError, BusMissingError, BusOptions, open_topology, parse_address
 from shoveler.service import redact
 from shoveler.values.quantities import about_duration
 
@@ -77,7 +77,7 @@ def _ask(queue: KnownQueue, bus: str) -> _Found:
     try:
         with contextlib.closing(open_topology(_address(queue, bus), BusOptions())) as topology:
             return _Found(queue, topology.depth(queue.queue, exchange=queue.exchange))
-    except BusMissing:
+    except BusMissingError:
         return _Found(queue, None, "it is not there any more")
     except BusError as error:
         return _Found(queue, None, redact(str(error)))

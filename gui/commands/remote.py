@@ -9,10 +9,10 @@ from pathlib import Path
 
 from gui.campaign.planfile import parse_plan
 from gui.commands import CommandError, reason, tell
-from gui.commands.loop import Stopped, run_until_done
+from gui.commands.loop import StoppedError, run_until_done
 from gui.commands.progress import TerminalProgress
 from gui.report import numbers
-from gui.runner.remote import Credentials, RemoteHub, RunLost
+from gui.runner.remote import Credentials, RemoteHub, RunLostError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +35,7 @@ def run_remote(options: argparse.Namespace, text: str, directory: Path) -> int:
     files = _file_lists(text, directory)
     try:
         return run_until_done(_run(options.hub, credentials, text, files, insecure=options.insecure))
-    except Stopped:
+    except StoppedError:
         raise CommandError(
             f"Stopped looking on; what the hub at {options.hub} has begun goes on there, and `tally results` shows it.",
             1,
@@ -47,7 +47,7 @@ async def _run(url: str, credentials: Credentials, text: str, files: str, *, ins
     async with RemoteHub.open(url, credentials, insecure=insecure) as hub:
         try:
             result = await hub.run(text, files=files, on_progress=progress)
-        except RunLost as error:
+        except RunLostError as error:
             raise CommandError(str(error), 1) from error
         finally:
             progress.close()

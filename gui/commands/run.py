@@ -18,7 +18,7 @@ from gui.campaign.plan import Plan
 from gui.campaign.planfile import parse_plan
 from gui.campaign.presets import find_preset, presets
 from gui.commands import CommandError, reason, tell
-from gui.commands.loop import Stopped, run_until_done
+from gui.commands.loop import StoppedError, run_until_done
 from gui.commands.places import (
     DEFAULT_LISTEN,
     add_database_option,
@@ -223,7 +223,7 @@ def run_hub(options: argparse.Namespace) -> int:
     """Be a hub until stopped, which is how its work is done."""
     try:
         return run_until_done(_be_hub(options))
-    except Stopped:
+    except StoppedError:
         tell("The hub has stopped; its agents come back by themselves when it runs again.", sys.stderr)
         return 0
 

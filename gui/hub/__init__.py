@@ -3,7 +3,7 @@
     agent ── Register ─► /register ─► one-time id ─► /agent ─► session ⇄ Journal, Sample … / StartRepeat, Round …
 
 - `tokens` (is this bearer good?) and `admission` (may it come in now?) decide, without I/O; `keys` makes, rotates and
-  revokes what tokens are signed with. A `Refusal` is an HTTP status with one sentence. `gate` asks them, for each
+  revokes what tokens are signed with. A `AdmissionError` is an HTTP status with one sentence. `gate` asks them, for each
   connection and each registration; `keyring` is what the hub knows of the keys.
 - `session` is one agent's session and `sessions` all of them; `operate` is one operator's, `operators` all of theirs.
 - `server.Hub` listens, owns these parts and all tasks, and is what its owner talks to; `listener` is what it tells.
@@ -17,7 +17,7 @@ that and is what everybody else calls it by. The hub sends nothing that an agent
 """
 
 from gui.hub.listener import HubListener
-from gui.hub.operate import Command, CommandRefused
+from gui.hub.operate import Command, CommandRefusedError
 from gui.hub.persistence import HubStore, Issued, Key
 from gui.hub.roster import AgentView, Roster, public_id
 from gui.hub.server import Hub, HubError, HubOptions
@@ -25,7 +25,7 @@ from gui.hub.server import Hub, HubError, HubOptions
 __all__ = [
     "AgentView",
     "Command",
-    "CommandRefused",
+    "CommandRefusedError",
     "Hub",
     "HubError",
     "HubListener",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from agent.messages import Register
 from gui.hub.persistence import SHARED
-from gui.hub.tokens import Bearer, Refusal
+from gui.hub.tokens import AdmissionError, Bearer
 
 ID_SECONDS = 30
 MAX_REGISTRATIONS = 20_000
@@ -63,14 +63,14 @@ class Registrations:
         return client_id
 
     def redeem(self, client_id: str | None, now: float) -> Registration:
-        """The registration with this id, which is used up by asking. Raises Refusal (401)."""
+        """The registration with this id, which is used up by asking. Raises AdmissionError (401)."""
         if not client_id:
-            raise Refusal(401, "A client_id is needed: register first, then open /agent?client_id=ID.")
+            raise AdmissionError(401, "A client_id is needed: register first, then open /agent?client_id=ID.")
         found = self._waiting.pop(client_id, None)
         if found is None:
-            raise Refusal(401, "The client_id is unknown or was used already; register again.")
+            raise AdmissionError(401, "The client_id is unknown or was used already; register again.")
         if now > found.expires:
-            raise Refusal(401, f"The client_id has expired: it is good for {ID_SECONDS} s; register again.")
+            raise AdmissionError(401, f"The client_id has expired: it is good for {ID_SECONDS} s; register again.")
         return found
 
 
@@ -80,7 +80,7 @@ class RefusalRate:
     def __init__(self) -> None:
         self._tries: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def count(self, address: str, refusal: Refusal, now: float) -> Refusal:
+    def count(self, address: str, refusal: AdmissionError, now: float) -> AdmissionError:
         """What to answer instead of `refusal`: itself, or 429 from the 61st refused try within a minute on."""
         tries = self._tries.setdefault(address, deque(maxlen=REFUSALS_PER_MINUTE + 1))
         self._tries.move_to_end(address)
@@ -90,7 +90,9 @@ class RefusalRate:
         while tries and tries[0] <= now - 60:
             tries.popleft()
         if len(tries) > REFUSALS_PER_MINUTE:
-            return Refusal(429, "Too many refused tries from this address; wait a minute, then try with a good token.")
+            return AdmissionError(
+                429, "Too many refused tries from this address; wait a minute, then try with a good token."
+            )
         return refusal
 
 
@@ -104,7 +106,7 @@ class Holder:
 
 
 def check_name(bearer: Bearer, name: str, address: str, holder: Callable[[str], Holder | None]) -> None:
-    """May this bearer have this name now? Raises Refusal (403). `holder` tells who has it.
+    """May this bearer have this name now? Raises AdmissionError (403). `holder` tells who has it.
 
     The same identity replaces itself; under the shared key, which anybody may hold, only from the same address or when
     the other has been silent. A personal key, whose owner is certain, takes its name from a shared-key agent."""
@@ -113,7 +115,9 @@ def check_name(bearer: Bearer, name: str, address: str, holder: Callable[[str], 
         return
     if bearer.kid == other.kid:
         if bearer.kid == SHARED and other.address != address:
-            raise Refusal(403, f"The name {name} is in use from another address; choose another, or stop that agent.")
+            raise AdmissionError(
+                403, f"The name {name} is in use from another address; choose another, or stop that agent."
+            )
         return
     if bearer.kid == SHARED or bearer.invitation is not None or other.kid != SHARED:
-        raise Refusal(403, f"The name {name} is in use by another agent; choose another name.")
+        raise AdmissionError(403, f"The name {name} is in use by another agent; choose another name.")

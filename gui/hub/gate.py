@@ -27,7 +27,7 @@ from gui.hub.keyring import Keyring
 from gui.hub.operate import RegisterOperator, decode_from_operator
 from gui.hub.persistence import Spend
 from gui.hub.session import POLICY_VIOLATION, shorten
-from gui.hub.tokens import Bearer, Refusal, UnknownKey, read_authorization
+from gui.hub.tokens import AdmissionError, Bearer, UnknownKey, read_authorization
 
 log = logging.getLogger("tally.hub")
 
@@ -70,7 +70,7 @@ class Gate:
         now = self._clock()
         try:
             connection.admitted = await self._admitted(request, address, now)
-        except Refusal as refusal:
+        except AdmissionError as refusal:
             answer = self._rate.count(address, refusal, now) if refusal.status in (401, 403) else refusal
             log.info("! %s refused with %d: %s", address, answer.status, refusal.text)
             response = connection.respond(HTTPStatus(answer.status), answer.body(now) + "\n")
@@ -84,17 +84,19 @@ class Gate:
         return None
 
     async def _admitted(self, request: Request, address: str, now: float) -> Bearer | Registration:
-        """What the request is good for. Raises Refusal."""
+        """What the request is good for. Raises AdmissionError."""
         parts = urlsplit(request.path)
         if parts.path not in ("/register", "/agent", "/operate"):
-            raise Refusal(404, "This is a Tally hub; agents come to /register and /agent, operators to /operate.")
+            raise AdmissionError(
+                404, "This is a Tally hub; agents come to /register and /agent, operators to /operate."
+            )
         if self.closing:
-            raise Refusal(503, "The hub is being stopped.")
+            raise AdmissionError(503, "The hub is being stopped.")
         offered = [
             word.strip() for text in request.headers.get_all("Sec-WebSocket-Protocol") for word in text.split(",")
         ]
         if offered and SUBPROTOCOL not in offered:
-            raise Refusal(426, f"This hub speaks the subprotocol {SUBPROTOCOL}, and none that was offered.")
+            raise AdmissionError(426, f"This hub speaks the subprotocol {SUBPROTOCOL}, and none that was offered.")
         if parts.path == "/register":
             bearer = await self._bearer(request, now)
             _check_scopes(bearer)
@@ -105,13 +107,13 @@ class Gate:
             await self._spend(bearer)
             return bearer
         if not offered and "client_id" not in parse_qs(parts.query):
-            raise Refusal(401, "A client_id is needed: register first, then open /agent?client_id=ID.")
+            raise AdmissionError(401, "A client_id is needed: register first, then open /agent?client_id=ID.")
         if not offered:
             raise _no_subprotocol()
         client_id = parse_qs(parts.query).get("client_id", [""])[0]
         registration = self._registrations.redeem(client_id, now)
         if _operating(registration.bearer) != (parts.path == "/operate"):
-            raise Refusal(403, f"This registration is not for {parts.path}.")
+            raise AdmissionError(403, f"This registration is not for {parts.path}.")
         return registration
 
     async def _bearer(self, request: Request, now: float) -> Bearer:
@@ -131,9 +133,9 @@ class Gate:
         except Exception as error:
             log.exception("! the database did not remember a token")
             self._trouble(f"Nobody can register, because the database fails: {error}")
-            raise Refusal(503, "The hub's database does not answer; try again.") from error
+            raise AdmissionError(503, "The hub's database does not answer; try again.") from error
         if not fresh:
-            raise Refusal(403, "The token was used before: its jti is known.")
+            raise AdmissionError(403, "The token was used before: its jti is known.")
 
     # ---- opened connections
 
@@ -153,7 +155,7 @@ class Gate:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             await turn_away(websocket, f"The registration could not be read: {str(error)[:300]}", again=False)
             return
-        except Refusal as refusal:
+        except AdmissionError as refusal:
             self._rate.count(address, refusal, self._clock())
             await turn_away(websocket, refusal.text, again=False)
             return
@@ -163,7 +165,7 @@ class Gate:
 
     def _check_invited_name(self, bearer: Bearer, name: str) -> None:
         if bearer.invitation is not None and self._keyring.belongs_to_somebody(name):
-            raise Refusal(
+            raise AdmissionError(
                 403, f"The name {name} belongs to an agent that has joined; choose another, or revoke that one."
             )
 
@@ -189,11 +191,11 @@ def _check_scopes(bearer: Bearer) -> None:
     if "operator" in kinds:
         kinds.discard("observer")
     if len(kinds) != 1:
-        raise Refusal(403, "A token is for an agent, an operator or joining; not for several of them.")
+        raise AdmissionError(403, "A token is for an agent, an operator or joining; not for several of them.")
 
 
 def _read_details(raw: str | bytes, bearer: Bearer) -> tuple[Register | Operator, str]:
-    """What a registration says, and the name that it is for. Raises Refusal, or that it cannot be decoded."""
+    """What a registration says, and the name that it is for. Raises AdmissionError, or that it cannot be decoded."""
     if _operating(bearer):
         message = decode_from_operator(raw)
         if not isinstance(message, RegisterOperator):
@@ -204,12 +206,12 @@ def _read_details(raw: str | bytes, bearer: Bearer) -> tuple[Register | Operator
         raise msgspec.ValidationError(f"expected register, not {type(details).__name__}")
     if bearer.invitation is not None:
         if details.role != bearer.role:
-            raise Refusal(403, f"The invitation is for the role {bearer.role}, not {details.role}.")
+            raise AdmissionError(403, f"The invitation is for the role {bearer.role}, not {details.role}.")
         if not details.name:
-            raise Refusal(403, "A name is needed to join by invitation.")
+            raise AdmissionError(403, "A name is needed to join by invitation.")
         return details, details.name
     if f"agent:{details.role}" not in bearer.scopes:
-        raise Refusal(403, f"The token's scope does not allow the role {details.role}.")
+        raise AdmissionError(403, f"The token's scope does not allow the role {details.role}.")
     return details, bearer.sub
 
 
@@ -220,9 +222,9 @@ def _operating(bearer: Bearer) -> bool:
 def _authorization(request: Request) -> str | None:
     found = request.headers.get_all("Authorization")
     if len(found) > 1:
-        raise Refusal(401, "There is more than one Authorization header.")
+        raise AdmissionError(401, "There is more than one Authorization header.")
     return found[0] if found else None
 
 
-def _no_subprotocol() -> Refusal:
-    return Refusal(426, f"Offer the subprotocol {SUBPROTOCOL}; nothing else is spoken here.")
+def _no_subprotocol() -> AdmissionError:
+    return AdmissionError(426, f"Offer the subprotocol {SUBPROTOCOL}; nothing else is spoken here.")

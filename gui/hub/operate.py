@@ -86,10 +86,10 @@ decode_to_operator: Callable[[str | bytes], ToOperator] = msgspec.json.Decoder(T
 _builtins = msgspec.to_builtins
 
 Conductor = Callable[[Command], Awaitable[Any]]
-"""Carries a command out and returns the reply's value; raises CommandRefused with one sentence."""
+"""Carries a command out and returns the reply's value; raises CommandRefusedError with one sentence."""
 
 
-class CommandRefused(Exception):  # noqa: N818 - names the decision
+class CommandRefusedError(Exception):
     """A command that is not carried out; the text says why."""
 
 
@@ -219,7 +219,7 @@ class OperatorSession:
         log.info("< %s: %s", self.name, command.do)
         try:
             value = await self._conductor(command)
-        except CommandRefused as refused:
+        except CommandRefusedError as refused:
             await self._reply(Reply(id=command.id, ok=False, text=str(refused)))
         else:
             await self._reply(Reply(id=command.id, ok=True, value=value))

@@ -38,7 +38,7 @@ from gui.hub.keyring import Keyring
 from gui.hub.listener import HubListener
 from gui.hub.operate import (
     Command,
-    CommandRefused,
+    CommandRefusedError,
     Conductor,
     Topics,
 )
@@ -344,12 +344,12 @@ class Hub:
                     done = self.ask(command.agent, command.do)
                 case _:
                     if self.conductor is None:
-                        raise CommandRefused("This hub runs no campaigns.")
+                        raise CommandRefusedError("This hub runs no campaigns.")
                     return await self.conductor(command)
         except CredentialError as error:
-            raise CommandRefused(str(error)) from error
+            raise CommandRefusedError(str(error)) from error
         if not done:
-            raise CommandRefused(f"There is no session of an agent {command.agent}.")
+            raise CommandRefusedError(f"There is no session of an agent {command.agent}.")
         return None
 
     # ---- what the parts tell each other

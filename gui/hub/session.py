@@ -48,7 +48,7 @@ class SessionOwner(Protocol):
     async def journal_lines(self, batch: JournalBatch) -> None: ...
 
 
-class BadMessage(Exception):  # noqa: N818 - names what came
+class BadMessageError(Exception):
     """What the agent sent cannot be taken; the text is the reason for the end of its session."""
 
 
@@ -131,7 +131,7 @@ class AgentSession:
                     self.heard = self._monotonic()
                     await self._take(raw)
                 reason = "the agent closed the session"
-            except BadMessage as error:
+            except BadMessageError as error:
                 log.warning("! %s sent what cannot be taken: %s", self.agent_id, error)
                 reason = f"a message could not be taken: {error}"
                 self.goodbye(f"A message could not be taken: {error}", again=True, code=POLICY_VIOLATION)
@@ -146,7 +146,7 @@ class AgentSession:
         try:
             message = decode_from_agent(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise BadMessage(str(error)[:300]) from None
+            raise BadMessageError(str(error)[:300]) from None
         match message:
             case Heartbeat():
                 self.heartbeats += 1
@@ -158,24 +158,24 @@ class AgentSession:
             case Notice():
                 self._owner.notice(self, message)
             case Register():
-                raise BadMessage("register belongs on /register")
+                raise BadMessageError("register belongs on /register")
             case _:
                 if self.details.role != "client":
-                    raise BadMessage("only an agent of role client may send this")
+                    raise BadMessageError("only an agent of role client may send this")
                 self._owner.agent_message(self, message)
 
     async def _take_journal(self, message: Journal) -> None:
         if self.details.role != "client":
-            raise BadMessage("only an agent of role client has a journal")
+            raise BadMessageError("only an agent of role client has a journal")
         if not message.lines:
             return
         if not message.journal:
-            raise BadMessage("journal lines need the id of their journal")
+            raise BadMessageError("journal lines need the id of their journal")
         if message.journal != self._journal:  # it began a new one within the session
             self._journal, self._received = message.journal, message.lines[0].n - 1
         numbers = [line.n for line in message.lines]
         if numbers[0] > self._received + 1 or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
-            raise BadMessage(
+            raise BadMessageError(
                 f"journal lines should go on from {self._received + 1} without holes, not {numbers[0]}…{numbers[-1]}"
             )
         self._received = max(self._received, numbers[-1])

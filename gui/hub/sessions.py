@@ -23,7 +23,7 @@ from gui.hub.listener import HubListener
 from gui.hub.persistence import JournalBatch
 from gui.hub.roster import MAX_NOTICES, MISSED, AgentView, ClockOffset, Roster, public_id
 from gui.hub.session import AgentSession
-from gui.hub.tokens import Refusal
+from gui.hub.tokens import AdmissionError
 
 log = logging.getLogger("tally.hub")
 
@@ -99,7 +99,7 @@ class Sessions:
         bearer, name = registration.bearer, registration.name
         try:  # again, since another may have come in between the two steps
             check_name(bearer, name, registration.address, self.holder)
-        except Refusal as refusal:
+        except AdmissionError as refusal:
             await turn_away(websocket, refusal.text, again=True)
             return
         kid, personal = bearer.kid, None

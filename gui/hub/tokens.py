@@ -1,4 +1,4 @@
-"""Is this bearer token good? Pure: header text, keys and time in; `Bearer` or a `Refusal` out.
+"""Is this bearer token good? Pure: header text, keys and time in; `Bearer` or a `AdmissionError` out.
 
 The order of the checks matters: nothing is said about a key before the signature has been checked with it.
 """
@@ -20,7 +20,7 @@ LEEWAY = 10.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # as agent.messages.Name
 
 
-class Refusal(Exception):  # noqa: N818 - names the hub's decision
+class AdmissionError(Exception):
     """Why somebody is not let in: an HTTP status and one sentence. 401 sentences get the hub's time appended."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -35,7 +35,7 @@ class Refusal(Exception):  # noqa: N818 - names the hub's decision
         return f"{self.text.rstrip('.')}; the hub's time is {utc(now)}."
 
 
-class UnknownKey(Refusal):
+class UnknownKey(AdmissionError):
     """No key that is known here has signed the token; another one may have been made since."""
 
     def __init__(self) -> None:
@@ -67,22 +67,22 @@ class Bearer:
 
 
 def read_authorization(header: str | None, book: KeyBook, now: float) -> Bearer:
-    """The bearer of an ``Authorization`` header. Raises Refusal (401 or 403)."""
+    """The bearer of an ``Authorization`` header. Raises AdmissionError (401 or 403)."""
     if header is None:
-        raise Refusal(401, "A token is needed: send the header Authorization: Bearer TOKEN.")
+        raise AdmissionError(401, "A token is needed: send the header Authorization: Bearer TOKEN.")
     kind, _, token = header.strip().partition(" ")
     token = token.strip()
     if kind.lower() != "bearer" or not token:
-        raise Refusal(401, "The Authorization header holds no token: it should read Bearer TOKEN.")
+        raise AdmissionError(401, "The Authorization header holds no token: it should read Bearer TOKEN.")
     try:
         head = jwt.get_unverified_header(token)
     except jwt.PyJWTError as error:
-        raise Refusal(401, "The token is not a JWT.") from error
+        raise AdmissionError(401, "The token is not a JWT.") from error
     if head.get("alg") != "HS256":
-        raise Refusal(401, "The token is not signed with HS256.")
+        raise AdmissionError(401, "The token is not signed with HS256.")
     kid = head.get("kid")
     if kid is not None and not isinstance(kid, str):
-        raise Refusal(401, "The token's kid is not a text.")
+        raise AdmissionError(401, "The token's kid is not a text.")
     signer, claims = _verified(token, kid, book)
     bearer = _bearer(signer, claims, now)
     _permit(signer, bearer, now)
@@ -117,7 +117,7 @@ def _verified(token: str, kid: str | None, book: KeyBook) -> tuple[Key | Issued,
         except jwt.InvalidSignatureError:
             continue
         except jwt.PyJWTError as error:
-            raise Refusal(401, "The token's claims cannot be read.") from error
+            raise AdmissionError(401, "The token's claims cannot be read.") from error
         return candidate, claims
     raise UnknownKey
 
@@ -126,27 +126,27 @@ def _bearer(signer: Key | Issued, claims: dict[str, Any], now: float) -> Bearer:
     """The claims, checked one by one."""
     audience = claims.get("aud")
     if audience != AUDIENCE and not (isinstance(audience, list) and AUDIENCE in audience):
-        raise Refusal(401, f"The token is for another audience; aud should be {AUDIENCE!r}.")
+        raise AdmissionError(401, f"The token is for another audience; aud should be {AUDIENCE!r}.")
     issued, expires = (_time(claims, name) for name in ("iat", "exp"))
     sub, jti, scope = (_text(claims, name) for name in ("sub", "jti", "scope"))
     if expires + LEEWAY < now:
-        raise Refusal(401, f"The token has expired at {utc(expires)}.")
+        raise AdmissionError(401, f"The token has expired at {utc(expires)}.")
     if issued - LEEWAY > now:
-        raise Refusal(401, f"The token is from the future (iat is {utc(issued)}): set the clock.")
+        raise AdmissionError(401, f"The token is from the future (iat is {utc(issued)}): set the clock.")
     not_before = claims.get("nbf")
     if not_before is not None and _time(claims, "nbf") - LEEWAY > now:
-        raise Refusal(401, "The token is not valid yet.")
+        raise AdmissionError(401, "The token is not valid yet.")
     longest = MAX_INVITATION_SECONDS if isinstance(signer, Issued) else MAX_TOKEN_SECONDS
     if not 0 <= expires - issued <= longest:
-        raise Refusal(401, f"The token's life (exp − iat) is longer than {longest} s, or negative.")
+        raise AdmissionError(401, f"The token's life (exp − iat) is longer than {longest} s, or negative.")
     scopes = tuple(scope.split())
     unknown = [word for word in scopes if word not in SCOPES]
     if unknown or not scopes:
-        raise Refusal(401, f"The token's scope is unknown; it should be one of {', '.join(SCOPES)}.")
+        raise AdmissionError(401, f"The token's scope is unknown; it should be one of {', '.join(SCOPES)}.")
     if _NAME.fullmatch(sub) is None:
-        raise Refusal(401, "The token's sub is not a name: letters, digits, '.', '_' and '-', 64 at most.")
+        raise AdmissionError(401, "The token's sub is not a name: letters, digits, '.', '_' and '-', 64 at most.")
     if len(jti) > 256:
-        raise Refusal(401, "The token's jti is longer than 256 characters.")
+        raise AdmissionError(401, "The token's jti is longer than 256 characters.")
     if isinstance(signer, Issued):
         return Bearer(signer.id, sub, scopes, jti, expires, invitation=signer)
     return Bearer(SHARED if signer.shared else signer.kid, sub, scopes, jti, expires, key=signer)
@@ -156,34 +156,34 @@ def _permit(signer: Key | Issued, bearer: Bearer, now: float) -> None:
     """May the signer of this token say this?"""
     if isinstance(signer, Issued):
         if bearer.scopes != ("join",):
-            raise Refusal(403, "An invitation is for joining only.")
+            raise AdmissionError(403, "An invitation is for joining only.")
         if signer.revoked:
-            raise Refusal(403, "The invitation was revoked.")
+            raise AdmissionError(403, "The invitation was revoked.")
         if signer.used >= signer.uses:
-            raise Refusal(403, "The invitation is used up; ask for a new one.")
+            raise AdmissionError(403, "The invitation is used up; ask for a new one.")
         if now >= signer.expires + LEEWAY:
-            raise Refusal(401, f"The invitation has expired at {utc(signer.expires)}.")
+            raise AdmissionError(401, f"The invitation has expired at {utc(signer.expires)}.")
         return
     if not usable(signer, now):
-        raise Refusal(
+        raise AdmissionError(
             403, "The key was revoked." if signer.state == "revoked" else "The key was replaced by a new one."
         )
     forbidden = [scope for scope in bearer.scopes if scope not in signer.scopes]
     if forbidden:
-        raise Refusal(403, f"The key does not allow the scope {forbidden[0]}.")
+        raise AdmissionError(403, f"The key does not allow the scope {forbidden[0]}.")
     if signer.sub is not None and bearer.sub != signer.sub:
-        raise Refusal(403, f"The key belongs to {signer.sub}, and to nobody else.")
+        raise AdmissionError(403, f"The key belongs to {signer.sub}, and to nobody else.")
 
 
 def _time(claims: dict[str, Any], name: str) -> float:
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
-        raise Refusal(401, f"The token has no usable {name}.")
+        raise AdmissionError(401, f"The token has no usable {name}.")
     return float(value)
 
 
 def _text(claims: dict[str, Any], name: str) -> str:
     value = claims.get(name)
     if not isinstance(value, str) or not value:
-        raise Refusal(401, f"The token has no {name}.")
+        raise AdmissionError(401, f"The token has no {name}.")
     return value

@@ -20,7 +20,7 @@
 All blocking work is done in threads: nothing here holds up the event loop, which may be the window's.
 """
 
-from gui.runner.lab import LabMissing, read_lab
+from gui.runner.lab import LabMissingError, read_lab
 from gui.runner.local_clients import LocalClients, LocalClientsError
 from gui.runner.progress import (
     ClientRow,
@@ -33,13 +33,13 @@ from gui.runner.progress import (
     SamplePoint,
     ServerRow,
 )
-from gui.runner.resolve import RunRefused
+from gui.runner.resolve import RunRefusedError
 from gui.runner.session import RunResult
 from gui.runner.workspace import Workspace, WorkspaceOptions
 
 __all__ = [
     "ClientRow",
-    "LabMissing",
+    "LabMissingError",
     "LocalClients",
     "LocalClientsError",
     "Marker",
@@ -48,7 +48,7 @@ __all__ = [
     "Problem",
     "ProgressFeed",
     "RunProgress",
-    "RunRefused",
+    "RunRefusedError",
     "RunResult",
     "SamplePoint",
     "ServerRow",

@@ -20,7 +20,7 @@ from shoveler.bus import (
     Address,
     BusError,
     BusOptions,
-    BusRefused,
+    BusRefusedError,
     Consumer,
     Incoming,
     Outgoing,
@@ -128,7 +128,7 @@ class BusThread:
                 with self._connected() as (topology, consumer):
                     self._consume(topology, consumer)
             except BusError as error:
-                self._put(ConsumerState(trouble=str(error), refused=isinstance(error, BusRefused)))
+                self._put(ConsumerState(trouble=str(error), refused=isinstance(error, BusRefusedError)))
             except Exception as error:  # the handler's: the store is full, locked or away
                 log.exception("! %s: messages stay on the bus", self.name)
                 self._put(ConsumerState(trouble=f"{error} Messages stay on the bus until this is over."))
@@ -198,7 +198,7 @@ class BusThread:
     def _depth(topology: Topology, watched: Watched) -> int | None:
         try:
             return topology.depth(watched.queue, exchange=watched.exchange)
-        except BusRefused:
+        except BusRefusedError:
             return None  # no such queue, or none of our business
 
     def _put(self, state: ConsumerState) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from gui.campaign.plan import Plan, Test
 from gui.campaign.planfile import format_plan
 from gui.hub import HubOptions
-from gui.runner.lab import LabMissing
+from gui.runner.lab import LabMissingError
 from gui.runner.local_clients import LocalClients
 from gui.runner.workspace import Workspace, WorkspaceOptions
 from shoveler.service.programs import program_command
@@ -77,7 +77,7 @@ class Demo:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, options: DemoOptions, on_stage: Callable[[str], None]) -> AsyncIterator[Demo]:
-        """Bring everything up; `on_stage` is told what is being done. Raises LabMissing with the lab's own sentence, or
+        """Bring everything up; `on_stage` is told what is being done. Raises LabMissingError with the lab's own sentence, or
         what `Workspace.open` and `LocalClients` raise."""
         plan = options.plan()
         directory = Path(tempfile.mkdtemp(prefix="tally-demo-"))
@@ -143,18 +143,18 @@ async def _lab_up(lab: Path, options: DemoOptions, on_stage: Callable[[str], Non
             await asyncio.gather(process.stdout.read(), listen(process.stderr))
             code = await process.wait()
     except TimeoutError:
-        raise LabMissing(f"The lab was not up within {UP_SECONDS:g} s; its last words: {_last(said)}") from None
+        raise LabMissingError(f"The lab was not up within {UP_SECONDS:g} s; its last words: {_last(said)}") from None
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
             await finish(process.wait(), "end of the lab's command")
     if code != 0:
-        raise LabMissing(wrong[0] if wrong else f"The lab did not come up; its last words: {_last(said)}")
+        raise LabMissingError(wrong[0] if wrong else f"The lab did not come up; its last words: {_last(said)}")
 
 
 async def _lab_down(lab: Path) -> None:
-    """Take the lab down; a lab that never was is no trouble. Raises LabMissing when something may be left behind."""
+    """Take the lab down; a lab that never was is no trouble. Raises LabMissingError when something may be left behind."""
     process = await asyncio.create_subprocess_exec(
         *program_command("tally-agent"),
         *("lab", "down", "--dir", str(lab)),
@@ -169,12 +169,12 @@ async def _lab_down(lab: Path) -> None:
     except TimeoutError:
         process.kill()
         await process.wait()
-        raise LabMissing(
+        raise LabMissingError(
             f"The lab did not come down within {DOWN_SECONDS:g} s; try: tally-agent lab down --dir {lab}"
         ) from None
     if process.returncode != 0:
         words = err.decode(errors="replace").strip().splitlines()
-        raise LabMissing(f"The lab did not come down: {_last(words)}")
+        raise LabMissingError(f"The lab did not come down: {_last(words)}")
 
 
 def _last(lines: list[str]) -> str:

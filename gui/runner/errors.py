@@ -7,10 +7,10 @@ from gui.campaign.selection import SelectionError
 from gui.hub.certificate import CertificateError
 from gui.hub.server import HubError
 from gui.report import BundleError, PdfUnavailable
-from gui.runner.lab import LabMissing
+from gui.runner.lab import LabMissingError
 from gui.runner.local_clients import LocalClientsError
 from gui.runner.remote import RemoteError
-from gui.runner.resolve import RunRefused
+from gui.runner.resolve import RunRefusedError
 from gui.store import StoreError
 from shoveler.bus import BusError
 
@@ -21,12 +21,12 @@ EXPECTED: tuple[type[Exception], ...] = (
     CertificateError,
     CredentialError,
     HubError,
-    LabMissing,
+    LabMissingError,
     LocalClientsError,
     PdfUnavailable,
     PlanError,
     RemoteError,
-    RunRefused,
+    RunRefusedError,
     SelectionError,
     StoreError,
 )

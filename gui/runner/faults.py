@@ -10,7 +10,7 @@ from agent.messages import LabState
 from gui.campaign.plan import Fault
 from gui.runner.current import CurrentRepeat
 from gui.runner.host import Problems
-from gui.runner.lab import LabMissing, inject
+from gui.runner.lab import LabMissingError, inject
 from gui.runner.local_clients import LocalClients
 from gui.runner.snapshots import Board
 
@@ -39,7 +39,7 @@ class Faults:
         self._board.changed()
         try:
             text = await self._inject(fault)
-        except LabMissing as error:
+        except LabMissingError as error:
             self._problem("error", f"fault {fault.do}", str(error))
         else:
             self._board.mark("fault", text)

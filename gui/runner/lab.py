@@ -17,27 +17,29 @@ MAX_STATE = 16 * 2**20
 FAULT_SECONDS = 120.0
 
 
-class LabMissing(Exception):  # noqa: N818 - names what is not there
+class LabMissingError(Exception):
     """There is no usable lab; one sentence says why and what to do."""
 
 
 def read_lab(directory: Path) -> LabState:
-    """The state of the lab in `directory`, which must be up. Raises LabMissing."""
+    """The state of the lab in `directory`, which must be up. Raises LabMissingError."""
     path = directory / "state.json"
     try:
         with path.open("rb") as file:
             state = decode_lab_state(file.read(MAX_STATE))
     except FileNotFoundError:
-        raise LabMissing(f"There is no lab in {directory}; `tally-agent lab up` starts one.") from None
+        raise LabMissingError(f"There is no lab in {directory}; `tally-agent lab up` starts one.") from None
     except OSError as error:
-        raise LabMissing(f"The lab in {directory} cannot be read: {error.strerror}.") from error
+        raise LabMissingError(f"The lab in {directory} cannot be read: {error.strerror}.") from error
     except msgspec.DecodeError as error:
-        raise LabMissing(f"{path} is not the state of a lab: {error}.") from error
+        raise LabMissingError(f"{path} is not the state of a lab: {error}.") from error
     if state.schema != LAB_SCHEMA:
-        raise LabMissing(f"The lab in {directory} was made by another version of Tally; take it down and up again.")
+        raise LabMissingError(
+            f"The lab in {directory} was made by another version of Tally; take it down and up again."
+        )
     if state.state != "up":
         why = f": {state.error}" if state.error else ""
-        raise LabMissing(f"The lab in {directory} is {state.state}, not up{why}.")
+        raise LabMissingError(f"The lab in {directory} is {state.state}, not up{why}.")
     return state
 
 
@@ -68,7 +70,7 @@ def cannot(faults: Sequence[Fault], state: LabState | None, *, local_clients: bo
 
 
 async def inject(directory: Path, fault: Fault) -> str:
-    """Break something in the lab; the sentence that the lab answers. Raises LabMissing when it did not do it."""
+    """Break something in the lab; the sentence that the lab answers. Raises LabMissingError when it did not do it."""
     arguments = ["lab", "fault", fault.do, "--dir", str(directory)]
     if fault.lasts:
         arguments += ["--for", f"{fault.lasts:g}s"]
@@ -89,13 +91,13 @@ async def inject(directory: Path, fault: Fault) -> str:
     except TimeoutError:
         process.kill()
         await process.wait()
-        raise LabMissing(f"The lab did not answer to {fault.do} within {FAULT_SECONDS:g} s.") from None
+        raise LabMissingError(f"The lab did not answer to {fault.do} within {FAULT_SECONDS:g} s.") from None
     except asyncio.CancelledError:
         process.kill()
         await process.wait()
         raise
     if process.returncode != 0:
-        raise LabMissing(f"The lab did not do {fault.do}: {_last_line(err) or _last_line(out)}")
+        raise LabMissingError(f"The lab did not do {fault.do}: {_last_line(err) or _last_line(out)}")
     return _last_line(out)
 
 

@@ -25,8 +25,8 @@ from gui.campaign.preview import preview_test, request_seconds
 from gui.campaign.selection import Client, SelectionError, Server, choose_clients, choose_servers
 from gui.hub import AgentView
 from gui.runner.lab import cannot
-from gui.runner.probes import ProbeFailed
-from gui.runner.resolve import Catalogues, RunRefused, address_of, present_clients, reached_twice
+from gui.runner.probes import ProbeError
+from gui.runner.resolve import Catalogues, RunRefusedError, address_of, present_clients, reached_twice
 from gui.runner.workspace import Workspace
 from shoveler.service import ShovelerStatus
 from shoveler.values.quantities import about_duration, about_size
@@ -195,7 +195,7 @@ class _Looker:
             for test, servers, _ in self._tests:
                 client = self._clients[0] if self._clients else None
                 found.append((test, servers, await self._catalogues.find(test, servers[0], client)))
-        except (RunRefused, CatalogueError) as error:
+        except (RunRefusedError, CatalogueError) as error:
             return Check("files", title, "failed", str(error), "Give [test.files] a list or a directory.")
         self._tests = found
         self._files = {file.path: file for _, _, files in found for file in files}
@@ -218,7 +218,7 @@ class _Looker:
                 try:
                     question = Probe(id=0, server=server.url, paths=paths, timeout=10.0)
                     parts = [part async for part in self._workspace.probes.ask(client, question)]
-                except ProbeFailed as error:
+                except ProbeError as error:
                     failed.append(f"{server.name}: {error}")
                     return
             self._answers[server.url] = parts

@@ -17,7 +17,7 @@ from gui.hub import Hub
 PROBE_SECONDS = 120.0
 
 
-class ProbeFailed(Exception):  # noqa: N818 - names what happened
+class ProbeError(Exception):
     """No answer came; one sentence says from whom."""
 
 
@@ -36,13 +36,13 @@ class Probes:
             waiting.put_nowait(part)
 
     async def ask(self, client: Client, question: Probe, *, seconds: float = PROBE_SECONDS) -> AsyncIterator[Probed]:
-        """Ask a client agent; gives the parts of its answer. The question's `id` is chosen here. Raises ProbeFailed."""
+        """Ask a client agent; gives the parts of its answer. The question's `id` is chosen here. Raises ProbeError."""
         self._last += 1
         number, answers = self._last, asyncio.Queue[Probed]()
         self._waiting[number] = answers
         try:
             if not self._hub.send(client.id, msgspec.structs.replace(question, id=number)):
-                raise ProbeFailed(f"{client.name} is not there any more.")
+                raise ProbeError(f"{client.name} is not there any more.")
             more = True
             while more:
                 async with asyncio.timeout(seconds):
@@ -50,6 +50,6 @@ class Probes:
                 more = part.more
                 yield part
         except TimeoutError:
-            raise ProbeFailed(f"{client.name} did not answer within {seconds:g} s.") from None
+            raise ProbeError(f"{client.name} did not answer within {seconds:g} s.") from None
         finally:
             del self._waiting[number]

@@ -59,7 +59,7 @@ class RemoteError(Exception):
     """The hub cannot be reached, does not let us in, or did not do what it was asked; one sentence says why."""
 
 
-class RunLost(RemoteError):  # noqa: N818 - names what happened
+class RunLostError(RemoteError):
     """What the hub had begun cannot be followed to its end."""
 
 
@@ -92,7 +92,7 @@ class RemoteHub:
         self._listeners: list[Callable[[RunProgress], None]] = []
         self._result: RunResult | None = None
         self._changed = asyncio.Event()
-        self._lost: RunLost | None = None
+        self._lost: RunLostError | None = None
         self._points = PointKeeper()
         self.progress = RunProgress(t=time.time())
         self.agents: tuple[AgentView, ...] = ()
@@ -187,7 +187,7 @@ class RemoteHub:
                 if self._result is not None and self._result.run == self.progress.run:
                     return self._result
                 if self._socket is not None and self.progress.run is None:
-                    raise RunLost("The hub was restarted during the run; its results tell how far it came.")
+                    raise RunLostError("The hub was restarted during the run; its results tell how far it came.")
             await self._changed.wait()
         return answer.result()
 
@@ -198,7 +198,7 @@ class RemoteHub:
             goodbye = await self._listen(self._socket)
             self._socket = None
             if goodbye is not None and not goodbye.again:
-                self._lost = RunLost(f"The hub ended the session: {goodbye.reason}.")
+                self._lost = RunLostError(f"The hub ended the session: {goodbye.reason}.")
             self._changed.set()
             if self._lost is None:
                 self._socket = await self._come_back()

@@ -14,10 +14,10 @@ from gui.campaign.plan import File, Test
 from gui.campaign.selection import Client, Server
 from gui.hub import Hub
 from gui.runner.lab import lab_files
-from gui.runner.probes import ProbeFailed, Probes
+from gui.runner.probes import ProbeError, Probes
 
 
-class RunRefused(Exception):  # noqa: N818 - names the decision
+class RunRefusedError(Exception):
     """A run cannot begin; one sentence says why and what to do."""
 
 
@@ -69,7 +69,7 @@ class Catalogues:
     async def find(self, test: Test, server: Server, client: Client | None) -> tuple[File, ...]:
         """The files of a test; those of a directory as `client` sees them on `server`. None are needed to write.
 
-        Raises RunRefused or CatalogueError."""
+        Raises RunRefusedError or CatalogueError."""
         if test.workload.kind == "write":
             return ()
         if test.files.list is not None:
@@ -78,7 +78,9 @@ class Catalogues:
             return await self._probed(test.files.dir, server, client)
         if self._lab is not None:
             return lab_files(self._lab)
-        raise RunRefused("The plan names no files, and there is no lab to take them from: give [test.files] a list.")
+        raise RunRefusedError(
+            "The plan names no files, and there is no lab to take them from: give [test.files] a list."
+        )
 
     async def _listed(self, name: str) -> tuple[File, ...]:
         if self._text is not None:
@@ -96,13 +98,13 @@ class Catalogues:
 
     async def _probed(self, directory: str, server: Server, client: Client | None) -> tuple[File, ...]:
         if client is None:
-            raise RunRefused(f"No client is here to list {directory} on {server.name}.")
+            raise RunRefusedError(f"No client is here to list {directory} on {server.name}.")
         found: dict[str, int] = {}
         odd: list[str] = []
         try:
             async for part in self._probes.ask(client, Probe(id=0, server=server.url, directory=directory)):
                 if part.error:
-                    raise RunRefused(f"{directory} on {server.name} cannot be listed: {part.error}")
+                    raise RunRefusedError(f"{directory} on {server.name} cannot be listed: {part.error}")
                 for file in part.files:
                     if objection := path_objection(file.path):
                         odd.append(objection)
@@ -110,11 +112,11 @@ class Catalogues:
                         found[file.path] = file.size
                 if part.truncated:
                     self.remarks.append(f"{directory} has more files than are used: {len(found):,}.")
-        except ProbeFailed as error:
-            raise RunRefused(f"{directory} on {server.name} cannot be listed: {error}") from error
+        except ProbeError as error:
+            raise RunRefusedError(f"{directory} on {server.name} cannot be listed: {error}") from error
         if odd:
             files = "1 file is" if len(odd) == 1 else f"{len(odd):,} files are"
             self.remarks.append(f"{files} left out of {directory} on {server.name}: {odd[0]}.")
         if not found:
-            raise RunRefused(f"{directory} on {server.name} holds no files.")
+            raise RunRefusedError(f"{directory} on {server.name} holds no files.")
         return tuple(File(path, size) for path, size in sorted(found.items()))

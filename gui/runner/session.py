@@ -54,7 +54,7 @@ from gui.runner.progress import (
     StepState,
 )
 from gui.runner.recorder import Recorder
-from gui.runner.resolve import Catalogues, RunRefused, present_clients, reached_twice
+from gui.runner.resolve import Catalogues, RunRefusedError, present_clients, reached_twice
 from gui.runner.snapshots import Board
 from gui.store import ScoringEntry, ServerEntry, StoreError, TestSpec
 from shoveler.service.tasks import start_task
@@ -148,7 +148,7 @@ class RunSession:
     # ---- the run
 
     async def run(self) -> RunResult:
-        """Carry the plan out. Raises RunRefused, SelectionError or CatalogueError before a run was begun."""
+        """Carry the plan out. Raises RunRefusedError, SelectionError or CatalogueError before a run was begun."""
         try:
             return await self._run_all()
         finally:
@@ -161,7 +161,7 @@ class RunSession:
         ]
         faults = [fault for test in self._plan.tests for fault in test.faults]
         if reasons := cannot(faults, self._host.lab, local_clients=self._host.local_clients is not None):
-            raise RunRefused(" ".join(reasons))
+            raise RunRefusedError(" ".join(reasons))
         for one in resolved:
             one.clients = await self._clients(one.test)
         for one in resolved:
@@ -178,7 +178,7 @@ class RunSession:
                     if self._stopping or self._broken:
                         break
                     await self._do_repeat(one, number)
-        except (StoreError, RunRefused) as error:
+        except (StoreError, RunRefusedError) as error:
             log.exception("! the run cannot go on")
             self._broken = f"The run ended before its time: {error}"
             self._host.problem("error", f"run {run}", self._broken)
@@ -252,24 +252,24 @@ class RunSession:
     # ---- before the first request
 
     async def _clients(self, test: Test) -> list[Client]:
-        """Wait until the plan's clients are here. Raises RunRefused."""
+        """Wait until the plan's clients are here. Raises RunRefusedError."""
         deadline = time.monotonic() + self._host.client_wait()
         while True:
             chosen = choose_clients(test.who.clients, present_clients(self._hub))
             if isinstance(chosen, list):
                 return chosen
             if self._stopping:
-                raise RunRefused("The run was stopped before it began.")
+                raise RunRefusedError("The run was stopped before it began.")
             self._board.show("waiting_clients", chosen)
             self._wake.clear()
             try:
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await self._wake.wait()
             except TimeoutError:
-                raise RunRefused(f"The clients did not come: still {chosen}.") from None
+                raise RunRefusedError(f"The clients did not come: still {chosen}.") from None
 
     async def _files(self, one: ResolvedTest) -> tuple[File, ...]:
-        """The catalogue of a test. Raises RunRefused or CatalogueError."""
+        """The catalogue of a test. Raises RunRefusedError or CatalogueError."""
         server, client = one.servers[0], one.clients[0]
         if one.test.files.dir is not None:
             self._board.show("preparing", f"{client.name} lists {one.test.files.dir} on {server.name}")

@@ -28,7 +28,7 @@ from gui.campaign.plan import Plan
 from gui.campaign.planfile import PlanError, format_plan, parse_plan
 from gui.campaign.selection import Server, name_order
 from gui.campaign.settle import quiet_time
-from gui.hub import AgentView, Command, CommandRefused, Hub, HubListener, HubOptions
+from gui.hub import AgentView, Command, CommandRefusedError, Hub, HubListener, HubOptions
 from gui.hub.keys import ensure_shared_key
 from gui.hub.persistence import HUB_ADDRESS, HUB_PIN, Key
 from gui.reconcile import rescore_late, score
@@ -41,7 +41,7 @@ from gui.runner.local_clients import LocalClients
 from gui.runner.probes import Probes
 from gui.runner.progress import NewPoints, Problem, ProblemList, ProgressFeed, RunProgress, Severity
 from gui.runner.queues import KEPT, queue_of, remember_queue, workspace_label
-from gui.runner.resolve import RunRefused
+from gui.runner.resolve import RunRefusedError
 from gui.runner.session import RunResult, RunSession
 from gui.store import ServerEntry, Store, StoreError
 from shoveler.bus import BusOptions, parse_address
@@ -136,7 +136,7 @@ class Workspace:
     async def open(cls, options: WorkspaceOptions) -> AsyncIterator[Workspace]:
         """Open everything; close it at the end.
 
-        Raises StoreError, LabMissing, HubError, CertificateError, CredentialError or BusError (an address that cannot
+        Raises StoreError, LabMissingError, HubError, CertificateError, CredentialError or BusError (an address that cannot
         be read); a broker that cannot be reached now is a problem in `progress`, not an error."""
         lab = await asyncio.to_thread(read_lab, options.lab) if options.lab is not None else None
         store = await _to_the_end(Store, options.database, undo=Store.close)
@@ -351,10 +351,10 @@ class Workspace:
         """Carry a plan out and keep its results.
 
         `text` is the plan's own TOML (with comments) to be stored; `files` the text of its file list, which is read
-        from `directory` (default: the working one) when it is not given. Raises RunRefused, SelectionError or
+        from `directory` (default: the working one) when it is not given. Raises RunRefusedError, SelectionError or
         CatalogueError before anything was asked of a server; from then on trouble becomes the result's outcome."""
         if self._session is not None:
-            raise RunRefused("A run is under way in this workspace; stop it first.")
+            raise RunRefusedError("A run is under way in this workspace; stop it first.")
         await self._records_ready()
         self._session = session = RunSession(
             self, plan, text=text or format_plan(plan), files=files, directory=directory or Path()
@@ -410,15 +410,15 @@ class Workspace:
     # ---- records
 
     async def _records_ready(self) -> None:
-        """The queue must be bound before the first request. Raises RunRefused."""
+        """The queue must be bound before the first request. Raises RunRefusedError."""
         if self._records is None:
-            raise RunRefused("There is no bus to take records from: name one with --bus, or start a lab.")
+            raise RunRefusedError("There is no bus to take records from: name one with --bus, or start a lab.")
         try:
             async with asyncio.timeout(BUS_SECONDS):
                 await self._connected.wait()
         except TimeoutError:
             why = self.records_state.trouble or f"no answer within {BUS_SECONDS:g} s."
-            raise RunRefused(f"The records cannot be taken from the bus: {why}") from None
+            raise RunRefusedError(f"The records cannot be taken from the bus: {why}") from None
 
     def _records_changed(self, state: ConsumerState) -> None:
         self.records_state = state
@@ -537,7 +537,7 @@ class Workspace:
         self.progress.touch()
 
     async def _command(self, command: Command) -> Any:
-        """What a remote operator wants of the runner. Raises CommandRefused."""
+        """What a remote operator wants of the runner. Raises CommandRefusedError."""
         match command.do:
             case "run":
                 return await self._run_for_operator(command)
@@ -546,19 +546,19 @@ class Workspace:
             case "abort":
                 done = self.abort()
             case _:
-                raise CommandRefused(f"The command {command.do} is not known here.")
+                raise CommandRefusedError(f"The command {command.do} is not known here.")
         if not done:
-            raise CommandRefused("No run is under way.")
+            raise CommandRefusedError("No run is under way.")
         return None
 
     async def _run_for_operator(self, command: Command) -> Any:
         if self._session is not None:
-            raise CommandRefused("A run is under way; stop it first.")
+            raise CommandRefusedError("A run is under way; stop it first.")
         try:
             plan = parse_plan(command.plan)
             result = await self.run(plan, text=command.plan, files=command.files or None)
-        except (PlanError, RunRefused, ValueError) as error:
-            raise CommandRefused(str(error)) from error
+        except (PlanError, RunRefusedError, ValueError) as error:
+            raise CommandRefusedError(str(error)) from error
         return msgspec.to_builtins(result)
 
 

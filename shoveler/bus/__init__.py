@@ -18,8 +18,8 @@ at most `room` messages at a time and shows `blocked` to people. On both buses a
 to is returned, so a queue is declared before the first message that matters; a new queue sees nothing older than itself
 on AMQP, and what the other readers have left on the local bus.
 
-Errors say whose turn it is: `BusUnavailable` (try again later), `BusRefused` (an operator must change something; the
-text says what), of which `BusMissing` and `BusInUse` are kinds. After either, close and open anew: whatever had no
+Errors say whose turn it is: `BusUnavailableError` (try again later), `BusRefusedError` (an operator must change something; the
+text says what), of which `BusMissingError` and `BusInUseError` are kinds. After either, close and open anew: whatever had no
 outcome is sent again, whatever was not acknowledged comes again. Nothing here logs or shows a password or token: print
 `Address.redacted`, never the URL.
 
@@ -39,10 +39,10 @@ from shoveler.bus.factory import (
 )
 from shoveler.bus.messages import (
     BusError,
-    BusInUse,
-    BusMissing,
-    BusRefused,
-    BusUnavailable,
+    BusInUseError,
+    BusMissingError,
+    BusRefusedError,
+    BusUnavailableError,
     Consumer,
     Incoming,
     Outcome,
@@ -56,11 +56,11 @@ from shoveler.bus.requests import Requests
 __all__ = [
     "Address",
     "BusError",
-    "BusInUse",
-    "BusMissing",
+    "BusInUseError",
+    "BusMissingError",
     "BusOptions",
-    "BusRefused",
-    "BusUnavailable",
+    "BusRefusedError",
+    "BusUnavailableError",
     "Consumer",
     "Incoming",
     "Outcome",

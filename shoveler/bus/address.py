@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from shoveler.bus.messages import BusRefused
+from shoveler.bus.messages import BusRefusedError
 from shoveler.values.addresses import host_port, without_secret
 
 Role = Literal["source", "sink", "bus"]
@@ -23,7 +23,7 @@ _PARAMETERS: dict[Role, tuple[str, ...]] = {
 _PORTS = {"amqp": 5672, "amqps": 5671}
 
 
-class AddressError(BusRefused, ValueError):
+class AddressError(BusRefusedError, ValueError):
     """A bus address that cannot be read. The sentence never repeats a password."""
 
 

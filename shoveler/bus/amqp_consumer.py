@@ -7,7 +7,7 @@ from typing import Any
 
 from shoveler.bus.address import Address
 from shoveler.bus.amqp_link import Link
-from shoveler.bus.messages import BusInUse, BusUnavailable, Incoming
+from shoveler.bus.messages import BusInUseError, BusUnavailableError, Incoming
 from shoveler.bus.options import BusOptions
 
 _PREFETCH_MAX = 65535
@@ -51,9 +51,9 @@ class AmqpConsumer:
             self._link.request(
                 channel.basic_consume, queue=queue, on_message_callback=self._on_message, exclusive=exclusive
             )
-        except BusInUse:
+        except BusInUseError:
             self._link.close()
-            raise BusInUse(
+            raise BusInUseError(
                 f"the queue {queue!r} is already consumed by another program; stop that one, "
                 "or give this one a queue of its own"
             ) from None
@@ -124,7 +124,7 @@ class AmqpConsumer:
 
     def _on_cancel(self, _frame: object) -> None:
         self._link.fail(
-            BusUnavailable(f"the broker ended our consuming of {self._queue!r}: the queue was deleted or moved")
+            BusUnavailableError(f"the broker ended our consuming of {self._queue!r}: the queue was deleted or moved")
         )
 
 

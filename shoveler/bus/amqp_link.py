@@ -25,7 +25,7 @@ from pika.adapters.select_connection import SelectConnection
 from pika.adapters.utils import connection_workflow as pika_workflow
 
 from shoveler.bus.address import Address
-from shoveler.bus.messages import BusError, BusInUse, BusMissing, BusRefused, BusUnavailable
+from shoveler.bus.messages import BusError, BusInUseError, BusMissingError, BusRefusedError, BusUnavailableError
 from shoveler.bus.options import BusOptions
 from shoveler.bus.token import TokenFile
 
@@ -85,7 +85,7 @@ class _Connection(SelectConnection):  # type: ignore[misc]
 
 
 class Link:
-    """A live connection. `name` is what the broker's operator sees. Raises BusUnavailable or BusRefused."""
+    """A live connection. `name` is what the broker's operator sees. Raises BusUnavailableError or BusRefusedError."""
 
     def __init__(self, address: Address, options: BusOptions, name: str) -> None:
         self.where = f"{address.host}:{address.port}"
@@ -108,7 +108,7 @@ class Link:
         self._loop.activate_poller()
         try:
             if not self.serve(lambda: self._opened, self._timeout + 2.0):
-                raise BusUnavailable(f"{self.where} did not answer within {self._timeout:g} s")
+                raise BusUnavailableError(f"{self.where} did not answer within {self._timeout:g} s")
             self._connection.add_on_connection_blocked_callback(self._on_blocked)
             self._connection.add_on_connection_unblocked_callback(self._on_unblocked)
             self.channel = self._open_channel()
@@ -141,14 +141,14 @@ class Link:
         answers: list[Any] = []
         method(callback=answers.append, **arguments)
         if not self.serve(lambda: bool(answers), self._timeout):
-            raise BusUnavailable(f"{self.where} did not answer within {self._timeout:g} s")
+            raise BusUnavailableError(f"{self.where} did not answer within {self._timeout:g} s")
         return answers[0]
 
     def check(self) -> None:
         if self.failure is not None:
             raise self.failure
         if self._closing:
-            raise BusUnavailable(f"the connection to {self.where} was closed")
+            raise BusUnavailableError(f"the connection to {self.where} was closed")
 
     def fail(self, failure: BusError) -> None:
         """The first failure is the one that counts; those that follow are its consequences."""
@@ -156,7 +156,7 @@ class Link:
             self.failure = failure
 
     def reopen_channel(self) -> None:
-        """After a BusMissing: the broker closes a channel with every refusal, and the connection is still good."""
+        """After a BusMissingError: the broker closes a channel with every refusal, and the connection is still good."""
         self.failure = None
         self.channel = self._open_channel()
 
@@ -166,7 +166,7 @@ class Link:
             return  # the default exchange always exists
         try:
             self.request(self.channel.exchange_declare, exchange=exchange, passive=True)
-        except BusMissing:
+        except BusMissingError:
             self.reopen_channel()
             self.request(self.channel.exchange_declare, exchange=exchange, exchange_type="topic", durable=True)
 
@@ -235,7 +235,7 @@ class Link:
         channel = self._connection.channel(on_open_callback=opened.append)
         channel.add_on_close_callback(self._on_channel_close)
         if not self.serve(lambda: bool(opened), self._timeout):
-            raise BusUnavailable(f"{self.where} opened no channel within {self._timeout:g} s")
+            raise BusUnavailableError(f"{self.where} opened no channel within {self._timeout:g} s")
         return channel
 
     def _turn(self, wait: float) -> None:
@@ -277,11 +277,11 @@ def _nothing() -> None:
 
 
 def tls_context(options: BusOptions) -> ssl.SSLContext:
-    """Whom we trust, and who we are. Raises BusRefused when a file cannot be used."""
+    """Whom we trust, and who we are. Raises BusRefusedError when a file cannot be used."""
     try:
         context = ssl.create_default_context(cafile=options.ca_file)
     except OSError as error:  # ssl.SSLError is one
-        raise BusRefused(f"the CA file {options.ca_file} cannot be used: {_why(error)}") from None
+        raise BusRefusedError(f"the CA file {options.ca_file} cannot be used: {_why(error)}") from None
     if options.cert_file is not None:
         try:
             # With a password, though a wrong one: a daemon must not ask for a passphrase on its terminal, and wait.
@@ -289,7 +289,7 @@ def tls_context(options: BusOptions) -> ssl.SSLContext:
         except OSError as error:
             files = " with ".join(str(f) for f in (options.cert_file, options.key_file) if f is not None)
             hint = "; it must be PEM, with a key that has no passphrase" if isinstance(error, ssl.SSLError) else ""
-            raise BusRefused(f"the client certificate {files} cannot be used: {_why(error)}{hint}") from None
+            raise BusRefusedError(f"the client certificate {files} cannot be used: {_why(error)}{hint}") from None
     return context
 
 
@@ -299,7 +299,7 @@ def _connect_failure(error: BaseException, address: Address) -> BusError:
         error = error.args[0]  # how pika wraps a workflow that got no further than the socket
     attempts = error.exceptions if isinstance(error, pika_workflow.AMQPConnectionWorkflowFailed) else (error,)
     failures = [_attempt_failure(attempt, address) for attempt in attempts]
-    refusals = [failure for failure in failures if isinstance(failure, BusRefused)]
+    refusals = [failure for failure in failures if isinstance(failure, BusRefusedError)]
     return (refusals or failures)[-1]
 
 
@@ -317,57 +317,59 @@ def _attempt_failure(error: BaseException, address: Address) -> BusError:
         error = error.exception
     if isinstance(error, ssl.SSLCertVerificationError):
         advice = _RFC_5280 if error.verify_code in _STRICT_CHECKS else "check the CA file"
-        return BusRefused(f"the certificate of {where} is not trusted: {error.verify_message}; {advice}")
+        return BusRefusedError(f"the certificate of {where} is not trusted: {error.verify_message}; {advice}")
     if isinstance(error, ssl.SSLError):
-        return BusRefused(f"no TLS with {where}: {_why(error)}; is this its amqps port?")
+        return BusRefusedError(f"no TLS with {where}: {_why(error)}; is this its amqps port?")
     # pika guesses from the phase in which a connection ended, and keeps the true reason as text only.
     text = str(error)
     if isinstance(error, pika_workflow.AMQPConnectorStackTimeout) or "Timeout while setting up" in text:
-        return BusUnavailable(f"{where} accepted the connection but did not answer in time")
+        return BusUnavailableError(f"{where} accepted the connection but did not answer in time")
     if "StreamLostError" not in text:
         if isinstance(error, pika_errors.ProbableAuthenticationError | pika_errors.AuthenticationError):
-            return BusRefused(f"{where} refuses the user {address.user!r}: wrong user, password or token")
+            return BusRefusedError(f"{where} refuses the user {address.user!r}: wrong user, password or token")
         if isinstance(error, pika_errors.ProbableAccessDeniedError):
-            return BusRefused(f"{where} gives {address.user!r} no access to {address.vhost!r}: {_reply(text)}")
+            return BusRefusedError(f"{where} gives {address.user!r} no access to {address.vhost!r}: {_reply(text)}")
     if "alert" in text:
-        return BusRefused(f"{where} ended the TLS session: {_reply(text)}; it may want a client certificate")
+        return BusRefusedError(f"{where} ended the TLS session: {_reply(text)}; it may want a client certificate")
     if isinstance(error, pika_errors.AMQPError) and address.tls:
         # TLS 1.3: our handshake is done before the broker has seen that there is no certificate, and what we write next
         # may meet the closed connection before we have read why (seen on a busy machine).
-        return BusUnavailable(f"{where} ended the TLS session before it was open; it may want a client certificate")
+        return BusUnavailableError(
+            f"{where} ended the TLS session before it was open; it may want a client certificate"
+        )
     if isinstance(error, pika_errors.AMQPError):
-        return BusUnavailable(
+        return BusUnavailableError(
             f"{where} ended the connection before it was open; is this its AMQP port (amqps for TLS)?"
         )
-    return BusUnavailable(f"{where} cannot be reached: {_why(error)}")
+    return BusUnavailableError(f"{where} cannot be reached: {_why(error)}")
 
 
 def _loss(error: BaseException, where: str) -> BusError:
     """The sentence for a connection that was open. All of it is worth another try: the next one may be refused."""
     if isinstance(error, pika_errors.ConnectionClosedByBroker):
-        return BusUnavailable(f"{where} closed the connection: {error.reply_code} {error.reply_text}")
+        return BusUnavailableError(f"{where} closed the connection: {error.reply_code} {error.reply_text}")
     if isinstance(error, pika_errors.AMQPHeartbeatTimeout):
-        return BusUnavailable(f"{where} sent no heartbeat; the connection is given up")
-    return BusUnavailable(f"the connection to {where} broke: {_why(error)}")
+        return BusUnavailableError(f"{where} sent no heartbeat; the connection is given up")
+    return BusUnavailableError(f"the connection to {where} broke: {_why(error)}")
 
 
 def _refusal(code: int, text: str, where: str) -> BusError:
     """The sentence for a channel that the broker closed, which is how it says no."""
     if code == _NOT_FOUND:
-        return BusMissing(f"{where} says: {text}; create it, or check the name and the virtual host")
+        return BusMissingError(f"{where} says: {text}; create it, or check the name and the virtual host")
     if code == _ACCESS_REFUSED and "exclusive" in text:
-        return BusInUse(f"{where} says: {text}")
+        return BusInUseError(f"{where} says: {text}")
     if code in (_ACCESS_REFUSED, _NOT_ALLOWED):
-        return BusRefused(f"{where} says: {text}; give this user the permission")
+        return BusRefusedError(f"{where} says: {text}; give this user the permission")
     if code == _RESOURCE_LOCKED:
-        return BusInUse(f"{where} says: {text}")
+        return BusInUseError(f"{where} says: {text}")
     if (
         code == _PRECONDITION_FAILED and "timed out" in text
     ):  # messages held for half an hour: ours again once asked for
-        return BusUnavailable(f"{where} took back what was not acknowledged for too long: {text}")
+        return BusUnavailableError(f"{where} took back what was not acknowledged for too long: {text}")
     if code == _PRECONDITION_FAILED:
-        return BusRefused(f"{where} says: {text}")
-    return BusUnavailable(f"{where} closed the channel: {code} {text}")
+        return BusRefusedError(f"{where} says: {text}")
+    return BusUnavailableError(f"{where} closed the channel: {code} {text}")
 
 
 def _why(error: BaseException) -> str:

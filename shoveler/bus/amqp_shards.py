@@ -15,7 +15,7 @@ from typing import Any
 
 from shoveler.bus.address import Address
 from shoveler.bus.amqp_link import Link
-from shoveler.bus.messages import BusMissing, BusRefused
+from shoveler.bus.messages import BusMissingError, BusRefusedError
 from shoveler.bus.options import BusOptions
 
 VALUES = 256
@@ -55,13 +55,13 @@ class _Declaring:
     def _queue(self, name: str) -> None:
         try:
             self._ask("queue_declare", queue=name, passive=True)
-        except BusMissing:
+        except BusMissingError:
             arguments = {"x-overflow": "reject-publish", "x-single-active-consumer": True}
             self._ask("queue_declare", queue=name, durable=True, arguments=arguments)
 
     def _ask(self, method: str, **arguments: Any) -> None:
         try:
             self._link.request(getattr(self._link.channel, method), **arguments)
-        except BusRefused:  # with which the broker closed the channel, and the connection is still good
+        except BusRefusedError:  # with which the broker closed the channel, and the connection is still good
             self._link.reopen_channel()
             raise

@@ -7,7 +7,7 @@ from typing import Any
 
 from shoveler.bus.address import Address
 from shoveler.bus.amqp_link import Link
-from shoveler.bus.messages import BusMissing, BusRefused
+from shoveler.bus.messages import BusMissingError, BusRefusedError
 from shoveler.bus.options import BusOptions
 
 
@@ -31,7 +31,7 @@ class AmqpTopology:
     ) -> None:
         try:
             self._passive(queue)
-        except BusMissing:
+        except BusMissingError:
             arguments: dict[str, str | bool | int] = {"x-overflow": "reject-publish"}
             if single_active:
                 arguments["x-single-active-consumer"] = True
@@ -64,6 +64,6 @@ class AmqpTopology:
     def _request(self, method: str, **arguments: Any) -> Any:
         try:
             return self._link.request(getattr(self._link.channel, method), **arguments)
-        except BusRefused:  # with which the broker closed the channel, and the connection is still good
+        except BusRefusedError:  # with which the broker closed the channel, and the connection is still good
             self._link.reopen_channel()
             raise

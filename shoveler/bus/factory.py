@@ -6,12 +6,12 @@ pika is imported when an AMQP address is opened, and not before: the window's fi
 from __future__ import annotations
 
 from shoveler.bus.address import Address
-from shoveler.bus.messages import BusRefused, Consumer, Publisher, Topology
+from shoveler.bus.messages import BusRefusedError, Consumer, Publisher, Topology
 from shoveler.bus.options import DEFAULT_OPTIONS, BusOptions
 
 
 def check_tls(address: Address, options: BusOptions) -> None:
-    """Raises BusRefused when a certificate or key for this address cannot be used. Connects to nobody."""
+    """Raises BusRefusedError when a certificate or key for this address cannot be used. Connects to nobody."""
     if address.tls:
         from shoveler.bus.amqp_link import tls_context
 
@@ -22,7 +22,7 @@ def open_publisher(address: Address, *, exchange: str, writer: str, options: Bus
     """A publisher to `exchange`, which is declared (durable, topic) when it does not exist.
 
     `writer` names the publisher: the file ``writer.db`` on the local bus, the connection's name on AMQP. Callers choose
-    the exchange (``address.exchange or "shoveled-xrd"``). Raises BusUnavailable or BusRefused.
+    the exchange (``address.exchange or "shoveled-xrd"``). Raises BusUnavailableError or BusRefusedError.
     """
     if address.kind == "local":
         from shoveler.bus.local_publisher import LocalPublisher
@@ -45,7 +45,7 @@ def open_consumer(
     """A consumer of `queue`, which must exist (`Topology.declare_queue`); on the local bus the cursor of that name.
 
     `reader` names the consumer to people. With `exclusive`, a second consumer of the queue is refused; queues that were
-    declared with a single active consumer take `exclusive=False`. Raises BusUnavailable or BusRefused.
+    declared with a single active consumer take `exclusive=False`. Raises BusUnavailableError or BusRefusedError.
     """
     if address.kind == "local":
         from shoveler.bus.local_consumer import LocalConsumer
@@ -68,7 +68,7 @@ def open_subscription(
     """A consumer of a queue of its own: it gets what is published with a key that `binding` matches from now on, and
     the queue is gone with it, however it ends. What it leaves there for long may be dropped, oldest first; with
     `complete` nothing is, and on the local bus it begins with the first message that is still there. `exchange` is
-    declared when it does not exist. `reader` names it to people. Raises BusUnavailable or BusRefused.
+    declared when it does not exist. `reader` names it to people. Raises BusUnavailableError or BusRefusedError.
     """
     if address.kind == "local":
         from shoveler.bus.local_subscription import LocalSubscription
@@ -84,7 +84,7 @@ def open_subscription(
 
 
 def open_topology(address: Address, options: BusOptions = DEFAULT_OPTIONS) -> Topology:
-    """Declares and inspects exchanges and queues. Raises BusUnavailable or BusRefused."""
+    """Declares and inspects exchanges and queues. Raises BusUnavailableError or BusRefusedError."""
     if address.kind == "local":
         from shoveler.bus.local_topology import LocalTopology
 
@@ -101,10 +101,10 @@ def declare_shards(
 
     A message whose header ``shard`` is v goes to queue v modulo `count`; one without that header goes to the first. The
     queues are durable, with ``x-overflow=reject-publish`` and a single active consumer each; what exists is used as is.
-    Raises BusUnavailable or BusRefused, the latter also for a local bus, which has no shards.
+    Raises BusUnavailableError or BusRefusedError, the latter also for a local bus, which has no shards.
     """
     if address.kind == "local":
-        raise BusRefused("the local bus has no shards; they need RabbitMQ")
+        raise BusRefusedError("the local bus has no shards; they need RabbitMQ")
     from shoveler.bus.amqp_shards import declare_amqp_shards
 
     declare_amqp_shards(address, exchange=exchange, prefix=prefix, count=count, options=options)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from shoveler.bus.address import Address
 from shoveler.bus.local_files import BusLock, connect, cursor_file, exchange_directory, inode, sentences
-from shoveler.bus.messages import BusInUse, BusMissing, BusUnavailable, HeaderValue, Incoming
+from shoveler.bus.messages import BusInUseError, BusMissingError, BusUnavailableError, HeaderValue, Incoming
 from shoveler.bus.options import BusOptions
 from shoveler.bus.topic import matches
 
@@ -48,12 +48,12 @@ class LocalConsumer:
         self._bindings: tuple[str, ...] = ()
         self._inode = inode(self._path)
         if self._inode is None:
-            raise BusMissing(
+            raise BusMissingError(
                 f"the local bus has no queue {queue!r} in {self._directory}; declare it, or check the name"
             )
         self._lock = lock or BusLock(self._path.with_suffix(".cursor.lock"))
         if exclusive and not self._lock.acquire():
-            raise BusInUse(
+            raise BusInUseError(
                 f"the queue {queue!r} is already consumed by another program ({self._lock.holder()}); stop that one, "
                 "or give this one a queue of its own"
             )
@@ -103,7 +103,7 @@ class LocalConsumer:
 
     def _check(self) -> None:
         if inode(self._path) != self._inode:
-            raise BusUnavailable(f"the queue {self._queue!r} was deleted while it was read")
+            raise BusUnavailableError(f"the queue {self._queue!r} was deleted while it was read")
 
     def _cursor(self) -> sqlite3.Connection:
         """Opened when the lock is ours, because until then another consumer moves it."""

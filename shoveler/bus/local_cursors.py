@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shoveler.bus.local_files import connect, forgotten, inode, queue_of, sentences
-from shoveler.bus.messages import BusUnavailable
+from shoveler.bus.messages import BusUnavailableError
 from shoveler.bus.topic import matches
 
 _STALE = 0.25  # seconds after which bindings are read again
@@ -55,7 +55,7 @@ class Cursors:
         return max((cursor.seq for cursor in self._cursors), default=0)
 
     def refresh(self) -> None:
-        """Read all cursor files. Raises BusRefused for one that is none, BusUnavailable for the rest."""
+        """Read all cursor files. Raises BusRefusedError for one that is none, BusUnavailableError for the rest."""
         self._read_at = self._clock()
         with sentences(self._file.parent):
             paths = sorted(self._file.parent.glob("*.cursor"))
@@ -68,7 +68,7 @@ class Cursors:
                 row = db.execute(
                     "SELECT seq FROM position WHERE file = ? AND identity = ?", (self._file.name, self._identity)
                 ).fetchone()
-        except BusUnavailable:
+        except BusUnavailableError:
             if inode(path) is None:  # deleted while we looked
                 return None
             raise

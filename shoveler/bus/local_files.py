@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, unquote
 
-from shoveler.bus.messages import BusRefused, BusUnavailable
+from shoveler.bus.messages import BusRefusedError, BusUnavailableError
 from shoveler.locks import FileLock
 
 _FORMAT = 1  # SQLite's user_version of both kinds of file
@@ -87,7 +87,7 @@ def create(path: Path, kind: Kind) -> None:
 
 
 def connect(path: Path, *, synchronous: Literal["FULL", "NORMAL"]) -> sqlite3.Connection:
-    """Open a file that exists. Raises BusRefused when it is none of ours, BusUnavailable when it cannot be opened."""
+    """Open a file that exists. Raises BusRefusedError when it is none of ours, BusUnavailableError when it cannot be opened."""
     with sentences(path):
         connection = sqlite3.connect(
             f"file:{quote(str(path))}?mode=rw",
@@ -100,7 +100,9 @@ def connect(path: Path, *, synchronous: Literal["FULL", "NORMAL"]) -> sqlite3.Co
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version != _FORMAT:
-                raise BusRefused(f"{path} has format {version}, and this version of Tally reads format {_FORMAT} only")
+                raise BusRefusedError(
+                    f"{path} has format {version}, and this version of Tally reads format {_FORMAT} only"
+                )
         except BaseException:
             connection.close()
             raise
@@ -113,13 +115,13 @@ def sentences(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:  # locked, full, cannot open: of the moment
-        raise BusUnavailable(f"the local bus cannot use {path}: {error}") from None
+        raise BusUnavailableError(f"the local bus cannot use {path}: {error}") from None
     except sqlite3.Error as error:
-        raise BusRefused(f"{path} is no file of the local bus, or damaged: {error}; move it away") from None
+        raise BusRefusedError(f"{path} is no file of the local bus, or damaged: {error}; move it away") from None
     except PermissionError as error:
-        raise BusRefused(f"the local bus may not use {path}: {error.strerror}") from None
+        raise BusRefusedError(f"the local bus may not use {path}: {error.strerror}") from None
     except OSError as error:
-        raise BusUnavailable(f"the local bus cannot use {path}: {error.strerror}") from None
+        raise BusUnavailableError(f"the local bus cannot use {path}: {error.strerror}") from None
 
 
 class BusLock(FileLock):
@@ -167,9 +169,9 @@ def inode(path: Path) -> int | None:
 def _file_name(name: str) -> str:
     """A name that a file can have, whatever characters the queue, exchange or writer has."""
     if not name:
-        raise BusRefused("the local bus needs names of at least one character")
+        raise BusRefusedError("the local bus needs names of at least one character")
     quoted = quote(name, safe=" +,:@=()[]{}")
     quoted = "%2E" + quoted[1:] if quoted.startswith(".") else quoted
     if len(quoted.encode()) > 200:
-        raise BusRefused(f"the name {name[:40]!r}… is too long for a file of the local bus")
+        raise BusRefusedError(f"the name {name[:40]!r}… is too long for a file of the local bus")
     return quoted

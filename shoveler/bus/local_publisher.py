@@ -12,7 +12,15 @@ from typing import Literal
 from shoveler.bus.address import Address
 from shoveler.bus.local_cursors import Cursors
 from shoveler.bus.local_files import BusLock, connect, create, exchange_directory, inode, message_file, sentences
-from shoveler.bus.messages import BusError, BusInUse, BusMissing, BusUnavailable, HeaderValue, Outcome, Outgoing
+from shoveler.bus.messages import (
+    BusError,
+    BusInUseError,
+    BusMissingError,
+    BusUnavailableError,
+    HeaderValue,
+    Outcome,
+    Outgoing,
+)
 from shoveler.bus.options import BusOptions
 
 _log = logging.getLogger(__name__)
@@ -46,7 +54,7 @@ class LocalPublisher:
             directory.mkdir(parents=True, exist_ok=True)
         self._lock = BusLock(self._file.with_suffix(".lock"))
         if not self._lock.acquire():
-            raise BusInUse(
+            raise BusInUseError(
                 f"{self._file} is already written by {self._lock.holder()}; stop that one, "
                 "or give this one a name of its own"
             )
@@ -137,7 +145,9 @@ class LocalPublisher:
         if self._failure is not None:
             raise self._failure
         if inode(self._file) != self._inode:
-            self._fail(BusMissing(f"{self._file} was deleted or replaced; the exchange {self._exchange!r} is gone"))
+            self._fail(
+                BusMissingError(f"{self._file} was deleted or replaced; the exchange {self._exchange!r} is gone")
+            )
 
     def _fail(self, failure: BusError) -> None:
         self._failure = failure
@@ -205,7 +215,7 @@ class LocalPublisher:
         if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_FULL:
             self._settle("refused", f"the disk of {self._file} is full")
         else:
-            self._fail(BusUnavailable(f"{self._file} cannot be written: {error}"))
+            self._fail(BusUnavailableError(f"{self._file} cannot be written: {error}"))
 
     def _settle(self, status: Literal["confirmed", "refused"], reason: str) -> None:
         self._outcomes += [Outcome(identifier, status, reason) for identifier in self._uncommitted]

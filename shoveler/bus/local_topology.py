@@ -10,7 +10,7 @@ from pathlib import Path
 
 from shoveler.bus.address import Address
 from shoveler.bus.local_files import connect, create, cursor_file, exchange_directory, inode, sentences
-from shoveler.bus.messages import BusMissing
+from shoveler.bus.messages import BusMissingError
 from shoveler.bus.topic import matches
 
 
@@ -44,7 +44,7 @@ class LocalTopology:
         directory = self._existing(exchange)
         path = cursor_file(directory, queue)
         if inode(path) is None:
-            raise BusMissing(f"the local bus has no queue {queue!r} in {directory}; declare it, or check the name")
+            raise BusMissingError(f"the local bus has no queue {queue!r} in {directory}; declare it, or check the name")
         with closing(connect(path, synchronous="NORMAL")) as db, sentences(path):
             bindings = tuple(row[0] for row in db.execute("SELECT pattern FROM binding"))
             positions = {(file, identity): seq for file, identity, seq in db.execute("SELECT * FROM position")}
@@ -84,7 +84,7 @@ class LocalTopology:
     def _existing(self, exchange: str) -> Path:
         directory = exchange_directory(self._root, exchange)
         if not directory.is_dir():
-            raise BusMissing(f"the local bus has no exchange {exchange!r}: {directory} does not exist")
+            raise BusMissingError(f"the local bus has no exchange {exchange!r}: {directory} does not exist")
         return directory
 
 

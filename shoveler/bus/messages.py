@@ -13,19 +13,19 @@ class BusError(Exception):
     """Anything that keeps a message from travelling. The text is one sentence for an operator, without secrets."""
 
 
-class BusUnavailable(BusError):  # noqa: N818 - names a state of the bus
+class BusUnavailableError(BusError):
     """The bus cannot be reached, or the connection broke: worth trying again after a back-off."""
 
 
-class BusRefused(BusError):  # noqa: N818 - names a decision of the bus
+class BusRefusedError(BusError):
     """The bus answered and said no (credentials, missing exchange, other declaration): an operator must act."""
 
 
-class BusMissing(BusRefused):
+class BusMissingError(BusRefusedError):
     """The exchange or queue does not exist."""
 
 
-class BusInUse(BusRefused):
+class BusInUseError(BusRefusedError):
     """Another program has the queue, or the writer's file, for itself."""
 
 
@@ -91,8 +91,8 @@ class Publisher(Protocol):
         At most `room` of them never wait, even where the other end has gone silent. For more it waits as long as that
         takes; a caller with other duties sends less. All that was sent and not read stays in memory: look at `room`
         again after every few hundred kilobytes.
-        Raises BusUnavailable when the connection is gone: then every message without an outcome must be sent again
-        by a new publisher. Raises BusRefused when the exchange is missing or access is denied.
+        Raises BusUnavailableError when the connection is gone: then every message without an outcome must be sent again
+        by a new publisher. Raises BusRefusedError when the exchange is missing or access is denied.
         """
 
     def outcomes(self, timeout: float) -> list[Outcome]:
@@ -111,7 +111,7 @@ class Consumer(Protocol):
     def take(self, limit: int, timeout: float) -> list[Incoming]:
         """Up to `limit` messages in order, waiting at most `timeout` seconds for the first; [] when there is none.
 
-        Keeps heartbeats going; call it often. Raises BusUnavailable or BusRefused; after either, unacknowledged
+        Keeps heartbeats going; call it often. Raises BusUnavailableError or BusRefusedError; after either, unacknowledged
         messages come again on a new consumer.
         """
 

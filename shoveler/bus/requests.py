@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from shoveler.bus.messages import BusError, BusRefused, Consumer
+from shoveler.bus.messages import BusError, BusRefusedError, Consumer
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Requests:
                 self.close()
         except BusError as error:
             self.close()
-            refused = isinstance(error, BusRefused)
+            refused = isinstance(error, BusRefusedError)
             self._try = now + (_REFUSED_AGAIN if refused else _AGAIN)
             _log.log(logging.INFO if refused else logging.DEBUG, "= cannot be asked for %s: %s", self._what, error)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shoveler.bus.messages import BusRefused
+from shoveler.bus.messages import BusRefusedError
 
 
 class TokenFile:
@@ -16,16 +16,16 @@ class TokenFile:
         self._seen: tuple[int, int, int] | None = None
 
     def read(self) -> str:
-        """The token, now in use. Raises BusRefused with one sentence when there is none."""
+        """The token, now in use. Raises BusRefusedError with one sentence when there is none."""
         self._seen = self._signature()
         try:
             token = self._path.read_text().strip()
         except OSError as error:
-            raise BusRefused(f"the token file {self._path} cannot be read: {error.strerror}") from None
+            raise BusRefusedError(f"the token file {self._path} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise BusRefused(f"the token file {self._path} is not text") from None
+            raise BusRefusedError(f"the token file {self._path} is not text") from None
         if not token:
-            raise BusRefused(f"the token file {self._path} is empty")
+            raise BusRefusedError(f"the token file {self._path} is empty")
         self._used = token
         return token
 

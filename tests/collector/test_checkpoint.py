@@ -14,9 +14,9 @@ import pytest
 
 from collector.checkpoint import (
     Checkpoint,
-    CheckpointBusy,
-    CheckpointFull,
-    CheckpointUnusable,
+    CheckpointBusyError,
+    CheckpointFullError,
+    CheckpointUnusableError,
     Chunk,
     NoCheckpoint,
     Transaction,
@@ -116,7 +116,7 @@ def test_each_file_has_an_id_of_its_own(tmp_path: Path) -> None:
 
 def test_a_second_collector_gets_one_clear_sentence(tmp_path: Path) -> None:
     first = open_checkpoint(tmp_path, "queue")
-    with pytest.raises(CheckpointBusy, match=rf"in use by process {os.getpid()}; stop that collector"):
+    with pytest.raises(CheckpointBusyError, match=rf"in use by process {os.getpid()}; stop that collector"):
         open_checkpoint(tmp_path, "queue")
     first.close()
     open_checkpoint(tmp_path, "queue").close()  # and it can go on once the first has ended
@@ -131,7 +131,7 @@ def test_the_lock_of_a_killed_collector_is_free(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
-        with pytest.raises(CheckpointBusy, match=f"process {process.pid}"):
+        with pytest.raises(CheckpointBusyError, match=f"process {process.pid}"):
             open_checkpoint(tmp_path, "queue")
         process.send_signal(signal.SIGKILL)
     checkpoint = open_checkpoint(tmp_path, "queue")
@@ -144,7 +144,7 @@ def test_a_full_disk_writes_nothing_and_the_same_transaction_goes_through_later(
     checkpoint.commit(Transaction(puts=[(b"k", b"old")]))
     limit_pages(checkpoint, extra=4)
     large = Transaction(puts=[(b"k", b"new")], chunks=[TWO._replace(body=b"x" * 2_000_000)])
-    with pytest.raises(CheckpointFull, match="full"):
+    with pytest.raises(CheckpointFullError, match="full"):
         checkpoint.commit(large)
     assert (list(checkpoint.state()), checkpoint.outbox(), checkpoint.next_chunk) == ([(b"k", b"old")], [], 1)
     limit_pages(checkpoint, extra=1_000)
@@ -166,7 +166,7 @@ def test_a_transaction_that_fails_half_way_leaves_nothing(tmp_path: Path, monkey
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "_write_seen", breaks)
-        with pytest.raises(CheckpointFull, match="disk I/O error"):
+        with pytest.raises(CheckpointFullError, match="disk I/O error"):
             checkpoint.commit(half)
     assert list(checkpoint.state()) == []
     checkpoint.commit(half)
@@ -185,13 +185,13 @@ def test_a_newer_file_is_declined(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "queue.db")) as db, db:
         db.execute("PRAGMA user_version=99")
     db.close()
-    with pytest.raises(CheckpointUnusable, match="written by a newer tally-collector"):
+    with pytest.raises(CheckpointUnusableError, match="written by a newer tally-collector"):
         open_checkpoint(tmp_path, "queue")
 
 
 def test_a_damaged_file_is_named_and_the_lock_released(tmp_path: Path) -> None:
     (tmp_path / "queue.db").write_bytes(b"this is no database" * 100)
-    with pytest.raises(CheckpointUnusable, match=r"queue\.db cannot be used .*not a database"):
+    with pytest.raises(CheckpointUnusableError, match=r"queue\.db cannot be used .*not a database"):
         open_checkpoint(tmp_path, "queue")
     (tmp_path / "queue.db").unlink()
     open_checkpoint(tmp_path, "queue").close()
@@ -199,14 +199,14 @@ def test_a_damaged_file_is_named_and_the_lock_released(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(CheckpointUnusable, match=r"state directory .*file/state cannot be used"):
+    with pytest.raises(CheckpointUnusableError, match=r"state directory .*file/state cannot be used"):
         open_checkpoint(tmp_path / "file" / "state", "queue")
 
 
 def test_another_number_of_shards_is_refused(tmp_path: Path) -> None:
     open_checkpoint(tmp_path, "shard-3-of-8").close()
     check_shards(tmp_path, 8)
-    with pytest.raises(CheckpointUnusable, match="made for 8 shards, not 16"):
+    with pytest.raises(CheckpointUnusableError, match="made for 8 shards, not 16"):
         check_shards(tmp_path, 16)
 
 
@@ -234,7 +234,9 @@ def test_it_is_for_its_owner_alone_also_in_a_directory_for_everybody(tmp_path: P
 
 def test_a_directory_in_its_place_is_refused_and_the_lock_is_free_again(tmp_path: Path) -> None:
     (tmp_path / "queue.db").mkdir()
-    with pytest.raises(CheckpointUnusable, match=r"queue\.db cannot be used \(Is a directory\); check the directory"):
+    with pytest.raises(
+        CheckpointUnusableError, match=r"queue\.db cannot be used \(Is a directory\); check the directory"
+    ):
         open_checkpoint(tmp_path, "queue")
     (tmp_path / "queue.db").rmdir()
     open_checkpoint(tmp_path, "queue").close()
@@ -254,6 +256,8 @@ def test_a_damaged_file_is_refused_in_one_sentence(table: str, tmp_path: Path) -
         file.seek((page - 1) * size)
         file.write(b"\xff" * size)
     again = open_checkpoint(tmp_path, "queue")
-    with pytest.raises(CheckpointUnusable, match=r"queue\.db cannot be used \(.*\); check the directory .* or move"):
+    with pytest.raises(
+        CheckpointUnusableError, match=r"queue\.db cannot be used \(.*\); check the directory .* or move"
+    ):
         list(again.state()), again.outbox(), again.restore_seen(SeenSet())
     again.close()

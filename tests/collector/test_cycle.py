@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from msgspec import msgpack
 
 from collector.checkpoint import (
-    CheckpointFull,
-    CheckpointUnusable,
+    CheckpointFullError,
+    CheckpointUnusableError,
     Chunk,
     NoCheckpoint,
     Store,
@@ -401,7 +401,7 @@ def test_every_record_exactly_once_by_id_whatever_happens(
 
         def commit(transaction: Transaction) -> None:
             if full:
-                raise CheckpointFull("no space")
+                raise CheckpointFullError("no space")
             write(transaction)
 
         build.store.commit = commit  # type: ignore[method-assign]
@@ -443,7 +443,7 @@ def test_with_a_full_disk_nothing_is_acknowledged_and_all_goes_on_when_there_is_
     build: Build, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(_transaction: Transaction) -> None:
-        raise CheckpointFull("state x.db cannot be written for now: database or disk is full")
+        raise CheckpointFullError("state x.db cannot be written for now: database or disk is full")
 
     build.source.give("open a", "close a")
     with monkeypatch.context() as patch, caplog.at_level(logging.INFO):
@@ -575,7 +575,7 @@ def test_winding_down_on_a_full_disk_says_so_and_ends_in_order(
     build.start()
 
     def full(_: object) -> None:
-        raise CheckpointFull("the state cannot be written for now: the disk is full")
+        raise CheckpointFullError("the state cannot be written for now: the disk is full")
 
     monkeypatch.setattr(build.store, "commit", full)
     assert not build.cycle.wind_down(1.0)
@@ -681,7 +681,7 @@ def test_a_state_that_the_correlator_does_not_know_is_refused(build: Build, monk
     monkeypatch.setattr(build.tiny, "restore", unknown)
     build.kill()
     with pytest.raises(
-        CheckpointUnusable, match=r"state /.*\.db cannot be taken over: row 'x' is of version 9; upgrade"
+        CheckpointUnusableError, match=r"state /.*\.db cannot be taken over: row 'x' is of version 9; upgrade"
     ):
         build.start()
 
@@ -758,7 +758,7 @@ def test_a_state_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path,
     build = _Whole(tmp_path, doubles)
     _older(tmp_path, 4)
     before = _dump(tmp_path)
-    with pytest.raises(CheckpointUnusable, match=r"queue\.db cannot be taken over: state of version 4; .*upgrade"):
+    with pytest.raises(CheckpointUnusableError, match=r"queue\.db cannot be taken over: state of version 4; .*upgrade"):
         build.start()
     build.store.close()
     assert _dump(tmp_path) == before

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from collector import engine as engine_module
-from collector.checkpoint import CheckpointBusy
+from collector.checkpoint import CheckpointBusyError
 from collector.config import SCHEMA, plan
 from collector.engine import open_engine, open_store, parts
 from shoveler import envelope
@@ -181,7 +181,7 @@ def test_what_is_no_envelope_is_counted_and_disturbs_nothing(bench: Bench) -> No
 def test_a_second_collector_on_the_same_state_is_refused(bench: Bench) -> None:
     bench.run()
     what = plan(bench.settings)
-    with pytest.raises(CheckpointBusy, match="stop that collector"):
+    with pytest.raises(CheckpointBusyError, match="stop that collector"):
         open_store(what, parts(what)[0], threading.Event())
     assert bench.stop()
 

@@ -10,7 +10,7 @@ import pytest
 
 from collector.cli import load
 from collector.config import SCHEMA, BusOutput, FileInput, UdpInput, plan
-from collector.migration import ImportFault, main, read, translate
+from collector.migration import MigrationError, main, read, translate
 
 RABBITMQ = """
 mode: collector
@@ -117,7 +117,7 @@ def test_udp_and_file_inputs(tmp_path: Path) -> None:
     ],
 )
 def test_one_sentence_for_what_cannot_be_taken_over(text: str, sentence: str) -> None:
-    with pytest.raises(ImportFault, match=sentence):
+    with pytest.raises(MigrationError, match=sentence):
         translate(read(text))
 
 

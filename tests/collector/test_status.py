@@ -10,7 +10,7 @@ import pytest
 
 from collector.cycle import Counts, Mark
 from collector.status import StatusReporter
-from shoveler.bus import BusUnavailable, Outcome, Outgoing
+from shoveler.bus import BusUnavailableError, Outcome, Outgoing
 from shoveler.service import CollectorStatus, Progress, decode_status
 
 ONE = "192.0.2.1:1094"
@@ -116,7 +116,7 @@ def test_every_five_seconds_and_at_the_end(reporter: StatusReporter, bus: Bus, t
 def test_a_bus_that_is_away_is_tried_again_later_and_harms_nobody(
     reporter: StatusReporter, bus: Bus, time: Time, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bus.fail = BusUnavailable("gone")
+    bus.fail = BusUnavailableError("gone")
     for _ in range(40):
         reporter.tick()
         time.now += 1
@@ -126,7 +126,7 @@ def test_a_bus_that_is_away_is_tried_again_later_and_harms_nobody(
     time.now += 60
     reporter.tick()
     assert len(bus.sent) == 1
-    bus.fail = BusUnavailable("gone again")
+    bus.fail = BusUnavailableError("gone again")
     time.now += 5
     reporter.tick()
     bus.fail = None

@@ -21,7 +21,7 @@ from shoveler import envelope
 from shoveler.bus import (
     Address,
     BusError,
-    BusRefused,
+    BusRefusedError,
     Outgoing,
     declare_shards,
     open_consumer,
@@ -202,7 +202,7 @@ class Rig:
                     found += [json.loads(line) for line in message.body.split(b"\n")]
                 if messages:
                     consumer.acknowledge(messages[-1].delivery)
-            except BusRefused:
+            except BusRefusedError:
                 raise
             except BusError:
                 consumer = None

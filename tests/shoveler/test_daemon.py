@@ -22,7 +22,7 @@ from shoveler_harness import Queue, Supervisor, binary, eventually, number_of
 
 from shoveler import config, control
 from shoveler import daemon as daemon_module
-from shoveler.bus import BusUnavailable, Outgoing, open_consumer, open_publisher, open_topology, parse_address
+from shoveler.bus import BusUnavailableError, Outgoing, open_consumer, open_publisher, open_topology, parse_address
 from shoveler.daemon import Daemon, ReceiverProcess, StatusSender
 from shoveler.listeners import open_listener
 from shoveler.receiver import Task
@@ -319,7 +319,7 @@ def test_the_connection_for_status_messages_is_kept_alive_between_them(tmp_path,
         lines[1].room = 0
         sender.send(Health())
         assert lines[1].sent == 1, "a broker that reads nothing is not waited for"
-        lines[1].broken = BusUnavailable("gone")
+        lines[1].broken = BusUnavailableError("gone")
         sender.beat(1101.0, Health(), connected=True)
         assert lines[1].closed
         assert "no status messages for now: gone" in caplog.text

@@ -4,7 +4,7 @@ import pytest
 
 from shoveler import config
 from shoveler.cli import main
-from shoveler.osg import ImportFault, read, translate
+from shoveler.osg import OsgImportError, read, translate
 
 FULL = """
 mq: amqp
@@ -136,7 +136,7 @@ def test_an_empty_file_is_their_defaults():
     ],
 )
 def test_what_cannot_be_imported(text, sentence, tmp_path, capsys):
-    with pytest.raises(ImportFault, match=sentence):
+    with pytest.raises(OsgImportError, match=sentence):
         ours(text)
     path = tmp_path / "config.yaml"
     path.write_text(text)

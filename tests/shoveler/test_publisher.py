@@ -4,7 +4,7 @@ import logging
 import pytest
 
 from shoveler import config
-from shoveler.bus import BusRefused, BusUnavailable, Outcome
+from shoveler.bus import BusRefusedError, BusUnavailableError, Outcome
 from shoveler.bus.token import TokenFile
 from shoveler.envelope import BATCH, SINGLE, decode, shard_of
 from shoveler.publisher import READ_BYTES, UNSETTLED_BYTES, BatchFramer, Courier, Ledger, OpenBlock, SingleFramer
@@ -189,7 +189,7 @@ class Connection:
             if self.bus.cut_after is not None:
                 if self.bus.cut_after == 0:
                     self.bus.cut_after = None
-                    raise BusUnavailable("the connection broke")
+                    raise BusUnavailableError("the connection broke")
                 self.bus.cut_after -= 1
             self.bus.sent += 1
             self.waiting.append(message)
@@ -285,7 +285,7 @@ def test_nothing_is_read_when_nothing_is_new():
 
 def test_the_bus_is_away_at_first(caplog):
     run = Run()
-    run.bus.absent = BusUnavailable("cannot reach the broker")
+    run.bus.absent = BusUnavailableError("cannot reach the broker")
     run.put((A, b"x"))
     caplog.set_level(logging.INFO, "shoveler.publisher")
     run.steps(300)
@@ -366,7 +366,7 @@ def test_refusals_are_tried_again_ever_more_slowly(caplog):
 
 def test_a_refusal_of_the_bus_is_an_error_for_the_operator(caplog):
     run = Run()
-    run.bus.absent = BusRefused("the broker refuses the password of 'shoveler'")
+    run.bus.absent = BusRefusedError("the broker refuses the password of 'shoveler'")
     run.put((A, b"x"))
     run.steps(10)
     assert run.health.problems() == {"bus": "the broker refuses the password of 'shoveler'"}
@@ -377,9 +377,9 @@ def test_a_refusal_of_the_bus_is_an_error_for_the_operator(caplog):
 def test_the_same_trouble_is_logged_once_a_minute_and_another_one_at_once(caplog):
     run = Run()
     run.put((A, b"x"))
-    run.bus.absent = BusUnavailable("nobody listens")
+    run.bus.absent = BusUnavailableError("nobody listens")
     run.steps(10)
-    run.bus.absent = BusRefused("wrong token")
+    run.bus.absent = BusRefusedError("wrong token")
     run.steps(20)
     logged = [record.getMessage().partition(";")[0] for record in caplog.records]
     assert logged == ["! nobody listens", "! wrong token"]

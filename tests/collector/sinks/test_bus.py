@@ -11,7 +11,7 @@ import pytest
 from collector.checkpoint import Chunk
 from collector.sinks import STREAMS
 from collector.sinks.bus import BusSink
-from shoveler.bus import BusRefused, BusUnavailable, Outcome, Outgoing
+from shoveler.bus import BusRefusedError, BusUnavailableError, Outcome, Outgoing
 
 
 class Exchange:
@@ -165,7 +165,7 @@ def test_after_a_lost_connection_everything_without_an_outcome_is_sent_again_in_
     sink.poll(0.0)
     exchange.waiting = [Outcome("a", "confirmed")]
     with caplog.at_level(logging.INFO):
-        exchange.fail = BusUnavailable("broker:5672 cannot be reached")
+        exchange.fail = BusUnavailableError("broker:5672 cannot be reached")
         for _ in range(50):
             sink.send(chunk(2 + _, f"later{_}")) if _ < 2 else None
             assert sink.poll(0.0) == 0
@@ -221,7 +221,7 @@ def test_records_that_need_not_arrive_are_dropped_and_counted_when_nobody_is_bou
 
 def test_an_exchange_that_the_bus_refuses_holds_up_file_records_only(broker: Broker, make: Any, time: Time) -> None:
     sink = make()
-    broker["wlcg"].fail = BusRefused("access to exchange 'xrd-wlcg-events' refused; give this user the permission")
+    broker["wlcg"].fail = BusRefusedError("access to exchange 'xrd-wlcg-events' refused; give this user the permission")
     sink.send(chunk(1, "a", stream="wlcg", key="wlcg.cms"))
     sink.send(chunk(2, "a"))
     assert sink.poll(0.0) == 2
@@ -234,7 +234,7 @@ def test_an_exchange_that_the_bus_refuses_holds_up_file_records_only(broker: Bro
     sink.send(chunk(4, "c", stream="wlcg", key="wlcg.cms"))
     assert sink.poll(0.0) == 4
     assert (broker["wlcg"].ids, sink.trouble) == (["c"], "")
-    broker["records"].fail = BusRefused("no")
+    broker["records"].fail = BusRefusedError("no")
     sink.send(chunk(5, "d"))
     sink.send(chunk(6, "e", key="summary.none"))
     assert sink.poll(0.0) == 4

@@ -12,7 +12,7 @@ import pytest
 
 from collector.checkpoint import Chunk
 from collector.sinks import SinkError
-from collector.sinks.file import FileSink, OutputClosed
+from collector.sinks.file import FileSink, OutputClosedError
 
 
 def chunk(number: int, *lines: str, stream: str = "records") -> Chunk:
@@ -116,7 +116,7 @@ def test_a_reader_that_went_away_ends_the_work(monkeypatch: pytest.MonkeyPatch, 
     disk.space, disk.code = 0, errno.EPIPE
     sink = FileSink(tmp_path / "x")
     sink.send(chunk(1, "a"))
-    with pytest.raises(OutputClosed, match="nobody reads"):
+    with pytest.raises(OutputClosedError, match="nobody reads"):
         sink.poll(0.0)
     sink.close()
 

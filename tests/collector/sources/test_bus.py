@@ -11,7 +11,7 @@ import pytest
 from collector.sources import Datagram, split_id
 from collector.sources.bus import BusSource
 from shoveler import envelope
-from shoveler.bus import BusRefused, BusUnavailable, Incoming
+from shoveler.bus import BusRefusedError, BusUnavailableError, Incoming
 
 
 class Queue:
@@ -127,7 +127,7 @@ def test_a_lost_connection_voids_its_tokens_and_is_tried_again_later(
     queue.give(single(b"a"))
     token = source.take(1.0).token
     with caplog.at_level(logging.INFO):
-        queue.fail = BusUnavailable("broker:5672 cannot be reached")
+        queue.fail = BusUnavailableError("broker:5672 cannot be reached")
         started = time.now
         for _ in range(200):
             assert not source.take(0.25)
@@ -148,14 +148,14 @@ def test_a_lost_connection_voids_its_tokens_and_is_tried_again_later(
 
 def test_a_refusal_at_the_start_is_there_for_whoever_wants_to_give_up(queue: Queue, make: Any, time: Time) -> None:
     source = make()
-    queue.fail = BusRefused("the queue 'q' is already consumed by another program")
+    queue.fail = BusRefusedError("the queue 'q' is already consumed by another program")
     source.take(0.1)
     assert str(source.refused_at_start) == "the queue 'q' is already consumed by another program"
     queue.fail = None
     time.now += 60
     source.take(0.1)
     assert source.refused_at_start is None
-    queue.fail = BusRefused("the queue is gone")
+    queue.fail = BusRefusedError("the queue is gone")
     source.take(0.1)
     assert source.refused_at_start is None  # it worked before: worth waiting for
 
@@ -167,7 +167,7 @@ def test_keeping_alive_takes_nothing_and_notices_a_loss(queue: Queue, make: Any)
     queue.give(single(b"a"))
     source.keep_alive()
     assert (queue.kept_alive, len(queue.messages)) == (1, 1)
-    queue.fail = BusUnavailable("gone")
+    queue.fail = BusUnavailableError("gone")
     source.keep_alive()
     assert source.trouble == "queue q: gone"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from collector.wire import Rejected
+from collector.wire import RejectedError
 from collector.wire.gstream import OVERFLOW, Source, decode_line, parse_gstream, parse_text
 
 HEADER = (
@@ -23,7 +23,7 @@ def test_binary() -> None:
 
 
 def test_binary_without_its_fixed_part() -> None:
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedError) as caught:
         parse_gstream(struct.pack(">cBHI", b"g", 3, 20, 99) + b"x" * 12)
     assert caught.value.reason == "short"
 
@@ -70,7 +70,7 @@ def test_without_a_header() -> None:
     ],
 )
 def test_text_that_cannot_be_used(data: bytes, reason: str) -> None:
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedError) as caught:
         parse_text(data)
     assert caught.value.reason == reason
 
@@ -89,7 +89,7 @@ def test_header_fields_of_the_wrong_kind_are_unknown(changes: bytes, field: str)
 
 @pytest.mark.parametrize("line", [b"", b"[1]", b'"x"', b'{"lfn":"/a"b"}', b'{"lfn":"/a\\x"}', b"[" * 5000])
 def test_a_broken_line(line: bytes) -> None:
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedError) as caught:
         decode_line(line)
     assert caught.value.reason == "json"
 

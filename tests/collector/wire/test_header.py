@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from collector.wire import REASONS, Kind, Rejected, classify, parse_header
+from collector.wire import REASONS, Kind, RejectedError, classify, parse_header
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_the_first_byte_tells_what_it_is(data: bytes, kind: Kind) -> None:
     [(b"", "empty"), (b"m123", "unknown"), (b"s", "unknown"), (b"\0" * 9, "unknown"), (b"co", "unknown")],
 )
 def test_what_is_not_ours(data: bytes, reason: str) -> None:
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedError) as caught:
         classify(data)
     assert caught.value.reason == reason
 
@@ -50,7 +50,7 @@ def test_a_shorter_datagram_was_truncated() -> None:
 
 @pytest.mark.parametrize(("data", "reason"), [(b"f\0\0\x08\0\0\0", "short"), (b"f\0\0\x07\0\0\0\1", "length")])
 def test_headers_that_are_none(data: bytes, reason: str) -> None:
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedError) as caught:
         parse_header(data)
     assert caught.value.reason == reason
     assert REASONS[reason]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from collector.wire.header import Rejected
+from collector.wire.header import RejectedError
 from collector.wire.jsontext import MAX_DEPTH, parse_json
 
 
@@ -42,7 +42,7 @@ def test_a_value(text: bytes, value: object) -> None:
     ],
 )
 def test_what_is_none_is_rejected_by_one_name(text: bytes) -> None:
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedError) as caught:
         parse_json(text)
     assert caught.value.reason == "json"
 

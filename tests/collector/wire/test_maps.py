@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from collector.wire import Rejected
+from collector.wire import RejectedError
 from collector.wire.maps import (
     Flow,
     Ident,
@@ -90,7 +90,7 @@ def test_token() -> None:
 )
 def test_tokens_and_flows_of_no_session(detail: str | None) -> None:
     for parse in (parse_token, parse_flow):
-        with pytest.raises(Rejected) as caught:
+        with pytest.raises(RejectedError) as caught:
             parse(detail)
         assert caught.value.reason == "map_text"
 
@@ -127,7 +127,7 @@ def test_transferred() -> None:
 @pytest.mark.parametrize("detail", [None, "", "/path only", "\n&tod=1"])
 def test_daemon_messages_without_a_path_or_keys(detail: str | None) -> None:
     for parse in (parse_purged, parse_transferred):
-        with pytest.raises(Rejected) as caught:
+        with pytest.raises(RejectedError) as caught:
             parse(detail)
         assert caught.value.reason == "map_text"
 
@@ -142,7 +142,7 @@ def test_daemon_messages_without_a_path_or_keys(detail: str | None) -> None:
     ],
 )
 def test_messages_that_are_none(data: bytes, reason: str) -> None:
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedError) as caught:
         parse_map(data)
     assert caught.value.reason == reason
 

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from collector.wire import Rejected
+from collector.wire import RejectedError
 from collector.wire.redirect import Redirect, parse_redirects
 
 SID = 0xF0 << 56 | 4711
@@ -78,6 +78,6 @@ def test_unknown_operations_and_slots() -> None:
 
 @pytest.mark.parametrize(("data", "reason"), [(datagram()[:15], "short"), (datagram(sid=4711), "no_server")])
 def test_datagrams_that_are_none(data: bytes, reason: str) -> None:
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedError) as caught:
         parse_redirects(data, len(data))
     assert caught.value.reason == reason

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from collector.wire import Rejected
+from collector.wire import RejectedError
 from collector.wire.summary import parse_summary_json, parse_summary_xml
 
 XML = (
@@ -43,7 +43,7 @@ def test_xml() -> None:
     ],
 )
 def test_xml_that_is_refused(data: bytes, reason: str) -> None:
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedError) as caught:
         parse_summary_xml(data)
     assert caught.value.reason == reason
 
@@ -56,7 +56,7 @@ def test_json() -> None:
 
 @pytest.mark.parametrize("data", [b"{", b'{"statistics":5}', b"[]", b'{"statistics":' + b"[" * 5000])
 def test_json_that_is_none(data: bytes) -> None:
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedError) as caught:
         parse_summary_json(data)
     assert caught.value.reason == "json"
 
@@ -117,7 +117,7 @@ def test_a_report_that_is_cut_keeps_its_whole_groups() -> None:
 
 
 def test_groups_without_end_are_given_up_soon() -> None:
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedError) as caught:
         parse_summary_xml(report('<stats id="a">' * 4000))
     assert caught.value.reason == "xml"
 

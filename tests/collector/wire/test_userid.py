@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.wire import Rejected
+from collector.wire import RejectedError
 from collector.wire.userid import Host, domain_of, is_remote, parse_host, parse_userid, split_remote
 
 
@@ -42,7 +42,7 @@ def test_a_userid_without_a_protocol_does_not_name_its_server(text: str) -> None
     ],
 )  # fmt: skip
 def test_what_is_no_userid_is_rejected_by_name(text: str) -> None:
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(RejectedError) as caught:
         parse_userid(text)
     assert caught.value.reason == "userid"
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gui.commands.loop import Stopped, run_until_done
+from gui.commands.loop import StoppedError, run_until_done
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_a_signal_cancels_once_and_clearing_up_is_waited_for(
             cleared.append(number)
         return 0
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         run_until_done(work())
     assert cleared == [number]
     assert "still clearing up" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from agent.messages import Register
 from gui.hub import admission
 from gui.hub.admission import Holder, RefusalRate, Registrations, check_name
 from gui.hub.persistence import Issued
-from gui.hub.tokens import Bearer, Refusal
+from gui.hub.tokens import AdmissionError, Bearer
 
 DETAILS = Register(role="client", version="1", host="h")
 BEARER = Bearer("shared", "c1", ("agent:client",), "j", 1e9)
@@ -24,9 +24,9 @@ def test_each_registration_is_given_out_once() -> None:
     assert len(first) >= 43
     assert registrations.redeem(first, 130).name == "c1"
     for client_id in (first, "", None, "guess"):
-        with pytest.raises(Refusal):
+        with pytest.raises(AdmissionError):
             registrations.redeem(client_id, 100)
-    with pytest.raises(Refusal, match="expired"):
+    with pytest.raises(AdmissionError, match="expired"):
         registrations.redeem(second, 130.1)
 
 
@@ -43,7 +43,7 @@ def test_registrations_that_nobody_takes_are_forgotten(monkeypatch: pytest.Monke
 
 
 def test_the_sixty_first_refusal_of_a_minute_is_a_429() -> None:
-    rate, refused = RefusalRate(), Refusal(401, "no")
+    rate, refused = RefusalRate(), AdmissionError(401, "no")
     assert [rate.count("a", refused, second * 0.5).status for second in range(62)] == [401] * 60 + [429] * 2
     assert rate.count("b", refused, 31).status == 401, "each address by itself"
     assert rate.count("a", refused, 92).status == 401
@@ -53,7 +53,7 @@ def test_a_bounded_number_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "MAX_ADDRESSES", 10)
     rate = RefusalRate()
     for number in range(100):
-        rate.count(f"a{number}", Refusal(401, "no"), 0)
+        rate.count(f"a{number}", AdmissionError(401, "no"), 0)
     assert len(rate._tries) == 10
 
 
@@ -80,6 +80,6 @@ def test_who_may_have_a_name(bearer: Bearer, address: str, holder: Holder | None
     if free:
         check_name(bearer, "c1", address, lambda name: holder)
         return
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(AdmissionError) as caught:
         check_name(bearer, "c1", address, lambda name: holder)
     assert caught.value.status == 403

@@ -10,7 +10,7 @@ from agent.messages import CredentialError, decode_join_string
 from gui.hub import keys
 from gui.hub.keys import KeyBook
 from gui.hub.persistence import Issued, Key
-from gui.hub.tokens import Refusal, read_authorization
+from gui.hub.tokens import AdmissionError, read_authorization
 
 NOW = 1_800_000_000.0
 
@@ -84,7 +84,7 @@ def test_an_invitation_and_its_join_string(memory_store: Any) -> None:
     book = KeyBook.of([], memory_store.invitations())
     bearer = read_authorization(f"Bearer {invitation.token}", book, NOW)
     assert (bearer.scopes, bearer.role, bearer.invitation) == (("join",), "server", issued)
-    with pytest.raises(Refusal, match="expired"):
+    with pytest.raises(AdmissionError, match="expired"):
         read_authorization(f"Bearer {invitation.token}", book, NOW + 71)
     assert keys.revoke_invitation(memory_store, issued.id).revoked
     with pytest.raises(CredentialError):

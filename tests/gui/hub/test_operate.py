@@ -12,7 +12,7 @@ from agent.messages import Goodbye, Registered, encode
 from gui.hub.keys import new_key
 from gui.hub.operate import (
     Command,
-    CommandRefused,
+    CommandRefusedError,
     Feed,
     OperatorWelcome,
     RegisterOperator,
@@ -123,7 +123,7 @@ async def test_a_refused_command_says_why(place: Any, key: Any) -> None:
     assert "runs no campaigns" in (await acting.hear(Reply)).text
 
     async def conductor(command: Command) -> Any:
-        raise CommandRefused("Not today.")
+        raise CommandRefusedError("Not today.")
 
     place.hub.conductor = conductor
     await acting.say(Command(id=2, do="abort"))

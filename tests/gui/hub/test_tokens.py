@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gui.hub.keys import KeyBook, new_key, shared_key
-from gui.hub.tokens import Refusal, read_authorization, utc
+from gui.hub.tokens import AdmissionError, read_authorization, utc
 
 NOW = 1_800_000_000.0
 SECRET = "a shared key that is long enough to be one"
@@ -29,7 +29,7 @@ def header(payload: dict[str, Any], key: str = SECRET, **head: Any) -> str:
 
 
 def refusal(text: str | None, now: float = NOW) -> tuple[int, str]:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(AdmissionError) as caught:
         read_authorization(text, BOOK, now)
     return caught.value.status, caught.value.body(now)
 
@@ -127,5 +127,5 @@ def test_any_claims_are_taken_or_refused(changes: dict[str, Any]) -> None:
         return  # PyJWT itself does not sign this
     try:
         read_authorization(text, BOOK, NOW)
-    except Refusal as caught:
+    except AdmissionError as caught:
         assert caught.status in (401, 403)  # noqa: PT017 - some of them are good

@@ -13,7 +13,7 @@ from agent.messages import LAB_SCHEMA, LabFile, LabServer, LabState
 from gui.campaign.plan import Fault, File
 from gui.campaign.selection import Server
 from gui.runner import lab
-from gui.runner.lab import LabMissing, cannot, inject, lab_files, lab_servers, read_lab
+from gui.runner.lab import LabMissingError, cannot, inject, lab_files, lab_servers, read_lab
 
 STATE = LabState(
     schema=LAB_SCHEMA,
@@ -61,7 +61,7 @@ def test_a_lab_that_is_up(tmp_path: Path) -> None:
 def test_what_is_no_lab(tmp_path: Path, state: object, says: str) -> None:
     if state is not None:
         write(tmp_path, state)
-    with pytest.raises(LabMissing, match=says):
+    with pytest.raises(LabMissingError, match=says):
         read_lab(tmp_path)
 
 
@@ -105,12 +105,12 @@ def test_faults_that_cannot_be_done_here() -> None:
 
 async def test_a_fault_that_is_not_done(fake_agent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "CODE", "1")
-    with pytest.raises(LabMissing, match="The lab did not do udp-loss: It was done"):
+    with pytest.raises(LabMissingError, match="The lab did not do udp-loss: It was done"):
         await inject(Path("/d"), Fault(1.0, "udp-loss", 1.0))
 
 
 async def test_a_lab_that_hangs(fake_agent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_agent.write_text("#!/bin/sh\nexec sleep 60\n")
     monkeypatch.setattr(lab, "FAULT_SECONDS", 0.2)
-    with pytest.raises(LabMissing, match="did not answer"):
+    with pytest.raises(LabMissingError, match="did not answer"):
         await inject(Path("/d"), Fault(1.0, "udp-loss", 1.0))

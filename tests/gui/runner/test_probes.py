@@ -9,7 +9,7 @@ import pytest
 
 from agent.messages import Probe, Probed
 from gui.campaign.selection import Client
-from gui.runner.probes import ProbeFailed, Probes
+from gui.runner.probes import ProbeError, Probes
 
 
 class Sending:
@@ -53,9 +53,9 @@ async def test_answers_find_their_questions() -> None:
 async def test_who_is_gone_or_does_not_answer() -> None:
     hub = Sending()
     probes = Probes(hub)  # type: ignore[arg-type]
-    with pytest.raises(ProbeFailed, match="c1 did not answer within"):
+    with pytest.raises(ProbeError, match="c1 did not answer within"):
         [part async for part in probes.ask(C1, Probe(0, "root://a"), seconds=0.01)]
     hub.there = False
-    with pytest.raises(ProbeFailed, match="c1 is not there any more"):
+    with pytest.raises(ProbeError, match="c1 is not there any more"):
         [part async for part in probes.ask(C1, Probe(0, "root://a"))]
     probes.answered(Probed(1, "root://a", True))

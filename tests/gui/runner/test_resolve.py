@@ -11,8 +11,8 @@ from agent.messages import CatalogueFile, Probe, Probed, Workload
 from gui.campaign.catalogue import CatalogueError
 from gui.campaign.plan import File, Files, Test
 from gui.campaign.selection import Client, Server
-from gui.runner.probes import ProbeFailed
-from gui.runner.resolve import Catalogues, RunRefused, reached_twice
+from gui.runner.probes import ProbeError
+from gui.runner.resolve import Catalogues, RunRefusedError, reached_twice
 
 SERVER, CLIENT = Server("s1", "root://s1:1094"), Client("c1", "i1")
 
@@ -88,17 +88,17 @@ async def test_a_server_under_two_names() -> None:
     [
         (part(error="permission denied"), "cannot be listed: permission denied"),
         (part(), "holds no files"),
-        (ProbeFailed("c1 is not there any more."), "cannot be listed: c1 is not there"),
+        (ProbeError("c1 is not there any more."), "cannot be listed: c1 is not there"),
     ],
 )
 async def test_a_directory_that_cannot_be_used(answer: Probed | Exception, says: str) -> None:
-    with pytest.raises(RunRefused, match=says):
+    with pytest.raises(RunRefusedError, match=says):
         await catalogues(answer).find(plan(files=Files(dir="/d")), SERVER, CLIENT)
 
 
 async def test_writing_needs_no_files_and_reading_does() -> None:
     assert await catalogues().find(plan(workload=Workload("write")), SERVER, CLIENT) == ()
-    with pytest.raises(RunRefused, match="names no files"):
+    with pytest.raises(RunRefusedError, match="names no files"):
         await catalogues().find(plan(), SERVER, CLIENT)
-    with pytest.raises(RunRefused, match="No client is here"):
+    with pytest.raises(RunRefusedError, match="No client is here"):
         await catalogues().find(plan(files=Files(dir="/d")), SERVER, None)

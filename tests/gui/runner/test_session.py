@@ -11,7 +11,7 @@ import pytest
 from agent.messages import Awaited, Sample, Silence
 from gui.campaign.planfile import parse_plan
 from gui.report import build, text_table
-from gui.runner import RunRefused, session
+from gui.runner import RunRefusedError, session
 from gui.store import VerdictKind
 
 
@@ -190,7 +190,7 @@ async def test_a_run_waits_for_its_clients(stage: Any) -> None:
 
 async def test_clients_that_do_not_come(stage: Any) -> None:
     async with stage.open(client_wait=0.2) as workspace:
-        with pytest.raises(RunRefused, match="The clients did not come: still waiting for a client"):
+        with pytest.raises(RunRefusedError, match="The clients did not come: still waiting for a client"):
             await stage.run()
         assert workspace.store.runs() == []
 
@@ -199,7 +199,7 @@ async def test_one_run_at_a_time(stage: Any) -> None:
     async with stage.open() as workspace:
         running = stage.start()
         await stage.until(lambda: workspace.running)
-        with pytest.raises(RunRefused, match="under way"):
+        with pytest.raises(RunRefusedError, match="under way"):
             await stage.run()
         await stage.join("c1")
         assert (await running).outcome == "passed"
@@ -208,7 +208,7 @@ async def test_one_run_at_a_time(stage: Any) -> None:
 async def test_without_a_bus_nothing_runs(stage: Any) -> None:
     async with stage.open(bus=""):
         await stage.join("c1")
-        with pytest.raises(RunRefused, match="no bus to take records from"):
+        with pytest.raises(RunRefusedError, match="no bus to take records from"):
             await stage.run()
 
 
@@ -340,7 +340,7 @@ async def test_stop_before_the_clients_are_there(stage: Any) -> None:
         running = stage.start()
         await stage.until(lambda: stage.now.phase == "waiting_clients")
         workspace.stop()
-        with pytest.raises(RunRefused, match="stopped before it began"):
+        with pytest.raises(RunRefusedError, match="stopped before it began"):
             await running
 
 
@@ -397,7 +397,7 @@ async def test_faults_that_cannot_be_done_are_said_before_anything_begins(stage:
         '[[test.fault]]\nat = "0s"\ndo = "kill-shoveler"\n[[test.fault]]\nat = "0s"\ndo = "kill-agent"\nfor = "1s"\n'
     )
     async with stage.open() as workspace:
-        with pytest.raises(RunRefused) as refused:
+        with pytest.raises(RunRefusedError) as refused:
             await stage.run(text)
         assert workspace.store.runs() == []
     assert str(refused.value) == (

@@ -15,7 +15,7 @@ from gui.hub import HubError, HubOptions
 from gui.hub.keys import ensure_shared_key
 from gui.hub.persistence import HUB_ADDRESS, HUB_PIN, Key
 from gui.reconcile import score
-from gui.runner import LabMissing, Workspace, ownership
+from gui.runner import LabMissingError, Workspace, ownership
 from gui.runner import session as session_module
 from gui.runner import workspace as workspace_module
 from gui.runner.ownership import SETTING
@@ -186,7 +186,7 @@ async def test_a_job_of_an_absurd_number_is_passed_over(stage: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "kind", "says"),
     [
-        ({"lab": Path("/nowhere")}, LabMissing, "There is no lab in /nowhere"),
+        ({"lab": Path("/nowhere")}, LabMissingError, "There is no lab in /nowhere"),
         ({"bus": "http://x"}, BusError, "cannot begin with http"),
         ({"shared_key": "short"}, ValueError, "at least 32"),
         ({"hub": HubOptions(directory=Path("/tmp"), host="0.0.0.0", insecure=True)}, HubError, "on this machine only"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shoveler.bus import BusRefused, parse_address
+from shoveler.bus import BusRefusedError, parse_address
 from shoveler.bus.address import AddressError
 
 
@@ -83,7 +83,7 @@ def test_what_cannot_be_read_is_one_sentence_without_the_password(text: str, sen
         parse_address(text)
     assert sentence in str(caught.value)
     assert "s3c" not in str(caught.value)
-    assert isinstance(caught.value, BusRefused)  # so that callers need one except
+    assert isinstance(caught.value, BusRefusedError)  # so that callers need one except
     assert isinstance(caught.value, ValueError)
 
 

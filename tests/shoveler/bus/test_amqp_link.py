@@ -19,11 +19,11 @@ from pika import exceptions as pika_errors
 from agent.lab.broker import PrivateBroker
 from shoveler.bus import (
     BusError,
-    BusInUse,
-    BusMissing,
+    BusInUseError,
+    BusMissingError,
     BusOptions,
-    BusRefused,
-    BusUnavailable,
+    BusRefusedError,
+    BusUnavailableError,
     Outgoing,
     Publisher,
     open_consumer,
@@ -82,13 +82,13 @@ def web_port() -> Iterator[int]:
 
 
 def refused(url: str, **options: object) -> str:
-    with pytest.raises(BusRefused) as caught:
+    with pytest.raises(BusRefusedError) as caught:
         open_topology(parse_address(url), BusOptions(**options))
     return str(caught.value)
 
 
 def unavailable(url: str, **options: object) -> str:
-    with pytest.raises(BusUnavailable) as caught:
+    with pytest.raises(BusUnavailableError) as caught:
         open_topology(parse_address(url), BusOptions(**options))
     return str(caught.value)
 
@@ -112,12 +112,15 @@ def test_a_user_without_permissions(amqp: Bus, broker: PrivateBroker) -> None:
         assert f"gives '{amqp.queue}' no access to '/'" in said
         broker.ctl("set_permissions", amqp.queue, "^$", "^$", "^$")
         address = parse_address(f"amqp://{amqp.queue}:secret@127.0.0.1:{broker.port}/")
-        with pytest.raises(BusRefused, match=r"ACCESS_REFUSED .*; give this user the permission"):
+        with pytest.raises(BusRefusedError, match=r"ACCESS_REFUSED .*; give this user the permission"):
             open_publisher(address, exchange="new" + amqp.exchange, writer="w")  # may not declare
-        with pytest.raises(BusRefused, match=r"ACCESS_REFUSED .*; give this user the permission"):
+        with pytest.raises(BusRefusedError, match=r"ACCESS_REFUSED .*; give this user the permission"):
             open_consumer(address, exchange=amqp.exchange, queue=amqp.queue, reader="r")  # may not read
         publisher = open_publisher(address, exchange=amqp.exchange, writer="w")  # may not write: told at once it does
-        with closing(publisher), pytest.raises(BusRefused, match=r"ACCESS_REFUSED .*; give this user the permission"):
+        with (
+            closing(publisher),
+            pytest.raises(BusRefusedError, match=r"ACCESS_REFUSED .*; give this user the permission"),
+        ):
             amqp.publish(publisher, messages(0, 1))
     finally:
         broker.ctl("delete_user", amqp.queue)
@@ -147,7 +150,7 @@ def test_another_protocol(web_port: int) -> None:
 
 def test_no_error_shows_a_password(broker: PrivateBroker, deaf_port: int, web_port: int) -> None:
     for port in (broker.port, deaf_port, web_port):
-        with pytest.raises((BusRefused, BusUnavailable)) as caught:
+        with pytest.raises((BusRefusedError, BusUnavailableError)) as caught:
             open_topology(parse_address(f"amqp://tally:s3cret@127.0.0.1:{port}/v"), BusOptions(connect_timeout=0.3))
         assert "s3cret" not in f"{caught.value} {caught.value!r}"
 
@@ -160,13 +163,13 @@ def test_the_broker_shows_who_we_are(amqp: Bus, broker: PrivateBroker) -> None:
 @pytest.mark.parametrize(
     ("code", "text", "kind"),
     [
-        (404, "NOT_FOUND - no queue 'q' in vhost '/'", BusMissing),
-        (403, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use", BusInUse),
-        (403, "ACCESS_REFUSED - access to queue 'q' refused", BusRefused),
-        (405, "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q'", BusInUse),
-        (406, "PRECONDITION_FAILED - inequivalent arg 'durable'", BusRefused),
-        (406, "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out", BusUnavailable),
-        (541, "INTERNAL_ERROR", BusUnavailable),
+        (404, "NOT_FOUND - no queue 'q' in vhost '/'", BusMissingError),
+        (403, "ACCESS_REFUSED - queue 'q' in vhost '/' in exclusive use", BusInUseError),
+        (403, "ACCESS_REFUSED - access to queue 'q' refused", BusRefusedError),
+        (405, "RESOURCE_LOCKED - cannot obtain exclusive access to locked queue 'q'", BusInUseError),
+        (406, "PRECONDITION_FAILED - inequivalent arg 'durable'", BusRefusedError),
+        (406, "PRECONDITION_FAILED - delivery acknowledgement on channel 1 timed out", BusUnavailableError),
+        (541, "INTERNAL_ERROR", BusUnavailableError),
     ],
 )
 def test_what_a_closed_channel_means(code: int, text: str, kind: type[BusError]) -> None:
@@ -179,9 +182,9 @@ def test_a_closed_one_says_so(amqp: Bus) -> None:
     publisher, consumer = amqp.publisher(), amqp.consumer()
     publisher.close()
     consumer.close()
-    with pytest.raises(BusUnavailable, match="was closed"):
+    with pytest.raises(BusUnavailableError, match="was closed"):
         publisher.send(messages(0, 1))
-    with pytest.raises(BusUnavailable, match="was closed"):
+    with pytest.raises(BusUnavailableError, match="was closed"):
         consumer.take(1, 0.0)
 
 
@@ -195,17 +198,17 @@ def test_a_broker_that_stops_and_starts(amqp: Bus, broker: PrivateBroker) -> Non
     consumer.acknowledge(taken[4].delivery)
     consumer.keep_alive()
     broker.stop_app()
-    with pytest.raises(BusUnavailable, match=r"closed the connection: 320 CONNECTION_FORCED|broke"):
+    with pytest.raises(BusUnavailableError, match=r"closed the connection: 320 CONNECTION_FORCED|broke"):
         amqp.publish(publisher, messages(100, 101))
-    with pytest.raises(BusUnavailable):
+    with pytest.raises(BusUnavailableError):
         publisher.send(messages(100, 101))
-    with pytest.raises(BusUnavailable):
+    with pytest.raises(BusUnavailableError):
         amqp.take_all(consumer, 11)
-    with pytest.raises(BusUnavailable):
+    with pytest.raises(BusUnavailableError):
         consumer.acknowledge(taken[9].delivery)
-    with pytest.raises(BusUnavailable):
+    with pytest.raises(BusUnavailableError):
         topology.depth(amqp.queue, exchange=amqp.exchange)
-    with pytest.raises(BusUnavailable):
+    with pytest.raises(BusUnavailableError):
         amqp.publisher()
     broker.start_app()
     again = [int(m.id) for m in amqp.take_all(amqp.consumer(), 95)]
@@ -216,7 +219,7 @@ def test_a_broker_that_stops_and_starts(amqp: Bus, broker: PrivateBroker) -> Non
 def outcomes_or_none(publisher: Publisher) -> list[int] | None:
     try:
         return [int(outcome.id) for outcome in publisher.outcomes(5.0)]
-    except BusUnavailable:
+    except BusUnavailableError:
         return None
 
 
@@ -279,7 +282,7 @@ def test_a_broker_that_goes_silent_makes_nobody_wait_who_sends_what_there_is_roo
         proxy.freeze()
         big = [Outgoing(bytes(1_000_000), str(number)) for number in range(40)]
         assert publisher.room >= 40
-        publisher.send(big)  # waiting would end with the heartbeat, as BusUnavailable
+        publisher.send(big)  # waiting would end with the heartbeat, as BusUnavailableError
         assert publisher.room == 0
         assert publisher.pending == 40
     finally:
@@ -468,7 +471,9 @@ def test_a_certificate_that_only_newer_pythons_refuse_is_said_what_to_do_about()
 
 def test_a_broker_that_wants_a_client_certificate(tls_port: int, certificates: Path) -> None:
     url = f"amqps://tally:pw@127.0.0.1:{tls_port}/"
-    with pytest.raises((BusRefused, BusUnavailable)) as caught:  # refused when its alert was read before the cut
+    with pytest.raises(
+        (BusRefusedError, BusUnavailableError)
+    ) as caught:  # refused when its alert was read before the cut
         open_topology(parse_address(url), BusOptions(ca_file=certificates / "ca.pem"))
     assert "it may want a client certificate" in str(caught.value)
 

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shoveler.bus import BusInUse, BusMissing, BusRefused, BusUnavailable, Consumer, Outgoing, open_subscription
+from shoveler.bus import (
+    BusInUseError,
+    BusMissingError,
+    BusRefusedError,
+    BusUnavailableError,
+    Consumer,
+    Outgoing,
+    open_subscription,
+)
 
 if TYPE_CHECKING:
     from conftest import Bus
@@ -216,11 +224,11 @@ def test_deleting_what_is_not_there_is_no_error(bus: Bus) -> None:
 
 def test_a_queue_that_is_not_there_is_one_sentence(bus: Bus) -> None:
     topology = bus.topology()
-    with pytest.raises(BusMissing, match=r"no queue 'nowhere'.*check the name"):
+    with pytest.raises(BusMissingError, match=r"no queue 'nowhere'.*check the name"):
         bus.consumer("nowhere")
-    with pytest.raises(BusMissing, match=r"no queue 'nowhere'.*check the name"):
+    with pytest.raises(BusMissingError, match=r"no queue 'nowhere'.*check the name"):
         topology.depth("nowhere", exchange=bus.exchange)
-    with pytest.raises(BusMissing, match="no exchange 'nowhere'"):
+    with pytest.raises(BusMissingError, match="no exchange 'nowhere'"):
         topology.declare_queue("any" + bus.queue, exchange="nowhere")
     assert topology.depth(bus.queue, exchange=bus.exchange) == 0  # the connection is still good
 
@@ -236,16 +244,16 @@ def test_an_exchange_that_goes_away_ends_the_publisher(bus: Bus) -> None:
     publisher = bus.publisher()
     assert bus.publish(publisher, [message(1)]) == ["confirmed"]
     bus.topology().delete_exchange(bus.exchange)
-    with pytest.raises(BusMissing, match=bus.exchange):
+    with pytest.raises(BusMissingError, match=bus.exchange):
         bus.publish(publisher, [message(2)])
-    with pytest.raises(BusMissing, match=bus.exchange):
+    with pytest.raises(BusMissingError, match=bus.exchange):
         publisher.send([message(3)])
 
 
 def test_a_queue_that_goes_away_ends_the_consumer(bus: Bus) -> None:
     consumer = bus.consumer()
     bus.topology().delete_queue(bus.queue, exchange=bus.exchange)
-    with pytest.raises(BusUnavailable, match=f"'{bus.queue}'.* was deleted"):
+    with pytest.raises(BusUnavailableError, match=f"'{bus.queue}'.* was deleted"):
         bus.take_all(consumer, 1)
 
 
@@ -271,7 +279,7 @@ def test_a_full_queue_refuses_and_takes_again_once_there_is_room(bus: Bus) -> No
 def test_a_second_consumer_gets_one_sentence_until_the_first_is_gone(bus: Bus) -> None:
     bus.publish(bus.publisher(), messages(0, 3))
     first = bus.consumer()
-    with pytest.raises(BusInUse, match=f"the queue '{bus.queue}' is already consumed by another program"):
+    with pytest.raises(BusInUseError, match=f"the queue '{bus.queue}' is already consumed by another program"):
         bus.consumer()
     assert ids(bus.take_all(first, 3)) == ids(messages(0, 3))
     first.close()
@@ -331,7 +339,7 @@ def test_a_killed_consumer_loses_nothing_and_is_followed_at_once(bus: Bus) -> No
 def _consumable(bus: Bus) -> bool:
     try:
         bus.consumer()
-    except BusInUse:  # the broker has not noticed the death yet
+    except BusInUseError:  # the broker has not noticed the death yet
         return False
     return True
 
@@ -339,7 +347,7 @@ def _consumable(bus: Bus) -> bool:
 def test_closing_twice_and_after_a_failure_is_fine(bus: Bus) -> None:
     publisher, consumer, topology = bus.publisher(), bus.consumer(), bus.topology()
     bus.topology().delete_queue(bus.queue, exchange=bus.exchange)
-    with pytest.raises((BusRefused, BusUnavailable)):
+    with pytest.raises((BusRefusedError, BusUnavailableError)):
         bus.take_all(consumer, 1)
     for _ in range(2):
         publisher.close()

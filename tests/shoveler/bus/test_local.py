@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shoveler.bus import BusInUse, BusOptions, BusRefused, BusUnavailable, Outgoing, open_publisher
+from shoveler.bus import BusInUseError, BusOptions, BusRefusedError, BusUnavailableError, Outgoing, open_publisher
 from shoveler.bus.local_cursors import Cursors
 from shoveler.bus.local_files import connect, create, cursor_file, exchange_directory, message_file
 
@@ -54,9 +54,9 @@ def test_names_of_files(tmp_path: Path) -> None:
     assert message_file(tmp_path, "SPOOL7") == tmp_path / "SPOOL7.db"
     assert cursor_file(tmp_path, "xrd.shard.0") == tmp_path / "xrd.shard.0.cursor"
     assert cursor_file(tmp_path, "a/b").parent == tmp_path
-    with pytest.raises(BusRefused, match="at least one character"):
+    with pytest.raises(BusRefusedError, match="at least one character"):
         message_file(tmp_path, "")
-    with pytest.raises(BusRefused, match="is too long"):
+    with pytest.raises(BusRefusedError, match="is too long"):
         message_file(tmp_path, "x" * 300)
 
 
@@ -117,7 +117,7 @@ def test_acknowledging_covers_all_writers_up_to_there(local: Bus) -> None:
 
 def test_a_second_writer_of_a_file_gets_one_sentence(local: Bus) -> None:
     first = local.publisher("W")
-    with pytest.raises(BusInUse, match=r"W\.db is already written by process \d+; stop that one, or give"):
+    with pytest.raises(BusInUseError, match=r"W\.db is already written by process \d+; stop that one, or give"):
         local.publisher("W")
     first.close()
     assert local.publish(local.publisher("W"), messages(0, 1)) == ["confirmed"]
@@ -144,7 +144,7 @@ def test_a_publisher_whose_file_is_gone_confirms_nothing(local: Bus) -> None:
     publisher = local.publisher("W")
     publisher.send(messages(0, 1))
     (Path(local.url) / "e" / "W.db").unlink()
-    with pytest.raises(BusRefused, match=r"W\.db was deleted or replaced"):
+    with pytest.raises(BusRefusedError, match=r"W\.db was deleted or replaced"):
         publisher.outcomes(0.0)
 
 
@@ -263,7 +263,7 @@ def test_what_was_sent_and_not_committed_is_not_there_after_a_close(local: Bus) 
 def test_a_damaged_message_file_is_one_sentence(local: Bus) -> None:
     directory = Path(local.url) / "e"
     (directory / "odd.db").write_bytes(b"no database at all" * 100)
-    with pytest.raises(BusRefused, match=r"odd\.db is no file of the local bus, or damaged: .*; move it away"):
+    with pytest.raises(BusRefusedError, match=r"odd\.db is no file of the local bus, or damaged: .*; move it away"):
         local.consumer().take(1, 0.0)
 
 
@@ -271,7 +271,7 @@ def test_a_file_of_another_format_is_declined(local: Bus, tmp_path: Path) -> Non
     create(tmp_path / "new.cursor", "cursor")
     with closing(sqlite3.connect(tmp_path / "new.cursor")) as db:
         db.execute("PRAGMA user_version = 2")
-    with pytest.raises(BusRefused, match="has format 2, and this version of Tally reads format 1 only"):
+    with pytest.raises(BusRefusedError, match="has format 2, and this version of Tally reads format 1 only"):
         connect(tmp_path / "new.cursor", synchronous="NORMAL")
 
 
@@ -280,7 +280,7 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
 
     address = parse_address(str(tmp_path / "file" / "bus"))
     (tmp_path / "file").write_text("")
-    with pytest.raises(BusUnavailable, match="Not a directory"):
+    with pytest.raises(BusUnavailableError, match="Not a directory"):
         open_publisher(address, exchange="e", writer="w", options=BusOptions())
 
 

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from shoveler.bus import BusRefused, BusUnavailable, Incoming, Requests
+from shoveler.bus import BusRefusedError, BusUnavailableError, Incoming, Requests
 
 
 class Line:
@@ -91,8 +91,8 @@ def test_it_does_not_connect_to_a_bus_that_is_away(line: Line, requests: Request
 
 
 @pytest.mark.parametrize(("trouble", "pause", "level"), [
-    (BusUnavailable("gone"), 10.0, logging.DEBUG),
-    (BusRefused("give this user the permission"), 300.0, logging.INFO),
+    (BusUnavailableError("gone"), 10.0, logging.DEBUG),
+    (BusRefusedError("give this user the permission"), 300.0, logging.INFO),
 ])  # fmt: skip
 def test_trouble_is_met_again_after_a_pause(
     line: Line, requests: Requests, caplog: pytest.LogCaptureFixture, trouble: Exception, pause: float, level: int

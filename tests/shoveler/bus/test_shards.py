@@ -11,7 +11,7 @@ import pytest
 
 from shoveler.bus import (
     Address,
-    BusRefused,
+    BusRefusedError,
     Outgoing,
     declare_shards,
     open_consumer,
@@ -99,5 +99,5 @@ def test_one_consumer_is_active_and_the_next_takes_over(names: Names) -> None:
 
 
 def test_the_local_bus_has_no_shards(tmp_path: Path) -> None:
-    with pytest.raises(BusRefused, match="the local bus has no shards"):
+    with pytest.raises(BusRefusedError, match="the local bus has no shards"):
         declare_shards(parse_address(str(tmp_path)), exchange="x", prefix="x.", count=2)

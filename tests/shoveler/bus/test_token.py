@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shoveler.bus import BusRefused
+from shoveler.bus import BusRefusedError
 from shoveler.bus.token import TokenFile
 
 
@@ -61,5 +61,5 @@ def test_a_file_that_is_gone_or_half_written_is_no_change_yet(tmp_path: Path) ->
 
 
 def test_reading_what_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(BusRefused, match="cannot be read: No such file"):
+    with pytest.raises(BusRefusedError, match="cannot be read: No such file"):
         TokenFile(tmp_path / "token").read()
