@@ -1,4 +1,5 @@
-"""Files that come with Tally: plan presets, sample configurations, themes, icons. They are read through here."""
+"""Files that come with Tally: plan presets, sample configurations, themes, icons, a font for documents. Texts are read
+through here."""
 
 from __future__ import annotations
 
