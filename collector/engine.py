@@ -388,4 +388,4 @@ def _requests(plan: Plan, store: Store) -> Requests | None:
     return Requests(connect, "the status")
 
 
-__all__ = ["BusRefusedError", "Engine", "Part", "Snapshot", "open_engine", "open_store", "parts"]
+__all__ = ["Engine", "Part", "Snapshot", "open_engine", "open_store", "parts"]
