@@ -432,7 +432,9 @@ class Pipeline:
         self.wait(self._quiet_intake, seconds, "the shoveler reading what the kernel has")
         self.wait(lambda: self._spool_is_empty(), seconds, "an empty spool")
         if self.tapped is None:
-            self.wait(lambda: self._silent(self.grace + 3), seconds, "silence in the records")
+            # What the deleted queue took nobody knows here, so neither which records are still to come.
+            self.wait(self._queue_is_empty, seconds, "a collector that has acknowledged everything")
+            self.wait(lambda: self._silent(within(self.grace + 3)), seconds, "silence in the records")
             return
         totals = self.totals()
         assert totals is not None
@@ -493,6 +495,13 @@ class Pipeline:
     def _spool_is_empty(self) -> bool:
         totals = self.totals()
         return totals is not None and totals.spooled == 0
+
+    def _queue_is_empty(self) -> bool:
+        topology = open_topology(self.address)
+        try:
+            return not sum(topology.depth(queue, exchange=self.packets) for queue in self.queues)
+        finally:
+            topology.close()
 
     def _silent(self, seconds: float) -> bool:
         return time.monotonic() - self._readers[0].last > seconds
