@@ -134,6 +134,11 @@ class _Tally:
             f"{result.repeated:,} were there already; {result.foreign:,} of others counted, {result.other:,} of other "
             f"kinds, {result.bad:,} could not be read."
         )
+        if result.sealed:
+            print(
+                f"{result.sealed:,} were not counted: they are of days whose records are not remembered one by one any "
+                "more, so that they may have been counted before."
+            )
         for producer, count in sorted(result.producers.items()):
             name, unknown = PRODUCERS[producer]
             records = f"{count:,} record{'s' if count > 1 else ''}"

@@ -16,7 +16,7 @@ one that raises has stored nothing. All errors are `StoreError`, and their texts
 - `engine`: opening, locking, migrating, errors as sentences. `schema`: the tables. `migrations`: their history.
 - `access`, `runs`, `records` (with `loader`), `timeline`, `results`: the parts of `Store`. `rows`: its values.
 - `arrivals`, `removal`: bringing runs in and taking them out in slices, unseen. `programs`: who is at it.
-- `peers`: records of other collectors, put into our form.
+- `once`: which records were counted. `peers`: records of other collectors, put into our form.
 - `keys`: the hashes by which requests and records find each other.
 
 The store decides nothing: `gui.reconcile` judges, `gui.report` shows. No Qt here.

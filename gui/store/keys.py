@@ -51,3 +51,12 @@ def text_key(text: str) -> int:
     """A signed 64-bit hash of any text."""
     key: int = _SIGNED(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())[0]
     return key
+
+
+def seen_keys(record_ids: Sequence[str]) -> list[int]:
+    """What records are remembered by that are not stored: hashes of their ids. Those of the final (odd) and of the
+    provisional record of an access differ in the last bit only."""
+    texts = [text[:-2] if text[-2:] in (".f", ".p") else text for text in record_ids]
+    digests = b"".join([blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest() for text in texts])
+    keys = Struct(f">{len(texts)}q").unpack(digests)
+    return [key & -2 | (text[-2:] == ".f") for key, text in zip(keys, record_ids, strict=True)]

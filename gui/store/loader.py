@@ -21,15 +21,16 @@ from struct import unpack
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import func, insert, select, tuple_, update
 from sqlalchemy.engine import Connection
 
 from collector.records import SCHEMA, FileRecord
-from gui.store import schema
+from gui.store import once, schema
 from gui.store.access import chunks
 from gui.store.engine import Database
-from gui.store.keys import record_keys, text_key
-from gui.store.peers import adapt, body_of
+from gui.store.keys import match_key, record_key, record_keys, seen_keys, text_key
+from gui.store.once import DAY
+from gui.store.peers import adapt, body_of, identity_of, time_of
 from gui.store.rows import PROBLEMS, LoadResult, RecordFlags
 
 BLOCK = 512
@@ -41,20 +42,19 @@ MAX_BODY = 256 * 1024
 OTHER = "(other)"
 GROUPS_PER_DAY = 20_000
 """Daily sums are kept for this many groups a day; directories and persons beyond are summed under `OTHER`."""
+EVENT_TIMES = (
+    "end_time", "detach_time", "purge_time", "tend", "time_max", "tod", "end", "@timestamp", "timestamp", "attach_time",
+    "tbeg", "time_min", "start",
+)  # fmt: skip
+"""Where records of other kinds say when it was, the first that is there: when it was over, else when it began."""
 CACHE_SUMS = ("bytes_hit_cache", "bytes_miss_cache", "bytes_bypass_cache")
 """What is summed of records of kind ``cache``."""
 
-_DAY = 86400
 _MAX_INT = 2**63 - 1
-_MAX_DAY = 100_000
 _TEXT = 256
 _PATH = 8192
 _TAGS_REMEMBERED = 500_000
 _ORIGINS_REMEMBERED = 50_000
-_REMEMBER_DAYS = 14
-_REMEMBER_ROWS = 20_000_000
-"""How long, and how many, ids of foreign records are remembered, so that one that comes again is not summed twice."""
-
 _RECORD = (
     "tag_id",
     "match_key",
@@ -69,7 +69,6 @@ _RECORD = (
     "flags",
 )
 _INSERT_BLOCK = "INSERT INTO record_block (id, loaded, bodies) VALUES (?, ?, ?)"
-_INSERT_SEEN = "INSERT INTO foreign_seen (record_hash, day) VALUES (?, ?) ON CONFLICT DO NOTHING"
 _ADD_DAILY = (
     "ON CONFLICT (day, own, server, site, org, directory, person) DO UPDATE SET"
     " accesses = daily.accesses + excluded.accesses, provisional = daily.provisional + excluded.provisional,"
@@ -118,6 +117,9 @@ _facts_of = attrgetter(
     "operation_time",
     "known_issue",
     "incomplete",
+    "start_time",
+    "time_max",
+    "timestamp",
 )
 """What is each access's own."""
 
@@ -157,7 +159,7 @@ class Group(NamedTuple):
 class Source:
     """Accesses of one session at one server: what all of them have in common, worked out once for many records."""
 
-    __slots__ = ("days", "file", "origin", "place", "tag")
+    __slots__ = ("days", "file", "loaded", "origin", "place", "tag")
 
     def __init__(self, file: FileRecord) -> None:
         self.file = file
@@ -168,8 +170,25 @@ class Source:
         self.tag = STRANGER
         """Our tag, or `STRANGER` when the session is not ours."""
         self.days: dict[int, list[int]] = {}
-        """By day: accesses, provisional ones, and of the final ones read, readv, written bytes and seconds."""
+        """By day: accesses, those never closed, and of the others read, readv, written bytes and seconds."""
+        self.loaded = [0, 0]
+        """Final and provisional records."""
 
+
+class Event(NamedTuple):
+    """A record of another kind than ``file``: what is counted of it."""
+
+    kind: str
+    server: str
+    record_id: str
+    moment: int
+    """When it was, in seconds; 0 when it does not say."""
+    amounts: tuple[int, ...]
+    """Of ``cache``: what `CACHE_SUMS` names."""
+
+
+Opened = tuple[int, Source, int]
+"""An access that was never closed: the key of its provisional record, and where and on which day it was counted."""
 
 Access = tuple[Source, bytes, tuple[Any, ...]]
 """One record: where it belongs, its body, its own facts in the order of `_facts_of`. A plain tuple: there are many."""
@@ -181,7 +200,7 @@ class Batch:
 
     sources: list[Source] = field(default_factory=list)
     accesses: list[Access] = field(default_factory=list)
-    other: list[dict[str, Any]] = field(default_factory=list)
+    other: list[Event] = field(default_factory=list)
     bad: int = 0
     problems: list[str] = field(default_factory=list)
     rejected: list[bytes] = field(default_factory=list)
@@ -273,7 +292,7 @@ def _decode_other(body: bytes, error: Exception, batch: Batch) -> None:
         return
     kind = other.get("kind")
     if isinstance(kind, str) and kind not in ("", "file"):
-        batch.other.append(other)
+        batch.other.append(_event(other))
     elif kind == "file":
         batch.reject(body, f"a file record that cannot be read: {error}")
     else:
@@ -293,7 +312,24 @@ def _adapt(body: bytes, given: dict[str, Any], batch: Batch) -> None:
     if adapted.record["kind"] == "file":
         batch.adapted.append(body_of(adapted))
     else:
-        batch.other.append(adapted.record)
+        batch.other.append(_event(adapted.record))
+
+
+def _event(record: Mapping[str, Any]) -> Event:
+    server = record.get("server_hostname") or record.get("server_ip") or record.get("hostname") or ""
+    amounts = tuple(value if isinstance(value := record.get(name), int) and value > 0 else 0 for name in CACHE_SUMS)
+    copied = record.get("xeq")
+    times = [
+        *(record.get(name) for name in EVENT_TIMES),
+        copied.get("end_transfer") if isinstance(copied, dict) else None,
+    ]
+    return Event(
+        _storable(str(record["kind"]), 64),
+        _storable(str(server), _TEXT),
+        str(record.get("record_id") or identity_of(record)),
+        once.moment_of(*map(time_of, times)),
+        amounts,
+    )
 
 
 class Loader:
@@ -308,6 +344,8 @@ class Loader:
         self._forgot = 0
         self._blocks: list[tuple[int, Future[bytes]]] = []
         """Ids of the bodies of the present transaction, being compressed."""
+        self._old: bool | None = None
+        """Whether there are ids of before `schema.seen`; None: not looked yet."""
         self._compressor = ThreadPoolExecutor(1, "tally-compress")
 
     def close(self) -> None:
@@ -343,39 +381,40 @@ class Loader:
 
     def load(self, batch: Batch, now: float) -> LoadResult:
         """One transaction: everything in `batch`, or (when it raises a StoreError) nothing."""
-        today = int(now // _DAY)
+        today = int(now // DAY)
         with self._database.write() as connection:
             self._find_tags(connection, batch.sources)
             self._find_origins(connection, batch.sources)
             own = [access for access in batch.accesses if access[0].tag is not STRANGER]
             kept = self._store_own(connection, own)
-            if len(own) < len(batch.accesses):
-                foreign = [access for access in batch.accesses if access[0].tag is STRANGER]
-                new_foreign = self._store_foreign(connection, foreign, today)
-            else:
-                new_foreign = []
-            _count(kept, today)
-            _count(new_foreign, today)
-            self._add_sums(connection, batch.sources, today)
-            _count_other(connection, batch.other, today)
-            if today != self._forgot:
-                _forget(connection, today)
+            foreign = [access for access in batch.accesses if access[0].tag is STRANGER]
+            new_foreign, sealed = self._first_time(connection, foreign, today)
+            new = kept + new_foreign
+            opened = _count(new, self._closed_before(connection, new), today)
+            self._add_sums(connection, batch.sources, opened, today)
+            if once.any_waits(connection):
+                once.close(self._database, connection, _access_keys_of_finals(new))
+            new_other, sealed_other = self._first_events(connection, batch.other, today)
+            _count_other(connection, new_other, today)
+            forgot = self._forgot == today or once.forget(connection, today)
             self._store_blocks(connection, now)
         # Only now: what a failed transaction inserted must not be remembered.
-        self._forgot = today
+        self._forgot = today if forgot else 0
         self._origins.update((source.place, source.origin) for source in batch.sources)
         finals: Counter[int] = Counter()
         for source in batch.sources:
             if source.tag is not STRANGER:
-                finals[source.tag.repeat_id] += sum(sums[0] for sums in source.days.values())
+                finals[source.tag.repeat_id] += source.loaded[0]
         final = finals.total()
+        sealed += sealed_other
         return LoadResult(
             final=final,
             provisional=len(kept) - final,
-            repeated=len(batch.accesses) - len(kept) - len(new_foreign),
+            repeated=len(batch.accesses) + len(batch.other) - len(new) - len(new_other) - sealed,
             foreign=len(new_foreign),
-            other=len(batch.other),
+            other=len(new_other),
             bad=batch.bad,
+            sealed=sealed,
             repeats={repeat: count for repeat, count in finals.items() if count},
             problems=tuple(batch.problems),
             rejected=tuple(batch.rejected),
@@ -446,33 +485,66 @@ class Loader:
         self._database.many(connection, _INSERT_BLOCK, stored)
         self._blocks = []
 
-    def _store_foreign(self, connection: Connection, foreign: Sequence[Access], today: int) -> list[Access]:
-        """Remember the ids of records of others; returns those that were not seen before."""
-        hashes = {text_key(access[2][0]): access for access in foreign}
-        table = schema.foreign_seen
-        for part in chunks(list(hashes), 500):
-            for known in connection.scalars(select(table.c.record_hash).where(table.c.record_hash.in_(part))):
-                del hashes[known]
-        self._database.many(connection, _INSERT_SEEN, [(key, today) for key in hashes])
-        return list(hashes.values())
+    def _first_time(self, connection: Connection, foreign: list[Access], today: int) -> tuple[list[Access], int]:
+        """Those of others' records that were not counted before, and how many are of days that are forgotten."""
+        if not foreign:
+            return [], 0
+        if self._old is not False:
+            known = _seen_in_old(connection, [access[2][0] for access in foreign])
+            foreign = [access for access in foreign if access[2][0] not in known]
+            self._old = bool(connection.scalar(select(func.count()).select_from(schema.foreign_seen)))
+        keys = seen_keys([access[2][0] for access in foreign])
+        ids = [(_moment(access), key) for access, key in zip(foreign, keys, strict=True)]
+        first = once.first_time(self._database, connection, ids, today)
+        return [foreign[place] for place in first.places], first.sealed
 
-    def _add_sums(self, connection: Connection, sources: Sequence[Source], today: int) -> None:
-        """Add the sums of `sources` to the tables, folding groups beyond the day's number."""
+    def _first_events(self, connection: Connection, events: Sequence[Event], today: int) -> tuple[list[Event], int]:
+        """The same of records of other kinds."""
+        if not events:
+            return [], 0
+        ids = [(event.moment, text_key(event.record_id)) for event in events]
+        first = once.first_time(self._database, connection, ids, today)
+        return [events[place] for place in first.places], first.sealed
+
+    def _closed_before(self, connection: Connection, accesses: Iterable[Access]) -> set[int]:
+        """Keys of those provisional records among `accesses` whose access was final already."""
+        given_up = [access for access in accesses if access[2][0][-2:] == ".p"]
+        keys = seen_keys([access[2][0] for access in given_up])
+        closed: set[int] = set()
+        foreign: dict[once.Id, int] = {}
+        table = schema.record
+        for access, key in zip(given_up, keys, strict=True):
+            source, _, facts = access
+            if source.tag is STRANGER:
+                foreign[(_moment(access), key | 1)] = key
+                continue
+            match = match_key(source.tag.text, facts[1] or "")
+            final = (table.c.match_key == match) & (table.c.record_key == record_key(facts[0]) | 1)
+            if connection.execute(select(table.c.id).where(table.c.tag_id == source.tag.id, final)).fetchone():
+                closed.add(key)
+        closed.update(foreign[one] for one in once.seen_before(connection, foreign))
+        return closed
+
+    def _add_sums(
+        self, connection: Connection, sources: Sequence[Source], opened: Sequence[Opened], today: int
+    ) -> None:
+        """Add the sums of `sources` to the tables, folding new groups beyond the day's number."""
         groups: dict[Group, list[int]] = {}
         loaded: dict[int, list[int]] = {}
         for source in sources:
             for day, sums in source.days.items():
-                _add_up(groups, _group(source, day if 0 <= day <= _MAX_DAY else today), sums)
-                _add_up(loaded, source.origin, sums[:2])
-        days = Counter(group.day for group in groups)
-        crowded = {day for day, count in days.items() if count + _groups_of(connection, day) > GROUPS_PER_DAY}
+                _add_up(groups, _group(source, day), sums)
+            _add_up(loaded, source.origin, source.loaded)
+        kept_as = _folded(connection, list(groups))
         folded: dict[Group, list[int]] = {}
         for group, sums in groups.items():
-            kept = group if group.day not in crowded else group._replace(directory=OTHER, person=OTHER)
-            _add_up(folded, kept, sums)
+            _add_up(folded, kept_as[group], sums)
         rows = [(*group, *(max(0, min(value, _MAX_INT)) for value in sums)) for group, sums in folded.items()]
         self._database.insert(connection, "daily", (*Group._fields, *_SUMS), sorted(rows), _ADD_DAILY)
         self._database.many(connection, _ADD_LOADED, [(*counts, origin) for origin, counts in loaded.items()])
+        waiting = [(key, kept_as[_group(source, day)]) for key, source, day in opened]
+        ids = {group: _daily_id(connection, group) for group in {group for _, group in waiting}}
+        once.wait_for_close(self._database, connection, [(key, ids[group]) for key, group in waiting], today)
 
 
 def _rows(own: Sequence[Access], blocks: Sequence[int]) -> list[tuple[Any, ...]]:
@@ -480,7 +552,7 @@ def _rows(own: Sequence[Access], blocks: Sequence[int]) -> list[tuple[Any, ...]]
 
     Column by column, since most of it is then done in C."""
     sources = [access[0] for access in own]
-    record_ids, paths, file_ids, read, readv, write, _, _, issues, lacking = zip(
+    record_ids, paths, file_ids, read, readv, write, _, _, issues, lacking, *_ = zip(
         *[access[2] for access in own], strict=True
     )
     texts = [f"{source.tag.text}\0{path or ''}".encode() for source, path in zip(sources, paths, strict=True)]
@@ -521,24 +593,94 @@ def _storable_paths(paths: Sequence[str | None]) -> list[str]:
     return [_storable(path, _PATH) for path in known]
 
 
-def _count(accesses: Iterable[Access], today: int) -> None:
-    """Add records that are stored for the first time to the sums of their sources.
+def _count(accesses: Iterable[Access], closed: set[int], today: int) -> list[Opened]:
+    """Add records that are stored for the first time to the sums of their sources; returns the accesses among them that
+    were never closed.
 
     Only final records are summed: a provisional one is counted, so that the final record of the same access, when it
-    comes, does not add its bytes a second time."""
-    for source, _, (record_id, _, _, read, readv, write, end, seconds, _, _) in accesses:
-        day = end // _DAY if end is not None else today
+    comes, does not add its bytes a second time. One whose access is `closed` already says nothing new."""
+    opened: list[Opened] = []
+    for source, _, facts in accesses:
+        record_id, _, _, read, readv, write, end, seconds, *_ = facts
+        day = end // DAY if end is not None and 0 <= end < once.LAST_MOMENT else _day_of(source, facts, today)
         sums = source.days.get(day)
         if sums is None:
             sums = source.days[day] = [0, 0, 0, 0, 0, 0]
         if record_id[-2:] == ".f":
+            source.loaded[0] += 1
             sums[0] += 1
             sums[2] += read or 0
             sums[3] += readv or 0
             sums[4] += write or 0
             sums[5] += seconds or 0
         else:
-            sums[1] += 1
+            source.loaded[1] += 1
+            (key,) = seen_keys([record_id])
+            if key not in closed:
+                sums[1] += 1
+                opened.append((key, source, day))
+    return opened
+
+
+def _day_of(source: Source, facts: tuple[Any, ...], today: int) -> int:
+    """The day of an access whose close is not known: by the last time that is told of it; today when none is."""
+    _, _, _, _, _, _, _, _, _, _, start, latest, stamp = facts
+    moment = once.moment_of(latest, time_of(stamp), start, source.place.stod)
+    return moment // DAY if moment else today
+
+
+def _moment(access: Access) -> int:
+    """By which a record of others is remembered. The final record of an access shares it with the provisional one:
+    both tell when the file was opened, or neither does."""
+    source, _, facts = access
+    start = facts[10]
+    if start is not None and 0 < start < once.LAST_MOMENT:
+        return int(start)
+    return once.moment_of(facts[6], facts[11], source.place.stod)
+
+
+def _access_keys_of_finals(accesses: Iterable[Access]) -> Iterator[int]:
+    """Keys of the provisional records that there may be of the accesses that these records close."""
+    return (key - 1 for key in seen_keys([facts[0] for _, _, facts in accesses if facts[0][-2:] == ".f"]))
+
+
+def _seen_in_old(connection: Connection, record_ids: Sequence[str]) -> set[str]:
+    """Those that were remembered before there was `schema.seen`."""
+    table = schema.foreign_seen
+    by_hash = {text_key(record_id): record_id for record_id in record_ids}
+    known: set[str] = set()
+    for part in chunks(list(by_hash), 500):
+        found = connection.scalars(select(table.c.record_hash).where(table.c.record_hash.in_(part)))
+        known.update(by_hash[one] for one in found)
+    return known
+
+
+def _folded(connection: Connection, groups: Sequence[Group]) -> dict[Group, Group]:
+    """Under which group each of these is kept: itself as long as it is known or there is room on its day."""
+    kept = {group: group for group in groups}
+    for day, count in Counter(group.day for group in groups).items():
+        there = _groups_of(connection, day)
+        if count + there <= GROUPS_PER_DAY:
+            continue
+        mine = [group for group in groups if group.day == day]
+        known = _known_groups(connection, mine)
+        new = [group for group in mine if group not in known]
+        for group in new[max(0, GROUPS_PER_DAY - there) :]:
+            kept[group] = group._replace(directory=OTHER, person=OTHER)
+    return kept
+
+
+def _known_groups(connection: Connection, groups: Sequence[Group]) -> set[Group]:
+    table = schema.daily
+    columns = [table.c[name] for name in Group._fields]
+    known: set[Group] = set()
+    for part in chunks(groups, 100):
+        known.update(Group(*row) for row in connection.execute(select(*columns).where(tuple_(*columns).in_(part))))
+    return known
+
+
+def _daily_id(connection: Connection, group: Group) -> int:
+    return int(connection.scalars(select(schema.daily.c.id).filter_by(**group._asdict())).one())
 
 
 def _add_up(totals: dict[_Key, list[int]], key: _Key, sums: Sequence[int]) -> None:
@@ -613,36 +755,20 @@ def _new_keys(connection: Connection, before: int, rows: Sequence[tuple[Any, ...
     return {(row[0], row[1], row[2]) for row in found if row[3] in bodies}
 
 
-def _count_other(connection: Connection, records: Sequence[Mapping[str, Any]], today: int) -> None:
+def _count_other(connection: Connection, events: Iterable[Event], today: int) -> None:
     table = schema.other_kind
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for record in records:
-        server = record.get("server_hostname") or record.get("server_ip") or record.get("hostname") or ""
-        key = (_storable(str(record["kind"]), 64), _storable(str(server), _TEXT))
-        groups.setdefault(key, []).append(record)
-    for (kind, server), members in groups.items():
-        here = (table.c.day == today) & (table.c.kind == kind) & (table.c.server == server)
+    groups: dict[tuple[int, str, str], list[Event]] = {}
+    for event in events:
+        groups.setdefault((event.moment // DAY if event.moment else today, event.kind, event.server), []).append(event)
+    for (day, kind, server), members in groups.items():
+        here = (table.c.day == day) & (table.c.kind == kind) & (table.c.server == server)
         row = connection.execute(select(table.c.events, table.c.sums).where(here)).fetchone()
         sums: dict[str, int] = {} if row is None else msgspec.json.decode(row.sums)
         if kind == "cache":
-            for name in CACHE_SUMS:
-                amounts = [value for member in members if isinstance(value := member.get(name), int)]
-                sums[name] = min(sums.get(name, 0) + sum(max(0, amount) for amount in amounts), _MAX_INT)
+            for place, name in enumerate(CACHE_SUMS):
+                sums[name] = min(sums.get(name, 0) + sum(event.amounts[place] for event in members), _MAX_INT)
         values = {"events": len(members) + (0 if row is None else row.events), "sums": _encode(sums).decode()}
         if row is None:
-            connection.execute(insert(table).values(day=today, kind=kind, server=server, **values))
+            connection.execute(insert(table).values(day=day, kind=kind, server=server, **values))
         else:
             connection.execute(update(table).where(here).values(values))
-
-
-def _forget(connection: Connection, today: int) -> None:
-    """Once a day: forget ids of foreign records that will not come again, oldest days first."""
-    table = schema.foreign_seen
-    connection.execute(delete(table).where(table.c.day < today - _REMEMBER_DAYS))
-    days = connection.execute(select(table.c.day, func.count()).group_by(table.c.day).order_by(table.c.day)).all()
-    excess = sum(count for _, count in days) - _REMEMBER_ROWS
-    for day, count in days:
-        if excess <= 0:
-            break
-        connection.execute(delete(table).where(table.c.day == day))
-        excess -= count

@@ -8,6 +8,7 @@ two accesses that agree in everything then count as one.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, NamedTuple, get_args
 
@@ -105,14 +106,14 @@ def adapt(given: Mapping[str, Any]) -> Adapted | None:
         told = given.get("metadata")
         identity = told.get("_id") if isinstance(told, dict) else None
         return Adapted(
-            "osg-events", {**given, "kind": kind, "schema": 1, "record_id": str(identity or _identity(given))}
+            "osg-events", {**given, "kind": kind, "schema": 1, "record_id": str(identity or identity_of(given))}
         )
     return None
 
 
 def _osg_file(given: Mapping[str, Any]) -> Adapted:
     go = "@timestamp" in given
-    record = _file(given, _identity(given))
+    record = _file(given, identity_of(given))
     known = [name for name in ("start_time", "operation_time") if name in record]
     lacking = []
     if go:
@@ -146,7 +147,7 @@ def _wlcg_file(given: Mapping[str, Any]) -> Adapted:
     unique = given["unique_id"]
     ours = isinstance(unique, str) and len(unique) == 34 and unique[32:] in (".f", ".p")
     plain = {**given, **{ours: given[theirs] for ours, theirs in _NAMES_IN_WLCG.items() if theirs in given}}
-    record = _file(plain, unique[:32] if ours else _identity({"unique_id": unique}))
+    record = _file(plain, unique[:32] if ours else identity_of({"unique_id": unique}))
     if ours:
         record |= {"record_id": unique, "final": unique.endswith(".f")}
     return Adapted("wlcg", record)
@@ -172,9 +173,9 @@ def _file(given: Mapping[str, Any], identity: str) -> dict[str, Any]:
         if name not in record and given.get(name) is not None:
             raise ValueError(f"has no number of bytes from 0 to 2^63 − 1 as {name!r}")
     for name in ("start_time", "end_time"):
-        t = record.pop(name, 0)
+        t = time_of(record.pop(name, None))
         if t:
-            record[name] = t // 1000 if t > _MILLISECONDS else t
+            record[name] = t
     record.pop("operation_time", None)
     if "start_time" in record and "end_time" in record:
         record["operation_time"] = max(0, record["end_time"] - record["start_time"])
@@ -190,9 +191,24 @@ def _file(given: Mapping[str, Any], identity: str) -> dict[str, Any]:
     return record
 
 
-def _identity(given: Mapping[str, Any]) -> str:
+def identity_of(given: Mapping[str, Any]) -> str:
     """What stands for an access whose collector gave it no id: all that is said of it."""
     return blake2b(_canonical(given), digest_size=16).hexdigest()
+
+
+def time_of(value: object) -> int | None:
+    """Unix seconds of a time in seconds or milliseconds, or in ISO 8601; None when it is none of these."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not abs(value) < _MAX_INT:  # neither is what is no number
+            return None
+        return int(value / 1000 if abs(value) > _MILLISECONDS else value)
+    if isinstance(value, str):
+        try:
+            parsed = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+        return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
+    return None
 
 
 def body_of(adapted: Adapted) -> bytes:

@@ -180,6 +180,8 @@ class LoadResult:
     other: int = 0
     """Of another kind than ``file``."""
     bad: int = 0
+    sealed: int = 0
+    """Records of others of days whose ids are forgotten: not counted, since they may have been."""
     repeats: Mapping[int, int] = field(default_factory=dict)
     """New final records of each repeat, by its id."""
     problems: tuple[str, ...] = ()
@@ -205,6 +207,7 @@ class LoadResult:
             foreign=self.foreign + other.foreign,
             other=self.other + other.other,
             bad=self.bad + other.bad,
+            sealed=self.sealed + other.sealed,
             repeats=repeats,
             problems=(self.problems + other.problems)[:PROBLEMS],
             rejected=(self.rejected + other.rejected)[:PROBLEMS],

@@ -47,9 +47,10 @@ Big = BigInteger().with_variant(Integer, "sqlite")
 """64 bits everywhere; SQLite gives its fast rowid only to a column that is spelled INTEGER."""
 
 
-def _table(name: str, *columns: Any, keep_ids: bool = False) -> Table:
-    """A table. `keep_ids`: an id that was given once is never given again, not even after its row was deleted."""
-    return Table(name, metadata, *columns, sqlite_autoincrement=keep_ids)
+def _table(name: str, *columns: Any, keep_ids: bool = False, is_index: bool = False) -> Table:
+    """A table. `keep_ids`: an id that was given once is never given again, not even after its row was deleted.
+    `is_index`: on SQLite it is nothing but the index of its primary key."""
+    return Table(name, metadata, *columns, sqlite_autoincrement=keep_ids, sqlite_with_rowid=not is_index)
 
 
 def _id() -> Column[int]:
@@ -276,10 +277,33 @@ record_block = _table(
     keep_ids=True,
 )
 
-foreign_seen = _table(
+# What was counted, and how long it is remembered: `gui.store.once`.
+seen = _table(
+    "seen",
+    Column("moment", BigInteger, primary_key=True, autoincrement=False),
+    Column("record_key", BigInteger, primary_key=True, autoincrement=False),
+    is_index=True,
+)
+
+seen_day = _table(
+    "seen_day",
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("ids", BigInteger, nullable=False),
+    Column("touched", Integer, nullable=False),  # day on which something was added last
+    Column("sealed", SmallInteger, nullable=False),
+)
+
+foreign_seen = _table(  # before 0005, by the day of loading; nothing is added any more
     "foreign_seen",
     Column("record_hash", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
     Column("day", Integer, nullable=False, index=True),
+)
+
+never_closed = _table(
+    "never_closed",
+    Column("access_key", Big, primary_key=True, autoincrement=False),
+    Column("daily_id", Big, nullable=False),  # where it was counted as such
+    Column("since", Integer, nullable=False),  # day of loading
 )
 
 daily = _table(

@@ -19,7 +19,7 @@ import pytest
 from agent.lab.broker import PrivateBroker
 from gui.cli import main
 from gui.commands import load
-from gui.store import AT_ONCE, Store, engine
+from gui.store import AT_ONCE, Store, engine, once
 from shoveler.bus import Outgoing, open_publisher, open_topology, parse_address
 
 LIMIT = 120.0
@@ -66,6 +66,22 @@ def test_a_locked_workspace_is_waited_for(
     said = capsys.readouterr()
     assert said.err == f"tally load: another program has locked {database}; this waits for it, up to 10 minutes\n"
     assert "1 of others counted" in said.out
+
+
+def test_what_cannot_be_known_to_be_new_is_not_counted_and_it_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(once, "REMEMBERED", 2)
+    file, database = tmp_path / "records.jsonl", str(tmp_path / "w.db")
+    file.write_text("".join(record(number) + "\n" for number in range(3)))
+    with Store(database) as store:
+        store.load(file.read_bytes().splitlines(), 1.0)
+        store.load([], 86_400.0)
+    assert main(["load", str(file), "--db", database]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == (
+        "3 were not counted: they are of days whose records are not remembered one by one any more, so that they may "
+        "have been counted before."
+    )
 
 
 def test_a_line_that_is_no_record_is_named_and_the_others_are_loaded(

@@ -62,10 +62,56 @@ def test_final_and_provisional_of_an_access_are_two_records(world: Any) -> None:
     provisional = world.body(a, final=False, file_id=5, incomplete=["no_close"], read=100)
     final = world.body(a, file_id=5)
     assert world.store.load([provisional], 1.0) == LoadResult(provisional=1)
+    (usage,) = world.store.usage("server")
+    assert (usage.accesses, usage.provisional, usage.read) == (0, 1, 0)
     assert world.store.load([final], 2.0).final == 1
     assert [record.final for record in world.store.records_of(1)] == [False, True]
     (usage,) = world.store.usage("server")
-    assert (usage.accesses, usage.provisional, usage.read) == (1, 1, 1 << 20), "the provisional bytes are not added"
+    assert (usage.accesses, usage.provisional, usage.read) == (1, 0, 1 << 20), "it was closed, and counts once"
+
+
+@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize("order", ["pf", "fp", "p+f", "f+p", "pfpf", "ppff"])
+def test_an_access_is_never_closed_until_its_close_comes_in_whatever_order(
+    any_world: Any, ours: bool, order: str
+) -> None:
+    world = any_world
+    world.begin()
+    (a,) = world.ask(1)
+    whose = {} if ours else {"session_tag": "bob", "user": "bob", "appinfo": None}
+    opened, closed = 20_000 * DAY, 20_009 * DAY + 5
+    bodies = {
+        # A record that was given up names neither its end nor, here, the site that became known later.
+        "p": changed(world.body(a, final=False, file_id=5, incomplete=["no_close"], read=100), start_time=opened,
+                     end_time=None, operation_time=None, site=None, **{"@timestamp": "2024-10-07T00:00:00Z"}, **whose),
+        "f": changed(world.body(a, file_id=5), start_time=opened, end_time=closed, **whose),
+    }  # fmt: skip
+    other = changed(world.body(a, final=False, file_id=6, incomplete=["no_close"]), start_time=opened, **whose)
+    world.store.load([other], 1.0)
+    if "+" in order:
+        world.store.load([bodies[one] for one in order if one != "+"], 2.0)
+    else:
+        for one in order:
+            world.store.load([bodies[one]], 2.0)
+    (usage,) = world.store.usage("server")
+    assert (usage.accesses, usage.provisional, usage.read) == (1, 1, 1 << 20), "only the other one was never closed"
+    (usage,) = world.store.usage("server", since=20_009, until=20_009)
+    assert (usage.accesses, usage.provisional) == (1, 0)
+
+
+def test_an_access_given_up_counts_on_the_day_that_it_tells(world: Any) -> None:
+    world.begin()
+    (a,) = world.ask(1)
+    given_up = {"end_time": None, "operation_time": None, "start_time": None, "stod": 20_000 * DAY}
+    told = [{"time_max": 20_005 * DAY}, {"@timestamp": "2024-10-10T12:00:00Z"}, {"start_time": 20_007 * DAY}, {}]
+    for number, times in enumerate(told):
+        body = changed(world.body(a, final=False, file_id=number + 1), **(given_up | times))
+        assert world.store.load([body], 21_000 * DAY).provisional == 1
+    days = [row.first_day for row in world.store.usage("server", "week")]
+    assert [(row.first_day, row.last_day, row.provisional) for row in world.store.usage("week")] == [
+        (20_000, 20_000, 1),
+        (20_005, 20_007, 3),
+    ], days
 
 
 def test_a_record_whose_user_is_not_known_is_found_by_what_the_application_said(world: Any) -> None:
@@ -116,15 +162,49 @@ def test_foreign_records_are_daily_sums_only(any_world: Any) -> None:
         assert connection.exec_driver_sql("SELECT COUNT(*) FROM record").scalar() == 0
 
 
-def test_other_kinds_are_counted_and_cache_events_summed(any_world: Any) -> None:
+def event(number: int, *, server: str = "cache1", **fields: object) -> bytes:
+    """A record of kind ``cache``, of one file that was closed on day 20,000."""
+    record = {"kind": "cache", "schema": 1, "record_id": f"{number:032x}", "server_hostname": server,
+              "attach_time": 19_999 * DAY, "detach_time": 20_000 * DAY + number, "bytes_hit_cache": 10,
+              "bytes_miss_cache": 5}  # fmt: skip
+    return msgspec.json.encode(record | fields)
+
+
+def test_other_kinds_are_counted_once_on_their_own_day_and_cache_events_summed(any_world: Any) -> None:
     store = any_world.store
-    cache = {"kind": "cache", "server_hostname": "cache1", "bytes_hit_cache": 10, "bytes_miss_cache": 5}
-    bodies = [msgspec.json.encode(cache)] * 2 + [b'{"kind":"tpc"}']
-    assert store.load(bodies, 1.0) == LoadResult(other=3)
-    assert store.load(bodies[:1], 2.0).other == 1
+    bodies = [event(1), event(2), event(1), event(3, detach_time=20_001 * DAY), b'{"kind":"tpc"}']
+    assert store.load(bodies, 21_000 * DAY) == LoadResult(other=4, repeated=1)
+    assert store.load(bodies, 22_000 * DAY) == LoadResult(repeated=5)
     assert store.other_kinds() == {"cache": 3, "tpc": 1}
-    (use,) = store.cache_use()
-    assert (use.server, use.events, use.hit, use.miss, use.bypass) == ("cache1", 3, 30, 15, 0)
+    (use,) = store.cache_use(since=20_000, until=20_000)
+    assert (use.server, use.events, use.hit, use.miss, use.bypass) == ("cache1", 2, 20, 10, 0)
+    (use,) = store.cache_use(since=20_001, until=20_001)
+    assert use.events == 1
+    assert store.cache_use(since=20_002) == []
+
+
+def test_an_event_without_an_id_is_known_by_all_that_it_says(store: Store) -> None:
+    nameless = event(1, record_id="")
+    assert store.load([nameless, nameless], 1.0) == LoadResult(other=1, repeated=1)
+    assert store.load([event(1, record_id="", bytes_hit_cache=11), nameless], 1.0) == LoadResult(other=1, repeated=1)
+
+
+@pytest.mark.parametrize(
+    ("times", "day"),
+    [
+        ({"detach_time": 20_003 * DAY}, 20_003),
+        ({"detach_time": None, "tend": 20_003 * DAY + 5}, 20_003),
+        ({"detach_time": 20_003 * DAY * 1000}, 20_003),
+        ({"detach_time": "2024-10-07T23:59:59Z"}, 20_003),
+        ({"detach_time": -5}, 19_999),
+        ({"detach_time": 10**30, "attach_time": True}, 21_000),
+        ({"detach_time": "noon", "attach_time": []}, 21_000),
+        ({"detach_time": "", "attach_time": None, "xeq": {"end_transfer": "2024-10-07T00:00:00.000001Z"}}, 20_003),
+    ],
+)
+def test_an_event_is_filed_under_the_day_that_it_tells(store: Store, times: dict[str, object], day: int) -> None:
+    assert store.load([event(0, **times)], 21_000 * DAY).other == 1
+    assert [use.events for use in store.cache_use(since=day, until=day)] == [1]
 
 
 @pytest.mark.parametrize(
@@ -252,39 +332,29 @@ def test_any_bytes_are_counted_and_never_raise(store: Store, parts: list[object]
     assert counted == len(bodies)
 
 
-def test_daily_sums_are_bounded_in_number(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_daily_sums_are_bounded_in_number_and_known_groups_stay(
+    any_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = any_world
     monkeypatch.setattr(loader, "GROUPS_PER_DAY", 10)
     world.begin()
     (a,) = world.ask(1)
     body = world.body(a)
-    for start in (0, 8):
+    loads = [range(8), range(4, 12), range(12), range(12, 14)]
+    for number, people in enumerate(loads):
         world.store.load(
             [
-                changed(body, record_id=f"{n:032x}.f", session_tag="bob", appinfo=None, user_dn=f"CN={n}")
-                for n in range(start, start + 8)
+                changed(body, record_id=f"{number:030x}{n:02x}.f", session_tag="bob", appinfo=None, user_dn=f"CN={n}")
+                for n in people
             ],
             1.0,
         )
     people = {row.group: row.accesses for row in world.store.usage("user")}
-    assert people[OTHER] == 8
-    assert sum(people.values()) == 16
+    assert people == {
+        "CN=0": 2, "CN=1": 2, "CN=2": 2, "CN=3": 2, "CN=4": 3, "CN=5": 3, "CN=6": 3, "CN=7": 3, "CN=8": 2, "CN=9": 2,
+        OTHER: 6,
+    }  # fmt: skip
     assert GROUPS_PER_DAY > 1000
-
-
-def test_ids_of_strangers_are_forgotten_in_time(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    world.begin()
-    (a,) = world.ask(1)
-    stranger = changed(world.body(a), session_tag="bob", appinfo=None)
-    world.store.load([stranger], 100 * DAY)
-    assert world.store.load([stranger], 114 * DAY).repeated == 1
-    world.store.load([], 115 * DAY)
-    assert world.store.load([stranger], 115 * DAY).foreign == 1
-    monkeypatch.setattr(loader, "_REMEMBER_ROWS", 2)
-    more = [changed(stranger, record_id=f"{n:032x}.f") for n in range(3)]
-    world.store.load(more, 116 * DAY)
-    world.store.load([], 117 * DAY)
-    with world.store.database.read() as connection:
-        assert connection.exec_driver_sql("SELECT COUNT(*) FROM foreign_seen").scalar() <= 2
 
 
 def test_a_failed_load_stores_nothing_and_can_be_repeated(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
