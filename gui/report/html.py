@@ -35,8 +35,8 @@ _SCRIPT = """
     places.forEach(function (place, at) {
       var cell = document.createElement("td"), model = listed[0].cells[at];
       cell.className = at ? model.className : model.className.replace(/c-\\w+/, "c-" + data.roles[data.words[place]]);
-      var kind = model.querySelector("code") ? "code" : "span";
-      var inner = cell.appendChild(document.createElement(kind));
+      var kind = model.querySelector("code") ? "code" : model.classList.contains("l") ? "span" : "";
+      var inner = kind ? cell.appendChild(document.createElement(kind)) : cell;
       inner.textContent = data.words[place];
       made.appendChild(cell);
     });

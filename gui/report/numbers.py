@@ -120,6 +120,8 @@ def latency(seconds: float | None) -> str:
         return UNKNOWN
     if seconds >= 59.95:
         return duration(seconds)
+    if not seconds:
+        return "0 s"
     amount, unit = (seconds, "s") if seconds >= 0.9995 else (1000 * seconds, "ms")
     decimals = 0 if amount >= 99.95 else 1 if amount >= 9.995 else 2 if amount >= 0.9995 else 3
     return f"{amount:,.{decimals}f} {unit}"

@@ -210,7 +210,7 @@ def _requests(scoring_id: int | None) -> Select[Any]:
 
 
 def _request(row: Row[Any], scored: bool) -> RequestEntry:
-    entry = RequestEntry(
+    return RequestEntry(
         id=row.id,
         repeat_id=row.repeat_id,
         round=row.round,
@@ -237,32 +237,32 @@ def _request(row: Row[Any], scored: bool) -> RequestEntry:
         reached=row.reached or "",
         status=row.status,
         error=row.error or "",
+        **(_scored(row) if scored else {}),
     )
-    if not scored:
-        return entry
+
+
+def _scored(row: Row[Any]) -> dict[str, Any]:
     if row.v_verdict is None:
-        return replace(
-            entry,
-            verdict=VerdictKind.MATCHED,
-            accesses=1,
-            recorded_read=row.read_asked,
-            recorded_readv=row.readv_asked,
-            recorded_write=row.written,
-        )
-    return replace(
-        entry,
-        verdict=VerdictKind(row.v_verdict),
-        accesses=row.v_accesses,
-        recorded_read=row.v_read,
-        recorded_readv=row.v_readv,
-        recorded_write=row.v_write,
-        behaviours=_names(row.v_behaviours),
-        lost_at=row.v_lost_at or "",
-        certain=row.v_certain is None or bool(row.v_certain),
-        cause=row.v_cause or "",
-        datagram=_datagram(row.v_datagram),
-        lost_with=row.v_lost_with or "",
-    )
+        return {
+            "verdict": VerdictKind.MATCHED,
+            "accesses": 1,
+            "recorded_read": row.read_asked,
+            "recorded_readv": row.readv_asked,
+            "recorded_write": row.written,
+        }
+    return {
+        "verdict": VerdictKind(row.v_verdict),
+        "accesses": row.v_accesses,
+        "recorded_read": row.v_read,
+        "recorded_readv": row.v_readv,
+        "recorded_write": row.v_write,
+        "behaviours": _names(row.v_behaviours),
+        "lost_at": row.v_lost_at or "",
+        "certain": row.v_certain is None or bool(row.v_certain),
+        "cause": row.v_cause or "",
+        "datagram": _datagram(row.v_datagram),
+        "lost_with": row.v_lost_with or "",
+    }
 
 
 def _verdict(row: Row[Any]) -> VerdictRow:

@@ -77,7 +77,8 @@ def format_size(size: int) -> str:
 def about_size(size: float) -> str:
     """Rounded for reading: ``"781.2 MiB"``."""
     for unit, factor in _UNITS:
-        if round(1024 * size / factor, 1) >= 1024:  # as it will be rounded: never 1,024.0 KiB
+        # As it would be rounded in the unit below: never 1,024.0 KiB.
+        if round(1024 * size / factor, 0 if factor == 1024 else 1) >= 1024:
             return f"{size / factor:,.1f} {unit}"
     return f"{size:,.0f} B"
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gui.report import numbers
+from shoveler.values.quantities import about_size
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,23 @@ def test_an_interval_has_three_decimals_and_never_reaches_100_by_rounding(bounds
         (numbers.size, 912, "912 B"),
         (numbers.size, 2386 * 2**20, "2.3 GiB"),
         (numbers.size, 1536, "1.5 KiB"),
+        (numbers.size, 2**20 - 1, "1.0 MiB"),
+        (numbers.size, 1023.95 * 1024, "1.0 MiB"),
+        (numbers.size, 1023.94 * 1024, "1,023.9 KiB"),
+        (numbers.size, 2**30 - 1, "1.0 GiB"),
+        (numbers.size, 1023.6, "1.0 KiB"),
+        (numbers.size, 1023, "1,023 B"),
+        (numbers.share, 99.999, "99.99 %"),
+        (numbers.share, 100.0, "100.00 %"),
+        (numbers.share, 0.001, "0.01 %"),
+        (numbers.share, None, "–"),
+        (numbers.latency, 0.000412, "0.412 ms"),
+        (numbers.latency, 0.0032, "3.20 ms"),
+        (numbers.latency, 0.45, "450 ms"),
+        (numbers.latency, 0.9996, "1.00 s"),
+        (numbers.latency, 12.34, "12.3 s"),
+        (numbers.latency, 131.0, "2 min 11 s"),
+        (numbers.latency, 0.0, "0 s"),
         (numbers.exact_size, 1048576, "1,048,576 B"),
         (numbers.delta, 400, "+400 B"),
         (numbers.delta, -1048576, "−1,048,576 B"),
@@ -89,3 +107,11 @@ def test_an_interval_has_three_decimals_and_never_reaches_100_by_rounding(bounds
 )
 def test_numbers_as_people_read_them(function: object, value: object, shown: str) -> None:
     assert function(value) == shown  # type: ignore[operator]
+
+
+@given(st.floats(0, 2**62) | st.floats(1000, 1100) | st.floats(1000 * 2**10, 1100 * 2**10))
+def test_a_size_never_has_four_digits_before_its_point(size: float) -> None:
+    """Once it read 1,024.0 KiB."""
+    text = numbers.size(size)
+    assert float(text.split()[0].replace(",", "")) < 1024
+    assert about_size(size) == text or text.endswith(("PiB", "EiB"))

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gui.reconcile import score
+from gui.reconcile import Moment, score
 from gui.report import build
-from gui.report.plot import MAX_POINTS, Label, Stroke, axis, converging, intervals, thin
+from gui.report.plot import MAX_POINTS, Label, Stroke, axis, converging, intervals, latencies, thin, throughput
 from gui.report.svg import draw
 from gui.store import MarkerRow, SampleRow, TestSpec
 
@@ -87,3 +87,37 @@ def test_intervals_stay_on_the_scale_with_an_arrow_where_they_go_further(report:
     drawn = draw(picture)
     assert drawn.startswith("<svg")
     assert "2×2" in drawn
+
+
+def moment(t: float, p50: float | None, *, came: int | None = None, seconds: int = 1) -> Moment:
+    many = 0 if p50 is None else 10
+    return Moment(t, seconds, many, 0, came, p50, p50 and 2 * p50, p50 and 3 * p50, p50 and 4 * p50)
+
+
+def test_latencies_are_steps_with_a_gap_where_nothing_ended() -> None:
+    moments = [moment(100, 0.010), moment(101, 0.020), moment(102, None, came=5), moment(103, 0.030)]
+    picture = latencies("Test 1", moments, [MarkerRow(101.5, "fault", "broker-down"), MarkerRow(90, "fault", "before")])
+    assert picture is not None
+    medians = [item for item in picture.items if isinstance(item, Stroke) and item.role == "read" and item.width < 2]
+    assert [len(item.points) for item in medians] == [4, 2]
+    labels = [item.text for item in picture.items if isinstance(item, Label)]
+    assert "broker-down" in labels
+    assert "before" not in labels
+    assert {"0 s", "100 ms"} <= set(labels)
+    assert "the largest 99th percentile is 90.0 ms" in picture.text
+
+
+def test_throughput_is_of_bytes_where_they_were_measured_and_else_of_requests() -> None:
+    measured = throughput("x", [moment(100, 0.1, came=3 << 20), moment(101, 0.1), moment(102, 0.1, came=1 << 20)], ())
+    counted = throughput("x", [moment(100, 0.1, seconds=2), moment(102, 0.1, seconds=2)], ())
+    assert measured is not None
+    assert counted is not None
+    assert "at most 3.0 MiB/s were read" in measured.text
+    assert "at most 5.0/s ended" in counted.text
+    axis_of = [item.text for item in measured.items if isinstance(item, Label) and item.anchor == "end"]
+    assert axis_of == ["0 B/s", "1.0 MiB/s", "2.0 MiB/s", "3.0 MiB/s"]
+
+
+def test_one_moment_is_no_curve() -> None:
+    assert latencies("x", [moment(100, 0.1)], ()) is None
+    assert throughput("x", [moment(100, 0.1)], ()) is None
