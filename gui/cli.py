@@ -4,7 +4,7 @@ tally                     open the window
 tally demo                a whole federation on this machine, then the verdict
 tally run PLAN            run a plan
 tally hub                 the hub without a window
-tally results, compare    what was found
+tally results, compare    what was found, and whether it became worse
 tally load                records from a bus, a file or a directory into the database
 tally federation          what the records say about use
 tally key, invite         who may join
@@ -24,7 +24,7 @@ from gui.commands import CommandError
 from gui.commands.loop import StoppedError
 from gui.commands.output import finish, open_output
 
-COMMANDS = ("demo", "run", "results", "load", "federation", "keys", "queues")
+COMMANDS = ("demo", "run", "results", "compare", "load", "federation", "keys", "queues")
 """The modules of `gui.commands`, in the order of the help text."""
 
 

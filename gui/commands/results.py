@@ -1,4 +1,4 @@
-"""`tally results` and `tally compare`: what was found, in the form that is wanted."""
+"""`tally results`: what was found, in the form that is wanted."""
 
 from __future__ import annotations
 
@@ -46,34 +46,27 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     add_database_option(results)
     results.set_defaults(run=run_results)
 
-    compare = commands.add_parser("compare", help="two runs side by side")
-    compare.add_argument("first", type=int, metavar="RUN_A")
-    compare.add_argument("second", type=int, metavar="RUN_B")
-    compare.add_argument("--json", action="store_true", help="as JSON")
-    add_database_option(compare)
-    compare.set_defaults(run=run_compare)
-
 
 def run_results(options: argparse.Namespace) -> int:
     """Print or write a report."""
     _check(options)
     if options.schema:
-        _put([report.json_schema()], options.out)
+        put([report.json_schema()], options.out)
         return 0
     with open_to_read(options) as store:
         if options.list:
-            _put([_list(store, as_json=options.json)], options.out)
+            put([_list(store, as_json=options.json)], options.out)
             return 0
         run = options.number if options.number is not None else latest_run(store)
         if options.requests:
-            _put(_requests(store, run, options), options.out)
+            put(_requests(store, run, options), options.out)
             return 0
         wanted = "json" if options.json else options.format or "table"
         made = report.build(store, run, redact=options.redact, **report.wants((wanted,)))
     if options.out is None and wanted == "table":
-        _put([report.text_table(made, table_width())], None)
+        put([report.text_table(made, table_width())], None)
     else:
-        _put([report.render(made, wanted)], options.out)
+        put([report.render(made, wanted)], options.out)
     return 0
 
 
@@ -105,14 +98,6 @@ def _requests(store: Store, run: int, options: argparse.Namespace) -> Iterable[s
         yield from write(store, run, kinds, test=options.test, server=options.server, redact=options.redact)
     except ValueError as error:
         raise CommandError(str(error)) from error
-
-
-def run_compare(options: argparse.Namespace) -> int:
-    """Two runs, only what differs between them."""
-    with open_to_read(options) as store:
-        comparison = report.compare(report.build(store, options.first), report.build(store, options.second))
-    print(report.compare_json(comparison).decode() if options.json else report.compare_text(comparison), end="")
-    return 0
 
 
 def _list(store: Store, *, as_json: bool) -> str | bytes:
@@ -172,7 +157,7 @@ def write_reports(store: Store, made: report.RunReport, directory: Path) -> list
     return written
 
 
-def _put(parts: Iterable[str | bytes], file: Path | None) -> None:
+def put(parts: Iterable[str | bytes], file: Path | None) -> None:
     """Write what was made to a file, in UTF-8, or to standard output; text as its locale has it, bytes as they are."""
     if file is None:
         for part in parts:

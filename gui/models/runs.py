@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gui.campaign.presets import Published, find_preset
-from gui.reconcile import ServerFigures, TestFigures, by_server, figures, newest, standing
+from gui.reconcile import ServerFigures, TestFigures, by_server, figures, newest, places, standing
 from gui.report.numbers import success
 from gui.store import NoteRow, RequestEntry, RunEntry, ScoringEntry, Store, TestEntry
 
@@ -72,6 +72,7 @@ def read_run(store: Store, run_id: int) -> RunView:
     """A run as it stands now. Blocking. Raises StoreError."""
     run = store.run(run_id)
     latest = newest(store.scorings_of_run(run_id))
+    where = places(store, latest)
     test_of = {repeat.id: repeat.test_number for repeat in store.repeats(run_id)}
     preset = find_preset(run.name)
     published = {row.test: row for row in preset.published} if preset else {}
@@ -79,7 +80,7 @@ def read_run(store: Store, run_id: int) -> RunView:
     for entry in store.tests(run_id):
         scorings = tuple(s for s in latest if test_of.get(s.repeat_id) == entry.number)
         rows.append(
-            TestRow(entry.number, entry, figures(entry.spec, scorings), scorings, published.get(entry.spec.name))
+            TestRow(entry.number, entry, figures(entry.spec, scorings, where), scorings, published.get(entry.spec.name))
         )
     now = standing(run, [row.figures for row in rows])
     return RunView(now.run, tuple(rows), tuple(store.notes(run_id)), now.conclusion)

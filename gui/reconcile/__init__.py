@@ -2,7 +2,7 @@
 
     entry = score(store, repeat_id, "settle", now)     # verdicts of a repeat, stored; 1 M requests take seconds
     rescore_late(store, now)                           # repeats that got records since; both figures stay
-    row = figures(spec, entries)                       # the published columns over the repeats, and pass or fail
+    row = figures(spec, entries, places(store, entries))   # the published columns over the repeats, and pass or fail
     LiveCounts(store, repeat_id).look(now)             # while it runs: requested, read, recorded, the gap and its age
     by_server(store, scoring_ids)                      # the same, for each server
     ladder_of(store, request_id)                       # at which stage one missing record was lost
@@ -10,7 +10,8 @@
 Terms: a request *owns* the group of all records with its (tag, path). *Asked* are the bytes that the server should have
 charged, *got* those that the client received, *recorded* those that the records say. docs/results.md has the rules.
 
-- `verdicts`: the rule, pure. `scoring`: the join in SQL. `figures`, `interval`: a test over its repeats, pure.
+- `verdicts`: the rule, pure. `scoring`: the join in SQL. `figures`: a test over its repeats, pure.
+- `interval`: how sure a success is and whether two differ, pure; `clusters`: where losses lay, for it.
   `standing`: what a run came to by these figures, pure.
 - `ladder`: where a record was lost; `took`: what took the datagrams of a gap; `facts`: their values. All pure.
 - `timing`: latencies and throughput over time. `breakdown`: what is not matched, by cause, server, time and error.
@@ -20,6 +21,7 @@ charged, *got* those that the client received, *recorded* those that the records
 
 from gui.reconcile.behaviours import sentence
 from gui.reconcile.breakdown import ODD_KINDS, Breakdown, Loss, Stage, break_down
+from gui.reconcile.clusters import places
 from gui.reconcile.facts import Miss, SequenceGap
 from gui.reconcile.figures import (
     Conclusion,
@@ -29,7 +31,7 @@ from gui.reconcile.figures import (
     figures,
     hundredths,
 )
-from gui.reconcile.interval import wilson
+from gui.reconcile.interval import Difference, Pattern, Share, difference, interval, share_of
 from gui.reconcile.ladder import Known, Ladder, Rung, climb
 from gui.reconcile.live import LiveCounts, LiveServer, LiveTotals
 from gui.reconcile.rollup import ServerFigures, by_server, newest, restate, run_figures
@@ -45,6 +47,7 @@ __all__ = [
     "Asked",
     "Breakdown",
     "Conclusion",
+    "Difference",
     "Judged",
     "Known",
     "Ladder",
@@ -55,11 +58,13 @@ __all__ = [
     "Loss",
     "Miss",
     "Moment",
+    "Pattern",
     "Recorded",
     "Rung",
     "SequenceGap",
     "ServerFigures",
     "ServerTiming",
+    "Share",
     "Stage",
     "Standing",
     "TestFigures",
@@ -69,19 +74,22 @@ __all__ = [
     "by_server",
     "climb",
     "conclusion_of_run",
+    "difference",
     "figures",
     "hundredths",
+    "interval",
     "judge",
     "ladder_of",
     "newest",
+    "places",
     "rescore_late",
     "restate",
     "run_figures",
     "score",
     "sentence",
+    "share_of",
     "standing",
     "step_of",
     "summary",
     "time_test",
-    "wilson",
 ]

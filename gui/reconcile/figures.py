@@ -8,15 +8,16 @@ conclusion, unless a repeat that was carried out in full has failed already.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from gui.campaign.preview import offered_rate
-from gui.reconcile.interval import wilson
+from gui.reconcile.interval import Pattern, Place, Share, interval, share_of
 from gui.store import ScoringEntry, TestSpec
 
 Conclusion = Literal["pass", "fail", "inconclusive", "none"]
+NOTHING = share_of([])
 INCONCLUSIVE_ABOVE = 0.01
 """Share of client-failed requests from which nothing is concluded."""
 
@@ -57,12 +58,19 @@ class TestFigures:
     bytes_got: int
     bytes_recorded: int
     conclusion: Conclusion
+    share: Share = NOTHING
+    """What `interval` comes from, and what a comparison needs."""
 
     __test__ = False  # not something for pytest to collect
 
 
-def figures(spec: TestSpec, scorings: Sequence[ScoringEntry]) -> TestFigures:
-    """The figures of a test from one scoring of each of its repeats (the newest, or the one at settle)."""
+def figures(
+    spec: TestSpec, scorings: Sequence[ScoringEntry], places: Mapping[int, Mapping[Place, int]] | None = None
+) -> TestFigures:
+    """The figures of a test from one scoring of each of its repeats (the newest, or the one at settle).
+
+    `places`: by scoring, where its losses lay (`clusters.places`). Where that is not known all losses of a repeat are
+    taken for one, so that the interval is rather too wide."""
     total = sum(s.total for s in scorings)
     counted = sum(s.counted for s in scorings)
     good = sum(s.good for s in scorings)
@@ -71,6 +79,7 @@ def figures(spec: TestSpec, scorings: Sequence[ScoringEntry]) -> TestFigures:
     shares = [100 * s.good / s.counted for s in scorings if s.counted]
     rates = [rate for s in scorings if (rate := achieved_rate(s)) is not None]
     worst = min(shares) if shares else None
+    share = share_of([_pattern(spec, s, (places or {}).get(s.id)) for s in scorings])
     return TestFigures(
         spec=spec,
         repeats=len(scorings),
@@ -92,13 +101,25 @@ def figures(spec: TestSpec, scorings: Sequence[ScoringEntry]) -> TestFigures:
         recorded_max=max(recorded, default=None),
         success=100 * good / counted if counted else None,
         worst=worst,
-        interval=wilson(good, counted),
+        interval=interval(share),
         offered=_offered(spec, scorings),
         achieved=sum(rates) / len(rates) if rates else None,
         bytes_asked=sum(s.bytes_asked for s in scorings),
         bytes_got=sum(s.bytes_got for s in scorings),
         bytes_recorded=sum(s.bytes_recorded for s in scorings),
         conclusion=_conclude(spec, scorings),
+        share=share,
+    )
+
+
+def _pattern(spec: TestSpec, scoring: ScoringEntry, places: Mapping[Place, int] | None) -> Pattern:
+    lost = scoring.counted - scoring.good
+    rounds = [
+        min(spec.per_round, spec.files_per_server - begun)
+        for begun in range(0, spec.files_per_server, max(1, spec.per_round))
+    ]
+    return Pattern(
+        scoring.counted, spec.servers, rounds, places if places is not None else {(0, 0): lost} if lost else {}
     )
 
 

@@ -1,22 +1,264 @@
-"""How sure a success percentage is: the 95 % Wilson score interval."""
+"""How sure a success percentage is, and whether two differ by more than chance. Pure; docs/results.md says why so.
+
+Losses come in clusters: a lost datagram takes the closes of some ten requests, a burst takes several datagrams, an
+outage takes a server. An interval that counts each lost request for itself (Wilson's, say) is three times too narrow.
+So how many requests are lost *together* is measured, and everything is counted in that unit:
+
+- `spread` is the variance of the number lost, as the clusters give it: of the same server from repeat to repeat, or
+  from one piece of a repeat to another, whichever is larger; and what servers lose at the same time beyond that.
+- The **unit** is `spread` ÷ (lost × share that was not lost): 1 when each request is lost for itself, 10 when datagrams
+  of ten are. Where little was lost the clusters say little, so one loss of an assumed size is always counted in.
+- Total and lost, divided by the unit, are an effective sample (Korn and Graubard, 1998); its bounds are the exact ones
+  of Clopper and Pearson, which also hold where nothing was lost.
+"""
 
 from __future__ import annotations
 
-from math import sqrt
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from math import exp, lgamma, log, log1p, nextafter, sqrt
 
-Z95 = 1.959963984540054
-"""The 97.5 % quantile of the normal distribution."""
+PIECES = 5
+"""Pieces of whole rounds that a repeat is cut into at most, to tell a steady loss from a burst."""
+_LEAST = 20
+"""Requests of a server in a piece at least: about two datagrams, or else most would lie in two pieces."""
+DATAGRAM = 11
+"""Requests that one lost datagram takes (9 to 11 in the lab). A comparison assumes one such loss more: all it says is
+about losses that one of the two runs has met."""
+BURST = 50
+"""Requests that a burst of five datagrams takes. An interval of a single run assumes one such loss more, since it
+speaks of losses, too, that the run did not meet."""
+_TAIL = 0.025
+_TINY = 1e-300
+
+Place = tuple[int, int]
+"""A server, and the round of the repeat, from 0."""
 
 
-def wilson(good: int, total: int, z: float = Z95) -> tuple[float, float] | None:
-    """Lower and upper bound, in per cent, of the true share when `good` of `total` succeeded; None when total is 0."""
-    if total <= 0:
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """One repeat: requests counted, servers that were asked, requests of a server in each round, where losses lay."""
+
+    counted: int
+    servers: int
+    rounds: Sequence[int]
+    lost: Mapping[Place, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """`lost` of `total` requests, with the variance of the number lost. `each`: requests of a server in a repeat."""
+
+    total: int
+    lost: int
+    spread: float
+    each: float
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """b − a of two success shares in percentage points, with the bounds of its 95 % interval."""
+
+    change: float
+    low: float
+    high: float
+
+    @property
+    def real(self) -> bool:
+        """More than chance gives in 19 of 20 cases."""
+        return self.low > 0 or self.high < 0
+
+
+def share_of(patterns: Sequence[Pattern]) -> Share:
+    """What the repeats of a test say together."""
+    total = sum(pattern.counted for pattern in patterns)
+    cells = sum(pattern.servers for pattern in patterns)
+    lost = sum(sum(pattern.lost.values()) for pattern in patterns)
+    return Share(total, lost, _spread(patterns, total, lost) if lost else 0.0, total / cells if cells else 0.0)
+
+
+def interval(share: Share) -> tuple[float, float] | None:
+    """Lower and upper bound, in per cent, of the true success; None when nothing was counted."""
+    if share.total <= 0:
         return None
-    share = good / total
-    spread = z * z / total
-    centre = (share + spread / 2) / (1 + spread)
-    half = z * sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / (1 + spread)
-    # At the ends the formula gives 0 and 1 up to rounding; say so exactly.
-    low = 0.0 if good == 0 else max(0.0, centre - half)
-    high = 1.0 if good == total else min(1.0, centre + half)
-    return 100 * low, 100 * high
+    low, high = _bounds(share, unit([share], BURST))
+    # Not 100 where something was lost, however little a part of a unit it is.
+    return 100 * (1 - high), min(100 * (1 - low), nextafter(100, 0)) if share.lost else 100.0
+
+
+def difference(a: Share, b: Share) -> Difference:
+    """How much more success `b` has than `a`. Both have counted something.
+
+    The unit is that of all losses of both. The interval is Newcombe's, made from the bounds of the two shares: with
+    nothing lost in one of them it excludes 0 when the other has lost six units, as the exact test does."""
+    together = unit([a, b], DATAGRAM)
+    (low_a, high_a), (low_b, high_b) = _bounds(a, together), _bounds(b, together)
+    share_a, share_b = a.lost / a.total, b.lost / b.total
+    change = share_a - share_b
+    low = change - sqrt((share_a - low_a) ** 2 + (high_b - share_b) ** 2)
+    high = change + sqrt((high_a - share_a) ** 2 + (share_b - low_b) ** 2)
+    return Difference(100 * change, 100 * low, 100 * high)
+
+
+def unit(shares: Sequence[Share], assumed: float) -> float:
+    """How many requests are lost together, with one loss of the size `assumed` counted in: at most of half of what a
+    server is asked in a repeat."""
+    one = max(1.0, min(assumed, max(share.each for share in shares) / 2))
+    alone = sum(share.lost * (1 - share.lost / share.total) for share in shares)
+    return max(1.0, (one * one + sum(share.spread for share in shares)) / (one + alone))
+
+
+def _bounds(share: Share, together: float) -> tuple[float, float]:
+    """The exact 95 % bounds of the share lost, counted in units."""
+    lost, kept = share.lost / together, (share.total - share.lost) / together
+    low = _quantile(_TAIL, lost, kept + 1) if lost else 0.0
+    high = _quantile(1 - _TAIL, lost + 1, kept) if kept else 1.0
+    return low, high
+
+
+# ---------------------------------------------------------------- the variance of the number lost
+
+
+@dataclass(frozen=True, slots=True)
+class _Repeat:
+    """A repeat cut into pieces. `weights`: the share of requests that each piece has; `lost` by server and piece."""
+
+    counted: int
+    servers: int
+    weights: Sequence[float]
+    lost: Mapping[Place, int]
+
+    def whole(self) -> _Repeat:
+        """In one piece."""
+        sums: dict[Place, int] = defaultdict(int)
+        for (server, _), lost in self.lost.items():
+            sums[server, 0] += lost
+        return _Repeat(self.counted, self.servers, (1.0,), sums)
+
+
+def _cut(pattern: Pattern) -> _Repeat:
+    asked = sum(pattern.rounds)
+    pieces = max(1, min(PIECES, len(pattern.rounds), asked // _LEAST))
+    weights = [0.0] * pieces
+    for number, count in enumerate(pattern.rounds):
+        weights[number * pieces // len(pattern.rounds)] += count / asked
+    lost: dict[Place, int] = defaultdict(int)
+    for (server, number), count in pattern.lost.items():
+        lost[server, min(number * pieces // len(pattern.rounds), pieces - 1)] += count
+    return _Repeat(pattern.counted, max(1, pattern.servers), weights, lost)
+
+
+def _spread(patterns: Sequence[Pattern], total: int, lost: int) -> float:
+    share = lost / total
+    cut = [_cut(pattern) for pattern in patterns]
+    whole = [repeat.whole() for repeat in cut]
+    own = max(_between_repeats(whole, share), sum(_within(one, all_) for one, all_ in zip(cut, whole, strict=True)))
+    together = max(0.0, *(sum(_together(one, share) for one in repeats) for repeats in (whole, cut)))
+    # Nothing varies more than if a server lost all of a repeat or nothing, and all servers alike. That keeps it right
+    # where nearly all was lost, and rounds were not asked for as evenly as planned.
+    alone = lost * (1 - share) * (len(patterns) / (len(patterns) - 1) if len(patterns) > 1 else 1.0)
+    own = min(own, alone * max(repeat.counted / repeat.servers for repeat in cut))
+    return min(own + together, alone * max(repeat.counted for repeat in cut))
+
+
+def _between_repeats(repeats: Sequence[_Repeat], share: float) -> float:
+    """From each server's own share: what it loses in every repeat is how it is, not chance. With a single repeat that
+    cannot be told, and all servers are taken for alike."""
+    by_server: dict[int, list[float]] = defaultdict(lambda: [0.0] * len(repeats))
+    for number, repeat in enumerate(repeats):
+        for (server, _), lost in repeat.lost.items():
+            by_server[server][number] += lost
+    asked = [repeat.counted / repeat.servers for repeat in repeats]
+    if len(repeats) == 1:
+        quiet = repeats[0].servers - len(by_server)
+        expected = share * asked[0]
+        return sum((counts[0] - expected) ** 2 for counts in by_server.values()) + quiet * expected**2
+    squares = 0.0
+    for counts in by_server.values():
+        own = sum(counts) / sum(asked)
+        squares += sum((lost - own * count) ** 2 for lost, count in zip(counts, asked, strict=True))
+    return squares * len(repeats) / (len(repeats) - 1)
+
+
+def _within(cut: _Repeat, whole: _Repeat) -> float:
+    """From one piece of a repeat to another, for each server by itself. Where there is one piece only, what was lost is
+    taken for datagrams, or for as much as a server lost on average when that is less."""
+    if len(cut.weights) == 1:
+        asked = cut.counted / cut.servers
+        sums = list(whole.lost.values())
+        one = min(DATAGRAM, sum(sums) / len(sums)) if sums else 0.0
+        return sum(one * lost * max(0.0, 1 - lost / asked) for lost in sums)
+    squares = 0.0
+    for (server, _), lost in whole.lost.items():
+        squares += sum(
+            (cut.lost.get((server, piece), 0) - weight * lost) ** 2 for piece, weight in enumerate(cut.weights)
+        )
+    return squares / (1 - sum(weight * weight for weight in cut.weights))
+
+
+def _together(repeat: _Repeat, share: float) -> float:
+    """Products of what different servers lost in the same piece, as far as that differs from the average."""
+    sums, squares = [0.0] * len(repeat.weights), [0.0] * len(repeat.weights)
+    for (_, piece), lost in repeat.lost.items():
+        sums[piece] += lost
+        squares[piece] += lost * lost
+    products = 0.0
+    for weight, one, two in zip(repeat.weights, sums, squares, strict=True):
+        expected = share * repeat.counted * weight / repeat.servers
+        products += (one - repeat.servers * expected) ** 2
+        products -= two - 2 * expected * one + repeat.servers * expected**2
+    return products
+
+
+# ---------------------------------------------------------------- the beta distribution (the app has no SciPy)
+
+
+@lru_cache(4096)
+def _quantile(probability: float, a: float, b: float) -> float:
+    """Where the beta distribution reaches this probability: Newton's steps, halving where they leave the bracket."""
+    low, high = 0.0, 1.0
+    x = a / (a + b)
+    scale = lgamma(a + b) - lgamma(a) - lgamma(b)
+    for _ in range(100):
+        excess = _beta(a, b, x, scale) - probability
+        low, high = (low, x) if excess > 0 else (x, high)
+        density = exp(scale + (a - 1) * log(x) + (b - 1) * log1p(-x))
+        step = x - excess / density if density > _TINY else -1.0
+        x, before = (step if low < step < high else (low + high) / 2), x
+        if abs(x - before) <= 1e-9 * min(x, 1 - x):
+            break
+        if not 0 < x < 1:  # closer to an end than numbers can be
+            break
+    return x
+
+
+def _beta(a: float, b: float, x: float, scale: float) -> float:
+    """The regularized incomplete beta function."""
+    front = exp(scale + a * log(x) + b * log1p(-x))
+    if x < (a + 1) / (a + b + 2):
+        return front * _fraction(a, b, x) / a
+    return 1 - front * _fraction(b, a, 1 - x) / b
+
+
+def _fraction(a: float, b: float, x: float) -> float:
+    """Its continued fraction, by Lentz's method (Numerical Recipes, 6.4)."""
+    c, d = 1.0, 1 / _not_zero(1 - (a + b) * x / (a + 1))
+    value = d
+    step, rest = 1, 1.0
+    while abs(rest - 1) > 1e-12 or step == 1:
+        for term in (
+            step * (b - step) * x / ((a + 2 * step - 1) * (a + 2 * step)),
+            -(a + step) * (a + b + step) * x / ((a + 2 * step) * (a + 2 * step + 1)),
+        ):
+            d = 1 / _not_zero(1 + term * d)
+            c = _not_zero(1 + term / c)
+            rest = c * d
+            value *= rest
+        step += 1
+    return value
+
+
+def _not_zero(value: float) -> float:
+    return value if abs(value) > _TINY else _TINY

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, func, select
 
+from gui.reconcile.clusters import places
 from gui.reconcile.figures import TestFigures, figures
 from gui.reconcile.standing import Standing, standing
 from gui.store import RequestState, ScoringEntry, Store, VerdictKind, answer, schema
@@ -120,9 +121,10 @@ def newest(scorings: Iterable[ScoringEntry]) -> list[ScoringEntry]:
 def run_figures(store: Store, run_id: int) -> list[TestFigures]:
     """The figures of every test of a run as they are now, also of those that were never begun."""
     latest = newest(store.scorings_of_run(run_id))
+    where = places(store, latest)
     test_of = {repeat.id: repeat.test_id for repeat in store.repeats(run_id)}
     return [
-        figures(test.spec, [entry for entry in latest if test_of.get(entry.repeat_id) == test.id])
+        figures(test.spec, [entry for entry in latest if test_of.get(entry.repeat_id) == test.id], where)
         for test in store.tests(run_id)
     ]
 

@@ -12,15 +12,25 @@
 - `table`: the table, its remarks, CSV. `document`: JSON and its schema. `checks`: Markdown and JUnit.
 - `sections`: what a page shows; `html` and `pdf` write it. `plot`: plots as strokes; `svg` and `pdf` draw them, with
   the colours of `palette`.
-- `listing`: requests one by one. `compare`: two runs. `bundle`: a run in a file. `federation`: what records say about
-  use, `communities`: whose it is. `redact`: names taken out.
+- `listing`: requests one by one. `bundle`: a run in a file. `redact`: names taken out.
+- `compare`: two runs, or all of a plan; `compared` writes it.
+- `federation`: what records say about use, `communities`: whose it is.
 
 Text that came from elsewhere (agents, servers, bundles) is data: escaped in HTML, made printable for terminals, and no
 formula in CSV. docs/results.md describes the formats.
 """
 
 from gui.report.bundle import BundleError, Imported, export_bundle, import_bundle
-from gui.report.compare import Comparison, TestPair, compare, compare_json, compare_text
+from gui.report.compare import Comparison, ServerPair, TestPair, Trend, TrendPoint, compare, trend
+from gui.report.compared import (
+    COMPARED_FORMATS,
+    compare_json,
+    compare_text,
+    render_compared,
+    trend_json,
+    trend_text,
+    verdict,
+)
 from gui.report.content import RepeatReport, RunReport, TestReport, build
 from gui.report.document import json_report, json_schema
 from gui.report.federation import (
@@ -39,6 +49,7 @@ from gui.report.table import COLUMNS, Column, csv_table, headline, remarks_of, t
 
 __all__ = [
     "COLUMNS",
+    "COMPARED_FORMATS",
     "ENDINGS",
     "FORMATS",
     "BundleError",
@@ -49,8 +60,11 @@ __all__ = [
     "PdfUnavailable",
     "RepeatReport",
     "RunReport",
+    "ServerPair",
     "TestPair",
     "TestReport",
+    "Trend",
+    "TrendPoint",
     "build",
     "compare",
     "compare_json",
@@ -71,8 +85,14 @@ __all__ = [
     "pdf_report",
     "remarks_of",
     "render",
+    "render_compared",
     "requests_csv",
     "requests_json",
     "text_table",
+    "trend",
+    "trend_json",
+    "trend_text",
+    "verdict",
     "wants",
+    "why",
 ]

@@ -1,48 +1,146 @@
-"""Two runs side by side: which tests differ, whether the difference can be chance, and what else was different."""
+"""Two runs side by side, and all runs of a plan in order: which tests differ, and whether chance can explain it.
+
+`compare` and `trend` gather, plain values; `gui.report.compared` writes them. docs/results.md has the method.
+"""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any, Literal
 
 import msgspec
 
-from gui.reconcile import wilson
+from gui.reconcile import Difference, difference
 from gui.report import numbers
 from gui.report.content import RunReport, TestReport
-from gui.report.table import aligned, printable
+from gui.report.words import printable
+from gui.store import TestSpec
 
-Meaning = Literal["better", "worse", "same", "not comparable"]
+Meaning = Literal["better", "worse", "same", "baseline", "not comparable"]
 MEASURED = ("clock_offset", "rtt")
 """Facts of a client that differ from one moment to the next."""
+MOST_SERVERS = 5
+"""Servers that are named because they lose more or less than before."""
+_NAMED = 3
+"""Tests that a sentence names."""
 
 
 @dataclass(frozen=True, slots=True)
 class TestPair:
-    """One test in both runs; None where a run has no such test. `change` in percentage points, b − a."""
+    """One test in both runs; None where a run has no such test. `difference`: b − a, None where nothing was counted."""
 
     name: str
     a: TestReport | None
     b: TestReport | None
-    change: float | None
-    meaning: Meaning
-    """``better`` and ``worse`` only where the 95 % interval of the difference excludes chance."""
+    difference: Difference | None
 
     __test__ = False
+
+    @property
+    def meaning(self) -> Meaning:
+        """``better`` and ``worse`` only where the 95 % interval of the difference excludes chance."""
+        return _meaning(self.difference)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerPair:
+    """What a server lost, of how many that were counted, in either run."""
+
+    name: str
+    lost_a: int
+    counted_a: int
+    lost_b: int
+    counted_b: int
+
+    @property
+    def change(self) -> float:
+        """Of the share lost, b − a, in percentage points."""
+        return 100 * (self.lost_b / self.counted_b - self.lost_a / self.counted_a)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two runs. `environment`: (what, in a, in b) where they differ. `plan`: lines of a unified difference."""
+    """Two runs. `environment`: (what, in a, in b) where they differ. `plan`: lines of a unified difference. `servers`:
+    those whose losses changed most."""
 
     a: RunReport
     b: RunReport
     tests: tuple[TestPair, ...]
+    servers: tuple[ServerPair, ...]
     environment: tuple[tuple[str, str, str], ...]
     plan: tuple[str, ...]
+
+    @property
+    def regression(self) -> bool:
+        """Whether a test became worse by more than chance."""
+        return any(pair.meaning == "worse" for pair in self.tests)
+
+    @property
+    def refusal(self) -> str:
+        """Why nothing at all can be compared, in one sentence; empty when something can."""
+        if any(pair.difference is not None for pair in self.tests):
+            return ""
+        a, b = self.a, self.b
+        if any(pair.a is not None and pair.b is not None for pair in self.tests):
+            empty = b if not any(test.now.counted for test in b.tests) else a
+            return f"Run {empty.run.id} has counted nothing, so it cannot be compared with another one."
+        return (
+            f"Run {a.run.id} ({_what(a)}) and run {b.run.id} ({_what(b)}) asked for different things and cannot "
+            "be compared; choose two runs of one plan."
+        )
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the figures alone do not say, a sentence each."""
+        said = []
+        for run, lacking in ((self.a, "b"), (self.b, "a")):
+            names = [pair.name for pair in self.tests if getattr(pair, lacking) is None]
+            if names:
+                said.append(f"Only run {run.run.id} has {_listed(names)}, so nothing is said of that.")
+        empty = [pair.name for pair in self.tests if pair.a and pair.b and pair.difference is None]
+        if empty:
+            said.append(f"Nothing was counted of {_listed(empty)} in one of the runs.")
+        unsure = [pair.name for pair in self.tests if pair.b and pair.b.now.conclusion == "inconclusive"]
+        if unsure:
+            said.append(
+                f"Run {self.b.run.id} is inconclusive in {_listed(unsure)}: too many requests failed at clients."
+            )
+        return tuple(said)
+
+
+@dataclass(frozen=True, slots=True)
+class TrendPoint:
+    """One test in one run of a plan. `difference`: from the baseline; None for the baseline itself, and where one of
+    the two has counted nothing."""
+
+    name: str
+    report: RunReport
+    test: TestReport
+    difference: Difference | None
+    baseline: bool
+
+    @property
+    def meaning(self) -> Meaning:
+        """As of a pair: this run, compared with the baseline."""
+        return "baseline" if self.baseline else _meaning(self.difference)
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """The runs of a plan, oldest first, by test. `chosen`: a person made the baseline one; else it is the first run."""
+
+    plan: str
+    baseline: int
+    chosen: bool
+    runs: tuple[int, ...]
+    points: tuple[TrendPoint, ...]
+
+    @property
+    def regression(self) -> bool:
+        """Whether the newest run is worse than the baseline by more than chance."""
+        return any(point.meaning == "worse" for point in self.points if point.report.run.id == self.runs[-1])
 
 
 def compare(a: RunReport, b: RunReport) -> Comparison:
@@ -53,6 +151,7 @@ def compare(a: RunReport, b: RunReport) -> Comparison:
         a,
         b,
         tuple(pairs),
+        tuple(_servers(a, b)),
         tuple(_differences({**a.run.versions, **a.run.environment}, {**b.run.versions, **b.run.environment})),
         tuple(
             difflib.unified_diff(
@@ -67,87 +166,50 @@ def compare(a: RunReport, b: RunReport) -> Comparison:
     )
 
 
-def compare_text(comparison: Comparison, *, only_different: bool = False) -> str:
-    """The comparison for a terminal. `only_different` leaves out tests whose figures are the same."""
-    a, b = comparison.a.run, comparison.b.run
-    lines = [f"Run {a.id} ({a.name}) and run {b.id} ({b.name})", ""]
-    rows = [
-        [
-            pair.name,
-            _success(pair.a),
-            _success(pair.b),
-            numbers.UNKNOWN if pair.change is None else f"{pair.change:+.3f}".replace("-", "−"),
-            pair.meaning,
-            _rate(pair.a),
-            _rate(pair.b),
-            _losses(pair.a),
-            _losses(pair.b),
-        ]
-        for pair in comparison.tests
-        if not (only_different and pair.meaning == "same" and pair.change == 0)
+def trend(reports: Sequence[RunReport], baseline: int | None) -> Trend:
+    """The trend over runs of one plan, in any order. `baseline`: the run that a person chose; it must be among them."""
+    ordered = sorted(reports, key=lambda report: report.run.id)
+    first = ordered[0].run.id if baseline is None else baseline
+    keyed = [(report, _keyed(report)) for report in ordered]
+    base = next(tests for report, tests in keyed if report.run.id == first)
+    points = [
+        TrendPoint(
+            title_of(tests[key].entry.spec),
+            report,
+            tests[key],
+            None if report.run.id == first else _difference(base.get(key), tests[key]),
+            report.run.id == first,
+        )
+        for key in dict.fromkeys(key for _, tests in keyed for key in tests)
+        for report, tests in keyed
+        if key in tests
     ]
-    titles = [["Test"], [f"Run {a.id}"], [f"Run {b.id}"], ["Change"], ["Meaning"], ["Achieved"], ["Achieved"],
-              ["Miss/wrong/dup"], ["Miss/wrong/dup"]]  # fmt: skip
-    lines += aligned(titles, rows, left=1)
-    if comparison.environment:
-        lines += ["", "Different environment:"]
-        lines += [f"  {name}: {one}  →  {other}" for name, one, other in comparison.environment]
-    if comparison.plan:
-        lines += ["", "Different plan:", *(f"  {line}" for line in comparison.plan)]
-    return "\n".join(printable(line) for line in lines) + "\n"
+    return Trend(
+        ordered[-1].run.name, first, baseline is not None, tuple(report.run.id for report in ordered), tuple(points)
+    )
 
 
-def compare_json(comparison: Comparison) -> bytes:
-    """The comparison for programs, ending with a newline."""
-    content = {
-        "schema": 1,
-        "a": comparison.a.run.id,
-        "b": comparison.b.run.id,
-        "tests": [
-            {
-                "name": pair.name,
-                "a": pair.a.now if pair.a else None,
-                "b": pair.b.now if pair.b else None,
-                "change": pair.change,
-                "meaning": pair.meaning,
-            }
-            for pair in comparison.tests
-        ],
-        "environment": [{"name": name, "a": one, "b": other} for name, one, other in comparison.environment],
-        "plan": comparison.plan,
-    }
-    return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
+def title_of(spec: TestSpec) -> str:
+    """How a test is called: by its name, else by what it asks for."""
+    return spec.name or f"{spec.servers}×{spec.files_per_server} at {spec.per_round}/s"
 
 
-def difference(good_a: int, n_a: int, good_b: int, n_b: int) -> tuple[float, bool]:
-    """b − a in percentage points, and whether it is more than chance would give in 19 of 20 cases.
-
-    Newcombe's interval for a difference of proportions, from both Wilson intervals: good near 100 % too."""
-    share_a, share_b = good_a / n_a, good_b / n_b
-    low_a, high_a = _bounds(good_a, n_a)
-    low_b, high_b = _bounds(good_b, n_b)
-    change = share_b - share_a
-    lower = change - sqrt((share_b - low_b) ** 2 + (high_a - share_a) ** 2)
-    upper = change + sqrt((high_b - share_b) ** 2 + (share_a - low_a) ** 2)
-    return 100 * change, lower > 0 or upper < 0
-
-
-def _bounds(good: int, total: int) -> tuple[float, float]:
-    bounds = wilson(good, total)
-    assert bounds is not None
-    return bounds[0] / 100, bounds[1] / 100
+def _meaning(found: Difference | None) -> Meaning:
+    if found is None:
+        return "not comparable"
+    return "same" if not found.real else "better" if found.change > 0 else "worse"
 
 
 def _pair(a: TestReport | None, b: TestReport | None) -> TestPair:
     present = a or b
     assert present is not None
-    spec = present.entry.spec
-    name = spec.name or f"{spec.servers}×{spec.files_per_server} at {spec.per_round}/s"
+    return TestPair(title_of(present.entry.spec), a, b, _difference(a, b))
+
+
+def _difference(a: TestReport | None, b: TestReport | None) -> Difference | None:
     if a is None or b is None or not a.now.counted or not b.now.counted:
-        return TestPair(name, a, b, None, "not comparable")
-    change, real = difference(a.now.good, a.now.counted, b.now.good, b.now.counted)
-    meaning: Meaning = "same" if not real else "better" if change > 0 else "worse"
-    return TestPair(name, a, b, change, meaning)
+        return None
+    return difference(a.now.share, b.now.share)
 
 
 def _keyed(report: RunReport) -> dict[tuple[Any, ...], TestReport]:
@@ -158,6 +220,35 @@ def _keyed(report: RunReport) -> dict[tuple[Any, ...], TestReport]:
         ask = (spec.name, spec.servers, spec.files_per_server, spec.per_round, spec.workload)
         keyed[(*ask, sum(1 for known in keyed if known[:-1] == ask))] = test
     return keyed
+
+
+def _servers(a: RunReport, b: RunReport) -> Iterable[ServerPair]:
+    """The servers of both runs whose share lost changed, those of the largest change first."""
+    before = {server.url: server for server in a.servers if server.counted}
+    pairs = [
+        ServerPair(
+            printable(server.name or server.url),
+            one.counted - one.matched - one.late,
+            one.counted,
+            server.counted - server.matched - server.late,
+            server.counted,
+        )
+        for server in b.servers
+        if server.counted and (one := before.get(server.url)) is not None
+    ]
+    changed = [pair for pair in pairs if pair.change]
+    return sorted(changed, key=lambda pair: (-abs(pair.change), pair.name))[:MOST_SERVERS]
+
+
+def _what(report: RunReport) -> str:
+    """What a run asked for, in a few words."""
+    asked = [f"{test.entry.spec.servers}×{test.entry.spec.files_per_server}" for test in report.tests]
+    return f"{printable(report.run.name)}: {_listed(asked) if asked else 'no test'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - _NAMED
+    return ", ".join(printable(name) for name in names[:_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -178,17 +269,3 @@ def _shown(value: Any) -> str:
     if value is None:
         return numbers.UNKNOWN
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _success(test: TestReport | None) -> str:
-    return numbers.UNKNOWN if test is None else numbers.success(test.now.good, test.now.counted)
-
-
-def _rate(test: TestReport | None) -> str:
-    return numbers.UNKNOWN if test is None else numbers.rate(test.now.achieved)
-
-
-def _losses(test: TestReport | None) -> str:
-    if test is None:
-        return numbers.UNKNOWN
-    return f"{test.now.missing:,}/{test.now.wrong_bytes:,}/{test.now.duplicate:,}"

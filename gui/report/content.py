@@ -17,6 +17,7 @@ from gui.reconcile import (
     break_down,
     by_server,
     figures,
+    places,
     standing,
     time_test,
 )
@@ -119,6 +120,7 @@ def build(store: Store, run_id: int, *, redact: bool = False, max_odd: int = MAX
     run = store.run(run_id)
     scorings = store.scorings_of_run(run_id)
     repeats = store.repeats(run_id)
+    where = places(store, scorings)
     published = _published(run.name)
     tests = []
     for test in store.tests(run_id):
@@ -131,8 +133,8 @@ def build(store: Store, run_id: int, *, redact: bool = False, max_odd: int = MAX
         tests.append(
             TestReport(
                 test,
-                figures(test.spec, [r.newest for r in mine if r.newest]),
-                figures(test.spec, [r.at_settle for r in mine if r.at_settle]),
+                figures(test.spec, [r.newest for r in mine if r.newest], where),
+                figures(test.spec, [r.at_settle for r in mine if r.at_settle], where),
                 published.get((test.spec.name, test.spec.servers, test.spec.files_per_server, test.spec.per_round)),
                 tuple(mine),
                 break_down(store, [r.newest.id for r in mine if r.newest]),

@@ -68,15 +68,19 @@ def html_report(report: RunReport, *, now: float | None = None) -> str:
         for section in sections(report)
     )
     made = f'<p class="sub">Made {numbers.moment(now)} by Tally.</p>' if now is not None else ""
-    script = f"<script>{_SCRIPT}</script>" if report.odd else ""
-    allowed = f"; script-src 'sha256-{b64encode(sha256(_SCRIPT.encode()).digest()).decode()}'" if script else ""
+    return page(title, f"{_head(report)}{content}{made}", _SCRIPT if report.odd else "")
+
+
+def page(title: str, content: str, script: str = "") -> str:
+    """A whole page that loads nothing and runs nothing but `script`. `content`: HTML."""
+    allowed = f"; script-src 'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" if script else ""
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'"
         f'{allowed}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{style_sheet()}</style></head>"
-        f"<body><main>{_head(report)}{content}{made}</main>{script}</body></html>\n"
+        f"<body><main>{content}</main>{f'<script>{script}</script>' if script else ''}</body></html>\n"
     )
 
 
@@ -113,12 +117,13 @@ def _part(report: RunReport, part: Part) -> str:
             inner = "".join(_part(report, one) for one in parts)
             return f'<div class="group"><h3>{escape(title)}</h3>{inner}</div>'
         case Grid(name="requests"):
-            return _search() + _table(part) + _rest(report)
+            return _search() + table(part) + _rest(report)
         case Grid():
-            return _table(part)
+            return table(part)
 
 
-def _table(grid: Grid) -> str:
+def table(grid: Grid) -> str:
+    """A table as HTML."""
     left = [head.left for head in grid.heads]
     head = "".join(f'<th class="{"l" if one.left else "r"}">{escape(one.title)}</th>' for one in grid.heads)
     body = "".join(f"<tr>{''.join(map(_cell, row, left))}</tr>" for row in grid.rows)

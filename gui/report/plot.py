@@ -209,40 +209,38 @@ def _steps(curve: Curve, x: Callable[[float], float], y: Callable[[float], float
 
 
 def intervals(report: RunReport) -> Picture | None:
-    """Success of each test with its 95 % interval, on a scale from 99 to 100 %; None when there is nothing to draw."""
+    """Success of each test with its 95 % interval, on a scale that ends at 100 % and begins where all are within; None
+    when there is nothing to draw."""
     tests = [test for test in report.tests if test.now.interval is not None and test.now.success is not None]
     if not tests:
         return None
     row, left = 24.0, 150.0
     height = _TOP + row * len(tests) + _BOTTOM
+    lowest = min(test.now.interval[0] for test in tests if test.now.interval is not None)
+    bottom = next(begin for begin in (99.0, 95.0, 90.0, 50.0, 0.0) if begin <= lowest)
 
     def x(per_cent: float) -> float:
-        return left + (max(99.0, per_cent) - 99.0) * (WIDTH - left - _RIGHT - 40)
+        return left + (per_cent - bottom) / (100 - bottom) * (WIDTH - left - _RIGHT - 40)
 
     items: list[Item] = []
-    for tick in (99.0, 99.25, 99.5, 99.75, 100.0):
+    for step in range(5):
+        tick = bottom + (100 - bottom) * step / 4
         items.append(Stroke(((x(tick), _TOP - 8), (x(tick), height - _BOTTOM)), "grid"))
         items.append(Label(x(tick), height - 8, f"{tick:.2f} %", anchor="middle"))
     for place, test in enumerate(tests):
         assert test.now.interval is not None
         assert test.now.success is not None
-        low, high = test.now.interval
         y = _TOP + row * place + row / 2
         role = "ok" if test.now.conclusion == "pass" else "bad"
         spec = test.entry.spec
         items.append(
             Label(left - 12, y + 4, _short(spec.name or f"{spec.servers} × {spec.files_per_server}", 22), "text", "end")
         )
-        items.append(Stroke(((x(low), y), (x(high), y)), role, 1.25))
-        if low >= 99.0:
-            items.append(Stroke(((x(low), y - 4), (x(low), y + 4)), role, 1.25))
-        else:  # an arrow head where it goes further
-            items.append(Stroke(((x(99) + 5, y - 4), (x(99), y), (x(99) + 5, y + 4)), role, 1.25))
-        if high >= 99.0:
-            items.append(Stroke(((x(high), y - 4), (x(high), y + 4)), role, 1.25))
-        if test.now.success >= 99.0:
-            items.append(Dot(x(test.now.success), y, 3.5, role))
-    items.append(Label(left, 16, "Success with 95 % interval, 99 to 100 %", "text"))
+        low, high = (x(bound) for bound in test.now.interval)
+        items.append(Stroke(((low, y), (high, y)), role, 1.25))
+        items += [Stroke(((bound, y - 4), (bound, y + 4)), role, 1.25) for bound in (low, high)]
+        items.append(Dot(x(test.now.success), y, 3.5, role))
+    items.append(Label(left, 16, f"Success with 95 % interval, {bottom:g} to 100 %", "text"))
     words = "; ".join(
         f"{t.entry.spec.name or t.entry.number}: {numbers.success(t.now.good, t.now.counted)}" for t in tests
     )

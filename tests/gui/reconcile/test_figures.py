@@ -28,7 +28,7 @@ def test_the_seeds_last_row_averages_three_repeats() -> None:
     assert (row.total, row.good, row.missing) == (120_000, 119_973, 27)
     assert row.success == pytest.approx(99.9775)
     assert row.worst == pytest.approx(99.975)
-    assert row.interval == pytest.approx((99.967, 99.985), abs=0.001)
+    assert row.interval == pytest.approx((99.848, 99.999), abs=0.001), "where losses lay is not known: one a repeat"
     assert row.conclusion == "fail"
 
 

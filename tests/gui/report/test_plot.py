@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -79,11 +80,15 @@ def test_a_repeat_without_samples_has_no_plot(report: Any) -> None:
     assert converging("x", report.tests[1].repeats[0], ()) is None
 
 
-def test_intervals_stay_on_the_scale_with_an_arrow_where_they_go_further(report: Any) -> None:
-    picture = intervals(report)
+@pytest.mark.parametrize(("low", "shown"), [(99.2, "99"), (98.0, "95"), (60.0, "50"), (2.5, "0")])
+def test_the_scale_of_intervals_begins_where_all_are_within(report: Any, low: float, shown: str) -> None:
+    tests = tuple(replace(test, now=replace(test.now, interval=(low, 100.0))) for test in report.tests)
+    picture = intervals(replace(report, tests=tests))
     assert picture is not None
-    arrows = [item for item in picture.items if isinstance(item, Stroke) and len(item.points) == 3]
-    assert len(arrows) == 1, "four of four say little: that interval begins far below 99 %"
+    assert f"Success with 95 % interval, {shown} to 100 %" in [i.text for i in picture.items if isinstance(i, Label)]
+    lines = [item for item in picture.items if isinstance(item, Stroke) and item.role == "ok"]
+    assert len(lines) == 6
+    assert all(150 <= x <= 720 for line in lines for x, _ in line.points)
     drawn = draw(picture)
     assert drawn.startswith("<svg")
     assert "2×2" in drawn

@@ -1,0 +1,93 @@
+"""`tally compare`: two runs side by side, or all runs of a plan."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from pathlib import Path
+
+from gui import report
+from gui.commands import CommandError
+from gui.commands.places import add_database_option, open_to_read
+from gui.commands.results import latest_run, put
+from gui.store import Store
+
+LAST = 20
+"""Runs of a plan that a trend has, unless it is told otherwise."""
+ALL = 1_000_000
+
+
+def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    compare = commands.add_parser(
+        "compare",
+        help="two runs side by side, or all runs of a plan",
+        description="Compares a run with the baseline or with another run, or all runs of a plan with their baseline. "
+        "Exit code: 0 no regression, 1 a test is worse by more than chance, 2 they cannot be compared.",
+    )
+    compare.add_argument(
+        "first", nargs="?", type=int, metavar="RUN_A", help="alone: the run to compare with the baseline (the latest)"
+    )
+    compare.add_argument("second", nargs="?", type=int, metavar="RUN_B", help="the run to compare with RUN_A")
+    compare.add_argument("--trend", metavar="PLAN", help="all runs of this plan, oldest first; the newest decides")
+    compare.add_argument(
+        "--last", type=int, metavar="N", help=f"with --trend: the newest N runs, and the baseline ({LAST})"
+    )
+    compare.add_argument("--format", choices=report.COMPARED_FORMATS, help="how (default: table)")
+    compare.add_argument("--json", action="store_true", help="the same as --format json")
+    compare.add_argument("--out", type=Path, metavar="FILE", help="write to this file (default: standard output)")
+    add_database_option(compare)
+    compare.set_defaults(run=run_compare)
+
+
+def run_compare(options: argparse.Namespace) -> int:
+    """Two runs, or all of a plan. Exit code 1 when something became worse."""
+    if options.json and options.format not in (None, "json"):
+        raise CommandError(f"--json and --format {options.format} exclude each other; give one of them.")
+    if options.trend is not None and options.first is not None:
+        raise CommandError("--trend takes all runs of a plan; leave out the numbers of runs, or --trend.")
+    if options.last is not None and (options.trend is None or options.last < 1):
+        raise CommandError("--last goes with --trend and is a number from 1 on.")
+    with open_to_read(options) as store:
+        found = (
+            _trend(store, options.trend, options.last or LAST)
+            if options.trend is not None
+            else _comparison(store, options.first, options.second)
+        )
+    wanted = "json" if options.json else options.format or "table"
+    put([report.render_compared(found, wanted)], options.out)
+    return 1 if found.regression else 0
+
+
+def _comparison(store: Store, first: int | None, second: int | None) -> report.Comparison:
+    """`second` with `first`; a run alone, or the latest, with its baseline. Raises CommandError with a sentence."""
+    run = second if second is not None else first if first is not None else latest_run(store)
+    base = first if second is not None and first is not None else _baseline(store, run)
+    if base == run:
+        raise CommandError(f"Run {run} would be compared with itself; name another run.")
+    comparison = report.compare(*(report.build(store, one, max_odd=0, timing=False) for one in (base, run)))
+    if comparison.refusal:
+        raise CommandError(comparison.refusal)
+    return comparison
+
+
+def _baseline(store: Store, run: int) -> int:
+    """The run that `run` is compared with: the baseline of its plan, else that of the workspace."""
+    name = store.run(run).name
+    chosen = [entry for entry in store.runs(ALL) if entry.baseline]
+    if not chosen:
+        raise CommandError("No run is the baseline; choose one with `tally runs baseline RUN`, or name two runs.")
+    return next((entry.id for entry in chosen if entry.name == name), chosen[0].id)
+
+
+def _trend(store: Store, plan: str, last: int) -> report.Trend:
+    """The newest runs of a plan that have ended, with their baseline. Raises CommandError with a sentence."""
+    runs = store.runs(ALL)
+    mine = [entry for entry in runs if entry.name == plan and entry.ended is not None]
+    if not mine:
+        names = list(dict.fromkeys(entry.name for entry in runs))
+        near = difflib.get_close_matches(plan, names, n=3, cutoff=0.4) or names[:3]
+        known = f"; plans that were run: {', '.join(near)}" if near else "; nothing was run here yet"
+        raise CommandError(f"No run of a plan {plan!r} has ended{known}.")
+    chosen = next((entry.id for entry in mine if entry.baseline), None)
+    wanted = {entry.id for entry in mine[:last]} | ({chosen} if chosen is not None else set())
+    return report.trend([report.build(store, run, max_odd=0) for run in sorted(wanted)], chosen)
