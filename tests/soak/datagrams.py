@@ -19,7 +19,7 @@ from gui.reconcile import Pattern, Share, share_of
 Lost = Any  # np.ndarray of bool: run, repeat, server, datagram
 SMALLEST, LARGEST = 9, 11
 BURST = 3.0
-"""Datagrams that a burst takes, on average; one in thirty takes more than ten."""
+"""Datagrams that a burst takes, on average; one in sixty takes more than ten."""
 MOMENT = 1.5
 """Datagrams of each server that are lost when all servers lose at once, on average."""
 
