@@ -327,6 +327,22 @@ def test_what_a_failed_block_wrote_is_undone(store: Store) -> None:
     assert store.setting("a") == ""
 
 
+def test_many_rows_go_in_at_once_and_those_that_are_there_are_passed_over(any_world: Any) -> None:
+    database = any_world.store.database
+    rows = [(f"name {number}", f"\t\\N {number}\n") for number in range(200)]
+    with database.write() as connection:
+        assert database.insert(connection, "meta", ("name", "value"), rows[:100]) == 100
+    with database.write() as connection:
+        again = "ON CONFLICT DO NOTHING"
+        assert database.insert(connection, "meta", ("name", "value"), rows[50:150], again) == 50
+        assert database.insert(connection, "meta", ("name", "value"), rows, again) == 50
+    with database.read() as connection:
+        stored = connection.exec_driver_sql("SELECT name, value FROM meta WHERE name LIKE 'name %%'").all()
+    assert sorted(map(tuple, stored)) == sorted(rows)
+    with pytest.raises(StoreError), database.write() as connection:
+        database.insert(connection, "meta", ("name", "value"), rows)
+
+
 def test_threads_write_in_turns_and_read_meanwhile(any_world: Any) -> None:
     store = any_world.store
     errors: list[BaseException] = []

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gui.store import match_key, record_key
+from gui.store.keys import record_keys
 
 ACCESS = "9f2c4a1e5b7d80364f8e1a2b3c4d5e6f"
 
@@ -42,3 +44,14 @@ def test_ids_of_other_collectors_have_keys_too(record_id: str) -> None:
     key = record_key(record_id)
     assert -(2**63) <= key < 2**63
     assert key & 1 == record_id.endswith(".f")
+
+
+@pytest.mark.parametrize(
+    "odd", [[], ["x"], [""], [f"{'g' * 32}.f"], [f"{'0' * 15} {'0' * 16}.f"], [f"{'ab' * 16}.x"], [f"{'AB' * 16}.p"]]
+)
+def test_keys_of_many_records_are_those_of_each(odd: list[str]) -> None:
+    ids = [f"{number * 2**61:032x}.{'fp'[number % 2]}" for number in range(20)] + [
+        f"{number:032x}.f" for number in (0, 1)
+    ]
+    assert list(record_keys([*ids, *odd])) == [record_key(one) for one in (*ids, *odd)]
+    assert list(record_keys([])) == []
