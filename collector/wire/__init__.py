@@ -1,9 +1,9 @@
 """Datagrams decoded: bytes in, named values out. No state, no I/O.
 
 Every datagram that an XRootD server can send has one parser here, and every fact (a user id, a length, a time) has one
-parser in the whole program. Lengths are checked before reading. What cannot be decoded raises `RejectedError` with a reason
-of `REASONS`, and a bad record inside a good datagram loses only itself: it is named in the list of problems beside the
-good ones.
+parser in the whole program. Lengths are checked before reading. What cannot be decoded raises `RejectedError` with a
+reason of `REASONS`, and a bad record inside a good datagram loses only itself: it is named in the list of problems
+beside the good ones.
 
 ``header``   the 8 bytes that most datagrams begin with, and what a first byte means
 ``userid``   ``prot/user.pid:sid@host`` and host names

@@ -164,7 +164,7 @@ def parse_fstream(
 
 
 def parse_record(data: bytes, offset: int, kind: int, flags: int, size: int) -> Item:
-    """One record whose `size` bytes at `offset` are known to be there. Raises RejectedError with a ``record_…`` reason."""
+    """One record whose `size` bytes at `offset` are there. Raises RejectedError with a ``record_…`` reason."""
     (number,) = _ID.unpack_from(data, offset + 4)
     if kind == CLOSE:
         if size < 32:

@@ -135,7 +135,7 @@ def _cgi(data: bytes) -> GStream:
 
 
 def decode_line(line: bytes) -> dict[str, Any]:
-    """One event. Paths are put into the JSON without escaping, so any line may be broken. Raises RejectedError: json."""
+    """One event. Paths are put into the JSON without escaping: any line may be broken. Raises RejectedError: json."""
     value = parse_json(line)
     if not isinstance(value, dict):
         raise RejectedError("json", "a line that is no object")

@@ -3,8 +3,8 @@
     agent ── Register ─► /register ─► one-time id ─► /agent ─► session ⇄ Journal, Sample … / StartRepeat, Round …
 
 - `tokens` (is this bearer good?) and `admission` (may it come in now?) decide, without I/O; `keys` makes, rotates and
-  revokes what tokens are signed with. A `AdmissionError` is an HTTP status with one sentence. `gate` asks them, for each
-  connection and each registration; `keyring` is what the hub knows of the keys.
+  revokes what tokens are signed with. An `AdmissionError` is an HTTP status with one sentence. `gate` asks them, for
+  each connection and each registration; `keyring` is what the hub knows of the keys.
 - `session` is one agent's session and `sessions` all of them; `operate` is one operator's, `operators` all of theirs.
 - `server.Hub` listens, owns these parts and all tasks, and is what its owner talks to; `listener` is what it tells.
 - `commits` groups what must be on disk before it is acknowledged: spent tokens and journal lines. The store is reached

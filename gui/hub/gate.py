@@ -27,7 +27,7 @@ from gui.hub.keyring import Keyring
 from gui.hub.operate import RegisterOperator, decode_from_operator
 from gui.hub.persistence import Spend
 from gui.hub.session import POLICY_VIOLATION, shorten
-from gui.hub.tokens import AdmissionError, Bearer, UnknownKey, read_authorization
+from gui.hub.tokens import AdmissionError, Bearer, UnknownKeyError, read_authorization
 
 log = logging.getLogger("tally.hub")
 
@@ -121,7 +121,7 @@ class Gate:
         header = _authorization(request)
         try:
             return read_authorization(header, self._keyring.book, now)
-        except UnknownKey:
+        except UnknownKeyError:
             await self._keyring.look_again()
         return read_authorization(header, self._keyring.book, now)
 

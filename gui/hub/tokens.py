@@ -35,7 +35,7 @@ class AdmissionError(Exception):
         return f"{self.text.rstrip('.')}; the hub's time is {utc(now)}."
 
 
-class UnknownKey(AdmissionError):
+class UnknownKeyError(AdmissionError):
     """No key that is known here has signed the token; another one may have been made since."""
 
     def __init__(self) -> None:
@@ -119,7 +119,7 @@ def _verified(token: str, kid: str | None, book: KeyBook) -> tuple[Key | Issued,
         except jwt.PyJWTError as error:
             raise AdmissionError(401, "The token's claims cannot be read.") from error
         return candidate, claims
-    raise UnknownKey
+    raise UnknownKeyError
 
 
 def _bearer(signer: Key | Issued, claims: dict[str, Any], now: float) -> Bearer:

@@ -77,8 +77,8 @@ class Demo:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, options: DemoOptions, on_stage: Callable[[str], None]) -> AsyncIterator[Demo]:
-        """Bring everything up; `on_stage` is told what is being done. Raises LabMissingError with the lab's own sentence, or
-        what `Workspace.open` and `LocalClients` raise."""
+        """Bring everything up; `on_stage` is told what is being done. Raises LabMissingError with the lab's own
+        sentence, or what `Workspace.open` and `LocalClients` raise."""
         plan = options.plan()
         directory = Path(tempfile.mkdtemp(prefix="tally-demo-"))
         lab = directory / "lab"
@@ -154,7 +154,7 @@ async def _lab_up(lab: Path, options: DemoOptions, on_stage: Callable[[str], Non
 
 
 async def _lab_down(lab: Path) -> None:
-    """Take the lab down; a lab that never was is no trouble. Raises LabMissingError when something may be left behind."""
+    """Take the lab down; a lab that never was is no trouble. Raises LabMissingError when something may be left."""
     process = await asyncio.create_subprocess_exec(
         *program_command("tally-agent"),
         *("lab", "down", "--dir", str(lab)),

@@ -136,8 +136,8 @@ class Workspace:
     async def open(cls, options: WorkspaceOptions) -> AsyncIterator[Workspace]:
         """Open everything; close it at the end.
 
-        Raises StoreError, LabMissingError, HubError, CertificateError, CredentialError or BusError (an address that cannot
-        be read); a broker that cannot be reached now is a problem in `progress`, not an error."""
+        Raises StoreError, LabMissingError, HubError, CertificateError, CredentialError or BusError (an address that
+        cannot be read); a broker that cannot be reached now is a problem in `progress`, not an error."""
         lab = await asyncio.to_thread(read_lab, options.lab) if options.lab is not None else None
         store = await _to_the_end(Store, options.database, undo=Store.close)
         try:

@@ -18,10 +18,10 @@ at most `room` messages at a time and shows `blocked` to people. On both buses a
 to is returned, so a queue is declared before the first message that matters; a new queue sees nothing older than itself
 on AMQP, and what the other readers have left on the local bus.
 
-Errors say whose turn it is: `BusUnavailableError` (try again later), `BusRefusedError` (an operator must change something; the
-text says what), of which `BusMissingError` and `BusInUseError` are kinds. After either, close and open anew: whatever had no
-outcome is sent again, whatever was not acknowledged comes again. Nothing here logs or shows a password or token: print
-`Address.redacted`, never the URL.
+Errors say whose turn it is: `BusUnavailableError` (try again later), `BusRefusedError` (an operator must change
+something; the text says what), of which `BusMissingError` and `BusInUseError` are kinds. After either, close and open
+anew: whatever had no outcome is sent again, whatever was not acknowledged comes again. Nothing here logs or shows a
+password or token: print `Address.redacted`, never the URL.
 
 Inside: ``amqp_link`` is the AMQP connection, ``publish_frames`` the marshalling of messages, ``local_files`` the files
 of the local bus and their locks, ``local_cursors`` what a local publisher knows of its readers, ``local_subscription``

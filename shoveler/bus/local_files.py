@@ -87,7 +87,7 @@ def create(path: Path, kind: Kind) -> None:
 
 
 def connect(path: Path, *, synchronous: Literal["FULL", "NORMAL"]) -> sqlite3.Connection:
-    """Open a file that exists. Raises BusRefusedError when it is none of ours, BusUnavailableError when it cannot be opened."""
+    """Open a file that exists. Raises BusRefusedError when it is none of ours, else BusUnavailableError."""
     with sentences(path):
         connection = sqlite3.connect(
             f"file:{quote(str(path))}?mode=rw",

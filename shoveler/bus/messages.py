@@ -111,8 +111,8 @@ class Consumer(Protocol):
     def take(self, limit: int, timeout: float) -> list[Incoming]:
         """Up to `limit` messages in order, waiting at most `timeout` seconds for the first; [] when there is none.
 
-        Keeps heartbeats going; call it often. Raises BusUnavailableError or BusRefusedError; after either, unacknowledged
-        messages come again on a new consumer.
+        Keeps heartbeats going; call it often. Raises BusUnavailableError or BusRefusedError; after either,
+        unacknowledged messages come again on a new consumer.
         """
 
     def acknowledge(self, delivery: int) -> None:
