@@ -57,7 +57,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
 
     revoke = actions.add_parser("revoke", help="refuse everything signed with this key, and end its sessions")
-    revoke.add_argument("kid", metavar="NAME", help="as `tally key list` shows it")
+    revoke.add_argument("kid", metavar="NAME", help="as `tally key list` shows it; or the id of an invitation")
     for parser in (create, listing, rotate, revoke):
         add_database_option(parser)
         parser.set_defaults(run=run_key)
@@ -118,6 +118,9 @@ def run_key(options: argparse.Namespace) -> int:
                     _show_secret(keys.rotate_key(store, options.kid, now))
                 else:
                     _show_secret(keys.rotate_shared_key(store, now, _duration("--grace", options.grace or GRACE)))
+            case "revoke" if any(issued.id == options.kid for issued in store.invitations()):
+                keys.revoke_invitation(store, options.kid)
+                print(f"The invitation {options.kid} is revoked; nobody can join by it any more.")
             case "revoke":
                 key = keys.revoke_key(store, options.kid, now)
                 print(f"{key.kid} is revoked; a running hub ends its sessions within two seconds.")
@@ -155,6 +158,7 @@ def run_invite(options: argparse.Namespace) -> int:
     print(f"tally-agent join {text}{plain}")
     lasts = format_duration(issued.expires - issued.created)
     print(f"Good for {agents}, {lasts}, to join {hub} as {issued.role}. It is a secret.", file=sys.stderr)
+    print(f"To take it back: tally key revoke {issued.id}", file=sys.stderr)
     return 0
 
 

@@ -84,6 +84,15 @@ def test_an_invitation_holds_the_hubs_address_and_pin(
     assert invitation.pin == own_identity(tmp_path / "data" / "hub").pin
 
 
+def test_an_invitation_can_be_taken_back(db: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["invite", "--role", "client", "--hub", "wss://h:8765", "--db", db]) == 0
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("To take it back: tally ")]
+    assert main([*said.removeprefix("To take it back: tally ").split(), "--db", db]) == 0
+    assert capsys.readouterr().out.endswith(" is revoked; nobody can join by it any more.\n")
+    with Store(db) as store:
+        assert [issued.revoked for issued in store.invitations()] == [True]
+
+
 def test_an_invitation_holds_the_pin_of_the_certificate_that_the_hub_shows(
     db: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
