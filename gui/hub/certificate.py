@@ -65,7 +65,7 @@ def own_identity(directory: Path, names: Iterable[str] = ()) -> Identity:
         if not certificate.exists():
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             private = _private_key(key)
-            _replace(certificate, _self_signed(private, names).public_bytes(Encoding.PEM), 0o644)
+            write_whole(certificate, _self_signed(private, names).public_bytes(Encoding.PEM), 0o644)
     except OSError as error:
         raise CertificateError(f"The hub's certificate cannot be kept in {directory}: {error.strerror}.") from error
     return given_identity(certificate, key)
@@ -91,11 +91,11 @@ def _private_key(path: Path) -> ec.EllipticCurvePrivateKey:
         if isinstance(existing, ec.EllipticCurvePrivateKey):
             return existing
     private = ec.generate_private_key(ec.SECP256R1())
-    _replace(path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+    write_whole(path, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
     return private
 
 
-def _replace(path: Path, content: bytes, mode: int) -> None:
+def write_whole(path: Path, content: bytes, mode: int) -> None:
     """Write a file whole or not at all, never readable by others before its mode is set."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)

@@ -6,6 +6,7 @@ from gui.campaign.planfile import PlanError
 from gui.campaign.selection import SelectionError
 from gui.hub.certificate import CertificateError
 from gui.hub.server import HubError
+from gui.hub.signing import SigningError
 from gui.report import BundleError, PdfUnavailable
 from gui.runner.lab import LabMissingError
 from gui.runner.local_clients import LocalClientsError
@@ -28,5 +29,6 @@ EXPECTED: tuple[type[Exception], ...] = (
     RemoteError,
     RunRefusedError,
     SelectionError,
+    SigningError,
     StoreError,
 )
