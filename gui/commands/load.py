@@ -16,9 +16,9 @@ from typing import cast
 import msgspec
 
 from gui.commands import CommandError, reason
+from gui.commands.bundles import take_in
 from gui.commands.places import add_database_option, open_store
 from gui.reconcile import rescore_late
-from gui.report import import_bundle
 from gui.store import AT_ONCE, PRODUCERS, LoadResult, Store, split_records
 from shoveler.bus import Address, BusOptions, Consumer, open_consumer, open_subscription, parse_address
 from shoveler.service import redact
@@ -73,7 +73,7 @@ def run_load(options: argparse.Namespace) -> int:
         store.database.on_busy, store.database.patience = lambda waits: _busy(store, waits), WAIT_SECONDS
         tally = _Tally(store)
         if source.endswith(".zip"):
-            return _from_bundle(store, Path(source))
+            return take_in(store, Path(source))
         if bus:
             try:
                 _from_bus(options, source, tally)
@@ -105,12 +105,6 @@ def _source(options: argparse.Namespace) -> str:
     if not named:
         raise CommandError("Name what to load: tally load FILE, or tally load amqp://HOST/VHOST?queue=Q")
     return str(named)
-
-
-def _from_bundle(store: Store, path: Path) -> int:
-    imported = import_bundle(store, path, time.time())
-    print(f"run {imported.run}: {imported.requests:,} requests and {imported.records:,} records imported from {path}")
-    return 0
 
 
 class _Tally:

@@ -131,7 +131,7 @@ def run_figures(store: Store, run_id: int) -> list[TestFigures]:
 
 def restate(store: Store, run_id: int) -> Standing:
     """What the run came to by its figures as they are now, also written down. Raises NoSuchRow."""
-    run = store.run(run_id)
+    run = store.run(run_id, hidden=True)
     now = standing(run, run_figures(store, run_id))
     if (now.run.state, now.run.message) != (run.state, run.message):
         store.set_run(run_id, state=now.run.state, message=now.run.message)

@@ -56,6 +56,7 @@ _GROUPS = (
 )
 _OWN_RECORDS = text("SELECT COUNT(*) FROM tag t JOIN record r ON r.tag_id = t.id WHERE t.repeat_id = :repeat")
 _CHUNK = 500
+NOT_TOLD = "not told where the run was made"
 NOT_WAITED = "the run was stopped before its record could have come"
 
 
@@ -85,8 +86,10 @@ def score(store: Store, repeat_id: int, kind: ScoringKind, now: float) -> Scorin
     asked.
     Raises NoSuchRow, or StoreError when the database fails."""
     repeat = store.repeat(repeat_id)
-    waited = was_waited_for(repeat, store.run(repeat.run_id, hidden=True).settle)
-    settled = next((entry for entry in store.scorings(repeat_id) if entry.kind == "settle"), None)
+    run = store.run(repeat.run_id, hidden=True)
+    waited = was_waited_for(repeat, run.settle)
+    earlier = store.scorings(repeat_id)
+    settled = next((entry for entry in earlier if entry.kind == "settle"), None)
     before = store.verdicts(settled.id) if settled is not None else {}
     held = {
         request_id
@@ -99,7 +102,10 @@ def score(store: Store, repeat_id: int, kind: ScoringKind, now: float) -> Scorin
         count = _Count()
         rows = list(_verdicts(connection, repeat_id, held, count, waited=waited))
         own_records = connection.scalar(_OWN_RECORDS, {"repeat": repeat_id}) or 0
-    rows = _find_where_lost(store, repeat.run_id, rows)
+    if run.origin:
+        rows = _as_told(rows, store.verdicts(earlier[-1].id) if earlier else {})
+    else:
+        rows = _find_where_lost(store, repeat.run_id, rows)
     plain = total - count.requests
     kinds = dict.fromkeys(VerdictKind, 0)
     for row in rows:
@@ -261,6 +267,19 @@ def _client_cause(state: RequestState) -> str:
         RequestState.INTERRUPTED: "the client was interrupted",
         RequestState.DONE: "the client reported an error",
     }[state]
+
+
+def _as_told(rows: list[VerdictRow], told: Mapping[int, VerdictRow]) -> list[VerdictRow]:
+    """The same rows, the missing ones with the stage that was told where the run was made: what that database had got
+    from each server is evidence that did not come with the run."""
+
+    def answered(row: VerdictRow) -> VerdictRow:
+        known = told.get(row.request_id)
+        if known is None or not known.lost_at:
+            return replace(row, lost_at="unknown", certain=False, cause=NOT_TOLD)
+        return replace(row, lost_at=known.lost_at, certain=known.certain, cause=known.cause, datagram=known.datagram)
+
+    return [answered(row) if row.verdict is VerdictKind.MISSING else row for row in rows]
 
 
 def _find_where_lost(store: Store, run_id: int, rows: list[VerdictRow]) -> list[VerdictRow]:

@@ -20,7 +20,7 @@ Text that came from elsewhere (agents, servers, bundles) is data: escaped in HTM
 formula in CSV. docs/results.md describes the formats.
 """
 
-from gui.report.bundle import BundleError, Imported, export_bundle, import_bundle
+from gui.report.bundle import BundleError, Imported, check_bundle, export_bundle, import_bundle, seal_sentence
 from gui.report.compare import Comparison, ServerPair, TestPair, Trend, TrendPoint, compare, trend
 from gui.report.compared import (
     COMPARED_FORMATS,
@@ -66,6 +66,7 @@ __all__ = [
     "Trend",
     "TrendPoint",
     "build",
+    "check_bundle",
     "compare",
     "compare_json",
     "compare_text",
@@ -88,6 +89,7 @@ __all__ = [
     "render_compared",
     "requests_csv",
     "requests_json",
+    "seal_sentence",
     "text_table",
     "trend",
     "trend_json",

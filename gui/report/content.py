@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
+import msgspec
+
 from gui.campaign.presets import Published, find_preset
 from gui.reconcile import (
     ODD_KINDS,
@@ -223,6 +225,8 @@ def _redacted(report: RunReport, store: Store) -> RunReport:
             message=text(report.run.message),
             environment=redaction.value(report.run.environment),
             versions=redaction.value(report.run.versions),
+            origin="a bundle" if report.run.origin else "",
+            seal=report.run.seal and msgspec.structs.replace(report.run.seal, by=text(report.run.seal.by)),
         ),
         servers=tuple(replace(s, name=text(s.name), url=text(s.url), cause=text(s.cause)) for s in report.servers),
         odd=tuple(

@@ -40,7 +40,7 @@ class Redaction:
         """All hosts and agents that a workspace knows."""
         hosts: list[str] = []
         for server in store.servers():
-            hosts += [urlsplit(server.url).hostname or "", server.name]
+            hosts += [_host(server.url), server.name]
         with store.database.read() as connection:
             for facts in connection.scalars(select(schema.origin.c.facts).order_by(schema.origin.c.id)):
                 known = msgspec.json.decode(facts, type=dict[str, Any])
@@ -49,6 +49,7 @@ class Redaction:
         for agent in store.agents():
             agents.append(agent.name)
             hosts.append(str(agent.facts.get("host") or ""))
+        hosts += [run.seal.by for run in store.runs() if run.seal is not None]
         return cls(hosts, agents)
 
     def text(self, text: str) -> str:
@@ -65,3 +66,11 @@ class Redaction:
         if isinstance(value, list | tuple):
             return [self.value(item) for item in value]
         return value
+
+
+def _host(url: str) -> str:
+    """The host of an address; of one that makes no sense, all that stands where the host should."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return url.partition("://")[2].partition("/")[0]

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from gui.reconcile import Breakdown, Stage, TestFigures, hundredths
 from gui.report import numbers
+from gui.report.bundle.seal import seal_sentence
 from gui.report.content import RunReport, TestReport
 from gui.report.words import bounded
 from gui.report.words import printable as printable
@@ -253,9 +254,18 @@ def headline(report: RunReport) -> str:
     return f"Run {report.run.id}  {name}  {verdict}  {tests}  started {started}"
 
 
+def _doubts(report: RunReport) -> list[str]:
+    """What is to be known of a run that came in a bundle which was changed, or whose figures were others."""
+    seal = report.run.seal
+    if seal is None:
+        return []
+    changed = [f"This run came in {report.run.origin}. {seal_sentence(seal)}"] if seal.changed else []
+    return changed + [f"Scored again where it came in: {sentence}." for sentence in seal.differs]
+
+
 def remarks_of(report: RunReport) -> list[str]:
     """What the figures alone do not say: late records, recovered transfers, clients that failed, short settles."""
-    remarks = _silences(report)
+    remarks = [*_doubts(report), *_silences(report)]
     for test in report.tests:
         name = f"Test {test.entry.number}"
         now, then = test.now, test.at_settle

@@ -163,8 +163,9 @@ def put_setting(connection: Connection, name: str, value: str) -> None:
         connection.execute(insert(table).values(name=name, value=value))
 
 
-def put_servers(connection: Connection, servers: Sequence[ServerEntry]) -> dict[str, int]:
-    """Insert or update servers by URL within a transaction. An empty name or source leaves a stored one as it is."""
+def put_servers(connection: Connection, servers: Sequence[ServerEntry], *, keep_known: bool = False) -> dict[str, int]:
+    """Insert or update servers by URL within a transaction. An empty name or source leaves a stored one as it is;
+    `keep_known` leaves all of it as it is."""
     table = schema.server
     ids: dict[str, int] = {}
     for server in servers:
@@ -180,6 +181,8 @@ def put_servers(connection: Connection, servers: Sequence[ServerEntry]) -> dict[
             ids[server.url] = int(result.inserted_primary_key[0])
             continue
         ids[server.url] = row.id
+        if keep_known:
+            continue
         wanted = {
             "name": server.name or row.name,
             "labels": labels if server.labels else row.labels,

@@ -78,8 +78,9 @@ class Arrival:
     ) -> tuple[list[int], list[int]]:
         """Servers, agents (by what they are called) and tags in one transaction; the ids of servers and of tags.
 
-        In one, since servers and agents that no tag refers to would stay behind if the rest never came. Agents that
-        arrive are no agents of ours: nobody may ever sign in as one. Raises StoreConflict when a tag is known here."""
+        In one, since servers and agents that no tag refers to would stay behind if the rest never came. Servers that
+        are known here stay as they are. Agents that arrive are no agents of ours: nobody may ever sign in as one.
+        Raises StoreConflict when a tag is known here."""
         texts = [tag.tag for tag in tags]
         table = schema.tag
         with self.slice() as connection:
@@ -87,7 +88,7 @@ class Arrival:
                 known = connection.scalar(select(table.c.tag).where(table.c.tag.in_(part)).limit(1))
                 if known is not None:
                     raise StoreConflict(f"The run cannot be taken in: its tag {known} was used in this workspace too.")
-            by_url = put_servers(connection, servers)
+            by_url = put_servers(connection, servers, keep_known=True)
             identities = [f"{ARRIVED}{self._uid}/{place}/{name}" for place, name in enumerate(agents)]
             by_identity = agent_ids(connection, identities, self._clock)
             rows = [

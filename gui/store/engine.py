@@ -158,6 +158,30 @@ class Database:
             with transaction:
                 yield connection
 
+    def used_bytes(self) -> int:
+        """What the database takes; of an SQLite file, without the room that deleted rows have left in it."""
+        with self.read() as connection:
+            if not self.is_sqlite:
+                return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
+            size, pages, free = (
+                int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+                for name in ("page_size", "page_count", "freelist_count")
+            )
+        return size * (pages - free)
+
+    def vacuum(self) -> None:
+        """Give the room that deleted rows took back: to the disk (SQLite; while it lasts it takes as much room again as
+        the database), or to new rows (PostgreSQL). Raises StoreError; nothing is lost then."""
+        if not self.is_sqlite:
+            with self._errors(), self._writer.connect() as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM (ANALYZE)")
+            return
+        with self._turn, self._errors(), self._writer.connect() as connection:
+            raw = connection.connection.driver_connection
+            assert isinstance(raw, sqlite3.Connection)
+            raw.execute("VACUUM")
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database. It may fill temporary tables, and nothing else."""

@@ -426,7 +426,7 @@ class Loader:
         known = self._tags
         if len(known) > _TAGS_REMEMBERED:
             known.clear()
-        named = [(source, source.file.session_tag or "", _appinfo_tag(source.file)) for source in sources]
+        named = [(source, *tags_said(source.file)) for source in sources]
         unknown = {tag for _, *tags in named for tag in tags if tag not in known and _is_tag(tag)}
         table = schema.tag
         for part in chunks(sorted(unknown), 500):
@@ -694,10 +694,12 @@ def _groups_of(connection: Connection, day: int) -> int:
     return int(connection.scalar(select(func.count()).where(table.c.day == day)) or 0)
 
 
-def _appinfo_tag(file: FileRecord) -> str:
-    """The tag in ``tally:TAG``, for a record whose user is not known (its map datagram was lost)."""
+def tags_said(file: FileRecord) -> tuple[str, str]:
+    """The tags that a record may be of, the likelier one first: its user, and that in ``tally:TAG``, for a record whose
+    user is not known (its map datagram was lost)."""
     info = file.appinfo
-    return info[6:] if info and info.startswith("tally:") and _is_tag(info[6:]) else ""
+    said = info[6:] if info and info.startswith("tally:") and _is_tag(info[6:]) else ""
+    return file.session_tag or "", said
 
 
 def server_of(file: FileRecord) -> str:

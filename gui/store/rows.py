@@ -106,9 +106,27 @@ class TestSpec:
         return self.servers * self.files_per_server
 
 
+class Seal(Struct, frozen=True, omit_defaults=True):
+    """Who made the bundle that a run came in, and what was found wrong with it.
+
+    `key` and `known`: the public key that it was signed with, and what that key is called here; empty: not signed, not
+    known. `by` and `made`: what its maker said of itself. `checksum`: of all of it; empty for a bundle without one.
+    `changed`: parts that are not as they were when it was made. `differs`: sentences on figures that came out another
+    way when they were worked out here."""
+
+    checksum: str = ""
+    by: str = ""
+    made: float = 0.0
+    key: str = ""
+    known: str = ""
+    changed: list[str] = []
+    differs: list[str] = []
+
+
 @dataclass(frozen=True, slots=True)
 class RunEntry:
-    """A run. `environment` and `versions` are free JSON objects; `origin` is empty, or names the imported bundle."""
+    """A run. `environment` and `versions` are free JSON objects; `origin` is empty, or names the imported bundle, of
+    which `seal` tells more."""
 
     id: int
     uid: str
@@ -124,6 +142,7 @@ class RunEntry:
     versions: Mapping[str, Any]
     baseline: bool
     origin: str
+    seal: Seal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ from gui.store.rows import (
     RepeatEntry,
     RequestState,
     RunEntry,
+    Seal,
     ServerEntry,
     TestEntry,
     TestSpec,
@@ -151,8 +153,8 @@ class RunsPart:
             raise NoSuchRow(f"There is no run {run_id} in {self.database.shown}.")
         return _run(row)
 
-    def runs(self, limit: int = 1000) -> list[RunEntry]:
-        """The newest runs, newest first."""
+    def runs(self, limit: int | None = None) -> list[RunEntry]:
+        """The newest runs, newest first; all of them without a `limit`."""
         table = schema.run
         query = select(table).where(table.c.hidden.is_(None)).order_by(table.c.id.desc()).limit(limit)
         with self.database.read() as connection:
@@ -181,6 +183,34 @@ class RunsPart:
                 self._loader.forget_tags()
         return left
 
+    def run_rows(self) -> dict[int, int]:
+        """How many requests and records each run has: they are most of a database."""
+        request, record, tag, repeat = schema.request, schema.record, schema.tag, schema.repeat
+        asked = (
+            select(repeat.c.run_id, func.count())
+            .join(request, request.c.repeat_id == repeat.c.id)
+            .group_by(repeat.c.run_id)
+        )
+        recorded = (
+            select(repeat.c.run_id, func.count())
+            .join(tag, tag.c.repeat_id == repeat.c.id)
+            .join(record, record.c.tag_id == tag.c.id)
+            .group_by(repeat.c.run_id)
+        )
+        rows: Counter[int] = Counter()
+        with self.database.read() as connection:
+            for query in (asked, recorded):
+                for run_id, count in connection.execute(query):
+                    rows[run_id] += int(count)
+        return dict(rows)
+
+    def baseline(self) -> int | None:
+        """The run that others are compared with, if there is one."""
+        table = schema.run
+        with self.database.read() as connection:
+            found: int | None = connection.scalar(select(table.c.id).where(table.c.baseline == 1))
+        return found
+
     def set_baseline(self, run_id: int | None) -> None:
         """Make this run the one that others are compared with; None: there is no baseline."""
         table = schema.run
@@ -188,7 +218,8 @@ class RunsPart:
             connection.execute(update(table).where(table.c.baseline == 1).values(baseline=0))
             if run_id is None:
                 return
-            if not connection.execute(update(table).where(table.c.id == run_id).values(baseline=1)).rowcount:
+            seen = (table.c.id == run_id) & table.c.hidden.is_(None)
+            if not connection.execute(update(table).where(seen).values(baseline=1)).rowcount:
                 raise NoSuchRow(f"There is no run {run_id} in {self.database.shown}.")
 
     def tests(self, run_id: int) -> list[TestEntry]:
@@ -559,11 +590,27 @@ def _run(row: Row[Any]) -> RunEntry:
         row.started,
         row.ended,
         row.message,
-        msgspec.json.decode(row.environment),
-        msgspec.json.decode(row.versions),
+        _free(row.environment),
+        _free(row.versions),
         bool(row.baseline),
         row.origin,
+        _seal(row.seal),
     )
+
+
+def _free(text: str) -> dict[str, Any]:
+    """An object of free form. One that cannot be read says so, and hides neither its run nor others."""
+    try:
+        return msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:
+        return {"unreadable": str(error)}
+
+
+def _seal(text: str | None) -> Seal | None:
+    try:
+        return msgspec.json.decode(text, type=Seal) if text else None
+    except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:
+        return Seal(differs=[f"what was known of its bundle cannot be read: {error}"])
 
 
 def _repeat(row: Row[Any]) -> RepeatEntry:

@@ -153,6 +153,7 @@ run = _table(
     Column("versions", Text, nullable=False, default="{}"),
     Column("baseline", SmallInteger, nullable=False, default=0),
     Column("origin", String(256), nullable=False, default=""),
+    Column("seal", Text),  # `gui.store.Seal` as JSON; null: made here, or came in before there were seals
     Column("hidden", Text),  # the program that brings it in or takes it out; null: everybody sees it
     keep_ids=True,
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-HEAD = "0005"
+HEAD = "0006"
 _alone = threading.Lock()
 """Alembic's `op` and `context` are one for the whole process: two upgrades at once would write into each other's
 database."""

@@ -1,0 +1,50 @@
+"""Bundles on the command line: a run out of a workspace, a run into one, and who made a bundle."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from gui.commands import CommandError
+from gui.commands.places import hub_directory
+from gui.hub.signing import Signer, known_signers, own_signer
+from gui.report import check_bundle, export_bundle, import_bundle, seal_sentence
+from gui.store import Seal, Store
+
+ENDING = ".tally.zip"
+
+
+def take_in(store: Store, path: Path) -> int:
+    """Take the run of a bundle in, and say whose it is. Exit code 1 when it was changed, or its figures were."""
+    imported = import_bundle(store, path, time.time(), known_signers(hub_directory()))
+    print(f"run {imported.run}: {imported.requests:,} requests and {imported.records:,} records imported from {path}")
+    print(seal_sentence(imported.seal))
+    _advise(imported.seal)
+    for sentence in imported.seal.differs:
+        print(f"Scored again here: {sentence}.")
+    return 0 if imported.sound else 1
+
+
+def look_at(path: Path) -> int:
+    """Say whose a bundle is; nothing is stored. Exit code 1 when it was changed."""
+    seal = check_bundle(path, known_signers(hub_directory()))
+    print(f"{path}: {seal_sentence(seal)}")
+    if seal.checksum:
+        print(seal.checksum)
+    _advise(seal)
+    return 1 if seal.changed else 0
+
+
+def write_bundle(store: Store, run: int, path: Path, *, signed: bool = True) -> None:
+    """Write a run as a bundle, signed by this hub unless told otherwise. Raises CommandError when it cannot be."""
+    signer: Signer | None = own_signer(hub_directory()) if signed else None
+    try:
+        export_bundle(store, run, path, signer)
+    except OSError as error:
+        raise CommandError(f"The bundle cannot be written to {path}: {error.strerror}.", 1) from error
+
+
+def _advise(seal: Seal) -> None:
+    if seal.key and not seal.known:
+        print(f"Ask whose key it is; if you know, say so: tally key trust {seal.key} NAME", file=sys.stderr)

@@ -1,0 +1,102 @@
+"""Every bundle of `hostile`, and the answers to them: docs/bundles.md has them as one table, which is held here."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from gui.reconcile import score
+from gui.report import FORMATS, BundleError, build, import_bundle, render, seal_sentence
+from gui.store import Store
+
+HERE = Path(__file__).parent
+DOCUMENT = HERE.parents[3] / "docs" / "bundles.md"
+VICTIM = "victim00"
+
+
+def _helper() -> ModuleType:
+    name = "tally_test_hostile"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, HERE / "hostile.py")
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+HOSTILE = _helper().HOSTILE
+
+
+def answer(store: Store, path: Path) -> str:
+    """What is said to whoever takes this bundle in, without what differs from one run of the tests to the next."""
+    try:
+        imported = import_bundle(store, path, 99.0)
+    except BundleError as error:
+        said = f"Refused: {error}"
+    else:
+        differs = [f"Scored again: {text}." for text in imported.seal.differs]
+        said = " ".join(["Taken in.", seal_sentence(imported.seal), *differs])
+    said = re.sub(r"damaged: (Error -3|Bad CRC).*", "damaged: ….", said)
+    said = re.sub(r"\(byte \d+\)", "(byte …)", said)
+    said = re.sub(r"ed25519:[\w-]{43}", "ed25519:…", said)
+    return re.sub(r"\b[a-z][a-z0-9]{7}(?= is used twice)", "TAG", said).replace("forged.tally.zip", "FILE")
+
+
+def table() -> dict[str, str]:
+    """The rows of the table in the document."""
+    rows = re.findall(r"^\| (.+?) \| ((?:Refused|Taken in).+?) \|$", DOCUMENT.read_text("utf-8"), re.MULTILINE)
+    return {what.replace("\\|", "|"): said.replace("\\|", "|") for what, said in rows}
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("what", [what for what, _ in HOSTILE])
+def test_each_has_the_answer_that_the_document_gives(
+    what: str, signed_forge: Any, empty: Store, new_world: Callable[[Store], Any]
+) -> None:
+    path = dict(HOSTILE)[what](signed_forge)
+    mine = new_world(empty)
+    _fill(mine)
+    before = _shown(mine)
+    assert answer(empty, path) == table().get(what, "(no row in docs/bundles.md)")
+    assert _shown(mine) == before, "another run is as it was"
+    for run in empty.runs():
+        for redact in (False, True):
+            report = build(empty, run.id, redact=redact)
+            assert all(render(report, wanted) for wanted in FORMATS if wanted != "pdf")
+
+
+def _fill(mine: Any) -> None:
+    """A run of this workspace, whose tag a stranger has guessed."""
+    mine.begin()
+    asked = mine.ask(2)
+    mine.read(*asked)
+    mine.record(asked[0])
+    score(mine.store, mine.repeat, "settle", mine.tick())
+    with mine.store.database.write() as connection:
+        connection.exec_driver_sql(f"UPDATE tag SET tag = '{VICTIM}'")
+
+
+def _shown(mine: Any) -> tuple[object, ...]:
+    store = mine.store
+    again = score(store, mine.repeat, "recheck", 1.0)
+    requests = store.requests(mine.repeat)
+    return (
+        store.run(mine.run),
+        [request for request in requests if request.server_url],
+        [len(store.records_of(request.id)) for request in requests],
+        (again.total, again.matched, again.missing, again.unrequested),
+        store.notes(mine.run),
+    )
+
+
+def test_the_document_speaks_of_no_others() -> None:
+    assert list(table()) == [what for what, _ in HOSTILE]
+    assert len(HOSTILE) >= 30
