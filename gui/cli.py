@@ -9,6 +9,7 @@ tally load                records from a bus, a file or a directory into the dat
 tally federation          what the records say about use
 tally key, invite         who may join
 tally queue               the queues in which records wait for a workspace
+tally runs, vacuum        the runs of a workspace: list, look at, delete, export, import; its size
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from gui.commands import CommandError
 from gui.commands.loop import StoppedError
 from gui.commands.output import finish, open_output
 
-COMMANDS = ("demo", "run", "results", "compare", "load", "federation", "keys", "queues")
+COMMANDS = ("demo", "run", "results", "compare", "load", "federation", "keys", "queues", "runs", "vacuum")
 """The modules of `gui.commands`, in the order of the help text."""
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from agent.messages import SCOPES, Name
-from gui.commands import CommandError, reason
+from gui.commands import CommandError, reason, signers
 from gui.commands.places import add_database_option, hub_directory, open_store
 from gui.hub import keys
 from gui.hub.certificate import own_identity
@@ -58,6 +58,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
     revoke = actions.add_parser("revoke", help="refuse everything signed with this key, and end its sessions")
     revoke.add_argument("kid", metavar="NAME", help="as `tally key list` shows it; or the id of an invitation")
+    signers.add_actions(actions)
     for parser in (create, listing, rotate, revoke):
         add_database_option(parser)
         parser.set_defaults(run=run_key)

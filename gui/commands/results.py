@@ -10,12 +10,12 @@ from pathlib import Path
 
 from gui import report
 from gui.commands import CommandError, reason
+from gui.commands.bundles import ENDING, write_bundle
 from gui.commands.output import gone
 from gui.commands.places import add_database_option, open_to_read
 from gui.commands.progress import table_width
-from gui.models.runs import read_runs
-from gui.report import numbers
-from gui.report.words import bounded, to_json
+from gui.commands.runs import listing
+from gui.hub.signing import SigningError
 from gui.store import Store, VerdictKind
 
 NOT_MATCHED = tuple(kind for kind in VerdictKind if kind is not VerdictKind.MATCHED)
@@ -55,7 +55,7 @@ def run_results(options: argparse.Namespace) -> int:
         return 0
     with open_to_read(options) as store:
         if options.list:
-            put([_list(store, as_json=options.json)], options.out)
+            put([listing(store, as_json=options.json or options.format == "json")], options.out)
             return 0
         run = options.number if options.number is not None else latest_run(store)
         if options.requests:
@@ -100,37 +100,6 @@ def _requests(store: Store, run: int, options: argparse.Namespace) -> Iterable[s
         raise CommandError(str(error)) from error
 
 
-def _list(store: Store, *, as_json: bool) -> str | bytes:
-    views = read_runs(store)
-    if as_json:
-        rows = [
-            {
-                "run": view.run.id,
-                "name": view.run.name,
-                "state": view.run.state,
-                "conclusion": view.conclusion,
-                "sentence": view.run.message,
-                "started": view.run.started,
-                "ended": view.run.ended,
-                "requests": sum(test.figures.total for test in view.tests),
-                "matched": sum(test.figures.good for test in view.tests),
-                "counted": sum(test.figures.counted for test in view.tests),
-            }
-            for view in views
-        ]
-        return to_json(rows)
-    if not views:
-        return f"Nothing was run in {store.database.shown} yet; try: tally demo\n"
-    lines = [f"{'RUN':>5}  {'STARTED':<20}  {'STATE':<12}  {'SUCCESS':>9}  {'REQUESTS':>9}  NAME"]
-    for view in views:
-        good, counted = sum(t.figures.good for t in view.tests), sum(t.figures.counted for t in view.tests)
-        lines.append(
-            f"{view.run.id:>5}  {numbers.moment(view.run.started):<20}  {view.outcome:<12}  "
-            f"{numbers.success(good, counted):>9}  {counted:>9,}  {bounded(view.run.name, 200)}"
-        )
-    return "\n".join(lines) + "\n"
-
-
 def latest_run(store: Store) -> int:
     """The number of the latest run. Raises CommandError when there is none."""
     runs = store.runs(limit=1)
@@ -149,8 +118,12 @@ def write_reports(store: Store, made: report.RunReport, directory: Path) -> list
             path = directory / f"run-{run}.{ending}"
             path.write_bytes(report.render(made, wanted))
             written.append(path)
-        bundle = directory / f"run-{run}.tally.zip"
-        report.export_bundle(store, run, bundle)
+        bundle = directory / f"run-{run}{ENDING}"
+        try:
+            write_bundle(store, run, bundle)
+        except SigningError as error:
+            print(f"tally: {error} The bundle {bundle.name} is not signed.", file=sys.stderr)
+            write_bundle(store, run, bundle, signed=False)
         written.append(bundle)
     except OSError as error:
         raise CommandError(f"The reports cannot be written to {directory}: {error.strerror}.", 1) from error

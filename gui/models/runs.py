@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
+
+import msgspec
 
 from gui.campaign.presets import Published, find_preset
 from gui.reconcile import ServerFigures, TestFigures, by_server, figures, newest, places, standing
 from gui.report.numbers import success
 from gui.store import NoteRow, RequestEntry, RunEntry, ScoringEntry, Store, TestEntry
 
+log = logging.getLogger("tally.models")
+
+UNREADABLE = (ArithmeticError, LookupError, TypeError, ValueError, msgspec.MsgspecError)
+"""What reading raises over rows that cannot be: figures that contradict each other, values of another type."""
 REQUESTS_SHOWN = 100_000
 """Requests that the table takes at once; more are narrowed by choosing a test."""
 
@@ -97,5 +104,14 @@ def read_test(store: Store, test: TestRow) -> TestDetail:
 
 
 def read_runs(store: Store) -> list[RunView]:
-    """All runs, latest first. Blocking. Raises StoreError."""
-    return [read_run(store, run.id) for run in store.runs()]
+    """All runs, latest first; one that cannot be read says so, and hides no other. Blocking. Raises StoreError."""
+    return [_readable(store, run) for run in store.runs()]
+
+
+def _readable(store: Store, run: RunEntry) -> RunView:
+    try:
+        return read_run(store, run.id)
+    except UNREADABLE as error:
+        log.info("! run %d cannot be read: %r", run.id, error)
+        why = f"This run cannot be read ({error}); `tally runs delete {run.id}` removes it."
+        return RunView(replace(run, state="error", message=why), (), (), "none")

@@ -21,11 +21,18 @@ UNDER_WAY = ("preparing", "running")
 
 def take(store: Store, now: float) -> str:
     """Make this program the owner; or, when another one is, return its name for people."""
+    other = holder(store, now)
+    if not other:
+        hold(store, now)
+    return other
+
+
+def holder(store: Store, now: float) -> str:
+    """The name, for people, of another program that is the owner; empty when there is none."""
     other = _read(store)
     me = this_program(now)
     if other is not None and (other.host, other.pid) != (me.host, me.pid) and other.alive(now):
         return f"Another Tally (process {other.pid} on {other.host})"
-    hold(store, now)
     return ""
 
 

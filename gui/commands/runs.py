@@ -1,0 +1,321 @@
+"""`tally runs`: the runs of a workspace: list them, look at one, score it again, remark on it, take it out and in."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gui.commands import CommandError
+from gui.commands.bundles import ENDING, look_at, take_in, write_bundle
+from gui.commands.places import add_database_option, open_store, open_to_change, open_to_read
+from gui.models.runs import RunView, read_run, read_runs
+from gui.reconcile import score
+from gui.report import numbers, seal_sentence
+from gui.report.words import bounded, printable, to_json
+from gui.runner.ownership import UNDER_WAY, holder
+from gui.store import RunEntry, Store
+
+NOTE = 20_000
+"""Characters of a note, as many as a bundle takes."""
+
+
+def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    runs = commands.add_parser(
+        "runs",
+        help="list, show, delete, recheck, note, baseline, export and import runs",
+        description="The runs of a workspace.",
+    )
+    actions = runs.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def action(name: str, carry_out: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        parser = actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        parser.set_defaults(run=carry_out)
+        return parser
+
+    listing = action("list", _list, "all runs, the latest first, a line each")
+    listing.add_argument(
+        "--limit", type=_positive, metavar="N", help="only the latest N; how many more there are is said"
+    )
+    show = action("show", _show, "one run: what it came to, where it is from, its notes")
+    show.add_argument("run_id", type=int, metavar="RUN")
+    recheck = action("recheck", _recheck, "score again, from requests and records; the earlier figures stay beside")
+    recheck.add_argument("run_ids", nargs="*", type=int, metavar="RUN")
+    recheck.add_argument("--all", action="store_true", help="every run that has figures")
+    delete = action("delete", _delete, "remove runs with their requests, records and results; tags and daily sums stay")
+    delete.add_argument("run_ids", nargs="+", type=int, metavar="RUN")
+    note = action("note", _note, "a remark on a run, which its reports show")
+    note.add_argument("run_id", type=int, metavar="RUN")
+    note.add_argument("text", metavar="TEXT")
+    note.add_argument("--author", metavar="NAME", help="who says so (default: this account)")
+    baseline = action("baseline", _baseline, "the run that others are compared with; without RUN: which one it is")
+    baseline.add_argument("run_id", nargs="?", type=int, metavar="RUN")
+    baseline.add_argument("--clear", action="store_true", help="there is none from now on")
+    export = action("export", _export, "a run as a bundle, which another machine opens")
+    export.add_argument("run_id", type=int, metavar="RUN")
+    export.add_argument("file", nargs="?", type=Path, metavar="FILE", help=f"default: run-RUN{ENDING}")
+    export.add_argument("--unsigned", action="store_true", help="without the signature of this hub")
+    check = action("check", _check, "who made a bundle, and whether it was changed; nothing is stored")
+    bring = action("import", _import, "a run out of a bundle, with a new number")
+    for parser in (listing, show):
+        parser.add_argument("--json", action="store_true", help="as JSON")
+    for parser in (check, bring):
+        parser.add_argument("file", type=Path, metavar="FILE", help=f"a bundle ({ENDING})")
+    for parser in (listing, show, recheck, delete, note, baseline, export, bring):
+        add_database_option(parser)
+
+
+def listing(store: Store, *, as_json: bool, limit: int | None = None) -> str | bytes:
+    """All runs, or the latest `limit`. A run that cannot be read has a line that says so, too."""
+    views = read_runs(store)
+    shown = views if limit is None else views[:limit]
+    if as_json:
+        return to_json([_row(view) for view in shown])
+    if not views:
+        return f"Nothing was run in {store.database.shown} yet; try: tally demo\n"
+    lines = [f"{'RUN':>5}  {'STARTED':<20}  {'STATE':<12}  {'SUCCESS':>9}  {'REQUESTS':>9}  {'FROM':<12}  NAME"]
+    for view in shown:
+        counted = sum(test.figures.counted for test in view.tests)
+        name = bounded(view.run.name, 200) + (" (baseline)" if view.run.baseline else "")
+        lines.append(
+            f"{view.run.id:>5}  {_moment(view.run.started):<20}  {view.outcome:<12}  {view.success:>9}  {counted:>9,}  "
+            f"{origin_word(view.run):<12}  {name}"
+        )
+    if len(shown) < len(views):
+        lines.append(f"{len(views) - len(shown):,} older ones are not listed.")
+    return "\n".join(lines) + "\n"
+
+
+def origin_word(run: RunEntry) -> str:
+    """In a word or two, where a run is from and how far that is to be believed."""
+    if not run.origin:
+        return "here"
+    seal = run.seal
+    if seal is not None and seal.changed:
+        return "CHANGED"
+    if seal is not None and seal.differs:
+        return "DIFFERS"
+    if seal is None or not seal.key:
+        return "not signed"
+    return printable(seal.known)[:12] or "unknown key"
+
+
+def _list(options: argparse.Namespace) -> int:
+    with open_to_read(options) as store:
+        _print(listing(store, as_json=options.json, limit=options.limit))
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    with open_to_read(options) as store:
+        view = read_run(store, options.run_id)
+        repeats = store.repeats(options.run_id)
+        scorings = store.scorings_of_run(options.run_id)
+    run = view.run
+    if options.json:
+        _print(
+            to_json(
+                {
+                    **_row(view),
+                    "created": run.created,
+                    "environment": run.environment,
+                    "versions": run.versions,
+                    "tests": [
+                        {
+                            "number": test.number,
+                            "name": test.entry.spec.name,
+                            "conclusion": test.figures.conclusion,
+                            "total": test.figures.total,
+                            "counted": test.figures.counted,
+                            "matched": test.figures.good,
+                            "missing": test.figures.missing,
+                            "wrong_bytes": test.figures.wrong_bytes,
+                            "duplicate": test.figures.duplicate,
+                            "client_failed": test.figures.client_failed,
+                            "scorings": [
+                                {
+                                    "repeat": repeat.number,
+                                    "kind": s.kind,
+                                    "t": s.t,
+                                    "matched": s.good,
+                                    "counted": s.counted,
+                                }
+                                for repeat in repeats
+                                if repeat.test_id == test.entry.id
+                                for s in scorings
+                                if s.repeat_id == repeat.id
+                            ],
+                        }
+                        for test in view.tests
+                    ],
+                    "notes": [{"t": note.t, "author": note.author, "text": note.text} for note in view.notes],
+                }
+            )
+        )
+        return 0
+    facts = [
+        ("Run", f"{run.id}{' (baseline)' if run.baseline else ''}"),
+        ("Name", run.name),
+        ("Outcome", view.outcome),
+        ("Message", run.message),
+        ("Started", _moment(run.started)),
+        ("Ended", _moment(run.ended)),
+        ("From", run.origin or "here"),
+    ]
+    if run.seal is not None:
+        facts += [("Bundle", seal_sentence(run.seal)), ("Checksum", run.seal.checksum)]
+        facts += [("Differs", sentence) for sentence in run.seal.differs]
+    for title, text in facts:
+        if text:
+            print(f"{title + ':':<10} {printable(text)}")
+    for test in view.tests:
+        figures = test.figures
+        print(
+            f"Test {test.number}{': ' + printable(test.entry.spec.name) if test.entry.spec.name else ''}: "
+            f"{numbers.success(figures.good, figures.counted)}, {figures.good:,} of {figures.counted:,} matched, "
+            f"{figures.missing:,} missing, {figures.wrong_bytes:,} with wrong bytes, {figures.duplicate:,} duplicate, "
+            f"{figures.client_failed:,} failed at the client"
+        )
+    for note in view.notes:
+        print(f"{_moment(note.t)}  {printable(note.author)}: {printable(note.text)}")
+    return 0
+
+
+def _recheck(options: argparse.Namespace) -> int:
+    """Score again. What changes, changes the run's outcome, too."""
+    if bool(options.run_ids) == options.all:
+        raise CommandError("Name the runs to score again, or --all, not both.")
+    with open_to_change(options) as store:
+        for run_id in options.run_ids or [run.id for run in store.runs()]:
+            run = store.run(run_id)
+            _refuse_under_way(store, run, "scored again")
+            scored = 0
+            for repeat in store.repeats(run_id):
+                before = store.scorings(repeat.id)
+                if not before:
+                    continue
+                now = score(store, repeat.id, "recheck", time.time())
+                scored += 1
+                same = "as before" if now.good == before[-1].good else f"before: {before[-1].good:,}"
+                print(
+                    f"run {run_id}, test {repeat.test_number}, repeat {repeat.number}: {now.good:,} of {now.counted:,} "
+                    f"matched ({same})"
+                )
+            if not scored:
+                print(f"run {run_id} was never scored; there is nothing to compare with", file=sys.stderr)
+    return 0
+
+
+def _delete(options: argparse.Namespace) -> int:
+    with open_to_change(options) as store:
+        wanted = list(dict.fromkeys(options.run_ids))
+        for run in [store.run(run_id) for run_id in wanted]:  # all of them are there, or nothing is done
+            _refuse_under_way(store, run, "deleted")
+        for run_id in wanted:
+            store.delete_run(run_id)
+            print(f"run {run_id} was deleted")
+    return 0
+
+
+def _note(options: argparse.Namespace) -> int:
+    text = options.text.strip()
+    author = (options.author or _account()).strip()
+    if not text or len(text) > NOTE:
+        raise CommandError(f"A note has 1 to {NOTE:,} characters.")
+    if not author.isprintable() or not author or len(author) > 256 or author == "tally":
+        raise CommandError(f"--author: expected a name in one line, not {author!r} (Tally itself signs as tally).")
+    with open_to_change(options) as store:
+        store.run(options.run_id)
+        store.add_note(options.run_id, author, text, time.time())
+    print(f"noted on run {options.run_id}")
+    return 0
+
+
+def _baseline(options: argparse.Namespace) -> int:
+    if options.clear and options.run_id is not None:
+        raise CommandError("Name a run, or --clear, not both.")
+    changes = options.clear or options.run_id is not None
+    with open_to_change(options) if changes else open_to_read(options) as store:
+        if options.clear:
+            store.set_baseline(None)
+            print("there is no baseline any more")
+        elif options.run_id is not None:
+            store.set_baseline(options.run_id)
+            print(f"others are compared with run {options.run_id} from now on")
+        else:
+            run = store.baseline()
+            print("there is no baseline; name one: tally runs baseline RUN" if run is None else f"run {run}")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    path = options.file or Path(f"run-{options.run_id}{ENDING}")
+    with open_to_read(options) as store:
+        write_bundle(store, options.run_id, path, signed=not options.unsigned)
+    print(f"written: {path}", file=sys.stderr)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    return look_at(options.file)
+
+
+def _import(options: argparse.Namespace) -> int:
+    with open_store(options) as store:
+        return take_in(store, options.file)
+
+
+def _refuse_under_way(store: Store, run: RunEntry, what: str) -> None:
+    """A run that another program goes on with is left alone. Raises CommandError."""
+    owner = holder(store, time.time()) if run.state in UNDER_WAY else ""
+    if owner:
+        raise CommandError(f"Run {run.id} is under way: {owner} goes on with it, so it cannot be {what} now.", 1)
+
+
+def _row(view: RunView) -> dict[str, Any]:
+    """A run in the listing for programs."""
+    run = view.run
+    return {
+        "run": run.id,
+        "name": run.name,
+        "state": run.state,
+        "conclusion": view.conclusion,
+        "sentence": run.message,
+        "started": run.started,
+        "ended": run.ended,
+        "requests": sum(test.figures.total for test in view.tests),
+        "matched": sum(test.figures.good for test in view.tests),
+        "counted": sum(test.figures.counted for test in view.tests),
+        "baseline": run.baseline,
+        "origin": run.origin,
+        "seal": run.seal,
+    }
+
+
+def _moment(t: float | None) -> str:
+    """A time; one that cannot be is not known."""
+    try:
+        return numbers.moment(t)
+    except (OverflowError, OSError, TypeError, ValueError):
+        return numbers.UNKNOWN
+
+
+def _print(content: str | bytes) -> None:
+    print(content if isinstance(content, str) else content.decode(), end="")
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # an account without a name, as in some containers
+        return "operator"
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of runs, 1 or more, not {text!r}")
+    return int(text)
