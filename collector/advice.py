@@ -1,7 +1,7 @@
-"""Telling an operator what is wrong with a server: that it sends no closes, no f-stream, or nothing any more.
+"""Tells the operator what is wrong with a server: it sends no closes, no f-stream, or nothing any more.
 
-Such a server does no harm to the collector, so it is not in the collector's own health: it is logged once when it
-shows, and once when it is over. Status messages carry the same by name (``warnings``).
+Such a server does not harm the collector, so it does not affect the collector's own health: it is logged once when it
+shows, and once when it is over. Status messages have the same by name (``warnings``).
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ SENTENCES = {
     "no_closes": "sends opens and disconnects, but never a close, so that no bytes are recorded: its `fstat` needs "
     "`xfr` (such as `fstat 10s lfn ops xfr 3`)",
     "no_fstat": "has sessions, but sends no f-stream, so that no access is recorded: its `xrootd.monitor` needs "
-    "`fstat 10s lfn ops xfr 3` and the word `fstat` behind `dest`",
-    "silent": "has not been heard for far longer than usual: it has stopped, or its monitoring has",
+    "`fstat 10s lfn ops xfr 3` and the word `fstat` after `dest`",
+    "silent": "has sent nothing for far longer than usual: it or its monitoring has stopped",
 }
-"""What a warning of `Correlator.warnings` means, behind the name of a server."""
+"""What a warning of `Correlator.warnings` means; follows the name of a server."""
 
 _log = logging.getLogger(__name__)
 
 
 class Advice:
-    """Logs what is new of the warnings about servers, and what is over."""
+    """Logs new warnings about servers, and those that are over."""
 
     def __init__(self, warnings: Callable[[], Mapping[tuple[str, str], str]]) -> None:
         self._warnings = warnings
@@ -32,7 +32,7 @@ class Advice:
         self._limited = RateLimited(_log)
 
     def look(self) -> None:
-        """Look at the warnings as they are now. Of very many at once (a network was cut) some are logged."""
+        """Compare with the current warnings. Of very many at once (a network was cut) only some are logged."""
         now = dict(self._warnings())
         for (sender, name), server in now.items():
             if (sender, name) not in self._told:

@@ -1,15 +1,15 @@
-"""The checkpoint: everything a collector must remember over a kill, in one SQLite file per shard, under a lock.
+"""The checkpoint: everything a collector must remember across a kill, in one SQLite file per shard, under a lock.
 
-One transaction per cycle holds all three at once: the changed state of the correlator, the records that the input
+One transaction per cycle holds all three: the changed state of the correlator, the records that the input
 caused (the *outbox*), and the ids that were seen. So at any moment the file says either "this input was never taken" or
-"it was taken, this is the state after it, and these records are still to be published". The rest of the promise is in
+"it was taken, this is the state after it, and these records are still to be published". The rest of the guarantee is in
 `collector.cycle`: publish, wait for the confirms, then clear the outbox and acknowledge the input.
 
-A *chunk* is a row of the outbox: records of one stream and one routing key, in order. It is what one batch message
-carries; with single framing it is taken apart again.
+A *chunk* is a row of the outbox: records of one stream and one routing key, in order. It is the content of one batch
+message; with single framing it is split again.
 
-Blame: `CheckpointBusyError` and `CheckpointUnusableError` are for the operator at start; `CheckpointFullError` is the
-disk's, for now: the same transaction may be tried again later, nothing of it was written.
+Errors: the operator must resolve `CheckpointBusyError` and `CheckpointUnusableError` at start. `CheckpointFullError`
+comes from the disk and may pass: nothing was written, and the same transaction can be tried again later.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from collector.seen import Run, SeenChanges, SeenSet
 from shoveler.locks import FileLock
 
 SCHEMA = 2
-"""Version of the file's layout. A newer file is declined, an older one converted step by step (`_STEPS`)."""
+"""Version of the file's layout. A newer file is refused, an older one converted step by step (`_STEPS`)."""
 
 _PAGE_SIZE = 16_384
 """Measured with 15 MB of outbox a cycle: 230 MB/s against 144 MB/s for 4 KiB pages; 32 KiB gains 10 % more there but
@@ -52,7 +52,7 @@ CREATE TABLE sums (spool TEXT, block INTEGER, sums BLOB NOT NULL, PRIMARY KEY (s
 ALTER TABLE spool ADD COLUMN floor INTEGER NOT NULL DEFAULT 0;
 """,
 }
-"""Layout n → what makes n + 1 of it. A new file goes through all steps, too."""
+"""Layout n → the statements that convert it to n + 1. A new file goes through all steps too."""
 
 
 class CheckpointError(Exception):
@@ -64,11 +64,11 @@ class CheckpointBusyError(CheckpointError):
 
 
 class CheckpointUnusableError(CheckpointError):
-    """The file cannot serve: damaged, newer than this program, not writable, made for another number of shards."""
+    """The file cannot be used: damaged, newer than this program, not writable, or made for another number of shards."""
 
 
 class CheckpointFullError(CheckpointError):
-    """The disk did not take the transaction (full, or an I/O error). Nothing of it was written; try again later."""
+    """The disk could not store the transaction (full, or an I/O error). Nothing of it was written; try again later."""
 
 
 class Chunk(NamedTuple):
@@ -83,7 +83,7 @@ class Chunk(NamedTuple):
 
 
 class Transaction(NamedTuple):
-    """All that one cycle changes. Immutable, so that it can be tried again word for word."""
+    """All that one cycle changes. Immutable, so that exactly the same can be tried again."""
 
     puts: Sequence[tuple[bytes, bytes]] = ()
     deletes: Sequence[bytes] = ()
@@ -92,9 +92,9 @@ class Transaction(NamedTuple):
     cleared: int = 0
     """Outbox rows up to this number are published and confirmed."""
     position: str | None = None
-    """Where a file source stands, in its own words; None: unchanged."""
+    """The position of a file source, in its own format; None: unchanged."""
     mark: str | None = None
-    """What there is in a file that records are written to directly, in its own words; None: unchanged."""
+    """The state of a file that records are written to directly, in its own format; None: unchanged."""
 
     def __bool__(self) -> bool:
         return any(self[:5]) or self.position is not None or self.mark is not None
@@ -106,13 +106,13 @@ class Store(Protocol):
     id: str
     """Random, made with the file: the ID of this collector in status messages and message ids."""
     name: str
-    """What it is called in sentences for people."""
+    """Its name in messages to users."""
     next_chunk: int
     """The number of the next outbox row; never reused."""
     position: str | None
     mark: str | None
     directory: Path | None
-    """Where its files are; None: it has none, and what is committed is remembered no longer than it lives."""
+    """Where its files are; None: it has none, and what is committed is lost when it is closed."""
 
     def state(self) -> Iterable[tuple[bytes, bytes]]: ...
     def outbox(self) -> list[Chunk]: ...
@@ -124,7 +124,7 @@ class Store(Protocol):
 
 
 class NoCheckpoint:
-    """Remembers nothing beyond its life: for a replay of a file, which is started again from its beginning."""
+    """Keeps nothing after it is closed: for a replay of a file, which always starts from the beginning."""
 
     directory: Path | None = None
 
@@ -148,7 +148,7 @@ class NoCheckpoint:
         """Nothing to restore."""
 
     def commit(self, transaction: Transaction) -> None:
-        """Nothing is written; it is remembered."""
+        """Nothing is written to disk; it is kept in memory."""
         self._rows.update(transaction.puts)
         for key in transaction.deletes:
             self._rows.pop(key, None)
@@ -189,7 +189,7 @@ class Checkpoint:
         db.execute("PRAGMA journal_mode=WAL")
         db.execute(f"PRAGMA synchronous={synchronous}")
         db.execute(f"PRAGMA wal_autocheckpoint={_WAL_PAGES}")
-        # Debian builds SQLite with secure_delete: deleted rows are overwritten with zeros, which are written, too. An
+        # Debian builds SQLite with secure_delete: deleted rows are overwritten with zeros, which are also written. An
         # outbox is written and deleted all day: 3.5 ms of CPU for each of its megabytes with it, 1.4 ms without.
         db.execute("PRAGMA secure_delete=OFF")
         if version < SCHEMA:
@@ -232,7 +232,7 @@ class Checkpoint:
             raise self._unusable(error) from error
 
     def outbox(self) -> list[Chunk]:
-        """What was caused and not yet known to be published, oldest first."""
+        """Records not yet known to be published, oldest first."""
         rows = self._rows("SELECT number, stream, routing_key, ids, body FROM outbox ORDER BY number")
         return [Chunk(number, stream, key, ids.split("\n"), body) for number, stream, key, ids, body in rows]
 
@@ -299,13 +299,13 @@ class Checkpoint:
         db.executemany("INSERT OR REPLACE INTO sums VALUES (?, ?, ?)", seen.sums)
 
     def close(self) -> None:
-        """Close the file and let go of the lock."""
+        """Close the file and release the lock."""
         self._db.close()
         self._lock.release()
 
 
 def _is_for_now(error: sqlite3.Error) -> bool:
-    """Worth trying again: full disk, I/O error, or somebody's long read of the file."""
+    """Worth retrying: full disk, I/O error, or another program's long read of the file."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_NOMEM}
 
@@ -333,11 +333,11 @@ def open_checkpoint(directory: Path, name: str, *, synchronous: Literal["full", 
             )
     except OSError as error:
         raise CheckpointUnusableError(
-            f"state directory {directory} cannot be used ({error.strerror}); make it, owned by the user that runs "
+            f"state directory {directory} cannot be used ({error.strerror}); create it, owned by the user that runs "
             "tally-collector, or choose another with --state"
         ) from error
     try:
-        # SQLite would make it readable by everybody; its other files take their mode from this one
+        # SQLite would make it readable by everybody; its other files get the mode of this one
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
         lock.release()
@@ -353,7 +353,8 @@ def open_checkpoint(directory: Path, name: str, *, synchronous: Literal["full", 
 
 
 def check_shards(directory: Path, shards: int) -> None:
-    """Refuse a directory whose files were made for another number of shards: servers would change files half way."""
+    """Refuse a directory whose files were made for another number of shards: servers would change files while in
+    use."""
     for path in sorted(directory.glob("shard-*-of-*.db")):
         made_for = path.stem.rpartition("-")[2]
         if made_for != str(shards):

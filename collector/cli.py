@@ -1,4 +1,4 @@
-"""``tally-collector``: the composition root and the command line. Exit codes: 0 done, 1 it failed, 2 bad usage.
+"""``tally-collector``: the composition root and the command line. Exit codes: 0 done, 1 failed, 2 invalid usage.
 
 Commands besides running: ``inspect`` (`collector.inspection`), ``status`` (`collector.standing`) and ``import-config``
 (`collector.migration`).
@@ -40,13 +40,13 @@ _log = logging.getLogger(__name__)
 _BEAT = 0.25
 _SHOW_EVERY = 1.0
 _SILENT = 60.0
-"""Seconds without a snapshot after which an engine is taken for stuck, and the watchdog is not fed."""
+"""Seconds without a snapshot after which an engine counts as stuck, and the watchdog is not fed."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `tally-collector`; the exit code."""
     open_standard_streams()
-    multiprocessing.freeze_support()  # workers and receivers of a frozen build begin here
+    multiprocessing.freeze_support()  # workers and receivers of a frozen build start here
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["inspect"]:
         from collector import inspection
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return migration.main(arguments[1:])
     parser = argparse.ArgumentParser(
         "tally-collector",
-        description="Takes XRootD monitoring datagrams, joins them, and gives out one record per file access.",
+        description="Reads XRootD monitoring datagrams, joins them, and publishes one record per file access.",
         epilog="Other commands: tally-collector inspect CAPTURE|SPOOL, status, import-config FILE (--help).",
     )
     parser.add_argument("--version", action="version", version=f"tally-collector {program_version()}")
@@ -83,13 +83,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _notes(what: Plan) -> list[str]:
-    """What a check of the settings cannot see, and an operator should."""
+    """What a check of the settings cannot detect, but the operator should know."""
     notes = []
     if isinstance(what.source, BusInput) and what.source.address.kind == "amqp":
         queue = what.source.queue or f"{what.shard_prefix}N"
         notes.append(
             "a policy of the broker may discard confirmed messages (max-length, message-ttl, expires), which cannot be "
-            f"seen from here; `rabbitmqctl list_queues name effective_policy_definition` shows what applies to {queue}"
+            f"checked from here; `rabbitmqctl list_queues name effective_policy_definition` shows what "
+            f"applies to {queue}"
         )
     return notes
 
@@ -148,12 +149,14 @@ def run(options: argparse.Namespace, settings: Settings, what: Plan) -> int:
 
 
 def _ended(what: Plan, code: int, *, complete: bool) -> int:
-    """The exit code, once what several workers have written to one file is together in it."""
+    """The exit code, after joining what several workers have written for one file."""
     (only, *others) = what.sinks
     if isinstance(what.source, FileInput) and what.workers > 1 and isinstance(only, FileOutput) and not others:
         assert only.path is not None
         if not complete:
-            _log.warning("stopped before the end: %s lacks what the other workers have written beside it", only.path)
+            _log.warning(
+                "stopped before the end: the records that the other workers wrote beside %s are not in it", only.path
+            )
         elif code == 0:
             try:
                 gather(only.path, what.workers)
@@ -170,7 +173,7 @@ def _crew(what: Plan, settings: Settings, sockets: Sequence[socket.socket]) -> C
 
 
 class _Desk:
-    """Shows the crew's snapshots where people and supervisors look."""
+    """Publishes the crew's snapshots as metrics, health and watchdog messages."""
 
     def __init__(self, crew: Crew, metrics: Metrics, health: Health, notifier: Notifier) -> None:
         self._crew = crew
@@ -201,7 +204,7 @@ class _Desk:
             prefix = f"{snapshot.part} " if len(snapshots) > 1 else ""
             sick |= {prefix + part: sentence for part, sentence in snapshot.trouble.items()}
         for snapshot in _silent(snapshots, now):
-            sick[f"{snapshot.part} engine"] = f"nothing heard of it for {now - snapshot.at:.0f} s"
+            sick[f"{snapshot.part} engine"] = f"no sign of life for {now - snapshot.at:.0f} s"
         for part, sentence in sick.items():
             self._health.problem(part, sentence)
         for part in self._sick - set(sick):
@@ -217,12 +220,12 @@ def _silent(snapshots: Sequence[Snapshot], now: float) -> list[Snapshot]:
 
 
 def _reload(options: argparse.Namespace, settings: Settings, metrics: Metrics, crew: Crew) -> Settings:
-    """Read the settings again; what can change while running changes, the rest is named in the log."""
+    """Read the settings again; apply what can change while running, and name the rest in the log."""
     try:
         newer = load(options)
         plan(newer)
     except ConfigError as error:
-        _log.error("the settings are kept as they were, as the new ones have problems: %s", error)
+        _log.error("the old settings stay in use because the new ones have problems: %s", error)
         return settings
     live, restart = settings.differences(newer)
     if "metrics.peer_names" in live:
@@ -237,7 +240,7 @@ def _reload(options: argparse.Namespace, settings: Settings, metrics: Metrics, c
 
 
 def _shown(end: object) -> str:
-    """An input or output for people."""
+    """An input or output, as shown to users."""
     address = getattr(end, "address", None)
     if address is not None:
         return f"udp://{address}" if isinstance(end, UdpInput) else str(address)

@@ -1,4 +1,4 @@
-"""The settings of tally-collector, declared once, and what follows from them: where from, where to, which shards.
+"""The settings of tally-collector, declared once, and what follows from them: input, outputs, shards.
 
 `SCHEMA` is the declaration: command line, environment (``TALLY_COLLECTOR_…``), file and documentation come from it.
 `plan` turns settings into a `Plan`: parsed, checked against each other, without opening anything.
@@ -30,11 +30,11 @@ SAMPLE_HEADING = """Settings of tally-collector. Everything has a default but `f
 
 Each can also be given on the command line (tally-collector --help), or in the environment: state.ttl is
 TALLY_COLLECTOR_STATE_TTL. The order is: command line, environment, this file, default. `tally-collector -c FILE
---check-config` says what is wrong with it, or what it means. docs/collector.md explains the whole."""
+--check-config` reports its problems, or shows the settings in effect. docs/collector.md explains them all."""
 
 
 def program_version() -> str:
-    """The version of this program, for people and status messages."""
+    """The version of this program, for users and status messages."""
     try:
         return metadata.version("xrootd-tally")
     except metadata.PackageNotFoundError:
@@ -52,7 +52,7 @@ def parse_shards(text: str, count: int) -> list[int]:
             raise ValueError(f'expected "all" or shards such as "0-3,6", got {text!r}')
         low, high = int(first), int(last or first)
         if low > high or high >= count:
-            raise ValueError(f"{part.strip()} is no range of shards; they are numbered 0 to {count - 1}")
+            raise ValueError(f"{part.strip()} is not a range of shards; they are numbered 0 to {count - 1}")
         shards.update(range(low, high + 1))
     return sorted(shards)
 
@@ -75,37 +75,37 @@ SCHEMA = Schema(
         Setting("follow", "boolean", False, "With file:PATH, wait for more lines at the end of the file.",
                 needs_restart=True),
         Setting("state.dir", "path", None, "Directory of the checkpoints. Default: STATE_DIRECTORY (systemd), else "
-                "/var/lib/tally-collector for root, else ~/.local/state/tally-collector; for a file: none, a replay "
-                "begins anew.", flags=("--state",), needs_restart=True, metavar="DIR"),
-        Setting("state.synchronous", "choice", "full", "full: a checkpoint survives a power cut; normal: only a kill, "
-                "with fewer waits for the disk.", choices=("full", "normal"), needs_restart=True),
+                "/var/lib/tally-collector for root, else ~/.local/state/tally-collector; for a file: none, and "
+                    "a replay starts from the beginning.", flags=("--state",), needs_restart=True, metavar="DIR"),
+        Setting("state.synchronous", "choice", "full", "full: a checkpoint survives a power cut; normal: it survives "
+                "only a kill, but waits for the disk less often.", choices=("full", "normal"), needs_restart=True),
         Setting("state.ttl", "duration", "24h", "An open file is given up after this long without progress and without "
                 "any sign of life of its server.", flags=("--ttl",), minimum=1, needs_restart=True),
         Setting("state.max_age", "duration", "30d", "An open file is given up after this long in any case.", minimum=1,
                 needs_restart=True),
-        Setting("state.max_bytes", "size", "512MiB", "Memory for what is open; beyond it the files longest without "
-                "activity are given up.", minimum=1 << 20, needs_restart=True),
-        Setting("state.max_servers", "integer", 10_000, "Server processes known at the same time.", minimum=1,
-                needs_restart=True),
+        Setting("state.max_bytes", "size", "512MiB", "Memory for open files; beyond it, the files idle for longest are "
+                "given up.", minimum=1 << 20, needs_restart=True),
+        Setting("state.max_servers", "integer", 10_000, "Maximum number of server processes remembered at the same "
+                "time.", minimum=1, needs_restart=True),
         Setting("state.grace", "duration", "20s", "How long to wait for a datagram that may only be late.",
                 needs_restart=True),
         Setting("state.settle", "duration", "5s", "How long a new session may still be missing its application info.",
                 needs_restart=True),
         Setting("oss_interval", "duration", "60s", "Storage statistics, which servers send every second, are written "
-                "as differences over this long.", minimum=1, needs_restart=True),
-        Setting("standby", "boolean", False, "When another collector has the state, wait and take over when it ends.",
+                "as differences over this interval.", minimum=1, needs_restart=True),
+        Setting("standby", "boolean", False, "When another collector uses the state, wait and take over when it ends.",
                 needs_restart=True),
-        Setting("workers", "integer", 1, "Processes; the shards, or the servers in a capture, are dealt out to them.",
-                minimum=1, maximum=256, needs_restart=True),
-        Setting("shards.count", "integer", 8, "How many shards there are in all. Fixed for the life of the queues.",
+        Setting("workers", "integer", 1, "Number of processes; the shards, or the servers in a capture, are "
+                "distributed over them.", minimum=1, maximum=256, needs_restart=True),
+        Setting("shards.count", "integer", 8, "Total number of shards. Fixed for the life of the queues.",
                 flags=("--shards",), minimum=1, maximum=LARGEST_SHARDS, needs_restart=True),
-        Setting("shards.serve", "text", "all", "The shards that this collector serves: all, or such as 0-3,6.",
+        Setting("shards.serve", "text", "all", "The shards that this collector serves: all, or for example 0-3,6.",
                 flags=("--serve",), check=_is_list_of_shards, needs_restart=True, metavar="SHARDS"),
-        Setting("shards.prefix", "text", SHARD_QUEUE, "What the names of the shards' queues begin with.",
+        Setting("shards.prefix", "text", SHARD_QUEUE, "Prefix of the names of the shards' queues.",
                 needs_restart=True),
         Setting("exchanges.packets", "text", PACKETS, "Exchange of the datagrams.", needs_restart=True),
-        Setting("exchanges.records", "text", STREAMS["records"], "Exchange of file records and of every kind that has "
-                "no exchange of its own.", needs_restart=True),
+        Setting("exchanges.records", "text", STREAMS["records"], "Exchange of file records and of all kinds without "
+                "their own exchange.", needs_restart=True),
         Setting("exchanges.cache", "text", STREAMS["cache"], "Exchange of cache events.", needs_restart=True),
         Setting("exchanges.tcp", "text", STREAMS["tcp"], "Exchange of TCP events.", needs_restart=True),
         Setting("exchanges.tpc", "text", STREAMS["tpc"], "Exchange of third-party copies.", needs_restart=True),
@@ -117,20 +117,22 @@ SCHEMA = Schema(
         Setting("exchanges.status", "text", STATUS, "Exchange of status messages; empty: none are sent.",
                 needs_restart=True),
         Setting("must_arrive", "list", ["file"], "Kinds of records that are kept until a queue is bound for them; "
-                "those of other kinds are dropped, and counted, when nobody is bound or the bus refuses their "
-                "exchange.", needs_restart=True, metavar="KIND"),
+                "other kinds are dropped and counted when no queue is bound or the bus refuses their exchange.",
+                needs_restart=True, metavar="KIND"),
         Setting("bus.token_file", "path", None, "File whose content replaces the password of every amqp URL; read "
-                "again at every connect and when it changes.", needs_restart=True),
-        Setting("bus.ca_file", "path", None, "Who may have signed the broker's certificate.", needs_restart=True),
-        Setting("bus.cert_file", "path", None, "Our certificate, where the broker wants one.", needs_restart=True),
-        Setting("bus.key_file", "path", None, "Its key.", needs_restart=True),
-        Setting("bus.heartbeat", "duration", "60s", "AMQP heartbeat.", minimum=1, maximum=3600, needs_restart=True),
-        Setting("bus.connect_timeout", "duration", "10s", "How long a connect may take.", minimum=0.1,
+                "again at each connect and when it changes.", needs_restart=True),
+        Setting("bus.ca_file", "path", None, "CA certificates to trust for amqps instead of the system's.",
                 needs_restart=True),
-        Setting("bus.prefetch", "integer", 0, "Messages that the broker may hand over ahead of their "
-                "acknowledgement; 0: found from their size.", minimum=0, maximum=65535, needs_restart=True),
-        Setting("bus.max_bytes", "size", "1GiB", "Local bus: size at which our file of records refuses more.",
-                minimum=1 << 20, needs_restart=True),
+        Setting("bus.cert_file", "path", None, "Our own certificate, for brokers that ask for one.",
+                needs_restart=True),
+        Setting("bus.key_file", "path", None, "Key of that certificate.", needs_restart=True),
+        Setting("bus.heartbeat", "duration", "60s", "AMQP heartbeat.", minimum=1, maximum=3600, needs_restart=True),
+        Setting("bus.connect_timeout", "duration", "10s", "Maximum time for a connect.", minimum=0.1,
+                needs_restart=True),
+        Setting("bus.prefetch", "integer", 0, "Number of unacknowledged messages that the broker may send ahead; 0: "
+                "chosen by their size.", minimum=0, maximum=65535, needs_restart=True),
+        Setting("bus.max_bytes", "size", "1GiB", "Local bus: maximum size of our file of records; it then refuses "
+                "more.", minimum=1 << 20, needs_restart=True),
         Setting("udp.receive_buffer", "size", "32MiB", "Kernel buffer for datagrams (udp://).", minimum=4096,
                 needs_restart=True),
         Setting("wlcg.enabled", "boolean", True, "Also send the WLCG form of matching records to its exchanges "
@@ -140,22 +142,23 @@ SCHEMA = Schema(
         Setting("wlcg.vos", "list", ["cms"], "VOs whose records have a WLCG form.", needs_restart=True, metavar="VO"),
         Setting("wlcg.path_prefixes", "list", ["/store", "/user/dteam"], "Paths whose records have a WLCG form.",
                 needs_restart=True, metavar="PATH"),
-        Setting("filter.drop_vos", "list", None, "Records of these VOs are dropped, and counted.", needs_restart=True,
+        Setting("filter.drop_vos", "list", None, "Records of these VOs are dropped and counted.", needs_restart=True,
                 metavar="VO"),
-        Setting("filter.drop_path_prefixes", "list", None, "Records of paths that begin so are dropped, and counted.",
-                needs_restart=True, metavar="PATH"),
+        Setting("filter.drop_path_prefixes", "list", None, "Records of paths that begin with these prefixes are "
+                "dropped and counted.", needs_restart=True, metavar="PATH"),
         Setting("logical_directories", "table", dict(LOGICAL_DIRECTORIES), "Path prefix → number of its components "
                 "that are the logical directory; replaces the default table.", items="integer", minimum=1,
                 needs_restart=True, metavar="PREFIX=N"),
         Setting("names.enabled", "boolean", False, "Look up host names of servers and clients in the DNS, in the "
-                "background; no record waits for it.", needs_restart=True),
-        Setting("names.keep", "duration", "24h", "How long a name found is good.", needs_restart=True),
-        Setting("names.keep_failure", "duration", "1h", "How long a failed look-up is not tried again.",
+                "background; records do not wait for it.", needs_restart=True),
+        Setting("names.keep", "duration", "24h", "How long a name is kept.", needs_restart=True),
+        Setting("names.keep_failure", "duration", "1h", "How long to wait before a failed look-up is tried again.",
                 needs_restart=True),
-        Setting("names.workers", "integer", 4, "Look-ups at the same time.", minimum=1, maximum=64, needs_restart=True),
+        Setting("names.workers", "integer", 4, "Maximum number of simultaneous look-ups.", minimum=1, maximum=64,
+                needs_restart=True),
         Setting("metrics.listen", "address", None, "Where /metrics and /healthz are served; empty: nowhere.",
                 flags=("--metrics",), optional=True, needs_restart=True),
-        Setting("metrics.peer_names", "boolean", False, "Show metrics under the OSG collector's names, too."),
+        Setting("metrics.peer_names", "boolean", False, "Also show metrics under the OSG collector's names."),
         Setting("log.level", "choice", "info", "How much is logged.", choices=("debug", "info", "warning", "error")),
         Setting("log.format", "choice", "text", "Log lines as text or JSON.", choices=("text", "json")),
     ],
@@ -235,17 +238,17 @@ class Plan:
     must_arrive: frozenset[str]
     status_exchange: str
     status_address: Address | None
-    """The bus that status messages go to; None: there is none."""
+    """The bus for status messages; None: none are sent."""
     bus: BusOptions
     prefetch: int
     receive_buffer: int
     correlator: Options
     names: Lookups | None
-    """How host names are looked up; None: they are not."""
+    """How to look up host names; None: they are not looked up."""
 
 
 def plan(settings: Settings, environ: Mapping[str, str] | None = None) -> Plan:
-    """Settings → `Plan`. Raises ConfigError with everything that does not fit."""
+    """Settings → `Plan`. Raises ConfigError with all problems."""
     problems: list[Problem] = []
     source = _input(settings, problems)
     sinks = _outputs(settings, source, problems)
@@ -263,7 +266,7 @@ def plan(settings: Settings, environ: Mapping[str, str] | None = None) -> Plan:
         problems.append(
             Problem(
                 settings.origin("workers"),
-                "several workers need shards to deal out; give --from amqp://… without ?queue=, or --workers 1",
+                "several workers need shards to share; give --from amqp://… without ?queue=, or --workers 1",
             )
         )
     if len(shards) > 1 and isinstance(source, BusInput) and any(isinstance(sink, FileOutput) for sink in sinks):
@@ -302,7 +305,7 @@ def plan(settings: Settings, environ: Mapping[str, str] | None = None) -> Plan:
 
 
 def _shares(settings: Settings, source: FileInput, sinks: list[Output], problems: list[Problem]) -> list[int]:
-    """A capture for several workers: each reads all of it, and takes the servers of its share."""
+    """A capture for several workers: each reads all of it, and processes its share of the servers."""
     where = settings.origin("workers")
     if source.path is None or source.follow:
         problems.append(
@@ -319,7 +322,7 @@ def _shares(settings: Settings, source: FileInput, sinks: list[Output], problems
 
 def _must_arrive(settings: Settings) -> frozenset[str]:
     kinds = frozenset(settings.entries("must_arrive"))
-    # With wlcg.only the other form is all there is of those file records.
+    # With wlcg.only those file records are sent in the WLCG form only.
     return kinds | {"wlcg"} if settings.boolean("wlcg.only") and "file" in kinds else kinds
 
 
@@ -355,7 +358,7 @@ def _input(settings: Settings, problems: list[Problem]) -> Input | None:
 
 
 def _check_scheme(text: str, possible: str) -> None:
-    """Raises ValueError for a URL of a kind that is none of the `possible`; a bus would only speak of its own kinds."""
+    """Raises ValueError for a URL of none of the `possible` kinds; the error of a bus would only name its own kinds."""
     scheme, separator, _ = text.partition("://")
     if separator and not get_close_matches(scheme.lower(), ("amqp", "amqps"), n=1):
         raise ValueError(f"{scheme}:// is not known here; use {possible}")
@@ -410,7 +413,7 @@ def _bus_output(
                 Problem(
                     where,
                     f"{stream} would go to the exchange {exchange!r} that the datagrams come from, and come back as "
-                    f"input for ever; choose another, such as {STREAMS[stream]!r}",
+                    f"input forever; choose another, such as {STREAMS[stream]!r}",
                 )
             )
     return BusOutput(address, exchanges)
@@ -433,7 +436,7 @@ def _state(settings: Settings, source: Input, environ: Mapping[str, str]) -> Pat
 
 
 def default_state(environ: Mapping[str, str]) -> Path:
-    """Where checkpoints are when nobody says."""
+    """Where checkpoints are by default."""
     if environ.get("STATE_DIRECTORY"):
         return Path(environ["STATE_DIRECTORY"].partition(":")[0])
     if os.geteuid() == 0:
@@ -462,7 +465,7 @@ def _bus_options(settings: Settings) -> BusOptions:
 
 
 def correlator_options(settings: Settings, sinks: list[Output]) -> Options:
-    """What the correlator is told, but for the names of hosts."""
+    """The correlator's options, except the look-up of host names."""
     only = settings.boolean("wlcg.only")
     to_exchanges = any(isinstance(sink, BusOutput) for sink in sinks)
     return Options(

@@ -1,4 +1,4 @@
-"""The cycle: what a collector does with its input, in the order that makes its promises true.
+"""The cycle: what a collector does with its input, in the order that its guarantees depend on.
 
 1. *Take* up to n messages.
 2. *Drop* those whose id was seen, feed the rest to the correlator, let its time pass.
@@ -6,14 +6,14 @@
 4. *Publish* the outbox.
 5. When all of it is confirmed: *clear* it from the outbox, and only then *acknowledge* the input.
 
-Killed before 3, the input comes again to the old state. Killed after 3, the outbox is published at the next start, and
-the input, should it come again, is known. So a consumer that keys on ``record_id`` has each record exactly once; one
-that does not sees repeats only around a kill.
+After a kill before 3, the input comes again and meets the old state. After a kill after 3, the outbox is published at
+the next start, and if the input comes again it is recognised. So a consumer that keys on ``record_id`` has each record
+exactly once; one that does not sees repeats only around a kill.
 
-Cycles overlap: while the records of one are on their way, the next is taken; clearing rides in a later transaction.
-What never changes is the order for each message: committed, published, confirmed, cleared, acknowledged.
+Cycles overlap: while the records of one are in flight, the next is taken, and clearing is part of a later transaction.
+The order for each message never changes: committed, published, confirmed, cleared, acknowledged.
 
-Nothing in here blocks for longer than the time-out of a step, whatever is away: bus, disk or both.
+Nothing here blocks for longer than the time-out of a step, even when the bus, the disk or both are unavailable.
 """
 
 from __future__ import annotations
@@ -46,34 +46,35 @@ _BACKLOG_BYTES = 64 * 2**20
 """Records committed but not confirmed, above which nothing more is taken: bounds memory, and repeats after a kill."""
 _BACKLOG_CYCLES = 64
 _LEAST = 0.05
-"""Seconds between the beginnings of two cycles under light load: one transaction for a handful of messages."""
+"""Seconds between the starts of two cycles under light load: one transaction for a handful of messages."""
 _CLEAR_AFTER = 0.2
-"""Seconds after which confirmed records are cleared by a transaction of their own, when no cycle comes by."""
+"""Seconds after which confirmed records are cleared by a separate transaction if no cycle follows."""
 _ADVANCE_EVERY = 1.0
-"""Seconds of the datagrams' time between two looks at time-outs when replaying, so that a replay always looks alike."""
+"""Seconds of the datagrams' time between two checks for time-outs in a replay, so that every replay gives the same
+result."""
 _SENDERS = 20_000
 _SET_ASIDE = {
-    "datagram": "a datagram that this version cannot take was",
-    "server": "a server whose time-outs this version cannot tell was forgotten, and its state",
-    "time": "a look at the clock was",
+    "datagram": "a datagram that this version cannot process was",
+    "server": "a server whose time-outs this version cannot process was forgotten, and its state was",
+    "time": "a timed action was",
 }
-"""How a log line begins."""
+"""The beginning of a log line."""
 
 
 @dataclass
 class Counts:
-    """What the cycle itself counts; the correlator has its own. Cumulative since the start."""
+    """The cycle's own counters; the correlator has others. Cumulative since the start."""
 
     cycles: int = 0
     datagrams: int = 0
     duplicates: int = 0
     reused: int = 0
-    """Datagrams that were taken although their id had been seen: with other content."""
+    """Datagrams taken although their id was already seen, because their content differs."""
     rejected: Counter[str] = field(default_factory=Counter)
     records: Counter[str] = field(default_factory=Counter)
     """By kind: committed."""
     set_aside: Counter[str] = field(default_factory=Counter)
-    """What the core could not take: ``datagram``, ``server``, ``time``."""
+    """What the core could not process: ``datagram``, ``server``, ``time``."""
     commits: int = 0
     commit_seconds: float = 0.0
     last_commit_seconds: float = 0.0
@@ -83,7 +84,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far the cycle was at some moment: everything taken, every record caused, what the seen-set had."""
+    """The position of the cycle at some moment: everything taken, every record caused, the content of the seen-set."""
 
     takes: int
     chunk: int
@@ -111,7 +112,7 @@ class _Ahead:
         self.kinds: Counter[str] = Counter()
         """Of all."""
         self.kept: list[Record] = []
-        """Those that the file did not take for now, and all after them: they are written with the transaction."""
+        """Those that the file could not take yet, and all after them: they are written with the transaction."""
 
     def write(self, records: list[Record]) -> None:
         """See `collector.guard.Ahead`."""
@@ -146,7 +147,7 @@ class Cycle:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`quarantine` None: there is no place for one."""
+        """`quarantine` None: there is none."""
         self._guard = Guard(correlator, store.state)
         self._quarantine = quarantine or Quarantine(None)
         self._direct = sink if isinstance(sink, DirectFile) else None
@@ -184,7 +185,7 @@ class Cycle:
 
     @property
     def trouble(self) -> dict[str, str]:
-        """Part → one sentence, for what is not well at present."""
+        """Part → one sentence, for each current problem."""
         parts = {"input": self._source.trouble, "output": self._sink.trouble, "state": self.store_trouble}
         return {part: sentence for part, sentence in parts.items() if sentence}
 
@@ -200,38 +201,39 @@ class Cycle:
 
     @property
     def seen_forgotten(self) -> int:
-        """Runs that the seen-set gave up for its bound."""
+        """Runs that the seen-set forgot to stay within its bound."""
         return self._seen.runs_forgotten
 
     @property
     def quarantine_forgotten(self) -> int:
-        """Entries that the quarantine gave up for its bound."""
+        """Entries that the quarantine removed to stay within its bound."""
         return self._quarantine.forgotten
 
     @property
     def source_drops(self) -> int:
-        """Datagrams lost before they were taken, where the source can count them."""
+        """Datagrams lost before they were taken, if the source can count them."""
         return self._source.drops()
 
     @property
     def records_dropped(self) -> dict[str, int]:
-        """Records that the sink dropped on purpose, by reason."""
+        """Records that the sink deliberately dropped, by reason."""
         return self._sink.dropped()
 
     def mark(self) -> Mark:
-        """Where we are now; `is_behind` says when that is done with."""
+        """The current position; `is_behind` says when everything before it is completely processed."""
         waiting = self._stuck[0].transaction.chunks if self._stuck is not None else ()
         chunk = waiting[-1].number if waiting else self._last_chunk
         return Mark(self._takes, chunk, self._seen.progress())
 
     def is_behind(self, mark: Mark) -> bool:
-        """Whether everything up to the mark is applied and written down, and the bus has confirmed what it caused."""
+        """Whether everything up to the mark is applied and committed, and the bus has confirmed the resulting
+        records."""
         return self._done >= mark.takes and self._cleared >= mark.chunk
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
     def restore(self) -> None:
-        """Become what the checkpoint says, and publish what it still has to. Call it once, first.
+        """Restore the state from the checkpoint, and publish what is still in its outbox. Call it once, first.
 
         Raises CheckpointUnusableError, also for a row of state that this version does not know.
         """
@@ -239,7 +241,7 @@ class Cycle:
             self._correlator.restore(self._store.state())
         except ValueError as error:
             raise CheckpointUnusableError(
-                f"{self._store.name} cannot be taken over: {error}; upgrade, or move the file away to begin with an "
+                f"{self._store.name} cannot be used: {error}; upgrade, or move the file away to begin with an "
                 "empty state"
             ) from error
         self._store.restore_seen(self._seen)
@@ -248,20 +250,21 @@ class Cycle:
         if self._direct is not None:
             self._begin_direct(self._direct, left)
         elif left:
-            _log.info("publishing %d chunks of records left over from the last time", len(left))
+            _log.info("publishing %d chunks of records left over from the last run", len(left))
             self._cleared = left[0].number - 1
             for chunk in left:
                 self._sink.send(chunk)
 
     def _begin_direct(self, direct: DirectFile, left: Sequence[Chunk]) -> None:
-        """Before anything is written the state says that something may be; then the outbox of another time goes out."""
+        """Before anything is written, the state says that there may be something; then the outbox of an earlier run is
+        written."""
         self._store.commit(Transaction(mark=direct.mark()))
         if left:
             try:
                 direct.append([chunk.body for chunk in left])
                 direct.sync()
             except OSError as error:
-                raise CheckpointFullError(f"records left over from the last time cannot be written: {error}") from error
+                raise CheckpointFullError(f"records left over from the last run cannot be written: {error}") from error
             self._store.commit(Transaction(cleared=left[-1].number, mark=direct.mark()))
 
     def step(self, timeout: float) -> None:
@@ -271,7 +274,7 @@ class Cycle:
             self._try_again(timeout)
             return
         if self._sink.backlog > _BACKLOG_BYTES or len(self._unacknowledged) > _BACKLOG_CYCLES:
-            self._deaf = True  # we do not listen while there is no room, so silence means nothing
+            self._deaf = True  # we do not listen while there is no room, so silence proves nothing
             self._source.keep_alive()
             self._settle(timeout)
             return
@@ -288,11 +291,12 @@ class Cycle:
 
     @property
     def finished(self) -> bool:
-        """The source has ended, all was written out, and everything is safe with the next owner."""
+        """The source has ended, everything is written, and the next owner has confirmed it."""
         return self._drained and self.outbox == 0 and self._stuck is None
 
     def wind_down(self, seconds: float) -> bool:
-        """Take no more; wait for what is on its way. True when everything is safe; else the rest is in the outbox."""
+        """Stop taking; wait for what is in flight. True when everything is confirmed; else the rest is in the
+        outbox."""
         deadline = self._monotonic() + seconds
         while (self.outbox or self._unacknowledged or self._stuck) and self._monotonic() < deadline:
             self._source.keep_alive()
@@ -305,11 +309,15 @@ class Cycle:
         return safe and (self._direct is None or self._is_done_with(self._direct))
 
     def _is_done_with(self, direct: DirectFile) -> bool:
-        """Say in the state that nobody writes the file now. False when the disk does not take that."""
+        """Note in the state that nobody writes the file now. False when the disk cannot store that."""
         try:
             self._store.commit(Transaction(mark=direct.mark(done=True)))
         except CheckpointFullError as error:
-            _log.error("%s; what others append to %s now is cut off when this goes on", error, direct.path)
+            _log.error(
+                "%s; anything that other programs append to %s now is cut off when this collector continues",
+                error,
+                direct.path,
+            )
             return False
         return True
 
@@ -322,7 +330,7 @@ class Cycle:
     # -- taking -------------------------------------------------------------------------------------------------------
 
     def _pace(self) -> None:
-        """Wait until a few messages are together; never when there are more than one cycle takes."""
+        """Wait until a few messages have arrived, unless there are already more than one cycle takes."""
         now = self._monotonic()
         if not self._more and not self._source.captured and now < self._last_begin + _LEAST:
             self._sleep(self._last_begin + _LEAST - now)
@@ -339,7 +347,7 @@ class Cycle:
         self._commit(self._caused(steps, taken.position), taken, begun)
 
     def _steps(self, taken: Taken) -> list[Step]:
-        """What is new of it, and then the time that it is."""
+        """The new ones among these, followed by the current time."""
         wall = self._clock()
         steps: list[Step] = [d for d in taken.datagrams if isinstance(d, Datagram) and self._is_new(d, wall)]
         self.counts.datagrams += len(taken.datagrams)
@@ -347,7 +355,7 @@ class Cycle:
         return steps
 
     def _captured_steps(self, taken: Taken) -> list[Step]:
-        """As `_steps`, but time passes with the datagrams, at points that depend on nothing but them."""
+        """As `_steps`, but time passes with the datagrams, at points that depend only on them."""
         steps: list[Step] = []
         wall = self._clock()
         for datagram in taken.datagrams:
@@ -381,12 +389,12 @@ class Cycle:
             self.duplicates_of[remote] = (known or 0) + 1
 
     def _count_reused(self, spool: str, seq: int, remote: str) -> None:
-        """An id that names two datagrams: a shoveler went back in time and did not notice. Both are taken."""
+        """One id for two datagrams: a shoveler went back in time without noticing. Both are taken."""
         self.counts.reused += 1
         self._limited.warning(
             "reused",
-            "the id %s:%d was used before, for another datagram; this one, from %s, is taken, too. Was a shoveler's "
-            "machine set back to a snapshot while it ran? Restart that shoveler",
+            "the id %s:%d was already used for another datagram; this one, from %s, is taken too. Was a "
+                "shoveler's machine reset to a snapshot while it ran? Restart that shoveler",
             spool, seq, remote,
         )  # fmt: skip
 
@@ -396,14 +404,15 @@ class Cycle:
             self._limited.warning(f"reject {reject.reason}", "input rejected: %s", reject.text)
 
     def _listen_again(self, taken: Taken) -> list[Step]:
-        """After a time in which we heard nothing (start, source away, no room), nobody may expire for that silence."""
+        """After a time in which we could not listen (start, source away, no room), nothing may expire because of that
+        silence."""
         if not (self._deaf and taken.datagrams):
             return []
         self._deaf = False
         return [Resume(taken.datagrams[0].t if self._source.captured else self._clock())]
 
     def _let_time_pass(self) -> None:
-        """Nothing was taken: time-outs go on, as long as we are really listening."""
+        """Nothing was taken: time-outs continue, as long as we are really listening."""
         self._more, self._quiet = False, True
         if self._source.trouble:
             self._deaf = True
@@ -427,14 +436,14 @@ class Cycle:
             self._commit(done, Taken(), self._monotonic())
 
     def _drain_source(self) -> None:
-        """The end of a file: everything that is held is written out."""
+        """The end of a file: everything still held is written."""
         self._drained = True
         self._commit(self._caused([Drain(self._captured_now)], None), Taken(), self._monotonic())
 
     # -- committing ---------------------------------------------------------------------------------------------------
 
     def _caused(self, steps: Sequence[Step], position: str | None) -> Done:
-        """Let the core take these steps; all that is to be written of it."""
+        """Let the core process these steps; returns everything that must be written."""
         ahead = _Ahead(self._direct) if self._direct is not None else None
         records, puts, deletes, aside = self._guard.apply(steps, ahead)
         for entry in aside:
@@ -477,7 +486,7 @@ class Cycle:
         if taken:
             self._unacknowledged.append((taken.token, self._last_chunk, begun))
             self.counts.cycles += 1
-        self._sink.poll(0.0)  # on the way at once, not at the next step
+        self._sink.poll(0.0)  # send it at once, not at the next step
         if settled > self._cleared:
             self._is_cleared(settled)
         else:
@@ -498,7 +507,7 @@ class Cycle:
         return direct.mark(done=self._drained)
 
     def _set_aside(self, entries: Sequence[Aside]) -> None:
-        """Into the quarantine, before anything says that these were taken. Raises CheckpointFullError."""
+        """Write to the quarantine, before anything says that these were taken. Raises CheckpointFullError."""
         where = self._quarantine.path
         try:
             self._quarantine.keep(entries)
@@ -508,14 +517,14 @@ class Cycle:
             self._limited.log(
                 logging.ERROR,
                 f"aside {entry.what}",
-                "%s set aside, the rest goes on: %s at %s. %s",
+                "%s set aside, everything else continues: %s at %s. %s",
                 _SET_ASIDE[entry.what],
                 entry.error,
                 entry.place,
                 f"It is in {where}: look at it with `tally-collector inspect {where}`, please report it, and try it "
                 "again with the next version"
                 if where is not None
-                else "It is only in the input, as there is no --state; please report it",
+                else "It is only in the input, because there is no --state; please report it",
             )
 
     def _committed(self, seconds: float) -> None:
@@ -528,7 +537,7 @@ class Cycle:
             self._delays = delays()
 
     def _cannot_commit(self, error: CheckpointFullError, done: Done, taken: Taken) -> None:
-        """Keep what was done as it is, take nothing more, acknowledge nothing; and try it again in a while."""
+        """Keep what was done, take nothing more, acknowledge nothing, and retry later."""
         if not self.store_trouble:
             _log.error("%s; taking no more input until it can, nothing is lost", error)
         self.store_trouble = str(error)
@@ -550,7 +559,7 @@ class Cycle:
     # -- clearing and acknowledging -----------------------------------------------------------------------------------
 
     def _settle(self, timeout: float, *, clear_now: bool = False) -> None:
-        """Learn what is confirmed; clear it in a transaction of its own if no cycle did so for a while."""
+        """Note what is confirmed; clear it in a separate transaction if no cycle has done so for a while."""
         settled = self._sink.poll(timeout)
         if settled <= self._cleared:
             self._settled_at = None
@@ -564,7 +573,7 @@ class Cycle:
         try:
             self._store.commit(Transaction(cleared=settled))
         except CheckpointFullError as error:
-            # Clearing needs a little room, too. The records are out; worst they are published once more.
+            # Clearing needs a little room too. The records are published; at worst they are published once more.
             self._limited.warning("clear", "%s; published records cannot be cleared", error)
             self.store_trouble = self.store_trouble or str(error)
             return
@@ -593,7 +602,7 @@ class Cycle:
 def chunked(records: Iterable[Record], number: int) -> Iterator[Chunk]:
     """Records as chunks from `number` on: one stream and routing key each, order kept within a key, bounded in size."""
     groups: dict[tuple[str, str], tuple[list[str], list[bytes]]] = {}
-    # One of the few loops that run for every record; neighbours are mostly of one kind and VO.
+    # One of the few loops that run for every record; neighbours mostly have the same kind and VO.
     last: tuple[str, str] | None = None
     add_id = add_body = None
     for kind, vo, record_id, body in records:
@@ -611,7 +620,7 @@ def chunked(records: Iterable[Record], number: int) -> Iterator[Chunk]:
 
 
 def _cuts(bodies: list[bytes]) -> Iterator[tuple[int, int]]:
-    """Where a list is cut, so that no piece has too many records or bytes (one that is too large is alone)."""
+    """Where to cut a list, so that no piece has too many records or bytes (a record that is too large is alone)."""
     start = size = 0
     for end, length in enumerate(map(len, bodies)):
         size += length + 1

@@ -1,8 +1,8 @@
 """One collector at work: a part of the input (a queue, a shard, a socket, a file) with everything that it needs.
 
-`open_engine` composes source, sink, checkpoint, correlator and cycle for one part of a plan; `Engine.run` turns the
-cycle until it is told to stop or the input ends. A process runs one engine per shard, each in a thread of its own,
-sharing nothing. What the outside wants to know of an engine is in its latest `Snapshot`, made by its own thread.
+`open_engine` composes source, sink, checkpoint, correlator and cycle for one part of a plan; `Engine.run` repeats the
+cycle until it is told to stop or the input ends. A process runs one engine per shard, each in its own thread, sharing
+nothing. An engine's latest `Snapshot`, made by its own thread, shows its state to the outside.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ _STEP = 0.25
 _SNAPSHOT_EVERY = 1.0
 _ADVISE_EVERY = 5.0
 _WIND_DOWN = 5.0
-"""Seconds for what is on its way when we are told to stop. A stop is to take ten in all, even when the broker is
-silent: then the last status and the goodbye of every connection take all the time that they may, too."""
+"""Seconds for what is in flight when we are told to stop. A stop may take ten in total, even when the broker is silent,
+and then the last status message and closing each connection also take as long as they may."""
 _REFUSED_FOR = 3.0
 """A refusal at the start is final after this long: a broker may need a moment to notice that our predecessor died."""
 _STANDBY_LOOK = 0.5
@@ -73,7 +73,7 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Snapshot(msgspec.Struct, kw_only=True):
-    """What an engine says of itself, once a second: for metrics and health, and from a worker to its parent."""
+    """An engine's report on itself, once a second: for metrics and health, and from a worker to its parent."""
 
     part: str
     values: dict[str, float] = {}
@@ -81,15 +81,15 @@ class Snapshot(msgspec.Struct, kw_only=True):
     labelled: dict[str, dict[str, float]] = {}
     """Name → value of its one label → number."""
     trouble: dict[str, str] = {}
-    """What is not well (input, output, state) → one sentence."""
+    """Part with a problem (input, output, state) → one sentence."""
     waiting: bool = False
-    """A stand-by: another collector has the state."""
+    """On standby: another collector uses the state."""
     at: float = 0.0
     """When it was made, on the machine's monotonic clock."""
 
 
 class Engine:
-    """Turns one cycle. `run` belongs to one thread; `snapshot` may be read from any."""
+    """Runs one cycle. `run` belongs to one thread; `snapshot` may be read from any."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Engine:
         *,
         resumable: bool,
     ) -> None:
-        """`resumable`: being stopped half way is no failure, as the next start goes on from there."""
+        """`resumable`: being stopped half way is not a failure, because the next start continues from there."""
         self._part = part
         self._resumable = resumable
         self._cycle = cycle
@@ -112,10 +112,9 @@ class Engine:
         self.snapshot = Snapshot(part=part.name)
 
     def run(self, stopping: threading.Event) -> bool:
-        """Until `stopping` is set or the input has ended. True when everything is safe with the next owner.
-
-        A replay that was stopped before its end is not: nothing knows where it was. Raises BusRefusedError (from the
-        start on, for several seconds), CheckpointUnusableError, OutputClosedError.
+        """Until `stopping` is set or the input has ended. True when the next owner has everything. That is false for a
+        replay stopped before its end, because its position is not kept. Raises BusRefusedError (from the start on, for
+        several seconds), CheckpointUnusableError, OutputClosedError.
         """
         cycle = self._cycle
         begun = time.monotonic()
@@ -145,7 +144,7 @@ class Engine:
             self._reporter.close()
 
     def _tell_end(self) -> None:
-        """A replay has ended: nobody looks at the metrics of it, so what could not be used is said here."""
+        """A replay has ended: nobody looks at its metrics, so log here what could not be used."""
         counts = self._cycle.counts
         rejected = Counter(counts.rejected)
         for name, number in self._correlator.counters.items():
@@ -198,8 +197,8 @@ class Engine:
 def collect_garbage_seldom() -> None:
     """For a process of engines: look for garbage in cycles after 50,000 objects instead of 700.
 
-    OPTIMISATION. Records, open files and messages are tuples, let go of as soon as nobody refers to them; there is next
-    to nothing for the collection to find, and looking cost 4 % (tests/bench/bench_collector_core.py, which does the
+    OPTIMISATION. Records, open files and messages are tuples, freed as soon as nothing refers to them; there is next to
+    nothing for the collector to find, and searching cost 4 % (tests/bench/bench_collector_core.py, which does the
     same).
     """
     gc.set_threshold(50_000, 20, 20)
@@ -213,9 +212,9 @@ def parts(plan: Plan) -> list[Part]:
 
 
 def open_store(plan: Plan, part: Part, stopping: threading.Event) -> Store | None:
-    """The checkpoint of a part. As a stand-by: once it is free, or None when told to stop before that.
+    """The checkpoint of a part. On standby: once it is free, or None when told to stop before that.
 
-    Raises CheckpointBusyError (no stand-by) or CheckpointUnusableError.
+    Raises CheckpointBusyError (not on standby) or CheckpointUnusableError.
     """
     if plan.state is None:
         return NoCheckpoint()
@@ -230,7 +229,7 @@ def open_store(plan: Plan, part: Part, stopping: threading.Event) -> Store | Non
                 raise
             if not told:
                 told = True
-                _log.info("%s: standing by (%s)", part.name, busy)
+                _log.info("%s: on standby (%s)", part.name, busy)
         if stopping.wait(_STANDBY_LOOK):
             return None
 
@@ -238,9 +237,8 @@ def open_store(plan: Plan, part: Part, stopping: threading.Event) -> Store | Non
 def open_engine(
     plan: Plan, part: Part, store: Store, names: Names | None = None, sockets: Sequence[socket.socket] = ()
 ) -> Engine:
-    """Compose an engine on an open checkpoint, which it closes. `sockets`: handed over by whoever started us.
-
-    Raises SourceError or SinkError when the source or sink can never serve.
+    """Compose an engine on an open checkpoint, which it closes. `sockets`: passed by whoever started us. Raises
+    SourceError or SinkError when the source or sink can never work.
     """
     source: Source | None = None
     try:
@@ -283,7 +281,7 @@ def _source(plan: Plan, part: Part, store: Store, sockets: Sequence[socket.socke
 
 
 def _connect_consumer(plan: Plan, wanted: BusInput, queue: str, collector_id: str, prefetch: int) -> Consumer:
-    """Make sure that the queue is there (again), and consume it. Raises BusError."""
+    """Declare the queue if it is missing, and consume it. Raises BusError."""
     sharded = wanted.queue is None
     if sharded:
         _shards_declared.make_sure(plan, wanted)
@@ -305,16 +303,15 @@ def _connect_consumer(plan: Plan, wanted: BusInput, queue: str, collector_id: st
 
 
 class _ShardsDeclared:
-    """All shards are declared by whichever engine connects first: messages for the others must find their queues, too.
-
-    The engines of a process come at the same moment, and each would do the same hundreds of requests."""
+    """The engine that connects first declares all shards, because messages for the others must find their queues too.
+    The engines of a process connect at the same moment, and each would make the same hundreds of requests."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last: dict[str, float] = {}
 
     def make_sure(self, plan: Plan, wanted: BusInput) -> None:
-        """Declare them, unless that was done a moment ago. Raises BusError."""
+        """Declare them, unless that was just done. Raises BusError."""
         what = f"{wanted.address} {wanted.exchange} {plan.shard_prefix} {plan.shard_count}"
         with self._lock:
             if time.monotonic() - self._last.get(what, float("-inf")) < _DECLARED_FOR:
@@ -333,7 +330,7 @@ _shards_declared = _ShardsDeclared()
 
 
 def _direct(plan: Plan) -> Path | None:
-    """The file that records go to directly, if they do."""
+    """The file that records are written to directly, if any."""
     if isinstance(plan.source, FileInput) and len(plan.sinks) == 1:
         (only,) = plan.sinks
         if isinstance(only, FileOutput) and only.path is not None and can_be_direct(only.path):

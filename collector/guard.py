@@ -1,16 +1,16 @@
-"""Between cycle and core: what the core cannot take is set aside, and everything else comes out as if it had not come.
+"""Between cycle and core: what the core cannot process is set aside, and the result is as if it had never come.
 
-The core never raises, and is fuzzed for it. This is for the day on which it does: a datagram that nobody thought of
-must not end the collector, and with each redelivery again. So a cycle's input is a list of *steps*. When the core
-raises at one of them, it may be half applied; the core becomes what its last checkpoint says, and the steps are applied
-again in pieces, until the one is found at which it raises when it is tried alone. That one is set aside; what has been
-applied before it, and what comes after it, is applied once. Nothing of this is seen from outside: a cycle still ends in
-one transaction, with the state and the records of all steps but those.
+The core should never raise, and fuzzing checks this. If it does, an unforeseen datagram must not stop the collector,
+and stop it again at each redelivery. So a cycle's input is a list of *steps*. When the core raises at one of them, it
+may be half applied. The core is restored from its last checkpoint, and the steps are applied again in pieces, until the
+one is found at which it raises when it is tried alone. That one is set aside; the steps before and after it are applied
+once. None of this is visible outside: a cycle still ends in one transaction, with the state and the records of all
+steps but those.
 
-A time-out that fails for one server is dealt with in the core (`Timekeeper`): the server is forgotten, its state comes
-out here as something set aside.
+A time-out that fails for one server is handled in the core (`Timekeeper`): the server is forgotten, and its state is
+set aside here.
 
-Cost: nothing in the usual case. Each step set aside costs two restores of the whole state.
+Cost: none in the usual case. Each step set aside costs two restores of the whole state.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from collector.sources import Datagram
 Row = tuple[bytes, bytes]
 
 _AT_ONCE = 100
-"""Steps after which the records of a long cycle go ahead. Few enough that they are still in the processor's cache when
-they are written: file to file 300,000 records took 3.0 s of processor time instead of 3.6."""
+"""Number of steps after which the records of a long cycle are written ahead. Small enough that they are still in the
+processor's cache when they are written: file to file 300,000 records took 3.0 s of processor time instead of 3.6."""
 
 
 class Advance(NamedTuple):
-    """Time has passed, up to `to`."""
+    """Time has advanced to `to`."""
 
     to: float
 
@@ -56,8 +56,7 @@ class Aside(NamedTuple):
     """Something set aside, and why."""
 
     what: str
-    """``datagram``, ``server`` (its state), or ``time`` (a step without input: nothing is lost but that look at the
-    clock)."""
+    """``datagram``, ``server`` (its state), or ``time`` (a step without input: only a timed action is lost)."""
     error: str
     """The last line of the traceback."""
     place: str
@@ -68,7 +67,7 @@ class Aside(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What some steps have caused."""
+    """The result of some steps."""
 
     records: list[Record]
     puts: list[Row]
@@ -77,18 +76,19 @@ class Outcome(NamedTuple):
 
 
 class Ahead(Protocol):
-    """Where records may go before all steps are applied, and whence they can be taken back. Neither method raises."""
+    """Where records may be written before all steps are applied, and from where they can be removed again. Neither
+    method raises."""
 
     def write(self, records: list[Record]) -> None:
         """Take these."""
 
     def undo(self) -> None:
-        """As if nothing had been written."""
+        """Remove everything written."""
 
 
 class Guard:
-    """Applies steps to a correlator. `known`: the rows of the last checkpoint, which the correlator was equal to when
-    `apply` was called; asked for only when something went wrong.
+    """Applies steps to a correlator. `known`: returns the rows of the last checkpoint, to which the correlator was
+    equal when `apply` was called; called only when something went wrong.
     """
 
     def __init__(self, correlator: Correlator, known: Callable[[], Iterable[Row]]) -> None:
@@ -96,9 +96,9 @@ class Guard:
         self._known = known
 
     def apply(self, steps: Sequence[Step], ahead: Ahead | None = None) -> Outcome:
-        """Apply all of them but those at which the core raises. Raises MemoryError, which is nobody's fault.
+        """Apply all of them except those at which the core raises. Raises MemoryError, which no step is to blame for.
 
-        Records that went `ahead` are not in the outcome.
+        Records written `ahead` are not in the outcome.
         """
         at = Place()
         try:
@@ -111,7 +111,8 @@ class Guard:
             return self._again(steps, at)
 
     def _all(self, steps: Sequence[Step], at: Place, ahead: Ahead | None = None) -> Outcome:
-        """Apply all steps. Raises what the core raises; `at` then says at which step, or at none of them."""
+        """Apply all steps. Raises what the core raises; `at` then has the step, or is past the end if it was none of
+        them."""
         correlator = self._correlator
         feed, advance = correlator.feed, correlator.advance
         size = len(steps) if ahead is None else _AT_ONCE
@@ -138,13 +139,14 @@ class Guard:
         aside = [
             Aside("time" if b.serial is None else "server", *described(b.error), b.now, state=b.state) for b in broken
         ]
-        # All its rows go: what failed half way may have lost sight of some, and a row of nobody cannot be restored.
+        # All its rows are deleted: an operation that failed half way may have lost track of some, and a row without an
+        # owner cannot be restored.
         gone = {b.serial for b in broken} - {None}
         deletes = list({*deletes, *(key for key, _ in self._known() if serial_of(key) in gone)})
         return Outcome(records, puts, deletes, aside)
 
     def _again(self, steps: Sequence[Step], at: Place) -> Outcome:
-        """From the checkpoint once more. What was counted the first time, up to `at`, is not counted once more."""
+        """Again from the checkpoint. What was counted the first time, up to `at`, is not counted again."""
         recovery = _Recovery(self._correlator, dict(self._known()), self._all)
         while steps:
             counted = self._correlator.counted
@@ -164,7 +166,7 @@ class Guard:
 
 
 class Place:
-    """Which step is being applied; the number of them when all are."""
+    """Index of the step being applied; the number of steps when all are."""
 
     number = 0
 
@@ -182,15 +184,15 @@ class _Recovery:
         self._rows = rows
         self._apply = apply
         self._clean = False
-        """The correlator is what the rows say."""
+        """The correlator is equal to the rows."""
         self._puts: dict[bytes, bytes] = {}
         self._deletes: dict[bytes, None] = {}
         self._records: list[Record] = []
         self._aside: list[Aside] = []
 
     def apply(self, steps: Sequence[Step], failed: int | None = None) -> None:
-        """`failed`: the step at which the core has raised already when all were tried; `len(steps)`: at none of them,
-        only the whole could not be written down.
+        """`failed`: the step at which the core already raised when all were tried; `len(steps)`: none of them, but the
+        result could not be written.
         """
         if failed is None:
             failed = self._try(steps)
@@ -205,7 +207,8 @@ class _Recovery:
             self.apply(piece)
 
     def _try(self, steps: Sequence[Step]) -> int | None:
-        """Apply them all, or none and say at which the core raised. One alone at which it does is set aside."""
+        """Apply all, or none and return the one at which the core raised. A single one at which it raises is set
+        aside."""
         self.revert()
         at = Place()
         try:
@@ -224,7 +227,7 @@ class _Recovery:
         self._clean = False
 
     def revert(self) -> None:
-        """Make the correlator what the rows say, if something is half applied."""
+        """Restore the correlator from the rows, if something is half applied."""
         if not self._clean:
             self._correlator.revert(self._rows.items())
             self._clean = True

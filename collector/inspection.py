@@ -1,8 +1,9 @@
-"""``tally-collector inspect``: what is in a capture, spool, local bus, checkpoint or quarantine, for a person to read.
+"""``tally-collector inspect``: shows the content of a capture, spool, local bus, checkpoint or quarantine in readable
+form.
 
-Datagrams are decoded by `collector.wire.tree`, one after the other; what a reader of the wire wants besides is noted
-here: which server it is (as far as its datagrams have said so), and where the sequence of a class has a hole. The
-output is for eyes, or with ``--json`` one object per datagram for programs. Nothing that is inspected is changed.
+Datagrams are decoded by `collector.wire.tree`, one after the other. This module adds what else a reader needs: which
+server sent it (as far as its datagrams have said so), and where the sequence of a class has a gap. The output is for
+people, or with ``--json`` one object per datagram for programs. Inspecting changes nothing.
 """
 
 from __future__ import annotations
@@ -34,11 +35,11 @@ _SQLITE = b"SQLite format 3\0"
 
 
 class InspectError(Exception):
-    """It cannot be inspected. One sentence."""
+    """The input cannot be inspected. The text is one sentence."""
 
 
 class Found(NamedTuple):
-    """A datagram and where it was found. `t` None: its place does not say when it arrived."""
+    """A datagram and where it was found. `t` None: the arrival time is not known."""
 
     place: str
     t: float | None
@@ -50,14 +51,14 @@ class Found(NamedTuple):
 
 
 class Forgotten(NamedTuple):
-    """A line of a quarantine without a datagram: a server that was forgotten, or a look at the clock that failed."""
+    """A line of a quarantine without a datagram: a server that was forgotten, or a timed action that failed."""
 
     t: float
     why: str
     state: dict[str, Any] | None
 
 
-# ---------------------------------------------------------------- where datagrams lie
+# ---------------------------------------------------------------- where datagrams come from
 
 
 def datagrams(path: Path | None) -> Iterator[Found | Forgotten | Reject]:
@@ -82,7 +83,7 @@ def datagrams(path: Path | None) -> Iterator[Found | Forgotten | Reject]:
 
 
 def _quarantine(path: Path) -> Iterator[Found | Forgotten | Reject]:
-    """As a capture, with what stands beside each datagram there."""
+    """Like a capture, with the extra fields of each datagram."""
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
             entry = json.loads(line)
@@ -91,7 +92,7 @@ def _quarantine(path: Path) -> Iterator[Found | Forgotten | Reject]:
                 yield Forgotten(float(entry["t"]), why, entry.get("state"))
                 continue
         except (ValueError, KeyError, TypeError):
-            yield Reject("line", f"{path}:{number} is no entry of a quarantine")
+            yield Reject("line", f"{path}:{number} is not a quarantine entry")
             continue
         found = parse_line(line, f"{path}:{number}")
         if isinstance(found, Reject):
@@ -119,7 +120,7 @@ def _capture(path: Path | None) -> Iterator[Found | Reject]:
         taken = source.take(0.25)
         yield from taken.rejects
         for datagram in taken.datagrams:
-            assert isinstance(datagram, Datagram)  # nobody shares this with us
+            assert isinstance(datagram, Datagram)  # this file is ours alone
             number += 1
             identifier = f"{datagram.spool}:{datagram.seq}" if datagram.spool is not None else None
             yield Found(f"datagram {number}", datagram.t, datagram.remote, datagram.data, identifier)
@@ -135,7 +136,7 @@ def _database(path: Path) -> Iterator[Found | Reject]:
             elif "message" in tables:
                 yield from _bus_file(db, path.name)
             elif {"state", "outbox"} <= tables:
-                raise InspectError(f"{path} is a checkpoint, it holds no datagrams")
+                raise InspectError(f"{path} is a checkpoint and holds no datagrams")
             else:
                 raise InspectError(f"{path} is a database, but neither a spool nor a file of a local bus")
     except sqlite3.Error as error:
@@ -143,14 +144,14 @@ def _database(path: Path) -> Iterator[Found | Reject]:
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
-    """The database for reading only; a program that writes it is not disturbed."""
+    """Opens the database read-only; a program that writes it is not disturbed."""
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
     db.execute("PRAGMA query_only = 1")
     return db
 
 
 def _spool(db: sqlite3.Connection, path: Path) -> Iterator[Found | Reject]:
-    """What the database has, then what the tail has and it does not."""
+    """The content of the database, then what is only in the tail."""
     generations = _generations(db)
     rows: list[tuple[int, int, float, bytes]] = []
     if db.execute("PRAGMA user_version").fetchone()[0] > 1:
@@ -195,7 +196,7 @@ def _bus_file(db: sqlite3.Connection, name: str) -> Iterator[Found | Reject]:
             yield Found(f"{name} message {seq}", None, found.remote, found.data, found.id)
 
 
-# ---------------------------------------------------------------- what is noted beside the decoded fields
+# ---------------------------------------------------------------- notes beside the decoded fields
 
 
 _CLASS_M = frozenset("=diuUTtr")
@@ -204,7 +205,7 @@ _HALF = {256: 128, 1000: 500}
 
 @dataclass
 class Notes:
-    """What the datagrams so far have said: names of servers, and the last number of every sequence."""
+    """What the datagrams so far have told: names of servers, and the last number of every sequence."""
 
     servers: dict[tuple[str, int], str] = field(default_factory=dict)
     """(IP, server start) → name."""
@@ -212,7 +213,7 @@ class Notes:
     sequences: dict[tuple[str, int, str], int] = field(default_factory=dict)
 
     def note(self, remote: str, found: dict[str, Any], data: bytes) -> dict[str, Any]:
-        """Keys to show with this datagram: ``server``, ``sid``, and ``sequence_note`` when its number is odd."""
+        """Keys to show with this datagram: ``server``, ``sid``, and ``sequence_note`` when its number is unexpected."""
         ip = remote.rpartition(":")[0]
         stod = _stod(found, data)
         sid = _sid(found)
@@ -287,7 +288,7 @@ def _server_name(found: dict[str, Any]) -> str | None:
     return None
 
 
-# ---------------------------------------------------------------- which datagrams are wanted
+# ---------------------------------------------------------------- which datagrams to show
 
 
 @dataclass(frozen=True)
@@ -299,7 +300,7 @@ class Filter:
     files: tuple[str, ...] = ()
 
     def wants(self, remote: str, found: dict[str, Any], notes: dict[str, Any], data: bytes) -> bool:
-        """Whether a datagram is to be shown."""
+        """Whether to show a datagram."""
         return (
             (not self.servers or any(_is_server(wanted, remote, notes) for wanted in self.servers))
             and self.wants_stream(data)
@@ -307,7 +308,7 @@ class Filter:
         )
 
     def wants_stream(self, data: bytes) -> bool:
-        """Whether a datagram is of a stream that is to be shown."""
+        """Whether a datagram belongs to a selected stream."""
         return not self.streams or data[:1].decode("ascii", "replace") in self.streams
 
 
@@ -328,9 +329,9 @@ def _mentions(found: dict[str, Any], wanted: str) -> bool:
 
 
 class Holes:
-    """What was noted of sequences at datagrams that are not shown: it is told with the next one of that server that is.
-
-    Otherwise a close that never came would leave no mark in a story, as it is the next datagram that tells of it.
+    """Sequence notes of datagrams that are not shown: they appear with that server's next datagram that is shown.
+    Otherwise a close that never came would leave no trace with ``--follow-file``, because only the next datagram reveals
+    it.
     """
 
     def __init__(self) -> None:
@@ -361,9 +362,8 @@ class Holes:
 
 
 class Conversation:
-    """Everything that one file's story consists of: its open, progress and close, its path, its user's messages.
-
-    The user is known only from the open (or the path), after the user's own messages: it is fed twice, `learn` first.
+    """Everything about one file: its open, progress and close, its path, its user's messages. The user is known only
+    from the open (or the path), after the user's own messages: it is fed twice, `learn` first.
     """
 
     def __init__(self, file_id: int, servers: tuple[str, ...]) -> None:
@@ -389,13 +389,13 @@ class Conversation:
             self._sessions.setdefault((key, userid), set()).add(found["dictid"])
 
     def learned(self) -> None:
-        """The first pass is over. Without ``lfn`` an open does not tell its user: the path does, by the user id."""
+        """The first pass is over. Without ``lfn`` an open does not name its user; the path does, by the user id."""
         for key, userids in self._named.items():
             for userid in userids:
                 self._users.setdefault(key, set()).update(self._sessions.get((key, userid), ()))
 
     def part(self, remote: str, found: dict[str, Any], notes: dict[str, Any], data: bytes) -> dict[str, Any] | None:
-        """Second pass: what of this datagram belongs to the story, or None."""
+        """Second pass: the part of this datagram that belongs to the file, or None."""
         if self._servers and not any(_is_server(wanted, remote, notes) for wanted in self._servers):
             return None
         key = (remote.rpartition(":")[0], _stod(found, data))
@@ -481,7 +481,7 @@ def _flat(value: object) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_flat, value)) + "]"
     text = str(value)
-    # Text of a datagram is somebody else's: whatever could move a terminal's cursor is shown, not obeyed.
+    # Text of a datagram is untrusted: escape control characters, so that they cannot act on the terminal.
     return text if text.isprintable() else text.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
@@ -493,7 +493,7 @@ def _dump(data: bytes) -> Iterator[str]:
 
 
 def _forgotten(entry: Forgotten, *, as_json: bool) -> str:
-    what = "a server was forgotten" if entry.state is not None else "a look at the clock failed"
+    what = "a server was forgotten" if entry.state is not None else "a timed action failed"
     if as_json:
         return json.dumps({"t": entry.t, "set_aside": entry.why, "state": entry.state}, ensure_ascii=True)
     return "\n".join([f"--- {what}: {entry.why} ---", *_lines(entry.state or {}, "    ")])
@@ -517,7 +517,7 @@ def as_json(found: Found, number: int, decoded: dict[str, Any], notes: dict[str,
 
 
 def main(argv: list[str]) -> int:
-    """``tally-collector inspect``; the exit code: 0, or 1 when something could not be read, 2 for bad usage."""
+    """``tally-collector inspect``; the exit code: 0, or 1 when something could not be read, 2 for invalid usage."""
     parser = argparse.ArgumentParser("tally-collector inspect", description=__doc__.partition("\n\n")[0])
     parser.add_argument("input", metavar="CAPTURE|SPOOL", help="a capture (JSON lines, - for standard input), the "
                         "directory or file of a spool or local bus, a checkpoint or quarantine")  # fmt: skip
@@ -528,9 +528,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--file", action="append", default=[], metavar="ID|PATH",
                         help="only datagrams that mention this file, by number or part of its path")  # fmt: skip
     parser.add_argument("--follow-file", type=int, metavar="ID",
-                        help="one file's whole conversation: user, path, open, progress, close")  # fmt: skip
+                        help="everything about one file: user, path, open, progress, close")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object per datagram")
-    parser.add_argument("--hex", action="store_true", help="the bytes as well")
+    parser.add_argument("--hex", action="store_true", help="also print the bytes")
     options = parser.parse_args(argv)
     path = None if options.input == "-" else Path(options.input)
     try:
@@ -542,7 +542,7 @@ def main(argv: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # A pager was left. Python would complain once more when it flushes at the end.
+        # The pager was closed. Python would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0
 
@@ -552,7 +552,7 @@ def _inspect(path: Path | None, options: argparse.Namespace) -> int:
     entries: Iterable[Found | Forgotten | Reject] = datagrams(path)
     story = None
     if options.follow_file is not None:
-        entries = list(entries)  # twice through it, and standard input comes once
+        entries = list(entries)  # it is read twice, and standard input can be read only once
         story = Conversation(options.follow_file, wanted.servers)
         notes = Notes()
         for entry in entries:
@@ -625,7 +625,7 @@ def is_checkpoint(path: Path) -> bool:
 
 
 def checkpoint(path: Path) -> dict[str, Any]:
-    """What a collector would know if it were started on this file now."""
+    """What a collector would know if it started with this file now."""
     try:
         with closing(open_read_only(path)) as db:
             correlator = Correlator()

@@ -1,7 +1,7 @@
 """The collector's metrics: the names that dashboards know, filled from the engines' snapshots.
 
-Names and meanings are the interoperable surface and stay for ever. With `peer_names` those that the OSG
-collector has as well are shown under its names, too.
+Names and meanings are a public interface and never change. With `peer_names`, metrics that the OSG collector also has
+are repeated under its names.
 """
 
 from __future__ import annotations
@@ -20,35 +20,35 @@ _LABELLED = re.compile(r"(\w+)\{(.*)\}")
 _PEERS = {
     "packets_parsed_ok": "Datagrams that were decoded.",
     "parse_errors": "Datagrams and messages that could not be decoded.",
-    "ttl_evictions": "Open files given up because nothing was heard of them for too long.",
+    "ttl_evictions": "Open files given up after too long without activity.",
     "records_emitted": "Records written to the outbox, of every kind.",
 }
 """Counters without a label that the OSG collector has, under its prefix ``shoveler_``."""
 
 _OWN = {
     "datagrams_total": "Datagrams taken, before any was dropped as a duplicate.",
-    "reused_ids_total": "Datagrams taken although their id had been seen: with other content.",
+    "reused_ids_total": "Datagrams taken although their id was already seen, because their content differs.",
     "duplicates_total": "Datagrams dropped because they had been taken before.",
     "source_drops_total": "Datagrams lost before they were taken, as far as that can be counted (UDP).",
     "checkpoints_total": "Checkpoints written.",
     "checkpointing_seconds_total": "Time spent writing them.",
-    "quarantine_forgotten_total": "Entries of the quarantine that had to make room for newer ones.",
+    "quarantine_forgotten_total": "Quarantine entries removed to make room for newer ones.",
     "seen_forgotten_total": "Runs of message ids forgotten because there were too many.",
 }
 _OWN_LABELLED = {
     "records_total": ("kind", "Records written to the outbox."),
-    "rejected_total": ("reason", "Input that was no datagram, or no monitoring datagram."),
-    "set_aside_total": ("what", "What a fault of the collector kept it from taking, in the quarantine."),
+    "rejected_total": ("reason", "Input that was not a datagram, or not a monitoring datagram."),
+    "set_aside_total": ("what", "What the collector could not process because of a bug in it (see its quarantine)."),
     "gaps_total": ("class", "Datagrams that never came, by class of sequence."),
     "incomplete_total": ("reason", "Records that lack something, by what is missing."),
 }
 _GAUGES = {
-    "state_bytes": "Memory of what is remembered of servers (estimated).",
+    "state_bytes": "Memory used by the state of servers (estimated).",
     "outbox_size": "Chunks of records that are not confirmed and cleared yet.",
     "checkpoint_seconds": "Duration of the last checkpoint (of the slowest shard).",
     "lag_seconds": "From taking the last acknowledged input to its records being confirmed (of the slowest shard).",
     "seen_runs": "Runs of message ids that are remembered.",
-    "standby": "Shards that another collector serves and this one stands by for.",
+    "standby": "Shards for which this collector is on standby.",
 }
 
 
@@ -70,7 +70,7 @@ class Metrics:
         self.use_peer_names(peer_names)
 
     def use_peer_names(self, wanted: bool) -> None:
-        """Show them under the peers' names from now on. Names that are shown stay until a restart."""
+        """Also show them under the peers' names from now on. Names once shown stay until a restart."""
         if wanted and "shoveler_" not in self._prefixes:
             self._prefixes.append("shoveler_")
             self._add("shoveler_")
@@ -78,7 +78,7 @@ class Metrics:
     def _add(self, prefix: str) -> None:
         for name, text in _PEERS.items():
             self._counts.setdefault(name, []).append(Counts(self._registry, prefix + name, text))
-        dropped = Counts(self._registry, prefix + "records_dropped", "Records not sent on purpose.", ("reason",))
+        dropped = Counts(self._registry, prefix + "records_dropped", "Records deliberately not sent.", ("reason",))
         self._counts.setdefault("records_dropped", []).append(dropped)
         size = Gauges(self._registry, prefix + "state_size", "Servers, sessions and open files that are remembered.")
         self._gauges.setdefault("state_size", []).append(size)

@@ -1,4 +1,4 @@
-"""``tally-collector import-config``: the settings of an OSG collector (YAML) turned into ours (TOML).
+"""``tally-collector import-config``: converts the settings of an OSG collector (YAML) to ours (TOML).
 
 `translate` is pure: their settings in, ours and remarks out. Remarks name what has no counterpart and what behaves
 differently; they go into the file as comments, and to standard error.
@@ -23,7 +23,7 @@ from shoveler.service import redact
 
 
 class MigrationError(Exception):
-    """The file is no configuration of an OSG collector. One sentence."""
+    """The file is not a configuration of an OSG collector. The text is one sentence."""
 
 
 _EXCHANGES = {
@@ -37,11 +37,11 @@ _EXCHANGES = {
 _LESS_NEEDED = {
     "input.buffer_size": "datagrams of any size are read whole",
     "input.base64_encoded": "captures are base64, always",
-    "input.subscription": "it belongs to STOMP",
-    "state.max_entries": "memory is bounded in bytes by state.max_bytes, and what is given up becomes a record",
+    "input.subscription": "it is for STOMP",
+    "state.max_entries": "memory is limited in bytes by state.max_bytes, and a file that is given up becomes a record",
     "state.dns_timeout": "no record waits for a look-up",
     "state.enrichment_queue_size": "no record waits for a look-up",
-    "state.gstream_workers": "all streams of a server go through one state; use --workers",
+    "state.gstream_workers": "all streams of a server share one state; use --workers",
     "state.gstream_queue_size": "nothing is queued in memory",
     "state.disable_reverse_dns": "look-ups are off unless names.enabled",
     "amqp.publish_workers": "confirms are pipelined; use --workers",
@@ -49,15 +49,15 @@ _LESS_NEEDED = {
     "amqp.topic": "the routing key of a record is KIND.VO",
     "profile.enable": "there is no profiler on a port",
     "profile.port": "there is no profiler on a port",
-    "queue_directory": "it belongs to the shoveler",
-    "verify": "every datagram is decoded, what cannot be is counted",
-    "mode": "this program is only a collector",
+    "queue_directory": "it is a setting of the shoveler",
+    "verify": "every datagram is decoded, and those that cannot be are counted",
+    "mode": "this program is a collector only",
 }
 
 
 @dataclass
 class Translation:
-    """Our settings by dotted name, and what to tell the operator."""
+    """Our settings by dotted name, and remarks for the operator."""
 
     settings: dict[str, object] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Translation:
         tables: dict[str, list[str]] = {}
         for name, value in self.settings.items():
             table, _, key = name.rpartition(".")
-            # A JSON text, number, boolean or list of texts is also TOML.
+            # A JSON text, number, boolean or list of texts is also valid TOML.
             tables.setdefault(table, []).append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
         for table in sorted(tables):
             lines += ["", *([f"[{table}]"] if table else []), *tables[table]]
@@ -85,7 +85,7 @@ def read(text: str) -> dict[str, Any]:
         where = f" in line {mark.line + 1}" if mark else ""
         raise MigrationError(f"it is not YAML{where}: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(document, dict):
-        raise MigrationError("it has no settings by name")
+        raise MigrationError("it is not a mapping of settings")
     return dict(_flat(document, ""))
 
 
@@ -100,12 +100,12 @@ def _flat(document: Mapping[Any, Any], prefix: str) -> list[tuple[str, Any]]:
 
 
 def translate(theirs: Mapping[str, Any]) -> Translation:
-    """Ours for theirs. Raises MigrationError for values that cannot be read."""
+    """Converts their settings to ours. Raises MigrationError for values that cannot be read."""
     ours = Translation()
     left = dict(theirs)
 
     def take(*names: str) -> Any:
-        """The first of these that is set; all of them are dealt with then."""
+        """The first of these that is set; marks all of them as handled."""
         values = [left.pop(name, None) for name in names]
         return next((value for value in values if value not in (None, "", [])), None)
 
@@ -151,7 +151,8 @@ def _input(ours: Translation, take: _Take) -> None:
         if follow:
             ours.settings["follow"] = True
         ours.remarks.append(
-            "a line of a file is {t, remote, data} here: theirs has no t, the time of arrival, and must get one"
+            "a line of a file is {t, remote, data} here: lines of the OSG collector have no t, the time of "
+            "arrival; add it"
         )
     elif kind in ("rabbitmq", "amqp", "message_bus"):
         if url is None or queue is None:
@@ -164,7 +165,7 @@ def _input(ours: Translation, take: _Take) -> None:
             "the queue is consumed exclusively; without ?queue= the shards are used, which several processes can share"
         )
     else:
-        raise MigrationError(f"input.type is {kind!r}, which is none of udp, file, rabbitmq")
+        raise MigrationError(f"input.type is {kind!r}, expected udp, file or rabbitmq")
 
 
 def _output(ours: Translation, take: _Take) -> None:
@@ -174,7 +175,7 @@ def _output(ours: Translation, take: _Take) -> None:
     exchange = take("amqp.exchange", "amqp_exchange")
     token = take("amqp.token_location", "amqp_token")
     if kind not in ("mq", "file", "both"):
-        raise MigrationError(f"output.type is {kind!r}, which is none of mq, file, both")
+        raise MigrationError(f"output.type is {kind!r}, expected mq, file or both")
     outputs = []
     if kind in ("mq", "both"):
         if mq != "amqp":
@@ -194,15 +195,15 @@ def _output(ours: Translation, take: _Take) -> None:
     if kind in ("mq", "both"):
         if exchange in (None, PACKETS):
             ours.remarks.append(
-                f"amqp.exchange: their default for records is {PACKETS!r}, the exchange of the datagrams; here records "
-                f"go to {STREAMS['records']!r}, bind your consumers there"
+                f"amqp.exchange: its default for records in the OSG collector is {PACKETS!r}, the exchange of "
+                f"the datagrams; here records go to {STREAMS['records']!r}: bind your consumers there"
             )
         else:
             ours.settings["exchanges.records"] = str(exchange)
         if token is not None and ours.settings.setdefault("bus.token_file", str(token)) != str(token):
-            ours.remarks.append("input and output have different token files; there is one, bus.token_file, here")
+            ours.remarks.append("input and output have different token files; here there is only one, bus.token_file")
         ours.remarks.append(
-            "a matching record goes out in both forms, its own and WLCG; wlcg.only = true sends it as the OSG "
+            "a matching record is sent in both forms, normal and WLCG; wlcg.only = true sends it as the OSG "
             "collector does"
         )
 
@@ -212,8 +213,8 @@ def _state(ours: Translation, take: _Take) -> None:
     if ttl is not None:
         _number("state.entry_ttl", ttl)
         ours.remarks.append(
-            f"state.entry_ttl {ttl} s was left out: theirs counts from the open and loses the name of longer "
-            "transfers; state.ttl (24 h) counts from the last sign of life of the server"
+            f"state.entry_ttl {ttl} s was left out: it counts from the open and loses the name of longer "
+            f"transfers; state.ttl (24 h) counts from the last sign of life of the server"
         )
     if take("state.enable_dns_enrichment"):
         ours.settings["names.enabled"] = True
@@ -239,7 +240,7 @@ def _number(name: str, value: object) -> int:
     except ValueError:
         raise MigrationError(f"{name} is {value!r}, not a whole number") from None
     if number < 0:
-        raise MigrationError(f"{name} is {number}, it cannot be negative")
+        raise MigrationError(f"{name} is {number}, but it cannot be negative")
     return number
 
 
@@ -255,7 +256,7 @@ def main(argv: list[str]) -> int:
         print(f"cannot read {options.file}: {reason}", file=sys.stderr)
         return 2
     except MigrationError as fault:
-        print(f"{options.file} cannot be taken over: {fault}", file=sys.stderr)
+        print(f"{options.file} cannot be converted: {fault}", file=sys.stderr)
         return 2
     sys.stdout.write(translation.toml(options.file))
     for remark in translation.remarks:

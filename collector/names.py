@@ -1,8 +1,8 @@
-"""Host names of IP addresses, for records that lack one; looked up in the background, never waited for.
+"""Host names of IP addresses, for records that lack one; looked up in the background, without waiting.
 
-`Names.name` answers at once from memory. What is not known is put on a list that a few threads work off; the record
-that asked goes out without the name, a later one has it. Failures are remembered like names, so that an address without
-a name costs one look-up and not one for each record. Everything is bounded: list, memory, age of what is remembered.
+`Names.name` answers at once from memory. An unknown address is put on a list that a few threads work through; the
+record that asked is sent without the name, and later ones have it. Failures are remembered like names, so that an
+address without a name costs one look-up and not one for each record. List, memory and age of entries are all bounded.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def reverse_lookup(ip: str) -> str | None:
 
 
 class Names:
-    """A cache of names. Any thread may ask; `close` ends the threads that look up."""
+    """A cache of names. Any thread may ask; `close` ends the look-up threads."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Names:
             thread.start()
 
     def name(self, ip: str) -> str | None:
-        """The name if it is known now; else None, and the look-up is under way."""
+        """The name if it is known now; else None, and a look-up is started."""
         known = self._known.get(ip)
         if known is not None and self._clock() < known[1]:
             return known[0]
@@ -73,7 +73,7 @@ class Names:
         try:
             ipaddress.ip_address(ip)
         except ValueError:
-            return  # a name already, or nonsense; and what comes from the wire never reaches the resolver as a name
+            return  # already a name, or nonsense; text from the wire never reaches the resolver as a name
         try:
             self._waiting.put_nowait(ip)
         except queue.Full:
@@ -91,7 +91,7 @@ class Names:
                 self._asked.discard(ip)
 
     def close(self) -> None:
-        """Let the threads end after the look-ups that they are in; does not wait for a resolver that hangs."""
+        """Let the threads end after their current look-ups; does not wait for a resolver that hangs."""
         try:
             while True:
                 self._waiting.get_nowait()

@@ -1,14 +1,13 @@
-"""The quarantine: what the core could not take, in full, beside the state, until somebody has looked at it.
+"""The quarantine: what the core could not process, in full, beside the state, until somebody has inspected it.
 
 ``NAME.quarantine.jsonl`` has a line of JSON for each: a datagram in the form of a capture (``t``, ``remote``, ``data``,
-``id``), so that ``tally-collector inspect`` shows it and ``--from file:…`` tries it again with a newer version; beside
-it why and where it was raised, when, and by which version. A line that has ``state`` in place of ``data`` is a server
-that had to be forgotten.
+``id``), so that ``tally-collector inspect`` shows it and ``--from file:…`` tries it again with a newer version; also
+why and where the error was raised, when, and by which version. A line that has ``state`` in place of ``data`` is a
+server that had to be forgotten.
 
-An entry is on disk before the cycle that did without it is committed, so before its message is acknowledged. When the
-process is killed in between, the message comes again, and is found to be there already. Bounded: at `_LARGEST` bytes
-the file takes the name ``NAME.quarantine.1.jsonl``, in place of the one before it; what that held is counted as
-forgotten.
+An entry is on disk before the cycle without it is committed, and so before its message is acknowledged. If the process
+is killed in between, the message comes again, and is recognised as already stored. Bounded: at `_LARGEST` bytes the
+file takes the name ``NAME.quarantine.1.jsonl``, replacing the previous one, whose entries are counted as forgotten.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from collector.sinks.file import cut_torn_line
 
 _LARGEST = 32 * 2**20
 QUARANTINE = re.compile(r"\.quarantine(\.1)?\.jsonl$")
-"""What the name of such a file looks like."""
+"""The pattern of such a file's name."""
 
 
 def quarantine_path(directory: Path, name: str) -> Path:
@@ -38,7 +37,7 @@ def quarantine_path(directory: Path, name: str) -> Path:
 
 
 def quarantine_files(directory: Path, name: str) -> list[Path]:
-    """The files of a quarantine that are there, the older first."""
+    """The existing files of a quarantine, oldest first."""
     young = quarantine_path(directory, name)
     return [path for path in (_older(young), young) if path.exists()]
 
@@ -48,8 +47,8 @@ def _older(path: Path) -> Path:
 
 
 class Quarantine:
-    """Appends to the file. `path` None: there is no state, and so no place to keep anything (a replay, whose input is
-    a file that still has it). Belongs to one thread.
+    """Appends to the file. `path` None: there is no state, and nothing is kept (a replay, whose input file still has
+    it). Belongs to one thread.
     """
 
     def __init__(self, path: Path | None, *, largest: int = _LARGEST, clock: Callable[[], float] = time.time) -> None:
@@ -59,11 +58,11 @@ class Quarantine:
         self._known: set[bytes] | None = None
         """Fingerprints of the datagrams in the file; None: not read yet."""
         self.forgotten = 0
-        """Entries that had to make room."""
+        """Entries removed to make room."""
 
     def keep(self, entries: Iterable[Aside]) -> None:
-        """Write them; they are on disk when this returns. Raises OSError: nothing may be acknowledged then. Doing it
-        again with the same entries does no harm.
+        """Write them; they are on disk when this returns. If it raises OSError, nothing may be acknowledged. Repeating
+        it with the same entries does no harm.
         """
         if self.path is None:
             return
@@ -124,7 +123,7 @@ class Quarantine:
 
 
 def _fingerprint(line: bytes) -> bytes:
-    """The same for the same datagram, whenever it was written."""
+    """Fingerprint of a datagram, independent of when it was written."""
     try:
         fields = json.loads(line)
     except ValueError:

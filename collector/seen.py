@@ -1,21 +1,22 @@
-"""Which input messages were already taken: exact runs of sequence numbers per SPOOL, pure and bounded.
+"""Remembers which input messages were already taken: exact runs of sequence numbers per SPOOL, pure and bounded.
 
 A shoveler names each datagram ``SPOOL:SEQ``. A message may come again (a connection broke before our acknowledgement,
-a shoveler restarted before it noted the broker's confirm), and it may come *late*: one that an earlier publisher had to
-send again arrives after younger ones. So membership is exact, never "older than the newest".
+a shoveler restarted before it noted the broker's confirm), and it may come *late*: a message that an earlier publisher
+had to send again arrives after newer ones. So membership is exact, never "older than the newest".
 
-SPOOL is here whatever stands before the number: ours name a *generation*, one start of a shoveler's receiver.
+SPOOL is the part before the number: ours name a *generation*, one start of a shoveler's receiver.
 
-Terms: a *run* is ``lo…hi`` inclusive, all of it seen. Neighbouring runs merge, so a queue that carries a whole spool is
-one run for ever. A shard carries a sparse part of it, one run per datagram or so; therefore the memory is bounded:
+Terms: a *run* is ``lo…hi`` inclusive, all of it seen. Neighbouring runs merge, so a queue with a whole spool is always
+one run. A shard has a sparse part of it, about one run per datagram; therefore the memory is bounded:
 
-- at most `max_runs` runs per SPOOL; beyond that the *oldest* are forgotten. What is forgotten would be taken again if
-  it came again, which is the harmless direction (the correlator has its own duplicate rule). A shoveler publishes its
+- at most `max_runs` runs per SPOOL; beyond that the *oldest* are forgotten. A forgotten message would be taken again if
+  it came again, which is the harmless error (the correlator has its own duplicate rule). A shoveler publishes its
   spool in order and repeats only what was unconfirmed, so a repeat is never far behind the newest number.
 - of the newest 64 blocks of 1,024 numbers of each SPOOL a checksum of the content is kept (a block costs 4 KiB, all of
   them 64 MiB at most; beyond that the SPOOL unused for longest has none). A number that comes again with other content
-  is no repeat: somebody gave the id twice. Older ones, and those of the last 5 s before a kill, are taken for repeats.
-- a SPOOL that nobody used for `max_age` seconds is forgotten, and beyond `max_spools` the one unused for longest.
+  is not a repeat: the id was used twice. Older ones, and those of the last 5 s before a kill, are assumed to be
+  repeats.
+- a SPOOL not used for `max_age` seconds is forgotten, and beyond `max_spools` the one unused for longest.
 
 `changes()` gives what to write to the checkpoint since the last call, `restore()` takes it back at start.
 """
@@ -34,9 +35,9 @@ MAX_RUNS = 65_536
 MAX_SPOOLS = 4_096
 MAX_AGE = 30 * 86_400.0
 _TOUCH_EVERY = 3_600.0
-"""How stale the stored time of last use may be: it decides about months, so it need not be written every cycle."""
+"""How stale the stored time of last use may be: the limit is months, so it need not be written every cycle."""
 _LOOK_EVERY = 60.0
-"""Seconds between two looks for spools past their age."""
+"""Seconds between two checks for spools past their age."""
 _BLOCK_BITS = 10
 _BLOCK = 1 << _BLOCK_BITS
 _LAST = _BLOCK - 1
@@ -46,9 +47,9 @@ _SUMS_EVERY = 5.0
 """Seconds between two times that checksums are written: they are a second line of defence, and a block is 4 KiB."""
 
 KNOWN, NEW, REUSED = 0, 1, 2
-"""What `SeenSet.add` says: seen before (the only one that is false), never seen, seen with other content."""
+"""Results of `SeenSet.add`: seen before (the only one that is false), never seen, seen with other content."""
 MAX_TOLD = 1_000
-"""Holes of one spool, and spools, in a status message."""
+"""Maximum number of holes of one spool, and of spools, in a status message."""
 
 
 class Run(NamedTuple):
@@ -68,7 +69,7 @@ class SeenChanges(NamedTuple):
     below: list[tuple[str, int]]
     """(spool, lo): runs of that spool that begin below `lo` are forgotten."""
     forgotten: list[str]
-    """Spools of which every row goes."""
+    """Spools whose rows are all deleted."""
     used: list[tuple[str, float]]
     """(spool, time of last use)."""
     sums: Sequence[tuple[str, int, bytes]] = ()
@@ -100,7 +101,7 @@ class _Spool:
         self.sums: dict[int, array[int]] = {}
         self.newest_at = -1
         self.newest = array("I")
-        """The block looked at last, and its number."""
+        """The block used last, and its number."""
         self.sums_dirty: set[int] = set()
         self.sums_gone: set[int] = set()
 
@@ -119,7 +120,7 @@ class SeenSet:
         self._next_sums = float("-inf")
         self._blocks = 0
         self.runs_forgotten = 0
-        """Runs given up for the size bound since the start, for the metrics."""
+        """Runs forgotten for the size bound since the start, for the metrics."""
 
     @property
     def runs(self) -> int:
@@ -141,7 +142,7 @@ class SeenSet:
         lo, hi = runs.lo, runs.hi
         if not lo:
             self._insert(runs, 0, seq)
-        elif seq == hi[-1] + 1:  # the common case by far: the next one of the spool
+        elif seq == hi[-1] + 1:  # by far the most common case: the next one of the spool
             hi[-1] = seq
             runs.dirty.add(lo[-1])
         elif seq > hi[-1]:
@@ -158,7 +159,7 @@ class SeenSet:
         return NEW
 
     def _compare(self, runs: _Spool, seq: int, content: int) -> int:
-        """Whether a number that was seen comes with the content that it had, as far as that is known."""
+        """Whether a number already seen comes with the same content, as far as that is known."""
         block = runs.sums.get(seq >> _BLOCK_BITS)
         if not content or not block or block[seq & _LAST] in (0, content):
             return KNOWN
@@ -167,7 +168,7 @@ class SeenSet:
         return REUSED
 
     def _turn_to(self, runs: _Spool, at: int) -> None:
-        """Make `newest` the block with this number, an empty one if that is older than what is kept."""
+        """Make `newest` the block with this number, or an empty one if it is older than the blocks kept."""
         block = runs.sums.get(at)
         if block is None:
             if len(runs.sums) >= MAX_BLOCKS_OF_A_SPOOL:
@@ -233,9 +234,8 @@ class SeenSet:
         runs.gone.add(lo)
 
     def changes(self, now: float, *, last: bool = False) -> SeenChanges:
-        """What changed since the last call. Also the moment when the bounds are applied (`now`: Unix seconds).
-
-        Checksums are among it now and then, and when it is the last call."""
+        """What changed since the last call. The bounds are also applied here (`now`: Unix seconds). Checksums are
+        included from time to time, and in the last call."""
         self._forget_unused(now)
         puts: list[Run] = []
         deletes: list[tuple[str, int]] = []
@@ -315,8 +315,8 @@ class SeenSet:
         floors: Iterable[tuple[str, int]] = (),
         sums: Iterable[tuple[str, int, bytes]] = (),
     ) -> None:
-        """Take back what `changes()` once gave; `floors` is the last of what it gave as `below`. Runs of a spool in
-        ascending order of `lo`."""
+        """Restore what `changes()` once returned; `floors` is the last of what it returned as `below`. Runs of a spool
+        in ascending order of `lo`."""
         for name, when in used:
             spool = self._spools[name] = _Spool(when)
             spool.stored_use = when

@@ -1,6 +1,6 @@
-"""Running engines: each in a thread of its own, in this process or in workers, watched from the main thread.
+"""Running engines: each in its own thread, in this process or in workers, watched from the main thread.
 
-`Crew` is what the main thread holds: something that was started, has snapshots, and ends. `ThreadCrew` runs engines
+The main thread holds a `Crew`: something that was started, has snapshots, and ends. `ThreadCrew` runs engines
 here; `collector.workers` has the one that runs them in other processes.
 """
 
@@ -27,12 +27,12 @@ _log = logging.getLogger(__name__)
 
 
 class Ending(Enum):
-    """How an engine came to its end."""
+    """How an engine ended."""
 
     SAFE = "everything is safe with the next owner"
-    LEFT = "told to stop while records were on their way; they are in the outbox"
+    LEFT = "told to stop while records were in flight; they are in the outbox"
     FAILED = "it could not do its work"
-    UNUSABLE = "it could not begin: what it was given cannot be used"
+    UNUSABLE = "it could not start: what it was given cannot be used"
 
 
 class Crew(Protocol):
@@ -58,7 +58,7 @@ class ThreadCrew:
     """Engines in threads of this process."""
 
     def __init__(self, plan: Plan, parts: Sequence[Part], *, sockets: Sequence[socket.socket] = ()) -> None:
-        """Starts at once. `sockets`: handed over by whoever started us."""
+        """Starts at once. `sockets`: passed by whoever started us."""
         self._plan = plan
         look = plan.names
         self._names = (
@@ -82,7 +82,7 @@ class ThreadCrew:
         return ready + [Snapshot(part=name, waiting=True, at=now) for name in self._waiting.copy() - known]
 
     def reconfigure(self, level: str, form: str) -> None:
-        """Nothing to do: the log of this process was set up by whoever calls this."""
+        """Nothing to do: the caller has set up the log of this process."""
 
     def watch(self, timeout: float) -> bool:
         """See `Crew`."""
@@ -114,18 +114,18 @@ class ThreadCrew:
         except OutputClosedError as error:
             _log.error("%s; stopping", error)
         except Exception:  # noqa: BLE001 - the end of a thread must not pass unseen, whatever it was
-            # A bug of ours. Nothing is acknowledged that is not safe, so a restart goes on where this ended.
+            # A bug of ours. Only what is safe was acknowledged, so a restart continues where this ended.
             _log.exception("%s: stopped by an unexpected error; please report it", part.name)
         finally:
             self._endings[part.name] = ending
             if ending is not Ending.SAFE:
-                self._stopping.set()  # one part less is not the service that was asked for: end, and say so
+                self._stopping.set()  # without one part this is not the service that was requested: end, and say so
             self._changed.set()
 
     def _run(self, part: Part) -> Ending:
         store = open_store(self._plan, part, self._stopping)
         if store is None:
-            return Ending.SAFE  # a stand-by that was never needed
+            return Ending.SAFE  # a standby that was never needed
         engine = self._engines[part.name] = open_engine(self._plan, part, store, self._names, self._sockets)
         self._waiting.discard(part.name)
         if engine.run(self._stopping):

@@ -1,4 +1,5 @@
-"""``tally-collector status``: how a collector is, from its files alone, whether it runs or not. Nothing is changed."""
+"""``tally-collector status``: shows the status of a collector, from its files alone, whether it runs or not. Changes
+nothing."""
 
 from __future__ import annotations
 
@@ -42,12 +43,12 @@ class Standing(msgspec.Struct, kw_only=True):
 
     @property
     def well(self) -> bool:
-        """Nothing waits for a person."""
+        """Nothing needs attention."""
         return not (self.set_aside or self.problem)
 
 
 def look(database: Path) -> Standing:
-    """How the collector of a checkpoint is."""
+    """The status of a checkpoint's collector."""
     found = Standing(name=database.stem, running=_is_locked(database))
     for path in quarantine_files(database.parent, database.stem):
         for line in path.read_bytes().splitlines():
@@ -79,30 +80,30 @@ def _is_locked(database: Path) -> bool:
 
 
 def as_text(found: Standing) -> str:
-    """For people."""
-    lines = [f"{found.name}: {'runs' if found.running else 'does not run'}"]
+    """As text for the terminal."""
+    lines = [f"{found.name}: {'running' if found.running else 'not running'}"]
     if found.problem:
         lines.append(f"  {found.problem}")
     else:
         lines.append(
             f"  remembers {found.servers} servers, {found.sessions} sessions, {found.open_files} open files; "
-            f"{found.held} records wait for something late"
+            f"{found.held} records waiting for something late"
         )
-        lines.append(f"  outbox: {found.outbox_chunks} chunks, {found.outbox_bytes} bytes not cleared yet")
+        lines.append(f"  outbox: {found.outbox_chunks} chunks, {found.outbox_bytes} bytes not yet cleared")
     if found.set_aside:
         kinds = ", ".join(f"{count} {what}" for what, count in sorted(found.set_aside.items()))
         lines.append(f"  set aside: {kinds}; the last for {found.last_error}")
         lines.append(
-            f"  look at it with `tally-collector inspect {found.quarantine}`, report it, and remove the file when it "
-            "has been read again"
+            f"  inspect it with `tally-collector inspect {found.quarantine}`, report it, and remove the file "
+            f"after reading it again with a fixed version"
         )
     return "\n".join(lines)
 
 
 def main(argv: list[str], environ: Mapping[str, str] | None = None) -> int:
-    """The exit code: 0 all is well, 1 something waits to be looked at, 2 there is no checkpoint."""
+    """The exit code: 0 no problem, 1 something needs attention, 2 there is no checkpoint."""
     parser = argparse.ArgumentParser("tally-collector status", description=__doc__.partition("\n\n")[0])
-    parser.add_argument("--state", metavar="DIR", help="the directory of the checkpoints, as for the collector")
+    parser.add_argument("--state", metavar="DIR", help="directory of the checkpoints, as for the collector")
     parser.add_argument("--json", action="store_true", help="one JSON object per checkpoint")
     options = parser.parse_args(argv)
     env = os.environ if environ is None else environ
@@ -110,7 +111,7 @@ def main(argv: list[str], environ: Mapping[str, str] | None = None) -> int:
     directory = Path(given) if given else default_state(env)
     databases = sorted(directory.glob("*.db")) if directory.is_dir() else []
     if not databases:
-        print(f"{directory} has no checkpoint; say where it is with --state DIR", file=sys.stderr)
+        print(f"{directory} has no checkpoint; give its directory with --state DIR", file=sys.stderr)
         return 2
     standings = [look(database) for database in databases]
     for standing in standings:

@@ -1,10 +1,11 @@
-"""Status messages of an engine: what it has counted of every sender, every five seconds, when asked, and at the end.
+"""Status messages of an engine: its counts for every sender, every five seconds, on request, and at the end.
 
-They tell the loss ladder what reached us. They are worth sending but not worth keeping: when the bus is away, or nobody
-is bound to the exchange, a message is gone, and the next one says all of it again, as the counters are cumulative.
+They tell the loss ladder what reached us. They are worth sending but not worth keeping: when the bus is away, or no
+queue is bound to the exchange, a message is lost, and the next one repeats everything, because the counters are
+cumulative.
 
-What a message calls *seen* is done with: applied, written down, and everything that it caused is confirmed by the bus.
-So a message is due at one moment and sent a little later, when what was under way at that moment has been confirmed.
+*Seen* in a message means completely processed: applied, committed, and all resulting records confirmed by the bus. So a
+message is due at one moment and sent a little later, when everything in progress at that moment has been confirmed.
 """
 
 from __future__ import annotations
@@ -33,14 +34,14 @@ _log = logging.getLogger(__name__)
 
 INTERVAL = 5.0
 _CONFIRMED_WITHIN = 1.0
-"""Seconds that a message waits for what was under way; then it says what was seen by the time of an earlier one."""
+"""Seconds that a message waits for what was in progress; after that it reports what was seen by an earlier moment."""
 _BREATHE = 1.0
 _FAREWELL = 1.0
 """Seconds that the last message may take."""
 
 
 class Work(Protocol):
-    """What the reporter asks of a cycle."""
+    """What the reporter needs from a cycle."""
 
     @property
     def counts(self) -> Counts: ...
@@ -49,7 +50,7 @@ class Work(Protocol):
 
 
 class StatusReporter:
-    """Sends status messages. Belongs to the engine's thread. `connect` None: there is no bus to send them to."""
+    """Sends status messages. Belongs to the engine's thread. `connect` None: none are sent."""
 
     def __init__(
         self,
@@ -67,8 +68,8 @@ class StatusReporter:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`senders` and `processes` are the correlator's; `duplicates`: sender → datagrams dropped because their id was
-        seen; `work`: the cycle; `requests`: who asks for a message between two intervals;
-        `set_aside`: what is in the quarantine."""
+        seen; `work`: the cycle; `requests`: requests for a message between two intervals; `set_aside`: the content of
+        the quarantine."""
         self._connect = connect
         self._id = collector_id
         self._senders = senders
@@ -93,8 +94,8 @@ class StatusReporter:
         self._breathe = 0.0
 
     def tick(self) -> None:
-        """Send a message if it is time, and keep the connection alive. Never raises for trouble of the bus. To be
-        called several times a second: a request is answered no sooner."""
+        """Send a message if it is due, and keep the connection alive. Never raises for problems of the bus. Call it
+        several times a second: requests are only answered here."""
         now = self._monotonic()
         if self._connect is None:
             return
@@ -116,12 +117,12 @@ class StatusReporter:
             self._send(_FAREWELL)
 
     def _begin(self, now: float) -> None:
-        """A message is due: what was seen by now, once all of it is done with."""
+        """A message is due: it reports what was seen by now, once all of it is completely processed."""
         held = sum(counted.get("held", 0) for counted in self._senders().values())
         self._marked = (self._work.mark() if self._work is not None else Mark(0, 0, {}), held, now)
 
     def _is_settled(self, now: float) -> bool:
-        """Whether the message can be sent: everything up to the mark is done with, or took too long."""
+        """Whether the message can be sent: everything up to the mark is completely processed, or took too long."""
         assert self._marked is not None
         mark, held, begun = self._marked
         if self._work is None or self._work.is_behind(mark):
@@ -130,7 +131,7 @@ class StatusReporter:
         return now >= begun + _CONFIRMED_WITHIN
 
     def message(self) -> CollectorStatus:
-        """The status as it is now, with what was seen when that was last known to be done with."""
+        """The current status, with what was seen when that was last known to be completely processed."""
         senders = {remote: msgspec.convert(counted, CollectorSender) for remote, counted in self._senders().items()}
         for remote, count in self._duplicates().items():
             senders.setdefault(remote, CollectorSender()).duplicate += count
@@ -167,7 +168,7 @@ class StatusReporter:
             self._lost(error)
 
     def _outcomes(self, publisher: Publisher, timeout: float) -> bool:
-        """Take outcomes, whatever they are. False when the connection is gone."""
+        """Process outcomes, whatever they are. False when the connection is lost."""
         try:
             publisher.outcomes(timeout)
             if publisher.token_changed() and not publisher.pending:
@@ -188,7 +189,7 @@ class StatusReporter:
         return self._publisher
 
     def _lost(self, error: BusError) -> None:
-        # The engine's own source and sink tell the operator about the same bus; here it is a detail.
+        # The engine's source and sink already tell the operator about this bus; here it is a detail.
         _log.debug("! status messages: %s", error)
         self._next_try = self._monotonic() + next(self._delays)
         self.close()

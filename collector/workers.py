@@ -1,8 +1,8 @@
-"""Workers: processes that share the shards out, started, watched and restarted by the parent.
+"""Workers: processes that share the shards, started, watched and restarted by the parent.
 
-A worker runs its engines like a collector of its own; what it says goes to the parent over a pipe (`Snapshot`s, once a
-second), so that one address shows the metrics of all. The pipe is also the bond: a worker whose parent is gone drains
-and ends; a worker that dies is started again, and its checkpoints tell it where to go on.
+A worker runs its engines like a separate collector, and sends `Snapshot`s to the parent over a pipe once a second, so
+that one address shows the metrics of all. The pipe also ties them together: a worker whose parent is gone drains and
+ends; a worker that dies is restarted, and continues from its checkpoints.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _REPORT_EVERY = 1.0
 _snapshots = msgspec.msgpack.Decoder(list[Snapshot])
 
 _OURS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-"""What a worker handles in its own way."""
+"""Signals that a worker handles itself."""
 
 _EXIT_CODES = {Ending.SAFE: 0, Ending.LEFT: 0, Ending.FAILED: 1, Ending.UNUSABLE: 2}
 
@@ -40,21 +40,21 @@ def worst(endings: Sequence[Ending]) -> int:
 
 
 def deal(parts: Sequence[Part], workers: int) -> list[list[Part]]:
-    """Parts to workers, one after the other, so that the numbers differ by at most one."""
+    """Assigns parts to workers in turn, so that their numbers differ by at most one."""
     return [list(parts[number::workers]) for number in range(workers)]
 
 
 def work(
     plan: Plan, parts: Sequence[Part], pipe: Connection, level: str, form: str, inherited: Sequence[Connection] = ()
 ) -> None:
-    """What a worker process does. Ends with the exit code of its engines. `inherited`: ends of pipes that are the
-    parent's; while anybody else holds them, nobody would see that the parent is gone.
+    """Main function of a worker process. Ends with the exit code of its engines. `inherited`: the parent's ends of
+    pipes; while another process holds them, nobody notices that the parent is gone.
     """
     for end in inherited:
         end.close()
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches us all; the parent tells us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches all processes; the parent tells us
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _OURS)
     setup_logging(form, level)
@@ -91,7 +91,7 @@ class WorkerCrew:
     """A `Crew` of processes."""
 
     def __init__(self, plan: Plan, parts: Sequence[Part], *, level: str, form: str) -> None:
-        """Starts at once. `level` and `form`: of the workers' log."""
+        """Starts at once. `level` and `form`: level and format of the workers' log."""
         self._plan = plan
         self._log = (level, form)
         self._stopping = False
@@ -116,10 +116,10 @@ class WorkerCrew:
                 try:
                     worker.pipe.send_bytes(msgspec.msgpack.encode(self._log))
                 except OSError:
-                    pass  # it is about to be restarted, with these settings
+                    pass  # it is about to be restarted with these settings
 
     def watch(self, timeout: float) -> bool:
-        """See `Crew`: takes what the workers say, starts again those that died."""
+        """See `Crew`: receives what the workers send, restarts those that died."""
         pipes = {worker.pipe: worker for worker in self._workers if worker.pipe is not None}
         if not pipes:
             time.sleep(timeout)
@@ -137,17 +137,17 @@ class WorkerCrew:
             if worker.process is not None:
                 worker.process.terminate()
             elif worker.code is None:
-                worker.code = 0  # it was waiting to be started again; what it had is in its checkpoints
+                worker.code = 0  # it was waiting for a restart; its state is in its checkpoints
 
     def endings(self) -> list[Ending]:
         """See `Crew`."""
-        # A worker that our SIGTERM found before it could listen for it had not begun; its checkpoints have what it had.
+        # A worker that got our SIGTERM before it could handle it had not started; its state is in its checkpoints.
         by_code = {0: Ending.SAFE, 2: Ending.UNUSABLE, -signal.SIGTERM: Ending.SAFE}
         return [by_code.get(worker.code, Ending.FAILED) for worker in self._workers if worker.code is not None]
 
     def _start(self, worker: _Worker) -> None:
         ours, theirs = multiprocessing.Pipe()
-        # OPTIMISATION. A worker that is forked does not load the program once more (0.35 s of processor time). Only
+        # OPTIMISATION. A forked worker does not load the program again (0.35 s of processor time). Only
         # while nothing else runs in this process, and with signals kept for the worker until it can take them.
         forked = sys.platform == "linux" and threading.active_count() == 1
         inherited = [ours, *(other.pipe for other in self._workers if other.pipe is not None)] if forked else []
@@ -193,7 +193,7 @@ class WorkerCrew:
         pause = next(worker.delays)
         worker.next_start = now + pause
         what = f"signal {-code}" if code is not None and code < 0 else f"code {code}"
-        sentence = f"the worker ended with {what} and is started again"
+        sentence = f"the worker ended with {what} and will be restarted"
         worker.snapshots = [Snapshot(part=part.name, trouble={"worker": sentence}, at=now) for part in worker.parts]
         _log.error("worker %d (%s): %s in %.1f s", worker.number, _listed(worker.parts), sentence, pause)
 

@@ -230,7 +230,7 @@ def test_whoever_stops_reading_ends_it_without_a_traceback(tmp_path: Path, run: 
         ([], "say where datagrams come from"),
         (["--from", "file:/nowhere/at/all"], "cannot read /nowhere/at/all: No such file or directory"),
         (["--from", "udp://:0", "--to", "/dev/null"], "the local bus needs a directory"),
-        (["--from", "amqp://h/?exchange=xrd-records&queue=q"], "come back as input for ever"),
+        (["--from", "amqp://h/?exchange=xrd-records&queue=q"], "come back as input forever"),
         (["--from", "file:-", "--ttl", "soon"], "expected a duration"),
         (["--from", "file:-", "--metrics", "256.1.1.1:1"], "cannot serve metrics"),
     ],

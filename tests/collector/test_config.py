@@ -64,7 +64,7 @@ def test_where_the_state_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_output_exchange_equal_to_the_input_is_refused() -> None:
     text = problems(**{"from": "amqp://host/?queue=q"}, to=["amqp://host/?exchange=shoveled-xrd"])
-    assert "come back as input for ever; choose another, such as 'xrd-records'" in text
+    assert "come back as input forever; choose another, such as 'xrd-records'" in text
     text = problems(**{"from": "amqp://host/?exchange=mine&queue=q"}, exchanges__cache="mine")
     assert "cache would go to the exchange 'mine'" in text
 

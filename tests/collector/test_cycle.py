@@ -212,8 +212,8 @@ def test_a_known_id_with_other_content_is_taken_counted_and_said(
     assert build.sink.ids == ["a.f", "b.f", "c.f", "d.f"]
     assert (build.cycle.counts.reused, build.cycle.counts.duplicates) == (1, 1)
     assert [record.message for record in caplog.records] == [
-        "the id spool:1 was used before, for another datagram; this one, from 192.0.2.1:1094, is taken, too. Was a "
-        "shoveler's machine set back to a snapshot while it ran? Restart that shoveler"
+        "the id spool:1 was already used for another datagram; this one, from 192.0.2.1:1094, is taken too. Was a "
+        "shoveler's machine reset to a snapshot while it ran? Restart that shoveler"
     ]
 
 
@@ -579,7 +579,7 @@ def test_winding_down_on_a_full_disk_says_so_and_ends_in_order(
 
     monkeypatch.setattr(build.store, "commit", full)
     assert not build.cycle.wind_down(1.0)
-    assert f"the disk is full; what others append to {tmp_path}/records.jsonl now is cut off" in caplog.text
+    assert f"the disk is full; anything that other programs append to {tmp_path}/records.jsonl now is cut off" in caplog.text
     caplog.clear()
     build.cycle.close()
 
@@ -681,7 +681,7 @@ def test_a_state_that_the_correlator_does_not_know_is_refused(build: Build, monk
     monkeypatch.setattr(build.tiny, "restore", unknown)
     build.kill()
     with pytest.raises(
-        CheckpointUnusableError, match=r"state /.*\.db cannot be taken over: row 'x' is of version 9; upgrade"
+        CheckpointUnusableError, match=r"state /.*\.db cannot be used: row 'x' is of version 9; upgrade"
     ):
         build.start()
 
@@ -758,7 +758,7 @@ def test_a_state_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: Path,
     build = _Whole(tmp_path, doubles)
     _older(tmp_path, 4)
     before = _dump(tmp_path)
-    with pytest.raises(CheckpointUnusableError, match=r"queue\.db cannot be taken over: state of version 4; .*upgrade"):
+    with pytest.raises(CheckpointUnusableError, match=r"queue\.db cannot be used: state of version 4; .*upgrade"):
         build.start()
     build.store.close()
     assert _dump(tmp_path) == before

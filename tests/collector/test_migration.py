@@ -107,8 +107,8 @@ def test_udp_and_file_inputs(tmp_path: Path) -> None:
     ("text", "sentence"),
     [
         ("a: [", "not YAML in line 1"),
-        ("- a\n- b\n", "no settings by name"),
-        ("input: {type: stomp}", "none of udp, file, rabbitmq"),
+        ("- a\n- b\n", "not a mapping of settings"),
+        ("input: {type: stomp}", "expected udp, file or rabbitmq"),
         ("input: {type: rabbitmq}\namqp: {url: 'amqp://b/'}", "input.broker_url or input.queue is missing"),
         ("mq: stomp", "records go to AMQP or to files here"),
         ("output: {type: file}", "no output.path"),

@@ -23,9 +23,9 @@ def test_a_collector_that_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[
     store.commit(Transaction(chunks=[Chunk(1, "records", "file.cms", ["a"], b"12345")]))
     assert run("--state", str(tmp_path)) == 0
     assert capsys.readouterr().out == (
-        "collector: runs\n"
-        "  remembers 0 servers, 0 sessions, 0 open files; 0 records wait for something late\n"
-        "  outbox: 1 chunks, 5 bytes not cleared yet\n"
+        "collector: running\n"
+        "  remembers 0 servers, 0 sessions, 0 open files; 0 records waiting for something late\n"
+        "  outbox: 1 chunks, 5 bytes not yet cleared\n"
     )
     store.close()
     assert run("--state", str(tmp_path), "--json") == 0

@@ -69,7 +69,7 @@ def test_workers_share_the_shards_and_are_started_again_when_killed(
     found = collector_rig.verdict(records, servers)
     assert perfect(found), (found, rig.log.read_text()[-2000:])
     assert rig.depth() == 0
-    assert "ended with signal 9 and is started again" in rig.log.read_text()
+    assert "ended with signal 9 and will be restarted" in rig.log.read_text()
 
 
 def test_workers_end_when_their_parent_is_killed_and_a_standby_takes_over(
@@ -80,9 +80,9 @@ def test_workers_end_when_their_parent_is_killed_and_a_standby_takes_over(
     until(lambda: len(list((rig.directory / "state").glob("shard-*-of-2.db"))) == 2)
     parent, pids = rig.process, workers(rig)
     assert len(pids) == 2
-    rig.start()  # the stand-by, on the same state
+    rig.start()  # the standby, on the same state
     standby = rig.process
-    until(lambda: rig.log.read_text().count("standing by") == 2)
+    until(lambda: rig.log.read_text().count("on standby") == 2)
     servers, sent = collector_rig.traffic.day(4, 100)
     half = len(sent) // 2
     rig.give(sent[:half])
