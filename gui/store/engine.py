@@ -344,10 +344,14 @@ class Database:
             yield
         except DBAPIError as error:
             raise self._sentence(error.orig, gone=error.connection_invalidated) from error
-        except sqlite3.Error as error:  # from `insert`, which goes past SQLAlchemy
+        except self._driver_error() as error:  # from `insert`, which goes past SQLAlchemy
             raise self._sentence(error) from error
         except SQLAlchemyError as error:
             raise StoreError(f"The database {self.shown} failed: {error}.") from error
+
+    def _driver_error(self) -> type[Exception]:
+        kind: type[Exception] = self._writer.dialect.loaded_dbapi.Error
+        return kind
 
     def _sentence(self, error: BaseException | None, *, gone: bool = False) -> StoreError:
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]

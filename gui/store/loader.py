@@ -539,7 +539,7 @@ class Loader:
         folded: dict[Group, list[int]] = {}
         for group, sums in groups.items():
             _add_up(folded, kept_as[group], sums)
-        rows = [(*group, *(max(0, min(value, _MAX_INT)) for value in sums)) for group, sums in folded.items()]
+        rows = [(*group, *_bounded(sums)) for group, sums in folded.items()]
         self._database.insert(connection, "daily", (*Group._fields, *_SUMS), sorted(rows), _ADD_DAILY)
         self._database.many(connection, _ADD_LOADED, [(*counts, origin) for origin, counts in loaded.items()])
         waiting = [(key, kept_as[_group(source, day)]) for key, source, day in opened]
@@ -671,8 +671,12 @@ def _folded(connection: Connection, groups: Sequence[Group]) -> dict[Group, Grou
 
 
 def _known_groups(connection: Connection, groups: Sequence[Group]) -> set[Group]:
+    """Those of these groups of one day that have a row."""
     table = schema.daily
     columns = [table.c[name] for name in Group._fields]
+    if len(groups) > 1000:  # to ask for each takes longer than all that there can be of a day
+        day = table.c.day == groups[0].day
+        return set(map(Group._make, connection.execute(select(*columns).where(day)))) & set(groups)
     known: set[Group] = set()
     for part in chunks(groups, 100):
         known.update(Group(*row) for row in connection.execute(select(*columns).where(tuple_(*columns).in_(part))))
@@ -681,6 +685,13 @@ def _known_groups(connection: Connection, groups: Sequence[Group]) -> set[Group]
 
 def _daily_id(connection: Connection, group: Group) -> int:
     return int(connection.scalars(select(schema.daily.c.id).filter_by(**group._asdict())).one())
+
+
+def _bounded(sums: Sequence[int]) -> Sequence[int]:
+    """Sums that every database holds."""
+    if min(sums) >= 0 and max(sums) <= _MAX_INT:
+        return sums
+    return [max(0, min(value, _MAX_INT)) for value in sums]
 
 
 def _add_up(totals: dict[_Key, list[int]], key: _Key, sums: Sequence[int]) -> None:

@@ -109,11 +109,11 @@ def bodies(tags: list[str], count: int) -> Iterator[list[bytes]]:
 
 
 def foreign_bodies(count: int) -> Iterator[list[bytes]]:
-    """Records of others: sessions of USERS people at all servers, a hundred records a second."""
+    """Records of others: USERS people at all servers, four files in a session, a hundred records a second."""
     batch: list[bytes] = []
     for i in range(count):
         access = blake2b(str(i).encode(), digest_size=16).hexdigest()
-        server, user = i % SERVERS, i // SERVERS % USERS
+        server, user = i % SERVERS, i // SERVERS // 4 % USERS
         text = BODY % (access, access, 1000 + server, i, server, server, server, server, server, f"u{user}", f"u{user}",
                        "", path(i), 1048576, 1048576)  # fmt: skip
         when = 1_760_000_000 + i // 100
