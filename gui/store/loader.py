@@ -29,7 +29,7 @@ from gui.store import once, schema
 from gui.store.access import chunks
 from gui.store.engine import Database
 from gui.store.keys import match_key, record_key, record_keys, seen_keys, text_key
-from gui.store.once import DAY
+from gui.store.once import DAY, LAST_MOMENT
 from gui.store.peers import adapt, body_of, identity_of, time_of
 from gui.store.rows import PROBLEMS, LoadResult, RecordFlags
 
@@ -159,7 +159,7 @@ class Group(NamedTuple):
 class Source:
     """Accesses of one session at one server: what all of them have in common, worked out once for many records."""
 
-    __slots__ = ("days", "file", "loaded", "origin", "place", "tag")
+    __slots__ = ("days", "file", "given_up", "origin", "place", "tag")
 
     def __init__(self, file: FileRecord) -> None:
         self.file = file
@@ -171,8 +171,13 @@ class Source:
         """Our tag, or `STRANGER` when the session is not ours."""
         self.days: dict[int, list[int]] = {}
         """By day: accesses, those never closed, and of the others read, readv, written bytes and seconds."""
-        self.loaded = [0, 0]
-        """Final and provisional records."""
+        self.given_up = 0
+        """Provisional records, of accesses that were closed meanwhile, too."""
+
+    @property
+    def finals(self) -> int:
+        """Final records."""
+        return sum(sums[0] for sums in self.days.values())
 
 
 class Event(NamedTuple):
@@ -404,7 +409,7 @@ class Loader:
         finals: Counter[int] = Counter()
         for source in batch.sources:
             if source.tag is not STRANGER:
-                finals[source.tag.repeat_id] += source.loaded[0]
+                finals[source.tag.repeat_id] += source.finals
         final = finals.total()
         sealed += sealed_other
         return LoadResult(
@@ -494,7 +499,10 @@ class Loader:
             foreign = [access for access in foreign if access[2][0] not in known]
             self._old = bool(connection.scalar(select(func.count()).select_from(schema.foreign_seen)))
         keys = seen_keys([access[2][0] for access in foreign])
-        ids = [(_moment(access), key) for access, key in zip(foreign, keys, strict=True)]
+        ids = [
+            (start if (start := access[2][10]) is not None and 0 < start < LAST_MOMENT else _moment(access), key)
+            for access, key in zip(foreign, keys, strict=True)
+        ]
         first = once.first_time(self._database, connection, ids, today)
         return [foreign[place] for place in first.places], first.sealed
 
@@ -534,7 +542,7 @@ class Loader:
         for source in sources:
             for day, sums in source.days.items():
                 _add_up(groups, _group(source, day), sums)
-            _add_up(loaded, source.origin, source.loaded)
+            _add_up(loaded, source.origin, (source.finals, source.given_up))
         kept_as = _folded(connection, list(groups))
         folded: dict[Group, list[int]] = {}
         for group, sums in groups.items():
@@ -601,20 +609,19 @@ def _count(accesses: Iterable[Access], closed: set[int], today: int) -> list[Ope
     comes, does not add its bytes a second time. One whose access is `closed` already says nothing new."""
     opened: list[Opened] = []
     for source, _, facts in accesses:
-        record_id, _, _, read, readv, write, end, seconds, *_ = facts
-        day = end // DAY if end is not None and 0 <= end < once.LAST_MOMENT else _day_of(source, facts, today)
+        record_id, _, _, read, readv, write, end, seconds, _, _, _, _, _ = facts
+        day = end // DAY if end is not None and 0 <= end < LAST_MOMENT else _day_of(source, facts, today)
         sums = source.days.get(day)
         if sums is None:
             sums = source.days[day] = [0, 0, 0, 0, 0, 0]
         if record_id[-2:] == ".f":
-            source.loaded[0] += 1
             sums[0] += 1
             sums[2] += read or 0
             sums[3] += readv or 0
             sums[4] += write or 0
             sums[5] += seconds or 0
         else:
-            source.loaded[1] += 1
+            source.given_up += 1
             (key,) = seen_keys([record_id])
             if key not in closed:
                 sums[1] += 1
@@ -633,10 +640,7 @@ def _moment(access: Access) -> int:
     """By which a record of others is remembered. The final record of an access shares it with the provisional one:
     both tell when the file was opened, or neither does."""
     source, _, facts = access
-    start = facts[10]
-    if start is not None and 0 < start < once.LAST_MOMENT:
-        return int(start)
-    return once.moment_of(facts[6], facts[11], source.place.stod)
+    return once.moment_of(facts[10], facts[6], facts[11], source.place.stod)
 
 
 def _access_keys_of_finals(accesses: Iterable[Access]) -> Iterator[int]:

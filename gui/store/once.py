@@ -47,7 +47,7 @@ Id = tuple[int, int]
 class FirstTime(NamedTuple):
     """Which of the records asked about are new, by their places, and how many are of sealed days."""
 
-    places: list[int]
+    places: Sequence[int]
     sealed: int
 
 
@@ -58,17 +58,26 @@ def moment_of(*times: int | None) -> int:
 
 def first_time(database: Database, connection: Connection, ids: Sequence[Id], today: int) -> FirstTime:
     """Which of these records were not counted before. They are remembered within the caller's transaction."""
-    place_of = dict(zip(reversed(ids), range(len(ids) - 1, -1, -1), strict=True))  # the first of several
     days = schema.seen_day
     sealed_days = set(connection.scalars(select(days.c.day).where(days.c.sealed == 1)))
-    sealed = 0
-    if sealed_days:
-        sealed = sum(moment // DAY in sealed_days for moment, _ in ids)
-        place_of = {one: place for one, place in place_of.items() if one[0] // DAY not in sealed_days}
-    new = _insert_new(database, connection, sorted(place_of))
-    added = Counter(moment // DAY for moment, _ in new)
+    open_ids = [one for one in ids if one[0] // DAY not in sealed_days] if sealed_days else ids
+    rows = sorted(open_ids)
+    if len(set(open_ids)) < len(open_ids):
+        rows = sorted(set(open_ids))
+    new = _insert_new(database, connection, rows)
+    added = _by_day(new)
     database.many(connection, _ADD_DAY, [(day, count, today) for day, count in added.items()])
-    return FirstTime(sorted(place_of[one] for one in new), sealed)
+    if len(new) == len(ids):  # nearly always
+        return FirstTime(range(len(ids)), 0)
+    place_of = dict(zip(reversed(ids), range(len(ids) - 1, -1, -1), strict=True))  # the first of several
+    return FirstTime(sorted(place_of[one] for one in new), len(ids) - len(open_ids))
+
+
+def _by_day(ids: Sequence[Id]) -> Counter[int]:
+    """How many of these, which are in order, are of each day."""
+    if ids and ids[0][0] // DAY == ids[-1][0] // DAY:
+        return Counter({ids[0][0] // DAY: len(ids)})
+    return Counter(moment // DAY for moment, _ in ids)
 
 
 def _insert_new(database: Database, connection: Connection, ids: list[Id]) -> list[Id]:
