@@ -19,7 +19,7 @@ from collector.correlate.options import LOGICAL_DIRECTORIES
 from collector.sinks import STREAMS
 from shoveler.bus import Address, BusError, BusOptions, parse_address
 from shoveler.service import Address as SocketAddress
-from shoveler.service import ConfigError, Problem, Schema, Setting, Settings
+from shoveler.service import ConfigError, Mistake, Schema, Setting, Settings
 from shoveler.service import parse_address as parse_socket_address
 
 PACKETS = "shoveled-xrd"
@@ -249,7 +249,7 @@ class Plan:
 
 def plan(settings: Settings, environ: Mapping[str, str] | None = None) -> Plan:
     """Settings → `Plan`. Raises ConfigError with all problems."""
-    problems: list[Problem] = []
+    problems: list[Mistake] = []
     source = _input(settings, problems)
     sinks = _outputs(settings, source, problems)
     shards: list[int] = []
@@ -258,20 +258,20 @@ def plan(settings: Settings, environ: Mapping[str, str] | None = None) -> Plan:
         try:
             shards = parse_shards(settings.text("shards.serve"), count)
         except ValueError as error:
-            problems.append(Problem(settings.origin("shards.serve"), str(error)))
+            problems.append(Mistake(settings.origin("shards.serve"), str(error)))
     if settings.integer("workers") > 1 and isinstance(source, FileInput):
         count = settings.integer("workers")
         shards = _shares(settings, source, sinks, problems)
     elif settings.integer("workers") > 1 and not shards:
         problems.append(
-            Problem(
+            Mistake(
                 settings.origin("workers"),
                 "several workers need shards to share; give --from amqp://… without ?queue=, or --workers 1",
             )
         )
     if len(shards) > 1 and isinstance(source, BusInput) and any(isinstance(sink, FileOutput) for sink in sinks):
         problems.append(
-            Problem(
+            Mistake(
                 settings.origin("to"),
                 "a file takes the records of one queue: serve one shard (--serve 3), or send records to a bus",
             )
@@ -304,18 +304,18 @@ def plan(settings: Settings, environ: Mapping[str, str] | None = None) -> Plan:
     )
 
 
-def _shares(settings: Settings, source: FileInput, sinks: list[Output], problems: list[Problem]) -> list[int]:
+def _shares(settings: Settings, source: FileInput, sinks: list[Output], problems: list[Mistake]) -> list[int]:
     """A capture for several workers: each reads all of it, and processes its share of the servers."""
     where = settings.origin("workers")
     if source.path is None or source.follow:
         problems.append(
-            Problem(where, "several workers each read the whole file: it cannot be standard input, or be followed")
+            Mistake(where, "several workers each read the whole file: it cannot be standard input, or be followed")
         )
     if any(isinstance(sink, FileOutput) for sink in sinks) and not (
         len(sinks) == 1 and isinstance(sinks[0], FileOutput) and sinks[0].path is not None
     ):
         problems.append(
-            Problem(where, "several workers write to one file (--to file:PATH and nothing else), or to buses only")
+            Mistake(where, "several workers write to one file (--to file:PATH and nothing else), or to buses only")
         )
     return list(range(settings.integer("workers")))
 
@@ -326,16 +326,16 @@ def _must_arrive(settings: Settings) -> frozenset[str]:
     return kinds | {"wlcg"} if settings.boolean("wlcg.only") and "file" in kinds else kinds
 
 
-def _input(settings: Settings, problems: list[Problem]) -> Input | None:
+def _input(settings: Settings, problems: list[Mistake]) -> Input | None:
     text = settings.text("from")
     where = settings.origin("from")
     if not text:
         problems.append(
-            Problem("--from", "say where datagrams come from: amqp://…, udp://HOST:PORT, file:PATH or a directory")
+            Mistake("--from", "say where datagrams come from: amqp://…, udp://HOST:PORT, file:PATH or a directory")
         )
         return None
     if settings.boolean("follow") and not text.startswith("file:"):
-        problems.append(Problem(settings.origin("follow"), "only a file can be followed; --from is not file:PATH"))
+        problems.append(Mistake(settings.origin("follow"), "only a file can be followed; --from is not file:PATH"))
     if text.startswith("file:"):
         path = _file_path(text, where, problems)
         return FileInput(path, settings.boolean("follow"))
@@ -343,13 +343,13 @@ def _input(settings: Settings, problems: list[Problem]) -> Input | None:
         try:
             return UdpInput(parse_socket_address(text.removeprefix("udp:").removeprefix("//")))
         except ValueError as error:
-            problems.append(Problem(where, str(error)))
+            problems.append(Mistake(where, str(error)))
             return None
     try:
         _check_scheme(text, "amqp://…, amqps://…, udp://HOST:PORT, file:PATH or a directory")
         address = parse_address(text, role="source")
     except (BusError, ValueError) as error:
-        problems.append(Problem(where, str(error)))
+        problems.append(Mistake(where, str(error)))
         return None
     queue = address.queue
     if address.kind == "local":
@@ -364,32 +364,32 @@ def _check_scheme(text: str, possible: str) -> None:
         raise ValueError(f"{scheme}:// is not known here; use {possible}")
 
 
-def _outputs(settings: Settings, source: Input | None, problems: list[Problem]) -> list[Output]:
+def _outputs(settings: Settings, source: Input | None, problems: list[Mistake]) -> list[Output]:
     texts = settings.entries("to")
     where = settings.origin("to")
     if not texts:
         if isinstance(source, BusInput):
             return [_bus_output(settings, source.address, None, source, problems, where)]
         if isinstance(source, UdpInput):
-            problems.append(Problem("--to", "say where records go: amqp://…, file:PATH or a directory"))
+            problems.append(Mistake("--to", "say where records go: amqp://…, file:PATH or a directory"))
         return [FileOutput(None)]
     sinks: list[Output] = []
     for text in texts:
         if text.startswith("file:"):
             path = _file_path(text, where, problems)
             if isinstance(source, FileInput) and path is not None and path == source.path:
-                problems.append(Problem(where, f"records cannot go to {path}, the file that they come from"))
+                problems.append(Mistake(where, f"records cannot go to {path}, the file that they come from"))
             sinks.append(FileOutput(path))
             continue
         try:
             _check_scheme(text, "amqp://…, amqps://…, file:PATH or a directory")
             address = parse_address(text, role="sink")
         except (BusError, ValueError) as error:
-            problems.append(Problem(where, str(error)))
+            problems.append(Mistake(where, str(error)))
             continue
         sinks.append(_bus_output(settings, address, address.exchange, source, problems, where))
     if len(sinks) != len(set(map(str, sinks))):
-        problems.append(Problem(where, "the same output is given twice"))
+        problems.append(Mistake(where, "the same output is given twice"))
     return sinks
 
 
@@ -398,7 +398,7 @@ def _bus_output(
     address: Address,
     records: str | None,
     source: Input | None,
-    problems: list[Problem],
+    problems: list[Mistake],
     where: str,
 ) -> BusOutput:
     exchanges = {stream: settings.text("exchanges." + stream.replace("-", "_")) for stream in STREAMS}
@@ -407,10 +407,10 @@ def _bus_output(
     taken = source.exchange if isinstance(source, BusInput) else settings.text("exchanges.packets")
     for stream, exchange in exchanges.items():
         if not exchange:
-            problems.append(Problem(where, f"the exchange of {stream} has no name"))
+            problems.append(Mistake(where, f"the exchange of {stream} has no name"))
         elif isinstance(source, BusInput) and exchange == taken:
             problems.append(
-                Problem(
+                Mistake(
                     where,
                     f"{stream} would go to the exchange {exchange!r} that the datagrams come from, and come back as "
                     f"input forever; choose another, such as {STREAMS[stream]!r}",
@@ -419,12 +419,12 @@ def _bus_output(
     return BusOutput(address, exchanges)
 
 
-def _file_path(text: str, where: str, problems: list[Problem]) -> Path | None:
+def _file_path(text: str, where: str, problems: list[Mistake]) -> Path | None:
     name = text.removeprefix("file:")
     if name.startswith("//"):
         name = name[2:]
     if not name:
-        problems.append(Problem(where, "file: needs a path, or - for the standard streams"))
+        problems.append(Mistake(where, "file: needs a path, or - for the standard streams"))
     return None if name in ("-", "") else Path(name).expanduser().absolute()
 
 

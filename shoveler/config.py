@@ -15,7 +15,7 @@ from shoveler.bus import BusOptions, BusRefusedError, check_tls, parse_address
 from shoveler.control import Options
 from shoveler.intake import check_map
 from shoveler.listeners import open_listener
-from shoveler.service import Address, ConfigError, Problem, Schema, Setting, Settings
+from shoveler.service import Address, ConfigError, Mistake, Schema, Setting, Settings
 from shoveler.service.status import EXCHANGE as STATUS_EXCHANGE
 
 PROGRAM = "tally-shoveler"
@@ -135,10 +135,10 @@ def resolve(settings: Settings) -> list[tuple[str, int]]:
                 targets.append((str(found[0][4][0]), port))
             except socket.gaierror as error:
                 problems.append(
-                    Problem(settings.origin("forward"), f"forward target {Address(host, port)}: {error.strerror}")
+                    Mistake(settings.origin("forward"), f"forward target {Address(host, port)}: {error.strerror}")
                 )
         if not port:
-            problems.append(Problem(settings.origin("forward"), f"forward target {Address(host, port)} has no port"))
+            problems.append(Mistake(settings.origin("forward"), f"forward target {Address(host, port)} has no port"))
     if problems:
         raise ConfigError(problems)
     return targets
@@ -181,7 +181,7 @@ def bus_options(settings: Settings) -> BusOptions:
     )
 
 
-def problems(settings: Settings, *, checking: bool = False) -> list[Problem]:
+def problems(settings: Settings, *, checking: bool = False) -> list[Mistake]:
     """What is wrong although each setting by itself is fine; when `checking` also what depends on this moment, and on
     this user. (A token file that is not there yet, for example: a daemon receives without it, says so, and publishes
     once it is there.)"""
@@ -190,13 +190,13 @@ def problems(settings: Settings, *, checking: bool = False) -> list[Problem]:
     for name in (*files, "bus.token_file") if checking else files:
         path: Path | None = settings.optional_path(name)
         if path is not None and _may_be_seen(path) and not path.is_file():
-            found.append(Problem(settings.origin(name), f"{name}: there is no file {path}"))
+            found.append(Mistake(settings.origin(name), f"{name}: there is no file {path}"))
         elif path is not None and not os.access(path, os.R_OK):
-            found.append(Problem(settings.origin(name), f"{name}: this user may not read {path}"))
+            found.append(Mistake(settings.origin(name), f"{name}: this user may not read {path}"))
     if settings.optional_path("bus.key_file") and not settings.optional_path("bus.cert_file"):
-        found.append(Problem(settings.origin("bus.key_file"), "bus.key_file needs bus.cert_file"))
+        found.append(Mistake(settings.origin("bus.key_file"), "bus.key_file needs bus.cert_file"))
     if not settings.text("from") and not settings.entries("listen"):
-        found.append(Problem(settings.origin("listen"), "listen is empty: there is nothing to receive from"))
+        found.append(Mistake(settings.origin("listen"), "listen is empty: there is nothing to receive from"))
     if checking:
         found += _surroundings(settings, tls=not found)
     return found
@@ -213,12 +213,12 @@ def _may_be_seen(path: Path) -> bool:
     return True
 
 
-def _surroundings(settings: Settings, *, tls: bool) -> list[Problem]:
+def _surroundings(settings: Settings, *, tls: bool) -> list[Mistake]:
     """Addresses and directories that would keep the daemon from starting. Ports are left alone: it may be running."""
     found = []
     source = settings.text("from").removeprefix("file:")
     if source and source != "-" and not os.access(source, os.R_OK):
-        found.append(Problem(settings.origin("from"), f"from: there is no capture {source} that this user may read"))
+        found.append(Mistake(settings.origin("from"), f"from: there is no capture {source} that this user may read"))
     metrics = settings.optional_address("metrics")
     addresses = [("listen", address) for address in ([] if source else settings.entries("listen"))]
     for name, address in [*addresses, *([("metrics", metrics)] if metrics else [])]:
@@ -227,19 +227,19 @@ def _surroundings(settings: Settings, *, tls: bool) -> list[Problem]:
             open_listener(probe).close()
         except OSError as error:
             text = (error.strerror or str(error)).replace(str(probe), str(address), 1)
-            found.append(Problem(settings.origin(name), f"{name}: {text}"))
+            found.append(Mistake(settings.origin(name), f"{name}: {text}"))
     try:
         if tls:  # else it would say again what is wrong with the files
             check_tls(bus_address(settings), bus_options(settings))
     except BusRefusedError as error:
-        found.append(Problem(settings.origin("bus.url"), f"bus.url: {error}"))
+        found.append(Mistake(settings.origin("bus.url"), f"bus.url: {error}"))
     directory = settings.path("spool.dir")
     if not _may_be_seen(directory):
-        found.append(Problem(settings.origin("spool.dir"), f"spool.dir: this user may not see {directory}"))
+        found.append(Mistake(settings.origin("spool.dir"), f"spool.dir: this user may not see {directory}"))
     elif directory.exists() and not directory.is_dir():
-        found.append(Problem(settings.origin("spool.dir"), f"spool.dir: {directory} is a file"))
+        found.append(Mistake(settings.origin("spool.dir"), f"spool.dir: {directory} is a file"))
     elif directory.exists() and not os.access(directory, os.W_OK | os.X_OK):
-        found.append(Problem(settings.origin("spool.dir"), f"spool.dir: this user may not write to {directory}"))
+        found.append(Mistake(settings.origin("spool.dir"), f"spool.dir: this user may not write to {directory}"))
     return found
 
 

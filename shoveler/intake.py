@@ -73,7 +73,7 @@ class Intake:
         self._mtu = path_mtu
         self._known: dict[SocketAddress, tuple[str, int]] = {}
 
-    def take(self, burst: Iterable[tuple[bytes, SocketAddress]], draft: Draft, books: Books) -> None:
+    def add(self, burst: Iterable[tuple[bytes, SocketAddress]], draft: Draft, books: Books) -> None:
         """Datagrams with the addresses they came from, in order of arrival."""
         known, verify, add = self._known, self._verify, draft.add
         for datagram, address in burst:

@@ -321,7 +321,7 @@ class Receiver:
                 draft.arrived = self._clock()
                 self._commit_by = time.monotonic() + _AGE
             before = len(draft)
-            self.intake.take(burst, draft, self._books)
+            self.intake.add(burst, draft, self._books)
             if self._forward:
                 self._send_on(draft.datagrams[before:])
         if self._books.refused != refused:
@@ -375,7 +375,7 @@ class Receiver:
             self._note_refusal()
         if burst:
             self._draft.arrived = self._clock()
-            self.intake.take(burst, self._draft, self._books)
+            self.intake.add(burst, self._draft, self._books)
             self._draft.input = replay.place()
             if self._forward:
                 self._send_on(self._draft.datagrams)

@@ -19,7 +19,7 @@ STOPPED = "This run was stopped, with Tally itself; what had been asked until th
 UNDER_WAY = ("preparing", "running")
 
 
-def take(store: Store, now: float) -> str:
+def claim(store: Store, now: float) -> str:
     """Make this program the owner; or, when another one is, return its name for people."""
     other = holder(store, now)
     if not other:

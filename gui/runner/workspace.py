@@ -242,7 +242,7 @@ class Workspace:
 
     async def _take_over(self) -> list[int]:
         """Take the workspace, unless another program holds it; the runs that its last owner has left open."""
-        other = await self.blocking(ownership.take, self.store, time.time())
+        other = await self.blocking(ownership.claim, self.store, time.time())
         if other:
             text = f"{other} has this workspace open, too; only one of them can run tests."
             self.problem("warning", "workspace", text, "Close the other one, or use another workspace.")

@@ -39,7 +39,7 @@ class Address(NamedTuple):
         return host_port(self.host, self.port)
 
 
-class Problem(NamedTuple):
+class Mistake(NamedTuple):
     """One thing wrong in one place."""
 
     where: str
@@ -53,7 +53,7 @@ class Problem(NamedTuple):
 class ConfigError(Exception):
     """The settings cannot be used. `problems` has all of them; the text has one a line. Exit code 2."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Mistake]) -> None:
         super().__init__("\n".join(redact(str(p)) for p in problems))
         self.problems = list(problems)
 
@@ -498,7 +498,7 @@ class Schema:
         Call it again with the same arguments to reload. Raises ConfigError with all problems.
         """
         env = os.environ if environ is None else environ
-        problems: list[Problem] = []
+        problems: list[Mistake] = []
         values: dict[str, Any] = {s.name: s.parse(s.default) for s in self.settings}
         origins: dict[str, str] = {}
 
@@ -513,7 +513,11 @@ class Schema:
         return Settings(self, values, origins)
 
     def _from_options(
-        self, arguments: argparse.Namespace, values: dict[str, Any], origins: dict[str, str], problems: list[Problem]
+        self,
+        arguments: argparse.Namespace,
+        values: dict[str, Any],
+        origins: dict[str, str],
+        problems: list[Mistake],
     ) -> None:
         for setting in self.settings:
             given = getattr(arguments, _destination(setting.name), None)
@@ -524,10 +528,10 @@ class Schema:
                 values[setting.name] = setting.parse(_pairs(given) if setting.kind == "table" else given)
                 origins[setting.name] = flag
             except ValueError as error:
-                problems.append(Problem(flag, str(error)))
+                problems.append(Mistake(flag, str(error)))
 
     def _from_environment(
-        self, env: Mapping[str, str], values: dict[str, Any], origins: dict[str, str], problems: list[Problem]
+        self, env: Mapping[str, str], values: dict[str, Any], origins: dict[str, str], problems: list[Mistake]
     ) -> None:
         known = {self.variable(s.name): s for s in self.settings}
         buried = {self.variable(name): tomb for name, tomb in self._tombstones.items()}
@@ -541,29 +545,29 @@ class Schema:
                 # An unknown variable is an error, too: a misspelt one would otherwise be ignored for years.
                 tomb = buried.get(variable)
                 text = tomb.sentence() if tomb else f"no such setting{_nearest(variable, list(known))}"
-                problems.append(Problem(variable, text))
+                problems.append(Mistake(variable, text))
                 continue
             try:
                 values[setting.name] = setting.parse_text(env[variable])
                 origins[setting.name] = variable
             except ValueError as error:
-                problems.append(Problem(variable, self._without_secret(setting, error)))
+                problems.append(Mistake(variable, self._without_secret(setting, error)))
 
-    def _from_file(self, path: Path, values: dict[str, Any], origins: dict[str, str], problems: list[Problem]) -> None:
+    def _from_file(self, path: Path, values: dict[str, Any], origins: dict[str, str], problems: list[Mistake]) -> None:
         try:
             text = path.read_text("utf-8")
         except OSError as error:
-            problems.append(Problem(str(path), f"cannot be read: {error.strerror}"))
+            problems.append(Mistake(str(path), f"cannot be read: {error.strerror}"))
             return
         except UnicodeDecodeError as error:
-            problems.append(Problem(str(path), f"is not UTF-8 text (byte {error.start})"))
+            problems.append(Mistake(str(path), f"is not UTF-8 text (byte {error.start})"))
             return
         try:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             line = re.search(r"at line (\d+)", str(error))
             where = f"{path}:{line[1]}" if line else f"{path}:{text.count(chr(10)) + 1}"
-            problems.append(Problem(where, f"is not TOML: {error}"))
+            problems.append(Mistake(where, f"is not TOML: {error}"))
             return
         lines = _key_lines(text)
         for name, value in self._flatten(document):
@@ -573,14 +577,14 @@ class Schema:
                 tomb = self._tombstones.get(name)
                 known = [s.name for s in self.settings]
                 problems.append(
-                    Problem(where, tomb.sentence() if tomb else f"unknown setting {name!r}{_nearest(name, known)}")
+                    Mistake(where, tomb.sentence() if tomb else f"unknown setting {name!r}{_nearest(name, known)}")
                 )
                 continue
             try:
                 values[name] = setting.parse(value)
                 origins[name] = where
             except ValueError as error:
-                problems.append(Problem(where, f"{name}: {self._without_secret(setting, error)}"))
+                problems.append(Mistake(where, f"{name}: {self._without_secret(setting, error)}"))
 
     @staticmethod
     def _without_secret(setting: Setting, error: ValueError) -> str:

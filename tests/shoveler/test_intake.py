@@ -47,7 +47,7 @@ def test_a_length_above_32767_is_unsigned():
 
 def taken(intake, burst):
     draft, books = Draft(), Books()
-    intake.take(burst, draft, books)
+    intake.add(burst, draft, books)
     return draft, books
 
 

@@ -31,32 +31,32 @@ def owned_by(store: Store, **changes: Any) -> None:
 
 
 def test_nobody_owns_a_new_workspace(store: Store) -> None:
-    assert ownership.take(store, NOW) == ""
-    assert ownership.take(store, NOW) == "", "we are not another"
+    assert ownership.claim(store, NOW) == ""
+    assert ownership.claim(store, NOW) == "", "we are not another"
     ownership.release(store)
     assert store.setting(SETTING) == ""
 
 
 def test_another_machine_owns_it_while_it_gives_signs_of_life(store: Store) -> None:
     owned_by(store, t=NOW - 29)
-    assert ownership.take(store, NOW) == "Another Tally (process 1 on elsewhere)"
+    assert ownership.claim(store, NOW) == "Another Tally (process 1 on elsewhere)"
     owned_by(store, t=NOW - 31)
-    assert ownership.take(store, NOW) == ""
+    assert ownership.claim(store, NOW) == ""
 
 
 def test_another_process_here_owns_it_while_it_lives(store: Store) -> None:
     parent = psutil.Process(os.getppid())
     owned_by(store, host=socket.gethostname(), pid=parent.pid, began=parent.create_time(), t=0.0)
-    assert "Another Tally" in ownership.take(store, NOW)
+    assert "Another Tally" in ownership.claim(store, NOW)
     owned_by(store, host=socket.gethostname(), pid=parent.pid, began=1.0, t=NOW)
-    assert ownership.take(store, NOW) == "", "the number is another process's now"
+    assert ownership.claim(store, NOW) == "", "the number is another process's now"
     owned_by(store, host=socket.gethostname(), pid=2**22 + 1, t=NOW)
-    assert ownership.take(store, NOW) == ""
+    assert ownership.claim(store, NOW) == ""
 
 
 def test_what_cannot_be_read_owns_nothing(store: Store) -> None:
     store.put_setting(SETTING, '{"v":2}')
-    assert ownership.take(store, NOW) == ""
+    assert ownership.claim(store, NOW) == ""
 
 
 def test_a_run_that_was_left_open_is_scored_and_ended(store: Store) -> None:
