@@ -119,8 +119,8 @@ class Guard:
         for start in range(0, len(steps), size or 1):
             for at.number, step in enumerate(steps[start : start + size], start):
                 if type(step) is Datagram:
-                    data, remote, t, spool, _, shoveler = step
-                    feed(data, remote, t, shoveler, spool is not None)
+                    data, remote, t, _, _, shoveler = step
+                    feed(data, remote, t, shoveler)
                 elif type(step) is Advance:
                     advance(step.to)
                 elif type(step) is Resume:

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from collector.correlate.cycle import Cycle
-from collector.correlate.incarnation import Access, Incarnation, Left, Moved, OpenFile
+from collector.correlate.incarnation import (
+    CYCLE_AT,
+    GIVEN_AT,
+    NOT_OPENED,
+    SEEN_AT,
+    START_AT,
+    Access,
+    Incarnation,
+    Left,
+    Moved,
+    OpenFile,
+    opened_part,
+)
 from collector.correlate.keys import file_key
+from collector.correlate.present import Present
 from collector.correlate.senders import Totals
 from collector.correlate.sequence import LATE
 from collector.correlate.waiting import Waiting
@@ -14,8 +26,8 @@ from collector.wire.fstream import Close, Open, Placed, Progress, Window
 class Accesses:
     """What happens to files, on any server. What has ended goes to `Waiting`."""
 
-    def __init__(self, cycle: Cycle, waiting: Waiting, totals: Totals) -> None:
-        self.cycle = cycle
+    def __init__(self, present: Present, waiting: Waiting, totals: Totals) -> None:
+        self.present = present
         self.waiting = waiting
         self.totals = totals
 
@@ -50,8 +62,8 @@ class Accesses:
             item.writable,
             start,
             window.begin,
-            self.cycle.number,
-            self.cycle.now,
+            self.present.number,
+            self.present.now,
             False,
         )
         known = inc.files.get(file_id)
@@ -72,7 +84,7 @@ class Accesses:
                 self.waiting.take_file(inc, waiting)
                 waiting.user, waiting.size, waiting.path = item.user, item.size, item.path
                 waiting.writable, waiting.start, waiting.begin = item.writable, start, window.begin
-                waiting.reported = self.cycle.now
+                waiting.reported = self.present.now
                 self.waiting.settle(inc, waiting)
                 return
             self.waiting.take_file(inc, waiting)  # a younger file has its id now: its own open will not come any more
@@ -94,20 +106,20 @@ class Accesses:
             given = inc.given_up.pop(file_id, None)
             if given is not None:
                 inc.dirty_given.add(file_id)
-            stub = OpenFile(None, None, None, False, None, None, self.cycle.number, self.cycle.now, False)
+            stub = OpenFile(None, None, None, False, None, None, self.present.number, self.present.now, False)
             inc.files[file_id] = (
-                given._replace(cycle=self.cycle.number, seen=self.cycle.now) if given is not None else stub
+                given._replace(cycle=self.present.number, seen=self.present.now) if given is not None else stub
             )
         old = inc.moved.get(file_id)
         if old is None:
-            inc.moved[file_id] = Moved(item.read, item.readv, item.write, window.begin, self.cycle.now)
+            inc.moved[file_id] = Moved(item.read, item.readv, item.write, window.begin, self.present.now)
         else:
             inc.moved[file_id] = Moved(
                 max(old.read, item.read),
                 max(old.readv, item.readv),
                 max(old.write, item.write),
                 old.begin,
-                self.cycle.now,
+                self.present.now,
             )
         inc.dirty_files.add(file_id)
 
@@ -117,8 +129,8 @@ class Accesses:
         file_id = item.file_id
         entry = inc.files.pop(file_id, None)
         if entry is not None:
-            if entry[6] != self.cycle.number:
-                self.cycle.deleted.add(file_key(inc, file_id))
+            if entry[CYCLE_AT] != self.present.number:
+                self.present.deleted.add(file_key(inc, file_id))
         else:
             entry = inc.given_up.pop(file_id, None)
             if entry is not None:
@@ -131,8 +143,8 @@ class Accesses:
         inc.closed.append(file_id)
         access = Access(
             file_id,
-            *(entry[:6] if entry is not None else (None, None, None, False, None, None)),
-            given=entry is not None and entry[8],
+            *(opened_part(entry) if entry is not None else NOT_OPENED),
+            given=entry is not None and entry[GIVEN_AT],
             closed=True,
             forced=item.forced,
             close_begin=window.begin,
@@ -145,9 +157,9 @@ class Accesses:
             squares=item.squares,
             moved=moved is not None,
             reasons=[],
-            since=self.cycle.now,
+            since=self.present.now,
             heard=inc.heard,
-            reported=entry[7] if entry is not None and entry[4] is not None else None,
+            reported=entry[SEEN_AT] if entry is not None and entry[START_AT] is not None else None,
         )
         self.waiting.settle(inc, access)
 
@@ -158,11 +170,11 @@ class Accesses:
             return
         session = inc.sessions.get(user)
         if session is not None:
-            session.gone, session.gone_end = self.cycle.now, window.end
+            session.gone, session.gone_end = self.present.now, window.end
             inc.dirty_sessions.add(user)
         else:
             inc.ids.name(user, "u")
-        inc.left.append(Left(self.cycle.now, user, window.end))
+        inc.left.append(Left(self.present.now, user, window.end))
 
     def give_up(self, inc: Incarnation, file_id: int, reason: str | None, t_max: int | None) -> None:
         """No close is expected any more: write a provisional record, and remember the file in case one comes.
@@ -173,8 +185,8 @@ class Accesses:
         entry = OpenFile._make(inc.files.pop(file_id))
         moved = inc.moved.pop(file_id, None)
         inc.dirty_files.discard(file_id)
-        if entry.cycle != self.cycle.number:
-            self.cycle.deleted.add(file_key(inc, file_id))
+        if entry[CYCLE_AT] != self.present.number:
+            self.present.deleted.add(file_key(inc, file_id))
         begin = entry.begin
         if begin is None:  # a stub: known by its last progress from now on
             begin = moved.begin if moved is not None else inc.clock
@@ -205,7 +217,7 @@ class Accesses:
                 squares=None,
                 moved=moved is not None,
                 reasons=[reason] if reason else [],
-                since=self.cycle.now,
+                since=self.present.now,
                 heard=inc.heard,
                 reported=entry.seen if entry.start is not None else None,
             ),

@@ -7,14 +7,13 @@ from typing import Any
 
 from collector.correlate import rows
 from collector.correlate.accesses import Accesses
-from collector.correlate.cycle import Cycle
-from collector.correlate.dump import dump_incarnation
-from collector.correlate.evidence import evidence
+from collector.correlate.evidence import dump_incarnation, evidence
 from collector.correlate.fast import FastFiles
 from collector.correlate.incarnation import Incarnation
 from collector.correlate.issues import no_closes
 from collector.correlate.maps import Maps
 from collector.correlate.options import Options, Record
+from collector.correlate.present import Present
 from collector.correlate.processes import Processes
 from collector.correlate.senders import Senders, Totals
 from collector.correlate.sequences import Sequences
@@ -49,52 +48,49 @@ class Correlator:
     def _begin(self) -> None:
         """Know nothing."""
         options = self.options
-        self._cycle = cycle = Cycle()
+        self._present = present = Present()
         self._totals = totals = Totals()
         self._senders = senders = Senders(totals)
-        self._writer = Writer(options, cycle, senders, totals)
-        self._waiting = waiting = Waiting(options, cycle, self._writer)
-        self._processes = processes = Processes(options, cycle, waiting)
-        sequences = Sequences(options, cycle, processes, senders, totals)
+        self._writer = Writer(options, present, senders, totals)
+        self._waiting = waiting = Waiting(options, present, self._writer)
+        self._processes = processes = Processes(options, present, waiting)
+        sequences = Sequences(options, present, processes, senders, totals)
         self._sequences = sequences
-        accesses = Accesses(cycle, waiting, totals)
-        fast = FastFiles(options, cycle, accesses, waiting, totals)
-        maps = Maps(options, cycle, processes, waiting)
-        self._streams = Streams(options, cycle, processes, sequences, accesses, fast, waiting, maps, totals)
-        self._timekeeper = Timekeeper(options, cycle, processes, sequences, accesses, waiting, totals)
+        accesses = Accesses(present, waiting, totals)
+        fast = FastFiles(options, present, accesses, waiting, totals)
+        maps = Maps(options, present, processes, waiting)
+        self._streams = Streams(options, present, processes, sequences, accesses, fast, waiting, maps, totals)
+        self._timekeeper = Timekeeper(options, present, processes, sequences, accesses, waiting, totals)
         self._away = 0.0
         """Time during which the source was not connected: it does not count."""
 
     # -------------------------------------------------------------- in
 
-    def feed(
-        self, datagram: bytes, remote: str, t: float, shoveler: str | None = None, identified: bool = True
-    ) -> None:
+    def feed(self, datagram: bytes, remote: str, t: float, shoveler: str | None = None) -> None:
         """Take one datagram from sender `remote` (``IP:PORT``, IPv6 in brackets) that arrived at `t`.
 
-        `shoveler` is the spool id when known. `identified`: the datagram came with an id by which the caller has
-        dropped replays already. The duplicate rule of the format reference (section 3) is applied to both kinds: what
-        a network doubled, or a server sent to two destinations, has two ids. Whatever the bytes are, this never
-        raises; what cannot be used is counted by reason.
+        `shoveler` is the spool id when known. The duplicate rule of the format reference (section 3) is applied also
+        to datagrams with an id, by which the caller has dropped replays already: what a network doubled, or a server
+        sent to two destinations, has two ids. Whatever the bytes are, this never raises; what cannot be used is
+        counted by reason.
         """
-        del identified
         self._pass(t)
         timekeeper = self._timekeeper
         timekeeper.feeds += 1
-        if self._cycle.now >= timekeeper.next_tick or timekeeper.feeds >= TICK_FEEDS:
+        if self._present.now >= timekeeper.next_tick or timekeeper.feeds >= TICK_FEEDS:
             timekeeper.tick()
         sender = self._senders.get(remote)
         sender.seen += 1
-        sender.heard = self._cycle.now
+        sender.heard = self._present.now
         self._totals.seen += 1
         streams = self._streams
-        self._cycle.arrived, self._cycle.shoveler = t, shoveler
+        self._present.arrived, self._present.shoveler = t, shoveler
         try:
             kind = classify(datagram)
             if kind is Kind.ENVELOPE:
                 self._forwarded(datagram)
             else:
-                streams.take(kind, datagram, remote, sender)
+                streams.apply(kind, datagram, remote, sender)
         except RejectedError as rejected:
             sender.rejected[rejected.reason] += 1
             self._totals.rejected[rejected.reason] += 1
@@ -107,13 +103,13 @@ class Correlator:
         inner = parse_forwarded(datagram)
         sender = self._senders.get(inner.remote)
         sender.seen += 1
-        sender.heard = self._cycle.now
-        self._streams.take(classify(inner.data), inner.data, inner.remote, sender)
+        sender.heard = self._present.now
+        self._streams.apply(classify(inner.data), inner.data, inner.remote, sender)
         sender.decoded += 1
 
     def _pass(self, t: float) -> None:
-        if t - self._away > self._cycle.now:
-            self._cycle.now = t - self._away
+        if t - self._away > self._present.now:
+            self._present.now = t - self._away
         if not self._processes.listening:
             self._processes.listening = t
 
@@ -128,8 +124,8 @@ class Correlator:
         """The source was away until `now` (call it after `restore`, and after a reconnect): time does not count from
         the last `feed` or `advance` on, so that nobody expires for a silence that nobody listened to.
         """
-        if self._cycle.now and now - self._away > self._cycle.now:
-            self._away = now - self._cycle.now
+        if self._present.now and now - self._away > self._present.now:
+            self._away = now - self._present.now
         self._processes.listening = now
 
     def drain(self, now: float) -> None:
@@ -164,26 +160,26 @@ class Correlator:
 
         A file opened and closed in between costs no row.
         """
-        cycle, processes = self._cycle, self._processes
+        present, processes = self._present, self._processes
         put: dict[bytes, bytes] = {}
         for inc in processes.touched:
             if inc.serial in processes.all:
-                put.update(rows.incarnation_rows(inc, cycle.number, cycle.deleted))
-        cycle.number += 1
+                put.update(rows.incarnation_rows(inc, present.number, present.deleted))
+        present.number += 1
         key, value = rows.meta_row(self._meta())
         put[key] = value
-        delete = [key for key in cycle.deleted if key not in put]
-        cycle.deleted.clear()
+        delete = [key for key in present.deleted if key not in put]
+        present.deleted.clear()
         processes.touched.clear()
         return list(put.items()), delete
 
     def _meta(self) -> dict[str, Any]:
-        cycle, timekeeper, processes = self._cycle, self._timekeeper, self._processes
+        present, timekeeper, processes = self._present, self._timekeeper, self._processes
         copies = self._writer.copies.items()
         return {
-            "now": cycle.now,
-            "cycle": cycle.number,
-            "numbered": cycle.numbered,
+            "now": present.now,
+            "cycle": present.number,
+            "numbered": present.numbered,
             "away": self._away,
             "listening": processes.listening,
             "serial": processes.serial,
@@ -203,8 +199,8 @@ class Correlator:
         meta = restored.meta
         if not meta:
             return
-        cycle, timekeeper, processes = self._cycle, self._timekeeper, self._processes
-        cycle.now, cycle.number, cycle.numbered = meta["now"], meta["cycle"], meta["numbered"]
+        present, timekeeper, processes = self._present, self._timekeeper, self._processes
+        present.now, present.number, present.numbered = meta["now"], meta["cycle"], meta["numbered"]
         self._away = meta["away"]
         processes.listening, processes.serial = meta["listening"], meta["serial"]
         timekeeper.next_tick, timekeeper.next_sweep = meta["next_tick"], meta["next_sweep"]
@@ -271,7 +267,7 @@ class Correlator:
         """What is known of each server process, and what never came of it: plain values of the status message's
         ``processes``, of bounded number. Unlike counters they outlive this object: they are state.
         """
-        return evidence(self._processes.all.values(), self._cycle.now)
+        return evidence(self._processes.all.values(), self._present.now)
 
     def warnings(self) -> dict[tuple[str, str], str]:
         """Servers that seem to be set up wrongly, or to have stopped: (sender, name of the warning as in `status`) →
@@ -285,7 +281,7 @@ class Correlator:
         names: list[str] = []
         if inc.dead_since is not None:
             return names
-        now = self._cycle.now
+        now = self._present.now
         if no_closes(inc):
             names.append("no_closes")
         # a redirector has sessions, and no files of its own
@@ -318,7 +314,7 @@ class Correlator:
     def dump(self) -> dict[str, Any]:
         """All state as plain values, for a person to read (and ``json.dumps``); the first hundred of long lists."""
         return {
-            "now": self._cycle.now,
+            "now": self._present.now,
             "counters": self.counters,
             "incarnations": [dump_incarnation(inc) for inc in self._processes.all.values()],
         }

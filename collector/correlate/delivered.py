@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collector.correlate.incarnation import Access, Incarnation
+    from collector.correlate.incarnation import BEGIN_AT, PATH_AT, Access, Incarnation
 
 UNCOUNTED = 98_304
 """Plain reads of so many bytes are not counted (measured on 5.5.3 and 6.1.0)."""
@@ -132,6 +132,6 @@ def lacks_reads(inc: Incarnation, access: Access, path: str) -> bool:
     """
     if inc.cache is None or not may_lack(access) or inc.unsettled or inc.gaps or inc.wait_file:
         return False
-    others = [entry[5] or 0 for entry in inc.files.values() if entry[2] in (access.path, None)]
+    others = [entry[BEGIN_AT] or 0 for entry in inc.files.values() if entry[PATH_AT] in (access.path, None)]
     counted = (access.read or 0) + (access.readv or 0)
     return inc.cache.surplus(path, access.file_id, counted, others)

@@ -9,10 +9,10 @@ import heapq
 from collections.abc import Iterable, Iterator
 
 from collector.correlate.accesses import Accesses
-from collector.correlate.cycle import Cycle
-from collector.correlate.incarnation import USE_COUNTS, Access, Incarnation
+from collector.correlate.incarnation import PATH_AT, SEEN_AT, USE_COUNTS, USER_AT, Access, Incarnation
 from collector.correlate.keys import path_key, session_key
 from collector.correlate.options import Options
+from collector.correlate.present import Present
 from collector.correlate.processes import Processes
 from collector.correlate.senders import Totals
 from collector.correlate.waiting import Waiting
@@ -42,14 +42,14 @@ class Eviction:
     def __init__(
         self,
         options: Options,
-        cycle: Cycle,
+        present: Present,
         processes: Processes,
         accesses: Accesses,
         waiting: Waiting,
         totals: Totals,
     ) -> None:
         self._options = options
-        self._cycle = cycle
+        self._present = present
         self._processes = processes
         self._accesses = accesses
         self._waiting = waiting
@@ -63,10 +63,10 @@ class Eviction:
 
     def sweep(self, inc: Incarnation) -> None:
         """Give up what is too old in one incarnation."""
-        options, now, deleted = self._options, self._cycle.now, self._cycle.deleted
+        options, now, deleted = self._options, self._present.now, self._present.deleted
         oldest = now - options.max_age
         changed = False
-        for file_id in [f for f, entry in inc.files.items() if entry[7] <= oldest]:
+        for file_id in [f for f, entry in inc.files.items() if entry[SEEN_AT] <= oldest]:
             self._totals.expired += 1
             self._accesses.give_up(inc, file_id, "expired", None)
             changed = True
@@ -101,7 +101,7 @@ class Eviction:
 
     def _drop_sessions(self, inc: Incarnation, dictids: Iterable[int]) -> int:
         """Forget sessions that no open file and nothing that waits belongs to. How many."""
-        busy = {entry[0] for entry in inc.files.values()} | {a.user for a in inc.wait_file.values()}
+        busy = {entry[USER_AT] for entry in inc.files.values()} | {a.user for a in inc.wait_file.values()}
         count = 0
         for dictid in dictids:
             if dictid in busy or dictid in inc.wait_session:
@@ -109,7 +109,7 @@ class Eviction:
             session = inc.sessions[dictid]
             inc.forget_session(session)
             if session.saved:
-                self._cycle.deleted.add(session_key(inc, dictid))
+                self._present.deleted.add(session_key(inc, dictid))
             count += 1
         return count
 
@@ -117,7 +117,7 @@ class Eviction:
         """Whether nothing of an incarnation is needed any more."""
         if inc.files or inc.waits:
             return False
-        silent = self._cycle.now - inc.alive
+        silent = self._present.now - inc.alive
         if inc.dead_since is not None:
             return silent > min(3600.0, self._options.ttl)
         if inc.ident is None:
@@ -216,8 +216,8 @@ class Eviction:
             inc = self._processes.all[serial]
             self._processes.touch(inc)
             path = inc.paths.pop(file_id)
-            if path.cycle != self._cycle.number:
-                self._cycle.deleted.add(path_key(inc, file_id))
+            if path.cycle != self._present.number:
+                self._present.deleted.add(path_key(inc, file_id))
             freed += PATH
         return freed
 
@@ -246,7 +246,7 @@ class Eviction:
                 break
             inc = self._processes.all[serial]
             self._processes.touch(inc)
-            freed += FILE - GIVEN_UP + len(inc.files[file_id][2] or b"")
+            freed += FILE - GIVEN_UP + len(inc.files[file_id][PATH_AT] or b"")
             self._accesses.give_up(inc, file_id, "evicted", None)
             # a close may still come: just enough is kept to know it as the same access
             inc.given_up[file_id] = inc.given_up[file_id]._replace(path=None, size=None)
@@ -257,7 +257,7 @@ class Eviction:
         for inc in self._processes.all.values():
             for file_id, entry in inc.files.items():
                 moved = inc.moved.get(file_id)
-                yield (moved.seen if moved is not None else entry[7]), inc.serial, file_id
+                yield (moved.seen if moved is not None else entry[SEEN_AT]), inc.serial, file_id
 
     def _finish_waits(self, excess: int) -> int:
         freed = 0
@@ -284,7 +284,7 @@ def holes_size(inc: Incarnation) -> int:
 
 def incarnation_size(inc: Incarnation) -> int:
     """Bytes of one incarnation, estimated."""
-    names = sum(len(entry[2] or b"") for entry in inc.files.values())
+    names = sum(len(entry[PATH_AT] or b"") for entry in inc.files.values())
     return rough_size(inc) - len(inc.given_up) * GIVEN_UP + given_up_size(inc) + names
 
 

@@ -19,11 +19,11 @@ from typing import Any
 import msgspec
 
 from collector.correlate.accesses import Accesses
-from collector.correlate.cycle import Cycle
 from collector.correlate.fields import is_cache, server_fields, session_fields, vo_of
-from collector.correlate.incarnation import Incarnation, Ready, Session
+from collector.correlate.incarnation import USER_AT, Incarnation, Ready, Session
 from collector.correlate.keys import file_key, path_key
 from collector.correlate.options import Options, Record
+from collector.correlate.present import Present
 from collector.correlate.senders import Sender, Totals
 from collector.correlate.sequence import NEW
 from collector.correlate.waiting import Waiting
@@ -82,9 +82,11 @@ def whole(data: bytes) -> tuple[int, int, int, Window] | None:
 class FastFiles:
     """Applies datagrams that are `whole`."""
 
-    def __init__(self, options: Options, cycle: Cycle, accesses: Accesses, waiting: Waiting, totals: Totals) -> None:
+    def __init__(
+        self, options: Options, present: Present, accesses: Accesses, waiting: Waiting, totals: Totals
+    ) -> None:
         self._options = options
-        self._cycle = cycle
+        self._present = present
         self._accesses = accesses
         self._waiting = waiting
         self._outbox = waiting.writer.outbox
@@ -98,7 +100,7 @@ class FastFiles:
     def apply(self, inc: Incarnation, data: bytes, window: Window, sender: Sender) -> None:
         """All records of a `whole` datagram that is NEW, of a process that misses nothing."""
         begin, finish, _, records, _ = window
-        end, now, cycle = len(data), self._cycle.now, self._cycle.number
+        end, now, cycle = len(data), self._present.now, self._present.number
         files: dict[int, Any] = inc.files  # of the shape of `OpenFile`; with a tail nothing in it is None
         ready_of, moved, paths, wait_file, given_up = inc.ready.get, inc.moved, inc.paths, inc.wait_file, inc.given_up
         note_open = inc.file_ids.append
@@ -161,7 +163,7 @@ class FastFiles:
                         if counted is not None:
                             del files[file_id]
                             if in_cycle != cycle:
-                                self._cycle.deleted.add(file_key(inc, file_id))
+                                self._present.deleted.add(file_key(inc, file_id))
                             if moved and moved.pop(file_id, None) is not None:
                                 inc.dirty_files.discard(file_id)
                             if paths:
@@ -234,7 +236,7 @@ class FastFiles:
             elif isinstance(item, Close):
                 entry = inc.files.get(item.file_id)
         self._accesses.apply(inc, items, window, NEW)
-        session = inc.sessions.get(entry[0]) if entry is not None and entry[0] else None
+        session = inc.sessions.get(entry[USER_AT]) if entry is not None and entry[USER_AT] else None
         if session is not None and session.dictid not in inc.ready:
             self._make_ready(inc, session)
         return offset + size
@@ -251,8 +253,8 @@ class FastFiles:
 
     def _forget_path(self, inc: Incarnation, file_id: int) -> None:
         path = inc.paths.pop(file_id, None)
-        if path is not None and path.cycle != self._cycle.number:
-            self._cycle.deleted.add(path_key(inc, file_id))
+        if path is not None and path.cycle != self._present.number:
+            self._present.deleted.add(path_key(inc, file_id))
 
     def _make_ready(self, inc: Incarnation, session: Session) -> None:
         """Make a session's part of records, if everything about it is known and nothing about it is unusual.
@@ -273,7 +275,7 @@ class FastFiles:
             return
         if (
             options.names is not None
-            and self._cycle.now - session.seen < options.grace
+            and self._present.now - session.seen < options.grace
             and (
                 "server_hostname" not in fields
                 or ("user_domain" not in fields and parse_host(session.userid.host).version)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from collector.correlate.cycle import Cycle
 from collector.correlate.events import purge_fields, transfer_fields
 from collector.correlate.fields import user_fields
 from collector.correlate.incarnation import Early, Event, Incarnation, Path, Session, Told
 from collector.correlate.keys import path_key
 from collector.correlate.options import Options
+from collector.correlate.present import Present
 from collector.correlate.processes import Processes
 from collector.correlate.senders import Sender
 from collector.correlate.waiting import Waiting, userid_key
@@ -27,9 +27,9 @@ T = TypeVar("T")
 class Maps:
     """Takes in map messages that are no duplicates."""
 
-    def __init__(self, options: Options, cycle: Cycle, processes: Processes, waiting: Waiting) -> None:
+    def __init__(self, options: Options, present: Present, processes: Processes, waiting: Waiting) -> None:
         self._options = options
-        self._cycle = cycle
+        self._present = present
         self._processes = processes
         self._waiting = waiting
         self._take = {
@@ -43,7 +43,7 @@ class Maps:
             "x": self._transferred,
         }
 
-    def take(self, inc: Incarnation, message: maps.Map, sender: Sender) -> None:
+    def apply(self, inc: Incarnation, message: maps.Map, sender: Sender) -> None:
         """Apply one message. Raises RejectedError when its second line is not what it must be."""
         # an info of an origin with a counter for users alone has the id of its user
         if message.dictid and message.code in ("u" if inc.one_counter else "uidTU"):
@@ -54,7 +54,7 @@ class Maps:
     def _ident(self, inc: Incarnation, message: maps.Map, sender: Sender) -> None:
         ident = maps.parse_ident(message.detail)
         last, longest = inc.idents
-        inc.idents = (self._cycle.now, max(longest, self._cycle.now - last) if last else 0.0)
+        inc.idents = (self._present.now, max(longest, self._present.now - last) if last else 0.0)
         self._processes.named(sender.address, inc)
         if ident != inc.ident:
             inc.ident = ident
@@ -70,7 +70,7 @@ class Maps:
         known = inc.sessions.get(message.dictid)
         if known is not None and known.userid == message.userid and known.login == login:
             return
-        session = Session(message.dictid, message.userid, login, self._cycle.now, inc.heard)
+        session = Session(message.dictid, message.userid, login, self._present.now, inc.heard)
         if known is not None:  # the id is used again: the younger one counts, and takes over the row
             inc.forget_session(known)
             session.saved = known.saved
@@ -106,7 +106,7 @@ class Maps:
         inc.infos_seen += 1
         session = inc.session_named(message.userid.text, message.dictid)
         if session is None or (session.gone and session.infos):  # then it is for one yet to come
-            early(inc.early_info, message.userid.text, message.dictid, message.detail, self._cycle.now)
+            early(inc.early_info, message.userid.text, message.dictid, message.detail, self._present.now)
         else:
             self._tell(inc, session, session.infos, message.dictid, message.detail)
 
@@ -115,7 +115,7 @@ class Maps:
         token = maps.parse_token(message.detail)
         session = inc.sessions.get(token.session)
         if session is None:
-            early(inc.early_token, token.session, message.dictid, token, self._cycle.now)
+            early(inc.early_token, token.session, message.dictid, token, self._present.now)
         else:
             self._tell(inc, session, session.tokens, message.dictid, token)
 
@@ -124,13 +124,13 @@ class Maps:
         flow = maps.parse_flow(message.detail)
         session = inc.sessions.get(flow.session)
         if session is None:
-            early(inc.early_flow, flow.session, message.dictid, flow, self._cycle.now)
+            early(inc.early_flow, flow.session, message.dictid, flow, self._present.now)
         else:
             self._tell(inc, session, session.flows, message.dictid, flow)
 
     def _tell(self, inc: Incarnation, session: Session, told: Told[T], number: int, value: T) -> None:
         """A session was told something, in the message with this number."""
-        if told.put(inc.telling(session, number, self._cycle.now, value)):
+        if told.put(inc.telling(session, number, self._present.now, value)):
             told.keep(inc.files_of(session))
         self._session_changed(inc, session)
 
@@ -140,10 +140,10 @@ class Maps:
             return
         inc.paths_used = True
         known = inc.paths.pop(message.dictid, None)  # to the end: only the last are looked at for rows
-        if known is not None and known.cycle != self._cycle.number:
+        if known is not None and known.cycle != self._present.number:
             # what is used up in the cycle in which it was told again would leave this row behind
-            self._cycle.deleted.add(path_key(inc, message.dictid))
-        inc.paths[message.dictid] = Path(message.detail, message.userid, self._cycle.now, self._cycle.number)
+            self._present.deleted.add(path_key(inc, message.dictid))
+        inc.paths[message.dictid] = Path(message.detail, message.userid, self._present.now, self._present.number)
         self._waiting.again_file(inc, message.dictid)
 
     def _purged(self, inc: Incarnation, message: maps.Map, sender: Sender) -> None:
@@ -161,7 +161,7 @@ class Maps:
             return
         identity = event_id(kind, inc.sid, inc.stod, number, content)
         user = {} if message.userid.protocol == "=" else user_fields(message.userid, None, self._options.names)
-        event = Event(kind, identity, user | fields, [fields.get("filename", "")], 0, self._cycle.now)
+        event = Event(kind, identity, user | fields, [fields.get("filename", "")], 0, self._present.now)
         self._waiting.settle(inc, event)
 
 

@@ -7,10 +7,10 @@ import zlib
 from functools import lru_cache
 from itertools import islice
 
-from collector.correlate.cycle import Cycle
-from collector.correlate.incarnation import Access, Event, Incarnation, Session
+from collector.correlate.incarnation import Access, Event, Incarnation, OpenFile, Session
 from collector.correlate.keys import file_key
 from collector.correlate.options import Options
+from collector.correlate.present import Present
 from collector.correlate.rows import all_keys
 from collector.correlate.senders import Sender
 from collector.correlate.sequence import REORDER, Tracker
@@ -34,9 +34,9 @@ START_MARGIN = 2
 class Processes:
     """All incarnations that are known, and the sockets that they send from."""
 
-    def __init__(self, options: Options, cycle: Cycle, waiting: Waiting) -> None:
+    def __init__(self, options: Options, present: Present, waiting: Waiting) -> None:
         self._options = options
-        self._cycle = cycle
+        self._present = present
         self._waiting = waiting
         self.listening = 0.0
         """Since when we have heard everything; 0: nothing heard yet."""
@@ -92,7 +92,7 @@ class Processes:
 
     def _way(self, remote: str, stod: int, sid: int) -> str:
         """A socket, told apart from one of the same name at another site."""
-        return remote if sid != stod or not is_private(remote) else f"{remote} {self._cycle.shoveler}"
+        return remote if sid != stod or not is_private(remote) else f"{remote} {self._present.shoveler}"
 
     def _place(self, remote: str, stod: int, sid: int, sender: Sender) -> str:
         """Where a process is at home: at an address; where that says little, at a shoveler too; without a name of its
@@ -100,7 +100,7 @@ class Processes:
         """
         if not sid:
             return remote
-        return sender.address if sid != stod or not is_private(remote) else f"{sender.address} {self._cycle.shoveler}"
+        return sender.address if sid != stod or not is_private(remote) else f"{sender.address} {self._present.shoveler}"
 
     def _moved(self, stod: int, sid: int, place: str) -> Incarnation | None:
         """The one process that has this name elsewhere, which is heard from a new place now."""
@@ -135,15 +135,15 @@ class Processes:
 
     def touch(self, inc: Incarnation) -> None:
         """Something in it changed: its rows are looked at in this cycle."""
-        if inc.touched != self._cycle.number:
-            inc.touched = self._cycle.number
+        if inc.touched != self._present.number:
+            inc.touched = self._present.number
             self.touched.append(inc)
 
     def _new(self, remote: str, stod: int, sid: int, address: str) -> Incarnation:
         self.serial += 1
-        inc = Incarnation(self.serial, sid, stod, remote, address, self._cycle.now)
+        inc = Incarnation(self.serial, sid, stod, remote, address, self._present.now)
         # of a server whose clock is ahead this cannot be told
-        if self.listening + START_MARGIN < stod <= self._cycle.arrived + START_MARGIN:
+        if self.listening + START_MARGIN < stod <= self._present.arrived + START_MARGIN:
             inc.hear_from_start()
         other = self._youngest.get((sid, address))
         if other is not None and other.stod != stod:
@@ -191,11 +191,11 @@ class Processes:
             self._bound.pop(route[:2], None)
 
     def _heard(self, inc: Incarnation) -> None:
-        inc.alive = self._cycle.now
-        inc.last = self._cycle.arrived
+        inc.alive = self._present.now
+        inc.last = self._present.arrived
         inc.heard += 1
         self.touch(inc)
-        if inc.dead_since is not None and self._cycle.now - inc.dead_since > 2 * self._options.grace:
+        if inc.dead_since is not None and self._present.now - inc.dead_since > 2 * self._options.grace:
             inc.dead_since, inc.dead_by, inc.ended = (
                 None,
                 None,
@@ -203,7 +203,7 @@ class Processes:
             )  # not dead: a clone of its successor behind the same address
 
     def _dead(self, inc: Incarnation, by: int) -> None:
-        inc.dead_since, inc.dead_by, inc.ended = self._cycle.now, by, self._cycle.arrived
+        inc.dead_since, inc.dead_by, inc.ended = self._present.now, by, self._present.arrived
         self.touch(inc)
 
     # -------------------------------------------------------------- what a pid tells
@@ -302,7 +302,7 @@ class Processes:
 
     def _merge(self, kept: Incarnation, other: Incarnation) -> None:
         """Two addresses turned out to be one process: `other` becomes part of `kept`."""
-        self._cycle.deleted.update(all_keys(other))
+        self._present.deleted.update(all_keys(other))
         self._unlist(other)
         kept.addresses = {**kept.addresses, **(other.addresses if other.sid else {})}
         kept.shared = len(kept.addresses) > 1
@@ -360,13 +360,13 @@ class Processes:
         kept.leaving.extend(other.leaving)
         for file_id, path in other.paths.items():
             if file_id not in kept.paths:
-                kept.paths[file_id] = path._replace(cycle=self._cycle.number)
+                kept.paths[file_id] = path._replace(cycle=self._present.number)
         kept.paths_used |= other.paths_used
         kept.not_ready()
 
     def _merge_files(self, kept: Incarnation, other: Incarnation) -> None:
         """Files open on one side and closed on the other are closed; what both have closed is told once."""
-        cycle = self._cycle.number
+        cycle = self._present.number
         waiting = other.all_waiting()
         told = {w.record_id for w in kept.all_waiting() if isinstance(w, Event)}
         waiting = [
@@ -380,7 +380,7 @@ class Processes:
                 access.opened_as(entry)
         for file_id, entry in other.files.items():
             if file_id not in kept.files and file_id not in kept.closed:
-                kept.files[file_id] = (*entry[:6], cycle, *entry[7:])
+                kept.files[file_id] = OpenFile._make(entry)._replace(cycle=cycle)
                 if file_id in other.moved:
                     kept.moved[file_id] = other.moved[file_id]
         kept.closed.merge(other.closed)
@@ -388,7 +388,7 @@ class Processes:
             del kept.files[file_id]
             kept.moved.pop(file_id, None)
             kept.dirty_files.discard(file_id)
-            self._cycle.deleted.add(file_key(kept, file_id))
+            self._present.deleted.add(file_key(kept, file_id))
         kept.given_up = {**other.given_up, **kept.given_up}
         kept.dirty_given |= other.given_up.keys()
         for waiter in waiting:
@@ -399,7 +399,7 @@ class Processes:
 
     def forget(self, inc: Incarnation) -> None:
         """Nothing of it is needed any more."""
-        self._cycle.deleted.update(all_keys(inc))
+        self._present.deleted.update(all_keys(inc))
         self._unlist(inc)
         for route in inc.routes:
             self._drop_route(inc, route)

@@ -9,12 +9,13 @@ serial number of the incarnation (4 bytes) and the number of the thing in it. Va
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from collector.correlate.ids import OPEN, Ids
 from collector.correlate.incarnation import (
+    CYCLE_AT,
     Access,
     Early,
     Event,
@@ -28,6 +29,7 @@ from collector.correlate.incarnation import (
     Telling,
     Told,
     Waiter,
+    written_part,
 )
 from collector.correlate.keys import row_key
 from collector.correlate.sequence import Gap, Tracker
@@ -50,6 +52,61 @@ _UNREADABLE = (msgspec.DecodeError, TypeError, ValueError, LookupError, Attribut
 """What decoding bytes of somebody else may raise."""
 
 
+class Counts(NamedTuple):
+    """What an incarnation has counted, and the lowest and highest number of its map messages."""
+
+    opens: int
+    closes: int
+    disconnects: int
+    sessions_seen: int
+    infos_seen: int
+    fstreams: int
+    unclosed: int
+    numbered: int
+    lowest: int
+    highest: int
+
+
+class IncarnationRow(NamedTuple):
+    """The row of an incarnation, in the order in which it is written. Texts are as bytes, values as they are packed."""
+
+    sid: Any
+    stod: Any
+    addresses: Any
+    routes: Any
+    remote: Any
+    shoveler: Any
+    ident: Any
+    host: Any
+    pid: Any
+    idents: Any
+    first: Any
+    alive: Any
+    heard: Any
+    from_start: Any
+    dead_since: Any
+    dead_by: Any
+    clock: Any
+    fseq: Any
+    sequences: Any
+    gaps: Any
+    gap_until: Any
+    unsettled: Any
+    early_info: Any
+    early_token: Any
+    early_flow: Any
+    paths_used: Any
+    left: Any
+    counts: Any
+    told: Any
+    last: Any
+    ended: Any
+    lost_files: Any
+    lost_maps: Any
+    ids: Any
+    file_ids: Any
+
+
 def meta_row(values: dict[str, Any]) -> tuple[bytes, bytes]:
     """The row of the correlator itself."""
     return META, _pack({"version": VERSION, **values})
@@ -57,24 +114,51 @@ def meta_row(values: dict[str, Any]) -> tuple[bytes, bytes]:
 
 def incarnation_row(inc: Incarnation) -> tuple[bytes, bytes]:
     """The row of an incarnation without the things in it."""
-    homeless = [list(left) for left in inc.left if left.user not in inc.sessions]
-    values = [
-        inc.sid, inc.stod, list(inc.addresses), sorted(map(list, inc.routes)), inc.remote, inc.shoveler,
-        _bytes(inc.ident), _bytes(inc.host), inc.pid, inc.idents, inc.first, inc.alive, inc.heard, inc.from_start,
-        inc.dead_since, inc.dead_by, inc.clock, inc.fseq.dump(),
-        [[sender, c, tracker.dump()] for (sender, c), tracker in inc.sequences.items()],
-        [[c, *gap] for c, gap in inc.gaps], inc.gap_until, inc.unsettled,
-        *(
-            _bytes([[k, e.seen, list(e.values.items())] for k, e in table.items()])
-            for table in (inc.early_info, inc.early_token, inc.early_flow)
+    early = [
+        _bytes([[k, e.seen, list(e.values.items())] for k, e in table.items()])
+        for table in (inc.early_info, inc.early_token, inc.early_flow)
+    ]
+    row = IncarnationRow(
+        sid=inc.sid,
+        stod=inc.stod,
+        addresses=list(inc.addresses),
+        routes=sorted(map(list, inc.routes)),
+        remote=inc.remote,
+        shoveler=inc.shoveler,
+        ident=_bytes(inc.ident),
+        host=_bytes(inc.host),
+        pid=inc.pid,
+        idents=inc.idents,
+        first=inc.first,
+        alive=inc.alive,
+        heard=inc.heard,
+        from_start=inc.from_start,
+        dead_since=inc.dead_since,
+        dead_by=inc.dead_by,
+        clock=inc.clock,
+        fseq=inc.fseq.dump(),
+        sequences=[[sender, c, tracker.dump()] for (sender, c), tracker in inc.sequences.items()],
+        gaps=[[c, *gap] for c, gap in inc.gaps],
+        gap_until=inc.gap_until,
+        unsettled=inc.unsettled,
+        early_info=early[0],
+        early_token=early[1],
+        early_flow=early[2],
+        paths_used=inc.paths_used,
+        left=[list(left) for left in inc.left if left.user not in inc.sessions],
+        counts=Counts(
+            inc.opens, inc.closes, inc.disconnects, inc.sessions_seen, inc.infos_seen, inc.fstreams, inc.unclosed,
+            inc.numbered, *inc.numbers,
         ),
-        inc.paths_used, homeless,
-        [inc.opens, inc.closes, inc.disconnects, inc.sessions_seen, inc.infos_seen, inc.fstreams, inc.unclosed,
-         inc.numbered, *inc.numbers],
-        list(inc.told.items()), inc.last, inc.ended, inc.lost_files, inc.lost_maps, inc.ids.dump(),
-        inc.file_ids.dump() if inc.one_counter else None,
-    ]  # fmt: skip
-    return row_key(b"i", inc), _pack(values)
+        told=list(inc.told.items()),
+        last=inc.last,
+        ended=inc.ended,
+        lost_files=inc.lost_files,
+        lost_maps=inc.lost_maps,
+        ids=inc.ids.dump(),
+        file_ids=inc.file_ids.dump() if inc.one_counter else None,
+    )  # fmt: skip
+    return row_key(b"i", inc), _pack(row)
 
 
 def session_row(inc: Incarnation, session: Session) -> tuple[bytes, bytes]:
@@ -119,10 +203,10 @@ def incarnation_rows(inc: Incarnation, cycle: int, deleted: set[bytes]) -> list[
             rows.append(session_row(inc, session))
     inc.dirty_sessions.clear()
     for file_id in reversed(inc.files):
-        if inc.files[file_id][6] != cycle:
+        if inc.files[file_id][CYCLE_AT] != cycle:
             break
         inc.dirty_files.add(file_id)
-    rows += [(row_key(b"f", inc, f), _pack([inc.files[f][:9], inc.moved.get(f)])) for f in inc.dirty_files]
+    rows += [(row_key(b"f", inc, f), _pack([written_part(inc.files[f]), inc.moved.get(f)])) for f in inc.dirty_files]
     inc.dirty_files.clear()
     for file_id in reversed(inc.paths):
         path = inc.paths[file_id]
@@ -134,7 +218,7 @@ def incarnation_rows(inc: Incarnation, cycle: int, deleted: set[bytes]) -> list[
         if entry is None:
             deleted.add(row_key(b"g", inc, file_id))
         else:
-            rows.append((row_key(b"g", inc, file_id), _pack(entry[:9])))
+            rows.append((row_key(b"g", inc, file_id), _pack(written_part(entry))))
     inc.dirty_given.clear()
     rows += [(row_key(b"w", inc, w.number, 8), _waiter(w)) for w in inc.new_waits.values() if w.waiting]
     inc.new_waits.clear()
@@ -288,41 +372,37 @@ def _bad(name: bytes, error: Exception) -> ValueError:
 
 
 def _incarnation(serial: int, values: list[Any]) -> Incarnation:
-    (
-        sid, stod, addresses, routes, remote, shoveler, ident, host, pid, idents, first, alive, heard, from_start,
-        dead_since, dead_by, clock, fseq, sequences, gaps, gap_until, unsettled, early_info, early_token, early_flow,
-        paths_used, left, counts, told, last, ended, lost_files, lost_maps, ids, file_ids,
-    ) = values  # fmt: skip
-    inc = Incarnation(serial, sid, stod, remote, remote, first)
-    inc.addresses = {address: set() for address in addresses}
-    inc.routes = {(sender, s, d) for sender, s, d in routes}
-    inc.shoveler = shoveler
-    inc.ident = Ident(*_text(ident)) if ident is not None else None
-    inc.host, inc.pid = _text(host), pid
-    inc.idents = (idents[0], idents[1])
-    inc.alive, inc.last, inc.heard, inc.from_start = alive, last, heard, from_start
-    inc.dead_since, inc.dead_by, inc.ended, inc.clock = dead_since, dead_by, ended, clock
-    inc.lost_files, inc.lost_maps = lost_files, lost_maps
-    inc.file_ids = inc.ids = Ids.load(ids)
-    if file_ids is not None:
-        inc.file_ids = Ids.load(file_ids)
-    inc.fseq = Tracker.load(fseq)
-    inc.sequences = {(sender, c): Tracker.load(tracker) for sender, c, tracker in sequences}
-    inc.gaps = [(c, Gap(*gap)) for c, *gap in gaps]
-    inc.gap_until, inc.unsettled = gap_until, unsettled
+    row = IncarnationRow._make(values)
+    inc = Incarnation(serial, row.sid, row.stod, row.remote, row.remote, row.first)
+    inc.addresses = {address: set() for address in row.addresses}
+    inc.routes = {(sender, s, d) for sender, s, d in row.routes}
+    inc.shoveler = row.shoveler
+    inc.ident = Ident(*_text(row.ident)) if row.ident is not None else None
+    inc.host, inc.pid = _text(row.host), row.pid
+    inc.idents = (row.idents[0], row.idents[1])
+    inc.alive, inc.last, inc.heard, inc.from_start = row.alive, row.last, row.heard, row.from_start
+    inc.dead_since, inc.dead_by, inc.ended, inc.clock = row.dead_since, row.dead_by, row.ended, row.clock
+    inc.lost_files, inc.lost_maps = row.lost_files, row.lost_maps
+    inc.file_ids = inc.ids = Ids.load(row.ids)
+    if row.file_ids is not None:
+        inc.file_ids = Ids.load(row.file_ids)
+    inc.fseq = Tracker.load(row.fseq)
+    inc.sequences = {(sender, c): Tracker.load(tracker) for sender, c, tracker in row.sequences}
+    inc.gaps = [(c, Gap(*gap)) for c, *gap in row.gaps]
+    inc.gap_until, inc.unsettled = row.gap_until, row.unsettled
     holes = (hole for _, _, tracker in inc.trackers() for hole in tracker.holes)
     inc.endless = not all(hole.end for hole in holes) or not all(gap.end for _, gap in inc.gaps)
-    inc.early_info = {k: Early(seen, dict(values)) for k, seen, values in _text(early_info)}
-    inc.early_token = {k: Early(seen, {d: Token(*v) for d, v in values}) for k, seen, values in _text(early_token)}
-    inc.early_flow = {k: Early(seen, {d: Flow(*v) for d, v in values}) for k, seen, values in _text(early_flow)}
-    inc.paths_used = paths_used
-    inc.left.extend(Left(*entry) for entry in left)
-    (
-        inc.opens, inc.closes, inc.disconnects, inc.sessions_seen, inc.infos_seen, inc.fstreams, inc.unclosed,
-        inc.numbered, *numbers,
-    ) = counts  # fmt: skip
-    inc.numbers = (numbers[0], numbers[1])
-    inc.told = {digest: dict(ways) for digest, ways in told}
+    inc.early_info = {k: Early(seen, dict(values)) for k, seen, values in _text(row.early_info)}
+    inc.early_token = {k: Early(seen, {d: Token(*v) for d, v in values}) for k, seen, values in _text(row.early_token)}
+    inc.early_flow = {k: Early(seen, {d: Flow(*v) for d, v in values}) for k, seen, values in _text(row.early_flow)}
+    inc.paths_used = row.paths_used
+    inc.left.extend(Left(*entry) for entry in row.left)
+    counts = Counts._make(row.counts)
+    inc.opens, inc.closes, inc.disconnects = counts.opens, counts.closes, counts.disconnects
+    inc.sessions_seen, inc.infos_seen = counts.sessions_seen, counts.infos_seen
+    inc.fstreams, inc.unclosed, inc.numbered = counts.fstreams, counts.unclosed, counts.numbered
+    inc.numbers = (counts.lowest, counts.highest)
+    inc.told = {digest: dict(ways) for digest, ways in row.told}
     return inc
 
 

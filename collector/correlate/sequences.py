@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import zlib
 
-from collector.correlate.cycle import Cycle
 from collector.correlate.incarnation import Incarnation
 from collector.correlate.options import Options
+from collector.correlate.present import Present
 from collector.correlate.processes import Processes
 from collector.correlate.senders import Senders, Totals
 from collector.correlate.sequence import DUPLICATE, LATE, NEW, OF_RECORDS, REORDER, Tracker, latest
@@ -21,9 +21,11 @@ MAX_TRACKERS = 256
 class Sequences:
     """Follows the counters of every incarnation (format reference, section 3)."""
 
-    def __init__(self, options: Options, cycle: Cycle, processes: Processes, senders: Senders, totals: Totals) -> None:
+    def __init__(
+        self, options: Options, present: Present, processes: Processes, senders: Senders, totals: Totals
+    ) -> None:
         self._options = options
-        self._cycle = cycle
+        self._present = present
         self._processes = processes
         self._senders = senders
         self._totals = totals
@@ -46,7 +48,7 @@ class Sequences:
         `begin` and `end` are the datagram's own window, if it tells one. `everywhere`: the counter is one for all
         destinations, so that what has come over one way is a duplicate over another.
         """
-        now = self._cycle.now
+        now = self._present.now
         if inc.one_counter and class_ == "M":
             tracker: Tracker | None = self._files_tracker(inc, number)
         else:
@@ -67,7 +69,7 @@ class Sequences:
                 inc.sequences = {k: t for k, t in inc.sequences.items() if k in set(kept) or t is tracker}
         # what has no window of its own is sent at once: what goes missing after it, after the last time that was told
         mark = inc.clock if end is None else end
-        verdict = tracker.observe(number, zlib.crc32(data), begin or 0, mark, now, self._cycle.arrived)
+        verdict = tracker.observe(number, zlib.crc32(data), begin or 0, mark, now, self._present.arrived)
         return self._judge(inc, tracker, verdict, remote)
 
     def observe_files(self, inc: Incarnation, number: int, data: bytes, begin: int, end: int, remote: str) -> int:
@@ -75,10 +77,10 @@ class Sequences:
 
         `begin` and `end` are the datagram's own window.
         """
-        tracker, now = inc.fseq, self._cycle.now
+        tracker, now = inc.fseq, self._present.now
         if tracker.newest is None:
             self._files_tracker(inc, number)
-        verdict = tracker.observe(number, zlib.crc32(data), begin, end, now, self._cycle.arrived)
+        verdict = tracker.observe(number, zlib.crc32(data), begin, end, now, self._present.arrived)
         if (verdict != NEW or tracker.holes) and self._judge(inc, tracker, verdict, remote) == DUPLICATE:
             return verdict
         if inc.endless and verdict == NEW:
@@ -93,7 +95,7 @@ class Sequences:
         """The counter of the f-stream, about to observe a number."""
         if inc.fseq.newest is None:
             first = 1 if inc.one_counter else 0
-            inc.fseq.begin(number, self._cycle.now, inc.stod, first if inc.from_start else None)
+            inc.fseq.begin(number, self._present.now, inc.stod, first if inc.from_start else None)
         return inc.fseq
 
     def _judge(self, inc: Incarnation, tracker: Tracker, verdict: int, remote: str) -> int:
@@ -114,7 +116,7 @@ class Sequences:
         """Declare gaps where nothing will come any more."""
         holes = 0
         for _, class_, tracker in inc.trackers():
-            for gap in tracker.settle(self._cycle.now, patience):
+            for gap in tracker.settle(self._present.now, patience):
                 self._processes.touch(inc)
                 self._totals.missing[class_[0]] += gap.missing
                 inc.gaps.append((class_, gap))
@@ -131,7 +133,7 @@ class Sequences:
         """See which ids were never told, once no datagram is awaited any more."""
         if inc.unsettled:
             return
-        seen = inc.seen_now(self._cycle.now)
+        seen = inc.seen_now(self._present.now)
         reorder = REORDER if patience else 0
         for ids in (inc.ids, inc.file_ids) if inc.one_counter else (inc.ids,):
             before = ids.begun, ids.before, ids.holes

@@ -6,13 +6,13 @@ import re
 
 from collector.correlate import statistics
 from collector.correlate.accesses import Accesses
-from collector.correlate.cycle import Cycle
 from collector.correlate.delivered import note_event
 from collector.correlate.events import events_of, redirect_fields, summary_fields
 from collector.correlate.fast import FastFiles, whole
 from collector.correlate.incarnation import Event, Incarnation
 from collector.correlate.maps import Maps
 from collector.correlate.options import Options
+from collector.correlate.present import Present
 from collector.correlate.processes import Processes
 from collector.correlate.senders import Sender, Totals
 from collector.correlate.sequence import DUPLICATE, NEW
@@ -36,7 +36,7 @@ class Streams:
     def __init__(
         self,
         options: Options,
-        cycle: Cycle,
+        present: Present,
         processes: Processes,
         sequences: Sequences,
         accesses: Accesses,
@@ -46,7 +46,7 @@ class Streams:
         totals: Totals,
     ) -> None:
         self._options = options
-        self._cycle = cycle
+        self._present = present
         self._processes = processes
         self._sequences = sequences
         self._accesses = accesses
@@ -59,7 +59,7 @@ class Streams:
         """Take the quick way where it can be taken. (A test sets it False.)"""
         self.reports: dict[str, None] = {}
         """Ids of summary reports seen lately."""
-        self._take = {
+        self._apply = {
             Kind.MAP: self._map,
             Kind.FSTREAM: self._fstream,
             Kind.TRACE: self._trace,
@@ -70,9 +70,9 @@ class Streams:
             Kind.SUMMARY_JSON: self._summary_json,
         }
 
-    def take(self, kind: Kind, data: bytes, remote: str, sender: Sender) -> None:
+    def apply(self, kind: Kind, data: bytes, remote: str, sender: Sender) -> None:
         """Apply one datagram of a kind."""
-        self._take[kind](data, remote, sender)
+        self._apply[kind](data, remote, sender)
 
     def _problems(self, sender: Sender, *problems: str | None) -> None:
         for problem in problems:
@@ -125,8 +125,8 @@ class Streams:
     def _heard_files(self, inc: Incarnation, remote: str) -> None:
         """An f-stream datagram of a process is about to be applied: this is the way it comes now."""
         inc.fstreams += 1
-        if inc.remote != remote or inc.shoveler != self._cycle.shoveler:
-            inc.remote, inc.shoveler = remote, self._cycle.shoveler
+        if inc.remote != remote or inc.shoveler != self._present.shoveler:
+            inc.remote, inc.shoveler = remote, self._present.shoveler
             inc.not_ready()
 
     # -------------------------------------------------------------- maps
@@ -145,8 +145,8 @@ class Streams:
             return
         self._problems(sender, header.problem)
         if inc.shoveler is None:
-            inc.shoveler = self._cycle.shoveler
-        self._maps.take(inc, message, sender)
+            inc.shoveler = self._present.shoveler
+        self._maps.apply(inc, message, sender)
 
     # -------------------------------------------------------------- other binary streams
 
@@ -178,7 +178,7 @@ class Streams:
         for ordinal, item in enumerate(parsed.redirects):
             identity = event_id("redirect", inc.sid, inc.stod, number << 16 | ordinal, body)
             fields = redirect_fields(item)
-            event = Event("redirect", identity, fields, [fields.get("filename", "")], item.user, self._cycle.now)
+            event = Event("redirect", identity, fields, [fields.get("filename", "")], item.user, self._present.now)
             self._waiting.settle(inc, event)
 
     def _gstream(self, data: bytes, remote: str, sender: Sender) -> None:
@@ -246,7 +246,7 @@ class Streams:
         good = 0
         for ordinal, line in enumerate(stream.lines):
             try:
-                events = events_of(stream, line, ordinal, sender.address, self._cycle.now, self._cycle.arrived)
+                events = events_of(stream, line, ordinal, sender.address, self._present.now, self._present.arrived)
             except RejectedError as rejected:
                 self._problems(sender, rejected.reason)
                 continue
@@ -264,7 +264,7 @@ class Streams:
             event = due
         elif event.kind == "tpc" and event.paths:
             copies = self._writer.copies
-            copies[inc.sid, event.paths[0]] = self._cycle.now
+            copies[inc.sid, event.paths[0]] = self._present.now
             if len(copies) > MAX_COPIES:
                 del copies[next(iter(copies))]
         elif event.kind == "cache" and event.paths:
@@ -276,7 +276,7 @@ class Streams:
     def _time_of(self, stream: gstream.GStream, ordinal: int) -> float:
         """When the server said a line: its lines are spread evenly over the window of the datagram."""
         if stream.begin is None:
-            return self._cycle.arrived
+            return self._present.arrived
         end = stream.end if stream.end is not None else stream.begin
         return stream.begin + (end - stream.begin) * ordinal / max(1, len(stream.lines) - 1)
 
@@ -294,7 +294,7 @@ class Streams:
         if self._told_before(identity, sender):
             return
         fields = summary_fields(report, identity, sender.address)
-        self._writer.outbox.put_event("summary", fields, (), self._cycle.now)
+        self._writer.outbox.put_event("summary", fields, (), self._present.now)
 
     def _told_before(self, identity: str, sender: Sender) -> bool:
         """Whether a datagram that has no sequence number has come before; counted if so."""

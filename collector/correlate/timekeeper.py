@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from collector.correlate.accesses import Accesses
-from collector.correlate.cycle import Cycle
-from collector.correlate.dump import dump_incarnation
 from collector.correlate.eviction import Eviction
-from collector.correlate.incarnation import Incarnation
+from collector.correlate.evidence import dump_incarnation
+from collector.correlate.incarnation import BEGIN_AT, USER_AT, Incarnation
 from collector.correlate.keys import session_key
 from collector.correlate.options import Options
+from collector.correlate.present import Present
 from collector.correlate.processes import Processes
 from collector.correlate.senders import Totals
 from collector.correlate.sequences import Sequences
@@ -44,7 +44,7 @@ class Timekeeper:
     def __init__(
         self,
         options: Options,
-        cycle: Cycle,
+        present: Present,
         processes: Processes,
         sequences: Sequences,
         accesses: Accesses,
@@ -52,13 +52,13 @@ class Timekeeper:
         totals: Totals,
     ) -> None:
         self._options = options
-        self._cycle = cycle
+        self._present = present
         self._processes = processes
         self._sequences = sequences
         self._accesses = accesses
         self._waiting = waiting
         self._totals = totals
-        self.eviction = Eviction(options, cycle, processes, accesses, waiting, totals)
+        self.eviction = Eviction(options, present, processes, accesses, waiting, totals)
         self.next_tick = 0.0
         self.next_sweep = 0.0
         self.feeds = 0
@@ -67,7 +67,7 @@ class Timekeeper:
 
     def tick(self) -> None:
         """Everything that is due now."""
-        now = self._cycle.now
+        now = self._present.now
         self.feeds = 0
         self.next_tick = now + TICK
         self.each(self._look)
@@ -91,14 +91,14 @@ class Timekeeper:
             except MemoryError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is; the others go on
-                self.broken.append(Broken(inc.serial, dump_incarnation(inc), self._cycle.now, error))
+                self.broken.append(Broken(inc.serial, dump_incarnation(inc), self._present.now, error))
                 self._processes.forget(inc)
 
     def _look(self, inc: Incarnation) -> None:
-        options, now = self._options, self._cycle.now
+        options, now = self._options, self._present.now
         if any(tracker.holes for _, _, tracker in inc.trackers()):
             self._sequences.settle(inc, options.grace)
-        if inc.touched == self._cycle.number or inc.ids.begun or inc.file_ids.begun:
+        if inc.touched == self._present.number or inc.ids.begun or inc.file_ids.begun:
             self._sequences.look_at_ids(inc, options.grace)
         if inc.wait_file or inc.wait_session or inc.wait_server:
             self._processes.touch(inc)
@@ -121,7 +121,7 @@ class Timekeeper:
 
     def end_statistics(self, inc: Incarnation) -> None:
         """No more storage statistics will come: write what has been said and not been written."""
-        for event in remaining(inc, self._cycle.now):
+        for event in remaining(inc, self._present.now):
             self._processes.touch(inc)
             self._waiting.writer.finish(inc, event)
 
@@ -133,15 +133,15 @@ class Timekeeper:
     def end_sessions(self, inc: Incarnation, grace: float) -> None:
         """Sessions whose disconnect is a grace ago: what they still have open was closed, and the close is lost."""
         ended: dict[int, int] = {}
-        while inc.left and self._cycle.now - inc.left[0].seen >= grace:
+        while inc.left and self._present.now - inc.left[0].seen >= grace:
             left = inc.left.popleft()
             inc.leaving.append((left.seen, left.user))
             ended[left.user] = left.t_end
         unclosed: list[tuple[int, int]] = []
         for file_id, entry in inc.files.items():
-            user = self._owner(inc, file_id, entry[0])
+            user = self._owner(inc, file_id, entry[USER_AT])
             # opened in a later window than the disconnect: a younger session has the id now
-            if user in ended and (entry[5] is None or entry[5] <= ended[user]):
+            if user in ended and (entry[BEGIN_AT] is None or entry[BEGIN_AT] <= ended[user]):
                 unclosed.append((file_id, ended[user]))
         inc.unclosed += len(unclosed)
         for file_id, t_end in unclosed:
@@ -157,22 +157,22 @@ class Timekeeper:
 
     def _forget_session(self, inc: Incarnation, dictid: int) -> None:
         session = inc.sessions.get(dictid)
-        if session is None or not session.gone or self._cycle.now - session.gone < 3 * self._options.grace:
+        if session is None or not session.gone or self._present.now - session.gone < 3 * self._options.grace:
             return
         inc.forget_session(session)
         if session.saved:
-            self._cycle.deleted.add(session_key(inc, dictid))
+            self._present.deleted.add(session_key(inc, dictid))
 
     def _sweep(self) -> None:
         """What has grown old."""
-        now = self._cycle.now
+        now = self._present.now
         copies = self._waiting.writer.copies
         for key in [k for k, seen in copies.items() if now - seen > 10 * self._options.grace]:
             del copies[key]
         self.each(self._sweep_server)
 
     def _sweep_server(self, inc: Incarnation) -> None:
-        if inc.statistics and self._cycle.now - inc.alive >= self._options.oss_interval:
+        if inc.statistics and self._present.now - inc.alive >= self._options.oss_interval:
             self.end_statistics(inc)
         self.eviction.sweep(inc)
         if self.eviction.is_over(inc):

@@ -9,11 +9,11 @@ Then it waits in one of three places of its incarnation, until that comes or the
 
 from __future__ import annotations
 
-from collector.correlate.cycle import Cycle
 from collector.correlate.delivered import may_lack, note_access
 from collector.correlate.incarnation import Access, Event, Incarnation, Session, Waiter
 from collector.correlate.keys import wait_key
 from collector.correlate.options import Options
+from collector.correlate.present import Present
 from collector.correlate.sequence import REORDER
 from collector.correlate.writer import Writer
 from collector.records.text import clean_text
@@ -24,9 +24,9 @@ from collector.wire.userid import UserId
 class Waiting:
     """Decides what is written now and what waits, and when it has waited long enough."""
 
-    def __init__(self, options: Options, cycle: Cycle, writer: Writer) -> None:
+    def __init__(self, options: Options, present: Present, writer: Writer) -> None:
         self.options = options
-        self.cycle = cycle
+        self.present = present
         self.writer = writer
 
     def settle(self, inc: Incarnation, waiter: Waiter) -> None:
@@ -42,7 +42,7 @@ class Waiting:
 
     def _lacks(self, inc: Incarnation, access: Access) -> tuple[str, int | bytes | None]:
         """Where an access has to wait, "" when it has not; and the key of a session when it waits for one."""
-        now, options = self.cycle.now, self.options
+        now, options = self.present.now, self.options
         patient = now - access.since < options.grace
         missing_datagrams = inc.unsettled and patient
         path = inc.paths.get(access.file_id)
@@ -67,7 +67,7 @@ class Waiting:
         return "", None
 
     def _event_lacks(self, inc: Incarnation, event: Event) -> tuple[str, int | bytes | None]:
-        patient = self.cycle.now - event.since < self.options.grace
+        patient = self.present.now - event.since < self.options.grace
         session = inc.sessions.get(event.user)
         if event.user and session is None and patient:
             return "session", event.user
@@ -79,7 +79,7 @@ class Waiting:
 
     def session_settled(self, inc: Incarnation, session: Session) -> bool:
         """Whether what usually follows a ``u`` has come, or will not come any more."""
-        now, settle = self.cycle.now, self.options.settle
+        now, settle = self.present.now, self.options.settle
         return (
             bool(session.infos)
             or inc.heard - session.heard >= REORDER
@@ -89,15 +89,15 @@ class Waiting:
 
     def server_settled(self, inc: Incarnation) -> bool:
         """Whether a server has said its name, or will not do so soon."""
-        return inc.ident is not None or inc.heard >= REORDER or self.cycle.now - inc.first >= self.options.settle
+        return inc.ident is not None or inc.heard >= REORDER or self.present.now - inc.first >= self.options.settle
 
     # -------------------------------------------------------------- in and out of the places
 
     def _wait(self, inc: Incarnation, waiter: Waiter, place: str, session_key: int | bytes | None) -> None:
         waiter.waiting, waiter.place, waiter.session_key = True, place, session_key
         if waiter.cycle < 0:
-            self.cycle.numbered += 1
-            waiter.number, waiter.cycle = self.cycle.numbered, self.cycle.number
+            self.present.numbered += 1
+            waiter.number, waiter.cycle = self.present.numbered, self.present.number
         inc.new_waits[waiter.number] = waiter
         if isinstance(waiter, Access) and place == "file":
             before = inc.wait_file.get(waiter.file_id)
@@ -130,8 +130,8 @@ class Waiting:
 
     def _taken(self, inc: Incarnation, waiter: Waiter) -> None:
         waiter.waiting = False
-        if waiter.cycle != self.cycle.number:
-            self.cycle.deleted.add(wait_key(inc, waiter.number))
+        if waiter.cycle != self.present.number:
+            self.present.deleted.add(wait_key(inc, waiter.number))
 
     # -------------------------------------------------------------- something has come
 
@@ -157,7 +157,7 @@ class Waiting:
 
     def again_due(self, inc: Incarnation) -> None:
         """Time has passed: look again at what has waited long enough."""
-        limit = self.cycle.now - self.options.grace
+        limit = self.present.now - self.options.grace
         for access in [a for a in inc.wait_file.values() if a.since <= limit or not inc.fseq.holes]:
             self.take_file(inc, access)
             self.settle(inc, access)

@@ -6,7 +6,6 @@ import datetime
 from functools import lru_cache
 from typing import Any
 
-from collector.correlate.cycle import Cycle
 from collector.correlate.delivered import lacks_reads
 from collector.correlate.events import head
 from collector.correlate.fields import is_cache, server_fields, session_fields, user_fields, vo_of
@@ -16,6 +15,7 @@ from collector.correlate.issues import known_issues
 from collector.correlate.keys import path_key
 from collector.correlate.options import Options
 from collector.correlate.outbox import Outbox
+from collector.correlate.present import Present
 from collector.correlate.senders import Senders, Totals
 from collector.correlate.sequence import OF_RECORDS, latest
 from collector.records.counters import access_type, byte_fields, operation_fields
@@ -36,9 +36,9 @@ def iso_time(seconds: int) -> str:
 class Writer:
     """Makes records of what has ended. This is the plain way; `collector.correlate.fast` has the quick one."""
 
-    def __init__(self, options: Options, cycle: Cycle, senders: Senders, totals: Totals) -> None:
+    def __init__(self, options: Options, present: Present, senders: Senders, totals: Totals) -> None:
         self.options = options
-        self.cycle = cycle
+        self.present = present
         self.senders = senders
         self.totals = totals
         self.outbox = Outbox(options, totals)
@@ -61,7 +61,7 @@ class Writer:
         record = first | event.fields | user | server_fields(inc, names)
         record |= like_peers(event.kind, record) | first  # whatever an event calls itself
         try:
-            self.outbox.put_event(event.kind, record, event.paths, self.cycle.now, vo_of(user))
+            self.outbox.put_event(event.kind, record, event.paths, self.present.now, vo_of(user))
         except RejectedError as rejected:
             self.senders.get(inc.remote).rejected[rejected.reason] += 1
             self.totals.rejected[rejected.reason] += 1
@@ -74,9 +74,9 @@ class Writer:
             inc.ids.name(access.user, "u")
         if access.closed:
             known = inc.paths.pop(access.file_id, None)
-            if known is not None and known.cycle != self.cycle.number:
-                self.cycle.deleted.add(path_key(inc, access.file_id))
-        if not self.outbox.put_file(fields, vo, path, self.cycle.now):
+            if known is not None and known.cycle != self.present.number:
+                self.present.deleted.add(path_key(inc, access.file_id))
+        if not self.outbox.put_file(fields, vo, path, self.present.now):
             return
         sender = self.senders.get(inc.remote)
         sender.records += 1
@@ -113,7 +113,7 @@ class Writer:
         }
         self._times(fields, inc, access)
         if session is not None:
-            session.use(self.cycle.now)
+            session.use(self.present.now)
             fields |= session_fields(session, self.options.names, inc, access)
         elif userid is not None:
             fields |= user_fields(userid, None, self.options.names)

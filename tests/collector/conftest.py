@@ -30,9 +30,7 @@ class TinyCorrelator:
         self._seen: dict[str, int] = {}
         self.calls: list[tuple[str, float]] = []
 
-    def feed(
-        self, datagram: bytes, remote: str, t: float, shoveler: str | None = None, identified: bool = True
-    ) -> None:
+    def feed(self, datagram: bytes, remote: str, t: float, shoveler: str | None = None) -> None:
         self._seen[remote] = self._seen.get(remote, 0) + 1
         word, _, name = datagram.decode().partition(" ")
         if word == "open":

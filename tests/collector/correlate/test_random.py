@@ -398,7 +398,7 @@ def canonical(records: list[Record]) -> list[tuple[str, str, str, str]]:
 def run(correlator: Correlator, steps: list[Step], t: float) -> float:
     for data, remote, wait in steps:
         t += wait
-        correlator.feed(data, remote, t, "spool" if remote.startswith("192") else None, identified=False)
+        correlator.feed(data, remote, t, "spool" if remote.startswith("192") else None)
     return t
 
 

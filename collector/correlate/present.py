@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Cycle:
+class Present:
     """The present. `now` is set by the correlator only."""
 
     __slots__ = ("arrived", "deleted", "now", "number", "numbered", "shoveler")
