@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from agent.host import version
 from agent.messages import CredentialError, decode_join_string
 from agent.workloads.starting import WORDS
 from shoveler.service import ConfigError, setup_logging
+from shoveler.service.output import printing
 from shoveler.service.streams import open_standard_streams
 
 
@@ -58,8 +58,9 @@ def _release(text: str) -> tuple[int, ...]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    open_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if not _prints(arguments):
+        open_standard_streams()
     if arguments == [WORDS["worker"]]:  # a frozen program that is a process of itself
         from agent.workloads import worker
 
@@ -77,25 +78,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _carry_out(arguments: Sequence[str]) -> int:
     if arguments[:1] == ["lab"]:
-        return _shown(lambda: _lab(arguments))
-    parsed = _parser().parse_args(arguments)
-    if parsed.command == "check-config":
-        from agent.server.check import run
-
-        return _shown(lambda: run(parsed.file, as_json=parsed.json, instance=parsed.instance, release=parsed.xrootd))
-    return _daemon(parsed)
+        # A lab is up or down whoever reads of it.
+        return printing("tally-agent", lambda: _lab(arguments), decides=lambda: arguments[1:2] == ["status"])
+    if _prints(arguments):
+        return printing("tally-agent", lambda: _checked(_parser().parse_args(arguments)))
+    return _daemon(_parser().parse_args(arguments))
 
 
-def _shown(command: Callable[[], int]) -> int:
-    """Of a command that prints: who reads it may stop at any line. Not for the daemon, whose pipes are others."""
-    code = 0
-    try:
-        code = command()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        with Path(os.devnull).open("w") as nowhere:  # or Python complains at its end, with exit code 120
-            os.dup2(nowhere.fileno(), 1)
-    return code
+def _prints(arguments: Sequence[str]) -> bool:
+    """Whether this is a command that prints something and serves nobody; `printing` opens its streams."""
+    return arguments[:1] in (["lab"], ["check-config"]) or bool({"--help", "-h", "--version"} & set(arguments))
+
+
+def _checked(parsed: argparse.Namespace) -> int:
+    from agent.server.check import run
+
+    return run(parsed.file, as_json=parsed.json, instance=parsed.instance, release=parsed.xrootd)
 
 
 def _lab(arguments: Sequence[str]) -> int:

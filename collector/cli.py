@@ -33,6 +33,7 @@ from shoveler.service import (
     new_registry,
     setup_logging,
 )
+from shoveler.service.output import printing
 from shoveler.service.streams import open_standard_streams
 
 _log = logging.getLogger(__name__)
@@ -45,21 +46,28 @@ _SILENT = 60.0
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `tally-collector`; the exit code."""
-    open_standard_streams()
-    multiprocessing.freeze_support()  # workers and receivers of a frozen build start here
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] == ["inspect"]:
         from collector import inspection
 
-        return inspection.main(arguments[1:])
+        return printing("tally-collector", lambda: inspection.main(arguments[1:]), ends=True)
     if arguments[:1] == ["status"]:
         from collector import standing
 
-        return standing.main(arguments[1:])
+        return printing("tally-collector", lambda: standing.main(arguments[1:]))
     if arguments[:1] == ["import-config"]:
         from collector import migration
 
-        return migration.main(arguments[1:])
+        return printing("tally-collector", lambda: migration.main(arguments[1:]))
+    if {"--check-config", "--help", "-h", "--version"} & set(arguments):
+        return printing("tally-collector", lambda: _serve(arguments))
+    open_standard_streams()
+    multiprocessing.freeze_support()  # workers and receivers of a frozen build start here
+    return _serve(arguments)
+
+
+def _serve(arguments: Sequence[str]) -> int:
+    """What the daemon's own options say: serve, or print what they mean."""
     parser = argparse.ArgumentParser(
         "tally-collector",
         description="Reads XRootD monitoring datagrams, joins them, and publishes one record per file access.",

@@ -12,7 +12,6 @@ import argparse
 import base64
 import datetime
 import json
-import os
 import sqlite3
 import sys
 from bisect import bisect_right
@@ -541,10 +540,6 @@ def main(argv: list[str]) -> int:
     except InspectError as error:
         print(error, file=sys.stderr)
         return 1
-    except BrokenPipeError:
-        # The pager was closed. Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
 
 
 def _inspect(path: Path | None, options: argparse.Namespace) -> int:

@@ -23,7 +23,7 @@ from importlib.metadata import version
 
 from gui.commands import CommandError
 from gui.commands.loop import StoppedError
-from gui.commands.output import finish, open_output
+from shoveler.service.output import printing
 
 COMMANDS = ("demo", "run", "results", "compare", "load", "federation", "keys", "queues", "runs", "vacuum")
 """The modules of `gui.commands`, in the order of the help text."""
@@ -58,17 +58,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command line; returns the exit code."""
-    open_output()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    options = argparse.Namespace()
-    try:
-        code = _carry_out(words, options)
-    except SystemExit:  # --help, --version, and bad usage
-        lost = finish(0)
-        if lost:
-            return lost
-        raise
-    return finish(code, decides=getattr(options, "output_decides", True))
+    options = argparse.Namespace(output_decides=True)
+    return printing("tally", lambda: _carry_out(words, options), decides=lambda: options.output_decides)
 
 
 def _carry_out(words: Sequence[str], options: argparse.Namespace) -> int:

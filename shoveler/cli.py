@@ -11,25 +11,27 @@ from pathlib import Path
 
 from shoveler import config, receiver
 from shoveler.service import ConfigError, Settings
+from shoveler.service.output import printing
 from shoveler.service.streams import open_standard_streams
+
+PRINTS = {"--check-config", "--help", "-h", "--version"}
+"""Options with which the daemon prints something, and serves nobody."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """0 done, 1 the work failed (or, of `status`, something is not well), 2 bad usage or settings."""
-    open_standard_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    commands = {"status": _status, "import-config": _import, receiver.RECEIVE: receiver.main}
-    try:
-        if arguments and arguments[0] in commands:
-            return commands[arguments[0]](arguments[1:])
-        if arguments and not arguments[0].startswith("-"):
-            return _unknown(arguments[0])
-        return _run(arguments)
-    except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), 1
-        )  # who read our output has enough; nor shall Python complain at exit
-        return 1
+    commands = {"status": _status, "import-config": _import}
+    if arguments and arguments[0] in commands:
+        return printing(config.PROGRAM, lambda: commands[arguments[0]](arguments[1:]))
+    if PRINTS & set(arguments):
+        return printing(config.PROGRAM, lambda: _run(arguments))
+    open_standard_streams()
+    if arguments[:1] == [receiver.RECEIVE]:
+        return receiver.main(arguments[1:])
+    if arguments and not arguments[0].startswith("-"):
+        return _unknown(arguments[0])
+    return _run(arguments)
 
 
 def _unknown(command: str) -> int:

@@ -8,9 +8,9 @@ import time
 from typing import TextIO
 
 from gui.commands import nobody_reads
-from gui.commands.output import Output
 from gui.report import numbers
 from gui.runner.progress import RunProgress
+from shoveler.service.output import Output
 
 BAR = 24
 QUIET_SECONDS = 5.0

@@ -11,12 +11,12 @@ from pathlib import Path
 from gui import report
 from gui.commands import CommandError, reason
 from gui.commands.bundles import ENDING, write_bundle
-from gui.commands.output import gone
 from gui.commands.places import add_database_option, open_to_read
 from gui.commands.progress import table_width
 from gui.commands.runs import listing
 from gui.hub.signing import SigningError
 from gui.store import Store, VerdictKind
+from shoveler.service.output import gone
 
 NOT_MATCHED = tuple(kind for kind in VerdictKind if kind is not VerdictKind.MATCHED)
 

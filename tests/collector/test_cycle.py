@@ -579,7 +579,10 @@ def test_winding_down_on_a_full_disk_says_so_and_ends_in_order(
 
     monkeypatch.setattr(build.store, "commit", full)
     assert not build.cycle.wind_down(1.0)
-    assert f"the disk is full; anything that other programs append to {tmp_path}/records.jsonl now is cut off" in caplog.text
+    assert (
+        f"the disk is full; anything that other programs append to {tmp_path}/records.jsonl now is cut off"
+        in caplog.text
+    )
     caplog.clear()
     build.cycle.close()
 
