@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +167,21 @@ def test_what_a_program_that_ended_has_left_is_removed_and_can_come_again(store:
     with store.arrival(uid=UID, now=1.0, **RUN) as arrival:
         arrival.finish()
     assert [entry.id for entry in store.runs()] == [run + 1]
+
+
+def test_what_a_killed_program_was_bringing_in_is_removed(tmp_path: Path) -> None:
+    killed = (
+        "import os, sys; from gui.store import Store\n"
+        f"with Store(sys.argv[1]) as store, store.arrival(uid='{UID}', now=1.0, **{RUN}) as arrival:\n"
+        "    arrival.insert_new('note', ('run_id', 'at', 'author', 'text'), [(arrival.run_id, 1.0, 'a', 'b')] * 10)\n"
+        "    os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", killed, tmp_path / "w.db"], check=False).returncode == 9
+    with Store(tmp_path / "w.db") as store:
+        assert store.runs() == []
+        assert (count(store, "run"), count(store, "note")) == (1, 10)
+        assert store.remove_left_runs(time.time()) == [1]
+        assert (count(store, "run"), count(store, "note")) == (0, 0)
 
 
 @pytest.mark.parametrize(("silent", "left"), [(599.0, False), (601.0, True)])
