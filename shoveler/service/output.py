@@ -89,7 +89,8 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
 
 def open_output(*, ends: bool = False) -> None:
     """Put `Output` in the place of both streams. Call it before anything else is opened. Streams that somebody else has
-    put there (a test, a window system) stay. `ends`: writing to standard output in vain raises OutputGoneError, once."""
+    put there (a test, a window system) stay. `ends`: writing to standard output in vain raises OutputGoneError,
+    once."""
     closed = [number for number in (1, 2) if not _is_open(number)]
     open_standard_streams()
     for number, name in ((1, "stdout"), (2, "stderr")):
