@@ -329,8 +329,8 @@ def _mentions(found: dict[str, Any], wanted: str) -> bool:
 
 class Holes:
     """Sequence notes of datagrams that are not shown: they appear with that server's next datagram that is shown.
-    Otherwise a close that never came would leave no trace with ``--follow-file``, because only the next datagram reveals
-    it.
+    Otherwise a close that never came would leave no trace with ``--follow-file``, because only the next datagram
+    reveals it.
     """
 
     def __init__(self) -> None:
