@@ -212,7 +212,7 @@ def test_a_map_at_which_the_core_raises(monkeypatch: pytest.MonkeyPatch) -> None
     def when(_: Maps, __: Incarnation, message: Any, *___: Any) -> bool:
         return message.code == "u" and message.userid.user == "poison"
 
-    monkeypatch.setattr(Maps, "take", raises(Maps.take, when))
+    monkeypatch.setattr(Maps, "apply", raises(Maps.apply, when))
     life = Life()
     life.day(told, 50)
     assert [aside.datagram for aside in life.aside] == [d for d in told if d.data[:1] == b"u" and b"poison" in d.data]
