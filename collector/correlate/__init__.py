@@ -1,9 +1,9 @@
-"""From datagrams to records: what belongs together is joined here.
+"""From datagrams to records: joins the datagrams that belong together.
 
-The page of the architecture. In: datagrams with their sender and arrival time, in the order in which they came
+In: datagrams with their sender and arrival time, in the order in which they came
 (`Correlator.feed`), and the passing of time (`Correlator.advance`). Out: records (`Correlator.take`), and the state
 rows that changed (`Correlator.changes`), so that the shell can commit both in one transaction. No I/O and no clock:
-the time is an argument everywhere, Unix seconds as a float, and never runs backwards inside.
+the time is always an argument, Unix seconds as a float, and never runs backwards inside.
 
 Terms, used in this sense only:
 

@@ -1,4 +1,4 @@
-"""The life of a file: opened, moved on, closed or given up."""
+"""The life of a file: opened, in progress, closed or given up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from collector.wire.fstream import Close, Open, Placed, Progress, Window
 
 
 class Accesses:
-    """What happens to files, on any server. What has ended goes to `Waiting`."""
+    """Handles the events of files on all servers. Accesses that have ended go to `Waiting`."""
 
     def __init__(self, present: Present, waiting: Waiting, totals: Totals) -> None:
         self.present = present
@@ -34,7 +34,7 @@ class Accesses:
     def apply(self, inc: Incarnation, items: list[Placed], window: Window, verdict: int) -> None:
         """Records of an f-stream datagram in their order, the first of them in `window`.
 
-        `verdict` is that of the sequence on the datagram.
+        `verdict` is the sequence's verdict on the datagram.
         """
         for _, place, item in items:
             if isinstance(item, Window):
@@ -51,7 +51,7 @@ class Accesses:
                 self.disconnect(inc, item.user, window)
 
     def open(self, inc: Incarnation, item: Open, start: int, window: Window, verdict: int) -> None:
-        """A file was opened at `start`, in `window`; `verdict` is that of the sequence on its datagram."""
+        """A file was opened at `start`, in `window`; `verdict` is the sequence's verdict on its datagram."""
         inc.opens += 1
         file_id = item.file_id
         inc.file_ids.append(file_id)
@@ -75,7 +75,7 @@ class Accesses:
                 inc.dirty_files.add(file_id)
                 return
             if verdict == LATE or old[:6] == opened[:6]:
-                self.totals.stale += 1  # the same open over another way, or one that a younger open has replaced
+                self.totals.stale += 1  # the same open by another path, or one that a newer open has replaced
                 return
             self.give_up(inc, file_id, "reused_id", window.begin)
         waiting = inc.wait_file.get(file_id)
@@ -87,17 +87,17 @@ class Accesses:
                 waiting.reported = self.present.now
                 self.waiting.settle(inc, waiting)
                 return
-            self.waiting.take_file(inc, waiting)  # a younger file has its id now: its own open will not come any more
+            self.waiting.take_file(inc, waiting)  # a newer file has its id now: its own open will not come any more
             self.waiting.writer.finish(inc, waiting)
         elif verdict == LATE and file_id in inc.closed:
-            self.totals.stale += 1  # its close has been written without it
+            self.totals.stale += 1  # its close was written without it
             return
         if inc.given_up.pop(file_id, None) is not None:
             inc.dirty_given.add(file_id)
         inc.files[file_id] = opened
 
     def progress(self, inc: Incarnation, item: Progress, window: Window) -> None:
-        """Bytes moved since the open. Counters are cumulative: the larger ones count."""
+        """Bytes moved since the open. Counters are cumulative: keep the larger values."""
         file_id = item.file_id
         if file_id not in inc.files:
             if file_id in inc.closed or file_id in inc.wait_file:
@@ -136,7 +136,7 @@ class Accesses:
             if entry is not None:
                 inc.dirty_given.add(file_id)
             elif file_id in inc.closed or file_id in inc.wait_file:
-                self.totals.stale += 1  # told already, over another way
+                self.totals.stale += 1  # already reported, by another path
                 return
         moved = inc.moved.pop(file_id, None)
         inc.dirty_files.discard(file_id)
@@ -164,7 +164,7 @@ class Accesses:
         self.waiting.settle(inc, access)
 
     def disconnect(self, inc: Incarnation, user: int, window: Window) -> None:
-        """A session ended. What it still has open is given up after the grace."""
+        """A session ended. Its files that are still open are given up after the grace."""
         inc.disconnects += 1
         if user == 0:
             return
@@ -179,7 +179,7 @@ class Accesses:
     def give_up(self, inc: Incarnation, file_id: int, reason: str | None, t_max: int | None) -> None:
         """No close is expected any more: write a provisional record, and remember the file in case one comes.
 
-        `t_max`: when the file was closed at the latest, if that can be told. An access has at most one provisional
+        `t_max`: the latest time at which the file can have been closed, if known. An access has at most one provisional
         record; when there is one already, this writes nothing.
         """
         entry = OpenFile._make(inc.files.pop(file_id))
@@ -188,7 +188,7 @@ class Accesses:
         if entry[CYCLE_AT] != self.present.number:
             self.present.deleted.add(file_key(inc, file_id))
         begin = entry.begin
-        if begin is None:  # a stub: known by its last progress from now on
+        if begin is None:  # a stub: identified by its last progress from now on
             begin = moved.begin if moved is not None else inc.clock
         inc.given_up[file_id] = entry._replace(begin=begin, given=True, tail=None)
         inc.dirty_given.add(file_id)

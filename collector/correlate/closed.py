@@ -1,17 +1,16 @@
-"""Which file ids have been closed lately, so that the same close is not told twice."""
+"""Which file ids were closed recently, so that the same close is not reported twice."""
 
 from __future__ import annotations
 
 BITS = 1024
 MAX_PAGES = 1024
-"""About a million ids in at most some 200 kB; an id comes round after four thousand million others."""
+"""About a million ids in at most about 200 kB; an id is reused after four thousand million others."""
 
 
 class ClosedIds:
     """A set of ids, kept as pages of bits. Ids are nearly consecutive, so a page is nearly full; beyond `MAX_PAGES` the
-    page begun first is forgotten.
-
-    `append` may be bound and called in a hot loop: it only lists the id, the page is written at the next question.
+    oldest page is forgotten. `append` may be bound and called in a hot loop: it only lists the id; the page is updated
+    at the next query.
     """
 
     __slots__ = ("_new", "_pages", "append", "dirty", "dropped")
@@ -35,7 +34,7 @@ class ClosedIds:
         self.trim(MAX_PAGES)
 
     def trim(self, limit: int) -> None:
-        """Forget the pages begun first, so that `limit` are left."""
+        """Forget the oldest pages, so that `limit` are left."""
         pages = self._pages
         while len(pages) > limit:
             oldest = next(iter(pages))
@@ -55,7 +54,7 @@ class ClosedIds:
         return self._pages
 
     def load(self, page: int, bits: int) -> None:
-        """Add a page as `pages` gave it."""
+        """Add a page as returned by `pages`."""
         self._pages[page] = self._pages.get(page, 0) | bits
 
     def merge(self, other: ClosedIds) -> None:

@@ -26,7 +26,7 @@ from collector.wire.forwarded import parse_forwarded
 from collector.wire.header import Kind, RejectedError, classify
 
 NO_FSTAT_AFTER = 300.0
-"""Seconds until a server with sessions and no f-stream is thought to be configured without one."""
+"""Seconds until a server with sessions and no f-stream is assumed to be configured without one."""
 
 
 class Correlator:
@@ -62,16 +62,16 @@ class Correlator:
         self._streams = Streams(options, present, processes, sequences, accesses, fast, waiting, maps, totals)
         self._timekeeper = Timekeeper(options, present, processes, sequences, accesses, waiting, totals)
         self._away = 0.0
-        """Time during which the source was not connected: it does not count."""
+        """Time during which the source was not connected, which does not count."""
 
     # -------------------------------------------------------------- in
 
     def feed(self, datagram: bytes, remote: str, t: float, shoveler: str | None = None) -> None:
         """Take one datagram from sender `remote` (``IP:PORT``, IPv6 in brackets) that arrived at `t`.
 
-        `shoveler` is the spool id when known. The duplicate rule of the format reference (section 3) is applied also
-        to datagrams with an id, by which the caller has dropped replays already: what a network doubled, or a server
-        sent to two destinations, has two ids. Whatever the bytes are, this never raises; what cannot be used is
+        `shoveler` is the spool id when known. The duplicate rule of the format reference (section 3) is also applied to
+        datagrams with an id, by which the caller has already dropped replays: a datagram that a network duplicated, or
+        a server sent to two destinations, has two ids. This never raises, whatever the bytes; what cannot be used is
         counted by reason.
         """
         self._pass(t)
@@ -99,7 +99,8 @@ class Correlator:
             self._totals.decoded += 1
 
     def _forwarded(self, datagram: bytes) -> None:
-        """A datagram that a shoveler has sent on, in its envelope: that in it is its server's. Raises RejectedError."""
+        """A datagram forwarded by a shoveler in its envelope: unwraps the server's datagram in it. Raises
+        RejectedError."""
         inner = parse_forwarded(datagram)
         sender = self._senders.get(inner.remote)
         sender.seen += 1
@@ -114,22 +115,22 @@ class Correlator:
             self._processes.listening = t
 
     def advance(self, now: float) -> None:
-        """Let time pass: ends graces, gives up what has expired. Call it once a cycle, also when nothing arrives,
-        but only while the source is connected: silence tells something only to somebody who listens.
+        """Let time pass: ends graces, gives up what has expired. Call it once a cycle, also when nothing arrives, but
+        only while the source is connected: silence means nothing when nobody listens.
         """
         self._pass(now)
         self._timekeeper.tick()
 
     def resume(self, now: float) -> None:
         """The source was away until `now` (call it after `restore`, and after a reconnect): time does not count from
-        the last `feed` or `advance` on, so that nobody expires for a silence that nobody listened to.
+        the last `feed` or `advance` on, so that nothing expires because of a time in which we did not listen.
         """
         if self._present.now and now - self._away > self._present.now:
             self._away = now - self._present.now
         self._processes.listening = now
 
     def drain(self, now: float) -> None:
-        """The source has ended for good: write out all that is held, open files as provisional records.
+        """The source has ended for good: write everything still held, open files as provisional records.
 
         Files stay known, so that a later close still gives a complete final record.
         """
@@ -139,7 +140,7 @@ class Correlator:
     def _write_out(self, inc: Incarnation) -> None:
         self._processes.touch(inc)
         self._sequences.settle(inc, 0.0)
-        for _ in range(2):  # ends the round that is on, and then one for what has come since
+        for _ in range(2):  # ends the current round, and then one for what has come since
             self._sequences.look_at_ids(inc, 0.0)
         self._waiting.finish_all(inc)
         self._timekeeper.end_sessions(inc, 0.0)
@@ -191,9 +192,8 @@ class Correlator:
         }
 
     def restore(self, state: Iterable[tuple[bytes, bytes]]) -> None:
-        """Become the correlator whose rows these are (all of them, in any order). Call it before the first `feed`.
-
-        Raises ValueError when a row is not one of ours or of a newer version; the text says which.
+        """Restore the correlator from its rows (all of them, in any order). Call it before the first `feed`. Raises
+        ValueError when a row is not one of ours or of a newer version; the text says which.
         """
         restored = rows.Restored(state)
         meta = restored.meta
@@ -210,21 +210,21 @@ class Correlator:
         for _, inc in sorted(restored.incarnations.items()):
             processes.add(inc)
             if restored.version != rows.VERSION:
-                processes.touch(inc)  # with the next changes all rows are of one version, also of those that are silent
+                processes.touch(inc)  # with the next changes all rows have one version, also those of silent servers
                 inc.dirty_sessions.update(inc.sessions)
         for inc, waiter in restored.waiting:
             self._waiting.put_back(inc, waiter)
 
-    # -------------------------------------------------------------- when something in here is wrong
+    # -------------------------------------------------------------- after an error in the core
 
     def broken(self) -> list[Broken]:
-        """Servers that had to be forgotten since the last call, since what passing time does to them failed."""
+        """Servers that had to be forgotten since the last call, because a timed action on them failed."""
         broken, self._timekeeper.broken = self._timekeeper.broken, []
         return broken
 
     def revert(self, state: Iterable[tuple[bytes, bytes]]) -> None:
-        """Become what these rows say, whatever was half done when something raised. Counters begin anew: see
-        `counted`.
+        """Restore the state from these rows, whatever was half done when something raised. Counters start from zero:
+        see `counted`.
         """
         self._begin()
         self.restore(state)
@@ -235,7 +235,7 @@ class Correlator:
         return self._senders.known, self._totals
 
     def count_on(self, counted: Any) -> None:
-        """Let the counters be these, of `counted` before a `revert`, and go on from there."""
+        """Restore the counters that `counted` returned before a `revert`, and continue from them."""
         self._senders.known, totals = counted
         vars(self._totals).update(vars(totals))
 
@@ -246,11 +246,10 @@ class Correlator:
         ``seen duplicate late decoded rejected records provisional incomplete``, and the present ``held open
         warnings``.
 
-        ``rejected`` and ``incomplete`` map a reason to a count, ``held`` counts what has ended and still waits for a
-        datagram, ``open`` files open now.
-        ``warnings`` is a list of names: ``no_closes`` (opens and disconnects, but never a close: ``fstat`` without
-        ``xfr``), ``no_fstat`` (sessions, but never an f-stream), ``silent`` (nothing heard for far longer than it
-        names itself, and no other process has taken its place).
+        ``rejected`` and ``incomplete`` map a reason to a count, ``held`` counts accesses that have ended and still wait
+        for a datagram, ``open`` files open now. ``warnings`` is a list of names: ``no_closes`` (opens and disconnects,
+        but never a close: ``fstat`` without ``xfr``), ``no_fstat`` (sessions, but never an f-stream), ``silent``
+        (nothing heard for far longer than its ``ident`` interval, and no other process has taken its place).
         """
         found = {remote: sender.status() for remote, sender in self._senders.known.items()}
         for state in found.values():
@@ -264,14 +263,14 @@ class Correlator:
         return found
 
     def processes(self) -> list[dict[str, Any]]:
-        """What is known of each server process, and what never came of it: plain values of the status message's
+        """What is known of each server process, and what never came from it: plain values for the status message's
         ``processes``, of bounded number. Unlike counters they outlive this object: they are state.
         """
         return evidence(self._processes.all.values(), self._present.now)
 
     def warnings(self) -> dict[tuple[str, str], str]:
-        """Servers that seem to be set up wrongly, or to have stopped: (sender, name of the warning as in `status`) →
-        the server's name for people.
+        """Servers that seem to be misconfigured, or to have stopped: (sender, name of the warning as in `status`) → the
+        server's name for users.
         """
         return {
             (inc.remote, name): name_of(inc) for inc in self._processes.all.values() for name in self._warnings(inc)
@@ -288,7 +287,7 @@ class Correlator:
         if not inc.fstreams and not inc.told and inc.sessions_seen >= 4 and now - inc.first >= NO_FSTAT_AFTER:
             names.append("no_fstat")
         period = inc.idents[1] or 3600.0
-        # noise may look like a datagram of a server, but hardly like its name or a session
+        # noise may look like a server's datagram, but hardly like its identity record or a session
         known = inc.ident is not None or inc.sessions_seen
         if known and now - inc.alive > max(2.5 * period, 3 * self.options.grace):
             names.append("silent")
@@ -312,7 +311,7 @@ class Correlator:
         }
 
     def dump(self) -> dict[str, Any]:
-        """All state as plain values, for a person to read (and ``json.dumps``); the first hundred of long lists."""
+        """All state as plain values, for people to read (and for ``json.dumps``); the first hundred of long lists."""
         return {
             "now": self._present.now,
             "counters": self.counters,
@@ -321,7 +320,7 @@ class Correlator:
 
 
 def name_of(inc: Incarnation) -> str:
-    """A server process for people: ``INSTANCE@HOST:PORT``, as far as it has said so, and where it sends from."""
+    """The name of a server process for users: ``INSTANCE@HOST:PORT``, as far as known, and where it sends from."""
     name = ""
     if inc.host:
         instance = inc.ident.instance if inc.ident is not None else None

@@ -1,9 +1,9 @@
-"""What a cache says that it delivered, beside what its f-stream counted.
+"""Compares what a cache reports as delivered with what its f-stream counted.
 
 A proxy or cache (pss, pfc) with ``xrootd.async`` at its default does not count plain reads of `UNCOUNTED` bytes or more
-(format reference, section 6.7). Its own events (g-stream ``C``) have what was delivered, exactly: per file, from the
+(format reference, section 6.7). Its own events (g-stream ``C``) have exactly what was delivered: per file, from the
 first attach to the last detach, all readers together. So only where one access alone overlaps an event can they be
-compared, and only a surplus of the event says something: servers charge what was asked for, never less.
+compared, and only a surplus of the event is significant: servers charge what was asked for, never less.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ if TYPE_CHECKING:
     from collector.correlate.incarnation import BEGIN_AT, PATH_AT, Access, Incarnation
 
 UNCOUNTED = 98_304
-"""Plain reads of so many bytes are not counted (measured on 5.5.3 and 6.1.0)."""
+"""Plain reads of at least this many bytes are not counted (measured on 5.5.3 and 6.1.0)."""
 MAX_FILES = 5_000
 """Files remembered per cache; beyond it those read longest ago are forgotten."""
 MAX_EACH = 16
-"""Events and accesses remembered for a file; beyond it nothing is said of it for as long as it is remembered."""
+"""Events and accesses remembered for a file; beyond it no statement is made about it for as long as it is
+remembered."""
 
 
 _EVENT = ("attach_time", "detach_time", "bytes_hit_cache", "bytes_miss_cache", "bytes_bypass_cache")
 
 
 class Delivered(NamedTuple):
-    """What an event says: bytes delivered to clients between two times (whole seconds, both included)."""
+    """The content of an event: bytes delivered to clients between two times (whole seconds, both included)."""
 
     begin: int
     end: int
@@ -41,11 +42,11 @@ class Reads:
     def __init__(self) -> None:
         self.events: list[Delivered] = []
         self.accesses: dict[int, tuple[int, int]] = {}
-        """File id → the honest bounds of its time."""
+        """File id → the certain bounds of its time."""
 
 
 class Cache:
-    """What one cache process has told lately, by path. All accesses that ended after `since` are known here."""
+    """What one cache process reported recently, by path. All accesses that ended after `since` are known here."""
 
     __slots__ = ("files", "since")
 
@@ -54,9 +55,9 @@ class Cache:
         self.files: dict[str, Reads] = {}
 
     def event(self, path: str, event: Delivered) -> None:
-        """A file was let go by its last reader."""
+        """A file was closed by its last reader."""
         if event.begin <= self.since:
-            return  # somebody may have read it whose access is not known here
+            return  # it may have been read by an access that is not known here
         reads = self._of(path)
         if len(reads.events) < MAX_EACH:
             reads.events.append(event)
@@ -75,8 +76,8 @@ class Cache:
         return reads
 
     def surplus(self, path: str, file_id: int, counted: int, others: Iterable[int]) -> bool:
-        """Whether an access, which `access` knows, was delivered more than was `counted`. `others`: when files of this
-        path were opened at the earliest that are open still.
+        """Whether more was delivered to an access (known to `access`) than was `counted`. `others`: the earliest open
+        times of files of this path that are still open.
         """
         reads = self.files.get(path)
         bounds = reads.accesses.get(file_id) if reads is not None else None
@@ -95,7 +96,7 @@ class Cache:
 
 
 def may_lack(access: Access) -> bool:
-    """Whether reads may be missing in what an access counted: it was closed in order, has fewer bytes than its file,
+    """Whether reads may be missing from an access's counters: it was closed normally, has fewer bytes than its file,
     and no plain read that was large enough not to be counted.
     """
     if access.operations is None or not access.closed or access.forced or access.start is None:
@@ -108,7 +109,7 @@ def may_lack(access: Access) -> bool:
 
 
 def note_event(inc: Incarnation, path: str, fields: dict[str, Any]) -> None:
-    """A cache process has said what it delivered of a file; nothing is noted when the event does not say all of it."""
+    """A cache process has reported what it delivered of a file; nothing is noted if the event is incomplete."""
     if inc.cache is None:
         inc.cache = Cache(inc.clock if inc.closes else 0)
         inc.not_ready()
@@ -119,7 +120,7 @@ def note_event(inc: Incarnation, path: str, fields: dict[str, Any]) -> None:
 
 
 def note_access(inc: Incarnation, access: Access, path: str) -> None:
-    """An access of a cache process has ended, of whatever kind it is."""
+    """An access of a cache process has ended, whatever its kind."""
     if inc.cache is not None and access.t_max is not None:
         begin = access.begin if access.start is not None and access.begin is not None else inc.stod
         inc.cache.access(path, access.file_id, begin, access.t_max)
@@ -128,7 +129,7 @@ def note_access(inc: Incarnation, access: Access, path: str) -> None:
 def lacks_reads(inc: Incarnation, access: Access, path: str) -> bool:
     """Whether the events of a cache prove that an access read more than was counted.
 
-    Not where datagrams are missing: what was lost may be another reader.
+    Not if datagrams are missing: a lost one may have been another reader's.
     """
     if inc.cache is None or not may_lack(access) or inc.unsettled or inc.gaps or inc.wait_file:
         return False

@@ -1,4 +1,4 @@
-"""Everything that becomes a record by itself, without being joined: plug-in events, redirections, reports, purges."""
+"""Everything that becomes a record by itself, without joining: plug-in events, redirections, reports, purges."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _OURS = frozenset(
         *("server_b64", "server_hostname_b64", "instance_b64", "site_b64", "version_b64"),
     }
 )
-"""Fields that say where a record comes from: what an event itself holds under these names is left out."""
+"""Fields that say where a record comes from; an event's own fields with these names are left out."""
 _HTTP_KEY = re.compile(r"HTTP_([A-Za-z]{1,20})_(\d{1,5})")
 _XEQ_NAMES = {
     "Beg": "begin_transfer",
@@ -74,10 +74,9 @@ _XEQ_NAMES = {
 
 
 def event_kind(provider: str, event: dict[str, Any]) -> str:
-    """Which kind of record an event is: by its provider, or by its looks where that is not known.
-
-    What no kind of its own is made for, events of unknown providers and events of a new type, is ``event``: passed on
-    as it was sent. Raises RejectedError: event, when nothing tells that it is an event at all.
+    """Which kind of record an event is: by its provider, or by its form if that is not known. Events of unknown
+    providers and new types have kind ``event`` and are passed on as sent. Raises RejectedError: event, when nothing
+    shows that it is an event at all.
     """
     kind = _KINDS.get(provider)
     if kind is None and not provider:
@@ -114,7 +113,7 @@ def events_of(stream: GStream, line: bytes, ordinal: int, address: str, now: flo
     """
     event = decode_line(line)
     kind = event_kind(stream.provider, event)
-    # without a header there is no time in it: the arrival tells equal events apart
+    # without a header it has no time: the arrival distinguishes equal events
     when = b"%d\0%d" % (stream.begin, stream.end or 0) if stream.begin is not None else b"%r" % arrived
     place = (stream.pseq or 0) << 16 | ordinal
     event = {key: value for key, value in event.items() if key not in _OURS}
@@ -151,9 +150,8 @@ def events_of(stream: GStream, line: bytes, ordinal: int, address: str, now: flo
 
 
 def _http_rows(line: bytes) -> list[dict[str, Any]]:
-    """Verbs and statuses that occurred, a row each. A server may say one of them twice in a line: they are summed.
-
-    All numbers count from the start of the server. What is no ``HTTP_VERB_STATUS`` is left out.
+    """Verbs and statuses that occurred, a row each. If a server repeats one in a line, they are summed. All numbers
+    count from the start of the server. Anything that is not ``HTTP_VERB_STATUS`` is left out.
     """
     pairs = json.loads(text_of(line), object_pairs_hook=list)
     rows: dict[tuple[str, int], dict[str, Any]] = {}
@@ -171,7 +169,7 @@ def _http_rows(line: bytes) -> list[dict[str, Any]]:
 
 
 def head(kind: str, identity: str) -> dict[str, Any]:
-    """What every record begins with."""
+    """The fields that every record begins with."""
     return {"kind": kind, "schema": SCHEMA, "record_id": identity}
 
 
@@ -214,7 +212,7 @@ def _copy(event: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 def microseconds(text: str) -> str:
-    """An ISO time whose fraction is microseconds without leading zeros (section 9.2: ``.005Z`` is 5 µs), made right."""
+    """An ISO time whose fraction is microseconds without leading zeros (section 9.2: ``.005Z`` is 5 µs), corrected."""
     match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{1,6})Z", text)
     return f"{match[1]}.{int(match[2]):06d}Z" if match else text
 

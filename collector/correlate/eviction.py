@@ -1,4 +1,4 @@
-"""What keeps the state bounded: ages, and one size for all.
+"""Keeps the state bounded: by ages, and by one size for everything.
 
 Sizes are estimates by kind of thing (measured with tracemalloc on CPython 3.11, rounded up), plus the length of paths.
 """
@@ -27,17 +27,17 @@ ACCESS = 1500
 PAGE = 300
 EARLY = 1000
 HOLE = 200
-"""Ids that were never told, or the name of one."""
+"""Ids that were never reported, or the name of one."""
 
 KEPT_PAGES = 64
 """Pages of closed ids (65,536 of them) that are kept when memory is short."""
 
 MAX_GIVEN_UP = 100_000
-"""Files given up that are remembered per incarnation, in case a close comes after all."""
+"""Files given up that are remembered per incarnation, in case their close still comes."""
 
 
 class Eviction:
-    """Decides what is given up when time or memory is short."""
+    """Decides what to give up when it is too old or memory is short."""
 
     def __init__(
         self,
@@ -94,13 +94,13 @@ class Eviction:
             changed = self._drop_sessions(inc, idle) > 0 or changed
         if changed:
             self._processes.touch(inc)
-        # that a session is in use shows when it is made ready anew
+        # that a session is in use shows when it is prepared again
         for session in inc.sessions.values():
             if now - session.used > USE_COUNTS:
                 inc.ready.pop(session.dictid, None)
 
     def _drop_sessions(self, inc: Incarnation, dictids: Iterable[int]) -> int:
-        """Forget sessions that no open file and nothing that waits belongs to. How many."""
+        """Forget sessions without open files or waiting accesses. Returns how many."""
         busy = {entry[USER_AT] for entry in inc.files.values()} | {a.user for a in inc.wait_file.values()}
         count = 0
         for dictid in dictids:
@@ -122,15 +122,15 @@ class Eviction:
             return silent > min(3600.0, self._options.ttl)
         if inc.ident is None:
             return silent > self._options.ttl
-        return silent > self._options.max_age  # it may have said its name only once
+        return silent > self._options.max_age  # it may have sent its identity only once
 
     # -------------------------------------------------------------- size
 
     def relieve(self) -> None:
-        """If the state is larger than allowed, give up what is needed least until it is a tenth smaller."""
+        """If the state is larger than allowed, give up the least needed until it is a tenth smaller."""
         if self._processes.crowded:
             self._forget_incarnations()
-        # names are looked at only when they can make a difference: they are at most 4096 bytes
+        # names are only counted when they can make a difference: they are at most 4096 bytes
         if sum(map(rough_size, self._processes.all.values())) * 10 < self._options.max_bytes:
             return
         excess = self.size() - self._options.max_bytes
@@ -145,14 +145,14 @@ class Eviction:
             if excess + spare <= 0:
                 return
         if excess <= 0:
-            return  # no record is spoilt for the spare tenth
+            return  # no record is degraded only to free the extra tenth
         for step in (self._forget_files, self._finish_waits):
             excess -= step(excess + spare)
             if excess + spare <= 0:
                 return
 
     def _forget_incarnations(self) -> None:
-        """Those silent for longest, of those that nothing is known of first; some at a time."""
+        """Those silent for longest, first those of which nothing is known; a few at a time."""
         everyone = sorted(self._processes.all.values(), key=lambda i: (bool(i.files or i.ident), i.alive, i.serial))
         surplus = len(everyone) - self._options.max_servers
         for inc in everyone[: surplus + self._options.max_servers // 50]:
@@ -175,7 +175,7 @@ class Eviction:
         return freed
 
     def _forget_holes(self, excess: int) -> int:
-        """What was never told."""
+        """What was never reported."""
         freed = 0
         for inc in self._processes.all.values():
             if freed >= excess:
@@ -189,7 +189,7 @@ class Eviction:
         return freed
 
     def _forget_closed(self, excess: int) -> int:
-        """Ids closed long ago, whose close would hardly be told a second time."""
+        """Ids closed long ago, whose close is unlikely to be reported again."""
         freed = 0
         for inc in self._processes.all.values():
             if freed >= excess:
@@ -202,7 +202,8 @@ class Eviction:
         return freed
 
     def _forget_paths(self, excess: int) -> int:
-        """Names of files that are not open, oldest first: a server that has no f-stream sends nothing else of them."""
+        """Names of files that are not open, oldest first: a server without an f-stream sends nothing else about
+        them."""
         everyone = (
             (path.seen, inc.serial, file_id)
             for inc in self._processes.all.values()
@@ -248,7 +249,7 @@ class Eviction:
             self._processes.touch(inc)
             freed += FILE - GIVEN_UP + len(inc.files[file_id][PATH_AT] or b"")
             self._accesses.give_up(inc, file_id, "evicted", None)
-            # a close may still come: just enough is kept to know it as the same access
+            # a close may still come: keep just enough to recognise the same access
             inc.given_up[file_id] = inc.given_up[file_id]._replace(path=None, size=None)
             self._totals.evicted += 1
         return freed
@@ -277,7 +278,7 @@ def given_up_size(inc: Incarnation) -> int:
 
 
 def holes_size(inc: Incarnation) -> int:
-    """Bytes of the ids that were never told, estimated."""
+    """Bytes of the ids that were never reported, estimated."""
     counters = {inc.ids, inc.file_ids}
     return sum(len(ids.holes) + len(ids.named) for ids in counters) * HOLE
 

@@ -1,5 +1,5 @@
-"""What is told of a server process: its evidence for the status message (what never came of it), and everything, as
-nested plain values for `dump()`, which an operator looks at when something seems wrong."""
+"""What is reported about a server process: its evidence for the status message (what never came from it), and
+everything, as nested plain values for `dump()`, for an operator when something seems wrong."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from collector.records.text import clean_text
 from collector.wire.header import text_of
 
 MAX_PROCESSES = 2000
-"""Processes told of, those heard last. (The message goes out every few seconds, and readers take at most 16 MiB.)"""
+"""Processes reported, those heard last. (The message goes out every few seconds, and readers take at most 16 MiB.)"""
 MAX_LOSSES = 20_000
-"""Gaps told of in one message; beyond it each process tells fewer of its own, the newest."""
+"""Gaps reported in one message; beyond it only the newest of each process are reported."""
 LEAST_LOSSES = 5
 DUMPED = 100
 """Items of a long list that a dump shows."""
 PENDING = 2.0
-"""Seconds after which a number that has not come is told of as missing. (Records wait longer for it: they are written
-once, and this is only what is known now; whoever asks after the last request will not ask again.)"""
+"""Seconds after which a number that has not come is reported as missing. (Records wait longer for it, because they are
+written once, and this is only what is known now; a caller that asks after the last request will not ask again.)"""
 
 
 def evidence(processes: Iterable[Incarnation], now: float) -> list[dict[str, Any]]:
-    """What `shoveler.service.ServerProcess` says, as plain values; oldest first."""
+    """The content of `shoveler.service.ServerProcess` as plain values; oldest first."""
     told = sorted(processes, key=lambda inc: inc.last)[-MAX_PROCESSES:]
     losing = sum(1 for inc in told if inc.gaps or inc.unsettled or inc.ids.holes or inc.file_ids.holes)
     limit = max(LEAST_LOSSES, MAX_LOSSES // max(losing, 1))
@@ -52,7 +52,7 @@ def _process(inc: Incarnation, limit: int, now: float) -> dict[str, Any]:
 
 
 def missing_ids(inc: Incarnation) -> dict[str, list[tuple[int, int]]]:
-    """Ranges of ids that were never told, by kind."""
+    """Ranges of ids that were never reported, by kind."""
     kinds = [kind for kind, told in (("u", inc.sessions_seen), (OPEN, inc.opens)) if told]
     found = inc.ids.missing(kinds)
     return found | inc.file_ids.missing(kinds) if inc.one_counter else found

@@ -1,13 +1,13 @@
-"""f-stream datagrams, the quick way.
+"""The fast path for f-stream datagrams.
 
-OPTIMISATION. The plain way (`Accesses.apply`, then `Waiting`, `Writer`) makes an object for every record of the wire
-and a dict for every record that goes out: some 20,000 full file records a second on a core. This loop does the usual
-case without them, at some ten times that (tests/bench/bench_collector_core.py); a test holds both to the same result
-(tests/collector/correlate/test_fast.py).
+OPTIMISATION. The plain path (`Accesses.apply`, then `Waiting`, `Writer`) makes an object for every record of the wire
+and a dict for every record published: about 20,000 full file records a second on a core. This loop handles the usual
+case without them, about ten times as fast (tests/bench/bench_collector_core.py); a test checks that both give the same
+result (tests/collector/correlate/test_fast.py).
 
 The usual case: the datagram is whole, in order, and nothing is missing before it; an open has a name, a close has its
-operations, the file and its session are completely known, and no filter or second form concerns them. What is not usual
-is handed to the plain way: one record, or from there on the whole datagram.
+operations, the file and its session are completely known, and no filter or WLCG form applies to them. Everything else
+takes the plain path: one record, or the rest of the datagram.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _whole = Struct(">BBHIBBHHHIIQ").unpack_from
 _open = Struct(">BBHIqI").unpack_from
 _close = Struct(">BBHIqqqIIIHHqIIIIII").unpack_from
 _close_of_reads = Struct(">BBHIq16sI20sII").unpack_from
-"""A close without vector reads and writes: what it says of those (`_NO_BYTES`, `_NO_COUNTS`) is zeros in two pieces."""
+"""A close without vector reads and writes: their counters (`_NO_BYTES`, `_NO_COUNTS`) are zeros in two pieces."""
 _NO_BYTES, _NO_COUNTS = bytes(16), bytes(20)
 _squares = Struct(">dddd").unpack_from
 _file_ids = Struct(">II").pack
@@ -61,12 +61,12 @@ _new = tuple.__new__
 _MAX_OPEN = 20 + MAX_NAME
 """Size of an open whose name cannot be too long."""
 MAX_DIRECTORIES = 50_000
-"""Directories whose part of a record is remembered."""
+"""Number of directories whose part of a record is cached."""
 LAST_ID = 2**32 - 1
 _NOT_READY = Ready(LAST_ID, 0.0, b"", "", ())
-"""For no file. (OPTIMISATION: taken apart as any other, once for each close, instead of five looks at attributes.)"""
+"""For no file. (OPTIMISATION: unpacked like any other, once for each close, instead of reading five attributes.)"""
 MAX_SPREADS = 256
-"""Ways to spread records over a window that are remembered."""
+"""Number of interpolations over a window that are cached."""
 
 
 def whole(data: bytes) -> tuple[int, int, int, Window] | None:
@@ -92,16 +92,16 @@ class FastFiles:
         self._outbox = waiting.writer.outbox
         self._totals = totals
         self._directories: dict[bytes, bytes | None] = {}
-        """Directory → what records say of it, as JSON text; None: what is in it takes the plain way."""
+        """Directory → its part of records, as JSON text; None: its files take the plain path."""
         self._spread: dict[tuple[int, int], tuple[int, ...]] = {}
-        """(length of a window, number of its records) → seconds from its beginning to each."""
+        """(length of a window, number of its records) → seconds from its start to each."""
         self._filtered = (*options.drop_path_prefixes, *(options.wlcg_path_prefixes if options.wlcg else ()))
 
     def apply(self, inc: Incarnation, data: bytes, window: Window, sender: Sender) -> None:
         """All records of a `whole` datagram that is NEW, of a process that misses nothing."""
         begin, finish, _, records, _ = window
         end, now, cycle = len(data), self._present.now, self._present.number
-        files: dict[int, Any] = inc.files  # of the shape of `OpenFile`; with a tail nothing in it is None
+        files: dict[int, Any] = inc.files  # has the shape of `OpenFile`; if it has a tail, nothing in it is None
         ready_of, moved, paths, wait_file, given_up = inc.ready.get, inc.moved, inc.paths, inc.wait_file, inc.given_up
         note_open = inc.file_ids.append
         tail_of, gap_until, note_closed, base = self._directories.get, inc.gap_until, inc.closed.append, inc.digest
@@ -204,7 +204,7 @@ class FastFiles:
             self._problems(sender, ["record_count"])
 
     def _shifts(self, span: int, records: int, size: int) -> tuple[int, ...]:
-        """Seconds from the beginning of a window to each of its records, as `interpolate` spreads them.
+        """Seconds from the start of a window to each of its records, as `interpolate` spreads them.
 
         At most as many as there can be in `size` bytes: the number of records came over the wire.
         """
@@ -221,8 +221,8 @@ class FastFiles:
     def _plainly(
         self, inc: Incarnation, data: bytes, offset: int, window: Window, place: int, sender: Sender
     ) -> int | None:
-        """One record the plain way: the offset of the next. None, and nothing done, when a new window begins here, or
-        no record can be told.
+        """Processes one record by the plain path; returns the offset of the next. None, and nothing done, if a new
+        window begins here, or no record can be recognised.
         """
         size = int.from_bytes(data[offset + 2 : offset + 4])
         if size < 8 or offset + size > len(data) or data[offset] == TIME:
@@ -242,7 +242,7 @@ class FastFiles:
         return offset + size
 
     def _rest(self, inc: Incarnation, data: bytes, offset: int, window: Window, place: int, sender: Sender) -> None:
-        """Everything from a record on the plain way."""
+        """Processes everything from a record on by the plain path."""
         items, problems = parse_fstream(data, len(data), offset, place, window.records)
         self._problems(sender, problems)
         self._accesses.apply(inc, items, window, NEW)
@@ -257,18 +257,17 @@ class FastFiles:
             self._present.deleted.add(path_key(inc, file_id))
 
     def _make_ready(self, inc: Incarnation, session: Session) -> None:
-        """Make a session's part of records, if everything about it is known and nothing about it is unusual.
-
-        It is for the files that are opened from now on: what the session is told later is for younger ones.
+        """Make a session's part of records, if everything about it is known and nothing about it is unusual. It applies
+        to files opened from now on: what the session is told later applies to later files.
         """
         options = self._options
         if inc.cache is not None:
-            return  # every access has to be held against what the cache says to have delivered
+            return  # every access must be compared with what the cache reports as delivered
         if not self._waiting.session_settled(inc, session) or not self._waiting.server_settled(inc):
             return
         since, told = inc.ready_from(session)
         if since > LAST_ID:
-            return  # for no file that may be opened yet, as long as its numbers do not tell what came first
+            return  # for no file opened yet, as long as its numbers do not show the order
         fields = server_fields(inc, options.names) | session_fields(session, options.names)
         vo = vo_of(fields)
         if vo is not None and vo.lower() in options.drop_vos | (options.wlcg_vos if options.wlcg else frozenset()):
@@ -318,7 +317,7 @@ def _counted(
     writable: bool,
     access_types: tuple[bytes, ...],
 ) -> bytes | None:
-    """What a record says of the counters of a close, of any shape; None when some of it is not known or not right."""
+    """The part of a record with the counters of a close, of any shape; None when some are unknown or invalid."""
     (
         _, _, _, _, read, readv, write, reads, readvs, writes, fewest, most, segments,
         rmin, rmax, vmin, vmax, wmin, wmax,

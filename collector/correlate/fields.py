@@ -15,13 +15,13 @@ Names = Callable[[str], str | None] | None
 
 
 def server_fields(inc: Incarnation, names: Names) -> dict[str, Any]:
-    """What is known of a server, from its ``=`` and its address."""
+    """What is known about a server, from its ``=`` and its address."""
     sender, port = split_remote(inc.remote)
     fields: dict[str, Any] = {"stod": inc.stod, "serverID": f"{inc.stod}#{sender}#{port}"}
     if inc.sid:
         fields["server_id"] = str(inc.sid)
     if parse_host(sender).version is None:
-        name = inc.host or sender  # a shoveler's map has made a name of the address
+        name = inc.host or sender  # a shoveler's IP map has replaced the address by a name
     else:
         name = inc.host or (names(sender) if names else None) or ""
         put_text(fields, "server_ip", sender)
@@ -38,7 +38,8 @@ def server_fields(inc: Incarnation, names: Names) -> dict[str, Any]:
 
 
 def user_fields(userid: UserId, login: Login | None, names: Names) -> dict[str, Any]:
-    """What a user id says: user, protocol, host. The `login` of its session, if known, says some of it better."""
+    """The content of a user id: user, protocol, host. The `login` of its session, if known, has some of it more
+    exactly."""
     fields: dict[str, Any] = {}
     if userid.user != "unknown":
         put_text(fields, "user", userid.user)
@@ -60,7 +61,7 @@ def user_fields(userid: UserId, login: Login | None, names: Names) -> dict[str, 
 def session_fields(
     session: Session, names: Names, inc: Incarnation | None = None, access: Access | None = None
 ) -> dict[str, Any]:
-    """Everything known of a session: of a process as it was when a file was opened; without that as it is now."""
+    """Everything known about a session: as it was when a file was opened; without a file, as it is now."""
     login = session.login
     if inc is None or access is None:
         token, flow, info = session.tokens.last(), session.flows.last(), session.infos.last()
@@ -88,9 +89,8 @@ def session_fields(
 
 
 def distinct(text: str | None, sense: Callable[[str], str] = str) -> str | None:
-    """Blank-separated words, each once (``cms cms`` is ``cms``), without the word that stands for nothing.
-
-    Words of the same `sense` are one, spelt as the first of them.
+    """Blank-separated words, each once (``cms cms`` is ``cms``), without the placeholder word. Words of the same
+    `sense` are merged, with the spelling of the first.
     """
     words: dict[str, str] = {}
     for word in (text or "").split():

@@ -1,14 +1,15 @@
-"""Dense ids: which dictids of a process were never told, while greater ones were.
+"""Dense ids: which dictids of a process were never reported, while greater ones were.
 
-A server gives the ids of logins, infos, tokens, flows, paths and opens from one counter: 1, 2, 3 … without holes
+A server assigns the ids of logins, infos, tokens, flows, paths and opens from one counter: 1, 2, 3 … without holes
 (format reference, section 15). So a hole is the content of a datagram that never came, if nothing else explains it: the
 datagram may only be late, or an open may still be in the server's buffer; and an event that the server sends to
-another destination leaves a hole that is no loss. What was lost shows in the sequence numbers as well, and that
-decides: a hole that no gap can explain is *odd*, and beside odd holes nothing is claimed without other evidence.
+another destination leaves a hole that is no loss. What was lost shows in the sequence numbers as well, and those
+decide: a hole that no gap can explain is *odd*, and near odd holes nothing is reported as missing without other
+evidence.
 
-A hole goes through a *round*: it begins when the hole shows, and ends when what is late has had its time. It must also
-be behind the newest open that was told, or an f-stream datagram must have come since (which has all opens from before).
-Then the hole gets its state:
+A hole goes through a *round*: it begins when the hole appears, and ends when anything late has had time to arrive. It
+must also be below the newest open reported, or an f-stream datagram must have come since (which has all opens from
+before). Then the hole gets its state:
 
 ``wait``     nothing explains it yet: of the maps (sent at once) none has come since, so the last of them may be lost
 ``odd``      nothing explains it
@@ -16,8 +17,7 @@ Then the hole gets its state:
 ``open``     only f-stream datagrams were lost: an open
 ``unknown``  maps were lost: any of them, or an open
 
-An id that others refer to is known better: what a close or progress names is an open, what a record names as its user
-is a ``u``.
+More is known of an id that others refer to: a close or progress refers to an open, and the user of a record is a ``u``.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 MAX_HOLES = 500
-"""Holes remembered; beyond it the lowest are forgotten, and nothing is claimed below them any more."""
+"""Holes remembered; beyond it the lowest are forgotten, and nothing is reported below them any more."""
 MAX_NAMED = 500
 JUMP = 1 << 20
-"""An id so far from all others is noise, or, when another comes beside it, the beginning of a new count."""
+"""An id this far from all others is noise or, when another comes near it, the beginning of a new count."""
 SPARSE = 10_000
-"""For so many ids after an odd hole nothing is claimed by sequence numbers alone."""
+"""For this many ids after an odd hole nothing is reported by sequence numbers alone."""
 TURN = 256
-"""Datagrams until a sequence number comes round."""
+"""Datagrams until a sequence number is reused."""
 MAX_WAITS = 3
-"""So many holes that nothing explains are no accident, even if no map has come since."""
+"""This many unexplained holes are not an accident, even if no map has come since."""
 
 YOUNG, WAIT, ODD, EITHER, OPEN, UNKNOWN = "young", "wait", "odd", "either", "open", "unknown"
 _CLAIMED = {EITHER: UNKNOWN, OPEN: OPEN, UNKNOWN: UNKNOWN, "u": "u"}
@@ -46,7 +46,7 @@ Hole = tuple[int, int, str]
 
 
 class Seen(NamedTuple):
-    """What had come of a process at a moment, and what was lost."""
+    """What had come from a process by some moment, and what was lost."""
 
     now: float
     last: float
@@ -65,7 +65,7 @@ class Seen(NamedTuple):
 
 class Ids:
     """The ids of one counter. `append` takes the id of an open; it may be bound and called in a hot loop, as it only
-    lists the id. `kind`: what all ids of the counter stand for, where it is a counter of one kind of thing only.
+    lists the id. `kind`: the kind of all ids of the counter, if it counts only one kind of thing.
     """
 
     __slots__ = (
@@ -79,19 +79,19 @@ class Ids:
         self.append = self._new.append
         self.kind = kind
         self.first = 0
-        """Nothing is claimed below it; 0: not known yet, we came later than the process began."""
+        """Nothing is reported below it; 0: not known yet, because the process started before us."""
         self.top = 0
-        """The greatest told."""
+        """The greatest id reported."""
         self.maps = 0
-        """The greatest told by a map…"""
+        """The greatest reported by a map…"""
         self.opens = 0
         """…and by an open."""
         self.holes: list[Hole] = []
         """Between `first` and `top`, in order."""
         self.named: dict[int, str] = {}
-        """What kind of thing an id must be, from what refers to it; of those not told."""
+        """The kind that an unreported id must have, from what refers to it."""
         self.begun: Seen | None = None
-        """The round that is on, as it was when it began…"""
+        """The current round, as it was when it began…"""
         self.upto = 0
         """…and the greatest id then."""
         self.before = self.previous = Seen(0.0, 0.0, 0.0, 0, 0, 0, 0)
@@ -99,29 +99,29 @@ class Ids:
         self.asked = (0, 0)
         """What was lost when the first hole began to ``wait``, or to be ``either``."""
         self.sparse = 0
-        """Up to this id nothing is claimed by sequence numbers alone."""
+        """Up to this id nothing is reported by sequence numbers alone."""
         self.stray = 0
 
     def begin(self) -> None:
-        """We listen since before the first id."""
+        """We have listened since before the first id."""
         if not self.first:
             self.first = 1
 
     def map(self, dictid: int) -> None:
-        """An id was told by a map."""
+        """A map reported an id."""
         self._new_maps.append(dictid)
 
     def name(self, dictid: int, kind: str) -> None:
-        """Something refers to an id, as to a thing of this kind, of which nothing was told."""
+        """Something refers to an unreported id as a thing of this kind."""
         self.named.pop(dictid, None)
         self.named[dictid] = kind
         if len(self.named) > MAX_NAMED:
             del self.named[next(iter(self.named))]
 
-    # -------------------------------------------------------------- what was told
+    # -------------------------------------------------------------- ids reported
 
     def fold(self) -> None:
-        """Take in what was listed."""
+        """Process the listed ids."""
         opens, maps = self._new, self._new_maps
         if not opens and not maps:
             return
@@ -136,7 +136,7 @@ class Ids:
         maps.clear()
 
     def _greatest(self, told: list[int]) -> int:
-        """Without noise, which is not let into `top`."""
+        """Without noise, which must not affect `top`."""
         greatest = max(told, default=0)
         return greatest if greatest <= self.top else max((i for i in told if i <= self.top), default=0)
 
@@ -178,11 +178,11 @@ class Ids:
         self.holes.clear()
         self.begun = None
 
-    # -------------------------------------------------------------- what was not
+    # -------------------------------------------------------------- ids not reported
 
     def look(self, seen: Seen, grace: float, reorder: int, *, opens_told: bool) -> None:
-        """Give states to holes, when no sequence number is awaited any more. `opens_told`: no open can be in a buffer
-        of the server, whatever comes of the f-stream.
+        """Set the states of holes, when no sequence number is awaited any more. `opens_told`: no open can still be in a
+        buffer of the server, whatever comes of the f-stream.
         """
         self.fold()
         self._ask(seen)
@@ -194,13 +194,13 @@ class Ids:
         begun = self.begun
         if begun is None or (seen.now - begun.now < grace and seen.heard - begun.heard < reorder):
             return
-        # one that comes at once may have been sent before
+        # one that comes immediately may have been sent before
         passed = opens_told or seen.files >= begun.files + 2 or seen.filed >= begun.last + 1.0
         limit = self.upto if passed else min(self.upto, self.opens)
         if self.first:
             self._judge(seen, limit)
             passed = passed or not any(state == YOUNG and low <= self.upto for low, _, state in self.holes)
-        elif passed:  # whatever is missing up to here may have been told before we came
+        elif passed:  # whatever is missing up to here may have been reported before we started
             self.first = self.upto + 1
             self.holes = [hole for hole in self.holes if hole[0] > self.upto]
         if passed:
@@ -239,13 +239,13 @@ class Ids:
         self._doubt()
 
     def _whole_turn(self, limit: int) -> bool:
-        """So much is missing that a sequence number has come round unseen, where nothing was odd before."""
+        """So much is missing that sequence numbers have wrapped unseen, where nothing was odd before."""
         young = [(low, high) for low, high, state in self.holes if state == YOUNG and high <= limit]
         missing = sum(high - low + 1 for low, high in young)
         return missing >= TURN and not self.sparse and young[0][0] - self.first >= TURN
 
     def _ask(self, seen: Seen) -> None:
-        """Decide what could not be told before a map came."""
+        """Decide what could not be decided before a map came."""
         if not any(state in (WAIT, EITHER) and high < self.maps for _, high, state in self.holes):
             return
         maps = seen.lost_maps > self.asked[1]
@@ -256,7 +256,7 @@ class Ids:
         self._doubt()
 
     def _doubt(self) -> None:
-        """Claim nothing beside odd holes."""
+        """Report nothing near odd holes."""
         odd = [high for _, high, state in self.holes if state == ODD]
         if odd:
             self.sparse = max(self.sparse, odd[-1] + SPARSE)
@@ -267,7 +267,7 @@ class Ids:
             ]
 
     def missing(self, kinds: Iterable[str]) -> dict[str, list[tuple[int, int]]]:
-        """Ranges of ids that were never told, by kind; `kinds` are those that the process tells."""
+        """Ranges of ids that were never reported, by kind; `kinds` are those that the process reports."""
         self.fold()
         named = sorted(dictid for dictid, kind in self.named.items() if kind in kinds)
         found: dict[str, list[tuple[int, int]]] = {}
@@ -285,7 +285,7 @@ class Ids:
         return found
 
     def forget(self) -> None:
-        """Claim nothing of what is missing up to now."""
+        """Report nothing of what is missing up to now."""
         self.fold()
         if self.first:
             self.first = max(self.first, self.top + 1)
@@ -295,7 +295,7 @@ class Ids:
     # -------------------------------------------------------------- state
 
     def told(self) -> Iterator[tuple[int, int]]:
-        """Ranges of the ids that were told, from `first` on."""
+        """Ranges of the ids that were reported, from `first` on."""
         self.fold()
         low = max(self.first, 1)
         for begin, end, _ in self.holes:
@@ -306,7 +306,7 @@ class Ids:
             yield low, self.top
 
     def merge(self, other: Ids) -> None:
-        """Take in what another has been told."""
+        """Merge the ids of another."""
         self.fold()
         for low, high in other.told():
             self._told(low, high)

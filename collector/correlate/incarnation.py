@@ -20,18 +20,19 @@ from collector.wire.maps import Flow, Ident, Login, Token
 from collector.wire.userid import UserId
 
 USE_COUNTS = 3600.0
-"""Seconds: the use of a session is noted no more often than this."""
+"""Seconds: the use of a session is noted at most this often."""
 MAX_TOLD = 128
-"""Datagrams of events remembered, to tell copies that come over other ways."""
+"""Datagrams of events remembered, to recognise copies that come by other paths."""
 MAX_WAYS = 8
-"""Ways that are told apart in that."""
+"""Number of such paths that are distinguished."""
 LOOK_BACK = 16
-"""So many of the sessions that share a user id are looked at for one that lives."""
+"""Maximum number of sessions with the same user id to search for one that is open."""
 KEPT_TOLD = 16
-"""Of what a session was told in turn so many are kept, besides what is in force for files that are still open."""
+"""Number of successive values of a session that are kept, besides those in force for files that are still open."""
 
 FLOW_AFTER = 4
-"""A ``U`` is numbered right after the open that caused it; at most so many later, as others open at the same time."""
+"""A ``U`` is numbered right after the open that caused it, or at most this many later, as others open at the same
+time."""
 
 _IDS = 1 << 32
 
@@ -40,25 +41,26 @@ class OpenFile(NamedTuple):
     """An open file. The hot loop makes and takes apart tuples of this shape; keep the order."""
 
     user: int | None
-    """Dictid of the session; None when the open did not say (then the ``d`` map does), 0 when there is none."""
+    """Dictid of the session; None when the open did not name it (then the ``d`` map does), 0 when there is none."""
     size: int | None
     path: bytes | None
     writable: bool
     start: int | None
     """Time of the open, interpolated in its window; None: no open was seen, only progress (a *stub*)."""
     begin: int | None
-    """tBeg by which the access is known: of the open's window, or (stub given up) of the last progress."""
+    """tBeg that identifies the access: of the open's window, or (stub given up) of the last progress."""
     cycle: int
-    """In which cycle of checkpoints it was put here: rows of files that come and go within one are never written."""
+    """Checkpoint cycle in which it was added: rows of files that come and go within one are never written."""
     seen: float
     given: bool
     """A provisional record exists already."""
     tail: bytes | None = None
-    """What follows its name in a record, made by the quick way for a file of which nothing else is None."""
+    """The part of a record after the name, made by the fast path for a file of which nothing else is None."""
 
 
 FileTuple = tuple[int | None, int | None, bytes | None, bool, int | None, int | None, int, float, bool, bytes | None]
-"""An `OpenFile` without the names: what the hot loop makes. (With names it made 3 to 6 % fewer records a second.)"""
+"""An `OpenFile` without field names: what the hot loop creates. (With names it made 3 to 6 % fewer records a
+second.)"""
 USER_AT: Final = 0
 PATH_AT: Final = 2
 START_AT: Final = 4
@@ -118,21 +120,21 @@ class Access(msgspec.Struct, array_like=True, gc=False):
     """Progress was reported while it was open."""
     reasons: list[str]
     since: float
-    """When it arrived here: the beginning of all graces."""
+    """When it arrived here: the start of all graces."""
     heard: int
     number: int = 0
-    """Of this access among all that had to wait: the key of its row."""
+    """Number of this access among all that had to wait: the key of its row."""
     cycle: int = -1
     waiting: bool = False
     place: str = ""
     """Where it waits: file, session or server."""
     session_key: int | bytes | None = None
-    """What it waits for in ``wait_session``."""
+    """The key that it waits for in ``wait_session``."""
     reported: float | None = None
     """When its open came; None: not seen."""
 
     def opened_as(self, entry: FileTuple) -> None:
-        """Its open has come after all."""
+        """Its open has come late."""
         self.user, self.size, self.path, self.writable, self.start, self.begin = opened_part(entry)
         self.reported = entry[SEEN_AT] if self.start is not None else None
 
@@ -143,9 +145,9 @@ class Event(msgspec.Struct, array_like=True, gc=False):
     kind: str
     record_id: str
     fields: dict[str, Any]
-    """What the event itself says."""
+    """The fields of the event itself."""
     paths: list[str]
-    """Paths that filters look at."""
+    """Paths that filters check."""
     user: int
     """Dictid of the session; 0: none."""
     since: float
@@ -160,7 +162,7 @@ Waiter = Access | Event
 
 
 class Series(msgspec.Struct, array_like=True, gc=False):
-    """One kind of storage statistics of a process: what has been told last, and what the server has said since."""
+    """One kind of storage statistics of a process: what was written last, and what the server has reported since."""
 
     told: float
     """Time up to which differences have been written."""
@@ -169,11 +171,11 @@ class Series(msgspec.Struct, array_like=True, gc=False):
     newest: float
     latest: dict[str, int | float]
     address: str
-    """Where the newest came from."""
+    """Source of the newest."""
 
     @property
     def due(self) -> bool:
-        """Something has been said since."""
+        """Something was reported since."""
         return self.newest > self.told
 
 
@@ -181,13 +183,13 @@ class Ready(NamedTuple):
     """A session's part of complete records, made once."""
 
     since: int
-    """It is right for files with a number above this…"""
+    """It is valid for files with a number above this…"""
     told: float
     """…whose open was reported no earlier."""
     text: bytes
     """Fields of server and session as JSON text, without the braces, up to the file's name."""
     vo: str
-    """The word of the routing key."""
+    """Its word of the routing key."""
     access_types: tuple[bytes, ...]
     """By shape (`collector.records.template`), without squares."""
 
@@ -205,11 +207,11 @@ class Telling(NamedTuple, Generic[T]):
 
 
 class Told(Generic[T]):
-    """What a session was told in turn: each is in force for the files opened after it, until the next.
+    """Successive values that a session was told: each is in force for the files opened after it, until the next.
 
     Numbers come from one counter of the process, so an open that has a greater number came later. They are kept as
-    distances from the session's own, which do not mind that the counter comes round. Distance 0, the session's own
-    number: from the beginning (Pelican's origins send it so, and count files by themselves).
+    distances from the session's own number, which are not affected when the counter wraps. Distance 0, the session's
+    own number: from the beginning (Pelican's origins send it so, and count files by themselves).
     """
 
     __slots__ = ("_room", "tellings")
@@ -219,7 +221,7 @@ class Told(Generic[T]):
         self._room = 2 * KEPT_TOLD
 
     def put(self, telling: Telling[T]) -> bool:
-        """Add one. Whether this is the time to `keep` only what is needed."""
+        """Add one. Returns whether to call `keep` now."""
         index = bisect_left(self.tellings, telling.distance, key=_distance)
         same = index < len(self.tellings) and self.tellings[index].distance == telling.distance
         self.tellings[index : index + same] = [telling]
@@ -235,7 +237,7 @@ class Told(Generic[T]):
         return self.tellings[place].value if place >= 0 else None
 
     def by(self, time: float) -> T | None:
-        """What had come last by a time."""
+        """The last one that had come by a time."""
         place = self._place_by(time)
         return self.tellings[place].value if place >= 0 else None
 
@@ -248,7 +250,7 @@ class Told(Generic[T]):
 
     @property
     def in_order(self) -> bool:
-        """What is last by number has come last."""
+        """Whether the last by number is also the last to arrive."""
         return self._place_by(math.inf) == len(self.tellings) - 1
 
     def keep(self, files: Iterable[tuple[int, float]]) -> None:
@@ -261,7 +263,7 @@ class Told(Generic[T]):
         self._room = 2 * max(KEPT_TOLD, len(self.tellings))
 
     def join(self, other: Told[T]) -> None:
-        """Add what has come over another way."""
+        """Add what came by another path."""
         known = {telling.distance for telling in self.tellings}
         for telling in other.tellings:
             if telling.distance not in known:
@@ -292,17 +294,17 @@ class Session:
         self.flows: Told[Flow] = Told()
         self.seen = seen
         self.heard = heard
-        """How many datagrams of the server had come when this one came."""
+        """Number of datagrams of the server that had come when this one came."""
         self.gone = 0.0
         """When it disconnected; 0: it has not."""
         self.gone_end = 0
-        """…and tEnd of the window that told."""
+        """…and tEnd of the window that reported it."""
         self.used = seen
-        """When it was used last, to the hour."""
+        """When it was last used, to the hour."""
         self.saved = False
 
     def distance(self, number: int) -> int:
-        """How long after the session something was numbered; 0 for what has no number of its own."""
+        """How long after the session something was numbered; 0 if it has no number of its own."""
         return (number - self.dictid) % _IDS if number else 0
 
     def use(self, now: float) -> None:
@@ -312,7 +314,7 @@ class Session:
 
 
 class Early(Generic[T]):
-    """What has come before its session: by its number, and when the last of it came."""
+    """What came before its session: by its number, and when the last of it came."""
 
     __slots__ = ("seen", "values")
 
@@ -322,7 +324,7 @@ class Early(Generic[T]):
 
 
 class Path(NamedTuple):
-    """What a ``d`` map says of a file id: its path, and the text of the user id."""
+    """The content of a ``d`` map for a file id: its path, and the text of the user id."""
 
     path: str
     userid: UserId
@@ -339,18 +341,18 @@ class Left(NamedTuple):
 
 
 class Incarnation:
-    """One process of a server: (sid, stod, sender address), and all that is known of it."""
+    """One process of a server: (sid, stod, sender address), and everything known about it."""
 
     def __init__(self, serial: int, sid: int, stod: int, remote: str, address: str, now: float) -> None:
         self.serial = serial
-        """Ours, never reused: the beginning of the keys of its rows."""
+        """Our own number, never reused: the prefix of the keys of its rows."""
         self.sid = sid
         self.stod = stod
         self.addresses: dict[str, set[int]] = {address: set()}
-        """Where it is heard, the first first → sessions that were told from there, if `shared`."""
+        """Places that it sends from, in order of appearance → sessions reported from there, if `shared`."""
         self.shared = False
-        """It is heard from several places, as one process whose address has moved is; should it say two things at once,
-        it was two processes."""
+        """It sends from several places, like one process whose address has moved; if it contradicts itself, it was two
+        processes."""
         self.routes: set[tuple[str, int, int]] = set()
         self.remote = remote
         """The sender of its last f-stream datagram (or of its first of any kind)."""
@@ -368,27 +370,27 @@ class Incarnation:
         self.from_start = False
         """We have listened since the process started."""
         self.dead_since: float | None = None
-        """When a younger incarnation showed up in its place."""
+        """When a newer incarnation appeared in its place."""
         self.dead_by: int | None = None
         """…and when that one started (its stod)."""
         self.ended = 0.0
         """Arrival of the first datagram of that one; 0: none."""
         self.clock = stod
-        """The latest time that the server has told (Unix seconds)."""
+        """The latest time that the server has reported (Unix seconds)."""
 
         self.fseq = Tracker()
         self.sequences: dict[tuple[str, str], Tracker] = {}
-        """Other counters by (sender, class); the sender is "" where one counter is for all of them."""
+        """Other counters by (sender, class); the sender is "" if one counter is for all of them."""
         self.told: dict[bytes, dict[str, int]] = {}
         """Digest of a datagram of events → how often it came, by sender."""
         self.gaps: list[tuple[str, Gap]] = []
         """(class, gap), oldest first."""
         self.gap_until = 0.0
-        """Nothing that began later can have lost anything in a gap that concerns records."""
+        """Nothing that began later can have lost anything in a gap that affects records."""
         self.endless = False
-        """Of some gap it is not known yet by which time it had ended."""
+        """The time by which some gap had ended is not yet known."""
         self.unsettled = False
-        """Some datagram is missing that may only be late."""
+        """A datagram is missing that may only be late."""
 
         self.sessions: dict[int, Session] = {}
         self.ready: dict[int, Ready] = {}
@@ -417,14 +419,14 @@ class Incarnation:
         self.wait_server: list[Waiter] = []
 
         self.one_counter = sid == stod
-        """Pelican's own origins: one sequence counter for f-stream and maps, ids of users and of files from 1 each, and
-        nothing but the second of the start as sid."""
+        """Pelican's own origins: one sequence counter for f-stream and maps, ids of users and of files each from 1, and
+        only the second of the start as sid."""
         self.ids = Ids("u" if self.one_counter else None)
         self.file_ids = Ids(OPEN) if self.one_counter else self.ids
         """The ids of opens; elsewhere they are of the same counter as all others."""
         self.lost_files = 0
         self.lost_maps = 0
-        """Datagrams that never came, as the sequence numbers show."""
+        """Datagrams that never came, by the sequence numbers."""
 
         self.opens = 0
         self.closes = 0
@@ -440,13 +442,13 @@ class Incarnation:
         """…and the lowest and highest of these."""
 
         self.cache: Cache | None = None
-        """What it says to have delivered, once it has said so: then it is a cache. Not kept over a restart of ours."""
+        """What it reports as delivered, once it has reported: then it is a cache. Not kept across our restart."""
         self.statistics: dict[str, Series] = {}
         """Storage statistics by the name of their event."""
         self.statistics_changed = False
 
         self.digest = access_base(sid, stod)
-        """The beginning of all its access ids."""
+        """The prefix of all its access ids."""
         self.touched = -1
         """The last cycle in which anything here changed."""
         self.dirty_files: set[int] = set()
@@ -465,16 +467,16 @@ class Incarnation:
         return [*self.wait_file.values(), *(waiter for group in groups for waiter in group), *self.wait_server]
 
     def not_ready(self) -> None:
-        """Something about the server changed: what was made ready for records is no longer right."""
+        """Something about the server changed: prepared parts of records are no longer valid."""
         self.ready.clear()
 
     def know_session(self, session: Session) -> None:
-        """A session has begun, with an id that no other has (any more)."""
+        """A session has begun, with an id that no other has (now)."""
         self.sessions[session.dictid] = session
         self.by_userid.setdefault(session.userid.text, []).append(session.dictid)
 
     def session_named(self, userid: str, number: int) -> Session | None:
-        """Of the sessions with this text of a user id that began before `number` was given: the latest that lives, or
+        """Of the sessions with this text of a user id that began before `number` was assigned: the latest that is open,
         else the latest.
         """
         own = self.sessions.get(number)
@@ -494,8 +496,8 @@ class Incarnation:
 
     @property
     def counts_all(self) -> bool:
-        """Its numbers tell what came first, as there is one counter for all (format reference, 5.1): then nearly all
-        numbers are seen. (Not so where a plug-in or a relay numbers by itself.)
+        """Its numbers show the order, because there is one counter for everything (format reference, 5.1): then nearly
+        all numbers are seen. (Not so where a plug-in or a relay numbers by itself.)
         """
         if self.one_counter:
             return False
@@ -506,13 +508,13 @@ class Incarnation:
         if not number:
             return
         low, high = self.numbers
-        if self.numbered:  # the counter may have come round: then it goes on behind the highest
+        if self.numbered:  # the counter may have wrapped: then it continues after the highest
             number = high + (number - high + _IDS // 2) % _IDS - _IDS // 2
         self.numbered += 1
         self.numbers = (min(low, number), max(high, number)) if self.numbered > 1 else (number, number)
 
     def told_at(self, told: Told[T], session: Session, file_id: int, reported: float | None) -> T | None:
-        """What a session had been told when it opened a file, which was `reported` then."""
+        """What a session had been told when it opened a file whose open was `reported` at this time."""
         if self.counts_all or reported is None:
             return told.at(session.distance(file_id))
         return told.by(reported)
@@ -528,7 +530,7 @@ class Incarnation:
 
     def ready_from(self, session: Session) -> tuple[int, float]:
         """For files with a number above the one, reported no earlier than the other, all that a session has been told
-        is in force; a number of 2³²: cannot be said.
+        is in force; a number of 2³²: unknown.
         """
         latest = [told.tellings[-1] for told in (session.infos, session.tokens, session.flows) if told]
         last = max((telling.distance for telling in latest), default=0)
@@ -543,7 +545,7 @@ class Incarnation:
         return since, max(telling.seen for telling in latest)
 
     def take_early(self, session: Session) -> None:
-        """Give a session what has come before it."""
+        """Give a session what came before it."""
         for token in _taken(self.early_token, session.dictid):
             session.tokens.put(self.telling(session, *token))
         for flow in _taken(self.early_flow, session.dictid):
@@ -559,11 +561,11 @@ class Incarnation:
             del self.early_info[text]
 
     def telling(self, session: Session, number: int, seen: float, value: T) -> Telling[T]:
-        """Something told to a session in the message with a number."""
+        """A session was told something in the message with this number."""
         return Telling(0 if self.one_counter else session.distance(number), seen, value)
 
     def files_of(self, session: Session) -> list[tuple[int, float]]:
-        """Files that are open, or wait, and are its own as far as is known: by distance, and when it was reported."""
+        """Its files, as far as known, that are open or waiting: by distance, and when each was reported."""
         of = (session.dictid, None)
         files = [(file_id, entry[SEEN_AT]) for file_id, entry in self.files.items() if entry[USER_AT] in of]
         files += [
@@ -585,10 +587,9 @@ class Incarnation:
             del self.by_userid[session.userid.text]
 
     def copy_number(self, sender: str, body: bytes) -> int:
-        """Which of the datagrams with this very body (what follows the number) a datagram of redirections or the like
-        is, counted from 1; 0: a copy of one that has come over another way.
-
-        Every destination numbers these itself, so their numbers do not tell; and a server may well say the same twice.
+        """The ordinal, from 1, of a datagram of redirections or similar among those with the same body (what follows
+        the number); 0: a copy of one that came by another path. Every destination numbers these itself, so their
+        numbers do not help; and a server may really send the same twice.
         """
         digest = blake2b(body, digest_size=8).digest()
         ways = self.told.pop(digest, {})
@@ -604,7 +605,7 @@ class Incarnation:
 
     @property
     def home(self) -> str:
-        """Where it was heard first."""
+        """Where it was first heard."""
         return next(iter(self.addresses))
 
     def trackers(self) -> list[tuple[str, str, Tracker]]:
@@ -619,12 +620,12 @@ class Incarnation:
             ids.begin()
 
     def seen_now(self, now: float) -> Seen:
-        """What has come of it, and what was lost."""
+        """What has come from it, and what was lost."""
         fseq = self.fseq
         return Seen(now, self.last, fseq.arrived, self.heard, fseq.came, self.lost_files, self.lost_maps)
 
 
 def _taken(table: dict[int, Early[T]], key: int) -> list[tuple[int, float, T]]:
-    """What has come early under a key, which is forgotten there: number, when it came, what it was."""
+    """Removes and returns what came early under a key: number, arrival, content."""
     entry = table.pop(key, None)
     return [(number, entry.seen, value) for number, value in entry.values.items()] if entry is not None else []

@@ -1,7 +1,7 @@
 """Known behaviours of servers that make the numbers of a record differ from what clients did.
 
-Each has a name, given in ``known_issue``; docs/records.md tells the story of each. The name says "this may be why", for
-a person who compares; numbers are never corrected.
+Each has a name, given in ``known_issue``; docs/records.md explains each. The name is a possible explanation for
+somebody who compares; numbers are never corrected.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def no_closes(inc: Incarnation) -> bool:
     """Whether a server seems to send no closes at all: ``fstat`` without ``xfr`` (format reference, section 6.8).
 
     A disconnect alone says nothing, since many sessions open no file: it counts when files of its session are left
-    open. Where no sessions are told (no ``user``), only many of both tell something.
+    open. Where no sessions are reported (no ``user``), only many of both are significant.
     """
     if inc.closes:
         return False
@@ -49,7 +49,7 @@ def no_closes(inc: Incarnation) -> bool:
 
 
 def before(version: str | None, limit: tuple[int, int, int]) -> bool:
-    """Whether a version such as ``v5.5.3`` is below `limit`; one that is not known counts as below."""
+    """Whether a version such as ``v5.5.3`` is below `limit`; an unknown version counts as below."""
     match = re.match(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", version or "")
     if match is None:
         return True

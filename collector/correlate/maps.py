@@ -1,4 +1,4 @@
-"""What map messages tell: names, sessions, tokens, paths (``= u i T U d``), and files moved by daemons (``p x``)."""
+"""Handles map messages: names, sessions, tokens, paths (``= u i T U d``), and files moved by daemons (``p x``)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from collector.records.ids import event_id
 from collector.wire import maps
 
 MAX_EARLY = 1000
-"""Sessions for which infos, tokens or flows may come before themselves, per incarnation and kind."""
+"""Maximum number of sessions whose infos, tokens or flows come before them, per incarnation and kind."""
 MAX_EARLY_EACH = 16
 """…and how many for one."""
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class Maps:
-    """Takes in map messages that are no duplicates."""
+    """Applies map messages that are not duplicates."""
 
     def __init__(self, options: Options, present: Present, processes: Processes, waiting: Waiting) -> None:
         self._options = options
@@ -44,7 +44,7 @@ class Maps:
         }
 
     def apply(self, inc: Incarnation, message: maps.Map, sender: Sender) -> None:
-        """Apply one message. Raises RejectedError when its second line is not what it must be."""
+        """Apply one message. Raises RejectedError when its second line is invalid."""
         # an info of an origin with a counter for users alone has the id of its user
         if message.dictid and message.code in ("u" if inc.one_counter else "uidTU"):
             inc.ids.map(message.dictid)
@@ -71,7 +71,7 @@ class Maps:
         if known is not None and known.userid == message.userid and known.login == login:
             return
         session = Session(message.dictid, message.userid, login, self._present.now, inc.heard)
-        if known is not None:  # the id is used again: the younger one counts, and takes over the row
+        if known is not None:  # the id is used again: the newer one counts, and takes over the row
             inc.forget_session(known)
             session.saved = known.saved
         inc.sessions_seen += 1
@@ -81,7 +81,7 @@ class Maps:
         self._session_changed(inc, session)
 
     def _take_back(self, inc: Incarnation, session: Session) -> None:
-        """A ``u`` has come late: what its namesake was told after it began is for it."""
+        """A ``u`` came late: what a session with the same user id was told after it began belongs to it."""
         before = inc.session_named(session.userid.text, session.dictid)
         if before is None:
             return
@@ -105,7 +105,7 @@ class Maps:
             return
         inc.infos_seen += 1
         session = inc.session_named(message.userid.text, message.dictid)
-        if session is None or (session.gone and session.infos):  # then it is for one yet to come
+        if session is None or (session.gone and session.infos):  # then it belongs to one yet to come
             early(inc.early_info, message.userid.text, message.dictid, message.detail, self._present.now)
         else:
             self._tell(inc, session, session.infos, message.dictid, message.detail)
@@ -139,9 +139,9 @@ class Maps:
         if message.dictid == 0 or not message.detail:
             return
         inc.paths_used = True
-        known = inc.paths.pop(message.dictid, None)  # to the end: only the last are looked at for rows
+        known = inc.paths.pop(message.dictid, None)  # to the end: only the last are checked for rows
         if known is not None and known.cycle != self._present.number:
-            # what is used up in the cycle in which it was told again would leave this row behind
+            # if it were used up in the cycle in which it was repeated, this row would stay behind
             self._present.deleted.add(path_key(inc, message.dictid))
         inc.paths[message.dictid] = Path(message.detail, message.userid, self._present.now, self._present.number)
         self._waiting.again_file(inc, message.dictid)
@@ -166,7 +166,7 @@ class Maps:
 
 
 def early(table: dict[Any, Early[T]], key: object, number: int, value: T, now: float) -> None:
-    """Remember what came before its session, but not more than `MAX_EARLY`."""
+    """Remember what came before its session, at most `MAX_EARLY`."""
     entry = table.pop(key, None) or Early(now)
     entry.seen = now
     entry.values[number] = value

@@ -1,4 +1,4 @@
-"""What a correlator is told, and what it hands out."""
+"""A correlator's options, and the records it returns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOGICAL_DIRECTORIES: Mapping[str, int] = MappingProxyType(
         "/user/dteam": 2,
     }
 )
-"""Prefix of a path → how many of its components are the logical directory; the longest prefix that fits decides."""
+"""Prefix of a path → how many of its components are the logical directory; the longest matching prefix decides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +37,23 @@ class Options:
     max_age: float = 30 * 86_400.0
     """…and in any case when it has been open for this long."""
     max_bytes: int = 512 * 1024 * 1024
-    """Size of all state in memory (estimated); beyond it the files longest without activity are given up."""
+    """Size of all state in memory (estimated); beyond it the files idle for longest are given up."""
     max_servers: int = 10_000
     """Incarnations known at the same time; beyond it the one silent for longest is given up."""
     grace: float = 20.0
     """How long we wait for what may only be late: an open, a session, a missing datagram, the end of a dead server."""
     settle: float = 12.0
-    """How long a session or server just heard of may still be missing its application info or name. (A session of a
+    """How long to wait for the application info of a new session or the name of a new server. (A session of a
     server whose sessions never have any does not wait.)"""
     oss_interval: float = 60.0
-    """Storage statistics are written as differences over this long."""
+    """Storage statistics are written as differences over this interval."""
     logical_directories: Mapping[str, int] = field(default_factory=lambda: LOGICAL_DIRECTORIES)
     names: Callable[[str], str | None] | None = None
     """Host name of an IP address as far as known *now*; must return at once (a look-up in a cache). None: no names."""
     host: str = ""
     """The collector's own host name, for the WLCG form."""
     wlcg: bool = False
-    """Write the WLCG form of records too (kinds ``wlcg``, ``wlcg-cache``, ``wlcg-tpc``)…"""
+    """Also write the WLCG form of records (kinds ``wlcg``, ``wlcg-cache``, ``wlcg-tpc``)…"""
     wlcg_only: bool = False
     """…and then not the normal one, as the peers do."""
     wlcg_vos: frozenset[str] = frozenset({"cms"})

@@ -1,4 +1,4 @@
-"""The way out: records as JSON text, filtered, in their normal and their WLCG form, until somebody takes them."""
+"""Records as JSON text, filtered, in their normal and their WLCG form, until they are taken."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Outbox:
-    """Records that have been caused and not yet been taken."""
+    """Records created and not yet taken."""
 
     def __init__(self, options: Options, totals: Totals) -> None:
         self.records: list[Record] = []
@@ -26,13 +26,13 @@ class Outbox:
         self._totals = totals
 
     def take(self) -> list[Record]:
-        """Hand over what is here."""
+        """Return the records and forget them."""
         taken = self.records
         self.records = []
         return taken
 
     def dropped(self, vo: str | None, path: str | None) -> bool:
-        """Whether the operator does not want records of this VO or path; counted if so."""
+        """Whether the operator's filters drop records of this VO or path; counted if so."""
         options = self._options
         if vo is not None and vo.lower() in options.drop_vos:
             self._totals.dropped["vo"] += 1
@@ -62,9 +62,8 @@ class Outbox:
     def put_event(
         self, kind: str, fields: dict[str, Any], paths: Sequence[str], now: float, vo: str | None = None
     ) -> None:
-        """Write a record of any other kind. `paths` and the `vo` of its session are what filters look at.
-
-        Raises RejectedError: json, when it holds numbers or text that JSON cannot say.
+        """Write a record of any other kind. Filters check `paths` and the `vo` of its session. Raises RejectedError:
+        json, when it has numbers or text that JSON cannot represent.
         """
         if any(self.dropped(vo, path) for path in paths or (None,)):
             return

@@ -10,14 +10,14 @@ class Present:
 
     def __init__(self) -> None:
         self.now = 0.0
-        """Unix seconds; never runs backwards, and stands while the source is away."""
+        """Unix seconds; never runs backwards, and stops while the source is away."""
         self.arrived = 0.0
-        """Arrival of the datagram in hand, on the caller's clock."""
+        """Arrival of the current datagram, on the caller's clock."""
         self.number = 0
-        """Grows with every checkpoint: what came and went within one is never written."""
+        """Incremented at every checkpoint: what came and went within one is never written."""
         self.numbered = 0
-        """Things that had to wait, ever."""
+        """Total number of things that had to wait."""
         self.shoveler: str | None = None
-        """Spool id of the datagram in hand."""
+        """Spool id of the current datagram."""
         self.deleted: set[bytes] = set()
-        """Keys of rows that are no longer true."""
+        """Keys of rows to delete."""

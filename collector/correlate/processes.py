@@ -21,12 +21,12 @@ from collector.wire.userid import UserId, split_remote
 MAX_ROUTES = 512
 """Sockets known per process; beyond it those without a sequence counter are forgotten."""
 MAX_PLACES = 64
-"""Places where a process is known to be; beyond it the one that came first after its home is forgotten. A few are real;
-any number can be forged, as a sid and a start second are no secret."""
+"""Places where a process is known to be; beyond it the oldest besides its home is forgotten. A few are real; any number
+can be forged, because a sid and a start second are not secret."""
 MAX_GUESTS = 10_000
-"""Sessions remembered by where they were told, per process and place."""
+"""Sessions remembered by where they were reported, per process and place."""
 JUMP = 64
-"""A process that is heard over a new way goes on with its numbers; more than so many were hardly lost on its move."""
+"""A process that sends by a new path continues its numbers; losing more than this many in its move is unlikely."""
 START_MARGIN = 2
 """Seconds by which a server must have started after us to be sure that we have heard it from its start."""
 
@@ -39,9 +39,9 @@ class Processes:
         self._present = present
         self._waiting = waiting
         self.listening = 0.0
-        """Since when we have heard everything; 0: nothing heard yet."""
+        """Time since which we have heard everything; 0: nothing heard yet."""
         self.serial = 0
-        """The serial number given last."""
+        """The last serial number assigned."""
         self.all: dict[int, Incarnation] = {}
         """By serial number."""
         self.touched: list[Incarnation] = []
@@ -57,7 +57,7 @@ class Processes:
         self._youngest: dict[tuple[int, str], Incarnation] = {}
         """(sid, place) → the incarnation with the highest stod."""
         self._met: Incarnation | None = None
-        """The process that the last datagram came from, if it was the first over its way."""
+        """The process that the last datagram came from, if it was the first by its path."""
         self._addresses: dict[str, Incarnation] = {}
         """IP → the incarnation named last from there, for events without any header."""
 
@@ -67,10 +67,11 @@ class Processes:
         return len(self.all) > self._options.max_servers
 
     def find(self, remote: str, stod: int, sid: int, sender: Sender) -> Incarnation:
-        """The process that a socket belongs to, known or new. Notes that it was heard. `sid` 0: it does not say which.
+        """The process that a socket belongs to, known or new. Notes that it was heard. `sid` 0: the datagram does not
+        name its server.
 
-        A process that is heard from a new address is the same, moved (NAT, DNS, another of its addresses): a sid and a
-        start second are shared by containers only that were copied and begun together. These show in what they say; see
+        A process heard from a new address is the same one, moved (NAT, DNS, another of its addresses): only containers
+        that were copied and started together share a sid and a start second. Those show in what they send; see
         `one_of`, `session_of_one` and `identify`.
         """
         way = self._way(remote, stod, sid)
@@ -91,21 +92,21 @@ class Processes:
         return inc
 
     def _way(self, remote: str, stod: int, sid: int) -> str:
-        """A socket, told apart from one of the same name at another site."""
+        """A socket, distinguished from one of the same name at another site."""
         return remote if sid != stod or not is_private(remote) else f"{remote} {self._present.shoveler}"
 
     def _place(self, remote: str, stod: int, sid: int, sender: Sender) -> str:
-        """Where a process is at home: at an address; where that says little, at a shoveler too; without a name of its
-        own, at a socket.
+        """The home of a process: an address; where that is ambiguous, also a shoveler; for one without a name of its
+        own, a socket.
         """
         if not sid:
             return remote
         return sender.address if sid != stod or not is_private(remote) else f"{sender.address} {self._present.shoveler}"
 
     def _moved(self, stod: int, sid: int, place: str) -> Incarnation | None:
-        """The one process that has this name elsewhere, which is heard from a new place now."""
+        """The only process with this name elsewhere, which now sends from a new place."""
         if not sid or sid == stod:
-            return None  # nothing but the second of its start
+            return None  # only the second of its start
         same = self._same.get((sid, stod), ())
         if len(same) != 1:
             return None
@@ -134,7 +135,7 @@ class Processes:
         self._addresses[address] = inc
 
     def touch(self, inc: Incarnation) -> None:
-        """Something in it changed: its rows are looked at in this cycle."""
+        """Something in it changed: its rows are checked in this cycle."""
         if inc.touched != self._present.number:
             inc.touched = self._present.number
             self.touched.append(inc)
@@ -142,7 +143,7 @@ class Processes:
     def _new(self, remote: str, stod: int, sid: int, address: str) -> Incarnation:
         self.serial += 1
         inc = Incarnation(self.serial, sid, stod, remote, address, self._present.now)
-        # of a server whose clock is ahead this cannot be told
+        # unknown for a server whose clock is ahead
         if self.listening + START_MARGIN < stod <= self._present.arrived + START_MARGIN:
             inc.hear_from_start()
         other = self._youngest.get((sid, address))
@@ -154,7 +155,7 @@ class Processes:
         return inc
 
     def add(self, inc: Incarnation) -> None:
-        """Know a process: a new one, or a restored one with its routes."""
+        """Add a process: a new one, or a restored one with its routes."""
         self.all[inc.serial] = inc
         self._same.setdefault((inc.sid, inc.stod), []).append(inc)
         inc.shared = len(inc.addresses) > 1 or (inc.one_counter and len(inc.routes) > 1)
@@ -206,14 +207,14 @@ class Processes:
         inc.dead_since, inc.dead_by, inc.ended = self._present.now, by, self._present.arrived
         self.touch(inc)
 
-    # -------------------------------------------------------------- what a pid tells
+    # -------------------------------------------------------------- identification by pid
 
     def identify(self, inc: Incarnation, userid: UserId, remote: str, sender: Sender) -> Incarnation:
-        """A ``=`` has told pid and host. A process seen over two ways is one, and becomes one here; another pid behind
-        the same socket is a restart within a second, or a clone. Returns the process that it is.
+        """A ``=`` has reported pid and host. A process seen by two paths is merged into one here; another pid behind
+        the same socket is a restart within a second, or a clone. Returns the process.
         """
         if not userid.sid:
-            return inc  # it says neither
+            return inc  # it reports neither
         process = (userid.pid, userid.host or None)
         if inc.pid is None:
             inc.pid, inc.host = process
@@ -244,8 +245,8 @@ class Processes:
         return young
 
     def one_of(self, inc: Incarnation, remote: str, sender: Sender, number: int, data: bytes) -> Incarnation:
-        """The process that an f-stream datagram is from, which may be but a clone of the one it was thought to be: the
-        number of the datagram says so.
+        """The process that an f-stream datagram is from, which may be a clone of the assumed one: the number of the
+        datagram shows it.
         """
         met, self._met = self._met is inc, None
         if contradicts(inc.fseq, number, data, met=met):
@@ -253,8 +254,8 @@ class Processes:
         return inc
 
     def session_of_one(self, inc: Incarnation, message: Map, remote: str, sender: Sender) -> Incarnation:
-        """The process that a ``u`` is from: a clone of the one it was thought to be, if that has told something else
-        under this number.
+        """The process that a ``u`` is from: a clone of the assumed one, if that has reported something else under this
+        number.
         """
         self._met = None
         known = inc.sessions.get(message.dictid)
@@ -266,10 +267,9 @@ class Processes:
         return inc
 
     def _part(self, inc: Incarnation, remote: str, sender: Sender) -> tuple[Incarnation, Incarnation]:
-        """What was thought to be one process is two: the one that sends from here, and the other.
-
-        The one that came later gets a state of its own, with the sessions that were told from its place. What else it
-        has said until now stays with the other.
+        """An assumed single process is two: the one that sends from here, and the other. The one that came later gets
+        its own state, with the sessions reported from its place. Everything else it has reported until now stays with
+        the other.
         """
         place, way = self._place(remote, inc.stod, inc.sid, sender), self._way(remote, inc.stod, inc.sid)
         here = place != inc.home or len(inc.addresses) == 1
@@ -365,7 +365,7 @@ class Processes:
         kept.not_ready()
 
     def _merge_files(self, kept: Incarnation, other: Incarnation) -> None:
-        """Files open on one side and closed on the other are closed; what both have closed is told once."""
+        """Files open on one side and closed on the other are closed; what both have closed is reported once."""
         cycle = self._present.number
         waiting = other.all_waiting()
         told = {w.record_id for w in kept.all_waiting() if isinstance(w, Event)}
@@ -398,7 +398,7 @@ class Processes:
     # -------------------------------------------------------------- the end
 
     def forget(self, inc: Incarnation) -> None:
-        """Nothing of it is needed any more."""
+        """Forget a process that is not needed any more."""
         self._present.deleted.update(all_keys(inc))
         self._unlist(inc)
         for route in inc.routes:
@@ -430,8 +430,8 @@ def agree(one: Incarnation, other: Incarnation) -> bool:
 
 
 def contradicts(tracker: Tracker, number: int, data: bytes, *, met: bool) -> bool:
-    """Whether a datagram cannot be of this counter: its number has come with other bytes, or (`met`: it is the first
-    over its way) the number does not go on from those that have come.
+    """Whether a datagram cannot be of this counter: its number has come with other bytes, or (`met`: it is the first by
+    its path) the number does not continue those that have come.
     """
     if tracker.newest is None:
         return False
@@ -455,7 +455,7 @@ def is_private(remote: str) -> bool:
 
 
 def copy_of(session: Session) -> Session:
-    """A session of its own, of which the same is known."""
+    """A separate session with the same content."""
     copy = Session(session.dictid, session.userid, session.login, session.seen, session.heard)
     copy.infos.join(session.infos)
     copy.tokens.join(session.tokens)

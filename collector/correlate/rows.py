@@ -41,7 +41,7 @@ META = b"m"
 META_KEYS = frozenset(
     ("now", "cycle", "numbered", "away", "listening", "serial", "next_tick", "next_sweep", "feeds", "copies", "reports")
 )
-"""What the row of the correlator itself says besides the version."""
+"""Fields of the correlator's own row besides the version."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
@@ -49,7 +49,7 @@ _unpack_access = msgspec.msgpack.Decoder(Access).decode
 _unpack_event = msgspec.msgpack.Decoder(Event).decode
 _unpack_statistics = msgspec.msgpack.Decoder(dict[str, Series]).decode
 _UNREADABLE = (msgspec.DecodeError, TypeError, ValueError, LookupError, AttributeError, OverflowError)
-"""What decoding bytes of somebody else may raise."""
+"""Errors that decoding foreign bytes may raise."""
 
 
 class Counts(NamedTuple):
@@ -170,7 +170,8 @@ def session_row(inc: Incarnation, session: Session) -> tuple[bytes, bytes]:
 
 
 def _bytes(value: Any) -> Any:
-    """Text may hold bytes that are no UTF-8 (as surrogates), which msgpack text cannot: it travels as bytes."""
+    """Text may have bytes that are not UTF-8 (as surrogates), which msgpack text cannot represent: it is stored as
+    bytes."""
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape")
     if isinstance(value, list | tuple):
@@ -193,7 +194,7 @@ def _text(value: Any) -> Any:
 def incarnation_rows(inc: Incarnation, cycle: int, deleted: set[bytes]) -> list[tuple[bytes, bytes]]:
     """Rows of everything in an incarnation that changed in `cycle`; keys of rows to delete are added to `deleted`.
 
-    Files, paths and accesses of this cycle are the last of their dicts, so that only they are looked at.
+    Files, paths and accesses of this cycle are at the end of their dicts, so that only they are checked.
     """
     rows = [incarnation_row(inc)]
     for dictid in inc.dirty_sessions:
@@ -251,7 +252,7 @@ def all_keys(inc: Incarnation) -> list[bytes]:
 
 
 class Restored:
-    """What a set of rows says: the meta values, and the incarnations with everything in them.
+    """The content of a set of rows: the meta values, and the incarnations with everything in them.
 
     Raises ValueError when a row is not one of ours.
     """
@@ -259,14 +260,15 @@ class Restored:
     def __init__(self, rows: Iterable[tuple[bytes, bytes]]) -> None:
         self.meta: dict[str, Any] = {}
         self.version = VERSION
-        """Of the rows: of an older one every incarnation has to be written anew, as what is written is of `VERSION`."""
+        """Version of the rows: if it is older, every incarnation must be written again, because rows are written in
+        `VERSION`."""
         self.incarnations: dict[int, Incarnation] = {}
         self.waiting: list[tuple[Incarnation, Waiter]] = []
         things = dict(rows)
         if not things:
             return
         self.version = self._meta(things.pop(META, b""))
-        # keys of incarnations are looked at before those of the things in them
+        # keys of incarnations come before those of the things in them
         for name, value in sorted(things.items(), key=lambda row: (row[0][:1] != b"i", row[0])):
             try:
                 self._add(name, value)
@@ -276,11 +278,11 @@ class Restored:
             _complete(inc)
 
     def _meta(self, value: bytes) -> int:
-        """Take the row of the correlator itself; the version of all rows."""
+        """Remove the correlator's own row; returns the version of all rows."""
         try:
             meta = _unpack(value)
             if not isinstance(meta, dict):
-                raise ValueError("it holds no names and values")
+                raise ValueError("it has no names and values")
             version = meta["version"]
         except _UNREADABLE as error:
             raise _bad(META, error) from None
@@ -417,7 +419,7 @@ def _session(dictid: int, values: list[Any]) -> Session:
 
 
 def _complete(inc: Incarnation) -> None:
-    """What follows from the rows and has none of its own."""
+    """Derive what has no rows of its own."""
     for session in sorted(inc.sessions.values(), key=lambda s: (s.seen, s.heard, s.dictid)):
         inc.by_userid.setdefault(session.userid.text, []).append(session.dictid)
     gone = [Left(s.gone, s.dictid, s.gone_end) for s in inc.sessions.values() if s.gone]

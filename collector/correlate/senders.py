@@ -11,7 +11,7 @@ MAX_SENDERS = 10_000
 
 
 class Sender:
-    """What happened to the datagrams of one socket, cumulative."""
+    """Counters of the datagrams of one socket, cumulative."""
 
     __slots__ = (
         *("address", "decoded", "duplicate", "heard", "incomplete"),
@@ -72,7 +72,7 @@ class Senders:
 
 
 class Totals:
-    """Totals of everything, for metrics; what is counted per sender is counted here too."""
+    """Totals, for metrics; everything counted per sender is also counted here."""
 
     def __init__(self) -> None:
         self.seen = 0
@@ -80,7 +80,7 @@ class Totals:
         self.duplicate = 0
         self.late = 0
         self.stale = 0
-        """Records inside datagrams that told what had been told already."""
+        """Records inside datagrams that repeated what was already reported."""
         self.records: Counter[str] = Counter()
         self.provisional = 0
         self.expired = 0

@@ -1,4 +1,4 @@
-"""Sequence numbers: which datagrams of one class are missing, late or double.
+"""Sequence numbers: which datagrams of one class are missing, late or duplicate.
 
 Servers number their datagrams per class, with a counter of 8 bits (text g-streams: 0 to 999).
 A `Tracker` follows one counter. A number may arrive late within half of the counter's range; only when it has not come
@@ -14,18 +14,20 @@ NEW, LATE, DUPLICATE = range(3)
 """Verdicts of `Tracker.observe`."""
 
 REORDER = 32
-"""After so many more datagrams a number is missing and no longer only late. (Networks and relays reorder by a few.)"""
+"""After this many more datagrams a number is missing and no longer only late. (Networks and relays reorder by a
+few.)"""
 
 OF_RECORDS = frozenset({"F", "M", "FM"})
-"""Classes of datagrams that file records are made of; FM: both are numbered by one counter (Pelican's own origins)."""
+"""Classes of datagrams that file records are made from; FM: both are numbered by one counter (Pelican's own
+origins)."""
 
 
 class Gap(NamedTuple):
-    """`missing` numbers in a row after number `after` never came (-1: from the very first on).
+    """`missing` numbers in a row after number `after` never came (-1: from the first on).
 
     `begin` and `end` are the *window* of what is missing, in the server's own time, whole Unix seconds, both included:
-    from the end of the datagram before to the beginning of the one after (`end` 0: no later time was told yet). `t_min`
-    and `t_max` are the arrivals of the two, on the clock of whoever received them; `t_min` 0: there was none before.
+    from the end of the datagram before to the beginning of the one after (`end` 0: no later time is known yet). `t_min`
+    and `t_max` are the arrivals of the two, on the receiver's clock; `t_min` 0: there was none before.
     """
 
     after: int
@@ -37,8 +39,8 @@ class Gap(NamedTuple):
 
 
 def latest(class_: str, gap: Gap) -> float:
-    """A time by which all of a gap had been sent. What has no window of its own (class M) is sent at once, so that the
-    arrival of the next is a better bound than the next time that the server told; if its clock is not far ahead.
+    """A time by which all of a gap had been sent. Datagrams without their own window (class M) are sent at once, so the
+    arrival of the next is a better bound than the next time that the server reported, if its clock is not far ahead.
     """
     if class_ != "M":
         return gap.end or max(gap.begin, gap.t_max)
@@ -66,11 +68,11 @@ class Hole:
         self.at = at
 
     def part(self, first: int, count: int, begin: int, end: int) -> Hole:
-        """A part of it, with a window of its own."""
+        """A part of it, with its own window."""
         return Hole(first, count, begin, end, self.t_min, self.t_max, self.since, self.at)
 
     def values(self) -> list[Any]:
-        """What `Hole` takes."""
+        """Arguments of `Hole`."""
         return [self.first, self.count, self.begin, self.end, self.t_min, self.t_max, self.since, self.at]
 
 
@@ -79,7 +81,7 @@ class Tracker:
 
     `newest` counts on beyond the modulus; `came` counts datagrams that came in order or ahead, `arrived` is when the
     last of them did; `seen` is a bit mask of what has come, bit k standing for ``newest - k``; `sums` maps a number to
-    the checksum of its datagram, to tell a duplicate from a counter that came round.
+    the checksum of its datagram, to distinguish a duplicate from a wrapped counter.
     """
 
     __slots__ = (
@@ -112,8 +114,8 @@ class Tracker:
         self.holes: list[Hole] = []
 
     def begin(self, number: int, since: float, mark: int, first: int | None) -> None:
-        """The first datagram of this counter is about to be observed; `first` is what the counter began with when we
-        have listened from its beginning, None when we came later. `mark` is a time before its beginning.
+        """The first datagram of this counter is about to be observed; `first` is the number that the counter began with
+        if we have listened from its start, None if we started later. `mark` is a time before its beginning.
         """
         self.since = since
         self.mark = mark
@@ -128,9 +130,9 @@ class Tracker:
     def observe(self, number: int, checksum: int, begin: int, mark: int, now: float, arrived: float) -> int:
         """Take note of a datagram: NEW (in order, or ahead), LATE (fills a hole) or DUPLICATE (do nothing with it).
 
-        Whatever is missing before it is not younger than its `begin` (0: it does not tell), and not older than the
-        `mark` of the one that came before: both are the server's own time. `now` is the present, by which patience is
-        measured, `arrived` when the datagram was received.
+        Whatever is missing before it is not newer than its `begin` (0: unknown), and not older than the `mark` of the
+        previous one: both are the server's own time. `now` is the present, by which patience is measured, `arrived`
+        when the datagram was received.
         """
         newest = self.newest
         assert newest is not None, "begin() comes first"
@@ -147,7 +149,7 @@ class Tracker:
                 return LATE
             if self.sums.get(number) == checksum:
                 return DUPLICATE
-            ahead = self.modulus - behind  # same number, other bytes: the counter has come round
+            ahead = self.modulus - behind  # same number, other bytes: the counter has wrapped
             self._skip(newest + 1, ahead - 1, begin, now, arrived)
         else:
             self._skip(newest + 1, ahead - 1, begin, now, arrived)
@@ -165,8 +167,8 @@ class Tracker:
         self.holes.append(Hole(first, count, self.mark, end, self.arrived, arrived, now, self.came))
 
     def _fill(self, number: int, begin: int, mark: int) -> None:
-        """A number has come after all: take it out of its hole, if it has not been declared a gap already. It is then
-        the one after what is missing before it, and the one before what is missing after it.
+        """A number has come late: remove it from its hole, if that was not already declared a gap. It then ends the
+        part missing before it, and begins the part missing after it.
         """
         for index, hole in enumerate(self.holes):
             if hole.first <= number < hole.first + hole.count:
@@ -181,7 +183,7 @@ class Tracker:
                 return
 
     def settle(self, now: float, patience: float, *, reorder: int = REORDER) -> list[Gap]:
-        """Declare missing what more than `reorder` datagrams or `patience` seconds were waited for."""
+        """Declare missing what has been awaited for more than `reorder` datagrams or `patience` seconds."""
         if not self.holes:
             return []
         kept: list[Hole] = []
@@ -199,11 +201,11 @@ class Tracker:
         return Gap(after, hole.count, hole.begin, hole.end, hole.t_min, hole.t_max)
 
     def pending(self, since: float) -> list[Gap]:
-        """What has been missing since then, and is not declared yet: it may still come."""
+        """What has been missing since then and is not yet declared: it may still come."""
         return [self._gap(hole) for hole in self.holes if hole.since <= since]
 
     def young(self, now: float, patience: float) -> bool:
-        """Whether something sent before all that we have seen may still be on its way."""
+        """Whether something sent before everything that we have seen may still be in flight."""
         return self.newest is None or (self.came < REORDER and now - self.since < patience)
 
     def bound_holes(self, end: int) -> None:

@@ -1,4 +1,4 @@
-"""All sequence counters of all servers: which datagrams are double, late or missing, and what follows from that."""
+"""All sequence counters of all servers: which datagrams are duplicate, late or missing, and the consequences."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from collector.correlate.senders import Senders, Totals
 from collector.correlate.sequence import DUPLICATE, LATE, NEW, OF_RECORDS, REORDER, Tracker, latest
 
 MAX_GAPS = 200
-"""Gaps remembered per incarnation, for the status message, and to mark the records that they may concern."""
+"""Gaps remembered per incarnation, for the status message, and to mark the records that they may affect."""
 IDENT = ord("=")
 MAX_TRACKERS = 256
-"""Counters followed per incarnation besides the f-stream's; beyond it those that have told least are forgotten."""
+"""Counters followed per incarnation besides the f-stream's; beyond it those with the fewest datagrams are forgotten."""
 
 
 class Sequences:
@@ -45,8 +45,8 @@ class Sequences:
     ) -> int:
         """Follow a counter other than the f-stream's: the verdict on a datagram of it.
 
-        `begin` and `end` are the datagram's own window, if it tells one. `everywhere`: the counter is one for all
-        destinations, so that what has come over one way is a duplicate over another.
+        `begin` and `end` are the datagram's own window, if it has one. `everywhere`: there is one counter for all
+        destinations, so a datagram that came by one path is a duplicate by another.
         """
         now = self._present.now
         if inc.one_counter and class_ == "M":
@@ -56,10 +56,10 @@ class Sequences:
         if tracker is None:
             if class_ == "M" and number == 0 and data[0] == IDENT and inc.heard <= REORDER:
                 inc.hear_from_start()
-            # a socket that shows up later may be an old one behind a new port (NAT): its counter is not at its start
+            # a socket that appears later may be an old one behind a new port (NAT): its counter is not at its start
             first_of_class = all(known != class_ for _, known in inc.sequences)
             heard_all = inc.from_start and (first_of_class or now - inc.first < self._options.grace)
-            # that it is one counter for all that a stream sends may have become known in its midst
+            # it may only become known later that there is one counter for everything a stream sends
             heard_all = heard_all and not (class_ == "G text" and any(sender == remote for sender, _ in inc.sequences))
             tracker = Tracker(modulus)
             tracker.begin(number, now, inc.clock, (0 if class_ == "M" else 1) if heard_all else None)
@@ -130,7 +130,7 @@ class Sequences:
         inc.unsettled = holes > 0
 
     def look_at_ids(self, inc: Incarnation, patience: float) -> None:
-        """See which ids were never told, once no datagram is awaited any more."""
+        """Find the ids that were never reported, once no datagram is awaited any more."""
         if inc.unsettled:
             return
         seen = inc.seen_now(self._present.now)

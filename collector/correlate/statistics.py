@@ -13,10 +13,11 @@ _OURS = frozenset(("from", "tbeg", "tend"))
 
 
 def observe(inc: Incarnation, event: Event, time: float, interval: float) -> Event | None:
-    """Take one event with cumulative counters, said at `time` (packet time); the record that is due, if one is.
+    """Take one event with cumulative counters, reported at `time` (packet time); returns the record that is due, if
+    any.
 
     The first event of a process that began no more than `interval` ago counts from its start, where all are 0;
-    any other first event is only what later ones are compared with. Events that come late, or twice, say nothing new.
+    any other first event is only a baseline for later ones. Late or repeated events are ignored.
     """
     name = str(event.fields.get("event", ""))[:64]
     counters = {k: v for k, v in event.fields.items() if _is_counter(k, v)}
@@ -39,12 +40,12 @@ def observe(inc: Incarnation, event: Event, time: float, interval: float) -> Eve
 
 
 def remaining(inc: Incarnation, now: float) -> list[Event]:
-    """What has been said and not been written yet, for when nothing more will come."""
+    """What was reported and not yet written, for when nothing more will come."""
     return [_written(inc, name, series, now) for name, series in inc.statistics.items() if series.due]
 
 
 def _written(inc: Incarnation, name: str, series: Series, now: float) -> Event:
-    """The record of a series, which then begins anew. A counter that went back is counted from 0."""
+    """The record of a series, which then starts again. A counter that went back is counted from 0."""
     fields: dict[str, Any] = {"event": name} if name else {}
     for counter, value in series.latest.items():
         before = series.base.get(counter, 0)

@@ -1,4 +1,4 @@
-"""Every kind of datagram on its way in: decoded, sorted to its process, checked for its sequence, and applied."""
+"""Processes every kind of datagram: decoded, assigned to its process, checked for its sequence, and applied."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ class Streams:
         self._maps = maps_
         self._totals = totals
         self.quick = True
-        """Take the quick way where it can be taken. (A test sets it False.)"""
+        """Take the fast path where possible. (A test sets it False.)"""
         self.reports: dict[str, None] = {}
-        """Ids of summary reports seen lately."""
+        """Ids of summary reports seen recently."""
         self._apply = {
             Kind.MAP: self._map,
             Kind.FSTREAM: self._fstream,
@@ -123,7 +123,7 @@ class Streams:
         self._accesses.apply(inc, items, window, verdict)
 
     def _heard_files(self, inc: Incarnation, remote: str) -> None:
-        """An f-stream datagram of a process is about to be applied: this is the way it comes now."""
+        """An f-stream datagram of a process is about to be applied: note the path by which it comes now."""
         inc.fstreams += 1
         if inc.remote != remote or inc.shoveler != self._present.shoveler:
             inc.remote, inc.shoveler = remote, self._present.shoveler
@@ -151,7 +151,7 @@ class Streams:
     # -------------------------------------------------------------- other binary streams
 
     def _trace(self, data: bytes, remote: str, sender: Sender) -> None:
-        """The trace makes no records: it is read to follow the sequence, which it shares with the maps."""
+        """The trace produces no records: it is only read to follow the sequence, which it shares with the maps."""
         header = parse_header(data)
         sid = trace.sid_of(data, header.end) or self._processes.sid_of(remote, header.stod)
         if sid is None:
@@ -236,7 +236,7 @@ class Streams:
         return {"g": f"G{provider} text", "=": "G= text"}.get(stream.code, "Gd text")
 
     def _headerless(self, stream: gstream.GStream, sender: Sender) -> None:
-        """Events without a header (``nohdr``): nothing but the address tells whose they are."""
+        """Events without a header (``nohdr``): only the address shows which server they are from."""
         inc = self._processes.at(sender.address)
         if inc is None:
             raise RejectedError("no_server", "events without a header, from an address that has not named itself")
@@ -254,7 +254,7 @@ class Streams:
             for event in events:
                 self._event(inc, event, stream, ordinal)
         if stream.stod is None and stream.lines and not good:
-            raise RejectedError("unknown", "text that is no event of any known kind")
+            raise RejectedError("unknown", "text that is not an event of any known kind")
 
     def _event(self, inc: Incarnation, event: Event, stream: gstream.GStream, ordinal: int) -> None:
         if event.kind == "oss":
@@ -274,7 +274,7 @@ class Streams:
         self._waiting.settle(inc, event)
 
     def _time_of(self, stream: gstream.GStream, ordinal: int) -> float:
-        """When the server said a line: its lines are spread evenly over the window of the datagram."""
+        """When the server reported a line: the lines are spread evenly over the window of the datagram."""
         if stream.begin is None:
             return self._present.arrived
         end = stream.end if stream.end is not None else stream.begin

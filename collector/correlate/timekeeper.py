@@ -1,4 +1,4 @@
-"""What passing time does: graces end, patience ends, things grow old."""
+"""Timed actions: graces end, patience ends, things expire."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from collector.correlate.statistics import remaining
 from collector.correlate.waiting import Waiting
 
 TICK = 1.0
-"""Seconds between two looks at what is due…"""
+"""Seconds between two checks for what is due…"""
 TICK_FEEDS = 2048
 """…or datagrams, whichever comes first."""
 SWEEP = 60.0
-"""Seconds between two looks at what has grown old."""
+"""Seconds between two checks for what has expired."""
 
 
 class Broken(NamedTuple):
-    """A server that was forgotten because a look at it failed; or, without a server, a look at the whole state that
-    failed.
+    """A server that was forgotten because a timed action on it failed; or, without a server, a failed timed action on
+    the whole state.
     """
 
     serial: int | None
     state: dict[str, Any] | None
-    """What was known of it, for a person."""
+    """What was known about it, for people to read."""
     now: float
     error: Exception
 
 
 class Timekeeper:
-    """Looks at every incarnation now and then. `next_tick`, `next_sweep` and `feeds` are state."""
+    """Checks every incarnation regularly. `next_tick`, `next_sweep` and `feeds` are state."""
 
     def __init__(
         self,
@@ -82,8 +82,8 @@ class Timekeeper:
             self.broken.append(Broken(None, None, now, error))
 
     def each(self, look: Callable[[Incarnation], None]) -> None:
-        """`look` at every server. One that this fails for is forgotten, and told by `broken`: it would fail again each
-        second, and whichever datagram comes at that moment has nothing to do with it.
+        """Run `look` on every server. A server for which it fails is forgotten, and reported in `broken`: it would fail
+        again every second, and the datagram that happens to come at that moment is unrelated.
         """
         for inc in list(self._processes.all.values()):
             try:
@@ -120,7 +120,7 @@ class Timekeeper:
             self.give_up_all(inc, "expired", None)
 
     def end_statistics(self, inc: Incarnation) -> None:
-        """No more storage statistics will come: write what has been said and not been written."""
+        """No more storage statistics will come: write what was reported and not yet written."""
         for event in remaining(inc, self._present.now):
             self._processes.touch(inc)
             self._waiting.writer.finish(inc, event)
@@ -131,7 +131,8 @@ class Timekeeper:
             self._accesses.give_up(inc, file_id, reason, t_max)
 
     def end_sessions(self, inc: Incarnation, grace: float) -> None:
-        """Sessions whose disconnect is a grace ago: what they still have open was closed, and the close is lost."""
+        """Sessions whose disconnect is a grace ago: their files that are still open were closed, and the close is
+        lost."""
         ended: dict[int, int] = {}
         while inc.left and self._present.now - inc.left[0].seen >= grace:
             left = inc.left.popleft()
@@ -140,7 +141,7 @@ class Timekeeper:
         unclosed: list[tuple[int, int]] = []
         for file_id, entry in inc.files.items():
             user = self._owner(inc, file_id, entry[USER_AT])
-            # opened in a later window than the disconnect: a younger session has the id now
+            # opened in a later window than the disconnect: a newer session has the id now
             if user in ended and (entry[BEGIN_AT] is None or entry[BEGIN_AT] <= ended[user]):
                 unclosed.append((file_id, ended[user]))
         inc.unclosed += len(unclosed)
@@ -164,7 +165,7 @@ class Timekeeper:
             self._present.deleted.add(session_key(inc, dictid))
 
     def _sweep(self) -> None:
-        """What has grown old."""
+        """What has expired."""
         now = self._present.now
         copies = self._waiting.writer.copies
         for key in [k for k, seen in copies.items() if now - seen > 10 * self._options.grace]:

@@ -1,4 +1,4 @@
-"""Patience: what has ended is written at once, unless something that belongs to it may still be on its way.
+"""Patience: an access that has ended is written at once, unless something that belongs to it may still be in flight.
 
 Then it waits in one of three places of its incarnation, until that comes or the patience for it is over:
 
@@ -22,7 +22,7 @@ from collector.wire.userid import UserId
 
 
 class Waiting:
-    """Decides what is written now and what waits, and when it has waited long enough."""
+    """Decides what to write now and what waits, and when it has waited long enough."""
 
     def __init__(self, options: Options, present: Present, writer: Writer) -> None:
         self.options = options
@@ -30,7 +30,7 @@ class Waiting:
         self.writer = writer
 
     def settle(self, inc: Incarnation, waiter: Waiter) -> None:
-        """Write its record, or let it wait for what may still come."""
+        """Write its record, or wait for what may still come."""
         if isinstance(waiter, Access):
             place, key = self._lacks(inc, waiter)
         else:
@@ -41,7 +41,7 @@ class Waiting:
             self.writer.finish(inc, waiter)
 
     def _lacks(self, inc: Incarnation, access: Access) -> tuple[str, int | bytes | None]:
-        """Where an access has to wait, "" when it has not; and the key of a session when it waits for one."""
+        """Where an access must wait, "" if it need not; and the key of a session if it waits for one."""
         now, options = self.present.now, self.options
         patient = now - access.since < options.grace
         missing_datagrams = inc.unsettled and patient
@@ -88,7 +88,7 @@ class Waiting:
         )
 
     def server_settled(self, inc: Incarnation) -> bool:
-        """Whether a server has said its name, or will not do so soon."""
+        """Whether a server has sent its identity, or will not send it soon."""
         return inc.ident is not None or inc.heard >= REORDER or self.present.now - inc.first >= self.options.settle
 
     # -------------------------------------------------------------- in and out of the places
@@ -108,7 +108,7 @@ class Waiting:
 
     @staticmethod
     def put_back(inc: Incarnation, waiter: Waiter) -> None:
-        """Put it where it says that it waits."""
+        """Put it into the place that it names."""
         if waiter.place == "file" and isinstance(waiter, Access):
             inc.wait_file[waiter.file_id] = waiter
         elif waiter.session_key is not None:
@@ -136,27 +136,27 @@ class Waiting:
     # -------------------------------------------------------------- something has come
 
     def again_session(self, inc: Incarnation, key: int | bytes) -> None:
-        """Something about a session has come: look again at what waits for it."""
+        """Something about a session has come: check what waits for it."""
         for waiter in inc.wait_session.pop(key, ()):
             self._taken(inc, waiter)
             self.settle(inc, waiter)
 
     def again_file(self, inc: Incarnation, file_id: int) -> None:
-        """A path has come: look again at the access that waits for it."""
+        """A path has come: check the access that waits for it."""
         access = inc.wait_file.get(file_id)
         if access is not None:
             self.take_file(inc, access)
             self.settle(inc, access)
 
     def again_server(self, inc: Incarnation) -> None:
-        """The server has become known, or nothing is missing any more: look again at what waits for that."""
+        """The server has become known, or nothing is missing any more: check what waits for that."""
         waiting, inc.wait_server = inc.wait_server, []
         for waiter in waiting:
             self._taken(inc, waiter)
             self.settle(inc, waiter)
 
     def again_due(self, inc: Incarnation) -> None:
-        """Time has passed: look again at what has waited long enough."""
+        """Time has passed: check what has waited long enough."""
         limit = self.present.now - self.options.grace
         for access in [a for a in inc.wait_file.values() if a.since <= limit or not inc.fseq.holes]:
             self.take_file(inc, access)

@@ -1,4 +1,4 @@
-"""Writing records: what is known of an access, or of an event, put together as fields."""
+"""Writing records: what is known about an access, or an event, as fields."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def iso_time(seconds: int) -> str:
 
 
 class Writer:
-    """Makes records of what has ended. This is the plain way; `collector.correlate.fast` has the quick one."""
+    """Makes records of what has ended. This is the plain path; `collector.correlate.fast` has the fast one."""
 
     def __init__(self, options: Options, present: Present, senders: Senders, totals: Totals) -> None:
         self.options = options
@@ -44,10 +44,10 @@ class Writer:
         self.outbox = Outbox(options, totals)
         self.directories = Directories(options.logical_directories)
         self.copies: dict[tuple[int, str], float] = {}
-        """Destinations of third-party copies reported lately, by (sid, path), and when."""
+        """Destinations of third-party copies reported recently, by (sid, path), and when."""
 
     def finish(self, inc: Incarnation, waiter: Waiter) -> None:
-        """Write the record of whatever it is, with what is known now."""
+        """Write its record, whatever its kind, with what is known now."""
         if isinstance(waiter, Access):
             self._finish_access(inc, waiter)
         else:
@@ -59,7 +59,7 @@ class Writer:
         user = session_fields(session, names) if session is not None else {}
         first = head(event.kind, event.record_id)
         record = first | event.fields | user | server_fields(inc, names)
-        record |= like_peers(event.kind, record) | first  # whatever an event calls itself
+        record |= like_peers(event.kind, record) | first  # whatever the event says
         try:
             self.outbox.put_event(event.kind, record, event.paths, self.present.now, vo_of(user))
         except RejectedError as rejected:
@@ -147,7 +147,7 @@ class Writer:
             fields["end_time"] = access.end
             if access.start is not None:
                 fields["operation_time"] = max(0, access.end - access.start)
-        # consumers need a time on every record: without a close it is when the server was heard last
+        # consumers need a time on every record: without a close it is when the server was last heard
         fields["@timestamp"] = iso_time(access.end if access.closed else (access.t_max or inc.clock))
 
     def _counters(self, fields: dict[str, Any], access: Access, userid: UserId | None, session: Session | None) -> None:
@@ -185,7 +185,7 @@ class Writer:
 
 
 def like_peers(kind: str, record: dict[str, Any]) -> dict[str, Any]:
-    """What consumers of the peers' records know server and sender by."""
+    """The fields by which consumers of the peers' records identify server and sender."""
     if kind == "cache":
         return {"sid": record["server_id"]} if "server_id" in record else {}
     if kind in ("tcp", "throttle", "oss", "http", "event", "tpc") and "server_hostname" in record:
