@@ -1,8 +1,8 @@
 """Counters of a close as fields of a record (the rules are in the reference, sections 6.5 and 6.7).
 
 Requests that the server counted but did not measure (page reads and writes) have a minimum above their maximum: then
-sizes and sigmas are unknown, while counts, bytes and averages are right. Pelican's own origins measure nothing and send
-zeros. A request of no bytes is not counted by any server, so a size of 0 stands for an unknown one.
+sizes and sigmas are unknown, but counts, bytes and averages are correct. Pelican's own origins measure nothing and send
+zeros. No server counts a request of 0 bytes, so a size of 0 means unknown.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def operation_fields(
 
 
 def _put_range(fields: dict[str, Any], name: str, low: int, high: int) -> None:
-    """The smallest and largest of sizes whose largest is known."""
+    """The minimum and maximum of sizes whose maximum is known."""
     if low > 0:
         fields[f"{name}_min"] = low
     fields[f"{name}_max"] = high

@@ -1,7 +1,7 @@
 """The file-access record: one for each open-to-close of a file on a server.
 
-`FileRecord` is the one declaration of its fields, used for writing (the plain way; `collector.records.template` is the
-fast way and must give the same) and for reading.
+`FileRecord` is the one declaration of its fields, used for writing (the plain path; `collector.records.template` is the
+fast path and must give the same result) and for reading.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import msgspec
 
 SCHEMA = 1
-"""The number in the key ``schema`` of every record; grows when a field changes its meaning."""
+"""The value of ``schema`` in every record; incremented when a field changes its meaning."""
 
 
 class FileRecord(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
-    """One file access. Everything but the ids may be absent (None): not known. Times are whole Unix seconds of the
+    """One file access. Everything except the ids may be absent (None): not known. Times are whole Unix seconds of the
     server's clock, sizes and counters bytes or operations; averages and sigmas are floats per request.
     """
 
@@ -108,7 +108,7 @@ class FileRecord(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     known_issue: list[str] | None = None
     shoveler: str | None = None
 
-    # bytes of what is not UTF-8, base64
+    # bytes of text that is not UTF-8, base64
     filename_b64: str | None = None
     dirname1_b64: str | None = None
     dirname2_b64: str | None = None

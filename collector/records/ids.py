@@ -1,4 +1,4 @@
-"""Ids of accesses and records: the same from the same datagrams, wherever and however often they are read."""
+"""Ids of accesses and records: the same for the same datagrams, wherever and however often they are read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _FILE = Struct(">II")
 
 
 def access_base(sid: int, stod: int) -> blake2b:
-    """The beginning of the digest that is the same for all accesses of a process; copy it for each."""
+    """The start of the digest, the same for all accesses of a process; copy it for each."""
     return blake2b(_PROCESS.pack(sid, stod), digest_size=16)
 
 
@@ -24,7 +24,7 @@ def access_id(sid: int, stod: int, file_id: int, begin: int) -> str:
 
 
 def event_id(kind: str, sid: int | None, stod: int | None, ordinal: int, content: bytes) -> str:
-    """Id of any other record: over where it came from, its place in its datagram, and its bytes."""
+    """Id of any other record: a digest of its origin, its place in its datagram, and its bytes."""
     digest = blake2b(f"{kind}\0{sid}\0{stod}\0{ordinal}\0".encode(), digest_size=16)
     digest.update(content)
     return digest.hexdigest()

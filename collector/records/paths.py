@@ -1,4 +1,4 @@
-"""What a path says: its first directories, its logical directory, and which prefixes it is under."""
+"""Facts from a path: its first directories, its logical directory, and which prefixes it is under."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from collector.records.text import put_text
 
 
 def under(path: str, prefix: str) -> bool:
-    """Whether `path` is `prefix` or below it by whole components: ``/store`` holds ``/store/x``, not ``/storex``."""
+    """Whether `path` is `prefix` or below it by whole components: ``/store`` contains ``/store/x``, not ``/storex``."""
     bare = prefix.rstrip("/")
     return path == bare or path.startswith(bare + "/")
 
 
 class Directories:
-    """The table of logical directories: prefix → components kept; the longest prefix that fits decides."""
+    """The table of logical directories: prefix → components kept; the longest matching prefix decides."""
 
     def __init__(self, table: Mapping[str, int]) -> None:
         self._table = sorted(table.items(), key=lambda row: len(row[0].rstrip("/")), reverse=True)
         self.depth = max([2, *table.values()])
-        """Paths that share this many leading components share all that is said of their directories…"""
+        """Paths that share this many leading components have the same directory fields…"""
         self.prefixes = tuple(prefix for prefix, _ in self._table)
 
     def kept(self, path: str) -> int | None:
-        """How many components of this path are its logical directory; None: it has none."""
+        """Number of components of this path that are its logical directory; None: it has none."""
         return next((count for prefix, count in self._table if under(path, prefix)), None)
 
 

@@ -1,8 +1,8 @@
-"""File records by template: the quick way to the text that `json` of the plain fields would give.
+"""File records by template: the fast path to the text that `json` of the plain fields would give.
 
-OPTIMISATION. Putting the fields of a record together one by one and encoding them takes some 40 µs; filling in a
-template takes 2 µs (see tests/bench/bench_collector_core.py). Templates exist for complete, final records only, in the
-shapes of `shape`; everything else is written the plain way. A test holds both to the same fields and values.
+OPTIMISATION. Collecting the fields of a record one by one and encoding them takes about 40 µs; filling in a template
+takes 2 µs (see tests/bench/bench_collector_core.py). Templates exist for complete, final records only, in the shapes of
+`shape`; everything else is written by the plain path. A test checks that both give the same fields and values.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ READS, VECTORS, WRITES, SQUARES = 1, 2, 4, 8
 """Bits of a shape: which kinds of requests there were, and whether sums of squares are known."""
 
 SAFE = bytes(c for c in range(0x20, 0x7F) if c not in b'"\\')
-"""Bytes that are themselves in JSON text."""
+"""Bytes that need no escaping in JSON text."""
 
 HEAD = (
     b'{"kind":"file","schema":1,"record_id":"%b.f","access_id":"%b","final":true,"file_id":%d,'

@@ -1,7 +1,7 @@
 """Text from the wire as fields of a record.
 
-Inside the collector, bytes that are no UTF-8 travel as surrogates (Python's ``surrogateescape``). A record must be
-valid JSON in UTF-8: there the text has replacement characters, and ``NAME_b64`` carries the bytes as they were.
+Inside the collector, bytes that are not UTF-8 are kept as surrogates (Python's ``surrogateescape``). A record must be
+valid JSON in UTF-8: there the text has replacement characters, and ``NAME_b64`` has the original bytes.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def put_text(fields: dict[str, Any], name: str, text: str | None) -> None:
 
 
 def clean_text(text: str) -> str:
-    """Text with replacement characters where it was no UTF-8."""
+    """Text with replacement characters where it was not UTF-8."""
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def clean_value(value: Any) -> Any:
-    """A JSON value whose texts, and names, have replacement characters where they were no UTF-8."""
+    """A JSON value whose texts and names have replacement characters where they were not UTF-8."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, list):
@@ -41,7 +41,7 @@ def clean_value(value: Any) -> Any:
 
 
 def clean_fields(fields: dict[str, Any]) -> dict[str, Any]:
-    """Fields as a record may have them: as `put_text` does for text, as `clean_value` does for the rest."""
+    """Fields made valid for a record: by `put_text` for text, by `clean_value` for the rest."""
     cleaned: dict[str, Any] = {}
     for name, value in fields.items():
         if isinstance(value, str) and value:

@@ -1,4 +1,5 @@
-"""The WLCG form of records, as its feed expects them: other names, zero for unknown numbers, times in milliseconds."""
+"""The WLCG form of records, as its feed expects them: different names, zero for unknown numbers, times in
+milliseconds."""
 
 from __future__ import annotations
 
@@ -64,7 +65,7 @@ def wlcg_file(record: dict[str, Any], *, now: float, host: str) -> dict[str, Any
 
 
 def _is_address(host: str) -> bool:
-    """Whether a server without a name calls itself by its address: that has no domain."""
+    """Whether a server without a name uses its address as name, which has no domain."""
     try:
         ipaddress.ip_address(host.strip("[]"))
     except ValueError:
@@ -73,7 +74,7 @@ def _is_address(host: str) -> bool:
 
 
 def wlcg_event(record: dict[str, Any], *, copy: bool, now: float, host: str) -> dict[str, Any]:
-    """A cache or (`copy`) third-party-copy record in the WLCG form: the event, and where it is from."""
+    """A cache or (`copy`) third-party-copy record in the WLCG form: the event and its origin."""
     kind = "tpc" if copy else "metric"
     return {**record, "metadata": _metadata("cms-xrootd-cache", kind, record["record_id"], now, host)}
 

@@ -1,10 +1,10 @@
 """Sinks: where records go. One interface for RabbitMQ, the local bus and files.
 
-What travels: the cycle hands over `Chunk`s (rows of the outbox) in the order of their numbers, and learns from `poll`
-up to which number everything is safe with the next owner: confirmed by the bus, or on disk. A sink never gives up a
-record: while its bus is away or refuses, it keeps what it has and tries again with back-off, saying why in `trouble`.
-The one exception is a record of a kind that need not arrive: where nobody is bound to its exchange, or the bus does not
-let us use it, it is dropped and counted.
+The cycle passes `Chunk`s (rows of the outbox) in the order of their numbers, and learns from `poll` up to which number
+everything is safe with the next owner: confirmed by the bus, or on disk. A sink never gives up a record: while its bus
+is away or refuses, it keeps its records and retries with back-off, with the reason in `trouble`. The only exception is
+a record of a kind that need not arrive: if no queue is bound to its exchange, or the bus does not let us use it, it is
+dropped and counted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STREAMS = {
     "wlcg-cache": "xrd-wlcg-cache-events",
     "wlcg-tpc": "xrd-wlcg-tpc-events",
 }
-"""Name of an output stream → default exchange. Kinds without a stream of their name go to ``records``."""
+"""Name of an output stream → default exchange. Kinds without a stream of the same name go to ``records``."""
 
 
 def stream_of(kind: str) -> str:
@@ -31,7 +31,7 @@ def stream_of(kind: str) -> str:
 
 
 class SinkError(Exception):
-    """The sink cannot serve, now or later (no such directory). One sentence for an operator."""
+    """The sink cannot work, now or later (no such directory). The text is one sentence for the operator."""
 
 
 class Sink(Protocol):
@@ -39,23 +39,23 @@ class Sink(Protocol):
 
     @property
     def trouble(self) -> str:
-        """One sentence when nothing can be delivered at present, else empty."""
+        """One sentence if nothing can be delivered now, else empty."""
 
     @property
     def backlog(self) -> int:
-        """Bytes handed over and not yet safe."""
+        """Bytes given and not yet safe."""
 
     def send(self, chunk: Chunk) -> None:
-        """Take over a chunk. Returns soon; never raises for trouble outside."""
+        """Accept a chunk. Returns soon; never raises for external problems."""
 
     def poll(self, timeout: float) -> int:
         """The number up to which every chunk is safe (0: none yet), waiting at most `timeout` seconds for progress.
 
-        Also keeps connections alive and tries again what failed: call it often.
+        Also keeps connections alive and retries what failed: call it often.
         """
 
     def dropped(self) -> dict[str, int]:
-        """Records that were not delivered on purpose, by reason; cumulative."""
+        """Records deliberately not delivered, by reason; cumulative."""
 
     def close(self) -> None:
         """Close without waiting. Never raises."""

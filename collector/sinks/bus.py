@@ -3,8 +3,8 @@
 Framing ``single`` sends each record as a message (id = record id); ``batch`` sends a chunk as it is: newline-separated
 records of one routing key (id = ``COLLECTOR:NUMBER``). Either way a chunk is safe when all its messages are confirmed.
 
-What is on its way stays in memory, in order, until its outcome is known. A lane that loses its bus sends all of that
-again over the next connection: at least once, and the record ids are the same.
+What is in flight stays in memory, in order, until its outcome is known. A lane that loses its bus sends all of it again
+over the next connection: at least once, with the same record ids.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _log = logging.getLogger(__name__)
 
 BATCH = "application/x-ndjson"
 _PIECE = 1 << 20
-"""Bytes handed to the bus at once: what the socket does not take waits in memory, and in the way of everything else."""
+"""Bytes given to the bus at once: what the socket does not accept waits in memory, and delays everything else."""
 _AGAIN = 1.0
 """Seconds until a message that the bus returned or refused is sent again."""
 _UNBOUND = 2.0
-"""Seconds for which records that need not arrive are not even sent, after one came back because nobody is bound."""
+"""Seconds for which records that need not arrive are not even sent, after one came back because no queue is bound."""
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class _Open:
     number: int
     size: int
     left: int
-    """Messages of it without a good outcome."""
+    """Its messages without a good outcome."""
 
 
 @dataclass(slots=True)
@@ -54,7 +54,7 @@ def kind_of(outgoing: Outgoing) -> str:
 
 
 class _Lane:
-    """One exchange: what waits, what is on its way, what is to be sent again, and the publisher while there is one."""
+    """One exchange: what waits, what is in flight, what must be sent again, and the publisher while there is one."""
 
     def __init__(self, connect: Callable[[], Publisher], name: str, sink: BusSink) -> None:
         self._connect = connect
@@ -65,7 +65,7 @@ class _Lane:
         self._on_way: dict[str, _Message] = {}
         self._again: deque[tuple[float, _Message]] = deque()
         self._refused = False
-        """The bus did not let us publish here at all (permissions), the last time we tried."""
+        """At the last attempt the bus did not let us publish here at all (permissions)."""
         self._unbound: dict[str, float] = {}  # kind → until when its records are dropped unsent
         self._delays: Iterator[float] = delays()
         self._next_try = 0.0
@@ -85,14 +85,14 @@ class _Lane:
 
     @property
     def resting(self) -> bool:
-        """Nothing can happen before the next attempt is due."""
+        """The next attempt is not yet due."""
         return not self._on_way
 
     def add(self, message: _Message) -> None:
         self._waiting.append(message)
 
     def work(self, timeout: float) -> None:
-        """Send what can be sent and take what outcomes there are."""
+        """Send what can be sent and process the available outcomes."""
         if self._publisher is None and (self.idle or not self._connected()):
             if self._refused:
                 self._drop_what_need_not_arrive()
@@ -103,7 +103,7 @@ class _Lane:
             renew = publisher.token_changed()
             if not renew:
                 self._send_waiting(publisher)
-            # Called even when nothing is on its way: this is what keeps the connection's heartbeats going.
+            # Called even when nothing is in flight: this keeps the connection's heartbeats going.
             for outcome in publisher.outcomes(timeout if self._on_way else 0.0):
                 self._settle(outcome)
             if not renew:
@@ -122,13 +122,13 @@ class _Lane:
             publisher.send(piece)
 
     def _next_piece(self, room: int) -> list[Outgoing]:
-        """The next messages to send, at most as many as go out without waiting."""
+        """The next messages to send, at most as many as can be sent without waiting."""
         piece: list[Outgoing] = []
         size = 0
         while self._waiting and len(piece) < room and size < _PIECE:
             message = self._waiting[0]
             if message.outgoing.id in self._on_way:
-                break  # the same id is still on its way; its outcome must not be taken for this one's
+                break  # the same id is still in flight; its outcome must not be mistaken for this one's
             self._waiting.popleft()
             if self._unbound and self._sink.monotonic() < self._unbound.get(kind_of(message.outgoing), 0.0):
                 self._sink.drop(message, "unroutable", f"no queue is bound to {self._name}")
@@ -147,7 +147,7 @@ class _Lane:
             self._sink.safe(message)
             return
         if outcome.status == "returned" and not self._sink.must_arrive(message.outgoing):
-            # Returned, a record has travelled twice for nothing; a short while later somebody may be bound.
+            # A returned record has travelled twice for nothing; a little later a queue may be bound.
             self._unbound[kind_of(message.outgoing)] = self._sink.monotonic() + _UNBOUND
             self._sink.drop(message, "unroutable", f"no queue is bound to {self._name}")
             return
@@ -177,7 +177,7 @@ class _Lane:
         return True
 
     def _drop_what_need_not_arrive(self) -> None:
-        """Nobody may hold up file records for an exchange that an operator never meant us to use."""
+        """An exchange that the operator never meant us to use must not hold up file records."""
         kept: deque[_Message] = deque()
         for message in self._waiting:
             if self._sink.must_arrive(message.outgoing):
@@ -188,10 +188,8 @@ class _Lane:
 
     def _lost(self, error: BusError) -> None:
         what = f"{self._name}: {error}"
-        if what != self._connection_trouble:  # one line for one trouble, however often it is tried
-            advice = (
-                "an operator must act; trying again anyway" if isinstance(error, BusRefusedError) else "trying again"
-            )
+        if what != self._connection_trouble:  # one log line per problem, however often it is retried
+            advice = "the operator must act; retrying anyway" if isinstance(error, BusRefusedError) else "trying again"
             _log.warning("%s; %s", what, advice)
         self._connection_trouble = what
         self._refused = isinstance(error, BusRefusedError)
@@ -200,17 +198,17 @@ class _Lane:
             self._take_last_outcomes(self._publisher)
             self._publisher.close()
             self._publisher = None
-        # All that has no outcome goes again, in its order, before what has not been sent yet.
+        # Everything without an outcome is sent again, in order, before what has not been sent yet.
         self._waiting.extendleft(reversed(self._on_way.values()))
         self._on_way.clear()
 
     def _take_last_outcomes(self, publisher: Publisher) -> None:
-        """What was confirmed before the connection broke need not be sent again."""
+        """Process outcomes from before the connection broke: what was confirmed need not be sent again."""
         try:
             for outcome in publisher.outcomes(0.0):
                 self._settle(outcome)
         except BusError:
-            pass  # it has said what it knew; the failure itself is being dealt with
+            pass  # it has reported what it knew; the failure itself is already being handled
 
     def close(self) -> None:
         if self._publisher is not None:
@@ -231,8 +229,8 @@ class BusSink:
         must_arrive: frozenset[str] = frozenset({"file"}),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`exchanges`: stream → exchange, for messages to people. `must_arrive`: kinds that are kept until somebody is
-        bound; records of other kinds that nobody is bound for are dropped and counted."""
+        """`exchanges`: stream → exchange, for messages to users. `must_arrive`: kinds that are kept until a queue is
+        bound; records of other kinds are dropped and counted if no queue is bound."""
         self._connect = connect
         self._exchanges = exchanges
         self._collector_id = collector_id
@@ -248,7 +246,7 @@ class BusSink:
 
     @property
     def trouble(self) -> str:
-        """The first lane's that has any."""
+        """That of the first lane that has any."""
         return next((lane.trouble for lane in self._lanes.values() if lane.trouble), "")
 
     @property
@@ -290,7 +288,7 @@ class BusSink:
         return self._safe
 
     def _advance(self) -> bool:
-        """Move over the chunks at the front that are safe; True when there was one."""
+        """Advance over the chunks at the front that are safe; True if there was one."""
         moved = False
         while self._open and self._open[0].left == 0:
             self._safe = self._open.popleft().number
@@ -304,14 +302,14 @@ class BusSink:
             self._backlog -= message.chunk.size
 
     def drop(self, message: _Message, reason: str, why: str) -> None:
-        """Count a message that need not arrive and cannot; `why` begins a sentence."""
+        """Count a message that need not arrive and cannot; `why` is the beginning of a sentence."""
         kind = kind_of(message.outgoing)
         self._dropped[reason] += message.count
         self._limited.warning(f"{reason} {kind}", "%s for %s records; dropping them", why, kind)
         self.safe(message)
 
     def must_arrive(self, outgoing: Outgoing) -> bool:
-        """Whether such records are kept until somebody is bound."""
+        """Whether such records are kept until a queue is bound."""
         return kind_of(outgoing) in self._must_arrive
 
     def dropped(self) -> dict[str, int]:

@@ -1,13 +1,13 @@
-"""Records straight into a file that is known to go with the state, without the way through the outbox.
+"""Writes records directly into a file that belongs to the state, without the outbox.
 
-OPTIMISATION. What is stored twice (in the outbox, in the file) and cleared again costs more than joining the records:
+OPTIMISATION. Storing records twice (in the outbox and in the file) and clearing them costs more than joining them:
 a replay with a state wrote 57,000 records a second through the outbox (docs/measurements has today's figure).
 
-The plain way (`collector.sinks.file`, which all other outputs take) publishes what is committed. Here it is the other
-way round: records are written as they come, and synced, then the transaction says how long the file is with them. A
-file that is longer than its state says, because the process was killed in between, is cut back to that length; then the
-same input, read again from the position in the same transaction, causes the same records again. So even a reader that
-knows nothing of ``record_id`` finds each once. This needs an input that is read again from a position, a file.
+The plain path (`collector.sinks.file`, used by all other outputs) publishes what is committed. Here the order is
+reversed: records are written as they come, and synced, and then the transaction stores the length of the file with
+them. A file that is longer than its state says, because the process was killed in between, is truncated to that length;
+then the same input, read again from the position in the same transaction, gives the same records. So even a reader that
+ignores ``record_id`` finds each once. This needs an input that can be read again from a position: a file.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from collector.sinks.file import cut_torn_line
 _log = logging.getLogger(__name__)
 
 _PIECE = 1024
-"""Records in a write: some megabyte."""
+"""Records per write: about a megabyte."""
 
 
 def can_be_direct(path: Path) -> bool:
-    """Whether a file can be cut back: a regular one, or one that is not there yet."""
+    """Whether a file can be truncated: a regular one, or one that does not exist yet."""
     return path.is_file() or not path.exists()
 
 
@@ -42,11 +42,11 @@ def share_path(path: Path, share: int) -> Path:
 
 
 def gather(path: Path, shares: int) -> None:
-    """All workers have come to the end: their records go behind those of the first, in the order of their numbers.
+    """All workers have reached the end: append their records to those of the first, in the order of their numbers.
     Raises SinkError.
 
-    A share is renamed before it is appended, to a name that no worker writes to, and a note says how long the file was
-    before. What a kill interrupts is done again, here or before the first worker goes on with the file.
+    A share is renamed before it is appended, to a name that no worker writes to, and a note has the previous length of
+    the file. What a kill interrupts is repeated, here or before the first worker continues with the file.
     """
     try:
         _go_on_gathering(path)
@@ -59,7 +59,7 @@ def gather(path: Path, shares: int) -> None:
                 _go_on_gathering(path)
         _note(path).unlink(missing_ok=True)
     except (OSError, ValueError) as error:
-        raise SinkError(f"the records of all workers cannot be put together in {path}: {error}") from error
+        raise SinkError(f"the records of all workers cannot be joined in {path}: {error}") from error
 
 
 def _note(path: Path) -> Path:
@@ -71,8 +71,8 @@ def _gathered(path: Path) -> Path:
 
 
 def _go_on_gathering(path: Path) -> None:
-    """Append the share that is being gathered, if there is one, behind what the file had before. Where that file is
-    gone, it was of a run that nobody goes on with. Raises OSError or ValueError.
+    """Append the share that is being gathered, if there is one, to the file's previous content. If that file is gone,
+    it belonged to a run that nobody continues. Raises OSError or ValueError.
     """
     share = _gathered(path)
     if not share.exists():
@@ -99,14 +99,14 @@ def _write_note(note: Path, text: str) -> None:
 
 
 class Mark(msgspec.Struct):
-    """What a state says of the file."""
+    """What a state says about the file."""
 
     path: str
     inode: int
     length: int
     """Bytes that are committed."""
     open: bool
-    """Somebody may have written more."""
+    """More may have been written."""
 
 
 _read = msgspec.json.Decoder(Mark).decode
@@ -116,7 +116,8 @@ class DirectFile:
     """The file. Belongs to one thread."""
 
     def __init__(self, path: Path, mark: str | None, *, share: int = 0) -> None:
-        """`mark`: what the state says of it; `share`: of which worker. Raises SinkError when it cannot be opened."""
+        """`mark`: what the state says about it; `share`: the number of the worker. Raises SinkError when it cannot be
+        opened."""
         self.is_share = share > 0
         self.path = path = share_path(path, share)
         try:
@@ -125,7 +126,7 @@ class DirectFile:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             status = os.fstat(self._fd)
             if not stat.S_ISREG(status.st_mode):
-                raise SinkError(f"cannot write records to {path}: it is no regular file any more")
+                raise SinkError(f"cannot write records to {path}: it is not a regular file any more")
             self._inode = status.st_ino
             self._too_long = False
             self._length = self._begin(mark)
@@ -138,10 +139,10 @@ class DirectFile:
             ) from error
 
     def _begin(self, mark: str | None) -> int:
-        """Cut off what a killed process had written and not committed; the length from which we go on."""
+        """Cut off what a killed process had written and not committed; returns the length at which to continue."""
         size = cut_torn_line(self._fd, str(self.path))
         known = _read(mark) if mark is not None else None
-        if self.is_share:  # nobody else writes here: whatever is not ours is of a run that nobody goes on with
+        if self.is_share:  # nobody else writes here: anything that is not ours belongs to a run that nobody continues
             mine = known is not None and known.path == str(self.path) and known.inode == self._inode
             os.ftruncate(self._fd, min(known.length, size) if known is not None and mine else 0)
             return os.fstat(self._fd).st_size
@@ -154,22 +155,22 @@ class DirectFile:
 
     @property
     def length(self) -> int:
-        """Bytes, with all that was written."""
+        """Length of the file with everything written."""
         return self._length
 
     def go_back(self, length: int) -> None:
-        """Be as long as it was before: what was written since then is cut off with the next write, even of nothing."""
+        """Return to an earlier length: what was written since then is cut off with the next write, even of nothing."""
         self._too_long = length < self._length
         self._length = length
 
     def mark(self, *, done: bool = False) -> str:
-        """For the state: the file, and how long it is with all that was written. `done`: nobody writes it now, what
-        comes behind that length is somebody else's.
+        """For the state: the file, and its length with everything written. `done`: nobody writes it now; anything after
+        that length comes from another program.
         """
         return msgspec.json.encode(Mark(str(self.path), self._inode, self._length, not done)).decode()
 
     def write(self, records: Sequence[Record]) -> None:
-        """Append them. Raises OSError, and then none of them is in the file."""
+        """Append them. If it raises OSError, none of them is in the file."""
         self.append([body for _, _, _, body in records])
 
     def append(self, bodies: Sequence[bytes]) -> None:
@@ -194,17 +195,17 @@ class DirectFile:
         """On disk when this returns. Raises OSError."""
         os.fdatasync(self._fd)
 
-    # -- as a `Sink`, with nothing ever on its way
+    # -- as a `Sink`, with nothing ever in flight
 
     trouble = ""
     backlog = 0
 
     def send(self, chunk: Chunk) -> None:  # noqa: ARG002 - of the interface
-        """Nothing comes this way."""
+        """Never called: records are written directly."""
         raise AssertionError("records for this file do not go through the outbox")
 
     def poll(self, timeout: float) -> int:  # noqa: ARG002 - of the interface
-        """Nothing is on its way."""
+        """Nothing is in flight."""
         return 0
 
     def dropped(self) -> dict[str, int]:

@@ -1,7 +1,7 @@
 """Records to a file or standard output, a line of JSON each, on disk (fsync) before they count as safe.
 
-A write that the disk takes only in part (it is full) is finished later from where it stopped. A line torn by a kill is
-cut off at the next start: its record is still in the outbox and is written again, whole.
+A write that the disk accepts only in part (it is full) is continued later from where it stopped. A line left incomplete
+by a kill is cut off at the next start: its record is still in the outbox and is written again, whole.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TAIL = 1 << 16
 
 
 def cut_torn_line(fd: int, name: str) -> int:
-    """Cut off what follows the last newline; the length of the file then. Raises OSError."""
+    """Cut off what follows the last newline; returns the new length of the file. Raises OSError."""
     size = os.fstat(fd).st_size
     keep = size
     while keep > 0:
@@ -36,13 +36,13 @@ def cut_torn_line(fd: int, name: str) -> int:
             break
         keep = start
     if keep < size:
-        _log.warning("%s ends in a torn line of %d bytes; cutting it off", name, size - keep)
+        _log.warning("%s ends in an incomplete line of %d bytes; cutting it off", name, size - keep)
         os.ftruncate(fd, keep)
     return keep
 
 
 class OutputClosedError(Exception):
-    """Whoever read our standard output went away; there is nobody left to write for."""
+    """The reader of our standard output has gone; there is nobody left to write for."""
 
 
 class FileSink:
@@ -55,7 +55,7 @@ class FileSink:
         skip: frozenset[str] = frozenset(),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`skip`: streams that do not belong into the file (another form of records that are in it)."""
+        """`skip`: streams that do not belong in the file (another form of records that are in it)."""
         self._path = path
         self._skip = skip
         self._name = str(path) if path else "standard output"
@@ -86,7 +86,8 @@ class FileSink:
         self.backlog += len(text)
 
     def poll(self, timeout: float) -> int:
-        """Write all there is and make it durable. After a failed write: nothing until the back-off is over."""
+        """Write everything queued and make it durable. After a failed write it does nothing until the back-off is
+        over."""
         if not self._queue and self._written == self._safe:
             return self._safe
         wait = self._next_try - self._monotonic()
@@ -124,7 +125,7 @@ class FileSink:
     def _failed(self, error: OSError) -> None:
         what = f"cannot write records to {self._name}: {error.strerror}"
         if what != self.trouble:
-            hint = "; make room, nothing is lost meanwhile" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+            hint = "; free space, nothing is lost meanwhile" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
             _log.error("%s%s; trying again", what, hint)
         self.trouble = what
         self._next_try = self._monotonic() + next(self._delays)

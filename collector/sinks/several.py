@@ -17,7 +17,7 @@ class SeveralSinks:
 
     @property
     def trouble(self) -> str:
-        """The first one's that has any."""
+        """That of the first sink that has any."""
         return next((sink.trouble for sink in self._sinks if sink.trouble), "")
 
     @property

@@ -1,12 +1,12 @@
-"""Sources: where datagrams come from. One interface, so that the cycle does not know which one it has.
+"""Sources: where datagrams come from. One interface for all, so that the cycle need not know which one it has.
 
-What travels: a source gives `Taken` values, each some `Datagram`s in order, and is told later, by `acknowledge`, that
-everything up to that value is safe. What that means is the source's affair: a bus forgets the messages, UDP does
-nothing. A source deals with its own trouble (a broker that is away, a receiver that died): it gives nothing for the
-time being, says why in `trouble`, and tries again with back-off. Bad input is a `Reject`, counted, never an error.
+A source returns `Taken` values, each with some `Datagram`s in order, and is told later, by `acknowledge`, that
+everything up to that value is safe. What that means depends on the source: a bus forgets the messages, UDP does
+nothing. A source handles its own problems (a broker that is away, a receiver that died): it returns nothing meanwhile,
+says why in `trouble`, and retries with back-off. Bad input is a `Reject`, counted, never an error.
 
 Times: `Datagram.t` is the arrival in Unix seconds. A source with a captured clock (`captured` is true) replays: there
-the time of the datagrams is the only time there is.
+the time of the datagrams is the only time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import NamedTuple, Protocol
 
 
 class SourceError(Exception):
-    """The source cannot serve, now or later (no such file, address in use). One sentence for an operator."""
+    """The source cannot work, now or later (no such file, address in use). The text is one sentence for the
+    operator."""
 
 
 class Datagram(NamedTuple):
@@ -32,27 +33,27 @@ class Datagram(NamedTuple):
 
 
 class Passing(NamedTuple):
-    """A captured datagram that another worker takes: to this one it says only how late it is."""
+    """A captured datagram for another worker: this one uses only its time."""
 
     t: float
 
 
 class Reject(NamedTuple):
-    """Input that is no datagram: counted under `reason`, logged as `text` (rate-limited)."""
+    """Input that is not a datagram: counted under `reason`, logged as `text` (rate-limited)."""
 
     reason: str
     text: str
 
 
 class Taken(NamedTuple):
-    """What one `take` gave. `token` is for `acknowledge`; `position` is where a file source stands after it."""
+    """The result of one `take`. `token` is for `acknowledge`; `position` is the position of a file source after it."""
 
     datagrams: Sequence[Datagram | Passing] = ()
     rejects: Sequence[Reject] = ()
     token: int | None = None
     position: str | None = None
     more: bool = False
-    """There is probably as much again waiting: no use in letting more come together first."""
+    """Probably as much again is waiting, so there is no need to wait for more."""
 
     def __bool__(self) -> bool:
         return bool(self.datagrams or self.rejects or self.token is not None)
@@ -62,23 +63,24 @@ NOTHING = Taken()
 
 
 class Source(Protocol):
-    """Gives datagrams. Belongs to one thread."""
+    """Returns datagrams. Belongs to one thread."""
 
     captured: bool
     """The clock is the datagrams' own `t`: a replay of the past."""
     live: bool
-    """Time goes on while nothing comes. (False for a replay: there is no time between its datagrams.)"""
+    """Time advances while nothing comes. (False for a replay: there is no time between its datagrams.)"""
 
     @property
     def ended(self) -> bool:
-        """Nothing will ever come again (the end of a file)."""
+        """Nothing more will come (the end of a file)."""
 
     @property
     def trouble(self) -> str:
-        """One sentence when the source cannot give anything at present, else empty."""
+        """One sentence if the source cannot return anything now, else empty."""
 
     def take(self, timeout: float) -> Taken:
-        """What there is, waiting at most `timeout` seconds for the first; an empty value when there is nothing."""
+        """The available datagrams, waiting at most `timeout` seconds for the first; an empty value if there are
+        none."""
 
     def keep_alive(self) -> None:
         """Called instead of `take` while the cycle has no room: keeps the connection's heartbeats going."""
@@ -87,10 +89,10 @@ class Source(Protocol):
         """Everything taken up to `token` is safe: its records are published, its state is on disk."""
 
     def drops(self) -> int:
-        """Datagrams lost before they were taken, as far as the source can count them (UDP); cumulative."""
+        """Datagrams lost before they were taken, if the source can count them (UDP); cumulative."""
 
     def close(self) -> None:
-        """Close; what is not acknowledged comes again where the source can do that. Never raises."""
+        """Close; unacknowledged datagrams come again if the source supports it. Never raises."""
 
 
 _LONGEST_SPOOL = 100

@@ -1,7 +1,7 @@
 """Datagrams from a bus: envelopes in either framing, AMQP or local, over any number of reconnects.
 
-Tokens outlive a connection: after a reconnect the bus gives every unacknowledged message again, so what was promised
-for the old connection is void, and acknowledging an old token does nothing. The seen-set drops what comes twice.
+Tokens outlive a connection: after a reconnect the bus delivers every unacknowledged message again, and acknowledging an
+old token does nothing. The seen-set drops what comes twice.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ _FIRST_PREFETCH = 256
 _LEAST_PREFETCH = 32
 _LARGEST_PREFETCH = 8192
 _PREFETCH_BYTES = 32 * 2**20
-"""What the broker may hand over ahead: two cycles and more under way, and no memory filled while the output is away."""
+"""What the broker may send ahead: enough for two cycles or more, without filling the memory while the output is
+away."""
 _ENOUGH_TO_JUDGE = 32
 _RAISE_EVERY = 600.0
 """Seconds between two times that the prefetch is raised: each costs a short pause."""
 _CYCLE_BYTES = 8 * 2**20
-"""Message bytes that one cycle aims at: a transaction costs little by comparison, and it fits twice into memory."""
+"""Target number of message bytes per cycle: a transaction costs little in comparison, and it fits twice into memory."""
 
 
 class BusSource:
-    """A `Source` that opens its consumer itself, as often as need be.
+    """A `Source` that opens its consumer itself, as often as necessary.
 
-    `connect` gets the prefetch and makes a consumer; it may raise BusError. What it raises at the first attempts, when
-    nothing ever worked, is in `refused_at_start`, so that the program can end with that sentence.
+    `connect` gets the prefetch and makes a consumer; it may raise BusError. What it raises at the first attempts,
+    before anything has worked, is in `refused_at_start`, so that the program can end with that sentence.
     """
 
     captured = False
@@ -54,7 +55,7 @@ class BusSource:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`prefetch` 0: found from the size of the messages."""
+        """`prefetch` 0: chosen by the size of the messages."""
         self._connect = connect
         self._name = name
         self._prefetch = prefetch or _FIRST_PREFETCH
@@ -75,7 +76,7 @@ class BusSource:
         self.trouble = ""
 
     def take(self, timeout: float) -> Taken:
-        """Messages for about one cycle. While the bus is away: nothing, after at most `timeout` seconds."""
+        """Messages for about one cycle. While the bus is away, none, after at most `timeout` seconds."""
         consumer = self._connected(timeout)
         if consumer is None:
             return NOTHING
@@ -123,7 +124,7 @@ class BusSource:
         return Taken(datagrams, rejects, token, more=len(messages) >= min(self._limit, self._prefetch // 2))
 
     def _adapt(self, messages: list[Incoming]) -> None:
-        """A batch message holds hundreds of datagrams, a single one holds one: aim at bytes, not at messages."""
+        """A batch message has hundreds of datagrams, a single one has one: count bytes, not messages."""
         mean = max(1, sum(len(message.body) for message in messages) // len(messages))
         self._limit = max(1, min(_MOST_MESSAGES, _CYCLE_BYTES // mean))
         if self._find_prefetch:
@@ -169,10 +170,8 @@ class BusSource:
     def _lost(self, error: BusError) -> None:
         wait = next(self._delays)
         what = f"{self._name}: {error}"
-        if what != self.trouble:  # one line for one trouble, however often it is tried
-            advice = (
-                "an operator must act; trying again anyway" if isinstance(error, BusRefusedError) else "trying again"
-            )
+        if what != self.trouble:  # one log line per problem, however often it is retried
+            advice = "the operator must act; retrying anyway" if isinstance(error, BusRefusedError) else "trying again"
             _log.warning("%s; %s", what, advice)
         self.trouble = what
         self._next_try = self._monotonic() + wait
@@ -182,7 +181,7 @@ class BusSource:
             self._consumer = None
 
     def keep_alive(self) -> None:
-        """Let the connection breathe without taking anything."""
+        """Keep the connection alive without taking anything."""
         if self._consumer is not None:
             try:
                 self._consumer.keep_alive()
@@ -202,7 +201,7 @@ class BusSource:
             self._lost(error)
 
     def drops(self) -> int:
-        """A bus loses nothing on the way to us."""
+        """A bus loses nothing before we take it."""
         return 0
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 """Datagrams from a file or standard input, in the capture format: a line of JSON ``{t, remote, data}`` per datagram.
 
 Lines may also carry the ``id`` of an envelope. The clock is the captured ``t``. Compressed files (gzip) are recognised
-by their first bytes. A bad line is rejected with its file and number and disturbs no other. With `follow` the end of
-the file is not the end: lines are taken as they are written, also after the file was rotated or cut.
+by their first bytes. A bad line is rejected with its file and number and does not affect others. With `follow` the end
+of the file is not the end: lines are taken as they are written, also after the file was rotated or cut.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from collector.wire.userid import is_remote, split_remote
 _log = logging.getLogger(__name__)
 
 _LONGEST_LINE = 1 << 20
-"""Bytes. A datagram of 64 KiB is a line of 88 KB; whatever is longer is no capture and must not fill the memory."""
+"""Bytes. A datagram of 64 KiB is a line of 88 KB; anything longer is not a capture and must not fill the memory."""
 LINES_PER_TAKE = 2_000
 MANY_LINES = 8_000
-"""The same where records do not wait for the end of a cycle: fewer commits, of states that are large beside them."""
+"""The same if records do not wait for the end of a cycle: fewer commits, of states that are large in comparison."""
 _BYTES_PER_TAKE = 16 << 20
 _CHUNK = 1 << 18
 _LATEST = 1e11
 _SENDERS = 20_000
 _POLL = 0.25
-"""Seconds between looks at a followed file's end."""
+"""Seconds between checks of a followed file's end."""
 
 
 class Line(msgspec.Struct, gc=False):
@@ -57,7 +57,7 @@ class _Quick(msgspec.Struct, gc=False):
 
 
 class Head(msgspec.Struct, gc=False):
-    """What tells whose a line is."""
+    """The part of a line that determines its worker."""
 
     t: float
     remote: str
@@ -69,7 +69,7 @@ _head = msgspec.json.Decoder(Head)
 
 
 class Share:
-    """Which senders' datagrams one of several workers takes: by address, as the shards of a bus."""
+    """Which senders' datagrams one of several workers takes: by address, like the shards of a bus."""
 
     def __init__(self, number: int, count: int) -> None:
         self.number = number
@@ -77,7 +77,7 @@ class Share:
         self._known: dict[str, bool] = {}
 
     def look(self, line: bytes) -> Passing | None:
-        """None when the line is ours, or is for the first of us to say what is wrong with it."""
+        """None if the line is ours, or is invalid and the first worker must report it."""
         try:
             head = _head.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -95,8 +95,8 @@ class Share:
 def parse_line(line: bytes, place: str) -> Datagram | Reject:
     """One line of a capture; `place` (FILE:LINE) is for the text of a reject.
 
-    OPTIMISATION. First both at once, JSON and base64: 2.0 µs for 1,400 bytes instead of 5.3. What cannot be taken so is
-    looked at once more in two steps, which tell what is wrong.
+    OPTIMISATION. First both at once, JSON and base64: 2.0 µs for 1,400 bytes instead of 5.3. What cannot be decoded so
+    is decoded again in two steps, which show the error.
     """
     try:
         entry = _quick.decode(line)
@@ -110,7 +110,7 @@ def _parse_plainly(line: bytes, place: str) -> Datagram | Reject:
         entry = _decoder.decode(line)
         data = binascii.a2b_base64(entry.data, strict_mode=True)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Reject("line", f"{place} is no captured datagram: {error}")
+        return Reject("line", f"{place} is not a captured datagram: {error}")
     except (binascii.Error, ValueError) as error:
         return Reject("base64", f"{place}: data is not base64: {error}")
     return _datagram(entry, data, place)
@@ -126,13 +126,13 @@ def _datagram(entry: Line | _Quick, data: bytes, place: str) -> Datagram | Rejec
 
 
 class LineSplitter:
-    """Bytes in, whole lines out, in bounded memory: a line that is too long is given as None in its place."""
+    """Bytes in, whole lines out, in bounded memory: None stands for a line that is too long."""
 
     def __init__(self) -> None:
         self._partial = b""
         self._skipping = False
         self.offset = 0
-        """Bytes up to the end of the last line that was taken out of `lines`; the caller adds what it takes."""
+        """Bytes up to the end of the last line taken from `lines`; the caller adds what it takes."""
         self.lines: deque[tuple[bytes | None, int]] = deque()
         """(line without its newline, or None when it was too long; bytes it occupied)."""
         self._skipped = 0
@@ -165,7 +165,7 @@ class LineSplitter:
             self._partial = b""
 
     def end(self) -> None:
-        """The input ended: what has no newline is a line as well."""
+        """The input ended: the rest without a newline is also a line."""
         if self._partial or self._skipping:
             self._finish(b"")
 
@@ -185,7 +185,7 @@ class FileSource:
         lines: int = LINES_PER_TAKE,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """`share`: of the datagrams that is taken here, by one of several workers; None: all. `lines`: at most, in one
+        """`share`: the share of the datagrams that one of several workers takes here; None: all. `lines`: maximum per
         take.
         """
         self._path = path
@@ -225,24 +225,26 @@ class FileSource:
         self._inode = status.st_ino
 
     def _resume(self, position: str) -> None:
-        """Go on after the lines that a checkpoint knows, if it is still that file."""
+        """Continue after the lines that a checkpoint knows, if it is still the same file."""
         if self._path is None:
             return
         try:
             stored = json.loads(position)
             inode, offset, line = int(stored["inode"]), int(stored["offset"]), int(stored["line"])
         except (ValueError, KeyError, TypeError):
-            _log.warning("%s: the stored position %r cannot be read; beginning at the start", self._name, position[:80])
+            _log.warning(
+                "%s: the stored position %r cannot be read; starting from the beginning", self._name, position[:80]
+            )
             return
         if inode != self._inode or stored.get("path") != self._name:
-            _log.info("%s is not the file that was read last time; beginning at its start", self._name)
+            _log.info("%s is not the file that was read last time; starting from the beginning", self._name)
             return
-        # Through the splitter and not by seeking: a compressed file cannot do otherwise, and reading is quick.
+        # Through the splitter, not by seeking: a compressed file allows nothing else, and reading is fast.
         while self._splitter.offset < offset:
             while not self._splitter.lines and self._read(0.0):
                 pass
             if not self._splitter.lines:
-                _log.warning("%s is shorter than the stored position; beginning at its start", self._name)
+                _log.warning("%s is shorter than the stored position; starting from the beginning", self._name)
                 os.close(self._fd)
                 self._open()
                 return
@@ -251,11 +253,11 @@ class FileSource:
 
     @property
     def ended(self) -> bool:
-        """The whole file was given (never while following)."""
+        """The whole file was read (never while following)."""
         return self._end_of_input and not self._splitter.lines
 
     def take(self, timeout: float) -> Taken:
-        """The next lines. On a pipe: what has arrived; on a followed file: what was appended."""
+        """The next lines. From a pipe: what has arrived; from a followed file: what was appended."""
         datagrams: list[Datagram | Passing] = []
         rejects: list[Reject] = []
         share = self._share
@@ -286,7 +288,7 @@ class FileSource:
             self._cut_short = False
             if share is None or share.number == 0:
                 rejects.append(
-                    Reject("compression", f"{self._name} is damaged: its compressed data end or break too early")
+                    Reject("compression", f"{self._name} is damaged: its compressed data are truncated or corrupt")
                 )
         if not datagrams and not rejects:
             return NOTHING
@@ -300,7 +302,7 @@ class FileSource:
         )
 
     def _read(self, timeout: float) -> bool:
-        """Read once; True when it is worth looking for lines again."""
+        """Read once; True if it is worth checking for lines again."""
         if self._end_of_input:
             return False
         if self._path is None and not select.select([self._fd], [], [], timeout)[0]:
@@ -350,7 +352,7 @@ class FileSource:
         return bool(self._splitter.lines)
 
     def _was_replaced(self) -> bool:
-        """Rotated (another file has the name now) or cut (shorter than what was read)."""
+        """Rotated (another file has the name now) or truncated (shorter than what was read)."""
         assert self._path is not None
         try:
             status = self._path.stat()
@@ -362,7 +364,7 @@ class FileSource:
         """A file waits."""
 
     def acknowledge(self, token: int) -> None:
-        """A file forgets nothing; where it stands is in the checkpoint."""
+        """A file forgets nothing; its position is in the checkpoint."""
 
     def drops(self) -> int:
         """A file loses nothing."""

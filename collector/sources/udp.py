@@ -1,14 +1,14 @@
-"""Datagrams from a UDP socket, received by a process of its own so that a burst is not lost while we compute.
+"""Datagrams from a UDP socket, received by a separate process so that a burst is not lost while we compute.
 
-A thread would not do: every receive call lets go of the interpreter, and a busy cycle gives it back only every 5 ms, so
-200 datagrams a second instead of tens of thousands. The *receiver* process does nothing but read the socket and pass
+A thread is not enough: every receive call releases the interpreter lock, and a busy cycle returns it only every 5 ms,
+so 200 datagrams a second instead of tens of thousands. The *receiver* process only reads the socket and passes
 datagrams on over a socket pair, at most `_BACKLOG` bytes of them waiting.
 
 UDP cannot be acknowledged: what was received but not committed when this machine or process dies is lost, and what the
-kernel or the backlog drops is lost too, but counted. Where that matters, put a shoveler in front.
+kernel or the backlog drops is lost too, but counted. If that matters, put a shoveler in front.
 
-The socket belongs to the parent. When the receiver dies it is started again on the same socket, and what waits in the
-kernel waits on.
+The socket belongs to the parent. When the receiver dies it is restarted on the same socket, and what waits in the
+kernel is not lost.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ _log = logging.getLogger(__name__)
 _DATAGRAM = 65_536
 _PER_MESSAGE = 256
 _FLUSH = 0.01
-"""Seconds a datagram may wait in the receiver for company."""
+"""Seconds that a datagram may wait in the receiver for others."""
 _BACKLOG = 128 * 2**20
 _PER_TAKE = 64
 _MANY = 4096
 _SO_MEMINFO = 55
 _MEMINFO = struct.Struct("=9I")
 _DROPS = 8
-"""SK_MEMINFO_DROPS: what the kernel dropped at this socket: the count of SO_RXQ_OVFL, without waiting for mail."""
+"""SK_MEMINFO_DROPS: kernel drops at this socket: the count of SO_RXQ_OVFL, without waiting for a datagram."""
 _LENGTH = struct.Struct("=I")
 
 
 class Batch(msgspec.Struct, array_like=True, gc=False):
-    """What the receiver passes on. `lost` counts what it had to drop itself, `dropped` what the kernel did."""
+    """What the receiver passes on. `lost` counts what it had to drop itself, `dropped` the kernel drops."""
 
     datagrams: list[tuple[float, str, bytes]]
     lost: int
@@ -63,7 +63,7 @@ def format_remote(address: tuple[object, ...]) -> str:
 
 
 def bind(address: Address, receive_buffer: int) -> socket.socket:
-    """A bound UDP socket with a receive buffer of that many bytes, or as many as the kernel allows (logged)."""
+    """A bound UDP socket with a receive buffer of this size, or as large as the kernel allows (logged)."""
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
         family, _, _, _, where = found[0]
@@ -73,14 +73,14 @@ def bind(address: Address, receive_buffer: int) -> socket.socket:
     try:
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         try:
-            udp.setsockopt(socket.SOL_SOCKET, 33, receive_buffer)  # SO_RCVBUFFORCE, for whoever may
+            udp.setsockopt(socket.SOL_SOCKET, 33, receive_buffer)  # SO_RCVBUFFORCE, if permitted
         except OSError:
             pass
-        granted = udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # the kernel says twice what it holds
+        granted = udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2  # the kernel reports twice the usable size
         if granted < receive_buffer:
             _log.warning(
-                "the kernel gives udp://%s a receive buffer of %d bytes and not %d; raise net.core.rmem_max so that "
-                "bursts are not lost",
+                "the kernel gives udp://%s a receive buffer of %d bytes instead of %d; raise net.core.rmem_max "
+                    "so that bursts are not lost",
                 address, granted, receive_buffer,
             )  # fmt: skip
         udp.bind(where)
@@ -92,9 +92,9 @@ def bind(address: Address, receive_buffer: int) -> socket.socket:
 
 
 def receive(udp: socket.socket, pipe: socket.socket) -> None:
-    """The receiver process: read `udp`, write length-prefixed `Batch`es to `pipe`, end when its other end is gone."""
+    """The receiver process: read `udp`, write length-prefixed `Batch`es to `pipe`, end when its other end is closed."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the parent drains, and its end of the pipe ends us
+        signal.signal(number, signal.SIG_IGN)  # the parent drains, and closing its end of the pipe ends us
     udp.setblocking(False)
     pipe.setblocking(False)
     poll = select.poll()
@@ -148,7 +148,7 @@ def receive(udp: socket.socket, pipe: socket.socket) -> None:
 
 
 class UdpSource:
-    """A `Source` on a UDP socket. Raises SourceError when the address cannot be had."""
+    """A `Source` on a UDP socket. Raises SourceError when the address cannot be used."""
 
     captured = False
     live = True
@@ -162,9 +162,9 @@ class UdpSource:
         sockets: list[socket.socket] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`sockets`: one handed over by whoever started us is used instead of binding a new one."""
+        """`sockets`: one passed by whoever started us is used instead of binding a new one."""
         if sockets and len(sockets) > 1:
-            raise SourceError(f"one socket was expected from the service manager, {len(sockets)} came")
+            raise SourceError(f"expected one socket from the service manager, got {len(sockets)}")
         self._udp = sockets[0] if sockets else bind(address, receive_buffer)
         self._udp.setblocking(False)
         self._name = f"udp://{format_remote(self._udp.getsockname())}"
@@ -182,7 +182,7 @@ class UdpSource:
 
     @property
     def port(self) -> int:
-        """The real port, when 0 was asked for."""
+        """The actual port, if 0 was requested."""
         return int(self._udp.getsockname()[1])
 
     @property
@@ -203,7 +203,7 @@ class UdpSource:
         self._buffer.clear()
 
     def take(self, timeout: float) -> Taken:
-        """What the receiver passed on."""
+        """Datagrams passed on by the receiver."""
         if self._pipe is None and not self._restarted(timeout):
             return NOTHING
         datagrams: list[Datagram] = []
@@ -215,7 +215,7 @@ class UdpSource:
         return Taken(datagrams, more=len(datagrams) > _MANY) if datagrams else NOTHING
 
     def _fill(self, timeout: float) -> bool:
-        """Read what has come, a few megabytes at most. False when there is nothing."""
+        """Read what has arrived, a few megabytes at most. False if there is nothing."""
         pipe = self._pipe
         if pipe is None or not select.select([pipe], [], [], timeout)[0]:
             return False
@@ -247,7 +247,7 @@ class UdpSource:
 
     def _died(self) -> None:
         wait = next(self._delays)
-        self.trouble = f"{self._name}: the receiver process ended; starting it again"
+        self.trouble = f"{self._name}: the receiver process ended; restarting it"
         _log.error("%s", self.trouble)
         self._lost_before = self._lost
         self._end_process()
@@ -263,13 +263,13 @@ class UdpSource:
         return True
 
     def keep_alive(self) -> None:
-        """The receiver goes on by itself, up to its backlog."""
+        """The receiver continues by itself, up to its backlog."""
 
     def acknowledge(self, token: int) -> None:
-        """UDP has nobody to tell."""
+        """UDP has no acknowledgements."""
 
     def drops(self) -> int:
-        """What the kernel and the receiver's backlog dropped."""
+        """Datagrams dropped by the kernel and by the receiver's backlog."""
         return self._kernel + self._lost
 
     def _end_process(self) -> None:

@@ -13,10 +13,10 @@ beside the good ones.
 ``redirect`` ``r``: redirections
 ``gstream``  ``g`` and its two text forms: events of plug-ins
 ``summary``  XML and JSON summary reports
-``tree``     any of them as nested names and values, for a person to read
+``tree``     any of them as nested names and values, for people to read
 
-Text is decoded as UTF-8 with ``surrogateescape``: nothing is lost, and whoever writes it out decides what to do with
-bytes that are no text.
+Text is decoded as UTF-8 with ``surrogateescape``: nothing is lost, and the writer decides what to do with bytes that
+are not text.
 """
 
 from __future__ import annotations

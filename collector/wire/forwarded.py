@@ -1,4 +1,4 @@
-"""Datagrams inside envelopes: an OSG shoveler can send its envelopes on by UDP (``outputs.destinations``).
+"""Datagrams inside envelopes: an OSG shoveler can forward its envelopes by UDP (``outputs.destinations``).
 
 The envelope is that of `shoveler.envelope`. Nothing here imports it: wire formats are decoded without the programs
 that make them.
@@ -16,7 +16,7 @@ from collector.wire.userid import is_remote
 
 
 class Forwarded(NamedTuple):
-    """What was in the envelope: the datagram as its server sent it, and who that was."""
+    """The content of the envelope: the datagram as its server sent it, and the sender."""
 
     data: bytes
     remote: str
@@ -36,7 +36,7 @@ def parse_forwarded(data: bytes) -> Forwarded:
         outer = _decoder.decode(data.rstrip(b"\0"))
         inner = binascii.a2b_base64(outer.data, strict_mode=True)
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
-        raise RejectedError("envelope", f"no envelope of a shoveler: {error}") from None
+        raise RejectedError("envelope", f"not an envelope of a shoveler: {error}") from None
     if not is_remote(outer.remote):
         raise RejectedError("envelope", f"its sender is {outer.remote[:60]!r}, neither an address nor a host name")
     if inner and classify(inner) is Kind.ENVELOPE:

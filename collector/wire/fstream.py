@@ -1,7 +1,7 @@
 """The f-stream: opens, closes, progress and disconnects of a server's files (format reference, section 6).
 
-This is the plain way to read it, one value per record. `collector.correlate.fast` reads the common case of the same
-bytes in one go; a test holds both to the same result.
+This is the plain path, with one value per record. `collector.correlate.fast` reads the common case of the same
+bytes in one pass; a test checks that both give the same result.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ HAS_OPS = 0x02
 HAS_SSQ = 0x04
 
 MAX_NAME = 4096
-"""XRootD itself stops at 1024 characters."""
+"""XRootD itself allows at most 1024 characters."""
 
 UNKNOWN_MIN = 2**31 - 1
 """A minimum that was never set (format reference, section 6.7)."""
 
 
 class Window(NamedTuple):
-    """A time record: records that follow happened within [begin, end]. `records` is what the server counted."""
+    """A time record: records that follow happened within [begin, end]. `records` is the server's count."""
 
     begin: int
     end: int
@@ -58,7 +58,7 @@ class Progress(NamedTuple):
 
 
 class Operations(NamedTuple):
-    """Counts and sizes of requests. A minimum above its maximum means: not known (page reads and writes)."""
+    """Counts and sizes of requests. A minimum above its maximum means not known (page reads and writes)."""
 
     read: int
     readv: int
@@ -127,9 +127,9 @@ def parse_fstream(
 ) -> tuple[list[Placed], list[str]]:
     """All records of an f-stream datagram, and the reasons for what was lost.
 
-    `end` is `Header.end`. To begin in the middle give the `offset` of a record and its `place` in its window, which
-    says that it has so many `records`. Never raises: a damaged record loses only itself unless its size is wrong, which
-    ends the datagram there.
+    `end` is `Header.end`. To begin in the middle, give the `offset` of a record, its `place` in its window, and the
+    number of `records` that the window announces. Never raises: a damaged record loses only itself unless its size is
+    wrong, which ends the datagram there.
     """
     items: list[Placed] = []
     problems: list[str] = []

@@ -15,8 +15,8 @@ PROVIDERS = {"C": "pfc", "M": "ccm", "T": "tcpmon", "P": "tpc", "R": "throttle",
 """Provider letter → name."""
 
 OVERFLOW = 1000
-"""A sequence number of text headers that is none of their 0…999. Before 5.2 every thousandth datagram has it: a digit
-too many for its field, so that the digits of the times behind it are shifted by one and begin with a zero."""
+"""A sequence number of text headers outside their range 0…999. Before 5.2 every thousandth datagram has it: it has one
+digit too many for its field, so the digits of the times after it are shifted by one and begin with a zero."""
 _OVERFLOWN = re.compile(rb'"pseq":100(,.*?)"tbeg":0(\d{9}),"tend":0(\d{9})')
 
 LOW_48 = (1 << 48) - 1
@@ -24,7 +24,7 @@ _FIXED = Struct(">IIQ")
 
 
 class Source(NamedTuple):
-    """What a text header says of its server; None: not said."""
+    """What a text header says about its server; None: not given."""
 
     site: str | None = None
     host: str | None = None
@@ -102,7 +102,7 @@ def parse_text(data: bytes) -> GStream:
 
 
 def _without_overflow(header: re.Match[bytes]) -> bytes:
-    """The times of a header whose sequence number did not fit: their last digits are gone, so they become bounds."""
+    """The times of a header whose sequence number did not fit: their last digits are missing, so they become bounds."""
     between, begin, end = header[1], header[2], header[3]
     return b'"pseq":%d%s"tbeg":%s0,"tend":%s9' % (OVERFLOW, between, begin, end)
 
@@ -138,7 +138,7 @@ def decode_line(line: bytes) -> dict[str, Any]:
     """One event. Paths are put into the JSON without escaping: any line may be broken. Raises RejectedError: json."""
     value = parse_json(line)
     if not isinstance(value, dict):
-        raise RejectedError("json", "a line that is no object")
+        raise RejectedError("json", "a line that is not an object")
     return value
 
 
@@ -166,7 +166,7 @@ def _time(value: object) -> int | None:
 def _stod(value: object) -> int:
     stod = _number(value)
     if stod is None or not 0 <= stod < 1 << 32:
-        raise RejectedError("no_server", "stod is no 32-bit number")
+        raise RejectedError("no_server", "stod is not a 32-bit number")
     return stod
 
 

@@ -10,21 +10,21 @@ from typing import NamedTuple
 REASONS: dict[str, str] = {
     "empty": "no bytes",
     "short": "shorter than the header or the fixed part of its kind",
-    "unknown": "the first byte is none of XRootD's",
+    "unknown": "the first byte is not one that XRootD sends",
     "length": "the length in the header is less than the header itself",
-    "truncated": "fewer bytes than the header says: the receiver cut it; whole records were used",
+    "truncated": "fewer bytes than the header says: the receiver truncated it; whole records were used",
     "excess": "more bytes than the header says: the rest was ignored",
     "userid": "the user id is not prot/user.pid:sid@host",
     "map_text": "a map message is longer than any server sends, or lacks a part that it must have",
     "record_size": "a record's size is below its header or runs past the end: the rest of the datagram is lost",
     "record_short": "a record is shorter than its kind needs: that record is lost",
     "record_value": "a counter is negative: that record is lost",
-    "record_type": "a record of an unknown type was stepped over",
+    "record_type": "a record of an unknown type was skipped",
     "record_count": "the number of records differs from what the time record says",
     "no_window": "f-stream records without a time record before them",
-    "no_server": "nothing tells which server it is from",
+    "no_server": "the server that sent it cannot be determined",
     "name_length": "a file name is longer than any server sends: that record is lost",
-    "envelope": "begins like the envelope of a shoveler, and is none; or an envelope in an envelope",
+    "envelope": "begins like the envelope of a shoveler but is not one; or an envelope in an envelope",
     "json": "not JSON, or not an object: that line is lost",
     "event": "an event of no known kind, or with a value of a wrong type: that line is lost",
     "xml": "a summary that is not well-formed XML",
@@ -89,7 +89,7 @@ def classify(data: bytes) -> Kind:
 
 
 class Header(NamedTuple):
-    """The common header. `end` is where the datagram's own bytes stop; `problem` is None, truncated or excess."""
+    """The common header. `end` is the end of the datagram's own bytes; `problem` is None, truncated or excess."""
 
     code: str
     pseq: int
@@ -103,13 +103,13 @@ HEADER = Struct(">BBHI")
 
 
 def parse_header(data: bytes) -> Header:
-    """The 8-byte header (format reference, section 2). ``stod`` is taken as unsigned.
+    """The 8-byte header (format reference, section 2). ``stod`` is treated as unsigned.
 
     Raises RejectedError: short, length.
     """
     size = len(data)
     if size < 8:
-        raise RejectedError("short", f"{size} bytes are no header")
+        raise RejectedError("short", f"{size} bytes are too few for a header")
     code, pseq, plen, stod = HEADER.unpack_from(data)
     if plen < 8:
         raise RejectedError("length", f"the header says {plen} bytes")
@@ -118,5 +118,5 @@ def parse_header(data: bytes) -> Header:
 
 
 def text_of(data: bytes) -> str:
-    """Bytes from the wire as text; bytes that are no UTF-8 survive as surrogates."""
+    """Bytes from the wire as text; bytes that are not UTF-8 are kept as surrogates."""
     return data.decode("utf-8", "surrogateescape")

@@ -1,4 +1,4 @@
-"""JSON from the wire: any bytes are a value, or one reason why they are none."""
+"""JSON from the wire: any bytes give a value, or one reason why they do not."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ import msgspec
 from collector.wire.header import RejectedError, text_of
 
 MAX_DEPTH = 32
-"""Deeper than anything that servers send, and far from where recursion ends: that is elsewhere for who decodes than for
-who encodes later, from further down."""
+"""Deeper than anything that servers send, and far below the recursion limit, which differs between decoding and later
+encoding from a deeper stack."""
 
 
 _LONG_NUMBER = re.compile(rb"\d{19}|\d[eE]\+?\d{3}|NaN|Infinity")
-"""What may be a number that nothing holds; nearly no text has it."""
+"""Matches what may be a number too large to store; almost no text has one."""
 
 
 def parse_json(text: bytes) -> Any:
-    """The value that `text` is. Bytes that are no UTF-8 come as surrogates, as in all text from the wire (`text_of`).
-
-    Numbers that 64 bits (or a double) cannot hold are left out, with their names: neither a checkpoint nor most readers
-    of records take them. Raises RejectedError: json, also for what is nested deeper than `MAX_DEPTH`.
+    """The value that `text` is. Bytes that are not UTF-8 become surrogates, as in all text from the wire (`text_of`).
+    Numbers that do not fit into 64 bits (or a double) are left out, with their names: neither a checkpoint nor most
+    readers of records accept them. Raises RejectedError: json, also for text nested deeper than `MAX_DEPTH`.
     """
     try:
         value = _decoded(text)
@@ -49,11 +48,11 @@ def _decoded(text: bytes) -> Any:
     except msgspec.DecodeError:
         if _LONG_NUMBER.search(text) is None:
             raise
-        return json.loads(text_of(text))  # takes numbers of any size
+        return json.loads(text_of(text))  # accepts numbers of any size
 
 
 def _held(value: Any) -> Any:
-    """`value` without the numbers that nothing can hold. It is not nested too deeply."""
+    """`value` without the numbers that are too large to store. It is not nested too deeply."""
     if isinstance(value, dict):
         return {key: _held(item) for key, item in value.items() if not _too_large(item)}
     if isinstance(value, list):

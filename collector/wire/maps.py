@@ -1,4 +1,4 @@
-"""Map messages: ``= d i u U T p x``, each a user id and a text behind an id (format reference, section 5)."""
+"""Map messages: ``= d i u U T p x``, each a user id and a text after an id (format reference, section 5)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Map(NamedTuple):
 
 
 class Ident(NamedTuple):
-    """Second line of ``=``: what a server says of itself. None: not said, or said to be empty."""
+    """Second line of ``=``: what a server says about itself. None: absent or empty."""
 
     site: str | None
     port: int | None
@@ -36,7 +36,7 @@ class Ident(NamedTuple):
 
 
 class Login(NamedTuple):
-    """Second line of ``u``. Keys as in the format reference, section 5.3; None: not there, or empty."""
+    """Second line of ``u``. Keys as in the format reference, section 5.3; None: absent or empty."""
 
     auth: str | None = None
     name: str | None = None
@@ -52,7 +52,7 @@ class Login(NamedTuple):
 
 
 class Token(NamedTuple):
-    """``T``: who a token speaks for; `session` is the dictid of the ``u`` it belongs to."""
+    """``T``: the identity in a token; `session` is the dictid of the ``u`` it belongs to."""
 
     session: int
     subject: str | None
@@ -96,7 +96,7 @@ class Transferred(NamedTuple):
 
 
 def parse_map(data: bytes) -> Map:
-    """Any map message. Text is cut at the first NUL: servers send stray memory behind one (section 5).
+    """Any map message. Text is cut at the first NUL: servers send stray memory after it (section 5).
 
     Raises RejectedError: short, length, map_text, userid.
     """
@@ -118,13 +118,12 @@ def parse_map(data: bytes) -> Map:
 
 
 _LATER = "[A-Za-z]{1,2}(?!=[^&]*/[A-Za-z]+=)"
-"""A key that a later version may add: it ends the value before it; but not where a DN goes on (``/O=A&b=c/CN=d``)."""
+"""A key that a later version may add: it ends the value before it, except where a DN continues (``/O=A&b=c/CN=d``)."""
 
 
 def _splitter(keys: str) -> Callable[[str | None], dict[str, str]]:
-    """A parser of ``&key=value…`` that splits only before a key: values are not escaped and may hold ``&``.
-
-    The first of two equal keys wins: what the server's own security layer said comes before what the client said.
+    """A parser of ``&key=value…`` that splits only before a key: values are not escaped and may have ``&``. The first
+    of two equal keys wins: the server's own security layer comes before the client.
     """
     pattern = re.compile(f"&({keys})=")
 
@@ -183,7 +182,7 @@ def parse_login(detail: str | None) -> Login:
 
 
 def parse_token(detail: str | None) -> Token:
-    """Second line of ``T``. Raises RejectedError: map_text, when it does not say which session."""
+    """Second line of ``T``. Raises RejectedError: map_text, when it does not name its session."""
     keys = _token_keys(detail)
     username = keys.get("n") or keys.get("un")
     values = (keys.get("s"), username, *map(keys.get, "org"))
@@ -206,7 +205,7 @@ def _session(keys: dict[str, str]) -> int:
     if session is not None and -(1 << 31) <= session < 0:
         session += 1 << 32
     if session is None or not 0 < session < 1 << 32:
-        raise RejectedError("map_text", f"Uc={keys.get('Uc', '')[:20]!r} is no session")
+        raise RejectedError("map_text", f"Uc={keys.get('Uc', '')[:20]!r} is not a session")
     return session
 
 
@@ -227,5 +226,5 @@ def parse_transferred(detail: str | None) -> Transferred:
 def _path_and_keys(detail: str | None, split: Callable[[str | None], dict[str, str]]) -> tuple[str, dict[str, str]]:
     path, newline, rest = (detail or "").partition("\n")
     if not path or not newline:
-        raise RejectedError("map_text", "path and keys expected, one line each")
+        raise RejectedError("map_text", "expected a line with the path and a line with the keys")
     return path, split(rest)

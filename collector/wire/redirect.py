@@ -54,7 +54,7 @@ _SID = Struct(">Q")
 
 
 def parse_redirects(data: bytes, end: int) -> Redirects:
-    """An r-stream datagram behind its header. Raises RejectedError: short, no_server. A bad slot ends it there."""
+    """An r-stream datagram after its header. Raises RejectedError: short, no_server. Reading ends at a bad slot."""
     if end < 16:
         raise RejectedError("short", f"an r-stream datagram of {end} bytes has no server")
     (field,) = _SID.unpack_from(data, 8)
@@ -89,13 +89,13 @@ def parse_redirects(data: bytes, end: int) -> Redirects:
             problems.append("record_size")
     if found and begin is None:
         problems.append("no_window")
-    elif found:  # the closing mark is missing: the opening one is all that is known
+    elif found:  # the closing mark is missing: only the opening one is known
         redirects += [Redirect(begin, begin, *rest) for _, *rest in found]  # type: ignore[arg-type]
     return Redirects(field & LOW_48, redirects, problems)
 
 
 def _target(text: str) -> tuple[str, str]:
-    """``host:path`` at the first colon behind an optional ``[…]``."""
+    """``host:path`` at the first colon after an optional ``[…]``."""
     if text.startswith("["):
         host, bracket, rest = text.partition("]")
         if bracket and rest.startswith(":"):

@@ -15,14 +15,14 @@ MAX_DEPTH = 12
 _LARGEST = (1 << 64) - 1
 
 _MAX_BAD = 20
-"""Groups that cannot be read, after which the rest is not looked at: servers have fewer groups than that."""
+"""Number of unreadable groups after which the rest is ignored: servers have fewer groups than that."""
 
 _DIGIT_MARK = "digit-"
 _DIGIT_NAME = re.compile(r"<(/?)(\d[\w.-]*)>")
-"""An element whose name begins with a digit: no XML, but what 6.0.0 to 6.1.0 call the counter of an HTTP status."""
+"""An element whose name begins with a digit: not XML, but the name of an HTTP status counter in 6.0.0 to 6.1.0."""
 _BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});)")
 _ROOT = re.compile(r"\s*<statistics\b([^>]*)>")
-# what follows the name is looked for once a name, not once a letter of it: reports come from anybody
+# the rest is searched for once per name, not once per letter of it: reports may come from an attacker
 _ATTRIBUTE = re.compile(r'(?<![\w.-])([\w.-]+)="([^"]*)"')
 # groups in groups (the paths of oss, the nodes of a cluster) are numbered
 _GROUP = re.compile(r'<stats\s+id="(?!\d)[^<>]*>')
@@ -51,11 +51,11 @@ def parse_summary_xml(data: bytes) -> Summary:
     """An XML report. Raises RejectedError: xml, xml_forbidden, xml_depth.
 
     Real servers send text that is not XML: elements named ``<200>`` (6.0.0 to 6.1.0 with HTTP), a bare ``&`` in a site
-    name, a group that is not closed. What is known is made right; where a group still cannot be read it is left out and
+    name, a group that is not closed. Known errors are corrected; a group that still cannot be read is left out and
     named in `problems`, and the other groups are kept.
 
-    Document types, entities, comments and processing instructions are refused before any parser sees them: servers
-    send none, and they are what XML attacks are made of.
+    Document types, entities, comments and processing instructions are refused before any parser sees them: servers send
+    none, and XML attacks use them.
     """
     text = data.rstrip(b"\0")
     if b"<!" in text or b"<?" in text:
@@ -69,7 +69,7 @@ def parse_summary_xml(data: bytes) -> Summary:
         return _group_by_group(report, too_deep)
     except (ElementTree.ParseError, ValueError) as error:
         return _group_by_group(report, RejectedError("xml", str(error)))
-    raise RejectedError("xml", f"the root is {root.tag[:40]!r} and not statistics")
+    raise RejectedError("xml", f"the root is {root.tag[:40]!r}, not statistics")
 
 
 def _repaired(text: str) -> str:
@@ -77,7 +77,8 @@ def _repaired(text: str) -> str:
 
 
 def _group_by_group(report: str, reason: RejectedError) -> Summary:
-    """Every group that can be read by itself, of a report that cannot be as a whole. Raises `reason`: there is none."""
+    """Every group that can be read by itself, of a report that cannot be read as a whole. Raises `reason` if there is
+    none."""
     root = _ROOT.match(report)
     if root is None:
         raise reason
@@ -97,12 +98,12 @@ def _group_by_group(report: str, reason: RejectedError) -> Summary:
     if not stats:
         raise reason
     attributes = {name: unescape(value) for name, value in _ATTRIBUTE.findall(root[1])}
-    # what is not well-formed outside of any group spoils none of them, but is no less wrong
+    # malformed text outside all groups damages none of them, but is still an error
     return _summary(attributes, stats)._replace(problems=tuple(problems) or ("xml_group",))
 
 
 def _end_of_group(report: str, place: int) -> int | None:
-    """Where the group ends whose start tag ends at `place`; groups may hold groups. None: it is never closed."""
+    """Where the group ends whose start tag ends at `place`; groups may hold groups. None: it is not closed."""
     depth = 1
     for tag in _GROUP_TAG.finditer(report, place):
         depth += -1 if tag[0].startswith("</") else 1
@@ -116,7 +117,7 @@ def parse_summary_json(data: bytes) -> Summary:
     outer = parse_json(data.rstrip(b"\0"))
     inner = outer.get("statistics") if isinstance(outer, dict) else None
     if not isinstance(inner, dict):
-        raise RejectedError("json", "statistics is no object")
+        raise RejectedError("json", "statistics is not an object")
     stats = {key.removeprefix("stats_"): value for key, value in inner.items() if key.startswith("stats_")}
     return _summary({k: str(v) for k, v in inner.items() if isinstance(v, str | int | float)}, stats)
 
@@ -148,9 +149,8 @@ def _groups(element: ElementTree.Element, depth: int) -> dict[str, Any]:
 
 
 def _scalar(text: str | None) -> Value | None:
-    """A number where it is one; otherwise text, without the literal quotes that paths come in.
-
-    None: a number that no counter holds, so that a field is a number or is not there.
+    """A number if it is one; otherwise text, without the literal quotes around paths. None: a number too large for a
+    counter, so that a field is a number or absent.
     """
     bare = (text or "").strip()
     digits = bare.removesuffix(">")  # caches before 5.7 write <hits>5></hits>

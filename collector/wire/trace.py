@@ -1,6 +1,6 @@
 """The t-stream: a trace of single operations in 16-byte entries (format reference, section 7).
 
-Not to be confused with the f-stream, whose records look alike at a glance: nothing here becomes a file record, because
+Not to be confused with the f-stream, whose records look similar: nothing here becomes a file record, because
 opens and closes arrive twice with some configurations and byte counts only cover what was traced.
 """
 
@@ -76,7 +76,7 @@ Entry = Mark | TraceOpen | TraceRead | TraceWrite | TraceReadV | TraceClose | Tr
 
 
 def parse_trace(data: bytes, end: int) -> tuple[list[Entry], list[str]]:
-    """All entries of a t-stream datagram behind its header, and the reasons for what was lost. Never raises."""
+    """All entries of a t-stream datagram after its header, and the reasons for what was lost. Never raises."""
     entries: list[Entry] = []
     problems: list[str] = []
     if (end - 8) % 16:

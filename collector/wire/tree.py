@@ -1,4 +1,4 @@
-"""Any datagram as a tree of names and values, for `tally-collector inspect`: what is in here, in words."""
+"""Any datagram as a tree of names and values, for `tally-collector inspect`."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ _MAP_NAMES = {
 
 
 def tree(data: bytes) -> dict[str, Any]:
-    """Everything one datagram says, as nested plain values (``json.dumps`` takes them). Never raises.
+    """The content of one datagram, as nested plain values (for ``json.dumps``). Never raises.
 
-    Keys that are always there: ``kind`` (text), ``bytes``; ``problems`` (a list of `REASONS`) when something was wrong.
+    Keys that are always present: ``kind`` (text), ``bytes``; ``problems`` (a list of `REASONS`) when something was
+    wrong.
     """
     found: dict[str, Any] = {"kind": "not XRootD", "bytes": len(data)}
     try:
@@ -175,5 +176,5 @@ def _plain(value: Any) -> Any:
 
 
 def _time(seconds: int) -> str:
-    """A Unix time in both forms: people read one and compare the other."""
+    """A Unix time in both forms: one to read and one to compare."""
     return f"{seconds} ({datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%d %H:%M:%S} UTC)"

@@ -11,10 +11,11 @@ from collector.wire.header import RejectedError
 
 
 class UserId(NamedTuple):
-    """A user id taken apart. `host` is as sent, with its brackets; `text` is the whole, the key that ``i`` joins by.
+    """A parsed user id. `host` is as sent, with its brackets; `text` is the whole text, the key by which ``i`` is
+    joined.
 
-    Without a `protocol` it is from somebody who does not name the server in it (`sid` is 0, *not known*): dCache's
-    plug-in, which has another number there for every client, and XRootD before 4, which had a file descriptor.
+    Without a `protocol` the sender does not name the server in it (`sid` is 0, *not known*): dCache's plug-in, which
+    has a different number there for every client, or XRootD before 4, which had a file descriptor.
     """
 
     protocol: str
@@ -26,7 +27,7 @@ class UserId(NamedTuple):
 
 
 def parse_userid(text: str) -> UserId:
-    """Take a user id apart from both ends (format reference, section 5.2); dots, colons and ``@`` may be in the user.
+    """Parse a user id from both ends (format reference, section 5.2); dots, colons and ``@`` may be in the user.
 
     Raises RejectedError: userid.
     """
@@ -82,10 +83,10 @@ def domain_of(host: Host) -> str | None:
 
 
 def split_remote(remote: str) -> tuple[str, str]:
-    """A sender → (address in its canonical form, or a name; port text, "" when it is not told).
+    """A sender → (address in its canonical form, or a name; port text, "" if not given).
 
-    Shovelers write ``IP:PORT`` and ``[IPv6]:PORT``; some write a name in place of the address (from a map of theirs),
-    IPv6 without brackets, or no port. Text that is an address as a whole has no port.
+    Shovelers write ``IP:PORT`` and ``[IPv6]:PORT``; some write a name instead of the address (from their IP map), IPv6
+    without brackets, or no port. Text that is entirely an address has no port.
     """
     whole = parse_host(remote)
     if whole.version is not None:
@@ -100,7 +101,7 @@ _NAME = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
 
 @lru_cache(maxsize=16_384)
 def is_remote(text: str) -> bool:
-    """Whether this looks like a sender (see `split_remote`). A single word without a port is none."""
+    """Whether this looks like a sender (see `split_remote`). A single word without a port is not one."""
     name, port = split_remote(text)
     if parse_host(name).version is not None:
         return True

@@ -180,7 +180,7 @@ def test_bad_lines_are_named_and_counted_and_the_rest_is_done(tmp_path: Path, ru
     process = run("--from", f"file:{path}", "--to", f"file:{tmp_path / 'out'}")
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert f"{path}:1 is no captured datagram" in err
+    assert f"{path}:1 is not a captured datagram" in err
     assert len((tmp_path / "out").read_text().splitlines()) == 12
 
 

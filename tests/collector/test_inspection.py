@@ -140,7 +140,7 @@ def test_a_bad_line_is_named_and_the_rest_shown(tmp_path: Path, capsys: pytest.C
     path.write_text("nonsense\n" + path.read_text())
     assert main([str(path), "--json"]) == 1
     out, err = capsys.readouterr()
-    assert f"{path}:1 is no captured datagram" in err
+    assert f"{path}:1 is not a captured datagram" in err
     assert len(out.splitlines()) == 1
 
 

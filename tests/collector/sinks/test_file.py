@@ -75,7 +75,7 @@ def test_a_line_torn_by_a_kill_is_cut_off(tmp_path: Path, torn: str, caplog: pyt
     path.write_text("whole\n" + torn)
     FileSink(path).close()
     assert path.read_text() == "whole\n"
-    assert "ends in a torn line" in caplog.text
+    assert "ends in an incomplete line" in caplog.text
 
 
 def test_a_file_that_is_nothing_but_a_torn_line(tmp_path: Path) -> None:

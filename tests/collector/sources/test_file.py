@@ -49,8 +49,8 @@ def test_the_fields_of_a_line() -> None:
 @pytest.mark.parametrize(
     ("text", "reason", "sentence"),
     [
-        ("nonsense", "line", "f:1 is no captured datagram"),
-        ("\xff", "line", "f:1 is no captured datagram"),
+        ("nonsense", "line", "f:1 is not a captured datagram"),
+        ("\xff", "line", "f:1 is not a captured datagram"),
         ('{"t":1,"data":"eA=="}', "line", "missing required field `remote`"),  # G23: a nil dereference there
         ('{"t":"1","remote":"h:1","data":"eA=="}', "line", "Expected `float`"),
         ('{"t":1,"remote":"h:1","data":"e"}', "base64", "f:1: data is not base64"),

@@ -110,7 +110,7 @@ def test_a_receiver_that_dies_is_started_again_on_the_same_socket(
     assert [datagram.data for datagram in found] == [b"two"]
     assert source.receiver_pid not in (None, pid)
     assert source.trouble == ""
-    assert "the receiver process ended; starting it again" in caplog.text
+    assert "the receiver process ended; restarting it" in caplog.text
 
 
 def test_the_receiver_ends_with_its_parents_end_of_the_pipe(source: UdpSource, sender: socket.socket) -> None:
@@ -149,7 +149,7 @@ def test_a_socket_that_was_handed_over_is_used() -> None:
 
 def test_more_than_one_socket_handed_over_is_refused() -> None:
     handed = [bind(Address("127.0.0.1", 0), 4096) for _ in range(2)]
-    with pytest.raises(SourceError, match="one socket was expected from the service manager, 2 came"):
+    with pytest.raises(SourceError, match="expected one socket from the service manager, got 2"):
         UdpSource(Address("127.0.0.1", 1), sockets=handed)
     for one in handed:
         one.close()
