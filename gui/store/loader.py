@@ -50,6 +50,8 @@ EVENT_TIMES = (
 CACHE_SUMS = ("bytes_hit_cache", "bytes_miss_cache", "bytes_bypass_cache")
 """What is summed of records of kind ``cache``."""
 
+MOST_BYTES = 2**53
+"""No access moves so much (9 PB). Sums of what is below fit into 64 bits, where a database ends a query with an error."""
 _MAX_INT = 2**63 - 1
 _TEXT = 256
 _PATH = 8192
@@ -269,8 +271,8 @@ def decode(bodies: Iterable[bytes]) -> Batch:
                 _decode_other(body, ValueError(source), batch)
             else:
                 batch.reject(body, f"record {file.record_id[:40]!r} {source}")
-        elif not 0 <= (facts[2] | (facts[3] or 0) | (facts[4] or 0) | (facts[5] or 0)) <= _MAX_INT:
-            batch.reject(body, f"record {file.record_id[:40]!r} has a number that is negative or beyond 64 bits")
+        elif not 0 <= (facts[2] | (facts[3] or 0) | (facts[4] or 0) | (facts[5] or 0)) < MOST_BYTES:
+            batch.reject(body, f"record {file.record_id[:40]!r} has a number that is negative, or 2^53 or more")
         elif len(body) > MAX_BODY:
             batch.reject(body, f"record {file.record_id[:40]!r} of {len(body):,} bytes is larger than {MAX_BODY:,}")
         else:
