@@ -51,7 +51,7 @@ CACHE_SUMS = ("bytes_hit_cache", "bytes_miss_cache", "bytes_bypass_cache")
 """What is summed of records of kind ``cache``."""
 
 MOST_BYTES = 2**53
-"""No access moves so much (9 PB). Sums of what is below fit into 64 bits, where a database ends a query with an error."""
+"""No access moves so much (9 PB). Sums of what is below fit into 64 bits; beyond, a database ends the query."""
 _MAX_INT = 2**63 - 1
 _TEXT = 256
 _PATH = 8192
