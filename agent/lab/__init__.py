@@ -1,4 +1,4 @@
-"""A whole XRootD federation on one machine: real servers, shovelers, a bus and a collector, started and taken down.
+"""Starts and stops a whole XRootD federation on one machine: real servers, shovelers, a bus and a collector.
 
 Terms, used everywhere in this package:
 
@@ -6,8 +6,8 @@ Terms, used everywhere in this package:
   the state file, the logs, the spools and the private broker, and in its *work directory*, where the XRootD servers
   live: they may run as another user, who must not see the rest, and their admin sockets need a short path.
 - The *supervisor* is the one long-lived process of a lab. It holds the UDP sockets on which the shovelers listen (so
-  that a shoveler can die without a datagram being lost), starts every other process again that dies, and takes orders
-  on the *control socket*. Its children die with it.
+  that a shoveler can die without a datagram being lost), restarts every other process that dies, and takes orders on
+  the *control socket*. Its children die with it.
 - The *state file* (`agent.messages.LabState`) says what runs where. It is all that ``status``, ``down`` and other
   programs need, also after the supervisor was killed.
 - *Names* are those of exchanges and queues. On a broker that the lab did not start every name carries its prefix, and
@@ -19,5 +19,5 @@ private RabbitMQ), `names`, `sockets`, `processes`, `health`. On top of them `cl
 are the supervisor's hands, `supervisor` puts everything together, `progress` and `control` are what is said to and by
 it, `remains` removes what a lab left, and `cli` is what people type.
 
-Errors that a person can do something about are `LabError`: one sentence, what failed and what to do.
+Errors that the user can fix are `LabError`: one sentence, what failed and what to do.
 """

@@ -1,8 +1,9 @@
-"""A private RabbitMQ node for a lab or a test: its own directory, ports, user and cookie; nothing of it stays behind.
+"""A private RabbitMQ node for a lab or a test: its own directory, ports, user and cookie; it leaves nothing behind.
 
 It runs Debian's ``rabbitmq-server`` from RabbitMQ's own ``bin`` directory, because the wrapper on ``PATH`` insists on
-the users root or rabbitmq. The node never meets the machine's own broker: other node name, other ports, an epmd of its
-own, listeners on the loopback interface only. `PrivateBroker.attach` finds a node that another process started.
+the users root or rabbitmq. The node never touches the machine's own broker: it has a different node name, different
+ports, its own epmd, and listens on the loopback interface only. `PrivateBroker.attach` finds a node that another
+process started.
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ _LOWEST_PORT = 10_240
 
 
 class BrokerError(Exception):
-    """The private broker cannot do what was asked. The text is one sentence for an operator."""
+    """The private broker cannot do what was requested. The text is one sentence for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
-    """What must stay the same over restarts, and what another process needs to attach."""
+    """What must stay the same across restarts, and what another process needs to attach."""
 
     node: str
     port: int
@@ -51,7 +52,7 @@ class _Settings:
 class PrivateBroker:
     """One RabbitMQ node living in `directory`, which is created and holds its data, logs, configuration and secrets.
 
-    `port` 0 takes a free one and keeps it over restarts. With `die_with_parent` the node is killed by the kernel when
+    `port` 0 takes a free one and keeps it across restarts. With `die_with_parent` the node is killed by the kernel when
     the thread that called `start` ends, however it ends (for tests; Linux with util-linux's ``setpriv``).
     `extra_config` is appended to rabbitmq.conf.
     """
@@ -102,7 +103,7 @@ class PrivateBroker:
 
     @property
     def pid(self) -> int | None:
-        """The Erlang machine, or None when it does not run."""
+        """The Erlang machine, or None if it is not running."""
         return self._broker.pid
 
     @property
@@ -112,7 +113,7 @@ class PrivateBroker:
 
     @property
     def running(self) -> bool:
-        """Whether it answers AMQP right now."""
+        """Whether it answers AMQP now."""
         return self._broker.pid is not None and self._settings is not None and _speaks_amqp(self._settings.port)
 
     @property
@@ -127,7 +128,7 @@ class PrivateBroker:
         Raises BrokerError when RabbitMQ is missing, dies, is not ready after `timeout` seconds, or has no room.
         """
         if self._broker.pid is not None:
-            raise BrokerError(f"the private broker in {self.directory} already runs (pid {self._broker.pid})")
+            raise BrokerError(f"the private broker in {self.directory} is already running (pid {self._broker.pid})")
         try:
             self._start(time.monotonic() + timeout)
         except OSError as error:
@@ -140,7 +141,7 @@ class PrivateBroker:
     def _start(self, deadline: float) -> None:
         server = _bin_directory() / "rabbitmq-server"
         self._prepare()
-        if _accepts(self.port):  # or the other program's answer would pass for ours
+        if _accepts(self.port):  # or the other program's answer would be mistaken for ours
             raise BrokerError(f"port {self.port} is taken by another program; choose another one for the broker")
         if self._epmd.pid is None:
             self._start_epmd(deadline)
@@ -149,13 +150,13 @@ class PrivateBroker:
         self._wait_ready(deadline)
 
     def stop(self, timeout: float = 20.0) -> None:
-        """End the node in an orderly way (killed if that takes longer than `timeout` seconds), and its epmd."""
+        """Stop the node normally (kill it if that takes longer than `timeout` seconds), and its epmd."""
         self._broker.end(signal.SIGTERM, timeout)
         self._epmd.end(signal.SIGTERM, 5.0)
         self._note_the_end()
 
     def kill(self) -> None:
-        """``kill -9``: the node has no chance to write anything. `start` brings it back with what was on disk."""
+        """``kill -9``: the node has no chance to write anything. `start` restarts it with what was on disk."""
         self._broker.end(signal.SIGKILL, 5.0)
         self._epmd.end(signal.SIGKILL, 5.0)
         self._note_the_end()
@@ -176,7 +177,8 @@ class PrivateBroker:
         self._wait_ready(deadline)
 
     def ctl(self, *arguments: str, timeout: float = 180.0) -> str:
-        """``rabbitmqctl ARGUMENTS`` on this node; its output. Raises BrokerError with what it said when it fails."""
+        """``rabbitmqctl ARGUMENTS`` on this node; returns its output. Raises BrokerError with the error output if it
+        fails."""
         command = [str(_bin_directory() / "rabbitmqctl"), "--quiet", *arguments]
         try:
             done = subprocess.run(
@@ -239,7 +241,7 @@ class PrivateBroker:
         (self.directory / "rabbitmq-env.conf").write_text("")  # else the machine's own one would be read
         self._choose_plugins()
         cookie = self.directory / ".erlang.cookie"
-        if not cookie.exists():  # the VM demands that nobody else can read it
+        if not cookie.exists():  # the VM requires that nobody else can read it
             _write_secret(cookie, secrets.token_hex(20))
 
     def _choose_plugins(self) -> None:
@@ -252,7 +254,7 @@ class PrivateBroker:
             (chosen / core.name).symlink_to(core)
 
     def _environment(self) -> dict[str, str]:
-        """The node's whole world: nothing of a RABBITMQ_… or ERL_… variable of the caller reaches it."""
+        """The node's whole environment: no RABBITMQ_… or ERL_… variable of the caller reaches it."""
         s = self._known()
         at = self.directory
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("RABBITMQ_", "ERL_", "NOTIFY_"))}
@@ -260,7 +262,7 @@ class PrivateBroker:
             "HOME": str(at),  # where the Erlang cookie is
             "ERL_EPMD_PORT": str(s.epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "ERL_CRASH_DUMP_SECONDS": "0",  # a dump takes seconds and tells a site admin nothing
+            "ERL_CRASH_DUMP_SECONDS": "0",  # a dump takes seconds and is useless to a site admin
             "RABBITMQ_NODENAME": s.node,
             "RABBITMQ_DIST_PORT": str(s.dist_port),
             "RABBITMQ_CONF_ENV_FILE": str(at / "rabbitmq-env.conf"),
@@ -270,7 +272,7 @@ class PrivateBroker:
             "RABBITMQ_MNESIA_BASE": str(at / "mnesia"),
             "RABBITMQ_LOG_BASE": str(self.log_directory),
             "RABBITMQ_PID_FILE": str(at / "rabbitmq.pid"),
-            # The start script then execs the VM in place of forking it, so that our child's pid is the VM's.
+            # The start script then execs the VM instead of forking it, so that our child's pid is the VM's.
             "RABBITMQ_ALLOW_INPUT": "1",
             "RABBITMQ_SERVER_START_ARGS": "-noinput",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": _LOOPBACK_ONLY,
@@ -282,7 +284,7 @@ class PrivateBroker:
         return [setpriv, "--pdeathsig", "KILL", *command] if setpriv else command
 
     def _start_epmd(self, deadline: float) -> None:
-        """Our own epmd as our own child: the one that Erlang starts by itself is a daemon that stays for ever."""
+        """Our own epmd as our own child: the one that Erlang starts by itself is a daemon that never ends."""
         port = self._known().epmd_port
         epmd = shutil.which("epmd")
         if epmd is None:
@@ -304,7 +306,8 @@ class PrivateBroker:
             time.sleep(_POLL)
 
     def _note_the_end(self) -> None:
-        """On a full disk, too, it must be possible to end it: who reads the old file sees that its pids are gone."""
+        """It must be possible to stop it even when the disk is full: a reader of the old file sees that its pids are
+        gone."""
         if self._settings is None:
             return
         try:
@@ -331,7 +334,7 @@ class _Process:
         self._child: subprocess.Popen[bytes] | None = None
         self._pid: int | None = None
         self.started: int | None = None
-        """Start time in kernel ticks: tells our process from a later one that got the same pid."""
+        """Start time in kernel ticks: distinguishes our process from a later one with the same pid."""
 
     @property
     def pid(self) -> int | None:
@@ -353,7 +356,7 @@ class _Process:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C in a terminal is for us; we end it in our own order
+                start_new_session=True,  # Ctrl-C in a terminal is for us; we stop it in our own order
             )
         self._pid = self._child.pid
         self.started = start_ticks(self._pid)
@@ -373,7 +376,7 @@ class _Process:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             if not self._gone(10.0):
-                raise BrokerError(f"{self._name} (pid {pid}) does not end, not even after kill -9")
+                raise BrokerError(f"{self._name} (pid {pid}) does not end, even after kill -9")
 
     def _gone(self, timeout: float) -> bool:
         deadline = time.monotonic() + timeout
@@ -391,15 +394,15 @@ def _bin_directory() -> Path:
     if on_path is not None:
         candidates.append(Path(on_path).resolve().parent)
     for candidate in candidates:
-        # rabbitmq-env beside it is what tells RabbitMQ's own directory from that of a distribution's wrapper.
+        # rabbitmq-env beside it distinguishes RabbitMQ's own directory from that of a distribution's wrapper.
         if (candidate / "rabbitmq-server").exists() and (candidate / "rabbitmq-env").exists():
             return candidate
     raise BrokerError(INSTALL_HINT)
 
 
 def _free_ports(count: int) -> list[int]:
-    """Free ports below those that the kernel gives to outgoing connections: while a node is away for a minute, one of
-    these would sooner or later get its port, and be it the one of a client that tries to reach it (seen)."""
+    """Free ports below those that the kernel uses for outgoing connections: while a node is away for a minute, one of
+    these would sooner or later get its port, even that of a client that tries to reach it (seen)."""
     try:
         first_given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     except (OSError, ValueError, IndexError):
@@ -412,7 +415,7 @@ def _free_ports(count: int) -> list[int]:
             try:
                 s.bind(("127.0.0.1", port))
             except OSError:
-                continue  # somebody has it
+                continue  # in use
             found.append(port)
             if len(found) == count:
                 return found
@@ -438,7 +441,7 @@ def _speaks_amqp(port: int) -> bool:
 
 
 def _write_secret(path: Path, text: str) -> None:
-    """Written beside and moved into place, so that a reader sees all of it or nothing, and 0600 from the start."""
+    """Written to a temporary file and renamed, so that a reader sees all of it or nothing, and 0600 from the start."""
     new = path.with_name(path.name + ".new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

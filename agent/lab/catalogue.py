@@ -1,4 +1,4 @@
-"""The test files of a lab: paths, sizes and content, all fixed by one seed, the same on every server."""
+"""The test files of a lab: paths, sizes and content, all determined by one seed, the same on every server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from agent.lab.options import LabOptions
 from agent.messages import LabFile
 
 READ_PATH = "/store/test"
-"""Where the servers show the test files, which nobody can change."""
+"""Where the servers have the test files, read-only."""
 WRITE_PATH = "/store/write"
 """Where clients may write; each server has its own."""
 
@@ -20,7 +20,7 @@ _BLOCK = 1024 * 1024
 def catalogue(options: LabOptions) -> list[LabFile]:
     """Path and size of each file, in name order.
 
-    Small sizes are spread evenly on a logarithmic scale, so that each power of two gets its share and the mean stays
+    Small sizes are spread evenly on a logarithmic scale, so that each power of two has its share and the mean stays
     small; the shortest and the longest possible are always among them. Large ones are spread over the list.
     """
     dice = random.Random(options.seed)

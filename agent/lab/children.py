@@ -1,4 +1,4 @@
-"""One process that the supervisor started and may start again."""
+"""One process that the supervisor started and may restart."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Child:
         self.metrics = metrics
         self.restarts = 0
         self.held_until = 0.0
-        """Not to be started again before this moment (monotonic seconds): how long a fault lasts."""
+        """Do not restart it before this moment (monotonic seconds): the end of a fault."""
         self.ended = asyncio.Event()
-        """Set while it does not run."""
+        """Set while it is not running."""
         self._log_file = log
         self._spawn = spawn
         self._popen: subprocess.Popen[bytes] | None = None
@@ -70,7 +70,7 @@ class Child:
             self._popen.terminate()
 
     async def end(self, grace: float) -> None:
-        """SIGTERM, SIGKILL after `grace` seconds, and wait for its end. Nothing happens when it does not run."""
+        """SIGTERM, SIGKILL after `grace` seconds, and wait for its end. Does nothing if it is not running."""
         if self._popen is None or self.ended.is_set():
             return
         self._popen.terminate()
@@ -84,12 +84,12 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """0 while it does not run."""
+        """0 while it is not running."""
         return 0 if self._popen is None or self.ended.is_set() else self._popen.pid
 
     @property
     def lived(self) -> float:
-        """Seconds since it was started last."""
+        """Seconds since its last start."""
         return time.monotonic() - self._born
 
     @property

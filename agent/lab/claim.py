@@ -1,4 +1,4 @@
-"""Taking a directory for a lab: one lab at a time, nobody else's directory, nothing of value in it."""
+"""Claims a directory for a lab: one lab at a time, no other user's directory, nothing of value in it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from shoveler.locks import FileLock
 
 
 def claim(directory: Path) -> tuple[FileLock, bool]:
-    """Make the directory (not those above it: they would stay behind), or take one that is empty or that a dead lab
-    left, and lock it.
-
-    Gives back the lock, and whether remains of a lab were removed.
-    Raises LabError; then nothing has changed.
+    """Create the directory (not those above it: they would stay behind), or use one that is empty or that a dead lab
+    left, and lock it. Returns the lock, and whether remains of a lab were removed. If it raises LabError, nothing has
+    changed.
     """
     lock: FileLock | None = None
     try:
@@ -39,7 +37,8 @@ def claim(directory: Path) -> tuple[FileLock, bool]:
 
 
 def _strangers(directory: Path) -> list[str]:
-    """What is in a directory that is no lab's; a lab always has its state file, or only its lock yet."""
+    """The content of a directory that does not belong to a lab; a lab always has its state file, or at first only its
+    lock."""
     layout = Layout(directory)
     if layout.state.exists():
         return []

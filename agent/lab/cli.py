@@ -1,4 +1,4 @@
-"""``tally-agent lab up|down|status|fault``. `add_parser` and `run` are what the agent's own command line needs."""
+"""``tally-agent lab up|down|status|fault``. The agent's command line uses `add_parser` and `run`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FAULT_SECONDS = 90.0
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
-    """Add the command ``lab``; `run` takes what it parsed."""
+    """Add the command ``lab``; pass the parsed arguments to `run`."""
     lab = subparsers.add_parser(
         "lab",
         help="a whole XRootD federation on this machine: servers, shovelers, bus, collector",
@@ -45,70 +45,91 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     up = commands.add_parser("up", help="start a lab and wait until everything answers")
     _directory(up)
-    up.add_argument("--servers", type=int, default=4, metavar="M", help="XRootD servers (default 4)")
-    up.add_argument("--shovelers", type=int, default=1, metavar="K", help="shovelers the servers are spread over (1)")
+    up.add_argument("--servers", type=int, default=4, metavar="M", help="number of XRootD servers (default 4)")
+    up.add_argument(
+        "--shovelers",
+        type=int,
+        default=1,
+        metavar="K",
+        help="number of shovelers, over which the servers are spread (1)",
+    )
     up.add_argument(
         "--bus",
         default="",
         metavar="URL|DIR",
-        help="amqp(s)://… of a broker, on which only names of the lab's own are used, or a directory for the local bus "
-        "(default: a private RabbitMQ where it is installed, else a local bus)",
+        help="amqp(s)://… of a broker, on which the lab uses only its own names, or a directory for the local "
+        "bus (default: a private RabbitMQ if it is installed, else a local bus)",
     )
-    up.add_argument("--framing", choices=("single", "batch"), default="batch", help="of messages on the bus (batch)")
-    up.add_argument("--files", type=int, default=200, metavar="N", help="test files that each server has (200)")
-    up.add_argument("--file-size", type=_size, default=256 * 1024, metavar="SIZE", help="the longest of them (256KiB)")
-    up.add_argument("--large-files", type=int, default=None, metavar="N", help="how many of them are large (2 %%)")
-    up.add_argument("--large-size", type=_size, default=4 * 1024**2, metavar="SIZE", help="the largest (4MiB)")
-    up.add_argument("--seed", type=int, default=1, help="same seed: same sizes and content (1)")
+    up.add_argument(
+        "--framing", choices=("single", "batch"), default="batch", help="framing of messages on the bus (batch)"
+    )
+    up.add_argument("--files", type=int, default=200, metavar="N", help="number of test files on each server (200)")
+    up.add_argument(
+        "--file-size", type=_size, default=256 * 1024, metavar="SIZE", help="maximum size of a test file (256KiB)"
+    )
+    up.add_argument("--large-files", type=int, default=None, metavar="N", help="number of large test files (2 %%)")
+    up.add_argument(
+        "--large-size", type=_size, default=4 * 1024**2, metavar="SIZE", help="maximum size of a large test file (4MiB)"
+    )
+    up.add_argument("--seed", type=int, default=1, help="the same seed gives the same sizes and content (1)")
     up.add_argument("--port", type=int, default=0, metavar="P", help="servers take P, P+1, … (default: free ports)")
     up.add_argument(
         "--relay",
         action="store_true",
-        help="put a relay between servers and shovelers: needed by the faults wire-loss and fragment-loss, and by "
-        "udp-loss of a single server; it writes what it lost to DIR/faults.jsonl",
+        help="put a relay between servers and shovelers, for the faults wire-loss and fragment-loss, and for "
+        "udp-loss of a single server; it logs the datagrams that it drops to DIR/faults.jsonl",
     )
-    up.add_argument("--ledger", action="store_true", help="let the relay write down also what it passes on")
+    up.add_argument("--ledger", action="store_true", help="make the relay also log the datagrams that it passes on")
     up.add_argument(
-        "--fbuff", type=_size, default=1400, metavar="SIZE", help="largest f datagram of the servers (1400)"
+        "--fbuff", type=_size, default=1400, metavar="SIZE", help="largest f-stream datagram of the servers (1400)"
     )
-    up.add_argument("--caches", type=int, default=0, metavar="N", help="caches in front of the first server (0)")
+    up.add_argument(
+        "--caches", type=int, default=0, metavar="N", help="number of caches in front of the first server (0)"
+    )
     up.add_argument(
         "--cache-async",
         action="store_true",
-        help="leave xrootd.async of the caches at its default, with which they do not count what they serve",
+        help="leave xrootd.async of the caches at its default, with which they do not count large reads",
     )
-    up.add_argument("--foreground", action="store_true", help="stay, and take the lab down at Ctrl-C")
+    up.add_argument("--foreground", action="store_true", help="stay in the foreground, and take the lab down at Ctrl-C")
     up.add_argument(
         "--json", action="store_true", help="print the lab's state as JSON; progress goes to standard error"
     )
 
-    down = commands.add_parser("down", help="stop everything and remove every trace")
+    down = commands.add_parser("down", help="stop everything and remove all files")
     _directory(down)
     down.add_argument("--flush", action="store_true", help="first give the servers time to send what they still buffer")
 
-    status = commands.add_parser("status", help="what is up, and what has died")
+    status = commands.add_parser("status", help="show what is up, and what has died")
     _directory(status)
     status.add_argument("--json", action="store_true", help="print the lab's state as JSON")
 
-    fault = commands.add_parser("fault", help="break something, to see what the monitoring makes of it")
+    fault = commands.add_parser("fault", help="inject a fault, to see how the monitoring reports it")
     _directory(fault)
-    fault.add_argument("do", choices=control.FAULTS, help="what to break or mend")
+    fault.add_argument("do", choices=control.FAULTS, help="the fault to inject or end")
     fault.add_argument(
-        "--for", dest="seconds", type=_duration, default=0.0, metavar="20s", help="mend it after that time"
+        "--for", dest="seconds", type=_duration, default=0.0, metavar="20s", help="end the fault after this time"
     )
-    fault.add_argument("--percent", type=float, default=1.0, help="of a loss: share of datagrams lost (1); 0 ends it")
     fault.add_argument(
-        "--server", default="", metavar="NAME", help="whose (default: a loss is every server's, else one is drawn)"
+        "--percent", type=float, default=1.0, help="for a loss: percentage of datagrams to drop (1); 0 ends it"
     )
-    fault.add_argument("--codes", default="", metavar="fu", help="of a loss: only datagrams with these first bytes")
+    fault.add_argument(
+        "--server",
+        default="",
+        metavar="NAME",
+        help="the server affected (default: every server for a loss, else one picked at random)",
+    )
+    fault.add_argument(
+        "--codes", default="", metavar="fu", help="for a loss: drop only datagrams with these first bytes"
+    )
 
-    # Started by `up` only: what it says is for `up`, not for people.
+    # Started by `up` only: its output is for `up`, not for users.
     commands.add_parser("supervise")
     return lab
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what was parsed. Exit code: 0 done, 1 failed, 2 a wish that cannot be; errors are said on standard error."""
+    """Run the parsed command. Exit code: 0 done, 1 failed, 2 invalid request; errors go to standard error."""
     try:
         match arguments.lab_command:
             case "up":
@@ -177,7 +198,9 @@ def bring_up(options: LabOptions, *, as_json: bool = False, foreground: bool = F
                     if outcome is _Outcome.UP and not foreground:
                         orders.write(progress.KEEP)
                         orders.flush()
-                        process.returncode = 0  # it goes on without us; else Popen would say that nobody waited for it
+                        process.returncode = (
+                            0  # it continues without us; else Popen would warn that nobody waited for it
+                        )
                         return 0
                     if outcome is _Outcome.UP:
                         outcome = _follow(reports, options, as_json=as_json)
@@ -186,7 +209,7 @@ def bring_up(options: LabOptions, *, as_json: bool = False, foreground: bool = F
                     _say("taking the lab down", sys.stderr)
                     end_of_it = _follow(reports, options, as_json=as_json)
                     outcome = max(end_of_it, _Outcome.DOWN if foreground else _Outcome.FAILED)
-        except BrokenPipeError:  # only the supervisor's: what we print ourselves minds no closed pipe
+        except BrokenPipeError:  # only the supervisor's: our own output ignores a closed pipe
             raise LabError(_died(Path(options.directory))) from None
         finally:
             if process.returncode is None:
@@ -202,7 +225,7 @@ class _Outcome(enum.IntEnum):
 
 
 def _follow(reports: IO[bytes], options: LabOptions, *, as_json: bool) -> _Outcome:
-    """Print what the supervisor tells until the lab is up, or is down (again)."""
+    """Print the supervisor's messages until the lab is up, or is down (again)."""
     people = sys.stderr if as_json else sys.stdout
     ended = _Outcome.DOWN
     while line := reports.readline():
@@ -212,7 +235,7 @@ def _follow(reports: IO[bytes], options: LabOptions, *, as_json: bool) -> _Outco
             case progress.Up():
                 state = read_state(Path(options.directory))
                 if state is None:
-                    raise LabError(f"the state file in {options.directory} was removed by somebody else")
+                    raise LabError(f"the state file in {options.directory} was removed by another program")
                 _say(_as_json(state) if as_json else _what_next(state), sys.stdout)
                 return _Outcome.UP
             case progress.Failed(error=error, wish=wish):
@@ -229,7 +252,7 @@ def _died(directory: Path) -> str:
 
 
 def _say(text: str, stream: TextIO) -> None:
-    """A pipe that is closed, or a terminal that is gone, must not take a lab down, or keep it from being taken down."""
+    """A closed pipe or terminal must neither take a lab down nor prevent taking it down."""
     try:
         print(text, file=stream, flush=True)
     except OSError:
@@ -239,7 +262,8 @@ def _say(text: str, stream: TextIO) -> None:
 
 @contextlib.contextmanager
 def _interruptions() -> Iterator[None]:
-    """SIGTERM and SIGHUP interrupt as Ctrl-C does; once, since what follows takes some seconds and must not be cut."""
+    """SIGTERM and SIGHUP interrupt like Ctrl-C; once, because what follows takes some seconds and must not be
+    interrupted."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         for number in before:
@@ -263,7 +287,7 @@ def _interruptions() -> Iterator[None]:
 
 
 def take_down(directory: Path, *, flush: bool = False) -> int:
-    """Stop the lab in `directory`, or remove what one left that died; again is fine. The exit code."""
+    """Stop the lab in `directory`, or remove what a dead one left; can be repeated. Returns the exit code."""
     state = read_state(directory)
     if state is None:
         print(f"there is no lab in {directory}")
@@ -288,7 +312,7 @@ def take_down(directory: Path, *, flush: bool = False) -> int:
 
 
 def _wait_for_end(processes: list[LabProcess]) -> None:
-    """The supervisor answers just before it ends; what does not end then is ended."""
+    """The supervisor answers just before it ends; what does not end then is killed."""
     deadline = time.monotonic() + 2.0
     while any(alive(p) for p in processes) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -296,7 +320,7 @@ def _wait_for_end(processes: list[LabProcess]) -> None:
 
 
 def _status(directory: Path, *, as_json: bool) -> int:
-    """0 when a lab is up and whole, else 1."""
+    """0 if a lab is up with all its parts, else 1."""
     state = read_state(directory)
     if state is None:
         print("null" if as_json else f"there is no lab in {directory}; {command('up', directory)} starts one")
@@ -331,11 +355,11 @@ def _fault(arguments: argparse.Namespace) -> int:
     return 0
 
 
-# -- what people see ---------------------------------------------------------------------------------------------------
+# -- what users see ---------------------------------------------------------------------------------------------------
 
 
 def _as_json(state: LabState) -> str:
-    """As the state file has it, but for the password."""
+    """As in the state file, but without the password."""
     return msgspec.json.encode(msgspec.structs.replace(state, bus=redact(state.bus))).decode()
 
 
@@ -374,7 +398,7 @@ def _overview(state: LabState, *, running: bool) -> str:
 
 
 async def _complaints(state: LabState) -> list[str]:
-    """What our daemons themselves say is wrong."""
+    """The problems that our daemons report themselves."""
     daemons = [p for p in state.processes if p.metrics and alive(p)]
     answers = await asyncio.gather(*(health.healthy(p.metrics) for p in daemons))
     return [f"{p.name}: {wrong}" for p, wrong in zip(daemons, answers, strict=True) if wrong]
@@ -399,7 +423,7 @@ def _directory(parser: argparse.ArgumentParser) -> None:
         "--dir",
         type=lambda text: Path(text).expanduser().absolute(),
         default=default_directory(),
-        help=f"where the lab lives (default {default_directory()}); removed by `down`",
+        help=f"directory of the lab (default {default_directory()}); removed by `down`",
     )
 
 

@@ -1,4 +1,4 @@
-"""Cutting a server's TCP connections while it and its clients go on: what a failing firewall or switch does to them."""
+"""Cuts a server's TCP connections while it and its clients keep running, as a failing firewall or switch does."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def cut(pid: int, port: int) -> int:
-    """Shut the connections that process `pid` has on its TCP port `port`; how many there were.
-
-    Each socket is borrowed from the process and shut in both directions, so that both ends notice at once. Raises
-    LabError when the kernel does not let us.
+    """Shut down the connections of process `pid` on its TCP port `port`; returns how many. Each socket is duplicated
+    from the process and shut down in both directions, so that both ends notice at once. Raises LabError if the kernel
+    does not allow it.
     """
     inodes = _connections(pid, port)
     count = 0
@@ -63,7 +62,7 @@ def _sockets(pid: int) -> list[tuple[int, str]]:
     except (FileNotFoundError, ProcessLookupError):
         pass  # it has just ended
     except PermissionError:
-        raise LabError(f"the connections of process {pid} may not be looked at; run the lab as root") from None
+        raise LabError(f"no permission to read the connections of process {pid}; run the lab as root") from None
     return found
 
 
@@ -71,10 +70,10 @@ def _shut(process: int, descriptor: int) -> int:
     borrowed = _libc.syscall(_PIDFD_GETFD, process, descriptor, 0)
     if borrowed < 0:
         number = ctypes.get_errno()
-        if number in (3, 9):  # ESRCH, EBADF: it was faster
+        if number in (3, 9):  # ESRCH, EBADF: it has already closed or ended
             return 0
         raise LabError(
-            f"the kernel does not let the lab cut a connection ({os.strerror(number)}); run the lab as root, "
+            f"the kernel does not allow the lab to cut a connection ({os.strerror(number)}); run the lab as root, "
             "outside of a container that forbids it"
         )
     with socket.socket(fileno=borrowed) as connection:

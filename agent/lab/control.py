@@ -1,6 +1,6 @@
 """Orders to a running supervisor, over a unix socket in the lab's directory: one JSON line each way.
 
-Who may enter the directory (mode 0700) may give orders.
+Anyone who may enter the directory (mode 0700) may give orders.
 """
 
 from __future__ import annotations
@@ -39,33 +39,33 @@ LINE_LIMIT = 65536
 
 
 class Status(Struct, frozen=True, tag="status"):
-    """Are you there? The answer's text says what the lab is doing."""
+    """A check that it is there. The answer's text says what the lab is doing."""
 
 
 class Stop(Struct, frozen=True, tag="stop"):
-    """Take the lab down. With `flush` the servers first get the time to send what they still buffer."""
+    """Take the lab down. With `flush` the servers first get time to send what they still buffer."""
 
     flush: bool = False
 
 
 class Fault(Struct, frozen=True, tag="fault"):
-    """Break something. `seconds` > 0: mend it after that time; 0: leave it (a killed daemon comes back at once)."""
+    """Inject a fault. `seconds` > 0: end it after that time; 0: leave it (a killed daemon is restarted at once)."""
 
     do: FaultName
     seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
     percent: Annotated[float, Meta(ge=0, le=100)] = 1.0
-    """Of the losses: the share of datagrams that is lost; 0 ends it."""
+    """For losses: the percentage of datagrams to drop; 0 ends it."""
     server: str = ""
-    """Whose; "": a loss is every server's, and for what befalls a single one the lab draws it."""
+    """The server affected; "": every server for a loss, else one that the lab picks at random."""
     codes: Annotated[str, Meta(max_length=16)] = ""
-    """Of the losses: only datagrams with one of these first bytes, as ``fu``; "": all."""
+    """For losses: only datagrams with one of these first bytes, such as ``fu``; "": all."""
 
 
 Order = Status | Stop | Fault
 
 
 class Answer(Struct, frozen=True):
-    """`text` is one sentence for a person: what was done, or why not."""
+    """`text` is one sentence for the user: what was done, or why not."""
 
     ok: bool
     text: str
@@ -78,7 +78,7 @@ _decode_answer = msgspec.json.Decoder(Answer).decode
 
 @contextlib.contextmanager
 def short_path(directory: Path) -> Iterator[str]:
-    """A path of the control socket that fits into a socket address, however long the directory's own is."""
+    """A path of the control socket that fits into a socket address, however long the directory's path."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{descriptor}/{Layout(directory).control.name}"

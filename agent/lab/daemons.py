@@ -20,7 +20,7 @@ _TAKE_SOCKET = 'LISTEN_PID=$$ exec "$@"'
 
 
 def reserve_socket_number() -> None:
-    """Keep descriptor 3 for the socket that `start` hands over. To be called before anything else opens a file."""
+    """Reserve descriptor 3 for the socket that `start` passes. Call it before anything else opens a file."""
     descriptor = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     if descriptor != _FIRST_FD:
         os.dup2(descriptor, _FIRST_FD, inheritable=False)
@@ -29,7 +29,7 @@ def reserve_socket_number() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Bus:
-    """Where the daemons meet, and in which framing they talk."""
+    """The bus and framing that the daemons use."""
 
     url: str
     names: Names
@@ -38,7 +38,8 @@ class Bus:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What starts one daemon. Settings go by environment, where other users cannot see a broker's password."""
+    """How to start one daemon. Settings are passed in the environment, where other users cannot see a broker's
+    password."""
 
     command: list[str]
     environment: dict[str, str]
@@ -47,10 +48,9 @@ class Recipe:
 def start(recipe: Recipe, handed: socket | None, log: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start a daemon of ours, which will die with this thread. Raises OSError.
 
-    `handed` becomes its descriptor 3, in the way of systemd (LISTEN_FDS, LISTEN_PID), and stays open here. The number
-    is what makes this more than a `pass_fds`, and the pid that it is told is only known after the fork: hence the
-    reserved descriptor and the shell, which becomes the daemon. Nothing here needs a Python interpreter, which a
-    frozen build does not have.
+    `handed` becomes its descriptor 3, as systemd does it (LISTEN_FDS, LISTEN_PID), and stays open here. `pass_fds` is
+    not enough, because the number must be 3 and the pid is only known after the fork: hence the reserved descriptor and
+    the shell, which becomes the daemon. No Python interpreter is needed, which a frozen build does not have.
     """
     env = {**clean_environment(), **recipe.environment}
     command = recipe.command
@@ -104,9 +104,10 @@ def collector(layout: Layout, bus: Bus, metrics: str, own: Mapping[str, list[str
             "TALLY_COLLECTOR_STATE_DIR": str(layout.collector),
             "TALLY_COLLECTOR_FRAMING": bus.framing,
             "TALLY_COLLECTOR_METRICS_LISTEN": metrics,
-            # What belongs to a session arrives within fstat's second here; a client without info need not wait longer.
+            # Everything of a session arrives within fstat's one second here; a client without info need not wait
+            # longer.
             "TALLY_COLLECTOR_STATE_SETTLE": "1s",
-            "TALLY_COLLECTOR_WLCG_ENABLED": "false",  # every path is below /store: it would double all records
+            "TALLY_COLLECTOR_WLCG_ENABLED": "false",  # every path is below /store: it would duplicate all records
         },
     )
 

@@ -1,7 +1,7 @@
-"""What a monitoring datagram tells, as far as the injector's log names it: whose it is, its number, its requests.
+"""The content of a monitoring datagram as far as the injector's log needs it: its server, its number, its requests.
 
-Only the lab's own relay reads with this. It is apart from the collector's decoder on purpose: it is what the
-collector's answers are measured against. Layouts: docs of the XRootD monitoring format (header, map, f-stream).
+Only the lab's relay uses this. It is deliberately separate from the collector's decoder, because the collector's
+answers are checked against it. Layouts: docs of the XRootD monitoring format (header, map, f-stream).
 """
 
 from __future__ import annotations
@@ -68,11 +68,11 @@ class Reader:
 
     @property
     def newest(self) -> int:
-        """The stod of the process that was heard last; 0: none."""
+        """The stod of the last process heard; 0: none."""
         return next(reversed(self._processes), 0)
 
     def read(self, data: bytes) -> Contents:
-        """Never raises: what is damaged is told as far as it can be read."""
+        """Never raises: a damaged datagram is reported as far as it can be read."""
         code = data[:1].decode("latin-1")
         if len(data) < _HEADER.size or data[:1] not in b"=diuUTpxtrgf" or len(data) != int.from_bytes(data[2:4]):
             return Contents(code, len(data))
@@ -137,7 +137,7 @@ class Reader:
 
 
 def _bound(names: dict[int, _Named]) -> dict[int, _Named]:
-    """The oldest name goes when there are too many: of sessions and files whose end was never sent."""
+    """Remove the oldest names when there are too many: those of sessions and files whose end was never sent."""
     if len(names) >= _MOST_NAMES:
         del names[next(iter(names))]
     return names

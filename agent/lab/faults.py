@@ -1,4 +1,4 @@
-"""Faults on request: what `tally-agent lab fault` and a plan's ``[[test.fault]]`` break, and how it is mended."""
+"""Fault injection: the faults of `tally-agent lab fault` and a plan's ``[[test.fault]]``, and how they end."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ NO_RELAY = (
 
 @dataclass(frozen=True)
 class Parts:
-    """What one lab that is up consists of, as far as it can be broken."""
+    """The parts of a running lab that faults can affect."""
 
     shovelers: Sequence[Child] = ()
     collectors: Sequence[Child] = ()
     servers: Mapping[str, tuple[Child, int]] = field(default_factory=dict)
     """By name, caches among them: the process and its TCP port."""
     caches: Sequence[str] = ()
-    """Whom none of the faults befalls unless it is named."""
+    """Servers that no fault affects unless they are named."""
     receivers: Sequence[socket] = ()
     """The shovelers' UDP sockets."""
     broker: BrokerKeeper | None = None
     no_broker: str = ""
-    """With `broker` None: the sentence that says why not."""
+    """If `broker` is None: the sentence that says why."""
     relay: Relay | None = None
     largest: int = 0
-    """The largest f datagram that the servers send."""
+    """The largest f-stream datagram that the servers send."""
     write: Callable[[Entry], None] = lambda _: None
-    """Takes the lines of the injector's log."""
+    """Receives the lines of the injector's log."""
 
 
 class Faults:
-    """Acts on the parts of one lab that is up."""
+    """Injects faults into a running lab."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -59,7 +59,7 @@ class Faults:
         self._mends: dict[str, Callable[[], None]] = {}
 
     def available(self) -> dict[str, str]:
-        """By name of a fault: "" when this lab can do it, else the sentence that says why not."""
+        """By name of a fault: "" if this lab can inject it, else the sentence that says why not."""
         reasons: dict[str, str] = dict.fromkeys(control.FAULTS, "")
         if self._parts.broker is None:
             reasons |= dict.fromkeys(("broker-down", "broker-up", "broker-restart"), self._parts.no_broker)
@@ -67,13 +67,13 @@ class Faults:
             reasons |= dict.fromkeys(("wire-loss", "fragment-loss"), NO_RELAY)
         elif self._parts.largest + IP_AND_UDP <= PATH_MTU:
             reasons["fragment-loss"] = (
-                f"no server of this lab sends datagrams above {PATH_MTU - IP_AND_UDP} bytes, so that none is "
+                f"no server of this lab sends datagrams above {PATH_MTU - IP_AND_UDP} bytes, so none is "
                 "fragmented; start it with `tally-agent lab up --relay --fbuff 8192`"
             )
         return reasons
 
     async def inject(self, fault: Fault) -> Answer:
-        """Break it now; what is to be mended later is mended in the background."""
+        """Inject it now; a fault that ends later is ended in the background."""
         if reason := self.available()[fault.do] or self._wrong(fault):
             return Answer(False, reason)
         try:
@@ -93,7 +93,7 @@ class Faults:
             return Answer(False, str(error))
 
     async def close(self) -> None:
-        """Give up what was to be mended later."""
+        """Cancel the faults that end later."""
         tasks = list(self._mending.values())
         for task in tasks:
             task.cancel()
@@ -106,7 +106,7 @@ class Faults:
             names = list(self._parts.servers)
             return f"there is no server {fault.server} in this lab; it has {names[0]} to {names[-1]}"
         if fault.codes and fault.do not in control.LOSSES:
-            return f"{fault.do} loses no datagrams by their first byte; leave --codes out"
+            return f"{fault.do} does not drop datagrams by their first byte; leave --codes out"
         if (fault.server or fault.codes) and self._parts.relay is None and fault.do in control.LOSSES:
             return f"the kernel cannot choose whose datagrams it drops: {NO_RELAY}"
         return ""
@@ -118,7 +118,7 @@ class Faults:
         for child in children:
             child.held_until = time.monotonic() + fault.seconds
             child.kill()
-        return self._done(fault, f"killed {victims or 'nothing, since nothing was running'}; {_again(fault.seconds)}")
+        return self._done(fault, f"killed {victims or 'nothing, because nothing was running'}; {_again(fault.seconds)}")
 
     def _treat_server(self, fault: Fault) -> Answer:
         running = [name for name, (child, _) in self._parts.servers.items() if child.pid]
@@ -133,7 +133,7 @@ class Faults:
         stod = 0 if self._parts.relay is None else self._parts.relay.stod(name)
         if fault.do == "cut-transfer":
             count = connections.cut(pid, port)
-            text = f"cut {count} connection{'' if count == 1 else 's'} of {name}; its clients may open them again"
+            text = f"cut {count} connection{'' if count == 1 else 's'} of {name}; its clients may reconnect"
             return self._done(fault, text, name, stod)
         child.held_until = time.monotonic() + fault.seconds
         if fault.do == "kill-server":
@@ -152,7 +152,7 @@ class Faults:
     def _lose(self, fault: Fault) -> Answer:
         self._forget(fault.do)
         if not fault.percent:
-            return Answer(True, "no datagram is lost on purpose any more")
+            return Answer(True, "no datagrams are dropped on purpose any more")
         dropped = [sockets.drops(receiver) for receiver in self._parts.receivers]
         relay = self._parts.relay
         if relay is not None:
@@ -217,7 +217,7 @@ class Faults:
         return self._done(fault, f"the broker was stopped and starts again in {fault.seconds:g} s")
 
     def _forget(self, what: str) -> None:
-        """The last fault of a kind decides when it is mended; what the one before did to datagrams is over."""
+        """The last fault of a kind decides when it ends; the effect of the previous one on datagrams is over."""
         if task := self._mending.pop(what, None):
             task.cancel()
         if mend := self._mends.pop(what, None):
@@ -227,7 +227,7 @@ class Faults:
         async def later() -> None:
             await asyncio.sleep(seconds)
             await mend()
-            _log.info("= %s is mended", what)
+            _log.info("= %s has ended", what)
 
         if seconds:
             self._mending[what] = start_task(later(), f"mend {what}")

@@ -1,4 +1,4 @@
-"""Asking servers and daemons how they are. The questions give "" when all is well, else what is wrong."""
+"""Health checks of servers and daemons. They return "" if all is well, else the problem."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _LIMIT = 8 * 1024 * 1024
 
 
 async def get(address: str, path: str, timeout: float = 2.0) -> tuple[int, str]:
-    """Status and body of ``http://ADDRESS/PATH``; (0, reason) when there is no proper answer within `timeout` s."""
+    """Status and body of ``http://ADDRESS/PATH``; (0, reason) if there is no valid answer within `timeout` s."""
     host, _, port = address.rpartition(":")
     try:
         async with asyncio.timeout(timeout):
@@ -31,7 +31,7 @@ async def get(address: str, path: str, timeout: float = 2.0) -> tuple[int, str]:
 
 
 def total(metrics: str, name: str) -> float:
-    """Sum of all samples of one metric in the Prometheus text format; 0 when there is none."""
+    """Sum of all samples of one metric in the Prometheus text format; 0 if there are none."""
     value = 0.0
     for line in metrics.splitlines():
         metric, _, rest = line.partition(" ")
@@ -41,7 +41,7 @@ def total(metrics: str, name: str) -> float:
 
 
 async def accepts(port: int) -> str:
-    """Whether something takes TCP connections on this loopback port."""
+    """Whether something accepts TCP connections on this loopback port."""
     try:
         async with asyncio.timeout(2.0):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -52,7 +52,7 @@ async def accepts(port: int) -> str:
 
 
 async def healthy(address: str) -> str:
-    """Whether the daemon says that it is well."""
+    """Whether the daemon reports that it is healthy."""
     status, body = await get(address, "/healthz")
     if status == 200:
         return ""
@@ -66,7 +66,7 @@ async def healthy(address: str) -> str:
 
 
 async def has_received(address: str, datagrams: int) -> str:
-    """Whether the shoveler has taken at least so many datagrams."""
+    """Whether the shoveler has taken at least this many datagrams."""
     status, body = await get(address, "/metrics")
     received = total(body, "shoveler_packets_received") if status == 200 else 0.0
     if received >= datagrams:

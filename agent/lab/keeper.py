@@ -1,4 +1,4 @@
-"""Keeps a private broker running, from an event loop: its calls block, so they run on one thread of their own.
+"""Keeps a private broker running, from an event loop: its calls block, so they run on a separate thread.
 
 One thread and not several, because its methods must not run at the same time, and because the broker ends with the
 thread that started it.
@@ -36,12 +36,12 @@ class BrokerKeeper:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="broker")
 
     async def start(self) -> None:
-        """The first start. Raises BrokerError."""
+        """Start it for the first time. Raises BrokerError."""
         await self._call(self.broker.start, self._start_seconds)
         self._changed()
 
     async def watch(self) -> None:
-        """Start it again whenever it has ended without being told to. Never returns."""
+        """Restart it whenever it has ended by itself. Never returns."""
         seen = self.broker.pid
         while True:
             await asyncio.sleep(self._look_seconds)
@@ -49,7 +49,7 @@ class BrokerKeeper:
                 seen = self.broker.pid
                 self._changed()
             if self._wanted and not self._starting and self.broker.pid is None:
-                _log.warning("! the broker has ended and is started again")
+                _log.warning("! the broker has ended and is being restarted")
                 await self.up()
 
     async def kill(self) -> None:
@@ -59,13 +59,13 @@ class BrokerKeeper:
         self._changed()
 
     async def stop(self) -> None:
-        """An orderly stop; it stays down until `up`. Raises BrokerError when it will not end."""
+        """Stop it normally; it stays down until `up`. Raises BrokerError if it does not end."""
         self._wanted = False
         await self._call(self.broker.stop)
         self._changed()
 
     async def up(self) -> str:
-        """Start it if it is down. "" or why it does not start; `watch` goes on trying."""
+        """Start it if it is down. Returns "" or why it does not start; `watch` keeps trying."""
         self._wanted = self._starting = True
         try:
             await self._call(self._start_again)
@@ -78,7 +78,8 @@ class BrokerKeeper:
         return ""
 
     async def end(self) -> list[str]:
-        """For good, and also while it is just being started: its data are not needed any more. Sentences of failure."""
+        """Stop it for good, even while it is starting: its data are not needed any more. Returns failures as
+        sentences."""
         self._wanted = False
         for pid in self.broker.pids:
             try:
@@ -99,7 +100,7 @@ class BrokerKeeper:
         return LabProcess("broker", "broker", pid, self.restarts, "", identity(pid) if pid else "")
 
     def _start_again(self) -> None:
-        if self._wanted and self.broker.pid is None:  # asked here, as it may have been started while we waited
+        if self._wanted and self.broker.pid is None:  # checked here, because it may have been started while we waited
             self.restarts += 1
             self.broker.start(self._start_seconds)
 

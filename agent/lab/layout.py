@@ -1,4 +1,4 @@
-"""Where the parts of a lab are."""
+"""Paths of the parts of a lab."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from agent.lab.errors import LabError
 
 LONGEST_WORK_DIRECTORY = 60
-"""XRootD makes a socket ``WORK/adm/NAME/.xrootd/admin``, and a socket's path has room for 107 characters."""
+"""XRootD makes a socket ``WORK/adm/NAME/.xrootd/admin``, and a socket's path has at most 107 characters."""
 
 
 def default_directory() -> Path:
@@ -21,7 +21,7 @@ def default_directory() -> Path:
 
 
 def command(verb: str, directory: Path) -> str:
-    """How to say `tally-agent lab VERB` of the lab in `directory`, in a sentence."""
+    """The command `tally-agent lab VERB` for the lab in `directory`, for use in a sentence."""
     there = "" if directory == default_directory() else f" --dir {shlex.quote(str(directory))}"
     return f"`tally-agent lab {verb}{there}`"
 
@@ -38,7 +38,7 @@ class Layout:
 
     @property
     def lock(self) -> Path:
-        """Locked by the supervisor as long as it lives."""
+        """Locked by the supervisor while it runs."""
         return self.directory / "lock"
 
     @property
@@ -51,7 +51,7 @@ class Layout:
 
     @property
     def bus(self) -> Path:
-        """The local bus, when none is given."""
+        """The local bus, if none is given."""
         return self.directory / "bus"
 
     @property
@@ -69,7 +69,7 @@ class Layout:
 
     @property
     def servers_link(self) -> Path:
-        """Points to the work directory, for people who look around."""
+        """Link to the work directory, for people who look around."""
         return self.directory / "servers"
 
     def log(self, name: str) -> Path:
@@ -80,9 +80,8 @@ class Layout:
 
 
 def new_work_directory(lab: str, uid: int, gids: list[int]) -> Path:
-    """A path, not made yet, for the servers of the lab called `lab`, that their user can reach.
-
-    Raises LabError when no temporary directory will do.
+    """A path, not created yet, for the servers of the lab called `lab`, that their user can reach. Raises LabError if
+    no temporary directory is suitable.
     """
     tried = list(dict.fromkeys([tempfile.gettempdir(), "/tmp", "/var/tmp"]))  # noqa: S108 - made with mode 0700
     for parent in tried:
@@ -90,12 +89,12 @@ def new_work_directory(lab: str, uid: int, gids: list[int]) -> Path:
         if len(str(path)) <= LONGEST_WORK_DIRECTORY and _can_reach(Path(parent), uid, gids):
             return path
     raise LabError(
-        f"the XRootD servers can live in none of {', '.join(tried)}; set TMPDIR to a directory with a short path"
+        f"none of {', '.join(tried)} can hold the XRootD servers' files; set TMPDIR to a directory with a short path"
     )
 
 
 def _can_reach(directory: Path, uid: int, gids: list[int]) -> bool:
-    """Whether that user may enter the directory and all above it (plain modes; access lists are not looked at)."""
+    """Whether that user may enter the directory and all above it (plain modes; access lists are ignored)."""
     if not directory.is_dir():
         return False
     resolved = directory.resolve()

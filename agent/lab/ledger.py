@@ -1,7 +1,7 @@
-"""The injector's log ``DIR/faults.jsonl``: what was broken, and exactly which datagrams were lost on purpose.
+"""The injector's log ``DIR/faults.jsonl``: the faults injected, and exactly which datagrams were dropped on purpose.
 
-One JSON line each, appended with a single write, so that whoever reads it later has the truth beside which every
-explanation of a loss can be laid. What the monitoring says of itself must not be asked for it.
+One JSON line each, appended with a single write, so that every explanation of a loss can be checked against it later.
+It must not depend on what the monitoring reports.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ _warn = RateLimited(logging.getLogger(__name__))
 
 
 class Deed(Struct, frozen=True, omit_defaults=True, tag="fault", tag_field="what"):
-    """A fault began, or was mended. `t` is Unix seconds."""
+    """A fault began or ended. `t` is Unix seconds."""
 
     t: float
     fault: str
     phase: str
-    """``begin`` or ``end``; a fault of a moment has a begin only."""
+    """``begin`` or ``end``; a momentary fault has only a begin."""
     text: str
     server: str = ""
     percent: float = 0.0
     seconds: float = 0.0
     stod: int = 0
-    """Of the server process that was ended, when a relay has heard it."""
+    """That of the server process that was ended, if a relay has heard it."""
     dropped: int = 0
-    """At the end of ``udp-loss`` without a relay: how many the kernel dropped meanwhile. Which ones, nobody knows."""
+    """At the end of ``udp-loss`` without a relay: how many the kernel dropped meanwhile. Which ones is unknown."""
 
 
 class Datagram(Struct, frozen=True, omit_defaults=True, tag="datagram", tag_field="what"):
@@ -42,12 +42,12 @@ class Datagram(Struct, frozen=True, omit_defaults=True, tag="datagram", tag_fiel
 
     t: float
     fate: str
-    """The fault that took it; ``passed`` when none did (written only when the ledger is kept)."""
+    """The fault that dropped it; ``passed`` if none did (only written with ``--ledger``)."""
     server: str
     sender: str
     """HOST:PORT as the shoveler sees it."""
     digest: str
-    """BLAKE2b-64 of its bytes, in hexadecimal: by this it is found again further on."""
+    """BLAKE2b-64 of its bytes, in hexadecimal: identifies it further along."""
     contents: Contents
 
 
@@ -57,7 +57,7 @@ def digest(data: bytes) -> str:
 
 
 class Overrun(Struct, frozen=True, tag="overrun", tag_field="what"):
-    """The relay itself was too slow: the kernel dropped `count` datagrams of this server before it. Not asked for."""
+    """The relay itself was too slow: the kernel dropped `count` datagrams of this server before it. Not intended."""
 
     t: float
     server: str
@@ -76,7 +76,7 @@ class Ledger:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def write(self, entry: Entry) -> None:
-        """A full disk is said and does not end the lab; the truth then has a hole at this place of the log."""
+        """A full disk is logged and does not stop the lab; the ledger then has a hole here."""
         try:
             os.write(self._descriptor, _encode(entry) + b"\n")
         except OSError as error:

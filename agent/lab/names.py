@@ -1,6 +1,6 @@
 """Names of exchanges and queues, and removing them from a broker that the lab did not start.
 
-A private broker and the local bus vanish with the lab, so they carry the usual names. On a given broker all names have
+A private broker and the local bus disappear with the lab, so they use the usual names. On a given broker all names have
 the lab's prefix: a production exchange is never touched.
 """
 
@@ -21,7 +21,7 @@ _TIMEOUT = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Every name that a lab uses, prefix and all."""
+    """Every name that a lab uses, including the prefix."""
 
     prefix: str
 
@@ -39,7 +39,7 @@ class Names:
 
     @property
     def other_exchanges(self) -> dict[str, str]:
-        """What else a collector may publish to: its name for the stream → exchange."""
+        """Other exchanges that a collector may publish to: its name for the stream → exchange."""
         streams = ("cache", "tcp", "tpc", "wlcg", "wlcg_cache", "wlcg_tpc")
         return {stream: f"{self.prefix}xrd-{stream.replace('_', '-')}-events" for stream in streams}
 
@@ -60,7 +60,7 @@ def with_queue(url: str, queue: str) -> str:
 
 
 def check_broker(url: str) -> None:
-    """Raises WishError when no connection can be made."""
+    """Raises WishError if no connection can be made."""
     try:
         _connect(url).close()
     except LabError as error:
@@ -68,9 +68,9 @@ def check_broker(url: str) -> None:
 
 
 def delete(url: str, names: Names) -> None:
-    """Remove every exchange and queue of the lab; those that are not there are no error. Raises LabError."""
+    """Remove every exchange and queue of the lab; missing ones are not an error. Raises LabError."""
     if not names.prefix:
-        raise AssertionError("without a prefix the names may be somebody else's")
+        raise AssertionError("without a prefix the names may belong to another program")
     connection = _connect(url)
     try:
         channel = connection.channel()
@@ -87,7 +87,7 @@ def delete(url: str, names: Names) -> None:
 
 
 def _connect(url: str) -> pika.BlockingConnection:
-    logging.getLogger("pika").setLevel(logging.CRITICAL)  # what went wrong is in the exception, and said once
+    logging.getLogger("pika").setLevel(logging.CRITICAL)  # the error is in the exception, and reported once
     try:
         parameters = pika.URLParameters(url)
         parameters.socket_timeout = parameters.stack_timeout = parameters.blocked_connection_timeout = _TIMEOUT
@@ -98,7 +98,7 @@ def _connect(url: str) -> pika.BlockingConnection:
 
 
 def _why(error: BaseException) -> str:
-    """pika wraps the reason in several layers, of which the outer ones say nothing."""
+    """pika wraps the reason in several layers, and the outer ones say nothing."""
     inner = getattr(error, "exception", None) or next((a for a in error.args if isinstance(a, BaseException)), None)
     if inner is not None:
         return _why(inner)

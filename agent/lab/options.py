@@ -1,4 +1,4 @@
-"""What can be asked of a lab. The supervisor gets these as JSON on its standard input, since a bus URL is secret."""
+"""The options of a lab. The supervisor gets them as JSON on its standard input, because a bus URL is secret."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ MAX_FILES = 100_000
 
 
 class LabOptions(Struct, frozen=True):
-    """A lab as wished. Paths are absolute; sizes are bytes."""
+    """The requested lab. Paths are absolute; sizes are bytes."""
 
     directory: str
     servers: int = 4
     shovelers: int = 1
     bus: str = ""
-    """``amqp(s)://…`` of a broker that exists, or a directory for the local bus; empty: a private RabbitMQ node where
-    it is installed, else the local bus."""
+    """``amqp(s)://…`` of an existing broker, or a directory for the local bus; empty: a private RabbitMQ node if it is
+    installed, else the local bus."""
     files: int = 200
     file_bytes: int = 256 * 1024
     """Sizes run from 1 to this, evenly on a logarithmic scale."""
     large_files: int = 4
     large_bytes: int = 4 * 1024 * 1024
-    """So many of the files have from half of this to this."""
+    """This number of files have from half of this size to this size."""
     seed: int = 1
     port: int = 0
     """The first server's port, the others follow; 0 takes free ones."""
     framing: str = "batch"
     relay: bool = False
-    """Put a relay between servers and shovelers, which can lose datagrams on purpose and says which."""
+    """Put a relay between servers and shovelers, which can drop datagrams on purpose and logs which."""
     ledger: bool = False
-    """Let it write down also what it passes on."""
+    """Make it also log what it passes on."""
     fbuff: int = 1400
-    """The largest f datagram; above 1472 the servers' datagrams are fragmented on an Ethernet path."""
+    """The largest f-stream datagram; above 1472 the servers' datagrams are fragmented on an Ethernet path."""
     caches: int = 0
     """XRootD caches (libXrdPfc) in front of the first server."""
     cache_async: bool = False
-    """Leave ``xrootd.async`` of the caches at its default, with which they do not count what they serve."""
+    """Leave ``xrootd.async`` of the caches at its default, with which they do not count large reads."""
     programs: dict[str, list[str]] = {}
     """Other commands to start in place of our daemons, by program name."""
 
     def check(self) -> None:
-        """Raises WishError for the first thing that cannot be."""
+        """Raises WishError for the first invalid option."""
         for value, least, most, what in (
             (self.servers, 1, MAX_SERVERS, "--servers"),
             (self.shovelers, 1, MAX_SHOVELERS, "--shovelers"),
@@ -66,16 +66,18 @@ class LabOptions(Struct, frozen=True):
         if self.framing not in ("single", "batch"):
             raise WishError(f"--framing is {self.framing!r}; it must be single or batch")
         if self.ledger and not self.relay:
-            raise WishError("--ledger is what the relay passes on; add --relay")
+            raise WishError("--ledger logs what the relay passes on; add --relay")
         if self.cache_async and not self.caches:
-            raise WishError("--cache-async says how caches are set up; add --caches 1")
+            raise WishError("--cache-async applies to caches; add --caches 1")
         if is_amqp(self.bus):
             if not urlsplit(self.bus).hostname:
-                raise WishError("--bus names no host; write amqp://USER:PASSWORD@HOST:PORT/VHOST")
+                raise WishError("--bus has no host; write amqp://USER:PASSWORD@HOST:PORT/VHOST")
             if {"exchange", "queue"} & parse_qs(urlsplit(self.bus).query).keys():
-                raise WishError("--bus names an exchange or a queue; leave them out, a lab makes names of its own")
+                raise WishError("--bus names an exchange or a queue; leave them out, because a lab makes its own names")
         elif "://" in self.bus:
-            raise WishError(f"--bus {self.bus.split('://')[0]}://… is no bus; give amqp://…, amqps://… or a directory")
+            raise WishError(
+                f"--bus {self.bus.split('://')[0]}://… is not a bus; give amqp://…, amqps://… or a directory"
+            )
 
 
 def is_amqp(bus: str) -> bool:

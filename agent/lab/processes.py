@@ -1,4 +1,4 @@
-"""Processes by pid: which one it really is, ending several of them, and making a child die with us."""
+"""Processes by pid: identifying them, stopping several, and making a child die with us."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ _FOREIGN = ("TALLY_", "LISTEN_", "NOTIFY_", "WATCHDOG_")
 
 
 def identity(pid: int) -> str:
-    """Tells a process from every other that has, had or will have its pid; "" when it is gone (or only a zombie).
-
-    Made of the boot and the start time in kernel ticks, which no clock change alters.
+    """Distinguishes a process from every other that has, had or will have its pid; "" if it is gone (or only a zombie).
+    Made from the boot id and the start time in kernel ticks, which no clock change alters.
     """
     started = start_ticks(pid)
     if started is None:
@@ -29,9 +28,8 @@ def identity(pid: int) -> str:
 
 
 def start_ticks(pid: int) -> int | None:
-    """When a process began, in kernel ticks since the boot (field 22 of /proc/PID/stat); None when it is gone.
-
-    A zombie is gone, except while other threads of it still end: until then nobody can wait for it.
+    """When a process began, in kernel ticks since the boot (field 22 of /proc/PID/stat); None if it is gone. A zombie
+    is gone, except while other threads of it still end: until then nobody can wait for it.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -42,14 +40,13 @@ def start_ticks(pid: int) -> int | None:
 
 
 def alive(process: LabProcess) -> bool:
-    """Whether this very process still runs; another one that got its pid does not count."""
+    """Whether this process still runs; another one with the same pid does not count."""
     return process.pid > 0 and process.identity != "" and identity(process.pid) == process.identity
 
 
 def end(processes: Iterable[LabProcess], grace: float) -> list[LabProcess]:
-    """SIGTERM to all of them, SIGKILL to those that still run after `grace` seconds; gives back who survived even that.
-
-    Works on children of other processes. Processes that are gone, or whose pid is another's now, are left alone.
+    """SIGTERM to all of them, SIGKILL to those that still run after `grace` seconds; returns those that survived even
+    that. Works on children of other processes. Processes that are gone, or whose pid is another's now, are left alone.
     """
     left = _signal(processes, signal.SIGTERM)
     left = _wait(left, grace)
@@ -58,12 +55,12 @@ def end(processes: Iterable[LabProcess], grace: float) -> list[LabProcess]:
 
 
 def clean_environment() -> dict[str, str]:
-    """Ours, without what an operator or a service manager meant for us (settings, secrets, sockets)."""
+    """Our environment, without what an operator or a service manager intended for us (settings, secrets, sockets)."""
     return environment_for_others(without=_FOREIGN)
 
 
 def dies_with_us(command: list[str]) -> list[str]:
-    """The command, so started that the kernel sends it SIGTERM when the thread that starts it ends, however it ends.
+    """The command, started so that the kernel sends it SIGTERM when the thread that starts it ends, however it ends.
 
     By util-linux's ``setpriv``, which Debian always has; without it a child outlives a killed supervisor until `down`.
     """
@@ -77,7 +74,7 @@ def _signal(processes: Iterable[LabProcess], number: signal.Signals) -> list[Lab
         try:
             os.kill(process.pid, number)
         except ProcessLookupError:
-            pass  # it ended by itself in this very moment
+            pass  # it ended by itself just now
     return running
 
 

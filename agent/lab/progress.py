@@ -1,4 +1,4 @@
-"""What a supervisor tells whoever started it: one JSON line each, on its standard output."""
+"""Messages from a supervisor to its starter: one JSON line each, on its standard output."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import msgspec
 from msgspec import Struct
 
 KEEP = b"keep"
-"""What the starter says when the lab shall outlive it; its end without this word takes the lab down."""
+"""The starter's word when the lab must outlive it; if it ends without this word, the lab is taken down."""
 
 
 class Progress(Struct, frozen=True, tag="progress"):
-    """Something is done; for people."""
+    """A step is done; for users."""
 
     text: str
 
@@ -20,11 +20,11 @@ class Up(Struct, frozen=True, tag="up"):
 
 
 class Failed(Struct, frozen=True, tag="failed"):
-    """The lab does not come up; `Down` follows."""
+    """The lab cannot start; `Down` follows."""
 
     error: str
     wish: bool = False
-    """What was wished for is the cause."""
+    """The cause is an invalid request."""
 
 
 class Down(Struct, frozen=True, tag="down"):

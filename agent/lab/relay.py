@@ -1,12 +1,12 @@
-"""The relay between servers and shovelers, off unless asked for: it loses datagrams on purpose, and says which.
+"""The relay between servers and shovelers, off by default: it drops datagrams on purpose, and logs which.
 
-Each server has a receiving socket of its own here, and each source port of a server a sending socket of its own
-towards the shoveler: senders stay as distinct as they were, and the order within each stays what it was. What is to be
-lost *before* the shoveler's socket is not sent on. What the *kernel* is to lose is sent on with a mark in its IP
-header, at which a filter on the shoveler's socket drops it (`sockets.drop_marked`): the kernel counts it as its own
-drop, and yet it is known which datagram it was.
+Each server has its own receiving socket here, and each source port of a server its own sending socket towards the
+shoveler: senders stay distinct, and the order within each is unchanged. Datagrams to lose *before* the shoveler's
+socket are not forwarded. Datagrams for the *kernel* to drop are forwarded with a mark in their IP header, and a filter
+on the shoveler's socket drops those (`sockets.drop_marked`): the kernel counts them as its own drops, and yet it is
+known which datagrams they were.
 
-Runs in a thread of the supervisor: 500 servers' datagrams are a few thousand a second, and nothing but the log waits.
+Runs in a thread of the supervisor: 500 servers send a few thousand datagrams a second, and only the log waits.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from agent.lab.datagram import Reader
 from agent.lab.ledger import Datagram, Entry, Overrun, digest
 
 IP_AND_UDP = 28
-"""Bytes of the headers that make an IPv4 packet of a datagram."""
+"""Bytes of the headers around a datagram in an IPv4 packet."""
 PATH_MTU = 1500
 _MOST_SENDERS = 64
-"""Sending sockets of one server; each restart of it makes some anew."""
+"""Sending sockets of one server; each restart of it creates new ones."""
 _AT_ONCE = 64
 _LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A share of datagrams to lose: of all servers or one, of all kinds or those with these first bytes."""
+    """A share of datagrams to drop: of all servers or one, of all kinds or those with these first bytes."""
 
     percent: float
     server: str = ""
@@ -43,7 +43,7 @@ class Loss:
 
 
 def fate(losses: Mapping[str, Loss], server: str, code: str, size: int, dice: random.Random) -> str:
-    """The fault that takes this datagram, or "". What never reaches the shoveler's host comes before what it drops."""
+    """The fault that drops this datagram, or "". Losses before the shoveler's host come before drops on it."""
     for fault in ("fragment-loss", "wire-loss", "udp-loss"):
         loss = losses.get(fault)
         if loss is None or loss.server not in ("", server) or (loss.codes and code not in loss.codes):
@@ -68,7 +68,7 @@ class _Line:
 
 
 class Relay:
-    """`write` takes the log's lines; with `everything` also those of datagrams that are passed on."""
+    """`write` receives the log's lines; with `everything` also those of datagrams that are passed on."""
 
     def __init__(self, write: Callable[[Entry], None], *, everything: bool = False) -> None:
         self._write = write
@@ -80,7 +80,7 @@ class Relay:
         self._thread: threading.Thread | None = None
 
     def add(self, server: str, target: str) -> str:
-        """HOST:PORT to which this server's datagrams shall go, to be sent on to `target`. Before `start`."""
+        """HOST:PORT for this server's datagrams, which are forwarded to `target`. Call it before `start`."""
         receiver = sockets.receive_socket()
         receiver.setblocking(False)
         host, _, port = target.rpartition(":")
@@ -92,7 +92,7 @@ class Relay:
         self._thread.start()
 
     def close(self) -> None:
-        """What has arrived is still sent on."""
+        """What has arrived is still forwarded."""
         self._wake.send(b"x")
         if self._thread is not None:
             self._thread.join()
@@ -104,12 +104,12 @@ class Relay:
         self._woken.close()
 
     def lose(self, fault: str, loss: Loss | None) -> None:
-        """From now on; None ends it. The last of each fault counts."""
+        """Takes effect from now on; None ends it. The last of each fault counts."""
         left = {name: known for name, known in self._losses.items() if name != fault}
         self._losses = left if loss is None else left | {fault: loss}  # one assignment: the thread sees old or new
 
     def stod(self, server: str) -> int:
-        """Of the newest process of this server that was heard; 0: none."""
+        """The stod of the newest process of this server that was heard; 0: none."""
         return next((line.reader.newest for line in self._lines.values() if line.server == server), 0)
 
     def _run(self) -> None:
@@ -163,7 +163,7 @@ class Relay:
         return line.senders[source]
 
     def _look(self, line: _Line) -> None:
-        """Whether we are ourselves a cause of losses, which would make the log untrue."""
+        """Whether we cause losses ourselves, which would make the log wrong."""
         now = sockets.drops(line.receiver)
         if now > line.overrun:
             self._write(Overrun(time.time(), line.server, now - line.overrun))

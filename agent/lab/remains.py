@@ -1,4 +1,4 @@
-"""Removing what a lab left: by the supervisor at its own end, and by `down` and `up` after a supervisor that died."""
+"""Removes what a lab left: used by the supervisor when it ends, and by `down` and `up` after a supervisor that died."""
 
 from __future__ import annotations
 
@@ -26,11 +26,10 @@ def supervisor_alive(state: LabState) -> bool:
 
 
 def remove(state: LabState, *, keep: str = "") -> list[str]:
-    """End every process of the lab but ourselves, delete its names, remove its directories.
-
-    Gives back one sentence for each thing that could not be removed. When there is any, the state file stays, so that
-    `down` can try again. `keep` names a file in the lab's directory that stays, and so does the directory then.
-    Again is fine. Takes up to about ten seconds when a broker does not answer.
+    """End every process of the lab except ourselves, delete its names, remove its directories. Returns one sentence for
+    each thing that could not be removed. If there is any, the state file stays, so that `down` can be repeated. `keep`
+    names a file in the lab's directory that stays, and so does the directory then. Can be repeated. Takes up to about
+    ten seconds if a broker does not answer.
     """
     problems = _end_processes(state) + _end_broker(state) + _delete_names(state)
     if state.broker == "local" and state.bus:
@@ -52,7 +51,7 @@ def remove(state: LabState, *, keep: str = "") -> list[str]:
 
 
 def _end_processes(state: LabState) -> list[str]:
-    """The supervisor before all others, as it would start them again; then servers, shovelers, collector."""
+    """The supervisor first, because it would restart the others; then servers, shovelers, collector."""
     left = []
     for kind in ("supervisor", "xrootd", "shoveler", "collector"):
         left += end([p for p in state.processes if p.kind == kind and p.pid != os.getpid()], _GRACE)
@@ -66,7 +65,7 @@ def _end_broker(state: LabState) -> list[str]:
     try:
         PrivateBroker.attach(directory).kill()
     except BrokerError as error:
-        # It writes its state as soon as it has a process: without one there is nothing to end.
+        # It writes its state as soon as it has a process: without a state there is nothing to end.
         return [] if not (directory / "broker.json").exists() else [str(error)]
     return []
 
@@ -82,7 +81,8 @@ def _delete_names(state: LabState) -> list[str]:
 
 
 def _remove_tree(path: Path) -> list[str]:
-    """A file, a link or a whole directory; read-only directories, as the shared files' one, are opened up first."""
+    """A file, a link or a whole directory; read-only directories, such as that of the shared files, are made writable
+    first."""
     if not os.path.lexists(path):
         return []
     if path.is_symlink() or not path.is_dir():
@@ -90,13 +90,13 @@ def _remove_tree(path: Path) -> list[str]:
         return []
     deadline = time.monotonic() + 3.0
     while True:
-        if os.getuid() != 0:  # root needs no mode, and must not be led astray by a link of the servers' user
+        if os.getuid() != 0:  # root needs no mode, and must not follow a link made by the servers' user
             for directory, _, _ in os.walk(path):
                 Path(directory).chmod(0o700)
         try:
             shutil.rmtree(path)
         except OSError as error:
-            # A process that is just ending may still have made a file behind our back.
+            # A process that is just ending may still have created a file.
             if time.monotonic() < deadline:
                 time.sleep(0.05)
                 continue

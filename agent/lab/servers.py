@@ -26,13 +26,13 @@ _ADMIN = "adm"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whom the servers run as. XRootD refuses to run as root, so root hands them to another user."""
+    """The user that the servers run as. XRootD refuses to run as root, so root runs them as another user."""
 
     name: str
     uid: int
     gid: int
     switch: bool
-    """Whether a process of ours must change its user to become this one."""
+    """Whether our process must change its user to become this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,12 @@ class ServerPlan:
     shoveler: str
     """HOST:PORT of its shoveler."""
     monitor: str
-    """HOST:PORT that its monitoring line points to: the shoveler, or the relay before it."""
+    """HOST:PORT in its monitoring line: that of the shoveler, or of the relay in front of it."""
     fbuff: int = 1400
     origin: str = ""
-    """HOST:PORT of the server that it is a cache of; "": it is a server itself."""
+    """HOST:PORT of the server that it caches; "": it is not a cache."""
     asynchronous: bool = False
-    """Of a cache: whether ``xrootd.async`` is left at its default."""
+    """For a cache: whether ``xrootd.async`` is left at its default."""
 
     @property
     def url(self) -> str:
@@ -66,7 +66,7 @@ def find_xrootd() -> str:
 
 
 def find_account() -> Account:
-    """Ourselves, or as root the user xrootd (else nobody). Raises LabError when root finds neither."""
+    """Ourselves, or for root the user xrootd (else nobody). Raises LabError if root finds neither."""
     if os.getuid() != 0:
         return Account(pwd.getpwuid(os.getuid()).pw_name, os.getuid(), os.getgid(), switch=False)
     for name in _USERS:
@@ -75,7 +75,9 @@ def find_account() -> Account:
         except KeyError:
             continue
         return Account(name, entry.pw_uid, entry.pw_gid, switch=True)
-    raise LabError("XRootD does not run as root and there is no user xrootd; make one, or run the lab as another user")
+    raise LabError(
+        "XRootD does not run as root and there is no user xrootd; create one, or run the lab as another user"
+    )
 
 
 def shared_files(work: Path) -> Path:
@@ -84,9 +86,8 @@ def shared_files(work: Path) -> Path:
 
 
 def make_work_directory(work: Path, account: Account) -> None:
-    """A new directory that the servers' user can enter and nobody else. Raises OSError.
-
-    It stays ours, so that this user cannot put anything in the way of what we write there.
+    """A new directory that only the servers' user can enter. Raises OSError. It stays ours, so that this user cannot
+    interfere with what we write there.
     """
     work.mkdir(mode=0o700)
     (work / _ADMIN).mkdir(mode=0o700)
@@ -97,7 +98,7 @@ def make_work_directory(work: Path, account: Account) -> None:
 
 
 def make_server(plan: ServerPlan, work: Path, account: Account) -> Path:
-    """Its own tree, in which the shared files appear, and its configuration file, whose path is given back."""
+    """Create its own tree, with the shared files in it, and its configuration file; returns the path of the latter."""
     home = work / plan.name
     root = home / "root"
     tree = [home, root, root / "store", root / WRITE_PATH.lstrip("/")]
@@ -106,7 +107,7 @@ def make_server(plan: ServerPlan, work: Path, account: Account) -> Path:
     if not plan.origin:
         (root / READ_PATH.lstrip("/")).symlink_to(shared_files(work))
     if account.switch:
-        for directory in reversed(tree):  # the outermost last: before that, nobody else can come in
+        for directory in reversed(tree):  # the outermost last: before that, nobody else can enter
             os.chown(directory, account.uid, account.gid)
     path = work / f"{plan.name}.cfg"
     path.write_text(config_text(plan, root, work / _ADMIN))
@@ -137,15 +138,15 @@ def config_text(plan: ServerPlan, root: Path, admin: Path) -> str:
 def start(xrootd: str, plan: ServerPlan, account: Account, work: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start it in the foreground, as that user, so that it dies with this thread. Raises OSError.
 
-    Root changes the user itself and not by XRootD's -R, since that would undo the dying.
+    Root changes the user itself and not with XRootD's -R, because -R would cancel that.
     """
-    # The file given with -s is what keeps its xrootd.NAME.env out of /tmp.
+    # The file given with -s keeps its xrootd.NAME.env out of /tmp.
     pid_file = work / _ADMIN / f"{plan.name}.pid"
     command = [xrootd, "-c", str(work / f"{plan.name}.cfg"), "-n", plan.name, "-s", str(pid_file)]
     return subprocess.Popen(
         dies_with_us(command),
         env=clean_environment() | {"HOME": str(work)},
-        cwd=work,  # it makes and enters a directory called like its instance there
+        cwd=work,  # it creates and enters a directory named after its instance there
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

@@ -9,7 +9,7 @@ import struct
 from agent.lab.errors import WishError
 
 RECEIVE_BUFFER = 32 * 1024 * 1024
-"""Bytes asked for; without privileges the kernel gives at most net.core.rmem_max."""
+"""Bytes requested; without privileges the kernel gives at most net.core.rmem_max."""
 
 _SO_RCVBUFFORCE = 33
 _SO_ATTACH_FILTER = 26
@@ -25,9 +25,9 @@ _RETURN = 0x06
 _RANDOM = 0xFFFFF000 + 56  # SKF_AD_OFF + SKF_AD_RANDOM of linux/filter.h
 _TYPE_OF_SERVICE = 0xFFF00000 + 1  # SKF_NET_OFF + its place in the IPv4 header
 
-_MARKED = 0x04  # the lowest bit of the type of service that is not for congestion
+_MARKED = 0x04  # the lowest bit of the type of service that is not used for congestion
 MARK = struct.pack("i", _MARKED)
-"""Value of IP_TOS with which a datagram is sent that `drop_marked` drops."""
+"""Value of IP_TOS that marks a datagram for `drop_marked`."""
 
 
 def receive_socket() -> socket.socket:
@@ -42,10 +42,9 @@ def receive_socket() -> socket.socket:
 
 
 def keep_port(port: int, whose: str, host: str = "127.0.0.1") -> socket.socket:
-    """Take a TCP port (0: any free one) for a program that is to listen on it with SO_REUSEADDR, as XRootD does.
-
-    While this socket is bound and does not listen, that program can, and no other is given the port by chance.
-    Raises WishError when the port is taken.
+    """Reserve a TCP port (0: any free one) for a program that will listen on it with SO_REUSEADDR, as XRootD does.
+    While this socket is bound and does not listen, that program can, and no other gets the port by chance. Raises
+    WishError if the port is in use.
     """
     s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -60,9 +59,8 @@ def keep_port(port: int, whose: str, host: str = "127.0.0.1") -> socket.socket:
 
 
 def lose(s: socket.socket, percent: float) -> None:
-    """From now on the kernel drops this share of the datagrams that reach the socket, and counts them as its drops.
-
-    The filter belongs to the socket, so it works whichever process reads from it.
+    """From now on the kernel drops this share of the datagrams that reach the socket, and counts them as its drops. The
+    filter belongs to the socket, so it works with any process that reads from it.
     """
     threshold = min(0xFFFFFFFF, round(percent / 100 * 2**32))
     _filter(
@@ -86,7 +84,8 @@ def drop_marked(s: socket.socket) -> None:
 
 
 def drops(s: socket.socket) -> int:
-    """How many datagrams the kernel has dropped at this socket, whatever the reason (32 bits, like the kernel's)."""
+    """The number of datagrams that the kernel has dropped at this socket, for any reason (32 bits, like the
+    kernel's)."""
     meminfo: tuple[int, ...] = struct.unpack_from("=9I", s.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36))
     return meminfo[_MEMINFO_DROPS]
 
@@ -98,7 +97,7 @@ def _filter(s: socket.socket, *program: tuple[int, int, int, int]) -> None:
 
 
 def lose_nothing(s: socket.socket) -> None:
-    """The opposite of `lose`; no error when nothing is being lost."""
+    """The opposite of `lose`; not an error if nothing is being dropped."""
     try:
         s.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, struct.pack("i", 0))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The state file ``DIR/state.json``: written whole, in one step, mode 0600, since it can hold a broker's password."""
+"""The state file ``DIR/state.json``: written atomically, mode 0600, because it can have a broker's password."""
 
 from __future__ import annotations
 
@@ -25,9 +25,8 @@ def write_state(state: LabState) -> None:
 
 
 def read_state(directory: Path) -> LabState | None:
-    """The state of the lab in `directory`; None when there is no lab.
-
-    Raises LabError when the directory or the file is another user's, unreadable, or of a newer Tally.
+    """The state of the lab in `directory`; None if there is no lab. Raises LabError if the directory or the file is
+    another user's, unreadable, or of a newer Tally.
     """
     path = Layout(directory).state
     try:
@@ -46,18 +45,18 @@ def read_state(directory: Path) -> LabState | None:
         return decode_lab_state(body)
     except msgspec.DecodeError as error:
         raise LabError(
-            f"{path} is no state file of a lab ({error}); remove {directory} by hand if it is of no use"
+            f"{path} is not the state file of a lab ({error}); remove {directory} by hand if you do not need it"
         ) from None
 
 
 def must_be_ours(directory: Path) -> None:
-    """A lab's directory tells `down` what to end and remove, so that nobody else may have written it.
+    """A lab's directory tells `down` what to end and remove, so it must not have been written by another user.
 
-    Raises FileNotFoundError when it is not there, WishError when it is a link, no directory, or another user's.
+    Raises FileNotFoundError if it is missing, WishError if it is a link, not a directory, or another user's.
     """
     status = directory.lstat()
     if stat.S_ISLNK(status.st_mode) or not stat.S_ISDIR(status.st_mode):
-        raise WishError(f"{directory} is no directory; choose another with --dir")
+        raise WishError(f"{directory} is not a directory; choose another with --dir")
     if status.st_uid != os.getuid():
         raise WishError(f"{directory} belongs to another user; choose another with --dir")
 

@@ -1,8 +1,8 @@
-"""The supervisor: brings a lab up, keeps it up, breaks it on request, takes it down.
+"""The supervisor: brings a lab up, keeps it up, injects faults on request, takes it down.
 
-It runs in a session of its own, so that no terminal's Ctrl-C or hang-up reaches it. It reads its `LabOptions` as one
-JSON line from standard input and tells how far it is on standard output (`agent.lab.progress`). As long as standard
-input stays open, whoever started it owns the lab: its end without the word ``keep`` takes the lab down, so that
+It runs in its own session, so that no terminal's Ctrl-C or hang-up reaches it. It reads its `LabOptions` as one
+JSON line from standard input and reports its progress on standard output (`agent.lab.progress`). While standard input
+stays open, the process that started it owns the lab: its end without the word ``keep`` takes the lab down, so that
 neither Ctrl-C nor a kill of ``lab up`` leaves anything behind.
 
 Everything runs in one thread, except what blocks: the private broker, file making and removing.
@@ -49,12 +49,12 @@ _log = logging.getLogger(__name__)
 _warn = RateLimited(_log)
 
 READY_SECONDS = 60.0
-"""How long any one part may take to answer while the lab comes up."""
+"""Maximum time for each part to answer while the lab starts."""
 _POLL = 0.05
 _STEADY_SECONDS = 30.0
-"""A process that lived this long is started again without a growing delay."""
+"""A process that ran this long is restarted without a growing delay."""
 _SERVER_GRACE, _SHOVELER_GRACE, _COLLECTOR_GRACE = 1.0, 3.0, 3.0
-"""Seconds between SIGTERM and SIGKILL when the lab goes down; together below the ten that `down` may take."""
+"""Seconds between SIGTERM and SIGKILL when the lab goes down; together less than the ten that `down` may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Supervisor:
         self._posts: list[_Post] = []
         self._held: list[socket] = []
         self._lock: FileLock | None = None
-        """Open from the moment that the directory is ours to write to and to remove."""
+        """Open once the directory is ours to write to and to remove."""
 
         self._servers: list[Child] = []
         self._shovelers: list[Child] = []
@@ -128,8 +128,8 @@ class Supervisor:
         except LabError as error:
             failure, wish = str(error), isinstance(error, WishError)
         except Exception as error:  # noqa: BLE001 - whatever it is, nothing may stay behind
-            _log.exception("! the lab fails")
-            failure = f"the lab failed in a way that nobody foresaw ({type(error).__name__}: {error})"
+            _log.exception("! the lab failed")
+            failure = f"the lab failed with an internal error ({type(error).__name__}: {error})"
         if failure:
             self._report(Failed(failure, wish))
         await self._take_down("failed" if failure else "stopping")
@@ -162,9 +162,9 @@ class Supervisor:
     def _keep_up(self) -> None:
         for child in (*self._servers, *self._shovelers, *self._collectors):
             self._tasks.start(self._keep(child), f"keep {child.name}")
-        no_broker = "the local bus has no broker that could go away"
+        no_broker = "the local bus has no broker to stop"
         if self._bus_kind == "given":
-            no_broker = "the broker was given with --bus and is not the lab's to stop; stop it yourself"
+            no_broker = "the broker was given with --bus, and the lab does not stop it; stop it yourself"
         if self._broker is not None:
             self._tasks.start(self._broker.watch(), "watch broker")
         assert self._ledger is not None
@@ -184,7 +184,8 @@ class Supervisor:
         )
 
     async def _take_down(self, state: Literal["stopping", "failed"]) -> None:
-        """Caches, servers, shovelers, collector, broker, names, directories: each after what depends on it ended."""
+        """Caches, servers, shovelers, collector, broker, names, directories: each after what depends on it has
+        ended."""
         if self._stop_flush and self._state == "up":
             await asyncio.sleep(servers.FSTAT_SECONDS + servers.FLUSH_SECONDS + 0.5)
         self._state = state
@@ -213,7 +214,7 @@ class Supervisor:
             self._problems += await asyncio.to_thread(remains.remove, self._snapshot())
             self._lock.release()
         self._gone.set()
-        await asyncio.gather(*self._order_tasks, return_exceptions=True)  # who asked for the end is answered first
+        await asyncio.gather(*self._order_tasks, return_exceptions=True)  # whoever requested the end is answered first
 
     # -- coming up -------------------------------------------------------------------------------------------------
 
@@ -221,7 +222,7 @@ class Supervisor:
         directory = self._layout.directory
         self._lock, remains_removed = claim(directory)
         if remains_removed:
-            self._report(Progress(f"removed what a lab that died had left in {directory}"))
+            self._report(Progress(f"removed the remains of a dead lab in {directory}"))
         self._layout.logs.mkdir()
         with self._layout.log("supervisor").open("ab") as log:
             os.dup2(log.fileno(), sys.stderr.fileno())
@@ -233,10 +234,10 @@ class Supervisor:
     def _choose_bus(self) -> None:
         wish = self._options.bus
         if is_amqp(wish):
-            # The bus is noted when it has answered: before that, nothing of ours can be on it, to be removed later.
+            # The bus is noted when it has answered: before that, nothing of ours can be on it to remove later.
             self._bus_kind, self._names = "given", names.Names(f"{self._lab}.")
         elif wish:
-            # A directory that is there already is not ours to remove, one in it is.
+            # An existing directory is not ours to remove; one that we create in it is.
             self._bus_kind, self._bus = "local", str(Path(wish) / self._lab if Path(wish).exists() else wish)
         else:
             self._bus_kind = "private"  # until `_start_bus` finds that there is no RabbitMQ
@@ -315,7 +316,7 @@ class Supervisor:
         self._report(Progress(f"servers: {len(self._servers)} accept connections; {len(self._files)} files each"))
 
     async def _start_daemons(self) -> None:
-        """The collector before the shovelers, since it makes the queue without which a broker returns packets."""
+        """The collector before the shovelers, because it declares the queue without which a broker returns packets."""
         held = sockets.keep_port(0, "the metrics of the collector")
         self._held.append(held)
         bus = daemons.Bus(self._bus, self._names, self._options.framing)
@@ -333,10 +334,10 @@ class Supervisor:
             self._start(self._shovelers[-1])
         for child in self._shovelers:
             await self._answers(child, partial(health.healthy, child.metrics))
-        self._report(Progress(f"collector and shovelers ({len(self._shovelers)}) are well"))
+        self._report(Progress(f"collector and shovelers ({len(self._shovelers)}) are healthy"))
 
     async def _identifications_arrived(self) -> None:
-        """Each server identifies itself when it starts: so many datagrams at least must have come."""
+        """Each server identifies itself when it starts: at least this many datagrams must have come."""
         for post, child in zip(self._posts, self._shovelers, strict=True):
             expected = sum(plan.shoveler == post.address for plan in self._plans)
             await self._answers(child, partial(health.has_received, child.metrics, expected))
@@ -350,7 +351,7 @@ class Supervisor:
         self._save()
 
     async def _answers(self, child: Child, question: Callable[[], Awaitable[str]]) -> None:
-        """Ask until the answer is "". Raises LabError when the child ends, or with the answer when time is up."""
+        """Check until the answer is "". Raises LabError if the child ends, or with the answer when time is up."""
         deadline = time.monotonic() + READY_SECONDS
         while wrong := await question():
             if child.ended.is_set():
@@ -362,7 +363,7 @@ class Supervisor:
             await asyncio.sleep(_POLL)
 
     async def _until_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
-        """True when the work was done, False when a stop came first; raises what the work raises."""
+        """True if the work was done, False if a stop came first; raises what the work raises."""
         async with asyncio.TaskGroup() as group:
             working = group.create_task(_caught(work), name="work")
             stopping = group.create_task(self._stop.wait(), name="stop")
@@ -378,7 +379,7 @@ class Supervisor:
     # -- staying up ------------------------------------------------------------------------------------------------
 
     async def _keep(self, child: Child) -> None:
-        """Start it again whenever it ends; after quick ends in a row, later and later."""
+        """Restart it whenever it ends, with growing delays after several quick ends in a row."""
         pauses = delays(0.1, 10.0)
         while True:
             await child.ended.wait()
@@ -412,7 +413,7 @@ class Supervisor:
             writer.write(control.encode(await self._obey(line)) + b"\n")
             await writer.drain()
         except (OSError, ValueError) as error:  # ValueError: a line without end
-            _log.warning("! an order was cut short: %s", error)
+            _log.warning("! an order was incomplete: %s", error)
         finally:
             writer.close()
             self._order_tasks.discard(task)
@@ -421,7 +422,7 @@ class Supervisor:
         try:
             order = control.decode_order(line)
         except msgspec.DecodeError as error:
-            return control.Answer(False, f"that is no order: {error}")
+            return control.Answer(False, f"that is not an order: {error}")
         _log.info("< %s", order)
         if isinstance(order, control.Stop):
             self._stop_flush = order.flush
@@ -442,10 +443,10 @@ class Supervisor:
         try:
             write_state(self._snapshot())
         except OSError as error:
-            raise LabError(f"the state file of the lab cannot be written ({error.strerror}): make room") from None
+            raise LabError(f"the state file of the lab cannot be written ({error.strerror}): free some space") from None
 
     def _save(self) -> None:
-        """A full disk must not keep the supervisor from its work: the state file is then old until there is room."""
+        """A full disk must not stop the supervisor: the state file is then out of date until there is room."""
         if self._lock is None:
             return
         try:
@@ -493,7 +494,7 @@ async def _caught(work: Coroutine[Any, Any, None]) -> Exception | None:
 
 
 def _first(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error of a task group that a person should see: one of ours, if there is any."""
+    """The error of a task group that the user should see: one of ours, if there is any."""
     mine, _ = several.split(LabError)
     error: BaseException = mine or several
     while isinstance(error, BaseExceptionGroup):
@@ -505,7 +506,7 @@ def _tell(report: progress.Report) -> None:
     try:
         os.write(sys.stdout.fileno(), progress.encode(report) + b"\n")
     except BrokenPipeError:
-        pass  # nobody is left to tell; the state file and the log say the same
+        pass  # nobody is left to read it; the state file and the log say the same
 
 
 async def _supervise(options: LabOptions) -> int:

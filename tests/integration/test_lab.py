@@ -232,7 +232,7 @@ def test_on_a_given_broker_there_are_only_names_of_the_labs_own_and_none_at_the_
     assert all(name.startswith((state.prefix, "amq.gen-")) for name in made)
     records.delete()
     assert (
-        "not the lab's to stop"
+        "the lab does not stop it"
         in subprocess.run(
             [*LAB, "fault", "broker-down", "--dir", directory], capture_output=True, text=True, check=False
         ).stderr

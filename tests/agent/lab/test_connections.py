@@ -62,5 +62,5 @@ def test_what_the_kernel_forbids_is_said(server: subprocess.Popen[str], monkeypa
     monkeypatch.setattr(connections, "_libc", type("Libc", (), {"syscall": staticmethod(refuse)}))
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         assert client.recv(5) == b"hello"
-        with pytest.raises(LabError, match=f"does not let the lab cut a connection \\({os.strerror(1)}\\)"):
+        with pytest.raises(LabError, match=f"does not allow the lab to cut a connection \\({os.strerror(1)}\\)"):
             connections.cut(server.pid, port)

@@ -79,7 +79,7 @@ async def test_the_last_loss_asked_for_decides() -> None:
         faults = Faults(Parts(receivers=[receiver]))
         await faults.inject(Fault("udp-loss", percent=100))
         answer = await faults.inject(Fault("udp-loss", percent=0))
-        assert answer == Answer(True, "no datagram is lost on purpose any more")
+        assert answer == Answer(True, "no datagrams are dropped on purpose any more")
         sender.sendto(b"there", receiver.getsockname())
         receiver.settimeout(5)
         assert receiver.recv(100) == b"there"
@@ -167,7 +167,7 @@ async def test_a_server_ends_and_the_log_says_which(child: Child, do: str, how: 
 async def test_connections_of_a_server_without_any(child: Child) -> None:
     faults = Faults(Parts(servers={"s01": (child, 1)}))
     answer = await faults.inject(Fault("cut-transfer"))
-    assert answer == Answer(True, "cut 0 connections of s01; its clients may open them again")
+    assert answer == Answer(True, "cut 0 connections of s01; its clients may reconnect")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ async def test_connections_of_a_server_without_any(child: Child) -> None:
         (Fault("udp-loss", server="s01"), "the kernel cannot choose whose datagrams it drops: there is no relay"),
         (Fault("kill-shoveler", server="s01"), "kill-shoveler is not a fault of a single server"),
         (Fault("kill-server", server="s09"), "there is no server s09 in this lab; it has s01 to s01"),
-        (Fault("kill-server", codes="u"), "kill-server loses no datagrams by their first byte"),
+        (Fault("kill-server", codes="u"), "kill-server does not drop datagrams by their first byte"),
     ],
 )
 async def test_what_this_lab_cannot_do_is_said(child: Child, fault: Fault, says: str) -> None:

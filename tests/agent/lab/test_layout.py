@@ -35,5 +35,7 @@ def test_a_long_temporary_directory_is_passed_over(monkeypatch: pytest.MonkeyPat
 
 def test_no_place_at_all_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/absent")
-    with pytest.raises(LabError, match=r"can live in none of /absent, /tmp, /var/tmp; set TMPDIR to a directory"):
+    with pytest.raises(
+        LabError, match=r"none of /absent, /tmp, /var/tmp can hold the XRootD servers' files; set TMPDIR to a directory"
+    ):
         new_work_directory("l" * 60, os.getuid(), [os.getgid()])

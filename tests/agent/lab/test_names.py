@@ -53,7 +53,7 @@ def test_all_names_of_a_lab_are_deleted_and_no_others(broker: PrivateBroker) -> 
 
 
 def test_without_a_prefix_nothing_is_deleted() -> None:
-    with pytest.raises(AssertionError, match="somebody else"):
+    with pytest.raises(AssertionError, match="another program"):
         names.delete("amqp://127.0.0.1:1/", Names(""))
 
 

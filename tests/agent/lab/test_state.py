@@ -49,7 +49,7 @@ def test_no_lab_is_no_error(tmp_path: Path) -> None:
     assert read_state(tmp_path) is None
     assert read_state(tmp_path / "absent") is None
     (tmp_path / "file").touch()
-    with pytest.raises(LabError, match="is no directory"):
+    with pytest.raises(LabError, match="is not a directory"):
         read_state(tmp_path / "file")
 
 
@@ -65,14 +65,14 @@ def test_a_newer_lab_is_declined(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["", "{}", "null", "not json", '{"schema": 1}'])
 def test_a_damaged_file_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "state.json").write_text(content)
-    with pytest.raises(LabError, match=r"state\.json is no state file of a lab"):
+    with pytest.raises(LabError, match=r"state\.json is not the state file of a lab"):
         read_state(tmp_path)
 
 
 def test_a_directory_that_somebody_else_may_have_prepared_is_not_believed(tmp_path: Path) -> None:
     write_state(a_state(tmp_path))
     (tmp_path.parent / "link").symlink_to(tmp_path)
-    with pytest.raises(LabError, match="is no directory"):
+    with pytest.raises(LabError, match="is not a directory"):
         read_state(tmp_path.parent / "link")
 
 

@@ -173,7 +173,7 @@ def test_up_clears_away_a_lab_that_died(lab: Lab, capfd: pytest.CaptureFixture[s
     os.kill(lab.process("supervisor").pid, signal.SIGKILL)
     until(lambda: not alive(lab.process("supervisor")))
     assert lab.up() == 0
-    assert f"removed what a lab that died had left in {lab.directory}" in capfd.readouterr().out
+    assert f"removed the remains of a dead lab in {lab.directory}" in capfd.readouterr().out
 
 
 def test_a_second_lab_in_the_same_directory_is_refused_and_the_first_goes_on(
@@ -309,7 +309,7 @@ def entries(lab: Lab) -> list[ledger.Entry]:
 def test_a_relay_keeps_servers_apart_and_says_what_it_lost(lab: Lab, capfd: pytest.CaptureFixture[str]) -> None:
     assert lab.up(servers=2, relay=True, ledger=True, fbuff=8192) == 0
     state = lab.state
-    assert set(state.faults.values()) == {"", "the local bus has no broker that could go away"}
+    assert set(state.faults.values()) == {"", "the local bus has no broker to stop"}
     first = [entry for entry in entries(lab) if isinstance(entry, ledger.Datagram)]
     assert {(entry.server, entry.fate, entry.contents.code) for entry in first} == {
         ("s01", "passed", "="),
