@@ -1,10 +1,10 @@
-"""Role server: stands beside an XRootD server, says how it is and what its monitoring line will do.
+"""Role server: runs beside an XRootD server, and reports its state and what its monitoring line will send.
 
 configfile  a configuration as xrootd reads it: directives with file and line, one reading for each way through its ifs
 monitor     the grammar of the monitoring directives
 lint        a configuration's text → findings: which records it will not send, and what keeps xrootd from starting
 mend        the line as it should be
-check       ``tally-agent check-config FILE``, with all files that the configuration goes on in
+check       ``tally-agent check-config FILE``, with all files that the configuration continues in
 surround    what the machine says: the running xrootd and its file, does it answer, MTU, datagrams the kernel dropped
 role        the agent in session: a `ServerReport` at the start, every minute, when something changes, and when asked
 """

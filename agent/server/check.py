@@ -1,4 +1,4 @@
-"""``tally-agent check-config FILE``: the findings, and the line as it should be."""
+"""``tally-agent check-config FILE``: the findings, and the recommended line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from agent.server.surround import path_mtu, unheard
 
 
 class Checked(NamedTuple):
-    """A configuration as seen from this machine; where branches differ, `line` and what follows are the first's."""
+    """A configuration as seen from this machine; where branches differ, `line` and the following fields are those of
+    the first."""
 
     findings: list[Finding]
     line: MonitorLine | None
@@ -36,12 +37,12 @@ def check(
     environment: Mapping[str, str] | None = None,
     release: Release | None = None,
 ) -> Checked:
-    """A configuration and all the files it goes on in, judged on this machine. Reads files."""
+    """A configuration and all the files it continues in, checked on this machine. Reads files."""
     return judged_here(readings(text, follow, host=host, instance=instance, environment=environment), release=release)
 
 
 def judged_here(read: Sequence[Reading], *, release: Release | None = None) -> Checked:
-    """The readings of a configuration (by `follow`), judged on this machine."""
+    """The readings of a configuration (by `follow`), checked on this machine."""
     judgements = []
     for reading in read:
         line = monitor_line(reading.directives)
@@ -66,7 +67,7 @@ def _of_streams(streams: Mapping[str, Gstream]) -> list[tuple[Destination, int, 
 
 def follow(path: str, suffixes: Sequence[str]) -> list[Source] | str | None:
     """The files that ``continue`` leads to, as xrootd reads them, or the sentence that says why it does not start; None
-    when we are not allowed to read what xrootd may be."""
+    if we may not read files that xrootd may read."""
     here = Path(path)
     try:
         if not here.is_dir():
@@ -78,22 +79,22 @@ def follow(path: str, suffixes: Sequence[str]) -> list[Source] | str | None:
         return None
     except (OSError, ValueError) as error:
         said = error.strerror if isinstance(error, OSError) else "the name is none"
-        return f"The configuration goes on in {path}, which cannot be read: {said}; xrootd does not start."
+        return f"The configuration continues in {path}, which cannot be read: {said}; xrootd does not start."
 
 
 def _plain(file: Path) -> bool:
-    """A file, and not executable: xrootd passes over what looks like a program."""
+    """A file, and not executable: xrootd skips what looks like a program."""
     mode = file.stat().st_mode
     return stat.S_ISREG(mode) and not mode & 0o111
 
 
 def findings(text: str) -> list[Finding]:
-    """What is wrong with a configuration, seen from this machine."""
+    """The problems of a configuration, as seen from this machine."""
     return check(text, environment=None).findings
 
 
 def run(file: Path, *, as_json: bool, instance: str | None = None, release: Release | None = None) -> int:
-    """Print what is wrong with a configuration file. Returns 0, 1 when there is an error, 2 when it cannot be read."""
+    """Print the problems of a configuration file. Returns 0, 1 if there is an error, 2 if it cannot be read."""
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8", "replace")
     except OSError as error:
@@ -109,7 +110,7 @@ def run(file: Path, *, as_json: bool, instance: str | None = None, release: Rele
 
 def _described(file: Path, found: Sequence[Finding]) -> list[str]:
     if not found:
-        return [f"{file}: nothing is wrong with the monitoring."]
+        return [f"{file}: no problems found in the monitoring."]
     lines = []
     fixed = dict.fromkeys(finding.fixed for finding in found if finding.fixed)
     for finding in found:
@@ -120,6 +121,6 @@ def _described(file: Path, found: Sequence[Finding]) -> list[str]:
         if finding.why:
             lines.append(f"    {finding.why}")
     if fixed:
-        lines.append("As it should be:")
+        lines.append("Recommended:")
         lines += [f"    {line}" for line in fixed]
     return lines

@@ -1,15 +1,16 @@
 """Reading an XRootD configuration as xrootd reads it: directives with their file and line, and what stops it.
 
-Arithmetic on text. What is done here was seen on real servers (tests/agent/server/configs has the cases):
+Arithmetic on text. This behaviour was observed on real servers (tests/agent/server/configs has the cases):
 
-- Only blanks part words: a tab is a character like any other. A comment is a line that begins with ``#``.
-- A line that ends in a backslash goes on in the next one that is neither blank nor a comment.
-- ``$name``, ``${name}``, ``$(name)`` stand for what ``set`` gave earlier, never for the environment; a name that was
-  not set ends the start, but for ``$[name]``, which is then nothing. Names there have letters and digits only.
-- ``set name = $VAR`` is the way to the environment, and only to it.
+- Only blanks separate words: a tab is a character like any other. A comment is a line that begins with ``#``.
+- A line that ends in a backslash continues in the next one that is neither blank nor a comment.
+- ``$name``, ``${name}``, ``$(name)`` stand for values defined earlier by ``set``, never for the environment; a name
+  that was not set prevents the start, except ``$[name]``, which is then empty. Names there have letters and digits
+  only.
+- ``set name = $VAR`` reads the environment, and only that.
 - ``if`` knows hosts, ``defined``, ``exec`` and ``named``; it is not nested, and a ``continue`` inside is an error.
-- ``continue FILE`` or ``continue DIR [*SUFFIX …]`` ends the file: what follows it is not read. Of a directory the files
-  are read in the order of their names, but for executable, hidden and saved ones (`kept`).
+- ``continue FILE`` or ``continue DIR [*SUFFIX …]`` ends the file: what follows it is not read. The files of a directory
+  are read in the order of their names, except executable, hidden and saved ones (`kept`).
 
 Which branch of an ``if`` is taken depends on host, instance and environment. `readings` makes one `Reading` of each
 combination that makes a difference.
@@ -47,8 +48,8 @@ class Directive(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Something in the syntax: "error" when it keeps xrootd from starting, "warning" when it may, "info" when it could
-    not be looked at."""
+    """A problem of the syntax: "error" if it prevents xrootd from starting, "warning" if it may, "info" if it could not
+    be checked."""
 
     place: Place
     what: str
@@ -64,14 +65,13 @@ class Source(NamedTuple):
 
 
 Follow = Callable[[str, Sequence[str]], "list[Source] | str | None"]
-"""``continue``'s path and suffixes → the files in the order in which xrootd reads them; a sentence when it would not
-start; None when it was not looked at."""
+"""``continue``'s path and suffixes → the files in the order in which xrootd reads them; a sentence if it would not
+start; None if it was not checked."""
 
 
 class World(NamedTuple):
-    """What an ``if`` can ask about: the host's name, the instance's, and which variables the environment has.
-
-    None: a host, or an instance, that the configuration does not mention."""
+    """What an ``if`` can test: the host's name, the instance's, and which variables the environment has. None: a host
+    or instance that the configuration does not mention."""
 
     host: str | None = None
     instance: str | None = None
@@ -80,16 +80,16 @@ class World(NamedTuple):
 
 @dataclass
 class Reading:
-    """What xrootd makes of a configuration in some worlds: `choices` are the branches that led there, by their place:
-    how a person would say it."""
+    """What xrootd reads from a configuration in some worlds: `choices` are the branches that led there: place →
+    description for users."""
 
     directives: list[Directive] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     choices: dict[Place, str] = field(default_factory=dict)
     strangers: bool = True
-    """Only reached by a host or an instance that the configuration does not mention, although it mentions some."""
+    """Only reached by a host or instance that the configuration does not mention, although it mentions some."""
     whole: bool = True
-    """False when xrootd would give up, or a file was not looked at: what is missing may stand where nobody read."""
+    """False if xrootd would give up, or a file was not checked: what is missing may be in a part that was not read."""
 
 
 MOST_WORLDS: Final = 256
@@ -97,7 +97,7 @@ _SKIPPED: Final = (".cfsaved", ".rpmsave", ".rpmnew", ".dpkg-old", ".dpkg-dist",
 _CLOSING: Final = {"(": ")", "{": "}", "[": "]"}
 _KEYWORDS: Final = ("defined", "exec", "named")
 _ALWAYS_READ: Final = ("xrd.", "xrootd.", "all.", "oss.", "ofs.")
-"""Directives of what every xrootd has; others are read only by plug-ins that are there."""
+"""Directives of the parts that every xrootd has; others are read only by loaded plug-ins."""
 PROGRAM: Final = "xrootd"
 
 
@@ -111,12 +111,12 @@ def kept(name: str, suffixes: Sequence[str] = ()) -> bool:
 
 
 def not_followed(_path: str, _suffixes: Sequence[str]) -> None:
-    """A `Follow` that looks at no other file."""
+    """A `Follow` that reads no other file."""
     return
 
 
 def directives(text: str) -> list[Directive]:
-    """The directives that an instance without a name reads on a host without a name."""
+    """The directives that an unnamed instance reads on an unnamed host."""
     return _Reader(World(), not_followed, {}).read(text).directives
 
 
@@ -128,7 +128,8 @@ def readings(
     instance: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> list[Reading]:
-    """One reading for each combination of branches that can be reached, where known by this host and instance only."""
+    """One reading for each combination of branches that can be reached; if host and instance are known, by these
+    only."""
     hosts, instances, variables = _asked(_conditions(text, follow))
     if environment is not None:
         variables = []
@@ -212,7 +213,7 @@ def _asked(conditions: Sequence[Sequence[str]]) -> tuple[list[str], list[str], l
 
 
 class _StopError(Exception):
-    """xrootd gives up here; the text says why."""
+    """xrootd stops here; the text says why."""
 
 
 class _Reader:
@@ -226,13 +227,13 @@ class _Reader:
         self._result = Reading()
         self._place = Place(0)
         self._chain: Place | None = None
-        """Where the ``if`` that is open began."""
+        """Where the open ``if`` began."""
         self._taken = False
         """A branch of it was taken."""
         self._inside = True
-        """What comes now is read."""
+        """The following lines are read."""
         self._certain = True
-        """xrootd surely reads this line's words."""
+        """xrootd certainly reads this line's words."""
         self._naked = False
         """Its ``else`` without an ``if`` has come."""
 
@@ -267,7 +268,7 @@ class _Reader:
                 self._directive(words)
 
     def _directive(self, words: list[str]) -> None:
-        if words[0] == "all.role" and "if" in words:  # the one directive with a condition that matters here
+        if words[0] == "all.role" and "if" in words:  # the only directive with a condition that matters here
             at = words.index("if")
             if not self._holds(words[at + 1 :], "if"):
                 return
@@ -282,11 +283,13 @@ class _Reader:
     # ------------------------------------------------------------ if, else, fi
 
     def _branch(self, words: list[str]) -> bool:
-        """Takes if, else and fi; whether the line was one of them."""
+        """Handles if, else and fi; returns whether the line was one of them."""
         match words[0]:
             case "if":
                 if self._chain is not None:
-                    raise _StopError("An if stands inside another one, which xrootd does not know; it does not start.")
+                    raise _StopError(
+                        "An if is nested in another one, which xrootd does not support; it does not start."
+                    )
                 self._chain, self._taken, self._naked = self._place, False, False
                 self._enter(words[1:])
             case "else":
@@ -330,7 +333,7 @@ class _Reader:
                 raise _StopError(f"Nothing follows {kind} in this {what}; xrootd does not start.")
             if kind == "defined":
                 if not all(word.startswith("?") for word in arguments):
-                    raise _StopError(f"defined wants ?NAME or ?~NAME in this {what}; xrootd does not start.")
+                    raise _StopError(f"defined needs ?NAME or ?~NAME in this {what}; xrootd does not start.")
                 true = any(self._defined(word[1:]) for word in arguments)
             elif kind == "exec":
                 true = PROGRAM in arguments
@@ -346,7 +349,7 @@ class _Reader:
     # ------------------------------------------------------------ continue
 
     def _continue(self, words: list[str], *, within: str) -> bool:
-        """Go on in other files; whether the present one ends here."""
+        """Continue in other files; returns whether the current one ends here."""
         if self._chain is not None:
             raise _StopError("continue inside an if … fi is not allowed; xrootd does not start.")
         if not words:
@@ -363,12 +366,12 @@ class _Reader:
                 return False
         if within:
             raise _StopError(
-                "A file that another one continues with cannot continue in a third; xrootd does not start."
+                "A file that is itself a continuation cannot continue in another file; xrootd does not start."
             )
         optional, path = path.startswith("?"), path.removeprefix("?")
         more = None if "$(" in path else self._follow(path, suffixes)
         if more is None:
-            self._fault(f"The configuration goes on in {' '.join(words)}, which was not looked at.", severity="info")
+            self._fault(f"The configuration continues in {' '.join(words)}, which was not checked.", severity="info")
             self._result.whole = False
         elif isinstance(more, str):
             if optional:
@@ -382,13 +385,13 @@ class _Reader:
     # ------------------------------------------------------------ variables
 
     def _set(self, words: list[str]) -> None:
-        """``set NAME = VALUE``, with or without blanks; a value that begins with $ is one of the environment."""
+        """``set NAME = VALUE``, with or without blanks; a value that begins with $ comes from the environment."""
         if words[:1] in (["-q"], ["-v"], ["-V"]):
             return
         name, sign, rest = re.fullmatch(r"([^=<]*)([=<]?)(.*)", " ".join(words), re.DOTALL).groups()  # type: ignore[union-attr]
         name, value = name.strip(), (rest.split() or [""])[0]
         if not name or not sign:
-            raise _StopError("set wants NAME = VALUE; xrootd does not start.")
+            raise _StopError("set needs NAME = VALUE; xrootd does not start.")
         if not re.fullmatch(r"[A-Za-z0-9_]+", name) or len(name) > 63:
             raise _StopError(f"{name!r} cannot be set: names have letters, digits and _ only; xrootd does not start.")
         if sign == "<":
@@ -405,20 +408,22 @@ class _Reader:
             return ""
         if name in self._variables:
             self._fault(
-                f"set takes {value} from xrootd's environment, not from the set above it; xrootd does not start where "
+                f"set takes {value} from xrootd's environment, not from the set above it; xrootd does not start "
+                f"if "
                 f"the environment has no {name}.",
-                "Write the whole value once more.",
+                "Write the whole value again.",
             )
         else:
             self._fault(
-                f"{value} comes from xrootd's environment, which is not known here: where it has no {name}, xrootd "
+                f"{value} comes from xrootd's environment, which is not known here: if it has no {name}, xrootd "
+                f""
                 "does not start.",
                 severity="info",
             )
         return f"$({name})"
 
     def _replaced(self, word: str) -> str:
-        """A word with its variables replaced; what the environment would give stays as ``$(NAME)``."""
+        """A word with its variables replaced; variables from the environment stay as ``$(NAME)``."""
         made, at = "", 0
         while at < len(word):
             following = word[at + 1 : at + 2]
@@ -436,8 +441,8 @@ class _Reader:
             at += len(name)
             if closing and word[at : at + 1] != closing:
                 self._fault(
-                    f"{word} is not understood; xrootd does not start.",
-                    "Names of variables have letters and digits only where they are used, no underscore.",
+                    f"{word} is not valid; xrootd does not start.",
+                    "Where variables are used, their names may have only letters and digits, no underscore.",
                 )
                 return ""
             at += len(closing)
@@ -469,7 +474,7 @@ def _parted(words: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _matches(host: str | None, pattern: str) -> bool:
-    """A host's name against one of ``if``; a star stands for any part of it."""
+    """Whether a host's name matches one of ``if``; a star stands for any part of it."""
     if pattern == "*":
         return True
     if host is None:
@@ -484,18 +489,18 @@ def _matches(host: str | None, pattern: str) -> bool:
 
 
 def whole(word: str) -> int | None:
-    """A whole number in ASCII digits, None when the word is none."""
+    """A whole number in ASCII digits, None if the word is not one."""
     return int(word) if word.isascii() and word.isdigit() and len(word) < 20 else None
 
 
 def seconds(word: str) -> int | None:
-    """XRootD's way to write a time: a whole number, with s, m, h or d. None when it is none."""
+    """A time in XRootD's notation: a whole number, with s, m, h or d. None if it is not one."""
     match = re.fullmatch(r"([0-9]{1,18})([smhdSMHD]?)", word)
     return int(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2].lower()] if match else None
 
 
 def size(word: str) -> int | None:
-    """XRootD's way to write a size: a number, with k, m, g or t (powers of 1024). None when it is none."""
+    """A size in XRootD's notation: a number, with k, m, g or t (powers of 1024). None if it is not one."""
     match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{0,9})?)([kmgtKMGT]?)", word)
     if not match:
         return None
@@ -504,7 +509,7 @@ def size(word: str) -> int | None:
 
 
 def plain_seconds(value: int) -> str:
-    """The opposite of `seconds`, as a person would write it."""
+    """The opposite of `seconds`, in the shortest notation."""
     for letter, unit in (("h", 3600), ("m", 60)):
         if value and value % unit == 0:
             return f"{value // unit}{letter}"

@@ -1,10 +1,11 @@
-"""What an XRootD server's configuration will and will not send, said before it is missed.
+"""What an XRootD server's configuration will and will not send, reported before anything is missing.
 
-Arithmetic: a configuration's text goes in, `Finding`s come out. Each combination of branches of its ``if``s is judged
-for itself (`agent.server.configfile.readings`), and what does not hold in all of them says where it holds.
+No I/O: a configuration's text goes in, `Finding`s come out. Each combination of branches of its ``if``s is checked
+separately (`agent.server.configfile.readings`), and a finding that does not apply to all of them says where it applies.
 
 *error*: xrootd does not start, or file records are missing, wrong or cannot be attributed. *warning*: some are lost
-under load or at a restart, or lack something; or a release of XRootD does not take the line. *info*: more could be had.
+under load or at a restart, or lack something; or some release of XRootD does not accept the line. *info*: more
+information could be monitored.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from agent.server.monitor import (
 
 MAX_DATAGRAM: Final = 65507
 LEAST_FBUFF: Final = 1200
-"""A record is never split: below this, one with a long path does not fit an empty buffer."""
+"""A record is never split: below this, one with a long path does not fit into an empty buffer."""
 LONG_IDENT: Final = 900
 LONG_FSTAT: Final = 30
 DEFAULT_IDENT: Final = 3600
@@ -42,23 +43,23 @@ ETHERNET_MTU: Final = 1500
 LEAST_RBUFF: Final = 2048
 
 PathMtu = Callable[[str], int]
-"""Host of a destination → MTU on the way there, in bytes."""
+"""Host of a destination → MTU of the path there, in bytes."""
 Release = tuple[int, ...]
 _RELEASE = re.compile(r"v?(\d{1,8}(?:\.\d{1,8})+)")
 
 
 def ethernet(_host: str) -> int:
-    """The MTU to assume when nobody knows the way."""
+    """The MTU to assume if the path is unknown."""
     return ETHERNET_MTU
 
 
 def site_name(directives: Sequence[Directive]) -> str:
-    """``all.sitename``, "" when there is none."""
+    """``all.sitename``, "" if there is none."""
     return next((d.words[1] for d in directives if d.name == "all.sitename" and len(d.words) > 1), "")
 
 
 def server_port(directives: Sequence[Directive]) -> int:
-    """``xrd.port``, 1094 when there is none."""
+    """``xrd.port``, 1094 if there is none."""
     for directive in directives:
         if directive.name in ("xrd.port", "all.port") and len(directive.words) > 1:
             port = whole_number(directive.words[1])
@@ -77,15 +78,14 @@ def lint(
     environment: Mapping[str, str] | None = None,
     release: Release | None = None,
 ) -> list[Finding]:
-    """What is wrong with a configuration's monitoring, or could be better; the worst first.
-
-    `host`, `instance`, `environment` and `release` are those of the server, where they are known."""
+    """The problems of a configuration's monitoring, and possible improvements; the worst first. `host`, `instance`,
+    `environment` and `release` are those of the server, if known."""
     read = readings(text, follow, host=host, instance=instance, environment=environment)
     return together([(reading, judged(reading, path_mtu=path_mtu, release=release)) for reading in read])
 
 
 def together(judgements: Sequence[tuple[Reading, list[Finding]]]) -> list[Finding]:
-    """The findings of all readings as one list, each with where it holds."""
+    """The findings of all readings as one list, each with where it applies."""
     holding: dict[tuple[str, ...], tuple[Finding, list[int]]] = {}
     for number, (_, findings) in enumerate(judgements):
         for f in dict.fromkeys(findings):
@@ -97,7 +97,7 @@ def together(judgements: Sequence[tuple[Reading, list[Finding]]]) -> list[Findin
         if len(numbers) < len(judgements):
             where = _where([judgements[n][0] for n in numbers], [reading for reading, _ in judgements])
         if f.what.startswith(NOTHING) and all(judgements[n][0].strangers for n in numbers):
-            # The configuration names its instances or hosts, and no other may ever be started with it.
+            # The configuration names its instances or hosts, and others may never be started with it.
             severity = "info"
         made.append(Finding(severity, (where + f.what)[:2000], f.why, f.line, f.fixed, f.file))
     order = ("error", "warning", "info")
@@ -105,7 +105,7 @@ def together(judgements: Sequence[tuple[Reading, list[Finding]]]) -> list[Findin
 
 
 def _where(here: Sequence[Reading], everywhere: Sequence[Reading]) -> str:
-    """Words for the readings in which something holds, such that they fit no other one."""
+    """Words that describe exactly the readings in which something applies."""
     shared = [item for item in here[0].choices.items() if all(r.choices.get(item[0]) == item[1] for r in here)]
     for place, choice in shared:
         if sum(r.choices.get(place) == choice for r in everywhere) == len(here):
@@ -124,13 +124,13 @@ NOTHING: Final = "There is no xrootd.monitor line"
 
 
 def release_in(version: str) -> Release | None:
-    """The release in what a server says of itself, such as "v5.8.1" or "v5.7.0-rc2"; None where it says none."""
+    """The release in a server's version text, such as "v5.8.1" or "v5.7.0-rc2"; None if there is none."""
     found = _RELEASE.match(version)
     return tuple(int(number) for number in found[1].split(".")) if found else None
 
 
 def judged(reading: Reading, *, path_mtu: PathMtu = ethernet, release: Release | None = None) -> list[Finding]:
-    """What is wrong with one reading of a configuration."""
+    """The problems of one reading of a configuration."""
     findings: list[Finding] = [found(fault.severity, fault.place, fault.what, fault.why) for fault in reading.faults]
     report = findings.append
     directives = reading.directives
@@ -159,7 +159,7 @@ def judged(reading: Reading, *, path_mtu: PathMtu = ethernet, release: Release |
 
 
 def is_redirector(directives: Sequence[Directive]) -> bool:
-    """Whether this server only sends clients on: it has no files of its own to report about."""
+    """Whether this server only redirects clients: it has no files of its own to report."""
     role = [d.words[1:] for d in directives if d.name == "all.role" and len(d.words) > 1][-1:]
     return bool(role) and bool({"manager", "meta", "supervisor"} & set(role[0]))
 
@@ -177,24 +177,24 @@ def _nothing(reports: Sequence[str], streams: Mapping[str, Gstream], *, redirect
     yield Finding(
         "warning" if redirector else "error",
         f"{NOTHING}: {rest}" + (f", {missing}." if sent else "."),
-        "Put the line in, with the address of your shoveler for SHOVELER:9993.",
+        "Add the line, with the address of your shoveler in place of SHOVELER:9993.",
         fixed="xrootd.monitor " + mend.written(mend.recommended(redirector=redirector)),
     )
 
 
 def _records(line: MonitorLine, *, redirector: bool) -> list[Finding]:
-    """What keeps file records from being sent at all, or from being attributed."""
+    """What prevents file records from being sent at all, or from being attributed."""
     findings: list[Finding] = []
 
     def error(what: str, why: str) -> None:
         findings.append(Finding("error", what, why))
 
     if not line.destinations:
-        error("There is no dest: nothing is sent to anybody.", "Add dest fstat info user HOST:PORT.")
+        error("There is no dest: nothing is sent.", "Add dest fstat info user HOST:PORT.")
         if line.fstat:
             error(
-                "fstat without any dest: xrootd starts, and dies when the first file is opened.",
-                "Add dest fstat info user HOST:PORT, or take fstat away.",
+                "fstat without any dest: xrootd starts, but crashes when the first file is opened.",
+                "Add dest fstat info user HOST:PORT, or remove fstat.",
             )
         return findings
     events = line.events()
@@ -202,15 +202,15 @@ def _records(line: MonitorLine, *, redirector: bool) -> list[Finding]:
         _file_records(line, events, error)
     if "user" not in events:
         error(
-            "No dest has the event user: nobody can tell whose accesses these are.",
-            "Tally attributes requests by the user name, and every accounting needs it.",
+            "No dest has the event user: accesses cannot be attributed to users.",
+            "Tally attributes requests by the user name, and all accounting needs it.",
         )
     elif "auth" not in line.flags:
         findings.append(
             Finding(
                 "warning",
-                "auth is missing: the records of users do not say who they are, only the name their client gave.",
-                "With it they have the authenticated name, the VO and its roles. It stands before dest.",
+                "auth is missing: the records of users have only the name given by the client, not their identity.",
+                "With it they have the authenticated name, the VO and its roles. Put it before dest.",
             )
         )
     return findings
@@ -225,17 +225,17 @@ def _file_records(line: MonitorLine, events: set[str], error: Callable[[str, str
     if line.fstat is None:
         error("The option fstat is missing: no record of any file access is sent.", "dest fstat alone is not enough.")
     elif line.fstat == 0:
-        error("fstat 0 turns the file records off.", "Its number is the seconds between two datagrams.")
+        error("fstat 0 turns the file records off.", "The number is the seconds between two datagrams.")
     else:
         if line.xfr is None:
             error(
                 "xfr is missing: close records will never be sent, and with them no byte counts.",
-                "A server without it reports opens and disconnects only; one word mends that.",
+                "A server without it reports opens and disconnects only. Add xfr to fix that.",
             )
         if "lfn" not in line.fstat_options:
             error(
-                "lfn is missing: open records carry neither the file's name nor its user.",
-                "Names would have to come from the separate d records, which need `files` and get lost apart.",
+                "lfn is missing: open records have neither the file's name nor its user.",
+                "Names would have to come from the separate d records, which need `files` and are lost separately.",
             )
 
 
@@ -279,8 +279,8 @@ def _datagram(option: str, value: int, given: bool, room: int) -> list[Finding]:
     return [
         Finding(
             "warning",
-            f"{origin} is above what fits one packet on the way ({room} bytes): datagrams are fragmented.",
-            f"Up to {pieces} fragments each; when one is lost all is lost, and many firewalls drop fragments.",
+            f"{origin} is more than fits into one packet on the path ({room} bytes): datagrams are fragmented.",
+            f"Up to {pieces} fragments each; if one is lost, all are lost, and many firewalls drop fragments.",
         )
     ]
 
@@ -292,7 +292,7 @@ def _times(line: MonitorLine) -> list[Finding]:
         findings.append(
             Finding(
                 "warning",
-                "Without repeated ident a collector that starts later never learns this server's name and site.",
+                "Without a repeated ident, a collector that starts later never learns this server's name and site.",
                 "It is one small datagram every few minutes.",
             )
         )
@@ -310,7 +310,7 @@ def _times(line: MonitorLine) -> list[Finding]:
             Finding(
                 "warning",
                 f"fstat {plain_seconds(line.fstat)} keeps records in the server for that long.",
-                "When it is stopped or dies, whatever it holds is never sent: closes with their bytes included.",
+                "When it stops or dies, these records are never sent, including closes with their bytes.",
             )
         )
     if line.fstat and "ops" not in line.fstat_options and "ssq" not in line.fstat_options:
@@ -327,15 +327,13 @@ def _destinations(line: MonitorLine) -> list[Finding]:
     events = line.events()
     addresses = [d.address for d in line.destinations]
     if len(addresses) == 2 and addresses[0] == addresses[1]:
-        findings.append(
-            Finding("warning", f"Both dest are {addresses[0]}: the server makes one of them.", "Write one dest.")
-        )
+        findings.append(Finding("warning", f"Both dest are {addresses[0]}: the server merges them.", "Write one dest."))
     both = [set(d.events) & {"fstat"} for d in line.destinations]
     if len(both) == 2 and all(both) and addresses[0] != addresses[1]:
         findings.append(
             Finding(
                 "info",
-                "Two dest get the same file records: a collector that hears of both must recognise the pairs.",
+                "Two dest get the same file records: a collector that receives both must recognise the duplicates.",
                 "Tally's does; others count every access twice.",
             )
         )
@@ -346,13 +344,13 @@ def _destinations(line: MonitorLine) -> list[Finding]:
                 "warning",
                 f"{', '.join(heavy)}: one record for every open and close"
                 + (", and for every single read" if events & {"io", "iov"} else "")
-                + ", beside the file records that already have it.",
+                + ", in addition to the file records that already have it.",
                 "It multiplies the datagrams and adds nothing to the accounting.",
             )
         )
     if line.destinations and "info" not in events:
         findings.append(
-            Finding("info", "Without the event info the server does not pass on what clients say of themselves.")
+            Finding("info", "Without the event info the server does not forward the application info of clients.")
         )
     return findings
 
@@ -363,14 +361,14 @@ def _releases(line: MonitorLine, release: Release | None) -> Iterator[Finding]:
             yield Finding(
                 "warning" if release is None else "error",
                 f"XRootD before {since(stream)} does not know the event {stream}, and does not start with this line.",
-                "Write the event only where the server has that release.",
+                "Use the event only if the server has that release.",
             )
 
 
 def _streams(
     streams: Mapping[str, Gstream], line: MonitorLine | None, path_mtu: PathMtu, release: Release | None
 ) -> Iterator[Finding]:
-    """What mongstream lines will not do; one finding for all streams of a line."""
+    """The problems of mongstream lines; one finding for all streams of a line."""
     events = line.events() if line else set()
     shared = line.buffers.get("gbuff") if line else None
     by_line: dict[Place, list[str]] = {}
@@ -383,13 +381,14 @@ def _streams(
         def say(severity: str, what: str, why: str = "", *, place: Place = place, fixed: str = fixed) -> Finding:
             return found(severity, place, what, why, fixed)
 
-        # `all` has the streams that a release knows, so that only a stream named alone asks for one.
+        # `all` has the streams that a release knows, so only a stream named by itself requires a release.
         for name in names if set(names) != set(ALL_GSTREAMS) else []:
             if name in SINCE and (release is None or release < SINCE[name]):
                 yield found(
                     "warning" if release is None else "error",
                     place,
-                    f"XRootD before {since(name)} does not know the g-stream {name}, and does not start so.",
+                    f"XRootD before {since(name)} does not know the g-stream {name}, and does not start with "
+                    f"this line.",
                 )
         if not stream.address:
             dead = [name for name in names if name not in events]
@@ -397,14 +396,14 @@ def _streams(
                 yield found(
                     "warning",
                     place,
-                    f"Nothing is sent of {', '.join(dead)}: this line has no send, and no dest has the event.",
+                    f"Nothing is sent for {', '.join(dead)}: this line has no send, and no dest has the event.",
                     "Add send json HOST:PORT to it, or the event to a dest of xrootd.monitor.",
                 )
         elif stream.format == "cgi" and (release is None or release >= (6,)):
             yield say(
                 "warning" if release is None else "error",
-                "With send cgi XRootD 6.1.0 ends as soon as it is started.",
-                "Older releases take it; send json works in all.",
+                "With send cgi XRootD 6.1.0 exits as soon as it is started.",
+                "Older releases accept it; send json works in all.",
             )
         hosts = [stream.address.rpartition(":")[0].strip("[]")] if stream.address else []
         if not hosts and line:
@@ -420,18 +419,18 @@ def _streams(
 
 def _fragments(say: Callable[[str, str, str], Finding], option: str, most: int, room: int) -> Finding:
     origin = f"{option} {most}" if option else f"maxlen is not given, so that datagrams have up to {most} bytes: it"
-    what = f"{origin} is above what fits one packet on the way ({room} bytes): datagrams are fragmented"
+    what = f"{origin} is more than fits into one packet on the path ({room} bytes): datagrams are fragmented"
     if most & ~7 > MAX_DATAGRAM:
         what += f", and of more than {MAX_DATAGRAM} bytes are never sent"
     return say(
         "warning",
         what + ".",
-        f"Up to {-(-most // room)} fragments each; when one is lost all is lost, and many firewalls drop fragments.",
+        f"Up to {-(-most // room)} fragments each; if one is lost, all are lost, and many firewalls drop fragments.",
     )
 
 
 def _lookalikes(directives: Sequence[Directive]) -> Iterator[Finding]:
-    """Lines that look like monitoring and that xrootd does not read as such."""
+    """Lines that look like monitoring but that xrootd does not read as such."""
     for directive in directives:
         parts = directive.text.split("\t")
         first = parts[0] or next((part for part in parts if part), "")
@@ -440,8 +439,8 @@ def _lookalikes(directives: Sequence[Directive]) -> Iterator[Finding]:
             yield found(
                 "error",
                 directive.place,
-                f"A tab stands in this {name} line, so that xrootd ignores it: it parts words at blanks only.",
-                "Write blanks for the tabs.",
+                f"This {name} line has a tab, so xrootd ignores it: only blanks separate words.",
+                "Replace tabs by blanks.",
                 " ".join(directive.text.split()),
             )
         elif directive.name in ("xrd.monitor", "xrd.mongstream", "all.monitor", "all.mongstream"):
@@ -449,14 +448,14 @@ def _lookalikes(directives: Sequence[Directive]) -> Iterator[Finding]:
             yield found(
                 "error" if right == "xrootd.monitor" else "warning",
                 directive.place,
-                f"{directive.name} is no directive of XRootD: the line has no effect.",
+                f"{directive.name} is not a directive of XRootD: the line has no effect.",
                 f"It is called {right}.",
             )
         elif directive.name == "xrootd.report":
             yield found(
                 "warning",
                 directive.place,
-                "xrootd.report is no directive of XRootD: the line has no effect.",
+                "xrootd.report is not a directive of XRootD: the line has no effect.",
                 "It is called xrd.report.",
             )
 
@@ -473,7 +472,7 @@ def _surroundings(
     if "all.sitename" not in names and whole:
         yield Finding(
             "warning",
-            "all.sitename is missing: no record says at which site it was made.",
+            "all.sitename is missing: records do not name their site.",
             fixed="all.sitename YOUR-SITE",
         )
     events = line.events() if line else set()

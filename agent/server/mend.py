@@ -1,4 +1,4 @@
-"""The line of monitoring as it should be: the same with its faults mended, or the one to begin with."""
+"""The recommended monitoring line: the existing one with its problems fixed, or one to start with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from agent.server.monitor import (
 )
 
 SAFE_BUFFER: Final = 1452
-"""Fits one Ethernet frame over IPv6 as well, and leaves room for most tunnels over IPv4."""
+"""Fits into one Ethernet frame also over IPv6, and leaves room for most tunnels over IPv4."""
 LEAST_BUFFER: Final = 1024
 SMALL_FBUFF: Final = 1200
 LEAST_RBUFF: Final = 2048
@@ -26,17 +26,17 @@ PLACEHOLDER: Final = "SHOVELER:9993"
 
 
 def room(hosts: Sequence[str], path_mtu: Callable[[str], int]) -> int:
-    """Bytes that fit one packet to every host."""
+    """Bytes that fit into one packet to every host."""
     return min(path_mtu(host) - (48 if ":" in host else 28) for host in hosts)
 
 
 def recommended(*, redirector: bool) -> MonitorLine:
-    """The line for a server that has none."""
+    """The line for a server without one."""
     return mended(MonitorLine(), lambda _host: 1500, redirector=redirector)
 
 
 def mended(line: MonitorLine, path_mtu: Callable[[str], int], *, redirector: bool) -> MonitorLine:
-    """The same line with its faults mended and everything else left as it was."""
+    """The same line with its problems fixed and everything else unchanged."""
     destinations = _destinations(line, redirector=redirector)
     events = {event for destination in destinations for event in destination.events}
     space = room([d.host for d in destinations], path_mtu)
@@ -66,7 +66,7 @@ def mended(line: MonitorLine, path_mtu: Callable[[str], int], *, redirector: boo
 
 
 def _destinations(line: MonitorLine, *, redirector: bool) -> list[Destination]:
-    """The destinations without what is heavy, each address once, and with what was missing."""
+    """The destinations without heavy events, each address once, and with the missing events added."""
     made: list[Destination] = []
     for destination in line.destinations:
         address = destination.address if is_address(destination.address) else PLACEHOLDER
@@ -78,14 +78,14 @@ def _destinations(line: MonitorLine, *, redirector: bool) -> list[Destination]:
     made = made or [Destination([], PLACEHOLDER)]
     events = {event for destination in made for event in destination.events}
     wanted = ("info", "redir", "user") if redirector else ("fstat", "info", "user")
-    # What is missing goes to the destination that has the file records, or else to the first.
+    # Missing events are added to the destination with the file records, or else to the first.
     main = next((d for d in made if wanted[0] in d.events), made[0])
     main.events += [event for event in wanted if event not in events]
     return [d for d in made if d.events]
 
 
 def written(line: MonitorLine) -> str:
-    """The words of a line, in the order that every release understands."""
+    """The words of a line, in the order that every release accepts."""
     words: list[str] = [flag for flag in ("all", "auth") if flag in line.flags]
     for option in ("ident", "flush", "flush io", "window"):
         if option in line.times:
@@ -105,7 +105,8 @@ def written(line: MonitorLine) -> str:
 
 
 def stream_written(names: Sequence[str], stream: Gstream, path_mtu: Callable[[str], int]) -> str:
-    """The words of a mongstream line, with datagrams that fit one packet and a format that every release takes."""
+    """The words of a mongstream line, with datagrams that fit into one packet and a format that every release
+    accepts."""
     words = [*names, "use"]
     if stream.flush is not None:
         words += ["flush", plain_seconds(stream.flush)]

@@ -1,10 +1,9 @@
 """XRootD's directives of monitoring, ``xrootd.monitor``, ``xrootd.mongstream`` and ``xrd.report``: their grammar.
 
-Arithmetic: directives go in, what they come to and `Finding`s about their words come out. The grammar is that of
+No I/O: directives go in; their meaning and `Finding`s about their words come out. The grammar is that of
 XRootD 5 and 6: options come before the first ``dest``; a later ``xrootd.monitor`` replaces an earlier one unless it
-begins with ``...``; a word that is no event is taken for HOST:PORT; what is unknown is skipped with a warning in the
-server's log.
-A word with ``$(`` in it comes from the environment of xrootd and is not judged.
+begins with ``...``; a word that is not an event is taken for HOST:PORT; unknown words are skipped with a warning in the
+server's log. A word with ``$(`` in it comes from the environment of xrootd and is not checked.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ EVENTS: Final = (
     "ccm", "files", "fstat", "http", "info", "io", "iov", "pfc", "redir", "tcpmon", "throttle", "tpc", "user",
 )  # fmt: skip
 GSTREAM: Final = ("ccm", "http", "oss", "pfc", "tcpmon", "throttle", "tpc")
-"""What ``mongstream`` knows; as events of ``dest``, too, but for oss."""
+"""The streams of ``mongstream``; also events of ``dest``, except oss."""
 ALL_GSTREAMS: Final = tuple(stream for stream in GSTREAM if stream != "oss")
 SINCE: Final = {"throttle": (5, 7, 0), "oss": (5, 8, 0), "http": (6, 0, 0)}
 """The first release that knows a g-stream; an older one does not start."""
@@ -44,7 +43,7 @@ Report = Callable[[Finding], None]
 
 
 def unreported(_finding: Finding) -> None:
-    """A `Report` for those who ask only what is meant."""
+    """A `Report` for callers that only need the meaning."""
 
 
 @dataclass
@@ -65,7 +64,7 @@ class Destination:
 
 @dataclass
 class MonitorLine:
-    """What the ``xrootd.monitor`` lines come to."""
+    """The meaning of all ``xrootd.monitor`` lines."""
 
     place: Place = NOWHERE
     text: str = ""
@@ -82,7 +81,7 @@ class MonitorLine:
 
     @property
     def fbuff(self) -> int:
-        """Bytes of an f-stream datagram at most; ``mbuff`` has nothing to do with it."""
+        """Maximum bytes of an f-stream datagram; ``mbuff`` does not affect it."""
         return self.buffers.get("fbuff", DEFAULT_FBUFF)
 
     def events(self) -> set[str]:
@@ -91,7 +90,7 @@ class MonitorLine:
 
 @dataclass
 class Gstream:
-    """What the ``xrootd.mongstream`` lines say of one stream."""
+    """The settings of one stream in the ``xrootd.mongstream`` lines."""
 
     place: Place
     maxlen: int | None = None
@@ -100,11 +99,11 @@ class Gstream:
     header: str = ""
     noident: bool = False
     address: str = ""
-    """Where it is sent; empty: where the ``dest`` with its event goes."""
+    """Its destination; empty: that of the ``dest`` with its event."""
 
 
 def is_address(word: str) -> bool:
-    """Whether a word is HOST:PORT as XRootD takes it; the port may be a service's name."""
+    """Whether a word is HOST:PORT as XRootD accepts it; the port may be a service's name."""
     host, colon, port = word.rpartition(":")
     if not colon or not host or not port or host.startswith("/") or port.startswith("/"):
         return False
@@ -115,7 +114,7 @@ def is_address(word: str) -> bool:
 
 
 def unknown(word: str) -> bool:
-    """Whether a word has a part that only xrootd's environment has."""
+    """Whether a word has a part that comes from xrootd's environment."""
     return "$(" in word
 
 
@@ -132,7 +131,7 @@ def found(severity: str, place: Place, what: str, why: str = "", fixed: str = ""
 
 
 def monitor_line(directives: Sequence[Directive], report: Report = unreported) -> MonitorLine | None:
-    """The monitoring that directives ask for, None when they ask for none. What is wrong with words is reported."""
+    """The monitoring that directives request, None if none. Problems with words are reported."""
     result: MonitorLine | None = None
     swallowing: Directive | None = None
     for directive in directives:
@@ -142,8 +141,9 @@ def monitor_line(directives: Sequence[Directive], report: Report = unreported) -
                     found(
                         "error",
                         swallowing.place,
-                        f"xrootd takes line {directive.place.line} for a part of this one, and ignores it.",
-                        "It does so with the line after one that ends in fstat's options: write dest in the same line.",
+                        f"xrootd treats line {directive.place.line} as part of this one, and ignores it.",
+                        "It does this with the line after one that ends in fstat's options: write dest in the "
+                        "same line.",
                     )
                 )
             swallowing = None
@@ -178,9 +178,9 @@ def _named(place: Place) -> str:
 
 
 def _options(words: list[str], line: MonitorLine, directive: Directive, report: Report, *, continued: bool) -> bool:
-    """Take the words before the first dest, then the dests. Whether xrootd reads on into the next line."""
+    """Parse the words before the first dest, then the dests. Returns whether xrootd continues into the next line."""
 
-    cut = False  # from a word that xrootd does not know on, we read what was meant
+    cut = False  # after a word that xrootd does not know, we read what was intended
 
     def wrong(what: str, why: str = "") -> None:
         if not cut:
@@ -215,7 +215,7 @@ def _options(words: list[str], line: MonitorLine, directive: Directive, report: 
             if unknown(following) or (count is not None and 1 <= count <= 8):
                 line.rnums = following
             else:
-                wrong(f"rnums wants a whole number from 1 to 8, not {following!r}; xrootd does not start with it.")
+                wrong(f"rnums needs a whole number from 1 to 8, not {following!r}; xrootd does not start with it.")
         elif word == "fstat":
             at = _fstat(words, at - 1, line, wrong)
             if at >= len(words):
@@ -223,9 +223,9 @@ def _options(words: list[str], line: MonitorLine, directive: Directive, report: 
         else:
             at -= 1
             wrong(
-                f"{word!r} is no option of xrootd.monitor: it and everything after it is ignored.",
-                "The server says so in its log only, and goes on without what follows"
-                + (", the destination included." if "dest" in words[at:] else "."),
+                f"{word!r} is not an option of xrootd.monitor: it and everything after it is ignored.",
+                "The server says so in its log only, and continues without what follows"
+                + (", including the destination." if "dest" in words[at:] else "."),
             )
             cut = True
     _dests(words[at:], line, unreported if cut else report, directive)
@@ -237,9 +237,9 @@ def _time(option: str, word: str, line: MonitorLine, wrong: Callable[[str], None
         return
     value = -1 if option == "ident" and word == "off" else seconds(word)
     if value is None:
-        wrong(f"{option} wants a time such as 30s or 5m, not {word!r}; xrootd does not start with it.")
+        wrong(f"{option} needs a time such as 30s or 5m, not {word!r}; xrootd does not start with it.")
     elif value == 0 and option != "ident":
-        wrong(f"{option} wants at least one second; xrootd does not start with {word}.")
+        wrong(f"{option} needs at least one second; xrootd does not start with {word}.")
     else:
         line.times[option] = value
 
@@ -249,7 +249,7 @@ def _buffer(option: str, word: str, line: MonitorLine, wrong: Callable[[str], No
     if value is not None and 1024 <= value <= 65535:
         line.buffers["fbuff" if option == "fbsz" else option] = value
     elif not unknown(word):
-        wrong(f"{option} wants a size from 1024 to 65535, not {word!r}; xrootd does not start with it.")
+        wrong(f"{option} needs a size from 1024 to 65535, not {word!r}; xrootd does not start with it.")
 
 
 def _fstat(words: list[str], at: int, line: MonitorLine, wrong: Callable[[str], None]) -> int:
@@ -257,7 +257,7 @@ def _fstat(words: list[str], at: int, line: MonitorLine, wrong: Callable[[str], 
     word = words[at] if at < len(words) else ""
     value = 10 if unknown(word) else seconds(word)
     if value is None:
-        wrong("fstat wants the time between two datagrams, such as 10s, as its first word; xrootd does not start so.")
+        wrong("fstat needs the time between two datagrams, such as 10s, as its first word; xrootd does not start.")
         return at
     line.fstat = value
     at += 1
@@ -271,7 +271,7 @@ def _fstat(words: list[str], at: int, line: MonitorLine, wrong: Callable[[str], 
             if count:
                 line.xfr = count
             else:
-                wrong(f"xfr wants a whole number from 1 on, not {word!r}; xrootd does not start with it.")
+                wrong(f"xfr needs a whole number of at least 1, not {word!r}; xrootd does not start with it.")
         else:
             break
         at += 1
@@ -292,22 +292,23 @@ def _dests(words: list[str], line: MonitorLine, report: Report, directive: Direc
             events.append(words[at])
             at += 1
         if at >= len(words):
-            wrong("dest names no HOST:PORT; xrootd does not start so.")
+            wrong("dest has no HOST:PORT; xrootd does not start.")
             line.destinations[slot : slot + 1] = [Destination(events, "")]
             return
         address = words[at]
         if address == "oss":
             wrong(
-                "oss is no event of dest in any release; xrootd does not start so.",
+                "oss is not an event of dest in any release; xrootd does not start.",
                 "Only `xrootd.mongstream oss use send json HOST:PORT` sends it, from XRootD 5.8 on.",
             )
         elif not is_address(address):
             wrong(
-                f"{address!r} after dest is neither an event nor HOST:PORT; xrootd does not start so.",
-                f"The events are: {', '.join(EVENTS)}; older releases know fewer. A file or pipe is no destination.",
+                f"{address!r} after dest is neither an event nor HOST:PORT; xrootd does not start.",
+                f"The events are: {', '.join(EVENTS)}; older releases know fewer. A file or pipe cannot be a "
+                f"destination.",
             )
         if not is_address(address):
-            # The server ends here; what was meant is good enough for the line as it should be.
+            # The server stops here; the intended meaning is good enough for the recommended line.
             line.destinations[slot:] = _guessed(["dest", *events, *words[at:]])[: 2 - slot]
             return
         at += 1
@@ -324,7 +325,7 @@ def _dests(words: list[str], line: MonitorLine, report: Report, directive: Direc
 
 
 def _guessed(words: Sequence[str]) -> list[Destination]:
-    """The destinations that somebody meant with words that xrootd does not take."""
+    """The destinations intended by words that xrootd does not accept."""
     made: list[Destination] = []
     for word in words:
         if word == "dest":
@@ -340,7 +341,7 @@ def _guessed(words: Sequence[str]) -> list[Destination]:
 
 
 def gstreams(directives: Iterable[Directive], report: Report = unreported) -> dict[str, Gstream]:
-    """What ``xrootd.mongstream`` lines say, by stream; a later line adds to an earlier one."""
+    """The settings of ``xrootd.mongstream`` lines, by stream; a later line adds to an earlier one."""
     result: dict[str, Gstream] = {}
     for directive in directives:
         if directive.name == "xrootd.mongstream":
@@ -357,7 +358,7 @@ def _gstream(directive: Directive, result: dict[str, Gstream], report: Report) -
     use = next((n for n, word in enumerate(names) if word not in GSTREAM and words[n] != "all"), len(words))
     if use == 0:
         wrong(
-            f"mongstream wants a stream, not {words[0]!r}" if words else "mongstream names no stream",
+            f"mongstream needs a stream, not {words[0]!r}" if words else "mongstream has no stream",
             f"The streams are: all, {', '.join(GSTREAM)}.",
         )
         return
@@ -365,7 +366,7 @@ def _gstream(directive: Directive, result: dict[str, Gstream], report: Report) -
         wrong(
             f"After mongstream's streams comes {words[use]!r}, which is neither a stream nor use"
             if use < len(words) and words[use] != "use"
-            else "mongstream says nothing to use",
+            else "mongstream has no use",
             f"The streams are: all, {', '.join(GSTREAM)}.",
         )
         return
@@ -386,7 +387,7 @@ def _gstream(directive: Directive, result: dict[str, Gstream], report: Report) -
 
 
 def _uses(words: list[str], made: Gstream, wrong: Callable[[str], None]) -> bool:
-    """``[flush T] [maxlen L] [send FORMAT [HEADER] [noident] HOST:PORT]``; whether they are understood."""
+    """``[flush T] [maxlen L] [send FORMAT [HEADER] [noident] HOST:PORT]``; returns whether they are valid."""
     left = list(words)
     while left:
         option = left.pop(0)
@@ -394,12 +395,12 @@ def _uses(words: list[str], made: Gstream, wrong: Callable[[str], None]) -> bool
         if option == "flush":
             made.flush = seconds(word)
             if made.flush is None and not unknown(word):
-                wrong(f"mongstream's flush wants a time, not {word!r}")
+                wrong(f"mongstream's flush needs a time, not {word!r}")
                 return False
         elif option == "maxlen":
             made.maxlen = size(word)
             if not unknown(word) and (made.maxlen is None or not 1024 <= made.maxlen <= 65535):
-                wrong(f"mongstream's maxlen wants a size from 1024 to 65535, not {word!r}")
+                wrong(f"mongstream's maxlen needs a size from 1024 to 65535, not {word!r}")
                 return False
         elif option == "send":
             if word not in ("cgi", "json", "nohdr"):
@@ -415,7 +416,7 @@ def _uses(words: list[str], made: Gstream, wrong: Callable[[str], None]) -> bool
                 wrong(f"mongstream sends to HOST:PORT, not {made.address!r}")
                 return False
         else:
-            wrong(f"{option!r} is no option of mongstream")
+            wrong(f"{option!r} is not an option of mongstream")
             return False
     return True
 
@@ -440,7 +441,7 @@ def _report(directive: Directive, report: Report, release: tuple[int, ...] | Non
 
     words = directive.words[1:]
     if not words:
-        wrong("xrd.report names no destination")
+        wrong("xrd.report has no destination")
         return []
     addresses = words[0].split(",", 1)
     for address in addresses:
@@ -452,7 +453,7 @@ def _report(directive: Directive, report: Report, release: tuple[int, ...] | Non
     if options[:1] == ["every"]:
         word = options[1] if len(options) > 1 else ""
         if not seconds(word) and not unknown(word):
-            wrong(f"every wants a time such as 60s, not {word!r}")
+            wrong(f"every needs a time such as 60s, not {word!r}")
             return []
         options = options[2:]
     strange = [word for word in options if word.removeprefix("-") not in REPORTS and not unknown(word)]
@@ -461,7 +462,7 @@ def _report(directive: Directive, report: Report, release: tuple[int, ...] | Non
             found(
                 "warning",
                 directive.place,
-                f"xrd.report does not know {', '.join(strange)}, and goes on without.",
+                f"xrd.report does not know {', '.join(strange)}, and ignores it.",
                 f"The words are: {', '.join(REPORTS)}.",
             )
         )

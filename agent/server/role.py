@@ -1,4 +1,4 @@
-"""The server agent in session with its hub: it reports what it sees, and does nothing to the server."""
+"""The server agent in session with its hub: it reports what it sees, and changes nothing on the server."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from agent.server.lint import release_in, server_port
 _log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 10.0
-"""How often the agent looks at its server."""
+"""How often the agent checks its server."""
 REPORT_SECONDS: Final = 60.0
-"""How often it reports although nothing has changed."""
+"""How often it reports even if nothing has changed."""
 MAX_FINDINGS: Final = 100
 
 
 class _Sight(NamedTuple):
-    """What there is on the machine before the server itself is asked."""
+    """What is found on the machine before the server itself is asked."""
 
     server: str
     """Its root:// URL."""
@@ -44,7 +44,7 @@ class ServerRole:
     """The server agent: a `agent.connection.Role`.
 
     `server` is the root:// URL of the server, `config` its configuration file; what is not given is taken from the
-    running xrootd, again at each look, as a server may be started after its agent."""
+    running xrootd, at each check, because a server may be started after its agent."""
 
     def __init__(
         self,
@@ -64,9 +64,9 @@ class ServerRole:
         self._last: ServerReport | None = None
         self._wanted = asyncio.Event()
         self.broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """Never set: there is nothing without which this role could not go on."""
+        """Never set: no failure stops this role."""
 
-    # ------------------------------------------------------------ what the link asks of a role
+    # ------------------------------------------------------------ what the link needs from a role
 
     def details(self) -> Register:
         last = self._last
@@ -83,7 +83,7 @@ class ServerRole:
         return Heartbeat(t=time.time(), cpu=cpu, memory=memory)
 
     def figures(self) -> dict[str, float]:
-        """What the metrics show, by name."""
+        """The metrics, by name."""
         return {"server_answering": float(bool(self._last and self._last.answering))}
 
     def welcomed(self, welcome: Welcome) -> None:
@@ -101,9 +101,9 @@ class ServerRole:
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._wanted.wait()
-                said = None  # asked for: answered whether or not something has changed
+                said = None  # requested: answered whether or not anything has changed
             except TimeoutError:
-                pass  # the usual case: time for the next look
+                pass  # the usual case: time for the next check
 
     async def obey(self, message: FromHub, session: Session) -> None:
         match message:
@@ -112,13 +112,13 @@ class ServerRole:
             case Ask():
                 await session.send(self.heartbeat())
             case _:
-                _log.debug("! %s is nothing for a server agent", type(message).__name__)
+                _log.debug("! %s is not a message for a server agent", type(message).__name__)
 
     async def drain(self, seconds: float) -> None:
-        """Nothing is under way, ever."""
+        """Nothing is ever in progress."""
 
     async def delivered(self) -> None:
-        """Reports are about now; there is nothing to deliver later."""
+        """Reports are about the present; there is nothing to deliver later."""
 
     async def close(self) -> None:
         """No tasks of its own."""
@@ -126,13 +126,13 @@ class ServerRole:
     # ------------------------------------------------------------ looking
 
     async def look(self) -> ServerReport:
-        """What there is to see now; up to `surround.ANSWER_SECONDS` when the server does not answer."""
+        """The current state; takes up to `surround.ANSWER_SECONDS` if the server does not answer."""
         sight = await asyncio.to_thread(self._look_around)
         answer = await surround.ask(sight.server)
         report = await asyncio.to_thread(_judge, sight, answer)
         last = self._last
         if last is not None and last.answering != answer.answering:
-            _log.warning("= %s %s", report.server, "answers again" if answer.answering else "does not answer any more")
+            _log.warning("= %s %s", report.server, "answers again" if answer.answering else "no longer answers")
         self._last = report
         return report
 
@@ -146,7 +146,7 @@ class ServerRole:
             problem = Finding(
                 "warning",
                 "No running xrootd with a configuration file was found on this machine.",
-                "Start it, or name its file with --xrootd-config.",
+                "Start it, or give its file with --xrootd-config.",
             )
         else:
             try:
@@ -161,7 +161,7 @@ class ServerRole:
                 problem = Finding(
                     "warning",
                     f"The server's configuration {config} cannot be read: {error.strerror}.",
-                    "Let the agent's account read it, or name another file with --xrootd-config.",
+                    "Let the agent's account read it, or give another file with --xrootd-config.",
                 )
         port = server_port(read[0].directives) if read else 1094
         server = self._server or f"root://{socket.getfqdn()}:{port}"
@@ -180,7 +180,7 @@ class ServerRole:
 
 
 def _judge(sight: _Sight, answer: surround.Answer) -> ServerReport:
-    """What was seen, judged for the release that the server says it is. Blocks."""
+    """What was seen, checked for the release that the server reports. Blocks."""
     checked = judged_here(sight.read, release=release_in(answer.version)) if sight.read else Checked([], None, "", 1094)
     silent = [Finding("error" if not answer.answering else "info", answer.problem[:2000])] if answer.problem else []
     unread = [sight.problem] if sight.problem else []
@@ -201,7 +201,7 @@ def _judge(sight: _Sight, answer: surround.Answer) -> ServerReport:
 
 
 def _differ(one: ServerReport, other: ServerReport) -> bool:
-    """Whether anything changed but the time and the running counts."""
+    """Whether anything changed except the time and the running counts."""
     return (one.server, one.answering, one.xrootd, one.config_file, one.monitor_line, one.findings, one.mtu) != (
         other.server, other.answering, other.xrootd, other.config_file, other.monitor_line, other.findings, other.mtu,
     )  # fmt: skip

@@ -1,7 +1,7 @@
-"""What the machine says about the XRootD server on it.
+"""What the machine shows about the XRootD server on it.
 
-Everything here asks the operating system or the server itself, can take its time, and is called in a thread or awaited
-with a limit. What cannot be found out is left empty: a server agent must be of use without being root.
+Everything here asks the operating system or the server itself, can take long, and is called in a thread or awaited with
+a limit. What cannot be found out is left empty: a server agent must be useful without being root.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def running_servers() -> list[Running]:
 
 
 def listens_on(pid: int, port: int) -> bool:
-    """Whether a process accepts TCP connections on a port; False when we may not look into it."""
+    """Whether a process accepts TCP connections on a port; False if we may not inspect it."""
     try:
         connections = psutil.Process(pid).net_connections("tcp")
     except psutil.Error:
@@ -66,7 +66,7 @@ def listens_on(pid: int, port: int) -> bool:
 
 
 def environment(pid: int) -> dict[str, str] | None:
-    """The environment of a process, None when we may not look into it."""
+    """The environment of a process, None if we may not inspect it."""
     try:
         found: dict[str, str] = psutil.Process(pid).environ()
     except psutil.Error:
@@ -84,7 +84,7 @@ def _argument(command: Sequence[str], option: str) -> str:
 
 
 def _absolute(config: str, process: psutil.Process) -> Path | None:
-    """xrootd changes its directory after the start: a relative name is looked for from there upwards."""
+    """xrootd changes its directory after the start: a relative name is searched from there upwards."""
     path = Path(config)
     if path.is_absolute():
         return path
@@ -99,7 +99,7 @@ def _absolute(config: str, process: psutil.Process) -> Path | None:
 
 
 class Answer(NamedTuple):
-    """What a server said when it was asked: `problem` is one sentence when it did not answer."""
+    """A server's answer: `problem` is one sentence if it did not answer."""
 
     answering: bool
     version: str = ""
@@ -107,7 +107,7 @@ class Answer(NamedTuple):
 
 
 async def ask(server: str, timeout: float = ANSWER_SECONDS) -> Answer:
-    """Ask a server (root:// URL) for its version: by the XRootD client for Python, by xrdfs, or by connecting."""
+    """Ask a server (root:// URL) for its version: with the XRootD client for Python, with xrdfs, or by connecting."""
     if xrootd_client_version():
         async with aclosing(probe(Probe(0, server, timeout=timeout))) as parts:
             async for part in parts:
@@ -158,11 +158,11 @@ async def _connect(server: str, timeout: float) -> Answer:
     )
 
 
-# ---------------------------------------------------------------- the way of the datagrams
+# ---------------------------------------------------------------- the path of the datagrams
 
 
 def path_mtu(host: str) -> int:
-    """MTU towards a host, as this machine's kernel knows it; Ethernet's where it cannot say."""
+    """MTU towards a host, as known to this machine's kernel; Ethernet's if unknown."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, 9, type=socket.SOCK_DGRAM)[0]
         with socket.socket(family, socket.SOCK_DGRAM) as s:
@@ -170,12 +170,12 @@ def path_mtu(host: str) -> int:
             if family == socket.AF_INET6:
                 return s.getsockopt(socket.IPPROTO_IPV6, IPV6_MTU)
             return s.getsockopt(socket.IPPROTO_IP, IP_MTU)
-    except (OSError, ValueError):  # a name that is none is a ValueError, too
+    except (OSError, ValueError):  # an invalid name is also a ValueError
         return ETHERNET_MTU
 
 
 def unsent_datagrams(proc: Path = Path("/proc")) -> int:
-    """UDP datagrams that this machine's kernel could not send since it started, of all programs; 0 where unknown."""
+    """UDP datagrams that this machine's kernel could not send since it started, of all programs; 0 if unknown."""
     total = 0
     try:
         rows = [line.split() for line in (proc / "net" / "snmp").read_text().splitlines() if line.startswith("Udp:")]
@@ -190,8 +190,8 @@ def unsent_datagrams(proc: Path = Path("/proc")) -> int:
 
 
 def unheard(destinations: Iterable[tuple[Destination, int, str]]) -> list[Finding]:
-    """A finding for each destination (with line and file) on this very machine where no program listens: its datagrams
-    go nowhere."""
+    """A finding for each destination (with line and file) on this machine on which no program listens: its datagrams
+    are lost."""
     found = []
     for destination, line, file in destinations:
         port = whole(destination.port)
@@ -206,8 +206,8 @@ def unheard(destinations: Iterable[tuple[Destination, int, str]]) -> list[Findin
             found.append(
                 Finding(
                     "error",
-                    f"The host of dest {destination.address} is not known here; xrootd does not start so.",
-                    "Its name must be resolved when the server starts.",
+                    f"The host of dest {destination.address} cannot be resolved here; xrootd does not start.",
+                    "The server resolves the name when it starts.",
                     line,
                     file=file,
                 )
@@ -217,7 +217,7 @@ def unheard(destinations: Iterable[tuple[Destination, int, str]]) -> list[Findin
             found.append(
                 Finding(
                     "warning",
-                    f"Nobody listens on {destination.address} on this machine: the datagrams are lost.",
+                    f"Nothing listens on {destination.address} on this machine: the datagrams are lost.",
                     "Start the shoveler, or correct the address.",
                     line,
                     file=file,
@@ -231,11 +231,11 @@ _ANY: Final[set[_Address]] = {ipaddress.ip_address("0.0.0.0"), ipaddress.ip_addr
 
 
 def addresses_with_listener(port: int) -> set[_Address]:
-    """The addresses on which some program of this machine takes UDP datagrams for a port."""
+    """The addresses on which a program of this machine receives UDP datagrams for a port."""
     try:
         sockets = psutil.net_connections("udp")
     except psutil.Error:
-        return set(_ANY)  # we may not look: take it that somebody listens
+        return set(_ANY)  # we may not look: assume that a program listens
     return {ipaddress.ip_address(s.laddr.ip.partition("%")[0]) for s in sockets if s.laddr and s.laddr.port == port}
 
 

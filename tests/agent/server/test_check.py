@@ -31,8 +31,8 @@ def test_errors_are_printed_with_the_line_to_copy(
     assert main(["check-config", str(file)]) == 1
     assert capsys.readouterr().out == (
         f"{file}:2: error: xfr is missing: close records will never be sent, and with them no byte counts.\n"
-        "    A server without it reports opens and disconnects only; one word mends that.\n"
-        "As it should be:\n"
+        "    A server without it reports opens and disconnects only. Add xfr to fix that.\n"
+        "Recommended:\n"
         "    xrootd.monitor all auth ident 5m flush 30s window 5s fbuff 1452 fstat 10s lfn ops xfr 3 "
         f"dest fstat info user {address}\n"
     )
@@ -42,7 +42,7 @@ def test_a_clean_file(tmp_path: Path, address: str, capsys: pytest.CaptureFixtur
     file = tmp_path / "xrootd.cfg"
     file.write_text(FAULTY.format(address).replace("ops", "ops xfr 3"))
     assert main(["check-config", str(file)]) == 0
-    assert capsys.readouterr().out == f"{file}: nothing is wrong with the monitoring.\n"
+    assert capsys.readouterr().out == f"{file}: no problems found in the monitoring.\n"
 
 
 def test_as_json(tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,7 +84,7 @@ def test_for_one_instance_and_release(tmp_path: Path, address: str, capsys: pyte
     good = FAULTY.format(address).replace("ops", "ops xfr 3").replace("info", "info throttle")
     file.write_text(f"if named a\nfi\n{good.replace('fbuff', 'gbuff 1452 fbuff')}")
     assert main(["check-config", str(file), "--instance", "a", "--xrootd", "v5.8.1"]) == 0
-    assert capsys.readouterr().out == f"{file}: nothing is wrong with the monitoring.\n"
+    assert capsys.readouterr().out == f"{file}: no problems found in the monitoring.\n"
     assert main(["check-config", str(file), "--xrootd", "5.5.3"]) == 1
     assert "XRootD before 5.7.0 does not know the event throttle" in capsys.readouterr().out
     with pytest.raises(SystemExit):
@@ -104,14 +104,14 @@ def test_a_local_destination_where_nobody_listens(address: str) -> None:
         s.bind(("127.0.0.1", 0))
         free = s.getsockname()[1]
     (finding,) = findings(good.format(f"127.0.0.1:{free}"))
-    assert finding.what == f"Nobody listens on 127.0.0.1:{free} on this machine: the datagrams are lost."
+    assert finding.what == f"Nothing listens on 127.0.0.1:{free} on this machine: the datagrams are lost."
     assert finding.severity == "warning"
 
 
 def test_a_destination_without_a_known_host() -> None:
     found = findings(FAULTY.replace("ops", "ops xfr 3").format("no-such-host.invalid:9930"))
     assert [f.what for f in found if f.severity == "error"] == [
-        "The host of dest no-such-host.invalid:9930 is not known here; xrootd does not start so."
+        "The host of dest no-such-host.invalid:9930 cannot be resolved here; xrootd does not start."
     ]
 
 

@@ -67,7 +67,7 @@ def test_words_with_dollars(word: str, made: str) -> None:
 
 @pytest.mark.parametrize(
     ("word", "fault"),
-    [("$c", "The variable c is not set"), ("$(a_b)", "$(a_b) is not understood"), ("${a", "${a is not understood")],
+    [("$c", "The variable c is not set"), ("$(a_b)", "$(a_b) is not valid"), ("${a", "${a is not valid")],
 )
 def test_words_that_end_the_start(word: str, fault: str) -> None:
     assert [what.startswith(fault) for what in faults(f"set a = 1\nall.export {word}\n")] == [True]

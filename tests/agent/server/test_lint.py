@@ -44,21 +44,24 @@ def test_the_recommended_line_has_no_findings() -> None:
         (("dest fstat info user", "dest fstat info"), "error: No dest has the event user"),
         (("dest fstat info user", "dest info user"), "error: No dest has the event fstat"),
         (("fbuff 1452 ", ""), "warning: fbuff is not given, so that datagrams have up to 65472 bytes"),
-        (("fbuff 1452", "fbuff 8k"), "warning: fbuff 8192 is above what fits one packet on the way (1472 bytes)"),
+        (("fbuff 1452", "fbuff 8k"), "warning: fbuff 8192 is more than fits into one packet on the path (1472 bytes)"),
         (("fbuff 1452", "fbuff 65535"), "error: fbuff 65535 is more than any datagram can carry"),
         (("fbuff 1452", "fbuff 1100"), "warning: fbuff 1100 is too small for files with long paths"),
-        (("fbuff 1452", "fbuff 100"), "error: fbuff wants a size from 1024 to 65535, not '100'"),
+        (("fbuff 1452", "fbuff 100"), "error: fbuff needs a size from 1024 to 65535, not '100'"),
         (("ident 5m", "ident 1h"), "warning: ident 1h is long"),
         (("ident 5m ", ""), "warning: ident is not given: it is 1h"),
-        (("ident 5m", "ident off"), "warning: Without repeated ident"),
-        (("ident 5m", "ident soon"), "error: ident wants a time such as 30s or 5m, not 'soon'"),
+        (("ident 5m", "ident off"), "warning: Without a repeated ident"),
+        (("ident 5m", "ident soon"), "error: ident needs a time such as 30s or 5m, not 'soon'"),
         (("fstat 10s", "fstat 5m"), "warning: fstat 5m keeps records in the server for that long"),
         ((" ops ssq", ""), "info: Without ops"),
         (("fstat info user", "fstat user"), "info: Without the event info"),
         (("fstat info user", "fstat info user io"), "warning: io: one record for every open and close, and for every"),
-        (("fstat info user", "files fstat info user"), "warning: files: one record for every open and close, beside"),
+        (
+            ("fstat info user", "files fstat info user"),
+            "warning: files: one record for every open and close, in addition",
+        ),
         (("mon.example.org:9930", "mon.example.org"), "error: 'mon.example.org' after dest is neither an event nor"),
-        (("xfr 3", "xfr none"), "error: xfr wants a whole number from 1 on, not 'none'"),
+        (("xfr 3", "xfr none"), "error: xfr needs a whole number of at least 1, not 'none'"),
     ],
 )
 def test_each_fault_has_its_finding(change: tuple[str, str], expected: str) -> None:
@@ -105,7 +108,7 @@ def test_an_unknown_option_takes_everything_after_it_along() -> None:
     found = findings("all authz " + GOOD.removeprefix("all auth "))
     assert starts(
         found,
-        "error: 'authz' is no option of xrootd.monitor: it and everything after it is ignored.",
+        "error: 'authz' is not an option of xrootd.monitor: it and everything after it is ignored.",
         "warning: auth is missing",
     )
 
@@ -113,14 +116,14 @@ def test_an_unknown_option_takes_everything_after_it_along() -> None:
 def test_a_line_without_dest_sends_nothing() -> None:
     assert starts(
         findings(GOOD.partition(" dest")[0]),
-        "error: There is no dest: nothing is sent to anybody.",
-        "error: fstat without any dest: xrootd starts, and dies when the first file is opened.",
+        "error: There is no dest: nothing is sent.",
+        "error: fstat without any dest: xrootd starts, but crashes when the first file is opened.",
     )
 
 
 def test_dest_without_an_address() -> None:
     assert findings(GOOD.removesuffix(" mon.example.org:9930"))[0] == (
-        "error: dest names no HOST:PORT; xrootd does not start so."
+        "error: dest has no HOST:PORT; xrootd does not start."
     )
 
 
@@ -153,7 +156,7 @@ def test_a_line_with_three_dots_adds_to_the_one_before() -> None:
 def test_auth_in_an_added_line_clears_what_went_before() -> None:
     found = findings("", rest=SITE + f"xrootd.monitor {GOOD.replace('auth ', '')}\nxrootd.monitor ... auth\n")
     assert "error: auth in a continued line clears the events of the destinations named before it." in found
-    assert "error: No dest has the event user: nobody can tell whose accesses these are." in found
+    assert "error: No dest has the event user: accesses cannot be attributed to users." in found
 
 
 def test_mbuff_does_not_stand_in_for_fbuff() -> None:
@@ -168,7 +171,7 @@ def test_large_buffers_are_fine_on_loopback() -> None:
 def test_ipv6_leaves_less_room() -> None:
     line = GOOD.replace("mon.example.org:9930", "[2001:db8::1]:9930")
     assert findings(line) == []
-    assert starts(findings(line.replace("fbuff 1452", "fbuff 1472")), "warning: fbuff 1472 is above what fits")
+    assert starts(findings(line.replace("fbuff 1452", "fbuff 1472")), "warning: fbuff 1472 is more than fits")
     assert starts(findings(line.replace("[", "").replace("]", ""))[:1], "error: '2001:db8::1:9930' after dest")
 
 
@@ -191,12 +194,12 @@ def test_a_redirector_without_its_event() -> None:
 
 
 def test_no_site_name() -> None:
-    assert findings(GOOD, rest="") == ["warning: all.sitename is missing: no record says at which site it was made."]
+    assert findings(GOOD, rest="") == ["warning: all.sitename is missing: records do not name their site."]
 
 
 def test_what_cannot_be_seen_from_here_is_said() -> None:
     assert findings("", rest=SITE + "continue /etc/xrootd/conf.d *.cfg\n") == [
-        "info: The configuration goes on in /etc/xrootd/conf.d *.cfg, which was not looked at."
+        "info: The configuration continues in /etc/xrootd/conf.d *.cfg, which was not checked."
     ]
     assert starts(
         findings("", rest=SITE + f"if named a\nxrootd.monitor {GOOD}\nfi\n"),
