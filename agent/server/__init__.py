@@ -2,10 +2,10 @@
 
 configfile  a configuration as xrootd reads it: directives with file and line, one reading for each way through its ifs
 monitor     the grammar of the monitoring directives
-lint        a configuration's text → findings: which records it will not send, and what keeps xrootd from starting
-mend        the line as it should be
+lint        a configuration's text → findings: which records it will not send, and what prevents xrootd from starting
+mend        the recommended line
 check       ``tally-agent check-config FILE``, with all files that the configuration continues in
-surround    what the machine says: the running xrootd and its file, does it answer, MTU, datagrams the kernel dropped
+surround    what the machine shows: the running xrootd and its file, whether it answers, MTU, datagrams the kernel dropped
 role        the agent in session: a `ServerReport` at the start, every minute, when something changes, and when asked
 """
 
