@@ -14,7 +14,7 @@ from gui.reconcile.ladder import Rung
 from gui.store import RequestEntry, RequestState, RunEntry, TestEntry, TestSpec, VerdictKind
 from gui.widgets.theme import theme
 
-EMPTY_RUN = RunEntry(1, "u", "plan", "", 90.0, "done", 1.0, 1.0, 24.0, "", {}, {}, False, "")
+EMPTY_RUN = RunEntry(1, "u", "plan", "", 90.0, "passed", 1.0, 1.0, 24.0, "", {}, {}, False, "")
 
 
 def figures(**changes) -> TestFigures:
@@ -30,9 +30,9 @@ def figures(**changes) -> TestFigures:
 def view(run: int = 1, name: str = "osdf", **changes) -> RunView:
     f = figures(**changes)
     entry = TestEntry(run * 10, run, 1, f.spec)
-    conclusion = f.conclusion
     row = TestRow(1, entry, f, (), None)
-    return RunView(dataclasses.replace(EMPTY_RUN, id=run, name=name), (row,), (), conclusion)
+    state = {"pass": "passed", "fail": "failed"}[f.conclusion]
+    return RunView(dataclasses.replace(EMPTY_RUN, id=run, name=name, state=state), (row,), (), f.conclusion)
 
 
 def server(number: int, name: str = "", **changes) -> ServerFigures:
