@@ -46,7 +46,7 @@ async def test_a_killed_daemon_is_held_back_as_long_as_the_fault_lasts(child: Ch
 
 async def test_nothing_to_kill_is_said() -> None:
     answer = await Faults(Parts()).inject(Fault("kill-collector"))
-    assert answer == Answer(True, "killed nothing, since nothing was running; starts again at once")
+    assert answer == Answer(True, "killed nothing, because nothing was running; starts again at once")
 
 
 @pytest.mark.parametrize("do", ["broker-down", "broker-up", "broker-restart"])

@@ -292,7 +292,7 @@ def test_a_full_disk_keeps_the_supervisor_from_nothing(
     one._lock = 99
     one._save()
     assert "the state file is not up to date: [Errno 28] No space left on device" in caplog.text
-    with pytest.raises(LabError, match=r"cannot be written \(No space left on device\): make room"):
+    with pytest.raises(LabError, match=r"cannot be written \(No space left on device\): free some space"):
         one._save_or_fail()
 
 
