@@ -16,8 +16,8 @@ Terms, used everywhere in this package:
 What is in which file: `options` (what can be asked for), `layout` (where things are), `state` (the state file),
 `catalogue` (the test files), `servers` (XRootD's side), `daemons` (ours), `broker` (a
 private RabbitMQ), `names`, `sockets`, `processes`, `health`. On top of them `claim`, `children`, `keeper` and `faults`
-are the supervisor's hands, `supervisor` puts everything together, `progress` and `control` are what is said to and by
-it, `remains` removes what a lab left, and `cli` is what people type.
+do the supervisor's work, `supervisor` puts everything together, `progress` and `control` are the messages from and to
+it, `remains` removes what a lab left, and `cli` is the command line.
 
 Errors that the user can fix are `LabError`: one sentence, what failed and what to do.
 """

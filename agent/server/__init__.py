@@ -5,7 +5,7 @@ monitor     the grammar of the monitoring directives
 lint        a configuration's text → findings: which records it will not send, and what prevents xrootd from starting
 mend        the recommended line
 check       ``tally-agent check-config FILE``, with all files that the configuration continues in
-surround    what the machine shows: the running xrootd and its file, whether it answers, MTU, datagrams the kernel dropped
+surround    what the machine shows: the running xrootd and its file, whether it answers, MTU, datagrams dropped
 role        the agent in session: a `ServerReport` at the start, every minute, when something changes, and when asked
 """
 

@@ -3,7 +3,7 @@
 A server assigns the ids of logins, infos, tokens, flows, paths and opens from one counter: 1, 2, 3 … without holes
 (format reference, section 15). So a hole is the content of a datagram that never came, if nothing else explains it: the
 datagram may only be late, or an open may still be in the server's buffer; and an event that the server sends to
-another destination leaves a hole that is no loss. What was lost shows in the sequence numbers as well, and those
+another destination leaves a hole that is not a loss. What was lost also shows in the sequence numbers, and those
 decide: a hole that no gap can explain is *odd*, and near odd holes nothing is reported as missing without other
 evidence.
 

@@ -38,7 +38,7 @@ _IDS = 1 << 32
 
 
 class OpenFile(NamedTuple):
-    """An open file. The hot loop makes and takes apart tuples of this shape; keep the order."""
+    """An open file. The hot loop packs and unpacks tuples of this shape; keep the order."""
 
     user: int | None
     """Dictid of the session; None when the open did not name it (then the ``d`` map does), 0 when there is none."""
@@ -539,7 +539,7 @@ class Incarnation:
         since = min(session.dictid + last, _IDS)
         if self.counts_all:
             return since, 0.0
-        # What came last is in force; the numbers must say the same, as they may count once more of them are seen.
+        # What came last is in force; the numbers must agree, because they may decide once more of them are seen.
         if not (session.infos.in_order and session.tokens.in_order and session.flows.in_order):
             return _IDS, 0.0
         return since, max(telling.seen for telling in latest)

@@ -67,7 +67,7 @@ class Sequences:
             if len(inc.sequences) > MAX_TRACKERS:
                 kept = sorted(inc.sequences, key=lambda k: inc.sequences[k].came)[MAX_TRACKERS // 2 :]
                 inc.sequences = {k: t for k, t in inc.sequences.items() if k in set(kept) or t is tracker}
-        # what has no window of its own is sent at once: what goes missing after it, after the last time that was told
+        # what has no window of its own is sent at once: anything missing after it was sent after the last reported time
         mark = inc.clock if end is None else end
         verdict = tracker.observe(number, zlib.crc32(data), begin or 0, mark, now, self._present.arrived)
         return self._judge(inc, tracker, verdict, remote)
