@@ -292,8 +292,8 @@ class Window:
         self._beat.stop()
         for table in self.frame.findChildren(Table):
             table.remember()
-        if self.plans.editor.entry.path is not None:
-            self.plans.save()
+        if not self.plans.keep():
+            log.error("! the changes of the plan that was open could not be saved")
         self._end_task = start_task(self._end(), "close")
 
     async def _end(self) -> None:

@@ -1,7 +1,7 @@
 """The plans that the window shows, and the one that is being edited. No toolkit.
 
 A plan in the window *is* its TOML text: every change of the form rewrites the text (comments and order stay) and every
-state of the text can be undone. Presets are read-only; changing one makes a copy of it under a new name.
+state of the text can be undone. Presets are read-only; saving a changed one makes a plan of one's own.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import secrets
 import shlex
-import tempfile
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,10 @@ class PlanEntry:
     preset: Preset | None = None
     broken: str = ""
     """Why the file is no plan; it is listed all the same, and can be mended in the editor."""
+
+    def same_as(self, other: PlanEntry) -> bool:
+        """Whether both are the same file or the same preset, whatever its text is."""
+        return (self.path, self.preset and self.preset.id) == (other.path, other.preset and other.preset.id)
 
 
 class PlanLibrary:
@@ -70,15 +75,22 @@ class PlanLibrary:
             return PlanEntry(path.stem, text, path, broken=str(error.problems[0]))
 
     def save(self, text: str, path: Path) -> None:
-        """Replace the file whole, so that a crash leaves the old or the new text. Raises PlanFileError."""
+        """Replace the file whole, so that a crash leaves the old or the new text. Raises PlanFileError.
+
+        A new file has the rights that the user's umask gives; one that is there keeps its own."""
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")  # no *.toml: the list does not show it
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(prefix=path.name, dir=path.parent)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
+            try:
+                with temporary.open("x", encoding="utf-8") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
+                if path.exists():
+                    shutil.copymode(path, temporary)
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
         except OSError as error:
             raise PlanFileError(f"The plan cannot be saved to {path}: {error.strerror or error}.") from error
 

@@ -1,7 +1,8 @@
 """Plans: choose one, change it in a form or as TOML, see what it will do, run it.
 
 The form edits the same text that a plan file holds; nothing is hidden from the file. Errors stand beside the field; the
-foot of the form counts them. Presets cannot be overwritten: saving a changed preset writes a plan of one's own.
+foot of the form counts them. Presets cannot be overwritten: a changed preset is saved as a plan of one's own. Whatever
+takes the place of a changed plan saves it first; while that fails, the changed plan stays open.
 """
 
 from __future__ import annotations
@@ -170,15 +171,18 @@ class PlansPage(Page):
 
     def open_entry(self, entry: PlanEntry, test: int = 0) -> None:
         """Edit this plan, at this test."""
-        if self.editor.changed and self.editor.entry.path is not None:
-            self.save()  # a plan of one's own is never lost by looking at another one
-        self.editor = PlanEditor(entry)
-        self._test = test
+        changed = self.editor.changed
+        if entry.same_as(self.editor.entry):
+            self._test = test
+        elif self.keep():
+            self.editor, self._test = PlanEditor(entry), test
+        if changed:
+            self.refresh_list()  # it shows the plan as it is now, and marks the one that is open
         self._show()
 
     def new_plan(self) -> None:
-        text = format_plan(NEW_PLAN)
-        self._store(text, NEW_PLAN.name)
+        if self.keep():
+            self._store(format_plan(NEW_PLAN), NEW_PLAN.name)
 
     def duplicate(self) -> None:
         """The plan as it is now, under a name of its own."""
@@ -187,7 +191,8 @@ class PlansPage(Page):
         copy = replace(self.editor.plan, name=f"{self.editor.plan.name} (copy)")
         draft = PlanEditor(replace(self.editor.entry, text=self.editor.text, path=None, preset=None))
         draft.set_plan(copy)
-        self._store(draft.text, copy.name)
+        if self.editor.entry.preset is not None or self.keep():  # the changes of a preset are in the copy
+            self._store(draft.text, copy.name)
 
     def import_plan(self) -> None:
         dialog = QFileDialog(self, "Import plan", "", "Plans (*.toml);;All files (*)")
@@ -202,22 +207,28 @@ class PlansPage(Page):
         except PlanFileError as error:
             self.problem.emit(str(error))
             return
-        self._store(entry.text, entry.title)
+        if self.keep():
+            self._store(entry.text, entry.title)
 
-    def save(self) -> None:
-        """Write the plan to its file; a preset is saved as a plan of one's own."""
+    def keep(self) -> bool:
+        """Save the plan if it is changed, before another one takes its place; False when that fails."""
+        return not self.editor.changed or self.save()
+
+    def save(self) -> bool:
+        """Write the plan to its file; a preset is saved as a plan of one's own. When that fails, `problem` says why."""
         editor = self.editor
         if not editor.changed and editor.entry.path is not None:
-            return
+            return True
         try:
             path = editor.entry.path or self.library.new_path(editor.plan.name if editor.plan else editor.entry.title)
             self.library.save(editor.text, path)
         except PlanFileError as error:
             self.problem.emit(str(error))
-            return
+            return False
         editor.saved(path)
         self.refresh_list()
         self._show()
+        return True
 
     def undo(self) -> None:
         self.editor.undo()
@@ -505,8 +516,7 @@ class _PlanList(QWidget):
                 child.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 item.addChild(child)
             item.setExpanded(entry.preset is not None)
-        same = (entry.path, entry.preset and entry.preset.id) == (current.path, current.preset and current.preset.id)
-        if same:
+        if entry.same_as(current):
             self.tree.setCurrentItem(item)
 
     def _changed(self, item: QTreeWidgetItem | None) -> None:

@@ -113,6 +113,17 @@ def test_closing_while_a_workspace_is_being_opened_and_while_a_dialog_is_open(qa
     drive(dialog())
 
 
+def test_a_preset_that_was_changed_is_kept_when_the_window_is_closed(qapp, drive, tmp_path) -> None:
+    async def story() -> None:
+        window = opened(tmp_path)
+        window.plans.form.repeats.setValue(7)
+        await close(window)
+
+    drive(story())
+    (kept,) = (tmp_path / "data" / "plans").glob("*.toml")
+    assert "repeats = 7" in kept.read_text()
+
+
 def test_a_run_without_a_workspace_says_so(qapp, drive, tmp_path) -> None:
     async def story() -> None:
         window = opened(tmp_path)

@@ -6,12 +6,17 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QTreeWidgetItem
 
+from gui.campaign.planfile import format_plan
 from gui.campaign.selection import Server
-from gui.models.plans import PlanLibrary
+from gui.models.plans import NEW_PLAN, PlanLibrary
 from gui.pages.plans import PlansPage
+
+NEW_PLAN_TEXT = format_plan(NEW_PLAN)
 
 
 @pytest.fixture
@@ -188,6 +193,86 @@ def test_looking_at_another_plan_saves_ones_own(mine: PlansPage) -> None:
     mine.form.files.setValue(99)
     mine.open_entry(mine.library.presets()[0])
     assert tomllib.loads(path.read_text())["test"][0]["files_per_server"] == 99
+
+
+def entries(page: PlansPage) -> dict[str, list[int]]:
+    """The plans of one's own, with the number of repeats of each test."""
+    return {
+        entry.path.name: [test["repeats"] for test in tomllib.loads(entry.text)["test"]]
+        for entry in page.library.mine()
+        if entry.path is not None
+    }
+
+
+def point(page: PlansPage, title: str) -> QTreeWidgetItem:
+    """A click on a line of the list."""
+    (item,) = page.list.tree.findItems(title, Qt.MatchFlag.MatchExactly | Qt.MatchFlag.MatchRecursive)
+    page.list.tree.scrollToItem(item)
+    place = page.list.tree.visualItemRect(item).center()
+    QTest.mouseClick(page.list.tree.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    (item,) = page.list.tree.findItems(title, Qt.MatchFlag.MatchExactly | Qt.MatchFlag.MatchRecursive)
+    return item
+
+
+def test_changes_of_a_preset_become_a_plan_of_ones_own_when_another_is_chosen(page: PlansPage) -> None:
+    first, second = page.library.presets()[:2]
+    page.form.name.setText("before the upgrade")
+    page.form.name.textEdited.emit("before the upgrade")
+    page.form.repeats.setValue(7)
+    chosen = point(page, second.title)
+    assert page.list.tree.currentItem() is chosen
+    assert page.editor.entry.preset == second.preset
+    assert list(entries(page)) == ["before-the-upgrade.toml"]
+    assert entries(page)["before-the-upgrade.toml"][0] == 7
+    assert page.library.presets()[0].text == first.text
+    point(page, "before the upgrade")
+    assert page.form.repeats.value() == 7
+
+
+@pytest.mark.parametrize("leave", ["new_plan", "import"])
+def test_what_takes_the_place_of_a_changed_preset_keeps_it(page: PlansPage, tmp_path: Path, leave: str) -> None:
+    page.form.repeats.setValue(7)
+    if leave == "new_plan":
+        page.new_plan()
+    else:
+        (tmp_path / "other.toml").write_text(NEW_PLAN_TEXT)
+        page.import_file(tmp_path / "other.toml")
+    assert sorted(repeats[0] for repeats in entries(page).values()) == [1, 7]
+
+
+def test_a_copy_of_a_changed_preset_is_the_only_one(page: PlansPage) -> None:
+    page.form.repeats.setValue(7)
+    page.duplicate()
+    assert [repeats[0] for repeats in entries(page).values()] == [7]
+
+
+def test_a_copy_of_a_changed_plan_leaves_the_changes_in_both(mine: PlansPage) -> None:
+    mine.form.repeats.setValue(7)
+    mine.duplicate()
+    assert [repeats[0] for repeats in entries(mine).values()] == [7, 7]
+
+
+def test_another_test_of_the_same_plan_is_no_other_plan(page: PlansPage) -> None:
+    entry = next(entry for entry in page.library.presets() if entry.text.count("[[test]]") > 1)
+    page.open_entry(entry)
+    page.form.repeats.setValue(7)
+    page.open_entry(entry, 1)
+    page.open_entry(entry, 0)
+    assert page.form.repeats.value() == 7
+    assert page.editor.changed
+    assert entries(page) == {}
+
+
+def test_a_changed_plan_that_cannot_be_saved_stays_open(page: PlansPage, tmp_path: Path) -> None:
+    (tmp_path / "plans").write_text("no folder")
+    said: list[str] = []
+    page.problem.connect(said.append)
+    page.form.repeats.setValue(7)
+    point(page, page.library.presets()[1].title)
+    assert page.form.repeats.value() == 7
+    assert page.editor.changed
+    assert page.list.tree.currentItem().text(0) == page.library.presets()[0].title
+    assert "cannot be saved" in said[0]
 
 
 def test_the_command_line_is_copied(mine: PlansPage) -> None:
