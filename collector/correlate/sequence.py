@@ -162,6 +162,12 @@ class Tracker:
         self.sums[number] = checksum
         return NEW
 
+    @property
+    def reached(self) -> int:
+        """The newest number, counted on beyond the modulus."""
+        assert self.newest is not None, "begin() comes first"
+        return self.newest
+
     def _skip(self, first: int, count: int, begin: int, now: float, arrived: float) -> None:
         end = max(begin, self.mark) if begin else 0  # clocks of servers may be set back
         self.holes.append(Hole(first, count, self.mark, end, self.arrived, arrived, now, self.came))

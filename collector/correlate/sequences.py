@@ -54,15 +54,7 @@ class Sequences:
         else:
             tracker = inc.sequences.get(key := ("" if everywhere else remote, class_))
         if tracker is None:
-            if class_ == "M" and number == 0 and data[0] == IDENT and inc.heard <= REORDER:
-                inc.hear_from_start()
-            # a socket that appears later may be an old one behind a new port (NAT): its counter is not at its start
-            first_of_class = all(known != class_ for _, known in inc.sequences)
-            heard_all = inc.from_start and (first_of_class or now - inc.first < self._options.grace)
-            # it may only become known later that there is one counter for everything a stream sends
-            heard_all = heard_all and not (class_ == "G text" and any(sender == remote for sender, _ in inc.sequences))
-            tracker = Tracker(modulus)
-            tracker.begin(number, now, inc.clock, (0 if class_ == "M" else 1) if heard_all else None)
+            tracker = self._first(inc, class_, remote, number, data, modulus)
             inc.sequences[key] = tracker
             if len(inc.sequences) > MAX_TRACKERS:
                 kept = sorted(inc.sequences, key=lambda k: inc.sequences[k].came)[MAX_TRACKERS // 2 :]
@@ -71,6 +63,36 @@ class Sequences:
         mark = inc.clock if end is None else end
         verdict = tracker.observe(number, zlib.crc32(data), begin or 0, mark, now, self._present.arrived)
         return self._judge(inc, tracker, verdict, remote)
+
+    def _first(self, inc: Incarnation, class_: str, remote: str, number: int, data: bytes, modulus: int) -> Tracker:
+        """The counter of a sender whose first datagram of a class is about to be observed."""
+        now = self._present.now
+        if class_ == "M" and number == 0 and data[0] == IDENT and inc.heard <= REORDER:
+            inc.hear_from_start()
+        others = [known for known in inc.sequences if known[1] == class_]
+        # a socket that appears later may be an old one behind a new port (NAT): its counter is not at its start
+        heard_all = inc.from_start and (not others or now - inc.first < self._options.grace)
+        # a second destination's counter says the same under the same number
+        told = any(inc.sequences[other].sums.get(number) == zlib.crc32(data) for other in others)
+        if class_ == "M" and others and number and not told:
+            moved = self._moved(inc, others, number)
+            if moved is not None:
+                return moved
+            heard_all = False
+        # it may only become known later that there is one counter for everything a stream sends
+        heard_all = heard_all and not (class_ == "G text" and any(sender == remote for sender, _ in inc.sequences))
+        tracker = Tracker(modulus)
+        tracker.begin(number, now, inc.clock, (0 if class_ == "M" else 1) if heard_all else None)
+        return tracker
+
+    @staticmethod
+    def _moved(inc: Incarnation, others: list[tuple[str, str]], number: int) -> Tracker | None:
+        """The counter of another sender that a number goes on with: the server's address or port has changed (NAT, DNS,
+        two stacks), and nothing is missing for it. It is that sender's no longer.
+        """
+        trackers = inc.sequences
+        ahead, other = min(((number - trackers[other].reached) % trackers[other].modulus, other) for other in others)
+        return trackers.pop(other) if 0 < ahead < trackers[other].history else None
 
     def observe_files(self, inc: Incarnation, number: int, data: bytes, begin: int, end: int, remote: str) -> int:
         """Follow the f-stream's counter, which is one for the whole process whatever the destinations.

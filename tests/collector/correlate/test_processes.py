@@ -461,6 +461,31 @@ def test_a_socket_behind_a_new_port_has_not_lost_what_came_before(kit: Any) -> N
     assert kit.gaps(correlator) == []
 
 
+def test_a_counter_goes_on_at_another_address_and_misses_only_what_never_came(kit: Any) -> None:
+    correlator = Correlator()
+    server = kit.Server()
+    feed(correlator, A, *start(server))
+    feed(correlator, B, server.ident())  # it says its name again from where it is now
+    feed(correlator, A, server.login(6, user="carol"))  # …and back
+    server.login(7)  # is lost
+    feed(correlator, B, server.login(8, user="bob"))
+    correlator.advance(T + 30)
+    (gap,) = kit.gaps(correlator)
+    assert (gap["class"], gap["after"], gap["missing"]) == ("M", 4, 1)
+
+
+def test_a_second_destination_has_a_counter_of_its_own(kit: Any) -> None:
+    correlator = Correlator()
+    datagrams = start(kit.Server())
+    for number, data in enumerate(datagrams):
+        feed(correlator, A, data)
+        if number != 1:
+            feed(correlator, B, data)  # the login is lost on this way
+    correlator.advance(T + 30)
+    (gap,) = kit.gaps(correlator)
+    assert (gap["class"], gap["after"], gap["missing"]) == ("M", 0, 1)
+
+
 def test_any_number_of_ports_and_providers_takes_bounded_memory(kit: Any) -> None:
     correlator = Correlator()
     server = kit.Server()
