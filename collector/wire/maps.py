@@ -117,7 +117,7 @@ def parse_map(data: bytes) -> Map:
     return Map(header.code, dictid, userid, detail if newline else None)
 
 
-_LATER = "[A-Za-z]{1,2}(?!=[^&]*/[A-Za-z]+=)"
+_LATER = "[A-Za-z][A-Za-z0-9_]{0,15}(?!=[^&]*/[A-Za-z]+=)"
 """A key that a later version may add: it ends the value before it, except where a DN continues (``/O=A&b=c/CN=d``)."""
 
 
@@ -139,11 +139,11 @@ def _splitter(keys: str) -> Callable[[str | None], dict[str, str]]:
     return split
 
 
-_ident_keys = _splitter("site|port|inst|pgm|ver")
+_ident_keys = _splitter(f"site|port|inst|pgm|ver|{_LATER}")
 _login_keys = _splitter(f"[pnhorgmRxyI]|{_LATER}")
 _token_keys = _splitter(f"Uc|s|un|n|o|r|g|{_LATER}")
 _flow_keys = _splitter(f"Uc|Ec|Ac|{_LATER}")
-_purge_keys = _splitter("tod|sz|at|ct|mt|fn")
+_purge_keys = _splitter(f"tod|sz|at|ct|mt|fn|{_LATER}")
 _transfer_keys = _splitter("tod|sz|qt|tm|op|rc|pd")
 
 
