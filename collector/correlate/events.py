@@ -11,7 +11,7 @@ from collector.correlate.incarnation import Event
 from collector.records.file import SCHEMA
 from collector.records.ids import event_id
 from collector.records.text import clean_fields, clean_text, clean_value, put_text
-from collector.wire.gstream import PROVIDERS, GStream, decode_line
+from collector.wire.gstream import PROVIDERS, GStream, Source, decode_line
 from collector.wire.header import RejectedError, text_of
 from collector.wire.maps import Purged, Transferred, number_of, port_of
 from collector.wire.redirect import Redirect
@@ -63,6 +63,8 @@ _OURS = frozenset(
 )
 """Fields that say where a record comes from; an event's own fields with these names are left out."""
 _HTTP_KEY = re.compile(r"HTTP_([A-Za-z]{1,20})_(\d{1,5})")
+_STATISTICS = "oss_stats"
+"""Names of storage statistics begin so."""
 _XEQ_NAMES = {
     "Beg": "begin_transfer",
     "End": "end_transfer",
@@ -83,9 +85,22 @@ def event_kind(provider: str, event: dict[str, Any]) -> str:
         kind = _kind_by_looks(event)
         if kind is None:
             raise RejectedError("event", f"no provider, and event {str(event.get('event'))[:40]!r}")
-    if kind is None or (kind == "cache" and event.get("event") != "file_close"):
+    if kind is None or not _is_of_kind(kind, event):
         return "event"
     return kind
+
+
+def _is_of_kind(kind: str, event: dict[str, Any]) -> bool:
+    """Whether an event of a provider is of the type that its kind is made for: storage plug-ins share a letter, and
+    later releases may send more.
+    """
+    if kind == "cache":
+        return event.get("event") == "file_close"
+    if kind == "oss":
+        return str(event.get("event", "")).startswith(_STATISTICS)
+    if kind == "http":
+        return not event or any(_HTTP_KEY.fullmatch(key) for key in event)
+    return True
 
 
 def _kind_by_looks(event: dict[str, Any]) -> str | None:
@@ -96,7 +111,7 @@ def _kind_by_looks(event: dict[str, Any]) -> str | None:
         return "tpc"
     if name == "throttle_update":
         return "throttle"
-    if name.startswith("oss_stats"):
+    if name.startswith(_STATISTICS):
         return "oss"
     if event.get("type") == "tcpstats":
         return "tcp"
@@ -131,6 +146,7 @@ def events_of(stream: GStream, line: bytes, ordinal: int, address: str, now: flo
         rows = [(line, event)]
     common: dict[str, Any] = {}
     put_text(common, "from", address)
+    _put_source(common, stream.source)
     if stream.begin is not None:
         common["tbeg"] = stream.begin
     if stream.end is not None:
@@ -147,6 +163,15 @@ def events_of(stream: GStream, line: bytes, ordinal: int, address: str, now: flo
         )
         for content, fields in rows
     ]
+
+
+def _put_source(fields: dict[str, Any], source: Source) -> None:
+    """What a text header says of its server. A ``=`` says the same, and more of it; but it comes once an hour."""
+    put_text(fields, "site", source.site)
+    put_text(fields, "instance", source.instance)
+    put_text(fields, "version", source.version)
+    if source.port is not None:
+        fields["port"] = source.port
 
 
 def _http_rows(line: bytes) -> list[dict[str, Any]]:

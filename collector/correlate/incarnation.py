@@ -517,7 +517,9 @@ class Incarnation:
         """What a session had been told when it opened a file whose open was `reported` at this time."""
         if self.counts_all or reported is None:
             return told.at(session.distance(file_id))
-        return told.by(reported)
+        value = told.by(reported)
+        # Pelican's origins number it as the session: it has come late, and was in force from the beginning
+        return told.last() if value is None and self.one_counter else value
 
     def flow_at(self, session: Session, file_id: int, reported: float | None) -> Flow | None:
         """The flow of a session when it opened a file. A ``U`` is sent once, by the first open that has a flow, whose

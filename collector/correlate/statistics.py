@@ -9,7 +9,7 @@ from collector.records.ids import event_id
 
 MAX_SERIES = 16
 """Names of events (``oss_stats``, ``oss_stats_pfc`` …) followed per process."""
-_OURS = frozenset(("from", "tbeg", "tend"))
+_OURS = frozenset(("from", "port", "tbeg", "tend"))
 
 
 def observe(inc: Incarnation, event: Event, time: float, interval: float) -> Event | None:

@@ -215,9 +215,10 @@ class Streams:
         ):
             return
         source = stream.source
-        if (inc.host is None and source.host) or (inc.ident is None and stream.code == "="):
+        says_all = source.program is not None  # the fullest header is what ``=`` has
+        if (inc.host is None and source.host) or (inc.ident is None and (stream.code == "=" or says_all)):
             inc.host = inc.host or source.host
-            if inc.ident is None and stream.code == "=":
+            if inc.ident is None and (stream.code == "=" or says_all):
                 inc.ident = maps.Ident(source.site, source.port, source.instance, source.program, source.version)
             inc.not_ready()
         self._processes.named(sender.address, inc)
