@@ -26,6 +26,7 @@ REASONS: dict[str, str] = {
     "name_length": "a file name is longer than any server sends: that record is lost",
     "envelope": "begins like the envelope of a shoveler but is not one; or an envelope in an envelope",
     "json": "not JSON, or not an object: that line is lost",
+    "json_group": "a group of a JSON summary cannot be read: that group is lost, the others were used",
     "event": "an event of no known kind, or with a value of a wrong type: that line is lost",
     "xml": "a summary that is not well-formed XML",
     "xml_group": "a group of a summary is not well-formed: that group is lost, the others were used",

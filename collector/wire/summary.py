@@ -20,6 +20,9 @@ _MAX_BAD = 20
 _DIGIT_MARK = "digit-"
 _DIGIT_NAME = re.compile(r"<(/?)(\d[\w.-]*)>")
 """An element whose name begins with a digit: not XML, but the name of an HTTP status counter in 6.0.0 to 6.1.0."""
+_STRAY = {0xDC00 + byte: 0x10F700 + byte for byte in range(0x80, 0x100)}
+"""Bytes that are not UTF-8 are surrogates in text. No XML parser accepts those: there they are private-use characters."""
+_FROM_STRAY = {private: surrogate for surrogate, private in _STRAY.items()}
 _BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});)")
 _ROOT = re.compile(r"\s*<statistics\b([^>]*)>")
 # the rest is searched for once per name, not once per letter of it: reports may come from an attacker
@@ -27,6 +30,12 @@ _ATTRIBUTE = re.compile(r'(?<![\w.-])([\w.-]+)="([^"]*)"')
 # groups in groups (the paths of oss, the nodes of a cluster) are numbered
 _GROUP = re.compile(r'<stats\s+id="(?!\d)[^<>]*>')
 _GROUP_TAG = re.compile(r"<stats\b[^<>]*(?<!/)>|</stats>")
+
+_FRACTION = re.compile(r"-?(?=\.?\d)\d*\.\d*", re.ASCII)
+
+_JSON_GROUP = re.compile(rb'"stats_(\w{1,64})"\s*:\s*(?=\{)')
+_JSON_ATTRIBUTE = re.compile(rb'"(tod|ver|src|tos|pgm|ins|pid|site)"\s*:\s*("[^"]*"|\d+)')
+_JSON_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}]')
 
 Value = int | float | str
 
@@ -60,7 +69,7 @@ def parse_summary_xml(data: bytes) -> Summary:
     text = data.rstrip(b"\0")
     if b"<!" in text or b"<?" in text:
         raise RejectedError("xml_forbidden")
-    report = _repaired(text_of(text).encode("utf-8", "replace").decode())
+    report = _repaired(text_of(text).translate(_STRAY))
     try:
         root = ElementTree.fromstring(report)  # noqa: S314 - see above
         if root.tag == "statistics":
@@ -113,8 +122,14 @@ def _end_of_group(report: str, place: int) -> int | None:
 
 
 def parse_summary_json(data: bytes) -> Summary:
-    """A JSON report (v6). Raises RejectedError: json, xml_depth."""
-    outer = parse_json(data.rstrip(b"\0"))
+    """A JSON report (v6). Raises RejectedError: json.
+
+    As in XML, where a group cannot be read the others are kept, and the reason is in `problems`.
+    """
+    try:
+        outer = parse_json(data.rstrip(b"\0"))
+    except RejectedError as rejected:
+        return _json_by_group(data, rejected)
     inner = outer.get("statistics") if isinstance(outer, dict) else None
     if not isinstance(inner, dict):
         raise RejectedError("json", "statistics is not an object")
@@ -122,8 +137,39 @@ def parse_summary_json(data: bytes) -> Summary:
     return _summary({k: str(v) for k, v in inner.items() if isinstance(v, str | int | float)}, stats)
 
 
+def _json_by_group(data: bytes, reason: RejectedError) -> Summary:
+    """Every group that can be read by itself, of a JSON report that cannot be as a whole. Raises `reason`: there is
+    none.
+    """
+    stats: dict[str, Any] = {}
+    problems: list[str] = []
+    place, first = 0, len(data)
+    while len(problems) < _MAX_BAD and (head := _JSON_GROUP.search(data, place)) is not None:
+        first, place = min(first, head.start()), _end_of_object(data, head.end())
+        try:
+            stats[text_of(head[1])] = parse_json(data[head.end() : place])
+        except RejectedError:
+            problems.append("json_group")
+    if not stats:
+        raise reason
+    attributes = {text_of(name): text_of(value.strip(b'"')) for name, value in _JSON_ATTRIBUTE.findall(data[:first])}
+    return _summary(attributes, stats)._replace(problems=tuple(problems) or ("json_group",))
+
+
+def _end_of_object(data: bytes, place: int) -> int:
+    """Where the JSON object ends that begins at `place`; the place behind its brace when it never does."""
+    depth = 0
+    for token in _JSON_TOKEN.finditer(data, place):
+        depth += {b"{": 1, b"}": -1}.get(token[0], 0)
+        if depth == 0:
+            return token.end()
+    return place + 1
+
+
 def _summary(attributes: dict[str, str], stats: dict[str, Any]) -> Summary:
-    get = attributes.get
+    def get(name: str) -> str:
+        return attributes.get(name, "").translate(_FROM_STRAY)
+
     return Summary(
         number_of(get("tod")), number_of(get("tos")), get("src") or None, get("pgm") or None, get("ins") or None,
         number_of(get("pid")), get("site") or None, get("ver") or None, stats,
@@ -157,6 +203,6 @@ def _scalar(text: str | None) -> Value | None:
     if (digits.removeprefix("-")).isdigit() and digits.isascii():
         number = int(digits) if len(digits) <= 21 else _LARGEST + 1
         return number if -(1 << 63) <= number <= _LARGEST else None
-    if len(bare) <= 40 and bare.count(".") == 1 and bare.replace(".", "").isascii() and bare.replace(".", "").isdigit():
+    if len(bare) <= 40 and _FRACTION.fullmatch(bare):
         return float(bare)
-    return bare.strip('"')
+    return bare.strip('"').translate(_FROM_STRAY)
