@@ -101,8 +101,8 @@ _NAME = re.compile(r"[\w-]{1,63}(\.[\w-]{1,63})*\.?", re.ASCII)
 
 @lru_cache(maxsize=16_384)
 def is_remote(text: str) -> bool:
-    """Whether this looks like a sender (see `split_remote`). A single word without a port is not one."""
-    name, port = split_remote(text)
+    """Whether this looks like a sender (see `split_remote`): an address, or a name that a host can have."""
+    name, _ = split_remote(text)
     if parse_host(name).version is not None:
         return True
-    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None and bool(port or "." in name)
+    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None

@@ -55,7 +55,7 @@ def test_the_fields_of_a_line() -> None:
         ('{"t":"1","remote":"h:1","data":"eA=="}', "line", "Expected `float`"),
         ('{"t":1,"remote":"h:1","data":"e"}', "base64", "f:1: data is not base64"),
         ('{"t":1,"remote":"h:1","data":"e!A="}', "base64", "not base64"),
-        ('{"t":1,"remote":"h","data":"eA=="}', "remote", "remote is 'h', neither an address nor a host name"),
+        ('{"t":1,"remote":"h h","data":"eA=="}', "remote", "remote is 'h h', neither an address nor a host name"),
         ('{"t":-1,"remote":"h:1","data":"eA=="}', "time", "t is -1.0"),
         ('{"t":1e300,"remote":"h:1","data":"eA=="}', "time", "not a time"),
     ],
