@@ -11,6 +11,9 @@ MAX_PROBLEMS = 20
 MAX_PATH = 1023
 """Bytes of a path that XRootD keeps; servers of 5.5 abort when they are to monitor the open of a longer one."""
 
+MAX_SIZE = 2**63 - 1
+"""Bytes of a file: XRootD and the database keep them in 63 bits."""
+
 _LINE = re.compile(r"(?P<path>.*[^ \t]|)(?P<gap>[ \t]*[ \t])(?P<size>[^ \t]+)[ \t]*", re.DOTALL)
 
 
@@ -67,7 +70,9 @@ def parse_list(text: str, *, name: str = "file list") -> tuple[File, ...]:
                 )
             if objection := path_objection(path):
                 raise ValueError(objection)
-            size = parse_size(int(size_text) if size_text.isdecimal() else size_text)
+            size = parse_size(int(size_text) if size_text.isascii() and size_text.isdecimal() else size_text)
+            if size > MAX_SIZE:
+                raise ValueError(f"{size_text} bytes are more than a file can have")
             if files.setdefault(path, size) != size:
                 raise ValueError(f"{path} is listed twice with different sizes")
         except ValueError as error:

@@ -11,6 +11,9 @@ from urllib.parse import urlsplit
 from gui.campaign.plan import Choice, Labelled
 from shoveler.values.addresses import host_port, without_secret
 
+_UNFIT = re.compile(r"[\s\x00-\x20\x7f]")
+"""What no URL has; `urlsplit` would drop some of it."""
+
 
 class SelectionError(ValueError):
     """The plan asks for something that is not there; one sentence says what, and what there is."""
@@ -45,11 +48,11 @@ def normal_url(url: str) -> str:
 
     User and path are refused: each request logs in under its own tag, and asks for the path that the plan draws."""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit("" if _UNFIT.search(url) else url)
         host, port = parts.hostname, parts.port
     except ValueError:
         parts, host, port = urlsplit(""), None, None
-    if parts.scheme not in ("root", "roots") or not host:
+    if parts.scheme not in ("root", "roots") or not host or port == 0:
         shown = without_secret(url.partition("?")[0])[:80]
         raise SelectionError(f"{shown!r} is not the URL of an XRootD server; write root://HOST:PORT.")
     normal = f"{parts.scheme}://{host_port(host, port or 1094)}"

@@ -15,6 +15,7 @@ from gui.campaign.selection import Client, Server
 from gui.hub import Hub
 from gui.runner.lab import lab_files
 from gui.runner.probes import ProbeError, Probes
+from shoveler.values.addresses import plain_ip
 
 
 class RunRefusedError(Exception):
@@ -30,26 +31,36 @@ def present_clients(hub: Hub) -> list[Client]:
     ]
 
 
-async def address_of(url: str) -> str:
-    """The IP address of a server; empty when its name cannot be resolved here."""
+async def addresses_of(url: str) -> list[str]:
+    """The IP addresses of a server, the first first; none when its name cannot be resolved here."""
     host = urlsplit(url).hostname or ""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_DGRAM)
     except OSError:
-        return ""
-    return str(found[0][4][0])
+        return []
+    return list(dict.fromkeys(plain_ip(str(address[4][0])) for address in found))
+
+
+async def address_of(url: str) -> str:
+    """The IP address of a server; empty when its name cannot be resolved here."""
+    return next(iter(await addresses_of(url)), "")
 
 
 async def reached_twice(servers: Iterable[Server]) -> list[str]:
     """A sentence for each server that is chosen under two names: it would be asked twice, and count as two."""
     chosen = list(servers)
-    addresses = await asyncio.gather(*(address_of(server.url) for server in chosen))
+    found = await asyncio.gather(*(addresses_of(server.url) for server in chosen))
     first: dict[tuple[str, int | None], Server] = {}
     doubled = []
-    for server, address in zip(chosen, addresses, strict=True):
-        before = first.setdefault((address, urlsplit(server.url).port), server)
-        if address and before is not server:
-            doubled.append(f"{before.name} and {server.name} are one server ({address}); it is asked twice as often.")
+    for server, addresses in zip(chosen, found, strict=True):
+        places = [(address, urlsplit(server.url).port) for address in addresses]  # a name may have one of each family
+        known = next((place for place in places if place in first), None)
+        if known is not None:
+            doubled.append(
+                f"{first[known].name} and {server.name} are one server ({known[0]}); it is asked twice as often."
+            )
+        for place in places:
+            first.setdefault(place, server)
     return doubled
 
 

@@ -52,6 +52,13 @@ def test_lists_of_other_programs(text: str, path: str) -> None:
     assert parse_list(text) == (File(path, 1),)
 
 
+@pytest.mark.parametrize("line", ["/store/a 9223372036854775808", "/store/a 8EiB", "/store/a \uff11"])
+def test_a_size_that_no_file_has(line: str) -> None:
+    with pytest.raises(CatalogueError, match="line 1: "):
+        parse_list(line)
+    assert parse_list("/store/a 9223372036854775807") == (File("/store/a", 2**63 - 1),)
+
+
 @pytest.mark.parametrize("line", ["/store/a  1", "/store/a\t\t1", "/store/a \t1"])
 def test_a_blank_at_the_end_of_a_name_is_never_dropped(line: str) -> None:
     with pytest.raises(CatalogueError, match="blanks or tabs stand between"):

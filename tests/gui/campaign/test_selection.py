@@ -72,6 +72,9 @@ def test_urls_are_compared_in_one_form(url: str, normal: str) -> None:
         ("root://bob:SECRET@h:x", "is not the URL of an XRootD server"),
         ("root://[::1", "is not the URL of an XRootD server"),
         ("http://h", "is not the URL of an XRootD server"),
+        ("root://h:0", "is not the URL of an XRootD server"),
+        ("root://h\n:1", "is not the URL of an XRootD server"),
+        ("root://h :1", "is not the URL of an XRootD server"),
     ],
 )
 def test_what_a_url_says_beyond_host_and_port_is_refused_and_not_dropped(url: str, says: str) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,6 +83,21 @@ async def test_a_server_under_two_names() -> None:
     (sentence,) = await reached_twice([one, two, other])
     assert sentence == "localhost:1 and 127.0.0.1:1 are one server (127.0.0.1); it is asked twice as often."
     assert await reached_twice([Server("a", "root://a.invalid:1"), Server("b", "root://b.invalid:1")]) == []
+
+
+async def test_a_name_with_an_address_of_each_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`localhost` may be ::1 first: it is the server at 127.0.0.1 all the same."""
+
+    async def both(host: str, *_: object, **__: object) -> list[tuple[Any, ...]]:
+        known = {"localhost": ["::1", "127.0.0.1"], "mapped": ["::ffff:127.0.0.1"]}
+        return [(0, 0, 0, "", (address, 0)) for address in known.get(host, [host])]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", both)
+    servers = [Server(host, f"root://{host}:1") for host in ("localhost", "127.0.0.1", "mapped", "127.0.0.2")]
+    assert await reached_twice(servers) == [
+        f"localhost and {host} are one server (127.0.0.1); it is asked twice as often."
+        for host in ("127.0.0.1", "mapped")
+    ]
 
 
 @pytest.mark.parametrize(
