@@ -24,15 +24,15 @@ KINDS = (
     "wlcg-cache",
     "wlcg-tpc",
 )
-"""Every value of ``Record.kind``: the first word of the routing key, and what a sink chooses the exchange by."""
+"""Every value of ``Record.kind``: the first word of the routing key; a sink chooses the exchange by it."""
 
 RESERVED = ("error",)
-"""Kinds that no record has yet: ``error`` is for failed opens and reads, when servers send them."""
+"""Reserved kinds: ``error`` is for failed opens and reads, if servers ever send them."""
 
 
 @cache
 def schema(kind: str) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of one kind of record. Raises KeyError for a kind that is not in `KINDS`."""
+    """The JSON Schema (draft 2020-12) of one kind of record. Raises KeyError for an unknown kind."""
     if kind not in KINDS:
         raise KeyError(f"no record kind {kind!r}; there are: {', '.join(KINDS)}")
     text = resources.files(__name__).joinpath(f"{kind}.json").read_text("utf-8")
