@@ -71,7 +71,7 @@ class _Post:
 
 
 class Supervisor:
-    """One lab, from nothing to nothing. `report` is called with each step; it must not raise."""
+    """One lab, from its start to its removal. `report` is called with each step; it must not raise."""
 
     def __init__(self, options: LabOptions, report: Callable[[progress.Report], None]) -> None:
         self._options = options
