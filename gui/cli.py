@@ -1,15 +1,15 @@
-"""`tally`: the window, and everything that it does as subcommands. The composition root of the desktop program.
+"""`tally`: the window, and subcommands for everything that the window does. Composition root of the desktop program.
 
 tally                     open the window
-tally demo                a whole federation on this machine, then the verdict
+tally demo                run a whole federation on this machine and show the verdict
 tally run PLAN            run a plan
-tally hub                 the hub without a window
-tally results, compare    what was found, and whether it became worse
-tally load                records from a bus, a file or a directory into the database
-tally federation          what the records say about use
-tally key, invite         who may join
-tally queue               the queues in which records wait for a workspace
-tally runs, vacuum        the runs of a workspace: list, look at, delete, export, import; its size
+tally hub                 run the hub without a window
+tally results, compare    show results, and whether they got worse
+tally load                load records from a bus, a file or a directory into the database
+tally federation          sum up how the federation was used, from its records
+tally key, invite         manage who may join
+tally queue               list and delete the queues that hold records for a workspace
+tally runs, vacuum        manage the runs of a workspace (list, show, delete, export, import) and its size
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ COMMANDS = ("demo", "run", "results", "compare", "load", "federation", "keys", "
 
 
 OWN = ("agent", "collector", "gui", "resources", "shoveler")
-"""Packages whose absence would be our fault, not a missing extra."""
+"""Packages whose absence would be a bug of ours, not a missing extra."""
 
 
 def _window_parser() -> argparse.ArgumentParser:
     """The options of `tally` alone."""
     parser = argparse.ArgumentParser("tally", add_help=False)
-    parser.add_argument("--db", metavar="URL", help="workspace database, for the window or the command")
+    parser.add_argument("--db", metavar="URL", help="workspace database, for the window or the subcommand")
     parser.add_argument("--debug", action="store_true", help="show where an unexpected error came from")
     return parser
 
@@ -45,7 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     """All options and subcommands."""
     parser = argparse.ArgumentParser(
         "tally",
-        description="Proves, request by request, that what XRootD monitoring recorded equals what clients did. "
+        description="Checks, request by request, that what XRootD monitoring recorded equals what clients did. "
         "Without a subcommand it opens the window.",
         parents=[_window_parser()],
     )
@@ -57,18 +57,19 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out a command line; returns the exit code."""
+    """Run a command line and return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     options = argparse.Namespace(output_decides=True)
     return printing("tally", lambda: _carry_out(words, options), decides=lambda: options.output_decides)
 
 
 def _carry_out(words: Sequence[str], options: argparse.Namespace) -> int:
-    """Parse a command line into `options` and do it; the exit code. What a person can mend is said in one sentence."""
+    """Parse a command line into `options`, run it and return the exit code. An error that the user can fix is one
+    sentence."""
     debug = "--debug" in words
     try:
         window, rest = _window_parser().parse_known_args(words)
-        if not rest:  # no subcommand: nothing heavy is imported before the window's first paint
+        if not rest:  # no subcommand: import nothing heavy before the window's first paint
             return _open_window(window)
         build_parser().parse_args(words, options)
         code: int = options.run(options)
@@ -95,21 +96,21 @@ def _carry_out(words: Sequence[str], options: argparse.Namespace) -> int:
 
 
 def _known_errors() -> tuple[type[Exception], ...]:
-    """Errors whose text is a sentence for the person who typed the command."""
-    from gui.runner.errors import EXPECTED  # the runner brings the database and the bus: only when something went wrong
+    """Errors whose text is a sentence for the user."""
+    from gui.runner.errors import EXPECTED  # imports the database and the bus: only when something went wrong
 
     return EXPECTED
 
 
 def _open_window(options: argparse.Namespace) -> int:
-    from gui.commands.places import data_directory, has_display  # not before a missing package can be named
+    from gui.commands.places import data_directory, has_display  # here, so that a missing package can be reported
 
     try:
         app = importlib.import_module("gui.app")
     except ModuleNotFoundError as error:
         raise CommandError(
             f"The window needs {error.name}; install it with: pip install 'xrootd-tally[gui]'. "
-            "Everything works without it too: tally --help"
+            "Everything also works without the window: tally --help"
         ) from error
     if not has_display():
         raise CommandError("There is no display to open a window on; tally --help shows what works without one.")

@@ -2,8 +2,8 @@
 
 The frame and the first page are painted before anything heavy is imported (the database, the bus, numpy and the plots
 take most of a second); then `gui.app.window` puts pages and a workspace into that frame. Qt's loop and asyncio's are
-one (qasync): never `exec` a dialog and never `processEvents` in a task. Both turn the loop inside itself, and asyncio
-then leaves tasks asleep for ever.
+one (qasync): never `exec` a dialog and never `processEvents` in a task. Both run the loop inside itself, and asyncio
+then never wakes some tasks.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("tally.window")
 
 BETWEEN_TURNS = 0.005
-"""Seconds of rest between two turns of a loop whose screen is gone."""
+"""Seconds to sleep between two turns of a loop whose display is gone."""
 
 PAGES = (
     ("fleet", "Fleet", "Ctrl+1"),
@@ -44,7 +44,7 @@ PAGES = (
     ("live", "Live", "Ctrl+3"),
     ("runs", "Runs", "Ctrl+4"),
 )
-"""Pages of the rail: name (its icon's, too), title, key."""
+"""Pages of the rail: name (also that of the icon), title, key."""
 
 
 def make_application() -> QApplication:
@@ -63,7 +63,7 @@ def make_application() -> QApplication:
 
 
 def make_frame() -> tuple[Frame, WelcomePage]:
-    """The window as it is painted first: its frame with the page Welcome, the others still empty."""
+    """The window at its first paint: its frame with the page Welcome; the other pages are still empty."""
     frame, welcome = Frame(), WelcomePage()
     frame.add_page("welcome", welcome)
     for name, title, key in PAGES:
@@ -74,7 +74,7 @@ def make_frame() -> tuple[Frame, WelcomePage]:
 
 
 def make_window(data: Path, demo: DemoOptions | None = None) -> Window:
-    """The whole window at once; `demo` is what "Try it on this machine" does."""
+    """The complete window; `demo` is what "Try it on this machine" starts."""
     from gui.app.window import Window
 
     return Window(*make_frame(), data=data, demo=demo)
@@ -91,9 +91,9 @@ def run_window(
     local_clients: int = 0,
     demo: DemoOptions | None = None,
 ) -> int:
-    """Open the window and stay until it is closed: empty, with a workspace, running a plan, or with a demonstration.
+    """Open the window and return when it is closed: empty, with a workspace, running a plan, or with a demonstration.
 
-    SIGINT, SIGTERM and the end of its terminal close it as a person would; so does the end of its screen, with exit
+    SIGINT, SIGTERM and the end of its terminal close it as the user would; so does the loss of its display, with exit
     code 1."""
     application = make_application()
     frame, welcome = make_frame()
@@ -103,21 +103,21 @@ def run_window(
         frame.closing.connect(asked.set)
         loop = asyncio.get_running_loop()
         for number in _ENDINGS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup wants it to go on
-                with contextlib.suppress(NotImplementedError):  # a loop that hears no signals (Windows)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup: the window stays open
+                with contextlib.suppress(NotImplementedError):  # a loop without signal handlers (Windows)
                     loop.add_signal_handler(number, frame.close)
         seen = asyncio.Event()
         frame.first_painted.connect(seen.set)
-        frame.closing.connect(seen.set)  # a window that is closed, or whose screen is gone, will never be painted
+        frame.closing.connect(seen.set)  # a closed window, or one without a display, is never painted
         frame.show()
         await seen.wait()
         log.debug("= painted for the first time, or closed")
-        if asked.is_set():  # closed before there was anything to end
+        if asked.is_set():  # closed before there was anything to stop
             return
         from gui.app.window import Window
 
         window = Window(frame, welcome, data=data, demo=demo)
-        gc.freeze()  # What is loaded by now stays: a full collection would go through all of it, a stall of 75 ms.
+        gc.freeze()  # Everything loaded by now stays; a full collection would scan all of it and stall for 75 ms.
         options = workspace or (window.options_for(database) if database else None)
         if demo is not None:
             window.try_here()
@@ -134,21 +134,21 @@ _ENDINGS = (
 
 
 async def _end_tasks() -> None:
-    """What still runs, as when the window's own task failed, is cancelled and waited for: a lab must not stay up."""
+    """Cancel tasks that still run (as when the window's own task failed) and wait for them, so that no lab stays up."""
     rest = asyncio.all_tasks() - {asyncio.current_task()}
     for task in rest:
         task.cancel()
     for outcome in await asyncio.gather(*rest, return_exceptions=True):
         if isinstance(outcome, Exception):
-            log.error("! a task failed while the window ended", exc_info=outcome)
+            log.error("! a task failed while the window was closing", exc_info=outcome)
 
 
 def _run_to_the_end(application: QApplication, work: Coroutine[Any, Any, None], close: Callable[[], object]) -> int:
-    """Run `work` on Qt's loop; 0, or 1 when the screen went away.
+    """Run `work` on Qt's loop; returns 0, or 1 when the display was lost.
 
-    Qt ends its loop when the connection to its screen breaks (a session that is logged out, ssh -X that is cut). What
-    was started must still be ended: the loop is entered again and again, and `close` asked for once, until all is done.
-    Each time Qt takes part of the waiting events and then finds out again."""
+    Qt ends its loop when the connection to its display breaks (the user logs out, ssh -X is cut). What was started must
+    still be stopped: the loop is entered again until everything is done, and `close` is called once. Each time Qt
+    handles some of the waiting events before it notices the broken connection again."""
     loop = qasync.QEventLoop(application)
     asyncio.set_event_loop(loop)
     lost = False
@@ -163,17 +163,19 @@ def _run_to_the_end(application: QApplication, work: Coroutine[Any, Any, None], 
         task.add_done_callback(stop)
         try:
             while not task.done():
-                # Not run_until_complete: that ends with a turn in which no loop is running, and what waits then fails.
+                # Not run_until_complete: it ends with a turn in which no loop is running, and waiting tasks would fail.
                 loop.run_forever()
                 if not task.done():
                     if not lost:
                         lost = True
-                        log.error("! the screen is gone; what is running is being ended")
-                        qInstallMessageHandler(lambda *_: None)  # Qt would say so at every turn
+                        log.error("! the display is gone; stopping everything that runs")
+                        qInstallMessageHandler(lambda *_: None)  # Qt would report it at every turn
                         loop.call_soon(close)
                     time.sleep(BETWEEN_TURNS)
         finally:
-            task.remove_done_callback(stop)  # its end, when something was raised here before, is not that of the next
+            task.remove_done_callback(
+                stop
+            )  # if something was raised above, the end of this task must not stop the next one
         task.result()
 
     try:

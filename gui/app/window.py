@@ -1,8 +1,8 @@
-"""The window: puts frame, pages and a workspace together. All that it does goes through `gui.runner` and the store.
+"""The window: connects frame, pages and a workspace. Everything it does goes through `gui.runner` and the store.
 
-One workspace is open at a time; a task of its own (`_home`) holds it, or a demonstration with a lab of its own, until
-that task is cancelled. Moving to another one cancels it and waits until all is down: clients, lab, hub, database.
-The hub lives in the same process on the same loop; all that blocks goes to the workspace's threads.
+One workspace is open at a time; its own task (`_home`) holds it, or a demonstration with its lab, until that task is
+cancelled. Opening another one cancels it and waits until everything is down: clients, lab, hub, database.
+The hub runs in the same process on the same loop; blocking work goes to the workspace's threads.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ from shoveler.service.tasks import start_task
 log = logging.getLogger("tally.window")
 
 BEAT_MS = 500
-"""How often tables that are not the live ones look whether something changed."""
+"""How often tables other than the live ones check for changes."""
 RECENT = 8
 
 KEYS = """Ctrl+1 … 4   Fleet, Plans, Live, Runs
@@ -68,7 +68,7 @@ Ctrl+C       copy rows           Space    pause the live view"""
 
 
 LEARN_SECONDS = 3.0
-"""How often the database is asked which sender is which server, until all are known."""
+"""How often to ask the database which sender belongs to which server, until all are known."""
 
 
 class Window:
@@ -179,13 +179,13 @@ class Window:
     # ---- opening and closing
 
     async def open(self, options: WorkspaceOptions, *, local_clients: int = 0) -> bool:
-        """Open a workspace in place of the one that is open; False, and a problem shown, when it cannot be."""
+        """Open a workspace in place of the current one. If that fails, show a problem and return False."""
         opened: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._move(lambda: self._stay(options, local_clients, opened), "workspace", opened)
         return await opened
 
     def leave(self) -> None:
-        """Close the open workspace: its run is aborted, its agents on this machine end, its lab goes down."""
+        """Close the open workspace: abort its run, stop its agents on this machine, take its lab down."""
         self._move(None, "leave the workspace")
 
     def _move(
@@ -194,7 +194,7 @@ class Window:
         name: str,
         opened: asyncio.Future[bool] | None = None,
     ) -> None:
-        """Leave the workspace that is open or being opened; when it is down, go to the next one."""
+        """Leave the workspace that is open or being opened; when it is down, open the next one."""
         before = self._home
 
         async def moved() -> None:
@@ -210,7 +210,7 @@ class Window:
         self._home = self._background(moved(), name)
 
     async def _stay(self, options: WorkspaceOptions, local_clients: int, opened: asyncio.Future[bool]) -> None:
-        """Be in this workspace until cancelled."""
+        """Keep this workspace open until cancelled."""
         try:
             async with contextlib.AsyncExitStack() as stack:
                 workspace = await stack.enter_async_context(Workspace.open(options))
@@ -225,7 +225,7 @@ class Window:
                 await asyncio.Event().wait()
         except EXPECTED as error:
             log.info("! workspace: %s", error)
-            self.problem("error", "workspace", str(error), "Open another one, or mend the cause and try again.")
+            self.problem("error", "workspace", str(error), "Open another one, or fix the cause and try again.")
             self._show_problems()
         finally:
             self._detach()
@@ -243,7 +243,7 @@ class Window:
             self.frame.go(self.frame.remembered_page() or "fleet")
 
     def _detach(self) -> None:
-        """No workspace is open any more."""
+        """Show that no workspace is open."""
         self.workspace = None
         self._demo = None
         self._roster_version = -1
@@ -268,7 +268,7 @@ class Window:
         self.problems.set_run_problems(progress.problems)
 
     def _unless_running(self, what: str, call: Callable[[], object]) -> None:
-        """Do it; while a run is under way, only when the person says so: it would be aborted."""
+        """Call `call`; if a run is under way, ask first, since it would be aborted."""
         if self.workspace is None or not self.workspace.running:
             call()
             return
@@ -277,15 +277,15 @@ class Window:
         box.setWindowTitle("A run is under way")
         box.setTextFormat(Qt.TextFormat.PlainText)
         box.setText(f"Run {run or ''} in {self.workspace.label} is under way. To {what}, it must be aborted.")
-        box.setInformativeText("What it has asked until now is scored and kept.")
+        box.setInformativeText("The requests made so far are scored and kept.")
         abort = box.addButton("Abort the run", QMessageBox.ButtonRole.DestructiveRole)
-        box.addButton("Let it go on", QMessageBox.ButtonRole.RejectRole)
+        box.addButton("Keep it running", QMessageBox.ButtonRole.RejectRole)
         box.finished.connect(lambda _code: call() if box.clickedButton() is abort else None)
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.open()  # never exec: it would turn the loop inside itself
+        box.open()  # never exec: it would run the loop inside itself
 
     def _close(self) -> None:
-        """The window was closed: end everything, then the loop."""
+        """The window was closed: stop everything, then the loop."""
         if self._closing:
             return
         self._closing = True
@@ -322,7 +322,7 @@ class Window:
         dialog.open()
 
     def open_default(self) -> None:
-        """The default workspace, with a hub that other machines reach."""
+        """Open the default workspace, with a hub that other machines can reach."""
         self._open_named(str(self._data / "default.db"))
 
     def _open_named(self, name: object) -> None:
@@ -347,7 +347,7 @@ class Window:
     # ---- the demonstration
 
     def try_here(self) -> None:
-        """A whole federation on this machine, one small plan, and its verdict. Where it stands already, once more."""
+        """Run a small plan on a whole federation on this machine. If that is already up, run the plan again."""
         if self._demo is not None:
             self.run_plan(self._demo.plan, self._demo.text)
             return
@@ -357,14 +357,16 @@ class Window:
         try:
             self._data.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            self.problem("error", "demonstration", f"{self._data} cannot be made: {error.strerror}.", "Set TALLY_DATA.")
+            self.problem(
+                "error", "demonstration", f"{self._data} cannot be created: {error.strerror}.", "Set TALLY_DATA."
+            )
             self._show_problems()
             return
         self._move(self._demonstrate, "demonstration")
 
     async def _demonstrate(self) -> None:
         self.frame.go("live")
-        self.live.show_stage("Getting a federation ready on this machine")
+        self.live.show_stage("Setting up a federation on this machine")
         try:
             async with Demo.open(self._demo_options, self._show_stage) as demo:
                 self._attach(demo.workspace)
@@ -372,30 +374,30 @@ class Window:
                 self._demo = demo
                 self.live.show_stage("")
                 self.run_plan(demo.plan, demo.text)
-                # The federation stays up until the workspace is left, so that it can be looked at and used again.
+                # The federation stays up until the workspace is closed, so that it can be inspected and used again.
                 await asyncio.Event().wait()
         except EXPECTED as error:
             log.info("! demonstration: %s", error)
-            self.problem("error", "demonstration", str(error), "make run installs what is missing where it may.")
+            self.problem("error", "demonstration", str(error), "`make run` installs what is missing, if it can.")
             self._show_problems()
         finally:
             self._detach()
 
     def _show_stage(self, text: str) -> None:
-        """What the demonstration is doing; what it does while it ends is nothing for a page that shows a run."""
+        """Show what the demonstration is doing, but not while it ends: the page then shows the run."""
         if self._demo is None and not self._closing:
             self.live.show_stage(text)
 
     # ---- runs
 
     def run_plan(self, plan: Plan, text: str = "", directory: Path | None = None) -> None:
-        """Run this plan in the open workspace. `text`: its TOML; `directory`: what its file list is relative to."""
+        """Run this plan in the open workspace. `text` is its TOML; its file list is relative to `directory`."""
         if self.workspace is None:
             self.problem(
                 "error",
                 "run",
-                "No workspace is open, so there is nobody to run a plan.",
-                "Open one, or try it on this machine.",
+                "No workspace is open.",
+                "Open a workspace to run a plan, or choose Try it on this machine.",
             )
             self._show_problems()
             return
@@ -430,7 +432,7 @@ class Window:
                 self.frame.go("runs")
 
     def stop(self) -> None:
-        """Stop the run after its round; asked again, abort it."""
+        """Stop the run after its round; a second call aborts it."""
         if self.workspace is None:
             return
         if self._stop_asked:
@@ -509,7 +511,7 @@ class Window:
     # ---- the fleet
 
     def add_agent(self) -> None:
-        """The sheet that makes an invitation."""
+        """Open the sheet that creates an invitation."""
         if self.workspace is None:
             self._background(self._open_then_invite(), "open a workspace")
             return
@@ -539,9 +541,9 @@ class Window:
             if self._sheet is sheet:
                 sheet.show_error(str(error))
             return
-        if self._sheet is not sheet:  # closed meanwhile, and with that deleted
+        if self._sheet is not sheet:  # closed and deleted in the meantime
             return
-        plain = "" if hub.pin else " --insecure"  # a demonstration's hub, on this machine only
+        plain = "" if hub.pin else " --insecure"  # the hub of a demonstration, on this machine only
         sheet.show_command(f"tally-agent join {join}{plain}", hub.roster.agents)
 
     def _ask(self, ids: Sequence[str], what: str) -> None:
@@ -555,7 +557,7 @@ class Window:
                 self.workspace.hub.disconnect(agent, "Disconnected by the operator.")
 
     def _look(self) -> None:
-        """The window's own beat: bring tables and status bar in line with what is."""
+        """The window's own beat: update the tables and the status bar."""
         workspace = self.workspace
         if workspace is not None:
             roster = workspace.hub.roster
@@ -677,7 +679,7 @@ class Window:
         box.open()
 
     def problem(self, severity: Any, where: str, text: str, remedy: str = "") -> None:
-        """Something went wrong in the background; it goes to Problems, never into a dialog."""
+        """Show something that went wrong in the background under Problems, never in a dialog."""
         self.problems.add(Problem(time.time(), severity, where, text, remedy))
 
     def _show_problems(self) -> None:
@@ -693,7 +695,7 @@ class Window:
         try:
             return [Recent(**entry) for entry in json.loads(stored)] if stored else []
         except (ValueError, TypeError):
-            log.info("! the list of recent workspaces was written by another version and is begun anew")
+            log.info("! the list of recent workspaces was written by another version; starting a new one")
             return []
 
     def _remember_recent(self, workspace: Workspace, views: Sequence[RunView] = ()) -> None:
@@ -710,7 +712,7 @@ class Window:
     # ---- tasks
 
     def _background(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
-        """A named task that this window owns: trouble in it becomes a problem, and it is ended with the window."""
+        """Start a named task that this window owns: its errors become problems, and it is cancelled with the window."""
         task = start_task(work, name)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -726,8 +728,8 @@ class Window:
             if isinstance(error, EXPECTED):
                 self.problem("error", task.get_name(), str(error))
             else:
-                what = f"A fault of Tally itself ended this ({type(error).__name__}); nothing else is disturbed."
-                self.problem("error", task.get_name(), what, "Report it with the lines of the log; F5 reads again.")
+                what = f"Internal error ({type(error).__name__}); nothing else is affected."
+                self.problem("error", task.get_name(), what, "Report it with the lines of the log; F5 refreshes.")
 
 
 def _without_secret(bus: str) -> str:
@@ -738,13 +740,13 @@ def _without_secret(bus: str) -> str:
 
 
 def write_report(store: Store, run: int, path: Path) -> None:
-    """Write a run's report in the format that the file name's ending says. Blocking. Raises OSError and ValueError."""
+    """Write the report of a run in the format of the file name's suffix. Blocking. Raises OSError and ValueError."""
     wanted = report.format_of(path.name)
     path.write_bytes(report.render(report.build(store, run, **report.wants((wanted,))), wanted))
 
 
 async def _ended(task: asyncio.Task[Any]) -> None:
-    """Cancel a task and wait until it has cleared up, also when we are cancelled meanwhile: what it leaves behind would
+    """Cancel a task and wait until it has cleaned up, even if we are cancelled meanwhile: what it leaves behind would
     outlive the program."""
     task.cancel()
     cancelled: asyncio.CancelledError | None = None

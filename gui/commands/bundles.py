@@ -1,4 +1,4 @@
-"""Bundles on the command line: a run out of a workspace, a run into one, and who made a bundle."""
+"""Bundles on the command line: export a run, import one, and check who made a bundle."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ENDING = ".tally.zip"
 
 
 def take_in(store: Store, path: Path) -> int:
-    """Take the run of a bundle in, and say whose it is. Exit code 1 when it was changed, or its figures were."""
+    """Import the run of a bundle and say who made it. Exit code 1 when the bundle or its figures were altered."""
     imported = import_bundle(store, path, time.time(), known_signers(hub_directory()))
     print(f"run {imported.run}: {imported.requests:,} requests and {imported.records:,} records imported from {path}")
     print(seal_sentence(imported.seal))
@@ -27,7 +27,7 @@ def take_in(store: Store, path: Path) -> int:
 
 
 def look_at(path: Path) -> int:
-    """Say whose a bundle is; nothing is stored. Exit code 1 when it was changed."""
+    """Say who made a bundle; nothing is stored. Exit code 1 when it was altered."""
     seal = check_bundle(path, known_signers(hub_directory()))
     print(f"{path}: {seal_sentence(seal)}")
     if seal.checksum:
@@ -37,7 +37,7 @@ def look_at(path: Path) -> int:
 
 
 def write_bundle(store: Store, run: int, path: Path, *, signed: bool = True) -> None:
-    """Write a run as a bundle, signed by this hub unless told otherwise. Raises CommandError when it cannot be."""
+    """Write a run as a bundle, signed by this hub by default. Raises CommandError when it cannot be written."""
     signer: Signer | None = own_signer(hub_directory()) if signed else None
     try:
         export_bundle(store, run, path, signer)
@@ -47,4 +47,4 @@ def write_bundle(store: Store, run: int, path: Path, *, signed: bool = True) -> 
 
 def _advise(seal: Seal) -> None:
     if seal.key and not seal.known:
-        print(f"Ask whose key it is; if you know, say so: tally key trust {seal.key} NAME", file=sys.stderr)
+        print(f"Find out whose key this is; to record its owner: tally key trust {seal.key} NAME", file=sys.stderr)

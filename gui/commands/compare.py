@@ -1,4 +1,4 @@
-"""`tally compare`: two runs side by side, or all runs of a plan."""
+"""`tally compare`: compare two runs, or all runs of a plan."""
 
 from __future__ import annotations
 
@@ -13,26 +13,32 @@ from gui.commands.results import latest_run, put
 from gui.store import Store
 
 LAST = 20
-"""Runs of a plan that a trend has, unless it is told otherwise."""
+"""Default number of runs in a trend."""
 ALL = 1_000_000
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     compare = commands.add_parser(
         "compare",
-        help="two runs side by side, or all runs of a plan",
+        help="compare two runs, or all runs of a plan",
         description="Compares a run with the baseline or with another run, or all runs of a plan with their baseline. "
-        "Exit code: 0 no regression, 1 a test is worse by more than chance, 2 they cannot be compared.",
+        "Exit code: 0 no regression, 1 a test is worse by more than chance, 2 the runs cannot be compared.",
     )
     compare.add_argument(
-        "first", nargs="?", type=int, metavar="RUN_A", help="alone: the run to compare with the baseline (the latest)"
+        "first",
+        nargs="?",
+        type=int,
+        metavar="RUN_A",
+        help="alone: the run to compare with the baseline (default: the latest)",
     )
     compare.add_argument("second", nargs="?", type=int, metavar="RUN_B", help="the run to compare with RUN_A")
-    compare.add_argument("--trend", metavar="PLAN", help="all runs of this plan, oldest first; the newest decides")
     compare.add_argument(
-        "--last", type=int, metavar="N", help=f"with --trend: the newest N runs, and the baseline ({LAST})"
+        "--trend", metavar="PLAN", help="all runs of this plan, oldest first; the newest one sets the exit code"
     )
-    compare.add_argument("--format", choices=report.COMPARED_FORMATS, help="how (default: table)")
+    compare.add_argument(
+        "--last", type=int, metavar="N", help=f"with --trend: the newest N runs and the baseline (default: {LAST})"
+    )
+    compare.add_argument("--format", choices=report.COMPARED_FORMATS, help="output format (default: table)")
     compare.add_argument("--json", action="store_true", help="the same as --format json")
     compare.add_argument("--out", type=Path, metavar="FILE", help="write to this file (default: standard output)")
     add_database_option(compare)
@@ -40,13 +46,13 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def run_compare(options: argparse.Namespace) -> int:
-    """Two runs, or all of a plan. Exit code 1 when something became worse."""
+    """Compare two runs, or all runs of a plan. Exit code 1 when something got worse."""
     if options.json and options.format not in (None, "json"):
-        raise CommandError(f"--json and --format {options.format} exclude each other; give one of them.")
+        raise CommandError(f"--json and --format {options.format} cannot be combined; give one of them.")
     if options.trend is not None and options.first is not None:
-        raise CommandError("--trend takes all runs of a plan; leave out the numbers of runs, or --trend.")
+        raise CommandError("--trend compares all runs of a plan; leave out either the run numbers or --trend.")
     if options.last is not None and (options.trend is None or options.last < 1):
-        raise CommandError("--last goes with --trend and is a number from 1 on.")
+        raise CommandError("--last needs --trend and a number of at least 1.")
     with open_to_read(options) as store:
         found = (
             _trend(store, options.trend, options.last or LAST)
@@ -59,7 +65,7 @@ def run_compare(options: argparse.Namespace) -> int:
 
 
 def _comparison(store: Store, first: int | None, second: int | None) -> report.Comparison:
-    """`second` with `first`; a run alone, or the latest, with its baseline. Raises CommandError with a sentence."""
+    """Compare `second` with `first`; a single run, or the latest one, with its baseline. Raises CommandError."""
     run = second if second is not None else first if first is not None else latest_run(store)
     base = first if second is not None and first is not None else _baseline(store, run)
     if base == run:
@@ -75,7 +81,7 @@ def _baseline(store: Store, run: int) -> int:
     name = store.run(run).name
     chosen = [entry for entry in store.runs(ALL) if entry.baseline]
     if not chosen:
-        raise CommandError("No run is the baseline; choose one with `tally runs baseline RUN`, or name two runs.")
+        raise CommandError("There is no baseline; choose one with `tally runs baseline RUN`, or name two runs.")
     return next((entry.id for entry in chosen if entry.name == name), chosen[0].id)
 
 
@@ -86,7 +92,7 @@ def _trend(store: Store, plan: str, last: int) -> report.Trend:
     if not mine:
         names = list(dict.fromkeys(entry.name for entry in runs))
         near = difflib.get_close_matches(plan, names, n=3, cutoff=0.4) or names[:3]
-        known = f"; plans that were run: {', '.join(near)}" if near else "; nothing was run here yet"
+        known = f"; plans that were run: {', '.join(near)}" if near else "; there are no runs here yet"
         raise CommandError(f"No run of a plan {plan!r} has ended{known}.")
     chosen = next((entry.id for entry in mine if entry.baseline), None)
     wanted = {entry.id for entry in mine[:last]} | ({chosen} if chosen is not None else set())

@@ -1,4 +1,4 @@
-"""`tally demo`: a whole federation on this machine, real XRootD servers, then the verdict."""
+"""`tally demo`: run a whole federation of real XRootD servers on this machine and show the verdict."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from gui.runner.demo import Demo, DemoOptions
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     demo = commands.add_parser(
         "demo",
-        help="a whole federation on this machine, then the verdict",
+        help="run a whole federation on this machine and show the verdict",
         description="Starts real XRootD servers, a bus, a shoveler, a collector and two client agents on this machine, "
-        "reads files, and says what monitoring recorded of it. Ctrl-C at any time leaves nothing behind.",
+        "reads files, and shows what monitoring recorded. Ctrl-C stops it at any time and leaves nothing running.",
     )
     demo.add_argument("--servers", type=_count("servers", 1, 200), default=4, metavar="M", help="XRootD servers (4)")
     demo.add_argument(
         "--files", type=_count("files", 1, 100_000), default=50, metavar="K", help="files per server (50)"
     )
     demo.add_argument(
-        "--rate", type=_count("rate", 1, 10_000), default=10, metavar="N", help="per server and round (10)"
+        "--rate", type=_count("rate", 1, 10_000), default=10, metavar="N", help="files per server in each round (10)"
     )
     demo.add_argument("--repeats", type=_count("repeats", 1, 1000), default=1, metavar="R", help="repeats (1)")
     demo.add_argument(
@@ -43,15 +43,15 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     demo.add_argument(
         "--db",
         metavar="URL",
-        default=argparse.SUPPRESS,  # else the default would win over `tally --db URL demo`
+        default=argparse.SUPPRESS,  # otherwise the default would override `tally --db URL demo`
         help="where the results are kept (default: demo.db in the data directory)",
     )
-    demo.add_argument("--headless", action="store_true", help="no window, also where there is a display")
+    demo.add_argument("--headless", action="store_true", help="never open a window")
     demo.set_defaults(run=run_demo, output_decides=False)
 
 
 def run_demo(options: argparse.Namespace) -> int:
-    """The demonstration, in a window where there is a display."""
+    """Run the demonstration, in a window if there is a display."""
     settings = DemoOptions(
         database=options.db or kept_in_data("demo.db"),
         servers=options.servers,
@@ -64,7 +64,7 @@ def run_demo(options: argparse.Namespace) -> int:
         try:
             app = importlib.import_module("gui.app")
         except ModuleNotFoundError as error:
-            print(f"tally: no window, since {error.name} is not installed; going on without.", file=sys.stderr)
+            print(f"tally: {error.name} is not installed; continuing without a window.", file=sys.stderr)
         else:
             code: int = app.run_window(data=data_directory(), demo=settings)
             return code
@@ -72,7 +72,7 @@ def run_demo(options: argparse.Namespace) -> int:
 
 
 async def demo_headless(settings: DemoOptions) -> int:
-    """The demonstration in a terminal; the exit code."""
+    """Run the demonstration in a terminal; returns the exit code."""
     began = time.monotonic()
     progress = TerminalProgress()
     tell(
@@ -104,7 +104,7 @@ async def demo_headless(settings: DemoOptions) -> int:
 NEXT = """
 Done in {took:.0f} s; nothing was left running. What to try next:
 
-  the same as a report, with plots
+  a report with plots
     {tally} results {run} --db {db} --format html --out demo.html
   a row of the 2021 scale validation
     {tally} demo --servers 8 --files 100 --rate 20
@@ -116,7 +116,7 @@ Done in {took:.0f} s; nothing was left running. What to try next:
 
 
 def own_name() -> str:
-    """How to call this program again: by its name where it is on PATH, else by its file."""
+    """The command for this program: its name if it is on PATH, else its file."""
     started = Path(sys.argv[0])
     if started.name != "tally" or shutil.which("tally"):
         return "tally"

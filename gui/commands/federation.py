@@ -1,4 +1,4 @@
-"""`tally federation`: what the records say about use, by server, organisation, week, directory or user."""
+"""`tally federation`: how the federation was used, by server, organisation, week, directory or user."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ NEAREST = 5
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     federation = commands.add_parser(
         "federation",
-        help="what the records say about use",
-        description="Sums up what the loaded records say about use: how much was read and written, by whom, and from "
-        "which caches and origins.",
+        help="sum up how the federation was used",
+        description="Sums up use from the loaded records: how much was read and written, by whom, and from which "
+        "caches and origins.",
     )
     federation.add_argument(
         "--by",
         default="server",
         metavar="WHAT[,WHAT]",
-        help=f"how to group, by one or two of {', '.join(BY)} (server)",
+        help=f"group by one or two of {', '.join(BY)} (default: server)",
     )
     federation.add_argument("--since", metavar="YYYY-MM-DD", help="from this day (UTC)")
-    federation.add_argument("--until", metavar="YYYY-MM-DD", help="up to this day (UTC), included")
+    federation.add_argument("--until", metavar="YYYY-MM-DD", help="up to and including this day (UTC)")
     federation.add_argument("--cache", default="", metavar="NAME", help="only this server, cache or origin")
-    federation.add_argument("--limit", type=int, metavar="N", help="the first N groups, the others in one line")
-    federation.add_argument("--ports", action="store_true", help="keep the servers of a host apart by their ports")
+    federation.add_argument("--limit", type=int, metavar="N", help="show the first N groups, and the rest in one line")
+    federation.add_argument("--ports", action="store_true", help="list servers on one host separately, by port")
     whose = federation.add_mutually_exclusive_group()
-    whose.add_argument("--own", action="store_true", help="only what Tally's own tests did")
-    whose.add_argument("--foreign", action="store_true", help="only what others did")
+    whose.add_argument("--own", action="store_true", help="only accesses made by Tally's own tests")
+    whose.add_argument("--foreign", action="store_true", help="only accesses made by others")
     form = federation.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as JSON")
-    form.add_argument("--csv", action="store_true", help="as CSV; by server it has the caches' own account, too")
+    form.add_argument("--csv", action="store_true", help="as CSV; with --by server it includes the caches' own figures")
     add_database_option(federation)
     federation.set_defaults(run=run_federation)
 
@@ -56,9 +56,9 @@ def run_federation(options: argparse.Namespace) -> int:
     if until < since:
         raise CommandError(f"--until {options.until} is before --since {options.since}; change one of them.")
     if options.limit is not None and options.limit < 1:
-        raise CommandError(f"--limit: expected a number from 1 on, not {options.limit}.")
+        raise CommandError(f"--limit: expected a number of at least 1, not {options.limit}.")
     if options.ports and "server" not in (by, then):
-        raise CommandError("--ports tells servers apart; group by server, too: --by server")
+        raise CommandError("--ports needs grouping by server: add --by server.")
     own = True if options.own else False if options.foreign else None
     with open_to_read(options) as store:
         if options.cache:
@@ -66,7 +66,7 @@ def run_federation(options: argparse.Namespace) -> int:
         federation = Federation(
             by,
             store.usage(by, then, since=since, until=until, own=own, server=options.cache, ports=options.ports),
-            # Cache events do not say whose test they were part of.
+            # Cache events do not say which test they belong to.
             () if options.own else store.cache_use(since=since, until=until, server=options.cache),
             then,
             store.usage_names(since=since, until=until, own=own, server=options.cache),
@@ -91,15 +91,15 @@ def _say_what_csv_lacks(federation: Federation) -> None:
             file=sys.stderr,
         )
     if federation.caches and (federation.by, federation.then) != ("server", None):
-        print("tally federation: the caches' own account is in the CSV by server: --by server --csv", file=sys.stderr)
+        print("tally federation: for the caches' own figures, use --by server --csv", file=sys.stderr)
 
 
 def _groups(text: str) -> tuple[UsageGroup, UsageGroup | None]:
-    """What to group by, as written: ``org`` or ``org,week``."""
+    """Parse what to group by: ``org`` or ``org,week``."""
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in BY:
-            raise CommandError(f"--by: expected one or two of {', '.join(BY)}, with a comma between, not {name!r}.")
+            raise CommandError(f"--by: expected one or two of {', '.join(BY)}, separated by a comma, not {name!r}.")
     if len(names) > 2 or len(set(names)) < len(names):
         raise CommandError(f"--by: expected one or two different ones of {', '.join(BY)}, not {text!r}.")
     found = cast(list[UsageGroup], names)
@@ -107,10 +107,10 @@ def _groups(text: str) -> tuple[UsageGroup, UsageGroup | None]:
 
 
 def _must_be_known(store: Store, name: str) -> None:
-    """Raise CommandError, naming the nearest ones, when no record and no cache event is of this server."""
+    """Raise CommandError, naming similar ones, when no record and no cache event is from this server."""
     known = store.usage_names().servers | {cache.server for cache in store.cache_use()}
     if host_of(name) not in known:
-        raise CommandError(f"No record is of a server {host_of(name)!r}. {_nearest(name, known)}")
+        raise CommandError(f"No record is from a server {host_of(name)!r}. {_nearest(name, known)}")
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
@@ -118,11 +118,11 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     if not servers:
         return "No records are loaded yet; run a plan, or: tally load FILE"
     near = difflib.get_close_matches(name, servers, NEAREST, 0.4) or servers[:NEAREST]
-    return f"There are: {', '.join(near)}{', …' if len(near) < len(servers) else ''}"
+    return f"Known servers: {', '.join(near)}{', …' if len(near) < len(servers) else ''}"
 
 
 def _day(option: str, text: str | None, default: int) -> int:
-    """A day as its number since 1970."""
+    """A day as a number of days since 1970."""
     if text is None:
         return default
     try:

@@ -1,4 +1,4 @@
-"""`tally key` and `tally invite`: who may join."""
+"""`tally key` and `tally invite`: manage who may join."""
 
 from __future__ import annotations
 
@@ -24,51 +24,57 @@ GRACE = "1h"
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     key = commands.add_parser(
-        "key", help="make, list, rotate and revoke keys", description="Keys that agents sign with."
+        "key", help="create, list, rotate and revoke keys", description="Manages the keys that agents sign with."
     )
     actions = key.add_subparsers(dest="action", required=True, metavar="ACTION")
 
     create = actions.add_parser(
         "create",
-        help="a new key; its secret is printed once",
-        description="Makes a key and prints its secret, once. Who signs with it names it: tally-agent --kid, tally run "
-        "--hub … --kid. The shared key needs no name.",
+        help="create a key; its secret is printed once",
+        description="Creates a key and prints its secret, once. Give the key's name when you sign with it: tally-agent "
+        "--kid, tally run --hub … --kid. The shared key needs no name.",
     )
-    create.add_argument("--kid", metavar="NAME", help="its name (default: made up)")
+    create.add_argument("--kid", metavar="NAME", help="name of the key (default: generated)")
     create.add_argument(
         "--scope",
         action="append",
         choices=[scope for scope in SCOPES if scope != "join"],
-        help="what it allows; may be given more than once (default: agent:client and agent:server)",
+        help="what the key allows; may be repeated (default: agent:client and agent:server)",
     )
-    create.add_argument("--sub", metavar="AGENT", help="the only agent (or operator) name that it may be used for")
-    create.add_argument("--shared", action="store_true", help="the shared key, used by tokens that name no key")
+    create.add_argument("--sub", metavar="AGENT", help="restrict the key to this agent or operator name")
+    create.add_argument("--shared", action="store_true", help="create the shared key, used by tokens that name no key")
     create.add_argument(
-        "--secret-file", type=Path, metavar="FILE", help="take the secret from this file instead of making one"
+        "--secret-file", type=Path, metavar="FILE", help="read the secret from this file instead of generating one"
     )
 
-    listing = actions.add_parser("list", help="all keys, without their secrets")
+    listing = actions.add_parser("list", help="list all keys, without their secrets")
     listing.add_argument("--json", action="store_true", help="as JSON")
 
-    rotate = actions.add_parser("rotate", help="a new secret: of the shared key, or of the key named")
-    rotate.add_argument("kid", nargs="?", metavar="NAME", help="key to rotate, at once (default: the shared key)")
+    rotate = actions.add_parser("rotate", help="replace the secret of the shared key or of the given key")
+    rotate.add_argument("kid", nargs="?", metavar="NAME", help="key to rotate immediately (default: the shared key)")
     rotate.add_argument(
-        "--grace", metavar="TIME", help=f"how long the old shared key still lets agents join (default: {GRACE})"
+        "--grace", metavar="TIME", help=f"how long agents can still join with the old shared key (default: {GRACE})"
     )
 
-    revoke = actions.add_parser("revoke", help="refuse everything signed with this key, and end its sessions")
-    revoke.add_argument("kid", metavar="NAME", help="as `tally key list` shows it; or the id of an invitation")
+    revoke = actions.add_parser("revoke", help="reject everything signed with this key, and end its sessions")
+    revoke.add_argument("kid", metavar="NAME", help="name as shown by `tally key list`, or the id of an invitation")
     signers.add_actions(actions)
     for parser in (create, listing, rotate, revoke):
         add_database_option(parser)
         parser.set_defaults(run=run_key)
 
-    invite = commands.add_parser("invite", help="a join string for agents, good for a short time")
-    invite.add_argument("--role", choices=("client", "server"), required=True, help="what they join as")
-    invite.add_argument("--ttl", default="1h", metavar="TIME", help="how long it is good, at most 24h (default: 1h)")
-    invite.add_argument("--uses", type=int, default=1, metavar="N", help="for how many agents (default: 1)")
+    invite = commands.add_parser("invite", help="create an invitation: a short-lived join string for agents")
+    invite.add_argument("--role", choices=("client", "server"), required=True, help="role that agents join in")
     invite.add_argument(
-        "--hub", metavar="URL", help="address that agents reach (default: where this workspace's hub ran)"
+        "--ttl", default="1h", metavar="TIME", help="how long the invitation is valid, at most 24h (default: 1h)"
+    )
+    invite.add_argument(
+        "--uses", type=int, default=1, metavar="N", help="how many agents can join with it (default: 1)"
+    )
+    invite.add_argument(
+        "--hub",
+        metavar="URL",
+        help="address at which agents reach the hub (default: the last one of this workspace's hub)",
     )
     invite.add_argument("--json", action="store_true", help="as JSON")
     add_database_option(invite)
@@ -76,7 +82,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def run_key(options: argparse.Namespace) -> int:
-    """One of create, list, rotate, revoke."""
+    """Run one of create, list, rotate, revoke."""
     now = time.time()
     with open_store(options) as store:
         match options.action:
@@ -95,7 +101,7 @@ def run_key(options: argparse.Namespace) -> int:
                     known = {row.kid for row in store.keys()}  # noqa: SIM118 - not a dict
                     if options.kid in known:
                         raise CommandError(
-                            f"There is a key {options.kid!r} already; `tally key rotate` gives it a new secret."
+                            f"There is already a key {options.kid!r}; `tally key rotate` gives it a new secret."
                         )
                     for option, name in (("--kid", options.kid), ("--sub", options.sub)):
                         _check_name(option, name)
@@ -104,8 +110,8 @@ def run_key(options: argparse.Namespace) -> int:
                 _show_secret(key)
                 if replaced:
                     print(
-                        "The shared key until now opens no new sessions any more; "
-                        "`tally key rotate --grace TIME` leaves agents time.",
+                        "The previous shared key no longer opens new sessions; "
+                        "use `tally key rotate --grace TIME` to give agents time to change.",
                         file=sys.stderr,
                     )
             case "list":
@@ -113,25 +119,23 @@ def run_key(options: argparse.Namespace) -> int:
             case "rotate":
                 if options.kid:
                     if options.grace is not None:
-                        raise CommandError(
-                            "--grace is for the shared key, which many have; a key of its own name changes at once."
-                        )
+                        raise CommandError("--grace is only for the shared key; a named key changes immediately.")
                     _show_secret(keys.rotate_key(store, options.kid, now))
                 else:
                     _show_secret(keys.rotate_shared_key(store, now, _duration("--grace", options.grace or GRACE)))
             case "revoke" if any(issued.id == options.kid for issued in store.invitations()):
                 keys.revoke_invitation(store, options.kid)
-                print(f"The invitation {options.kid} is revoked; nobody can join by it any more.")
+                print(f"The invitation {options.kid} is revoked; nobody can join with it any more.")
             case "revoke":
                 key = keys.revoke_key(store, options.kid, now)
                 print(f"{key.kid} is revoked; a running hub ends its sessions within two seconds.")
                 if key.shared:
-                    print("Agents that joined with the shared key need the next one: tally key create --shared")
+                    print("Agents that joined with the shared key need a new one: tally key create --shared")
     return 0
 
 
 def run_invite(options: argparse.Namespace) -> int:
-    """Make an invitation and print the command to paste."""
+    """Create an invitation and print the command to paste."""
     now = time.time()
     with open_store(options) as store:
         hub = _address(options.hub) if options.hub else store.setting(HUB_ADDRESS)
@@ -140,7 +144,7 @@ def run_invite(options: argparse.Namespace) -> int:
                 "No hub has run in this workspace yet, so its address is not known; give it with --hub URL."
             )
         pin = ""
-        if hub.startswith("wss://"):  # that of the hub that ran, which may have shown a certificate given to it
+        if hub.startswith("wss://"):  # the certificate of the hub that ran, which may have been configured
             pin = store.setting(HUB_PIN) or own_identity(hub_directory()).pin
         issued, text = keys.invite(
             store,
@@ -158,8 +162,8 @@ def run_invite(options: argparse.Namespace) -> int:
     agents = "one agent" if issued.uses == 1 else f"{issued.uses} agents"
     print(f"tally-agent join {text}{plain}")
     lasts = format_duration(issued.expires - issued.created)
-    print(f"Good for {agents}, {lasts}, to join {hub} as {issued.role}. It is a secret.", file=sys.stderr)
-    print(f"To take it back: tally key revoke {issued.id}", file=sys.stderr)
+    print(f"Valid for {agents}, {lasts}, to join {hub} as {issued.role}. Keep it secret.", file=sys.stderr)
+    print(f"To revoke it: tally key revoke {issued.id}", file=sys.stderr)
     return 0
 
 
@@ -183,8 +187,8 @@ def _check_name(option: str, name: str | None) -> None:
         msgspec.convert(name, Name)
     except msgspec.ValidationError:
         raise CommandError(
-            f"{option}: expected up to 64 letters, digits, dots, dashes and underscores, the first a letter or digit, "
-            f"not {name!r}."
+            f"{option}: expected up to 64 letters, digits, dots, dashes and underscores, starting with a letter or "
+            f"digit, not {name!r}."
         ) from None
 
 
@@ -205,10 +209,10 @@ def _duration(option: str, text: str) -> float:
 
 
 def _show_secret(key: Key) -> None:
-    """The secret alone on standard output, so that it can go into a file; what it is on standard error."""
+    """Print only the secret on standard output, so that it can be redirected to a file; the rest on standard error."""
     print(key.secret)
     who = "shared key" if key.shared else f"key {key.kid}"
-    print(f"This is the secret of the {who} ({', '.join(key.scopes)}); it is not shown again.", file=sys.stderr)
+    print(f"This is the secret of the {who} ({', '.join(key.scopes)}). It is not shown again.", file=sys.stderr)
 
 
 def _list(known: list[Key], *, as_json: bool) -> None:
@@ -228,7 +232,9 @@ def _list(known: list[Key], *, as_json: bool) -> None:
         print(json.dumps(rows))
         return
     if not known:
-        print("There is no key yet; a hub makes the shared key when it first starts, or: tally key create --shared")
+        print(
+            "There is no key yet. A hub creates the shared key when it first starts; or use: tally key create --shared"
+        )
         return
     print(f"{'KEY':<28} {'STATE':<9} {'ALLOWS':<34} {'FOR':<20} CREATED")
     for key in known:

@@ -1,4 +1,4 @@
-"""`tally load`: collector records from a bus, a file or a local bus directory into the workspace."""
+"""`tally load`: load collector records from a bus, a file or a local bus directory into the workspace."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from shoveler.service import redact
 
 MAX_LINE = 16 * 2**20
 MAX_WHOLE = 2**30
-"""A file that is one JSON value is read as a whole, so it must not be larger."""
+"""Maximum size of a file that is one JSON value, since it is read as a whole."""
 IDLE_SECONDS = 3.0
 WAIT_SECONDS = 600.0
-"""A database that another program has locked is waited for so long."""
+"""Maximum time to wait for a database that another program has locked."""
 EXCHANGE = "xrd-records"
 
 _GZIP = b"\x1f\x8b"
@@ -38,26 +38,26 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     load = commands.add_parser(
         "load",
-        help="records from a bus, a file or a directory into the database",
-        description="Loads collector records into the workspace, each once by its record_id, and scores runs again "
-        "that got records by it. Records of the OSG's collectors are taken, too; it says what they do not tell.",
+        help="load records from a bus, a file or a directory into the database",
+        description="Loads collector records into the workspace, each record_id once, and scores the runs again that "
+        "got new records. It also accepts records of the OSG's collectors, and says what these do not contain.",
     )
     load.add_argument(
         "source",
         nargs="?",
         metavar="SOURCE",
-        help="a file of JSON lines or with an array of records (also compressed by gzip; - for standard input), "
-        "amqp(s)://…?queue=Q (or ?exchange=E), the local bus's directory, or the bundle of a run (.tally.zip)",
+        help="a file of JSON lines or a JSON array of records (may be gzipped; - for standard input), "
+        "amqp(s)://…?queue=Q (or ?exchange=E), the directory of a local bus, or the bundle of a run (.tally.zip)",
     )
     load.add_argument("--from", dest="named", metavar="SOURCE", help="the same")
-    load.add_argument("--follow", action="store_true", help="from a bus: stay and load what comes, until Ctrl-C")
+    load.add_argument("--follow", action="store_true", help="from a bus: keep loading new records until Ctrl-C")
     load.add_argument(
         "--queue",
         default="",
         metavar="NAME",
-        help="from a bus: empty this queue, which stays; without, a queue is made that is gone with the command",
+        help="from a bus: read this existing queue (default: a temporary queue)",
     )
-    load.add_argument("--exchange", default="", help=f"from a bus: exchange of the records ({EXCHANGE})")
+    load.add_argument("--exchange", default="", help=f"from a bus: exchange to read records from (default: {EXCHANGE})")
     add_database_option(load)
     load.set_defaults(run=run_load)
 
@@ -68,7 +68,7 @@ def run_load(options: argparse.Namespace) -> int:
     bus = "://" in source or (source != "-" and Path(source).is_dir())
     for name in ("follow", "queue", "exchange"):
         if getattr(options, name) and not bus:
-            raise CommandError(f"--{name} is for records from a bus, and {source} is none; leave it out.")
+            raise CommandError(f"--{name} is only for a bus, and {source} is not one; leave it out.")
     with open_store(options) as store:
         store.database.on_busy, store.database.patience = lambda waits: _busy(store, waits), WAIT_SECONDS
         tally = _Tally(store)
@@ -85,14 +85,14 @@ def run_load(options: argparse.Namespace) -> int:
     tally.report()
     if scored:
         repeats = f"{len(scored)} repeat{'s' if len(scored) > 1 else ''}"
-        print(f"{repeats} got records by it and were scored again.")
+        print(f"{repeats} got new records and {'were' if len(scored) > 1 else 'was'} scored again.")
     return 1 if tally.result.bad else 0
 
 
 def _busy(store: Store, waits: bool) -> None:
     if waits:
         print(
-            f"tally load: another program has locked {store.database.shown}; this waits for it, up to "
+            f"tally load: another program has locked {store.database.shown}; waiting for it, up to "
             f"{WAIT_SECONDS / 60:.0f} minutes",
             file=sys.stderr,
         )
@@ -100,7 +100,7 @@ def _busy(store: Store, waits: bool) -> None:
 
 def _source(options: argparse.Namespace) -> str:
     if options.source and options.named:
-        raise CommandError(f"Both {options.source} and --from {options.named} are named; load one after the other.")
+        raise CommandError(f"Both {options.source} and --from {options.named} are given; load one after the other.")
     named = options.source or options.named
     if not named:
         raise CommandError("Name what to load: tally load FILE, or tally load amqp://HOST/VHOST?queue=Q")
@@ -108,14 +108,14 @@ def _source(options: argparse.Namespace) -> str:
 
 
 class _Tally:
-    """Adds up what was loaded."""
+    """Counts what was loaded."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.result = LoadResult()
 
     def load(self, bodies: list[bytes], where: Callable[[bytes], str] = lambda _: "") -> None:
-        """One transaction. `where` says for people where a body came from."""
+        """Load in one transaction. `where` describes, for messages, where a body came from."""
         result = self._store.load(bodies, time.time())
         self.result += result
         for problem, body in zip(result.problems, result.rejected, strict=True):
@@ -125,18 +125,18 @@ class _Tally:
         result = self.result
         print(
             f"{result.stored:,} records of Tally's tests loaded ({result.provisional:,} provisional), "
-            f"{result.repeated:,} were there already; {result.foreign:,} of others counted, {result.other:,} of other "
+            f"{result.repeated:,} were already there; {result.foreign:,} of others counted, {result.other:,} of other "
             f"kinds, {result.bad:,} could not be read."
         )
         if result.sealed:
             print(
-                f"{result.sealed:,} were not counted: they are of days whose records are not remembered one by one any "
-                "more, so that they may have been counted before."
+                f"{result.sealed:,} were not counted: single records of their days are no longer remembered, so they "
+                "may have been counted before."
             )
         for producer, count in sorted(result.producers.items()):
             name, unknown = PRODUCERS[producer]
             records = f"{count:,} record{'s' if count > 1 else ''}"
-            print(f"{records} came from {name}. Not told by such records: {unknown}.")
+            print(f"{records} came from {name}. Such records do not contain: {unknown}.")
 
 
 def _from_file(name: str, tally: _Tally) -> None:
@@ -160,7 +160,7 @@ def _from_file(name: str, tally: _Tally) -> None:
 
 
 def _records(file: io.BufferedReader, name: str) -> Iterator[tuple[str, bytes]]:
-    """The records of a file, each with its place for people: one a line, or all in one JSON value."""
+    """The records of a file, each with its location for messages: one per line, or all in one JSON value."""
     head = file.peek(64)
     if head.startswith(_BYTE_ORDER_MARK):
         file.read(len(_BYTE_ORDER_MARK))
@@ -177,11 +177,12 @@ def _records(file: io.BufferedReader, name: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _whole(file: io.BufferedReader, name: str, *, array: bool) -> Iterator[tuple[str, bytes]]:
-    """The elements of an array, or the one object, that this file is."""
+    """The elements of the file's array, or its single object."""
     text = file.read(MAX_WHOLE + 1)
     if len(text) > MAX_WHOLE:
         raise CommandError(
-            f"{name} is one JSON value of more than {MAX_WHOLE // 2**20:,} MiB; make it JSON lines: jq -c '.[]' {name}"
+            f"{name} is one JSON value of more than {MAX_WHOLE // 2**20:,} MiB; convert it to JSON lines: "
+            f"jq -c '.[]' {name}"
         )
     if not array:
         yield "line 1", text
@@ -189,7 +190,7 @@ def _whole(file: io.BufferedReader, name: str, *, array: bool) -> Iterator[tuple
     try:
         elements = msgspec.json.decode(text, type=list[msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise CommandError(f"{name} begins like an array of records and is none: {error}.") from None
+        raise CommandError(f"{name} begins like an array of records but is not one: {error}.") from None
     for number, element in enumerate(elements, 1):
         yield f"record {number:,}", bytes(element)
 
@@ -230,7 +231,7 @@ def _from_bus(options: argparse.Namespace, source: str, tally: _Tally) -> None:
 
 
 def _consumer(address: Address, exchange: str, queue: str | None) -> Consumer:
-    """Of a queue that somebody has made and will use again; else of one that is gone with us, however we end."""
+    """A consumer of the given queue, which is kept; or else of a temporary one, which is removed when we exit."""
     reader, options = f"tally load {os.getpid()}", BusOptions()
     if queue:
         return open_consumer(address, exchange=exchange, queue=queue, reader=reader, options=options)

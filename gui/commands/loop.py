@@ -1,4 +1,4 @@
-"""Running the asyncio part of a command: what tells it to stop cancels it once, orderly, and is then waited for."""
+"""Runs the asyncio part of a command: a request to stop cancels it once and waits until it has cleaned up."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gui.commands import tell
 
 
 class StoppedError(Exception):
-    """The command was stopped by a person or by the system."""
+    """The command was stopped by the user or by the system."""
 
 
 def run_until_done(work: Coroutine[Any, Any, int]) -> int:
-    """The result of `work`. A first SIGINT, SIGTERM or SIGHUP cancels it, so that it clears up; to further ones it is
-    only said that this takes a moment.
+    """The result of `work`. The first SIGINT, SIGTERM or SIGHUP cancels it, so that it cleans up; further ones only
+    print that this takes a moment.
 
-    Raises StoppedError when it was cancelled that way, after everything was cleared up."""
+    Raises StoppedError when it was cancelled that way, after the clean-up."""
 
     async def guarded() -> int:
         task = asyncio.current_task()
@@ -31,17 +31,17 @@ def run_until_done(work: Coroutine[Any, Any, int]) -> int:
         def stop() -> None:
             nonlocal stopped
             if stopped:
-                tell("\nstill clearing up; this takes a few seconds.", sys.stderr)
+                tell("\nstill cleaning up; this takes a few seconds.", sys.stderr)
                 return
             stopped = True
             task.cancel()
-            tell("\nstopping, and clearing up …", sys.stderr)
+            tell("\nstopping and cleaning up …", sys.stderr)
 
         numbers = [signal.SIGINT, signal.SIGTERM]
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` sets it: then the end is not wanted
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # ignored under `nohup`: then the command goes on
             numbers.append(signal.SIGHUP)
         for number in numbers:
-            with contextlib.suppress(NotImplementedError):  # a loop that hears no signals (Windows)
+            with contextlib.suppress(NotImplementedError):  # a loop without signal handlers (Windows)
                 loop.add_signal_handler(number, stop)
         try:
             return await work

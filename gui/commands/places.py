@@ -1,4 +1,4 @@
-"""Where the app keeps things: the workspace database, the hub's certificate, plan files."""
+"""Where the app keeps its files: the workspace database, the hub's certificate, plan files."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ DEFAULT_LISTEN = "0.0.0.0:8765"
 
 
 def data_directory() -> Path:
-    """The user's data directory of Tally: what TALLY_DATA says, else where the system keeps such things."""
+    """Tally's data directory for this user: TALLY_DATA if set, else the usual place of the system."""
     return Path(os.environ.get("TALLY_DATA") or platformdirs.user_data_path("tally", appauthor=False))
 
 
 def kept_in_data(name: str) -> str:
-    """The path of a database that Tally keeps in its data directory, which is made. Raises CommandError."""
+    """The path of a database in Tally's data directory, which is created. Raises CommandError."""
     directory = data_directory()
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise CommandError(
-            f"Tally's data directory {directory} cannot be made: {error.strerror}; name a database with --db, "
+            f"Tally's data directory {directory} cannot be created: {error.strerror}; name a database with --db, "
             "or another directory with TALLY_DATA."
         ) from error
     return str(directory / name)
@@ -42,54 +42,54 @@ def hub_directory() -> Path:
 
 
 def plans_directory() -> Path:
-    """Where the window keeps a person's plans."""
+    """Where the window keeps the user's plans."""
     return data_directory() / "plans"
 
 
 def add_database_option(parser: argparse.ArgumentParser) -> None:
-    """``--db URL``, with the environment's TALLY_DB before the default."""
+    """Add ``--db URL``; the environment variable TALLY_DB comes before the default."""
     parser.add_argument(
         "--db",
         metavar="URL",
-        default=argparse.SUPPRESS,  # else the default would win over `tally --db URL COMMAND`
+        default=argparse.SUPPRESS,  # otherwise the default would override `tally --db URL COMMAND`
         help="workspace database: a file, or postgresql://… (default: TALLY_DB, else default.db in the data directory)",
     )
 
 
 def database(options: argparse.Namespace) -> str:
-    """The database that the options mean."""
+    """The database named by the options."""
     named = getattr(options, "db", None) or os.environ.get("TALLY_DB")
     return str(named) if named else kept_in_data("default.db")
 
 
 def open_store(options: argparse.Namespace) -> Store:
-    """The workspace that the options mean, made when it is not there. Raises StoreError with a sentence."""
-    from gui.store import Store  # half a second that the window's first paint must not wait for
+    """Open the workspace named by the options, created if missing. Raises StoreError with a sentence."""
+    from gui.store import Store  # takes half a second, which would delay the window's first paint
 
     return Store(database(options))
 
 
 def open_to_read(options: argparse.Namespace) -> Store:
-    """The same for a command that only looks, at what is there already. Raises CommandError and StoreError.
+    """The same for a command that only reads an existing workspace. Raises CommandError and StoreError.
 
-    It waits for no program that writes, and the file may be read-only."""
+    It does not wait for programs that write, and the file may be read-only."""
     from gui.store import Store
 
     name, file = _there(options)
     if file is not None and os.access(file, os.W_OK) and os.access(file.parent, os.W_OK):
-        Store(name).close()  # one of an older Tally is brought up to date; otherwise nothing is written
+        Store(name).close()  # upgrades a workspace of an older Tally; otherwise nothing is written
     return Store(name, read_only=True)
 
 
 def open_to_change(options: argparse.Namespace) -> Store:
-    """The same for a command that changes what is there already. Raises CommandError and StoreError."""
+    """The same for a command that changes an existing workspace. Raises CommandError and StoreError."""
     from gui.store import Store
 
     return Store(_there(options)[0])
 
 
 def _there(options: argparse.Namespace) -> tuple[str, Path | None]:
-    """The database, and its file if it has one: one that is named and not there is a CommandError, not a new one."""
+    """The database, and its file if it has one. A named file that does not exist is a CommandError, not a new one."""
     from gui.store import Store, parse_database
 
     name = database(options)
@@ -100,7 +100,7 @@ def _there(options: argparse.Namespace) -> tuple[str, Path | None]:
     if not file.exists():
         if name != kept_in_data("default.db"):
             raise CommandError(
-                f"There is no workspace {file}; check its name, or make one with: tally demo --db {file}"
+                f"There is no workspace {file}; check its name, or create one with: tally demo --db {file}"
             )
         Store(name).close()
     return name, file

@@ -1,4 +1,5 @@
-"""How a run looks in a terminal: one line that is rewritten, or a line now and then where that is not possible."""
+"""The progress of a run in a terminal: one line that is rewritten, or a line now and then if the stream is not a
+terminal."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ WORDS = {
 
 
 def progress_line(p: RunProgress, width: int = 100) -> str:
-    """One line on how a run stands, at most `width` characters."""
+    """The progress of a run in one line of at most `width` characters."""
     done = min(1.0, p.requested / p.total) if p.total else 0.0
     bar = "█" * round(done * BAR) + "░" * (BAR - round(done * BAR))
     where = f"repeat {p.repeat}/{p.repeats}" if p.repeats > 1 else ""
@@ -56,14 +57,14 @@ def progress_line(p: RunProgress, width: int = 100) -> str:
 
 
 def table_width() -> int | None:
-    """How wide a table may be: as wide as the terminal; None (any width) where standard output is a file or a pipe."""
+    """The maximum width of a table: that of the terminal; None (any width) if standard output is a file or a pipe."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 class TerminalProgress:
-    """Shows stages and progress on a stream. `close` leaves the cursor on a fresh line.
+    """Shows stages and progress on a stream. `close` leaves the cursor on a new line.
 
-    When nobody reads the stream any more (a closed terminal, a pipe's end) it shows nothing more; the work goes on."""
+    When nobody reads the stream any more (a closed terminal or pipe) it stops writing; the work goes on."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
@@ -75,12 +76,12 @@ class TerminalProgress:
         self._unread = False
 
     def stage(self, text: str) -> None:
-        """A step of getting ready or clearing up."""
+        """Show a step of setting up or cleaning up."""
         self._clear()
         self._write(f"  {text}\n")
 
     def __call__(self, p: RunProgress) -> None:
-        """A new snapshot of a run."""
+        """Show a new snapshot of a run."""
         for problem in p.problems[self._problems :]:
             self._clear()
             remedy = f" {problem.remedy}" if problem.remedy else ""
@@ -102,7 +103,7 @@ class TerminalProgress:
             self._write(f"  {progress_line(p, 200)}\n")
 
     def close(self) -> None:
-        """Done with live lines."""
+        """End the live line."""
         if self._live and self._shown:
             self._write("\n")
             self._shown = ""
@@ -116,7 +117,7 @@ class TerminalProgress:
         if self._unread:
             return
         try:
-            # Names of others are in some lines, and are neutralised there; lines that move the cursor have none.
+            # Some lines contain names from outside, which are escaped; lines that move the cursor do not.
             steer = self._stream.steer if isinstance(self._stream, Output) and steering else self._stream.write
             steer(text)
             self._stream.flush()

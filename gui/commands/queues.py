@@ -1,4 +1,4 @@
-"""`tally queue`: the queues in which records wait for this workspace."""
+"""`tally queue`: list and delete the queues that hold records for this workspace."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from shoveler.values.quantities import about_duration
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     queue = commands.add_parser(
         "queue",
-        help="the queues in which records wait for this workspace",
-        description="A workspace has a queue of its own on each bus that it was used with, so that late records wait "
-        f"for it. The broker removes one that nobody has used for {about_duration(KEPT)}.",
+        help="list and delete the queues that hold records for this workspace",
+        description="A workspace has its own queue on each bus that it was used with, which keeps late records for it. "
+        f"The broker removes a queue that has not been used for {about_duration(KEPT)}.",
     )
     actions = queue.add_subparsers(dest="action", required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="the queues of this workspace, and how much waits in them")
+    listing = actions.add_parser("list", help="list the queues of this workspace, with the number of records in each")
     listing.add_argument("--json", action="store_true", help="as JSON")
-    delete = actions.add_parser("delete", help="remove a queue, and what waits in it, from its bus")
-    delete.add_argument("queue", metavar="NAME", help="as `tally queue list` shows it")
+    delete = actions.add_parser("delete", help="delete a queue and its records from the bus")
+    delete.add_argument("queue", metavar="NAME", help="name as shown by `tally queue list`")
     for parser in (listing, delete):
         parser.add_argument(
             "--bus",
             default="",
             metavar="URL",
-            help="the bus with its user and password, where it wants them: they are not kept in the workspace",
+            help="address of the bus with user and password, if it needs them (the workspace does not store them)",
         )
         add_database_option(parser)
         parser.set_defaults(run=run_queue)
@@ -42,7 +42,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A known queue, and what its bus says of it. `waiting` None: it could not be asked, `trouble` says why."""
+    """A known queue and its state on the bus. `waiting` is None if the bus could not be asked; `trouble` says why."""
 
     known: KnownQueue
     waiting: int | None
@@ -50,7 +50,7 @@ class _Found:
 
 
 def run_queue(options: argparse.Namespace) -> int:
-    """One of list, delete."""
+    """Run one of list, delete."""
     with open_to_read(options) if options.action == "list" else open_to_change(options) as store:
         known = known_queues(store)
         if options.action == "list":
@@ -58,7 +58,7 @@ def run_queue(options: argparse.Namespace) -> int:
             return 0
         gone = next((queue for queue in known if queue.queue == options.queue), None)
         if gone is None:
-            raise CommandError(f"This workspace has no queue {options.queue!r}; `tally queue list` shows what it has.")
+            raise CommandError(f"This workspace has no queue {options.queue!r}; `tally queue list` shows its queues.")
         try:
             with contextlib.closing(open_topology(_address(gone, options.bus), BusOptions())) as topology:
                 topology.delete_queue(gone.queue, exchange=gone.exchange)
@@ -78,7 +78,7 @@ def _ask(queue: KnownQueue, bus: str) -> _Found:
         with contextlib.closing(open_topology(_address(queue, bus), BusOptions())) as topology:
             return _Found(queue, topology.depth(queue.queue, exchange=queue.exchange))
     except BusMissingError:
-        return _Found(queue, None, "it is not there any more")
+        return _Found(queue, None, "it no longer exists")
     except BusError as error:
         return _Found(queue, None, redact(str(error)))
 

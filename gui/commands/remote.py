@@ -1,4 +1,4 @@
-"""`tally run --hub URL`: a plan carried out by a hub somewhere else, with its progress and result shown here."""
+"""`tally run --hub URL`: run a plan on a remote hub and show its progress and result here."""
 
 from __future__ import annotations
 
@@ -16,28 +16,35 @@ from gui.runner.remote import Credentials, RemoteHub, RunLostError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What `tally run` needs for a hub elsewhere."""
-    group = parser.add_argument_group("a hub somewhere else")
-    group.add_argument("--hub", metavar="URL", help="wss://HOST:PORT of the hub that is to run the plan")
+    """Add the options of `tally run` for a remote hub."""
+    group = parser.add_argument_group("remote hub")
+    group.add_argument("--hub", metavar="URL", help="run the plan on the hub at wss://HOST:PORT")
     group.add_argument(
-        "--kid", metavar="KEY", help="name of the key to sign with (tally key create --scope operator, there)"
+        "--kid",
+        metavar="KEY",
+        help="name of the key to sign with (from tally key create --scope operator, on the remote hub)",
     )
-    group.add_argument("--key-file", type=Path, metavar="FILE", help="its secret (TALLY_KEY wins)")
     group.add_argument(
-        "--name", metavar="NAME", default="", help="name to sign with, as in `tally key create --sub` (this account's)"
+        "--key-file", type=Path, metavar="FILE", help="file with the secret of the key (TALLY_KEY overrides it)"
+    )
+    group.add_argument(
+        "--name",
+        metavar="NAME",
+        default="",
+        help="operator name to sign with, as in `tally key create --sub` (default: this account's name)",
     )
     group.add_argument("--pin", default="", metavar="sha256:…", help="the hub's certificate pin")
 
 
 def run_remote(options: argparse.Namespace, text: str, directory: Path) -> int:
-    """Have the plan run there. Exit code as for a run here."""
+    """Run the plan on the remote hub. Exit codes as for a local run."""
     credentials = _credentials(options)
     files = _file_lists(text, directory)
     try:
         return run_until_done(_run(options.hub, credentials, text, files, insecure=options.insecure))
     except StoppedError:
         raise CommandError(
-            f"Stopped looking on; what the hub at {options.hub} has begun goes on there, and `tally results` shows it.",
+            f"Stopped watching; the run continues on the hub at {options.hub}, and `tally results` shows it there.",
             1,
         ) from None
 
@@ -70,8 +77,8 @@ def _credentials(options: argparse.Namespace) -> Credentials:
             raise CommandError(f"The key file {options.key_file} cannot be read: {reason(error)}.") from error
     if not secret.strip() or not options.kid:
         raise CommandError(
-            "A hub somewhere else wants a key: give --kid and --key-file (or TALLY_KEY); "
-            "`tally key create --scope operator` makes one there."
+            "A remote hub needs a key: give --kid and --key-file (or TALLY_KEY); "
+            "`tally key create --scope operator` creates one there."
         )
     return Credentials(secret.strip(), kid=options.kid, name=options.name or _account(), pin=options.pin)
 
@@ -84,11 +91,11 @@ def _account() -> str:
 
 
 def _file_lists(text: str, directory: Path) -> str:
-    """The text of the plan's file list, which the hub cannot read; empty when it has none."""
+    """The text of the plan's file list, which the remote hub cannot read; empty if there is none."""
     lists = {test.files.list for test in parse_plan(text).tests if test.files.list}
     if len(lists) > 1:
         raise CommandError(
-            "A plan for a hub elsewhere can bring one file list; put the tests with others into plans of their own."
+            "A plan for a remote hub can have only one file list; put tests with other file lists into separate plans."
         )
     for name in lists:
         try:

@@ -1,4 +1,4 @@
-"""`tally results`: what was found, in the form that is wanted."""
+"""`tally results`: the result of a run, in several formats."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ NOT_MATCHED = tuple(kind for kind in VerdictKind if kind is not VerdictKind.MATC
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    results = commands.add_parser("results", help="the result of a run", description="The result of a run.")
+    results = commands.add_parser("results", help="show the result of a run", description="Shows the result of a run.")
     results.add_argument("number", nargs="?", type=int, metavar="RUN", help="number of the run (default: the latest)")
-    results.add_argument("--list", action="store_true", help="all runs, a line each")
+    results.add_argument("--list", action="store_true", help="list all runs, one per line")
     results.add_argument(
         "--requests",
         action="store_true",
-        help="every request that did not match, one by one: as CSV, or with --json as lines of JSON",
+        help="list every request that did not match, as CSV or (with --json) as JSON lines",
     )
     results.add_argument(
         "--verdict",
         action="append",
         choices=[*(kind.word for kind in VerdictKind), "all"],
-        help="with --requests: only those with this verdict (may be repeated; all: the matched ones too)",
+        help="with --requests: only those with this verdict (may be repeated; `all` includes matched ones)",
     )
-    results.add_argument("--test", type=int, metavar="N", help="with --requests: only those of this test")
+    results.add_argument("--test", type=int, metavar="N", help="with --requests: only those of test N")
     results.add_argument("--server", default="", metavar="NAME", help="with --requests: only those to this server")
-    results.add_argument("--format", choices=report.FORMATS, help="how (default: table)")
+    results.add_argument("--format", choices=report.FORMATS, help="output format (default: table)")
     results.add_argument("--json", action="store_true", help="the same as --format json")
     results.add_argument("--schema", action="store_true", help="print the JSON Schema of the JSON report")
     results.add_argument("--out", type=Path, metavar="FILE", help="write to this file (default: standard output)")
-    results.add_argument("--redact", action="store_true", help="replace the names of hosts and people by numbers")
+    results.add_argument("--redact", action="store_true", help="replace names of hosts and people with numbers")
     add_database_option(results)
     results.set_defaults(run=run_results)
 
 
 def run_results(options: argparse.Namespace) -> int:
-    """Print or write a report."""
+    """Print or write the report."""
     _check(options)
     if options.schema:
         put([report.json_schema()], options.out)
@@ -71,23 +71,23 @@ def run_results(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Options that would be ignored are refused. Raises CommandError."""
+    """Reject options that would have no effect. Raises CommandError."""
     modes = [name for name in ("list", "requests", "schema") if getattr(options, name)]
     if len(modes) > 1:
-        raise CommandError(f"--{modes[0]} and --{modes[1]} exclude each other; give one of them.")
+        raise CommandError(f"--{modes[0]} and --{modes[1]} cannot be combined; give one of them.")
     mode = modes[0] if modes else ""
     if mode != "requests":
         for name in ("verdict", "test", "server"):
             if getattr(options, name):
-                raise CommandError(f"--{name} belongs to --requests; add it, or leave --{name} out.")
+                raise CommandError(f"--{name} needs --requests; add it, or leave --{name} out.")
     if mode in ("list", "schema") and (options.number is not None or options.redact):
-        raise CommandError(f"--{mode} takes neither a run nor --redact; leave them out.")
+        raise CommandError(f"--{mode} accepts neither a run nor --redact; leave them out.")
     if options.json and options.format not in (None, "json"):
-        raise CommandError(f"--json and --format {options.format} exclude each other; give one of them.")
+        raise CommandError(f"--json and --format {options.format} cannot be combined; give one of them.")
     allowed = {"list": (None, "table", "json"), "requests": (None, "csv", "json"), "schema": (None, "json")}
     if mode and options.format not in allowed[mode]:
         forms = " or ".join(form for form in allowed[mode] if form)
-        raise CommandError(f"--{mode} is written as {forms}, not as {options.format}.")
+        raise CommandError(f"--{mode} can be written as {forms}, not as {options.format}.")
 
 
 def _requests(store: Store, run: int, options: argparse.Namespace) -> Iterable[str | bytes]:
@@ -104,12 +104,12 @@ def latest_run(store: Store) -> int:
     """The number of the latest run. Raises CommandError when there is none."""
     runs = store.runs(limit=1)
     if not runs:
-        raise CommandError(f"Nothing was run in {store.database.shown} yet; try: tally demo")
+        raise CommandError(f"There are no runs in {store.database.shown} yet; try: tally demo")
     return runs[0].id
 
 
 def write_reports(store: Store, made: report.RunReport, directory: Path) -> list[Path]:
-    """All formats and the bundle of a run into a directory. Raises CommandError when it cannot be written."""
+    """Write all report formats and the bundle of a run to a directory. Raises CommandError when that fails."""
     run = made.run.id
     written = []
     try:
@@ -131,7 +131,7 @@ def write_reports(store: Store, made: report.RunReport, directory: Path) -> list
 
 
 def put(parts: Iterable[str | bytes], file: Path | None) -> None:
-    """Write what was made to a file, in UTF-8, or to standard output; text as its locale has it, bytes as they are."""
+    """Write to a file in UTF-8, or to standard output: text in the encoding of the locale, bytes as they are."""
     if file is None:
         for part in parts:
             if isinstance(part, str):
@@ -139,11 +139,11 @@ def put(parts: Iterable[str | bytes], file: Path | None) -> None:
             else:
                 sys.stdout.flush()
                 sys.stdout.buffer.write(part)
-            if gone(sys.stdout):  # the reader of a long list has seen enough
+            if gone(sys.stdout):  # the reader of a long list has closed the pipe
                 return
         return
     pieces = iter(parts)
-    first = next(pieces, b"")  # what cannot be made leaves the file alone
+    first = next(pieces, b"")  # a report that cannot be made leaves the file untouched
     try:
         with file.open("wb") as out:
             for part in itertools.chain([first], pieces):

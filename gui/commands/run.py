@@ -1,4 +1,4 @@
-"""`tally run` and `tally hub`: the hub on this machine, with and without a plan to carry out."""
+"""`tally run` and `tally hub`: the hub on this machine, with or without a plan to run."""
 
 from __future__ import annotations
 
@@ -41,14 +41,15 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     run = commands.add_parser(
         "run",
         help="run a plan",
-        description="Carries out a plan: a TOML file, or a preset by its name "
-        f"({', '.join(preset.id for preset in presets())}). Exit code 0: passed; 1: not; 2: the plan cannot be run.",
+        description="Runs a plan: a TOML file, or a preset by its name "
+        f"({', '.join(preset.id for preset in presets())}). Exit code: 0 passed, 1 not passed, 2 the plan cannot "
+        "be run.",
     )
     run.add_argument("plan", metavar="PLAN", help="plan file, or the name of a preset")
-    run.add_argument("--headless", action="store_true", help="no window, also where there is a display")
-    run.add_argument("--out", type=Path, metavar="DIR", help="write reports of the run into this directory")
+    run.add_argument("--headless", action="store_true", help="never open a window")
+    run.add_argument("--out", type=Path, metavar="DIR", help="write the reports of the run to this directory")
     run.add_argument(
-        "--wait", type=float, default=600.0, metavar="SECONDS", help="wait for clients at most so long (600)"
+        "--wait", type=float, default=600.0, metavar="SECONDS", help="maximum time to wait for clients (600)"
     )
     _add_hub_options(run)
     add_options(run)
@@ -56,8 +57,8 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
     hub = commands.add_parser(
         "hub",
-        help="the hub without a window",
-        description="Lets agents join and loads records as they come, until Ctrl-C. Late records are scored.",
+        help="run the hub without a window",
+        description="Lets agents join and loads records as they arrive, until Ctrl-C. Late records are scored.",
     )
     _add_hub_options(hub)
     hub.set_defaults(run=run_hub, output_decides=False)
@@ -66,18 +67,27 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def _add_hub_options(parser: argparse.ArgumentParser) -> None:
     add_database_option(parser)
     parser.add_argument(
-        "--listen", metavar="HOST:PORT", default=DEFAULT_LISTEN, help=f"where agents join ({DEFAULT_LISTEN})"
+        "--listen",
+        metavar="HOST:PORT",
+        default=DEFAULT_LISTEN,
+        help=f"address to listen on for agents ({DEFAULT_LISTEN})",
     )
     parser.add_argument(
-        "--public", metavar="HOST[:PORT]", default="", help="the address that agents reach (this host's name)"
+        "--public",
+        metavar="HOST[:PORT]",
+        default="",
+        help="address at which agents reach the hub (default: the name of this host)",
     )
     parser.add_argument(
-        "--certificate", type=Path, metavar="FILE", help="an own TLS certificate (PEM), with --certificate-key"
+        "--certificate", type=Path, metavar="FILE", help="your own TLS certificate (PEM); needs --certificate-key"
     )
-    parser.add_argument("--certificate-key", type=Path, metavar="FILE", help="its key")
-    parser.add_argument("--insecure", action="store_true", help="plain ws:// without TLS; on loopback only")
+    parser.add_argument("--certificate-key", type=Path, metavar="FILE", help="private key of the certificate")
+    parser.add_argument("--insecure", action="store_true", help="use plain ws:// without TLS; loopback only")
     parser.add_argument(
-        "--bus", metavar="URL|DIR", default=os.environ.get("TALLY_BUS", ""), help="where records come from (TALLY_BUS)"
+        "--bus",
+        metavar="URL|DIR",
+        default=os.environ.get("TALLY_BUS", ""),
+        help="broker or local bus to take records from (default: TALLY_BUS)",
     )
     parser.add_argument(
         "--lab",
@@ -85,7 +95,7 @@ def _add_hub_options(parser: argparse.ArgumentParser) -> None:
         const=default_lab(),
         type=Path,
         metavar="DIR",
-        help="use the lab that `tally-agent lab up` started: its servers, files and bus",
+        help="use the lab started by `tally-agent lab up`: its servers, files and bus",
     )
     parser.add_argument(
         "--local-clients",
@@ -93,11 +103,11 @@ def _add_hub_options(parser: argparse.ArgumentParser) -> None:
         metavar="K",
         help="start K client agents on this machine (default: 2 on a lab, else 0)",
     )
-    parser.add_argument("--shared-key-file", type=Path, metavar="FILE", help="use the shared key in this file")
+    parser.add_argument("--shared-key-file", type=Path, metavar="FILE", help="read the shared key from this file")
 
 
 def default_lab() -> Path:
-    """Where `tally-agent lab` keeps a lab when it is not told."""
+    """Where `tally-agent lab` keeps a lab by default."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     return Path(runtime) / "tally-lab" if runtime else Path(f"/tmp/tally-lab-{os.getuid()}")  # noqa: S108
 
@@ -128,7 +138,7 @@ def load_plan(name: str) -> LoadedPlan:
 
 
 def workspace_options(options: argparse.Namespace) -> WorkspaceOptions:
-    """What the options say. Raises CommandError."""
+    """Workspace options from the command line. Raises CommandError."""
     try:
         listen = parse_address(options.listen)
     except ValueError as error:
@@ -140,7 +150,7 @@ def workspace_options(options: argparse.Namespace) -> WorkspaceOptions:
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"The key file {options.shared_key_file} cannot be read: {reason(error)}.") from error
     if (options.certificate is None) != (options.certificate_key is None):
-        raise CommandError("--certificate and --certificate-key belong together: give both or none.")
+        raise CommandError("--certificate and --certificate-key go together: give both or neither.")
     return WorkspaceOptions(
         database=database(options),
         hub=HubOptions(
@@ -161,7 +171,7 @@ def workspace_options(options: argparse.Namespace) -> WorkspaceOptions:
 
 @contextlib.asynccontextmanager
 async def opened(options: argparse.Namespace) -> AsyncIterator[Workspace]:
-    """The workspace that the options mean, with its local clients. Raises what `Workspace.open` does."""
+    """Open the workspace named by the options, with its local clients. Raises what `Workspace.open` raises."""
     count = options.local_clients
     if count is None:
         count = 2 if options.lab is not None else 0
@@ -176,7 +186,7 @@ async def opened(options: argparse.Namespace) -> AsyncIterator[Workspace]:
 
 
 def run_plan(options: argparse.Namespace) -> int:
-    """Carry out a plan, in a window where there is a display."""
+    """Run a plan, in a window if there is a display."""
     loaded = load_plan(options.plan)
     if options.hub:
         return run_remote(options, loaded.text, loaded.directory)
@@ -184,7 +194,7 @@ def run_plan(options: argparse.Namespace) -> int:
         try:
             app = importlib.import_module("gui.app")
         except ModuleNotFoundError as error:
-            print(f"tally: no window, since {error.name} is not installed; going on without.", file=sys.stderr)
+            print(f"tally: {error.name} is not installed; continuing without a window.", file=sys.stderr)
         else:
             count = options.local_clients
             code: int = app.run_window(
@@ -215,16 +225,16 @@ async def _run_headless(options: argparse.Namespace, loaded: LoadedPlan) -> int:
         if options.out is not None:
             for path in await workspace.blocking(write_reports, workspace.store, report, options.out):
                 tell(f"written: {path}", sys.stderr)
-    # By the figures that were shown: late records may have come between the run's end and its table.
+    # From the figures that were shown: late records may have arrived between the end of the run and its table.
     return 0 if report.conclusion == "pass" else 1
 
 
 def run_hub(options: argparse.Namespace) -> int:
-    """Be a hub until stopped, which is how its work is done."""
+    """Run the hub until it is stopped, which is its normal end."""
     try:
         return run_until_done(_be_hub(options))
     except StoppedError:
-        tell("The hub has stopped; its agents come back by themselves when it runs again.", sys.stderr)
+        tell("The hub has stopped. Agents reconnect by themselves when it runs again.", sys.stderr)
         return 0
 
 
@@ -254,4 +264,4 @@ def _say_where(workspace: Workspace) -> None:
     pin = f"pin {hub.pin}" if hub.pin else "without TLS"
     tell(f"Hub at {hub.address}, {pin}; workspace {workspace.store.database.shown}", sys.stderr)
     if not workspace.options.bus and workspace.lab is None:
-        tell("No bus is named, so no records are loaded: give --bus URL or --lab.", sys.stderr)
+        tell("No bus is given, so no records are loaded; give --bus URL or --lab.", sys.stderr)

@@ -1,4 +1,4 @@
-"""`tally runs`: the runs of a workspace: list them, look at one, score it again, remark on it, take it out and in."""
+"""`tally runs`: list the runs of a workspace, show one, score it again, add a note, export and import it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from gui.runner.ownership import UNDER_WAY, holder
 from gui.store import RunEntry, Store
 
 NOTE = 20_000
-"""Characters of a note, as many as a bundle takes."""
+"""Maximum length of a note, the same as in a bundle."""
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     runs = commands.add_parser(
         "runs",
         help="list, show, delete, recheck, note, baseline, export and import runs",
-        description="The runs of a workspace.",
+        description="Manages the runs of a workspace.",
     )
     actions = runs.add_subparsers(dest="action", required=True, metavar="ACTION")
 
@@ -37,30 +37,32 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         parser.set_defaults(run=carry_out)
         return parser
 
-    listing = action("list", _list, "all runs, the latest first, a line each")
-    listing.add_argument(
-        "--limit", type=_positive, metavar="N", help="only the latest N; how many more there are is said"
-    )
-    show = action("show", _show, "one run: what it came to, where it is from, its notes")
+    listing = action("list", _list, "list all runs, the latest first, one per line")
+    listing.add_argument("--limit", type=_positive, metavar="N", help="only the latest N, and the number of older ones")
+    show = action("show", _show, "show one run: its outcome, where it came from, its notes")
     show.add_argument("run_id", type=int, metavar="RUN")
-    recheck = action("recheck", _recheck, "score again, from requests and records; the earlier figures stay beside")
+    recheck = action("recheck", _recheck, "score a run again from its requests and records; earlier figures are kept")
     recheck.add_argument("run_ids", nargs="*", type=int, metavar="RUN")
     recheck.add_argument("--all", action="store_true", help="every run that has figures")
-    delete = action("delete", _delete, "remove runs with their requests, records and results; tags and daily sums stay")
+    delete = action(
+        "delete", _delete, "delete runs with their requests, records and results; tags and daily sums are kept"
+    )
     delete.add_argument("run_ids", nargs="+", type=int, metavar="RUN")
-    note = action("note", _note, "a remark on a run, which its reports show")
+    note = action("note", _note, "add a note to a run; its reports show it")
     note.add_argument("run_id", type=int, metavar="RUN")
     note.add_argument("text", metavar="TEXT")
-    note.add_argument("--author", metavar="NAME", help="who says so (default: this account)")
-    baseline = action("baseline", _baseline, "the run that others are compared with; without RUN: which one it is")
+    note.add_argument("--author", metavar="NAME", help="author of the note (default: this account)")
+    baseline = action(
+        "baseline", _baseline, "set the run that others are compared with; without RUN, show which one it is"
+    )
     baseline.add_argument("run_id", nargs="?", type=int, metavar="RUN")
-    baseline.add_argument("--clear", action="store_true", help="there is none from now on")
-    export = action("export", _export, "a run as a bundle, which another machine opens")
+    baseline.add_argument("--clear", action="store_true", help="remove the baseline")
+    export = action("export", _export, "write a run as a bundle, for another machine")
     export.add_argument("run_id", type=int, metavar="RUN")
     export.add_argument("file", nargs="?", type=Path, metavar="FILE", help=f"default: run-RUN{ENDING}")
-    export.add_argument("--unsigned", action="store_true", help="without the signature of this hub")
-    check = action("check", _check, "who made a bundle, and whether it was changed; nothing is stored")
-    bring = action("import", _import, "a run out of a bundle, with a new number")
+    export.add_argument("--unsigned", action="store_true", help="do not sign the bundle with the key of this hub")
+    check = action("check", _check, "show who made a bundle and whether it was altered; nothing is stored")
+    bring = action("import", _import, "import the run of a bundle under a new number")
     for parser in (listing, show):
         parser.add_argument("--json", action="store_true", help="as JSON")
     for parser in (check, bring):
@@ -70,13 +72,13 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def listing(store: Store, *, as_json: bool, limit: int | None = None) -> str | bytes:
-    """All runs, or the latest `limit`. A run that cannot be read has a line that says so, too."""
+    """All runs, or the latest `limit`. A run that cannot be read has a line that says so."""
     views = read_runs(store)
     shown = views if limit is None else views[:limit]
     if as_json:
         return to_json([_row(view) for view in shown])
     if not views:
-        return f"Nothing was run in {store.database.shown} yet; try: tally demo\n"
+        return f"There are no runs in {store.database.shown} yet; try: tally demo\n"
     lines = [f"{'RUN':>5}  {'STARTED':<20}  {'STATE':<12}  {'SUCCESS':>9}  {'REQUESTS':>9}  {'FROM':<12}  NAME"]
     for view in shown:
         counted = sum(test.figures.counted for test in view.tests)
@@ -86,12 +88,12 @@ def listing(store: Store, *, as_json: bool, limit: int | None = None) -> str | b
             f"{origin_word(view.run):<12}  {name}"
         )
     if len(shown) < len(views):
-        lines.append(f"{len(views) - len(shown):,} older ones are not listed.")
+        lines.append(f"Older runs not listed: {len(views) - len(shown):,}")
     return "\n".join(lines) + "\n"
 
 
 def origin_word(run: RunEntry) -> str:
-    """In a word or two, where a run is from and how far that is to be believed."""
+    """In a word or two, where a run came from and how far that is proven."""
     if not run.origin:
         return "here"
     seal = run.seal
@@ -186,9 +188,9 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _recheck(options: argparse.Namespace) -> int:
-    """Score again. What changes, changes the run's outcome, too."""
+    """Score again, which can change the outcome of the run."""
     if bool(options.run_ids) == options.all:
-        raise CommandError("Name the runs to score again, or --all, not both.")
+        raise CommandError("Give either the runs to score again or --all.")
     with open_to_change(options) as store:
         for run_id in options.run_ids or [run.id for run in store.runs()]:
             run = store.run(run_id)
@@ -213,7 +215,7 @@ def _recheck(options: argparse.Namespace) -> int:
 def _delete(options: argparse.Namespace) -> int:
     with open_to_change(options) as store:
         wanted = list(dict.fromkeys(options.run_ids))
-        for run in [store.run(run_id) for run_id in wanted]:  # all of them are there, or nothing is done
+        for run in [store.run(run_id) for run_id in wanted]:  # all of them exist, or nothing is deleted
             _refuse_under_way(store, run, "deleted")
         for run_id in wanted:
             store.delete_run(run_id)
@@ -225,30 +227,30 @@ def _note(options: argparse.Namespace) -> int:
     text = options.text.strip()
     author = (options.author or _account()).strip()
     if not text or len(text) > NOTE:
-        raise CommandError(f"A note has 1 to {NOTE:,} characters.")
+        raise CommandError(f"A note must have 1 to {NOTE:,} characters.")
     if not author.isprintable() or not author or len(author) > 256 or author == "tally":
-        raise CommandError(f"--author: expected a name in one line, not {author!r} (Tally itself signs as tally).")
+        raise CommandError(f"--author: expected a name in one line, not {author!r} (`tally` is reserved).")
     with open_to_change(options) as store:
         store.run(options.run_id)
         store.add_note(options.run_id, author, text, time.time())
-    print(f"noted on run {options.run_id}")
+    print(f"note added to run {options.run_id}")
     return 0
 
 
 def _baseline(options: argparse.Namespace) -> int:
     if options.clear and options.run_id is not None:
-        raise CommandError("Name a run, or --clear, not both.")
+        raise CommandError("Give either a run or --clear.")
     changes = options.clear or options.run_id is not None
     with open_to_change(options) if changes else open_to_read(options) as store:
         if options.clear:
             store.set_baseline(None)
-            print("there is no baseline any more")
+            print("the baseline was removed")
         elif options.run_id is not None:
             store.set_baseline(options.run_id)
-            print(f"others are compared with run {options.run_id} from now on")
+            print(f"run {options.run_id} is now the baseline")
         else:
             run = store.baseline()
-            print("there is no baseline; name one: tally runs baseline RUN" if run is None else f"run {run}")
+            print("there is no baseline; set one: tally runs baseline RUN" if run is None else f"run {run}")
     return 0
 
 
@@ -270,14 +272,14 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _refuse_under_way(store: Store, run: RunEntry, what: str) -> None:
-    """A run that another program goes on with is left alone. Raises CommandError."""
+    """Raise CommandError for a run that another program is carrying out."""
     owner = holder(store, time.time()) if run.state in UNDER_WAY else ""
     if owner:
-        raise CommandError(f"Run {run.id} is under way: {owner} goes on with it, so it cannot be {what} now.", 1)
+        raise CommandError(f"Run {run.id} is under way. {owner} is carrying it out, so it cannot be {what} now.", 1)
 
 
 def _row(view: RunView) -> dict[str, Any]:
-    """A run in the listing for programs."""
+    """A run in the JSON listing."""
     run = view.run
     return {
         "run": run.id,
@@ -297,7 +299,7 @@ def _row(view: RunView) -> dict[str, Any]:
 
 
 def _moment(t: float | None) -> str:
-    """A time; one that cannot be is not known."""
+    """A time, or unknown if it is missing or out of range."""
     try:
         return numbers.moment(t)
     except (OverflowError, OSError, TypeError, ValueError):

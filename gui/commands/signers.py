@@ -1,4 +1,4 @@
-"""`tally key signer`, `trust` and `distrust`: the key that this hub signs bundles with, and those of others."""
+"""`tally key signer`, `trust` and `distrust`: the keys with which this hub and others sign bundles."""
 
 from __future__ import annotations
 
@@ -11,33 +11,35 @@ from gui.hub.signing import distrust, known_signers, own_signer, trust
 
 
 def add_actions(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Into the actions of `tally key`."""
+    """Add them to the actions of `tally key`."""
     signer = actions.add_parser(
         "signer",
-        help="the public key that this hub signs bundles with, and those of others that are known",
-        description="Prints the public key that this hub signs bundles with, which is made when there is none. Give it "
-        "to others by a way that they trust; they make it known with: tally key trust",
+        help="show the public key that this hub signs bundles with, and the known keys of others",
+        description="Prints the public key that this hub signs bundles with, and creates it if there is none. Send it "
+        "to others over a channel that they trust; they add it with: tally key trust",
     )
     signer.add_argument("--json", action="store_true", help="all known keys, as JSON")
-    add = actions.add_parser("trust", help="make the signing key of another hub known")
-    add.add_argument("key", metavar="ed25519:…", help="its public key, as `tally key signer` shows it there")
-    add.add_argument("name", metavar="NAME", help="what to call its holder")
-    remove = actions.add_parser("distrust", help="forget a signing key that was made known")
-    remove.add_argument("name", metavar="NAME", help="as `tally key signer` shows it")
+    add = actions.add_parser("trust", help="add the signing key of another hub to the known ones")
+    add.add_argument(
+        "key", metavar="ed25519:…", help="public key of the other hub, as `tally key signer` shows it there"
+    )
+    add.add_argument("name", metavar="NAME", help="name for the owner of the key")
+    remove = actions.add_parser("distrust", help="remove a known signing key")
+    remove.add_argument("name", metavar="NAME", help="name as shown by `tally key signer`")
     for parser in (signer, add, remove):
         parser.set_defaults(run=run_signer)
 
 
 def run_signer(options: argparse.Namespace) -> int:
-    """One of signer, trust, distrust."""
+    """Run one of signer, trust, distrust."""
     directory = hub_directory()
     match options.action:
         case "trust":
             trust(directory, options.key, options.name)
-            print(f"Bundles signed with this key are now said to be signed with the key known as {options.name}.")
+            print(f"Bundles signed with this key are now shown as signed with the key known as {options.name}.")
         case "distrust":
             key = distrust(directory, options.name)
-            print(f"{options.name} ({key}) is not known any more.")
+            print(f"{options.name} ({key}) was removed from the known keys.")
         case _:
             own = own_signer(directory).public
             known = known_signers(directory)

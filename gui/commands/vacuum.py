@@ -1,4 +1,4 @@
-"""`tally vacuum`: old runs out of a workspace, by age and by size, and the room that they took back to the disk."""
+"""`tally vacuum`: remove old runs from a workspace, by age or size, and give their disk space back."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from shoveler.values.quantities import about_size, parse_duration, parse_size
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     vacuum = commands.add_parser(
         "vacuum",
-        help="remove old runs, and give the room back to the disk",
-        description="Removes runs by age and by size, the oldest first, and gives the room that deleted rows took back "
-        "to the disk. The baseline and a run under way stay; so do tags, daily sums and keys. Without options it "
-        "removes no run. Bundles of runs are made by: tally runs export",
+        help="remove old runs and give their disk space back",
+        description="Removes runs by age and size, the oldest first, and gives the disk space of deleted rows back. "
+        "The baseline, a run under way, tags, daily sums and keys are kept. Without options it removes no run. To save "
+        "runs as bundles first, use: tally runs export",
     )
-    vacuum.add_argument("--older-than", metavar="TIME", help="remove runs that ended so long ago: 90d, 12w")
+    vacuum.add_argument("--older-than", metavar="TIME", help="remove runs that ended longer ago than this: 90d, 12w")
     vacuum.add_argument(
-        "--max-size", metavar="SIZE", help="remove the oldest runs until the database has this size: 10G"
+        "--max-size", metavar="SIZE", help="remove the oldest runs until the database is no larger than this: 10G"
     )
-    vacuum.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    vacuum.add_argument("--dry-run", action="store_true", help="only show what would be removed")
     add_database_option(vacuum)
     vacuum.set_defaults(run=run_vacuum)
 
 
 def run_vacuum(options: argparse.Namespace) -> int:
-    """Remove what is too old or too much, then compact. Exit code 1 when the size could not be reached."""
+    """Remove runs beyond the age or size limit, then compact. Exit code 1 when the size could not be reached."""
     age = _parsed("--older-than", options.older_than, parse_duration)
     limit = _parsed("--max-size", options.max_size, parse_size)
     if options.dry_run and age is None and limit is None:
-        raise CommandError("--dry-run says what --older-than or --max-size would remove; give one of them.")
+        raise CommandError("--dry-run shows what --older-than or --max-size would remove; give one of them.")
     now = time.time()
     with open_to_read(options) if options.dry_run else open_to_change(options) as store:
         database = store.database
         if limit is not None and not database.is_sqlite:
-            raise CommandError("PostgreSQL keeps the room of deleted rows for new ones; use --older-than with it.")
+            raise CommandError("PostgreSQL keeps the space of deleted rows for new ones; use --older-than instead.")
         owner = holder(store, now)
         if owner:
             raise CommandError(f"{owner} has this workspace open; try again when it is closed.", 1)
@@ -59,15 +59,15 @@ def run_vacuum(options: argparse.Namespace) -> int:
                 _remove(store, run)
         database.vacuum()
         after = database.used_bytes()
-    print(f"{database.shown}: {about_size(after)}, before: {about_size(before)}")
+    print(f"{database.shown}: {about_size(after)} (before: {about_size(before)})")
     if limit is not None and after > limit:
-        print(f"{about_size(limit)} were not reached: what is left is not of runs that may be removed.")
+        print(f"The limit of {about_size(limit)} was not reached: no more runs may be removed.")
         return 1
     return 0
 
 
 def over_size(runs: list[RunEntry], weights: dict[int, int], size: int, limit: int) -> list[RunEntry]:
-    """The oldest of `runs` whose removal should bring a database of `size` bytes down to `limit`; an estimate, by the
+    """The oldest of `runs` whose removal should bring a database of `size` bytes down to `limit`: an estimate from the
     share of each run (`weights`: its rows) in all rows."""
     whole = max(1, sum(weights.values()))
     chosen: list[RunEntry] = []
@@ -95,7 +95,7 @@ def _remove(store: Store, run: RunEntry) -> None:
 
 
 def _tell(store: Store, old: list[RunEntry], size: int, limit: int | None) -> None:
-    """What would be done."""
+    """Print what would be removed."""
     weights = store.run_rows()
     chosen = {run.id for run in old}
     if limit is not None:

@@ -185,7 +185,7 @@ def test_what_cannot_work_gets_one_sentence_and_exit_code_2(place: Path) -> None
         ),
         (["run", str(plan), "--headless", "--lab", str(place / "no")], "There is no lab in"),
         (["demo", "--servers", "0"], "servers must be from 1 to 200"),
-        (["results", "--db", str(place / "w.db")], "Nothing was run in"),
+        (["results", "--db", str(place / "w.db")], "There are no runs in"),
         (["results", "7", "--db", str(place / "w.db")], "7"),
     ):
         done = tally(*arguments)

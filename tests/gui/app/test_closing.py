@@ -60,7 +60,7 @@ def test_ended_by_the_end_of_its_screen(start, own_screen, own_places, tmp_path)
     assert program.end() == 1, program.said()
     assert program.left() == []
     assert [path.name for path in own_places.iterdir()] == []
-    assert "the screen is gone" in program.said()
+    assert "the display is gone" in program.said()
     assert "Traceback" not in program.said()
 
 

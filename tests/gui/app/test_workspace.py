@@ -128,7 +128,7 @@ def test_a_run_without_a_workspace_says_so(qapp, drive, tmp_path) -> None:
     async def story() -> None:
         window = opened(tmp_path)
         window.frame.run_button.click()
-        assert problems(window) == ["No workspace is open, so there is nobody to run a plan."]
+        assert problems(window) == ["No workspace is open."]
         await close(window)
 
     drive(story())
@@ -148,7 +148,7 @@ def test_a_report_that_cannot_be_written_and_a_fault_of_our_own_are_sentences(
         window._background(broken(), "read a test")
         await until(lambda: len(problems(window)) == 2)
         (text,) = (text for text in problems(window) if "report.html" not in text)
-        assert text == "A fault of Tally itself ended this (KeyError); nothing else is disturbed."
+        assert text == "Internal error (KeyError); nothing else is affected."
         await close(window)
 
     def refuse(*_: object) -> None:
@@ -227,7 +227,7 @@ def test_leaving_while_a_run_is_under_way_asks_first(qapp, drive, tmp_path, monk
         called: list[str] = []
         window.workspace = Busy()  # type: ignore[assignment]
         window._beat.stop()
-        for answer, wanted in (("Let it go on", []), ("Abort the run", ["moved"])):
+        for answer, wanted in (("Keep it running", []), ("Abort the run", ["moved"])):
             window._unless_running("open other.db", lambda: called.append("moved"))
             box = window.frame.findChild(QMessageBox)
             assert "Run 12 in scale is under way" in box.text()

@@ -69,10 +69,10 @@ def test_the_exit_code_says_whether_something_became_worse(
         (["1"], "Run 1 would be compared with itself; name another run."),
         (["1", "77"], "There is no run 77"),
         (["--trend", "nightl"], "No run of a plan 'nightl' has ended; plans that were run: nightly"),
-        (["1", "--trend", "nightly"], "leave out the numbers of runs, or --trend"),
-        (["1", "2", "--last", "3"], "--last goes with --trend"),
-        (["--trend", "nightly", "--last", "0"], "a number from 1 on"),
-        (["1", "2", "--json", "--format", "csv"], "exclude each other"),
+        (["1", "--trend", "nightly"], "leave out either the run numbers or --trend"),
+        (["1", "2", "--last", "3"], "--last needs --trend"),
+        (["--trend", "nightly", "--last", "0"], "a number of at least 1"),
+        (["1", "2", "--json", "--format", "csv"], "cannot be combined"),
     ],
 )
 def test_what_cannot_be_compared_is_one_sentence(

@@ -112,7 +112,7 @@ def test_the_csv_has_the_caches_or_says_where_they_are(workspace: str, capsys: p
     assert len(said.out.splitlines()) == 2
     assert said.err.splitlines() == [
         "tally federation: 1 more group is left out by --limit",
-        "tally federation: the caches' own account is in the CSV by server: --by server --csv",
+        "tally federation: for the caches' own figures, use --by server --csv",
     ]
 
 
@@ -126,7 +126,7 @@ def test_servers_of_one_host_are_kept_apart_by_their_ports_when_asked(
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--by", "cache"], "--by: expected one or two of server, org, week, dir, user, with a comma between, not"),
+        (["--by", "cache"], "--by: expected one or two of server, org, week, dir, user, separated by a comma, not"),
         (
             ["--by", "org,org"],
             "--by: expected one or two different ones of server, org, week, dir, user, not 'org,org'",
@@ -134,9 +134,12 @@ def test_servers_of_one_host_are_kept_apart_by_their_ports_when_asked(
         (["--by", "org,week,dir"], "--by: expected one or two different ones"),
         (["--until", "yesterday"], "--until: expected a day as YYYY-MM-DD, not 'yesterday'"),
         (["--since", "2024-10-08", "--until", "2024-10-07"], "--until 2024-10-07 is before --since 2024-10-08"),
-        (["--limit", "0"], "--limit: expected a number from 1 on, not 0"),
-        (["--by", "org", "--ports"], "--ports tells servers apart; group by server, too"),
-        (["--cache", "c1.exmaple.org"], "No record is of a server 'c1.exmaple.org'. There are: c1.example.org, c"),
+        (["--limit", "0"], "--limit: expected a number of at least 1, not 0"),
+        (["--by", "org", "--ports"], "--ports needs grouping by server"),
+        (
+            ["--cache", "c1.exmaple.org"],
+            "No record is from a server 'c1.exmaple.org'. Known servers: c1.example.org, c",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(

@@ -46,7 +46,7 @@ def test_a_key_is_made_shown_once_listed_rotated_and_revoked(db: str, capsys: py
     [
         (["key", "revoke", "nope"], "There is no key 'nope'"),
         (["key", "rotate", "--grace", "2x"], "--grace: expected a duration"),
-        (["key", "rotate", "site-a", "--grace", "1h"], "--grace is for the shared key"),
+        (["key", "rotate", "site-a", "--grace", "1h"], "--grace is only for the shared key"),
         (["key", "create", "--kid", "a b"], "--kid: expected up to 64 letters"),
         (["key", "create", "--sub", ""], "--sub: expected up to 64 letters"),
         (["key", "create", "--shared", "--sub", "c1"], "--shared takes no"),
@@ -86,9 +86,9 @@ def test_an_invitation_holds_the_hubs_address_and_pin(
 
 def test_an_invitation_can_be_taken_back(db: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["invite", "--role", "client", "--hub", "wss://h:8765", "--db", db]) == 0
-    (said,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("To take it back: tally ")]
-    assert main([*said.removeprefix("To take it back: tally ").split(), "--db", db]) == 0
-    assert capsys.readouterr().out.endswith(" is revoked; nobody can join by it any more.\n")
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("To revoke it: tally ")]
+    assert main([*said.removeprefix("To revoke it: tally ").split(), "--db", db]) == 0
+    assert capsys.readouterr().out.endswith(" is revoked; nobody can join with it any more.\n")
     with Store(db) as store:
         assert [issued.revoked for issued in store.invitations()] == [True]
 

@@ -39,9 +39,9 @@ def test_what_is_there_already_is_not_loaded_again(tmp_path: Path, capsys: pytes
     file.write_text("".join(record(number) + "\n" for number in range(3)))
     command = ["load", "--from", str(file), "--db", str(tmp_path / "w.db")]
     assert main(command) == 0
-    assert "0 were there already; 3 of others counted" in capsys.readouterr().out
+    assert "0 were already there; 3 of others counted" in capsys.readouterr().out
     assert main(command) == 0
-    assert "3 were there already; 0 of others counted" in capsys.readouterr().out
+    assert "3 were already there; 0 of others counted" in capsys.readouterr().out
 
 
 def test_a_locked_workspace_is_waited_for(
@@ -64,7 +64,7 @@ def test_a_locked_workspace_is_waited_for(
         monkeypatch.setattr(load, "_busy", told)
         assert main(["load", str(file), "--db", str(database)]) == 0
     said = capsys.readouterr()
-    assert said.err == f"tally load: another program has locked {database}; this waits for it, up to 10 minutes\n"
+    assert said.err == f"tally load: another program has locked {database}; waiting for it, up to 10 minutes\n"
     assert "1 of others counted" in said.out
 
 
@@ -79,8 +79,8 @@ def test_what_cannot_be_known_to_be_new_is_not_counted_and_it_is_said(
         store.load([], 86_400.0)
     assert main(["load", str(file), "--db", database]) == 0
     assert capsys.readouterr().out.splitlines()[1] == (
-        "3 were not counted: they are of days whose records are not remembered one by one any more, so that they may "
-        "have been counted before."
+        "3 were not counted: single records of their days are no longer remembered, so they may have been counted "
+        "before."
     )
 
 
@@ -145,7 +145,9 @@ def test_an_array_that_is_none_and_one_with_something_else_in_it(
 ) -> None:
     (tmp_path / "a").write_text("[" + record(1))
     assert main(["load", str(tmp_path / "a"), "--db", str(tmp_path / "a.db")]) == 2
-    assert capsys.readouterr().err.startswith(f"tally: {tmp_path / 'a'} begins like an array of records and is none: ")
+    assert capsys.readouterr().err.startswith(
+        f"tally: {tmp_path / 'a'} begins like an array of records but is not one: "
+    )
     (tmp_path / "b").write_text(f"[{record(1)}, 5]")
     assert main(["load", str(tmp_path / "b"), "--db", str(tmp_path / "b.db")]) == 1
     assert capsys.readouterr().err.startswith(f"tally load: {tmp_path / 'b'}, record 2: not a record")
@@ -171,17 +173,17 @@ def test_what_records_of_another_collector_do_not_tell_is_said_once(
     counts, notes = said.out.splitlines()
     assert "6,000 of others counted" in counts
     assert notes.startswith(
-        "6,000 records came from the OSG's collector in Go. Not told by such records: a record_id (two that agree in "
-        "everything count as one), "
+        "6,000 records came from the OSG's collector in Go. Such records do not contain: a record_id (two that agree "
+        "in everything count as one), "
     )
 
 
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["file", "--follow"], "--follow is for records from a bus, and file is none; leave it out."),
-        (["file", "--queue", "q"], "--queue is for records from a bus, and file is none; leave it out."),
-        (["file", "--from", "other"], "Both file and --from other are named; load one after the other."),
+        (["file", "--follow"], "--follow is only for a bus, and file is not one; leave it out."),
+        (["file", "--queue", "q"], "--queue is only for a bus, and file is not one; leave it out."),
+        (["file", "--from", "other"], "Both file and --from other are given; load one after the other."),
         ([], "Name what to load: tally load FILE, or tally load amqp://HOST/VHOST?queue=Q"),
     ],
 )
@@ -203,7 +205,7 @@ def test_from_a_local_bus_all_is_loaded_that_is_there_and_no_queue_is_left(
         publisher.send([Outgoing(record(number).encode(), f"{number}", "file.none") for number in range(3)])
         while publisher.pending:
             publisher.outcomes(1.0)
-    for counted in ("0 were there already; 3 of others", "3 were there already; 0 of others"):
+    for counted in ("0 were already there; 3 of others", "3 were already there; 0 of others"):
         assert main(["load", str(bus), "--db", str(tmp_path / "w.db")]) == 0
         assert counted in capsys.readouterr().out
     assert sorted(bus.rglob("*.cursor*")) == cursors

@@ -40,7 +40,7 @@ def test_a_signal_cancels_once_and_clearing_up_is_waited_for(
     with pytest.raises(StoppedError):
         run_until_done(work())
     assert cleared == [number]
-    assert "still clearing up" in capsys.readouterr().err
+    assert "still cleaning up" in capsys.readouterr().err
 
 
 def test_nohup_is_respected() -> None:

@@ -38,5 +38,5 @@ def test_a_data_directory_that_cannot_be_made_is_named(
     for command in (["key", "list"], ["demo", "--headless"]):
         assert main(command) == 2
         said = capsys.readouterr().err
-        assert f"data directory {data / 'below'} cannot be made: Not a directory" in said
+        assert f"data directory {data / 'below'} cannot be created: Not a directory" in said
         assert said.count("\n") == 1

@@ -32,7 +32,7 @@ def test_list_and_delete(workspace: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["queue", "list", "--db", str(workspace)]) == 0
     shown = capsys.readouterr()
     assert shown.out.splitlines()[0].split() == ["QUEUE", "WAITING", "LAST", "USED", "BUS"]
-    assert "it is not there any more" in shown.err
+    assert "it no longer exists" in shown.err
     for _ in range(2):
         assert main(["queue", "delete", "tally.w-1", "--db", str(workspace)]) == 0
     assert main(["queue", "delete", "tally.w-1", "--db", str(workspace)]) == 2

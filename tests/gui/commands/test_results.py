@@ -41,7 +41,7 @@ def test_an_empty_one_says_what_to_do(
     assert "try: tally demo" in capsys.readouterr().out
     Store(tmp_path / "w.db").close()
     assert main(["results", "--db", str(tmp_path / "w.db")]) == 2
-    assert "Nothing was run in" in capsys.readouterr().err
+    assert "There are no runs in" in capsys.readouterr().err
 
 
 def test_a_run_that_is_not_there_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,11 +149,11 @@ class TestRequests:
         [
             (["--requests", "--test", "9"], "Run 1 has no test 9; it has 1, 2."),
             (["--requests", "--server", "nobody"], "There is no server 'nobody'"),
-            (["--requests", "--list"], "--list and --requests exclude each other"),
-            (["--verdict", "missing"], "--verdict belongs to --requests"),
-            (["--list", "--redact"], "--list takes neither a run nor --redact"),
-            (["--json", "--format", "pdf"], "--json and --format pdf exclude each other"),
-            (["--requests", "--format", "pdf"], "--requests is written as csv or json, not as pdf."),
+            (["--requests", "--list"], "--list and --requests cannot be combined"),
+            (["--verdict", "missing"], "--verdict needs --requests"),
+            (["--list", "--redact"], "--list accepts neither a run nor --redact"),
+            (["--json", "--format", "pdf"], "--json and --format pdf cannot be combined"),
+            (["--requests", "--format", "pdf"], "--requests can be written as csv or json, not as pdf."),
         ],
     )
     def test_what_cannot_be_meant_is_one_sentence(

@@ -29,4 +29,4 @@ def test_a_hub_shows_its_whole_pin_and_stopping_it_is_no_failure(tmp_path: Path,
         finally:
             hub.kill()  # or a failure above would wait for it for ever
     assert "Traceback" not in said
-    assert "its agents come back by themselves" in said
+    assert "Agents reconnect by themselves" in said

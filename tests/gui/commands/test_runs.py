@@ -74,7 +74,7 @@ def test_a_listing_has_a_header_and_every_run(workspace: Path, capsys: pytest.Ca
         "",
     )
     assert typed(capsys, "results", "--list") == typed(capsys, "runs", "list")
-    assert typed(capsys, "runs", "list", "--limit", "1")[1].splitlines()[2:] == ["1 older ones are not listed."]
+    assert typed(capsys, "runs", "list", "--limit", "1")[1].splitlines()[2:] == ["Older runs not listed: 1"]
     assert [row["run"] for row in json.loads(typed(capsys, "runs", "list", "--json")[1])] == [2, 1]
 
 
@@ -137,7 +137,7 @@ def test_runs_are_deleted_all_of_them_or_none(workspace: Path, capsys: pytest.Ca
     code, out, err = typed(capsys, "runs", "delete", "1", "9")
     assert (code, out, "There is no run 9" in err) == (2, "", True)
     assert typed(capsys, "runs", "delete", "1", "2", "1")[:2] == (0, "run 1 was deleted\nrun 2 was deleted\n")
-    assert "Nothing was run" in typed(capsys, "runs", "list")[1]
+    assert "There are no runs" in typed(capsys, "runs", "list")[1]
 
 
 def test_a_run_that_another_program_goes_on_with_is_left_alone(
@@ -150,7 +150,7 @@ def test_a_run_that_another_program_goes_on_with_is_left_alone(
     monkeypatch.setattr(ownership, "this_program", lambda now: Program(me.host, me.pid + 1, me.began, now))
     code, out, err = typed(capsys, "runs", "delete", "2")
     assert (code, out) == (1, "")
-    assert f"Run 2 is under way: Another Tally (process {me.pid} on {me.host}) goes on with it" in err
+    assert f"Run 2 is under way. Another Tally (process {me.pid} on {me.host}) is carrying it out" in err
     assert typed(capsys, "runs", "recheck", "2")[0] == 1
     assert typed(capsys, "vacuum")[0] == 1
     assert typed(capsys, "runs", "delete", "1")[0] == 0

@@ -73,7 +73,7 @@ def test_by_size_the_oldest_go_until_it_is_small_enough(workspace: Path, capsys:
     assert main(["vacuum", "--max-size", str(limit)]) == 0
     assert left(workspace) == [2, 3, 4]
     assert main(["vacuum", "--max-size", "1k"]) == 1
-    assert "were not reached" in capsys.readouterr().out
+    assert "was not reached" in capsys.readouterr().out
     assert left(workspace) == [2]
 
 
