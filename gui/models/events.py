@@ -1,6 +1,6 @@
-"""What stands on the time axis of a run: faults and how long they last, agents lost, begins of repeats. No toolkit.
+"""Events on the time axis of a run: faults with their duration, lost agents, starts of repeats. No toolkit.
 
-`events` turns the markers of a run into these; `place_flags` puts their flags beside one another where there is room.
+`events` makes them from the markers of a run; `place_flags` places their flags beside one another.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from gui.campaign.plan import read_fault
 from gui.runner.progress import Marker
 
 FLAG_TEXT = 28
-"""Characters of a flag; the whole text is in its tooltip."""
+"""Maximum length of the text on a flag; the tooltip has the whole text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class Event:
 
 
 def events(markers: Sequence[Marker], started: float) -> tuple[Event, ...]:
-    """The events of a run that began at `started` (Unix seconds), in their order. Rounds are too many to be flags.
+    """The events of a run that began at `started` (Unix seconds), in order. Rounds are too many for flags.
 
-    A fault is marked twice: when it begins (its kind, and for how long) and with what the lab said of it; the second
+    A fault has two markers: when it begins (its kind and duration) and what the lab reported about it; the second
     becomes the detail of the first."""
     found: list[Event] = []
     open_faults: list[int] = []
@@ -57,14 +57,14 @@ def events(markers: Sequence[Marker], started: float) -> tuple[Event, ...]:
             found.append(Event(at, marker.text, "warn", "warn", detail=marker.text))
         elif marker.kind == "phase":
             found.append(Event(at, marker.text, "flag", "info"))
-    if sum(event.icon == "flag" for event in found) == 1:  # a single repeat needs no flag that says so
+    if sum(event.icon == "flag" for event in found) == 1:  # a single repeat needs no flag
         found = [event for event in found if event.icon != "flag"]
     return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A flag at its place: pixels from the left, and the row (0 is the lowest). `more` stands for so many others."""
+    """A placed flag: pixels from the left, and the row (0 is the lowest). `more` is the number of hidden ones."""
 
     left: float
     row: int
@@ -75,9 +75,9 @@ class Flag:
 def place_flags(
     places: Sequence[tuple[float, float]], right: float, *, rows: int = 2, gap: float = 4, more: float = 28
 ) -> list[Flag]:
-    """Where the flags of ``(x, width)`` go, in time order, none beyond `right`: right of their stem; left of it where
-    the next one is near and there is room; in the next row; and where all are taken, the last flag of the lowest row
-    counts it. `more` is what "+2" adds to its width."""
+    """Place the flags of ``(x, width)``, in time order, none beyond `right`: right of the stem; left of it if the next
+    one is near and there is room; in the next row; and if all rows are full, the last flag of the lowest row counts
+    it. `more` is what "+2" adds to its width."""
     ends = [float("-inf")] * rows
     flags: list[Flag] = []
     last: int | None = None

@@ -24,12 +24,12 @@ MINUS = "−"
 
 
 def mib(value: float | None) -> str:
-    """Bytes as a number of MiB with one decimal, for columns whose header says the unit."""
+    """Bytes as a number of MiB with one decimal, for columns whose header has the unit."""
     return UNKNOWN if value is None else f"{value / 2**20:,.1f}"
 
 
 def rate(value: float | None) -> str:
-    """Per second, for columns and axes that say so: one decimal below 100, none above."""
+    """A rate, for columns and axes that name the unit: one decimal below 100, none above."""
     if value is None:
         return UNKNOWN
     return f"{value:,.1f}" if abs(value) < 99.95 else f"{value:,.0f}"
@@ -41,7 +41,7 @@ def age(seconds: float | None) -> str:
 
 
 def milliseconds(seconds: float | None, *, signed: bool = False) -> str:
-    """Latency or clock offset in whole milliseconds; a sign where the direction matters."""
+    """Latency or clock offset in whole milliseconds, with a sign if the direction matters."""
     if seconds is None:
         return UNKNOWN
     value = round(seconds * 1000)
@@ -50,5 +50,5 @@ def milliseconds(seconds: float | None, *, signed: bool = False) -> str:
 
 
 def per_cent(value: float | None) -> str:
-    """A whole percentage, as for CPU."""
+    """A whole percentage, for example of CPU."""
     return UNKNOWN if value is None else f"{value:.0f} %"

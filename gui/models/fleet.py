@@ -1,7 +1,7 @@
-"""What the Fleet page shows of a server, gathered from all who know something of it. No toolkit.
+"""What the Fleet page shows about a server, gathered from all sources. No toolkit.
 
-A server may be known from the lab, from a plan or a person (an address), from an agent beside it, and from the senders
-that shovelers and collectors report. `fleet_servers` joins these into one row per server.
+A server may be known from the lab, from an address in a plan, from an agent beside it, and from the senders that
+shovelers and collectors report. `fleet_servers` joins these into one row per server.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class KnownServer:
 
 @dataclass(frozen=True, slots=True)
 class SenderFigures:
-    """What shoveler and collector say of a server's datagrams. Rates per second, sizes bytes, ages seconds."""
+    """What shoveler and collector report about a server's datagrams. Rates per second, sizes in bytes, ages in s."""
 
     rate: float | None = None
     last_minute: tuple[float, ...] = ()
@@ -37,7 +37,7 @@ class SenderFigures:
 
 @dataclass(frozen=True, slots=True)
 class FleetServer:
-    """One row. `state` is up, check, missing or waiting; `config` says what is wrong with its monitoring, or ok."""
+    """One row. `state` is up, check, missing or waiting; `config` is what is wrong with its monitoring, or ok."""
 
     name: str
     url: str
@@ -57,7 +57,7 @@ class FleetServer:
 def fleet_servers(
     known: Sequence[KnownServer], agents: Sequence[AgentView], senders: Mapping[str, SenderFigures]
 ) -> list[FleetServer]:
-    """One row per server, in the order of `known`, then server agents that nobody named. `senders` by server URL."""
+    """One row per server, in the order of `known`, then the other server agents. `senders` is keyed by server URL."""
     beside = {agent.server: agent for agent in agents if agent.role == "server" and agent.server}
     rows = [_row(server, beside.pop(server.url, None), senders.get(server.url)) for server in known]
     for url, agent in beside.items():

@@ -1,7 +1,7 @@
-"""The plans that the window shows, and the one that is being edited. No toolkit.
+"""The plans in the window, and the one being edited. No toolkit.
 
 A plan in the window *is* its TOML text: every change of the form rewrites the text (comments and order stay) and every
-state of the text can be undone. Presets are read-only; saving a changed one makes a plan of one's own.
+state of the text can be undone. Presets are read-only; saving a changed one creates your own copy.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class PlanEntry:
     path: Path | None = None
     preset: Preset | None = None
     broken: str = ""
-    """Why the file is no plan; it is listed all the same, and can be mended in the editor."""
+    """Why the file is not a valid plan; it is listed anyway and can be corrected in the editor."""
 
     def same_as(self, other: PlanEntry) -> bool:
         """Whether both are the same file or the same preset, whatever its text is."""
@@ -95,7 +95,7 @@ class PlanLibrary:
             raise PlanFileError(f"The plan cannot be saved to {path}: {error.strerror or error}.") from error
 
     def new_path(self, name: str) -> Path:
-        """A file name in the folder for a plan of that name; one that is not taken."""
+        """An unused file name in the folder for a plan of that name."""
         stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "plan"
         for number in range(1, 10_000):
             path = self.folder / (f"{stem}.toml" if number == 1 else f"{stem}-{number}.toml")
@@ -105,7 +105,7 @@ class PlanLibrary:
 
 
 class PlanEditor:
-    """One plan under edit: its text, what it declares, what is wrong with it, and the way back."""
+    """A plan being edited: its text, what it declares, its errors, and the undo history."""
 
     def __init__(self, entry: PlanEntry) -> None:
         self.entry = entry
@@ -130,7 +130,7 @@ class PlanEditor:
         return bool(self._redo)
 
     def set_text(self, text: str) -> None:
-        """Take this text; it may be no plan yet, `error` says what is wrong."""
+        """Set this text; if it is not a valid plan yet, `error` says what is wrong."""
         if text == self.text:
             return
         self._undo = [*self._undo[-UNDO_STEPS + 1 :], self.text]
@@ -145,7 +145,7 @@ class PlanEditor:
         self.set_text(update_plan(self.text, plan) if self.plan is not None else format_plan(plan))
 
     def objection(self, plan: Plan) -> PlanError | None:
-        """Why a plan file could not hold this plan; None when it can."""
+        """Why a plan file could not contain this plan; None if it can."""
         try:
             parse_plan(format_plan(plan), name="plan")
         except PlanError as error:
@@ -160,12 +160,12 @@ class PlanEditor:
         self.set_plan(dataclasses.replace(self.plan, tests=tuple(tests)))
 
     def add_test(self, after: int) -> None:
-        """A copy of test `after` (counted from 0) at the end."""
+        """Append a copy of test `after` (counted from 0)."""
         assert self.plan is not None
         self.set_plan(dataclasses.replace(self.plan, tests=(*self.plan.tests, self.plan.tests[after])))
 
     def remove_test(self, number: int) -> None:
-        """Take test `number` away; a plan keeps at least one."""
+        """Remove test `number`; a plan keeps at least one."""
         assert self.plan is not None
         if len(self.plan.tests) > 1:
             tests = tuple(test for place, test in enumerate(self.plan.tests) if place != number)
@@ -184,7 +184,7 @@ class PlanEditor:
             self._read()
 
     def saved(self, path: Path) -> None:
-        """The text is on disk now, under this path."""
+        """Note that the text was saved at this path."""
         title = self.plan.name if self.plan else path.stem
         self.entry = PlanEntry(title, self.text, path)
 

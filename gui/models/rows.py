@@ -1,9 +1,9 @@
-"""Sorted, filtered rows, without any toolkit: what a table shows, and in which order.
+"""Sorted, filtered rows: what a table shows, and in which order. No toolkit.
 
 A table is a list of rows (any immutable values) and a tuple of `Column`. `Rows` keeps those that pass the filter in the
 order of one column; Qt's model (`gui.models.table`) is a thin adapter over it, and tests need no window.
 
-The filter's language: words separated by blanks must all match. ``word`` is looked for in every column's text;
+The filter language: words separated by blanks must all match. ``word`` is searched for in the text of every column;
 ``column:word`` in one; ``column:>5``, ``column:<=2.5``, ``column:=0`` compare numbers; ``-word`` and ``-column:word``
 exclude;
 ``"two words"`` keeps blanks.
@@ -21,7 +21,7 @@ from typing import Any, Generic, Literal, TypeVar
 R = TypeVar("R")
 
 UNKNOWN = "–"
-"""What a cell shows when its value is not known or does not apply."""
+"""What a cell shows when its value is unknown or does not apply."""
 
 Align = Literal["left", "right"]
 Kind = Literal["text", "status", "bar", "spark", "swatch", "fixed", "interval"]
@@ -45,13 +45,13 @@ class Column(Generic[R]):
     stretch: bool = False
     shown: bool = True
     fold: int = 0
-    """Where there is no room for all columns, those with 1 are left out first, then those with 2 …; 0 always stays."""
+    """When there is no room for all columns, those with 1 are hidden first, then those with 2 …; 0 always stays."""
     cut: Literal["right", "left"] = "right"
-    """Which end gives way when the cell is too narrow; of a path the end says more."""
+    """Which end is cut when the cell is too narrow; the end of a path says more than its beginning."""
     tip: str | Callable[[R], str] = ""
 
     def shows(self, row: R) -> str:
-        """The cell's text; a value that is not known is an en dash."""
+        """The cell's text; an unknown value is an en dash."""
         if self.text is not None:
             return self.text(row)
         value = self.value(row)
@@ -68,11 +68,11 @@ _COMPARISONS: tuple[tuple[str, Callable[[Any, Any], bool]], ...] = (
 
 
 class FilterError(ValueError):
-    """A filter that cannot be understood; the text says which part and what would be right."""
+    """An invalid filter; the text says which part is wrong and what would be right."""
 
 
 def parse_filter(text: str, columns: Sequence[Column[R]]) -> Callable[[R], bool]:
-    """The predicate of a filter text. Raises FilterError when it names a column that is not there."""
+    """The predicate of a filter text. Raises FilterError when it names an unknown column."""
     try:
         words = shlex.split(text.replace("'", "\\'"))
     except ValueError:
@@ -121,7 +121,7 @@ def _column_test(column: Column[R], wanted: str) -> Callable[[R], bool]:
 
 
 def _sort_key(value: object) -> tuple[int, Any]:
-    """Numbers before text before what is not known, so that a mixed column still has an order."""
+    """Numbers before text before unknown values, so that a mixed column still has an order."""
     if value is None:
         return (2, 0)
     if isinstance(value, bool | int | float):
@@ -143,7 +143,7 @@ class Rows(Generic[R]):
         self._passes: Callable[[R], bool] | None = None
 
     def replace(self, rows: Iterable[R]) -> None:
-        """Take these rows in place of the old ones."""
+        """Replace all rows with these."""
         self.all = list(rows)
         self._arrange()
 
@@ -153,7 +153,7 @@ class Rows(Generic[R]):
         self._arrange()
 
     def filter(self, text: str) -> None:
-        """Show only what passes. Raises FilterError and keeps the old filter when the text makes no sense."""
+        """Show only matching rows. For an invalid text, raises FilterError and keeps the old filter."""
         self._passes = parse_filter(text, self.columns) if text.strip() else None
         self.filter_text = text
         self._arrange()
@@ -165,7 +165,7 @@ class Rows(Generic[R]):
             known = [row for row in rows if value(row) is not None]
             unknown = [row for row in rows if value(row) is None]
             known.sort(key=lambda row: _sort_key(value(row)), reverse=self.descending)
-            rows = known + unknown  # what is not known stays at the end either way
+            rows = known + unknown  # unknown values are at the end in both directions
         self.visible = list(rows)
 
     def as_tsv(self, indexes: Iterable[int], columns: Sequence[int]) -> str:

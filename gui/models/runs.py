@@ -1,4 +1,4 @@
-"""What the Runs page shows, read from the store in one go (in a thread) and then immutable. No toolkit."""
+"""What the Runs page shows, read from the store at once (in a thread) and then immutable. No toolkit."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from gui.store import NoteRow, RequestEntry, RunEntry, ScoringEntry, Store, Test
 log = logging.getLogger("tally.models")
 
 UNREADABLE = (ArithmeticError, LookupError, TypeError, ValueError, msgspec.MsgspecError)
-"""What reading raises over rows that cannot be: figures that contradict each other, values of another type."""
+"""What reading raises for invalid rows: figures that contradict each other, values of the wrong type."""
 REQUESTS_SHOWN = 100_000
-"""Requests that the table takes at once; more are narrowed by choosing a test."""
+"""Maximum number of requests in the table; choosing a test narrows a larger number."""
 
 
 @dataclass(frozen=True, slots=True)
 class TestRow:
-    """One row of the result table: the test, its figures, and what was published about it, if anything was."""
+    """One row of the result table: the test, its figures, and the published result for it, if there is one."""
 
     number: int
     entry: TestEntry
@@ -44,7 +44,7 @@ class RunView:
 
     @property
     def sentence(self) -> str:
-        """``7 of 8 tests reached 100 %``, or what the run says of itself."""
+        """``7 of 8 tests reached 100 %``, or the message of the run."""
         reached = sum(test.figures.conclusion == "pass" for test in self.tests)
         marks = {test.entry.spec.pass_at for test in self.tests}
         mark = f"{marks.pop():g} %" if len(marks) == 1 else "their mark"
@@ -54,7 +54,7 @@ class RunView:
 
     @property
     def outcome(self) -> str:
-        """What the run came to, as `gui.models.states.OUTCOMES` has it: its state, which follows its figures."""
+        """The outcome of the run, as in `gui.models.states.OUTCOMES`: its state, which follows from its figures."""
         return "running" if self.run.state == "preparing" else self.run.state
 
     @property
@@ -76,7 +76,7 @@ class TestDetail:
 
 
 def read_run(store: Store, run_id: int) -> RunView:
-    """A run as it stands now. Blocking. Raises StoreError."""
+    """The current state of a run. Blocking. Raises StoreError."""
     run = store.run(run_id)
     latest = newest(store.scorings_of_run(run_id))
     where = places(store, latest)
@@ -104,7 +104,7 @@ def read_test(store: Store, test: TestRow) -> TestDetail:
 
 
 def read_runs(store: Store) -> list[RunView]:
-    """All runs, latest first; one that cannot be read says so, and hides no other. Blocking. Raises StoreError."""
+    """All runs, latest first; a run that cannot be read has a row that says so. Blocking. Raises StoreError."""
     return [_readable(store, run) for run in store.runs()]
 
 

@@ -1,7 +1,7 @@
-"""Which sender of datagrams is which server, and what shovelers and collectors count of it. No toolkit.
+"""Which sender of datagrams is which server, and what shovelers and collectors count for it. No toolkit.
 
-Shovelers know senders by ``IP:PORT`` only. Records say it: their ``serverID`` is ``stod#ip#port`` of the sender, and
-beside it stand the server's own port and names. So a server is known by its datagrams once a record of it was loaded.
+Shovelers know senders by ``IP:PORT`` only. Records link them to servers: their ``serverID`` is ``stod#ip#port`` of the
+sender, and they also contain the server's own port and names. So a sender is identified once a record is loaded.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from shoveler.service import CollectorStatus, ShovelerStatus, StatusMessage
 from shoveler.values.addresses import host_port, is_loopback
 
 MINUTE_POINTS = 12
-"""Status messages come every 5 s, so this is a minute."""
+"""Status messages arrive every 5 s, so this is one minute."""
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class _Sender:
 
 
 def sender_servers(facts: Iterable[Mapping[str, Any]], known: Sequence[KnownServer]) -> dict[str, str]:
-    """From sender ``IP:PORT`` to the URL of the server, as far as records tell. `facts`: of each server incarnation."""
+    """Map sender ``IP:PORT`` to the URL of the server, as far as records say. `facts`: one per server process."""
     found: dict[str, str] = {}
     for fact in facts:
         parts = str(fact.get("serverID", "")).split("#")
@@ -62,7 +62,7 @@ class SenderBook:
         self._seen: dict[str, float] = {}
 
     def update(self, messages: Iterable[StatusMessage]) -> None:
-        """Take the newest message of each shoveler and collector; one that was taken before changes nothing."""
+        """Apply the newest message of each shoveler and collector; one that was applied before changes nothing."""
         for message in messages:
             key = f"{type(message).__name__}.{message.id}"
             if self._seen.get(key) == message.t:

@@ -1,4 +1,4 @@
-"""Samples as they are drawn: arrays with a column for each second. No toolkit."""
+"""Samples prepared for drawing: arrays with a column for each second. No toolkit."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ Marks = npt.NDArray[np.bool_]
 
 
 class Curves:
-    """The time axis of a run as arrays: a column for each second from the first point on, NaN where nothing is known.
+    """The time axis of a run as arrays: a column for each second from the first point on, NaN for unknown values.
 
-    `update` reads only the points that are new or have changed since the last time: an hour of fifty servers is too
+    `update` reads only the points that are new or have changed since the last call: an hour of fifty servers is too
     much to read at each beat."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Forget all, for another run."""
+        """Remove all points, for another run."""
         self.first = 0.0
-        """When the first column begins (Unix seconds)."""
+        """Start of the first column (Unix seconds)."""
         self.rates: Array = np.empty((0, 0))
         """(servers, seconds): bytes per second."""
         self.missing: Marks = np.empty((0, 0), dtype=bool)
-        """(servers, seconds): should have been measured and was not."""
+        """(servers, seconds): should have been measured but was not."""
         self.counts: Array = np.empty((3, 0))
-        """Requested, read and recorded of the repeat of that time."""
+        """Requested, read and recorded of the repeat at that time."""
         self._points: dict[float, SamplePoint] = {}
 
     def update(self, points: Sequence[SamplePoint], servers: int) -> None:
-        """Take these points, in order of time, of so many servers."""
+        """Add these points, in time order, for this number of servers."""
         if not points:
             self.clear()
             return
@@ -70,7 +70,7 @@ class Curves:
 
 
 def round_top(peak: float, top: float = 1.0) -> float:
-    """The end of the scale: 1, 2, 4, 8 …, never below `top`, so that it is only ever raised during a run."""
+    """The end of the scale: 1, 2, 4, 8 …, never below `top`, so that it never shrinks during a run."""
     while top < peak:
         top *= 2
     return top

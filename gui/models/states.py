@@ -1,4 +1,4 @@
-"""Icon, word and colour of what a run came to. No toolkit, and no imports: the first page that is painted needs it."""
+"""Icon, word and colour of a run's outcome. No toolkit and no imports, since the first painted page needs it."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ OUTCOMES = {
 
 
 def outcome_state(outcome: str) -> tuple[str, str, str]:
-    """Icon, word and colour of an outcome; one that this version does not know is shown as it came."""
+    """Icon, word and colour of an outcome; an unknown one is shown as it is."""
     return OUTCOMES.get(outcome, ("ring", outcome or "waiting", "mute"))

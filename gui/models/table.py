@@ -1,5 +1,5 @@
-"""Qt's model over `Rows`: thin, and quiet. When the same rows come back with other values only cells change, so
-selection, scroll position and the pointer's row stay where they are."""
+"""Qt's model over `Rows`: a thin adapter. When the same rows come back with new values only cells change, so
+selection, scroll position and the row under the pointer stay where they are."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TableModel(QAbstractTableModel, Generic[R]):
         super().__init__(parent)
         self.rows = rows
 
-    # ---- what Qt asks
+    # ---- called by Qt
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
         return 0 if parent.isValid() else len(self.rows.visible)
@@ -66,7 +66,7 @@ class TableModel(QAbstractTableModel, Generic[R]):
             lambda: self.rows.sort(column if column >= 0 else None, descending=order == Qt.SortOrder.DescendingOrder)
         )
 
-    # ---- what pages call
+    # ---- called by pages
 
     def replace(self, rows: Iterable[R]) -> None:
         """Show these rows. Cells are repainted; the selection follows the rows' keys."""
@@ -74,14 +74,14 @@ class TableModel(QAbstractTableModel, Generic[R]):
         self._rearranged(lambda: self.rows.replace(new))
 
     def filter(self, text: str) -> None:
-        """Show only what passes; raises FilterError for a text that makes no sense."""
+        """Show only matching rows; raises FilterError for an invalid text."""
         self._rearranged(lambda: self.rows.filter(text))
 
     def row_at(self, index: Index) -> R | None:
         return self.row_number(index.row())
 
     def row_number(self, number: int) -> R | None:
-        """The visible row with that number, from 0; None when there is none."""
+        """The visible row with that number, from 0; None if there is none."""
         visible = self.rows.visible
         return visible[number] if 0 <= number < len(visible) else None
 
@@ -93,7 +93,7 @@ class TableModel(QAbstractTableModel, Generic[R]):
         return QModelIndex()
 
     def _rearranged(self, change: Any) -> None:
-        """Apply a change and tell Qt the least that is true."""
+        """Apply a change and notify Qt of no more than necessary."""
         before = [self.rows.key(row) for row in self.rows.visible]
         was = self.rows.visible
         change()
@@ -111,7 +111,7 @@ class TableModel(QAbstractTableModel, Generic[R]):
             )
             self.layoutChanged.emit()
         else:
-            # Rows came or went: the model must show the old rows until the reset has begun.
+            # Rows were added or removed: the model must show the old rows until the reset has begun.
             self.rows.visible = was
             self.beginResetModel()
             self.rows.visible = now

@@ -1,4 +1,4 @@
-"""Fleet: who is here. Clients above, servers below, and what is known of the chosen one."""
+"""Fleet: clients above, servers below, and details of the selected server."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ CLIENT_COLUMNS: list[Column[AgentView]] = [
         112,
         kind="bar",
         colour=lambda r: "warn" if r.cpu >= 90 * max(1, r.cpus) else None,
-        tip="Per cent of one core, the agent with its workers",
+        tip="Per cent of one core, for the agent and its workers",
     ),
     Column(
         "clock",
@@ -118,7 +118,7 @@ SERVER_COLUMNS: list[Column[FleetServer]] = [
         kind="status",
         icon=lambda r: "check" if r.config == "ok" else "warn" if r.config else None,
         colour=lambda r: "ok" if r.config == "ok" else "warn" if r.config else "text3",
-        tip=lambda r: r.config or "No agent beside this server has told its configuration",
+        tip=lambda r: r.config or "No agent beside this server has reported its configuration",
     ),
     Column(
         "datagrams",
@@ -138,7 +138,7 @@ SERVER_COLUMNS: list[Column[FleetServer]] = [
         "right",
         64,
         colour=lambda r: "bad" if r.figures.gaps else "text3",
-        tip="Datagrams that are missing from the server's sequences",
+        tip="Datagrams missing from the server's sequences",
     ),
     Column(
         "oversize",
@@ -148,7 +148,7 @@ SERVER_COLUMNS: list[Column[FleetServer]] = [
         "right",
         80,
         colour=lambda r: "warn" if r.figures.oversize else "text3",
-        tip="Datagrams above the path's MTU, which are sent in fragments",
+        tip="Datagrams larger than the path MTU, which are sent in fragments",
         fold=1,
     ),
     Column(
@@ -168,7 +168,7 @@ SERVER_COLUMNS: list[Column[FleetServer]] = [
 
 
 class FleetPage(Page):
-    """The page. Signals carry the public ids of the chosen agents."""
+    """The page. Signals carry the public ids of the selected agents."""
 
     ping_wanted = Signal(list)
     drain_wanted = Signal(list)
@@ -202,10 +202,10 @@ class FleetPage(Page):
         self.set_clients(())
         self.set_servers(())
 
-    # ---- given by the owner
+    # ---- called by the owner
 
     def set_hub(self, address: str) -> None:
-        """Where the hub listens; empty while it does not."""
+        """Set the address that the hub listens at; empty while it does not."""
         where = f"the hub listens at {address}" if address else "the hub is not started yet"
         self.clients.set_empty(
             Empty(
@@ -220,25 +220,27 @@ class FleetPage(Page):
                 "fleet",
                 "No server is known yet",
                 "An agent beside each server checks its monitoring line and counts its datagrams.\n"
-                "A server without an agent can be tested too: name its root:// address in a plan.",
+                "A server without an agent can be tested too: put its root:// address in a plan.",
                 (("Add a server agent…", "plus", self._add_agent),),
                 primary=False,
             )
         )
 
     def set_clients(self, agents: Sequence[AgentView]) -> None:
-        """The client agents; who is not live counts as missing."""
+        """Show the client agents; one that is not live counts as missing."""
         clients = (agent for agent in agents if agent.role == "client")
         rows = sorted(clients, key=lambda agent: name_order(agent.name))
         self.clients.set_rows(rows)
         up = sum(agent.live for agent in rows)
         missing = sum(agent.state == "missing" for agent in rows)
         self.clients.set_counts((f"{up} up" + (f", {missing} missing" if missing else "")) if rows else "none")
-        self.add_button.set_kind("primary" if rows else "")  # the empty table has the page's one filled button
+        self.add_button.set_kind(
+            "primary" if rows else ""
+        )  # while the table is empty, the page's only filled button is there
         self._show_buttons()
 
     def set_servers(self, servers: Sequence[FleetServer]) -> None:
-        """All servers that are known."""
+        """Show all known servers."""
         self.servers.set_rows(servers)
         words = []
         for state in ("up", "check", "missing", "waiting"):
@@ -265,7 +267,7 @@ class FleetPage(Page):
 
 
 class ServerDetail(QWidget):
-    """What is known of one server: its monitoring line, what is wrong with it, the line that mends it, and facts."""
+    """Details of one server: its monitoring line, what is wrong with it, the corrected line, and facts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -326,16 +328,16 @@ class ServerDetail(QWidget):
         if errors:
             self.verdict.setText("\n".join(f"{f.what}{': ' + f.why if f.why else ''}" for f in errors))
         elif server.config == "ok":
-            self.verdict.setText("Nothing is wrong with its monitoring line.")
+            self.verdict.setText("The monitoring line of this server is correct.")
         else:
             self.verdict.setText(
                 "No agent runs beside this server, so its configuration is not known. "
-                "Its datagrams are counted all the same, once a shoveler takes them."
+                "Its datagrams are counted anyway, once a shoveler receives them."
             )
         fixed = next((f.fixed for f in errors if f.fixed), "")
         for box, text in ((self.now, server.monitor_line), (self.fixed, fixed)):
             box.setText(text)
-            box.setCursorPosition(0)  # a line is read from its beginning
+            box.setCursorPosition(0)  # show the beginning of the line
             box.setToolTip(plain_tip(text))
         self._now_label.setVisible(bool(server.monitor_line))
         self.now.setVisible(bool(server.monitor_line))

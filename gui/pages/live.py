@@ -1,7 +1,7 @@
-"""Live: one run as it goes: progress, the figures that converge, throughput per server, and a row per server.
+"""Live: the progress of a run, its converging figures, throughput per server, and a table with a row per server.
 
-The page is given `RunProgress` snapshots by its owner (`show_progress`) and paints the latest one on its own beat, ten
-times a second at most; while the view is paused it keeps the last picture and the run goes on.
+The owner passes `RunProgress` snapshots to the page (`show_progress`), which paints the latest one on its own beat, at
+most ten times a second. While the view is paused it keeps the last picture; the run continues.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ BESIDE_WIDTH = 1208
 TABLE_WIDTH = 664
 UNIT, NARROW_UNIT = "MiB/s, 1 s mean, measured by clients", "MiB/s, 1 s mean"
 BEAT_MS = 200
-"""The page's own beat; a snapshot may come more often, a person does not see more."""
+"""The page's own beat; snapshots may come more often, but nobody could see more."""
 
 PHASES = {
     "idle": "waiting",
@@ -154,7 +154,7 @@ def server_columns(number_of: Callable[[str], int]) -> list[Column[ServerRow]]:
 
 
 class LivePage(Page):
-    """The signature screen. `actions` are what the empty page offers; `cancel` ends what is being got ready."""
+    """The page. `actions` are offered while it is empty; `cancel` stops what is being set up."""
 
     def __init__(
         self, actions: tuple[tuple[str, str, Callable[[], object]], ...], cancel: Callable[[], object]
@@ -165,14 +165,14 @@ class LivePage(Page):
         self._names: tuple[str, ...] = ()
         self._numbers: dict[str, int] = {}
         self._mode: str | None = None
-        """What a person has chosen for this run."""
+        """The mode that the user has chosen for this run."""
         self._shown_mode = "lines"
         self._cross = math.nan
         self._run: tuple[int | None, float] | None = None
-        """Which run the plots show: its number and its begin."""
+        """The run that the plots show: its number and start."""
         self._curves = Curves()
         self._times: Array = np.empty(0)
-        """Begin of each second of the curves, since the start of the run."""
+        """Start of each second of the curves, relative to the start of the run."""
         self._rates: Array = np.empty((0, 0))
         self._counts: Array = np.empty((3, 0))
         self.paused = False
@@ -216,7 +216,7 @@ class LivePage(Page):
         readouts.setContentsMargins(0, 0, 0, 8)
         readouts.setSpacing(0)
         readouts.addWidget(holder, 1000)
-        # What can be missed where there is no room, first first; `requested` is also what the progress bar counts.
+        # What to hide when there is no room, in this order; the progress bar also counts `requested`.
         spare: list[tuple[QWidget, ...]] = [(self.progress_count,)]
         for readout in (self.requested, self.read, self.recorded, self.gap, self.faults, self.rate):
             divider = line("vertical")
@@ -319,7 +319,7 @@ class LivePage(Page):
         inside.addWidget(line())
         inside.addWidget(split, 1)
         nothing = empty_widget(
-            Empty("live", "Nothing runs", "A run that is started in this workspace shows up on this page.", actions)
+            Empty("live", "No run under way", "A run that is started in this workspace is shown here.", actions)
         )
         self.stages = StagesPanel(cancel)
         self.stack = QStackedWidget()
@@ -331,20 +331,20 @@ class LivePage(Page):
         self.counts_line.hide()
         self._switch("lines")
 
-        theme().changed.connect(self._paint_legends)  # swatches are pens of the theme
+        theme().changed.connect(self._paint_legends)  # swatches are drawn with the theme's pens
         self.timer = QTimer(self)
         self.timer.setInterval(BEAT_MS)
         self.timer.timeout.connect(self.paint_latest)
         self.timer.start()
 
-    # ---- given by the owner
+    # ---- called by the owner
 
     def show_progress(self, progress: RunProgress) -> None:
-        """Keep this snapshot; it is painted at the next beat unless a newer one comes first."""
+        """Keep this snapshot; it is painted at the next beat unless a newer one arrives first."""
         self._latest = progress
 
     def show_stage(self, text: str) -> None:
-        """What is being got ready before there is a run; an empty text ends that."""
+        """Show what is being set up before there is a run; an empty text ends that."""
         if not text:
             self.stages.clear()
             if self.stack.currentIndex() == 2:
@@ -361,7 +361,7 @@ class LivePage(Page):
         self.stages.add(text)
 
     def show_nothing(self) -> None:
-        """No run is there to be shown."""
+        """Show that there is no run."""
         self._latest = self._painted = None
         self._begin_run(None)
         self._show_head(visible=False)
@@ -371,12 +371,12 @@ class LivePage(Page):
         self.stack.setCurrentIndex(0)
 
     def toggle_pause(self) -> None:
-        """Hold the picture, or go on with the newest."""
+        """Freeze the picture, or continue with the newest one."""
         self.paused = not self.paused
         self.pause_button.setText("Resume view" if self.paused else "Pause view")
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Space holds the picture, unless a field or a button of the page has use for it."""
+        """Space freezes the picture, unless a field or a button of the page uses it."""
         if event.key() == Qt.Key.Key_Space and self.pause_button.isVisible():
             self.toggle_pause()
         else:
@@ -392,7 +392,7 @@ class LivePage(Page):
         self._shown_mode = mode
         heat = mode == "heat"
         self._arrange()
-        if heat and changed and not self._beside:  # rows need height; what a person has set stays otherwise
+        if heat and changed and not self._beside:  # rows need height; otherwise the user's setting stays
             whole = sum(self._split.sizes()) or 700
             self._split.setSizes([round(whole * 0.78), round(whole * 0.22)])
         self.throughput.setCurrentWidget(self.heat if heat else self.lines)
@@ -410,7 +410,7 @@ class LivePage(Page):
         self._arrange()
 
     def _arrange(self) -> None:
-        """Fifty rows of the map and fifty of the table need the whole height: side by side, where the page is wide."""
+        """Fifty rows of the map and fifty of the table need the whole height: on a wide page, put them side by side."""
         beside = self._shown_mode == "heat" and self.width() >= BESIDE_WIDTH
         wanted = Qt.Orientation.Horizontal if beside else Qt.Orientation.Vertical
         if beside == self._beside and self._split.orientation() == wanted:
@@ -434,7 +434,7 @@ class LivePage(Page):
         self._split.setSizes(list(sizes))
 
     def export_plot(self) -> None:
-        """Save the plots as a picture, at twice the resolution of the screen's points."""
+        """Save the plots as a picture, at twice the resolution of the screen."""
         dialog = QFileDialog(self, "Export plot", "tally-live.png", "PNG picture (*.png)")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("png")
@@ -444,10 +444,10 @@ class LivePage(Page):
     # ---- painting
 
     def paint_latest(self) -> None:
-        """One beat: paint the newest snapshot if it was not painted yet."""
+        """One beat: paint the newest snapshot if it has not been painted yet."""
         if self.paused or self._latest is None or self._latest is self._painted or not self.isVisible():
             return
-        if self._latest.phase == "idle":  # nothing runs; what could not begin leaves nothing behind
+        if self._latest.phase == "idle":  # no run; one that could not start leaves nothing on the page
             if self.stack.currentIndex() == 1:
                 self.show_nothing()
             return
@@ -497,7 +497,7 @@ class LivePage(Page):
         self.rate.set(figures.rate(p.achieved_rate), f"/ {offered} per s")
 
     def _begin_run(self, run: tuple[int | None, float] | None) -> None:
-        """Take everything of an earlier run off the plots."""
+        """Remove everything of an earlier run from the plots."""
         self._run = run
         self._names = ()
         self._mode = None
@@ -515,7 +515,7 @@ class LivePage(Page):
         self.table.set_rows(())
 
     def _name_servers(self, names: tuple[str, ...]) -> None:
-        """The servers of the run, as far as its tests have begun. Each keeps its number, and so its colour."""
+        """Set the servers of the tests that have begun. Each keeps its number, and so its colour."""
         self._names = names
         self._numbers = {name: number for number, name in enumerate(names)}
         servers = list(self._numbers.items())
@@ -533,7 +533,7 @@ class LivePage(Page):
         known = self._run
         if known is None or run[1] != known[1] or known[0] not in (None, run[0]):
             self._begin_run(run)
-        self._run = run  # it gets its number when it is written down
+        self._run = run  # it gets its number when it is stored
         names = p.series or tuple(server.name for server in p.servers)
         if names != self._names:
             self._name_servers(names)
@@ -558,13 +558,13 @@ class LivePage(Page):
             self.heat.update_data(self._times, self._rates, self._curves.missing)
 
     def _ranged(self, begin: float, end: float) -> None:
-        """All plots show the same time."""
+        """Show the same time range in all plots."""
         for plot in (self.lines, self.heat, self.converging):
             if plot is not self.sender():
                 plot.show_range(begin, end)
 
     def _paint_legends(self) -> None:
-        """Values at the cross hair (where there is one) and now."""
+        """Show the values at the cross hair (if there is one) and the current ones."""
         if not self._times.size:
             return
         seconds = self._cross
@@ -574,7 +574,9 @@ class LivePage(Page):
         def text(values: Array) -> tuple[str, str]:
             return "" if near is None else _rate(values[near]), _rate(values[-1])
 
-        if self.throughput.currentWidget() is self.heat:  # its side shows the scale; fifty rows would be for nobody
+        if (
+            self.throughput.currentWidget() is self.heat
+        ):  # the scale is beside it; a legend of fifty rows would help nobody
             self._paint_scale()
         else:
             self.legend.set_rows(
@@ -586,15 +588,15 @@ class LivePage(Page):
                 text(np.where(np.isnan(self._rates).all(axis=0), np.nan, np.nansum(self._rates, axis=0))),
             )
         rows = []
-        p = self._painted  # newer than the last point of the plot, and what the head of the page shows
+        p = self._painted  # newer than the last point of the plot, and the same as in the head of the page
         counts_now = [float(values[-1]) for values in self._counts] if p is None else [p.requested, p.read, p.recorded]
         for (name, pen), values, count in zip(self.converging.pens().items(), self._counts, counts_now, strict=True):
             then = "" if near is None else _count(values[near])
             rows.append(LegendRow(name, pen, then, _count(count)))
-        # A record may be in the database before the client has reported the request as done: that is no gap.
+        # A record may be in the database before the client has reported the request as done: that is not a gap.
         gap = np.maximum(self._counts[1] - self._counts[2], 0)
         then = "" if near is None else _count(gap[near])
-        # Now it is known server by server: one that is ahead must not hide another one's gap.
+        # The current gap is counted per server: a server that is ahead must not hide the gap of another one.
         now = float(gap[-1]) if p is None else p.gap
         rows.append(LegendRow("gap", self.converging.gap_pen(), then, _count(now)))
         self.counts_legend.set_rows(rows, at)
@@ -645,7 +647,7 @@ def _count(value: float) -> str:
 
 
 class StagesPanel(QWidget):
-    """What is being got ready, step by step, and a way to leave it."""
+    """What is being set up, step by step, with a button to cancel it."""
 
     SHOWN = 10
 
@@ -681,14 +683,14 @@ class StagesPanel(QWidget):
         theme().changed.connect(self._show)
 
     def begin(self, title: str) -> None:
-        """Start over under this title."""
+        """Clear the steps and show this title."""
         self.title.setText(title)
         self._steps.clear()
         self.cancel_button.setEnabled(True)
         self._show()
 
     def add(self, step: str) -> None:
-        """The next step; those before it are done."""
+        """Add the next step; those before it are done."""
         self._steps.append(step)
         self._show()
 
@@ -696,7 +698,7 @@ class StagesPanel(QWidget):
         self.begin("")
 
     def steps(self) -> tuple[str, ...]:
-        """What was done so far, the newest last."""
+        """The steps so far, the newest last."""
         return tuple(self._steps)
 
     def _show(self) -> None:

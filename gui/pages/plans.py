@@ -1,7 +1,7 @@
-"""Plans: choose one, change it in a form or as TOML, see what it will do, run it.
+"""Plans: choose a plan, edit it in a form or as TOML, preview it, run it.
 
 The form edits the same text that a plan file holds; nothing is hidden from the file. Errors stand beside the field; the
-foot of the form counts them. Presets cannot be overwritten: a changed preset is saved as a plan of one's own. Whatever
+foot of the form counts them. Presets cannot be overwritten: saving a changed preset creates your own copy. Whatever
 takes the place of a changed plan saves it first; while that fails, the changed plan stays open.
 """
 
@@ -65,7 +65,7 @@ class PlansPage(Page):
         self._filling = False
         self.setAcceptDrops(True)
 
-        # The head belongs to the right side only, so the page's own layout is built anew: list | editor.
+        # The head belongs to the right side only, so the page's layout is rebuilt: list | editor.
         self.list = _PlanList()
         self.list.chosen.connect(self.open_entry)
         self.list.add_button.clicked.connect(self.new_plan)
@@ -151,17 +151,17 @@ class PlansPage(Page):
         self.refresh_list()
         self._show()
 
-    # ---- what the owner tells
+    # ---- called by the owner
 
     def set_federation(self, servers: Sequence[Server], files: Sequence[File], clients: Sequence[str]) -> None:
-        """Which servers, test files and clients are there now: the preview and the hints use them."""
+        """Set the servers, test files and clients that exist now, for the preview and the hints."""
         state = (tuple(servers), tuple(files), tuple(clients))
         if state != (self._servers, self._files, self._clients):
             self._servers, self._files, self._clients = state
             self._show_preview()
 
     def set_running(self, *, running: bool) -> None:
-        """While a run goes on, another cannot be started."""
+        """Set whether a run is under way; then no other can be started."""
         self._running = running
         self._show_buttons()
 
@@ -185,7 +185,7 @@ class PlansPage(Page):
             self._store(format_plan(NEW_PLAN), NEW_PLAN.name)
 
     def duplicate(self) -> None:
-        """The plan as it is now, under a name of its own."""
+        """Copy the plan as it is now under a new name."""
         if self.editor.plan is None:
             return
         copy = replace(self.editor.plan, name=f"{self.editor.plan.name} (copy)")
@@ -215,7 +215,7 @@ class PlansPage(Page):
         return not self.editor.changed or self.save()
 
     def save(self) -> bool:
-        """Write the plan to its file; a preset is saved as a plan of one's own. When that fails, `problem` says why."""
+        """Write the plan to its file; a preset is saved as your own copy. When that fails, `problem` says why."""
         editor = self.editor
         if not editor.changed and editor.entry.path is not None:
             return True
@@ -239,7 +239,7 @@ class PlansPage(Page):
         self._show()
 
     def toggle_toml(self) -> None:
-        """Form or text: two views of one thing."""
+        """Switch between form and text: two views of the same plan."""
         self.stack.setCurrentIndex(1 - self.stack.currentIndex())
         self._show()
 
@@ -251,7 +251,7 @@ class PlansPage(Page):
         QGuiApplication.clipboard().setText(self.editor.command())
 
     def refresh_list(self) -> None:
-        """Read the folder of plans again."""
+        """Read the plans folder again."""
         try:
             mine = self.library.mine()
         except PlanFileError as error:
@@ -311,14 +311,14 @@ class PlansPage(Page):
         try:
             test = self.form.test(plan.tests[self._test])
         except ValueError:
-            self._show_errors()  # the form says what is wrong beside the field
+            self._show_errors()  # the form shows the error beside the field
             self._show_buttons()
             return
         tests = list(plan.tests)
         tests[self._test] = test
         changed = replace(plan, name=self.form.plan_name(), settle=self.form.settle.value(), tests=tuple(tests))
         refused = self.editor.objection(changed)
-        if refused is not None:  # the plan stays as it was, or the form would have nothing to work on
+        if refused is not None:  # the plan is left as it was, or the form would have nothing to edit
             self.form.refuse({problem.field: problem.text for problem in refused.problems})
             self._show_errors()
             self._show_buttons()
@@ -327,13 +327,13 @@ class PlansPage(Page):
         self._show(form=False)
 
     def _show(self, *, form: bool = True, source: bool = True) -> None:
-        """Bring every view in line with the editor."""
+        """Update every view from the editor."""
         self._filling = True
         plan = self.editor.plan
         entry = self.editor.entry
         self.title.setText(plan.name if plan else entry.title)
         if entry.preset is not None:
-            where = "preset" if not self.editor.changed else "preset, changed: Save makes a plan of your own"
+            where = "preset" if not self.editor.changed else "preset, changed: Save creates your own copy"
         else:
             where = ("not saved" if self.editor.changed else "saved") + (f", {entry.path.name}" if entry.path else "")
         self.remark.setText(where)
@@ -378,19 +378,19 @@ class PlansPage(Page):
             shown = texts[:3] + ([f"… and {len(texts) - 3} more"] if len(texts) > 3 else [])
             self.errors.setText("\n".join(shown))
         else:
-            self.errors.setText(f"{count} field{'s' if count > 1 else ''} to mend above.")
+            self.errors.setText(f"{count} field{'s' if count > 1 else ''} to correct above.")
 
     def _show_preview(self) -> None:
         plan = self.editor.plan
         if plan is None:
-            self.preview.show_nothing("The text is not a plan yet; what is wrong stands below.")
+            self.preview.show_nothing("The text is not a valid plan yet; see the error below.")
             return
         test = plan.tests[min(self._test, len(plan.tests) - 1)]
         note, good = "", True
         try:
             count = len(choose_servers(test.servers, self._servers))
             if count:
-                note = f"{count} server{'s' if count != 1 else ''} there"
+                note = f"{count} server{'s' if count != 1 else ''} available"
         except SelectionError as error:
             count = (
                 test.servers
@@ -409,7 +409,7 @@ class PlansPage(Page):
 
 
 class _FormAndPreview(QWidget):
-    """The preview beside the form, or below it where the window is narrow."""
+    """The preview beside the form, or below it in a narrow window."""
 
     def __init__(self, form: QWidget, side: QWidget) -> None:
         super().__init__()
@@ -429,7 +429,7 @@ class _FormAndPreview(QWidget):
 
     def event(self, event: QEvent) -> bool:
         done = super().event(event)
-        if event.type() == QEvent.Type.LayoutRequest:  # another kind of reading has other fields
+        if event.type() == QEvent.Type.LayoutRequest:  # each kind of reading has its own fields
             self._choose_way()
         return done
 
@@ -443,7 +443,7 @@ class _FormAndPreview(QWidget):
 
 
 class _PlanList(QWidget):
-    """The list at the left: presets with their tests, and plans of one's own."""
+    """The list at the left: presets with their tests, and the user's own plans."""
 
     chosen = Signal(object, int)
 
@@ -502,7 +502,7 @@ class _PlanList(QWidget):
     def _add(self, group: QTreeWidgetItem, entry: PlanEntry, current: PlanEntry) -> None:
         plan = PlanEditor(entry).plan
         tests = plan.tests if plan else ()
-        remark = "to mend" if plan is None else f"{len(tests)} tests" if len(tests) > 1 else ""
+        remark = "invalid" if plan is None else f"{len(tests)} tests" if len(tests) > 1 else ""
         item = QTreeWidgetItem([entry.title, remark])
         item.setData(0, Qt.ItemDataRole.UserRole, (entry, 0))
         about = entry.broken or (entry.preset.about if entry.preset else str(entry.path))
@@ -643,7 +643,7 @@ class TestForm(QWidget):
     # ---- both ways
 
     def fill(self, plan: Plan, test: Test) -> None:
-        """Show this test; says nothing to anyone."""
+        """Show this test, without emitting a signal."""
         with QSignalBlocker(self):
             _set(self.name, plan.name)
             _set(self.test_name, test.name)
@@ -670,7 +670,7 @@ class TestForm(QWidget):
             self._show_rounds()
 
     def test(self, base: Test) -> Test:
-        """The test that the form declares, with what it does not show taken from `base`. Raises ValueError."""
+        """The test that the form declares; fields that it does not show come from `base`. Raises ValueError."""
         if self._problems:
             raise ValueError(next(iter(self._problems.values())))
         kind = self._kind()
@@ -697,7 +697,7 @@ class TestForm(QWidget):
         )
 
     def refuse(self, problems: Mapping[str, str]) -> None:
-        """Say beside the fields what a plan file would not take; what belongs to none of them, under the name."""
+        """Show, beside the fields, what a plan file would not accept; what belongs to no field goes under the name."""
         for field, text in problems.items():
             last = field.rpartition(".")[2]
             self._problems[last if last in self._errors else "name"] = text
@@ -707,11 +707,11 @@ class TestForm(QWidget):
         return self.name.text().strip()
 
     def problems(self) -> dict[str, str]:
-        """What is wrong, by field."""
+        """The errors, by field."""
         return dict(self._problems)
 
     def set_hints(self, servers: int, clients: Sequence[str]) -> None:
-        """Say who is meant by the fields."""
+        """Show which servers and clients the fields select."""
         self.servers_hint.setText(
             f"{servers} server{'s' if servers != 1 else ''}; a number, all, names, URLs or label:NAME"
         )
@@ -741,11 +741,11 @@ class TestForm(QWidget):
                 widget.setVisible(on)
         self._sized_hint.setText(
             {
-                "full": "every byte of each file, in requests of up to 1 MiB",
-                "range": "at a random offset; 0 stands for 1 MiB",
-                "vector": "at random offsets; 0 stands for 16 chunks of 64 KiB",
+                "full": "every byte of each file, in reads of up to 1 MiB",
+                "range": "at a random offset; 0 means 1 MiB",
+                "vector": "at random offsets; 0 means 16 chunks of 64 KiB",
                 "long": "",
-                "write": "to new files under /store/write; 0 stands for 1 MiB",
+                "write": "to new files under /store/write; 0 means 1 MiB",
             }[kind]
         )
 
@@ -758,7 +758,7 @@ class TestForm(QWidget):
     def _check(self) -> None:
         found: dict[str, str] = {}
         if not self.plan_name():
-            found["name"] = "A plan needs a name."
+            found["name"] = "Enter a name for the plan."
         for field, edit, noun in (("servers", self.servers, "server"), ("clients", self.clients, "client")):
             try:
                 parse_choice(edit.text(), noun)
@@ -796,7 +796,7 @@ class TestForm(QWidget):
 
 
 class PreviewCard(QFrame):
-    """What the chosen test will do, in figures."""
+    """What the selected test will do, in figures."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -809,7 +809,7 @@ class PreviewCard(QFrame):
         for number in range(9):
             name, value = label("", "secondary"), label("")
             value.setAlignment(Qt.AlignmentFlag.AlignRight)
-            row = QHBoxLayout()  # no grid: the longest name and the longest value do not meet in one line
+            row = QHBoxLayout()  # no grid: the longest name and the longest value are not in the same line
             row.addWidget(name)
             row.addWidget(value, 1)
             column.addLayout(row)
@@ -836,7 +836,7 @@ class PreviewCard(QFrame):
             ("Rounds", f"{preview.rounds:,}, {last}"),
             ("Requests per repeat", f"{preview.files:,}"),
             ("Data per repeat", figures.size(preview.bytes) if preview.bytes else "depends on the files"),
-            ("Offered rate", f"{figures.rate(offered)}/s" if offered is not None else "as fast as it goes"),
+            ("Offered rate", f"{figures.rate(offered)}/s" if offered is not None else "as fast as possible"),
             ("Expected rate", f"{figures.rate(preview.files / each)}/s" if each else figures.UNKNOWN),
             ("Time per repeat", figures.duration(each)),
             (
@@ -858,15 +858,15 @@ class PreviewCard(QFrame):
 
 
 def choice_text(choice: Choice) -> str:
-    """A choice of servers or clients as it stands in the field."""
+    """A choice of servers or clients as text for the field."""
     return ", ".join(choice) if isinstance(choice, tuple) else str(choice)
 
 
 def parse_choice(text: str, noun: str) -> Choice:
-    """What a field says: a number, ``all``, ``label:NAME`` or names separated by commas. Raises ValueError."""
+    """Parse a field: a number, ``all``, ``label:NAME`` or names separated by commas. Raises ValueError."""
     text = text.strip()
     if not text:
-        raise ValueError(f"Say which {noun}s: a number, all, names separated by commas, or label:NAME.")
+        raise ValueError(f"Enter which {noun}s: a number, all, names separated by commas, or label:NAME.")
     if text == "all":
         return "all"
     if text.lstrip("-").isdecimal():
@@ -875,7 +875,7 @@ def parse_choice(text: str, noun: str) -> Choice:
         return int(text)
     if text.startswith("label:") and "," not in text:
         if not text.removeprefix("label:").strip():
-            raise ValueError("Put the label's name behind “label:”.")
+            raise ValueError("Enter the label's name after “label:”.")
         return Labelled(text.removeprefix("label:").strip())
     names = tuple(part.strip() for part in text.split(",") if part.strip())
     twice = {name for name in names if names.count(name) > 1}
@@ -893,7 +893,7 @@ def _split_size(size: int) -> tuple[int, int]:
 
 
 def _set(edit: QLineEdit, text: str) -> None:
-    """Set a text without moving the cursor of the one who types."""
+    """Set a text without moving the cursor while the user is typing."""
     if edit.text() != text:
         edit.setText(text)
         edit.setCursorPosition(0)

@@ -1,7 +1,7 @@
-"""Runs: the history, and one run's result: its tests, verdicts, servers, requests, and one request's evidence.
+"""Runs: the history, and the result of one run: its tests, verdicts, servers, requests, and the evidence of a request.
 
-The page asks its owner to read (`run_wanted`, `test_wanted`, `evidence_wanted`) and is given immutable views; it never
-touches the database, so nothing here can block.
+The page asks its owner to read (`run_wanted`, `test_wanted`, `evidence_wanted`) and receives immutable views; it never
+accesses the database, so nothing here can block.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ COUNTS = {
     "not waited": ("ring", "mute"),
     "unrequested": ("unreq", "mute"),
 }
-"""Icon and colour of each count; one that is zero is muted, so that only what happened has colour."""
+"""Icon and colour of each count; a zero is muted, so that only what happened has colour."""
 
 
 def _when(moment: float | None) -> str:
@@ -150,7 +150,7 @@ TEST_COLUMNS: list[Column[TestRow]] = [
         "right",
         76,
         colour=lambda _t: "text2",
-        tip="Requests per second from the first begun to the last done, on average over the repeats",
+        tip="Requests per second from the first start to the last end, averaged over the repeats",
         fold=5,
     ),
     Column(
@@ -390,7 +390,7 @@ def _recorded(request: RequestEntry) -> int | None:
 
 
 LEAST_REQUESTS = 136
-"""Pixels of the requests above one request's evidence: the bar, the header and three rows."""
+"""Pixels of the request table above the evidence: the bar, the header and three rows."""
 
 NOTE_COLUMNS: list[Column[NoteRow]] = [
     Column("time", "Time", lambda n: n.t, lambda n: _when(n.t), width=160, colour=lambda _n: "text2"),
@@ -427,9 +427,7 @@ class RunsPage(Page):
             RUN_COLUMNS,
             key=lambda view: view.run.id,
             hint="verdict:FAIL",
-            empty=Empty(
-                "runs", "Nothing was run in this workspace", "Each run is kept here with its verdicts.", actions
-            ),
+            empty=Empty("runs", "No runs in this workspace yet", "Each run is listed here with its verdicts.", actions),
         )
         self.runs.activated.connect(lambda view: self.run_wanted.emit(view.run.id))
 
@@ -470,7 +468,7 @@ class RunsPage(Page):
             "Notes",
             NOTE_COLUMNS,
             key=lambda n: n.id,
-            empty=Empty("file", "No notes", "Remarks on this run, and what later scorings changed."),
+            empty=Empty("file", "No notes", "Notes on this run, and what later scorings changed, are listed here."),
         )
         self.evidence = EvidencePanel()
         self.evidence.hide()
@@ -514,15 +512,15 @@ class RunsPage(Page):
         self.body.addWidget(self.stack)
         self.show_list()
 
-    # ---- given by the owner
+    # ---- called by the owner
 
     def set_runs(self, views: Sequence[RunView]) -> None:
-        """All runs, latest first."""
+        """Show all runs, latest first."""
         self.runs.set_rows(views)
         self.runs.set_counts(f"{len(views):,}" if views else "none")
 
     def show_run(self, view: RunView) -> None:
-        """One run's result."""
+        """Show the result of one run."""
         same = self._view is not None and self._view.run.id == view.run.id
         self._view = view
         self.stack.setCurrentIndex(1)
@@ -538,7 +536,7 @@ class RunsPage(Page):
             self._choose_test(next((test for test in view.tests if test.number == keep), view.tests[0]))
 
     def show_test(self, detail: TestDetail) -> None:
-        """Servers and requests of the chosen test."""
+        """Show the servers and requests of the selected test."""
         if self._test is None or detail.number != self._test.number:
             return
         self.servers.set_rows(detail.servers)
@@ -552,7 +550,7 @@ class RunsPage(Page):
         self.tabs.setTabText(1, f"Requests {detail.total_requests:,}")
 
     def show_evidence(self, request_id: int, ladder: Ladder | None) -> None:
-        """Where the record of a request was lost."""
+        """Show where the record of a request was lost."""
         current = self.requests.current()
         if current is not None and current.id == request_id:
             self.evidence.show_ladder(current, ladder)
@@ -561,7 +559,7 @@ class RunsPage(Page):
                 self._fit_evidence()
 
     def show_list(self) -> None:
-        """All runs."""
+        """Show all runs."""
         self._view = self._test = None
         self.stack.setCurrentIndex(0)
         self._show_head()
@@ -612,13 +610,13 @@ class RunsPage(Page):
             self.evidence_wanted.emit(request.id)
 
     def _fit_tests(self, count: int) -> None:
-        """As many rows as there are tests, up to the eight of the published table; the rest is for what is below."""
+        """Make room for all tests, up to the eight of the published table; the rest is for what is below."""
         height = 24 * (1 + min(8, max(1, count))) + 8
         whole = sum(self._split.sizes()) or 760
         self._split.setSizes([height, max(300, whole - height)])
 
     def _fit_evidence(self) -> None:
-        """As high as it is, but for some rows of the requests; from then on the divider is the person's."""
+        """Give the evidence its full height, but keep some rows of requests; after that the user moves the divider."""
         whole = sum(self._request_side.sizes())
         height = min(self.evidence.whole_height(), whole - LEAST_REQUESTS)
         self._request_side.setSizes([whole - height, height])
@@ -675,21 +673,21 @@ class EvidencePanel(QScrollArea):
         theme().changed.connect(self._show_rungs)
 
     def whole_height(self) -> int:
-        """The height at which nothing of it must be scrolled."""
+        """The height at which nothing needs scrolling."""
         return self._inside.sizeHint().height() + 8
 
     def show_ladder(self, request: RequestEntry, ladder: Ladder | None) -> None:
-        """Fill the panel; without a ladder nothing was lost."""
+        """Fill the panel; without a ladder, nothing was lost."""
         self.title.setText(f"{request.tag}  {request.path}  at {request.server}")
         self.badge.set_state(*_verdict(request))
         if ladder is None:
             words = {
                 VerdictKind.CLIENT_FAILED: request.error or "The client did not finish this request.",
                 VerdictKind.NOT_WAITED: f"{request.cause[:1].upper()}{request.cause[1:]}.",
-                VerdictKind.WRONG_BYTES: "Recorded and asked bytes differ"
+                VerdictKind.WRONG_BYTES: "The recorded bytes differ from the requested bytes"
                 + (f": {', '.join(request.behaviours)}." if request.behaviours else "."),
             }
-            text = words.get(request.verdict, "Nothing was lost on the way.") if request.verdict is not None else ""
+            text = words.get(request.verdict, "Nothing was lost.") if request.verdict is not None else ""
             self.answer.setText(text)
         else:
             more = len(ladder.together) - 1

@@ -1,4 +1,4 @@
-"""Welcome: what a person sees while there is nothing yet: try it here, open something, or set up a real test."""
+"""Welcome: shown while no workspace is open: try it here, open something, or set up a real test."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Recent:
 
 
 def _age(moment: float) -> str:
-    from gui.models import figures  # brings the reports and the database: not before the first paint
+    from gui.models import figures  # imports the reports and the database: not before the first paint
 
     return figures.age(time.time() - moment)
 
@@ -137,7 +137,7 @@ STEPS = (
     (
         "hub",
         "Hub address",
-        "the address at which agents reach this machine; a key and a certificate are made for you",
+        "the address at which agents reach this machine; a key and a certificate are created for you",
         "Start the hub",
     ),
     ("agent", "First agent", "one command to paste on a client host, another on a server host", "Add agent…"),
@@ -154,7 +154,7 @@ STEPS = (
 class WelcomePage(QWidget):
     """The page. `opened` carries a path or the `where` of a recent workspace, `step_wanted` the name of a step.
 
-    It is painted before the rest of the program is there, so it knows nobody: its signals are connected later."""
+    It is painted before the rest of the program is loaded, so its signals are connected later."""
 
     try_wanted = Signal()
     new_wanted = Signal()
@@ -187,7 +187,7 @@ class WelcomePage(QWidget):
             "Recent",
             RECENT_COLUMNS,
             key=lambda r: r.where,
-            empty=Empty("clock", "No workspace was open yet", "Those that you open are listed here."),
+            empty=Empty("clock", "No recent workspaces", "Workspaces that you open are listed here."),
         )
         self.recent.filter_box.hide()
         self.recent.columns_button.hide()
@@ -256,5 +256,5 @@ class WelcomePage(QWidget):
         outer.addWidget(scroll)
 
     def set_recent(self, recent: Sequence[Recent]) -> None:
-        """The workspaces that were open, latest first."""
+        """Show the recent workspaces, latest first."""
         self.recent.set_rows(recent)

@@ -1,4 +1,4 @@
-"""Add agent: a sheet that makes an invitation, shows the one command to paste, and tells when the agent is there."""
+"""Add agent: a sheet that creates an invitation, shows the command to paste, and shows when the agent has joined."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class AddAgentSheet(QDialog):
         self.roles = QButtonGroup(self)
         role_row = QHBoxLayout()
         choices = []
-        for role, text in (("client", "Client: reads the files"), ("server", "Server: stands beside an XRootD server")):
+        for role, text in (("client", "Client: reads the files"), ("server", "Server: runs beside an XRootD server")):
             choice = button(text, kind="segment")
             choice.setProperty("value", role)
             choices.append(choice)
@@ -79,7 +79,7 @@ class AddAgentSheet(QDialog):
         grid.setVerticalSpacing(12)
         grid.setColumnMinimumWidth(0, 96)
         for number, (title, row) in enumerate(
-            (("Role", role_row), ("Good for", life), ("Paste there", command)),
+            (("Role", role_row), ("Valid for", life), ("Command", command)),
         ):
             grid.addWidget(label(title, "secondary"), number, 0)
             grid.addLayout(row, number, 1)
@@ -89,11 +89,7 @@ class AddAgentSheet(QDialog):
         column.addWidget(label("Add agent", "title"))
         column.addWidget(label(f"It will join {hub or 'the hub, once it is started'}.", "secondary"))
         column.addLayout(grid)
-        column.addWidget(
-            label(
-                "The command holds a secret that is good for these joins only; afterwards it is worth nothing.", "hint"
-            )
-        )
+        column.addWidget(label("The command contains a secret that is valid for these joins only.", "hint"))
         column.addWidget(self.error)
         column.addWidget(line())
         column.addLayout(foot)
@@ -103,7 +99,7 @@ class AddAgentSheet(QDialog):
         return "server" if chosen is not None and chosen.property("value") == "server" else "client"
 
     def show_command(self, command: str, agents: tuple[AgentView, ...]) -> None:
-        """The invitation is made; `agents` are those that are there already."""
+        """Show the command of the new invitation; `agents` are those that have already joined."""
         self._known = {agent.id for agent in agents if agent.live}
         self._waiting = True
         self.error.hide()
@@ -117,7 +113,7 @@ class AddAgentSheet(QDialog):
         self.error.show()
 
     def agents_changed(self, agents: tuple[AgentView, ...]) -> None:
-        """Look whether somebody new has come."""
+        """Show agents that have joined since."""
         if not self._waiting:
             return
         new = [agent for agent in agents if agent.live and agent.id not in self._known]

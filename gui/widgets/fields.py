@@ -1,4 +1,4 @@
-"""Number fields with chevrons from the theme; a style sheet alone would need picture files for them."""
+"""Number fields with chevrons from the theme; a style sheet would need picture files for them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _prepare(field: QAbstractSpinBox, width: int) -> None:
 
 
 class WholeField(QSpinBox):
-    """A whole number. The wheel changes it only while it has the focus, so that scrolling a form changes nothing."""
+    """A whole number. The wheel changes it only while it has the focus, so that scrolling a form changes no value."""
 
     def __init__(self, least: int, most: int, *, width: int = 104) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""The window's frame: menu, rail, top bar, the stack of pages, status bar. It knows no page's inside.
+"""The window's frame: menu, rail, top bar, the stack of pages, status bar. It knows nothing about the pages.
 
-Pages are added by name with their rail icon and key; `go` shows one. Actions live in menus with their keys; the rail
-and the top bar only call them. Geometry, the open page and splitters survive a restart, also when a monitor is gone: Qt
-moves a window that would be off every screen.
+Pages are added by name with their rail icon and key; `go` shows one. Actions are in menus with their keys; the rail
+and the top bar only call them. Geometry, the open page and splitters survive a restart, even when a monitor was
+removed: Qt moves a window that would be outside every screen.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class RailButton(QPushButton):
 
 
 class Frame(QMainWindow):
-    """The main window. `closing` is emitted once, when the user closes it; the program ends its work, then the loop."""
+    """The main window. `closing` is emitted once, when the user closes it; the program then stops its work and the loop."""
 
     closing = Signal()
     first_painted = Signal()
@@ -171,8 +171,8 @@ class Frame(QMainWindow):
     # ---- building
 
     def add_page(self, name: str, widget: QWidget, *, symbol: str = "", title: str = "", key: str = "") -> None:
-        """Add a page; with `symbol` it stands in the rail, in the order of adding. A name that is there already gets
-        this widget in place of the one it had: the window is painted before all of its pages are made."""
+        """Add a page; with `symbol` it also appears in the rail, in the order of adding. For an existing name, this
+        widget replaces the earlier one: the window is painted before all of its pages are made."""
         before = self._pages.get(name)
         self._pages[name] = widget
         self.stack.addWidget(widget)
@@ -193,7 +193,7 @@ class Frame(QMainWindow):
     def add_action(
         self, menu: str, name: str, text: str, key: str, call: Callable[[], object], *, symbol: str = ""
     ) -> QAction:
-        """An action in a menu, with its key; found again as ``actions_by_name[name]``."""
+        """Add an action to a menu, with its key; it is kept as ``actions_by_name[name]``."""
         action = QAction(text, self)
         if key:
             action.setShortcut(QKeySequence(key))
@@ -210,7 +210,7 @@ class Frame(QMainWindow):
     # ---- using
 
     def show_workspace(self, name: str = "", where: str = "") -> None:
-        """Which workspace is open, and where its database is; none without a name."""
+        """Show which workspace is open and where its database is; without a name, none is open."""
         self.workspace_button.setText(short_caption(name, 48) if name else "No workspace")
         self.workspace_button.setToolTip(plain_tip(f"{name}\n{where}") if name else WORKSPACE_TIP)
         self.setWindowTitle(f"Tally – {name}" if name else "Tally")
@@ -224,7 +224,7 @@ class Frame(QMainWindow):
         self.page_shown.emit(name)
 
     def remembered_page(self) -> str:
-        """The page that was open when the window was closed last time; empty when there was none."""
+        """The page that was open when the window was last closed; empty if there was none."""
         name = str(QSettings().value("window/page", ""))
         return name if name in self._rail_buttons else ""
 
@@ -233,7 +233,7 @@ class Frame(QMainWindow):
         return next((name for name, widget in self._pages.items() if widget is shown), "")
 
     def set_status(self, parts: tuple[StatusPart, ...]) -> None:
-        """The fields of the status bar, left to right."""
+        """Set the fields of the status bar, left to right."""
         if parts == self._shown_status:
             return
         self._shown_status = parts
@@ -252,14 +252,14 @@ class Frame(QMainWindow):
             words.setToolTip(plain_tip(part.tip))
 
     def set_problems(self, count: int) -> None:
-        """How many problems there are, in the status bar."""
+        """Show the number of problems in the status bar."""
         self._problem_count = count
         word = "No problems" if not count else f"Problems  {count}"
         self.problems_button.setText(word)
         self.problems_button.show_icon(*(("warn", "warn") if count else ("ok", "text2")))
 
     def show_run(self, text: str, *, running: bool, can_run: bool) -> None:
-        """The run controls: what a run under way says of itself, or what may be started."""
+        """Update the run controls: the progress of a run under way, or whether one can be started."""
         self.run_state.setVisible(running)
         self.run_state.set_state("run", text or "running", "info")
         for widget in (self.copy_command, self.run_button):
@@ -284,7 +284,7 @@ class Frame(QMainWindow):
                 settings.setValue(f"splitter/{splitter.objectName()}", splitter.saveState())
 
     def restore(self) -> None:
-        """Take them back; call when all pages are there."""
+        """Restore them; call when all pages exist."""
         settings = QSettings()
         geometry = settings.value("window/geometry")
         if geometry is not None:
@@ -298,7 +298,7 @@ class Frame(QMainWindow):
         super().paintEvent(event)
         if not self._painted:
             self._painted = True
-            QTimer.singleShot(0, self.first_painted.emit)  # when the children have painted, too
+            QTimer.singleShot(0, self.first_painted.emit)  # after the children have painted
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self.remember()

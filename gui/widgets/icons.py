@@ -46,7 +46,7 @@ def pixmap(name: str, colour: str = "text2", size: int = 16, scale: float = 1.0)
 
 
 def icon(name: str, colour: str = "text2", size: int = 16, disabled: str = "text3", *, gap: int = 0) -> QIcon:
-    """The same as a QIcon, with a disabled look, also for dense screens; `gap` free pixels behind it."""
+    """The same as a QIcon, with a disabled look, also for high-resolution screens; `gap` empty pixels after it."""
     made = QIcon()
     for scale in (1.0, 2.0):
         made.addPixmap(_widened(pixmap(name, colour, size, scale), gap), QIcon.Mode.Normal)

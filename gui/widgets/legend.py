@@ -1,4 +1,4 @@
-"""The legend of a plot as a small table at its right: swatch, name, value at the cross hair, value now."""
+"""The legend of a plot as a small table at its right: swatch, name, value at the cross hair, current value."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PADDING = 12
 
 @dataclass(frozen=True, slots=True)
 class LegendRow:
-    """One line of the plot. `pen` draws its swatch; values are ready text."""
+    """One line of the plot. `pen` draws its swatch; values are formatted text."""
 
     name: str
     pen: QPen
@@ -43,7 +43,7 @@ class Legend(QWidget):
         theme().changed.connect(self.update)
 
     def set_rows(self, rows: Sequence[LegendRow], at: str = "", total: tuple[str, str] | None = None) -> None:
-        """Show these rows; `at` is the time of the cross hair, `total` the sums at it and now."""
+        """Show these rows; `at` is the time of the cross hair, `total` the sums at that time and now."""
         grown = (len(rows), total is None) != (len(self._rows), self._sum is None)
         self._rows, self._at, self._sum = tuple(rows), at, total
         if grown:
@@ -115,7 +115,7 @@ class Legend(QWidget):
 
 
 class LegendLine(QWidget):
-    """A legend in a title line: a swatch, name and value of each row, and a remark at the right as far as it fits."""
+    """A legend in a title line: swatch, name and value of each row, and a remark at the right if there is room."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -126,7 +126,7 @@ class LegendLine(QWidget):
         theme().changed.connect(self.update)
 
     def set_rows(self, rows: Sequence[LegendRow], remark: str = "") -> None:
-        """Show these rows with their values of now."""
+        """Show these rows with their current values."""
         self._rows, self._remark = tuple(rows), remark
         self.setAccessibleName(", ".join((*(f"{row.name} {row.now}" for row in rows), remark)))
         self.update()

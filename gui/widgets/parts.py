@@ -1,4 +1,4 @@
-"""Small parts that pages are built from: labels for foreign text, page heads, badges, read-outs, dividers, buttons."""
+"""Small parts that pages are built from: labels for outside text, page heads, badges, read-outs, dividers, buttons."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from gui.widgets.theme import theme
 
 Orientation = Literal["horizontal", "vertical"]
 ICON_GAP = 4
-"""Pixels that an icon brings with it to the gap before the text."""
+"""Pixels that an icon adds to the gap before the text."""
 
 
 def label(text: str = "", kind: str = "", *, parent: QWidget | None = None) -> QLabel:
-    """A label that shows its text as it is: Qt would otherwise guess rich text in names from agents and servers."""
+    """A label for plain text: Qt would otherwise guess rich text in names from agents and servers."""
     made = QLabel(parent)
     made.setTextFormat(Qt.TextFormat.PlainText)
     made.setText(text)
@@ -41,20 +41,20 @@ def label(text: str = "", kind: str = "", *, parent: QWidget | None = None) -> Q
 
 
 def short_caption(text: str, most: int = 32) -> str:
-    """Foreign text as the caption of a button or a tab: cut, and an ampersand is no mnemonic."""
+    """Outside text as the caption of a button or a tab: shortened, and without a mnemonic for an ampersand."""
     line = " ".join(text.split())
     return (line if len(line) <= most else line[: most - 1].rstrip() + "…").replace("&", "&&")
 
 
 def plain_tip(text: str) -> str:
-    """A tooltip that shows this text as it is in lines of readable length; Qt would guess rich text in foreign text."""
+    """A tooltip with this plain text in lines of readable length; Qt would guess rich text in text from outside."""
     return f"<p>{html.escape(text).replace(chr(10), '<br>')}</p>" if text else ""
 
 
 class Elided(QLabel):
-    """A label that ends in "…" where there is no room for its text; the whole text is then in its tooltip.
+    """A label that ends in "…" when there is no room for its text; the tooltip then has the whole text.
 
-    It gives way before its neighbours do, down to `least` pixels."""
+    It shrinks before its neighbours do, down to `least` pixels."""
 
     def __init__(self, text: str = "", kind: str = "", *, least: int = 48) -> None:
         super().__init__()
@@ -92,13 +92,13 @@ class Elided(QLabel):
 
 
 class TabBar(QTabBar):
-    """Tabs that take the room of their words only; Qt keeps some free for scroll buttons that are not there."""
+    """Tabs no wider than their words; Qt would reserve room for scroll buttons that are not used."""
 
     def __init__(self) -> None:
         super().__init__()
         self.setDrawBase(False)
         self.setExpanding(False)
-        self.currentChanged.connect(self.updateGeometry)  # the chosen one is heavier, and so wider
+        self.currentChanged.connect(self.updateGeometry)  # the selected tab is bolder, and so wider
 
     def sizeHint(self) -> QSize:
         return super().sizeHint() + QSize(8, 0)
@@ -136,7 +136,7 @@ def button(
 
 
 class Button(QPushButton):
-    """Draws its icon anew when the theme changes. A method, not a closure: Qt forgets it together with the button."""
+    """Redraws its icon when the theme changes. A method, not a closure: Qt disconnects it together with the button."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -144,12 +144,12 @@ class Button(QPushButton):
         theme().changed.connect(self._redraw)
 
     def show_icon(self, symbol: str, colour: str = "text2") -> None:
-        """This icon in that colour, with a gap of 6 px to the text: Qt leaves 2, the icon brings the rest with it."""
+        """Show this icon in that colour, with a gap of 6 px to the text: Qt leaves 2, the icon itself adds the rest."""
         self._icon = (symbol, colour)
         self._redraw()
 
     def set_kind(self, kind: str) -> None:
-        """Another look: ``primary`` or an ordinary one (empty)."""
+        """Change the look: ``primary``, or empty for an ordinary button."""
         if self.property("kind") != kind:
             self.setProperty("kind", kind)
             self.style().unpolish(self)
@@ -165,7 +165,7 @@ class Button(QPushButton):
 
 
 def segments(*choices: QPushButton, group: QButtonGroup | None = None) -> QWidget:
-    """Buttons of which one is on, as one control: they share their edges and only the ends are round."""
+    """Buttons of which one is on, as one control: they share their edges and only the ends are rounded."""
     holder = QWidget()
     row = QHBoxLayout(holder)
     row.setContentsMargins(0, 0, 0, 0)
@@ -283,9 +283,9 @@ class Readout(QWidget):
 
 
 class ReadoutBar(QWidget):
-    """Read-outs in one line; where there is no room for all, the first of `spare` are left out.
+    """Read-outs in one line; when there is no room for all, the first of `spare` are hidden.
 
-    `spare` are parts of the line, or of what stands in it."""
+    `spare` are parts of the line, or of what is in it."""
 
     def __init__(self, row: QHBoxLayout, spare: Sequence[tuple[QWidget, ...]]) -> None:
         super().__init__()
@@ -302,7 +302,7 @@ class ReadoutBar(QWidget):
 
     def event(self, event: QEvent) -> bool:
         done = super().event(event)
-        if event.type() == QEvent.Type.LayoutRequest:  # a figure has grown; before that, sizes are those of before
+        if event.type() == QEvent.Type.LayoutRequest:  # a figure has grown; before this event, sizes are not up to date
             self._fit()
         return done
 

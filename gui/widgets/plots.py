@@ -1,8 +1,9 @@
 """The live plots: throughput per server (lines to 12 servers, a heat map beyond) and requested against recorded.
 
-pyqtgraph items are made once per run and fed with ``setData``: clearing and plotting anew leaks, and recreated items
-leave lines behind. Data arrive as numpy arrays on the window's own beat, never per message. X is seconds since the
-start of the run. Colours come from the theme by name; a server keeps its number, and so colour and dash, all run long.
+pyqtgraph items are created once per run and updated with ``setData``: clearing and plotting again leaks, and recreated
+items leave lines behind. Data arrive as numpy arrays on the window's own beat, never per message. X is seconds since
+the start of the run. Colours come from the theme by name; a server keeps its number, and so its colour and dash, for
+the whole run.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ from gui.widgets.icons import pixmap
 from gui.widgets.theme import SMALL_PX, sized_font, theme
 
 LINES_LIMIT = 12
-"""Servers up to which lines are readable; beyond, the heat map is the default."""
+"""Maximum number of servers for readable lines; beyond it, the heat map is the default."""
 FLAG_HEIGHT, FLAG_STEP = 18, 20
 BAND_HEIGHT = 3
 RIGHT = 28
-"""Pixels right of the plot: half of the last label of the time axis, with hours, fits in."""
+"""Pixels right of the plot: room for half of the last label of the time axis, with hours."""
 DENSE = 1200
-"""Measured points from which lines are thin: Qt takes 17 µs for each point of an antialiased line that is wider than a
-pixel (0.7 s for fifty servers' ten minutes), and 0.3 µs for one of a pixel."""
+"""Number of measured points from which lines are thin: Qt takes 17 µs for each point of an antialiased line wider than
+one pixel (0.7 s for ten minutes of fifty servers), and 0.3 µs for a line of one pixel."""
 LEAST_LABEL = 16
-"""Pixels from one label of the value axis to the next: the height of a line of text."""
+"""Pixels between labels of the value axis: the height of a line of text."""
 LEAST_ROW = 6
-"""Pixels of a row of the heat map; with less room it scrolls."""
+"""Minimum height in pixels of a row of the heat map; with less room it scrolls."""
 
 _STEPS = (1, 2, 4, 5, 10)
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
@@ -58,7 +59,7 @@ def nice_step(span: float, most: int = 5) -> float:
 
 
 class TimeAxis(pg.AxisItem):  # type: ignore[misc]
-    """Labels in mm:ss at round times; none that would leave the plot."""
+    """Labels in mm:ss at round times, only where they fit in the plot."""
 
     def tickValues(self, minimum: float, maximum: float, size: float) -> list[tuple[float, list[float]]]:
         most = max(2, int(size // 90))
@@ -72,7 +73,7 @@ class TimeAxis(pg.AxisItem):  # type: ignore[misc]
 
 
 class ValueAxis(pg.AxisItem):  # type: ignore[misc]
-    """Four or five labels from 0 in 1-2-4-5 steps, fewer on a low plot."""
+    """Four or five labels from 0 in 1-2-4-5 steps, fewer on a small plot."""
 
     def tickValues(self, minimum: float, maximum: float, size: float) -> list[tuple[float, list[float]]]:
         step = nice_step(maximum - minimum, max(1, min(5, int(size // LEAST_LABEL))))
@@ -85,7 +86,7 @@ class ValueAxis(pg.AxisItem):  # type: ignore[misc]
 
 
 class Canvas(pg.PlotWidget):  # type: ignore[misc]
-    """A plot whose owner paints over it, in pixels: flags, bands and cross hair need no scene items of their own."""
+    """A plot whose owner paints over it, in pixels: flags, bands and cross hair need no scene items."""
 
     def __init__(self, owner: Plot, **options: Any) -> None:
         super().__init__(**options)
@@ -100,11 +101,11 @@ class Canvas(pg.PlotWidget):  # type: ignore[misc]
 
 
 class Plot(QWidget):
-    """A title line and a plot under it. `hovered` carries the time under the pointer, or NaN when it left."""
+    """A title line and a plot under it. `hovered` carries the time under the pointer, or NaN when it leaves."""
 
     hovered = Signal(float)
     ranged = Signal(float, float)
-    """A person has zoomed or moved the time axis to this range; NaN, NaN: back to the whole of it."""
+    """The user has zoomed or moved the time axis to this range; NaN, NaN: back to the whole range."""
 
     def __init__(self, title: str, unit: str, parent: QWidget | None = None, *, heading: bool = True) -> None:
         super().__init__(parent)
@@ -127,7 +128,7 @@ class Plot(QWidget):
         self._flags: list[tuple[QRectF, Event]] = []
         self._cross = math.nan
         self.flagged = False
-        """Whether flags are shown here; the plots below it on the same axis show stems and bands only."""
+        """Whether flags are shown here; the plots below on the same axis show only stems and bands."""
         self._margin = 6
         self.canvas = Canvas(self, axisItems={"left": self.value_axis, "bottom": self.time_axis})
         self.item: Any = self.canvas.getPlotItem()
@@ -147,7 +148,7 @@ class Plot(QWidget):
         box.sigResized.connect(self._range_changed)
         self._span = 10.0
         self._held = False
-        """A person has zoomed or moved the time axis: it stays so until the whole of it is asked for."""
+        """The user has zoomed or moved the time axis: it stays there until the whole range is shown again."""
 
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -161,18 +162,18 @@ class Plot(QWidget):
         theme().changed.connect(self.restyle)
 
     def restyle(self) -> None:
-        """Take the colours of the theme in force."""
+        """Apply the colours of the current theme."""
         look = theme()
         self.canvas.setBackground(look.colour("surface"))
         for axis in (self.value_axis, self.time_axis):
             axis.setPen(pg.mkPen(look.colour("border_strong")))
             axis.setTextPen(pg.mkPen(look.colour("axis")))
-            # Labels at the very ends are drawn too: the margins hold them, so that none leaves the plot.
+            # Labels at the very ends are drawn too: the margins have room for them.
             axis.setStyle(tickLength=0, tickTextOffset=8, tickFont=sized_font(SMALL_PX), hideOverlappingLabels=RIGHT)
         self.value_axis.setGrid(False)
 
     def show_cross(self, seconds: float) -> None:
-        """Put the cross hair at this time, or take it away (NaN). Linked plots show the same time."""
+        """Put the cross hair at this time, or remove it (NaN). Linked plots show the same time."""
         if seconds != self._cross and not (math.isnan(seconds) and math.isnan(self._cross)):
             self._cross = seconds
             self.canvas.viewport().update()
@@ -232,7 +233,7 @@ class Plot(QWidget):
         painter.drawLine(QPointF(x, area.top() - (self._margin if self.flagged else 0)), QPointF(x, area.bottom()))
 
     def _place_flags(self) -> None:
-        """Room above the plot for as many rows of flags as there are; the room stays while the plot is shown."""
+        """Make room above the plot for the rows of flags; it stays while the plot is shown."""
         if not self.flagged:
             return
         rows = 1 + max((flag.row for flag in self._flag_places()), default=-1)
@@ -300,11 +301,11 @@ class Plot(QWidget):
         painter.drawText(chip, int(Qt.AlignmentFlag.AlignCenter), clock(self._cross))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """The whole text of a flag under the pointer."""
+        """Show the whole text of a flag under the pointer."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             under = [one for box, one in self._flags if box.contains(event.pos().toPointF())]
             if under:
-                # Qt would take foreign text for rich text when it looks like it: entities keep it plain.
+                # Qt would treat outside text as rich text when it looks like it: entities keep it plain.
                 lines = "<br>".join(
                     html.escape(f"{clock(one.at)}  {one.text}{'. ' if one.detail else ''}{one.detail}")
                     for one in under[:12]
@@ -325,7 +326,7 @@ class Plot(QWidget):
             self.hovered.emit(math.nan)
 
     def _range_changed(self, *_: object) -> None:
-        """What is painted over the plot stands at its time in whatever range there is now, above the plot, too."""
+        """Keep what is painted over and above the plot at its time when the range changes."""
         self._place_flags()
         self.canvas.viewport().update()
 
@@ -334,12 +335,12 @@ class Plot(QWidget):
         self.ranged.emit(*self.item.getViewBox().viewRange()[0])
 
     def show_all(self) -> None:
-        """Back to the whole time axis, in all plots that are linked to this one."""
+        """Show the whole time axis again, in all plots that are linked to this one."""
         self.show_range(math.nan, math.nan)
         self.ranged.emit(math.nan, math.nan)
 
     def show_range(self, begin: float, end: float) -> None:
-        """Show this stretch of time and stay there; NaN: the whole, growing with the run."""
+        """Show this time range and stay there; NaN: the whole range, growing with the run."""
         self._held = not math.isnan(begin)
         if self._held:
             self.item.setXRange(begin, end, padding=0)
@@ -412,10 +413,10 @@ class LinesPlot(Plot):
             self.item.removeItem(curve)
         self._names = [name for name, _ in servers]
         self._numbers = [number for _, number in servers]
-        self._curves = []  # made when they are first drawn: fifty take 50 ms, and are seldom what is shown
+        self._curves = []  # created when they are first drawn: fifty take 50 ms, and are rarely shown
 
     def update_data(self, times: Array, values: Array) -> None:
-        """`times` (n,): the begins of the seconds, since the start; `values` (servers, n) in the order of
+        """`times` (n,): the start of each second, since the start of the run; `values` (servers, n) in the order of
         `set_servers`, NaN where nothing was measured: a gap in the line. A mean is in the middle of its second."""
         middles = times + 0.5
         self._data = (middles, values)
@@ -457,7 +458,7 @@ class LinesPlot(Plot):
         for name, number, curve in zip(self._names, self._numbers, self._curves, strict=False):
             chosen = name == self._selected
             pen = line_pen(number, 2.5 if chosen else usual)
-            if chosen and self._dense:  # a segment at a time is cheap; dashes would begin anew at each
+            if chosen and self._dense:  # drawing by segment is cheap, but dashes would restart at each one
                 pen.setStyle(Qt.PenStyle.SolidLine)
             curve.setPen(pen)
             curve.setSegmentedLineMode("on" if chosen and self._dense else "auto")
@@ -474,7 +475,7 @@ def line_pen(number: int, width: float) -> QPen:
 
 
 class HeatMap(Plot):
-    """A row per server, time to the right, colour for the value; hatched where nothing was measured."""
+    """A row per server, time to the right, colour for the value; hatched where a measurement is missing."""
 
     scale_changed = Signal()
 
@@ -485,7 +486,7 @@ class HeatMap(Plot):
         self._selected: str | None = None
         self.flagged = True
         self.top = 1.0
-        """The end of the scale, in the unit of the data; only ever raised during a run."""
+        """The end of the scale, in the unit of the data; it never shrinks during a run."""
         self._shown: tuple[float, Array, Marks] = (0.0, np.empty((0, 0)), np.empty((0, 0), dtype=bool))
         self._image = pg.ImageItem(axisOrder="row-major")
         self._colours = heat_table()
@@ -506,7 +507,7 @@ class HeatMap(Plot):
         self.restyle()
 
     def set_servers(self, servers: Sequence[tuple[str, int]]) -> None:
-        """The servers of this run, first at the top."""
+        """Set the servers of this run, the first at the top."""
         self._names = [name for name, _ in servers]
         self.top = 1.0
         self._first = 0
@@ -518,7 +519,7 @@ class HeatMap(Plot):
 
     def update_data(self, times: Array, values: Array, missing: Marks | None = None) -> None:
         """As `LinesPlot.update_data`; one column is one second. `missing` (servers, n) cells should have been measured
-        and are hatched (None: all that are NaN); where nothing was to be measured, nothing is drawn."""
+        and are hatched (None: all NaN cells); other cells without a value are left empty."""
         if not times.size or not values.size:
             return
         known = ~np.isnan(values)
@@ -539,14 +540,14 @@ class HeatMap(Plot):
         surface = theme().colour("surface")
         pixels[:, :, :3] = (surface.red(), surface.green(), surface.blue())
         pixels[known, :3] = self._colours[(np.clip(values[known] / self.top, 0, 1) * 255).astype(np.intp)]
-        pixels[:, :, 3] = np.where(known | ~missing, 255, 0)  # the hatch is behind
+        pixels[:, :, 3] = np.where(known | ~missing, 255, 0)  # the hatching is behind the picture
         self._image.setImage(pixels, autoLevels=False, levels=None)
         area = QRectF(first, 0, values.shape[1], len(self._names))
         self._image.setRect(area)
         self._hatch.setRect(area)
 
     def select(self, name: str | None) -> None:
-        """Mark this server's row, and bring it into view."""
+        """Mark this server's row and scroll to it."""
         self._selected = name
         if name in self._names:
             row, shown = self._names.index(name), self._shown_rows()
@@ -570,8 +571,8 @@ class HeatMap(Plot):
         super().paint_over(painter)
 
     def _paint_event(self, painter: QPainter, area: QRectF, event: Event) -> None:
-        """Nothing over the cells, or their colours would say another value: a state that lasts is a bar above them, and
-        a stem is dark and light, since it stands on any colour of the scale."""
+        """Do not tint the cells, or their colours would show another value: a lasting state is a bar above them, and a
+        stem is dark and light, since it can be over any colour of the scale."""
         look = theme()
         for seconds in (event.at,) if event.until is None else (event.at, event.until):
             x = math.floor(self.x_of(seconds)) + 0.5
@@ -653,7 +654,7 @@ def _short_name(name: str, metrics: QFontMetrics) -> str:
 
 
 class _RowAxis(ValueAxis):
-    """Server names at the middle of their rows, as many as fit."""
+    """Server names beside the middle of their rows, as many as fit."""
 
     names: Sequence[str] = ()
 
@@ -689,12 +690,12 @@ class ConvergingPlot(Plot):
         self.restyle()
 
     def update_data(self, times: Array, requested: Array, read: Array, recorded: Array) -> None:
-        """Four arrays of the same length: seconds since the start, and files so far; NaN where nobody counted. A line
-        goes straight from one count to the next."""
-        seconds = float(times[-1]) + 1 if times.size else 0.0  # to the end of the last second, as the other plots
+        """Four arrays of the same length: seconds since the start, and files so far; NaN where there is no count. A
+        line is straight from one count to the next."""
+        seconds = float(times[-1]) + 1 if times.size else 0.0  # to the end of the last second, as in the other plots
         counted = ~np.isnan(requested)
         times, requested, read, recorded = (values[counted] for values in (times, requested, read, recorded))
-        again = np.flatnonzero(np.diff(requested) < 0) + 1  # the next repeat counts from 0: another line
+        again = np.flatnonzero(np.diff(requested) < 0) + 1  # the next repeat counts from 0 again: start a new line
         times, requested, read, recorded = (
             np.insert(values, again, np.nan) for values in (times, requested, read, recorded)
         )

@@ -1,4 +1,4 @@
-"""Problems: a dock with all that went wrong in the background: when, where, what, and what to do. Never a dialog."""
+"""Problems: a dock that lists what went wrong in the background: when, where, what, and what to do. Never a dialog."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ COLUMNS: list[Column[Problem]] = [
 
 
 class ProblemsDock(QDockWidget):
-    """The dock. `count_changed` carries how many there are; the status bar shows it."""
+    """The dock. `count_changed` carries the number of problems; the status bar shows it."""
 
     count_changed = Signal(int)
 
@@ -59,11 +59,11 @@ class ProblemsDock(QDockWidget):
             "Problems",
             COLUMNS,
             key=lambda r: (r.where, r.text, r.t),
-            empty=Empty("ok", "No problems", "What goes wrong in the background is listed here, with what to do."),
+            empty=Empty("ok", "No problems", "Problems in the background are listed here, with what to do about them."),
         )
         self.table.bar.addWidget(button("Copy", "copy", self._copy))
         self.table.bar.addWidget(button("Clear", "trash", self.clear))
-        self.table.bar.addWidget(button("", "x", self.hide, kind="plain", tip="Hide the problems"))
+        self.table.bar.addWidget(button("", "x", self.hide, kind="plain", tip="Hide problems"))
         self.table.setMinimumHeight(LEAST_HEIGHT)
         self.setTitleBarWidget(QWidget())  # the table's bar has the title
         self.setFeatures(QDockWidget.DockWidgetFeature.DockWidgetClosable)
@@ -71,7 +71,7 @@ class ProblemsDock(QDockWidget):
         self.hide()
 
     def add(self, problem: Problem) -> None:
-        """A problem of the window itself; one that repeats is counted, not repeated."""
+        """Add a problem of the window itself; a repeated one is counted, not listed again."""
         for place, known in enumerate(self._own):
             if (known.where, known.text) == (problem.where, problem.text):
                 self._own[place] = Problem(
@@ -83,7 +83,7 @@ class ProblemsDock(QDockWidget):
         self._show()
 
     def set_run_problems(self, problems: Sequence[Problem]) -> None:
-        """Those of the running or last run."""
+        """Show the problems of the current or last run."""
         if tuple(problems) != self._of_run:
             self._of_run = tuple(problems)
             self._show()

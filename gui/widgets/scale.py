@@ -1,4 +1,4 @@
-"""The scale of the heat map: the colours with their values, what has none, and who is fastest and slowest."""
+"""The scale of the heat map: colours with their values, the hatching, and the fastest and slowest server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ScaleKey(QWidget):
         theme().changed.connect(self.update)
 
     def set_top(self, top: float) -> None:
-        """Where the scale ends."""
+        """Set the end of the scale."""
         self._top = top
         self.setAccessibleName(f"Scale 0 to {top:g}; hatched: no measurement")
         self.update()
@@ -52,7 +52,7 @@ class ScaleKey(QWidget):
 
 
 class ScalePane(QWidget):
-    """Painted as one: `set_scale` gives the end of the scale and what the servers measure now."""
+    """The scale with a histogram and facts; `set_scale` sets its end and the current values of the servers."""
 
     def __init__(self, unit: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -119,7 +119,7 @@ class ScalePane(QWidget):
             )
 
     def _histogram(self, painter: QPainter) -> None:
-        """How many servers are at each height of the scale."""
+        """Draw how many servers are at each height of the scale."""
         bins = [0] * 16
         for value in self._now:
             bins[min(15, int(value / self._top * 16))] += 1

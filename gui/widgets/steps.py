@@ -1,4 +1,4 @@
-"""The strip of tests: a group for each test of the plan with a bar for each repeat, and where the whole run stands."""
+"""The strip of tests: a group for each test of the plan with a bar for each repeat, and the progress of the run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gui.widgets.theme import SMALL_PX, sized_font, theme
 
 HEIGHT, BAR, GAP, INSET, TEXT = 44, 6, 10, 16, 176
 LEAST = 56
-"""Pixels of a group; with more tests than there is room for, those around the running one are shown."""
+"""Minimum width in pixels of a group; if not all tests fit, those around the running one are shown."""
 
 ICONS: dict[StepState, tuple[str, str] | None] = {
     "waiting": None,
@@ -34,7 +34,7 @@ BARS: dict[StepState, str] = {
 
 
 def state_of(step: Step) -> StepState:
-    """Where a test as a whole is."""
+    """The state of a test as a whole."""
     if "running" in step.repeats:
         return "running"
     if all(state == "waiting" for state in step.repeats):
@@ -45,13 +45,13 @@ def state_of(step: Step) -> StepState:
 
 
 def first_shown(states: Sequence[StepState], room: int) -> int:
-    """The first of the groups to show when there is room for `room`: the running one is in the middle of them."""
+    """The first group to show when there is room for `room` groups, with the running one in the middle."""
     now = next((number for number, state in enumerate(states) if state in ("running", "waiting")), len(states))
     return max(0, min(now - room // 2, len(states) - room))
 
 
 class StepStrip(QWidget):
-    """See the module. `show_steps` gives what is to be seen; `part` is how much of the running repeat is done (0…1)."""
+    """See the module. `show_steps` sets what is shown; `part` is how much of the running repeat is done (0…1)."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -66,7 +66,7 @@ class StepStrip(QWidget):
         return QSize(480, HEIGHT)
 
     def show_steps(self, steps: Sequence[Step], part: float, words: tuple[str, str]) -> None:
-        """`words` are the two lines at the right: of the whole run."""
+        """`words` are the two lines at the right, about the whole run."""
         shown = (tuple(steps), part, words)
         if shown != (self._steps, self._part, self._words):
             self._steps, self._part, self._words = shown
@@ -87,7 +87,7 @@ class StepStrip(QWidget):
         states = [state_of(step) for step in self._steps]
         first = first_shown(states, room) if len(states) > room else 0
         shown = self._steps[first : first + room]
-        # A test with more requests has more of the strip, as far as all can be read.
+        # A test with more requests gets more of the strip, as long as all stay readable.
         weights = [math.sqrt(max(1, step.requests * len(step.repeats))) for step in shown]
         free = right - INSET - GAP * (len(shown) - 1) - LEAST * len(shown)
         x = float(INSET)
@@ -120,7 +120,7 @@ class StepStrip(QWidget):
 
     @staticmethod
     def _repeat(painter: QPainter, step: Step, room: QRectF) -> None:
-        """Which repeat is running, where there is room to say so."""
+        """Show which repeat is running, if there is room."""
         if len(step.repeats) < 2 or "running" not in step.repeats:
             return
         words = f"repeat {step.repeats.index('running') + 1}/{len(step.repeats)}"

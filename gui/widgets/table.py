@@ -1,8 +1,8 @@
 """The table that every page uses: a bar with title, counts, filter and column choice; rows painted by one delegate.
 
 Sort by value, filter by ``column:value``, choose columns, copy rows as tab-separated text with headers (Ctrl+C) or one
-as JSON, "use as filter" on a cell, remembered widths. An empty table keeps its header and says why it is empty, with
-the next action as a button. Everything is painted as plain text: names come from agents and servers.
+row as JSON, "use as filter" on a cell, remembered widths. An empty table keeps its header and says why it is empty,
+with the next action as a button. Everything is painted as plain text, since names come from agents and servers.
 """
 
 from __future__ import annotations
@@ -67,19 +67,19 @@ R = TypeVar("R")
 ROW_HEIGHT = 24
 LEFT = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine)
 RIGHT = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextSingleLine)
-"""How a cell's text is placed; made once, since combining Qt's flags costs more than painting a short text."""
+"""Alignment of a cell's text; computed once, since combining Qt's flags costs more than painting a short text."""
 WIDEST = 14
-"""Pixels that no ASCII character of a cell is wider than: texts that fit at that need not be measured."""
+"""Maximum width in pixels of an ASCII character in a cell: texts that fit at this width need not be measured."""
 EDGE = 16
-"""Padding at both ends of a row; inside it is half of that."""
+"""Padding at both ends of a row; between cells it is half of that."""
 LEAST_STRETCH = 96
-"""Pixels below which the stretching column does not shrink; rather the table scrolls sideways."""
+"""Minimum width in pixels of the stretching column; below it the table scrolls sideways."""
 
 
 @dataclass(frozen=True, slots=True)
 class Empty:
-    """What an empty table says: an icon, why, and buttons ``(text, icon, action)`` for what to do next. The first of
-    them is filled, where `primary`: a page has one filled button at most."""
+    """What an empty table shows: an icon, the reason, and buttons ``(text, icon, action)`` for what to do next. The
+    first one is filled if `primary`: a page has at most one filled button."""
 
     icon: str
     title: str
@@ -90,10 +90,9 @@ class Empty:
 
 class CellDelegate(QStyledItemDelegate):
     """Paints every kind of cell: text, icon with word, bar, spark line, colour swatch, fixed-width text, interval.
-
-    OPTIMISATION. The fifty rows of Live are all painted anew at each beat, and that was most of what the loop did: what
-    is the same for all cells (colours, which columns are at the edges, whether anything is selected) is not made again
-    for each of them, and rows are asked of the model without the way through Qt.
+    OPTIMISATION. The fifty rows of Live are all repainted at each beat, which took most of the loop's time: what is the
+    same for all cells (colours, which columns are at the edges, whether anything is selected) is not computed for each
+    cell, and rows are taken from the model directly, not through Qt.
     """
 
     def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
@@ -137,7 +136,7 @@ class CellDelegate(QStyledItemDelegate):
         option: QStyleOptionViewItem,
         index: QModelIndex | QPersistentModelIndex,
     ) -> bool:
-        """The cell's own tip, and its whole text where that did not fit; both as plain text."""
+        """Show the cell's own tip, and its whole text if that did not fit; both as plain text."""
         if event.type() != QEvent.Type.ToolTip:
             return super().helpEvent(event, view, option, index)
         text = self.tip_of(view, option.rect, index)
@@ -148,7 +147,7 @@ class CellDelegate(QStyledItemDelegate):
         return bool(text)
 
     def tip_of(self, view: QWidget, rect: QRect, index: QModelIndex | QPersistentModelIndex) -> str:
-        """What a tooltip says of the cell that is painted in `rect`; empty when there is nothing more to say."""
+        """The tooltip of the cell painted in `rect`; empty if there is nothing to add."""
         model, row = index.model(), index.data(ROW_ROLE)
         if not isinstance(model, TableModel) or row is None:
             return ""
@@ -238,7 +237,7 @@ class CellDelegate(QStyledItemDelegate):
         painter.fillPath(path, theme().colour(name, 0.14))
 
     def _interval(self, painter: QPainter, rect: QRect, column: Column[Any], row: Any) -> None:
-        """(low, value, high) in per cent on a scale from 99 to 100; an arrow head where it goes further down."""
+        """(low, value, high) in per cent on a scale from 99 to 100; an arrow head if it extends further down."""
         value = column.value(row)
         if not value:
             return
@@ -262,7 +261,7 @@ class CellDelegate(QStyledItemDelegate):
 
 
 class Header(QHeaderView):
-    """Column titles aligned as their cells, with a chevron beside the title of the sorted column."""
+    """Column titles aligned like their cells, with a chevron beside the title of the sorted column."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(Qt.Orientation.Horizontal, parent)
@@ -307,7 +306,7 @@ class Header(QHeaderView):
 
 
 class RowView(QTableView):
-    """A table view whose row under the pointer is lit as a whole. `resized` follows each change of its room."""
+    """A table view that highlights the whole row under the pointer. `resized` follows each change of its size."""
 
     resized = Signal()
 
@@ -321,7 +320,7 @@ class RowView(QTableView):
         self.viewportEntered.connect(lambda: self._hover(-1))
 
     def edges(self) -> tuple[int, int]:
-        """The columns at the left and the right end, as they are painted."""
+        """The leftmost and rightmost columns as painted."""
         if self._edges is None:
             header = self.horizontalHeader()
             order = [header.logicalIndex(place) for place in range(header.count())]
@@ -381,7 +380,7 @@ class Table(QWidget):
         self._selected_key: object = None
         self._folded: set[int] = set()
         self._kept: set[int] = set()
-        """Columns that a person has asked for: they stay also where room is scarce."""
+        """Columns that the user has chosen: they stay even when there is little room."""
 
         self.title = QLabel(title)
         self.title.setTextFormat(Qt.TextFormat.PlainText)
@@ -472,16 +471,16 @@ class Table(QWidget):
     # ---- for pages
 
     def set_rows(self, rows: Sequence[Any]) -> None:
-        """Show these rows; selection and scroll position stay with their rows."""
+        """Show these rows; selection and scroll position follow their rows."""
         self.model.replace(rows)
 
     def set_counts(self, text: str) -> None:
-        """The words behind the title."""
+        """Set the words after the title."""
         if self.counts.text() != text:
             self.counts.setText(text)
 
     def set_empty(self, empty: Empty) -> None:
-        """What to say while there is no row."""
+        """Set what to show while there are no rows."""
         if empty != self._empty:
             self._empty = empty
             self._show_empty()
@@ -513,7 +512,7 @@ class Table(QWidget):
         self.filter_box.setText(text)
 
     def copy_rows(self) -> None:
-        """The selected rows (all, when none is) with headers, tab-separated, to the clipboard."""
+        """Copy the selected rows (all, if none is selected) with headers, tab-separated, to the clipboard."""
         indexes = sorted(index.row() for index in self.view.selectionModel().selectedRows())
         chosen = indexes or list(range(len(self.model.rows.visible)))
         QGuiApplication.clipboard().setText(self.model.rows.as_tsv(chosen, self._visible_columns()))
@@ -524,12 +523,12 @@ class Table(QWidget):
         """Write widths, order, hidden columns and the filter to the settings."""
         QSettings().setValue(f"table/{self._name}/filter", self.filter_box.text())
         QSettings().setValue(f"table/{self._name}/kept", " ".join(self.model.rows.columns[n].key for n in self._kept))
-        self._unfold()  # what is left out for want of room is no choice of the person
+        self._unfold()  # columns hidden for lack of room were not hidden by the user
         QSettings().setValue(f"table/{self._name}/header", self.view.horizontalHeader().saveState())
         self._fit_columns()
 
     def restore(self) -> None:
-        """Take them back; a state of another version's columns is ignored."""
+        """Restore them; a state with another version's columns is ignored."""
         self.filter_box.setText(str(QSettings().value(f"table/{self._name}/filter", "")))
         kept = str(QSettings().value(f"table/{self._name}/kept", "") or "").split()
         self._kept = {number for number, column in enumerate(self.model.rows.columns) if column.key in kept}
@@ -549,7 +548,7 @@ class Table(QWidget):
         self._folded.clear()
 
     def _fit_columns(self) -> None:
-        """Leave out what can be missed where there is no room for all; the stretching column takes what is free."""
+        """Hide optional columns when there is no room for all; the stretching column takes the free space."""
         columns, header = self.model.rows.columns, self.view.horizontalHeader()
         shown = [n for n in range(len(columns)) if n in self._folded or not self.view.isColumnHidden(n)]
         stretch = next((n for n in shown if columns[n].stretch), None)
@@ -633,7 +632,7 @@ class Table(QWidget):
             index = self.model.index_of(self._selected_key)
             if index.isValid():
                 self.view.selectRow(index.row())
-            else:  # Qt forgets the selection with the rows and tells nobody
+            else:  # Qt drops the selection together with the rows, without a signal
                 self._selected_key = None
                 self.selected.emit(None)
         self.view.verticalScrollBar().setValue(self._scroll)
@@ -677,7 +676,7 @@ class Table(QWidget):
         if rows.all and rows.filter_text:
             shown = Empty(
                 "filter",
-                "Nothing passes the filter",
+                "No row matches the filter",
                 f"{len(rows.all):,} rows are hidden by “{rows.filter_text}”.",
                 (("Clear filter", "x", self.filter_box.clear),),
             )
@@ -713,12 +712,12 @@ class Table(QWidget):
 
 
 class EmptyPanel(QWidget):
-    """An empty state; with little height it does without its picture, then without the reason."""
+    """An empty state; with little height it hides its picture, then the reason."""
 
     def __init__(self) -> None:
         super().__init__()
         self.spare: list[QWidget] = []
-        """What can be missed, first first."""
+        """What to hide first, in this order."""
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -734,7 +733,7 @@ class EmptyPanel(QWidget):
 
 
 def empty_widget(empty: Empty) -> QWidget:
-    """An empty state: icon, what is not there, why, and what to do."""
+    """An empty state: icon, what is missing, why, and what to do."""
     panel = EmptyPanel()
     column = QVBoxLayout(panel)
     column.setContentsMargins(16, 4, 16, 4)

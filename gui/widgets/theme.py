@@ -1,4 +1,4 @@
-"""The look: named colours, fonts and the one style sheet, for light and dark, following the system while it runs.
+"""The look: named colours, fonts and the style sheet, for light and dark; follows the system while running.
 
 Widgets, delegates and plots ask `theme()` for a colour by name (``resources/themes/tally.toml``) and repaint on
 `Theme.changed`. None of them holds a hex value.
@@ -24,7 +24,7 @@ TITLE_PX, BASE_PX, CAPTION_PX, SMALL_PX = 20, 13, 12, 11
 
 
 class Theme(QObject):
-    """The colours in force. One object per application; `changed` says that everything should repaint."""
+    """The current colours. One object per application; `changed` tells everything to repaint."""
 
     changed = Signal()
 
@@ -38,7 +38,7 @@ class Theme(QObject):
         self.dark = False
         self._inks: dict[tuple[str, bool], QColor] = {}
         self._applied: bool | None = None
-        """Light or dark, as the application has it now; None before the first time."""
+        """Whether dark is applied now; None before the first time."""
 
     @property
     def mode(self) -> Mode:
@@ -55,7 +55,7 @@ class Theme(QObject):
         return found
 
     def ink(self, name: str) -> QColor:
-        """The same, made once, for what is painted hundreds of times a second. Shared: copy it before changing it."""
+        """The same, cached, for what is painted hundreds of times a second. Shared: copy it before changing it."""
         kept = self._inks.get((name, self.dark))
         if kept is None:
             kept = self._inks[name, self.dark] = self.colour(name)
@@ -102,7 +102,7 @@ class Theme(QObject):
             self._apply(dark)
 
     def _apply(self, dark: bool) -> None:
-        if dark == self._applied:  # a new style sheet makes Qt measure every widget anew
+        if dark == self._applied:  # a new style sheet makes Qt measure every widget again
             return
         self.dark = self._applied = dark
         application = QApplication.instance()
@@ -160,9 +160,9 @@ def application_font() -> QFont:
 
 @lru_cache(maxsize=64)
 def sized_font(pixels: int, weight: QFont.Weight = QFont.Weight.Normal) -> QFont:
-    """The application font at another size and weight; keeps its tabular figures. Shared: copy it before changing it.
+    """The application font at another size and weight, with tabular figures. Shared: copy it before changing it.
 
-    Kept (as `metrics` and `fixed_font`), since every cell of a table asks for it at every paint."""
+    Cached (like `metrics` and `fixed_font`), since every cell of a table asks for it at every paint."""
     font = QFont(QApplication.font())
     font.setPixelSize(pixels)
     font.setWeight(weight)
@@ -171,7 +171,7 @@ def sized_font(pixels: int, weight: QFont.Weight = QFont.Weight.Normal) -> QFont
 
 @lru_cache(maxsize=64)
 def metrics(pixels: int, weight: QFont.Weight = QFont.Weight.Normal, *, fixed: bool = False) -> QFontMetrics:
-    """The measures of `sized_font`, or of `fixed_font`."""
+    """The metrics of `sized_font`, or of `fixed_font`."""
     return QFontMetrics(fixed_font(pixels) if fixed else sized_font(pixels, weight))
 
 
@@ -190,7 +190,7 @@ def fixed_font(pixels: int = CAPTION_PX) -> QFont:
 
 
 def style_sheet(colours: Theme) -> str:
-    """The one style sheet, made from the names. Object names and the ``kind`` property choose variants."""
+    """The style sheet, built from the named colours. Object names and the ``kind`` property select variants."""
     c = colours.hex
     return f"""
 * {{ outline: 0; }}

@@ -38,7 +38,7 @@ def paint(page: LivePage, snapshot) -> None:
 
 
 def test_nothing_runs_says_so_and_offers_what_to_do(page, texts) -> None:
-    assert "Nothing runs" in texts(page)
+    assert "No run under way" in texts(page)
     next(b for b in page.findChildren(type(page.pause_button)) if b.text().startswith("Try it")).click()
     assert page.called == ["try"]
 
@@ -52,7 +52,7 @@ def test_getting_ready_shows_steps_and_can_be_cancelled(page, texts) -> None:
     page.stages.cancel_button.click()
     assert page.called == ["cancel"]
     page.show_stage("")
-    assert "Nothing runs" in texts(page)
+    assert "No run under way" in texts(page)
 
 
 def test_a_run_fills_read_outs_plots_legends_and_table(page, progress) -> None:
@@ -311,7 +311,7 @@ def test_a_run_that_cannot_begin_leaves_nothing_behind(page, progress, texts) ->
     assert not page.converging._data[0].size
     assert page.title.text() == "Live"
     paint(page, RunProgress(t=STARTED + 51))
-    assert "Nothing runs" in texts(page)
+    assert "No run under way" in texts(page)
     assert not page.badge.isVisible()
     assert page.table.model.rowCount() == 0
 

@@ -40,7 +40,7 @@ def test_a_changed_preset_is_saved_as_a_plan_of_ones_own(page: PlansPage) -> Non
     before = page.library.presets()[0].text
     assert page.remark.text() == "preset"
     page.form.repeats.setValue(7)
-    assert "Save makes a plan of your own" in page.remark.text()
+    assert "Save creates your own copy" in page.remark.text()
     page.save()
     assert page.editor.entry.path is not None
     assert saved(page)["test"][0]["repeats"] == 7

@@ -61,7 +61,7 @@ def page(show) -> RunsPage:
 
 
 def test_an_empty_history_offers_what_to_do(page, texts) -> None:
-    assert "Nothing was run in this workspace" in texts(page)
+    assert "No runs in this workspace yet" in texts(page)
     assert "Try it on this machine" in texts(page)
     assert page.badge.isHidden()
 
@@ -125,7 +125,7 @@ def test_the_evidence_of_a_request_names_the_stage(page, texts) -> None:
     assert "probably kernel dropped 1 datagram" in texts(page.evidence)
     page.requests.select_key(1)
     page.show_evidence(1, None)
-    assert "Nothing was lost on the way." in texts(page.evidence)
+    assert "Nothing was lost." in texts(page.evidence)
 
 
 def test_names_that_mean_harm_are_plain_text(page, hostile) -> None:

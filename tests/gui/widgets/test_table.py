@@ -105,7 +105,7 @@ def test_an_empty_table_says_why_and_offers_what_to_do(qtbot) -> None:
     made.set_rows([("a", 1)])
     assert "No client has joined" not in visible_texts(made)
     made.filter_box.setText("zzz")
-    assert "Nothing passes the filter" in visible_texts(made)
+    assert "No row matches the filter" in visible_texts(made)
 
 
 def test_widths_and_hidden_columns_are_remembered(qtbot) -> None:
