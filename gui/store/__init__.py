@@ -10,14 +10,14 @@
     store.records_of(request_id), store.requests(repeat), …
 
 Methods are plain and blocking: call them in a thread. Any thread may call any method; writers take turns, readers
-wait for nobody. A method that stores something has it on disk when it returns, so that whoever sent it may forget it;
-one that raises has stored nothing. All errors are `StoreError`, and their texts are sentences for an operator.
+never wait. When a method that stores something returns, the data is on disk and the sender may forget it; a method
+that raises has stored nothing. All errors are `StoreError`, and their texts are sentences for an operator.
 
 - `engine`: opening, locking, migrating, errors as sentences. `schema`: the tables. `migrations`: their history.
 - `access`, `runs`, `records` (with `loader`), `timeline`, `results`: the parts of `Store`. `rows`: its values.
-- `arrivals`, `removal`: bringing runs in and taking them out in slices, unseen. `programs`: who is at it.
-- `once`: which records were counted. `peers`: records of other collectors, put into our form.
-- `keys`: the hashes by which requests and records find each other.
+- `arrivals`, `removal`: importing and deleting runs in slices while they are hidden. `programs`: who is doing it.
+- `once`: which records were counted. `peers`: records of other collectors, converted to our form.
+- `keys`: the hashes that join requests and records.
 
 The store decides nothing: `gui.reconcile` judges, `gui.report` shows. No Qt here.
 """

@@ -16,11 +16,11 @@ from gui.store.engine import Database
 from gui.store.rows import AgentEntry, ServerEntry
 
 _FORGET_SPENT = 60.0
-"""A spent token is remembered this many seconds beyond its expiry: longer than any leeway."""
+"""A spent token is remembered for this many seconds after it expires: longer than any leeway."""
 
 
 class AccessPart:
-    """The part of `Store` that decides nothing, but remembers who may come in."""
+    """The part of `Store` that remembers who may connect. It decides nothing."""
 
     database: Database
 
@@ -68,8 +68,8 @@ class AccessPart:
                 connection.execute(insert(table).values(invitation=invitation.id, **values))
 
     def redeem(self, invitation_id: str, key: Key, now: float) -> bool:
-        """In one transaction: count one use and insert `key`. False, and nothing done, when the invitation is unknown,
-        used up, revoked or expired at `now`."""
+        """In one transaction: count one use and insert `key`. Returns False and changes nothing when the invitation is
+        unknown, used up, revoked or expired at `now`."""
         table = schema.invitation
         with self.database.write() as connection:
             used = connection.execute(
@@ -87,7 +87,7 @@ class AccessPart:
         return bool(used)
 
     def spend_tokens(self, spends: Sequence[Spend], now: float) -> list[bool]:
-        """In one transaction: remember each `jti`; False for those already remembered, also within the batch."""
+        """In one transaction: remember each `jti`; False for each that was remembered before, also within the batch."""
         table = schema.spent_token
         with self.database.write() as connection:
             connection.execute(delete(table).where(table.c.expires < now - _FORGET_SPENT))
@@ -106,7 +106,7 @@ class AccessPart:
         return answers
 
     def see_agent(self, identity: str, name: str, role: str, facts: Mapping[str, Any], now: float) -> None:
-        """An agent opened a session: remember it, with what it said of itself."""
+        """An agent opened a session: remember it and what it reported about itself."""
         table = schema.agent
         text = msgspec.json.encode(dict(facts)).decode()
         with self.database.write() as connection:
@@ -123,7 +123,7 @@ class AccessPart:
                 )
 
     def agents(self) -> list[AgentEntry]:
-        """All agents that were ever here, by name."""
+        """All agents that ever connected, by name."""
         table = schema.agent
         with self.database.read() as connection:
             rows = connection.execute(select(table).order_by(table.c.name, table.c.id)).all()
@@ -194,7 +194,7 @@ def put_servers(connection: Connection, servers: Sequence[ServerEntry], *, keep_
 
 
 def agent_ids(connection: Connection, identities: Sequence[str], now: float) -> dict[str, int]:
-    """Row ids of these identities; unknown ones are entered, to be completed by `see_agent`."""
+    """Row ids of these identities; unknown ones are inserted, and `see_agent` completes them later."""
     table = schema.agent
     ids: dict[str, int] = {}
     for part in chunks(sorted(set(identities)), 500):
@@ -218,12 +218,12 @@ def agent_ids(connection: Connection, identities: Sequence[str], now: float) -> 
 
 
 def chunks(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
-    """`items` in pieces, since databases limit the parameters of a statement."""
+    """`items` in chunks, since databases limit the parameters of a statement."""
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 def new_uid() -> str:
-    """128 random bits in hexadecimal: names a run on every machine."""
+    """128 random bits in hexadecimal: identifies a run on every machine."""
     return secrets.token_hex(16)
 
 

@@ -1,14 +1,14 @@
-"""Runs that come from elsewhere: brought in slice by slice, seen by nobody until the last one.
+"""Importing runs from elsewhere, slice by slice; an arriving run stays hidden until its last slice.
 
     with store.arrival(uid=…, name=…, plan_text=…, …) as arrival:   # one small transaction: a hidden run
-        with arrival.slice() as connection:                         # whatever hangs on it, a bit at a time
+        with arrival.slice() as connection:                         # what belongs to it, a bit at a time
             …
         ids = arrival.insert_new("request", COLUMNS, rows)          # any number of rows, in slices
         arrival.load(bodies)                                        # its records
-        arrival.finish()                                            # one small transaction: everybody sees it
+        arrival.finish()                                            # one small transaction: now it is visible
 
-Left without `finish`, it is removed again; what a program that was killed has left is removed by the next one (see
-`gui.store.removal`). Whoever writes to the database beside it waits for a slice at most, a tenth of a second or so.
+Without `finish` the run is removed again; what a killed program left behind is removed by the next one (see
+`gui.store.removal`). Other writers wait for one slice at most, about a tenth of a second.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ BEAT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class ArrivedTag:
-    """A tag of an arriving run: the id of its repeat, and the places of its agent and server in the lists with it."""
+    """A tag of an arriving run: the id of its repeat, and the indexes of its agent and server in the given lists."""
 
     tag: str
     repeat: int
@@ -50,11 +50,11 @@ class ArrivedTag:
 
 
 class Arrival:
-    """One run on its way in; made by `Store.arrival`. Belongs to one thread."""
+    """One run that is being imported; made by `Store.arrival`. Belongs to one thread."""
 
     def __init__(self, database: Database, run_id: int, uid: str, token: str, clock: float) -> None:
         self.run_id = run_id
-        """Its number, under which everybody will see it."""
+        """The number that the run will have."""
         self.finished = False
         self._database = database
         self._uid = uid
@@ -65,7 +65,7 @@ class Arrival:
 
     @contextmanager
     def slice(self) -> Iterator[Connection]:
-        """One transaction. Keep it short: all other writers wait for it, and none for what lies between two."""
+        """One transaction. Keep it short: all other writers wait for it. Between two slices nobody waits."""
         with self._database.slice() as connection:
             if time.monotonic() - self._beat > BEAT_SECONDS:
                 self._beat = time.monotonic()
@@ -76,18 +76,20 @@ class Arrival:
     def enter(
         self, servers: Sequence[ServerEntry], agents: Sequence[str], tags: Sequence[ArrivedTag]
     ) -> tuple[list[int], list[int]]:
-        """Servers, agents (by what they are called) and tags in one transaction; the ids of servers and of tags.
+        """Insert servers, agents (by name) and tags in one transaction; returns the ids of servers and of tags.
 
-        In one, since servers and agents that no tag refers to would stay behind if the rest never came. Servers that
-        are known here stay as they are. Agents that arrive are no agents of ours: nobody may ever sign in as one.
-        Raises StoreConflict when a tag is known here."""
+        It is one transaction because servers and agents that no tag refers to would stay behind if the rest failed.
+        Known servers are not changed. Imported agents are not ours: nobody may ever sign in as one.
+        Raises StoreConflict when a tag is already known."""
         texts = [tag.tag for tag in tags]
         table = schema.tag
         with self.slice() as connection:
             for part in chunks(texts, 500):
                 known = connection.scalar(select(table.c.tag).where(table.c.tag.in_(part)).limit(1))
                 if known is not None:
-                    raise StoreConflict(f"The run cannot be taken in: its tag {known} was used in this workspace too.")
+                    raise StoreConflict(
+                        f"The run cannot be imported: its tag {known} is already used in this workspace."
+                    )
             by_url = put_servers(connection, servers, keep_known=True)
             identities = [f"{ARRIVED}{self._uid}/{place}/{name}" for place, name in enumerate(agents)]
             by_identity = agent_ids(connection, identities, self._clock)
@@ -113,7 +115,7 @@ class Arrival:
         return inserted
 
     def insert_new(self, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Sequence[int]:
-        """Insert rows into a table that gives ids, in slices; returns their ids, which may have holes between."""
+        """Insert rows into a table that assigns ids, in slices; returns their ids, which may have gaps."""
         ids = array("q")
         for part in _parts(rows):
             with self.slice() as connection:
@@ -126,7 +128,7 @@ class Arrival:
     def load(self, bodies: Iterable[bytes]) -> LoadResult:
         """Store records of this run's tags, in slices; those of other tags are counted as foreign and not stored.
 
-        Nothing is added to the daily sums: what servers did for a run that was made elsewhere is no use seen here."""
+        Nothing is added to the daily sums: a run made elsewhere is not use of the servers seen here."""
         total = LoadResult()
         for part in _parts(bodies):
             batch = decode(part)
@@ -135,9 +137,9 @@ class Arrival:
         return total
 
     def finish(self, **values: object) -> None:
-        """Make the run visible, with these columns changed; its scorings are up to date with its records.
+        """Make the run visible, with these columns changed, and mark its scorings as up to date with its records.
 
-        Raises StoreError; then it is still hidden, and removed when the arrival is left."""
+        When it raises StoreError, the run is still hidden, and is removed when the `with` block ends."""
         run, repeat, scoring, record, tag = schema.run, schema.repeat, schema.scoring, schema.record, schema.tag
         repeats = select(repeat.c.id).where(repeat.c.run_id == self.run_id).scalar_subquery()
         with self._database.read() as connection:
@@ -155,7 +157,7 @@ class Arrival:
 
 
 class ArrivalsPart:
-    """The part of `Store` that takes in runs from elsewhere."""
+    """The part of `Store` that imports runs from elsewhere."""
 
     database: Database
 
@@ -169,9 +171,9 @@ class ArrivalsPart:
         versions: Mapping[str, Any] | None = None,
         **values: object,
     ) -> Iterator[Arrival]:
-        """A hidden run with these columns, to be filled and finished; it is removed when that does not happen.
+        """A hidden run with these columns, to be filled and finished; without `finish` it is removed.
 
-        Raises StoreConflict when a run with this `uid` is here already, or on its way in."""
+        Raises StoreConflict when a run with this `uid` is already here or is being imported."""
         with at_work() as token:
             run_id = self._enter(uid, now, token, environment or {}, versions or {}, values)
             arrival = Arrival(self.database, run_id, uid, token, now)
@@ -199,9 +201,9 @@ class ArrivalsPart:
         with self.database.write() as connection:
             known = connection.execute(select(table.c.id, table.c.hidden).where(table.c.uid == uid)).fetchone()
             if known is not None and known.hidden is None:
-                raise StoreConflict(f"This run is in the workspace already, as run {known.id}.")
+                raise StoreConflict(f"This run is already in the workspace, as run {known.id}.")
             if known is not None:
-                raise StoreConflict("This run is being brought into the workspace, or taken out of it, just now.")
+                raise StoreConflict("This run is being imported or deleted right now; try again later.")
             key = connection.execute(
                 insert(table).values(
                     uid=uid,
@@ -212,7 +214,7 @@ class ArrivalsPart:
                 )
             ).inserted_primary_key
         if key is None:
-            raise StoreError(f"The database {self.database.shown} gave the run no number.")
+            raise StoreError(f"The database {self.database.shown} returned no number for the run.")
         return int(key[0])
 
 

@@ -1,10 +1,10 @@
 """Opening a workspace database and talking to it: one writer at a time, readers beside it, errors as sentences.
 
 SQLite runs in WAL mode with ``synchronous=FULL``: what a method has stored when it returns survives a power cut, since
-the broker and the agents forget what we acknowledge. Writers of one process take turns by a lock, writers of several
-processes by SQLite's own (waiting up to 15 s, and as much longer as `Database.patience` says). Readers see the last
-committed state and wait for nobody: to open a database that is up to date, too, is to read. One that is opened only to
-be read may be in a file and a directory that cannot be written.
+the broker and the agents forget what we acknowledge. Writers in one process take turns with a lock, writers in several
+processes with SQLite's own lock (they wait up to 15 s, plus `Database.patience`). Readers see the last committed state
+and never wait; opening a database that is up to date only reads. A database opened read-only may be in a file and a
+directory that are not writable.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from gui.store.migrations import HEAD, upgrade
 from gui.store.schema import metadata
 
 APPLICATION_ID = 0x54414C59
-"""``TALY`` in the header of our SQLite files, by which ``file`` and we know them."""
+"""``TALY`` in the header of our SQLite files, by which ``file`` and Tally recognize them."""
 
 _BUSY_SECONDS = 15
 _PAUSE_SECONDS = 1.0
@@ -71,12 +71,12 @@ def parse_database(address: str | os.PathLike[str]) -> URL:
 
 
 class Database:
-    """An opened database at our schema version. Thread-safe: any thread may call `write` and `read`.
+    """An open database at our schema version. Thread-safe: any thread may call `write` and `read`.
 
-    `shown` is its name for people, without a password."""
+    `shown` is its name in messages, without a password."""
 
     def __init__(self, address: str | os.PathLike[str], *, read_only: bool = False) -> None:
-        """Opens; one that is not only to be read is made or migrated as needed. Raises StoreError and its kinds."""
+        """Opens the database; unless read-only, creates or migrates it as needed. Raises StoreError."""
         self.read_only = read_only
         self.url = parse_database(address)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
@@ -84,9 +84,10 @@ class Database:
         self.marker = "?" if self.is_sqlite else "%s"
         self._turn = threading.Lock()
         self.patience = 0.0
-        """Seconds that a writer goes on waiting for another program, after SQLite's own 15. Set it to 0 to end that."""
+        """Seconds that a writer waits for another program, in addition to SQLite's own 15. Set it to 0 to stop
+        waiting."""
         self.on_busy: Callable[[bool], None] = lambda _: None
-        """Called from a writer's thread: True when it has to wait that long, False when it has its turn after that."""
+        """Called from a writer's thread: True when it starts to wait that long, False when its turn has come."""
         if self.is_sqlite:
             _check_file(Path(str(self.url.database)), read_only=read_only)
             if not read_only:
@@ -127,10 +128,10 @@ class Database:
 
     @contextmanager
     def slice(self) -> Iterator[Connection]:
-        """A `write` of somebody who has many to make, one after the other.
+        """A `write` for a caller that makes many, one after the other.
 
-        On SQLite the next one begins only after as much time as this one took: programs that wait for the database ask
-        for it now and then, and would hardly ever find it free."""
+        On SQLite the next one begins only after as much time as this one took: programs that wait for the database poll
+        it, and would hardly ever find it free."""
         with self.write() as connection:
             begun = time.monotonic()
             yield connection
@@ -139,7 +140,7 @@ class Database:
 
     @contextmanager
     def _begun(self) -> Iterator[Connection]:
-        """A transaction of the writer. To begin is to wait for other programs; nothing is done before."""
+        """A transaction of the writer. Beginning it waits for other programs; nothing is done before that."""
         began = time.monotonic()
         told = False
         with self._writer.connect() as connection:
@@ -159,7 +160,7 @@ class Database:
                 yield connection
 
     def used_bytes(self) -> int:
-        """What the database takes; of an SQLite file, without the room that deleted rows have left in it."""
+        """The size of the database in bytes; for an SQLite file, without the free space that deleted rows left."""
         with self.read() as connection:
             if not self.is_sqlite:
                 return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
@@ -170,8 +171,8 @@ class Database:
         return size * (pages - free)
 
     def vacuum(self) -> None:
-        """Give the room that deleted rows took back: to the disk (SQLite; while it lasts it takes as much room again as
-        the database), or to new rows (PostgreSQL). Raises StoreError; nothing is lost then."""
+        """Free the space of deleted rows: for the disk (SQLite; meanwhile it needs as much space again as the database)
+        or for new rows (PostgreSQL). When it raises StoreError, nothing is lost."""
         if not self.is_sqlite:
             with self._errors(), self._writer.connect() as connection:
                 connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM (ANALYZE)")
@@ -192,7 +193,7 @@ class Database:
                 connection.rollback()
 
     def many(self, connection: Connection, sql: str, rows: Sequence[tuple[Any, ...]]) -> int:
-        """Run `sql`, whose parameters are written ``?``, once for each row; returns the number of rows changed.
+        """Run `sql`, with parameters written as ``?``, once for each row; returns the number of rows changed.
 
         Goes straight to the driver: SQLAlchemy's own way costs several microseconds for each row."""
         if not rows:
@@ -209,7 +210,7 @@ class Database:
         rows: Sequence[tuple[Any, ...]],
         tail: str = "",
     ) -> int:
-        """Insert many rows, several with each statement; `tail` may say ``ON CONFLICT …``. Returns how many went in.
+        """Insert many rows, several per statement; `tail` may be ``ON CONFLICT …``. Returns how many were inserted.
 
         An optimisation of `many` for bulk loads: 4.9 µs instead of 6.1 µs a row of a record, and on PostgreSQL, where
         it copies, a fifth of the time."""
@@ -231,7 +232,7 @@ class Database:
         return inserted
 
     def new_ids(self, connection: Connection, table: str, count: int) -> list[int]:
-        """`count` ids for rows of a table that keeps its ids, before they are inserted in this transaction."""
+        """Reserve `count` ids of a table that never reuses ids, for rows to be inserted in this transaction."""
         if not self.is_sqlite:
             query = "SELECT nextval(pg_get_serial_sequence(:name, 'id')) FROM generate_series(1, :count)"
             return [int(value) for value in connection.scalars(text(query), {"name": table, "count": count})]
@@ -251,7 +252,7 @@ class Database:
         )
 
         def connected(connection: sqlite3.Connection, _record: object) -> None:
-            connection.isolation_level = None  # transactions begin where `began` says so, not where sqlite3 guesses
+            connection.isolation_level = None  # transactions begin where `began` begins them, not where sqlite3 guesses
             for pragma in _PRAGMAS:
                 connection.execute(pragma)
 
@@ -274,12 +275,12 @@ class Database:
             connection.close()
             if _is_busy(error):
                 raise
-            # SQLite cannot make its files beside it. What an old one holds would be overlooked.
+            # SQLite cannot create its files beside it. What an old WAL holds would be overlooked.
             log = Path(f"{file}-wal")
             if log.exists() and log.stat().st_size:
                 raise StoreUnavailable(
-                    f"{file} cannot be read where it is: it was not closed properly, and nothing can be written there; "
-                    f"copy it with {log.name} to another directory, and read it there."
+                    f"{file} cannot be read where it is: it was not closed properly and its directory is not writable; "
+                    f"copy it and {log.name} to another directory, and read it there."
                 ) from None
             return _connect(f"{uri}&immutable=1", uri=True)
         return connection
@@ -288,7 +289,7 @@ class Database:
         with self.read() as connection:
             version = self._version(
                 connection
-            )  # before anything is changed: WAL mode would stay in a file of others, too
+            )  # before anything is changed: WAL mode would persist in another program's file, too
             if version == HEAD and (not self.is_sqlite or _is_wal(connection)):
                 return
         if self.read_only:
@@ -297,8 +298,8 @@ class Database:
             if version is None:
                 raise NotAWorkspace(f"{self.shown} is empty; name another database.")
             raise StoreUnavailable(
-                f"{self.shown} has database schema {version}, and this Tally reads {HEAD}; open it once where it can "
-                f"be written, or open a copy."
+                f"{self.shown} has database schema {version}, and this Tally reads {HEAD}; open it once where it is "
+                f"writable, or open a copy."
             )
         if self.is_sqlite:
             with self._turn, self._errors(), self._writer.connect() as connection:
@@ -318,8 +319,8 @@ class Database:
                 connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
 
     def _version(self, connection: Connection) -> str | None:
-        """The schema version, None when the database is empty. Raises NotAWorkspace when it is another program's,
-        StoreNewer when it is of a version that is not known here."""
+        """The schema version, None when the database is empty. Raises NotAWorkspace when it belongs to another program,
+        StoreNewer when this Tally does not know the version."""
         tables = set(inspect(connection).get_table_names())
         if "alembic_version" not in tables:
             if tables:
@@ -344,7 +345,7 @@ class Database:
             yield
         except DBAPIError as error:
             raise self._sentence(error.orig, gone=error.connection_invalidated) from error
-        except self._driver_error() as error:  # from `insert`, which goes past SQLAlchemy
+        except self._driver_error() as error:  # from `insert`, which bypasses SQLAlchemy
             raise self._sentence(error) from error
         except SQLAlchemyError as error:
             raise StoreError(f"The database {self.shown} failed: {error}.") from error
@@ -367,7 +368,7 @@ class Database:
         if "unable to open" in low:
             return StoreUnavailable(f"{self.shown} cannot be opened; check that the directory exists and is writable.")
         if "full" in low or "no space" in low:
-            return StoreUnavailable(f"The disk of {self.shown} is full ({why}); free some space, nothing was lost.")
+            return StoreUnavailable(f"The disk of {self.shown} is full ({why}); free some space. Nothing was lost.")
         if gone or "connection" in low:
             return StoreUnavailable(f"The database {self.shown} cannot be reached: {why}.")
         return StoreError(f"The database {self.shown} refused: {why}.")
@@ -376,7 +377,7 @@ class Database:
 def _copy(
     connection: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], tail: str
 ) -> int:
-    """`Database.insert` by PostgreSQL's COPY, which knows no ``ON CONFLICT``: then by way of a temporary table."""
+    """`Database.insert` with PostgreSQL's COPY, which has no ``ON CONFLICT``: that goes through a temporary table."""
     driver: Any = connection.connection.driver_connection
     names = ", ".join(columns)
     target = f"incoming_{table}" if tail else table
@@ -403,7 +404,7 @@ def _types(connection: Connection, table: str, columns: Sequence[str]) -> list[s
 
 
 def _is_busy(error: BaseException | None) -> bool:
-    """Whether SQLite says that another program has the database."""
+    """Whether SQLite says that another program has locked the database."""
     text = str(error).lower()
     return "locked" in text or "database is busy" in text
 
@@ -417,24 +418,24 @@ def _is_wal(connection: Connection) -> bool:
 
 
 def _make_private(path: Path) -> None:
-    """A new workspace is readable by its owner only, as there are keys in it. Raises StoreUnavailable."""
+    """A new workspace is readable only by its owner, since it contains keys. Raises StoreUnavailable."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
-        raise StoreUnavailable(f"{path} cannot be made or opened: {error.strerror}.") from None
+        raise StoreUnavailable(f"{path} cannot be created or opened: {error.strerror}.") from None
 
 
 def _check_file(path: Path, *, read_only: bool) -> None:
-    """Say in a sentence what SQLite would say in a code. Raises StoreUnavailable or NotAWorkspace."""
+    """Explain in a sentence what SQLite would report as a code. Raises StoreUnavailable or NotAWorkspace."""
     if path.is_dir():
         raise NotAWorkspace(f"{path} is a directory; name a file in it.")
     if not path.exists():
         if read_only:
             raise StoreUnavailable(f"There is no database {path}.")
         if not path.parent.is_dir():
-            raise StoreUnavailable(f"{path} cannot be made: there is no directory {path.parent}.")
+            raise StoreUnavailable(f"{path} cannot be created: there is no directory {path.parent}.")
         if not os.access(path.parent, os.W_OK):
-            raise StoreUnavailable(f"{path} cannot be made: the directory {path.parent} is not writable.")
+            raise StoreUnavailable(f"{path} cannot be created: the directory {path.parent} is not writable.")
         return
     try:
         with path.open("rb") as file:

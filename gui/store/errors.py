@@ -1,4 +1,4 @@
-"""What can go wrong with a workspace database. Every text tells an operator in a sentence what, and what to do."""
+"""What can go wrong with a workspace database. Every text tells an operator what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ class StoreError(Exception):
 
 
 class StoreUnavailable(StoreError):  # noqa: N818 - names a state of the database
-    """The database cannot be opened or reached, or is full: the environment must change."""
+    """The database cannot be opened or reached, or is full: the environment has to change."""
 
 
 class StoreBusy(StoreUnavailable):
-    """Another program holds the database; worth trying again."""
+    """Another program has locked the database; worth trying again."""
 
 
 class StoreNewer(StoreError):  # noqa: N818 - names a state of the database
@@ -20,11 +20,11 @@ class StoreNewer(StoreError):  # noqa: N818 - names a state of the database
 
 
 class NotAWorkspace(StoreError):  # noqa: N818 - names what the file is
-    """The file is no SQLite database, or one of another program."""
+    """The file is not an SQLite database, or it belongs to another program."""
 
 
 class StoreConflict(StoreError):  # noqa: N818 - names what is wrong with the data
-    """What should be stored contradicts what is stored already."""
+    """What is to be stored contradicts what is stored already."""
 
 
 class NoSuchRow(StoreError):  # noqa: N818 - names what is missing

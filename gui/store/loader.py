@@ -1,7 +1,7 @@
-"""From record bodies to rows: decode, tell ours from others', store ours in full and sum up the rest by day.
+"""From record bodies to rows: decode, separate our records from others', store ours in full and sum the rest by day.
 
-A batch is one transaction. Nothing that arrives can make a load fail except the database itself: what cannot be read
-is counted, with a sentence on the first few.
+A batch is one transaction. Only the database can make a load fail, never the input: records that cannot be read are
+counted, with a sentence about the first few.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from gui.store.peers import adapt, body_of, identity_of, time_of
 from gui.store.rows import PROBLEMS, LoadResult, RecordFlags
 
 BLOCK = 512
-"""Bodies that are compressed together: JSON records are so alike that they shrink to less than a tenth."""
+"""Bodies that are compressed together: JSON records are so similar that they shrink to less than a tenth."""
 AT_ONCE = 20_000
-"""Records that are best loaded in one transaction: each touches most pages of the index, however few they are, and with
-more other writers would wait for more than a fifth of a second."""
+"""The best number of records in one transaction: each transaction touches most pages of the index, however few records
+it has, and with more records other writers would wait for more than a fifth of a second."""
 MAX_BODY = 256 * 1024
 OTHER = "(other)"
 GROUPS_PER_DAY = 20_000
@@ -46,7 +46,7 @@ EVENT_TIMES = (
     "end_time", "detach_time", "purge_time", "tend", "time_max", "tod", "end", "@timestamp", "timestamp", "attach_time",
     "tbeg", "time_min", "start",
 )  # fmt: skip
-"""Where records of other kinds say when it was, the first that is there: when it was over, else when it began."""
+"""Fields of other kinds of records that have their time, in order of preference: when it ended, else when it began."""
 CACHE_SUMS = ("bytes_hit_cache", "bytes_miss_cache", "bytes_bypass_cache")
 """What is summed of records of kind ``cache``."""
 
@@ -107,7 +107,7 @@ _said_of = attrgetter(
     "kind",
     "schema",
 )
-"""What makes the kind of an access: records that agree in all of it share a `Source`."""
+"""The fields that accesses have in common: records that agree in all of them share a `Source`."""
 _facts_of = attrgetter(
     "record_id",
     "filename",
@@ -123,7 +123,7 @@ _facts_of = attrgetter(
     "time_max",
     "timestamp",
 )
-"""What is each access's own."""
+"""The fields that are specific to an access."""
 
 
 class Tag(NamedTuple):
@@ -135,11 +135,11 @@ class Tag(NamedTuple):
 
 
 STRANGER = Tag(0, "", 0)
-"""Stands for the tag of whoever is not ours."""
+"""Stands for the tag of a session that is not ours."""
 
 
 class Place(NamedTuple):
-    """One incarnation of a server."""
+    """One server process."""
 
     server_id: str
     stod: int
@@ -147,7 +147,7 @@ class Place(NamedTuple):
 
 
 class Group(NamedTuple):
-    """What daily sums are kept by."""
+    """The group of a daily sum."""
 
     day: int
     own: int
@@ -159,7 +159,7 @@ class Group(NamedTuple):
 
 
 class Source:
-    """Accesses of one session at one server: what all of them have in common, worked out once for many records."""
+    """Accesses of one session at one server: what they all have in common, computed once for many records."""
 
     __slots__ = ("days", "file", "given_up", "origin", "place", "tag")
 
@@ -168,13 +168,13 @@ class Source:
         """The first of its records."""
         self.place = Place(_storable(file.server_id or "", 64), file.stod, server_of(file))
         self.origin = 0
-        """Row id of the server incarnation."""
+        """Row id of the server process."""
         self.tag = STRANGER
         """Our tag, or `STRANGER` when the session is not ours."""
         self.days: dict[int, list[int]] = {}
-        """By day: accesses, those never closed, and of the others read, readv, written bytes and seconds."""
+        """By day: accesses, accesses never closed, and for the others bytes read, readv and written, and seconds."""
         self.given_up = 0
-        """Provisional records, of accesses that were closed meanwhile, too."""
+        """Provisional records, including those of accesses that have since been closed."""
 
     @property
     def finals(self) -> int:
@@ -183,22 +183,22 @@ class Source:
 
 
 class Event(NamedTuple):
-    """A record of another kind than ``file``: what is counted of it."""
+    """A record of a kind other than ``file``: what is counted of it."""
 
     kind: str
     server: str
     record_id: str
     moment: int
-    """When it was, in seconds; 0 when it does not say."""
+    """Its time in seconds; 0 when it has none."""
     amounts: tuple[int, ...]
-    """Of ``cache``: what `CACHE_SUMS` names."""
+    """For ``cache``: the fields of `CACHE_SUMS`."""
 
 
 Opened = tuple[int, Source, int]
 """An access that was never closed: the key of its provisional record, and where and on which day it was counted."""
 
 Access = tuple[Source, bytes, tuple[Any, ...]]
-"""One record: where it belongs, its body, its own facts in the order of `_facts_of`. A plain tuple: there are many."""
+"""One record: its source, its body, its own facts in the order of `_facts_of`. A plain tuple, since there are many."""
 
 
 @dataclass(slots=True)
@@ -211,11 +211,11 @@ class Batch:
     bad: int = 0
     problems: list[str] = field(default_factory=list)
     rejected: list[bytes] = field(default_factory=list)
-    """The bodies that `problems` speak of."""
+    """The bodies that `problems` describe."""
     adapted: list[bytes] = field(default_factory=list)
-    """Records of other collectors, put into our form; they are decoded after all others."""
+    """Records of other collectors, converted to our form; they are decoded after all others."""
     producers: Counter[str] = field(default_factory=Counter)
-    """How many came from each kind of other collector."""
+    """How many came from each kind of foreign collector."""
 
     def reject(self, body: bytes, why: str) -> None:
         """Count a body that cannot be read."""
@@ -227,7 +227,7 @@ class Batch:
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Without Python's search for cycles, of which a load makes none; it takes a fifth of its time."""
+    """Pause Python's garbage collector: a load makes no cycles, and searching for them takes a fifth of its time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -238,7 +238,7 @@ def no_collection() -> Iterator[None]:
 
 
 def split_records(body: bytes) -> list[bytes]:
-    """The records of one bus message or piece of a file, in either framing: one JSON object for each line."""
+    """The records of one bus message or piece of a file, in either framing, one JSON object per line."""
     if b"\n" not in body:
         return [body] if body else []
     lines = [line for line in body.split(b"\n") if line.strip()]
@@ -248,7 +248,7 @@ def split_records(body: bytes) -> list[bytes]:
 
 
 def decode(bodies: Iterable[bytes]) -> Batch:
-    """Decode record bodies; needs no database, so that it can be done outside of a transaction."""
+    """Decode record bodies. This needs no database, so it can be done outside a transaction."""
     batch = Batch()
     sources: dict[tuple[Any, ...], Source | str] = {}
     take = batch.accesses.append
@@ -258,7 +258,7 @@ def decode(bodies: Iterable[bytes]) -> Batch:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             _decode_other(body, error, batch)
             continue
-        # One look-up by everything that many records share replaces a dozen steps for each record: 3 µs became 1.
+        # One look-up by all shared fields replaces a dozen steps for each record: 1 µs instead of 3.
         said = _said_of(file)
         source = sources.get(said)
         if source is None:
@@ -340,9 +340,9 @@ def _event(record: Mapping[str, Any]) -> Event:
 
 
 class Loader:
-    """Puts decoded batches into the database; remembers our tags and the servers' incarnations.
+    """Stores decoded batches in the database; caches our tags and the server processes.
 
-    What it remembers is used and changed inside `Database.write` only, so by one thread at a time."""
+    The caches are used and changed only inside `Database.write`, so by one thread at a time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -350,9 +350,9 @@ class Loader:
         self._origins: dict[Place, int] = {}
         self._forgot = 0
         self._blocks: list[tuple[int, Future[bytes]]] = []
-        """Ids of the bodies of the present transaction, being compressed."""
+        """Ids of the blocks of this transaction, whose bodies are being compressed."""
         self._old: bool | None = None
-        """Whether there are ids of before `schema.seen`; None: not looked yet."""
+        """Whether there are ids from before `schema.seen`; None: not checked yet."""
         self._compressor = ThreadPoolExecutor(1, "tally-compress")
 
     def close(self) -> None:
@@ -360,7 +360,7 @@ class Loader:
         self._compressor.shutdown(wait=True, cancel_futures=True)
 
     def forget_tags(self) -> None:
-        """A run was deleted (within `Database.write`): look its tags up again."""
+        """A run was deleted (within `Database.write`): forget the cached tags."""
         self._tags.clear()
 
     def store_of_run(self, connection: Connection, batch: Batch, run_id: int, now: float) -> LoadResult:
@@ -405,7 +405,7 @@ class Loader:
             _count_other(connection, new_other, today)
             forgot = self._forgot == today or once.forget(connection, today)
             self._store_blocks(connection, now)
-        # Only now: what a failed transaction inserted must not be remembered.
+        # Only now: what a failed transaction inserted must not be cached.
         self._forgot = today if forgot else 0
         self._origins.update((source.place, source.origin) for source in batch.sources)
         finals: Counter[int] = Counter()
@@ -429,7 +429,7 @@ class Loader:
         )
 
     def _find_tags(self, connection: Connection, sources: Sequence[Source]) -> None:
-        """Which of `sources` are ours. A tag that is not ours is not remembered: it may become ours."""
+        """Which of `sources` are ours. A tag that is not ours is not cached: it may become ours."""
         known = self._tags
         if len(known) > _TAGS_REMEMBERED:
             known.clear()
@@ -437,7 +437,7 @@ class Loader:
         unknown = {tag for _, *tags in named for tag in tags if tag not in known and _is_tag(tag)}
         table = schema.tag
         for part in chunks(sorted(unknown), 500):
-            # A tag without a repeat was never handed out, or its run was deleted: nobody waits for its records.
+            # A tag without a repeat was never handed out, or its run was deleted: nothing waits for its records.
             bound = table.c.tag.in_(part) & table.c.repeat_id.is_not(None)
             rows = connection.execute(select(table.c.tag, table.c.id, table.c.repeat_id).where(bound))
             known.update((row.tag, Tag(row.id, row.tag, row.repeat_id)) for row in rows)
@@ -445,7 +445,7 @@ class Loader:
             source.tag = known.get(user) or known.get(said) or STRANGER
 
     def _find_origins(self, connection: Connection, sources: Sequence[Source]) -> None:
-        """Give each of `sources` the row id of its server incarnation; a new one gets a row."""
+        """Give each of `sources` the row id of its server process; a new one gets a row."""
         if len(self._origins) > _ORIGINS_REMEMBERED:
             self._origins.clear()
         table = schema.origin
@@ -464,11 +464,11 @@ class Loader:
             source.origin = found[place] = known
 
     def _store_own(self, connection: Connection, own: list[Access]) -> list[Access]:
-        """Store records of ours, but their bodies (see `_store_blocks`); returns those that were not stored before."""
+        """Store our records without their bodies (see `_store_blocks`); returns those that were not stored before."""
         self._blocks = []
         if not own:
             return []
-        # Compressed in a thread meanwhile: zlib does without the interpreter's lock.
+        # Compressed in a thread meanwhile: zlib releases the interpreter's lock.
         blocks = [self._compressor.submit(_compress, part) for part in chunks(own, BLOCK)]
         ids = self._database.new_ids(connection, "record_block", len(blocks))
         rows = _rows(own, ids)
@@ -487,13 +487,13 @@ class Loader:
         return kept
 
     def _store_blocks(self, connection: Connection, now: float) -> None:
-        """Store the bodies, at the end of the transaction, when they are compressed by all likelihood."""
+        """Store the bodies at the end of the transaction, when compression has most likely finished."""
         stored = [(number, now, block.result()) for number, block in self._blocks]
         self._database.many(connection, _INSERT_BLOCK, stored)
         self._blocks = []
 
     def _first_time(self, connection: Connection, foreign: list[Access], today: int) -> tuple[list[Access], int]:
-        """Those of others' records that were not counted before, and how many are of days that are forgotten."""
+        """Others' records that were not counted before, and how many belong to days that are forgotten."""
         if not foreign:
             return [], 0
         if self._old is not False:
@@ -509,7 +509,7 @@ class Loader:
         return [foreign[place] for place in first.places], first.sealed
 
     def _first_events(self, connection: Connection, events: Sequence[Event], today: int) -> tuple[list[Event], int]:
-        """The same of records of other kinds."""
+        """The same for records of other kinds."""
         if not events:
             return [], 0
         ids = [(event.moment, text_key(event.record_id)) for event in events]
@@ -592,7 +592,7 @@ def _rows(own: Sequence[Access], blocks: Sequence[int]) -> list[tuple[Any, ...]]
 
 
 def _numbers(values: Sequence[int | None]) -> Sequence[int]:
-    """What is not said of an access counts as nothing."""
+    """Unknown values of an access count as 0."""
     return [value or 0 for value in values] if None in values else values  # type: ignore[return-value]
 
 
@@ -607,8 +607,8 @@ def _count(accesses: Iterable[Access], closed: set[int], today: int) -> list[Ope
     """Add records that are stored for the first time to the sums of their sources; returns the accesses among them that
     were never closed.
 
-    Only final records are summed: a provisional one is counted, so that the final record of the same access, when it
-    comes, does not add its bytes a second time. One whose access is `closed` already says nothing new."""
+    Only final records are summed. A provisional record is only counted, so that its bytes are not added again by the
+    final record of the same access. A provisional record of an access that is already `closed` adds nothing."""
     opened: list[Opened] = []
     for source, _, facts in accesses:
         record_id, _, _, read, readv, write, end, seconds, _, _, _, _, _ = facts
@@ -632,21 +632,21 @@ def _count(accesses: Iterable[Access], closed: set[int], today: int) -> list[Ope
 
 
 def _day_of(source: Source, facts: tuple[Any, ...], today: int) -> int:
-    """The day of an access whose close is not known: by the last time that is told of it; today when none is."""
+    """The day of an access whose close is not known: that of the last time known for it, else today."""
     _, _, _, _, _, _, _, _, _, _, start, latest, stamp = facts
     moment = once.moment_of(latest, time_of(stamp), start, source.place.stod)
     return moment // DAY if moment else today
 
 
 def _moment(access: Access) -> int:
-    """By which a record of others is remembered. The final record of an access shares it with the provisional one:
-    both tell when the file was opened, or neither does."""
+    """The time by which another's record is remembered. The final and the provisional record of an access share it:
+    both say when the file was opened, or neither does."""
     source, _, facts = access
     return once.moment_of(facts[10], facts[6], facts[11], source.place.stod)
 
 
 def _access_keys_of_finals(accesses: Iterable[Access]) -> Iterator[int]:
-    """Keys of the provisional records that there may be of the accesses that these records close."""
+    """Keys of the possible provisional records of the accesses that these records close."""
     return (key - 1 for key in seen_keys([facts[0] for _, _, facts in accesses if facts[0][-2:] == ".f"]))
 
 
@@ -662,7 +662,7 @@ def _seen_in_old(connection: Connection, record_ids: Sequence[str]) -> set[str]:
 
 
 def _folded(connection: Connection, groups: Sequence[Group]) -> dict[Group, Group]:
-    """Under which group each of these is kept: itself as long as it is known or there is room on its day."""
+    """The group under which each of these is kept: itself if it is known or there is room on its day, else `OTHER`."""
     kept = {group: group for group in groups}
     for day, count in Counter(group.day for group in groups).items():
         there = _groups_of(connection, day)
@@ -677,10 +677,10 @@ def _folded(connection: Connection, groups: Sequence[Group]) -> dict[Group, Grou
 
 
 def _known_groups(connection: Connection, groups: Sequence[Group]) -> set[Group]:
-    """Those of these groups of one day that have a row."""
+    """Which of these groups of one day have a row."""
     table = schema.daily
     columns = [table.c[name] for name in Group._fields]
-    if len(groups) > 1000:  # to ask for each takes longer than all that there can be of a day
+    if len(groups) > 1000:  # asking for each takes longer than reading all groups of a day
         day = table.c.day == groups[0].day
         return set(map(Group._make, connection.execute(select(*columns).where(day)))) & set(groups)
     known: set[Group] = set()
@@ -712,15 +712,15 @@ def _groups_of(connection: Connection, day: int) -> int:
 
 
 def tags_said(file: FileRecord) -> tuple[str, str]:
-    """The tags that a record may be of, the likelier one first: its user, and that in ``tally:TAG``, for a record whose
-    user is not known (its map datagram was lost)."""
+    """The tags that a record may belong to, the likelier one first: its user, and the tag in ``tally:TAG``, for a
+    record whose user is not known (its map datagram was lost)."""
     info = file.appinfo
     said = info[6:] if info and info.startswith("tally:") and _is_tag(info[6:]) else ""
     return file.session_tag or "", said
 
 
 def server_of(file: FileRecord) -> str:
-    """The server of a record as people call it: ``HOST:PORT``, as far as it is known."""
+    """The server of a record as shown to people: ``HOST:PORT``, as far as it is known."""
     host = file.server or file.server_hostname or file.server_ip or ""
     return _storable(f"{host}:{file.port}" if file.port is not None else host, _TEXT)
 
@@ -746,7 +746,7 @@ def _group(source: Source, day: int) -> Group:
 
 
 def _storable(words: str, limit: int) -> str:
-    """Text that every database takes: no NUL, no longer than `limit` characters."""
+    """Text that every database accepts: no NUL, at most `limit` characters."""
     if "\0" in words:
         words = words.replace("\0", "\ufffd")
     return words[:limit]
@@ -760,7 +760,7 @@ def _flags(issues: list[str] | None, lacking: list[str] | None) -> str:
 def _compress(accesses: Sequence[Access]) -> bytes:
     bodies = [body for _, body, _ in accesses]
     lines = b"\n".join(body.replace(b"\n", b" ") if b"\n" in body else body for body in bodies)
-    # Level 1: higher levels take three times as long for a tenth less.
+    # Level 1: higher levels take three times as long and save a tenth.
     return zlib.compress(lines, 1)
 
 

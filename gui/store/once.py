@@ -1,12 +1,12 @@
-"""Each record counts once: which records of others were counted already, and which accesses still wait for their close.
+"""Each record counts once: which foreign records were counted already, and which accesses still wait for their close.
 
 What was counted is remembered by (*moment*, *key*): the record's own time in seconds and the hash of its id. Records
-come roughly in order of time, so that new rows lie together; by the hash alone each would touch a page of its own (159
-µs a row instead of 5, both beside other work, and 36 bytes instead of 21). The moment is a fact of the record, the same
-whenever it comes.
+come roughly in order of time, so new rows are close together; with the hash alone each would touch a page of its own
+(159 µs a row instead of 5, both under load, and 36 bytes instead of 21). The moment is part of the record, so it is the
+same whenever the record comes.
 
-`REMEMBERED` bounds it: beyond, the ids of whole days are forgotten, those first to which nothing was added for longest.
-Such a day is *sealed*: what comes for it is not counted any more, since nobody can tell whether it was.
+`REMEMBERED` limits it: beyond that, the ids of whole days are forgotten, the least recently changed day first. Such a
+day is *sealed*: records of it are no longer counted, since nobody can tell whether they were counted before.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from gui.store.engine import Database
 
 DAY = 86400
 LAST_MOMENT = 100_000 * DAY
-"""Times after this (the year 2243) are taken for mistakes."""
+"""Times after this (the year 2243) are treated as mistakes."""
 REMEMBERED = 50_000_000
 """Ids of records that are remembered, about 1 GB of them. That is months of a large federation."""
 WAITING = 1_000_000
 WAITING_DAYS = 90
-"""So many accesses that were never closed, and for so long after they were loaded, wait for their close."""
+"""At most this many accesses that were never closed wait for their close, each this long after it was loaded."""
 
 _OLD_DAYS = 14
 _INSERT = ("moment", "record_key")
@@ -45,19 +45,19 @@ Id = tuple[int, int]
 
 
 class FirstTime(NamedTuple):
-    """Which of the records asked about are new, by their places, and how many are of sealed days."""
+    """The indexes of the records that are new, and how many belong to sealed days."""
 
     places: Sequence[int]
     sealed: int
 
 
 def moment_of(*times: int | None) -> int:
-    """The first of these times that can be one; 0 when none can."""
+    """The first of these times that is plausible; 0 when none is."""
     return next((t for t in times if t is not None and 0 < t < LAST_MOMENT), 0)
 
 
 def first_time(database: Database, connection: Connection, ids: Sequence[Id], today: int) -> FirstTime:
-    """Which of these records were not counted before. They are remembered within the caller's transaction."""
+    """The records that were not counted before. They are remembered within the caller's transaction."""
     days = schema.seen_day
     sealed_days = set(connection.scalars(select(days.c.day).where(days.c.sealed == 1)))
     open_ids = [one for one in ids if one[0] // DAY not in sealed_days] if sealed_days else ids
@@ -74,15 +74,15 @@ def first_time(database: Database, connection: Connection, ids: Sequence[Id], to
 
 
 def _by_day(ids: Sequence[Id]) -> Counter[int]:
-    """How many of these, which are in order, are of each day."""
+    """How many of these sorted ids belong to each day."""
     if ids and ids[0][0] // DAY == ids[-1][0] // DAY:
         return Counter({ids[0][0] // DAY: len(ids)})
     return Counter(moment // DAY for moment, _ in ids)
 
 
 def _insert_new(database: Database, connection: Connection, ids: list[Id]) -> list[Id]:
-    """Insert those that are not there; returns them."""
-    # Nearly always all are new, or none: asking for each whether it is there would double the time.
+    """Insert those that are missing; returns them."""
+    # Nearly always all are new, or none: checking each would double the time.
     attempt = connection.begin_nested()
     inserted = database.insert(connection, "seen", _INSERT, ids, "ON CONFLICT DO NOTHING")
     if inserted in (0, len(ids)):
@@ -106,12 +106,12 @@ def seen_before(connection: Connection, ids: Iterable[Id]) -> set[Id]:
 
 
 def any_waits(connection: Connection) -> bool:
-    """Whether any access waits for its close."""
+    """Whether any access is waiting for its close."""
     return connection.execute(select(schema.never_closed.c.access_key).limit(1)).fetchone() is not None
 
 
 def close(database: Database, connection: Connection, access_keys: Iterable[int]) -> None:
-    """These accesses have their close now: take those that were counted as never closed off the daily sums."""
+    """These accesses are now closed: subtract those that were counted as never closed from the daily sums."""
     table = schema.never_closed
     closed: Counter[int] = Counter()
     for part in chunks(list(access_keys), 500):
@@ -124,12 +124,12 @@ def close(database: Database, connection: Connection, access_keys: Iterable[int]
 
 
 def wait_for_close(database: Database, connection: Connection, accesses: Iterable[tuple[int, int]], today: int) -> None:
-    """These accesses (key, row of the daily sums) were counted as never closed."""
+    """Remember that these accesses (key, row of the daily sums) were counted as never closed."""
     database.many(connection, _ADD_WAITING, [(key, daily, today) for key, daily in accesses])
 
 
 def forget(connection: Connection, today: int) -> bool:
-    """Keep within the bounds; False when there is more to do, which a later call does: one day of ids each."""
+    """Keep within the limits, one day of ids per call; False when a later call has more to do."""
     old = schema.foreign_seen
     connection.execute(delete(old).where(old.c.day < today - _OLD_DAYS))
     waiting = schema.never_closed
@@ -144,7 +144,7 @@ def forget(connection: Connection, today: int) -> bool:
 def _seal_a_day(connection: Connection, today: int) -> bool:
     days, ids = schema.seen_day, schema.seen
     total = int(connection.scalar(select(func.sum(days.c.ids))) or 0)
-    # Never a day that is just being loaded, or its second half would not count.
+    # Never a day that is being loaded: its second half would not count.
     idle = select(days.c.day, days.c.ids).where(days.c.ids > 0, days.c.touched < today)
     if total <= REMEMBERED or (row := connection.execute(idle.order_by(days.c.touched, days.c.day)).fetchone()) is None:
         return True

@@ -1,8 +1,8 @@
-"""Records of other collectors, put into our form: those of the OSG's two (in Go and in Python), and the WLCG's form.
+"""Records of other collectors, converted to our form: the OSG's two (in Go and in Python) and the WLCG's form.
 
-They have no ``kind`` and no ``record_id``. `adapt` says what it can of them and leaves out what it cannot know; what
-that is, for people, is in `UNKNOWN`. An id is made of all that a record says, so that loading it again changes nothing;
-two accesses that agree in everything then count as one.
+They have no ``kind`` and no ``record_id``. `adapt` converts what it can and leaves out what it cannot know; `UNKNOWN`
+describes that to people. The id is a hash of everything in the record, so loading it again changes nothing; two
+accesses that agree in everything count as one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collector.records import FileRecord
 
 
 class Producer(NamedTuple):
-    """Who writes such records, and what these do not tell, both for people."""
+    """Who writes such records, and what they lack, both as text for people."""
 
     name: str
     unknown: str
@@ -46,15 +46,15 @@ PRODUCERS = {
 
 _MAX_INT = 2**63 - 1
 _MILLISECONDS = 10**11
-"""A time beyond this is in milliseconds: as seconds it would be after the year 5000."""
+"""A time larger than this is in milliseconds: in seconds it would be after the year 5000."""
 _NOTHING = frozenset({"", "unknown", "UNKNOWN", "-1", "unknown directory", "missing directory", "noVO"})
-"""What these collectors write where they know nothing."""
+"""What these collectors write for unknown values."""
 _FILE = frozenset({"filename", "read", "readv", "write", "end_time"})
 _WLCG = frozenset({"file_lfn", "unique_id", "read_bytes", "end_time"})
 _CACHE = frozenset({"file_path", "bytes_hit_cache"})
 _COPY = frozenset({"tpc_protocol", "source", "destination"})
 _OTHERWISE_IN_GO = frozenset({"read_operations", "read_average", "read_min", "read_max", "read_bytes_at_close"})
-"""Fields of both kinds of reads together, in which the collector in Go puts plain reads alone."""
+"""Fields for both kinds of reads together, in which the collector in Go counts only plain reads."""
 _NAMES_IN_WLCG = {
     "site": "site_name",
     "host": "client_host",
@@ -73,7 +73,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def _kinds_of_fields() -> dict[str, type]:
-    """The type that each field of a file record holds when it is known."""
+    """The type of each field of a file record."""
     kinds: dict[str, type] = {}
     for field in msgspec.structs.fields(FileRecord):
         kind = next((kind for kind in (str, int, float) if kind in get_args(field.type)), None)
@@ -86,16 +86,16 @@ _KINDS = _kinds_of_fields()
 
 
 class Adapted(NamedTuple):
-    """A record in our form. `producer`: a key of `PRODUCERS`."""
+    """A record converted to our form. `producer`: a key of `PRODUCERS`."""
 
     producer: str
     record: dict[str, Any]
 
 
 def adapt(given: Mapping[str, Any]) -> Adapted | None:
-    """A JSON object without ``kind`` as a record of ours; None when it is in no form that is known here.
+    """Convert a JSON object without ``kind`` to our form; None when its form is not known.
 
-    Raises ValueError, whose text goes on from "a record of another collector …", when its bytes cannot be right."""
+    Raises ValueError, whose text continues "a record of another collector …", when its byte counts are impossible."""
     names = given.keys()
     if names >= _FILE:
         return _osg_file(given)
@@ -125,7 +125,7 @@ def _osg_file(given: Mapping[str, Any]) -> Adapted:
         if given.get("host") == "unknown" and given.get("protocol") == "unknown":
             record.pop("user", None)  # the number of the session, in hexadecimal
     else:
-        opened = given.get("HasFileCloseMsg") != 0  # what its name says is not what it means: an open was seen
+        opened = given.get("HasFileCloseMsg") != 0  # despite its name it means: an open was seen
         if not opened:
             lacking.append("no_open")
     if not opened:
@@ -154,7 +154,7 @@ def _wlcg_file(given: Mapping[str, Any]) -> Adapted:
 
 
 def _file(given: Mapping[str, Any], identity: str) -> dict[str, Any]:
-    """The fields of a file record that `given` has in the right form, and those that every record must have."""
+    """The fields of a file record that `given` has with the right type, and those that every record must have."""
     record: dict[str, Any] = {"kind": "file", "schema": 1, "record_id": f"{identity}.f", "access_id": identity,
                               "final": True}  # fmt: skip
     for name, value in given.items():
@@ -186,20 +186,20 @@ def _file(given: Mapping[str, Any], identity: str) -> dict[str, Any]:
         record["server"] = called
     stod = str(record.get("serverID", "")).partition("#")[0]
     record["stod"] = int(stod) if stod.isascii() and stod.isdecimal() and len(stod) < 12 else 0
-    # Not the server's number: one that differs, so that two records of a request are two accesses, not one told twice.
+    # Not the server's number, but a different one for each, so that two records of a request are two accesses.
     record["file_id"] = int(identity[:16], 16) >> 1
     return record
 
 
 def identity_of(given: Mapping[str, Any]) -> str:
-    """What stands for an access whose collector gave it no id: all that is said of it."""
+    """An id for an access whose collector gave it none: a hash of everything that the record says."""
     return blake2b(_canonical(given), digest_size=16).hexdigest()
 
 
 def time_of(value: object) -> int | None:
     """Unix seconds of a time in seconds or milliseconds, or in ISO 8601; None when it is none of these."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        if not abs(value) < _MAX_INT:  # neither is what is no number
+        if not abs(value) < _MAX_INT:  # false for NaN, too
             return None
         return int(value / 1000 if abs(value) > _MILLISECONDS else value)
     if isinstance(value, str):

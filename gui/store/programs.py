@@ -1,4 +1,4 @@
-"""Programs that work in a database: who they are, and whether they still run."""
+"""Programs that use a database: who they are, and whether they are still running."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import psutil
 from msgspec import Meta, Struct
 
 SILENT_SECONDS = 30.0
-"""A program on another machine that gave no sign of life for so long is taken for gone."""
+"""A program on another machine that has been silent for this many seconds is considered gone."""
 
 
 class Program(Struct, frozen=True):
-    """A process; `began` is when it was started, `t` its last sign of life."""
+    """A process; `began` is when it started, `t` its last sign of life."""
 
     host: str
     pid: Annotated[int, Meta(ge=0)]
@@ -22,7 +22,7 @@ class Program(Struct, frozen=True):
     t: float
 
     def alive(self, now: float, silent: float = SILENT_SECONDS) -> bool:
-        """Whether it still runs at `now`; on another machine: whether it was heard of in the last `silent` seconds."""
+        """Whether it is running at `now`; on another machine: whether it reported in the last `silent` seconds."""
         if self.host == socket.gethostname():
             try:
                 return abs(float(psutil.Process(self.pid).create_time()) - self.began) < 1.0
@@ -32,6 +32,6 @@ class Program(Struct, frozen=True):
 
 
 def this_program(now: float) -> Program:
-    """The program that asks."""
+    """The calling program."""
     process = psutil.Process()
     return Program(socket.gethostname(), os.getpid(), process.create_time(), now)

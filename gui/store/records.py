@@ -19,11 +19,11 @@ from gui.store.rows import CacheUse, LoadResult, RecordEntry, RecordFlags, Usage
 
 UsageGroup = Literal["server", "org", "week", "dir", "user"]
 LAST_DAY = 10**6
-"""Beyond every day that there is."""
+"""Later than every day."""
 
 
 class RecordsPart:
-    """The part of `Store` that takes records in and finds them again."""
+    """The part of `Store` that loads records and finds them again."""
 
     database: Database
     _loader: Loader
@@ -31,7 +31,7 @@ class RecordsPart:
     def load(self, bodies: Sequence[bytes], now: float) -> LoadResult:
         """Store records (one JSON object for each element, see `split_records`) in one transaction.
 
-        Idempotent by `record_id`. `now` is remembered as their time of loading. `AT_ONCE` at a time are fastest.
+        Idempotent by `record_id`. `now` is stored as the time of loading. `AT_ONCE` at a time is fastest.
         Raises StoreError when the database fails; then nothing of the batch is stored."""
         with no_collection():
             return self._loader.load(decode(bodies), now)
@@ -74,12 +74,13 @@ class RecordsPart:
         server: str = "",
         ports: bool = False,
     ) -> list[UsageRow]:
-        """What the records say about use, grouped by one or two things; days are counted from 1 January 1970 (UTC),
-        `until` included. `own` True: only Tally's tests; False: everything else; None: both. `server`: only this host.
+        """Use of the servers according to the records, grouped by one or two fields. Days count from 1 January 1970
+        (UTC); `until` is included. `own` True: only Tally's tests; False: everything else; None: both. `server`: only
+        this host.
 
-        Most bytes first, weeks in order of time; with two, that is the order of the first, and of the second within
-        it. Servers are named without their ports unless `ports`; the group of a week is its Monday, ``2026-11-16``. An
-        empty group is what the records do not tell."""
+        Most bytes first, weeks in order of time; with two fields, ordered by the first and within it by the second.
+        Servers are named without their ports unless `ports`; the group of a week is its Monday, ``2026-11-16``. The
+        empty group is what the records do not say."""
         table = schema.daily
         groups = [by] if then is None else [by, then]
         columns = [_column(group) for group in groups]
@@ -96,7 +97,7 @@ class RecordsPart:
     def usage_names(
         self, *, since: int = 0, until: int = LAST_DAY, own: bool | None = None, server: str = ""
     ) -> UsageNames:
-        """Who and what the records that `usage` sums up name."""
+        """Who and what is named in the records that `usage` sums up."""
         table = schema.daily
         with self.database.read() as connection:
             used = _used(connection, since, until, own, server)
@@ -114,7 +115,7 @@ class RecordsPart:
         return {kind: int(count) for kind, count in sorted(rows)}
 
     def cache_use(self, *, since: int = 0, until: int = LAST_DAY, server: str = "") -> list[CacheUse]:
-        """What records of kind ``cache`` say of each cache, or of the one named `server`. Most bytes first."""
+        """Sums of the ``cache`` records for each cache, or for the one named `server`. Most bytes first."""
         table = schema.other_kind
         with self.database.read() as connection:
             rows = connection.execute(
@@ -172,7 +173,7 @@ def _entries(connection: Connection, condition: Any, limit: int | None = None) -
 
 
 def read_block(connection: Connection, number: int) -> tuple[float, list[bytes]]:
-    """When a block of record bodies was loaded, and the bodies."""
+    """The time at which a block of record bodies was loaded, and the bodies."""
     table = schema.record_block
     row = connection.execute(select(table.c.loaded, table.c.bodies).where(table.c.id == number)).one()
     return row.loaded, zlib.decompress(row.bodies).split(b"\n")
@@ -214,7 +215,7 @@ def _name(group: UsageGroup, value: Any, ports: bool) -> str:
 
 
 def _usage(names: Sequence[str], row: Sequence[Any], more: UsageRow | None) -> UsageRow:
-    """One group of a result, added to what there is of the same name already."""
+    """One group of a result, added to an existing one of the same name."""
     accesses, provisional, read, readv, write = (int(value) for value in row[:5])
     seconds, first, last = float(row[5]), int(row[6]), int(row[7])
     if more is not None:

@@ -1,7 +1,7 @@
-"""Taking runs out: hidden first, in one small transaction, then removed slice by slice.
+"""Deleting runs: first hidden in one small transaction, then removed slice by slice.
 
-A run is *hidden* while it is brought in (`gui.store.arrivals`) or taken out. Its row says by which program; one that
-ended in the middle has left it there, and `remove_left` finishes the work.
+A run is *hidden* while it is being imported (`gui.store.arrivals`) or deleted. Its row names the program that does it;
+if that program ended in the middle, `remove_left` finishes the work.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ from gui.store.programs import Program, this_program
 
 SLICE = 5_000
 SILENT_SECONDS = 600.0
-"""A program on another machine that went on with a hidden run so long ago does not go on with it any more."""
+"""A program on another machine that last worked on a hidden run this many seconds ago is considered gone."""
 
 ARRIVED = "bundle:"
-"""What the identity of an agent begins with that is only known from a run made elsewhere."""
+"""Prefix of the identity of an agent that is only known from an imported run."""
 
 _at_work: set[str] = set()
-"""Tokens of what this process is bringing in or taking out."""
+"""Tokens of the imports and deletions in this process."""
 
 
 class Hidden(Program, frozen=True):
-    """Who hides a run. `token` tells one piece of work of a program from another."""
+    """Who hides a run. `token` distinguishes the jobs of one program."""
 
     token: str = ""
 
 
 @contextmanager
 def at_work() -> Iterator[str]:
-    """The token of a piece of work of this process, as long as that lasts."""
+    """The token of a job of this process, valid while the job lasts."""
     token = secrets.token_hex(8)
     _at_work.add(token)
     try:
@@ -50,13 +50,13 @@ def at_work() -> Iterator[str]:
 
 
 def hidden_by(token: str, now: float) -> str:
-    """What the column ``hidden`` says while this process does the work with this token."""
+    """The value of the column ``hidden`` while this process does the job with this token."""
     me = this_program(now)
     return msgspec.json.encode(Hidden(me.host, me.pid, me.began, me.t, token)).decode()
 
 
 def is_left(hidden: str, now: float) -> bool:
-    """Whether nobody works any more on a run of which the column says this."""
+    """Whether nobody is working any more on a run whose column has this value."""
     try:
         who = msgspec.json.decode(hidden, type=Hidden)
     except msgspec.DecodeError:
@@ -68,7 +68,7 @@ def is_left(hidden: str, now: float) -> bool:
 
 
 def hide(connection: Connection, run_id: int, token: str, now: float) -> bool:
-    """Within a transaction: nobody sees this run any more. False when nobody sees it now."""
+    """Within a transaction: hide this run. False when it is hidden already."""
     table = schema.run
     seen = (table.c.id == run_id) & table.c.hidden.is_(None)
     values = {"hidden": hidden_by(token, now), "baseline": 0}
@@ -76,7 +76,7 @@ def hide(connection: Connection, run_id: int, token: str, now: float) -> bool:
 
 
 def remove_left(database: Database, now: float) -> list[int]:
-    """Remove what programs that ended in the middle have left hidden; returns the numbers of these runs."""
+    """Remove hidden runs of programs that ended in the middle; returns the numbers of these runs."""
     table = schema.run
     with database.read() as connection:
         rows = connection.execute(select(table.c.id, table.c.hidden).where(table.c.hidden.is_not(None))).all()
@@ -89,8 +89,8 @@ def remove_left(database: Database, now: float) -> list[int]:
 def remove(database: Database, run_id: int) -> None:
     """Remove a hidden run with all its requests, records and results, in slices.
 
-    The tags of a run that was made here stay, so that they are never given again; those of one that was brought in go
-    with it, so that it can be brought in again."""
+    The tags of a run made here stay, so that they are never used again; those of an imported run are removed with it,
+    so that it can be imported again."""
     run, test, repeat, tag, record = schema.run, schema.test, schema.repeat, schema.tag, schema.record
     with database.read() as connection:
         made_here = connection.scalar(select(run.c.origin).where(run.c.id == run_id)) == ""
@@ -110,7 +110,7 @@ def remove(database: Database, run_id: int) -> None:
         _empty(database, table, table.c.run_id, [run_id])
     for part in chunks(tags, 500):
         with database.slice() as connection:
-            connection.execute(delete(record).where(record.c.tag_id.in_(part)))  # what has come meanwhile
+            connection.execute(delete(record).where(record.c.tag_id.in_(part)))  # what has arrived meanwhile
             mine = tag.c.id.in_(part)
             free = {"repeat_id": None, "agent_id": None, "server_id": None, "slot": None}
             connection.execute(update(tag).where(mine).values(free) if made_here else delete(tag).where(mine))
@@ -144,7 +144,7 @@ def _ids(connection: Connection, wanted: Any, column: Any, values: Sequence[int]
 
 
 def _remove_unused(database: Database, table: Table, ids: Sequence[int], arrived: Any, used: Any) -> None:
-    """Those of `ids` that only came with a run, and that no tag refers to any more."""
+    """Those of `ids` that came only with an imported run and that no tag refers to any more."""
     for number in ids:
         with database.slice() as connection:
             here = (table.c.id == number) & arrived & ~select(used).where(used == number).exists()
@@ -152,7 +152,7 @@ def _remove_unused(database: Database, table: Table, ids: Sequence[int], arrived
 
 
 def _blocks_of(connection: Connection, tags: Sequence[int]) -> list[int]:
-    """The blocks of bodies in which there are records of these tags and of no others."""
+    """The blocks of bodies that contain only records of these tags."""
     record = schema.record
     block = (record.c.body // BLOCK).label("block")
     mine: set[int] = set()
@@ -169,7 +169,7 @@ def _blocks_of(connection: Connection, tags: Sequence[int]) -> list[int]:
 
 
 def _remove_blocks(database: Database, blocks: Sequence[int]) -> None:
-    """A block never gets another record after the transaction that made it, so that what was found out stays true."""
+    """A block gets no more records after the transaction that made it, so the result stays true."""
     table = schema.record_block
     for part in chunks(blocks, 100):
         with database.slice() as connection:

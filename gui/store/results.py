@@ -1,4 +1,4 @@
-"""What was found out: scorings and verdicts, and what people remarked or did."""
+"""Results: scorings and verdicts, and what people remarked or did."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class ResultsPart:
     database: Database
 
     def add_scoring(self, scoring: ScoringEntry, verdicts: Iterable[VerdictRow]) -> ScoringEntry:
-        """Store a scoring with the verdicts of all requests that are not plainly matched by one access.
+        """Store a scoring with the verdicts of all requests that are not simply matched by one access.
 
-        Returns it with its id. One transaction: a scoring is there as a whole or not at all."""
+        Returns it with its id. One transaction: a scoring is stored completely or not at all."""
         values = {name: getattr(scoring, name) for name in _SCORING if name != "id"}
         with self.database.write() as connection:
             key = connection.execute(insert(schema.scoring).values(at=scoring.t, **values)).inserted_primary_key
@@ -66,7 +66,7 @@ class ResultsPart:
             return _scorings(connection, inside)
 
     def verdicts(self, scoring_id: int) -> dict[int, VerdictRow]:
-        """By request id, the verdicts of a scoring; a request that is not here was matched by one access."""
+        """The verdicts of a scoring by request id; a request that is not listed was matched by one access."""
         table = schema.verdict
         with self.database.read() as connection:
             rows = connection.execute(select(table).where(table.c.scoring_id == scoring_id)).all()
@@ -81,7 +81,7 @@ class ResultsPart:
         after: int = 0,
         limit: int = 1000,
     ) -> list[RequestEntry]:
-        """Requests of a repeat by id, with the verdicts of its newest scoring; from the one after id `after`.
+        """Requests of a repeat in order of id, with the verdicts of its newest scoring, starting after id `after`.
 
         `verdict`: only those with this one, or with one of these."""
         request = schema.request
@@ -112,7 +112,7 @@ class ResultsPart:
         return _request(row, newest is not None)
 
     def lost_together(self, request_id: int) -> list[int]:
-        """Requests that the newest scoring says were lost with the same datagram as this one, which is among them."""
+        """Requests that, by the newest scoring, were lost with the same datagram as this one; includes this one."""
         request, verdict = schema.request, schema.verdict
         with self.database.read() as connection:
             repeat_id = connection.scalar(select(request.c.repeat_id).where(request.c.id == request_id))
@@ -125,8 +125,8 @@ class ResultsPart:
             return sorted(connection.scalars(select(verdict.c.request_id).where(same)))
 
     def unscored(self) -> list[int]:
-        """Repeats that were scored before their newest record was loaded: they want scoring again."""
-        # A record's id is larger than the mark of every scoring that was made before it was loaded.
+        """Repeats that were scored before their newest record was loaded: they need scoring again."""
+        # A record's id is larger than the mark of every scoring made before it was loaded.
         scoring, tag, record = schema.scoring, schema.tag, schema.record
         repeat, run = schema.repeat, schema.run
         marks = (
@@ -169,7 +169,7 @@ class ResultsPart:
         return [NoteRow(r.at, r.author, r.text, r.id) for r in rows]
 
     def add_audit(self, who: str, what: str, text: str, now: float) -> None:
-        """Remember that somebody did something: rotated a key, revoked an agent, imported a bundle."""
+        """Log an action of a person: rotated a key, revoked an agent, imported a bundle."""
         with self.database.write() as connection:
             connection.execute(insert(schema.audit).values(at=now, who=who, what=what, text=text))
 

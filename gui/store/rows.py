@@ -1,4 +1,4 @@
-"""The values that the store takes and gives. Times are Unix seconds, sizes bytes; all are immutable."""
+"""The values that the store takes and returns. Times are Unix seconds, sizes bytes; all are immutable."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ RepeatState = Literal["running", "settling", "settled", "stopped"]
 ScoringKind = Literal["settle", "late", "recheck"]
 
 PROBLEMS = 5
-"""Of so many records that could not be read a load says why."""
+"""A load explains at most this many records that could not be read."""
 
 
 class RequestState(IntEnum):
-    """How far a request has come, as its agent's journal tells."""
+    """How far a request has come, according to its agent's journal."""
 
     PENDING = 0
     """Handed out; its agent has not reported it yet."""
@@ -31,7 +31,7 @@ class RequestState(IntEnum):
 
 
 class VerdictKind(IntEnum):
-    """What became of one request. The numbers are stored; they are for ever."""
+    """What became of one request. The numbers are stored and never change."""
 
     MATCHED = 0
     WRONG_BYTES = 1
@@ -39,9 +39,9 @@ class VerdictKind(IntEnum):
     DUPLICATE = 3
     CLIENT_FAILED = 4
     LATE = 5
-    """Matched, by a record that came after the settle had ended."""
+    """Matched by a record that came after settling had ended."""
     NOT_WAITED = 6
-    """No final record, and the run was stopped before the settle could tell; never counted as a loss."""
+    """No final record, and the run was stopped before settling ended; never counted as a loss."""
 
     @property
     def word(self) -> str:
@@ -62,7 +62,7 @@ class ServerEntry:
 
 @dataclass(frozen=True, slots=True)
 class AgentEntry:
-    """An agent that was here at least once. `identity` is ``KID/SUB``; `facts` is what it said of itself."""
+    """An agent that connected at least once. `identity` is ``KID/SUB``; `facts` is what it reported about itself."""
 
     identity: str
     name: str
@@ -86,7 +86,7 @@ class PlanEntry:
 
 @dataclass(frozen=True, slots=True)
 class TestSpec:
-    """A test with everything resolved: how many servers really take part. O = servers × files_per_server."""
+    """A test with everything resolved: how many servers actually take part. O = servers × files_per_server."""
 
     servers: int
     files_per_server: int
@@ -107,12 +107,12 @@ class TestSpec:
 
 
 class Seal(Struct, frozen=True, omit_defaults=True):
-    """Who made the bundle that a run came in, and what was found wrong with it.
+    """Who made the bundle that a run was imported from, and what was found wrong with it.
 
-    `key` and `known`: the public key that it was signed with, and what that key is called here; empty: not signed, not
-    known. `by` and `made`: what its maker said of itself. `checksum`: of all of it; empty for a bundle without one.
-    `changed`: parts that are not as they were when it was made. `differs`: sentences on figures that came out another
-    way when they were worked out here."""
+    `key` and `known`: the public key that it was signed with, and the name of that key here; empty: not signed, not
+    known. `by` and `made`: what its maker stated. `checksum`: of the whole bundle; empty for a bundle without one.
+    `changed`: parts that have changed since it was made. `differs`: sentences about figures that came out differently
+    when they were computed here."""
 
     checksum: str = ""
     by: str = ""
@@ -125,8 +125,8 @@ class Seal(Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class RunEntry:
-    """A run. `environment` and `versions` are free JSON objects; `origin` is empty, or names the imported bundle, of
-    which `seal` tells more."""
+    """A run. `environment` and `versions` are free-form JSON objects; `origin` is empty or names the imported bundle,
+    and `seal` has more about it."""
 
     id: int
     uid: str
@@ -176,7 +176,7 @@ class RepeatEntry:
 
 @dataclass(frozen=True, slots=True)
 class NewRequest:
-    """A request that is about to be handed out. `agent` is the identity ``KID/SUB`` whose journal may report it."""
+    """A request to be handed out. `agent` is the identity ``KID/SUB`` whose journal may report it."""
 
     tag: str
     path: str
@@ -189,25 +189,25 @@ class NewRequest:
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What became of a batch of records. `problems` are sentences on the first few that could not be read."""
+    """What became of a batch of records. `problems` are sentences about the first few that could not be read."""
 
     final: int = 0
     provisional: int = 0
     repeated: int = 0
-    """Already stored; nothing was done."""
+    """Already stored; nothing to do."""
     foreign: int = 0
     other: int = 0
-    """Of another kind than ``file``."""
+    """Of a kind other than ``file``."""
     bad: int = 0
     sealed: int = 0
-    """Records of others of days whose ids are forgotten: not counted, since they may have been."""
+    """Foreign records of days whose ids are forgotten: not counted, since they may have been counted before."""
     repeats: Mapping[int, int] = field(default_factory=dict)
     """New final records of each repeat, by its id."""
     problems: tuple[str, ...] = ()
     rejected: tuple[bytes, ...] = ()
-    """The very bodies that `problems` speak of, in the same order."""
+    """The bodies that `problems` describe, in the same order."""
     producers: Mapping[str, int] = field(default_factory=dict)
-    """How many came from each kind of other collector (`gui.store.peers.PRODUCERS`), in all of the above."""
+    """How many of all the above came from each kind of foreign collector (`gui.store.peers.PRODUCERS`)."""
 
     @property
     def stored(self) -> int:
@@ -215,7 +215,7 @@ class LoadResult:
         return self.final + self.provisional
 
     def __add__(self, other: LoadResult) -> LoadResult:
-        """Of two batches together; problems of the first few still."""
+        """The sum of two batches; still with problems of the first few only."""
         repeats = dict(self.repeats)
         for repeat, count in other.repeats.items():
             repeats[repeat] = repeats.get(repeat, 0) + count
@@ -235,14 +235,14 @@ class LoadResult:
 
 
 def answer(cause: str, certain: bool, lost_at: str) -> str:
-    """A cause as it is shown everywhere: ``probably`` in front of what is inferred and not proven.
+    """A cause as it is shown everywhere: with ``probably`` in front when it is inferred, not proven.
 
-    What is unknown says so itself."""
+    A cause that is unknown says so itself."""
     return cause if certain or not cause or lost_at == "unknown" else f"probably {cause}"
 
 
 class RecordFlags(Struct, frozen=True, omit_defaults=True):
-    """What the collector remarked on a record: server behaviours that apply, and what was not known."""
+    """What the collector noted on a record: server behaviours that apply, and what was not known."""
 
     known_issue: list[str] = []
     incomplete: list[str] = []
@@ -250,8 +250,8 @@ class RecordFlags(Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class RecordEntry:
-    """A stored record of one of our tags. `loaded` is when we took it; `body` is its JSON as it came, or what
-    `gui.store.peers` has made of it."""
+    """A stored record of one of our tags. `loaded` is when it was loaded; `body` is its JSON as received, or as
+    converted by `gui.store.peers`."""
 
     id: int
     tag: str
@@ -267,13 +267,13 @@ class RecordEntry:
 
 
 class LostDatagram(Struct, frozen=True, rename={"cls": "class"}):
-    """The datagram that a missing record was lost with: a gap in the numbers of one server process.
+    """The datagram that a missing record was lost with: a gap in the sequence numbers of one server process.
 
-    `after`: the number before the gap; `missing`: how many numbers it has. `begin` and `end`: server's own times
-    (Unix seconds) between which what is missing happened. `held`: what of the request was in it."""
+    `after`: the number before the gap; `missing`: how many numbers are missing. `begin` and `end`: the gap's window by
+    the server's clock (Unix seconds). `held`: what part of the request was in it."""
 
     server: str
-    """As `server_id` of its records."""
+    """The `server_id` of its records."""
     stod: int
     cls: str
     after: int
@@ -329,22 +329,22 @@ class RequestEntry:
     cause: str = ""
     datagram: LostDatagram | None = None
     lost_with: str = ""
-    """The same for all requests that were lost with one datagram; empty when none is known to have been lost."""
+    """The same for all requests that were lost with one datagram; empty when no lost datagram is known."""
 
     @property
     def answer(self) -> str:
-        """The cause as it is shown everywhere: ``probably`` in front of what is inferred and not proven."""
+        """The cause as it is shown everywhere: with ``probably`` in front when it is inferred, not proven."""
         return answer(self.cause, self.certain, self.lost_at)
 
     @property
     def asked(self) -> int:
-        """Bytes that the server should have charged, of all kinds."""
+        """Bytes of all kinds that the server should have counted."""
         return self.read_asked + self.readv_asked + self.written
 
 
 @dataclass(frozen=True, slots=True)
 class VerdictRow:
-    """The verdict of a request that is not plainly matched by one access. `recorded`: it has a final record."""
+    """The verdict of a request that is not simply matched by one access. `recorded`: it has a final record."""
 
     request_id: int
     verdict: VerdictKind
@@ -364,8 +364,8 @@ class VerdictRow:
 class ScoringEntry:
     """The figures of one scoring of a repeat. A later scoring never changes an earlier one.
 
-    `client_failed` includes the `unreported`; `matched` excludes the `late`. `record_mark` is the newest record that
-    the scoring saw."""
+    `client_failed` includes `unreported`; `matched` excludes `late`. `record_mark` is the newest record that the
+    scoring saw."""
 
     repeat_id: int
     kind: ScoringKind
@@ -392,7 +392,7 @@ class ScoringEntry:
 
     @property
     def counted(self) -> int:
-        """Requests that monitoring is judged by: all that clients really made, and whose records were waited for."""
+        """Requests by which monitoring is judged: all that clients completed and whose records were waited for."""
         return self.total - self.client_failed - self.not_waited
 
     @property
@@ -405,8 +405,8 @@ class ScoringEntry:
 class SampleRow:
     """One second of one server within a repeat, cumulative since its begin. None: not measured in that second.
 
-    `bytes_read` is what the clients measured, by the time at which it came; the rest is the database's own count when
-    it was looked at in that second."""
+    `bytes_read` is what the clients measured, by time of arrival; the others are the database's counts in that
+    second."""
 
     t: int
     server_id: int
@@ -420,7 +420,7 @@ class SampleRow:
 
 @dataclass(frozen=True, slots=True)
 class MarkerRow:
-    """An event on the time axis of a run: a fault, an agent lost or back, a round's begin."""
+    """An event on the time axis of a run: a fault, an agent lost or back, the start of a round."""
 
     t: float
     kind: str
@@ -442,7 +442,7 @@ class StatusPair:
 
 @dataclass(frozen=True, slots=True)
 class StatusStep:
-    """What a status message in the middle of a run added to the one before, as the JSON text of a status message."""
+    """What a later status message added to the one before, as the JSON text of a status message."""
 
     program: Literal["shoveler", "collector"]
     member: str
@@ -451,7 +451,7 @@ class StatusStep:
 
 @dataclass(frozen=True, slots=True)
 class LoadedRow:
-    """How many records of one server incarnation were loaded; `facts` are its names and addresses."""
+    """How many records of one server process were loaded; `facts` are its names and addresses."""
 
     server: str
     server_id: str
@@ -472,7 +472,7 @@ class NoteRow:
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
-    """Something that somebody did to the workspace."""
+    """An action on the workspace, with who did it."""
 
     t: float
     who: str
@@ -500,7 +500,7 @@ class UsageRow:
 
 @dataclass(frozen=True, slots=True)
 class UsageNames:
-    """Who and what the records of a federation summary name. Empty names are what they do not tell."""
+    """Who and what the records of a federation summary name. Empty names are what the records do not say."""
 
     owners: frozenset[tuple[str, str, str]]
     """(person, organisation, directory), as records have them together."""

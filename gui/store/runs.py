@@ -1,4 +1,4 @@
-"""Plans, runs and their tests, repeats, tags and requests, and the journal lines that tell what became of these."""
+"""Plans, runs and their tests, repeats, tags and requests, and the journal lines that report on the requests."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _DONE = (
 
 
 class RunsPart:
-    """The part of `Store` that knows what was asked for."""
+    """The part of `Store` that knows what was requested."""
 
     database: Database
     _loader: Loader
@@ -60,7 +60,7 @@ class RunsPart:
     # ---- plans
 
     def save_plan(self, name: str, text: str, now: float, plan_id: int | None = None) -> int:
-        """Store a plan's TOML, over plan `plan_id` when given; returns its id. Raises NoSuchRow."""
+        """Store a plan's TOML, replacing plan `plan_id` when given; returns its id. Raises NoSuchRow."""
         table = schema.plan
         with self.database.write() as connection:
             if plan_id is None:
@@ -80,7 +80,7 @@ class RunsPart:
         return [PlanEntry(r.id, r.name, r.text, r.created, r.changed) for r in rows]
 
     def delete_plan(self, plan_id: int) -> None:
-        """Remove a plan; runs that were made of it keep their own copy of its text."""
+        """Remove a plan; runs made from it keep their own copy of its text."""
         with self.database.write() as connection:
             connection.execute(delete(schema.plan).where(schema.plan.c.id == plan_id))
 
@@ -97,7 +97,7 @@ class RunsPart:
         environment: Mapping[str, Any] | None = None,
         versions: Mapping[str, Any] | None = None,
     ) -> int:
-        """A new run with its tests, in state ``preparing``; returns its number, which is never given again."""
+        """Create a run with its tests, in state ``preparing``; returns its number, which is never reused."""
         with self.database.write() as connection:
             run_id = _inserted(
                 connection,
@@ -127,7 +127,7 @@ class RunsPart:
         environment: Mapping[str, Any] | None = None,
         versions: Mapping[str, Any] | None = None,
     ) -> None:
-        """Change what is given of a run. Raises NoSuchRow."""
+        """Change the given columns of a run. Raises NoSuchRow."""
         values: dict[str, Any] = {
             name: value
             for name, value in (("state", state), ("message", message), ("started", started), ("ended", ended))
@@ -144,7 +144,7 @@ class RunsPart:
             raise NoSuchRow(f"There is no run {run_id} in {self.database.shown}.")
 
     def run(self, run_id: int, *, hidden: bool = False) -> RunEntry:
-        """One run; `hidden`: also while it is brought in or taken out. Raises NoSuchRow."""
+        """One run; `hidden`: also while it is being imported or deleted. Raises NoSuchRow."""
         table = schema.run
         query = select(table).where(table.c.id == run_id)
         with self.database.read() as connection:
@@ -162,10 +162,10 @@ class RunsPart:
         return [_run(row) for row in rows]
 
     def delete_run(self, run_id: int) -> None:
-        """Remove a run with all its requests, records and results. Its tags stay, so that they are never given again.
+        """Remove a run with all its requests, records and results. Its tags stay, so that they are never used again.
 
-        Daily sums stay too: they say what servers were used for. It is gone at once for those who look; the rest is
-        done in slices, and when it fails in the middle, by `remove_left_runs`. Raises NoSuchRow."""
+        Daily sums stay too: they describe the use of the servers. The run is hidden at once; the rest is removed in
+        slices, and if that fails in the middle, by `remove_left_runs`. Raises NoSuchRow."""
         now = time.time()
         with at_work() as token:
             with self.database.write() as connection:
@@ -176,7 +176,7 @@ class RunsPart:
             self._loader.forget_tags()
 
     def remove_left_runs(self, now: float) -> list[int]:
-        """Remove what was being brought in or taken out when its program ended; returns the numbers of these runs."""
+        """Remove runs whose program ended while importing or deleting them; returns the numbers of these runs."""
         left = remove_left(self.database, now)
         if left:
             with self.database.write():
@@ -184,7 +184,7 @@ class RunsPart:
         return left
 
     def run_rows(self) -> dict[int, int]:
-        """How many requests and records each run has: they are most of a database."""
+        """How many requests and records each run has: they make up most of a database."""
         request, record, tag, repeat = schema.request, schema.record, schema.tag, schema.repeat
         asked = (
             select(repeat.c.run_id, func.count())
@@ -205,14 +205,14 @@ class RunsPart:
         return dict(rows)
 
     def baseline(self) -> int | None:
-        """The run that others are compared with, if there is one."""
+        """The baseline: the run that others are compared with, if there is one."""
         table = schema.run
         with self.database.read() as connection:
             found: int | None = connection.scalar(select(table.c.id).where(table.c.baseline == 1))
         return found
 
     def set_baseline(self, run_id: int | None) -> None:
-        """Make this run the one that others are compared with; None: there is no baseline."""
+        """Make this run the baseline; None: there is no baseline."""
         table = schema.run
         with self.database.write() as connection:
             connection.execute(update(table).where(table.c.baseline == 1).values(baseline=0))
@@ -232,7 +232,7 @@ class RunsPart:
     # ---- repeats
 
     def start_repeat(self, run_id: int, test_number: int, number: int, now: float) -> int:
-        """A repeat begins; returns its id. A repeat that exists already (a run taken up again) keeps its id.
+        """Start a repeat; returns its id. A repeat that exists already (of a resumed run) keeps its id.
 
         Raises NoSuchRow when the run has no such test."""
         with self.database.write() as connection:
@@ -267,7 +267,8 @@ class RunsPart:
         complete: bool | None = None,
         reason: str | None = None,
     ) -> None:
-        """Change what is given of a repeat: `ended` when its last request was done, `settled` when waiting was over."""
+        """Change the given columns of a repeat: `ended` when its last request was done, `settled` when waiting was
+        over."""
         values: dict[str, Any] = {
             name: value
             for name, value in (
@@ -306,7 +307,7 @@ class RunsPart:
     # ---- tags and requests
 
     def allocate_tags(self, count: int) -> list[str]:
-        """`count` new tags: 8 characters of ``[a-z0-9]``, a letter first, never given out before by this database."""
+        """`count` new tags: 8 characters of ``[a-z0-9]``, a letter first, never allocated before by this database."""
         table = schema.tag
         fresh: list[str] = []
         with self.database.write() as connection:
@@ -321,7 +322,7 @@ class RunsPart:
         return fresh
 
     def add_requests(self, repeat_id: int, number: int, requests: Sequence[NewRequest], now: float) -> None:
-        """Enter the requests of round `number` as pending, before they are handed out.
+        """Store the requests of round `number` as pending, before they are handed out.
 
         Binds each tag to the repeat, agent, server and slot of its first request. Raises StoreConflict, and stores
         nothing, when a tag was never allocated, belongs to something else, or asks for the same path twice."""
@@ -372,7 +373,7 @@ class RunsPart:
                 if row.repeat_id is None:
                     unbound.append((*owners[row.tag], row.id))
                 elif owner != owners[row.tag]:
-                    raise StoreConflict(f"Tag {row.tag} belongs to another repeat, agent, server or slot already.")
+                    raise StoreConflict(f"Tag {row.tag} already belongs to another repeat, agent, server or slot.")
         for request in requests:
             if request.tag not in ids:
                 raise StoreConflict(f"Tag {request.tag} was never allocated by {self.database.shown}.")
@@ -386,16 +387,16 @@ class RunsPart:
     # ---- the agents' journals
 
     def journal_position(self, agent: str, journal: str) -> int:
-        """Number of the last line of this journal of the agent `agent` (``KID/SUB``) that is stored, 0 when none is."""
+        """Number of the last stored line of this journal of agent `agent` (``KID/SUB``), 0 when there is none."""
         with self.database.read() as connection:
             return _journal_position(connection, agent, journal)[1]
 
     def store_journal(self, batches: Sequence[JournalBatch], now: float | None = None) -> None:
-        """Store journal lines, each once, in one transaction; what is stored already is passed over.
+        """Store journal lines, each once, in one transaction; lines that are stored already are skipped.
 
-        Times are stored as the hub's clock would have told them. A line about a request that was not handed to this
-        agent is counted as a stray of its journal and otherwise ignored: no agent can change what another did. `now` is
-        only for the agents' first sight."""
+        Times are converted to the hub's clock. A line about a request that was not handed to this agent is counted as a
+        stray of its journal and otherwise ignored: no agent can change what another did. `now` is used only for agents
+        that are seen for the first time."""
         with self.database.write() as connection:
             agents = agent_ids(connection, [b.agent for b in batches], now or 0.0)
             for batch in batches:
@@ -419,12 +420,12 @@ class RunsPart:
                     )
 
     def journal_strays(self) -> int:
-        """Journal lines, of all agents, that were about a request which that agent never had."""
+        """Journal lines of all agents about requests that the agent never had."""
         with self.database.read() as connection:
             return int(connection.scalar(select(func.sum(schema.journal.c.strays))) or 0)
 
     def _apply(self, connection: Connection, agent_id: int, lines: Iterable[Started | Done], ahead: float) -> int:
-        """Carry out journal lines in order, of a clock that is `ahead`; returns how many were strays."""
+        """Apply journal lines in order, from a clock that is `ahead`; returns how many were strays."""
         lines = list(lines)
         tags = _own_tags(connection, agent_id, {line.tag for line in lines})
         known = _known_requests(connection, tags, lines)
@@ -444,7 +445,7 @@ class RunsPart:
                     (
                         int(state),
                         int(line.ok and not line.interrupted),
-                        line.t_open - ahead if line.t_open else 0.0,  # 0: it never came so far
+                        line.t_open - ahead if line.t_open else 0.0,  # 0: it never got that far
                         line.t_close - ahead if line.t_close else 0.0,
                         line.read_asked,
                         line.read_got,
@@ -517,7 +518,7 @@ def _refuse_repetition(connection: Connection, before: int) -> None:
         .limit(1)
     ).fetchone()
     if row is not None:
-        raise StoreConflict(f"Tag {row.tag} asks twice for {row.path}; every request needs a key of its own.")
+        raise StoreConflict(f"Tag {row.tag} requests {row.path} twice; every request needs its own key.")
 
 
 def _journal_position(connection: Connection, agent: str, journal: str) -> tuple[int | None, int]:
@@ -599,7 +600,7 @@ def _run(row: Row[Any]) -> RunEntry:
 
 
 def _free(text: str) -> dict[str, Any]:
-    """An object of free form. One that cannot be read says so, and hides neither its run nor others."""
+    """A free-form object. If it cannot be read, it says so; its run is listed nevertheless."""
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:
@@ -610,7 +611,7 @@ def _seal(text: str | None) -> Seal | None:
     try:
         return msgspec.json.decode(text, type=Seal) if text else None
     except (msgspec.DecodeError, UnicodeDecodeError, TypeError) as error:
-        return Seal(differs=[f"what was known of its bundle cannot be read: {error}"])
+        return Seal(differs=[f"the stored details of its bundle cannot be read: {error}"])
 
 
 def _repeat(row: Row[Any]) -> RepeatEntry:

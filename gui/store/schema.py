@@ -3,13 +3,13 @@
 Rules:
 
 - Times are Unix seconds (double), sizes bytes, flags 0 or 1 (so that they can be summed in any SQL).
-- Ids that other programs or people may remember (runs, tags, requests, records, scorings) never come back:
+- Ids that other programs or people may remember (runs, tags, requests, records, scorings) are never reused:
   AUTOINCREMENT on SQLite, an identity sequence on PostgreSQL.
 - ``match_key`` is a signed 64-bit hash of tag and path (`gui.store.keys.match_key`). It carries the join of requests
   and records, always together with the tag's own integer id, which keeps the index of one run in one place and makes
   two different tags differ whatever their hashes. The path is compared too.
 - ``request`` and ``record`` declare no foreign keys: the ids in them are looked up in the transaction that inserts
-  them, and checking them again row by row would take a third of the time of a load.
+  them, and checking each row again would take a third of the time of a load.
 - No column is called t, count or index: SQLAlchemy's rows have attributes of these names.
 - JSON columns are text, written and read with msgspec; nothing in SQL looks inside them.
 """
@@ -44,12 +44,12 @@ metadata = MetaData(
 )
 
 Big = BigInteger().with_variant(Integer, "sqlite")
-"""64 bits everywhere; SQLite gives its fast rowid only to a column that is spelled INTEGER."""
+"""64 bits everywhere; SQLite uses its fast rowid only for a column declared INTEGER."""
 
 
 def _table(name: str, *columns: Any, keep_ids: bool = False, is_index: bool = False) -> Table:
-    """A table. `keep_ids`: an id that was given once is never given again, not even after its row was deleted.
-    `is_index`: on SQLite it is nothing but the index of its primary key."""
+    """A table. `keep_ids`: an id is never reused, not even after its row was deleted. `is_index`: SQLite stores the
+    table as the index of its primary key."""
     return Table(name, metadata, *columns, sqlite_autoincrement=keep_ids, sqlite_with_rowid=not is_index)
 
 
@@ -153,8 +153,8 @@ run = _table(
     Column("versions", Text, nullable=False, default="{}"),
     Column("baseline", SmallInteger, nullable=False, default=0),
     Column("origin", String(256), nullable=False, default=""),
-    Column("seal", Text),  # `gui.store.Seal` as JSON; null: made here, or came in before there were seals
-    Column("hidden", Text),  # the program that brings it in or takes it out; null: everybody sees it
+    Column("seal", Text),  # `gui.store.Seal` as JSON; null: made here, or imported before there were seals
+    Column("hidden", Text),  # the program that imports or deletes it; null: visible
     keep_ids=True,
 )
 
@@ -263,7 +263,7 @@ record = _table(
     Column("write", BigInteger, nullable=False),
     Column("body", BigInteger, nullable=False),  # record_block.id × 512 + its place there
     Column("path", Text, nullable=False),
-    Column("flags", Text),  # {"known_issue": […], "incomplete": […]}, where there is any
+    Column("flags", Text),  # {"known_issue": […], "incomplete": […]}, if any
     # The key is unique whatever the path: two paths of one tag whose 64-bit hashes agree AND whose accesses agree in 63
     # bits do not exist. Integers only, since this index takes most of the time of a load.
     Index("ix_record_identity", "tag_id", "match_key", "record_key", unique=True),
@@ -290,7 +290,7 @@ seen_day = _table(
     "seen_day",
     Column("day", Integer, primary_key=True, autoincrement=False),
     Column("ids", BigInteger, nullable=False),
-    Column("touched", Integer, nullable=False),  # day on which something was added last
+    Column("touched", Integer, nullable=False),  # the last day on which something was added
     Column("sealed", SmallInteger, nullable=False),
 )
 

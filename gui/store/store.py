@@ -1,4 +1,4 @@
-"""The `Store`: one object for all that a workspace remembers."""
+"""The `Store`: one object for everything that a workspace remembers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gui.store.timeline import TimelinePart
 
 class Store(AccessPart, RunsPart, ArrivalsPart, RecordsPart, TimelinePart, ResultsPart):
     """See the package. Opens (creating or migrating) the database at `address`: a file name or a database URL.
-    `read_only`: only to look, also where nothing can be written; it must be there and up to date.
+    `read_only`: works where nothing can be written; the database must exist and be up to date.
 
     Raises StoreError with a sentence when it cannot."""
 

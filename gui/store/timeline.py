@@ -1,4 +1,4 @@
-"""What happened along the way of a run: a sample for each second and server, markers, and the daemons' own counters."""
+"""What happened during a run: a sample for each second and server, markers, and the daemons' own counters."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _PUT_SAMPLE = (
 
 
 class TimelinePart:
-    """The part of `Store` that lets charts and the loss ladder survive."""
+    """The part of `Store` that keeps what charts and the loss ladder need."""
 
     database: Database
 
     def add_samples(self, repeat_id: int, samples: Sequence[SampleRow]) -> None:
-        """Store samples of a repeat; what one of the same second and server has measured replaces the earlier."""
+        """Store samples of a repeat; values measured for the same second and server replace earlier ones."""
         rows = [
             (repeat_id, s.t, s.server_id, s.requested, s.read, s.recorded, s.failed, s.bytes_read, s.bytes_recorded)
             for s in samples
@@ -67,7 +67,7 @@ class TimelinePart:
         return [MarkerRow(r.at, r.kind, r.text) for r in rows]
 
     def put_status(self, run_id: int, message: StatusMessage) -> None:
-        """Keep this status message as the last of its incarnation within the run; the first one stays too."""
+        """Keep this status message as the last of its incarnation within the run; the first one is kept too."""
         table = schema.pipeline_status
         program = "shoveler" if isinstance(message, ShovelerStatus) else "collector"
         body = encode_status(message).decode()
@@ -108,7 +108,7 @@ class TimelinePart:
         ]
 
     def add_status_step(self, run_id: int, step: StatusMessage) -> None:
-        """Keep what a status message in the middle of a run adds to the one before."""
+        """Keep what a later status message of a run adds to the one before."""
         program = "shoveler" if isinstance(step, ShovelerStatus) else "collector"
         body = encode_status(step).decode()
         with self.database.write() as connection:
@@ -117,14 +117,14 @@ class TimelinePart:
             )
 
     def status_steps(self, run_id: int) -> list[StatusStep]:
-        """What was kept with `add_status_step`, in that order."""
+        """What `add_status_step` kept, in that order."""
         table = schema.status_step
         with self.database.read() as connection:
             rows = connection.execute(select(table).where(table.c.run_id == run_id).order_by(table.c.id)).all()
         return [StatusStep(r.program, r.member, r.body.encode()) for r in rows]
 
     def mark_loaded(self, run_id: int) -> None:
-        """Remember how many records each server incarnation has had loaded when this run began."""
+        """Remember how many records of each server process were loaded when this run began."""
         marks, origin = schema.run_origin, schema.origin
         with self.database.write() as connection:
             if connection.scalar(select(func.count()).where(marks.c.run_id == run_id)):
@@ -134,13 +134,13 @@ class TimelinePart:
             connection.execute(insert(marks).from_select(["run_id", "origin_id", "loaded"], query))
 
     def origin_facts(self) -> list[dict[str, Any]]:
-        """What the records say of each server incarnation: names, addresses, and ``serverID`` (``stod#ip#port``)."""
+        """What the records say of each server process: names, addresses, and ``serverID`` (``stod#ip#port``)."""
         with self.database.read() as connection:
             rows = connection.execute(select(schema.origin.c.facts).order_by(schema.origin.c.id)).all()
         return [msgspec.json.decode(row.facts) for row in rows]
 
     def loaded_since_mark(self, run_id: int) -> list[LoadedRow]:
-        """Records loaded from each server incarnation since `mark_loaded` of this run, ours and others'."""
+        """Records of each server process loaded since `mark_loaded` of this run, ours and others'."""
         marks, origin = schema.run_origin, schema.origin
         query = select(origin, marks.c.loaded).join(
             marks, (marks.c.origin_id == origin.c.id) & (marks.c.run_id == run_id), isouter=True

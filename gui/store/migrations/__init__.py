@@ -1,6 +1,6 @@
-"""The history of the schema: one file for each step in ``versions``, run by Alembic when a workspace is opened.
+"""The history of the schema: one file per step in ``versions``, run by Alembic when a workspace is opened.
 
-Revisions are numbered 0001, 0002, …; `HEAD` is what this Tally knows. A step, once released, is never changed.
+Revisions are numbered 0001, 0002, …; `HEAD` is the newest that this Tally knows. A released step is never changed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 HEAD = "0006"
 _alone = threading.Lock()
-"""Alembic's `op` and `context` are one for the whole process: two upgrades at once would write into each other's
+"""Alembic's `op` and `context` are global to the process: two upgrades at once would write into each other's
 database."""
 
 

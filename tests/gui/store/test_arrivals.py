@@ -135,7 +135,7 @@ def test_what_fails_in_the_middle_leaves_nothing(any_world: Any) -> None:
 
 def test_a_run_is_here_once(store: Store) -> None:
     with store.arrival(uid=UID, now=1.0, **RUN) as arrival:
-        with pytest.raises(StoreConflict, match="just now"), store.arrival(uid=UID, now=1.0, **RUN):
+        with pytest.raises(StoreConflict, match="right now"), store.arrival(uid=UID, now=1.0, **RUN):
             pass
         arrival.finish()
     with (

@@ -183,12 +183,12 @@ def test_a_line_about_a_path_that_was_never_asked_is_a_stray(world: Any) -> None
 def test_a_tag_never_asks_twice_for_a_path(any_world: Any) -> None:
     world = any_world
     world.begin()
-    with pytest.raises(StoreConflict, match="asks twice for /a"):
+    with pytest.raises(StoreConflict, match="requests /a twice"):
         world.ask(paths=["/a", "/a"])
     (tag,) = world.store.allocate_tags(1)
     request = NewRequest(tag, "/a", "root://h:1", "shared/c1", 0, 10)
     world.store.add_requests(world.repeat, 1, [request], 1.0)
-    with pytest.raises(StoreConflict, match="asks twice"):
+    with pytest.raises(StoreConflict, match="requests /a twice"):
         world.store.add_requests(world.repeat, 2, [request], 2.0)
     assert len(world.store.requests(world.repeat)) == 1, "what was refused left nothing"
 

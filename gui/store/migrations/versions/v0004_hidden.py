@@ -1,4 +1,4 @@
-"""A run that is being brought in or taken out is there and not seen; what refers to a request is found by it."""
+"""A run that is being imported or deleted is hidden; rows that refer to a request are indexed by it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Every record counts once, however late it comes again; an access that was given up and closed later is closed.
+"""Every record counts once, however late it comes again; an access that was given up and closes later is closed.
 
-What was seen is kept by the record's own time, so that what comes together lies together. The ids that were remembered
-so far have no such time: they stay where they are for as long as they were kept before."""
+Records are remembered by their own time, so that those that come together are stored together. The ids remembered so
+far have no such time: they stay where they are for as long as before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who made the bundle that a run came in, and what was found wrong with it."""
+"""Who made the bundle that a run was imported from, and what was found wrong with it."""
 
 from __future__ import annotations
 
