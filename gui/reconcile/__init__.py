@@ -1,22 +1,22 @@
-"""Reconciling: what clients asked and read, beside what monitoring recorded, request by request.
+"""Reconciling: comparing what clients requested and read with what monitoring recorded, request by request.
 
     entry = score(store, repeat_id, "settle", now)     # verdicts of a repeat, stored; 1 M requests take seconds
     rescore_late(store, now)                           # repeats that got records since; both figures stay
-    row = figures(spec, entries, places(store, entries))   # the published columns over the repeats, and pass or fail
+    row = figures(spec, entries, places(store, entries))   # the published columns of a test, and pass or fail
     LiveCounts(store, repeat_id).look(now)             # while it runs: requested, read, recorded, the gap and its age
     by_server(store, scoring_ids)                      # the same, for each server
     ladder_of(store, request_id)                       # at which stage one missing record was lost
 
 Terms: a request *owns* the group of all records with its (tag, path). *Asked* are the bytes that the server should have
-charged, *got* those that the client received, *recorded* those that the records say. docs/results.md has the rules.
+counted, *got* the bytes that the client received, *recorded* the bytes in the records. docs/results.md has the rules.
 
 - `verdicts`: the rule, pure. `scoring`: the join in SQL. `figures`: a test over its repeats, pure.
-- `interval`: how sure a success is and whether two differ, pure; `clusters`: where losses lay, for it.
-  `standing`: what a run came to by these figures, pure.
+- `interval`: how certain a success percentage is and whether two differ, pure; `clusters`: where losses were, for it.
+  `standing`: the outcome of a run by these figures, pure.
 - `ladder`: where a record was lost; `took`: what took the datagrams of a gap; `facts`: their values. All pure.
 - `timing`: latencies and throughput over time. `breakdown`: what is not matched, by cause, server, time and error.
-- `evidence`: what the daemons said, put together; `trail`: what is kept of it; `gather`: from the database.
-- `live`: incremental counts. `rollup`: figures by server. `behaviours`: known ways of servers to count differently.
+- `evidence`: what the daemons reported, combined; `trail`: what is kept of it; `gather`: reads it from the database.
+- `live`: incremental counts. `rollup`: figures by server. `behaviours`: known ways in which servers count differently.
 """
 
 from gui.reconcile.behaviours import sentence

@@ -1,6 +1,7 @@
-"""Ways in which XRootD servers are known to count other bytes than the client asked for (format reference, 6.7).
+"""Known ways in which XRootD servers count other bytes than the client asked for (format reference, 6.7).
 
-The collector names those that it can see in the datagrams (``known_issue``); some show only beside what was asked.
+The collector names those that it can see in the datagrams (``known_issue``); some show only in comparison with the
+request.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from collections.abc import Collection, Iterable
 PAGE = 4096
 CHECKSUM = 4
 UNCOUNTED = 98_304
-"""Plain reads of so many bytes are not counted by proxies and caches whose ``xrootd.async`` is at its default."""
+"""Plain reads of at least this size are not counted by proxies and caches with the default ``xrootd.async``."""
 READ_SIZE = 1024 * 1024
-"""Files are read whole in plain reads of so many bytes, and the rest."""
+"""Whole files are read in plain reads of this size, and the rest."""
 
 SENTENCES = {
     "http_put_zero": "HTTP uploads are recorded with 0 bytes before XRootD 5.7.3.",
@@ -27,14 +28,14 @@ SENTENCES = {
 
 
 def sentence(name: str) -> str:
-    """What a behaviour means; an unknown name, from a newer collector, stands for itself."""
+    """What a behaviour means; an unknown name, from a newer collector, is returned unchanged."""
     return SENTENCES.get(name, name)
 
 
 def explain(
     asked: tuple[int, int, int], recorded: tuple[int, int, int], issues: Iterable[str], accesses: int
 ) -> tuple[str, ...]:
-    """Names of behaviours behind a difference of (read, readv, write) bytes, those of the records first."""
+    """Names of behaviours that explain a difference of (read, readv, write) bytes, those of the records first."""
     names = dict.fromkeys(issues)
     written, charged = asked[2], recorded[2]
     names |= dict.fromkeys(["async_reads"] if accesses == 1 and lacks_large_reads(asked, recorded, names) else [])
@@ -44,9 +45,9 @@ def explain(
 
 
 def lacks_large_reads(asked: tuple[int, int, int], recorded: tuple[int, int, int], issues: Collection[str]) -> bool:
-    """Whether just those plain reads are missing that a proxy or cache does not count: all but a rest that is smaller.
+    """Whether exactly the plain reads that a proxy or cache does not count are missing: all but a smaller rest.
 
-    A connection that broke loses reads too, for another reason, which is named then.
+    A broken connection loses reads too, for another reason, which is then named.
     """
     rest = asked[0] % READ_SIZE
     counted = rest if rest < UNCOUNTED else 0

@@ -1,6 +1,6 @@
-"""What is not matched, counted in the database: by cause and stage, by server, by time, by what clients said.
+"""What is not matched, counted in the database: by cause and stage, by server, by time, by the clients' errors.
 
-A report lists some requests one by one; what it says of all of them comes from here and never from such a list.
+A report lists some requests one by one; what it says about all of them comes from here, never from such a list.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gui.store import Store, VerdictKind, answer, schema
 Key = TypeVar("Key")
 
 MAX_GROUPS = 1000
-"""Causes, and errors, that are told apart; the others are summed. A client may write what it likes as an error."""
+"""Causes, and errors, that are listed; the others are summed. A client may report any text as an error."""
 OTHERS = "(others)"
 MAX_BINS = 24
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400, 604_800)
@@ -35,13 +35,13 @@ class Loss:
 
     @property
     def answer(self) -> str:
-        """The cause as it is shown everywhere: ``probably`` in front of what is inferred and not proven."""
+        """The cause as it is shown everywhere: with ``probably`` in front when it is inferred, not proven."""
         return answer(self.cause, self.certain, self.lost_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """How many missing records were lost at this stage; empty where the cause was not looked for."""
+    """How many missing records were lost at this stage; empty where no cause was sought."""
 
     lost_at: str
     certain: bool
@@ -50,7 +50,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class OddServer:
-    """A server by what is not matched there."""
+    """What is not matched at a server."""
 
     server_id: int
     name: str
@@ -69,7 +69,7 @@ class OddServer:
 
 @dataclass(frozen=True, slots=True)
 class OddTime:
-    """`seconds` from `t` (Unix seconds) on, by what was opened then and is not matched."""
+    """What was opened in the `seconds` from `t` (Unix seconds) on and is not matched."""
 
     t: float
     seconds: int
@@ -83,7 +83,7 @@ class OddTime:
 
 @dataclass(frozen=True, slots=True)
 class ClientError:
-    """How many requests failed at their client with this text, in which ``…`` stands for the path."""
+    """How many requests failed at their client with this text, with ``…`` in place of the path."""
 
     status: int
     error: str
@@ -92,7 +92,7 @@ class ClientError:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """How many requests of this verdict are explained by these known behaviours; by none when empty."""
+    """How many requests of this verdict are explained by these known behaviours; empty: by none."""
 
     verdict: str
     names: tuple[str, ...]
@@ -101,7 +101,7 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """What is not matched in some repeats. In each part the largest comes first, `times` go by time."""
+    """What is not matched in some repeats. Each part is sorted with the largest first, `times` by time."""
 
     causes: tuple[Loss, ...] = ()
     stages: tuple[Stage, ...] = ()
@@ -123,9 +123,9 @@ ODD_KINDS = (
 
 
 def break_down(store: Store, scoring_ids: Sequence[int]) -> Breakdown:
-    """What is not matched, over these scorings (one of each repeat)."""
+    """What is not matched in these scorings (one for each repeat)."""
     request, server, verdict = schema.request, schema.server, schema.verdict
-    # Most errors name their path; without it they are the same for all files.
+    # Most errors contain the path; without it they are the same for all files.
     error = func.replace(func.coalesce(request.c.error, ""), request.c.path, "…")
     alike = (
         request.c.server_id, server.c.name, verdict.c.verdict, verdict.c.lost_at, verdict.c.certain, verdict.c.cause,
@@ -183,7 +183,7 @@ def break_down(store: Store, scoring_ids: Sequence[int]) -> Breakdown:
 
 
 def binned(seconds: Mapping[tuple[int, VerdictKind], int]) -> Iterable[OddTime]:
-    """Counts by second and kind in at most `MAX_BINS` round stretches of time; empty ones are left out."""
+    """Counts by second and kind in at most `MAX_BINS` intervals of a round length; empty ones are left out."""
     if not seconds:
         return
     first, last = min(t for t, _ in seconds), max(t for t, _ in seconds)
@@ -196,7 +196,7 @@ def binned(seconds: Mapping[tuple[int, VerdictKind], int]) -> Iterable[OddTime]:
 
 
 def step_for(first: int, last: int, most: int) -> int:
-    """The shortest round number of seconds that cuts the time from `first` to `last` into at most `most` parts."""
+    """The shortest round number of seconds that divides the time from `first` to `last` into at most `most` parts."""
     return next((step for step in _STEPS if last // step - first // step < most), last - first + 1)
 
 
@@ -205,7 +205,7 @@ def _by_kind(kinds: Counter[VerdictKind]) -> dict[str, Any]:
 
 
 def _largest(counts: Counter[Key], others: Key) -> list[tuple[Key, int]]:
-    """The largest first, ties in order of their keys; what is beyond `MAX_GROUPS` is summed under `others`."""
+    """The largest first, ties in order of their keys; the rest beyond `MAX_GROUPS` is summed under `others`."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     rest = sum(count for _, count in ordered[MAX_GROUPS:])
     return ordered[:MAX_GROUPS] + ([(others, rest)] if rest else [])

@@ -1,4 +1,4 @@
-"""Where in a test its losses lay: by repeat, server and round, as the intervals need it (`interval`)."""
+"""Where the losses of a test were: by repeat, server and round, as `interval` needs it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _LOST = [int(kind) for kind in (VerdictKind.MISSING, VerdictKind.WRONG_BYTES, Ve
 
 
 def places(store: Store, scorings: Sequence[ScoringEntry]) -> dict[int, dict[Place, int]]:
-    """By id of the scoring: how many requests of which server and round (from 0) were held against monitoring. Nothing
-    is read where nothing was lost."""
+    """By scoring id: how many requests of which server and round (from 0) count as losses of monitoring. Scorings
+    without losses are not read."""
     wanted = [entry.id for entry in scorings if entry.good < entry.counted]
     if not wanted:
         return {}

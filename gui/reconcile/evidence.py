@@ -1,7 +1,7 @@
-"""What the daemons said during a run, put together for the loss ladder: processes, paths, losses, and when.
+"""What the daemons reported during a run, combined for the loss ladder: processes, paths, losses, and when.
 
-A request belongs to one server process: the server that it reached, and of that server's processes the one that ran
-then. Never by IP address alone, since fifty servers may share one. Statuses of a newer Tally are passed over.
+A request belongs to one server process: the one that was running then on the server that it reached. Never by IP
+address alone, since fifty servers may share one. Statuses of a newer Tally are skipped.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ from shoveler.service import (
 )
 
 STUCK = 5.0
-"""Seconds that a datagram has waited for the broker's word, after which the broker is not just busy. One that has
-waited for less may have been confirmed a moment after the shoveler's last word."""
+"""Seconds after which a datagram that waits for the broker's confirm means more than a busy broker. One that has waited
+for less may have been confirmed just after the shoveler's last status."""
 STALE = 20.0
-"""A collector that was silent for so long when the shovelers last spoke may be further than it has said."""
+"""A collector that was silent for this many seconds at the shovelers' last status may be further than it reported."""
 LEAST_GAPS = 5
-"""A collector that tells of fewer gaps of a process tells of all that there are."""
+"""A collector that reports fewer gaps of a process than this reports all of them."""
 _LOOPBACK = ("localhost", "::1")
 
 
@@ -54,7 +54,7 @@ ProcessKey: TypeAlias = tuple[str, int, str]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A server as a client knows it."""
+    """A server as clients address it."""
 
     host: str
     port: int
@@ -62,7 +62,7 @@ class Place:
 
 @dataclass(slots=True)
 class _Collected:
-    """All that one incarnation of a collector has said, oldest first."""
+    """All statuses of one incarnation of a collector, oldest first."""
 
     statuses: list[CollectorStatus] = field(default_factory=list)
 
@@ -72,10 +72,10 @@ class _Collected:
 
 
 class Evidence:
-    """Everything that was told during a run. `known` gives what belongs to one server process. Pure, once made.
+    """Everything that was reported during a run. `known` returns what belongs to one server process. Pure, once made.
 
-    `statuses`: in the order in which they came, those of the middle as `gui.reconcile.trail.step_of` left them.
-    `loaded`: what the database got since the run began. `since`: when that was, before the first request."""
+    `statuses`: in order of arrival, those between the first and the last as reduced by `gui.reconcile.trail.step_of`.
+    `loaded`: what the database received since the run began. `since`: when it began, before the first request."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Evidence:
 
     @cached_property
     def processes(self) -> tuple[Process, ...]:
-        """The server processes that any collector has told of, each once."""
+        """The server processes that any collector has reported, each once."""
         by_collector: dict[str, dict[ProcessKey, Process]] = defaultdict(dict)
         for (collector, _), collected in sorted(self._collectors.items()):
             mine = by_collector[collector]
@@ -118,7 +118,7 @@ class Evidence:
         return tuple(sorted(found.values(), key=lambda process: (process.server, process.stod)))
 
     def process_at(self, servers: Iterable[str], when: float | None) -> tuple[Process | None, Process | None]:
-        """Of the processes of these servers (sids), the one that ran at `when`, and its successor."""
+        """Of the processes of these servers (sids), the one that was running at `when`, and its successor."""
         wanted = set(servers)
         mine = sorted((p for p in self.processes if p.server in wanted), key=lambda process: process.stod)
         if not mine:
@@ -129,9 +129,9 @@ class Evidence:
         return process, later[0] if later else None
 
     def servers_at(self, place: Place) -> set[str]:
-        """The sids of the servers that serve at this place: their own port, and the host as far as it can be compared.
+        """The sids of the servers at this place: with its port, and its host as far as hosts can be compared.
 
-        A host may be told by another name than clients use; when one server only has that port, it is that one."""
+        A host may be reported by another name than clients use; if only one server has that port, it is that one."""
         same_port = [process for process in self.processes if process.port and process.port == place.port]
         named = {process.server for process in same_port if _same_host(place.host, process.host, process.address)}
         if named:
@@ -164,7 +164,7 @@ class Evidence:
 
     @cached_property
     def _shoveler_of(self) -> dict[str, str]:
-        """By sender, the shoveler that took most of its datagrams."""
+        """For each sender, the shoveler that took most of its datagrams."""
         best: dict[str, tuple[int, str]] = {}
         for shoveler, told in self._shovelers.items():
             for status in told:
@@ -205,7 +205,7 @@ class Evidence:
         )
 
     def _unseen(self, told: Sequence[ShovelerStatus]) -> tuple[list[Loss], Waiting | None]:
-        """What was confirmed since the run began and no collector has seen: holes are lost, the rest is on its way."""
+        """What was confirmed since the run began and no collector has seen: holes are lost, the rest is in transit."""
         if not self._collectors:
             return [], None
         confirmed: dict[str, Range] = {}
@@ -222,7 +222,7 @@ class Evidence:
                 if any(s.positions for c in self._collectors.values() for s in c.statuses) and wanted[0] <= wanted[1]:
                     tail.append((wanted, _arrival(told, wanted)))
                 continue
-            # Below `since` a collector does not tell any more what it has seen: what is not known is not lost.
+            # Below `since` a collector no longer reports what it has seen: what is not known is not lost.
             floor = max((p.since for p in progress), default=0)
             seen = merged(pair for p in progress for pair in without([(0, p.seen_upto)], merged(p.holes)))
             through = max(p.seen_upto for p in progress)
@@ -245,7 +245,7 @@ class Evidence:
 
     @cached_property
     def _amnesia(self) -> tuple[Span, ...]:
-        """When a collector lost its state: a new one, which has not seen what the one before it had seen."""
+        """When a collector lost its state: a new one has not seen what the one before it had seen."""
         spans = []
         for old in self._collectors.values():
             for new in self._collectors.values():
@@ -256,7 +256,7 @@ class Evidence:
 
     @cached_property
     def _troubles(self) -> tuple[Trouble, ...]:
-        """What collectors could not use, by sender, and between which two of their words."""
+        """What collectors could not use, by sender, and between which two of their statuses."""
         found = []
         for collected in self._collectors.values():
             known: dict[str, CollectorSender] = {}
@@ -266,7 +266,7 @@ class Evidence:
                     old = known.get(sender, CollectorSender())
                     incomplete = _more(old.incomplete, counts.incomplete)
                     rejected = _more(old.rejected, counts.rejected)
-                    # What the first message tells of may be older than the run.
+                    # What the first message reports may be older than the run.
                     fresh = before is not None or status.started >= self._since
                     if fresh and (incomplete or rejected):
                         span = Span(before if before is not None else status.started, status.t)
@@ -290,7 +290,7 @@ class Evidence:
         )
 
     def _figures(self, process: Process | None) -> Figures:
-        """For the rungs: counted since the run began, of the process's sender."""
+        """For the rungs: counts since the run began, for the process's sender."""
         if process is None:
             return Figures()
         received = confirmed = seen = records = None
@@ -331,10 +331,10 @@ def _process(told: ServerProcess) -> Process:
 
 
 def _later(before: Process, after: Process) -> Process:
-    """What a collector has said of a process, and said again later.
+    """What a collector reported about a process, combined with its later report.
 
-    A list that was long may have lost its oldest gaps, which are kept; from a short one a gap is gone when what was
-    missing has come after all."""
+    A long list may have dropped its oldest gaps, so they are kept; when a gap is no longer in a short list, what was
+    missing has arrived after all."""
     kept: tuple[SequenceGap, ...] = ()
     if len(after.gaps) >= LEAST_GAPS:
         oldest = min(gap.t_max for gap in after.gaps)
@@ -343,7 +343,7 @@ def _later(before: Process, after: Process) -> Process:
 
 
 def _joined(one: Process, other: Process) -> Process:
-    """What two collectors say of one process."""
+    """What two collectors report about one process."""
     latest, earlier = (one, other) if one.last >= other.last else (other, one)
     gaps = {(gap.kind, gap.after, gap.missing, gap.begin): gap for gap in (*earlier.gaps, *latest.gaps)}
     return replace(
@@ -357,7 +357,7 @@ def _joined(one: Process, other: Process) -> Process:
 
 
 def _drops(told: Sequence[ShovelerStatus]) -> list[Loss]:
-    """Each drop of each socket once, however many messages tell it."""
+    """Each drop of each socket once, however many messages report it."""
     drops = {(drop.listen, drop.t_from): drop for status in told for drop in status.drops}
     return [Loss("kernel", Span(drop.t_from, drop.t_to), drop.count, words=drop.listen) for drop in drops.values()]
 
@@ -373,7 +373,7 @@ def _refusals(told: Sequence[ShovelerStatus]) -> list[Loss]:
 
 
 def _restarts(told: Sequence[ShovelerStatus]) -> list[Loss]:
-    """A new generation means that the receiver began anew between two messages."""
+    """A new generation means that the receiver restarted between two messages."""
     found = []
     for before, after in pairwise(told):
         if before.positions and set(after.positions) - set(before.positions):
@@ -393,8 +393,8 @@ def _oversize(told: Sequence[ShovelerStatus]) -> dict[str, float]:
 
 
 def _arrival(told: Sequence[ShovelerStatus], wanted: Range) -> Span:
-    """When the datagrams with these numbers came: between the last message that lacks the first and the first that
-    has the last."""
+    """When the datagrams with these numbers arrived: between the last message without the first of them and the first
+    message with the last of them."""
     upto = [max((p.received_upto for p in status.positions.values()), default=0) for status in told]
     before = bisect_left(upto, wanted[0]) - 1
     after = bisect_left(upto, wanted[1])

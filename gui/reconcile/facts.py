@@ -1,9 +1,9 @@
-"""What the loss ladder reasons about: server processes and their gaps, what took datagrams, one miss. Values.
+"""The values that the loss ladder reasons about: server processes and their gaps, what took datagrams, one miss.
 
 Times are Unix seconds. A *gap* is a run of numbers of one server process that never came; its *window* is when, by the
-server's own clock, what is missing happened. A *loss* is something that is known to have taken datagrams between two
-moments: drops of a socket, refusals of a shoveler, numbers confirmed and never seen. Whether a gap is due to a loss is
-a question of time and arithmetic (`gui.reconcile.took`).
+server's clock, the missing datagrams were filled. A *loss* is a known cause that took datagrams between two moments:
+drops of a socket, refusals of a shoveler, numbers confirmed and never seen. Whether a loss explains a gap is decided by
+time and arithmetic (`gui.reconcile.took`).
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ LostAt = Literal[
 LossKind = Literal["refused", "kernel", "fragments", "unseen", "rejected", "restart"]
 
 DEFAULT_DELAY = 90.0
-"""Seconds that a server may hold a close back, where the run's environment does not tell its intervals."""
+"""Seconds that a server may hold a close back, where the run's environment does not give its intervals."""
 SLACK = 1.0
 """Seconds that the clocks of client, server and shoveler may differ."""
 PACKET_SECOND = 1.0
-"""Packets tell whole seconds: what happened in the second `end` may have happened up to this much later."""
+"""Packets have whole seconds: what happened in the second `end` may have happened up to this much later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From one moment to another, both included."""
+    """The time between two moments, both included."""
 
     begin: float
     end: float
 
     def meets(self, other: Span) -> bool:
-        """Whether they have a moment in common."""
+        """Whether they overlap."""
         return self.begin <= other.end and other.begin <= self.end
 
     def holds(self, moment: float) -> bool:
-        """Whether `moment` is within."""
+        """Whether `moment` is inside."""
         return self.begin <= moment <= self.end
 
 
@@ -45,7 +45,7 @@ class Span:
 class SequenceGap:
     """`missing` numbers of one class after number `after`. `t_min`, `t_max`: arrival of its neighbours at a collector.
 
-    `kind`: ``F`` (opens and closes), ``M`` (logins and names), ``FM`` (both have one counter), or another that file
+    `kind`: ``F`` (opens and closes), ``M`` (logins and names), ``FM`` (both share one counter), or another that file
     records do not need. `begin` and `end`: packet time, 0 when it is not known."""
 
     kind: str
@@ -58,7 +58,7 @@ class SequenceGap:
 
     @property
     def window(self) -> Span:
-        """When what is missing happened, as well as that can be told."""
+        """When the missing events happened, as exactly as is known."""
         begin = self.begin or self.t_min
         end = self.end + PACKET_SECOND if self.end else self.t_max
         return Span(begin - SLACK, max(begin, end) + SLACK)
@@ -68,8 +68,8 @@ class SequenceGap:
 class Process:
     """One server process. `sender`: ``IP:PORT`` of its datagrams. `port`: where it serves, 0: unknown.
 
-    `clock`: its own time in its newest f-stream datagram that came, 0: unknown. `ended`: when a newer process of the
-    same server was first known of, 0: it is the newest."""
+    `clock`: its own time in the newest f-stream datagram received, 0: unknown. `ended`: when a newer process of the
+    same server was first reported, 0: it is the newest."""
 
     server: str
     stod: int
@@ -83,7 +83,7 @@ class Process:
 
     @property
     def key(self) -> tuple[str, int, str]:
-        """What tells it from every other: clones on two hosts may share the first two."""
+        """What identifies it: clones on two hosts may share the first two."""
         return self.server, self.stod, self.address
 
     @property
@@ -94,21 +94,21 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """Something that took datagrams of a path. `count` None: nobody counted. `sender` empty: of any sender."""
+    """A cause that took datagrams of a path. `count` None: not counted. `sender` empty: of any sender."""
 
     kind: LossKind
     span: Span
     count: int | None
     sender: str = ""
     words: str = ""
-    """Why, in the counter's own words."""
+    """The reason, as the counter names it."""
     sure: bool = True
-    """False: the numbers say so, but a collector may have seen them and lost its state."""
+    """False: the numbers say so, but a collector may have seen the datagrams and lost its state."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Datagrams that are still on their way, in order: everything that came after `since` is among them."""
+    """Datagrams that are still in transit, in order: everything that came after `since` is among them."""
 
     count: int
     since: float
@@ -117,7 +117,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """What is known of the way of datagrams through one shoveler. `told`: from its first to its last word."""
+    """What is known about the path of datagrams through one shoveler. `told`: from its first to its last status."""
 
     shoveler: str
     told: Span
@@ -125,15 +125,15 @@ class Path:
     spooled: Waiting | None = None
     """Taken and not confirmed."""
     queued: Waiting | None = None
-    """Confirmed, and no collector is that far."""
+    """Confirmed, and not yet reached by any collector."""
     returned: int = 0
     oversize: Mapping[str, float] = field(default_factory=dict)
-    """By sender, the share of its f-stream datagrams that were too large for one frame; absent: none was."""
+    """By sender, the share of its f-stream datagrams that were too large for one frame; absent: none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was counted of a server's datagrams during the run, for the rungs only. None: nobody told."""
+    """What was counted of a server's datagrams during the run, for the rungs only. None: not reported."""
 
     received: int | None = None
     confirmed: int | None = None
@@ -144,7 +144,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What a collector counted of one sender between two of its words: accesses incomplete, datagrams rejected."""
+    """What a collector counted for one sender between two statuses: accesses incomplete, datagrams rejected."""
 
     sender: str
     span: Span
@@ -154,21 +154,21 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault that the run's own plan injected, and when it was on. `server`: its name; empty: any of them."""
+    """A fault that the run's own plan injected, and when it was on. `server`: its name; empty: any server."""
 
     do: str
     span: Span
     server: str = ""
 
     def befalls(self, server: str) -> bool:
-        """Whether it can have been this server's."""
+        """Whether it can have affected this server."""
         return self.server in ("", server)
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The login that a request was made under: the first request of its tag. `others`: (opened, closed) of the
-    session's other requests without a record; `recorded`: how many of its requests have one."""
+    """The login of a request: the first request of its tag. `others`: (opened, closed) of the session's other requests
+    without a record; `recorded`: how many of its requests have one."""
 
     login: Span
     recorded: int = 0
@@ -186,7 +186,7 @@ class Miss:
     client_cause: str = ""
     """Why the client failed; empty when it did not."""
     provisional: bool = False
-    """There is a provisional record: the collector knows the access, but never saw its close."""
+    """There is a provisional record: the collector knows the access but never saw its close."""
     reasons: tuple[str, ...] = ()
     """What that record lacks (``no_close``, ``server_restarted`` …)."""
     behaviours: tuple[str, ...] = ()
@@ -196,11 +196,11 @@ class Miss:
 
     @property
     def done(self) -> float | None:
-        """When it was over at the client, or begun at the latest."""
+        """When the client finished it, or else its latest known time."""
         return self.closed if self.closed is not None else self.opened
 
     @property
     def sent(self) -> Span | None:
-        """When its close was sent by the server, if it was."""
+        """When the server sent its close, if it did."""
         done = self.done
         return None if done is None else Span(done - SLACK, done + self.delay + PACKET_SECOND + SLACK)

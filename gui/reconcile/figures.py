@@ -1,9 +1,9 @@
 """The figures of a test over its repeats: the columns of the published table, and whether it passed. Pure.
 
-``Success %`` = matched ÷ (O − client failed − not waited for), pooled over the repeats, where *matched* includes what
-came late, once a later scoring has seen it. A test with more than 1 % of its requests failed at the client is
-inconclusive: too little of what it wanted to ask was asked. A test that was cut short cannot have passed: it has no
-conclusion, unless a repeat that was carried out in full has failed already.
+``Success %`` = matched ÷ (O − client failed − not waited for), pooled over the repeats, where *matched* includes late
+records once a later scoring has seen them. A test in which more than 1 % of the requests failed at the client is
+inconclusive: too little of what it planned was requested. A test that was cut short cannot pass: it has no conclusion,
+unless a complete repeat has already failed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gui.store import ScoringEntry, TestSpec
 Conclusion = Literal["pass", "fail", "inconclusive", "none"]
 NOTHING = share_of([])
 INCONCLUSIVE_ABOVE = 0.01
-"""Share of client-failed requests from which nothing is concluded."""
+"""Share of client-failed requests above which a test is inconclusive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +48,18 @@ class TestFigures:
     recorded_max: int | None
     success: float | None
     worst: float | None
-    """Success of the worst repeat, which decides."""
+    """Success of the worst repeat, which decides the conclusion."""
     interval: tuple[float, float] | None
     offered: float | None
-    """Requests per second that the plan offers at most, on average over the repeats; None where nothing limits it."""
+    """Offered rate in requests per second, on average over the repeats; None when there is no limit."""
     achieved: float | None
-    """Requests per second from the first begun to the last done, on average over the repeats."""
+    """Achieved rate in requests per second, from the first start to the last end, on average over the repeats."""
     bytes_asked: int
     bytes_got: int
     bytes_recorded: int
     conclusion: Conclusion
     share: Share = NOTHING
-    """What `interval` comes from, and what a comparison needs."""
+    """What `interval` is computed from, and what a comparison needs."""
 
     __test__ = False  # not something for pytest to collect
 
@@ -69,8 +69,8 @@ def figures(
 ) -> TestFigures:
     """The figures of a test from one scoring of each of its repeats (the newest, or the one at settle).
 
-    `places`: by scoring, where its losses lay (`clusters.places`). Where that is not known all losses of a repeat are
-    taken for one, so that the interval is rather too wide."""
+    `places`: by scoring, where its losses were (`clusters.places`). Where that is not known, all losses of a repeat
+    count as one, which makes the interval too wide rather than too narrow."""
     total = sum(s.total for s in scorings)
     counted = sum(s.counted for s in scorings)
     good = sum(s.good for s in scorings)
@@ -124,8 +124,8 @@ def _pattern(spec: TestSpec, scoring: ScoringEntry, places: Mapping[Place, int] 
 
 
 def _offered(spec: TestSpec, scorings: Sequence[ScoringEntry]) -> float | None:
-    """Of what was really asked, so that it can be compared with the achieved rate: a repeat that was cut short had
-    fewer waits, too."""
+    """The offered rate of what was actually requested, so that it can be compared with the achieved rate: a repeat that
+    was cut short had fewer waits, too."""
     asked = [s.total for s in scorings] or [spec.total]
     rates = [offered_rate(total, spec.per_round * spec.servers, spec.wait) for total in asked]
     known = [rate for rate in rates if rate is not None]
@@ -133,21 +133,22 @@ def _offered(spec: TestSpec, scorings: Sequence[ScoringEntry]) -> float | None:
 
 
 def hundredths(share: float) -> float:
-    """A percentage as it may be shown with two decimals: 100 only when it is, and 0 only when it is."""
+    """A percentage to be shown with two decimals: 100 only when it is exactly 100, and 0 only when it is exactly 0."""
     if share in (0, 100):
         return share
     return min(max(round(share, 2), 0.01), 99.99)
 
 
 def achieved_rate(scoring: ScoringEntry) -> float | None:
-    """Requests per second of one repeat, from the first begun to the last done; None when that took no time."""
+    """Requests per second of one repeat, from the first start to the last end; None when that took no time."""
     if scoring.first_open is None or scoring.last_close is None or scoring.last_close <= scoring.first_open:
         return None
     return (scoring.total - scoring.unreported) / (scoring.last_close - scoring.first_open)
 
 
 def conclusion_of_run(conclusions: Sequence[Conclusion]) -> Conclusion:
-    """A run passes when all its tests pass; one failed test fails it, else one inconclusive test makes it so."""
+    """A run passes when all its tests pass; one failed test makes it failed, otherwise one inconclusive test makes it
+    inconclusive."""
     if not conclusions or "none" in conclusions:
         return "none" if "fail" not in conclusions else "fail"
     if "fail" in conclusions:
@@ -162,7 +163,7 @@ def _conclude(spec: TestSpec, scorings: Sequence[ScoringEntry]) -> Conclusion:
     if sum(s.client_failed for s in scorings) > INCONCLUSIVE_ABOVE * total or not any(s.counted for s in scorings):
         return "inconclusive"
     whole = [s for s in scorings if s.total >= spec.total and not s.not_waited]
-    # Quotients of integers times 100: 100 exactly when every counted request was good.
+    # Quotients of integers times 100: exactly 100 when every counted request was good.
     if any(100 * s.good / s.counted < spec.pass_at for s in whole if s.counted):
         return "fail"
     return "pass" if len(whole) >= spec.repeats else "none"

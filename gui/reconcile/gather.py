@@ -1,4 +1,5 @@
-"""Gathering the evidence of a run from its workspace: what daemons said, what server a request reached, its login."""
+"""Reads the evidence of a run from its workspace: the daemons' reports, the server that a request reached, its
+login."""
 
 from __future__ import annotations
 
@@ -21,16 +22,16 @@ from shoveler.service import StatusError, StatusMessage, decode_status
 log = logging.getLogger("tally.reconcile")
 
 LOGIN_SECONDS = 10.0
-"""A session logs in within so many seconds after its first open was begun."""
+"""A session logs in within this many seconds after its first open started."""
 _SAMPLE = 5
 _OTHERS = 8
-"""Other requests of a session that are looked at: one without a gap of its own is enough to suspect the login."""
+"""How many other requests of a session are checked: one without a gap of its own is enough to suspect the login."""
 _CHUNK = 500
 _PORTS = {"root": 1094, "roots": 1094, "xroot": 1094, "http": 80, "https": 443}
 
 
 class Fact(NamedTuple):
-    """What the ladder needs to know of one request."""
+    """What the ladder needs to know about one request."""
 
     id: int
     tag: int
@@ -49,11 +50,11 @@ class Gathered:
     urls: dict[int, str]
     names: dict[int, str]
     sids: dict[int, frozenset[str]]
-    """By server of the directory: the servers (sids) that records of its requests name."""
+    """By server of the directory: the servers (sids) named in the records of its requests."""
     _known: dict[tuple[str, int, str] | None, Known] = field(default_factory=dict)
 
     def known(self, fact: Fact) -> Known:
-        """What is known of the server process that had this request."""
+        """What is known about the server process that had this request."""
         url = self.urls.get(fact.server, "")
         place = _place(fact.reached) if fact.reached else None
         asked = _place(url)
@@ -97,7 +98,7 @@ def faults_of(markers: Sequence[MarkerRow]) -> list[Fault]:
 
 
 def facts_of(connection: Connection, request_ids: Sequence[int]) -> dict[int, Fact]:
-    """By id, the facts of these requests."""
+    """The facts of these requests, by id."""
     table = schema.request
     columns = (table.c.id, table.c.tag_id, table.c.server_id, table.c.path, table.c.t_open, table.c.t_close,
                table.c.reached)  # fmt: skip
@@ -109,7 +110,7 @@ def facts_of(connection: Connection, request_ids: Sequence[int]) -> dict[int, Fa
 
 
 def sessions_of(connection: Connection, facts: Iterable[Fact]) -> dict[int, Session]:
-    """By request id: the session of each of these requests, all of which are without a record."""
+    """By request id: the session of each of these requests, none of which has a record."""
     by_tag: dict[int, list[Fact]] = defaultdict(list)
     for fact in facts:
         by_tag[fact.tag].append(fact)
@@ -149,7 +150,7 @@ def sessions_of(connection: Connection, facts: Iterable[Fact]) -> dict[int, Sess
 
 
 def _statuses(store: Store, run_id: int) -> Iterator[StatusMessage]:
-    """All that was kept of what the daemons said. What a newer Tally has stored cannot be read, and is passed over."""
+    """All kept statuses of the daemons. What a newer Tally has stored cannot be read and is skipped."""
     for pair in store.statuses(run_id):
         for body in dict.fromkeys((pair.first, pair.last)):
             yield from _decoded(f"{pair.program}.{pair.member}", body)
@@ -161,13 +162,13 @@ def _decoded(key: str, body: bytes) -> Iterator[StatusMessage]:
     try:
         yield decode_status(key, body)
     except StatusError as error:
-        log.info("= a stored status message of %s is passed over: %s", key, error)
+        log.info("= a stored status message of %s is skipped: %s", key, error)
 
 
 def _sids(connection: Connection, run_id: int, server_id: int) -> frozenset[str]:
-    """The servers (sids) that some records of this server's requests name."""
+    """The servers (sids) named in some records of this server's requests."""
     tag, record, origin, repeat = schema.tag, schema.record, schema.origin, schema.repeat
-    # By the tags, each of which has one server: to look through the requests takes seconds where they are many.
+    # By the tags, each of which has one server: reading the requests takes seconds when there are many.
     some = (
         select(record.c.origin_id)
         .join(tag, tag.c.id == record.c.tag_id)

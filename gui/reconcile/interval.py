@@ -1,13 +1,13 @@
-"""How sure a success percentage is, and whether two differ by more than chance. Pure; docs/results.md says why so.
+"""How certain a success percentage is, and whether two differ by more than chance. Pure; docs/results.md explains why.
 
 Losses come in clusters: a lost datagram takes the closes of some ten requests, a burst takes several datagrams, an
-outage takes a server. An interval that counts each lost request for itself (Wilson's, say) is three times too narrow.
-So how many requests are lost *together* is measured, and everything is counted in that unit:
+outage takes a server. An interval that treats lost requests as independent (such as Wilson's) is three times too
+narrow. So this module measures how many requests are lost *together*, and counts everything in that unit:
 
 - `spread` is the variance of the number lost, as the clusters give it: of the same server from repeat to repeat, or
   from one piece of a repeat to another, whichever is larger; and what servers lose at the same time beyond that.
-- The **unit** is `spread` ÷ (lost × share that was not lost): 1 when each request is lost for itself, 10 when datagrams
-  of ten are. Where little was lost the clusters say little, so one loss of an assumed size is always counted in.
+- The **unit** is `spread` ÷ (lost × share that was not lost): 1 when requests are lost independently, 10 when datagrams
+  of ten are. Where little was lost the clusters say little, so one more loss of an assumed size is always included.
 - Total and lost, divided by the unit, are an effective sample (Korn and Graubard, 1998); its bounds are the exact ones
   of Clopper and Pearson, which also hold where nothing was lost.
 """
@@ -21,15 +21,15 @@ from functools import lru_cache
 from math import exp, lgamma, log, log1p, nextafter, sqrt
 
 PIECES = 5
-"""Pieces of whole rounds that a repeat is cut into at most, to tell a steady loss from a burst."""
+"""The most pieces, of whole rounds, that a repeat is cut into, to tell a steady loss from a burst."""
 _LEAST = 20
-"""Requests of a server in a piece at least: about two datagrams, or else most would lie in two pieces."""
+"""The fewest requests of a server in a piece: about two datagrams, or most datagrams would span two pieces."""
 DATAGRAM = 11
-"""Requests that one lost datagram takes (9 to 11 in the lab). A comparison assumes one such loss more: all it says is
-about losses that one of the two runs has met."""
+"""Requests lost with one datagram (9 to 11 in the lab). A comparison assumes one such loss more: it only makes
+statements about losses that one of the two runs had."""
 BURST = 50
-"""Requests that a burst of five datagrams takes. An interval of a single run assumes one such loss more, since it
-speaks of losses, too, that the run did not meet."""
+"""Requests lost with a burst of five datagrams. The interval of a single run assumes one such loss more, since it also
+covers losses that the run did not have."""
 _TAIL = 0.025
 _TINY = 1e-300
 
@@ -39,7 +39,7 @@ Place = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """One repeat: requests counted, servers that were asked, requests of a server in each round, where losses lay."""
+    """One repeat: requests counted, number of servers, requests of a server in each round, where losses were."""
 
     counted: int
     servers: int
@@ -67,12 +67,12 @@ class Difference:
 
     @property
     def real(self) -> bool:
-        """More than chance gives in 19 of 20 cases."""
+        """Larger than chance explains in 19 of 20 cases."""
         return self.low > 0 or self.high < 0
 
 
 def share_of(patterns: Sequence[Pattern]) -> Share:
-    """What the repeats of a test say together."""
+    """The repeats of a test combined."""
     total = sum(pattern.counted for pattern in patterns)
     cells = sum(pattern.servers for pattern in patterns)
     lost = sum(sum(pattern.lost.values()) for pattern in patterns)
@@ -80,19 +80,19 @@ def share_of(patterns: Sequence[Pattern]) -> Share:
 
 
 def interval(share: Share) -> tuple[float, float] | None:
-    """Lower and upper bound, in per cent, of the true success; None when nothing was counted."""
+    """Lower and upper bound of the true success in per cent; None when nothing was counted."""
     if share.total <= 0:
         return None
     low, high = _bounds(share, unit([share], BURST))
-    # Not 100 where something was lost, however little a part of a unit it is.
+    # Not 100 where something was lost, however small a part of a unit it is.
     return 100 * (1 - high), min(100 * (1 - low), nextafter(100, 0)) if share.lost else 100.0
 
 
 def difference(a: Share, b: Share) -> Difference:
-    """How much more success `b` has than `a`. Both have counted something.
+    """How much higher the success of `b` is than that of `a`. Both must have counted something.
 
-    The unit is that of all losses of both. The interval is Newcombe's, made from the bounds of the two shares: with
-    nothing lost in one of them it excludes 0 when the other has lost six units, as the exact test does."""
+    The unit is that of all losses of both. The interval is Newcombe's, computed from the bounds of the two shares: when
+    one has lost nothing it excludes 0 once the other has lost six units, as the exact test does."""
     together = unit([a, b], DATAGRAM)
     (low_a, high_a), (low_b, high_b) = _bounds(a, together), _bounds(b, together)
     share_a, share_b = a.lost / a.total, b.lost / b.total
@@ -103,8 +103,8 @@ def difference(a: Share, b: Share) -> Difference:
 
 
 def unit(shares: Sequence[Share], assumed: float) -> float:
-    """How many requests are lost together, with one loss of the size `assumed` counted in: at most of half of what a
-    server is asked in a repeat."""
+    """How many requests are lost together, including one loss of the size `assumed`, which is limited to half of the
+    requests of a server in a repeat."""
     one = max(1.0, min(assumed, max(share.each for share in shares) / 2))
     alone = sum(share.lost * (1 - share.lost / share.total) for share in shares)
     return max(1.0, (one * one + sum(share.spread for share in shares)) / (one + alone))
@@ -131,7 +131,7 @@ class _Repeat:
     lost: Mapping[Place, int]
 
     def whole(self) -> _Repeat:
-        """In one piece."""
+        """As one piece."""
         sums: dict[Place, int] = defaultdict(int)
         for (server, _), lost in self.lost.items():
             sums[server, 0] += lost
@@ -156,16 +156,16 @@ def _spread(patterns: Sequence[Pattern], total: int, lost: int) -> float:
     whole = [repeat.whole() for repeat in cut]
     own = max(_between_repeats(whole, share), sum(_within(one, all_) for one, all_ in zip(cut, whole, strict=True)))
     together = max(0.0, *(sum(_together(one, share) for one in repeats) for repeats in (whole, cut)))
-    # Nothing varies more than if a server lost all of a repeat or nothing, and all servers alike. That keeps it right
-    # where nearly all was lost, and rounds were not asked for as evenly as planned.
+    # The variance is largest when a server loses all of a repeat or nothing, and all servers together. This limit keeps
+    # the result right where nearly all was lost and rounds were not requested as evenly as planned.
     alone = lost * (1 - share) * (len(patterns) / (len(patterns) - 1) if len(patterns) > 1 else 1.0)
     own = min(own, alone * max(repeat.counted / repeat.servers for repeat in cut))
     return min(own + together, alone * max(repeat.counted for repeat in cut))
 
 
 def _between_repeats(repeats: Sequence[_Repeat], share: float) -> float:
-    """From each server's own share: what it loses in every repeat is how it is, not chance. With a single repeat that
-    cannot be told, and all servers are taken for alike."""
+    """The variance around each server's own share: what it loses in every repeat is a property of the server, not
+    chance. With a single repeat this is not known, and all servers are treated as equal."""
     by_server: dict[int, list[float]] = defaultdict(lambda: [0.0] * len(repeats))
     for number, repeat in enumerate(repeats):
         for (server, _), lost in repeat.lost.items():
@@ -183,8 +183,8 @@ def _between_repeats(repeats: Sequence[_Repeat], share: float) -> float:
 
 
 def _within(cut: _Repeat, whole: _Repeat) -> float:
-    """From one piece of a repeat to another, for each server by itself. Where there is one piece only, what was lost is
-    taken for datagrams, or for as much as a server lost on average when that is less."""
+    """The variance between the pieces of a repeat, for each server. With only one piece, losses are taken as whole
+    datagrams, or as the average loss of a server when that is less."""
     if len(cut.weights) == 1:
         asked = cut.counted / cut.servers
         sums = list(whole.lost.values())
@@ -199,7 +199,7 @@ def _within(cut: _Repeat, whole: _Repeat) -> float:
 
 
 def _together(repeat: _Repeat, share: float) -> float:
-    """Products of what different servers lost in the same piece, as far as that differs from the average."""
+    """Products of what different servers lost in the same piece, relative to the average."""
     sums, squares = [0.0] * len(repeat.weights), [0.0] * len(repeat.weights)
     for (_, piece), lost in repeat.lost.items():
         sums[piece] += lost

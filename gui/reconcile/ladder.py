@@ -4,11 +4,10 @@
 
 A request's record needs two or three datagrams: its login, its open, its close. Each server process numbers what it
 sends, so a datagram that never came leaves a gap with a window in time; a miss is due to the gap whose window holds its
-close, its open or its login. What took that datagram is `gui.reconcile.took`'s business. Where no gap holds any of
-them, the datagram is still on its way, or was the last of its process, or came and was not enough, or was never sent.
+close, its open or its login. `gui.reconcile.took` decides what took that datagram. Where no gap holds any of them, the
+datagram is still in transit, or was the last of its process, or came and was not enough, or was never sent.
 
-What is proven goes before what is inferred, and what is inferred says "probably". Nothing is drawn from the evidence of
-another server process.
+Proof comes before inference, and anything inferred says "probably". Evidence of another server process is never used.
 """
 
 from __future__ import annotations
@@ -44,9 +43,9 @@ LARGEST = 65_507
 OPEN, CLOSE = 28, 32
 """Bytes of the smallest open (without its path) and close in an f-stream datagram."""
 HEARD_LATE = 2.0
-"""Seconds after which a client on a busy machine may note a close that the server has done (seen: more than one)."""
+"""Seconds by which a client on a busy machine may notice a close later than the server did it (seen: more than one)."""
 GRACE = 30.0
-"""Seconds after which a collector has told of an access that it could not complete."""
+"""Seconds after which a collector has reported an access that it could not complete."""
 
 _RUNG_OF: Mapping[LostAt, str] = {
     "client": "client",
@@ -72,23 +71,23 @@ FAULTS: Mapping[str, tuple[LostAt, ...]] = {
     "stop-server": ("server", "client"),
     "cut-transfer": ("server", "client"),
 }
-"""Which losses a fault of the plan can be the reason of."""
+"""Which losses a fault of the plan can cause."""
 _HOLDING = ("broker-down", "broker-restart", "kill-shoveler")
-"""The faults that keep a shoveler from handing on what it took."""
+"""The faults that keep a shoveler from sending what it took."""
 _LOSSY: Mapping[str, tuple[LostAt, str]] = {
     "udp-loss": ("kernel", "dropped at the shoveler's socket"),
     "wire-loss": ("wire", "lost between server and shoveler"),
     "fragment-loss": ("fragmentation", "a fragment was lost between server and shoveler"),
 }
-"""The faults that lose datagrams, and where."""
+"""The faults that lose datagrams, and at which stage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """All that is known about the way of one server process's datagrams and records.
+    """All that is known about the path of one server process's datagrams and records.
 
-    `process` None: nothing that came tells which process it was. `successor`: the newer process of the same server.
-    `path` None: no shoveler has told of it. `taken`: what took each gap's datagrams."""
+    `process` None: nothing that came shows which process it was. `successor`: the newer process of the same server.
+    `path` None: no shoveler has reported it. `taken`: what took each gap's datagrams."""
 
     process: Process | None = None
     successor: Process | None = None
@@ -97,18 +96,18 @@ class Known:
     collectors: bool = False
     """A collector sent a status during the run."""
     amnesia: tuple[Span, ...] = ()
-    """When a collector lost its state: from the last word of the old one to the first of the new one."""
+    """When a collector lost its state: from the last status of the old one to the first of the new one."""
     troubles: tuple[Trouble, ...] = ()
     faults: tuple[Fault, ...] = ()
-    """The plan's own, of all servers: their datagrams share a socket."""
+    """The faults of the plan, for all servers: their datagrams share a socket."""
     name: str = ""
-    """The server's, as the plan has it."""
+    """The server's name in the plan."""
     figures: Figures = field(default_factory=Figures)
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """One stage of the ladder, with what is known of it in words."""
+    """One stage of the ladder, with a text of what is known about it."""
 
     stage: str
     state: RungState
@@ -117,9 +116,9 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Where a record was lost. `cause` is a sentence without the "probably"; `answer` has it where it belongs.
+    """Where a record was lost. `cause` is a sentence without "probably"; `answer` adds it where it belongs.
 
-    `datagram`: the one that it was lost with, where that is known; `together`: all requests that were lost with it."""
+    `datagram`: the one it was lost with, if known; `together`: all requests that were lost with that datagram."""
 
     lost_at: LostAt
     cause: str
@@ -130,7 +129,7 @@ class Ladder:
 
     @property
     def answer(self) -> str:
-        """The cause as it is shown: ``probably`` in front of what is inferred and not proven."""
+        """The cause as it is shown: with ``probably`` in front when it is inferred, not proven."""
         return answer(self.cause, self.certain, self.lost_at)
 
 
@@ -152,14 +151,14 @@ def climb(miss: Miss, known: Known) -> Ladder:
 
 
 def told_before(miss: Miss, known: Known, request: RequestEntry, together: tuple[int, ...]) -> Ladder:
-    """The ladder of a request as a scoring has found and stored it."""
+    """The ladder of a request as a scoring has stored it."""
     lost_at = cast("LostAt", request.lost_at if request.lost_at in _RUNG_OF else "unknown")
     rungs = _rungs(miss, known, lost_at, request.cause)
     return Ladder(lost_at, request.cause, request.certain, rungs, request.datagram, together)
 
 
 class Lost(NamedTuple):
-    """A miss with what was found out about it."""
+    """A miss and what was found about it."""
 
     miss: Miss
     known: Known
@@ -167,10 +166,10 @@ class Lost(NamedTuple):
 
 
 def weigh(losses: Mapping[int, Lost]) -> dict[int, Ladder]:
-    """The ladders of all misses of a repeat, by request id, after a look at them together.
+    """The ladders of all misses of a repeat, by request id, after checking them together.
 
-    A datagram holds only so many opens and closes: what is said to have been lost with one, and cannot all have been
-    in it, is not certain. And one that held more than fits into a frame was fragmented on its way."""
+    A datagram holds a limited number of opens and closes: if more are said to have been lost with one than fit, the
+    answer is not certain. And a datagram that held more than fits into a frame was fragmented on its way."""
     groups: dict[str, list[int]] = {}
     for number, lost in losses.items():
         if lost.ladder.datagram is not None:
@@ -196,7 +195,7 @@ def weigh(losses: Mapping[int, Lost]) -> dict[int, Ladder]:
 
 
 def _least_size(lost: Lost) -> int:
-    """Bytes that its records had in the datagram at least (format reference, section 6)."""
+    """The fewest bytes that its entries took in the datagram (format reference, section 6)."""
     datagram, miss = lost.ladder.datagram, lost.miss
     assert datagram is not None
     span = Span(datagram.begin - SLACK, datagram.end + SLACK)
@@ -235,7 +234,7 @@ def _find(miss: Miss, known: Known) -> _Found:
         waiting = _of_waiting(miss, known)
         if waiting is not None and waiting.certain:
             return waiting
-        # A datagram or two are always on their way on a bus with other traffic: that it is among them is a weak guess.
+        # On a bus with other traffic a datagram or two are always in transit: that it is among them is a weak guess.
         rules = (
             _of_amnesia(miss, known),
             _of_tail(miss, known),
@@ -272,8 +271,8 @@ def _of_gap(miss: Miss, process: Process, known: Known) -> _Found | None:
     files = [(gap, held) for gap in process.gaps if "F" in gap.kind and (held := _holds(gap, miss))]
     login = _login_gaps(miss, process)
     session = miss.session
-    # A login takes every request of its session along. One without a gap of its own therefore speaks for the login,
-    # but not one that was closed after the last datagram that came: that may have been lost without leaving a gap.
+    # Without its login no request of a session has a record. A request without a gap of its own therefore points to the
+    # login, unless it was closed after the last datagram that came: its close may have been lost without leaving a gap.
     suspected = bool(login) and session is not None and not session.recorded
     if suspected and session is not None:
         times = (*session.others, (miss.opened, miss.closed if miss.closed is not None else miss.opened))
@@ -297,12 +296,12 @@ def _holds(gap: SequenceGap, miss: Miss) -> Literal["", "open", "close"]:
     if gap.window.meets(_closing(miss.opened, miss.closed)):
         return "close"
     closed = miss.closed if miss.closed is not None else miss.opened
-    # The client's time is from before the open; the server told of it after that, and before the close.
+    # The client's time is from before the open; the server reported it after that, and before the close.
     return "open" if gap.window.meets(Span(miss.opened, min(closed, miss.opened + SLACK))) else ""
 
 
 def _closing(opened: float, closed: float | None) -> Span:
-    """When the server closed it: before the client heard of that, which a busy client does late."""
+    """When the server closed it: before the client noticed, and a busy client notices late."""
     over = closed if closed is not None else opened
     return Span(max(opened, over - HEARD_LATE), over)
 
@@ -324,8 +323,8 @@ Held: TypeAlias = Literal["login", "open", "close"]
 def _with_gaps(
     miss: Miss, gaps: Sequence[tuple[SequenceGap, Held]], process: Process, known: Known, *, sure: bool
 ) -> _Found:
-    """The answer when one of these gaps has it. All must agree for it to be certain; one of several is named only where
-    its time, without what is allowed for clocks, tells it from the others."""
+    """The answer when one of these gaps has it. It is certain only when all agree; one of several is named only where
+    its time, without the allowance for clocks, singles it out."""
     order = {"close": 0, "open": 1, "login": 2}
     gap, held = min(gaps, key=lambda pair: (order[pair[1]], pair[0].window.end - pair[0].window.begin))
     close = [pair for pair in gaps if pair[1] == held and _closely(*pair, miss)]
@@ -350,9 +349,10 @@ def _with_gaps(
 
 
 def _closely(gap: SequenceGap, held: Held, miss: Miss) -> bool:
-    """Whether a gap has it also without what is allowed for clocks that differ.
+    """Whether a gap has it even without the allowance for clocks that differ.
 
-    A login is sent at once and alone, so that its neighbours come when it was sent: closer than any packet tells."""
+    A login is sent at once and alone, so its neighbours arrive when it was sent: that is more exact than packet
+    times."""
     if held == "login":
         login = miss.session.login if miss.session is not None else None
         return login is not None and Span(gap.t_min, gap.t_max).meets(login)
@@ -364,9 +364,9 @@ def _closely(gap: SequenceGap, held: Held, miss: Miss) -> bool:
 
 
 def _by_plan(taken: Taken, when: Span, known: Known) -> Taken:
-    """What the plan itself lost then is known, too. Counting cannot tell two ways of losing from one another that were
-    open at once, as the last datagrams of a server leave no gap; so nothing is certain then, and where the plan lost
-    datagrams of this very server in one way only, it was that."""
+    """Also uses the faults of the plan. When two causes of loss were active at once, counting cannot distinguish them,
+    since the last datagrams of a server leave no gap; so nothing is certain then, and where the plan lost datagrams of
+    this server in only one way, that way is the answer."""
     near = Span(when.begin - NEARBY, when.end + NEARBY)
     ways = {_LOSSY[fault.do][0] for fault in known.faults if fault.do in _LOSSY and fault.span.meets(near)}
     if ways <= {taken.lost_at}:
@@ -379,7 +379,7 @@ def _by_plan(taken: Taken, when: Span, known: Known) -> Taken:
 
 
 def _missing(gap: SequenceGap, server: str) -> str:
-    """Which datagrams never came. `server` is named: many may lose one of the same number at the same time."""
+    """Which datagrams never came. It names the `server`: many may lose one of the same number at the same time."""
     numbers = "from the first on" if gap.after < 0 else f"after number {gap.after}"
     kind = {"F": "f-stream", "M": "login or name"}.get(gap.kind, "monitoring")
     return f"{_datagrams(gap.missing, kind)}{f' of {server}' if server else ''} {numbers} never came"
@@ -389,7 +389,7 @@ def _missing(gap: SequenceGap, server: str) -> str:
 
 
 def _of_end(miss: Miss, process: Process, known: Known) -> _Found | None:
-    """The server ended before it had sent the close: a newer process is there, or the plan itself ended it."""
+    """The server ended before it had sent the close: there is a newer process, or the plan itself ended it."""
     if miss.done is None:
         return None
     if miss.provisional and "server_restarted" in miss.reasons:
@@ -400,7 +400,7 @@ def _of_end(miss: Miss, process: Process, known: Known) -> _Found | None:
     ended = min(ends)
     if ended < miss.done - SLACK or not _nothing_since(process, miss.done):
         return None
-    # Had it lived, the close would have been sent within its interval; who was started anew that soon cannot have.
+    # A running server would have sent the close within its interval; one that was restarted sooner cannot have sent it.
     proven = ended <= miss.done + miss.delay + SLACK and not _lost_around(miss, known)
     behaviour = sentence("sigterm").rstrip(".")
     return _Found(
@@ -409,7 +409,8 @@ def _of_end(miss: Miss, process: Process, known: Known) -> _Found | None:
 
 
 def _nothing_since(process: Process, done: float) -> bool:
-    """Whether no f-stream datagram is known that was sent after `done`: it would have had the close, or follow it."""
+    """Whether no f-stream datagram is known that was sent after `done`: it would have contained or followed the
+    close."""
     return not process.clock or process.clock <= done + PACKET_SECOND
 
 
@@ -424,7 +425,7 @@ def _lost_around(miss: Miss, known: Known) -> bool:
 
 
 def _of_waiting(miss: Miss, known: Known) -> _Found | None:
-    """What is on its way is so in order: all that came after the oldest of it."""
+    """Datagrams in transit are in order: everything that came after the oldest of them."""
     path, sent = known.path, miss.sent
     if path is None or sent is None or miss.done is None:
         return None
@@ -440,7 +441,7 @@ def _of_waiting(miss: Miss, known: Known) -> _Found | None:
 
 
 def _of_amnesia(miss: Miss, known: Known) -> _Found | None:
-    """A collector that lost its state knows neither the logins nor the opens of before."""
+    """A collector that lost its state knows no earlier logins or opens."""
     login = miss.session.login.end if miss.session is not None else miss.opened
     sent = miss.sent
     if login is None or sent is None or miss.opened is None:
@@ -454,7 +455,7 @@ def _of_amnesia(miss: Miss, known: Known) -> _Found | None:
 
 
 def _of_tail(miss: Miss, known: Known) -> _Found | None:
-    """The last datagram of a process leaves no gap when it is lost: nothing comes after it."""
+    """When the last datagram of a process is lost, it leaves no gap: nothing comes after it."""
     process, path, sent = known.process, known.path, miss.sent
     if process is None or path is None or sent is None or miss.done is None:
         return None
@@ -484,7 +485,8 @@ def _of_tail(miss: Miss, known: Known) -> _Found | None:
 
 
 def _of_silence(miss: Miss, known: Known) -> _Found | None:
-    """A shoveler that fell silent before this was over: its statuses go the way of its datagrams, so both are stuck."""
+    """A shoveler that fell silent before this ended: its statuses take the same path as its datagrams, so both are
+    stuck."""
     path, sent, done = known.path, miss.sent, miss.done
     if path is None or sent is None or done is None or not _silent(miss, path):
         return None
@@ -496,7 +498,7 @@ def _of_silence(miss: Miss, known: Known) -> _Found | None:
 
 
 def _silent(miss: Miss, path: Path) -> bool:
-    """Whether the server may have sent the close after the shoveler's last word, which then proves nothing of it."""
+    """Whether the server may have sent the close after the shoveler's last status, which then proves nothing."""
     return miss.sent is not None and path.told.end < miss.sent.end
 
 
@@ -547,7 +549,7 @@ def _trouble(miss: Miss, known: Known) -> _Found | None:
 
 
 def _injected(lost_at: LostAt, miss: Miss, known: Known) -> str:
-    """The plan's own faults that were on while this was lost, and can be its reason."""
+    """The plan's own faults that were on when this was lost and can be its cause."""
     if miss.opened is None:
         return ""
     begin = min(miss.opened, miss.session.login.begin) if miss.session is not None else miss.opened

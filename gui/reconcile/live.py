@@ -1,8 +1,8 @@
-"""Counting while a repeat runs and settles: requested, read and recorded for each server, at one or two beats a second.
+"""Counts while a repeat runs and settles: requested, read and recorded for each server, once or twice a second.
 
-`LiveCounts` looks only at what changed since its last look: records by their ids, which grow, and those requests that
-are still open. A request is *open* until it is read and its records agree with what was asked, or until its client
-failed; only open ones are kept in memory. The figures are for watching; `gui.reconcile.scoring` makes the verdicts.
+`LiveCounts` reads only what changed since its last look: records by their increasing ids, and the requests that are
+still open. A request is *open* until it is read and its records agree with what was asked, or until its client failed;
+only open ones are kept in memory. The figures are for watching; `gui.reconcile.scoring` makes the verdicts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SERVERS = text("SELECT id, name, url FROM server")
 class LiveServer:
     """One server of a repeat. `gap` = read − recorded of the same requests; `gap_oldest` is its oldest closing time.
 
-    `bytes_recorded` and `last_record` (the beat at which it was seen) are of all its records, recovered ones too."""
+    `bytes_recorded` and `last_record` (the time of the look that saw it) are of all its records, recovered ones too."""
 
     id: int
     name: str
@@ -57,7 +57,8 @@ class LiveServer:
 
 @dataclass(frozen=True, slots=True)
 class LiveTotals:
-    """A repeat at one moment. `unrecorded`: requests that did not fail and have no final record, pending ones too."""
+    """A repeat at one moment. `unrecorded`: requests, including pending ones, that did not fail and have no final
+    record."""
 
     t: float
     servers: tuple[LiveServer, ...]
@@ -103,7 +104,7 @@ class _Sums:
 
 
 class LiveCounts:
-    """Counts one repeat. Belongs to one thread; blocking, so not the event loop's."""
+    """Counts one repeat. Belongs to one thread; it blocks, so not to the event loop's."""
 
     def __init__(self, store: Store, repeat_id: int) -> None:
         self._store = store
@@ -146,7 +147,7 @@ class LiveCounts:
             if state != RequestState.DONE or not ok:
                 sums.failed += 1
                 if request.finals:
-                    sums.recorded -= 1  # it was counted as recorded while its client had not reported
+                    sums.recorded -= 1  # it was counted as recorded before its client reported
                 del self._open[tag, key]
                 continue
             request.done, request.closed, request.asked = True, closed or 0.0, (read, readv, written)
@@ -167,7 +168,7 @@ class LiveCounts:
         sums = self._sums[request.server]
         sums.last_record = now
         if not row[3] & 1:
-            return  # provisional: the bytes of the final one follow, or the request stays without
+            return  # provisional: the bytes of the final one follow, or the request stays without a record
         sums.bytes_recorded += row[4] + row[5] + row[6]
         if not request.finals:
             sums.recorded += 1
@@ -176,7 +177,7 @@ class LiveCounts:
         request.recorded = (read + row[4], readv + row[5], written + row[6])
 
     def _take_extra(self, connection: Connection, row: Sequence[Any], now: float) -> None:
-        """A record of a request that is over, or that was never asked for."""
+        """A record of a request that is over or was never made."""
         where = {"tag": row[1], "key": row[2], "repeat": self._repeat}
         request = connection.execute(_CLOSED_REQUEST, where).fetchone()
         if request is None:

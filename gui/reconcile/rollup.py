@@ -1,4 +1,5 @@
-"""The servers of a run, a test or a repeat, side by side: what was asked of each, what was recorded, what was lost."""
+"""The servers of a run, a test or a repeat side by side: what was requested of each, what was recorded, what was
+lost."""
 
 from __future__ import annotations
 
@@ -44,17 +45,17 @@ class ServerFigures:
 
     @property
     def counted(self) -> int:
-        """Requests that monitoring is judged by."""
+        """Requests by which monitoring is judged."""
         return self.requested - self.client_failed - self.not_waited
 
     @property
     def answer(self) -> str:
-        """The cause as it is shown everywhere: ``probably`` in front of what is inferred and not proven."""
+        """The cause as it is shown everywhere: with ``probably`` in front when it is inferred, not proven."""
         return answer(self.cause, self.certain, self.lost_at)
 
 
 def by_server(store: Store, scoring_ids: Sequence[int]) -> list[ServerFigures]:
-    """The figures of each server over these scorings (one of each repeat), in the order of the directory."""
+    """The figures of each server over these scorings (one for each repeat), in the order of the directory."""
     request, scoring, server, verdict = schema.request, schema.scoring, schema.server, schema.verdict
     asked = request.c.read_asked + request.c.readv_asked + request.c.written
     got = request.c.read_got + request.c.readv_got + request.c.written
@@ -119,7 +120,7 @@ def newest(scorings: Iterable[ScoringEntry]) -> list[ScoringEntry]:
 
 
 def run_figures(store: Store, run_id: int) -> list[TestFigures]:
-    """The figures of every test of a run as they are now, also of those that were never begun."""
+    """The current figures of every test of a run, including those that never started."""
     latest = newest(store.scorings_of_run(run_id))
     where = places(store, latest)
     test_of = {repeat.id: repeat.test_id for repeat in store.repeats(run_id)}
@@ -130,7 +131,7 @@ def run_figures(store: Store, run_id: int) -> list[TestFigures]:
 
 
 def restate(store: Store, run_id: int) -> Standing:
-    """What the run came to by its figures as they are now, also written down. Raises NoSuchRow."""
+    """The outcome of the run by its current figures; stores it, too. Raises NoSuchRow."""
     run = store.run(run_id, hidden=True)
     now = standing(run, run_figures(store, run_id))
     if (now.run.state, now.run.message) != (run.state, run.message):

@@ -1,10 +1,10 @@
 """Scoring a repeat: the join of requests and records in SQL, then verdicts.
 
 One pass over the join groups all records of each request. A request that is done, without error, with one final
-record whose three sums equal what was asked is *plain*; SQL counts plain ones and hands out only the *odd* ones, which
-`gui.reconcile.verdicts.judge` looks at one by one. So the usual million of requests costs one ordered scan.
+record whose three sums equal what was asked is *plain*; SQL counts plain ones and returns only the *odd* ones, which
+`gui.reconcile.verdicts.judge` examines one by one. So a typical million requests cost one ordered scan.
 
-Scoring reads one state of the database and blocks no writer; only the result is written, in one short transaction.
+Scoring reads one snapshot of the database and blocks no writer; only the result is written, in one short transaction.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _ODD = text(
     " FROM request q LEFT JOIN record r"
     " ON r.tag_id = q.tag_id AND r.match_key = q.match_key AND r.path = q.path"
     " WHERE q.repeat_id = :repeat GROUP BY q.id"
-    # With one record its sum is its minimum, which PostgreSQL works out in integers; sums it does in decimal numbers.
+    # With one record its sum is its minimum, which PostgreSQL computes in integers; for sums it uses decimal numbers.
     " HAVING NOT (q.state = 2 AND q.ok = 1 AND COUNT(r.id) = 1 AND MIN(r.record_key & 1) = 1"
     " AND MIN(r.read) = q.read_asked AND MIN(r.readv) = q.readv_asked AND MIN(r.write) = q.written)"
     " ORDER BY q.id"
@@ -80,10 +80,10 @@ class _Count:
 
 
 def score(store: Store, repeat_id: int, kind: ScoringKind, now: float) -> ScoringEntry:
-    """Score a repeat and store the result beside earlier ones. The run's state and message follow its figures.
+    """Score a repeat and store the result beside earlier ones. Updates the run's state and message.
 
-    `kind`: ``settle`` for the first one, when waiting ended; ``late`` after later records; ``recheck`` when a person
-    asked.
+    `kind`: ``settle`` for the first one, when waiting ended; ``late`` after later records; ``recheck`` when requested
+    by a person.
     Raises NoSuchRow, or StoreError when the database fails."""
     repeat = store.repeat(repeat_id)
     run = store.run(repeat.run_id, hidden=True)
@@ -110,7 +110,7 @@ def score(store: Store, repeat_id: int, kind: ScoringKind, now: float) -> Scorin
     kinds = dict.fromkeys(VerdictKind, 0)
     for row in rows:
         kinds[row.verdict] += 1
-    # A plain request that was held before is among `rows` as late; it is not among the odd ones.
+    # A plain request that was missing before is among `rows` as late; it is not among the odd ones.
     late_plain = len(rows) - count.requests
     scoring = ScoringEntry(
         repeat_id=repeat_id,
@@ -142,9 +142,9 @@ def score(store: Store, repeat_id: int, kind: ScoringKind, now: float) -> Scorin
 
 
 def was_waited_for(repeat: RepeatEntry, limit: float) -> bool:
-    """Whether the settle of a repeat could tell that a record is missing: it was complete, or ran to its limit.
+    """Whether a repeat settled long enough to know that a record is missing: it was complete, or ran to its limit.
 
-    One that was cut short, since the run was stopped or its program ended, could not."""
+    One that was cut short, because the run was stopped or its program ended, did not."""
     if repeat.state != "stopped" or repeat.settle_complete is not False:
         return True
     if repeat.ended is None or repeat.settled is None:
@@ -153,7 +153,7 @@ def was_waited_for(repeat: RepeatEntry, limit: float) -> bool:
 
 
 def rescore_late(store: Store, now: float) -> list[ScoringEntry]:
-    """Score again every repeat that got records since its last scoring; both figures stay, with a note on the run."""
+    """Score every repeat again that got records since its last scoring; both figures stay, with a remark on the run."""
     entries = []
     for repeat_id in store.unscored():
         earlier = store.scorings(repeat_id)[-1]
@@ -174,7 +174,7 @@ def rescore_late(store: Store, now: float) -> list[ScoringEntry]:
 def _verdicts(
     connection: Connection, repeat_id: int, held: set[int], count: _Count, *, waited: bool
 ) -> Iterator[VerdictRow]:
-    """Verdicts of all odd requests, and of plain ones that an earlier scoring held against monitoring."""
+    """Verdicts of all odd requests, and of plain ones that an earlier scoring counted as losses of monitoring."""
     odd_ids: set[int] = set()
     for odd in _in_chunks(_odd(connection, repeat_id)):
         wanted = [request.id for request in odd if request.records]
@@ -204,7 +204,7 @@ def _verdicts(
 
 
 def _odd(connection: Connection, repeat_id: int) -> Iterator[_Odd]:
-    # Not by a cursor of PostgreSQL, for which it makes a plan that gives the first rows soon and takes twice the time.
+    # Not with a PostgreSQL cursor: its plan is optimised for the first rows and takes twice as long.
     for row in connection.execute(_ODD, {"repeat": repeat_id}):
         yield _Odd(row[0], Asked(RequestState(row[1]), bool(row[2]), row[3], row[4], row[5]), row[6])
 
@@ -222,7 +222,7 @@ def _in_chunks(odd: Iterator[_Odd]) -> Iterator[list[_Odd]]:
 
 def _groups(connection: Connection, request_ids: Sequence[int]) -> Mapping[int, list[Recorded]]:
     found: dict[int, list[Recorded]] = defaultdict(list)
-    # Row ids of ours, as literals: an IN of integers needs no binding, and one plan serves all.
+    # Our own row ids, as literals: an IN of integers needs no binding, and one plan serves all.
     statement = _GROUPS.format(ids=",".join(map(str, request_ids)))
     for row in connection.exec_driver_sql(statement):
         issues = tuple(msgspec.json.decode(row[8], type=RecordFlags).known_issue) if row[8] else ()
@@ -270,8 +270,8 @@ def _client_cause(state: RequestState) -> str:
 
 
 def _as_told(rows: list[VerdictRow], told: Mapping[int, VerdictRow]) -> list[VerdictRow]:
-    """The same rows, the missing ones with the stage that was told where the run was made: what that database had got
-    from each server is evidence that did not come with the run."""
+    """The same rows; missing ones keep the stage that was found where the run was made, since part of the evidence
+    (what that database had received from each server) is not in the bundle."""
 
     def answered(row: VerdictRow) -> VerdictRow:
         known = told.get(row.request_id)
@@ -283,7 +283,7 @@ def _as_told(rows: list[VerdictRow], told: Mapping[int, VerdictRow]) -> list[Ver
 
 
 def _find_where_lost(store: Store, run_id: int, rows: list[VerdictRow]) -> list[VerdictRow]:
-    """The same rows, the missing ones with the stage at which their record was lost."""
+    """The same rows, with the stage at which their record was lost for missing ones."""
     missing = [row.request_id for row in rows if row.verdict is VerdictKind.MISSING]
     if not missing:
         return rows
@@ -328,7 +328,7 @@ def hold_back(environment: Mapping[str, Any]) -> float:
 
 
 def ladder_of(store: Store, request_id: int) -> Ladder | None:
-    """The whole ladder of one request, for looking at it; None when it has a final record, so nothing was lost.
+    """The whole ladder of one request, for display; None when it has a final record, so nothing was lost.
 
     Raises NoSuchRow."""
     table = schema.request
@@ -363,7 +363,7 @@ def ladder_of(store: Store, request_id: int) -> Ladder | None:
     told = store.request(request_id)
     if told is None or told.verdict is not VerdictKind.MISSING or not told.lost_at:
         return climb(miss, known)
-    # The scoring has seen all misses together, which tells more than one alone can.
+    # The scoring has seen all misses together, which says more than a single one can.
     together = tuple(store.lost_together(request_id))
     return told_before(miss, known, told, together)
 

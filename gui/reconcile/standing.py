@@ -1,7 +1,7 @@
-"""What a run came to: one state, one conclusion and one sentence, from its figures as they are now. Pure.
+"""The outcome of a run: one state, one conclusion and one sentence, from its current figures. Pure.
 
-Late records change figures after a run has ended. So its state and sentence are never read as they were written down
-when it ended, without looking at the figures: every report and listing asks here, and says the same.
+Late records change figures after a run has ended. So the stored state and sentence are never used without the figures:
+every report and listing asks here, and they all say the same.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ STATES: dict[Conclusion, Literal["passed", "failed", "inconclusive", "error"]] =
     "inconclusive": "inconclusive",
     "none": "error",
 }
-"""The state of a run that was carried out, by its conclusion."""
+"""The state of a completed run, by its conclusion."""
 _JUDGED = ("passed", "failed", "inconclusive")
 _SENTENCE = re.compile(
     r"(?:Nothing was counted\.|[\d,]+ of [\d,]+ requests matched; the worst repeat has [\d.]+ %\."
     r"(?: [\d,]+ requests? failed at the clients: too many to conclude anything\.)?)"
 )
-"""What `summary` gives, however old the figures were."""
+"""Matches every text that `summary` can return."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ def summary(tests: Sequence[TestFigures]) -> str:
 
 
 def standing(run: RunEntry, tests: Sequence[TestFigures]) -> Standing:
-    """The run as its tests' newest figures say. `tests`: all tests of the run, also those that were never begun.
+    """The run by the newest figures of its tests. `tests`: all tests of the run, including those that never started.
 
-    A run that goes on, that was ended or that broke keeps its state and message, and cannot have passed."""
+    A run that is in progress, was stopped or broke keeps its state and message, and cannot have passed."""
     conclusion = conclusion_of_run([test.conclusion for test in tests])
     said = _SENTENCE.match(run.message)
     if run.state not in _JUDGED and not (run.state == "error" and said):

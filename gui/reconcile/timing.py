@@ -1,8 +1,8 @@
-"""How long requests took and how much went, over the time of a test: for all its servers and for each of them.
+"""Latency and throughput over the time of a test: for all its servers and for each of them.
 
-A latency is the whole time of a request at its client, from before its open to after its close; only requests that were
-done without error have one. It is filed under the time of its close. Bytes are those that clients measured second by
-second, so they are where they went, however long their request took.
+A latency is the whole time of a request at its client, from before its open to after its close; only requests without
+error have one. It counts at the time of its close. Bytes are those that clients measured second by second, so they
+count when they were transferred, however long their request took.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gui.reconcile.breakdown import step_for
 from gui.store import RequestState, SampleRow, Store, schema
 
 MAX_MOMENTS = 60
-"""Stretches of time that a test is cut into at most."""
+"""The most intervals that a test is divided into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """`seconds` from `t` (Unix seconds) on: the requests that ended then, and the bytes that came then (None: nobody
+    """`seconds` from `t` (Unix seconds) on: the requests that ended and the bytes that came in this time (None: not
     measured)."""
 
     t: float
@@ -63,7 +63,7 @@ class ServerTiming:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """A test over all its repeats. Moments in which nothing ended and nothing came are left out."""
+    """A test over all its repeats. Intervals in which nothing ended and nothing came are left out."""
 
     latency: Latency
     failed: int
@@ -74,7 +74,7 @@ class Timing:
 
 Samples = Sequence[SampleRow]
 _Place = tuple[int, int]
-"""A server and a stretch of time."""
+"""A server and an interval."""
 
 
 def time_test(store: Store, repeat_ids: Sequence[int], samples: Iterable[Samples]) -> Timing | None:
@@ -90,7 +90,7 @@ def time_test(store: Store, repeat_ids: Sequence[int], samples: Iterable[Samples
     failures: dict[int, array[float]] = defaultdict(lambda: array("d"))
     with store.database.read() as connection:
         names = {row.id: row.name for row in connection.execute(select(server.c.id, server.c.name))}
-        # Unpacked row by row: a million of them take seconds, whatever is done with each.
+        # Unpacked row by row: a million rows take seconds, whatever is done with each.
         for server_id, t_open, t_close, state, ok in connection.execution_options(stream_results=True).execute(ended):
             if ok and state == RequestState.DONE and t_open:
                 took[server_id].append(max(0.0, t_close - t_open))
@@ -170,7 +170,7 @@ def _moments(
 
 
 def _bytes(repeats: Iterable[Samples], width: int) -> dict[_Place, int]:
-    """Bytes by server and stretch of time, from cumulative samples of each repeat."""
+    """Bytes by server and interval, from cumulative samples of each repeat."""
     came: dict[_Place, int] = {}
     for samples in repeats:
         last: dict[int, int] = {}

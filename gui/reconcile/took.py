@@ -1,9 +1,9 @@
 """What took the datagrams of a gap: drops of a socket, refusals, a queue that lost them, or the wire. Pure.
 
-Losses are known by socket or shoveler and not by sender; gaps are known by server process. They are brought together
-by time, and counted: a loss that has taken at least as many datagrams as all gaps that meet it have numbers explains
-them; one that has taken fewer cannot have, and something else has taken a part. *Certain* is only an answer that
-leaves no other: one kind of loss, large enough, and no gap nearby that nothing explains.
+Losses are known by socket or shoveler, not by sender; gaps are known by server process. They are matched by time and
+count: a loss of at least as many datagrams as are missing in all gaps that overlap it explains them; a smaller one does
+not, and something else took the rest. An answer is *certain* only when it is the only one: one kind of loss, large
+enough, and no unexplained gap nearby.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TypeAlias
 from gui.reconcile.facts import Loss, LossKind, LostAt, Path, Process, SequenceGap, Span
 
 NEARBY = 60.0
-"""Seconds around a gap in which an unexplained gap of the same path makes one doubt."""
+"""Seconds around a gap in which an unexplained gap of the same path makes the answer uncertain."""
 ORDER: tuple[LossKind, ...] = ("refused", "rejected", "kernel", "fragments", "unseen", "restart")
 """The most exact kinds first: refusals are counted by sender."""
 PLACE: Mapping[LossKind, LostAt] = {
@@ -33,7 +33,7 @@ GapKey: TypeAlias = tuple[tuple[str, int, str], SequenceGap]
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What took a gap's datagrams. `why`: a clause for people."""
+    """What took a gap's datagrams. `why`: a clause to show."""
 
     lost_at: LostAt
     why: str
@@ -42,7 +42,7 @@ class Taken:
 
 @dataclass(slots=True)
 class _Group:
-    """Losses of one kind and the gaps that meet them, directly or through one another."""
+    """Losses of one kind and the gaps that overlap them, directly or through one another."""
 
     lost: int = 0
     uncounted: bool = False
@@ -54,9 +54,9 @@ class _Group:
 
 
 def explain(path: Path | None, processes: Sequence[Process]) -> dict[GapKey, Taken]:
-    """For each gap of these processes, all of whose datagrams go over `path`: what took them.
+    """What took the datagrams of each gap of these processes, which all send over `path`.
 
-    `path` None: no shoveler has told of them."""
+    `path` None: no shoveler has reported them."""
     gaps = [(process, gap) for process in processes for gap in process.gaps]
     if path is None:
         unknown = Taken("unknown", "lost before the collector, and no shoveler told what it took", False)
@@ -115,7 +115,7 @@ def _by_loss(
 
 
 def _by_nothing(path: Path, process: Process, gap: SequenceGap) -> Taken:
-    """Nobody counted it: it was lost before the shoveler's socket, whole or one fragment of it."""
+    """Not counted anywhere: it was lost before the shoveler's socket, whole or one fragment of it."""
     # A login is sent at once, alone, in at most 1,292 bytes: it needs no fragments (format reference, section 5).
     share = path.oversize.get(process.sender, 0.0) if "F" in gap.kind else 0.0
     if share >= 0.5:
@@ -148,7 +148,7 @@ def _words(kind: LossKind, losses: Sequence[Loss]) -> str:
 def _groups(
     kind: LossKind, gaps: Sequence[tuple[Process, SequenceGap]], meeting: Sequence[Sequence[Loss]]
 ) -> dict[int, _Group]:
-    """For each gap (by place) that meets losses of this kind: the group that they all belong to."""
+    """For each gap (by index) that overlaps losses of this kind: the group that they all belong to."""
     parent: dict[int, int] = {}
 
     def root(node: int) -> int:

@@ -1,10 +1,10 @@
-"""What to keep of the status messages between the first and the last of a run. Pure.
+"""What to keep from the status messages between the first and the last of a run. Pure.
 
-Lists in a status message are of bounded number, and when something happened is known only as well as messages are
-close to one another. So each one is kept, but only with what it adds: positions, drops, refusals, and those senders and
-processes of which anything has changed that the ladder reads. (`missing_ids` it does not: a collector names an id only
-beside a gap that explains it, or where a record is told to be incomplete for it, and both say when.) A long run has
-hundreds of bytes for every five seconds.
+Lists in a status message are bounded, and the time of an event is known only to the interval between two messages. So
+each message is kept, but only with what it adds: positions, drops, refusals, and the senders and processes for which
+anything has changed that the ladder reads. (It does not read `missing_ids`: a collector names an id only beside a gap
+that explains it, or where a record is reported as incomplete for it, and both have a time.) A long run stores a few
+hundred bytes every five seconds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from shoveler.service import CollectorStatus, ShovelerStatus, StatusMessage
 
 
 def step_of(before: StatusMessage | None, now: StatusMessage) -> StatusMessage:
-    """`now` without what `before` (the message before it, of the same daemon) has said already."""
+    """`now` without what `before` (the previous message of the same daemon) has already reported."""
     if isinstance(now, ShovelerStatus):
         old = before if isinstance(before, ShovelerStatus) and before.started == now.started else None
         senders = {

@@ -1,7 +1,7 @@
 """The verdict on one request, from what was asked and the group of its records. Pure: facts in, verdict out.
 
-The scorer (`gui.reconcile.scoring`) finds the plain cases in SQL and asks here only about the others; `judge` is
-nevertheless the whole rule, and true for the plain cases too.
+The scorer (`gui.reconcile.scoring`) finds the plain cases in SQL and calls `judge` only for the others; `judge` is
+nevertheless the complete rule and holds for the plain cases too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gui.store import RequestState, VerdictKind
 
 
 class Asked(NamedTuple):
-    """What became of a request at the client, and the bytes that the server should have charged for it."""
+    """What became of a request at the client, and the bytes that the server should have counted for it."""
 
     state: RequestState
     ok: bool
@@ -36,7 +36,7 @@ class Recorded(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """The verdict. `accesses` and sums are those of the group, in which a final record replaces its provisional one."""
+    """The verdict. `accesses` and sums are of the group, in which a final record replaces its provisional one."""
 
     verdict: VerdictKind
     accesses: int
@@ -49,11 +49,11 @@ class Judged(NamedTuple):
 
 
 def judge(asked: Asked, records: Sequence[Recorded]) -> Judged:
-    """The verdict on a request. `LATE` is not decided here: it takes an earlier scoring to know what came late.
+    """The verdict on a request. `LATE` is not decided here: it requires an earlier scoring.
 
-    In this order: what the client did not do is never held against monitoring; no final record is missing; an access
-    that is final twice is duplicate; sums that agree are matched; several accesses with more bytes than asked are
-    duplicate, since something was counted twice; everything else is wrong."""
+    In this order: what the client did not do is client failed, never a loss; no final record is missing; two final
+    records of one access are duplicate; sums that agree are matched; several accesses with more bytes than asked are
+    duplicate, since something was counted twice; everything else is wrong bytes."""
     closed = {record.access for record in records if record.final}
     group = [record for record in records if record.final or record.access not in closed]
     sums = (sum(r.read for r in group), sum(r.readv for r in group), sum(r.write for r in group))
