@@ -21,7 +21,7 @@ _DIGIT_MARK = "digit-"
 _DIGIT_NAME = re.compile(r"<(/?)(\d[\w.-]*)>")
 """An element whose name begins with a digit: not XML, but the name of an HTTP status counter in 6.0.0 to 6.1.0."""
 _STRAY = {0xDC00 + byte: 0x10F700 + byte for byte in range(0x80, 0x100)}
-"""Bytes that are not UTF-8 are surrogates in text. No XML parser accepts those: there they are private-use characters."""
+"""Surrogates, which stand for bytes that are not UTF-8 and which no XML parser accepts → private-use characters."""
 _FROM_STRAY = {private: surrogate for surrogate, private in _STRAY.items()}
 _BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});)")
 _ROOT = re.compile(r"\s*<statistics\b([^>]*)>")
