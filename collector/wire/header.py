@@ -69,7 +69,8 @@ _KINDS = {
 }
 
 
-_ENVELOPE = re.compile(rb'\{\s*"(?:data|remote|version)"\s*:')
+_ENVELOPE = [re.compile(rb'[{,]\s*"%s"\s*:' % key) for key in (b"data", b"remote")]
+"""What an envelope has, in any order and among other keys."""
 
 
 def classify(data: bytes) -> Kind:
@@ -82,7 +83,7 @@ def classify(data: bytes) -> Kind:
     if data.startswith(b'{"statistics"'):
         return Kind.SUMMARY_JSON
     if data[0] == 0x7B:  # "{"
-        enveloped = _ENVELOPE.match(data) is not None and b'"data"' in data and b'"remote"' in data
+        enveloped = not data.startswith(b'{"code"') and all(key.search(data) for key in _ENVELOPE)
         return Kind.ENVELOPE if enveloped else Kind.TEXT
     if data.startswith(b"code="):
         return Kind.TEXT

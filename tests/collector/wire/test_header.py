@@ -12,6 +12,9 @@ from collector.wire import REASONS, Kind, RejectedError, classify, parse_header
         (b"f...", Kind.FSTREAM), (b"t...", Kind.TRACE), (b"r...", Kind.REDIRECT), (b"g...", Kind.GSTREAM),
         (b"<statistics>", Kind.SUMMARY_XML), (b'{"statistics":{}}', Kind.SUMMARY_JSON), (b'{"code":"g"}', Kind.TEXT),
         (b"code=g&pseq=1", Kind.TEXT), (b'{"event":"file_close"}', Kind.TEXT),
+        (b'{"t":5,"remote":"h.x","id":"a:1","data":"eA=="}', Kind.ENVELOPE), (b'{"data":5, "remote":1}', Kind.ENVELOPE),
+        (b'{"type":"tcpstats","remote":"192.0.2.1"}', Kind.TEXT),
+        (b'{"code":"d","pseq":1,"data":"x","remote":"y"}', Kind.TEXT),
     ],
 )  # fmt: skip
 def test_the_first_byte_tells_what_it_is(data: bytes, kind: Kind) -> None:
