@@ -72,7 +72,9 @@ FAULTS: Mapping[str, tuple[LostAt, ...]] = {
     "cut-transfer": ("server", "client"),
 }
 """Which losses a fault of the plan can cause."""
-_HOLDING = ("broker-down", "broker-restart", "kill-shoveler")
+_OUTAGES = ("broker-down", "broker-restart")
+"""The faults that take the broker away."""
+_HOLDING = (*_OUTAGES, "kill-shoveler")
 """The faults that keep a shoveler from sending what it took."""
 _LOSSY: Mapping[str, tuple[LostAt, str]] = {
     "udp-loss": ("kernel", "dropped at the shoveler's socket"),
@@ -238,6 +240,7 @@ def _find(miss: Miss, known: Known) -> _Found:
         rules = (
             _of_amnesia(miss, known),
             _of_tail(miss, known),
+            _of_outage(miss, known),
             waiting,
             _of_silence(miss, known),
             _of_login(miss, known),
@@ -438,6 +441,22 @@ def _of_waiting(miss: Miss, known: Known) -> _Found | None:
         words = f"between broker and collector: {_datagrams(path.queued.count)} confirmed and not seen"
         return _Found("queue", words, path.queued.sure and miss.done >= path.queued.since)
     return None
+
+
+def _of_outage(miss: Miss, known: Known) -> _Found | None:
+    """The plan's own outage of the broker: what was sent before it was confirmed, and is stuck in the broker or behind.
+
+    The shoveler cannot say so: its last word is older than the outage, and what it then held was confirmed later.
+    """
+    path, sent, done = known.path, miss.sent, miss.done
+    if path is None or sent is None or done is None or not _silent(miss, path):
+        return None
+    if path.spooled is not None and path.spooled.sure:
+        return None
+    begins = [fault.span.begin for fault in known.faults if fault.do in _OUTAGES and fault.span.meets(sent)]
+    if not begins or done + miss.delay / 2 > min(begins):
+        return None
+    return _Found("queue", "confirmed just before the broker went down, and not seen or not loaded since", False)
 
 
 def _of_amnesia(miss: Miss, known: Known) -> _Found | None:

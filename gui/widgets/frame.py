@@ -84,7 +84,7 @@ class RailButton(QPushButton):
 
 
 class Frame(QMainWindow):
-    """The main window. `closing` is emitted once, when the user closes it; the program then stops its work and the loop."""
+    """The main window. `closing` is emitted once, when the user closes it; the program then ends its work."""
 
     closing = Signal()
     first_painted = Signal()
