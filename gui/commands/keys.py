@@ -13,7 +13,7 @@ import msgspec
 
 from agent.messages import SCOPES, Name
 from gui.commands import CommandError, reason, signers
-from gui.commands.places import add_database_option, hub_directory, open_store
+from gui.commands.places import add_database_option, hub_directory, open_store, open_to_read
 from gui.hub import keys
 from gui.hub.certificate import own_identity
 from gui.hub.persistence import HUB_ADDRESS, HUB_PIN, Key
@@ -58,8 +58,18 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
     revoke = actions.add_parser("revoke", help="reject everything signed with this key, and end its sessions")
     revoke.add_argument("kid", metavar="NAME", help="name as shown by `tally key list`, or the id of an invitation")
+
+    history = actions.add_parser(
+        "log",
+        help="who joined, was refused or revoked, and when the hub ran",
+        description="The hub's record of this workspace, oldest first: when it started and stopped, who joined with "
+        "which key, which addresses were refused and why, and which keys were revoked while it ran. Of refusals, and "
+        "of everything else, it keeps the latest 5000.",
+    )
+    history.add_argument("--limit", type=int, metavar="N", help="only the latest N")
+    history.add_argument("--json", action="store_true", help="as JSON")
     signers.add_actions(actions)
-    for parser in (create, listing, rotate, revoke):
+    for parser in (create, listing, rotate, revoke, history):
         add_database_option(parser)
         parser.set_defaults(run=run_key)
 
@@ -82,7 +92,9 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def run_key(options: argparse.Namespace) -> int:
-    """Run one of create, list, rotate, revoke."""
+    """Run one of create, list, rotate, revoke, log."""
+    if options.action == "log":
+        return _show_log(options)
     now = time.time()
     with open_store(options) as store:
         match options.action:
@@ -213,6 +225,26 @@ def _show_secret(key: Key) -> None:
     print(key.secret)
     who = "shared key" if key.shared else f"key {key.kid}"
     print(f"This is the secret of the {who} ({', '.join(key.scopes)}). It is not shown again.", file=sys.stderr)
+
+
+def _show_log(options: argparse.Namespace) -> int:
+    if options.limit is not None and options.limit < 1:
+        raise CommandError(f"--limit: expected a number from 1 on, not {options.limit}.")
+    with open_to_read(options) as store:
+        entries = store.audits(options.limit)
+    if options.json:
+        rows = [{"t": entry.t, "what": entry.what, "who": entry.who, "text": entry.text} for entry in entries]
+        print(json.dumps(rows))
+        return 0
+    if not entries:
+        print("No hub has run in this workspace yet.")
+        return 0
+    from gui.report.words import printable  # names and hosts are what agents say
+
+    for entry in entries:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.t))
+        print(printable(f"{at}  {entry.what:<8} {entry.who}  {entry.text}").rstrip())
+    return 0
 
 
 def _list(known: list[Key], *, as_json: bool) -> None:

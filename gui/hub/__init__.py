@@ -9,6 +9,7 @@
 - `server.Hub` listens, owns these parts and all tasks, and is what its owner talks to; `listener` is what it tells.
 - `commits` groups what must be on disk before it is acknowledged: spent tokens and journal lines. The store is reached
   through the protocols of `persistence` only, always in a thread: the hub never waits for it in its event loop.
+- `audit` is the record of who came and went.
 - `roster` is who is here, as immutable views. `certificate` is the hub's TLS key and its pin.
 
 An agent's *identity* is (``kid``, ``sub``): the key that it signs with and its name. Its *public id* is derived from

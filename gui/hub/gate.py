@@ -22,6 +22,7 @@ from websockets.http11 import Request, Response
 
 from agent.messages import SUBPROTOCOL, Goodbye, Register, Registered, decode_from_agent, encode
 from gui.hub.admission import Holder, Operator, RefusalRate, Registration, Registrations, check_name
+from gui.hub.audit import Audit
 from gui.hub.commits import TokenSpender
 from gui.hub.keyring import Keyring
 from gui.hub.operate import RegisterOperator, decode_from_operator
@@ -47,6 +48,7 @@ class Gate:
         self,
         keyring: Keyring,
         spender: TokenSpender,
+        audit: Audit,
         *,
         holder: Callable[[str], Holder | None],
         clock: Callable[[], float],
@@ -55,6 +57,7 @@ class Gate:
         self.closing = False
         self._keyring = keyring
         self._spender = spender
+        self._audit = audit
         self._holder = holder
         self._clock = clock
         self._trouble = trouble
@@ -73,6 +76,8 @@ class Gate:
         except AdmissionError as refusal:
             answer = self._rate.count(address, refusal, now) if refusal.status in (401, 403) else refusal
             log.info("! %s refused with %d: %s", address, answer.status, refusal.text)
+            if answer.status in (401, 403, 429):
+                self._audit.add("refused", address, answer.text)
             response = connection.respond(HTTPStatus(answer.status), answer.body(now) + "\n")
             if answer.status == 401:
                 response.headers["WWW-Authenticate"] = 'Bearer realm="xrootd-tally"'
@@ -157,6 +162,7 @@ class Gate:
             return
         except AdmissionError as refusal:
             self._rate.count(address, refusal, self._clock())
+            self._audit.add("refused", address, refusal.text)
             await turn_away(websocket, refusal.text, again=False)
             return
         client_id = self._registrations.add(bearer, name, details, address, self._clock())

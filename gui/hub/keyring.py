@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from gui.hub import keys
+from gui.hub.audit import Audit
 from gui.hub.commits import RunBlocking
 from gui.hub.persistence import SHARED, InvitationStore, Issued, Key, KeyStore, Role
 from gui.hub.tokens import Bearer
@@ -36,6 +37,7 @@ class Keyring:
         self,
         store: _Store,
         run_blocking: RunBlocking,
+        audit: Audit,
         *,
         clock: Callable[[], float],
         monotonic: Callable[[], float],
@@ -45,6 +47,7 @@ class Keyring:
         self.book = keys.KeyBook({}, {})
         self._store = store
         self._run_blocking = run_blocking
+        self._audit = audit
         self._clock = clock
         self._monotonic = monotonic
         self._changed = changed
@@ -58,6 +61,8 @@ class Keyring:
         self._read = self._monotonic()
         book = keys.KeyBook.of(*rows)
         if book != self.book:
+            for kid in keys.revoked_since(self.book, book):
+                self._audit.add("revoked", kid, "nothing that is signed with this key is accepted any more")
             self.book = book
             await self._changed()
 

@@ -94,6 +94,11 @@ def revoke_key(store: KeyStore, kid: str, now: float) -> Key:
     return revoked
 
 
+def revoked_since(before: KeyBook, after: KeyBook) -> list[str]:
+    """The keys and invitations that were good in one book and are revoked, or gone, in a later one."""
+    return sorted(before.in_force() - after.in_force())
+
+
 def find_key(store: KeyStore, kid: str) -> Key:
     """The key with this `kid`. Raises CredentialError when there is none."""
     for key in store.keys():  # noqa: SIM118 - not a dict
@@ -150,6 +155,11 @@ class KeyBook:
     @classmethod
     def of(cls, keys: Iterable[Key], invitations: Iterable[Issued]) -> KeyBook:
         return cls({key.kid: key for key in keys}, {issued.id: issued for issued in invitations})
+
+    def in_force(self) -> set[str]:
+        """The names of all keys and invitations that nobody has revoked."""
+        keys = {key.kid for key in self.keys.values() if key.state != "revoked"}
+        return keys | {issued.id for issued in self.invitations.values() if not issued.revoked}
 
     def shared(self) -> list[Key]:
         """All shared keys, the newest first: a token without `kid` may be signed with any that is in force."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from websockets.asyncio.server import ServerConnection
 
 from gui.hub.admission import Operator, Registration
+from gui.hub.audit import Audit
 from gui.hub.keyring import Keyring
 from gui.hub.listener import HubListener
 from gui.hub.operate import Conductor, OperatorSession, OperatorWelcome, Topics
@@ -27,6 +28,7 @@ class Operators:
         roster: Roster,
         conductor: Conductor,
         listener: HubListener,
+        audit: Audit,
         *,
         version: str,
         clock: Callable[[], float],
@@ -36,6 +38,7 @@ class Operators:
         self._roster = roster
         self._conductor = conductor
         self._listener = listener
+        self._audit = audit
         self._version = version
         self._clock = clock
         self._live: set[OperatorSession] = set()
@@ -57,6 +60,8 @@ class Operators:
         self._topics.publish("agents", self._roster.agents)
         unsubscribe = self._roster.subscribe(lambda agents: self._topics.publish("agents", agents))
         log.info("= operator %s from %s", session.name, registration.address)
+        came = f"{' and '.join(bearer.scopes)} on {details.host} from {registration.address}"
+        self._audit.add("joined", f"{bearer.kid}/{bearer.sub}", came)
         try:
             await session.run(
                 OperatorWelcome(

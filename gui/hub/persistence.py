@@ -16,6 +16,7 @@ from gui.campaign.tags import TagAllocator
 
 Role = Literal["client", "server"]
 KeyState = Literal["active", "retiring", "revoked"]
+Deed = Literal["started", "stopped", "joined", "refused", "revoked"]
 SHARED = "shared"
 """The `kid` in an identity whose tokens are signed with the shared key, whichever generation of it."""
 
@@ -82,6 +83,16 @@ class JournalBatch:
     ahead: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Something that happened at the hub. `who`: an identity ``KID/SUB``, a ``KID``, an address, or the hub's own."""
+
+    t: float
+    what: Deed
+    who: str
+    text: str
+
+
 class KeyStore(Protocol):
     """Keys as rows."""
 
@@ -132,5 +143,13 @@ class AgentDirectory(Protocol):
         """An agent (``KID/SUB``) opened a session; `facts` is what it said of itself."""
 
 
-class HubStore(KeyStore, InvitationStore, TokenLedger, JournalSink, AgentDirectory, TagAllocator, Protocol):
+class AuditStore(Protocol):
+    """Remembers who came and went."""
+
+    def add_audit(self, entries: Sequence[AuditEntry]) -> None:
+        """In one transaction. A bounded number is kept, of refusals apart from all others: nobody drives out who joined
+        by being refused often."""
+
+
+class HubStore(KeyStore, InvitationStore, TokenLedger, JournalSink, AgentDirectory, AuditStore, TagAllocator, Protocol):
     """All of the above in one object."""

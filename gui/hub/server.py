@@ -31,6 +31,7 @@ from agent.messages import (
     Register,
 )
 from gui.hub.admission import Operator
+from gui.hub.audit import Audit
 from gui.hub.certificate import Identity, given_identity, own_identity
 from gui.hub.commits import JournalWriter, Sightings, TokenSpender
 from gui.hub.gate import Admitted, Gate, peer, turn_away
@@ -104,9 +105,11 @@ class Hub:
         self.topics = Topics()
         self.roster = Roster(soon=self._soon)
         trouble = functools.partial(self.listener.problem, "hub")
+        self._audit = Audit(store, self._run_blocking, clock)
         self._keyring = Keyring(
             store,
             self._run_blocking,
+            self._audit,
             clock=clock,
             monotonic=monotonic,
             changed=self._keys_changed,
@@ -121,6 +124,7 @@ class Hub:
             self._keyring,
             self._writer,
             self._sightings,
+            self._audit,
             self.roster,
             self.listener,
             heartbeat=options.heartbeat,
@@ -134,10 +138,13 @@ class Hub:
             self.roster,
             self._conduct,
             self.listener,
+            self._audit,
             version=options.version,
             clock=clock,
         )
-        self._gate = Gate(self._keyring, self._spender, holder=self._sessions.holder, clock=clock, trouble=trouble)
+        self._gate = Gate(
+            self._keyring, self._spender, self._audit, holder=self._sessions.holder, clock=clock, trouble=trouble
+        )
         self._tasks = Tasks(log)
         self._serving: set[asyncio.Task[Any]] = set()
         self._identity: Identity | None = None
@@ -189,16 +196,19 @@ class Hub:
             ("hub spends tokens", self._spender.run()),
             ("hub stores journals", self._writer.run()),
             ("hub writes down agents", self._sightings.run()),
+            ("hub writes its audit log", self._audit.run()),
             ("hub watches agents", self._sessions.watch()),
             ("hub reads keys", self._keyring.run()),
         ):
             self._tasks.start(work, name)
         log.info("= hub listens on %s", self.address)
+        self._audit.add("started", self.address, f"version {options.version}, {self.pin or 'without TLS'}")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Say goodbye to everybody, store what is in memory, stop."""
         self._gate.closing = self._sessions.closing = True
+        self._audit.add("stopped", self.address, "")
         assert self._server is not None
         self._sessions.goodbye("the hub is being stopped", code=1001)
         await self._operators.close("the hub is being stopped", code=1001)
@@ -210,6 +220,7 @@ class Hub:
                 task.cancel()
             await asyncio.gather(*self._serving, return_exceptions=True)
         await self._tasks.close()
+        await self._within(2.0, self._audit.flush())
         await asyncio.to_thread(self._threads.shutdown, wait=True)
         log.info("= hub stopped")
 

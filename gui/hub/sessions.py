@@ -16,6 +16,7 @@ from websockets.asyncio.server import ServerConnection
 
 from agent.messages import Heartbeat, Line, Notice, PersonalKey, Register, ServerReport, Welcome
 from gui.hub.admission import Holder, Registration, check_name
+from gui.hub.audit import Audit
 from gui.hub.commits import JournalWriter, Sightings
 from gui.hub.gate import turn_away
 from gui.hub.keyring import Keyring
@@ -38,6 +39,7 @@ class Sessions:
         keyring: Keyring,
         writer: JournalWriter,
         sightings: Sightings,
+        audit: Audit,
         roster: Roster,
         listener: HubListener,
         *,
@@ -50,6 +52,7 @@ class Sessions:
         self._keyring = keyring
         self._writer = writer
         self._sightings = sightings
+        self._audit = audit
         self._roster = roster
         self._listener = listener
         self._heartbeat_seconds = heartbeat
@@ -100,17 +103,22 @@ class Sessions:
         try:  # again, since another may have come in between the two steps
             check_name(bearer, name, registration.address, self.holder)
         except AdmissionError as refusal:
+            self._audit.add("refused", registration.address, refusal.text)
             await turn_away(websocket, refusal.text, again=True)
             return
         kid, personal = bearer.kid, None
         if bearer.invitation is not None:
             key = await self._keyring.redeem(bearer.invitation, name, details.role)
             if key is None:
-                await turn_away(websocket, "The invitation was used up, revoked or has expired.", again=False)
+                reason = "The invitation was used up, revoked or has expired."
+                self._audit.add("refused", registration.address, f"{name}: {reason}")
+                await turn_away(websocket, reason, again=False)
                 return
             kid, personal = key.kid, PersonalKey(kid=key.kid, secret=key.secret)
         elif not self._keyring.still_allows(bearer):
-            await turn_away(websocket, "The key was revoked.", again=False)
+            reason = "The key was revoked."
+            self._audit.add("refused", registration.address, f"{kid}/{name}: {reason}")
+            await turn_away(websocket, reason, again=False)
             return
         agent_id = public_id(kid, name)
         session = AgentSession(
@@ -135,6 +143,9 @@ class Sessions:
         self._offsets[agent_id] = ClockOffset()
         self._enlist(session, acknowledged)
         self._sightings.see(session.identity, name, details.role, msgspec.to_builtins(details))
+        came = f"{details.role} agent on {details.host} from {session.address}"
+        invited = f", by the invitation {bearer.invitation.id}" if bearer.invitation is not None else ""
+        self._audit.add("joined", session.identity, came + invited)
         welcome = Welcome(
             public_id=agent_id,
             hub_version=self._version,

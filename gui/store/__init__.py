@@ -39,7 +39,6 @@ from gui.store.peers import PRODUCERS
 from gui.store.records import host_of
 from gui.store.rows import (
     AgentEntry,
-    AuditRow,
     CacheUse,
     LoadedRow,
     LoadResult,
@@ -75,7 +74,6 @@ __all__ = [
     "PRODUCERS",
     "AgentEntry",
     "Arrival",
-    "AuditRow",
     "CacheUse",
     "Database",
     "LoadResult",

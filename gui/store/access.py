@@ -10,13 +10,15 @@ import msgspec
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection, Row
 
-from gui.hub.persistence import Issued, Key, Spend
+from gui.hub.persistence import AuditEntry, Issued, Key, Spend
 from gui.store import schema
 from gui.store.engine import Database
 from gui.store.rows import AgentEntry, ServerEntry
 
 _FORGET_SPENT = 60.0
 """A spent token is remembered for this many seconds after it expires: longer than any leeway."""
+_AUDITS_KEPT = 5000
+"""Entries of the audit log: so many refusals, and so many of everything else."""
 
 
 class AccessPart:
@@ -121,6 +123,23 @@ class AccessPart:
                         identity=identity, name=name, role=role, facts=text, first_seen=now, last_seen=now
                     )
                 )
+
+    def add_audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Remember who came and went; of refusals, and of everything else, the newest 5000 are kept."""
+        table = schema.audit
+        with self.database.write() as connection:
+            rows = [(entry.t, entry.what, entry.who, entry.text) for entry in entries]
+            self.database.many(connection, "INSERT INTO audit (at, what, who, text) VALUES (?, ?, ?, ?)", rows)
+            for kind in (table.c.what == "refused", table.c.what != "refused"):
+                kept = select(table.c.id).where(kind).order_by(table.c.id.desc()).limit(1).offset(_AUDITS_KEPT - 1)
+                connection.execute(delete(table).where(kind, table.c.id < kept.scalar_subquery()))
+
+    def audits(self, limit: int | None = None) -> list[AuditEntry]:
+        """What is remembered of who came and went, oldest first: all, or the newest `limit`."""
+        table = schema.audit
+        with self.database.read() as connection:
+            rows = connection.execute(select(table).order_by(table.c.id.desc()).limit(limit)).all()
+        return [AuditEntry(row.at, row.what, row.who, row.text) for row in reversed(rows)]
 
     def agents(self) -> list[AgentEntry]:
         """All agents that ever connected, by name."""

@@ -1,4 +1,4 @@
-"""Results: scorings and verdicts, and what people remarked or did."""
+"""Results: scorings and verdicts, and what people remarked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from sqlalchemy.engine import Connection, Row
 from gui.store import schema
 from gui.store.engine import Database
 from gui.store.rows import (
-    AuditRow,
     LostDatagram,
     NoteRow,
     RequestEntry,
@@ -167,18 +166,6 @@ class ResultsPart:
         with self.database.read() as connection:
             rows = connection.execute(select(table).where(table.c.run_id == run_id).order_by(table.c.id)).all()
         return [NoteRow(r.at, r.author, r.text, r.id) for r in rows]
-
-    def add_audit(self, who: str, what: str, text: str, now: float) -> None:
-        """Log an action of a person: rotated a key, revoked an agent, imported a bundle."""
-        with self.database.write() as connection:
-            connection.execute(insert(schema.audit).values(at=now, who=who, what=what, text=text))
-
-    def audits(self, limit: int = 1000) -> list[AuditRow]:
-        """The newest entries first."""
-        table = schema.audit
-        with self.database.read() as connection:
-            rows = connection.execute(select(table).order_by(table.c.id.desc()).limit(limit)).all()
-        return [AuditRow(r.at, r.who, r.what, r.text, r.id) for r in rows]
 
 
 def _newest(connection: Connection, repeat_id: int) -> int | None:

@@ -471,17 +471,6 @@ class NoteRow:
 
 
 @dataclass(frozen=True, slots=True)
-class AuditRow:
-    """An action on the workspace, with who did it."""
-
-    t: float
-    who: str
-    what: str
-    text: str
-    id: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class UsageRow:
     """A group of the federation summary. `accesses` counts final records; `provisional` those that were never closed
     (whose bytes are not in the sums). `then`: the second group, where there are two."""

@@ -10,7 +10,7 @@ import pytest
 from agent.messages import decode_join_string
 from gui.cli import main
 from gui.hub.certificate import own_identity
-from gui.hub.persistence import HUB_ADDRESS, HUB_PIN
+from gui.hub.persistence import HUB_ADDRESS, HUB_PIN, AuditEntry
 from gui.store import Store
 
 
@@ -50,6 +50,7 @@ def test_a_key_is_made_shown_once_listed_rotated_and_revoked(db: str, capsys: py
         (["key", "create", "--kid", "a b"], "--kid: expected up to 64 letters"),
         (["key", "create", "--sub", ""], "--sub: expected up to 64 letters"),
         (["key", "create", "--shared", "--sub", "c1"], "--shared takes no"),
+        (["key", "log", "--limit", "0"], "--limit: expected a number from 1 on, not 0."),
         (["invite", "--role", "client"], "give it with --hub URL"),
         (["invite", "--role", "client", "--hub", "foo bar"], "--hub: expected wss://HOST:PORT, not 'foo bar'"),
         (["invite", "--role", "client", "--hub", "http://h:1"], "--hub: expected wss://HOST:PORT"),
@@ -117,3 +118,21 @@ def test_a_file_that_is_no_database_is_named(db: str, tmp_path: Path, capsys: py
     assert main(["key", "list", "--db", str(junk)]) == 2
     assert "junk.db is not an SQLite database" in capsys.readouterr().err
     assert junk.read_text().startswith("this is no database")
+
+
+def test_the_log_of_the_hub_is_shown_and_cannot_steer_a_terminal(db: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with Store(db) as store:
+        pass
+    assert main(["key", "log", "--db", db]) == 0
+    assert capsys.readouterr().out == "No hub has run in this workspace yet.\n"
+    with Store(db) as store:
+        store.add_audit(
+            [AuditEntry(1.0, "started", "wss://h:1", ""), AuditEntry(2.0, "joined", "shared/c1", "on \x1b[2J")]
+        )
+    assert main(["key", "log", "--limit", "1", "--db", db]) == 0
+    assert capsys.readouterr().out.partition("  ")[2] == "joined   shared/c1  on ·[2J\n"
+    assert main(["key", "log", "--json", "--db", db]) == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {"t": 1.0, "what": "started", "who": "wss://h:1", "text": ""},
+        {"t": 2.0, "what": "joined", "who": "shared/c1", "text": "on \x1b[2J"},
+    ]

@@ -28,7 +28,7 @@ from agent.messages import (
 )
 from gui.hub import Hub, HubListener, HubOptions
 from gui.hub.keys import shared_key
-from gui.hub.persistence import Issued, JournalBatch, Key, Spend
+from gui.hub.persistence import AuditEntry, Issued, JournalBatch, Key, Spend
 
 SHARED = "the shared key of these tests, long enough to be one"
 OFFERED = [Subprotocol(SUBPROTOCOL)]
@@ -45,6 +45,7 @@ class MemoryStore:
         self.aheads: list[float] = []
         self.tags = 0
         self.seen: list[str] = []
+        self.audit: list[AuditEntry] = []
         self.broken: Exception | None = None
         self.slow = 0.0
         self.put_key(shared_key(time.time(), SHARED))
@@ -103,6 +104,10 @@ class MemoryStore:
     def see_agent(self, identity: str, name: str, role: str, facts: Any, now: float) -> None:
         self._fault()
         self.seen.append(identity)
+
+    def add_audit(self, entries: Sequence[AuditEntry]) -> None:
+        self._fault()
+        self.audit.extend(entries)
 
     def allocate_tags(self, count: int) -> list[str]:
         first = self.tags

@@ -3,8 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from gui.hub.persistence import HubStore, Issued, Key, Spend
-from gui.store import ServerEntry, Store
+import pytest
+
+from gui.hub.persistence import AuditEntry, HubStore, Issued, Key, Spend
+from gui.store import ServerEntry, Store, access
 
 KEY = Key("k1", "x" * 40, ("agent:client", "agent:server"), 100.0, shared=True)
 
@@ -86,3 +88,19 @@ def test_agents_and_servers_are_remembered(any_world: Any) -> None:
     a, b = store.servers()
     assert (a.name, a.labels, a.source) == ("s01", ("EU",), "lab"), "what is not said again stays"
     assert b.name == "root://b:1094"
+
+
+def test_of_the_audit_log_refusals_drive_out_only_refusals(any_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "_AUDITS_KEPT", 3)
+    store = any_world.store
+    store.add_audit([AuditEntry(1.0, "started", "wss://h:1", "")])
+    store.add_audit([AuditEntry(float(n), "refused", "192.0.2.7", f"{n}") for n in range(2, 9)])
+    store.add_audit([AuditEntry(9.0, "joined", "shared/c1", "client agent on h")])
+    assert [(entry.t, entry.what) for entry in store.audits()] == [
+        (1.0, "started"),
+        (6.0, "refused"),
+        (7.0, "refused"),
+        (8.0, "refused"),
+        (9.0, "joined"),
+    ]
+    assert store.audits(1) == [AuditEntry(9.0, "joined", "shared/c1", "client agent on h")]

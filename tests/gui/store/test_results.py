@@ -59,15 +59,9 @@ def test_repeats_with_new_records_want_scoring_again(any_world: Any) -> None:
     assert world.store.unscored() == [first, world.repeat]
 
 
-def test_notes_and_audit_entries_are_kept(any_world: Any) -> None:
+def test_notes_are_kept(any_world: Any) -> None:
     world = any_world
     world.begin()
     number = world.store.add_note(world.run, "ada", "fibre was cut", 5.0)
     (note,) = world.store.notes(world.run)
     assert (note.id, note.author, note.text, note.t) == (number, "ada", "fibre was cut", 5.0)
-    world.store.add_audit("ada", "key-rotate", "shared key", 6.0)
-    world.store.add_audit("ada", "revoke", "c1", 7.0)
-    assert [(entry.what, entry.text) for entry in world.store.audits()] == [
-        ("revoke", "c1"),
-        ("key-rotate", "shared key"),
-    ]
