@@ -111,7 +111,7 @@ def _daemon(parsed: argparse.Namespace) -> int:
 
     try:
         settings = SCHEMA.load(parsed)
-        setup_logging(settings.text("log.format"), settings.text("log.level"))
+        setup_logging(settings.log_format, settings.log_level)
         invitation = None
         if parsed.command == "join":
             invitation = decode_join_string(sys.stdin.read() if parsed.string == "-" else parsed.string)

@@ -31,6 +31,7 @@ from shoveler.service import (
     Schema,
     Setting,
     Settings,
+    Value,
     new_registry,
     setup_logging,
 )
@@ -41,6 +42,28 @@ _log = logging.getLogger(__name__)
 DRAIN_SECONDS: Final = 3.0
 DELIVER_SECONDS: Final = 1.0
 """Together with the grace of workers that must be stopped, this stays below the 10 s that a SIGTERM allows."""
+
+
+class AgentSettings(Settings):
+    """The settings that this program asks for, with their types."""
+
+    ca_file = Value("ca_file", Settings.optional_path)
+    hub = Value("hub", Settings.text)
+    insecure = Value("insecure", Settings.boolean)
+    key = Value("key", Settings.text)
+    key_file = Value("key_file", Settings.optional_path)
+    kid = Value("kid", Settings.text)
+    labels: Value[list[str]] = Value("labels", Settings.entries)
+    log_format = Value("log.format", Settings.text)
+    log_level = Value("log.level", Settings.text)
+    metrics = Value("metrics", Settings.optional_address)
+    name = Value("name", Settings.text)
+    pin = Value("pin", Settings.text)
+    role = Value("role", Settings.text)
+    server = Value("server", Settings.text)
+    state = Value("state", Settings.optional_path)
+    xrootd_config = Value("xrootd_config", Settings.optional_path)
+
 
 SCHEMA = Schema(
     "tally-agent",
@@ -109,6 +132,7 @@ SCHEMA = Schema(
         Setting("log.format", "choice", "text", "Log lines as text or JSON.", choices=("text", "json")),
         Setting("log.level", "choice", "info", "How much is logged.", choices=("debug", "info", "warning", "error")),
     ],
+    kind=AgentSettings,
 )
 
 
@@ -131,7 +155,7 @@ class _Role(connection.Role, Protocol):
 class Agent:
     """All that a run needs, checked."""
 
-    settings: Settings
+    settings: AgentSettings
     name: str
     state: Path
     address: connection.HubAddress
@@ -140,10 +164,10 @@ class Agent:
     pin: str
 
 
-def prepare(settings: Settings, invitation: Invitation | None) -> Agent:
-    role = invitation.role if invitation else settings.text("role")
-    name = settings.text("name") or _host_name()
-    labels = settings.entries("labels")
+def prepare(settings: AgentSettings, invitation: Invitation | None) -> Agent:
+    role = invitation.role if invitation else settings.role
+    name = settings.name or _host_name()
+    labels = settings.labels
     for text in (name, *labels):
         try:
             msgspec.convert(text, Name)
@@ -152,7 +176,7 @@ def prepare(settings: Settings, invitation: Invitation | None) -> Agent:
                 f"{text!r} is no name: names and labels have up to 64 letters, digits, dots, dashes and underscores, "
                 "and begin with a letter or digit."
             ) from error
-    state = settings.optional_path("state") or _state_directory(os.environ) / f"{name}-{role}"
+    state = settings.state or _state_directory(os.environ) / f"{name}-{role}"
     try:
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -161,19 +185,19 @@ def prepare(settings: Settings, invitation: Invitation | None) -> Agent:
         ) from error
 
     personal = keys.load_personal(state)
-    insecure = settings.boolean("insecure") or os.environ.get("TALLY_INSECURE", "") == "1"
-    hub = invitation.hub if invitation else settings.text("hub") or (personal.hub if personal else "")
+    insecure = settings.insecure or os.environ.get("TALLY_INSECURE", "") == "1"
+    hub = invitation.hub if invitation else settings.hub or (personal.hub if personal else "")
     if not hub:
         raise CredentialError("No hub is named: give --hub wss://HOST:PORT, or join with a string that the hub gave.")
     address = connection.parse_hub(hub, insecure=insecure)
     mine = personal if personal and personal.hub == address.url and personal.role == role else None
-    pin = invitation.pin if invitation else settings.text("pin") or (mine.pin if mine else "")
-    trust = connection.Trust(address, pin=pin, ca_file=settings.optional_path("ca_file"))
+    pin = invitation.pin if invitation else settings.pin or (mine.pin if mine else "")
+    trust = connection.Trust(address, pin=pin, ca_file=settings.ca_file)
     return Agent(settings, name, state, address, trust, _credentials(settings, name, role, mine, invitation), pin)
 
 
 def _credentials(
-    settings: Settings, name: str, role: str, mine: keys.PersonalFile | None, invitation: Invitation | None
+    settings: AgentSettings, name: str, role: str, mine: keys.PersonalFile | None, invitation: Invitation | None
 ) -> keys.Credentials:
     """The newest word counts: a key or an invitation that was given now, before what is kept from earlier."""
     known = mine is not None and mine.name == name
@@ -183,8 +207,8 @@ def _credentials(
         if mine is not None and known and mine.invitation in ("", keys.fingerprint(invitation.token)):
             return keys.Credentials(name, role, key=mine.secret, kid=mine.kid)
         return keys.Credentials(name, role, invitation=invitation.token)
-    kid = settings.text("kid")
-    if key := keys.given_key(key_file=settings.optional_path("key_file"), key=settings.text("key")):
+    kid = settings.kid
+    if key := keys.given_key(key_file=settings.key_file, key=settings.key):
         return keys.Credentials(name, role, key=key, kid=kid)
     if kid:
         raise CredentialError(f"--kid {kid} names a key, and none is given: add --key-file FILE, or set TALLY_KEY.")
@@ -272,7 +296,7 @@ async def serve(agent: Agent, parsed: argparse.Namespace) -> int:
         counts["sessions_total"].set(state.sessions)
 
     try:
-        monitor = MonitorServer(agent.settings.optional_address("metrics"), registry, health, before_scrape=show)
+        monitor = MonitorServer(agent.settings.metrics, registry, health, before_scrape=show)
     except OSError as error:
         raise CannotRunError(str(error)) from error
     notifier = Notifier()
@@ -310,7 +334,7 @@ async def serve(agent: Agent, parsed: argparse.Namespace) -> int:
 
 
 def _role(agent: Agent) -> tuple[Journal | None, _Role]:
-    labels = agent.settings.entries("labels")
+    labels = agent.settings.labels
     keeping = _Keeping(agent)
     if agent.credentials.role == "client":
         journal = Journal(agent.state)
@@ -319,8 +343,8 @@ def _role(agent: Agent) -> tuple[Journal | None, _Role]:
     return None, ServerRole(
         name=agent.name,
         labels=labels,
-        server=agent.settings.text("server"),
-        config=agent.settings.optional_path("xrootd_config"),
+        server=agent.settings.server,
+        config=agent.settings.xrootd_config,
         on_welcome=keeping.welcomed,
     )
 

@@ -15,7 +15,17 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from collector.config import SCHEMA, BusInput, FileInput, FileOutput, Plan, UdpInput, plan, program_version
+from collector.config import (
+    SCHEMA,
+    BusInput,
+    CollectorSettings,
+    FileInput,
+    FileOutput,
+    Plan,
+    UdpInput,
+    plan,
+    program_version,
+)
 from collector.engine import Snapshot, collect_garbage_seldom, parts
 from collector.metrics import Metrics
 from collector.serving import Crew, ThreadCrew
@@ -27,7 +37,6 @@ from shoveler.service import (
     Health,
     MonitorServer,
     Notifier,
-    Settings,
     Signals,
     listen_fds,
     new_registry,
@@ -103,7 +112,7 @@ def _notes(what: Plan) -> list[str]:
     return notes
 
 
-def load(options: argparse.Namespace, environ: Mapping[str, str] | None = None) -> Settings:
+def load(options: argparse.Namespace, environ: Mapping[str, str] | None = None) -> CollectorSettings:
     """The settings, with ``TALLY_COLLECTOR_METRICS`` for the address as ``TALLY_SHOVELER_METRICS`` is for shovelers."""
     env = dict(os.environ if environ is None else environ)
     short, full = SCHEMA.prefix + "METRICS", SCHEMA.variable("metrics.listen")
@@ -113,9 +122,9 @@ def load(options: argparse.Namespace, environ: Mapping[str, str] | None = None) 
     return SCHEMA.load(options, env)
 
 
-def run(options: argparse.Namespace, settings: Settings, what: Plan) -> int:
+def run(options: argparse.Namespace, settings: CollectorSettings, what: Plan) -> int:
     """Start up, serve until told to stop or the input ends, shut down; the exit code."""
-    setup_logging(settings.text("log.format"), settings.text("log.level"))
+    setup_logging(settings.log_format, settings.log_level)
     try:
         sockets = listen_fds() if isinstance(what.source, UdpInput) else []
     except ValueError as error:
@@ -124,9 +133,9 @@ def run(options: argparse.Namespace, settings: Settings, what: Plan) -> int:
     notifier = Notifier()
     health = Health()
     registry = new_registry()
-    metrics = Metrics(registry, peer_names=settings.boolean("metrics.peer_names"))
+    metrics = Metrics(registry, peer_names=settings.metrics_peer_names)
     try:
-        monitor = MonitorServer(settings.optional_address("metrics.listen"), registry, health)
+        monitor = MonitorServer(settings.metrics_listen, registry, health)
     except OSError as error:
         print(error.strerror, file=sys.stderr)
         return 2
@@ -174,9 +183,9 @@ def _ended(what: Plan, code: int, *, complete: bool) -> int:
     return code
 
 
-def _crew(what: Plan, settings: Settings, sockets: Sequence[socket.socket]) -> Crew:
+def _crew(what: Plan, settings: CollectorSettings, sockets: Sequence[socket.socket]) -> Crew:
     if what.workers > 1:
-        return WorkerCrew(what, parts(what), level=settings.text("log.level"), form=settings.text("log.format"))
+        return WorkerCrew(what, parts(what), level=settings.log_level, form=settings.log_format)
     return ThreadCrew(what, parts(what), sockets=sockets)
 
 
@@ -227,7 +236,9 @@ def _silent(snapshots: Sequence[Snapshot], now: float) -> list[Snapshot]:
     return [snapshot for snapshot in snapshots if snapshot.at and now - snapshot.at > _SILENT]
 
 
-def _reload(options: argparse.Namespace, settings: Settings, metrics: Metrics, crew: Crew) -> Settings:
+def _reload(
+    options: argparse.Namespace, settings: CollectorSettings, metrics: Metrics, crew: Crew
+) -> CollectorSettings:
     """Read the settings again; apply what can change while running, and name the rest in the log."""
     try:
         newer = load(options)

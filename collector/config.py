@@ -19,7 +19,7 @@ from collector.correlate.options import LOGICAL_DIRECTORIES
 from collector.sinks import STREAMS
 from shoveler.bus import Address, BusError, BusOptions, parse_address
 from shoveler.service import Address as SocketAddress
-from shoveler.service import ConfigError, Mistake, Schema, Setting, Settings
+from shoveler.service import ConfigError, Mistake, Schema, Setting, Settings, Value
 from shoveler.service import parse_address as parse_socket_address
 
 PACKETS = "shoveled-xrd"
@@ -59,6 +59,56 @@ def parse_shards(text: str, count: int) -> list[int]:
 
 def _is_list_of_shards(text: str) -> None:
     parse_shards(text, LARGEST_SHARDS)
+
+
+class CollectorSettings(Settings):
+    """The settings that this program asks for, with their types."""
+
+    bus_ca_file = Value("bus.ca_file", Settings.optional_path)
+    bus_cert_file = Value("bus.cert_file", Settings.optional_path)
+    bus_connect_timeout = Value("bus.connect_timeout", Settings.duration)
+    bus_heartbeat = Value("bus.heartbeat", Settings.duration)
+    bus_key_file = Value("bus.key_file", Settings.optional_path)
+    bus_max_bytes = Value("bus.max_bytes", Settings.size)
+    bus_prefetch = Value("bus.prefetch", Settings.integer)
+    bus_token_file = Value("bus.token_file", Settings.optional_path)
+    exchanges_packets = Value("exchanges.packets", Settings.text)
+    exchanges_status = Value("exchanges.status", Settings.text)
+    filter_drop_path_prefixes: Value[list[str]] = Value("filter.drop_path_prefixes", Settings.entries)
+    filter_drop_vos: Value[list[str]] = Value("filter.drop_vos", Settings.entries)
+    follow = Value("follow", Settings.boolean)
+    framing = Value("framing", Settings.text)
+    log_format = Value("log.format", Settings.text)
+    log_level = Value("log.level", Settings.text)
+    logical_directories: Value[dict[str, int]] = Value("logical_directories", Settings.table)
+    metrics_listen = Value("metrics.listen", Settings.optional_address)
+    metrics_peer_names = Value("metrics.peer_names", Settings.boolean)
+    must_arrive: Value[list[str]] = Value("must_arrive", Settings.entries)
+    names_enabled = Value("names.enabled", Settings.boolean)
+    names_keep = Value("names.keep", Settings.duration)
+    names_keep_failure = Value("names.keep_failure", Settings.duration)
+    names_workers = Value("names.workers", Settings.integer)
+    oss_interval = Value("oss_interval", Settings.duration)
+    shards_count = Value("shards.count", Settings.integer)
+    shards_prefix = Value("shards.prefix", Settings.text)
+    shards_serve = Value("shards.serve", Settings.text)
+    source = Value("from", Settings.text)
+    standby = Value("standby", Settings.boolean)
+    state_dir = Value("state.dir", Settings.optional_path)
+    state_grace = Value("state.grace", Settings.duration)
+    state_max_age = Value("state.max_age", Settings.duration)
+    state_max_bytes = Value("state.max_bytes", Settings.size)
+    state_max_servers = Value("state.max_servers", Settings.integer)
+    state_settle = Value("state.settle", Settings.duration)
+    state_synchronous = Value("state.synchronous", Settings.text)
+    state_ttl = Value("state.ttl", Settings.duration)
+    to: Value[list[str]] = Value("to", Settings.entries)
+    udp_receive_buffer = Value("udp.receive_buffer", Settings.size)
+    wlcg_enabled = Value("wlcg.enabled", Settings.boolean)
+    wlcg_only = Value("wlcg.only", Settings.boolean)
+    wlcg_path_prefixes: Value[list[str]] = Value("wlcg.path_prefixes", Settings.entries)
+    wlcg_vos: Value[list[str]] = Value("wlcg.vos", Settings.entries)
+    workers = Value("workers", Settings.integer)
 
 
 SCHEMA = Schema(
@@ -162,6 +212,7 @@ SCHEMA = Schema(
         Setting("log.level", "choice", "info", "How much is logged.", choices=("debug", "info", "warning", "error")),
         Setting("log.format", "choice", "text", "Log lines as text or JSON.", choices=("text", "json")),
     ],
+    kind=CollectorSettings,
 )  # fmt: skip
 
 
@@ -247,22 +298,22 @@ class Plan:
     """How to look up host names; None: they are not looked up."""
 
 
-def plan(settings: Settings, environ: Mapping[str, str] | None = None) -> Plan:
+def plan(settings: CollectorSettings, environ: Mapping[str, str] | None = None) -> Plan:
     """Settings → `Plan`. Raises ConfigError with all problems."""
     problems: list[Mistake] = []
     source = _input(settings, problems)
     sinks = _outputs(settings, source, problems)
     shards: list[int] = []
-    count = settings.integer("shards.count")
+    count = settings.shards_count
     if isinstance(source, BusInput) and source.queue is None:
         try:
-            shards = parse_shards(settings.text("shards.serve"), count)
+            shards = parse_shards(settings.shards_serve, count)
         except ValueError as error:
             problems.append(Mistake(settings.origin("shards.serve"), str(error)))
-    if settings.integer("workers") > 1 and isinstance(source, FileInput):
-        count = settings.integer("workers")
+    if settings.workers > 1 and isinstance(source, FileInput):
+        count = settings.workers
         shards = _shares(settings, source, sinks, problems)
-    elif settings.integer("workers") > 1 and not shards:
+    elif settings.workers > 1 and not shards:
         problems.append(
             Mistake(
                 settings.origin("workers"),
@@ -281,30 +332,28 @@ def plan(settings: Settings, environ: Mapping[str, str] | None = None) -> Plan:
     return Plan(
         source=source,
         sinks=tuple(sinks),
-        batch=settings.text("framing") == "batch",
+        batch=settings.framing == "batch",
         shards=tuple(shards),
         shard_count=count,
-        shard_prefix=settings.text("shards.prefix"),
-        workers=min(settings.integer("workers"), max(1, len(shards))),
+        shard_prefix=settings.shards_prefix,
+        workers=min(settings.workers, max(1, len(shards))),
         state=_state(settings, source, os.environ if environ is None else environ),
-        synchronous="full" if settings.text("state.synchronous") == "full" else "normal",
-        standby=settings.boolean("standby"),
+        synchronous="full" if settings.state_synchronous == "full" else "normal",
+        standby=settings.standby,
         must_arrive=_must_arrive(settings),
-        status_exchange=settings.text("exchanges.status"),
+        status_exchange=settings.exchanges_status,
         status_address=_status_address(source, sinks),
         bus=_bus_options(settings),
-        prefetch=settings.integer("bus.prefetch"),
-        receive_buffer=settings.size("udp.receive_buffer"),
+        prefetch=settings.bus_prefetch,
+        receive_buffer=settings.udp_receive_buffer,
         correlator=correlator_options(settings, sinks),
-        names=Lookups(
-            settings.duration("names.keep"), settings.duration("names.keep_failure"), settings.integer("names.workers")
-        )
-        if settings.boolean("names.enabled")
+        names=Lookups(settings.names_keep, settings.names_keep_failure, settings.names_workers)
+        if settings.names_enabled
         else None,
     )
 
 
-def _shares(settings: Settings, source: FileInput, sinks: list[Output], problems: list[Mistake]) -> list[int]:
+def _shares(settings: CollectorSettings, source: FileInput, sinks: list[Output], problems: list[Mistake]) -> list[int]:
     """A capture for several workers: each reads all of it, and processes its share of the servers."""
     where = settings.origin("workers")
     if source.path is None or source.follow:
@@ -317,28 +366,28 @@ def _shares(settings: Settings, source: FileInput, sinks: list[Output], problems
         problems.append(
             Mistake(where, "several workers write to one file (--to file:PATH and nothing else), or to buses only")
         )
-    return list(range(settings.integer("workers")))
+    return list(range(settings.workers))
 
 
-def _must_arrive(settings: Settings) -> frozenset[str]:
-    kinds = frozenset(settings.entries("must_arrive"))
+def _must_arrive(settings: CollectorSettings) -> frozenset[str]:
+    kinds = frozenset(settings.must_arrive)
     # With wlcg.only those file records are sent in the WLCG form only.
-    return kinds | {"wlcg"} if settings.boolean("wlcg.only") and "file" in kinds else kinds
+    return kinds | {"wlcg"} if settings.wlcg_only and "file" in kinds else kinds
 
 
-def _input(settings: Settings, problems: list[Mistake]) -> Input | None:
-    text = settings.text("from")
+def _input(settings: CollectorSettings, problems: list[Mistake]) -> Input | None:
+    text = settings.source
     where = settings.origin("from")
     if not text:
         problems.append(
             Mistake("--from", "say where datagrams come from: amqp://…, udp://HOST:PORT, file:PATH or a directory")
         )
         return None
-    if settings.boolean("follow") and not text.startswith("file:"):
+    if settings.follow and not text.startswith("file:"):
         problems.append(Mistake(settings.origin("follow"), "only a file can be followed; --from is not file:PATH"))
     if text.startswith("file:"):
         path = _file_path(text, where, problems)
-        return FileInput(path, settings.boolean("follow"))
+        return FileInput(path, settings.follow)
     if text.startswith("udp:"):
         try:
             return UdpInput(parse_socket_address(text.removeprefix("udp:").removeprefix("//")))
@@ -354,7 +403,7 @@ def _input(settings: Settings, problems: list[Mistake]) -> Input | None:
     queue = address.queue
     if address.kind == "local":
         queue = "tally-collector"
-    return BusInput(address, address.exchange or settings.text("exchanges.packets"), queue)
+    return BusInput(address, address.exchange or settings.exchanges_packets, queue)
 
 
 def _check_scheme(text: str, possible: str) -> None:
@@ -364,8 +413,8 @@ def _check_scheme(text: str, possible: str) -> None:
         raise ValueError(f"{scheme}:// is not known here; use {possible}")
 
 
-def _outputs(settings: Settings, source: Input | None, problems: list[Mistake]) -> list[Output]:
-    texts = settings.entries("to")
+def _outputs(settings: CollectorSettings, source: Input | None, problems: list[Mistake]) -> list[Output]:
+    texts = settings.to
     where = settings.origin("to")
     if not texts:
         if isinstance(source, BusInput):
@@ -394,7 +443,7 @@ def _outputs(settings: Settings, source: Input | None, problems: list[Mistake]) 
 
 
 def _bus_output(
-    settings: Settings,
+    settings: CollectorSettings,
     address: Address,
     records: str | None,
     source: Input | None,
@@ -404,7 +453,7 @@ def _bus_output(
     exchanges = {stream: settings.text("exchanges." + stream.replace("-", "_")) for stream in STREAMS}
     if records:
         exchanges["records"] = records
-    taken = source.exchange if isinstance(source, BusInput) else settings.text("exchanges.packets")
+    taken = source.exchange if isinstance(source, BusInput) else settings.exchanges_packets
     for stream, exchange in exchanges.items():
         if not exchange:
             problems.append(Mistake(where, f"the exchange of {stream} has no name"))
@@ -428,8 +477,8 @@ def _file_path(text: str, where: str, problems: list[Mistake]) -> Path | None:
     return None if name in ("-", "") else Path(name).expanduser().absolute()
 
 
-def _state(settings: Settings, source: Input, environ: Mapping[str, str]) -> Path | None:
-    given = settings.optional_path("state.dir")
+def _state(settings: CollectorSettings, source: Input, environ: Mapping[str, str]) -> Path | None:
+    given = settings.state_dir
     if given is not None:
         return given.absolute()
     return None if isinstance(source, FileInput) else default_state(environ)
@@ -452,35 +501,35 @@ def _status_address(source: Input, sinks: list[Output]) -> Address | None:
     return source.address if isinstance(source, BusInput) else None
 
 
-def _bus_options(settings: Settings) -> BusOptions:
+def _bus_options(settings: CollectorSettings) -> BusOptions:
     return BusOptions(
-        token_file=settings.optional_path("bus.token_file"),
-        ca_file=settings.optional_path("bus.ca_file"),
-        cert_file=settings.optional_path("bus.cert_file"),
-        key_file=settings.optional_path("bus.key_file"),
-        connect_timeout=settings.duration("bus.connect_timeout"),
-        heartbeat=round(settings.duration("bus.heartbeat")),
-        max_bytes=settings.size("bus.max_bytes"),
+        token_file=settings.bus_token_file,
+        ca_file=settings.bus_ca_file,
+        cert_file=settings.bus_cert_file,
+        key_file=settings.bus_key_file,
+        connect_timeout=settings.bus_connect_timeout,
+        heartbeat=round(settings.bus_heartbeat),
+        max_bytes=settings.bus_max_bytes,
     )
 
 
-def correlator_options(settings: Settings, sinks: list[Output]) -> Options:
+def correlator_options(settings: CollectorSettings, sinks: list[Output]) -> Options:
     """The correlator's options, except the look-up of host names."""
-    only = settings.boolean("wlcg.only")
+    only = settings.wlcg_only
     to_exchanges = any(isinstance(sink, BusOutput) for sink in sinks)
     return Options(
-        ttl=settings.duration("state.ttl"),
-        max_age=settings.duration("state.max_age"),
-        max_bytes=settings.size("state.max_bytes"),
-        max_servers=settings.integer("state.max_servers"),
-        grace=settings.duration("state.grace"),
-        settle=settings.duration("state.settle"),
-        oss_interval=settings.duration("oss_interval"),
-        wlcg=only or (settings.boolean("wlcg.enabled") and to_exchanges),
+        ttl=settings.state_ttl,
+        max_age=settings.state_max_age,
+        max_bytes=settings.state_max_bytes,
+        max_servers=settings.state_max_servers,
+        grace=settings.state_grace,
+        settle=settings.state_settle,
+        oss_interval=settings.oss_interval,
+        wlcg=only or (settings.wlcg_enabled and to_exchanges),
         wlcg_only=only,
-        wlcg_vos=frozenset(vo.lower() for vo in settings.entries("wlcg.vos")),
-        wlcg_path_prefixes=tuple(settings.entries("wlcg.path_prefixes")),
-        drop_vos=frozenset(vo.lower() for vo in settings.entries("filter.drop_vos")),
-        drop_path_prefixes=tuple(settings.entries("filter.drop_path_prefixes")),
-        logical_directories=settings.table("logical_directories"),
+        wlcg_vos=frozenset(vo.lower() for vo in settings.wlcg_vos),
+        wlcg_path_prefixes=tuple(settings.wlcg_path_prefixes),
+        drop_vos=frozenset(vo.lower() for vo in settings.filter_drop_vos),
+        drop_path_prefixes=tuple(settings.filter_drop_path_prefixes),
+        logical_directories=settings.logical_directories,
     )

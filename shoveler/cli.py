@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shoveler import config, receiver
-from shoveler.service import ConfigError, Settings
+from shoveler.service import ConfigError
 from shoveler.service.output import printing
 from shoveler.service.streams import open_standard_streams
 
@@ -52,7 +52,7 @@ def _run(argv: Sequence[str]) -> int:
     parser.add_argument("--version", action="version", version=f"{config.PROGRAM} {config.version()}")
     arguments = parser.parse_args(argv)
 
-    def load() -> Settings:
+    def load() -> config.ShovelerSettings:
         settings = config.SCHEMA.load(arguments)
         problems = config.problems(settings, checking=arguments.check_config)
         if problems:

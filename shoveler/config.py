@@ -15,7 +15,7 @@ from shoveler.bus import BusOptions, BusRefusedError, check_tls, parse_address
 from shoveler.control import Options
 from shoveler.intake import check_map
 from shoveler.listeners import open_listener
-from shoveler.service import Address, ConfigError, Mistake, Schema, Setting, Settings
+from shoveler.service import Address, ConfigError, Mistake, Schema, Setting, Settings, Value
 from shoveler.service.status import EXCHANGE as STATUS_EXCHANGE
 
 PROGRAM = "tally-shoveler"
@@ -43,6 +43,39 @@ def _check_bus(text: str) -> None:
 def _check_source(text: str) -> None:
     if text and not text.startswith("file:"):
         raise ValueError(f'expected "file:PATH" ("file:-" for standard input), got {text!r}')
+
+
+class ShovelerSettings(Settings):
+    """The settings that this program asks for, with their types."""
+
+    again = Value("again", Settings.boolean)
+    batch_linger = Value("batch.linger", Settings.duration)
+    batch_max_bytes = Value("batch.max_bytes", Settings.size)
+    bus_cert_file = Value("bus.cert_file", Settings.optional_path)
+    bus_exchange = Value("bus.exchange", Settings.text)
+    bus_heartbeat = Value("bus.heartbeat", Settings.duration)
+    bus_key_file = Value("bus.key_file", Settings.optional_path)
+    bus_routing_key = Value("bus.routing_key", Settings.text)
+    bus_token_file = Value("bus.token_file", Settings.optional_path)
+    bus_url = Value("bus.url", Settings.text)
+    follow = Value("follow", Settings.boolean)
+    forward: Value[list[Address]] = Value("forward", Settings.entries)
+    framing = Value("framing", Settings.text)
+    listen: Value[list[Address]] = Value("listen", Settings.entries)
+    log_format = Value("log.format", Settings.text)
+    log_level = Value("log.level", Settings.text)
+    ip_map: Value[dict[str, str]] = Value("map", Settings.table)
+    metrics = Value("metrics", Settings.optional_address)
+    path_mtu = Value("path_mtu", Settings.integer)
+    receive_buffer = Value("receive_buffer", Settings.size)
+    source = Value("from", Settings.text)
+    speed = Value("speed", Settings.text)
+    spool_dir = Value("spool.dir", Settings.path)
+    spool_max_bytes = Value("spool.max_bytes", Settings.size)
+    spool_reserve = Value("spool.reserve", Settings.size)
+    status_exchange = Value("status.exchange", Settings.text)
+    status_interval = Value("status.interval", Settings.duration)
+    verify = Value("verify", Settings.boolean)
 
 
 SCHEMA = Schema(
@@ -119,14 +152,15 @@ SCHEMA = Schema(
         Setting("map", "table", {}, 'IP map: sender IP = IP to write instead; "all" maps every sender.',
                 metavar="IP=IP", example={"192.168.0.5": "172.0.0.5"}, check=check_map),
     ],
+    kind=ShovelerSettings,
 )  # fmt: skip
 
 
-def resolve(settings: Settings) -> list[tuple[str, int]]:
+def resolve(settings: ShovelerSettings) -> list[tuple[str, int]]:
     """The forward targets as IP addresses. Raises ConfigError when a name cannot be resolved."""
     targets = []
     problems = []
-    for host, port in settings.entries("forward"):
+    for host, port in settings.forward:
         try:
             targets.append((str(ipaddress.ip_address(host)), port))
         except ValueError:
@@ -144,30 +178,30 @@ def resolve(settings: Settings) -> list[tuple[str, int]]:
     return targets
 
 
-def options(settings: Settings) -> Options:
+def options(settings: ShovelerSettings) -> Options:
     """What the receiver is told, at start and on reload. Raises ConfigError."""
     return Options(
-        verify=settings.boolean("verify"),
-        ip_map=settings.table("map"),
-        path_mtu=settings.integer("path_mtu"),
+        verify=settings.verify,
+        ip_map=settings.ip_map,
+        path_mtu=settings.path_mtu,
         forward=resolve(settings),
-        max_bytes=settings.size("spool.max_bytes"),
-        log_format=settings.text("log.format"),
-        log_level=settings.text("log.level"),
+        max_bytes=settings.spool_max_bytes,
+        log_format=settings.log_format,
+        log_level=settings.log_level,
     )
 
 
-def bus_address(settings: Settings) -> BusAddress:
+def bus_address(settings: ShovelerSettings) -> BusAddress:
     """The bus."""
-    return parse_address(settings.text("bus.url"), role="sink")
+    return parse_address(settings.bus_url, role="sink")
 
 
-def exchange(settings: Settings, address: BusAddress) -> str:
+def exchange(settings: ShovelerSettings, address: BusAddress) -> str:
     """The exchange for datagrams: of the URL, else of the setting, else the usual one."""
-    return address.exchange or settings.text("bus.exchange") or EXCHANGE
+    return address.exchange or settings.bus_exchange or EXCHANGE
 
 
-def bus_options(settings: Settings) -> BusOptions:
+def bus_options(settings: ShovelerSettings) -> BusOptions:
     """How to connect."""
     files: dict[str, Any] = {
         name: settings.optional_path(f"bus.{name}") for name in ("token_file", "ca_file", "cert_file", "key_file")
@@ -176,12 +210,12 @@ def bus_options(settings: Settings) -> BusOptions:
         **files,
         # Short, so that SIGTERM is heard in time while a dead broker is being tried.
         connect_timeout=5.0,
-        heartbeat=int(settings.duration("bus.heartbeat")),
-        max_bytes=settings.size("spool.max_bytes"),
+        heartbeat=int(settings.bus_heartbeat),
+        max_bytes=settings.spool_max_bytes,
     )
 
 
-def problems(settings: Settings, *, checking: bool = False) -> list[Mistake]:
+def problems(settings: ShovelerSettings, *, checking: bool = False) -> list[Mistake]:
     """What is wrong although each setting by itself is fine; when `checking` also what depends on this moment, and on
     this user. (A token file that is not there yet, for example: a daemon receives without it, says so, and publishes
     once it is there.)"""
@@ -193,9 +227,9 @@ def problems(settings: Settings, *, checking: bool = False) -> list[Mistake]:
             found.append(Mistake(settings.origin(name), f"{name}: there is no file {path}"))
         elif path is not None and not os.access(path, os.R_OK):
             found.append(Mistake(settings.origin(name), f"{name}: this user may not read {path}"))
-    if settings.optional_path("bus.key_file") and not settings.optional_path("bus.cert_file"):
+    if settings.bus_key_file and not settings.bus_cert_file:
         found.append(Mistake(settings.origin("bus.key_file"), "bus.key_file needs bus.cert_file"))
-    if not settings.text("from") and not settings.entries("listen"):
+    if not settings.source and not settings.listen:
         found.append(Mistake(settings.origin("listen"), "listen is empty: there is nothing to receive from"))
     if checking:
         found += _surroundings(settings, tls=not found)
@@ -213,14 +247,14 @@ def _may_be_seen(path: Path) -> bool:
     return True
 
 
-def _surroundings(settings: Settings, *, tls: bool) -> list[Mistake]:
+def _surroundings(settings: ShovelerSettings, *, tls: bool) -> list[Mistake]:
     """Addresses and directories that would keep the daemon from starting. Ports are left alone: it may be running."""
     found = []
-    source = settings.text("from").removeprefix("file:")
+    source = settings.source.removeprefix("file:")
     if source and source != "-" and not os.access(source, os.R_OK):
         found.append(Mistake(settings.origin("from"), f"from: there is no capture {source} that this user may read"))
-    metrics = settings.optional_address("metrics")
-    addresses = [("listen", address) for address in ([] if source else settings.entries("listen"))]
+    metrics = settings.metrics
+    addresses = [("listen", address) for address in ([] if source else settings.listen)]
     for name, address in [*addresses, *([("metrics", metrics)] if metrics else [])]:
         probe = Address(address.host, 0)
         try:
@@ -233,7 +267,7 @@ def _surroundings(settings: Settings, *, tls: bool) -> list[Mistake]:
             check_tls(bus_address(settings), bus_options(settings))
     except BusRefusedError as error:
         found.append(Mistake(settings.origin("bus.url"), f"bus.url: {error}"))
-    directory = settings.path("spool.dir")
+    directory = settings.spool_dir
     if not _may_be_seen(directory):
         found.append(Mistake(settings.origin("spool.dir"), f"spool.dir: this user may not see {directory}"))
     elif directory.exists() and not directory.is_dir():

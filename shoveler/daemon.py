@@ -30,7 +30,6 @@ from shoveler.service import (
     MonitorServer,
     Notifier,
     RateLimited,
-    Settings,
     ShovelerStatus,
     Signals,
     delays,
@@ -202,7 +201,11 @@ class Daemon:
     """Composed and run by `run`."""
 
     def __init__(
-        self, settings: Settings, reload: Callable[[], Settings], signals: Signals, notifier: Notifier
+        self,
+        settings: config.ShovelerSettings,
+        reload: Callable[[], config.ShovelerSettings],
+        signals: Signals,
+        notifier: Notifier,
     ) -> None:
         """`reload` reads the settings again (raising ConfigError)."""
         self._settings = settings
@@ -231,7 +234,7 @@ class Daemon:
     def run(self) -> None:
         """Until a signal, or the end of the input file. Raises DaemonError, ConfigError, SpoolError, OSError."""
         settings = self._settings
-        lock = SpoolLock(settings.path("spool.dir"), wait=_LOCK_WAIT)
+        lock = SpoolLock(settings.spool_dir, wait=_LOCK_WAIT)
         sockets = self._open_sockets()
         self._metrics = Metrics(self._registry)
         self._receiver = ReceiverProcess(self._task(), sockets, lock)
@@ -241,14 +244,14 @@ class Daemon:
             if first_words is None:
                 return
             opened, early = first_words
-            self._reader = SpoolReader(settings.path("spool.dir"))
+            self._reader = SpoolReader(settings.spool_dir)
             self._courier = self._make_courier(opened)
             self._take(early)
             self._status = StatusSender(
                 settings, self._reader, config.version(), lambda: self._courier.ledger.confirmed_upto
             )
             self._describe(opened, sockets)
-            with MonitorServer(settings.optional_address("metrics"), self._registry, self._health):
+            with MonitorServer(settings.metrics, self._registry, self._health):
                 self._notifier.ready("receiving")
                 self._serve()
                 self._finish_file()
@@ -413,7 +416,7 @@ class Daemon:
         m.spool_bytes.set(size)
         m.oldest.set(max(0.0, time.time() - oldest) if oldest is not None else 0.0)
         m.pending.set(self._courier.ledger.unsettled)
-        expires = token_expiry(self._settings.optional_path("bus.token_file"))
+        expires = token_expiry(self._settings.bus_token_file)
         m.token.replace({} if expires is None else {(): expires - time.time()})
 
     def _measure_senders(self, now: float) -> None:
@@ -432,29 +435,29 @@ class Daemon:
     # ---------------------------------------------------------------- composing
 
     def _open_sockets(self) -> list[socket.socket]:
-        if self._settings.text("from"):
+        if self._settings.source:
             return []
         inherited = listen_fds()
         if inherited:
             check_inherited(inherited)
             return inherited
         self._open_since = time.time()
-        return [open_listener(address) for address in self._settings.entries("listen")]
+        return [open_listener(address) for address in self._settings.listen]
 
     def _task(self) -> Task:
         s = self._settings
         return Task(
-            spool=str(s.path("spool.dir")),
+            spool=str(s.spool_dir),
             control=-1,
-            receive_buffer=s.size("receive_buffer"),
-            reserve=s.size("spool.reserve"),
+            receive_buffer=s.receive_buffer,
+            reserve=s.spool_reserve,
             synchronous=s["spool.synchronous"],
             options=config.options(s),
             open_since=self._open_since,
-            source=s.text("from").removeprefix("file:"),
-            follow=s.boolean("follow"),
-            again=s.boolean("again"),
-            captured_speed=s.text("speed") == "captured",
+            source=s.source.removeprefix("file:"),
+            follow=s.follow,
+            again=s.again,
+            captured_speed=s.speed == "captured",
         )
 
     def _await_opened(self) -> tuple[control.Opened, list[control.FromReceiver]] | None:
@@ -500,12 +503,12 @@ class Daemon:
 
     def _framer(self, spool: str) -> Framer:
         s = self._settings
-        if s.text("framing") == "batch":
-            return BatchFramer(spool, config.version(), s.text("bus.routing_key"), max_bytes=s.size("batch.max_bytes"))
-        return SingleFramer(spool, config.version(), s.text("bus.routing_key"))
+        if s.framing == "batch":
+            return BatchFramer(spool, config.version(), s.bus_routing_key, max_bytes=s.batch_max_bytes)
+        return SingleFramer(spool, config.version(), s.bus_routing_key)
 
     def _linger(self) -> float:
-        return self._settings.duration("batch.linger") if self._settings.text("framing") == "batch" else 0.0
+        return self._settings.batch_linger if self._settings.framing == "batch" else 0.0
 
     def _connect(self) -> Publisher:
         address = config.bus_address(self._settings)
@@ -520,10 +523,10 @@ class Daemon:
         for warning in opened.warnings:
             _log.warning("! %s", warning)
         address = config.bus_address(self._settings)
-        source = self._settings.text("from") or ", ".join(map(name_of, sockets))
+        source = self._settings.source or ", ".join(map(name_of, sockets))
         _log.info("= spool %s in %s; from %s to %s, exchange %s, framing %s",
-                  opened.spool, self._settings.path("spool.dir"), source, address.redacted,
-                  config.exchange(self._settings, address), self._settings.text("framing"))  # fmt: skip
+                  opened.spool, self._settings.spool_dir, source, address.redacted,
+                  config.exchange(self._settings, address), self._settings.framing)  # fmt: skip
         for name, value in {
             "program": config.PROGRAM, "version": config.version(), "spool": opened.spool,
             "listening": [name_of(sock) for sock in sockets], "bus": address.redacted,
@@ -565,7 +568,7 @@ class StatusSender:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: config.ShovelerSettings,
         reader: SpoolReader,
         version: str,
         confirmed_upto: Callable[[], int] = lambda: 0,
@@ -581,12 +584,12 @@ class StatusSender:
         self._sent = -1e9
         self.use(settings)
 
-    def use(self, settings: Settings) -> None:
+    def use(self, settings: config.ShovelerSettings) -> None:
         """New settings."""
         self.close()
         self._settings = settings
-        self._exchange = settings.text("status.exchange")
-        self._interval = settings.duration("status.interval")
+        self._exchange = settings.status_exchange
+        self._interval = settings.status_interval
 
     def beat(self, now: float, health: Health, *, connected: bool) -> None:
         """Send one when it is time and there is a bus; once a second, which keeps the connection's heartbeats going."""
@@ -682,9 +685,9 @@ def _ending(status: int) -> str:
     return f"killed by signal {-status}" if status < 0 else f"exit code {status}"
 
 
-def run(settings: Settings, reload: Callable[[], Settings]) -> int:
+def run(settings: config.ShovelerSettings, reload: Callable[[], config.ShovelerSettings]) -> int:
     """Run the daemon in this process; the exit code."""
-    setup_logging(settings.text("log.format"), settings.text("log.level"))
+    setup_logging(settings.log_format, settings.log_level)
     signals, notifier = Signals.install(), Notifier()
     try:
         Daemon(settings, reload, signals, notifier).run()

@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shoveler.config import ShovelerSettings
 from shoveler.expiry import token_expiry
 from shoveler.locks import holder_of
-from shoveler.service import Address, Settings
+from shoveler.service import Address
 from shoveler.spool.errors import SpoolError
 from shoveler.spool.reader import SpoolReader
 
@@ -47,12 +48,12 @@ class Check:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def checks(settings: Settings, *, now: float | None = None) -> Iterator[Check]:
+def checks(settings: ShovelerSettings, *, now: float | None = None) -> Iterator[Check]:
     """All checks for the shoveler with these settings."""
     now = time.time() if now is None else now
-    directory = settings.path("spool.dir")
+    directory = settings.spool_dir
     yield _running(directory)
-    address = settings.optional_address("metrics")
+    address = settings.metrics
     if address is not None:
         yield _health(address)
     try:
@@ -61,14 +62,14 @@ def checks(settings: Settings, *, now: float | None = None) -> Iterator[Check]:
         yield Check("spool", False, str(error))
     else:
         try:
-            yield _spool(reader, settings.size("spool.max_bytes"), now)
+            yield _spool(reader, settings.spool_max_bytes, now)
             yield _losses(reader, now)
         except SpoolError as error:
             yield Check("spool", False, str(error))
         finally:
             reader.close()
-        yield _disk(directory, settings.size("spool.reserve"))
-    token = settings.optional_path("bus.token_file")
+        yield _disk(directory, settings.spool_reserve)
+    token = settings.bus_token_file
     if token is not None:
         yield _token(token, now)
 

@@ -14,11 +14,16 @@ Terms:
 
 How a daemon is composed::
 
+    class ExampleSettings(Settings):                        # what mypy knows of them
+        log_format = Value("log.format", Settings.text)
+        metrics = Value("metrics", Settings.optional_address)
+
     SCHEMA = Schema("tally-example", [
         Setting("listen", "address", "0.0.0.0:9993", "Where datagrams arrive."),
         Setting("spool.max_bytes", "size", "10GiB", "The largest the spool may grow."),
         Setting("log.format", "choice", "text", "Log lines as text or JSON.", choices=("text", "json")),
-    ])
+        Setting("metrics", "address", "", "Where /metrics is served.", optional=True),
+    ], kind=ExampleSettings)
 
     def main(argv=None):
         parser = argparse.ArgumentParser("tally-example")
@@ -29,10 +34,10 @@ How a daemon is composed::
         except ConfigError as error:
             print(error, file=sys.stderr)
             return 2
-        setup_logging(settings.text("log.format"))
+        setup_logging(settings.log_format)
         signals = Signals.install()
         registry, health, notifier = new_registry(), Health(), Notifier()
-        with MonitorServer(settings.optional_address("metrics"), registry, health):
+        with MonitorServer(settings.metrics, registry, health):
             notifier.ready()
             while not signals.stopping.is_set():
                 ...
@@ -57,6 +62,7 @@ from shoveler.service.settings import (
     Setting,
     Settings,
     Tombstone,
+    Value,
     parse_address,
 )
 from shoveler.service.status import (
@@ -122,6 +128,7 @@ __all__ = [
     "StatusError",
     "StatusMessage",
     "Tombstone",
+    "Value",
     "decode_status",
     "delays",
     "encode_status",

@@ -17,7 +17,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeAlias, cast
+from typing import Any, Generic, Literal, NamedTuple, Self, TypeAlias, TypeVar, cast, overload
 
 from shoveler.service.log import HIDDEN, redact
 from shoveler.values.addresses import host_port
@@ -305,7 +305,7 @@ def _nearest(word: str, known: Sequence[str]) -> str:
 class Settings:
     """The values of a run, by name, and where each came from. Immutable; typed getters check the declared kind."""
 
-    def __init__(self, schema: Schema, values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+    def __init__(self, schema: Schema[Any], values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
         self._schema = schema
         self._values = dict(values)
         self._origins = dict(origins)
@@ -318,12 +318,12 @@ class Settings:
         """``--listen``, ``TALLY_…``, ``tally.toml:12`` or ``default``."""
         return self._origins.get(name, "default")
 
-    def replace(self, **values: Any) -> Settings:
+    def replace(self, **values: Any) -> Self:
         """A copy with other values, names with ``__`` for the dot: for tests and programs that compose daemons."""
         changed = {name.replace("__", "."): value for name, value in values.items()}
         for name, value in changed.items():
             changed[name] = self._schema.setting(name).parse(value)
-        return Settings(self._schema, self._values | changed, self._origins | dict.fromkeys(changed, "program"))
+        return type(self)(self._schema, self._values | changed, self._origins | dict.fromkeys(changed, "program"))
 
     def text(self, name: str) -> str:
         """A text or choice; ``""`` when nobody set it."""
@@ -410,6 +410,29 @@ class Settings:
             raise TypeError(f"{name} is declared as {kind}, not as {' or '.join(kinds)}")
 
 
+_T = TypeVar("_T")
+_S = TypeVar("_S", bound=Settings)
+
+
+class Value(Generic[_T]):
+    """An attribute of a program's own kind of `Settings`: ``spool_dir = Value("spool.dir", Settings.path)``.
+
+    mypy knows its name and its type; that both fit the declaration is checked when the `Schema` is made."""
+
+    def __init__(self, name: str, read: Callable[[Settings, str], _T]) -> None:
+        self.name = name
+        self.read = read
+
+    @overload
+    def __get__(self, settings: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, settings: Settings, owner: type) -> _T: ...
+
+    def __get__(self, settings: Settings | None, owner: type) -> Self | _T:
+        return self if settings is None else self.read(settings, self.name)
+
+
 def _show(value: object) -> str:
     if value is None:
         return "(not set)"
@@ -423,18 +446,37 @@ def _show(value: object) -> str:
 # ---------------------------------------------------------------- the schema of a program
 
 
-class Schema:
-    """All settings of one program; ``tally-shoveler`` has the environment prefix ``TALLY_SHOVELER_``.
+class Schema(Generic[_S]):
+    """All settings of one program; ``tally-shoveler`` has the environment prefix ``TALLY_SHOVELER_``. `kind` has
+    them as attributes.
 
     Raises ValueError when the declaration contradicts itself (a bug of ours, found by the first test that runs).
     """
 
-    def __init__(self, program: str, settings: Sequence[Setting], tombstones: Sequence[Tombstone] = ()) -> None:
+    @overload
+    def __init__(
+        self: Schema[Settings], program: str, settings: Sequence[Setting], tombstones: Sequence[Tombstone] = ()
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self, program: str, settings: Sequence[Setting], tombstones: Sequence[Tombstone] = (), *, kind: type[_S]
+    ) -> None: ...
+
+    def __init__(
+        self,
+        program: str,
+        settings: Sequence[Setting],
+        tombstones: Sequence[Tombstone] = (),
+        *,
+        kind: type[Settings] = Settings,
+    ) -> None:
         self.program = program
         self.prefix = program.upper().replace("-", "_") + "_"
         self.settings = tuple(settings)
         self._by_name = {s.name: s for s in settings}
         self._tombstones = {t.name: t for t in tombstones}
+        self._kind = cast("type[_S]", kind)
         if len(self._by_name) != len(self.settings):
             raise ValueError("a setting is declared twice")
         for setting in settings:
@@ -443,6 +485,12 @@ class Schema:
                     raise ValueError(f"TOML cannot have both the value {setting.name!r} and {other.name!r} inside it")
             if setting.default is not None:
                 setting.parse(setting.default)
+        usual = self._kind(self, {s.name: s.parse(s.default) for s in self.settings}, {})
+        for attribute in (a for a in vars(kind).values() if isinstance(a, Value)):
+            try:
+                attribute.read(usual, attribute.name)
+            except (KeyError, TypeError) as error:
+                raise ValueError(f"{kind.__name__} does not fit what is declared: {error}") from None
 
     def setting(self, name: str) -> Setting:
         """The declaration of a name. Raises KeyError."""
@@ -492,7 +540,7 @@ class Schema:
 
     # -------- loading
 
-    def load(self, arguments: argparse.Namespace | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    def load(self, arguments: argparse.Namespace | None = None, environ: Mapping[str, str] | None = None) -> _S:
         """The settings of this run. `arguments` as parsed by a parser with `add_arguments`, or None for no options.
 
         Call it again with the same arguments to reload. Raises ConfigError with all problems.
@@ -510,7 +558,7 @@ class Schema:
             self._from_options(arguments, values, origins, problems)
         if problems:
             raise ConfigError(problems)
-        return Settings(self, values, origins)
+        return self._kind(self, values, origins)
 
     def _from_options(
         self,

@@ -1,6 +1,7 @@
 import argparse
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,9 @@ from shoveler.service import (
     ConfigError,
     Schema,
     Setting,
+    Settings,
     Tombstone,
+    Value,
     parse_address,
 )
 
@@ -317,3 +320,23 @@ def test_what_kubernetes_sets_for_a_service_of_our_name_is_no_setting():
     }
     assert load(env=env).integer("workers") == 1
     assert len(problems(env={**env, "TALLY_EXAMPLE_PORTS": "1"})) == 1
+
+
+def test_settings_as_attributes_have_what_was_set() -> None:
+    class Typed(Settings):
+        spool_dir = Value("spool.dir", Settings.path)
+
+    schema = Schema("x", [Setting("spool.dir", "path", "/var/spool", ".")], kind=Typed)
+    settings = schema.load(environ={"X_SPOOL_DIR": "/elsewhere"})
+    assert settings.spool_dir == Path("/elsewhere")
+    assert settings.replace(spool__dir="/third").spool_dir == Path("/third")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("spool.dri", "spool.dri"), ("spool.dir", "spool.dir is declared as path, not as text or choice")],
+)
+def test_an_attribute_that_fits_no_declaration_is_found_when_the_schema_is_made(name: str, says: str) -> None:
+    typed = type("Typed", (Settings,), {"spool_dir": Value(name, Settings.text)})
+    with pytest.raises(ValueError, match=f"Typed does not fit what is declared: .*{says}"):
+        Schema("x", [Setting("spool.dir", "path", "/var/spool", ".")], kind=typed)
