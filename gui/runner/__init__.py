@@ -11,13 +11,13 @@
     bus ──► consume ──► intake ──► store ──► reconcile ──► RunResult
                         └─ status of shovelers and collectors
 
-- `workspace` opens, owns and closes everything; `session` carries out one run; `progress` is what it looks like.
-- `consume` is a thread on one queue, `intake` what is done with its messages; a message is acknowledged when the
+- `workspace` opens, owns and closes everything; `session` carries out one run; `progress` is what is shown of it.
+- `consume` is a thread on one queue, `intake` handles its messages; a message is acknowledged when the
   database has it. `live` puts what clients measure on one time axis with what the database counts.
 - `lab` reads a lab's state and breaks things in it; `local_clients` starts agents on this machine.
-- `preflight` looks before a run whether everything is there.
+- `preflight` checks before a run that everything is in place.
 
-All blocking work is done in threads: nothing here holds up the event loop, which may be the window's.
+All blocking work is done in threads: nothing here blocks the event loop, which may be the window's.
 """
 
 from gui.runner.lab import LabMissingError, read_lab

@@ -1,4 +1,4 @@
-"""Asking all shovelers and collectors on the bus for a status message now, instead of within five seconds."""
+"""Asks all shovelers and collectors on the bus for a status message now, instead of within five seconds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONFIRM_SECONDS = 2.0
 
 
 class Asker:
-    """Puts the question on the status exchange. Blocking; any thread may ask."""
+    """Publishes the request on the status exchange. Blocking; any thread may ask."""
 
     def __init__(self, address: Address, *, exchange: str, writer: str, options: BusOptions) -> None:
         self._address = address
@@ -27,7 +27,7 @@ class Asker:
         self._publisher: Publisher | None = None
 
     def ask(self) -> bool:
-        """Ask. False when the bus is away: those who would answer cannot be heard then either."""
+        """Ask. False if the bus is unreachable; no answer could arrive then either."""
         with self._lock:
             for last_try in (False, True):
                 fresh = self._publisher is None
@@ -40,7 +40,7 @@ class Asker:
                     self._publisher.outcomes(CONFIRM_SECONDS)
                 except BusError as error:
                     self._close()
-                    if last_try or fresh:  # an old connection may have broken while nobody looked
+                    if last_try or fresh:  # an old connection may have broken unnoticed
                         log.debug("= daemons could not be asked for their status: %s", error)
                         return False
                 else:

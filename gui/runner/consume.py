@@ -1,8 +1,8 @@
-"""A thread that takes messages from the bus, hands them to a function, and acknowledges what that has dealt with.
+"""A thread that takes messages from the bus, passes them to a function, and acknowledges what that has handled.
 
-It connects by itself, again and again with growing pauses, and declares its exchange and queue first. What the
-function raises is taken as "not now": the messages are not acknowledged and come again after a pause. Its owner hears
-of its state through `changed`, which is called in this thread.
+It connects by itself, retrying with growing pauses, and declares its exchange and queue first. If the function raises,
+the messages are not acknowledged and are delivered again after a pause. Its owner learns of its state through
+`changed`, which is called in this thread.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ TAKE = 256
 WAIT_SECONDS = 0.25
 DEPTH_SECONDS = 1.0
 MARK = "application/x-tally-mark"
-"""Content type of a message that we put into our own queue, to meet it behind everything that was there before."""
+"""Content type of a message that we put into our own queue, to find it after everything that was there before."""
 MARK_SECONDS = 2.0
-"""How long a mark is waited for before another one is put: a connection that broke may have lost it."""
+"""How long to wait for a mark before putting another one: a broken connection may have lost it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConsumerState:
-    """How a consumer stands. `trouble` is a sentence, empty when all is well; `refused`: an operator must act."""
+    """The state of a consumer. `trouble` is a sentence, empty when all is well; `refused`: an operator must act."""
 
     connected: bool = False
     trouble: str = ""
     refused: bool = False
     depths: tuple[int | None, ...] = ()
-    """Messages waiting in the watched queues, the own one first; None when that is not known."""
+    """Messages waiting in the watched queues, our own one first; None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A queue whose depth is asked for now and then."""
+    """A queue whose depth is checked from time to time."""
 
     queue: str
     exchange: str
@@ -63,7 +63,7 @@ class Watched:
 
 @dataclass(slots=True)
 class Drain:
-    """Everything that was in the queue when this was asked for: `done` is set when it has been handled."""
+    """Everything that was in the queue when this was requested: `done` is set when it has been handled."""
 
     done: threading.Event = field(default_factory=threading.Event)
     id: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -72,7 +72,7 @@ class Drain:
 
 
 class BusThread:
-    """Consumes one queue in a thread of its own."""
+    """Consumes one queue in its own thread."""
 
     def __init__(
         self,
@@ -106,11 +106,11 @@ class BusThread:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin to connect."""
+        """Start connecting."""
         self._thread.start()
 
     def stop(self, seconds: float = 10.0) -> bool:
-        """End the thread after the messages in hand; False when it did not end in time. Blocking."""
+        """End the thread after the messages being handled; False if it did not end in time. Blocking."""
         self._stopping.set()
         self._thread.join(seconds)
         return not self._thread.is_alive()
@@ -131,7 +131,7 @@ class BusThread:
                 self._put(ConsumerState(trouble=str(error), refused=isinstance(error, BusRefusedError)))
             except Exception as error:  # the handler's: the store is full, locked or away
                 log.exception("! %s: messages stay on the bus", self.name)
-                self._put(ConsumerState(trouble=f"{error} Messages stay on the bus until this is over."))
+                self._put(ConsumerState(trouble=f"{error} Messages stay on the bus until this is resolved."))
             if self._worked:
                 self._worked = False
                 waits = delays(0.5, 15.0)
@@ -172,7 +172,7 @@ class BusThread:
             self._look_for_marks(topology, {message.id for message in messages if message.content_type == MARK})
 
     def _put_marks(self, topology: Topology) -> None:
-        """Put a mark behind what is in the queue, for each drain that has none (that still can be met)."""
+        """Put a mark after what is in the queue, for each drain that has none (or whose mark may be lost)."""
         now = time.monotonic()
         wanting = [drain for drain in self._drains if drain.ends is None and now - drain.put >= MARK_SECONDS]
         for drain in wanting:
@@ -199,7 +199,7 @@ class BusThread:
         try:
             return topology.depth(watched.queue, exchange=watched.exchange)
         except BusRefusedError:
-            return None  # no such queue, or none of our business
+            return None  # no such queue, or not ours to see
 
     def _put(self, state: ConsumerState) -> None:
         if state != self._state:

@@ -1,5 +1,5 @@
-"""The repeat under way, as the parts of a run share it: what was found out for its test, its state machine, and what
-was handed out and reported so far."""
+"""The repeat under way, shared by the parts of a run: the resolved test, the state machine, and what was handed out
+and reported so far."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gui.runner.live import Live, Measured
 
 @dataclass(slots=True)
 class ResolvedTest:
-    """A test with everything found out: which servers, clients and files."""
+    """A test with its servers, clients and files resolved."""
 
     number: int
     test: Test
@@ -41,29 +41,29 @@ class CurrentRepeat:
     assigner: Assigner
     server_ids: dict[str, int]
     base: dict[str, int] = field(default_factory=dict)
-    """By shoveler, the last number that it had taken before the first request, as far as that was told."""
+    """By shoveler, the last number that it had taken before the first request, if it was reported."""
     opened: float = field(default_factory=time.time)
-    """When it began: clients are told to start their workers."""
+    """When it began, and clients were told to start their workers."""
     began: float = 0.0
     """When its first round was handed out."""
     done: float | None = None
     """When its last round was over."""
     undone: dict[str, dict[int, list[Round]]] = field(default_factory=dict)
-    """What was handed out and not reported as done, by client and round: said again after a cut."""
+    """What was handed out and not reported as done, by client and round: sent again after a lost connection."""
     stored: dict[tuple[str, str], int] = field(default_factory=dict)
     """Last stored line by (client, journal)."""
     ends: dict[str, str] = field(default_factory=dict)
-    """The journal that a client's RepeatDone spoke of."""
+    """The journal named in a client's RepeatDone."""
     first_round: asyncio.Event = field(default_factory=asyncio.Event)
     looked: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set after each look at the database."""
+    """Set after each reading of the database."""
     unstored: list[Measured] = field(default_factory=list)
     """Seconds of the time axis that are not in the database yet."""
     measured: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there are some."""
 
     def name_of(self, who: str) -> str:
-        """The name that people know a client (by its public id) or a server (by its URL) by."""
+        """The displayed name of a client (by its public id) or a server (by its URL)."""
         for client in self.resolved.clients:
             if client.id == who:
                 return client.name

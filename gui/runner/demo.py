@@ -3,8 +3,8 @@
     async with Demo.open(DemoOptions(database=…), on_stage=print) as demo:
         result = await demo.workspace.run(demo.plan, text=demo.text, on_progress=…)
 
-Whatever happens, leaving the block ends the agents and takes the lab down: no process, port, queue or directory stays.
-The results do stay, in the database.
+Leaving the block always ends the agents and takes the lab down: no process, port, queue or directory is left. The
+results stay in the database.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from shoveler.service.tasks import finish
 UP_SECONDS = 120.0
 DOWN_SECONDS = 60.0
 WRONG = "tally-agent lab: "
-"""What begins the lab's own sentences about what is wrong; the first is the cause."""
+"""Prefix of the lab's error messages; the first one is the cause."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What the demonstration does. `bus`: empty for what the lab chooses, else an AMQP URL or a directory."""
+    """What the demonstration does. `bus`: empty to let the lab choose, else an AMQP URL or a directory."""
 
     database: Path | str
     servers: int = 4
@@ -47,7 +47,7 @@ class DemoOptions:
     bus: str = ""
 
     def plan(self) -> Plan:
-        """The plan: `rate` random files from each server, wait a second, until each was asked for `files`."""
+        """The plan: `rate` random files from each server, wait one second, until each was asked for `files`."""
         return Plan(
             name=f"demo, {self.servers} servers × {self.files} files",
             settle=60.0,
@@ -66,7 +66,7 @@ class DemoOptions:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """A demonstration that stands ready: run `plan` in `workspace`."""
+    """A demonstration that is ready: run `plan` in `workspace`."""
 
     options: DemoOptions
     workspace: Workspace
@@ -77,7 +77,7 @@ class Demo:
     @classmethod
     @contextlib.asynccontextmanager
     async def open(cls, options: DemoOptions, on_stage: Callable[[str], None]) -> AsyncIterator[Demo]:
-        """Bring everything up; `on_stage` is told what is being done. Raises LabMissingError with the lab's own
+        """Bring everything up; `on_stage` is called with what is being done. Raises LabMissingError with the lab's own
         sentence, or what `Workspace.open` and `LocalClients` raise."""
         plan = options.plan()
         directory = Path(tempfile.mkdtemp(prefix="tally-demo-"))
@@ -87,7 +87,7 @@ class Demo:
             try:
                 await _lab_up(lab, options, on_stage)
                 hub = HubOptions(directory=directory / "hub", host="127.0.0.1", port=0, insecure=True)
-                # On a broker that was given, somebody else's demonstration must not meet this one's queue.
+                # On a given broker, somebody else's demonstration must not use the same queue.
                 name = f"demo-{secrets.token_hex(4)}" if "://" in options.bus else "demo"
                 workspace_options = WorkspaceOptions(
                     database=options.database, hub=hub, name=name, lab=lab, forget_queue=True
@@ -105,7 +105,7 @@ class Demo:
             finally:
                 try:
                     on_stage("taking the federation down")
-                finally:  # whatever becomes of who is told
+                finally:  # even if `on_stage` raises
                     await finish(_lab_down(lab), "take the lab down")
         finally:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
@@ -121,8 +121,8 @@ async def _lab_up(lab: Path, options: DemoOptions, on_stage: Callable[[str], Non
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        limit=2**24,  # the state of a large lab is one long line
-        start_new_session=True,  # Ctrl-C is for us; the lab is told in its turn
+        limit=2**24,  # the state of a large lab is a single long line
+        start_new_session=True,  # Ctrl-C is for us; we stop the lab ourselves
     )
     assert process.stdout is not None
     assert process.stderr is not None
@@ -133,7 +133,7 @@ async def _lab_up(lab: Path, options: DemoOptions, on_stage: Callable[[str], Non
         async for raw in stream:
             line = raw.decode(errors="replace").strip()
             if line.startswith(WRONG):
-                wrong.append(line.removeprefix(WRONG))  # becomes the error, and is not said twice
+                wrong.append(line.removeprefix(WRONG))  # becomes the error, and is not shown twice
             elif line:
                 said.append(line)
                 on_stage(line)
@@ -154,7 +154,7 @@ async def _lab_up(lab: Path, options: DemoOptions, on_stage: Callable[[str], Non
 
 
 async def _lab_down(lab: Path) -> None:
-    """Take the lab down; a lab that never was is no trouble. Raises LabMissingError when something may be left."""
+    """Take the lab down; it is no error if there is none. Raises LabMissingError when something may be left."""
     process = await asyncio.create_subprocess_exec(
         *program_command("tally-agent"),
         *("lab", "down", "--dir", str(lab)),

@@ -1,4 +1,4 @@
-"""Carries out one repeat: feeds its state machine with what happens, does what that says, and waits for monitoring."""
+"""Carries out one repeat: feeds events to its state machine, executes its commands, and waits for monitoring."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ LOOK_LIMIT = 60.0
 SETTLE_LOOK = 0.25
 ABORTED_SETTLE = 2.0
 STATUS_SECONDS = 3.0
-"""How long a run waits for what the daemons say before its first request, and after its last."""
+"""How long a run waits for the status of the daemons before its first request and after its last."""
 
 
 class Driver:
-    """Of one run: `drive` each repeat, then `settle` it. `hurry`, once set, ends a settling; `limit` is the plan's."""
+    """Drives one run: `drive` each repeat, then `settle` it. `hurry` ends a settling; `limit` is the plan's."""
 
     def __init__(self, host: Host, board: Board, events: Events, *, limit: float) -> None:
         self.hurry = False
@@ -87,7 +87,7 @@ class Driver:
                     pass  # `drive` sees it in the state
 
     def _tell_of_server(self, repeat: CurrentRepeat, command: HeldUp | Relieved) -> None:
-        """A server that does not answer is a problem as long as it lasts; the run keeps when and for how long."""
+        """Show a server that does not answer as a problem while it lasts; the run stores when and for how long."""
         name = repeat.name_of(command.server)
         where = f"server {name}"
         match command:
@@ -118,7 +118,7 @@ class Driver:
     async def _hand_out(
         self, repeat: CurrentRepeat, number: int, clients: Sequence[str], parts: Mapping[str, int]
     ) -> list[Command]:
-        """Draw, assign, write down, send. In a thread, since a round may have many thousands of requests."""
+        """Draw, assign, store, send. In a thread, since a round may have many thousands of requests."""
         handed: dict[str, list[Round]] = await self._host.blocking(self._rounds.prepare, repeat, number, clients, parts)
         if not repeat.began:
             repeat.began = time.time()
@@ -134,14 +134,14 @@ class Driver:
     # ---- settling
 
     async def settle(self, repeat: CurrentRepeat) -> Settled:
-        """Wait for monitoring. Late words of agents are still taken."""
+        """Wait for monitoring. Late messages of agents are still handled."""
         began = repeat.done or time.time()
         loop = asyncio.get_running_loop()
         limit = self._limit
         if repeat.machine.outcome == "aborted":
             limit = min(limit, ABORTED_SETTLE)
         self._board.show("settling", "counting what was recorded")
-        repeat.looked.clear()  # counts from before the last request say nothing
+        repeat.looked.clear()  # counts from before the last request are of no use
         try:
             async with asyncio.timeout(LOOK_LIMIT):
                 await repeat.looked.wait()
@@ -173,7 +173,9 @@ class Driver:
                 if event is not None:
                     await self._carry_out(repeat, apply(event, repeat, self._hub, loop.time()))
         repeat.machine.settled()
-        await self._host.ask_for_status(STATUS_SECONDS if not self.hurry else 0.5)  # the evidence is of after the last
+        await self._host.ask_for_status(
+            STATUS_SECONDS if not self.hurry else 0.5
+        )  # the evidence is from after the last request
         return step
 
     def _settle_view(self, repeat: CurrentRepeat, drain: Drain | None) -> SettleView:
@@ -196,9 +198,8 @@ class Driver:
         )
 
     def _never(self, repeat: CurrentRepeat) -> int:
-        """Requests that will never be done: handed to clients that lost their workers, and not begun by then.
-
-        Such a client has reported all that it had begun once its whole journal is here."""
+        """Requests that will never be made: handed to clients that lost their workers, and not begun by then.
+        Such a client has reported everything that it had begun once its whole journal is here."""
         count = 0
         for client in repeat.machine.lost:
             view = self._hub.roster.find(client)
@@ -208,7 +209,7 @@ class Driver:
 
 
 def not_complete(repeat: CurrentRepeat) -> str:
-    """The sentence about servers that were not asked for all that was planned; empty when all were."""
+    """The sentence about servers that did not get all planned requests; empty if all did."""
     if not repeat.machine.given_up:
         return ""
     names = ", ".join(repeat.name_of(server) for server in repeat.machine.given_up)

@@ -1,4 +1,4 @@
-"""Errors that a person can mend: their text is one sentence for that person, not a fault of Tally."""
+"""Errors that the user can fix: their text is one sentence for the user. They are not bugs of Tally."""
 
 from agent.messages import CredentialError
 from gui.campaign.catalogue import CatalogueError

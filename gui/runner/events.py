@@ -1,7 +1,7 @@
-"""What happens during a run, as values in the order in which it came, and what each means for the state machine.
+"""The events of a run, as values in the order of arrival, and what each means for the state machine.
 
-The events of hub, bus and owner come in through plain methods of `Events`, which return at once; the driver of the
-repeat takes them one after the other.
+Events from hub, bus and owner come in through plain methods of `Events`, which return at once; the driver of the
+repeat handles them one by one.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ log = logging.getLogger("tally.runner")
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """The owner asks for the end; `at_once`: without the rest of the round."""
+    """The owner asks to stop; `at_once`: without the rest of the round."""
 
     at_once: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Back:
-    """An agent's session began, or it is heard of again."""
+    """An agent's session began, or the agent is heard from again."""
 
     agent: AgentView
 
@@ -46,7 +46,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """A client says which servers do not answer it (none: all do)."""
+    """A client reports which servers do not answer it (none: all do)."""
 
     client: str
     silence: Silence
@@ -54,7 +54,7 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A client's workers stand, or (`error`) never will."""
+    """A client's workers are ready, or (`error`) never will be."""
 
     client: str
     error: str
@@ -78,7 +78,7 @@ class JobDone:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Lines of the journal that a client's last word spoke of are in the database."""
+    """Lines of the journal named in a client's last message are in the database."""
 
     client: str
     journal: str
@@ -88,7 +88,7 @@ Event = Stop | Back | Missing | Silent | Ready | PartDone | JobDone | Stored
 
 
 class Events:
-    """`current` is the repeat under way. `woken` is called when something may have changed for a run that waits."""
+    """`current` is the repeat under way. `woken` is called when something may have changed for a waiting run."""
 
     def __init__(self, woken: Callable[[], None]) -> None:
         self.current: CurrentRepeat | None = None
@@ -96,15 +96,15 @@ class Events:
         # Unbounded, since the hub must never wait for a run; it holds a few small messages for each agent and round.
         self._queue: asyncio.Queue[Event] = asyncio.Queue()
 
-    # ---- what hub, bus and owner tell; all return at once
+    # ---- called by hub, bus and owner; all return at once
 
     def stop(self, *, at_once: bool) -> None:
-        """The owner asks for the end."""
+        """The owner asks to stop."""
         self._woken()
         self._queue.put_nowait(Stop(at_once))
 
     def agent_up(self, agent: AgentView) -> None:
-        """An agent's session began, or it is heard of again."""
+        """An agent's session began, or the agent is heard from again."""
         self._woken()
         if self.current is not None:
             self.current.live.back(agent.id, time.time())
@@ -117,7 +117,7 @@ class Events:
         self._queue.put_nowait(Missing(agent.id))
 
     def agent_message(self, agent: AgentView, message: msgspec.Struct) -> None:
-        """A client agent tells about its work. Words about another job (an earlier repeat) are passed over."""
+        """A client agent reports on its work. Messages about another job (an earlier repeat) are ignored."""
         repeat = self.current
         if repeat is None or getattr(message, "job", "") != repeat.job:
             return
@@ -135,7 +135,7 @@ class Events:
                 repeat.live.ended(agent.id, time.time())
                 self._queue.put_nowait(JobDone(agent.id, message))
             case _:
-                log.debug("! %s is not a run's business", type(message).__name__)
+                log.debug("! %s is not for a run", type(message).__name__)
 
     def journal_stored(self, agent_id: str, journal: str, last: int, lines: Sequence[Line]) -> None:
         """Journal lines of an agent are in the database."""
@@ -150,13 +150,13 @@ class Events:
     # ---- for the driver
 
     def begin(self, repeat: CurrentRepeat) -> None:
-        """Another repeat is under way. What came before is about an earlier one."""
+        """Another repeat is under way. Earlier events belong to an earlier one."""
         while not self._queue.empty():
             self._queue.get_nowait()
         self.current = repeat
 
     async def next(self, deadline: float | None) -> Event | None:
-        """The next event, or None when the deadline (of the loop's clock) came first."""
+        """The next event, or None if the deadline (on the loop's clock) came first."""
         try:
             async with asyncio.timeout_at(deadline):
                 return await self._queue.get()
@@ -165,7 +165,7 @@ class Events:
 
 
 def apply(event: Event, repeat: CurrentRepeat, hub: Hub, now: float) -> list[Command]:
-    """Tell the state machine of an event; what it wants to be done."""
+    """Pass an event to the state machine; returns its commands."""
     machine = repeat.machine
     match event:
         case Stop(at_once):
@@ -183,7 +183,7 @@ def apply(event: Event, repeat: CurrentRepeat, hub: Hub, now: float) -> list[Com
         case Missing(agent_id):
             view = hub.roster.find(agent_id)
             if view is not None and view.live:
-                return []  # it has come back while this event waited
+                return []  # it came back while this event was queued
             return machine.missing(agent_id, now)
         case Silent(client, silence):
             servers = {url: Waiting(part.requests, part.seconds, part.reached) for url, part in silence.servers.items()}

@@ -1,4 +1,4 @@
-"""The faults of a plan: broken when the plan says so, by the lab or on the clients of this machine."""
+"""The faults of a plan: injected when the plan says so, by the lab or on the clients of this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gui.runner.snapshots import Board
 
 
 class Faults:
-    """`run` is a task beside a repeat; cancel it to stop. What takes longer than the repeat is left to the lab."""
+    """`run` is a task beside a repeat; cancel it to stop. The lab ends a fault that outlasts the repeat."""
 
     def __init__(
         self, lab: LabState | None, local_clients: LocalClients | None, board: Board, problem: Problems
@@ -27,7 +27,7 @@ class Faults:
         self._problem = problem
 
     async def run(self, repeat: CurrentRepeat) -> None:
-        """Break things when the plan says so."""
+        """Inject the faults when the plan says so."""
         await repeat.first_round.wait()
         async with asyncio.TaskGroup() as tasks:
             for fault in repeat.resolved.test.faults:
@@ -46,7 +46,7 @@ class Faults:
 
     async def _inject(self, fault: Fault) -> str:
         if fault.do == "kill-agent":
-            assert self._local_clients is not None  # else the run is refused
+            assert self._local_clients is not None  # otherwise the run is refused
             return await self._local_clients.kill(self._local_clients.names[0], fault.lasts)
         assert self._lab is not None
         return await inject(Path(self._lab.directory), fault)

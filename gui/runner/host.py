@@ -1,4 +1,4 @@
-"""What a run finds around it."""
+"""The surroundings of a run: what it needs from its owner."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Blocking(Protocol):
 
 
 class Problems(Protocol):
-    """Takes what a person should know. An empty text says that the trouble at `where` is over."""
+    """Shows a problem to the user. An empty text means that the problem at `where` is over."""
 
     def __call__(self, severity: Severity, where: str, text: str, remedy: str = "") -> None: ...
 
 
 class Host(Protocol):
-    """What a run finds around it."""
+    """The surroundings of a run: what it needs from its owner."""
 
     store: Store
     hub: Hub

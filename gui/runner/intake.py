@@ -1,6 +1,6 @@
-"""What comes in from the bus: records into the store, status messages into the picture of the pipeline.
+"""Handles what comes in from the bus: records go into the store, status messages into the view of the pipeline.
 
-The functions here run in the bus threads; what the event loop needs to know goes there by ``call_soon_threadsafe``.
+The functions here run in the bus threads; the event loop is informed by ``call_soon_threadsafe``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shoveler.service import ASK, CollectorStatus, ShovelerStatus, StatusError, 
 log = logging.getLogger("tally.runner")
 
 POSITIONS = 2
-"""Status schema from which on daemons tell positions."""
+"""First status schema in which daemons report positions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class RecordIntake:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A shoveler or collector as its last status message has it. `heard` is when that came."""
+    """A shoveler or collector, from its last status message. `heard` is when that arrived."""
 
     program: str
     id: str
@@ -65,8 +65,8 @@ class Member:
 
 
 class StatusIntake:
-    """Keeps the last status message of each daemon; of the present run the store gets the first, the last, and what
-    those between add."""
+    """Keeps the last status message of each daemon; for the current run the store gets the first, the last, and what
+    those in between add."""
 
     def __init__(self, store: Store, changed: Callable[[], None]) -> None:
         self._store = store
@@ -77,11 +77,11 @@ class StatusIntake:
 
     @property
     def members(self) -> tuple[Member, ...]:
-        """All daemons that were heard of."""
+        """All daemons that were heard from."""
         return tuple(self._members.values())
 
     def takers(self, since: float) -> list[Taker]:
-        """The shovelers that were heard of since then and tell positions."""
+        """The shovelers that were heard from since then and report positions."""
         return [
             Taker(m.id, m.heard, {g: (p.first, p.received_upto) for g, p in m.status.positions.items()})
             for m in self.members
@@ -89,7 +89,7 @@ class StatusIntake:
         ]
 
     def readers(self, since: float) -> list[Reader]:
-        """The collectors that were heard of since then and tell positions."""
+        """The collectors that were heard from since then and report positions."""
         return [
             Reader(m.id, m.heard, {g: (p.seen_upto, p.holes) for g, p in m.status.positions.items()}, m.status.held)
             for m in self.members
@@ -97,7 +97,7 @@ class StatusIntake:
         ]
 
     def strangers(self, since: float) -> bool:
-        """Whether a collector that was heard of since then has datagrams of a sender that no shoveler has taken."""
+        """Whether a collector that was heard from since then has datagrams of a sender that no shoveler has taken."""
         heard = [member.status for member in self.members if member.heard >= since]
         taken = {sender for status in heard if isinstance(status, ShovelerStatus) for sender in status.senders}
         return any(
@@ -108,14 +108,14 @@ class StatusIntake:
         )
 
     def heard_since(self, since: float, *, both: bool) -> bool:
-        """Whether all daemons that were known lately have spoken since then; `both`: a shoveler and a collector."""
+        """Whether all recently known daemons have reported since then; `both`: a shoveler and a collector have."""
         lately = [member for member in self.members if since - member.heard < ALIVE]
         if both and {member.program for member in lately} != {"shoveler", "collector"}:
             return False
         return all(member.heard >= since for member in lately)
 
     def begin_run(self, run: int) -> None:
-        """From now on messages belong to this run; those known now are its first. Blocking."""
+        """From now on messages belong to this run; the latest known ones are its first. Blocking."""
         now = time.time()
         self._run = run
         self._steps = {}
@@ -125,11 +125,11 @@ class StatusIntake:
                 self._steps[member.program, member.id] = member.status
 
     def end_run(self) -> None:
-        """No run any more."""
+        """Messages no longer belong to a run."""
         self._run = None
 
     def __call__(self, messages: Sequence[Incoming]) -> None:
-        """Take a batch, or raise: then the bus keeps it."""
+        """Handle a batch, or raise: then the bus keeps it."""
         run = self._run
         for message in messages:
             if message.routing_key == ASK:
@@ -149,12 +149,12 @@ class StatusIntake:
 
 
 def on_loop(loop: Any, function: Callable[..., None]) -> Callable[..., None]:
-    """The same function, to be called from another thread: it runs on the loop, or not at all once that is closed."""
+    """The same function for other threads: it runs on the loop, or not at all once the loop is closed."""
 
     def call(*arguments: Any) -> None:
         try:
             loop.call_soon_threadsafe(function, *arguments)
         except RuntimeError:
-            log.debug("= the event loop is closed; %s is not told any more", function)
+            log.debug("= the event loop is closed; %s is no longer called", function)
 
     return call

@@ -54,7 +54,7 @@ def lab_files(state: LabState) -> tuple[File, ...]:
 
 
 def cannot(faults: Sequence[Fault], state: LabState | None, *, local_clients: bool) -> list[str]:
-    """What of a plan's faults cannot be done here: a sentence for each reason, none when all can be done."""
+    """Why faults of a plan cannot be injected here: a sentence for each reason, none if all can be."""
     reasons: list[str] = []
     for fault in faults:
         if fault.do == "kill-agent":
@@ -70,7 +70,7 @@ def cannot(faults: Sequence[Fault], state: LabState | None, *, local_clients: bo
 
 
 async def inject(directory: Path, fault: Fault) -> str:
-    """Break something in the lab; the sentence that the lab answers. Raises LabMissingError when it did not do it."""
+    """Inject a fault into the lab; returns the lab's answer. Raises LabMissingError when it failed."""
     arguments = ["lab", "fault", fault.do, "--dir", str(directory)]
     if fault.lasts:
         arguments += ["--for", f"{fault.lasts:g}s"]

@@ -1,10 +1,10 @@
-"""What the clients measure while a repeat runs, put on one time axis with what the database counts. Pure.
+"""Puts what the clients measure during a repeat on one time axis with what the database counts. Pure.
 
 Counts (requested, read, recorded, the gap) come from `gui.reconcile.LiveCounts`. Rates come from the clients' samples:
-each says how many bytes went between two moments of its own clock, which are translated into the hub's time, and the
-bytes are filed in the seconds in which they went, however late the sample comes. Nothing is made up: a second of a
-server has a rate when every client that took part then has told of all of it; else it has none, and is *missing* once
-it is clear that the word is overdue. So the sum over all seconds is what the clients read.
+each says how many bytes were read between two moments of the client's clock. These are converted to the hub's time, and
+the bytes are counted in the seconds in which they were read, however late the sample arrives. Nothing is estimated: a
+second of a server has a rate when every client that took part has reported all of it; otherwise it has none, and is
+*missing* once the report is overdue. So the sum over all seconds is what the clients read.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from gui.runner.progress import RING_SECONDS, ClientRow, SamplePoint, ServerRow
 
 RECORDED_WINDOW = 10.0
 OPEN_SECONDS = 400
-"""So long more may become known of a second: longer than an agent keeps samples for a hub that is away."""
+"""How long samples of a second may still arrive: longer than an agent keeps them while the hub is unreachable."""
 FRESH_SECONDS = 3.0
-"""How long after its end a second waits for the samples of its clients. Later ones are filed all the same."""
+"""How long after its end a second waits for the samples of its clients. Later ones are counted anyway."""
 ROUNDING = 0.005
-"""Seconds that a client may leave out of a second that counts as told: what clocks and floats make of its edges."""
+"""Part of a second that a client may leave out of a fully reported one: rounding of clocks and floats at its edges."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A second of one server, to be stored: the bytes that clients had read by its end (None when not all of that
-    second is known), and the database's counts when it was looked at in that second."""
+    """A second of one server, to be stored: the bytes that clients had read by its end (None if not all of that second
+    is known), and the database's counts if it was read in that second."""
 
     second: int
     url: str
@@ -46,27 +46,27 @@ class _Client:
     reported: int = 0
     latest: Sample | None = None
     told: set[float] = field(default_factory=set)
-    """`Sample.t` of all samples that were taken: the same one may come again."""
+    """`Sample.t` of all samples that were counted: the same one may arrive again."""
     mark: tuple[float, float] = (0.0, 0.0)
-    """End of the newest sample, in the client's time and in ours: the next one begins at the very same moment."""
+    """End of the newest sample, in the client's time and in ours: the next one begins at the same moment."""
     began: float | None = None
-    """When it began to measure; None: it has not said."""
+    """When it began to measure; None: not reported yet."""
     ended: float | None = None
     """When its workers were gone."""
     away: list[tuple[float, float]] = field(default_factory=list)
-    """From when to when it was known to be missing (infinity: it still is): what others measured then counts."""
+    """Times at which it was known to be missing (infinity: it still is): what others measured then counts."""
     bytes: dict[int, float] = field(default_factory=dict)
     """By second."""
     covered: dict[int, float] = field(default_factory=dict)
-    """How much of a second it has told of."""
+    """How much of a second it has reported."""
 
     def part(self, second: int) -> tuple[float, float]:
-        """From when to when it takes part in this second; empty (the end before the begin) when it does not."""
+        """From when to when it takes part in this second; empty (end before begin) if it does not."""
         began = float("inf") if self.began is None else self.began
         return max(float(second), began), second + 1.0 if self.ended is None else min(second + 1.0, self.ended)
 
     def owes(self, second: int) -> bool:
-        """It has not told all that it should of this second."""
+        """Whether it has not reported all of its part of this second."""
         begin, end = self.part(second)
         away = sum(max(0.0, min(end, until) - max(begin, since)) for since, until in self.away)
         return self.covered.get(second, 0.0) < end - begin - away - ROUNDING
@@ -83,18 +83,18 @@ class Live:
         self._own = frozenset(own)
         self._clients: dict[str, _Client] = {}
         self._bytes: dict[int, dict[str, float]] = {}
-        """What went in each second, by server URL."""
+        """Bytes read in each second, by server URL."""
         self._counts: dict[int, LiveTotals] = {}
-        """The database as it was last looked at in each second."""
+        """The database's counts as last read in each second."""
         self._points: dict[int, SamplePoint] = {}
         self._sums: dict[int, dict[str, float]] = {}
         """Bytes of each server up to the end of each second that has a point."""
         self._next: int | None = None
         """The first second that has no point yet."""
         self._closed = 0
-        """Seconds before this one stay as they are."""
+        """Seconds before this one no longer change."""
         self._stale: set[int] = set()
-        """Seconds of which more has become known since they got their point."""
+        """Seconds for which more has arrived since they got their point."""
         self._samples: tuple[SamplePoint, ...] = ()
         self._grown: deque[tuple[float, dict[str, int]]] = deque()
         """(time, bytes recorded by server URL) of the last ten seconds."""
@@ -107,17 +107,17 @@ class Live:
         self._clients.setdefault(client, _Client(name))
 
     def ready(self, client: str, now: float) -> None:
-        """A client's workers stand: from about now on it measures. Its first sample says it exactly."""
+        """A client's workers are ready: it measures from about now on. Its first sample gives the exact time."""
         own = self._clients.get(client)
         if own is not None and own.began is None:
             own.began = now
 
     def handed(self, client: str, count: int) -> None:
-        """So many requests were handed to a client."""
+        """`count` requests were handed to a client."""
         self._clients[client].requested += count
 
     def reported(self, client: str, count: int) -> None:
-        """So many of a client's requests have their done line in the database."""
+        """`count` requests of a client have their done line in the database."""
         if client in self._clients:
             self._clients[client].reported += count
 
@@ -127,13 +127,13 @@ class Live:
         return own.requested - own.reported
 
     def missing(self, client: str, now: float) -> None:
-        """A client is not heard of any more: until it is back, seconds are known without it."""
+        """A client is no longer heard from: until it is back, seconds are complete without it."""
         own = self._clients.get(client)
         if own is not None and (not own.away or own.away[-1][1] <= now):
             own.away.append((now, float("inf")))
 
     def back(self, client: str, now: float) -> None:
-        """A client that was missing is heard of again."""
+        """A missing client is heard from again."""
         own = self._clients.get(client)
         if own is not None and own.away and own.away[-1][1] > now:
             own.away[-1] = (own.away[-1][0], now)
@@ -143,17 +143,17 @@ class Live:
         own = self._clients.get(client)
         if own is not None and own.ended is None:
             own.ended = own.mark[1] or now
-            # What waited for more of it, waits no longer.
+            # Seconds that waited for its samples no longer wait.
             self._stale |= {second for second in self._points if second >= floor(own.ended)}
 
     def over(self, now: float) -> None:
-        """No client has anything left to do, whatever it could not tell."""
+        """No client has anything left to do, even if it could not report everything."""
         for own in self._clients.values():
             own.ended = now if own.ended is None else own.ended
 
     def sample(self, client: str, sample: Sample, now: float, ahead: float | None = None) -> None:
-        """What a client measured; it arrived `now`. `ahead`: seconds by which its clock is ahead of ours, when that is
-        known. Nothing can have been measured after its arrival."""
+        """What a client measured; it arrived `now`. `ahead`: seconds by which its clock is ahead of ours, if known.
+        Nothing can have been measured after its arrival."""
         own = self._clients.get(client)
         if own is None or sample.t in own.told:
             return
@@ -161,7 +161,7 @@ class Live:
         first = own.latest is None
         if own.latest is None or sample.t > own.latest.t:
             own.latest = sample
-        # What an agent says is data: no time of its, however odd, makes work or takes room here.
+        # What an agent says is untrusted data: no timestamp, however odd, may cost time or memory here.
         self._closed = max(self._closed, floor(now) - OPEN_SECONDS)
         if len(own.told) > 2 * OPEN_SECONDS:
             own.told = set(sorted(own.told)[-OPEN_SECONDS:])
@@ -176,7 +176,7 @@ class Live:
         self._file(own, begin, end, {url: part.within for url, part in sample.servers.items() if url in self._own})
 
     def _file(self, own: _Client, begin: float, end: float, sizes: Mapping[str, int]) -> None:
-        """Put what went from `begin` to `end` into its seconds: each gets as much as it has of that time."""
+        """Distribute the bytes from `begin` to `end` over the seconds, in proportion to time."""
         for second in range(floor(begin), max(floor(begin) + 1, ceil(end))):
             if second < self._closed:
                 continue
@@ -199,12 +199,12 @@ class Live:
             self._grown.popleft()
 
     def finish(self, now: float) -> tuple[Measured, ...]:
-        """The repeat is scored: points of all seconds to the one under way, whoever owes something."""
+        """The repeat is scored: points of all seconds up to the current one, even if samples are outstanding."""
         return self.tick(floor(now) + 1.0, wait=0.0)
 
     def tick(self, now: float, *, wait: float = FRESH_SECONDS) -> tuple[Measured, ...]:
-        """Once a second: new points of the seconds that are over and told of, or overdue after `wait` seconds; and of
-        those of which more has become known. Returns what is to be stored."""
+        """Once a second: new points of the seconds that are over and fully reported, or overdue after `wait` seconds,
+        and of those for which more has arrived. Returns what is to be stored."""
         first = self._next if self._next is not None else min((*self._bytes, *self._counts, floor(now)))
         after = first
         while after + 1 <= now and (after + 1 + wait <= now or not self._owed(after)):
@@ -230,14 +230,14 @@ class Live:
         for by_second in kept:
             while by_second and (oldest := min(by_second)) < self._closed:
                 del by_second[oldest]
-        # A look at the database is stored with its second, once; fifty servers' counts are too much to keep.
+        # The database's counts are stored with their second, once; those of fifty servers are too much to keep.
         self._counts = {second: totals for second, totals in self._counts.items() if second >= now}
 
     def _owed(self, second: int) -> bool:
         return any(client.owes(second) for client in self._clients.values())
 
     def _known(self, second: int) -> bool:
-        """All who took part, and somebody did, have told of this second."""
+        """Whether all clients that took part (at least one) have reported this second."""
         return any(second in client.covered for client in self._clients.values()) and not self._owed(second)
 
     def _point(self, second: int) -> SamplePoint:
@@ -261,7 +261,7 @@ class Live:
         )
 
     def _measured(self, begin: int) -> tuple[Measured, ...]:
-        """All seconds from `begin` on that have a point; what came late is in the sums of all seconds after it."""
+        """All seconds from `begin` on that have a point; a late sample changes the sums of all seconds after it."""
         rows: list[Measured] = []
         sums = dict(self._sums.get(begin - 1, {}))
         for second in (second for second in self._points if second >= begin):
@@ -276,11 +276,11 @@ class Live:
                     rows.append(Measured(second, url, read, by_url.get(url)))
         return tuple(rows)
 
-    # ---- what stands
+    # ---- the current figures
 
     @property
     def clients(self) -> tuple[str, ...]:
-        """Who takes part."""
+        """The clients that take part."""
         return tuple(self._clients)
 
     @property
@@ -290,7 +290,7 @@ class Live:
 
     @property
     def samples(self) -> tuple[SamplePoint, ...]:
-        """The last hour, a point a second."""
+        """The last hour, one point per second."""
         return self._samples
 
     def server_rows(self, now: float) -> tuple[ServerRow, ...]:
@@ -344,7 +344,7 @@ class Live:
         )
 
     def _recorded_rates(self, now: float) -> dict[str, float]:
-        """Bytes per second by server URL as the records have it, over the last ten seconds; empty when unknown."""
+        """Bytes per second by server URL according to the records, over the last ten seconds; empty if unknown."""
         if len(self._grown) < 2:
             return {}
         (began, before), (ended, after) = self._grown[0], self._grown[-1]

@@ -62,7 +62,7 @@ class LocalClients:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End them: politely, then for certain."""
+        """End them: ask first, then kill."""
         await asyncio.gather(*(self._end(process) for process in self._processes.values()))
         for file in self._logs.values():
             file.close()
@@ -95,7 +95,7 @@ class LocalClients:
                 stdout=self._logs[name],
                 stderr=self._logs[name],
                 env=environment,
-                # Ctrl-C in a terminal is for us; the agents are told in their turn.
+                # Ctrl-C in a terminal is for us; we stop the agents ourselves.
                 start_new_session=True,
             )
         except OSError as error:
@@ -106,7 +106,7 @@ class LocalClients:
         process = self._processes.get(name)
         if process is None or process.returncode is not None:
             return f"{name} is not running."
-        # Its workers must die with it, as they would when the machine fails.
+        # Its workers must die with it, as they would if the machine failed.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
@@ -146,7 +146,7 @@ class LocalClients:
             async with asyncio.timeout(END_SECONDS):
                 await process.wait()
         except TimeoutError:
-            log.warning("! the agent with pid %d did not end; it is killed", process.pid)
+            log.warning("! the agent with pid %d did not end; killing it", process.pid)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()

@@ -1,7 +1,7 @@
-"""How far a whole run is, and how long it will still take: all its tests and repeats, done and to come. Pure.
+"""The progress of a whole run and its remaining time: all its tests and repeats, done and to come. Pure.
 
-The estimate is made of what this run has shown so far: how long repeats of the same test took, or, for a test that was
-not run yet, how many requests a second there were outside the pauses between rounds, and how long repeats took besides.
+The estimate is based on this run so far: how long repeats of the same test took; or, for a test that has not been run
+yet, the requests per second outside the pauses between rounds, and how much longer than that repeats took.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gui.runner.progress import Step, StepState
 
 @dataclass(slots=True)
 class Work:
-    """A test: what each of its repeats has to do. `pauses` are the seconds of all waits between rounds."""
+    """The work of each repeat of a test. `pauses` are the seconds of all waits between rounds."""
 
     name: str
     requests: int
@@ -22,7 +22,7 @@ class Work:
     repeats: int
     states: list[StepState] = field(default_factory=list)
     took: list[float] = field(default_factory=list)
-    """Seconds of each repeat that is over, from its begin to its score."""
+    """Seconds of each finished repeat, from its start to its scoring."""
 
 
 class Outlook:
@@ -42,8 +42,8 @@ class Outlook:
         self._tests[test - 1].states[repeat - 1] = "running"
 
     def finish(self, test: int, repeat: int, state: StepState, *, took: float, worked: float, handed: int) -> None:
-        """A repeat was scored: it `took` so many seconds in all and `worked` for some of them, pauses between rounds
-        included; `handed` requests were handed out."""
+        """A repeat was scored: it `took` this many seconds in all, and `worked` for some of them (including pauses
+        between rounds); `handed` requests were handed out."""
         own = self._tests[test - 1]
         own.states[repeat - 1] = state
         own.took.append(took)
@@ -53,13 +53,13 @@ class Outlook:
         self._handed += handed
 
     def give_up(self) -> None:
-        """The repeat under way comes to no score."""
+        """The repeat under way will not be scored."""
         for test in self._tests:
             test.states = ["ended" if state == "running" else state for state in test.states]
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """Where each test is."""
+        """The progress of each test."""
         return tuple(Step(test.name, test.requests, tuple(test.states)) for test in self._tests)
 
     @property
@@ -73,9 +73,9 @@ class Outlook:
         return self._handed
 
     def left(self, *, elapsed: float, work_left: float | None, done: int, worked: float) -> float | None:
-        """Seconds until the last repeat is scored; None while nothing can be said.
+        """Seconds until the last repeat is scored; None while unknown.
 
-        Of the repeat under way: `elapsed` since its begin, `work_left` (seconds) as far as known, requests `done` in
+        For the repeat under way: `elapsed` since its start, `work_left` (seconds) as far as known, requests `done` in
         the time that it `worked`."""
         seconds = 0.0
         for test in self._tests:

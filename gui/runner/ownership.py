@@ -1,7 +1,7 @@
-"""Whose workspace it is: one program at a time runs tests in it, and closes what its predecessor has left open.
+"""Ownership of a workspace: one program at a time runs tests in it, and closes runs that its predecessor left open.
 
-The owner writes a sign of life into the database every ten seconds. An owner that has been silent for half a minute, or
-whose process on this machine is gone, owns nothing any more. All functions block.
+The owner writes a heartbeat to the database every ten seconds. An owner that has been silent for half a minute, or
+whose process on this machine is gone, is no longer the owner. All functions block.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from gui.store.programs import Program, this_program
 
 SETTING = "workspace.owner"
 BEAT_SECONDS = 10.0
-ENDED = "Tally ended during this run; what had been asked until then is scored."
-STOPPED = "This run was stopped, with Tally itself; what had been asked until then is scored."
+ENDED = "Tally ended during this run; the requests made until then are scored."
+STOPPED = "This run was stopped together with Tally; the requests made until then are scored."
 UNDER_WAY = ("preparing", "running")
 
 
 def claim(store: Store, now: float) -> str:
-    """Make this program the owner; or, when another one is, return its name for people."""
+    """Make this program the owner; if another program is, return its displayed name."""
     other = holder(store, now)
     if not other:
         hold(store, now)
@@ -28,7 +28,7 @@ def claim(store: Store, now: float) -> str:
 
 
 def holder(store: Store, now: float) -> str:
-    """The name, for people, of another program that is the owner; empty when there is none."""
+    """The displayed name of another program that is the owner; empty if there is none."""
     other = _read(store)
     me = this_program(now)
     if other is not None and (other.host, other.pid) != (me.host, me.pid) and other.alive(now):
@@ -37,12 +37,12 @@ def holder(store: Store, now: float) -> str:
 
 
 def hold(store: Store, now: float) -> None:
-    """Give a sign of life."""
+    """Write a heartbeat."""
     store.put_setting(SETTING, msgspec.json.encode(this_program(now)).decode())
 
 
 def release(store: Store) -> None:
-    """Nobody owns the workspace any more."""
+    """Give up the ownership."""
     store.put_setting(SETTING, "")
 
 
@@ -52,7 +52,7 @@ def left_open(store: Store) -> list[int]:
 
 
 def close_run(store: Store, run_id: int, now: float, reason: str = ENDED) -> None:
-    """Score what a run had asked, and end it; a run that has its end already keeps it."""
+    """Score the requests of a run and end it; a run that has already ended keeps its end."""
     if store.run(run_id).state not in UNDER_WAY:
         return
     for repeat in store.repeats(run_id):
@@ -68,4 +68,4 @@ def _read(store: Store) -> Program | None:
     try:
         return msgspec.json.decode(text, type=Program) if text else None
     except msgspec.DecodeError:
-        return None  # written by a later version: better two owners than none for ever
+        return None  # written by a later version: better two owners than none forever

@@ -1,10 +1,9 @@
-"""Looking before a big run: is everything there that it needs? A checklist; each item says what to do.
+"""Checks before a big run that everything it needs is in place. A checklist; each item says what to do.
 
     async for check in preflight(workspace, plan): show(check)
 
-Items come as they are found out; one that needs something earlier that failed is *skipped*. Nothing is changed and no
-run is begun; the servers see one short session of a client each, which makes them send the datagrams that are looked
-for.
+Items are yielded as they are checked; one that depends on a failed one is *skipped*. Nothing is changed and no run is
+started; each server sees one short client session, which makes it send the datagrams that are checked for.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ State = Literal["ok", "warning", "failed", "skipped"]
 
 CLOCK_LIMIT = 1.0
 FILES_PROBED = 200
-"""Files whose presence and size are asked of each server, spread over the catalogue."""
+"""Number of files whose presence and size are checked on each server, spread over the catalogue."""
 PROBES_AT_ONCE = 16
 DATAGRAM_SECONDS = 15.0
 ROOM_PER_REQUEST = 2000
-"""Bytes of database that a request with its record takes, rounded up."""
+"""Bytes in the database for a request with its record, rounded up."""
 BUSY_CPU = 80.0
 
 
@@ -80,7 +79,7 @@ async def preflight(
 
 
 class _Looker:
-    """What was found out so far."""
+    """What was found so far."""
 
     def __init__(self, workspace: Workspace, plan: Plan, catalogues: Catalogues) -> None:
         self._workspace = workspace
@@ -98,7 +97,7 @@ class _Looker:
         title = "Records can be taken from the bus"
         state = self._workspace.records_state
         if not self._workspace.has_bus:
-            return Check("bus", title, "failed", "No bus is named.", "Name one with --bus, or use a lab.")
+            return Check("bus", title, "failed", "No bus is given.", "Give one with --bus, or use a lab.")
         if not state.connected:
             return Check("bus", title, "failed", state.trouble or "No answer yet.", "Check the broker and its address.")
         return Check("bus", title, "ok", f"The queue {self._workspace.records_queue} is bound and consumed.")
@@ -110,13 +109,15 @@ class _Looker:
             return Check("queue", title, "skipped", "Nothing is known about the queues.")
         if any(depths):
             text = f"{sum(depths):,} messages wait in the queues."
-            return Check("queue", title, "warning", text, "Wait until they are taken; a run settles later otherwise.")
+            return Check(
+                "queue", title, "warning", text, "Wait until they are consumed; otherwise a run settles later."
+            )
         return Check("queue", title, "ok", f"{len(depths)} queue{'s' if len(depths) > 1 else ''}, all empty.")
 
     # ---- clients
 
     def clients(self) -> Check:
-        title = "Clients are here"
+        title = "Clients are connected"
         present = present_clients(self._workspace.hub)
         found: dict[str, Client] = {}
         for test in self._plan.tests:
@@ -140,20 +141,20 @@ class _Looker:
         off = [f"{name}: {offset:+.1f} s" for name, offset in known if abs(offset) > CLOCK_LIMIT]
         if off:
             text = f"{len(off)} of {len(known)} clients differ from the hub."
-            remedy = "Set their clocks (NTP); verdicts do not depend on it, the times shown do."
+            remedy = "Set their clocks (NTP). Verdicts do not depend on them, but displayed times do."
             return Check("clocks", title, "warning", text, remedy, tuple(off))
         worst = max(abs(offset) for _, offset in known)
         return Check("clocks", title, "ok", f"At most {1000 * worst:.0f} ms apart.")
 
     def load(self) -> Check:
-        title = "Clients have processors to spare"
+        title = "Clients have spare processors"
         views = self._views()
         if not views:
             return Check("load", title, "skipped", "There are no clients.")
         busy = [f"{view.name}: {view.cpu:.0f} % of a core" for view in views if view.cpu > BUSY_CPU]
         if busy:
-            text = f"{len(busy)} of {len(views)} clients are busy before anything has begun."
-            return Check("load", title, "warning", text, "What a busy client measures is its own limit.", tuple(busy))
+            text = f"{len(busy)} of {len(views)} clients are busy before the run has started."
+            return Check("load", title, "warning", text, "A busy client measures its own limit.", tuple(busy))
         return Check("load", title, "ok", f"{sum(view.cpus for view in views)} processors in {len(views)} clients.")
 
     def _views(self) -> list[AgentView]:
@@ -178,11 +179,11 @@ class _Looker:
         )
 
     def faults(self) -> Check:
-        title = "The plan's faults can be done"
+        title = "The plan's faults can be injected"
         faults = [fault for test in self._plan.tests for fault in test.faults]
         reasons = cannot(faults, self._workspace.lab, local_clients=self._workspace.local_clients is not None)
         if reasons:
-            remedy = "Mend that, or take the fault out of the plan."
+            remedy = "Fix that, or remove the fault from the plan."
             return Check("faults", title, "failed", reasons[0], remedy, tuple(reasons[1:]))
         return Check("faults", title, "ok", f"{_some(dict.fromkeys(fault.do for fault in faults))}.")
 
@@ -200,7 +201,7 @@ class _Looker:
         self._tests = found
         self._files = {file.path: file for _, _, files in found for file in files}
         if not self._files:
-            return Check("files", title, "ok", "The plan writes only; it needs none.")
+            return Check("files", title, "ok", "The plan only writes; it needs no files.")
         volume = about_size(sum(file.size for file in self._files.values()))
         return Check("files", title, "ok", f"{len(self._files):,} files, {volume}.")
 
@@ -260,14 +261,14 @@ class _Looker:
                     elif stated is not None and file.size != stated:
                         wrong.append(f"{name}: {file.path} has {file.size:,} bytes, not {stated:,}")
         if wrong:
-            text = f"{len(wrong):,} of {seen:,} files that were looked at differ."
-            return Check("sizes", title, "failed", text, "Mend the list, or the files.", tuple(sorted(wrong)[:100]))
-        return Check("sizes", title, "ok", f"{seen:,} files looked at on {len(self._answers)} servers; all as stated.")
+            text = f"{len(wrong):,} of {seen:,} checked files differ."
+            return Check("sizes", title, "failed", text, "Correct the list, or the files.", tuple(sorted(wrong)[:100]))
+        return Check("sizes", title, "ok", f"{seen:,} files checked on {len(self._answers)} servers; all as stated.")
 
     # ---- monitoring
 
     def received(self) -> dict[str, int]:
-        """Datagrams by sender, as the shovelers have counted them up to now."""
+        """Datagrams by sender, as counted by the shovelers until now."""
         counts: Counter[str] = Counter()
         for member in self._workspace.members():
             if isinstance(member.status, ShovelerStatus):
@@ -276,13 +277,13 @@ class _Looker:
         return counts
 
     async def datagrams(self, before: dict[str, int]) -> Check:
-        """Each server was just visited: its datagrams should reach a shoveler, under one sender for each server."""
+        """Each server was just contacted: its datagrams should reach a shoveler, under one sender for each server."""
         title = "Monitoring datagrams arrive from each server"
         if not self._answers:
             return Check("datagrams", title, "skipped", "No server has answered.")
         if not any(isinstance(member.status, ShovelerStatus) for member in self._workspace.members()):
-            text = "No shoveler of Tally has been heard of; its datagrams cannot be seen from here."
-            return Check("datagrams", title, "skipped", text, "With other shovelers, watch the first records instead.")
+            text = "No Tally shoveler has reported, so the datagrams cannot be seen from here."
+            return Check("datagrams", title, "skipped", text, "With other shovelers, check the first records instead.")
         wanted = Counter([address for url in self._answers if (address := await address_of(url))])
         deadline = time.monotonic() + DATAGRAM_SECONDS
         while True:
@@ -295,13 +296,12 @@ class _Looker:
                 break
             await asyncio.sleep(0.5)
         if lacking:
-            text = (
-                f"{sum(lacking.values())} of {wanted.total()} servers were not heard of within {DATAGRAM_SECONDS:g} s."
-            )
+            servers = f"{sum(lacking.values())} of {wanted.total()} servers"
+            text = f"No datagrams of {servers} arrived within {DATAGRAM_SECONDS:g} s."
             remedy = "Check xrootd.monitor on these hosts (tally-agent check-config), and that UDP gets through."
             details = tuple(f"{address}: {count} of {wanted[address]}" for address, count in sorted(lacking.items()))
             return Check("datagrams", title, "warning", text, remedy, details)
-        return Check("datagrams", title, "ok", f"{wanted.total()} servers were heard of by a shoveler.")
+        return Check("datagrams", title, "ok", f"Datagrams of {wanted.total()} servers reached a shoveler.")
 
     def longest_open(self) -> Check:
         title = "Collectors remember the longest open file"
@@ -327,7 +327,7 @@ class _Looker:
         needed = requests * ROOM_PER_REQUEST
         text = f"{requests:,} requests take about {about_size(needed)}; {about_size(free)} are free."
         if free < 2 * needed:
-            return Check("room", title, "failed", text, "Make room, or put the workspace on another disk.")
+            return Check("room", title, "failed", text, "Free some space, or put the workspace on another disk.")
         return Check("room", title, "ok", text)
 
 

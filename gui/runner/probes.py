@@ -1,6 +1,6 @@
-"""Looking at servers through a client agent: does it answer, are these files there, what is in this directory?
+"""Checks servers through a client agent: does it answer, do these files exist, what is in this directory?
 
-The hub's machine needs no XRootD client for that, and what is seen is what the clients will see.
+So the hub's machine needs no XRootD client, and the result is what the clients will see.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ PROBE_SECONDS = 120.0
 
 
 class ProbeError(Exception):
-    """No answer came; one sentence says from whom."""
+    """There was no answer; one sentence says from whom."""
 
 
 class Probes:
-    """Questions under way. `answered` takes what the agents say."""
+    """Outstanding questions. `answered` receives what the agents say."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -30,19 +30,19 @@ class Probes:
         self._last = 0
 
     def answered(self, part: Probed) -> None:
-        """Part of an answer has come; one that nobody waits for any more is passed over."""
+        """Part of an answer has arrived; it is ignored if nobody waits for it any more."""
         waiting = self._waiting.get(part.id)
         if waiting is not None:
             waiting.put_nowait(part)
 
     async def ask(self, client: Client, question: Probe, *, seconds: float = PROBE_SECONDS) -> AsyncIterator[Probed]:
-        """Ask a client agent; gives the parts of its answer. The question's `id` is chosen here. Raises ProbeError."""
+        """Ask a client agent; yields the parts of its answer. The question's `id` is chosen here. Raises ProbeError."""
         self._last += 1
         number, answers = self._last, asyncio.Queue[Probed]()
         self._waiting[number] = answers
         try:
             if not self._hub.send(client.id, msgspec.structs.replace(question, id=number)):
-                raise ProbeError(f"{client.name} is not there any more.")
+                raise ProbeError(f"{client.name} is no longer connected.")
             more = True
             while more:
                 async with asyncio.timeout(seconds):

@@ -1,4 +1,4 @@
-"""What a run looks like at one moment: immutable snapshots that the command line prints and the window paints.
+"""Immutable snapshots of a run, which the command line prints and the window paints.
 
 A *request* is asked for by the plan; it is *read* when the client has closed the file without error, and *recorded*
 when a final record of it is in the database. The *gap* are those read and not recorded. Snapshots are published
@@ -21,7 +21,7 @@ Severity = Literal["info", "warning", "error"]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that a person should know: what, where, and what to do about it."""
+    """Something that the user should know: what, where, and what to do about it."""
 
     t: float
     severity: Severity
@@ -33,7 +33,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """An event on the time axis: a fault, an agent lost or back, a round's begin."""
+    """An event on the time axis: a fault, an agent lost or back, the start of a round."""
 
     t: float
     kind: Literal["fault", "agent", "round", "phase"]
@@ -59,15 +59,15 @@ class ServerRow:
     bytes_read: int = 0
     bytes_recorded: int = 0
     rate: float | None = None
-    """Bytes per second that clients measured in the newest point of the time axis; None: not measured."""
+    """Bytes per second measured by clients in the newest point of the time axis; None: not measured."""
     recorded_rate: float | None = None
-    """Bytes per second that the records say (over the last ten seconds); None: not known."""
+    """Bytes per second according to the records (over the last ten seconds); None: unknown."""
     last_record: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ClientRow:
-    """One client that takes part in the running repeat."""
+    """One client in the running repeat."""
 
     name: str
     public_id: str
@@ -81,11 +81,11 @@ class ClientRow:
 
 @dataclass(frozen=True, slots=True)
 class SamplePoint:
-    """The second that began at `t`. None stands for what was not measured.
+    """The second that began at `t`. None means not measured.
 
-    `rates` (bytes/s by clients) are in the order of `RunProgress.series`, as long as that was then: servers of later
-    tests are behind. `missing` are the places of those that should have been measured and were not: with the others
-    nobody had anything to do. The counts are those of the running repeat, as the database was looked at."""
+    `rates` (bytes/s by clients) are in the order of `RunProgress.series`, and as long as that was at the time: servers
+    of later tests come after. `missing` are the indexes of those that should have been measured but were not; the other
+    unmeasured ones had nothing to do. The counts are those of the running repeat, as last read from the database."""
 
     t: float
     rates: tuple[float | None, ...]
@@ -100,7 +100,7 @@ StepState = Literal["waiting", "running", "passed", "failed", "ended"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A test of the plan: where each of its repeats stands. *ended*: scored, and neither passed nor failed."""
+    """A test of the plan: the state of each of its repeats. *ended*: scored, and neither passed nor failed."""
 
     name: str
     requests: int
@@ -110,7 +110,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class RunProgress:
-    """One moment of a run."""
+    """A snapshot of a run."""
 
     t: float
     run: int | None = None
@@ -118,7 +118,7 @@ class RunProgress:
     phase: Phase = "idle"
     outcome: Outcome = "running"
     message: str = ""
-    """One sentence on what is being done or waited for."""
+    """One sentence about what is being done or waited for."""
     test: int = 0
     tests: int = 0
     repeat: int = 0
@@ -143,7 +143,7 @@ class RunProgress:
     offered_rate: float = 0.0
     achieved_rate: float = 0.0
     eta: float | None = None
-    """Seconds until the last round of this repeat is done, as far as can be told."""
+    """Seconds until the last round of this repeat is done, if known."""
     steps: tuple[Step, ...] = ()
     """All tests of the plan."""
     run_total: int = 0
@@ -151,7 +151,7 @@ class RunProgress:
     run_requested: int = 0
     """Handed out so far in all of them."""
     run_eta: float | None = None
-    """Seconds until the last repeat of the last test is settled, as far as can be told."""
+    """Seconds until the last repeat of the last test is settled, if known."""
     started: float = 0.0
     late: int = 0
     foreign: int = 0
@@ -162,21 +162,21 @@ class RunProgress:
     servers: tuple[ServerRow, ...] = ()
     clients: tuple[ClientRow, ...] = ()
     samples: tuple[SamplePoint, ...] = ()
-    """The seconds of all repeats so far, the oldest first, as many as are kept."""
+    """The seconds of all repeats so far that are kept, the oldest first."""
     markers: tuple[Marker, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
 RING_SECONDS = 3600
-"""Points of the time axis that are kept: the last hour."""
+"""Number of points of the time axis that are kept: the last hour."""
 FEED_POINTS = 60
-"""Points in one message to a window elsewhere. Ten minutes of 50 servers are a megabyte: too much for one message, and
-far too much to be sent five times a second."""
+"""Maximum number of points in one message to a remote window. Ten minutes of 50 servers are a megabyte: too much for
+one message, and far too much to send five times a second."""
 
 
 class NewPoints:
-    """For one window elsewhere: snapshots with only those points that it has not got, or that have changed since it got
-    them. The newest go first; what does not fit into one message comes with the next."""
+    """For one remote window: snapshots with only the points that are new to it or have changed. The newest go first;
+    what does not fit into one message follows in the next."""
 
     def __init__(self) -> None:
         self._run = 0.0
@@ -187,7 +187,7 @@ class NewPoints:
         if newest.started != self._run:
             self._run = newest.started
             self._got.clear()
-        # A second of which more becomes known gets another point; the others stay the same objects.
+        # A second that changes gets another point; the others stay the same objects.
         points = {point.t: point for point in newest.samples}
         due = [point for t, point in points.items() if self._got.get(t) is not point]
         part = tuple(due[-FEED_POINTS:])
@@ -197,14 +197,14 @@ class NewPoints:
 
 
 class PointKeeper:
-    """The other side of `NewPoints`: puts the points of a run together as they come, mended ones in their place."""
+    """The other side of `NewPoints`: joins the points of a run as they arrive and replaces changed ones."""
 
     def __init__(self) -> None:
         self._run = 0.0
         self._points: dict[float, SamplePoint] = {}
 
     def whole(self, part: RunProgress) -> RunProgress:
-        """This snapshot with all points of its run that have come so far."""
+        """This snapshot with all points of its run that have arrived so far."""
         if part.started != self._run:
             self._run = part.started
             self._points.clear()
@@ -236,7 +236,7 @@ class ProgressFeed:
         self._due = False
 
     def subscribe(self, listener: Callable[[RunProgress], None]) -> Callable[[], None]:
-        """Call `listener` with each new snapshot, on the loop; it must return at once. Returns what ends that."""
+        """Call `listener` with each new snapshot, on the loop; it must return at once. The result unsubscribes it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
@@ -247,7 +247,7 @@ class ProgressFeed:
             self._later(BEAT_SECONDS, self.publish)
 
     def publish(self) -> None:
-        """A new snapshot now (at the end of a run, so that nobody misses it)."""
+        """Publish a new snapshot now (at the end of a run, so that nobody misses it)."""
         self._due = False
         self.latest = self._build()
         for listener in tuple(self._listeners):
@@ -255,13 +255,13 @@ class ProgressFeed:
 
 
 class ProblemList:
-    """Problems by place and text: what comes again is counted, what is over is taken off. Bounded; the oldest go."""
+    """Problems by place and text: repeated ones are counted, ended ones removed. Bounded: the oldest are dropped."""
 
     def __init__(self) -> None:
         self._problems: dict[tuple[str, str], Problem] = {}
 
     def add(self, problem: Problem) -> None:
-        """A problem, or one more of the same."""
+        """Add a problem, or count one more of the same."""
         key = (problem.where, problem.text)
         known = self._problems.pop(key, None)
         self._problems[key] = replace(problem, count=known.count + 1) if known else problem
@@ -269,7 +269,7 @@ class ProblemList:
             del self._problems[next(iter(self._problems))]
 
     def over(self, where: str) -> None:
-        """The trouble at this place is over."""
+        """The problem at this place is over."""
         for key in [key for key in self._problems if key[0] == where]:
             del self._problems[key]
 

@@ -1,8 +1,8 @@
-"""The queue in which a workspace's records wait for it: what it is called, and which ones there are.
+"""The queues that hold records for a workspace: their names, and which ones exist.
 
 The name comes from the workspace's own id: two operators whose databases have the same file name must not take each
 other's records. A broker drops the queue when nobody has used it for `KEPT`, so that a workspace that is never opened
-again does not collect records for ever; until then late records wait.
+again does not collect records forever; until then late records are kept.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _decode = msgspec.json.Decoder(list[KnownQueue]).decode
 
 
 def workspace_label(database: str, name: str = "") -> str:
-    """What people call a workspace: the given name, else that of its file. Letters, digits, ``.``, ``_`` and ``-``."""
+    """The displayed name of a workspace: the given one, else that of its file. Letters, digits, ``.``, ``_``, ``-``."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name or Path(database.rpartition("/")[2]).stem) or "default"
 
 
 def queue_of(store: Store, label: str) -> str:
-    """The name of the workspace's queue: ``tally.LABEL-ID``. The id is made once and kept. Blocking."""
+    """The name of the workspace's queue: ``tally.LABEL-ID``. The id is created once and kept. Blocking."""
     identity = store.setting(_ID)
     if not identity:
         identity = secrets.token_hex(4)
@@ -55,13 +55,13 @@ def known_queues(store: Store) -> list[KnownQueue]:
 
 
 def remember_queue(store: Store, queue: str, exchange: str, bus: str) -> None:
-    """Note that the workspace is about to use a queue. Blocking."""
+    """Store that the workspace is about to use a queue. Blocking."""
     used = KnownQueue(queue, exchange, redact(bus), time.time())
     _keep(store, [used, *(k for k in known_queues(store) if (k.queue, k.bus) != (used.queue, used.bus))])
 
 
 def forget_queue(store: Store, gone: KnownQueue) -> None:
-    """A queue was deleted. Blocking."""
+    """Remove a deleted queue from the list. Blocking."""
     _keep(store, [known for known in known_queues(store) if (known.queue, known.bus) != (gone.queue, gone.bus)])
 
 

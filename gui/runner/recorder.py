@@ -1,6 +1,6 @@
-"""What runs beside a repeat and writes down how it goes: looks at the database, and the beats of the time axis.
+"""Tasks beside a repeat that record its progress: reading the database, and the beats of the time axis.
 
-Each is a task of its own, so that a database that stands still stops the counts and not the clock.
+Each is a separate task, so that a blocked database stops the counts but not the time axis.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gui.store import MarkerRow, SampleRow, Store, StoreError
 
 LOOK_SECONDS = 0.5
 BEAT_OFFSET = 0.3
-"""Points of the time axis are made so long after each whole second, when most clients have told of it."""
+"""Delay after each whole second at which its point is made, when most clients have reported it."""
 
 
 class Recorder:
@@ -29,7 +29,7 @@ class Recorder:
         self._problem = problem
 
     async def count(self, repeat: CurrentRepeat) -> None:
-        """Look at the database twice a second (less often when a look takes long)."""
+        """Read the database twice a second (less often if a reading takes long)."""
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
@@ -37,7 +37,7 @@ class Recorder:
                 repeat.live.counted(await self._blocking(repeat.counts.look, time.time()))
                 repeat.looked.set()
             except StoreError as error:
-                self._problem("warning", "live counts", f"The counts stand still: {error}")
+                self._problem("warning", "live counts", f"The counts are not updated: {error}")
             else:
                 self._problem("warning", "live counts", "")
             self._board.changed()
@@ -45,7 +45,7 @@ class Recorder:
             await asyncio.sleep(max(LOOK_SECONDS - taken, taken))
 
     async def beat(self, repeat: CurrentRepeat) -> None:
-        """Keep the time axis, once a second, whatever the database does: nothing in here waits for it."""
+        """Advance the time axis once a second, whatever the database does: nothing here waits for it."""
         while True:
             await asyncio.sleep(1.0 - (time.time() - BEAT_OFFSET) % 1.0)
             repeat.unstored += repeat.live.tick(time.time())
@@ -54,8 +54,8 @@ class Recorder:
             self._board.changed()
 
     async def store_measured(self, repeat: CurrentRepeat) -> None:
-        """Store what the beats have brought, as soon as the database takes it. Until then it waits in memory: some 50
-        small values a second for 50 servers."""
+        """Store what the beats have produced, as soon as the database accepts it. Until then it is kept in memory: some
+        50 small values per second for 50 servers."""
         while True:
             await repeat.measured.wait()
             repeat.measured.clear()
@@ -68,7 +68,7 @@ class Recorder:
                 self._problem("warning", "time axis", "")
 
     async def store_samples(self, repeat: CurrentRepeat) -> None:
-        """Raises StoreError; what was not stored then is stored by the next call."""
+        """Raises StoreError; the next call stores what was not stored."""
         waiting, repeat.unstored = repeat.unstored, []
         try:
             if waiting:
@@ -79,7 +79,7 @@ class Recorder:
             raise
 
     async def save_markers(self) -> None:
-        """Raises StoreError; what was not stored then is stored by the next call."""
+        """Raises StoreError; the next call stores what was not stored."""
         assert self._board.run is not None
         while self._board.unsaved:
             marker = self._board.unsaved[0]

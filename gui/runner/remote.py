@@ -1,10 +1,10 @@
-"""A hub somewhere else: looking on, and giving it plans to run, for ``tally run --hub`` and a remote window.
+"""A remote hub: watching it and giving it plans to run, for ``tally run --hub`` and a remote window.
 
     me = Credentials(secret, kid="k-…", name="anna", pin="sha256:…")
     async with RemoteHub.open("wss://hub.example:8765", me) as hub:
         result = await hub.run(text, files=list_text, on_progress=show)
 
-The connection is made anew when it breaks; a run goes on meanwhile, since it is the hub's. As with agents, the
+A broken connection is re-established; the run continues meanwhile, since it runs on the hub. As with agents, the
 certificate is compared with the pin before a token is sent.
 """
 
@@ -56,16 +56,16 @@ COMMAND_SECONDS = 60.0
 
 
 class RemoteError(Exception):
-    """The hub cannot be reached, does not let us in, or did not do what it was asked; one sentence says why."""
+    """The hub cannot be reached, refuses us, or did not carry out a command; one sentence says why."""
 
 
 class RunLostError(RemoteError):
-    """What the hub had begun cannot be followed to its end."""
+    """A run that the hub has started cannot be followed to its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who we are to the hub: a key with the scope ``operator`` or ``observer``, made there by ``tally key create``."""
+    """Our identity for the hub: a key with the scope ``operator`` or ``observer``, from ``tally key create`` there."""
 
     secret: str
     kid: str
@@ -79,7 +79,7 @@ class Credentials:
 
 
 class RemoteHub:
-    """See the module; made by `RemoteHub.open`. `progress` and `agents` are the newest that the hub told."""
+    """See the module; made by `RemoteHub.open`. `progress` and `agents` are the newest from the hub."""
 
     def __init__(self, url: str, credentials: Credentials, *, insecure: bool) -> None:
         self._url = _checked(url, insecure=insecure)
@@ -113,16 +113,15 @@ class RemoteHub:
                 await hub._socket.close()
 
     def subscribe(self, listener: Callable[[RunProgress], None]) -> Callable[[], None]:
-        """Call `listener` with each snapshot that arrives; returns what ends that."""
+        """Call `listener` with each snapshot that arrives. Call the result to unsubscribe."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     async def run(
         self, plan: str, *, files: str = "", on_progress: Callable[[RunProgress], None] | None = None
     ) -> RunResult:
-        """Have the hub carry out a plan (TOML, with the text of its file list); its result. Raises RemoteError.
-
-        When the connection breaks meanwhile, the result is taken from the hub afterwards."""
+        """Have the hub run a plan (TOML, with the text of its file list); returns the result. Raises RemoteError.
+        If the connection breaks meanwhile, the result is taken from the hub afterwards."""
         self._result = None
         unsubscribe = self.subscribe(on_progress) if on_progress else None
         try:
@@ -143,7 +142,7 @@ class RemoteHub:
         await self._ask(Command(id=self._next_id(), do="abort"), COMMAND_SECONDS)
 
     async def ask(self, command: Command) -> Any:
-        """Any other command (its `id` is chosen here); the value of the reply. Raises RemoteError."""
+        """Send any other command (its `id` is chosen here); returns the value of the reply. Raises RemoteError."""
         reply = await self._ask(msgspec.structs.replace(command, id=self._next_id()), COMMAND_SECONDS)
         return reply.value if isinstance(reply, Reply) else None
 
@@ -176,12 +175,12 @@ class RemoteHub:
     async def _answer(
         self, command: Command, answer: asyncio.Future[Reply], socket: ClientConnection
     ) -> Reply | RunResult:
-        """The reply; or, for a run whose session broke, the result that the hub publishes."""
+        """The reply; or, for a run whose session was lost, the result that the hub publishes."""
         while not answer.done():
             self._changed.clear()
             if self._lost is not None:
                 raise self._lost
-            if self._socket is not socket:  # a reply goes to the session that asked, and that one is gone
+            if self._socket is not socket:  # a reply goes to the session that sent the command, which is gone
                 if command.do != "run":
                     raise RemoteError("The connection to the hub broke before it answered.")
                 if self._result is not None and self._result.run == self.progress.run:
@@ -227,11 +226,11 @@ class RemoteHub:
                     case Goodbye() as goodbye:
                         return goodbye
                     case _:
-                        pass  # a second welcome says nothing new
+                        pass  # a second welcome adds nothing
         except ConnectionClosed:
             log.debug("= the connection to %s broke", self._url)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            log.warning("! %s sent what cannot be read: %s", self._url, error)
+            log.warning("! %s sent an invalid message: %s", self._url, error)
             await socket.close(1008, "not a message of tally.1")
         return None
 
@@ -246,7 +245,7 @@ class RemoteHub:
             case "result":
                 self._result = msgspec.convert(value, RunResult)
             case _:
-                log.debug("< a topic that is not known here: %s", topic)
+                log.debug("< unknown topic: %s", topic)
         self._changed.set()
 
     async def _connect(self) -> ClientConnection:
@@ -293,7 +292,7 @@ class RemoteHub:
         )
 
     async def _context(self) -> ssl.SSLContext | None:
-        """What to connect with: for a pin, the one certificate whose key it names."""
+        """The TLS context: with a pin, it trusts only the certificate with that key."""
         if self._url.startswith("ws://"):
             return None
         if self._tls is None and not self._pin:
@@ -311,7 +310,7 @@ class RemoteHub:
         return self._tls
 
     async def _certificate(self) -> bytes:
-        """The hub's certificate, over a connection on which nothing is said."""
+        """The hub's certificate, over a connection on which nothing is sent."""
         parts = urlsplit(self._url)
         anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         anyone.check_hostname = False

@@ -1,4 +1,4 @@
-"""From a plan to what is really there: its servers, clients and files."""
+"""Resolves a plan to the actual servers, clients and files."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from shoveler.values.addresses import plain_ip
 
 
 class RunRefusedError(Exception):
-    """A run cannot begin; one sentence says why and what to do."""
+    """A run cannot start; one sentence says why and what to do."""
 
 
 def present_clients(hub: Hub) -> list[Client]:
-    """The client agents that are here; *ready* are those that would take a job."""
+    """The connected client agents; *ready* ones would accept a job."""
     return [
         Client(view.name, view.id, view.labels, ready=view.state == "up")
         for view in hub.roster.agents
@@ -47,7 +47,7 @@ async def address_of(url: str) -> str:
 
 
 async def reached_twice(servers: Iterable[Server]) -> list[str]:
-    """A sentence for each server that is chosen under two names: it would be asked twice, and count as two."""
+    """A sentence for each server chosen under two names: it would be asked twice, and count as two."""
     chosen = list(servers)
     found = await asyncio.gather(*(addresses_of(server.url) for server in chosen))
     first: dict[tuple[str, int | None], Server] = {}
@@ -67,7 +67,7 @@ async def reached_twice(servers: Iterable[Server]) -> list[str]:
 class Catalogues:
     """Finds the test files of a plan's tests: a list, a directory of a server, or the lab's own.
 
-    `text` is the file list, when whoever brought the plan brought it too; else it is read below `directory`."""
+    `text` is the file list, if it came with the plan; otherwise it is read from `directory`."""
 
     def __init__(self, probes: Probes, lab: LabState | None, *, text: str | None, directory: Path) -> None:
         self._probes = probes
@@ -75,7 +75,7 @@ class Catalogues:
         self._text = text
         self._directory = directory
         self.remarks: list[str] = []
-        """Sentences that a person should see."""
+        """Sentences for the user."""
 
     async def find(self, test: Test, server: Server, client: Client | None) -> tuple[File, ...]:
         """The files of a test; those of a directory as `client` sees them on `server`. None are needed to write.
@@ -98,18 +98,16 @@ class Catalogues:
             return await asyncio.to_thread(parse_list, self._text, name=name)
         path = self._directory / name
         try:
-            text = (
-                await asyncio.to_thread(path.read_bytes)
-            ).decode()  # read_text would take a lone CR for a line's end
+            text = (await asyncio.to_thread(path.read_bytes)).decode()  # read_text would treat a lone CR as a line end
         except OSError as error:
             raise CatalogueError(f"The file list {path} cannot be read: {error.strerror}.") from error
         except UnicodeDecodeError as error:
-            raise CatalogueError(f"The file list {path} is not text in UTF-8.") from error
+            raise CatalogueError(f"The file list {path} is not UTF-8 text.") from error
         return await asyncio.to_thread(parse_list, text, name=str(path))
 
     async def _probed(self, directory: str, server: Server, client: Client | None) -> tuple[File, ...]:
         if client is None:
-            raise RunRefusedError(f"No client is here to list {directory} on {server.name}.")
+            raise RunRefusedError(f"No client is connected that could list {directory} on {server.name}.")
         found: dict[str, int] = {}
         odd: list[str] = []
         try:
@@ -129,5 +127,5 @@ class Catalogues:
             files = "1 file is" if len(odd) == 1 else f"{len(odd):,} files are"
             self.remarks.append(f"{files} left out of {directory} on {server.name}: {odd[0]}.")
         if not found:
-            raise RunRefusedError(f"{directory} on {server.name} holds no files.")
+            raise RunRefusedError(f"{directory} on {server.name} contains no files.")
         return tuple(File(path, size) for path, size in sorted(found.items()))

@@ -1,4 +1,4 @@
-"""The rounds of a repeat: drawn, assigned to clients and slots, written down, and cut into messages."""
+"""The rounds of a repeat: drawn, assigned to clients and slots, stored, and split into messages."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Rounds:
         self._store = store
         self._roster = roster
         self._token = secrets.token_hex(4)
-        """Makes the names of written files new."""
+        """Makes the names of written files unique."""
 
     def prepare(
         self, repeat: CurrentRepeat, number: int, clients: Sequence[str], parts: Mapping[str, int]
     ) -> dict[str, list[Round]]:
         """The messages of a round by client; its requests are in the database when it returns. Blocking."""
         one, assigner = repeat.resolved, repeat.assigner
-        # A server without a part keeps its place, by which the others' requests go round the clients.
+        # A server without a part keeps its place, which determines how requests go round the clients.
         draws = {
             server.url: self._draw(repeat, place, parts[server.url]) if server.url in parts else []
             for place, server in enumerate(one.servers)
@@ -57,7 +57,7 @@ class Rounds:
         return {client: list(split(repeat.job, number, own)) for client, own in requests.items()}
 
     def _draw(self, repeat: CurrentRepeat, place: int, number: int) -> list[Draw]:
-        """Part `number` of what is asked of the server at this place: the same in whichever round it is asked."""
+        """Part `number` of the requests to the server at this place: the same in whichever round it is asked for."""
         one, test = repeat.resolved, repeat.resolved.test
         files: Sequence[File] = one.files
         count = test.round_size(number)

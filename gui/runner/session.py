@@ -1,10 +1,9 @@
-"""One run: every repeat of every test of a plan, from what it finds to its result.
+"""One run: every repeat of every test of a plan, from resolving it to its result.
 
-`session` prepares, begins and concludes, and scores each repeat. `driver` carries a repeat out: it feeds the state
-machine of `gui.campaign.repeat` with the `events` of hub and bus, one after the other, and does what that says;
-`rounds` draws and writes down what is handed out, before an agent hears of it. Beside it run the `recorder` (counts,
-time axis) and the `faults` of the plan. What all share is `current.CurrentRepeat`; what is shown of it is
-`snapshots.Board`.
+`session` prepares, starts and concludes the run, and scores each repeat. `driver` carries a repeat out: it feeds the
+`events` of hub and bus to the state machine of `gui.campaign.repeat`, one by one, and executes its commands; `rounds`
+draws and stores what is handed out, before an agent receives it. The `recorder` (counts, time axis) and the `faults` of
+the plan run beside it. All share `current.CurrentRepeat`; `snapshots.Board` is what is shown of it.
 """
 
 from __future__ import annotations
@@ -62,12 +61,12 @@ from shoveler.service.tasks import start_task
 log = logging.getLogger("tally.runner")
 
 SILENCE_LIMIT, SILENCE_TIMEOUTS = 60.0, 3.0
-"""The least number of seconds, and of the plan's timeouts, that servers which do not answer have in the end."""
+"""Minimum seconds, and number of the plan's timeouts, to wait at the end for servers that do not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a run ended. `tests` are the figures of those tests that were scored, in the order of the plan."""
+    """How a run ended. `tests` are the figures of the scored tests, in the order of the plan."""
 
     run: int
     outcome: Outcome
@@ -100,18 +99,18 @@ class RunSession:
         self._stopping = False
         self._broken = ""
         self._incomplete: list[str] = []
-        """What was not asked for, since servers did not answer; a sentence for each repeat."""
+        """What was not requested because servers did not answer; a sentence for each repeat."""
         self._over = asyncio.Event()
         self._scored = 0
         self.snapshot = self._board.snapshot
-        # What hub, bus and owner tell; all return at once.
+        # Called by hub, bus and owner; all return at once.
         self.agent_up = self._events.agent_up
         self.agent_missing = self._events.agent_missing
         self.agent_message = self._events.agent_message
         self.journal_stored = self._events.journal_stored
 
     def stop(self) -> None:
-        """Finish the round, settle, end. Told a second time while it settles: do not wait any longer."""
+        """Finish the round, settle, end. A second call while settling ends the wait."""
         self._driver.hurry = self._driver.hurry or (self._stopping and self._board.phase == "settling")
         self._stopping = True
         self._events.stop(at_once=False)
@@ -127,12 +126,12 @@ class RunSession:
 
     @property
     def job(self) -> str:
-        """The job under way, whose reports this run takes; empty when there is none."""
+        """The job under way, whose reports this run handles; empty if there is none."""
         return self._board.current.job if self._board.current is not None and self.counting is not None else ""
 
     @property
     def counting(self) -> int | None:
-        """The repeat whose records are awaited; those of any other are late ones."""
+        """The repeat whose records are awaited; records of other repeats are late."""
         return self._board.counting
 
     @property
@@ -142,13 +141,13 @@ class RunSession:
 
     @property
     def job_prefix(self) -> str | None:
-        """What the jobs of this run begin with; None before it has a number."""
+        """The common prefix of this run's jobs; None before it has a number."""
         return None if self._board.run is None else f"{self._board.run}."
 
     # ---- the run
 
     async def run(self) -> RunResult:
-        """Carry the plan out. Raises RunRefusedError, SelectionError or CatalogueError before a run was begun."""
+        """Carry the plan out. Raises RunRefusedError, SelectionError or CatalogueError before a run was started."""
         try:
             return await self._run_all()
         finally:
@@ -170,7 +169,7 @@ class RunSession:
         for sentence in await reached_twice(chosen.values()):
             self._host.problem("warning", "servers", sentence)
         self._board.outlook = Outlook([_work(one) for one in resolved])
-        self._board.show("preparing", "writing the run into the database")
+        self._board.show("preparing", "storing the run in the database")
         self._board.run = run = await self._create_run(resolved)
         try:
             for one in resolved:
@@ -179,8 +178,8 @@ class RunSession:
                         break
                     await self._do_repeat(one, number)
         except (StoreError, RunRefusedError) as error:
-            log.exception("! the run cannot go on")
-            self._broken = f"The run ended before its time: {error}"
+            log.exception("! the run cannot continue")
+            self._broken = f"The run ended early: {error}"
             self._host.problem("error", f"run {run}", self._broken)
         finally:
             self._host.statuses.end_run()
@@ -225,7 +224,7 @@ class RunSession:
         run = self._board.run
         assert run is not None
         self._board.outlook.give_up()
-        # Of the newest scorings: late records of an earlier repeat may have come while a later one ran.
+        # From the newest scorings: late records of an earlier repeat may have arrived while a later one ran.
         rows: list[TestFigures] = await self._host.blocking(run_figures, self._store, run)
         outcome: Outcome = STATES[conclusion_of_run([row.conclusion for row in rows])]
         message = summary(rows)
@@ -233,7 +232,7 @@ class RunSession:
             outcome, message = "error", self._broken
         elif self._incomplete:
             message = " ".join([message, *self._incomplete])
-        elif self._stopping and outcome != "passed":  # else it was too late to cut anything short
+        elif self._stopping and outcome != "passed":  # otherwise it was too late to shorten anything
             outcome = "aborted" if self._driver.hurry else "stopped"
             message = f"The run was {outcome} after {self._scored} of {_repeats(self._plan)} repeats."
         self._board.outcome = outcome
@@ -244,15 +243,15 @@ class RunSession:
             # What was scored again since the figures were read.
             await self._host.blocking(restate, self._store, run)
         except StoreError as error:
-            log.exception("! the end of the run could not be written down")
-            outcome, message = "error", f"The end of the run could not be written down: {error}"
+            log.exception("! the end of the run could not be stored")
+            outcome, message = "error", f"The end of the run could not be stored: {error}"
         scored = tuple(row for row in rows if row.repeats)
         return RunResult(run, outcome, message, scored, time.time() - self._board.started)
 
     # ---- before the first request
 
     async def _clients(self, test: Test) -> list[Client]:
-        """Wait until the plan's clients are here. Raises RunRefusedError."""
+        """Wait until the plan's clients are connected. Raises RunRefusedError."""
         deadline = time.monotonic() + self._host.client_wait()
         while True:
             chosen = choose_clients(test.who.clients, present_clients(self._hub))
@@ -266,7 +265,7 @@ class RunSession:
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await self._wake.wait()
             except TimeoutError:
-                raise RunRefusedError(f"The clients did not come: still {chosen}.") from None
+                raise RunRefusedError(f"Not all clients have connected: still {chosen}.") from None
 
     async def _files(self, one: ResolvedTest) -> tuple[File, ...]:
         """The catalogue of a test. Raises RunRefusedError or CatalogueError."""
@@ -284,7 +283,7 @@ class RunSession:
         test = one.test
         run, series = self._board.run, self._board.series
         assert run is not None
-        clients = await self._clients(test)  # those of the last repeat may have gone since
+        clients = await self._clients(test)  # those of the last repeat may have left since
         repeat_id: int = await self._host.blocking(self._store.start_repeat, run, one.number, number, time.time())
         server_ids: dict[str, int] = await self._host.blocking(
             self._store.put_servers, [ServerEntry(server.url, server.name, server.labels) for server in one.servers]
@@ -330,7 +329,7 @@ class RunSession:
             if text := not_complete(repeat):
                 self._incomplete.append(text)
             if repeat.machine.outcome == "failed":
-                self._broken = "The run ended because its clients could not go on; the problems say why."
+                self._broken = "The run ended because its clients could not continue; see the problems for the reason."
             settled = await self._driver.settle(repeat)
         except BaseException:
             for name in names:
@@ -348,7 +347,7 @@ class RunSession:
     async def _score(self, repeat: CurrentRepeat, settled: Settled) -> None:
         self._board.show("reconciling", "comparing what was asked with what was recorded")
         now = time.time()
-        repeat.unstored += repeat.live.finish(now)  # the curves end where the figures do
+        repeat.unstored += repeat.live.finish(now)  # the curves end at the same time as the figures
         await self._recorder.store_samples(repeat)
         await self._host.blocking(
             self._store.set_repeat,
@@ -382,7 +381,7 @@ class RunSession:
 
 
 def silence_limit(test: Test) -> float:
-    """How long a repeat waits for servers that do not answer when nothing else is left to do."""
+    """Maximum time to wait for servers that do not answer when nothing else is left to do."""
     return max(SILENCE_LIMIT, SILENCE_TIMEOUTS * test.timeout)
 
 
@@ -402,7 +401,7 @@ def _spec(one: ResolvedTest) -> TestSpec:
 
 
 def _work(one: ResolvedTest) -> Work:
-    """A test as `Outlook` sees it."""
+    """A test as input for `Outlook`."""
     test = one.test
     return Work(
         name=test.name or f"{len(one.servers)} × {test.files_per_server}",
@@ -413,7 +412,7 @@ def _work(one: ResolvedTest) -> Work:
 
 
 def _step(one: ResolvedTest, entry: ScoringEntry) -> StepState:
-    """How a repeat came out, by itself."""
+    """The outcome of a repeat by itself."""
     match figures(_spec(one), [entry]).conclusion:
         case "pass":
             return "passed"

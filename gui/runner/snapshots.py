@@ -1,5 +1,5 @@
-"""What a run shows of itself: its phase, the markers on its time axis, and a snapshot of everything when one is asked
-for. Nothing here decides or waits."""
+"""What is shown of a run: its phase, the markers on its time axis, and a snapshot of everything on request. Nothing
+here decides or waits."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Board:
         self.markers: deque[Marker] = deque(maxlen=MAX_MARKERS)
         self.unsaved: list[Marker] = []
         self.series: dict[str, str] = {}
-        """Names of all servers so far, by URL, in the order in which they stand in every `SamplePoint`."""
+        """Names of all servers so far, by URL, in their order in every `SamplePoint`."""
         self.past: tuple[SamplePoint, ...] = ()
         """The time axis of the repeats that are over."""
         self._roster = roster
@@ -53,19 +53,19 @@ class Board:
         self.mark("phase", f"test {repeat.resolved.number}, repeat {repeat.number}")
 
     def mark(self, kind: Any, text: str) -> None:
-        """Something happened that belongs on the time axis."""
+        """Put an event on the time axis."""
         marker = Marker(time.time(), kind, text)
         self.markers.append(marker)
         self.unsaved.append(marker)
 
     def show(self, phase: Phase, message: str) -> None:
-        """The run is in this phase, and what it waits for."""
+        """Show the phase of the run and what it waits for."""
         if (phase, message) != (self.phase, self.message):
             self.phase, self.message = phase, message
             self.changed()
 
     def show_state(self, repeat: CurrentRepeat) -> None:
-        """What the state machine of the repeat waits for."""
+        """Show what the state machine of the repeat waits for."""
         machine = repeat.machine
         awaited = ", ".join(repeat.name_of(client) for client in machine.awaited[:5])
         match machine.state:
@@ -85,7 +85,7 @@ class Board:
                 pass
 
     def snapshot(self, now: float) -> RunProgress:
-        """How the run stands."""
+        """The current snapshot of the run."""
         base = RunProgress(
             t=now,
             run=self.run,

@@ -1,10 +1,10 @@
-"""A workspace at work: its database, a hub, and the consumers of its queues, composed and owned in one place.
+"""An open workspace: its database, a hub, and the consumers of its queues, composed and owned in one place.
 
     async with Workspace.open(WorkspaceOptions(database="scale.db", lab=DIR)) as workspace:
         result = await workspace.run(plan, on_progress=print)
 
-While it is open, agents join, records are loaded as they come (also between runs, and late ones are scored again), and
-`progress` tells how things stand. The command line and the window use it alike; nothing here knows either.
+While it is open, agents join, records are loaded as they arrive (also between runs; late ones are scored again), and
+`progress` shows the current state. The command line and the window use it alike; it depends on neither.
 """
 
 from __future__ import annotations
@@ -54,16 +54,15 @@ Result = TypeVar("Result")
 LATE_SECONDS = 2.0
 BUS_SECONDS = 30.0
 BUSY_SECONDS = 600.0
-"""A program that works with the workspace waits for another one that has its database for so long: a backup or an
-import must not end a test."""
+"""Maximum time to wait for another program that has locked the database: a backup or an import must not end a test."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkspaceOptions:
-    """Where a workspace keeps and finds things.
+    """Where a workspace keeps and finds its data.
 
     `bus` is the bus URL that records come from; with a `lab` directory the lab's own is used when it is empty. With
-    neither, agents can join and nothing can be run. `name` becomes part of the queue's name, see `queues`."""
+    neither, agents can join but no plan can be run. `name` becomes part of the queue's name, see `queues`."""
 
     database: str | Path
     hub: HubOptions
@@ -75,11 +74,11 @@ class WorkspaceOptions:
     status_exchange: str = "tally-status"
     packets_exchange: str = "shoveled-xrd"
     packets_queue: str = ""
-    """The collector's input queue, whose depth counts for settling; empty when it is not known."""
+    """The collector's input queue, whose depth counts for settling; empty if unknown."""
     shared_key: str | None = None
-    """Text of the shared key; None: that of the database, made when there is none."""
+    """Text of the shared key; None: the one in the database, created if there is none."""
     forget_queue: bool = False
-    """Remove the queue of records when the workspace is closed: for one that nobody comes back to, as the demo's."""
+    """Remove the queue of records when the workspace is closed: for one that is not used again, as in the demo."""
     fstat_seconds: float = 5.0
     flush_seconds: float = 5.0
     client_wait: float = 600.0
@@ -122,7 +121,7 @@ class Workspace:
         self._session: RunSession | None = None
         self._late_wanted = asyncio.Event()
         self._late_jobs: set[str] = set()
-        """Jobs that journal lines came for after their repeat was over."""
+        """Jobs for which journal lines arrived after their repeat was over."""
         self._tasks: list[asyncio.Task[None]] = []
         self._holding = False
         self.intake = RecordIntake(store, on_loop(self._loop, self._loaded))
@@ -198,7 +197,7 @@ class Workspace:
                 options=self.options.bus_options,
             )
         left_open = await self._take_over()
-        if self._holding:  # a guest's hub is not where invitations lead to
+        if self._holding:  # invitations must not point to the hub of a program that does not own the workspace
             for setting, value in ((HUB_ADDRESS, self.hub.address), (HUB_PIN, self.hub.pin)):
                 await self.blocking(self.store.put_setting, setting, value)
         if self.lab:
@@ -231,20 +230,20 @@ class Workspace:
             try:
                 await self.blocking(ownership.release, self.store)
             except StoreError:
-                log.exception("! the workspace could not be given back")
+                log.exception("! the workspace could not be released")
         await asyncio.to_thread(self._threads.shutdown, wait=True)
 
     def _database_busy(self, busy: bool) -> None:
-        text = f"Another program has locked {self.store.database.shown}; what is to be stored waits for it."
+        text = f"Another program has locked {self.store.database.shown}; storing waits for it."
         self.problem("warning", "locked", text if busy else "", "Close the other program, or let it finish.")
 
-    # ---- whose workspace it is
+    # ---- ownership
 
     async def _take_over(self) -> list[int]:
-        """Take the workspace, unless another program holds it; the runs that its last owner has left open."""
+        """Take the workspace unless another program holds it; returns the runs that its last owner left open."""
         other = await self.blocking(ownership.claim, self.store, time.time())
         if other:
-            text = f"{other} has this workspace open, too; only one of them can run tests."
+            text = f"{other} also has this workspace open; only one program at a time can run tests."
             self.problem("warning", "workspace", text, "Close the other one, or use another workspace.")
             return []
         self._holding = True
@@ -261,16 +260,16 @@ class Workspace:
             else:
                 self.problem("warning", "workspace", "")
 
-    # ---- what the owner asks
+    # ---- called by the owner
 
     @property
     def label(self) -> str:
-        """What people call this workspace."""
+        """The displayed name of this workspace."""
         return workspace_label(str(self.options.database), self.options.name)
 
     @property
     def shared_key(self) -> Key:
-        """The shared key in force, for agents that are started on this machine. Blocking."""
+        """The current shared key, for agents that are started on this machine. Blocking."""
         return ensure_shared_key(self.store, time.time())
 
     @property
@@ -284,18 +283,18 @@ class Workspace:
         return self._session is not None
 
     def blocking(self, function: Callable[..., Any], *arguments: Any, **named: Any) -> asyncio.Future[Any]:
-        """Run a store call in a thread. Who is cancelled while it waits leaves a thread at work; see `_let_finish`."""
+        """Run a store call in a thread. Cancelling the wait does not stop the thread; see `_let_finish`."""
         work = self._threads.submit(function, *arguments, **named)
         self._at_work.add(work)
         work.add_done_callback(self._at_work.discard)
         return asyncio.wrap_future(work, loop=self._loop)
 
     async def _let_finish(self) -> None:
-        """Wait until all that threads do in the database now has come to its end."""
+        """Wait until all current database work in threads is done."""
         await asyncio.to_thread(wait, tuple(self._at_work))
 
     def servers(self) -> list[Server]:
-        """The servers that a plan can choose from: the lab's, and those that have a server agent beside them."""
+        """The servers that a plan can choose from: the lab's, and those with a server agent."""
         found = {server.url: server for server in (lab_servers(self.lab) if self.lab else [])}
         for view in self.hub.roster.agents:
             if view.role == "server" and view.server and view.server not in found:
@@ -309,15 +308,14 @@ class Workspace:
         return quiet_time(self.options.fstat_seconds, self.options.flush_seconds)
 
     def hold_seconds(self) -> float:
-        """Seconds that servers hold a close back at most: the ``fstat`` interval and the flush time of a buffer."""
+        """Maximum seconds that servers hold a close back: the ``fstat`` interval plus the flush time of a buffer."""
         if self.lab:
             return self.lab.fstat_seconds + self.lab.flush_seconds
         return self.options.fstat_seconds + self.options.flush_seconds
 
     async def ask_for_status(self, seconds: float, *, both: bool = False) -> None:
-        """Ask all daemons for their status, and wait at most so long until those that are known have answered.
-
-        `both`: until a shoveler and a collector are known, too."""
+        """Ask all daemons for their status, and wait at most `seconds` for answers from the known ones. `both`: also
+        wait until a shoveler and a collector are known."""
         asked = time.time()
         if self._asker is None or not await self.blocking(self._asker.ask):
             return
@@ -336,7 +334,7 @@ class Workspace:
         return self.options.client_wait
 
     def changed(self) -> None:
-        """Something has changed that `progress` shows."""
+        """Something shown in `progress` has changed."""
         self.progress.touch()
 
     async def run(
@@ -350,9 +348,9 @@ class Workspace:
     ) -> RunResult:
         """Carry a plan out and keep its results.
 
-        `text` is the plan's own TOML (with comments) to be stored; `files` the text of its file list, which is read
-        from `directory` (default: the working one) when it is not given. Raises RunRefusedError, SelectionError or
-        CatalogueError before anything was asked of a server; from then on trouble becomes the result's outcome."""
+        `text` is the plan's own TOML (with comments), to be stored; `files` is the text of its file list, which is read
+        from `directory` (default: the working directory) if not given. Raises RunRefusedError, SelectionError or
+        CatalogueError before the first request to a server; later errors become the outcome of the result."""
         if self._session is not None:
             raise RunRefusedError("A run is under way in this workspace; stop it first.")
         await self._records_ready()
@@ -364,7 +362,7 @@ class Workspace:
             result = await session.run()
             self.hub.topics.publish("result", result)
             return result
-        except asyncio.CancelledError:  # Ctrl-C: the program ends, and does not leave the run open
+        except asyncio.CancelledError:  # Ctrl-C: the program ends, but must not leave the run open
             if session.number is not None:
                 try:
                     await asyncio.shield(self._close_stopped(session.number))
@@ -372,31 +370,31 @@ class Workspace:
                     log.exception("! the run that was stopped could not be closed; the next start does it")
             raise
         finally:
-            self.progress.publish()  # its end, for those who watch
+            self.progress.publish()  # its end, for subscribers
             self._session = None
             if unsubscribe:
                 unsubscribe()
 
     async def _close_stopped(self, run: int) -> None:
-        await self._let_finish()  # a round that is being written down is part of it; one that is being scored is scored
+        await self._let_finish()  # a round that is being stored belongs to the run; a scoring under way is completed
         await self.blocking(ownership.close_run, self.store, run, time.time(), ownership.STOPPED)
 
     def stop(self) -> bool:
-        """Let the run finish its round, settle what was asked, and end. False when there is none."""
+        """Let the run finish its round, settle, and end. False if there is none."""
         if self._session is None:
             return False
         self._session.stop()
         return True
 
     def abort(self) -> bool:
-        """End the run at once: requests under way are interrupted. False when there is none."""
+        """End the run at once: requests under way are interrupted. False if there is none."""
         if self._session is None:
             return False
         self._session.abort()
         return True
 
     def problem(self, severity: Severity, where: str, text: str, remedy: str = "") -> None:
-        """Show a problem; an empty text takes those of this place off."""
+        """Show a problem; an empty text removes those of this place."""
         if text:
             self.problems.add(Problem(time.time(), severity, where, text, remedy))
         else:
@@ -404,7 +402,7 @@ class Workspace:
         self.progress.touch()
 
     def members(self) -> tuple[Member, ...]:
-        """The shovelers and collectors that were heard of, with their last status messages."""
+        """The shovelers and collectors that were heard from, with their last status messages."""
         return self.statuses.members
 
     # ---- records
@@ -412,7 +410,7 @@ class Workspace:
     async def _records_ready(self) -> None:
         """The queue must be bound before the first request. Raises RunRefusedError."""
         if self._records is None:
-            raise RunRefusedError("There is no bus to take records from: name one with --bus, or start a lab.")
+            raise RunRefusedError("There is no bus to take records from: give one with --bus, or start a lab.")
         try:
             async with asyncio.timeout(BUS_SECONDS):
                 await self._connected.wait()
@@ -446,7 +444,7 @@ class Workspace:
         self.progress.touch()
 
     async def _score_late(self, left_open: Sequence[int]) -> None:
-        """Score repeats again that got records after their settle; also those of runs before this program began."""
+        """Score repeats again that got records after settling, including those of runs before this program started."""
         for run in left_open:
             try:
                 await self.blocking(ownership.close_run, self.store, run, time.time())
@@ -455,7 +453,7 @@ class Workspace:
         try:
             await self.blocking(self.store.remove_left_runs, time.time())
         except StoreError as error:
-            self.problem("warning", "imports", f"What an import has left could not be removed: {error}")
+            self.problem("warning", "imports", f"Leftovers of an interrupted import could not be removed: {error}")
         while True:
             try:
                 jobs, self._late_jobs = self._late_jobs, set()
@@ -470,14 +468,14 @@ class Workspace:
                 self.problem("warning", "late records", "")
             await self._late_wanted.wait()
             self._late_wanted.clear()
-            await asyncio.sleep(LATE_SECONDS)  # they seldom come alone
+            await asyncio.sleep(LATE_SECONDS)  # several usually arrive together
 
     def _score_jobs(self, jobs: set[str]) -> None:
-        """In a thread: score repeats again whose clients have reported after the settle."""
+        """In a thread: score repeats again whose clients reported after settling."""
         for job in jobs:
             run, test, number = map(int, job.split("."))
             if max(run, test, number) >= 2**63:
-                continue  # what an agent writes is data; no database has a row of such a number
+                continue  # agents send untrusted data; no database has a row of this number
             for repeat in self.store.repeats(run):
                 if (repeat.test_number, repeat.number) == (test, number) and self.store.scorings(repeat.id):
                     score(self.store, repeat.id, "late", time.time())
@@ -488,7 +486,7 @@ class Workspace:
         now = time.time()
         base = RunProgress(t=now) if self._session is None else self._session.snapshot(now)
         if self._session is None and self.progress.latest.run is not None:
-            base = replace(self.progress.latest, t=now)  # the last run's end stays to be seen
+            base = replace(self.progress.latest, t=now)  # the end of the last run stays visible
         depths = self.records_state.depths
         snapshot = replace(
             base,
@@ -500,14 +498,14 @@ class Workspace:
         self.hub.topics.publish("progress", snapshot)
         return snapshot
 
-    # ---- what others tell
+    # ---- called by the hub
 
     def agent_up(self, agent: AgentView) -> None:
         """An agent is here (again)."""
         running = self._session.job_prefix if self._session else None
         for job in agent.jobs:
             if running is None or not job.startswith(running):
-                # Work of a run that ended without it, or with the program that had begun it. Its journal is taken.
+                # Work of a run that ended without it, or with the program that started it. Its journal is still stored.
                 self.hub.send(agent.id, Abort(job=job))
         if self._session is not None:
             self._session.agent_up(agent)
@@ -537,7 +535,7 @@ class Workspace:
         self.progress.touch()
 
     async def _command(self, command: Command) -> Any:
-        """What a remote operator wants of the runner. Raises CommandRefusedError."""
+        """Carry out a command of a remote operator. Raises CommandRefusedError."""
         match command.do:
             case "run":
                 return await self._run_for_operator(command)
@@ -565,8 +563,8 @@ class Workspace:
 async def _to_the_end(
     function: Callable[..., Result], *arguments: Any, undo: Callable[[Result], object] | None = None
 ) -> Result:
-    """Run it in a thread. When we are cancelled meanwhile, wait until it has ended, and `undo` what it gave: whoever
-    opens or closes the database next must not meet a thread that still works in it."""
+    """Run it in a thread. If we are cancelled meanwhile, wait until it has ended and `undo` its result: no thread may
+    still use the database when it is opened or closed next."""
     work = asyncio.get_running_loop().run_in_executor(None, functools.partial(function, *arguments))
     try:
         return await asyncio.shield(work)
@@ -580,7 +578,7 @@ async def _to_the_end(
 
 
 class _Listener(HubListener):
-    """Passes on what the hub tells."""
+    """Passes on the hub's events."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace

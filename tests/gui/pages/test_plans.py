@@ -97,7 +97,7 @@ def test_a_text_that_is_no_plan_says_what_and_cannot_run(mine: PlansPage, old: s
 
 
 @pytest.mark.parametrize(
-    ("text", "said"), [("", "Say which servers"), ("0", "At least one"), ("a, a", "named twice"), ("label:", "label")]
+    ("text", "said"), [("", "Enter which servers"), ("0", "At least one"), ("a, a", "named twice"), ("label:", "label")]
 )
 def test_a_wrong_field_says_so_beside_itself_and_changes_nothing(mine: PlansPage, text: str, said: str) -> None:
     before = mine.editor.text
@@ -136,7 +136,7 @@ def test_tests_are_added_and_removed_and_one_stays(mine: PlansPage) -> None:
 def test_the_preview_counts_and_says_when_servers_are_missing(mine: PlansPage) -> None:
     assert mine.preview.note.property("kind") == "warn"
     mine.set_federation([Server(f"s{n}", f"root://s{n}:1094", ()) for n in range(50)], (), ["c1"])
-    assert mine.preview.note.text() == "4 servers there"
+    assert mine.preview.note.text() == "4 servers available"
     assert mine.form.clients_hint.text() == "c1"
 
 

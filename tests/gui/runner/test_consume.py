@@ -92,7 +92,7 @@ def test_what_the_handler_raises_keeps_the_messages(bench: Bench) -> None:
     bench.broken = OSError("The disk is full.")
     bench.send(b"1")
     until(lambda: bench.state.trouble)
-    assert bench.state.trouble == "The disk is full. Messages stay on the bus until this is over."
+    assert bench.state.trouble == "The disk is full. Messages stay on the bus until this is resolved."
     assert not bench.state.connected
     bench.broken = None
     until(lambda: bench.taken)

@@ -48,8 +48,8 @@ async def test_all_is_well(stage: Any) -> None:
         assert {check.name: check.state for check in checks.values() if check.state != "ok"} == {"clients": "failed"}
         assert "no XRootD client library" in checks["clients"].text, "the agents of these tests have none"
         assert checks["answers"].text == "2 servers, XRootD v5.7."
-        assert checks["sizes"].text == "4 files looked at on 2 servers; all as stated."
-        assert checks["datagrams"].text == "2 servers were heard of by a shoveler."
+        assert checks["sizes"].text == "4 files checked on 2 servers; all as stated."
+        assert checks["datagrams"].text == "Datagrams of 2 servers reached a shoveler."
         assert checks["room"].text.startswith("20 requests take about ")
         assert workspace.store.runs() == []
         assert c1.requested == []
@@ -82,7 +82,7 @@ async def test_files_that_differ_are_named(stage: Any) -> None:
         await stage.join("c1")
         checks = await look(stage, files="/store/a 8\n/store/b 7\n")
     assert checks["sizes"].state == "failed"
-    assert checks["sizes"].text == "2 of 4 files that were looked at differ."
+    assert checks["sizes"].text == "2 of 4 checked files differ."
     assert checks["sizes"].details[0].endswith("/store/a has 7 bytes, not 8")
 
 
@@ -110,7 +110,7 @@ async def test_servers_that_are_not_heard_of(stage: Any, monkeypatch: pytest.Mon
         await stage.until(lambda: workspace.members())
         checks = await look(stage)
     assert checks["datagrams"].state == "warning"
-    assert checks["datagrams"].text == "1 of 2 servers were not heard of within 0.3 s."
+    assert checks["datagrams"].text == "No datagrams of 1 of 2 servers arrived within 0.3 s."
     assert "check-config" in checks["datagrams"].remedy
 
 

@@ -56,6 +56,6 @@ async def test_who_is_gone_or_does_not_answer() -> None:
     with pytest.raises(ProbeError, match="c1 did not answer within"):
         [part async for part in probes.ask(C1, Probe(0, "root://a"), seconds=0.01)]
     hub.there = False
-    with pytest.raises(ProbeError, match="c1 is not there any more"):
+    with pytest.raises(ProbeError, match="c1 is no longer connected"):
         [part async for part in probes.ask(C1, Probe(0, "root://a"))]
     probes.answered(Probed(1, "root://a", True))

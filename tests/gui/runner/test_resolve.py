@@ -48,7 +48,7 @@ async def test_a_list_beside_the_plan_or_brought_with_it(tmp_path: Path) -> None
     with pytest.raises(CatalogueError, match="cannot be read: No such file"):
         await catalogues(directory=tmp_path / "x").find(listed, SERVER, None)
     (tmp_path / "files.txt").write_bytes(b"\xff\xfe")
-    with pytest.raises(CatalogueError, match="not text in UTF-8"):
+    with pytest.raises(CatalogueError, match="not UTF-8 text"):
         await catalogues(directory=tmp_path).find(listed, SERVER, None)
 
 
@@ -104,8 +104,8 @@ async def test_a_name_with_an_address_of_each_family(monkeypatch: pytest.MonkeyP
     ("answer", "says"),
     [
         (part(error="permission denied"), "cannot be listed: permission denied"),
-        (part(), "holds no files"),
-        (ProbeError("c1 is not there any more."), "cannot be listed: c1 is not there"),
+        (part(), "contains no files"),
+        (ProbeError("c1 is no longer connected."), "cannot be listed: c1 is no longer"),
     ],
 )
 async def test_a_directory_that_cannot_be_used(answer: Probed | Exception, says: str) -> None:
@@ -117,5 +117,5 @@ async def test_writing_needs_no_files_and_reading_does() -> None:
     assert await catalogues().find(plan(workload=Workload("write")), SERVER, CLIENT) == ()
     with pytest.raises(RunRefusedError, match="names no files"):
         await catalogues().find(plan(), SERVER, CLIENT)
-    with pytest.raises(RunRefusedError, match="No client is here"):
+    with pytest.raises(RunRefusedError, match="No client is connected"):
         await catalogues().find(plan(files=Files(dir="/d")), SERVER, None)

@@ -191,7 +191,7 @@ async def test_a_run_waits_for_its_clients(stage: Any) -> None:
 
 async def test_clients_that_do_not_come(stage: Any) -> None:
     async with stage.open(client_wait=0.2) as workspace:
-        with pytest.raises(RunRefusedError, match="The clients did not come: still waiting for a client"):
+        with pytest.raises(RunRefusedError, match="Not all clients have connected: still waiting for a client"):
             await stage.run()
         assert workspace.store.runs() == []
 
