@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gui.app.window import Window
     from gui.campaign.plan import Plan
     from gui.runner.demo import DemoOptions
-    from gui.runner.workspace import WorkspaceOptions
+    from gui.runner.options import WorkspaceOptions
 
 log = logging.getLogger("tally.window")
 

@@ -42,8 +42,9 @@ from gui.runner.demo import Demo, DemoOptions
 from gui.runner.errors import EXPECTED
 from gui.runner.lab import lab_files
 from gui.runner.local_clients import LocalClients
+from gui.runner.options import WorkspaceOptions
 from gui.runner.progress import Problem, RunProgress
-from gui.runner.workspace import Workspace, WorkspaceOptions
+from gui.runner.workspace import Workspace
 from gui.store import Store
 from gui.widgets.add_agent import AddAgentSheet
 from gui.widgets.frame import Frame, StatusPart

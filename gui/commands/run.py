@@ -33,7 +33,8 @@ from gui.commands.results import write_reports
 from gui.hub import AgentView, HubOptions
 from gui.report import FORMATS, build, text_table, wants
 from gui.runner.local_clients import LocalClients
-from gui.runner.workspace import Workspace, WorkspaceOptions
+from gui.runner.options import WorkspaceOptions
+from gui.runner.workspace import Workspace
 from shoveler.service import parse_address
 
 

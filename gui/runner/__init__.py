@@ -11,9 +11,13 @@
     bus ──► consume ──► intake ──► store ──► reconcile ──► RunResult
                         └─ status of shovelers and collectors
 
-- `workspace` opens, owns and closes everything; `session` carries out one run; `progress` is what is shown of it.
-- `consume` is a thread on one queue, `intake` handles its messages; a message is acknowledged when the
-  database has it. `live` puts what clients measure on one time axis with what the database counts.
+- `workspace` opens, owns and closes everything; `runs` has the run under way, `session` carries it out; `progress` is
+  what is shown of it; `late` scores again what arrives after settling.
+- `reception` passes on the hub's events, `conductor` carries out the commands of remote operators, `ownership` lets one
+  program at a time run tests in a database.
+- `bus` is the workspace's side of the bus. `consume` is a thread on one queue, `intake` handles its messages; a message
+  is acknowledged when the database has it. `live` puts what clients measure on one time axis with what the database
+  counts.
 - `lab` reads a lab's state and breaks things in it; `local_clients` starts agents on this machine.
 - `preflight` checks before a run that everything is in place.
 
@@ -22,6 +26,7 @@ All blocking work is done in threads: nothing here blocks the event loop, which 
 
 from gui.runner.lab import LabMissingError, read_lab
 from gui.runner.local_clients import LocalClients, LocalClientsError
+from gui.runner.options import WorkspaceOptions
 from gui.runner.progress import (
     ClientRow,
     Marker,
@@ -35,7 +40,7 @@ from gui.runner.progress import (
 )
 from gui.runner.resolve import RunRefusedError
 from gui.runner.session import RunResult
-from gui.runner.workspace import Workspace, WorkspaceOptions
+from gui.runner.workspace import Workspace
 
 __all__ = [
     "ClientRow",

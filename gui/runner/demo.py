@@ -24,7 +24,8 @@ from gui.campaign.planfile import format_plan
 from gui.hub import HubOptions
 from gui.runner.lab import LabMissingError
 from gui.runner.local_clients import LocalClients
-from gui.runner.workspace import Workspace, WorkspaceOptions
+from gui.runner.options import WorkspaceOptions
+from gui.runner.workspace import Workspace
 from shoveler.service.programs import program_command
 from shoveler.service.tasks import finish
 

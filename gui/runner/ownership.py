@@ -1,16 +1,24 @@
 """Ownership of a workspace: one program at a time runs tests in it, and closes runs that its predecessor left open.
 
 The owner writes a heartbeat to the database every ten seconds. An owner that has been silent for half a minute, or
-whose process on this machine is gone, is no longer the owner. All functions block.
+whose process on this machine is gone, is no longer the owner. All functions block;
+`Ownership` is for the event loop.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import time
+
 import msgspec
 
 from gui.reconcile import score
-from gui.store import Store
+from gui.runner.host import Blocking, Problems
+from gui.store import Store, StoreError
 from gui.store.programs import Program, this_program
+
+log = logging.getLogger("tally.runner")
 
 SETTING = "workspace.owner"
 BEAT_SECONDS = 10.0
@@ -61,6 +69,45 @@ def close_run(store: Store, run_id: int, now: float, reason: str = ENDED) -> Non
         if not store.scorings(repeat.id):
             score(store, repeat.id, "settle", now)
     store.set_run(run_id, state="aborted", message=reason, ended=now)
+
+
+class Ownership:
+    """This program as the owner of a workspace, or beside another one that is."""
+
+    def __init__(self, store: Store, blocking: Blocking, problem: Problems) -> None:
+        self._store = store
+        self._blocking = blocking
+        self._problem = problem
+        self.ours = False
+
+    async def take_over(self) -> list[int]:
+        """Take the workspace unless another program holds it; returns the runs that its last owner left open."""
+        other = await self._blocking(claim, self._store, time.time())
+        if other:
+            text = f"{other} also has this workspace open; only one program at a time can run tests."
+            self._problem("warning", "workspace", text, "Close the other one, or use another workspace.")
+            return []
+        self.ours = True
+        return list(await self._blocking(left_open, self._store))
+
+    async def keep(self) -> None:
+        """Show others that the workspace is in use, until cancelled. Does nothing if another program is the owner."""
+        while self.ours:
+            await asyncio.sleep(BEAT_SECONDS)
+            try:
+                await self._blocking(hold, self._store, time.time())
+            except StoreError as error:
+                self._problem("warning", "workspace", f"The database does not answer: {error}")
+            else:
+                self._problem("warning", "workspace", "")
+
+    async def give_back(self) -> None:
+        """Give up the ownership, if it is ours."""
+        if self.ours:
+            try:
+                await self._blocking(release, self._store)
+            except StoreError:
+                log.exception("! the workspace could not be released")
 
 
 def _read(store: Store) -> Program | None:

@@ -15,7 +15,7 @@ import gui.app.window as window_module
 from gui.app import make_window
 from gui.app.window import Window
 from gui.hub import HubOptions
-from gui.runner.workspace import WorkspaceOptions
+from gui.runner.options import WorkspaceOptions
 from gui.widgets.theme import theme
 
 

@@ -471,7 +471,7 @@ async def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr("gui.campaign.settle.MINIMUM_QUIET", 0.3)
     monkeypatch.setattr("gui.runner.recorder.LOOK_SECONDS", 0.05)
     monkeypatch.setattr("gui.runner.consume.WAIT_SECONDS", 0.05)
-    monkeypatch.setattr("gui.runner.workspace.LATE_SECONDS", 0.05)
+    monkeypatch.setattr("gui.runner.late.LATE_SECONDS", 0.05)
     made = Stage(tmp_path)
     try:
         yield made

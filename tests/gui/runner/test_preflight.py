@@ -105,7 +105,7 @@ async def test_servers_that_are_not_heard_of(stage: Any, monkeypatch: pytest.Mon
     monkeypatch.setattr("gui.runner.preflight.DATAGRAM_SECONDS", 0.3)
     async with stage.open() as workspace:
         await stage.join("c1", on_probe=lambda: hear(stage, p1=6, p2=5))
-        await stage.until(lambda: workspace.status_state.connected)  # what is told before nobody hears
+        await stage.until(lambda: workspace.bus.status_state.connected)  # what is told before nobody hears
         hear(stage, p1=5, p2=5)
         await stage.until(lambda: workspace.members())
         checks = await look(stage)

@@ -141,7 +141,7 @@ async def test_client_failures_are_not_monitoring_losses_v1_v6(stage: Any) -> No
 async def test_nothing_settles_before_the_collectors_have_seen_what_the_shovelers_had_taken(stage: Any) -> None:
     async with stage.open() as workspace:
         await stage.join("c1")
-        await stage.until(lambda: workspace.status_state.connected)  # what is told before nobody hears
+        await stage.until(lambda: workspace.bus.status_state.connected)  # what is told before nobody hears
         stage.monitoring.status(taken=90, seen=90)
         await stage.until(lambda: len(workspace.members()) == 2)
         running = stage.start()

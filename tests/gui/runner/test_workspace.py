@@ -179,7 +179,7 @@ async def test_jobs_of_runs_that_are_gone_are_aborted(stage: Any) -> None:
 
 async def test_a_job_of_an_absurd_number_is_passed_over(stage: Any) -> None:
     async with stage.open() as workspace:
-        workspace._score_jobs({f"{10**30}.1.1", f"1.{10**30}.1", "7.1.1"})
+        workspace.late_scoring.score_jobs({f"{10**30}.1.1", f"1.{10**30}.1", "7.1.1"})
         assert workspace.store.runs() == []
 
 
@@ -205,8 +205,6 @@ async def test_only_a_workspace_that_nobody_comes_back_to_forgets_its_queue(
 ) -> None:
     name = f"forgetting-{forget}"
     async with stage.open(bus=broker.url, name=name, forget_queue=forget) as workspace:
-        await stage.until(lambda: workspace.records_state.connected and workspace.status_state.connected)
+        await stage.until(lambda: workspace.records_state.connected and workspace.bus.status_state.connected)
     queues = broker.ctl("list_queues", "name").split()
-    assert [queue for queue in queues if queue.startswith(f"tally.{name}")] == (
-        [] if forget else [workspace.records_queue]
-    )
+    assert [queue for queue in queues if queue.startswith(f"tally.{name}")] == ([] if forget else [workspace.bus.queue])

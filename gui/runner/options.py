@@ -1,0 +1,61 @@
+"""Where a workspace keeps and finds things."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from agent.messages import LabState
+from gui.campaign.settle import quiet_time
+from gui.hub import HubOptions
+from gui.runner.queues import workspace_label
+from shoveler.bus import BusOptions
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceOptions:
+    """Where a workspace keeps and finds its data.
+
+    `bus` is the bus URL that records come from; with a `lab` directory the lab's own is used when it is empty. With
+    neither, agents can join but no plan can be run. `name` becomes part of the queue's name, see `queues`."""
+
+    database: str | Path
+    hub: HubOptions
+    name: str = ""
+    bus: str = ""
+    bus_options: BusOptions = field(default_factory=BusOptions)
+    lab: Path | None = None
+    records_exchange: str = "xrd-records"
+    status_exchange: str = "tally-status"
+    packets_exchange: str = "shoveled-xrd"
+    packets_queue: str = ""
+    """The collector's input queue, whose depth counts for settling; empty if unknown."""
+    shared_key: str | None = None
+    """Text of the shared key; None: the one in the database, created if there is none."""
+    forget_queue: bool = False
+    """Remove the queue of records when the workspace is closed: for one that is not used again, as in the demo."""
+    fstat_seconds: float = 5.0
+    flush_seconds: float = 5.0
+    client_wait: float = 600.0
+    """Seconds that a run waits for its clients."""
+
+    @property
+    def label(self) -> str:
+        """The displayed name of this workspace."""
+        return workspace_label(str(self.database), self.name)
+
+    def bus_url(self, lab: LabState | None) -> str:
+        """The bus that records come from; empty when there is none."""
+        return self.bus or (lab.bus if lab else "")
+
+    def quiet_seconds(self, lab: LabState | None) -> float:
+        """Seconds without a new record that count as quiet."""
+        if lab:
+            return quiet_time(lab.fstat_seconds, lab.flush_seconds)
+        return quiet_time(self.fstat_seconds, self.flush_seconds)
+
+    def hold_seconds(self, lab: LabState | None) -> float:
+        """Maximum seconds that servers hold a close back: the ``fstat`` interval plus the flush time of a buffer."""
+        if lab:
+            return lab.fstat_seconds + lab.flush_seconds
+        return self.fstat_seconds + self.flush_seconds

@@ -1,0 +1,95 @@
+"""The run that is under way in a workspace; there is one at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from gui.campaign.plan import Plan
+from gui.campaign.planfile import format_plan
+from gui.runner import ownership
+from gui.runner.bus import WorkspaceBus
+from gui.runner.host import Host
+from gui.runner.progress import ProgressFeed, RunProgress
+from gui.runner.resolve import RunRefusedError
+from gui.runner.session import RunResult, RunSession
+from gui.runner.threads import Threads
+from gui.store import StoreError
+
+log = logging.getLogger("tally.runner")
+
+
+class Runs:
+    """Begins and ends runs. `session` is the one under way."""
+
+    def __init__(self, host: Host, bus: WorkspaceBus, threads: Threads, progress: ProgressFeed) -> None:
+        self._host = host
+        self._bus = bus
+        self._threads = threads
+        self._progress = progress
+        self.session: RunSession | None = None
+
+    async def run(
+        self,
+        plan: Plan,
+        *,
+        text: str = "",
+        files: str | None = None,
+        directory: Path | None = None,
+        on_progress: Callable[[RunProgress], None] | None = None,
+    ) -> RunResult:
+        """Carry a plan out and keep its results.
+
+        `text` is the plan's own TOML (with comments), to be stored; `files` is the text of its file list, which is read
+        from `directory` (default: the working directory) if not given. Raises RunRefusedError, SelectionError or
+        CatalogueError before the first request to a server; later errors become the outcome of the result."""
+        if self.session is not None:
+            raise RunRefusedError("A run is under way in this workspace; stop it first.")
+        await self._bus.ready()
+        self.session = session = RunSession(
+            self._host, plan, text=text or format_plan(plan), files=files, directory=directory or Path()
+        )
+        unsubscribe = self._progress.subscribe(on_progress) if on_progress else None
+        try:
+            result = await session.run()
+            self._host.hub.topics.publish("result", result)
+            return result
+        except asyncio.CancelledError:  # Ctrl-C: the program ends, but must not leave the run open
+            if session.number is not None:
+                try:
+                    await asyncio.shield(self._close_stopped(session.number))
+                except StoreError:
+                    log.exception("! the run that was stopped could not be closed; the next start does it")
+            raise
+        finally:
+            self._progress.publish()  # its end, for subscribers
+            self.session = None
+            if unsubscribe:
+                unsubscribe()
+
+    async def _close_stopped(self, run: int) -> None:
+        await self._threads.let_finish()  # a round that is being stored belongs to the run; a scoring goes on
+        await self._threads.blocking(ownership.close_run, self._host.store, run, time.time(), ownership.STOPPED)
+
+    def stop(self) -> bool:
+        """Let the run finish its round, settle, and end. False if there is none."""
+        if self.session is None:
+            return False
+        self.session.stop()
+        return True
+
+    def abort(self) -> bool:
+        """End the run at once: requests under way are interrupted. False if there is none."""
+        if self.session is None:
+            return False
+        self.session.abort()
+        return True
+
+    async def end(self) -> None:
+        """Abort the run, if there is one, and wait until it is over."""
+        if self.session is not None:
+            self.session.abort()
+            await self.session.wait()
