@@ -139,7 +139,7 @@ def test_a_run_is_here_once(store: Store) -> None:
             pass
         arrival.finish()
     with (
-        pytest.raises(StoreConflict, match=f"already, as run {arrival.run_id}"),
+        pytest.raises(StoreConflict, match=f"already in the workspace, as run {arrival.run_id}"),
         store.arrival(uid=UID, now=1.0, **RUN),
     ):
         pass
