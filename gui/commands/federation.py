@@ -70,6 +70,7 @@ def run_federation(options: argparse.Namespace) -> int:
             () if options.own else store.cache_use(since=since, until=until, server=options.cache),
             then,
             store.usage_names(since=since, until=until, own=own, server=options.cache),
+            narrowed=_narrowed(options),
         )
     if options.limit is not None:
         federation = limited(federation, options.limit)
@@ -81,6 +82,13 @@ def run_federation(options: argparse.Namespace) -> int:
     else:
         print(federation_text(federation), end="")
     return 0
+
+
+def _narrowed(options: argparse.Namespace) -> tuple[str, ...]:
+    """The options, as typed, that leave records out."""
+    given = (("--since", options.since), ("--until", options.until), ("--cache", options.cache))
+    flags = (("--own", options.own), ("--foreign", options.foreign))
+    return tuple(f"{name} {value}" for name, value in given if value) + tuple(name for name, on in flags if on)
 
 
 def _say_what_csv_lacks(federation: Federation) -> None:

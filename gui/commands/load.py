@@ -123,10 +123,11 @@ class _Tally:
 
     def report(self) -> None:
         result = self.result
+        were = "was" if result.repeated == 1 else "were"
         print(
             f"{result.stored:,} records of Tally's tests loaded ({result.provisional:,} provisional), "
-            f"{result.repeated:,} were already there; {result.foreign:,} of others counted, {result.other:,} of other "
-            f"kinds, {result.bad:,} could not be read."
+            f"{result.repeated:,} {were} already there; {result.foreign:,} of others counted, {result.other:,} of "
+            f"other kinds, {result.bad:,} could not be read."
         )
         if result.sealed:
             print(

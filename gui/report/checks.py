@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from gui.report import numbers
 from gui.report.content import RunReport, TestReport
-from gui.report.table import columns_of, headline, remarks_of
+from gui.report.table import columns_of, explanations, headline, remarks_of
 from gui.report.words import bounded, printable
 
 CELL = 400
@@ -93,7 +93,7 @@ def markdown_report(report: RunReport) -> str:
     lines.append("| " + " | ".join(_inline(f"{c.title} {c.scope}".strip()) for c in columns) + " |")
     lines.append("|" + "|".join(" --- " if c.name in ("test_name", "conclusion") else " ---: " for c in columns) + "|")
     lines += ["| " + " | ".join(_inline(column.shown(test)) for column in columns) + " |" for test in report.tests]
-    remarks = remarks_of(report)
+    remarks = [*explanations(report), *remarks_of(report)]
     if remarks:
         lines += ["", *(f"- {_inline(remark)}" for remark in remarks)]
     causes = [(test, loss) for test in report.tests for loss in test.odd.causes[:CAUSES]]

@@ -82,6 +82,9 @@ def verdict(what: Comparison | Trend) -> str:
     else:
         run, base = what.runs[-1], what.baseline
         names = [p.name for p in what.points if p.report.run.id == run and p.meaning == "worse"]
+        if run == base:
+            which = f"Run {run} is the only one" if len(what.runs) == 1 else f"The newest run, {run}, is the baseline"
+            return f"{which}, so there is nothing to compare it with."
     if not names:
         return f"No regression: nothing in run {run} is worse than in run {base} by more than chance."
     tests = f"{len(names)} test{'s' * (len(names) > 1)}"

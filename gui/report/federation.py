@@ -45,6 +45,8 @@ class Federation:
     names: UsageNames = NO_NAMES
     left_out: Sequence[UsageRow] = ()
     """What `limited` has taken off `rows`."""
+    narrowed: Sequence[str] = ()
+    """The options, as they are typed, that left records out."""
 
     @property
     def total(self) -> UsageRow:
@@ -61,6 +63,8 @@ def federation_text(federation: Federation) -> str:
     """Totals and a table for a terminal, with the caches' own account below when there is one."""
     lines: list[str] = []
     if not federation.rows and not federation.caches:
+        if federation.narrowed:
+            return f"No record is one of {' '.join(federation.narrowed)}; leave some of that out to see others.\n"
         return "No records yet: load some with `tally load`, or keep a hub running while collectors publish.\n"
     if federation.rows:
         total = federation.total
@@ -137,6 +141,8 @@ def hit_ratio(cache: CacheUse) -> float | None:
 
 
 def _who(federation: Federation) -> str:
+    if not federation.names.owners:
+        return "only tests of Tally"
     who: Communities = communities(federation.names)
     sites = len(federation.names.sites - {""})
     by_site = not who.campuses and bool(sites)

@@ -13,6 +13,7 @@ from gui.report.content import MAX_ODD, RunReport
 from gui.report.palette import STATUS, style_sheet
 from gui.report.plot import Picture
 from gui.report.sections import Cell, Code, Grid, Group, Paragraph, Part, request_row, sections
+from gui.report.table import tests_passed
 from gui.report.words import bounded, printable, to_json
 from gui.store import RequestEntry
 
@@ -89,9 +90,8 @@ def _head(report: RunReport) -> str:
     role, words = STATUS[report.conclusion]
     if report.conclusion == "none" or run.state in ("stopped", "aborted", "running"):
         words += f" ({run.state})"
-    passed = sum(1 for test in report.tests if test.now.conclusion == "pass")
     facts = [
-        f"{passed} of {len(report.tests)} tests reached their threshold",
+        tests_passed(report),
         f"started {numbers.moment(run.started)}",
         f"ended {numbers.moment(run.ended)}",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 from collections.abc import Collection, Iterator
 from itertools import chain
@@ -16,6 +17,8 @@ from gui.report.words import to_json
 from gui.store import Store, VerdictKind
 
 PAGE = 2000
+NAMED = 5
+"""Servers that are named where the one that was asked for is not there."""
 COLUMNS = tuple(name for name in Request.__struct_fields__ if name != "datagram")
 """Of the CSV: the fields of the JSON but for the lost datagram, which has several values; `lost_with` names it."""
 
@@ -61,9 +64,13 @@ def _pages(
         raise ValueError(f"Run {run_id} has no test {test}; it has {', '.join(map(str, numbers)) or 'none'}.")
     server_id = None
     if server:
-        found = [entry.id for entry in store.servers() if server in (entry.name, entry.url)]
+        servers = store.servers()
+        found = [entry.id for entry in servers if server in (entry.name, entry.url)]
         if not found:
-            raise ValueError(f"There is no server {server!r}; `tally results {run_id}` and its reports name them.")
+            names = sorted(entry.name for entry in servers)
+            near = difflib.get_close_matches(server, names, n=NAMED) or names[:NAMED]
+            known = f"servers here are {', '.join(near)}{' …' if len(names) > len(near) else ''}"
+            raise ValueError(f"There is no server {server!r}; {known if names else 'no run has asked one yet'}.")
         server_id = found[0]
     redaction = Redaction.of(store) if redact else None
     for repeat in store.repeats(run_id):

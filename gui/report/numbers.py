@@ -50,11 +50,19 @@ def per_cent(value: float | None) -> str:
 
 
 def interval(bounds: tuple[float, float] | None) -> str:
-    """A 95 % interval in per cent: ``99.957 – 99.988 %``. It never reaches 100 or 0 by rounding alone."""
+    """A 95 % interval in per cent: ``79.41 – 100 %``, ``99.957 – 99.988 %`` where it is narrow. It never reaches 100 or
+    0 by rounding alone, and has two decimals at least, as the success within it has."""
     if bounds is None:
         return UNKNOWN
-    low, high = bounds
-    return f"{min(low, 99.999 if low < 100 else 100):.3f} – {min(high, 99.999 if high < 100 else 100):.3f} %"
+    decimals = 2 if bounds[1] - bounds[0] >= 0.1 else 3
+    return " – ".join(_bound(bound, decimals) for bound in bounds) + " %"
+
+
+def _bound(value: float, decimals: int) -> str:
+    if value in (0, 100):
+        return f"{value:.0f}"
+    least = 10**-decimals
+    return f"{min(max(value, least), 100 - least):.{decimals}f}"
 
 
 def rate(value: float | None) -> str:

@@ -98,7 +98,7 @@ pre{background:var(--raised);padding:12px;border-radius:6px;margin:0;white-space
 input{font:inherit;color:inherit;background:var(--surface);border:1px solid var(--border);border-radius:4px}
 input{padding:4px 8px;width:24em}
 figure{margin:8px 0 16px}
-.group figure{display:inline-block;width:49%;margin:0 1% 8px 0}
+.group figure{display:inline-block;vertical-align:top;width:49%;margin:0 1% 8px 0}
 svg{width:100%;max-width:900px;height:auto;font:11px system-ui,Inter,sans-serif}
 @page{size:A4 landscape;margin:10mm}
 @media print{
@@ -112,7 +112,7 @@ th,code,pre{font-size:7px;line-height:9px}
 td.t{min-width:9em}
 td code,td span{max-width:18em}
 tr,figure{break-inside:avoid}
-figure,.group figure{display:inline-block;width:48%;margin:4px 1% 8px 0}
+figure,.group figure{display:inline-block;vertical-align:top;width:48%;margin:4px 1% 8px 0}
 #search{display:none}
 }
 """

@@ -10,7 +10,7 @@ from gui.report import numbers
 from gui.report.content import MAX_ODD, RunReport, TestReport
 from gui.report.palette import STATUS
 from gui.report.plot import Picture, converging, intervals, latencies, throughput
-from gui.report.table import SCOPES, VERDICT, Column, columns_of, remarks_of, several_repeats
+from gui.report.table import VERDICT, Column, columns_of, explanations, remarks_of, several_repeats
 from gui.report.words import BOUND, bounded, printable
 from gui.store import RequestEntry, VerdictKind
 
@@ -115,8 +115,8 @@ def _results(report: RunReport) -> Iterable[Part]:
     rest = [column for column in columns if column.name in _KEYS or column.name not in _MAIN]
     yield _figures(report, main, scoped=scoped)
     yield _figures(report, rest, scoped=scoped)
-    if scoped:
-        yield Paragraph(SCOPES)
+    for explanation in explanations(report):
+        yield Paragraph(explanation)
     for remark in remarks_of(report):
         yield Paragraph(bounded(remark))
 
@@ -138,6 +138,8 @@ def _figure(column: Column, test: TestReport) -> Cell:
     return faint(text) if column.name in ZERO_IS_GOOD else Cell(text)
 
 
+_SECONDS = ("clock_offset", "rtt")
+"""Facts of a client that are told in seconds, and are a few milliseconds."""
 _KEYS = ("test", "test_name")
 _LEFT = ("test", "test_name", "conclusion")
 _MAIN = (
@@ -403,20 +405,35 @@ def _notes(report: RunReport) -> Iterable[Part]:
 def _environment(report: RunReport) -> Iterable[Part]:
     facts = {**report.run.versions, **report.run.environment}
     if facts:
+        rows = [(name, one) for name, value in facts.items() for one in _one_each(value)]
         yield Grid(
             (Head("What", True), Head("Value", True)),
             tuple((Cell(bounded(str(name), 120)), Cell(bounded(plain(value), 10 * BOUND), kind="text"))
-                  for name, value in facts.items()),
+                  for name, value in rows),
         )  # fmt: skip
 
 
+def _one_each(value: object) -> Iterable[object]:
+    """Each of several things that have facts of their own (clients) for itself; all else as it is."""
+    return value if isinstance(value, list) and value and all(isinstance(one, dict) for one in value) else [value]
+
+
 def plain(value: object) -> str:
-    """A JSON value in words."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name}: {plain(item)}" for name, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(plain(item) for item in value)
+    """A JSON value in words: three digits of a number that was measured, ``yes`` and ``no``."""
+    match value:
+        case dict():
+            return ", ".join(f"{str(name).replace('_', ' ')}: {_fact(name, item)}" for name, item in value.items())
+        case list():
+            return ", ".join(plain(item) for item in value)
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.3g}"
     return str(value)
+
+
+def _fact(name: object, value: object) -> str:
+    return f"{1000 * value:.1f} ms" if name in _SECONDS and isinstance(value, float) else plain(value)
 
 
 def _plan(report: RunReport) -> Iterable[Part]:

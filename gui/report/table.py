@@ -150,6 +150,12 @@ COLUMNS: tuple[Column, ...] = (
 )
 SCOPES = "/repeat: of one repeat (an average, or the worst one); all: of all repeats together."
 """What the line below the titles means."""
+INTERVAL = (
+    "95 % interval: in 19 of 20 cases it holds the success that many more such requests would show. Losses come in "
+    "bursts, and a small test may meet none by luck; so its interval is wide, even where all matched. More requests "
+    "narrow it."
+)
+"""What the interval means, since 200 of 200 with "63 to 100 %" beside it is read as a mistake."""
 VERDICT = 11
 """Columns up to the verdict, which every narrow table begins with."""
 _KEY = 2
@@ -181,7 +187,7 @@ def text_table(report: RunReport, width: int | None = None) -> str:
 
     Where it is wider than `width` characters (None: no limit) it becomes several, one below the other: first the
     published columns with the verdict, then the others."""
-    lines = [headline(report)]
+    lines = _folded(headline(report), width)
     if report.run.message:
         lines += _folded(report.run.message, width)
     scoped = several_repeats(report)
@@ -189,7 +195,7 @@ def text_table(report: RunReport, width: int | None = None) -> str:
     for columns in _parts(shown, report.tests, width):
         cells = [[column.shown(test) for column in columns] for test in report.tests]
         lines += ["", *aligned([_head(column) for column in columns], cells, left=_keys(columns))]
-    remarks = [*([SCOPES] if scoped else []), *remarks_of(report)]
+    remarks = [*explanations(report), *remarks_of(report)]
     if remarks:
         lines.append("")
         for remark in remarks:
@@ -200,6 +206,12 @@ def text_table(report: RunReport, width: int | None = None) -> str:
 def several_repeats(report: RunReport) -> bool:
     """Whether a figure of one repeat and one of all differ in meaning."""
     return any(test.now.spec.repeats > 1 for test in report.tests)
+
+
+def explanations(report: RunReport) -> list[str]:
+    """What is to be known in order to read the table."""
+    found = [SCOPES] if several_repeats(report) else []
+    return [*found, INTERVAL] if any(test.now.interval for test in report.tests) else found
 
 
 def _folded(text: str, width: int | None) -> list[str]:
@@ -248,10 +260,14 @@ def headline(report: RunReport) -> str:
     verdict = {"pass": "PASS", "fail": "FAIL", "inconclusive": "INCONCLUSIVE", "none": "no result"}[report.conclusion]
     if report.conclusion == "none" or report.run.state in ("stopped", "aborted", "running"):
         verdict += f" ({report.run.state})"
-    passed = sum(1 for test in report.tests if test.now.conclusion == "pass")
-    tests = f"{passed} of {len(report.tests)} test{'s' if len(report.tests) != 1 else ''} passed"
     name, started = bounded(report.run.name, PATH), numbers.moment(report.run.started)
-    return f"Run {report.run.id}  {name}  {verdict}  {tests}  started {started}"
+    return f"Run {report.run.id}  {name}  {verdict}  {tests_passed(report)}  started {started}"
+
+
+def tests_passed(report: RunReport) -> str:
+    """``7 of 8 tests passed``."""
+    passed = sum(1 for test in report.tests if test.now.conclusion == "pass")
+    return f"{passed} of {len(report.tests)} test{'s' if len(report.tests) != 1 else ''} passed"
 
 
 def _doubts(report: RunReport) -> list[str]:

@@ -97,11 +97,11 @@ class RecordsPart:
     def usage_names(
         self, *, since: int = 0, until: int = LAST_DAY, own: bool | None = None, server: str = ""
     ) -> UsageNames:
-        """Who and what is named in the records that `usage` sums up."""
+        """Who and what is named in the records that `usage` sums up. `owners` leaves out the tests of Tally."""
         table = schema.daily
         with self.database.read() as connection:
             used = _used(connection, since, until, own, server)
-            who = select(table.c.person, table.c.org, table.c.directory).where(used).distinct()
+            who = select(table.c.person, table.c.org, table.c.directory).where(used, table.c.own == 0).distinct()
             where = select(table.c.server, table.c.site).where(used).distinct()
             owners = frozenset((row[0], row[1], row[2]) for row in connection.execute(who))
             places = connection.execute(where).all()

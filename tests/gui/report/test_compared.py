@@ -149,6 +149,16 @@ def test_a_trend_has_a_line_for_each_run(nights: Trend) -> None:
     assert "160/s" in lines[5]
 
 
+def test_a_trend_whose_newest_run_is_the_baseline_claims_nothing(made: Callable[..., Any]) -> None:
+    first, second = made(0), made(9)
+    assert trend_text(trend([first], None)).splitlines()[1] == (
+        f"Run {first.run.id} is the only one, so there is nothing to compare it with."
+    )
+    assert trend_text(trend([first, second], second.run.id)).splitlines()[1] == (
+        f"The newest run, {second.run.id}, is the baseline, so there is nothing to compare it with."
+    )
+
+
 def test_a_trend_is_the_same_in_all_forms(nights: Trend) -> None:
     rows = list(csv.DictReader(render_compared(nights, "csv").decode().splitlines()))
     content = json.loads(render_compared(nights, "json"))

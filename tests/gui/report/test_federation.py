@@ -57,6 +57,17 @@ def test_what_was_summed_under_other_makes_it_at_least() -> None:
     assert "at least 1 researcher, 1 collaboration & 0 campuses; 0 servers" in text
 
 
+def test_tests_of_ours_alone_are_no_researchers_and_no_campus() -> None:
+    names = UsageNames(frozenset(), frozenset({"c1"}), frozenset({"SITE-A"}))
+    text = federation_text(Federation("org", ROWS, names=names))
+    assert "16 accesses: only tests of Tally; 1 server at 1 site" in text
+
+
+def test_nothing_within_what_was_asked_for_is_not_nothing_at_all() -> None:
+    text = federation_text(Federation("week", [], narrowed=("--since 2027-01-01", "--foreign")))
+    assert text == "No record is one of --since 2027-01-01 --foreign; leave some of that out to see others.\n"
+
+
 def test_nothing_yet_says_what_to_do() -> None:
     assert "tally load" in federation_text(Federation("week", []))
 

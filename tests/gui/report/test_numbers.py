@@ -43,12 +43,17 @@ def test_success_is_never_off_by_more_than_a_hundredth(counted: int, part: float
     ("bounds", "shown"),
     [
         ((99.957, 99.988), "99.957 – 99.988 %"),
-        ((99.36389, 100.0), "99.364 – 100.000 %"),
+        ((79.409279, 100.0), "79.41 – 100 %"),
+        ((99.36389, 99.99999), "99.36 – 99.99 %"),
+        ((0.0, 0.0001), "0 – 0.001 %"),
+        ((0.0001, 40.0), "0.01 – 40.00 %"),
         ((99.9996, 99.99999), "99.999 – 99.999 %"),
         (None, "–"),
     ],
 )
-def test_an_interval_has_three_decimals_and_never_reaches_100_by_rounding(bounds: object, shown: str) -> None:
+def test_an_interval_has_as_many_decimals_as_it_is_narrow_and_never_reaches_100_or_0_by_rounding(
+    bounds: object, shown: str
+) -> None:
     assert numbers.interval(bounds) == shown  # type: ignore[arg-type]
 
 

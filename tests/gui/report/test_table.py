@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from gui.campaign.presets import find_preset
 from gui.reconcile import rescore_late, score
 from gui.report import RunReport, build, csv_table, html_report, json_report, text_table
+from gui.report.checks import junit_report, markdown_report
 from gui.report.content import fair
 from gui.report.table import harmless, printable
 from gui.store import ServerEntry, TestSpec
@@ -55,7 +56,7 @@ def test_the_table_begins_with_the_seeds_columns(run: Any) -> None:
     assert lines[1] == "59 of 60 requests matched; the worst repeat has 95.00 %."
     row = lines[_rule(lines) + 1].split()
     assert row[:6] == ["1", "2×10", "2", "10", "20", "5/s"], "which test it is, and the seed's columns"
-    assert " ".join(row[6:19]) == "19.67 98.33 % 95.00 % 100 % FAIL 73.809 – 99.999 % 3"
+    assert " ".join(row[6:19]) == "19.67 98.33 % 95.00 % 100 % FAIL 73.81 – 99.99 % 3"
     header = " ".join(" ".join(line.split()) for line in lines[2 : _rule(lines)])
     for word in ("Num.", "servers", "Req.", "Success", "recorded", "interval", "Min", "Max", "Achieved", "Pass at"):
         assert word in header
@@ -393,3 +394,16 @@ def test_redaction_takes_hosts_and_agents_out_everywhere(world: Any) -> None:
     assert "host-1" in redacted
     assert "agent-1" in redacted
     assert "/store/test/f0001.root" in redacted
+
+
+def test_the_interval_is_explained_wherever_a_person_reads_it_and_only_there(run: Any) -> None:
+    report = build(run.store, run.run)
+    assert report.tests[0].now.interval
+    for read in (text_table(report), html_report(report, now=1.0), markdown_report(report).replace("\\", "")):
+        assert "in 19 of 20 cases" in read
+    assert "19 of 20" not in csv_table(report) + junit_report(report) + json_report(report).decode()
+
+
+def test_no_line_is_longer_than_a_narrow_terminal(run: Any) -> None:
+    text = text_table(build(run.store, run.run), 60)
+    assert [line for line in text.splitlines() if len(line) > 60] == []

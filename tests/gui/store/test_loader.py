@@ -418,6 +418,7 @@ def test_use_is_grouped_by_two_things_of_one_server_under_its_name_without_port(
     two = store.usage("server", "week", server="c1")
     assert [(row.group, row.then, row.read) for row in two] == [("c1", "2024-10-07", 510), ("c1", "2024-10-14", 700)]
     assert [(row.group, row.read) for row in store.usage("org", server="c1:8443")] == [("cms", 1200), ("ligo", 10)]
+    assert world.store.load([world.body(a)], 1.0).final == 1
     names = store.usage_names(server="c1")
     assert names.servers == {"c1"}
     assert names.owners == {("u", "cms", "/store"), ("u", "ligo", "/store")}
