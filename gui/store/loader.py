@@ -271,7 +271,7 @@ def decode(bodies: Iterable[bytes]) -> Batch:
                 _decode_other(body, ValueError(source), batch)
             else:
                 batch.reject(body, f"record {file.record_id[:40]!r} {source}")
-        elif not 0 <= (facts[2] | (facts[3] or 0) | (facts[4] or 0) | (facts[5] or 0)) < MOST_BYTES:
+        elif not (0 <= facts[2] <= _MAX_INT and 0 <= (facts[3] or 0) | (facts[4] or 0) | (facts[5] or 0) < MOST_BYTES):
             batch.reject(body, f"record {file.record_id[:40]!r} has a number that is negative, or 2^53 or more")
         elif len(body) > MAX_BODY:
             batch.reject(body, f"record {file.record_id[:40]!r} of {len(body):,} bytes is larger than {MAX_BODY:,}")
