@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain, repeat
-from operator import attrgetter
+from operator import add, attrgetter
 from struct import unpack
 from typing import Any, NamedTuple, TypeVar
 
@@ -120,10 +120,8 @@ _facts_of = attrgetter(
     "known_issue",
     "incomplete",
     "start_time",
-    "time_max",
-    "timestamp",
 )
-"""The fields that are specific to an access."""
+"""The fields that are specific to an access and needed of nearly all: each that is kept costs time."""
 
 
 class Tag(NamedTuple):
@@ -497,9 +495,10 @@ class Loader:
         if not foreign:
             return [], 0
         if self._old is not False:
+            self._old = connection.execute(select(schema.foreign_seen.c.record_hash).limit(1)).fetchone() is not None
+        if self._old:
             known = _seen_in_old(connection, [access[2][0] for access in foreign])
             foreign = [access for access in foreign if access[2][0] not in known]
-            self._old = bool(connection.scalar(select(func.count()).select_from(schema.foreign_seen)))
         keys = seen_keys([access[2][0] for access in foreign])
         ids = [
             (start if (start := access[2][10]) is not None and 0 < start < LAST_MOMENT else _moment(access), key)
@@ -542,18 +541,20 @@ class Loader:
         groups: dict[Group, list[int]] = {}
         loaded: dict[int, list[int]] = {}
         for source in sources:
+            finals = 0
             for day, sums in source.days.items():
                 _add_up(groups, _group(source, day), sums)
-            _add_up(loaded, source.origin, (source.finals, source.given_up))
+                finals += sums[0]
+            _add_up(loaded, source.origin, (finals, source.given_up))
         kept_as = _folded(connection, list(groups))
         folded: dict[Group, list[int]] = {}
         for group, sums in groups.items():
-            _add_up(folded, kept_as[group], sums)
+            _add_up(folded, kept_as.get(group, group), sums)
         rows = [(*group, *_bounded(sums)) for group, sums in folded.items()]
         self._database.insert(connection, "daily", (*Group._fields, *_SUMS), sorted(rows), _ADD_DAILY)
         self._database.many(connection, _ADD_LOADED, [(*counts, origin) for origin, counts in loaded.items()])
-        waiting = [(key, kept_as[_group(source, day)]) for key, source, day in opened]
-        ids = {group: _daily_id(connection, group) for group in {group for _, group in waiting}}
+        waiting = [(key, _group(source, day)) for key, source, day in opened]
+        ids = {group: _daily_id(connection, kept_as.get(group, group)) for group in {group for _, group in waiting}}
         once.wait_for_close(self._database, connection, [(key, ids[group]) for key, group in waiting], today)
 
 
@@ -562,7 +563,7 @@ def _rows(own: Sequence[Access], blocks: Sequence[int]) -> list[tuple[Any, ...]]
 
     Column by column, since most of it is then done in C."""
     sources = [access[0] for access in own]
-    record_ids, paths, file_ids, read, readv, write, _, _, issues, lacking, *_ = zip(
+    record_ids, paths, file_ids, read, readv, write, _, _, issues, lacking, _ = zip(
         *[access[2] for access in own], strict=True
     )
     texts = [f"{source.tag.text}\0{path or ''}".encode() for source, path in zip(sources, paths, strict=True)]
@@ -610,9 +611,9 @@ def _count(accesses: Iterable[Access], closed: set[int], today: int) -> list[Ope
     Only final records are summed. A provisional record is only counted, so that its bytes are not added again by the
     final record of the same access. A provisional record of an access that is already `closed` adds nothing."""
     opened: list[Opened] = []
-    for source, _, facts in accesses:
-        record_id, _, _, read, readv, write, end, seconds, _, _, _, _, _ = facts
-        day = end // DAY if end is not None and 0 <= end < LAST_MOMENT else _day_of(source, facts, today)
+    for source, body, facts in accesses:
+        record_id, _, _, read, readv, write, end, seconds, _, _, _ = facts
+        day = end // DAY if end is not None and 0 <= end < LAST_MOMENT else _day_of(source, body, today)
         sums = source.days.get(day)
         if sums is None:
             sums = source.days[day] = [0, 0, 0, 0, 0, 0]
@@ -631,18 +632,19 @@ def _count(accesses: Iterable[Access], closed: set[int], today: int) -> list[Ope
     return opened
 
 
-def _day_of(source: Source, facts: tuple[Any, ...], today: int) -> int:
+def _day_of(source: Source, body: bytes, today: int) -> int:
     """The day of an access whose close is not known: that of the last time known for it, else today."""
-    _, _, _, _, _, _, _, _, _, _, start, latest, stamp = facts
-    moment = once.moment_of(latest, time_of(stamp), start, source.place.stod)
+    file = _decode_file(body)
+    moment = once.moment_of(file.time_max, time_of(file.timestamp), file.start_time, source.place.stod)
     return moment // DAY if moment else today
 
 
 def _moment(access: Access) -> int:
     """The time by which another's record is remembered. The final and the provisional record of an access share it:
     both say when the file was opened, or neither does."""
-    source, _, facts = access
-    return once.moment_of(facts[10], facts[6], facts[11], source.place.stod)
+    source, body, facts = access
+    moment = once.moment_of(facts[10], facts[6])
+    return moment or once.moment_of(_decode_file(body).time_max, source.place.stod)
 
 
 def _access_keys_of_finals(accesses: Iterable[Access]) -> Iterator[int]:
@@ -662,8 +664,8 @@ def _seen_in_old(connection: Connection, record_ids: Sequence[str]) -> set[str]:
 
 
 def _folded(connection: Connection, groups: Sequence[Group]) -> dict[Group, Group]:
-    """The group under which each of these is kept: itself if it is known or there is room on its day, else `OTHER`."""
-    kept = {group: group for group in groups}
+    """For each group that has to be kept under another one, that other: those not known, on days without room."""
+    kept: dict[Group, Group] = {}
     for day, count in Counter(group.day for group in groups).items():
         there = _groups_of(connection, day)
         if count + there <= GROUPS_PER_DAY:
@@ -701,9 +703,8 @@ def _bounded(sums: Sequence[int]) -> Sequence[int]:
 
 
 def _add_up(totals: dict[_Key, list[int]], key: _Key, sums: Sequence[int]) -> None:
-    total = totals.setdefault(key, [0] * len(sums))
-    for place, value in enumerate(sums):
-        total[place] += value
+    total = totals.get(key)
+    totals[key] = list(sums) if total is None else list(map(add, total, sums))
 
 
 def _groups_of(connection: Connection, day: int) -> int:
