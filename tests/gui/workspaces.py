@@ -1,5 +1,5 @@
-"""Workspaces to test with, on SQLite and on a private PostgreSQL: fixtures that tests of store and reconcile import in
-their ``conftest.py``."""
+"""Workspaces to test with, on SQLite and on a private PostgreSQL: fixtures that the tests of store, reconcile and
+report import in their ``conftest.py``."""
 
 from __future__ import annotations
 

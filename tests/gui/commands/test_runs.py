@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -19,19 +17,7 @@ from gui.reconcile import score
 from gui.runner import ownership
 from gui.store import Seal, Store, TestSpec
 from gui.store.programs import Program, this_program
-
-WORLD = Path(__file__).parents[1] / "store" / "world.py"
-
-
-def world_of(store: Store) -> Any:
-    name = "tally_test_world"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, WORLD)
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name].World(store)
+from tests.gui.store.world import World
 
 
 def add_run(world: Any, name: str, *, missing: int = 0) -> int:
@@ -50,7 +36,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two runs: one that passed, and one that lost a record."""
     path = tmp_path / "w.db"
     with Store(path) as store:
-        world = world_of(store)
+        world = World(store)
         add_run(world, "first")
         add_run(world, "second", missing=1)
     monkeypatch.setenv("TALLY_DB", str(path))

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import shutil
-import sys
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -21,20 +18,9 @@ from gui.reconcile import rescore_late, score
 from gui.report import export_bundle
 from gui.store import LostDatagram, MarkerRow, SampleRow, Store, TestSpec, VerdictKind
 from shoveler.service import ShovelerSender, ShovelerStatus
+from tests.gui.store.world import World
 
 T0 = 1_760_000_000.0
-
-
-def load_helper(name: str) -> ModuleType:
-    """A helper module of the tests of the store."""
-    full = f"tally_test_{name}"
-    if full not in sys.modules:
-        spec = importlib.util.spec_from_file_location(full, Path(__file__).parents[2] / "store" / f"{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[full] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[full])
-    return sys.modules[full]
 
 
 @dataclass
@@ -51,7 +37,7 @@ class Originals:
 def originals(tmp_path_factory: pytest.TempPathFactory) -> Originals:
     directory = tmp_path_factory.mktemp("bundles")
     with Store(directory / "workspace.db") as store:
-        world = load_helper("world").World(store)
+        world = World(store)
         fill(world)
         signer = own_signer(directory, "a hub")
         export_bundle(store, world.run, directory / "run.tally.zip", now=lambda: 5.0)
@@ -64,14 +50,13 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Originals:
 def world(originals: Originals, tmp_path: Path) -> Iterator[Any]:
     """The world with the run that the bundles are of."""
     with Store(originals.copy("workspace.db", tmp_path)) as store:
-        yield load_helper("world").World(store, now=T0 + 1000, run=1, repeat=2)
+        yield World(store, now=T0 + 1000, run=1, repeat=2)
 
 
 @pytest.fixture
 def new_world() -> Callable[[Store], Any]:
     """Makes a world of another store."""
-    made: Callable[[Store], Any] = load_helper("world").World
-    return made
+    return World
 
 
 @pytest.fixture

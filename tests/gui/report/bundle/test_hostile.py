@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,24 +12,11 @@ import pytest
 from gui.reconcile import score
 from gui.report import FORMATS, BundleError, build, import_bundle, render, seal_sentence
 from gui.store import Store
+from tests.gui.report.bundle.hostile import HOSTILE
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parents[3] / "docs" / "bundles.md"
 VICTIM = "victim00"
-
-
-def _helper() -> ModuleType:
-    name = "tally_test_hostile"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, HERE / "hostile.py")
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-HOSTILE = _helper().HOSTILE
 
 
 def answer(store: Store, path: Path) -> str:
