@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from collector.config import PACKETS
 from collector.sinks import STREAMS

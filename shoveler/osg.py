@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from shoveler.config import SCHEMA
 from shoveler.service import redact

@@ -112,11 +112,11 @@ class HubDouble:
             bearer = request.headers["Authorization"].removeprefix("Bearer ")
             if bearer in self.invitations:
                 self.invitations.discard(bearer)
-                connection.claims = {"scope": "join"}
+                connection.claims = {"scope": "join"}  # type: ignore[attr-defined]
                 return None
             try:
                 kid = jwt.get_unverified_header(bearer).get("kid", "")
-                connection.claims = jwt.decode(
+                connection.claims = jwt.decode(  # type: ignore[attr-defined]
                     bearer,
                     self.keys[kid].encode(),
                     algorithms=["HS256"],
@@ -132,11 +132,11 @@ class HubDouble:
     async def _handle(self, connection: ServerConnection) -> None:
         if connection.request.path == "/register":
             register = decode_from_agent(await connection.recv())
-            self.registrations.append((connection.claims, register))
+            self.registrations.append((connection.claims, register))  # type: ignore[attr-defined]
             self._ids["secret id/+"] = register.journal
             await connection.send(encode(Registered("secret id/+")).decode())
             return
-        register = self.registrations[-1][1]
+        register = self.registrations[-1][1]  # type: ignore[assignment]
         known = self.lines[-1].n if self.lines and register.journal == self.journal_id else 0
         self.sessions += 1
         self.sockets.append(connection)
@@ -224,7 +224,7 @@ class HubDouble:
             "127.0.0.1",
             self.port,
             ssl=context,
-            subprotocols=[SUBPROTOCOL],
+            subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
             process_request=self._gate,
             max_size=4 * 1024 * 1024,
             close_timeout=0.5,
@@ -288,7 +288,7 @@ def hub_double() -> type[HubDouble]:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Callable[[str], tuple[Path, str]]:
-    return lambda name="hub": make_certificate(tmp_path, name)
+    return lambda name="hub": make_certificate(tmp_path, name)  # type: ignore[misc]
 
 
 @pytest.fixture

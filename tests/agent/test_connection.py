@@ -172,7 +172,7 @@ async def test_a_hub_that_says_goodbye_at_once(hub_double: Any) -> None:
     class Full(hub_double):
         async def _handle(self, one: Any) -> None:
             await one.recv()
-            await one.send(connection.encode(Goodbye("no room", again=self.again)).decode())
+            await one.send(connection.encode(Goodbye("no room", again=self.again)).decode())  # type: ignore[attr-defined]
 
     for again, wait in ((True, 60.0), (False, None)):
         Full.again = again

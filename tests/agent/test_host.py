@@ -27,9 +27,9 @@ def test_the_client_library_is_named_without_being_loaded(monkeypatch: pytest.Mo
     assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0
 
     def missing(name: str) -> str:
-        raise host.importlib.metadata.PackageNotFoundError(name)
+        raise host.importlib.metadata.PackageNotFoundError(name)  # type: ignore[attr-defined]
 
-    monkeypatch.setattr(host.importlib.metadata, "version", missing)
+    monkeypatch.setattr(host.importlib.metadata, "version", missing)  # type: ignore[attr-defined]
     assert host.xrootd_client_version() == ""
 
 

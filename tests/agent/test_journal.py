@@ -237,7 +237,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> dict[Path, int]:
         real(file)
         sizes[Path(f"/proc/self/fd/{file}").readlink()] = os.fstat(file).st_size
 
-    monkeypatch.setattr(journal_module.os, "fsync", fsync)
+    monkeypatch.setattr(journal_module.os, "fsync", fsync)  # type: ignore[attr-defined]
     return sizes
 
 
@@ -294,14 +294,14 @@ def test_a_full_disk_takes_nothing_and_loses_nothing(tmp_path: Path, monkeypatch
     def half(file: int, data: bytes) -> int:
         return real(file, data[: len(data) // 2])
 
-    monkeypatch.setattr(journal_module.os, "write", half)
+    monkeypatch.setattr(journal_module.os, "write", half)  # type: ignore[attr-defined]
     with pytest.raises(JournalFullError, match="the disk is full"):
         appender.write(done("/a"))
 
     def none(file: int, data: bytes) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(journal_module.os, "write", none)
+    monkeypatch.setattr(journal_module.os, "write", none)  # type: ignore[attr-defined]
     with pytest.raises(JournalFullError, match="No space left on device"):
         appender.write(done("/a"))
     monkeypatch.undo()
@@ -373,7 +373,7 @@ def test_a_segment_that_cannot_be_begun_leaves_the_journal_as_it_was(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(journal_module.os, "fsync", fsync)
+        patch.setattr(journal_module.os, "fsync", fsync)  # type: ignore[attr-defined]
         patch.setattr(Journal, "collect", lambda self: [])
         with pytest.raises(JournalFullError, match="cannot be begun: No space left on device"):
             journal.rotate()

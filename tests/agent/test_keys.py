@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
@@ -34,11 +35,12 @@ def test_the_environment_wins_then_the_file_then_the_option(tmp_path: Path) -> N
 
 
 def test_what_cannot_be_used_is_said_with_its_origin_and_without_its_text(tmp_path: Path) -> None:
-    for origin, arguments in {
+    wrong: dict[str, dict[str, Any]] = {
         "TALLY_KEY": {"environ": {"TALLY_KEY": "short-secret"}},
         str(tmp_path / "key"): {"key_file": secret_file(tmp_path / "key", "short-secret"), "environ": {}},
         "--key": {"key": "short-secret", "environ": {}},
-    }.items():
+    }
+    for origin, arguments in wrong.items():
         with pytest.raises(CredentialError) as caught:
             keys.given_key(**arguments)
         assert "12 bytes" in str(caught.value)

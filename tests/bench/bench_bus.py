@@ -42,12 +42,12 @@ DATAGRAM = os.urandom(900)
 
 def singles() -> list[Outgoing]:
     body = encode_single(REMOTE, DATAGRAM, "0.1.0")
-    return [Outgoing(body, f"k3x9q2ab:{number}", "", HEADERS) for number in range(SINGLES)]
+    return [Outgoing(body, f"k3x9q2ab:{number}", "", HEADERS) for number in range(SINGLES)]  # type: ignore[arg-type]
 
 
 def batches() -> list[Outgoing]:
     body = encode_batch([(f"k3x9q2ab:{n}", REMOTE, DATAGRAM) for n in range(PER_BATCH)], "0.1.0")
-    return [Outgoing(body, f"k3x9q2ab:{number}", "", HEADERS, BATCH) for number in range(BATCHES)]
+    return [Outgoing(body, f"k3x9q2ab:{number}", "", HEADERS, BATCH) for number in range(BATCHES)]  # type: ignore[arg-type]
 
 
 class PlainPika:

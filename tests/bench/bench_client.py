@@ -99,7 +99,7 @@ class Sink:
         encode(message)
         if isinstance(message, JournalMessage):
             self.lines += len(message.lines)
-            await self.role.obey(Acknowledge(message.journal, message.lines[-1].n), self)
+            await self.role.obey(Acknowledge(message.journal, message.lines[-1].n), self)  # type: ignore[arg-type]
         else:
             self.said.append(message)
             self.news.set()
@@ -122,13 +122,13 @@ def bare(server: str, options: argparse.Namespace) -> float:
 
 async def measure(server: str, options: argparse.Namespace, directory: Path) -> tuple[float, float, int]:
     """(requests/s, per cent of a core of the agent process itself, failed)"""
-    pool.SLOTS_PER_PROCESS = options.per_process
+    pool.SLOTS_PER_PROCESS = options.per_process  # type: ignore[misc]
     journal = Journal(directory)
     role = client.ClientRole(name="bench", labels=[], journal=journal)
     sink = Sink(role)
     role.welcomed(Welcome("bench", "0", time.time()))
-    attend = asyncio.get_running_loop().create_task(role.attend(sink), name="attend")
-    await role.obey(StartRepeat("1.1.1", Workload(options.kind), options.slots), sink)
+    attend = asyncio.get_running_loop().create_task(role.attend(sink), name="attend")  # type: ignore[arg-type]
+    await role.obey(StartRepeat("1.1.1", Workload(options.kind), options.slots), sink)  # type: ignore[arg-type]
     ready = await sink.until(RepeatReady)
     assert not ready.error, ready.error
     rounds = -(-options.requests // PER_ROUND)
@@ -140,12 +140,12 @@ async def measure(server: str, options: argparse.Namespace, directory: Path) -> 
             generation = i // (options.slots * options.files)  # a tag never asks for the same path twice
             path = f"/f{(i // options.slots) % options.files}"
             requests.append(Request(f"b{generation:04d}{slot:03d}", slot, server, path, options.size, i))
-        await role.obey(Round("1.1.1", number, requests), sink)
+        await role.obey(Round("1.1.1", number, requests), sink)  # type: ignore[arg-type]
         await sink.until(RoundDone, number + 1)
     seconds = time.monotonic() - began
     cpu = time.process_time() - cpu
     failed = sum(m.failed for m in sink.said if isinstance(m, RoundDone))
-    await role.obey(EndRepeat("1.1.1"), sink)
+    await role.obey(EndRepeat("1.1.1"), sink)  # type: ignore[arg-type]
     await sink.until(RepeatDone)
     assert sink.lines == 2 * options.requests, sink.lines
     attend.cancel()

@@ -41,7 +41,7 @@ BESIDE = "collector through RabbitMQ, single in, single out"
 SERVERS, ROUNDS = 50, 3
 
 
-class PeerRig(collector_rig.Rig):  # type: ignore[misc]
+class PeerRig(collector_rig.Rig):
     """The same queues with the Go collector between them."""
 
     def start(self, *arguments: str) -> None:

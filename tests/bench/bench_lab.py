@@ -38,7 +38,7 @@ def measure(servers: int, bus: str) -> None:
             "name": f"lab {way}, {servers} servers, {bus} bus",
             "value": round(statistics.median(measured), 2),
             "unit": "s",
-            "limit_or_peer": LIMITS[servers][way],
+            "limit_or_peer": LIMITS[servers][way],  # type: ignore[index]
         }
         print(json.dumps(figure), flush=True)
 

@@ -315,7 +315,7 @@ def delay(seconds: float, rate: int = 2000) -> None:
         for name, burden in burdens.items():
             shoveler = Shoveler(directory / name, NOWHERE)
             time.sleep(1.0)
-            with burden(shoveler), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            with burden(shoveler), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:  # type: ignore[operator]
                 sock.connect(("127.0.0.1", shoveler.port))
                 sent, begun = 0, time.perf_counter()
                 while (now := time.perf_counter() - begun) < seconds:
@@ -350,7 +350,7 @@ def replay(seconds: float) -> None:
             ours.append(replay_once(directory / f"single{number}", url, "single", 40_000, min(seconds, 2.0)))
             empty(url)
             with closing(bench_bus.PlainPika(url.partition("?")[0], bench_bus.SINGLE_WINDOW)) as peer:
-                taken, _ = bench_bus.timed(lambda peer=peer: peer.publish(messages))  # type: ignore[misc]
+                taken, _ = bench_bus.timed(lambda peer=peer: peer.publish(messages))
             plain.append(len(messages) / taken)
         limit = f"plain pika, pipelined and confirmed, here: {statistics.median(plain):,.0f}"
         figure("shoveler_replay_single", limit=limit, unit="datagrams/s", **middle(ours))
@@ -379,7 +379,8 @@ def live(seconds: float) -> None:
             time.sleep(1.0)
             cpu = shoveler.cpu()
             done, confirmed = follow_load(
-                start_load(shoveler.port, rate, seconds), lambda shoveler=shoveler: shoveler.totals().confirmed
+                start_load(shoveler.port, rate, seconds),
+                lambda shoveler=shoveler: shoveler.totals().confirmed,  # type: ignore[misc]
             )
             cpu = shoveler.cpu() - cpu
             time.sleep(1.5)  # the kernel's counter is read once a second

@@ -27,7 +27,7 @@ def datagrams(path: Path) -> Iterator[Datagram]:
     while not source.ended:
         taken = source.take(0.0)
         assert not taken.rejects, "a line of a case is refused by the file source"
-        yield from taken.datagrams
+        yield from taken.datagrams  # type: ignore[misc]
     source.close()
 
 

@@ -155,8 +155,8 @@ PLACES: dict[str, tuple[Any, str, Callable[..., bool]]] = {
     ),
     "after the sequence has noted it": (Sequences, "observe_files", lambda _, inc, n, data, *__: is_poison(data)),
     "at an open, the plain way": (Accesses, "open", lambda _, inc, item, *__: is_poison(item.path or b"")),
-    "when an access is settled": (Waiting, "settle", lambda _, inc, a: isinstance(a, Access) and is_poison(a.path)),
-    "when its record is written": (Writer, "finish", lambda _, inc, a: isinstance(a, Access) and is_poison(a.path)),
+    "when an access is settled": (Waiting, "settle", lambda _, inc, a: isinstance(a, Access) and is_poison(a.path)),  # type: ignore[arg-type]
+    "when its record is written": (Writer, "finish", lambda _, inc, a: isinstance(a, Access) and is_poison(a.path)),  # type: ignore[arg-type]
 }  # fmt: skip
 
 
@@ -277,7 +277,7 @@ def test_a_server_whose_time_outs_raise_is_forgotten_and_no_other(look: str, mon
         return [r for r in ids(records) if json.loads(r[1])["server_id"] != str(sick)]
 
     assert of_others(life.records) == of_others(other.records)
-    assert [i for i in life.looks() if i["sid"] != sick] == [i for i in other.looks() if i["sid"] != sick]
+    assert [i for i in life.looks() if i["sid"] != sick] == [i for i in other.looks() if i["sid"] != sick]  # type: ignore[index]
     serials = {key[1:5] for key in life.rows if key[:1] == b"i"}
     assert {key[1:5] for key in life.rows if key[:1] != b"m"} == serials  # none without its server: that is unreadable
 
@@ -292,7 +292,7 @@ def test_the_end_of_the_input_is_written_out_for_all_servers_but_the_sick_one(mo
 
 def test_a_look_at_the_whole_state_that_raises_costs_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     told = story()
-    original = correlator.Timekeeper.tick
+    original = correlator.Timekeeper.tick  # type: ignore[attr-defined]
     monkeypatch.setattr("collector.correlate.eviction.Eviction.relieve", lambda _: 1 / 0)
     life = Life()
     life.day(told, 50)

@@ -22,7 +22,7 @@ def described() -> dict:
         "amd64",
         "About it: all.",
     ]
-    return yaml.safe_load(subprocess.run([*command, *PROGRAMS], check=True, capture_output=True, text=True).stdout)
+    return yaml.safe_load(subprocess.run([*command, *PROGRAMS], check=True, capture_output=True, text=True).stdout)  # type: ignore[list-item]
 
 
 def test_nothing_is_left_to_be_filled_in(described: dict) -> None:

@@ -38,7 +38,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (wheel,) = place.glob("*.whl")
     call(sys.executable, "-m", "venv", "--without-pip", place / "env", directory=place)
     python = place / "env/bin/python"
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
     call(*pip, "install", "--quiet", "--no-index", "--no-deps", "--no-compile", wheel, directory=place)
     # A path in a .pth file is not searched for .pth files: our own checkout, which is installed there, does not count.
     site = Path(call(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", directory=place).strip())

@@ -231,7 +231,7 @@ def test_status_messages(broker, start):
     last = None
     while messages := consumer.take(100, 0.5):
         last = decode_status(messages[-1].routing_key, messages[-1].body)
-    assert sum(s.confirmed for s in last.senders.values()) == 4, "the last word, at drain, has all"
+    assert sum(s.confirmed for s in last.senders.values()) == 4, "the last word, at drain, has all"  # type: ignore[misc]
     assert last.started == started
     consumer.close()
     topology.delete_queue(exchange, exchange=exchange)
@@ -460,13 +460,13 @@ def test_what_was_taken_of_a_capture_that_breaks_off_is_published(queue, start, 
 
 
 def test_what_comes_behind_the_first_word_of_the_receiver_is_not_lost():
-    daemon = Daemon(config.SCHEMA.load(None, {}), lambda: None, Signals(), None)
-    daemon._receiver = ReceiverProcess(Task(spool="", control=-1, options=control.Options()), [], None)
+    daemon = Daemon(config.SCHEMA.load(None, {}), lambda: None, Signals(), None)  # type: ignore[arg-type, return-value]
+    daemon._receiver = ReceiverProcess(Task(spool="", control=-1, options=control.Options()), [], None)  # type: ignore[arg-type]
     daemon._receiver.control, theirs = control.socket_pair()
     with daemon._receiver.control, theirs:
         said = [control.Opened("id", 3), control.Committed(4), control.Finished(4)]
         for message in said:
-            assert control.say(theirs, message)
+            assert control.say(theirs, message)  # type: ignore[arg-type]
         assert daemon._await_opened() == (said[0], said[1:])
         daemon._signals.stop()
         before = time.monotonic()
@@ -498,7 +498,7 @@ def test_every_setting_of_the_receiver_reaches_it():
         again=True, follow=True, verify=False, path_mtu=9000, spool__max_bytes="1GiB", map={"all": "10.0.0.1"},
         forward=["192.0.2.1:5"], log__format="json", log__level="debug", **{"from": "file:c.jsonl"},
     )  # fmt: skip
-    assert Daemon(settings, lambda: None, None, None)._task() == Task(
+    assert Daemon(settings, lambda: None, None, None)._task() == Task(  # type: ignore[arg-type, return-value]
         spool="/s", control=-1, receive_buffer=1 << 20, reserve=5 << 20, synchronous="full", source="c.jsonl",
         follow=True, again=True, captured_speed=True,
         options=control.Options(
@@ -510,7 +510,7 @@ def test_every_setting_of_the_receiver_reaches_it():
 
 def test_stop_and_new_settings_are_said_again_until_they_fit():
     """A receiver that waits for its disk does not listen, and a socket pair holds only so much."""
-    process = ReceiverProcess(Task(spool="", control=-1, options=control.Options()), [], None)
+    process = ReceiverProcess(Task(spool="", control=-1, options=control.Options()), [], None)  # type: ignore[arg-type]
     process.control, theirs = control.socket_pair()
     with process.control, theirs:
         while control.say(process.control, control.Confirm(1)):

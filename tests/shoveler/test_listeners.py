@@ -105,10 +105,10 @@ def test_where_the_kernel_does_not_allow_it_the_operator_is_told_what_to_set(mon
         def getsockname(self):
             return ("0.0.0.0", 9993)
 
-    assert enlarge(Limited(), 100_000) is None
-    warning = enlarge(Limited(), 64 << 20)
+    assert enlarge(Limited(), 100_000) is None  # type: ignore[arg-type]
+    warning = enlarge(Limited(), 64 << 20)  # type: ignore[arg-type]
     assert warning.startswith("the receive buffer of 0.0.0.0:9993 is only 212992 bytes instead of 67108864")
-    assert "sysctl -w net.core.rmem_max=67108864" in warning
+    assert "sysctl -w net.core.rmem_max=67108864" in warning  # type: ignore[operator]
 
 
 def test_a_socket_keeps_its_identity_and_has_no_others(listener):

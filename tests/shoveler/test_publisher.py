@@ -76,7 +76,7 @@ def test_batches_have_a_size():
 
 def test_the_largest_batch_is_none_that_a_broker_refuses_for_ever():
     """RabbitMQ 4 takes messages up to 16 MiB. The smallest datagrams have the most around them."""
-    largest = int(config.SCHEMA.setting("batch.max_bytes").maximum)
+    largest = int(config.SCHEMA.setting("batch.max_bytes").maximum)  # type: ignore[arg-type]
     rows = [("[fd00:1111:2222:3333:4444:5555:6666:7777]:65535", b"")] * (largest // 60)
     framer = BatchFramer("0123456789abcdef", "10.10.10", max_bytes=largest)
     [parcel, *_] = framer.frame(opened([block(10**12, *rows, generation="0123456789abcdef")]))
@@ -204,7 +204,7 @@ class Connection:
             status = self.bus.answer.pop(message.id, None) or self.bus.everything or "confirmed"
             if status == "confirmed":
                 self.bus.kept.append(message)
-            found.append(Outcome(message.id, status, "reason"))
+            found.append(Outcome(message.id, status, "reason"))  # type: ignore[arg-type]
         return found
 
     def close(self):
@@ -238,7 +238,7 @@ class Run:
         self.bus, self.spool, self.health = FlakyBus(), Blocks(), Health()
         self.confirmed, self.returned = [], []
         self.courier = Courier(
-            self.spool,
+            self.spool,  # type: ignore[arg-type]
             framer or SingleFramer("s", "1"),
             self.bus.connect,
             confirmed=self.confirmed.append,

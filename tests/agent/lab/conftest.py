@@ -6,6 +6,7 @@ import importlib.util
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -31,11 +32,11 @@ class Lab:
         self.bus = place / "bus"
         self._seen: list[LabState] = []
 
-    def options(self, **wishes: object) -> LabOptions:
+    def options(self, **wishes: Any) -> LabOptions:
         plain = {"directory": str(self.directory), "bus": str(self.bus), "files": 10, "large_files": 1, "servers": 2}
         return msgspec.convert({"programs": stand_in.programs()} | plain | wishes, LabOptions)
 
-    def up(self, **wishes: object) -> int:
+    def up(self, **wishes: Any) -> int:
         return cli.bring_up(self.options(**wishes))
 
     def down(self) -> int:

@@ -140,7 +140,7 @@ def test_the_address_is_not_known_before_the_start(tmp_path: Path) -> None:
 
 
 def test_without_rabbitmq_the_sentence_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(broker_module.shutil, "which", lambda _name: None)
+    monkeypatch.setattr(broker_module.shutil, "which", lambda _name: None)  # type: ignore[attr-defined]
     monkeypatch.setattr(Path, "exists", lambda _self: False)
     with pytest.raises(BrokerError, match="install the Debian package rabbitmq-server"):
         PrivateBroker(tmp_path / "node").start()

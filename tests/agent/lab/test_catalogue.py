@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from agent.lab.catalogue import catalogue, make_files
 from agent.lab.options import LabOptions
 
 
-def options(**wishes: int) -> LabOptions:
+def options(**wishes: Any) -> LabOptions:
     return LabOptions(directory="/nowhere", **wishes)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from agent.lab.state import write_state
 from agent.messages import LAB_SCHEMA, LabProcess, LabState
 
 
-def dead_lab(directory: Path, **other: object) -> LabState:
+def dead_lab(directory: Path, **other: Any) -> LabState:
     facts: dict[str, object] = {
         "schema": LAB_SCHEMA, "directory": str(directory), "started": 1.0, "state": "up", "bus": "", "broker": "local",
         "packets_exchange": "", "records_exchange": "", "status_exchange": "", "packets_queue": "", "servers": [],

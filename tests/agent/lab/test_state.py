@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,7 +13,7 @@ from agent.lab.state import read_state, write_state
 from agent.messages import LAB_SCHEMA, LabFile, LabProcess, LabServer, LabState
 
 
-def a_state(directory: Path, **other: object) -> LabState:
+def a_state(directory: Path, **other: Any) -> LabState:
     state = LabState(
         schema=LAB_SCHEMA,
         directory=str(directory),

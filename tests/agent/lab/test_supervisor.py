@@ -289,7 +289,7 @@ def test_a_full_disk_keeps_the_supervisor_from_nothing(
     one = supervisor.Supervisor(LabOptions(str(tmp_path)), lambda _report: None)
     one._save()
     assert caplog.text == ""  # the directory is not claimed: nothing may be written
-    one._lock = 99
+    one._lock = 99  # type: ignore[assignment]
     one._save()
     assert "the state file is not up to date: [Errno 28] No space left on device" in caplog.text
     with pytest.raises(LabError, match=r"cannot be written \(No space left on device\): free some space"):

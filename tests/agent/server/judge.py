@@ -196,7 +196,7 @@ class Server:
         user = []
         if os.getuid() == 0:
             account = pwd.getpwnam("xrootd")
-            for path in (self.base, *self.base.rglob("*")):
+            for path in (self.base, *self.base.rglob("*")):  # type: ignore[assignment]
                 os.chown(path, account.pw_uid, account.pw_gid)
             user = ["-R", "xrootd"]
         command = [program() or "xrootd", *user, "-c", str(config), "-n", instance, "-l", str(self.base / "xrootd.log")]
@@ -259,7 +259,7 @@ def _read(port: int, path: str, size: int) -> int:
     from XRootD import client
     from XRootD.client.flags import OpenFlags
 
-    with client.File() as file:
+    with client.File() as file:  # type: ignore[attr-defined]
         status, _ = file.open(f"root://127.0.0.1:{port}/{path}", OpenFlags.READ, timeout=5)
         if not status.ok:
             return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ FAULTY = "all.sitename S\nxrootd.monitor all auth ident 5m fbuff 1452 fstat 10s 
 
 
 @pytest.fixture
-def address() -> str:
+def address() -> Iterator[str]:
     """A UDP port of this machine on which somebody listens, for the length of the test."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         s.bind(("127.0.0.1", 0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from agent.server.configfile import Source, directives, kept, plain_seconds, readings, seconds, size
@@ -11,12 +13,12 @@ def read(text: str) -> list[tuple[int, str]]:
     return [(d.place.line, d.text) for d in directives(text)]
 
 
-def in_each_world(text: str, **known: str) -> dict[str, list[str]]:
+def in_each_world(text: str, **known: Any) -> dict[str, list[str]]:
     """The directives by what had to be chosen to come to them."""
     return {" and ".join(r.choices.values()): [d.text for d in r.directives] for r in readings(text, **known)}
 
 
-def faults(text: str, **known: object) -> list[str]:
+def faults(text: str, **known: Any) -> list[str]:
     return [fault.what for reading in readings(text, **known) for fault in reading.faults]
 
 

@@ -264,6 +264,6 @@ def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr(access.importlib, "import_module", missing)
+    monkeypatch.setattr(access.importlib, "import_module", missing)  # type: ignore[attr-defined]
     with pytest.raises(MissingClientError, match="install it with: pip install"):
         access.load_client()

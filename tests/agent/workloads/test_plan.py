@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +28,7 @@ def request(size: int, seed: int = 1) -> Request:
     return Request("tagaaaaa", 0, "root://s:1094", "/f", size, seed)
 
 
-def plan(workload: Workload, size: int, seed: int = 1) -> list[object]:
+def plan(workload: Workload, size: int, seed: int = 1) -> list[Any]:
     return list(steps(workload, request(size, seed)))
 
 
@@ -90,7 +91,7 @@ def test_writes_have_the_wanted_size() -> None:
 
 @given(st.sampled_from(["full", "range", "vector", "long"]), st.integers(0, 2**30), st.integers(0, 2**53))
 def test_the_same_seed_gives_the_same_steps(kind: str, size: int, seed: int) -> None:
-    workload = Workload(kind, bytes=5000, chunks=9, reads=3, pause=1.0)
+    workload = Workload(kind, bytes=5000, chunks=9, reads=3, pause=1.0)  # type: ignore[arg-type]
     assert plan(workload, size, seed) == plan(workload, size, seed)
 
 

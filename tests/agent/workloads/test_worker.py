@@ -323,7 +323,7 @@ class _Slot:
 
 def test_a_second_is_told_when_it_is_over_and_all_of_them_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.2]
-    monkeypatch.setattr(worker_module.time, "time", lambda: now[0])
+    monkeypatch.setattr(worker_module.time, "time", lambda: now[0])  # type: ignore[attr-defined]
     tally = _Tally()
     slots: Any = {0: _Slot(tally)}
     tally.add(10)
@@ -345,6 +345,6 @@ def test_a_second_is_told_when_it_is_over_and_all_of_them_at_the_end(monkeypatch
 def test_a_clock_that_is_set_back_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
     tally = _Tally()
     slots: Any = {0: _Slot(tally)}
-    monkeypatch.setattr(worker_module.time, "time", lambda: 5000.0)
+    monkeypatch.setattr(worker_module.time, "time", lambda: 5000.0)  # type: ignore[attr-defined]
     tally.add(10)
     assert _figures(slots, 101.5, ended=False).seconds == {5000: {"root://s:1094": 10}}

@@ -40,7 +40,7 @@ def correlator() -> Correlator:
     return Correlator()
 
 
-def text_header(server: Any, number: int, provider: str = "C", code: str = "g", **src: object) -> bytes:
+def text_header(server: Any, number: int, provider: str = "C", code: str = "g", **src: Any) -> bytes:
     header = {"code": code, "pseq": number, "stod": server.stod, "sid": server.sid, "src": src}
     if code == "g":
         header["gs"] = {"type": provider, "tbeg": 10, "tend": 20}
@@ -177,7 +177,14 @@ def test_text_streams_from_another_socket_are_the_same_server(server: Any, corre
 
 
 def test_text_streams_name_the_server_themselves(server: Any, correlator: Correlator) -> None:
-    source = {"site": "S", "host": "h.example.org", "port": 5, "inst": "i", "pgm": "xrootd", "ver": "v6"}
+    source: dict[str, Any] = {
+        "site": "S",
+        "host": "h.example.org",
+        "port": 5,
+        "inst": "i",
+        "pgm": "xrootd",
+        "ver": "v6",
+    }
     feed(correlator, text_header(server, 1, code="=", **source) + b"\0", remote="192.0.2.1:50001")
     feed(correlator, text_header(server, 1) + b"\n" + CLOSE + b"\0", remote="192.0.2.1:50002")
     (event,) = taken(correlator)

@@ -65,7 +65,7 @@ def sent(datagrams: list[Any]) -> list[Sent]:
         elif kind == Kind.FSTREAM:
             items, _ = fstream.parse_fstream(data, len(data))
             window = items[0].item
-            sids[remote, header.stod] = window.sid
+            sids[remote, header.stod] = window.sid  # type: ignore[assignment]
             begin, end, class_ = window.begin, window.end, "F"
             ids = {item.file_id: "open" for _, _, item in items if isinstance(item, fstream.Open)}
         process = sids[remote, header.stod], header.stod

@@ -162,7 +162,7 @@ def expected_after(record: dict[str, Any], place: int, lost: Any, told: Conversa
     if mine != process:
         return record
     if code == "=":
-        if sum(bool(row) and row[0] == process and row[1].code == "=" for row in told.maps) > 1:
+        if sum(bool(row) and row[0] == process and row[1].code == "=" for row in told.maps) > 1:  # type: ignore[index]
             return record  # it has said so before, or again
         return without(record, SERVER) | {"server": record["server_ip"]}
     if record["kind"] == "cache":
@@ -175,7 +175,7 @@ def expected_after(record: dict[str, Any], place: int, lost: Any, told: Conversa
         return file_after(record, place, file, told)
     path_map = told.map_of("d", *file)
     session = path_map if user is None else told.map_of("u", process, user)
-    message = told.maps[place] and told.maps[place][1]
+    message = told.maps[place] and told.maps[place][1]  # type: ignore[index]
     if code == "u" and user == message.dictid:
         expected = without(record, SESSION, "no_user")
         if record.get("access_type") == "cache_fill":
@@ -222,7 +222,7 @@ def redirect_after(record: dict[str, Any], place: int, lost: Any, told: Conversa
             session = told.map_of("u", process, redirected.user)
             if (session.userid.user, redirected.path) == (record["user"], record["filename"]):
                 return None
-    if code == "u" and told.maps[place][1].userid.user == record["user"]:
+    if code == "u" and told.maps[place][1].userid.user == record["user"]:  # type: ignore[index]
         return without(record, SESSION)
     return record
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -141,7 +142,7 @@ def test_gathering_that_is_killed_is_done_again(
     left = [calls]
 
     def killing(original: object) -> object:
-        def call(*arguments: object, **more: object) -> object:
+        def call(*arguments: object, **more: Any) -> object:
             left[0] -= 1
             if not left[0]:
                 raise KeyboardInterrupt

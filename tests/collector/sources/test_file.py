@@ -25,7 +25,7 @@ def read_all(source: FileSource) -> tuple[list[str], list[Reject]]:
     rejects: list[Reject] = []
     while not source.ended:
         taken = source.take(0.0)
-        datagrams += taken.datagrams
+        datagrams += taken.datagrams  # type: ignore[arg-type]
         rejects += taken.rejects
     source.close()
     return [datagram.data.decode() for datagram in datagrams], rejects

@@ -33,7 +33,7 @@ def taken(source: UdpSource, number: int, seconds: float = 60.0) -> list[Datagra
     found: list[Datagram] = []
     deadline = time.monotonic() + seconds
     while len(found) < number and time.monotonic() < deadline:
-        found += source.take(0.2).datagrams
+        found += source.take(0.2).datagrams  # type: ignore[arg-type]
     return found
 
 
@@ -106,7 +106,7 @@ def test_a_receiver_that_dies_is_started_again_on_the_same_socket(
     os.kill(pid, signal.SIGKILL)
     sender.send(b"two")  # waits in the kernel meanwhile
     found: list[Datagram] = []
-    until(lambda: bool(found.extend(source.take(0.1).datagrams) or found))
+    until(lambda: bool(found.extend(source.take(0.1).datagrams) or found))  # type: ignore[arg-type]
     assert [datagram.data for datagram in found] == [b"two"]
     assert source.receiver_pid not in (None, pid)
     assert source.trouble == ""

@@ -74,7 +74,7 @@ def test_leftover_bytes_and_unknown_entries_are_named() -> None:
 
 def totals(data: list[bytes]) -> dict[int, dict[str, int]]:
     """Operations of each file, each connection's own buffer only: ``auth`` makes opens and closes come twice."""
-    found: dict[int, dict[str, int]] = collections.defaultdict(collections.Counter)  # type: ignore[arg-type]
+    found: dict[int, dict[str, int]] = collections.defaultdict(collections.Counter)
     once: set[Any] = set()
     for datagram_ in data:
         for e in parse_trace(datagram_, len(datagram_))[0]:

@@ -119,7 +119,7 @@ class Proxy(threading.Thread):
                 selector.register(end, events)
             ready = selector.select(1.0)
         for key, events in ready:
-            end = key.fileobj
+            end = key.fileobj  # type: ignore[assignment]
             if end is self._woken:
                 self._woken.recv(4096)
             elif end is self._listener:

@@ -286,7 +286,7 @@ class Pipeline:
         if self._heartbeat:
             env["BUS_HEARTBEAT"] = self._heartbeat
         env = {f"TALLY_COLLECTOR_{name}": value for name, value in env.items()}
-        return Daemon("collector", ["collector.cli"], self.directory / "collector.log", **env)
+        return Daemon("collector", ["collector.cli"], self.directory / "collector.log", **env)  # type: ignore[arg-type]
 
     def declare(self) -> None:
         """Exchanges and queues, before the first datagram."""

@@ -66,7 +66,7 @@ def test_a_database_of_a_newer_version_is_declined_politely(qapp, drive, until, 
         window.leave()
         await until(lambda: window.workspace is None)
         assert window.frame.workspace_button.text() == "No workspace"
-        await asyncio.wait({window._home})
+        await asyncio.wait({window._home})  # type: ignore[type-var]
         with closing(sqlite3.connect(tmp_path / "work.db")) as connection, connection:
             connection.execute("update alembic_version set version_num = '9999'")
         connection.close()

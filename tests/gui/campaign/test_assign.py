@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import count
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -86,7 +87,7 @@ def test_agents_and_slots_share_the_work_evenly(shape: dict, present: int) -> No
 
 
 def test_the_same_again() -> None:
-    shape = {"agents": [2, 2, 1], "servers": 3, "slots": 4, "per_round": 5, "files": 7}
+    shape: dict[str, Any] = {"agents": [2, 2, 1], "servers": 3, "slots": 4, "per_round": 5, "files": 7}
     assert run(**shape) == run(**shape)
 
 

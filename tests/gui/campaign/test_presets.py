@@ -13,7 +13,7 @@ def test_the_table_of_2021_with_what_was_published() -> None:
         (
             test.servers,
             test.files_per_server,
-            test.servers * test.files_per_server,
+            test.servers * test.files_per_server,  # type: ignore[operator]
             test.per_round,
             row.recorded_avg,
             row.success,

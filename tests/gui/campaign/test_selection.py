@@ -46,7 +46,7 @@ def test_what_is_not_there_is_said(choice: object, says: str) -> None:
 def test_no_servers_at_all() -> None:
     for choice in (1, "all", Labelled("x"), ("s1",)):
         with pytest.raises(SelectionError):
-            choose_servers(choice, [])  # type: ignore[arg-type]
+            choose_servers(choice, [])
 
 
 @pytest.mark.parametrize(

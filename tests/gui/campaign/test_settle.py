@@ -110,7 +110,7 @@ def test_before_a_record_is_given_up_what_a_busy_server_sends_late_is_waited_for
 
 
 def test_where_every_request_has_its_bytes_nothing_is_held_back_any_more() -> None:
-    recorded = {"takers": [taker(100.0, 60)], "readers": [reader(100.0, 60)]}
+    recorded: dict[str, Any] = {"takers": [taker(100.0, 60)], "readers": [reader(100.0, 60)]}
     assert steps(settle(), view(100.1, **recorded)) == [(ASK, "ask")]
     assert steps(settle(), view(100.1, unequal=1, **recorded)) == [
         ("1 request with fewer or more bytes than asked", "")
@@ -129,7 +129,7 @@ def test_a_shoveler_that_does_not_answer_is_waited_for_while_a_record_is_missing
         (ASK, "ask"),
         ("waiting for shoveler gone to say how far it is", "ask"),
     ]
-    assert steps(settle(s=50, gone=9), view(103.0, **silent), view(104.0, **silent)) == [(ASK, "ask"), (LOAD, "drain")]
+    assert steps(settle(s=50, gone=9), view(103.0, **silent), view(104.0, **silent)) == [(ASK, "ask"), (LOAD, "drain")]  # type: ignore[arg-type]
 
 
 def passed_over(now: float, heard: float, **facts: Any) -> SettleView:
@@ -180,7 +180,7 @@ def test_the_limit_ends_it_and_says_what_was_waited_for() -> None:
 
 
 def test_without_positions_every_record_or_quiet_ends_it() -> None:
-    assert settle().look(view(100.2)) == Settled(True, pytest.approx(0.2), "every request has its record")
+    assert settle().look(view(100.2)) == Settled(True, pytest.approx(0.2), "every request has its record")  # type: ignore[arg-type]
     assert settle().look(view(101.0, 1)) == Settling("1 request without a record", 104.0)
     assert settle().look(view(106.0, 1, last_record=103.0)) == Settling("1 request without a record", 107.0)
     assert settle().look(view(107.0, 1200, last_record=103.0)) == Settled(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from gui.hub.roster import AgentView, ClockOffset, Roster, public_id
 
 
-def view(name: str, **changes: object) -> AgentView:
-    return AgentView(id=public_id("shared", name), kid="shared", name=name, role="client", state="up", **changes)  # type: ignore[arg-type]
+def view(name: str, **changes: Any) -> AgentView:
+    return AgentView(id=public_id("shared", name), kid="shared", name=name, role="client", state="up", **changes)
 
 
 def test_public_ids_are_stable_and_tell_nothing() -> None:

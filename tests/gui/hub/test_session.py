@@ -51,7 +51,7 @@ async def test_the_time_that_an_agent_waited_for_our_database_is_not_held_agains
     monkeypatch.setattr(place.hub._sessions, "journal_lines", blocked)
     agent, _ = await place.join("c1", journal="j1")
     live = next(iter(place.hub._sessions.live()))
-    await agent.say(Journal(journal="j1", lines=(Started(1, "1.1.1", 0, "tagaaaaa", "root://s:1094", "/a", 100.0),)))
+    await agent.say(Journal(journal="j1", lines=[Started(1, "1.1.1", 0, "tagaaaaa", "root://s:1094", "/a", 100.0)]))
     await place.until(lambda: live.blocked)
     place.clock.advance(60)
     place.hub.check_heartbeats()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from PySide6.QtWidgets import QLabel, QPushButton, QWidget
@@ -50,7 +51,7 @@ def progress() -> Callable[..., RunProgress]:
             )
             for second in range(1, seconds + 1)
         )
-        values = {
+        values: dict[str, Any] = {
             "t": STARTED + seconds, "run": 37, "plan": "broker drill", "phase": "round", "test": 1, "tests": 1,
             "repeat": 1, "repeats": 3, "round": 3, "rounds": 5, "total": 400, "requested": 300, "read": 290,
             "recorded": 280, "gap": 10, "gap_oldest": 2.1, "achieved_rate": 97.5, "offered_rate": 160.0,
@@ -68,7 +69,7 @@ def texts() -> Callable[[QWidget], list[str]]:
     def visible(widget: QWidget) -> list[str]:
         found = [label for label in widget.findChildren(QLabel) if label.isVisible()]
         buttons = [button for button in widget.findChildren(QPushButton) if button.isVisible()]
-        return [part.text() for part in (*found, *buttons) if part.text()]
+        return [part.text() for part in (*found, *buttons) if part.text()]  # type: ignore[attr-defined]
 
     return visible
 

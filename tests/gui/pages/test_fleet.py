@@ -15,7 +15,13 @@ from gui.pages.fleet import FleetPage
 
 def client(name: str, state: str = "up", **changes) -> AgentView:
     return AgentView(
-        id=f"id-{name}", kid="shared", name=name, role="client", state=state, last_seen=time.time(), **changes
+        id=f"id-{name}",
+        kid="shared",
+        name=name,
+        role="client",
+        state=state,  # type: ignore[arg-type]
+        last_seen=time.time(),
+        **changes,
     )
 
 

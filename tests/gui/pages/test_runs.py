@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 from PySide6.QtCore import Qt
@@ -18,7 +19,7 @@ EMPTY_RUN = RunEntry(1, "u", "plan", "", 90.0, "passed", 1.0, 1.0, 24.0, "", {},
 
 
 def figures(**changes) -> TestFigures:
-    fields = {field.name: 0 for field in dataclasses.fields(TestFigures)}
+    fields: dict[str, Any] = {field.name: 0 for field in dataclasses.fields(TestFigures)}
     fields |= {
         "spec": TestSpec(2, 10, 5, repeats=3), "repeats": 3, "total": 60, "counted": 60, "good": 60, "matched": 60,
         "recorded_avg": 20.0, "recorded_min": 20, "recorded_max": 20, "success": 100.0, "worst": 100.0,
@@ -36,7 +37,7 @@ def view(run: int = 1, name: str = "osdf", **changes) -> RunView:
 
 
 def server(number: int, name: str = "", **changes) -> ServerFigures:
-    fields = {field.name: 0 for field in dataclasses.fields(ServerFigures)}
+    fields: dict[str, Any] = {field.name: 0 for field in dataclasses.fields(ServerFigures)}
     fields |= {
         "server_id": number, "name": name or f"s{number:02}", "url": f"root://s{number}", "requested": 30, "read": 30,
         "recorded": 30, "matched": 30, "success": 100.0, "lost_at": "", "cause": "", "certain": True,
@@ -45,7 +46,7 @@ def server(number: int, name: str = "", **changes) -> ServerFigures:
 
 
 def request(number: int, verdict: VerdictKind = VerdictKind.MATCHED, **changes) -> RequestEntry:
-    fields = {
+    fields: dict[str, Any] = {
         "id": number, "repeat_id": 1, "round": 1, "tag": f"tag{number:05}", "path": f"/store/f{number:04}",
         "server": "s01", "server_url": "root://s01", "agent": "shared/c1", "slot": 0, "size": 100,
         "state": RequestState.DONE, "ok": True, "t_started": 1.0, "t_open": 1.0, "t_close": 2.0, "read_asked": 100,
@@ -117,7 +118,7 @@ def test_the_evidence_of_a_request_names_the_stage(page, texts) -> None:
     page.requests.select_key(2)
     assert asked == [2]
     rungs = (Rung("client", "passed", "read <b>100</b> B"), Rung("shoveler", "lost", "sequence 42 never read"))
-    page.show_evidence(2, Ladder("shoveler", "kernel dropped 1 datagram", False, rungs))
+    page.show_evidence(2, Ladder("kernel", "kernel dropped 1 datagram", False, rungs))
     assert page.evidence.isVisible()
     assert "probably kernel dropped 1 datagram" in texts(page.evidence)
     assert {"missing", "read <b>100</b> B", "passed", "lost here"} <= set(texts(page.evidence))
@@ -179,7 +180,7 @@ def test_evidence_leaves_the_requests_some_rows_and_follows_the_theme(page) -> N
     page.tabs.setCurrentIndex(1)
     page.requests.select_key(2)
     rungs = tuple(Rung(f"stage {n}", "passed", "seen " * 60) for n in range(9))
-    page.show_evidence(2, Ladder("shoveler", "kernel dropped 1 datagram", False, rungs))
+    page.show_evidence(2, Ladder("kernel", "kernel dropped 1 datagram", False, rungs))
     page.grab()
     assert page.requests.height() >= LEAST_REQUESTS
     assert page.evidence.height() >= 72

@@ -196,8 +196,8 @@ def test_a_server_has_the_path_of_the_shoveler_that_takes_its_datagrams() -> Non
         collector(5, processes=[process(gaps=[gap(3, -1)]), process("12", sender=S2, gaps=[gap(3, -1)])]),
     )
     one, other = (found.known(each) for each in found.processes)
-    assert (one.path.shoveler, other.path.shoveler) == ("a", "b")  # type: ignore[union-attr]
-    assert other.path.oversize == {S2: 0.8}  # type: ignore[union-attr]
+    assert (one.path.shoveler, other.path.shoveler) == ("a", "b")
+    assert other.path.oversize == {S2: 0.8}
     assert [[taken.lost_at for key, taken in known.taken.items() if key[0] == known.process.key]
             for known in (one, other) if known.process] == [["kernel"], ["fragmentation"]]  # fmt: skip
 

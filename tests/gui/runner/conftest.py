@@ -428,7 +428,7 @@ class Stage:
                 setattr(agent, key, value)
             told = len(agent.told)
             self._living[name] = asyncio.get_running_loop().create_task(agent.live(self.workspace), name=name)
-            await until(lambda agent=agent: agent.session is not None)
+            await until(lambda agent=agent: agent.session is not None)  # type: ignore[misc]
             assert told >= 0
         return [self.agents[name] for name in names]
 

@@ -102,7 +102,7 @@ def test_what_the_handler_raises_keeps_the_messages(bench: Bench) -> None:
 
 def test_depths_of_watched_queues(bench: Bench) -> None:
     held = threading.Event()
-    bench.handle = lambda messages: held.wait(10)  # type: ignore[method-assign,assignment,return-value]
+    bench.handle = lambda messages: held.wait(10)  # type: ignore[method-assign, assignment]
     bench.start(watch=[Watched("nobody", "none")])
     until(lambda: bench.state.depths)
     assert bench.state.depths[0] == 0

@@ -309,7 +309,7 @@ def test_the_area_is_what_was_read(
     arrivals.sort(key=lambda arrival: arrival[0])
     if shuffled:
         late = max(at for at, *_ in arrivals)
-        arrivals = [(late, *rest) for _, *rest in arrivals]
+        arrivals = [(late, *rest) for _, *rest in arrivals]  # type: ignore[misc]
         chance.shuffle(arrivals)
     for at, name, sample, own in arrivals:
         one.sample(name, sample, at, own)

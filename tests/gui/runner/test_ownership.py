@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Any:
 
 
 def owned_by(store: Store, **changes: Any) -> None:
-    values = {"host": "elsewhere", "pid": 1, "began": 1.0, "t": NOW} | changes
+    values: dict[str, Any] = {"host": "elsewhere", "pid": 1, "began": 1.0, "t": NOW} | changes
     store.put_setting(SETTING, msgspec.json.encode(Program(**values)).decode())
 
 

@@ -32,8 +32,8 @@ class Answers:
             yield part
 
 
-def plan(**changes: object) -> Test:
-    return Test(servers=1, files_per_server=1, per_round=1, **changes)  # type: ignore[arg-type]
+def plan(**changes: Any) -> Test:
+    return Test(servers=1, files_per_server=1, per_round=1, **changes)
 
 
 def catalogues(*parts: Probed | Exception, text: str | None = None, directory: Path = Path()) -> Catalogues:
@@ -52,8 +52,8 @@ async def test_a_list_beside_the_plan_or_brought_with_it(tmp_path: Path) -> None
         await catalogues(directory=tmp_path).find(listed, SERVER, None)
 
 
-def part(*files: tuple[str, int | None], **changes: object) -> Probed:
-    return Probed(1, SERVER.url, True, files=[CatalogueFile(path, size) for path, size in files], **changes)  # type: ignore[arg-type]
+def part(*files: tuple[str, int | None], **changes: Any) -> Probed:
+    return Probed(1, SERVER.url, True, files=[CatalogueFile(path, size) for path, size in files], **changes)
 
 
 async def test_a_directory_in_parts() -> None:
@@ -88,7 +88,7 @@ async def test_a_server_under_two_names() -> None:
 async def test_a_name_with_an_address_of_each_family(monkeypatch: pytest.MonkeyPatch) -> None:
     """`localhost` may be ::1 first: it is the server at 127.0.0.1 all the same."""
 
-    async def both(host: str, *_: object, **__: object) -> list[tuple[Any, ...]]:
+    async def both(host: str, *_: object, **__: Any) -> list[tuple[Any, ...]]:
         known = {"localhost": ["::1", "127.0.0.1"], "mapped": ["::ffff:127.0.0.1"]}
         return [(0, 0, 0, "", (address, 0)) for address in known.get(host, [host])]
 

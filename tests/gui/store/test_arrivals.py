@@ -14,7 +14,14 @@ from gui.store import NewRequest, NoSuchRow, ServerEntry, Store, StoreConflict, 
 from gui.store.arrivals import Arrival, ArrivedTag
 from gui.store.removal import Hidden
 
-RUN = {"name": "from afar", "plan_text": "", "settle": 1.0, "state": "passed", "created": 1.0, "origin": "x.zip, run 4"}
+RUN: Any = {
+    "name": "from afar",
+    "plan_text": "",
+    "settle": 1.0,
+    "state": "passed",
+    "created": 1.0,
+    "origin": "x.zip, run 4",
+}
 UID = "0123456789abcdef0123456789abcdef"
 REQUEST = (
     "repeat_id", "tag_id", "server_id", "match_key", "path", "round", "size", "seed", "state", "ok", "read_asked",
@@ -156,7 +163,7 @@ def left_by(store: Store, who: Hidden) -> int:
 
 
 def test_what_a_program_that_ended_has_left_is_removed_and_can_come_again(store: Store) -> None:
-    me = removal.this_program(1.0)
+    me = removal.this_program(1.0)  # type: ignore[attr-defined]
     run = left_by(store, Hidden(me.host, me.pid, me.began - 100.0, 1.0))
     assert store.runs() == []
     assert store.remove_left_runs(1.0) == [run]

@@ -14,7 +14,7 @@ from gui.store.loader import GROUPS_PER_DAY, OTHER
 DAY = 86400
 
 
-def changed(body: bytes, **fields: object) -> bytes:
+def changed(body: bytes, **fields: Any) -> bytes:
     """The record with some fields set, or removed where None."""
     record = msgspec.json.decode(body) | fields
     return msgspec.json.encode({name: value for name, value in record.items() if value is not None})
@@ -103,7 +103,12 @@ def test_an_access_given_up_counts_on_the_day_that_it_tells(world: Any) -> None:
     world.begin()
     (a,) = world.ask(1)
     given_up = {"end_time": None, "operation_time": None, "start_time": None, "stod": 20_000 * DAY}
-    told = [{"time_max": 20_005 * DAY}, {"@timestamp": "2024-10-10T12:00:00Z"}, {"start_time": 20_007 * DAY}, {}]
+    told: list[dict[str, Any]] = [
+        {"time_max": 20_005 * DAY},
+        {"@timestamp": "2024-10-10T12:00:00Z"},
+        {"start_time": 20_007 * DAY},
+        {},
+    ]
     for number, times in enumerate(told):
         body = changed(world.body(a, final=False, file_id=number + 1), **(given_up | times))
         assert world.store.load([body], 21_000 * DAY).provisional == 1
@@ -162,7 +167,7 @@ def test_foreign_records_are_daily_sums_only(any_world: Any) -> None:
         assert connection.exec_driver_sql("SELECT COUNT(*) FROM record").scalar() == 0
 
 
-def event(number: int, *, server: str = "cache1", **fields: object) -> bytes:
+def event(number: int, *, server: str = "cache1", **fields: Any) -> bytes:
     """A record of kind ``cache``, of one file that was closed on day 20,000."""
     record = {"kind": "cache", "schema": 1, "record_id": f"{number:032x}", "server_hostname": server,
               "attach_time": 19_999 * DAY, "detach_time": 20_000 * DAY + number, "bytes_hit_cache": 10,
@@ -202,7 +207,7 @@ def test_an_event_without_an_id_is_known_by_all_that_it_says(store: Store) -> No
         ({"detach_time": "", "attach_time": None, "xeq": {"end_transfer": "2024-10-07T00:00:00.000001Z"}}, 20_003),
     ],
 )
-def test_an_event_is_filed_under_the_day_that_it_tells(store: Store, times: dict[str, object], day: int) -> None:
+def test_an_event_is_filed_under_the_day_that_it_tells(store: Store, times: dict[str, Any], day: int) -> None:
     assert store.load([event(0, **times)], 21_000 * DAY).other == 1
     assert [use.events for use in store.cache_use(since=day, until=day)] == [1]
 
@@ -350,7 +355,7 @@ def test_daily_sums_are_bounded_in_number_and_known_groups_stay(
             ],
             1.0,
         )
-    people = {row.group: row.accesses for row in world.store.usage("user")}
+    people = {row.group: row.accesses for row in world.store.usage("user")}  # type: ignore[assignment]
     assert people == {
         "CN=0": 2, "CN=1": 2, "CN=2": 2, "CN=3": 2, "CN=4": 3, "CN=5": 3, "CN=6": 3, "CN=7": 3, "CN=8": 2, "CN=9": 2,
         OTHER: 6,

@@ -13,7 +13,7 @@ from gui.store.keys import text_key
 from gui.store.once import DAY
 
 
-def access(number: int, *, day: int = 20_000, final: bool = True, **fields: object) -> bytes:
+def access(number: int, *, day: int = 20_000, final: bool = True, **fields: Any) -> bytes:
     record = {
         "kind": "file", "schema": 1, "record_id": f"{number:032x}.{'f' if final else 'p'}", "final": final,
         "access_id": f"{number:032x}", "server_id": "7", "stod": 19_000 * DAY, "file_id": number, "server": "s1",
@@ -56,7 +56,7 @@ def test_of_a_batch_in_part_known_the_rest_is_counted(any_world: Any) -> None:
         {"start_time": -1, "end_time": 10**17},
     ],
 )
-def test_a_record_that_tells_no_good_time_counts_once_too(store: Store, times: dict[str, object]) -> None:
+def test_a_record_that_tells_no_good_time_counts_once_too(store: Store, times: dict[str, Any]) -> None:
     body = access(1, **times)
     assert store.load([body], 20_500 * DAY) == LoadResult(foreign=1)
     assert store.load([body], 20_600 * DAY) == LoadResult(repeated=1)

@@ -13,7 +13,7 @@ T = 1_760_000_000
 DAY = 86_400
 
 
-def go(**fields: object) -> dict[str, Any]:
+def go(**fields: Any) -> dict[str, Any]:
     """A record as the OSG's collector in Go writes it: open and close seen, user known."""
     return {
         "@timestamp": "2025-10-09T08:53:21.123456789Z", "start_time": T - 100_000, "end_time": T,
@@ -30,7 +30,7 @@ def go(**fields: object) -> dict[str, Any]:
     } | fields  # fmt: skip
 
 
-def python(**fields: object) -> dict[str, Any]:
+def python(**fields: Any) -> dict[str, Any]:
     """A record as the OSG's collector in Python writes it; what it does not know has no key, or one of its words."""
     record = {
         "timestamp": T * 1000, "start_time": (T - 60) * 1000, "end_time": T * 1000, "HasFileCloseMsg": 1,
@@ -45,7 +45,7 @@ def python(**fields: object) -> dict[str, Any]:
     return {name: value for name, value in record.items() if value is not None}
 
 
-def wlcg(**fields: object) -> dict[str, Any]:
+def wlcg(**fields: Any) -> dict[str, Any]:
     return {
         "site_name": "T2_XX", "fallback": True, "user_dn": "/DC=org/CN=Alice", "user": "Alice",
         "client_host": "w1.example.org", "client_domain": "example.org", "server_host": "c1.example.org",
@@ -57,7 +57,7 @@ def wlcg(**fields: object) -> dict[str, Any]:
     } | fields  # fmt: skip
 
 
-def cache(**fields: object) -> dict[str, Any]:
+def cache(**fields: Any) -> dict[str, Any]:
     return {
         "sid": f"{T}#192.0.2.1#9930", "server_ip": "192.0.2.1", "server_hostname": "c1.example.org", "size": 1000,
         "event": "file_close", "file_path": "/user/alice/f", "block_size": 100, "numbers_blocks": 10, "vo": "noVO",

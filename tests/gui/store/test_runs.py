@@ -134,7 +134,7 @@ def test_times_of_a_clock_that_is_off_are_stored_in_the_hubs_time(world: Any, ah
         Done(2, world.job, a.tag, a.path, True, 1000.25 + ahead, 1001.0 + ahead, 10, 10, 0, 0, 0, 1, 0, 0),
         Done(3, world.job, b.tag, b.path, False, 0.0, 0.0, 0, 0, 0, 0, 0, 0, 0, 0),
     ]
-    world.store.store_journal([JournalBatch("shared/c1", "c1", "j", lines, ahead)])
+    world.store.store_journal([JournalBatch("shared/c1", "c1", "j", lines, ahead)])  # type: ignore[arg-type]
     done, never = sorted(world.store.requests(world.repeat), key=lambda request: request.path)
     assert (done.t_open, done.t_close) == (1000.25, 1001.0)
     assert (never.t_open, never.t_close) == (0.0, 0.0), "no time is no time"

@@ -57,7 +57,7 @@ def test_the_first_and_the_last_status_of_each_incarnation_are_kept(any_world: A
     one, two = world.store.statuses(world.run)
     assert (one.first_t, one.last_t, two.first_t, two.last_t) == (10, 20, 30, 30)
     last = decode_status("shoveler.s1", one.last)
-    assert last.senders["h:1"].received == 3  # type: ignore[union-attr]
+    assert last.senders["h:1"].received == 3
 
 
 def test_statuses_belong_to_a_run(store: Store) -> None:

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Any
 
 import msgspec
 
@@ -48,7 +49,7 @@ class World:
         self.now += 1.0
         return self.now
 
-    def begin(self, *tests: TestSpec, name: str = "a plan", settle: float = 90.0, **environment: object) -> int:
+    def begin(self, *tests: TestSpec, name: str = "a plan", settle: float = 90.0, **environment: Any) -> int:
         """A run with these tests; its first repeat begins."""
         self.run = self.store.create_run(
             name=name,
@@ -137,7 +138,7 @@ class World:
     def job(self) -> str:
         return f"{self.run}.1.1"
 
-    def body(self, asked: Asked, *, final: bool = True, file_id: int = 0, access: str = "", **fields: object) -> bytes:
+    def body(self, asked: Asked, *, final: bool = True, file_id: int = 0, access: str = "", **fields: Any) -> bytes:
         """A record of an access of this request, as a collector writes it; by default it matches."""
         number = file_id or next(self._files)
         host = asked.server.partition("://")[2].partition(":")[0]
@@ -170,6 +171,6 @@ class World:
         values |= fields
         return msgspec.json.encode(msgspec.convert({k: v for k, v in values.items() if v is not None}, FileRecord))
 
-    def record(self, *asked: Asked, **fields: object) -> LoadResult:
+    def record(self, *asked: Asked, **fields: Any) -> LoadResult:
         """The collector records these, and the records are loaded."""
         return self.store.load([self.body(a, **fields) for a in asked], self.tick())

@@ -11,7 +11,7 @@ from gui.widgets.plots import HeatMap, ValueAxis
 def ticks(plot: HeatMap) -> list[str]:
     """The labels that are drawn at the rows, as pyqtgraph asks for them."""
     axis = plot.value_axis
-    ((_, values),) = axis.tickValues(*axis.range, plot.area().height())
+    ((_, values),) = axis.tickValues(*axis.range, plot.area().height())  # type: ignore[call-arg]
     return axis.tickStrings(values, 1.0, 1.0)
 
 

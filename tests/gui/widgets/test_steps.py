@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gui.runner.progress import Step
+from gui.runner.progress import Step, StepState
 from gui.widgets.steps import StepStrip, first_shown, state_of
 
 
@@ -25,7 +25,7 @@ def test_the_state_of_a_test(repeats: tuple, state: str) -> None:
 
 
 def test_the_running_test_is_among_those_that_are_shown() -> None:
-    states = ["passed"] * 20 + ["running"] + ["waiting"] * 20
+    states: list[StepState] = ["passed"] * 20 + ["running"] + ["waiting"] * 20  # type: ignore[assignment]
     assert first_shown(states, 10) <= 20 < first_shown(states, 10) + 10
     assert first_shown(["passed"] * 41, 10) == 31
     assert first_shown(["waiting"] * 41, 10) == 0

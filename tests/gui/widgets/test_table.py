@@ -176,7 +176,7 @@ def test_a_cell_that_is_cut_has_its_whole_text_in_the_tooltip_as_plain_text(qtbo
 
     def tip(row: int, column: int) -> str:
         index = made.model.index(row, column)
-        return delegate.tip_of(made.view, made.view.visualRect(index), index)
+        return delegate.tip_of(made.view, made.view.visualRect(index), index)  # type: ignore[attr-defined]
 
     assert [tip(0, 0), tip(1, 0), tip(0, 1)] == [long, "", "why"]
     rect = made.view.visualRect(made.model.index(0, 0))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -48,12 +49,12 @@ class Bus:
     def address(self) -> Address:
         return parse_address(self.url)
 
-    def publisher(self, writer: str = "writer", **options: object) -> Publisher:
+    def publisher(self, writer: str = "writer", **options: Any) -> Publisher:
         publisher = open_publisher(self.address, exchange=self.exchange, writer=writer, options=BusOptions(**options))
         self.opened.append(publisher)
         return publisher
 
-    def consumer(self, queue: str | None = None, *, exclusive: bool = True, **options: object) -> Consumer:
+    def consumer(self, queue: str | None = None, *, exclusive: bool = True, **options: Any) -> Consumer:
         consumer = open_consumer(
             self.address,
             exchange=self.exchange,

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pika import exceptions as pika_errors
@@ -81,13 +81,13 @@ def web_port() -> Iterator[int]:
 # -- who is refused, and how -----------------------------------------------------------------------------------------
 
 
-def refused(url: str, **options: object) -> str:
+def refused(url: str, **options: Any) -> str:
     with pytest.raises(BusRefusedError) as caught:
         open_topology(parse_address(url), BusOptions(**options))
     return str(caught.value)
 
 
-def unavailable(url: str, **options: object) -> str:
+def unavailable(url: str, **options: Any) -> str:
     with pytest.raises(BusUnavailableError) as caught:
         open_topology(parse_address(url), BusOptions(**options))
     return str(caught.value)

@@ -52,7 +52,7 @@ def line() -> Line:
 
 @pytest.fixture
 def requests(line: Line) -> Requests:
-    return Requests(line.connect, "the status", clock=lambda: line.now)  # type: ignore[arg-type, return-value]
+    return Requests(line.connect, "the status", clock=lambda: line.now)  # type: ignore[arg-type]
 
 
 def answers(line: Line, requests: Requests, seconds: float) -> int:

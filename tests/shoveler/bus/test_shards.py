@@ -58,7 +58,7 @@ def taken(names: Names, queue: int) -> list[str]:
     )
     found: list[str] = []
     while messages := consumer.take(1000, 0.3):
-        found += [message.id for message in messages]
+        found += [message.id for message in messages]  # type: ignore[misc]
         consumer.acknowledge(messages[-1].delivery)
     consumer.close()
     return found

@@ -87,7 +87,10 @@ def test_the_server_shows_metrics_and_health_and_nothing_else():
     scraped = []
     series = Gauges(registry, "x", ".")
     with MonitorServer(
-        Address("127.0.0.1", 0), registry, health, before_scrape=lambda: (scraped.append(1), series.set(len(scraped)))
+        Address("127.0.0.1", 0),
+        registry,
+        health,
+        before_scrape=lambda: (scraped.append(1), series.set(len(scraped))),  # type: ignore[arg-type]
     ) as server:
         base = f"http://{server.address}"
         assert get(base + "/metrics") == (200, "# HELP x .\n# TYPE x gauge\nx 1.0\n")
@@ -106,8 +109,8 @@ def test_the_server_shows_metrics_and_health_and_nothing_else():
 def test_a_silent_or_broken_visitor_does_not_keep_others_out():
     with (
         MonitorServer(Address("127.0.0.1", 0), CollectorRegistry(), Health()) as server,
-        socket.create_connection(server.address),
-        socket.create_connection(server.address) as rude,
+        socket.create_connection(server.address),  # type: ignore[arg-type]
+        socket.create_connection(server.address) as rude,  # type: ignore[arg-type]
     ):
         rude.sendall(b"\x16\x03\x01 this is no HTTP\r\n\r\n")
         assert get(f"http://{server.address}/healthz")[0] == 200

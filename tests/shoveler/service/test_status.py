@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from shoveler.service import (
     routing_key,
 )
 
-COMMON = {"started": 1.5, "t": 2.5, "host": "h", "version": "0.1"}
+COMMON: dict[str, Any] = {"started": 1.5, "t": 2.5, "host": "h", "version": "0.1"}
 
 
 def test_a_shoveler_there_and_back():

@@ -49,7 +49,7 @@ def test_a_frame_is_appended_whole_or_not_at_all(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         return write(descriptor, data[:3])
 
-    monkeypatch.setattr(tail.os, "write", full)
+    monkeypatch.setattr(tail.os, "write", full)  # type: ignore[attr-defined]
     with pytest.raises(OSError, match="No space"):
         written.append(b"second")
     monkeypatch.undo()

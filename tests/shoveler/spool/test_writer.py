@@ -30,7 +30,7 @@ A, B = "192.0.2.7:1094", "[2001:db8::1]:1095"
 def draft(*datagrams, remote=A, arrived=1000.0):
     made = Draft(arrived=arrived)
     for datagram in datagrams:
-        made.add(*(datagram if isinstance(datagram, tuple) else (remote, datagram)), "f", False)
+        made.add(*(datagram if isinstance(datagram, tuple) else (remote, datagram)), "f", False)  # type: ignore[call-arg]
     return made
 
 
@@ -762,7 +762,7 @@ def test_room_is_given_back_only_while_half_a_reserve_stays_in_the_file(tmp_path
     with Spool(tmp_path, reserve=0, tail=False) as spool:
         for _ in range(8 * 20):
             put(spool, b"x" * 50_000)
-        spool._room.reserve = Wanting()
+        spool._room.reserve = Wanting()  # type: ignore[assignment]
         spool.tighten()
         for upto in range(1, spool.last + 1):
             spool.commit(None, Books(confirmed_upto=upto))
@@ -782,7 +782,7 @@ def test_room_is_given_back_once_in_a_while_only(tmp_path):
     with Spool(tmp_path, reserve=0, tail=False, monotonic=lambda: now[0]) as spool:
         for _ in range(8 * 40):
             put(spool, b"x" * 50_000)
-        spool._room.reserve = Wanting()
+        spool._room.reserve = Wanting()  # type: ignore[assignment]
         spool.tighten()
         spool.commit(None, Books(confirmed_upto=spool.last))
         sizes = []

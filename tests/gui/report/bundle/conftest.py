@@ -30,7 +30,7 @@ class Originals:
     directory: Path
 
     def copy(self, name: str, to: Path) -> Path:
-        return shutil.copy(self.directory / name, to / name)
+        return shutil.copy(self.directory / name, to / name)  # type: ignore[return-value]
 
 
 @pytest.fixture(scope="session")

@@ -117,7 +117,7 @@ def _text(part: str, old: bytes, new: bytes) -> Make:
     def make(forge: Any) -> Path:
         content = forge.content(part)
         assert old in content
-        return forge.sealed({part: content.replace(old, new, 1)})  # type: ignore[no-any-return]
+        return forge.sealed({part: content.replace(old, new, 1)})
 
     return make
 
@@ -129,7 +129,7 @@ def _row(part: str, number: int, changes: dict[int, Any]) -> Make:
         rows = forge.rows(part)
         for place, value in changes.items():
             rows[number][place] = value
-        return forge.with_rows(part, rows)  # type: ignore[no-any-return]
+        return forge.with_rows(part, rows)
 
     return make
 
@@ -149,7 +149,7 @@ def _scorings(**changes: Any) -> Make:
 def _server(url: str) -> Make:
     def make(forge: Any) -> Path:
         servers = forge.json("run.json")["servers"]
-        return forge.run(servers=[servers[0] | {"url": url}, *servers[1:]])  # type: ignore[no-any-return]
+        return forge.run(servers=[servers[0] | {"url": url}, *servers[1:]])
 
     return make
 
@@ -157,7 +157,7 @@ def _server(url: str) -> Make:
 def _status(body: str) -> Make:
     def make(forge: Any) -> Path:
         (status,) = forge.json("run.json")["statuses"]
-        return forge.run(statuses=[status | {"last": body}])  # type: ignore[no-any-return]
+        return forge.run(statuses=[status | {"last": body}])
 
     return make
 
@@ -173,7 +173,7 @@ def _all_passed(*, verdicts: bool) -> Make:
                 figures |= dict.fromkeys(("late", "missing", "wrong_bytes", "duplicate", "client_failed"), 0)
         run |= {"state": "passed", "message": "1 of 1 test passed"}
         changes = {"run.json": msgspec.json.encode(run)}
-        return forge.sealed(changes if verdicts else changes | {VERDICTS: b""})  # type: ignore[no-any-return]
+        return forge.sealed(changes if verdicts else changes | {VERDICTS: b""})
 
     return make
 
@@ -188,7 +188,7 @@ def _nested(levels: int) -> Any:
 def _changed_after(forge: Any) -> Path:
     rows = forge.rows(RECORDS)
     rows[0]["read"] += 1
-    return forge.changed({RECORDS: b"".join(msgspec.json.encode(row) + b"\n" for row in rows)})  # type: ignore[no-any-return]
+    return forge.changed({RECORDS: b"".join(msgspec.json.encode(row) + b"\n" for row in rows)})
 
 
 def _signature_of_another(forge: Any) -> Path:

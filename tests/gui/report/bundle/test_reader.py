@@ -103,7 +103,7 @@ def test_an_import_can_be_exported_again(exported: Path, tmp_path: Path) -> None
 
 
 def test_the_same_run_is_taken_in_once(exported: Path, world: Any, tmp_path: Path) -> None:
-    with pytest.raises(StoreConflict, match="already, as run 1"):
+    with pytest.raises(StoreConflict, match="already in the workspace, as run 1"):
         import_bundle(world.store, exported, 1.0)
     with Store(tmp_path / "other.db") as other:
         import_bundle(other, exported, 1.0)
@@ -136,7 +136,7 @@ def test_its_figures_are_worked_out_again_and_count(exported: Path, world: Any, 
         assert imported.seal.differs == []
         for here, there in zip(other.repeats(imported.run), world.store.repeats(world.run), strict=True):
             said, newest = world.store.scorings(there.id)[-1], other.scorings(here.id)[-1]
-            same = {"id": 0, "repeat_id": 0, "record_mark": 0, "t": 99.0, "kind": "recheck"}
+            same: dict[str, Any] = {"id": 0, "repeat_id": 0, "record_mark": 0, "t": 99.0, "kind": "recheck"}
             assert replace(newest, **same) == replace(said, **same)
             assert (newest.t, newest.kind) == (99.0, "recheck")
 
