@@ -22,7 +22,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from agent.lab.processes import start_ticks
+from agent.lab.pids import start_ticks
 
 _log = logging.getLogger(__name__)
 

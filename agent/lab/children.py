@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Literal
 
-from agent.lab.processes import identity
+from agent.lab.pids import identity
 from agent.messages import LabProcess
 
 _log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from agent.lab import control, health, progress, remains
 from agent.lab.errors import LabError, WishError
 from agent.lab.layout import command, default_directory
 from agent.lab.options import LabOptions
-from agent.lab.processes import alive, end
+from agent.lab.pids import alive, end
 from agent.lab.state import read_state
 from agent.messages import LabProcess, LabState
 from shoveler.service import redact

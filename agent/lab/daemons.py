@@ -12,7 +12,7 @@ from typing import IO
 from agent.lab.layout import Layout
 from agent.lab.names import Names, with_queue
 from agent.lab.options import is_amqp
-from agent.lab.processes import clean_environment, dies_with_us
+from agent.lab.pids import clean_environment, dies_with_us
 from shoveler.service.programs import program_command
 
 _FIRST_FD = 3

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from agent.lab.broker import BrokerError, PrivateBroker
-from agent.lab.processes import identity
+from agent.lab.pids import identity
 from agent.messages import LabProcess
 
 _log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from agent.lab.broker import BrokerError, PrivateBroker
 from agent.lab.errors import LabError
 from agent.lab.layout import Layout
 from agent.lab.options import is_amqp
-from agent.lab.processes import alive, end
+from agent.lab.pids import alive, end
 from agent.lab.state import write_state
 from agent.messages import LabState
 

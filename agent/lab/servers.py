@@ -14,7 +14,7 @@ from typing import IO
 
 from agent.lab.catalogue import READ_PATH, WRITE_PATH
 from agent.lab.errors import LabError
-from agent.lab.processes import clean_environment, dies_with_us
+from agent.lab.pids import clean_environment, dies_with_us
 
 FSTAT_SECONDS = 1.0
 FLUSH_SECONDS = 1.0

@@ -36,7 +36,7 @@ from agent.lab.keeper import BrokerKeeper
 from agent.lab.layout import Layout, new_work_directory
 from agent.lab.ledger import Ledger
 from agent.lab.options import LabOptions, is_amqp
-from agent.lab.processes import clean_environment, identity
+from agent.lab.pids import clean_environment, identity
 from agent.lab.progress import Down, Failed, Progress, Up
 from agent.lab.relay import Relay
 from agent.lab.state import write_state

@@ -131,7 +131,7 @@ def run_figures(store: Store, run_id: int) -> list[TestFigures]:
 
 
 def restate(store: Store, run_id: int) -> Standing:
-    """The outcome of the run by its current figures; stores it, too. Raises NoSuchRow."""
+    """The outcome of the run by its current figures; stores it, too. Raises NoSuchRowError."""
     run = store.run(run_id, hidden=True)
     now = standing(run, run_figures(store, run_id))
     if (now.run.state, now.run.message) != (run.state, run.message):

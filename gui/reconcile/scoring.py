@@ -23,7 +23,7 @@ from gui.reconcile.ladder import Ladder, Lost, climb, told_before, weigh
 from gui.reconcile.rollup import restate
 from gui.reconcile.verdicts import Asked, Judged, Recorded, judge
 from gui.store import (
-    NoSuchRow,
+    NoSuchRowError,
     RecordFlags,
     RepeatEntry,
     RequestState,
@@ -84,7 +84,7 @@ def score(store: Store, repeat_id: int, kind: ScoringKind, now: float) -> Scorin
 
     `kind`: ``settle`` for the first one, when waiting ended; ``late`` after later records; ``recheck`` when requested
     by a person.
-    Raises NoSuchRow, or StoreError when the database fails."""
+    Raises NoSuchRowError, or StoreError when the database fails."""
     repeat = store.repeat(repeat_id)
     run = store.run(repeat.run_id, hidden=True)
     waited = was_waited_for(repeat, run.settle)
@@ -330,12 +330,12 @@ def hold_back(environment: Mapping[str, Any]) -> float:
 def ladder_of(store: Store, request_id: int) -> Ladder | None:
     """The whole ladder of one request, for display; None when it has a final record, so nothing was lost.
 
-    Raises NoSuchRow."""
+    Raises NoSuchRowError."""
     table = schema.request
     with store.database.read() as connection:
         row = connection.execute(select(table).where(table.c.id == request_id)).fetchone()
         if row is None:
-            raise NoSuchRow(f"There is no request {request_id} in {store.database.shown}.")
+            raise NoSuchRowError(f"There is no request {request_id} in {store.database.shown}.")
         records = _groups(connection, [request_id]).get(request_id, [])
         reasons = _provisional_reasons(connection, [request_id])
         run_id = connection.scalar(select(schema.repeat.c.run_id).where(schema.repeat.c.id == row.repeat_id))

@@ -44,7 +44,7 @@ from gui.report.federation import (
 from gui.report.formats import ENDINGS, FORMATS, format_of, render, wants
 from gui.report.html import html_report
 from gui.report.listing import requests_csv, requests_json
-from gui.report.pdf import PdfUnavailable, pdf_report
+from gui.report.pdf import PdfUnavailableError, pdf_report
 from gui.report.table import COLUMNS, Column, csv_table, headline, remarks_of, text_table
 
 __all__ = [
@@ -57,7 +57,7 @@ __all__ = [
     "Comparison",
     "Federation",
     "Imported",
-    "PdfUnavailable",
+    "PdfUnavailableError",
     "RepeatReport",
     "RunReport",
     "ServerPair",

@@ -118,7 +118,7 @@ def build(store: Store, run_id: int, *, redact: bool = False, max_odd: int = MAX
     """Gather a run. `redact`: names and addresses of hosts and people are replaced by numbers everywhere.
     `timing`: with latencies and throughput, which takes a look at every request.
 
-    Raises NoSuchRow."""
+    Raises NoSuchRowError."""
     run = store.run(run_id)
     scorings = store.scorings_of_run(run_id)
     repeats = store.repeats(run_id)

@@ -53,7 +53,7 @@ def format_of(name: str) -> str:
 def render(report: RunReport, wanted: str, *, now: float | None = None) -> bytes:
     """The report in one of `FORMATS`. `now`: when it was made (default: now).
 
-    Raises ValueError for another format, PdfUnavailable without its library."""
+    Raises ValueError for another format, PdfUnavailableError without its library."""
     made = time.time() if now is None else now
     match wanted:
         case "table":

@@ -34,7 +34,7 @@ def requests_csv(
 ) -> Iterator[str]:
     """Requests with one of these verdicts as CSV, a page at a time, with a header line. `server`: a name or URL.
 
-    Raises NoSuchRow, and ValueError when there is no such test or server."""
+    Raises NoSuchRowError, and ValueError when there is no such test or server."""
     pages = _pages(store, run_id, verdicts, test, server, redact=redact)
     first = next(pages, [])  # before anything is written, in case there is no such run, test or server
     yield _rows([COLUMNS])

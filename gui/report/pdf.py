@@ -36,16 +36,16 @@ _PX = _WIDTH / 1040
 """Millimetres for a px of a picture: two of them stand side by side."""
 
 
-class PdfUnavailable(Exception):  # noqa: N818 - names a state of the installation
+class PdfUnavailableError(Exception):
     """The package that writes PDF is not installed; the text says how to get it."""
 
 
 def pdf_report(report: RunReport, *, now: float | None = None) -> bytes:
-    """The document. `now`: when it was made (default: now). Raises PdfUnavailable."""
+    """The document. `now`: when it was made (default: now). Raises PdfUnavailableError."""
     try:
         from fpdf import FPDF
     except ModuleNotFoundError:
-        raise PdfUnavailable(
+        raise PdfUnavailableError(
             "Writing PDF needs the fpdf2 package; install it with: pip install 'xrootd-tally[hub]'."
         ) from None
     made = time.time() if now is None else now

@@ -7,7 +7,7 @@ from gui.campaign.selection import SelectionError
 from gui.hub.certificate import CertificateError
 from gui.hub.server import HubError
 from gui.hub.signing import SigningError
-from gui.report import BundleError, PdfUnavailable
+from gui.report import BundleError, PdfUnavailableError
 from gui.runner.lab import LabMissingError
 from gui.runner.local_clients import LocalClientsError
 from gui.runner.remote import RemoteError
@@ -24,7 +24,7 @@ EXPECTED: tuple[type[Exception], ...] = (
     HubError,
     LabMissingError,
     LocalClientsError,
-    PdfUnavailable,
+    PdfUnavailableError,
     PlanError,
     RemoteError,
     RunRefusedError,

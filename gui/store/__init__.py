@@ -25,13 +25,13 @@ The store decides nothing: `gui.reconcile` judges, `gui.report` shows. No Qt her
 from gui.store.arrivals import Arrival
 from gui.store.engine import Database, parse_database
 from gui.store.errors import (
-    NoSuchRow,
-    NotAWorkspace,
-    StoreBusy,
-    StoreConflict,
+    NoSuchRowError,
+    NotAWorkspaceError,
+    StoreBusyError,
+    StoreConflictError,
     StoreError,
-    StoreNewer,
-    StoreUnavailable,
+    StoreNewerError,
+    StoreUnavailableError,
 )
 from gui.store.keys import match_key, record_key
 from gui.store.loader import AT_ONCE, split_records
@@ -81,8 +81,8 @@ __all__ = [
     "LostDatagram",
     "MarkerRow",
     "NewRequest",
-    "NoSuchRow",
-    "NotAWorkspace",
+    "NoSuchRowError",
+    "NotAWorkspaceError",
     "NoteRow",
     "PlanEntry",
     "RecordEntry",
@@ -98,11 +98,11 @@ __all__ = [
     "StatusPair",
     "StatusStep",
     "Store",
-    "StoreBusy",
-    "StoreConflict",
+    "StoreBusyError",
+    "StoreConflictError",
     "StoreError",
-    "StoreNewer",
-    "StoreUnavailable",
+    "StoreNewerError",
+    "StoreUnavailableError",
     "TestEntry",
     "TestSpec",
     "UsageNames",

@@ -28,7 +28,7 @@ from sqlalchemy.engine import Connection
 from gui.store import schema
 from gui.store.access import agent_ids, chunks, put_servers
 from gui.store.engine import Database
-from gui.store.errors import StoreConflict, StoreError
+from gui.store.errors import StoreConflictError, StoreError
 from gui.store.loader import Loader, decode
 from gui.store.removal import ARRIVED, at_work, hidden_by, is_left, remove
 from gui.store.rows import LoadResult, ServerEntry
@@ -80,14 +80,14 @@ class Arrival:
 
         It is one transaction because servers and agents that no tag refers to would stay behind if the rest failed.
         Known servers are not changed. Imported agents are not ours: nobody may ever sign in as one.
-        Raises StoreConflict when a tag is already known."""
+        Raises StoreConflictError when a tag is already known."""
         texts = [tag.tag for tag in tags]
         table = schema.tag
         with self.slice() as connection:
             for part in chunks(texts, 500):
                 known = connection.scalar(select(table.c.tag).where(table.c.tag.in_(part)).limit(1))
                 if known is not None:
-                    raise StoreConflict(
+                    raise StoreConflictError(
                         f"The run cannot be imported: its tag {known} is already used in this workspace."
                     )
             by_url = put_servers(connection, servers, keep_known=True)
@@ -173,7 +173,7 @@ class ArrivalsPart:
     ) -> Iterator[Arrival]:
         """A hidden run with these columns, to be filled and finished; without `finish` it is removed.
 
-        Raises StoreConflict when a run with this `uid` is already here or is being imported."""
+        Raises StoreConflictError when a run with this `uid` is already here or is being imported."""
         with at_work() as token:
             run_id = self._enter(uid, now, token, environment or {}, versions or {}, values)
             arrival = Arrival(self.database, run_id, uid, token, now)
@@ -201,9 +201,9 @@ class ArrivalsPart:
         with self.database.write() as connection:
             known = connection.execute(select(table.c.id, table.c.hidden).where(table.c.uid == uid)).fetchone()
             if known is not None and known.hidden is None:
-                raise StoreConflict(f"This run is already in the workspace, as run {known.id}.")
+                raise StoreConflictError(f"This run is already in the workspace, as run {known.id}.")
             if known is not None:
-                raise StoreConflict("This run is being imported or deleted right now; try again later.")
+                raise StoreConflictError("This run is being imported or deleted right now; try again later.")
             key = connection.execute(
                 insert(table).values(
                     uid=uid,

@@ -25,7 +25,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from gui.store.errors import NotAWorkspace, StoreBusy, StoreError, StoreNewer, StoreUnavailable
+from gui.store.errors import NotAWorkspaceError, StoreBusyError, StoreError, StoreNewerError, StoreUnavailableError
 from gui.store.migrations import HEAD, upgrade
 from gui.store.schema import metadata
 
@@ -48,26 +48,28 @@ _PRAGMAS = (
 
 
 def parse_database(address: str | os.PathLike[str]) -> URL:
-    """The SQLAlchemy URL of a database given as a file name or URL. Raises StoreUnavailable for other kinds."""
+    """The SQLAlchemy URL of a database given as a file name or URL. Raises StoreUnavailableError for other kinds."""
     given = os.fspath(address)
     if "://" not in given:
         if not given.strip():
-            raise StoreUnavailable("No database was named; give a file name or postgresql://USER@HOST/NAME.")
+            raise StoreUnavailableError("No database was named; give a file name or postgresql://USER@HOST/NAME.")
         return URL.create("sqlite", database=str(Path(given).expanduser().absolute()))
     try:
         url = make_url(given)
     except ArgumentError:
-        raise StoreUnavailable(
+        raise StoreUnavailableError(
             "The database URL cannot be read; write sqlite:///FILE or postgresql://HOST/NAME."
         ) from None
     backend = url.get_backend_name()
     if backend == "sqlite":
         if not url.database or url.database == ":memory:":
-            raise StoreUnavailable("A workspace lives in a file; write sqlite:///FILE, or just the file name.")
+            raise StoreUnavailableError("A workspace lives in a file; write sqlite:///FILE, or just the file name.")
         return URL.create("sqlite", database=str(Path(url.database).expanduser().absolute()))
     if backend == "postgresql":
         return url.set(drivername="postgresql+psycopg")
-    raise StoreUnavailable(f"Databases of kind {backend!r} are not supported; use an SQLite file or postgresql://.")
+    raise StoreUnavailableError(
+        f"Databases of kind {backend!r} are not supported; use an SQLite file or postgresql://."
+    )
 
 
 class Database:
@@ -99,9 +101,9 @@ class Database:
             else:
                 self._reader = self._writer.execution_options(isolation_level="REPEATABLE READ")
         except NoSuchModuleError as error:
-            raise StoreUnavailable(f"The database cannot be opened: {error}.") from None
+            raise StoreUnavailableError(f"The database cannot be opened: {error}.") from None
         except ModuleNotFoundError:
-            raise StoreUnavailable(
+            raise StoreUnavailableError(
                 "PostgreSQL needs the psycopg package; install it with: pip install 'xrootd-tally[postgres]'."
             ) from None
         try:
@@ -119,10 +121,10 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """A transaction that may write; committed at the end, rolled back when the block raises.
 
-        Raises StoreBusy when another program holds the database for 15 s and `patience`, StoreUnavailable when it is
-        read-only, full or gone; other database errors as StoreError."""
+        Raises StoreBusyError when another program holds the database for 15 s and `patience`, StoreUnavailableError
+        when it is read-only, full or gone; other database errors as StoreError."""
         if self.read_only:
-            raise StoreUnavailable(f"{self.shown} cannot be written: it was opened to be read only.")
+            raise StoreUnavailableError(f"{self.shown} cannot be written: it was opened to be read only.")
         with self._turn, self._errors(), self._begun() as connection:
             yield connection
 
@@ -278,7 +280,7 @@ class Database:
             # SQLite cannot create its files beside it. What an old WAL holds would be overlooked.
             log = Path(f"{file}-wal")
             if log.exists() and log.stat().st_size:
-                raise StoreUnavailable(
+                raise StoreUnavailableError(
                     f"{file} cannot be read where it is: it was not closed properly and its directory is not writable; "
                     f"copy it and {log.name} to another directory, and read it there."
                 ) from None
@@ -296,8 +298,8 @@ class Database:
             if version == HEAD:
                 return
             if version is None:
-                raise NotAWorkspace(f"{self.shown} is empty; name another database.")
-            raise StoreUnavailable(
+                raise NotAWorkspaceError(f"{self.shown} is empty; name another database.")
+            raise StoreUnavailableError(
                 f"{self.shown} has database schema {version}, and this Tally reads {HEAD}; open it once where it is "
                 f"writable, or open a copy."
             )
@@ -319,21 +321,23 @@ class Database:
                 connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
 
     def _version(self, connection: Connection) -> str | None:
-        """The schema version, None when the database is empty. Raises NotAWorkspace when it belongs to another program,
-        StoreNewer when this Tally does not know the version."""
+        """The schema version, None when the database is empty. Raises NotAWorkspaceError when it belongs to another
+        program, StoreNewerError when this Tally does not know the version."""
         tables = set(inspect(connection).get_table_names())
         if "alembic_version" not in tables:
             if tables:
-                raise NotAWorkspace(
+                raise NotAWorkspaceError(
                     f"{self.shown} is a database of another program (it has a table {min(tables)!r}); name another one."
                 )
             return None
         if "meta" not in tables or "scoring" not in tables:
-            raise NotAWorkspace(f"{self.shown} is a database of another program that uses Alembic; name another one.")
+            raise NotAWorkspaceError(
+                f"{self.shown} is a database of another program that uses Alembic; name another one."
+            )
         row = connection.execute(text("SELECT version_num FROM alembic_version")).fetchone()
         version = None if row is None else str(row[0])
         if version is not None and (not version.isdecimal() or int(version) > int(HEAD)):
-            raise StoreNewer(
+            raise StoreNewerError(
                 f"{self.shown} has database schema {version}, made by a newer Tally; this one knows {HEAD}. "
                 f"Update Tally, or open another workspace."
             )
@@ -358,19 +362,25 @@ class Database:
         why = (str(error).strip().splitlines() or [type(error).__name__])[0]
         low = why.lower()
         if "not a database" in low or "malformed" in low:
-            return NotAWorkspace(
+            return NotAWorkspaceError(
                 f"{self.shown} is not an SQLite database, or is damaged ({why}); name another file, or restore a copy."
             )
         if _is_busy(error):
-            return StoreBusy(f"{self.shown} is locked by another program; close that program, or try again.")
+            return StoreBusyError(f"{self.shown} is locked by another program; close that program, or try again.")
         if "readonly" in low or "read-only" in low:
-            return StoreUnavailable(f"{self.shown} cannot be written (read-only); make it writable, or open a copy.")
+            return StoreUnavailableError(
+                f"{self.shown} cannot be written (read-only); make it writable, or open a copy."
+            )
         if "unable to open" in low:
-            return StoreUnavailable(f"{self.shown} cannot be opened; check that the directory exists and is writable.")
+            return StoreUnavailableError(
+                f"{self.shown} cannot be opened; check that the directory exists and is writable."
+            )
         if "full" in low or "no space" in low:
-            return StoreUnavailable(f"The disk of {self.shown} is full ({why}); free some space. Nothing was lost.")
+            return StoreUnavailableError(
+                f"The disk of {self.shown} is full ({why}); free some space. Nothing was lost."
+            )
         if gone or "connection" in low:
-            return StoreUnavailable(f"The database {self.shown} cannot be reached: {why}.")
+            return StoreUnavailableError(f"The database {self.shown} cannot be reached: {why}.")
         return StoreError(f"The database {self.shown} refused: {why}.")
 
 
@@ -418,31 +428,33 @@ def _is_wal(connection: Connection) -> bool:
 
 
 def _make_private(path: Path) -> None:
-    """A new workspace is readable only by its owner, since it contains keys. Raises StoreUnavailable."""
+    """A new workspace is readable only by its owner, since it contains keys. Raises StoreUnavailableError."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except OSError as error:
-        raise StoreUnavailable(f"{path} cannot be created or opened: {error.strerror}.") from None
+        raise StoreUnavailableError(f"{path} cannot be created or opened: {error.strerror}.") from None
 
 
 def _check_file(path: Path, *, read_only: bool) -> None:
-    """Explain in a sentence what SQLite would report as a code. Raises StoreUnavailable or NotAWorkspace."""
+    """Explain in a sentence what SQLite would report as a code. Raises StoreUnavailableError or NotAWorkspaceError."""
     if path.is_dir():
-        raise NotAWorkspace(f"{path} is a directory; name a file in it.")
+        raise NotAWorkspaceError(f"{path} is a directory; name a file in it.")
     if not path.exists():
         if read_only:
-            raise StoreUnavailable(f"There is no database {path}.")
+            raise StoreUnavailableError(f"There is no database {path}.")
         if not path.parent.is_dir():
-            raise StoreUnavailable(f"{path} cannot be created: there is no directory {path.parent}.")
+            raise StoreUnavailableError(f"{path} cannot be created: there is no directory {path.parent}.")
         if not os.access(path.parent, os.W_OK):
-            raise StoreUnavailable(f"{path} cannot be created: the directory {path.parent} is not writable.")
+            raise StoreUnavailableError(f"{path} cannot be created: the directory {path.parent} is not writable.")
         return
     try:
         with path.open("rb") as file:
             head = file.read(16)
     except OSError as error:
-        raise StoreUnavailable(f"{path} cannot be read: {error.strerror}.") from None
+        raise StoreUnavailableError(f"{path} cannot be read: {error.strerror}.") from None
     if head and head != b"SQLite format 3\0":
-        raise NotAWorkspace(f"{path} is not an SQLite database; name another file (a bundle is imported, not opened).")
+        raise NotAWorkspaceError(
+            f"{path} is not an SQLite database; name another file (a bundle is imported, not opened)."
+        )
     if not read_only and not os.access(path, os.W_OK):
-        raise StoreUnavailable(f"{path} cannot be written (read-only); make it writable, or open a copy.")
+        raise StoreUnavailableError(f"{path} cannot be written (read-only); make it writable, or open a copy.")

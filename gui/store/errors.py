@@ -7,25 +7,25 @@ class StoreError(Exception):
     """Base of all errors of the store."""
 
 
-class StoreUnavailable(StoreError):  # noqa: N818 - names a state of the database
+class StoreUnavailableError(StoreError):
     """The database cannot be opened or reached, or is full: the environment has to change."""
 
 
-class StoreBusy(StoreUnavailable):
+class StoreBusyError(StoreUnavailableError):
     """Another program has locked the database; worth trying again."""
 
 
-class StoreNewer(StoreError):  # noqa: N818 - names a state of the database
+class StoreNewerError(StoreError):
     """The database was made by a newer Tally."""
 
 
-class NotAWorkspace(StoreError):  # noqa: N818 - names what the file is
+class NotAWorkspaceError(StoreError):
     """The file is not an SQLite database, or it belongs to another program."""
 
 
-class StoreConflict(StoreError):  # noqa: N818 - names what is wrong with the data
+class StoreConflictError(StoreError):
     """What is to be stored contradicts what is stored already."""
 
 
-class NoSuchRow(StoreError):  # noqa: N818 - names what is missing
+class NoSuchRowError(StoreError):
     """A run, test, repeat, request or record with that id is not in the database."""

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from gui.store import schema
 from gui.store.engine import Database
-from gui.store.errors import NoSuchRow
+from gui.store.errors import NoSuchRowError
 from gui.store.loader import BLOCK, CACHE_SUMS, Loader, decode, no_collection
 from gui.store.rows import CacheUse, LoadResult, RecordEntry, RecordFlags, UsageNames, UsageRow
 
@@ -37,12 +37,12 @@ class RecordsPart:
             return self._loader.load(decode(bodies), now)
 
     def records_of(self, request_id: int) -> list[RecordEntry]:
-        """The group of a request: all records with its tag and path, in order of loading. Raises NoSuchRow."""
+        """The group of a request: all records with its tag and path, in order of loading. Raises NoSuchRowError."""
         request, record = schema.request, schema.record
         with self.database.read() as connection:
             row = connection.execute(select(request).where(request.c.id == request_id)).fetchone()
             if row is None:
-                raise NoSuchRow(f"There is no request {request_id} in {self.database.shown}.")
+                raise NoSuchRowError(f"There is no request {request_id} in {self.database.shown}.")
             return _entries(
                 connection,
                 (record.c.tag_id == row.tag_id) & (record.c.match_key == row.match_key) & (record.c.path == row.path),

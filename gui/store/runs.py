@@ -17,7 +17,7 @@ from gui.hub.persistence import JournalBatch
 from gui.store import schema
 from gui.store.access import agent_ids, chunks, new_uid, put_servers
 from gui.store.engine import Database
-from gui.store.errors import NoSuchRow, StoreConflict
+from gui.store.errors import NoSuchRowError, StoreConflictError
 from gui.store.keys import match_key
 from gui.store.loader import Loader
 from gui.store.removal import at_work, hide, remove, remove_left
@@ -60,7 +60,7 @@ class RunsPart:
     # ---- plans
 
     def save_plan(self, name: str, text: str, now: float, plan_id: int | None = None) -> int:
-        """Store a plan's TOML, replacing plan `plan_id` when given; returns its id. Raises NoSuchRow."""
+        """Store a plan's TOML, replacing plan `plan_id` when given; returns its id. Raises NoSuchRowError."""
         table = schema.plan
         with self.database.write() as connection:
             if plan_id is None:
@@ -69,7 +69,7 @@ class RunsPart:
                 update(table).where(table.c.id == plan_id).values(name=name, text=text, changed=now)
             ).rowcount
             if not changed:
-                raise NoSuchRow(f"There is no plan {plan_id}.")
+                raise NoSuchRowError(f"There is no plan {plan_id}.")
             return plan_id
 
     def plans(self) -> list[PlanEntry]:
@@ -127,7 +127,7 @@ class RunsPart:
         environment: Mapping[str, Any] | None = None,
         versions: Mapping[str, Any] | None = None,
     ) -> None:
-        """Change the given columns of a run. Raises NoSuchRow."""
+        """Change the given columns of a run. Raises NoSuchRowError."""
         values: dict[str, Any] = {
             name: value
             for name, value in (("state", state), ("message", message), ("started", started), ("ended", ended))
@@ -141,16 +141,16 @@ class RunsPart:
         with self.database.write() as connection:
             changed = connection.execute(update(schema.run).where(schema.run.c.id == run_id).values(values)).rowcount
         if not changed:
-            raise NoSuchRow(f"There is no run {run_id} in {self.database.shown}.")
+            raise NoSuchRowError(f"There is no run {run_id} in {self.database.shown}.")
 
     def run(self, run_id: int, *, hidden: bool = False) -> RunEntry:
-        """One run; `hidden`: also while it is being imported or deleted. Raises NoSuchRow."""
+        """One run; `hidden`: also while it is being imported or deleted. Raises NoSuchRowError."""
         table = schema.run
         query = select(table).where(table.c.id == run_id)
         with self.database.read() as connection:
             row = connection.execute(query if hidden else query.where(table.c.hidden.is_(None))).fetchone()
         if row is None:
-            raise NoSuchRow(f"There is no run {run_id} in {self.database.shown}.")
+            raise NoSuchRowError(f"There is no run {run_id} in {self.database.shown}.")
         return _run(row)
 
     def runs(self, limit: int | None = None) -> list[RunEntry]:
@@ -165,12 +165,12 @@ class RunsPart:
         """Remove a run with all its requests, records and results. Its tags stay, so that they are never used again.
 
         Daily sums stay too: they describe the use of the servers. The run is hidden at once; the rest is removed in
-        slices, and if that fails in the middle, by `remove_left_runs`. Raises NoSuchRow."""
+        slices, and if that fails in the middle, by `remove_left_runs`. Raises NoSuchRowError."""
         now = time.time()
         with at_work() as token:
             with self.database.write() as connection:
                 if not hide(connection, run_id, token, now):
-                    raise NoSuchRow(f"There is no run {run_id} in {self.database.shown}.")
+                    raise NoSuchRowError(f"There is no run {run_id} in {self.database.shown}.")
             remove(self.database, run_id)
         with self.database.write():
             self._loader.forget_tags()
@@ -220,7 +220,7 @@ class RunsPart:
                 return
             seen = (table.c.id == run_id) & table.c.hidden.is_(None)
             if not connection.execute(update(table).where(seen).values(baseline=1)).rowcount:
-                raise NoSuchRow(f"There is no run {run_id} in {self.database.shown}.")
+                raise NoSuchRowError(f"There is no run {run_id} in {self.database.shown}.")
 
     def tests(self, run_id: int) -> list[TestEntry]:
         """The tests of a run in order."""
@@ -234,13 +234,13 @@ class RunsPart:
     def start_repeat(self, run_id: int, test_number: int, number: int, now: float) -> int:
         """Start a repeat; returns its id. A repeat that exists already (of a resumed run) keeps its id.
 
-        Raises NoSuchRow when the run has no such test."""
+        Raises NoSuchRowError when the run has no such test."""
         with self.database.write() as connection:
             test_id = connection.scalar(
                 select(schema.test.c.id).where(schema.test.c.run_id == run_id, schema.test.c.number == test_number)
             )
             if test_id is None:
-                raise NoSuchRow(f"Run {run_id} has no test {test_number}.")
+                raise NoSuchRowError(f"Run {run_id} has no test {test_number}.")
             table = schema.repeat
             known = connection.scalar(select(table.c.id).where(table.c.test_id == test_id, table.c.number == number))
             if known is not None:
@@ -285,7 +285,7 @@ class RunsPart:
         with self.database.write() as connection:
             table = schema.repeat
             if not connection.execute(update(table).where(table.c.id == repeat_id).values(values)).rowcount:
-                raise NoSuchRow(f"There is no repeat {repeat_id} in {self.database.shown}.")
+                raise NoSuchRowError(f"There is no repeat {repeat_id} in {self.database.shown}.")
 
     def repeats(self, run_id: int) -> list[RepeatEntry]:
         """The repeats of a run, by test and number."""
@@ -297,11 +297,11 @@ class RunsPart:
         return [_repeat(row) for row in rows]
 
     def repeat(self, repeat_id: int) -> RepeatEntry:
-        """One repeat. Raises NoSuchRow."""
+        """One repeat. Raises NoSuchRowError."""
         with self.database.read() as connection:
             row = connection.execute(select(schema.repeat).where(schema.repeat.c.id == repeat_id)).fetchone()
         if row is None:
-            raise NoSuchRow(f"There is no repeat {repeat_id} in {self.database.shown}.")
+            raise NoSuchRowError(f"There is no repeat {repeat_id} in {self.database.shown}.")
         return _repeat(row)
 
     # ---- tags and requests
@@ -324,7 +324,7 @@ class RunsPart:
     def add_requests(self, repeat_id: int, number: int, requests: Sequence[NewRequest], now: float) -> None:
         """Store the requests of round `number` as pending, before they are handed out.
 
-        Binds each tag to the repeat, agent, server and slot of its first request. Raises StoreConflict, and stores
+        Binds each tag to the repeat, agent, server and slot of its first request. Raises StoreConflictError, and stores
         nothing, when a tag was never allocated, belongs to something else, or asks for the same path twice."""
         with self.database.write() as connection:
             servers = put_servers(
@@ -373,12 +373,12 @@ class RunsPart:
                 if row.repeat_id is None:
                     unbound.append((*owners[row.tag], row.id))
                 elif owner != owners[row.tag]:
-                    raise StoreConflict(f"Tag {row.tag} already belongs to another repeat, agent, server or slot.")
+                    raise StoreConflictError(f"Tag {row.tag} already belongs to another repeat, agent, server or slot.")
         for request in requests:
             if request.tag not in ids:
-                raise StoreConflict(f"Tag {request.tag} was never allocated by {self.database.shown}.")
+                raise StoreConflictError(f"Tag {request.tag} was never allocated by {self.database.shown}.")
             if (repeat_id, agents[request.agent], servers[request.server], request.slot) != owners[request.tag]:
-                raise StoreConflict(f"Tag {request.tag} is used for two agents, servers or slots.")
+                raise StoreConflictError(f"Tag {request.tag} is used for two agents, servers or slots.")
         self.database.many(
             connection, "UPDATE tag SET repeat_id = ?, agent_id = ?, server_id = ?, slot = ? WHERE id = ?", unbound
         )
@@ -518,7 +518,7 @@ def _refuse_repetition(connection: Connection, before: int) -> None:
         .limit(1)
     ).fetchone()
     if row is not None:
-        raise StoreConflict(f"Tag {row.tag} requests {row.path} twice; every request needs its own key.")
+        raise StoreConflictError(f"Tag {row.tag} requests {row.path} twice; every request needs its own key.")
 
 
 def _journal_position(connection: Connection, agent: str, journal: str) -> tuple[int | None, int]:

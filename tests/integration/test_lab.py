@@ -21,7 +21,7 @@ import pika.exceptions
 import pytest
 
 from agent.lab.broker import PrivateBroker
-from agent.lab.processes import alive
+from agent.lab.pids import alive
 from agent.messages import LabState, decode_lab_state
 from collector.records import FileRecord
 from shoveler.bus import BusOptions, open_consumer, open_topology, parse_address

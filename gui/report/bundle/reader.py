@@ -63,9 +63,9 @@ def import_bundle(store: Store, path: Path, now: float, signers: Mapping[str, st
     """Take a run from a bundle into this workspace, as a run of its own with a new number.
 
     A bundle that was changed after it was made is taken in, and says so for ever; so does one whose figures come out
-    another way here. Raises BundleError (no bundle, newer, damaged, too large, contradictory), or StoreConflict when
-    the run is here already. Nothing is stored then. Other programs that write to this database wait for a slice of it
-    at most."""
+    another way here. Raises BundleError (no bundle, newer, damaged, too large, contradictory), or StoreConflictError
+    when the run is here already. Nothing is stored then. Other programs that write to this database wait for a slice of
+    it at most."""
     with open_archive(path) as archive:
         verified = verify(archive, signers or {})
         return _Import(store, archive, verified, now).run()

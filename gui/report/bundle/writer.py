@@ -62,7 +62,7 @@ def export_bundle(
 ) -> None:
     """Write a run as a bundle to `path`, which is replaced only when the bundle is whole.
 
-    `signer`: the hub that stands for it. Raises NoSuchRow, OSError, or BundleError when the run cannot be one."""
+    `signer`: the hub that stands for it. Raises NoSuchRowError, OSError, or BundleError when the run cannot be one."""
     run = store.run(run_id)
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:

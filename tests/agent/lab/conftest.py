@@ -13,7 +13,7 @@ import pytest
 
 from agent.lab import cli
 from agent.lab.options import LabOptions
-from agent.lab.processes import alive
+from agent.lab.pids import alive
 from agent.lab.state import read_state
 from agent.messages import LabProcess, LabState
 

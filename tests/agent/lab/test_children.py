@@ -11,7 +11,7 @@ from typing import IO
 import pytest
 
 from agent.lab.children import Child
-from agent.lab.processes import identity
+from agent.lab.pids import identity
 from agent.messages import LabProcess
 
 NewChild = Callable[..., Child]

@@ -8,7 +8,7 @@ import pytest
 
 from agent.lab.claim import claim
 from agent.lab.errors import LabError
-from agent.lab.processes import identity
+from agent.lab.pids import identity
 from agent.lab.state import write_state
 from agent.messages import LAB_SCHEMA, LabProcess, LabState
 

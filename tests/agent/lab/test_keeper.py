@@ -9,7 +9,7 @@ import pytest
 
 from agent.lab.broker import BrokerError, PrivateBroker
 from agent.lab.keeper import BrokerKeeper
-from agent.lab.processes import alive
+from agent.lab.pids import alive
 
 
 @pytest.mark.broker

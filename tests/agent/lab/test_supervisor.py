@@ -20,7 +20,7 @@ import pytest
 from agent.lab import cli, control, ledger, supervisor
 from agent.lab.errors import LabError
 from agent.lab.options import LabOptions
-from agent.lab.processes import alive
+from agent.lab.pids import alive
 
 pytestmark = pytest.mark.xrootd
 

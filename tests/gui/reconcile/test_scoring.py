@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from gui.reconcile import LiveCounts, by_server, figures, ladder_of, rescore_late, score
-from gui.store import NoSuchRow, TestSpec, VerdictKind
+from gui.store import NoSuchRowError, TestSpec, VerdictKind
 
 MIB = 1 << 20
 
@@ -120,7 +120,7 @@ def test_an_empty_repeat_scores_nothing(any_world: Any) -> None:
     any_world.begin()
     entry = score(any_world.store, any_world.repeat, "settle", 1.0)
     assert (entry.total, entry.matched, entry.counted) == (0, 0, 0)
-    with pytest.raises(NoSuchRow):
+    with pytest.raises(NoSuchRowError):
         score(any_world.store, 99, "settle", 1.0)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from gui.app.window import write_report
 from gui.reconcile import score
-from gui.report import PdfUnavailable, build, pdf_report, render
+from gui.report import PdfUnavailableError, build, pdf_report, render
 from gui.store import MarkerRow, SampleRow, TestSpec
 
 
@@ -110,5 +110,5 @@ def test_without_fpdf2_one_sentence_says_what_to_install(report: Any, monkeypatc
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(PdfUnavailable, match="pip install 'xrootd-tally\\[hub\\]'"):
+    with pytest.raises(PdfUnavailableError, match="pip install 'xrootd-tally\\[hub\\]'"):
         pdf_report(report)

@@ -10,7 +10,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from gui.store import NewRequest, NoSuchRow, ServerEntry, Store, StoreConflict, TestSpec, arrivals, match_key, removal
+from gui.store import (
+    NewRequest,
+    NoSuchRowError,
+    ServerEntry,
+    Store,
+    StoreConflictError,
+    TestSpec,
+    arrivals,
+    match_key,
+    removal,
+)
 from gui.store.arrivals import Arrival, ArrivedTag
 from gui.store.removal import Hidden
 
@@ -73,7 +83,7 @@ def test_an_arrival_is_seen_when_it_is_finished_and_not_before(any_world: Any) -
         repeat = bring(store, arrival)
         loaded = arrival.load(bodies(world, "faraway1", ["/f0", "/f1"]))
         assert [run.id for run in store.runs()] == [world.run]
-        with pytest.raises(NoSuchRow):
+        with pytest.raises(NoSuchRowError):
             store.run(arrival.run_id)
         assert store.run(arrival.run_id, hidden=True).name == "from afar"
         arrival.finish(message="checked")
@@ -142,11 +152,11 @@ def test_what_fails_in_the_middle_leaves_nothing(any_world: Any) -> None:
 
 def test_a_run_is_here_once(store: Store) -> None:
     with store.arrival(uid=UID, now=1.0, **RUN) as arrival:
-        with pytest.raises(StoreConflict, match="right now"), store.arrival(uid=UID, now=1.0, **RUN):
+        with pytest.raises(StoreConflictError, match="right now"), store.arrival(uid=UID, now=1.0, **RUN):
             pass
         arrival.finish()
     with (
-        pytest.raises(StoreConflict, match=f"already in the workspace, as run {arrival.run_id}"),
+        pytest.raises(StoreConflictError, match=f"already in the workspace, as run {arrival.run_id}"),
         store.arrival(uid=UID, now=1.0, **RUN),
     ):
         pass

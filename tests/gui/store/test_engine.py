@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from gui.store import (
-    NotAWorkspace,
+    NotAWorkspaceError,
     Store,
-    StoreBusy,
+    StoreBusyError,
     StoreError,
-    StoreNewer,
-    StoreUnavailable,
+    StoreNewerError,
+    StoreUnavailableError,
     engine,
     parse_database,
 )
@@ -42,13 +42,13 @@ def test_a_file_name_and_urls_name_a_database() -> None:
 
 @pytest.mark.parametrize("address", ["mysql://h/d", "sqlite://", "sqlite:///:memory:", "", "://"])
 def test_what_is_no_database_that_we_know_is_refused(address: str) -> None:
-    with pytest.raises(StoreUnavailable) as error:
+    with pytest.raises(StoreUnavailableError) as error:
         parse_database(address)
     assert sentence(error)
 
 
 def test_a_password_is_never_shown() -> None:
-    with pytest.raises(StoreUnavailable) as error:
+    with pytest.raises(StoreUnavailableError) as error:
         Store("postgresql://tally:s3cret@127.0.0.1:1/tally")
     assert "s3cret" not in sentence(error)
     assert "cannot be reached" in str(error.value)
@@ -89,7 +89,7 @@ def test_a_newer_schema_is_declined_with_both_versions_and_advice(tmp_path: Path
     with closing(sqlite3.connect(file)) as raw, raw:
         raw.execute("UPDATE alembic_version SET version_num = '0999'")
     raw.close()
-    with pytest.raises(StoreNewer) as error:
+    with pytest.raises(StoreNewerError) as error:
         Store(file)
     text = sentence(error)
     assert str(file) in text
@@ -101,7 +101,7 @@ def test_a_newer_schema_is_declined_with_both_versions_and_advice(tmp_path: Path
 def test_a_text_file_is_no_workspace(tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("This is not a database, but longer than a header.")
-    with pytest.raises(NotAWorkspace) as error:
+    with pytest.raises(NotAWorkspaceError) as error:
         Store(file)
     assert "is not an SQLite database" in sentence(error)
     assert file.read_text().startswith("This is not")
@@ -113,7 +113,7 @@ def test_a_damaged_database_is_said_to_be_damaged(tmp_path: Path) -> None:
     content = bytearray(file.read_bytes())
     content[100:20_000] = b"\xff" * 19_900
     file.write_bytes(content)
-    with pytest.raises(NotAWorkspace) as error:
+    with pytest.raises(NotAWorkspaceError) as error:
         Store(file)
     assert "damaged" in sentence(error)
 
@@ -124,7 +124,7 @@ def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
         raw.execute("CREATE TABLE bookmarks (url)")
     raw.close()
     before = file.read_bytes()
-    with pytest.raises(NotAWorkspace) as error:
+    with pytest.raises(NotAWorkspaceError) as error:
         Store(file)
     assert "another program" in sentence(error)
     assert "bookmarks" in str(error.value)
@@ -148,16 +148,16 @@ def test_another_programs_alembic_database_is_left_alone(tmp_path: Path) -> None
     with closing(sqlite3.connect(file)) as raw, raw:
         raw.execute("CREATE TABLE alembic_version (version_num)")
     raw.close()
-    with pytest.raises(NotAWorkspace) as error:
+    with pytest.raises(NotAWorkspaceError) as error:
         Store(file)
     assert "Alembic" in sentence(error)
 
 
 def test_a_missing_directory_and_a_directory_are_named(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable) as missing:
+    with pytest.raises(StoreUnavailableError) as missing:
         Store(tmp_path / "nowhere" / "w.db")
     assert "there is no directory" in sentence(missing)
-    with pytest.raises(NotAWorkspace) as directory:
+    with pytest.raises(NotAWorkspaceError) as directory:
         Store(tmp_path)
     assert "is a directory" in sentence(directory)
 
@@ -168,14 +168,14 @@ def test_a_read_only_file_is_said_to_be_read_only(tmp_path: Path, monkeypatch: p
     real = os.access
     # Root may write everywhere, so ask as somebody who may not.
     monkeypatch.setattr(os, "access", lambda path, mode: False if mode == os.W_OK else real(path, mode))
-    with pytest.raises(StoreUnavailable) as error:
+    with pytest.raises(StoreUnavailableError) as error:
         Store(file)
     assert "read-only" in sentence(error)
 
 
 def test_an_unwritable_directory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(StoreUnavailable) as error:
+    with pytest.raises(StoreUnavailableError) as error:
         Store(tmp_path / "w.db")
     assert "not writable" in sentence(error)
 
@@ -202,7 +202,7 @@ def test_a_writer_with_patience_waits_for_another_program_and_says_so(
 
         other.execute("BEGIN IMMEDIATE")
         store.database.on_busy, store.database.patience = lambda _: None, 0.1
-        with pytest.raises(StoreBusy):
+        with pytest.raises(StoreBusyError):
             store.put_setting("a", "2")
         other.close()
         store.put_setting("a", "3")
@@ -223,7 +223,7 @@ def test_readers_wait_for_nobody_and_a_writer_is_told_who_is_in_its_way(
             assert reader.setting("a") == "1"
         with Store(file) as store:
             assert store.setting("a") == "1"
-            with pytest.raises(StoreBusy) as error:
+            with pytest.raises(StoreBusyError) as error:
                 store.put_setting("a", "2")
             assert "locked by another program" in sentence(error)
 
@@ -232,20 +232,20 @@ def test_what_is_opened_to_be_read_is_not_written(any_world: Any) -> None:
     url = any_world.store.database.url
     with Store(url.render_as_string(hide_password=False), read_only=True) as store:
         assert store.runs() == []
-        with pytest.raises(StoreUnavailable, match="opened to be read only"):
+        with pytest.raises(StoreUnavailableError, match="opened to be read only"):
             store.put_setting("a", "1")
 
 
 def test_what_is_to_be_read_must_be_there_and_up_to_date(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable, match="There is no database"):
+    with pytest.raises(StoreUnavailableError, match="There is no database"):
         Store(tmp_path / "none.db", read_only=True)
     (tmp_path / "empty.db").touch()
-    with pytest.raises(NotAWorkspace, match="is empty"):
+    with pytest.raises(NotAWorkspaceError, match="is empty"):
         Store(tmp_path / "empty.db", read_only=True)
     Store(tmp_path / "w.db").close()
     with closing(sqlite3.connect(tmp_path / "w.db")) as raw, raw:
         raw.execute("UPDATE alembic_version SET version_num = '0001'")
-    with pytest.raises(StoreUnavailable, match="schema 0001") as error:
+    with pytest.raises(StoreUnavailableError, match="schema 0001") as error:
         Store(tmp_path / "w.db", read_only=True)
     assert sentence(error)
 
@@ -309,7 +309,7 @@ def test_a_full_disk_loses_nothing_that_was_stored(tmp_path: Path) -> None:
         with store.database.write() as connection:
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
             connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
-        with pytest.raises(StoreUnavailable) as error:
+        with pytest.raises(StoreUnavailableError) as error:
             store.put_setting("big", "y" * 10_000_000)
         assert "full" in sentence(error)
         assert store.setting("before") == "x"

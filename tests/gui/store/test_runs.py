@@ -8,7 +8,7 @@ import pytest
 from agent.messages import Done, Started, Workload
 from gui.hub.persistence import JournalBatch
 from gui.reconcile import score
-from gui.store import MarkerRow, NewRequest, NoSuchRow, RequestState, Store, StoreConflict, TestSpec
+from gui.store import MarkerRow, NewRequest, NoSuchRowError, RequestState, Store, StoreConflictError, TestSpec
 
 
 def states(world: Any) -> list[RequestState]:
@@ -47,7 +47,7 @@ def test_what_is_not_there_is_named(store: Store) -> None:
         lambda: store.set_baseline(7),
         lambda: store.records_of(7),
     ):
-        with pytest.raises(NoSuchRow, match="7"):
+        with pytest.raises(NoSuchRowError, match="7"):
             act()
 
 
@@ -183,12 +183,12 @@ def test_a_line_about_a_path_that_was_never_asked_is_a_stray(world: Any) -> None
 def test_a_tag_never_asks_twice_for_a_path(any_world: Any) -> None:
     world = any_world
     world.begin()
-    with pytest.raises(StoreConflict, match="requests /a twice"):
+    with pytest.raises(StoreConflictError, match="requests /a twice"):
         world.ask(paths=["/a", "/a"])
     (tag,) = world.store.allocate_tags(1)
     request = NewRequest(tag, "/a", "root://h:1", "shared/c1", 0, 10)
     world.store.add_requests(world.repeat, 1, [request], 1.0)
-    with pytest.raises(StoreConflict, match="requests /a twice"):
+    with pytest.raises(StoreConflictError, match="requests /a twice"):
         world.store.add_requests(world.repeat, 2, [request], 2.0)
     assert len(world.store.requests(world.repeat)) == 1, "what was refused left nothing"
 
@@ -202,12 +202,12 @@ def test_a_tag_belongs_to_one_repeat_agent_slot_and_server(world: Any) -> None:
         NewRequest(tag, "/b", "root://h:1", "shared/c2", 0, 10),
         NewRequest(tag, "/b", "root://h:1", "shared/c1", 1, 10),
     ):
-        with pytest.raises(StoreConflict, match="belongs to another"):
+        with pytest.raises(StoreConflictError, match="belongs to another"):
             world.store.add_requests(world.repeat, 1, [other], 1.0)
-    with pytest.raises(StoreConflict, match="belongs to another"):
+    with pytest.raises(StoreConflictError, match="belongs to another"):
         world.store.add_requests(world.next_repeat(), 1, [NewRequest(tag, "/b", "root://h:1", "shared/c1", 0, 1)], 1.0)
     (fresh,) = world.store.allocate_tags(1)
-    with pytest.raises(StoreConflict, match="two agents"):
+    with pytest.raises(StoreConflictError, match="two agents"):
         world.store.add_requests(
             world.repeat,
             1,
@@ -221,7 +221,7 @@ def test_a_tag_belongs_to_one_repeat_agent_slot_and_server(world: Any) -> None:
 
 def test_a_tag_that_was_never_allocated_is_refused(world: Any) -> None:
     world.begin()
-    with pytest.raises(StoreConflict, match="never allocated"):
+    with pytest.raises(StoreConflictError, match="never allocated"):
         world.store.add_requests(world.repeat, 1, [NewRequest("abcdefgh", "/a", "root://h:1", "c", 0, 10)], 1.0)
 
 
@@ -244,7 +244,7 @@ def test_a_deleted_run_takes_everything_with_it_but_its_tags(any_world: Any) -> 
     usage = store.usage("server")
 
     store.delete_run(first)
-    with pytest.raises(NoSuchRow):
+    with pytest.raises(NoSuchRowError):
         store.delete_run(first)
     assert [run.id for run in store.runs()] == [world.run]
     assert [len(store.records_of(request.id)) for request in store.requests(world.repeat)] == [1, 1]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gui.hub.signing import OWN, Signer
 from gui.reconcile import by_server, score
 from gui.report import FORMATS, BundleError, build, export_bundle, import_bundle, render
-from gui.store import NewRequest, NoteRow, ServerEntry, Store, StoreConflict, TestSpec
+from gui.store import NewRequest, NoteRow, ServerEntry, Store, StoreConflictError, TestSpec
 from gui.store.rows import Seal
 
 
@@ -103,11 +103,11 @@ def test_an_import_can_be_exported_again(exported: Path, tmp_path: Path) -> None
 
 
 def test_the_same_run_is_taken_in_once(exported: Path, world: Any, tmp_path: Path) -> None:
-    with pytest.raises(StoreConflict, match="already in the workspace, as run 1"):
+    with pytest.raises(StoreConflictError, match="already in the workspace, as run 1"):
         import_bundle(world.store, exported, 1.0)
     with Store(tmp_path / "other.db") as other:
         import_bundle(other, exported, 1.0)
-        with pytest.raises(StoreConflict, match="already"):
+        with pytest.raises(StoreConflictError, match="already"):
             import_bundle(other, exported, 1.0)
 
 
@@ -123,7 +123,7 @@ def test_a_tag_that_was_used_here_too_is_refused(exported: Path, world: Any, tmp
     with Store(tmp_path / "other.db") as other:
         with other.database.write() as connection:
             connection.exec_driver_sql(f"INSERT INTO tag (tag) VALUES ('{tag}')")
-        with pytest.raises(StoreConflict, match=tag):
+        with pytest.raises(StoreConflictError, match=tag):
             import_bundle(other, exported, 1.0)
         assert other.runs() == []
         assert other.servers() == []

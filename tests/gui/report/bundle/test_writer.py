@@ -15,12 +15,12 @@ from gui.reconcile import rescore_late
 from gui.report import BundleError, check_bundle, export_bundle
 from gui.report.bundle import format as limits
 from gui.report.bundle import writer
-from gui.store import NoSuchRow, TestSpec
+from gui.store import NoSuchRowError, TestSpec
 
 
 def test_a_file_is_replaced_only_when_the_bundle_is_whole(world: Any, tmp_path: Path, exported: Path) -> None:
     before = exported.read_bytes()
-    with pytest.raises(NoSuchRow):
+    with pytest.raises(NoSuchRowError):
         export_bundle(world.store, 99, exported)
     assert exported.read_bytes() == before
     assert list(tmp_path.glob("*.part")) == []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.lab.processes import alive, clean_environment, dies_with_us, end, identity
+from agent.lab.pids import alive, clean_environment, dies_with_us, end, identity
 from agent.messages import LabProcess
 
 STUBBORN = """
@@ -93,7 +93,7 @@ def test_end_leaves_a_stranger_with_the_same_pid_alone(sleeper: subprocess.Popen
 def test_a_child_dies_with_a_parent_that_is_killed() -> None:
     parent_program = (
         "import subprocess, sys, time\n"
-        "from agent.lab.processes import dies_with_us\n"
+        "from agent.lab.pids import dies_with_us\n"
         "child = subprocess.Popen(dies_with_us(['sleep', '60']))\n"
         "print(child.pid, flush=True)\n"
         "time.sleep(60)\n"
