@@ -154,11 +154,19 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault that the run's own plan injected, and when it was on. `server`: its name; empty: any server."""
+    """A fault that the run's own plan injected, and when it was on. `server`: its name; empty: any server.
+
+    A busy lab takes seconds to inject it. `injected`: when the lab reported that; 0: it did not."""
 
     do: str
     span: Span
     server: str = ""
+    injected: float = 0.0
+
+    @property
+    def begin(self) -> float:
+        """When it began, as far as is known."""
+        return self.injected or self.span.begin
 
     def befalls(self, server: str) -> bool:
         """Whether it can have affected this server."""

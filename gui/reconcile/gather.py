@@ -88,12 +88,18 @@ def gather(store: Store, run_id: int) -> Gathered:
 
 
 def faults_of(markers: Sequence[MarkerRow]) -> list[Fault]:
-    """The faults that the run's own plan injected, from its event log."""
+    """The faults that the run's own plan injected, from its event log: each is followed by the lab's report of it."""
     faults = []
-    for marker in markers:
-        said = read_fault(marker.text) if marker.kind == "fault" else None
-        if said is not None:
-            faults.append(Fault(said.do, Span(marker.t, marker.t + said.lasts), said.server))
+    told = [(marker, read_fault(marker.text)) for marker in markers if marker.kind == "fault"]
+    reports = [marker.t for marker, said in told if said is None]
+    for marker, said in told:
+        if said is None:
+            continue
+        injected = next((t for t in reports if t >= marker.t), 0.0)
+        if injected:
+            reports.remove(injected)
+        span = Span(marker.t, max(marker.t, injected) + said.lasts)
+        faults.append(Fault(said.do, span, said.server, injected))
     return faults
 
 

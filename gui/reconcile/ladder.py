@@ -453,7 +453,7 @@ def _of_outage(miss: Miss, known: Known) -> _Found | None:
         return None
     if path.spooled is not None and path.spooled.sure:
         return None
-    begins = [fault.span.begin for fault in known.faults if fault.do in _OUTAGES and fault.span.meets(sent)]
+    begins = [fault.begin for fault in known.faults if fault.do in _OUTAGES and fault.span.meets(sent)]
     if not begins or done + miss.delay / 2 > min(begins):
         return None
     return _Found("queue", "confirmed just before the broker went down, and not seen or not loaded since", False)

@@ -152,7 +152,25 @@ def test_which_markers_are_faults_of_the_plan() -> None:
         MarkerRow(6.1, "fault", "killed shoveler-1 (pid 7); starts again at once"),
         MarkerRow(7.0, "round", "broker-down for 3 s"),
     ]
-    assert faults_of(markers) == [Fault("udp-loss", Span(5.0, 35.0), "s03"), Fault("kill-shoveler", Span(6.0, 6.0))]
+    assert faults_of(markers) == [
+        Fault("udp-loss", Span(5.0, 35.1), "s03", 5.1),
+        Fault("kill-shoveler", Span(6.0, 6.1), "", 6.1),
+    ]
+
+
+def test_a_busy_lab_injects_a_fault_late() -> None:
+    markers = [
+        MarkerRow(5.0, "fault", "udp-loss for 6 s (60 % of s03)"),
+        MarkerRow(5.0, "fault", "wire-loss for 6 s (60 % of s05)"),
+        MarkerRow(7.0, "fault", "60 % of all datagrams of s03 are lost for 6 s"),
+        MarkerRow(8.5, "fault", "60 % of all datagrams of s05 are lost for 6 s"),
+        MarkerRow(9.0, "fault", "broker-down for 3 s"),
+    ]
+    assert [(fault.do, fault.begin, fault.span) for fault in faults_of(markers)] == [
+        ("udp-loss", 7.0, Span(5.0, 13.0)),
+        ("wire-loss", 8.5, Span(5.0, 14.5)),
+        ("broker-down", 9.0, Span(9.0, 12.0)),
+    ]
 
 
 def test_a_status_of_a_newer_kind_is_passed_over(world: Any) -> None:
