@@ -22,7 +22,7 @@ def take_in(store: Store, path: Path) -> int:
     print(seal_sentence(imported.seal))
     _advise(imported.seal)
     for sentence in imported.seal.differs:
-        print(f"Scored again here: {sentence}.")
+        print(f"Scored again on import; the bundle's figures differ: {sentence}.")
     return 0 if imported.sound else 1
 
 

@@ -56,7 +56,7 @@ _GROUPS = (
 )
 _OWN_RECORDS = text("SELECT COUNT(*) FROM tag t JOIN record r ON r.tag_id = t.id WHERE t.repeat_id = :repeat")
 _CHUNK = 500
-NOT_TOLD = "not told where the run was made"
+NOT_TOLD = "the bundle does not say why"
 NOT_WAITED = "the run was stopped before its record could have come"
 
 

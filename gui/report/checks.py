@@ -56,7 +56,7 @@ def _case(report: RunReport, test: TestReport) -> str:
     took = sum(max(0.0, s.last_close - s.first_open) for s in times if s.last_close and s.first_open)
     said = (
         f"{numbers.success(now.good, now.counted)} of {now.counted:,} requests matched; "
-        f"the worst repeat has {numbers.share(now.worst)}, and {spec.pass_at:g} % are wanted."
+        f"the worst repeat has {numbers.share(now.worst)}, and {spec.pass_at:g} % is required."
     )
     match now.conclusion:
         case "pass":

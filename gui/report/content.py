@@ -79,7 +79,7 @@ class TestReport:
 
     @property
     def rescored(self) -> bool:
-        """Late records changed the figures."""
+        """Another scoring changed the figures: after late records, on request, or on import."""
         return (self.now.good, self.now.counted) != (self.at_settle.good, self.at_settle.counted)
 
 

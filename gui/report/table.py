@@ -270,13 +270,19 @@ def tests_passed(report: RunReport) -> str:
     return f"{passed} of {len(report.tests)} test{'s' if len(report.tests) != 1 else ''} passed"
 
 
+def _why_rescored(test: TestReport) -> str:
+    """What changed the figures: late records, or a person or an import that asked for another scoring."""
+    late = any(scoring.kind == "late" for repeat in test.repeats for scoring in repeat.scorings)
+    return "with what came late" if late else "when it was scored again"
+
+
 def _doubts(report: RunReport) -> list[str]:
     """What is to be known of a run that came in a bundle which was changed, or whose figures were others."""
     seal = report.run.seal
     if seal is None:
         return []
     changed = [f"This run came in {report.run.origin}. {seal_sentence(seal)}"] if seal.changed else []
-    return changed + [f"Scored again where it came in: {sentence}." for sentence in seal.differs]
+    return changed + [f"Scored again on import; the bundle's figures differ: {sentence}." for sentence in seal.differs]
 
 
 def remarks_of(report: RunReport) -> list[str]:
@@ -288,7 +294,7 @@ def remarks_of(report: RunReport) -> list[str]:
         if test.rescored:
             remarks.append(
                 f"{name}: {numbers.success(then.good, then.counted)} when waiting ended, "
-                f"{numbers.success(now.good, now.counted)} with what came late."
+                f"{numbers.success(now.good, now.counted)} {_why_rescored(test)}."
             )
         if now.recovered:
             remarks.append(f"{name}: {_requests(now.recovered)} took more than one access (recovered by the client).")

@@ -121,7 +121,9 @@ class _Import:
         text = f"Came in {self._archive.name}. {seal_sentence(seal)}"
         self._store.add_note(arrival.run_id, "tally", text, self._now)
         for sentence in differs:
-            self._store.add_note(arrival.run_id, "tally", f"Scored again where it came in: {sentence}.", self._now)
+            self._store.add_note(
+                arrival.run_id, "tally", f"Scored again on import; the bundle's figures differ: {sentence}.", self._now
+            )
         arrival.finish(seal=msgspec.json.encode(seal).decode(), **values)
         return seal
 

@@ -50,7 +50,7 @@ def test_each_test_is_a_case_and_only_what_passed_is_green(suite: ET.Element) ->
     ]
     failure = next(suite.iter("failure"))
     assert (
-        failure.get("message") == "75.00 % of 4 requests matched; the worst repeat has 75.00 %, and 100 % are wanted."
+        failure.get("message") == "75.00 % of 4 requests matched; the worst repeat has 75.00 %, and 100 % is required."
     )
     assert (failure.text or "").startswith("Test 2: 1 missing: unknown: neither shoveler nor collector")
 

@@ -165,7 +165,9 @@ def test_figures_that_somebody_wrote_over_are_shown_beside_the_real_ones(forge: 
     assert report.conclusion == "inconclusive"
     assert [test.now.matched for test in report.tests] == [8]
     text = render(report, "table").decode()
-    assert "Scored again where it came in: test 1, repeat 1 has 5 recorded, not 8;" in " ".join(text.split())
+    assert "Scored again on import; the bundle's figures differ: test 1, repeat 1 has 5 recorded, not 8;" in " ".join(
+        text.split()
+    )
 
 
 def test_a_record_that_was_taken_out_is_missed(forge: Any, empty: Store) -> None:
@@ -177,7 +179,7 @@ def test_a_record_that_was_taken_out_is_missed(forge: Any, empty: Store) -> None
     ]
     (repeat, _) = empty.repeats(imported.run)
     causes = [request.cause for request in empty.requests(repeat.id) if request.lost_at == "unknown"]
-    assert causes.count("not told where the run was made") == 1
+    assert causes.count("the bundle does not say why") == 1
 
 
 def test_who_made_it_is_known_for_ever(signed: Path, signer: Signer, empty: Store, tmp_path: Path) -> None:
