@@ -32,6 +32,9 @@ from gui.store.schema import metadata
 APPLICATION_ID = 0x54414C59
 """``TALY`` in the header of our SQLite files, by which ``file`` and Tally recognize them."""
 
+LEAVE_KNOWN = "ON CONFLICT DO NOTHING"
+"""`Database.insert` with this leaves rows as they are that are there already."""
+
 _BUSY_SECONDS = 15
 _PAUSE_SECONDS = 1.0
 _ROWS = 40
@@ -387,24 +390,41 @@ class Database:
 def _copy(
     connection: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], tail: str
 ) -> int:
-    """`Database.insert` with PostgreSQL's COPY, which has no ``ON CONFLICT``: that goes through a temporary table."""
+    """`Database.insert` with PostgreSQL's COPY, which has no ``ON CONFLICT``: that goes through a temporary table.
+
+    Where known rows are to be left as they are, there are hardly ever any: then all are first copied to where they
+    belong, which takes half the time."""
     driver: Any = connection.connection.driver_connection
     names = ", ".join(columns)
-    target = f"incoming_{table}" if tail else table
+    types = _types(connection, table, columns)
     with driver.cursor() as cursor:
-        if tail:
-            like = f"SELECT {names} FROM {table} WITH NO DATA"  # noqa: S608 - names of ours
-            cursor.execute(f"CREATE TEMPORARY TABLE {target} ON COMMIT DROP AS {like}")
-        with cursor.copy(f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)") as copy:
-            copy.set_types(_types(connection, table, columns))
-            for row in rows:
-                copy.write_row(row)
-        if tail:
-            cursor.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM {target} {tail}")  # noqa: S608
-            inserted = int(cursor.rowcount)
-            cursor.execute(f"DROP TABLE {target}")
-            return inserted
-        return int(cursor.rowcount)
+        if not tail:
+            return _copy_into(cursor, table, names, types, rows)
+        if tail == LEAVE_KNOWN:
+            cursor.execute("SAVEPOINT all_new")
+            try:
+                inserted = _copy_into(cursor, table, names, types, rows)
+            except connection.dialect.loaded_dbapi.IntegrityError:
+                cursor.execute("ROLLBACK TO SAVEPOINT all_new")
+            else:
+                cursor.execute("RELEASE SAVEPOINT all_new")
+                return inserted
+        target = f"incoming_{table}"
+        like = f"SELECT {names} FROM {table} WITH NO DATA"  # noqa: S608 - names of ours
+        cursor.execute(f"CREATE TEMPORARY TABLE {target} ON COMMIT DROP AS {like}")
+        _copy_into(cursor, target, names, types, rows)
+        cursor.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM {target} {tail}")  # noqa: S608
+        inserted = int(cursor.rowcount)
+        cursor.execute(f"DROP TABLE {target}")
+        return inserted
+
+
+def _copy_into(cursor: Any, table: str, names: str, types: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> int:
+    with cursor.copy(f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY)") as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)
+    return int(cursor.rowcount)
 
 
 def _types(connection: Connection, table: str, columns: Sequence[str]) -> list[str]:

@@ -27,7 +27,7 @@ from sqlalchemy.engine import Connection
 from collector.records import SCHEMA, FileRecord
 from gui.store import once, schema
 from gui.store.access import chunks
-from gui.store.engine import Database
+from gui.store.engine import LEAVE_KNOWN, Database
 from gui.store.keys import match_key, record_key, record_keys, seen_keys, text_key
 from gui.store.once import DAY, LAST_MOMENT
 from gui.store.peers import adapt, body_of, identity_of, time_of
@@ -472,7 +472,7 @@ class Loader:
         rows = _rows(own, ids)
         before = connection.scalar(select(func.max(schema.record.c.id))) or 0
         # In the order of the index: its pages are then visited one after the other (6.1 instead of 7.9 µs a record).
-        inserted = self._database.insert(connection, "record", _RECORD, sorted(rows), "ON CONFLICT DO NOTHING")
+        inserted = self._database.insert(connection, "record", _RECORD, sorted(rows), LEAVE_KNOWN)
         self._blocks = list(zip(ids, blocks, strict=True))
         if inserted == len(rows):
             return own

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 
 from gui.store import schema
 from gui.store.access import chunks
-from gui.store.engine import Database
+from gui.store.engine import LEAVE_KNOWN, Database
 
 DAY = 86400
 LAST_MOMENT = 100_000 * DAY
@@ -84,14 +84,14 @@ def _insert_new(database: Database, connection: Connection, ids: list[Id]) -> li
     """Insert those that are missing; returns them."""
     # Nearly always all are new, or none: checking each would double the time.
     attempt = connection.begin_nested()
-    inserted = database.insert(connection, "seen", _INSERT, ids, "ON CONFLICT DO NOTHING")
+    inserted = database.insert(connection, "seen", _INSERT, ids, LEAVE_KNOWN)
     if inserted in (0, len(ids)):
         attempt.commit()
         return ids if inserted else []
     attempt.rollback()
     known = seen_before(connection, ids)
     new = [one for one in ids if one not in known]
-    database.insert(connection, "seen", _INSERT, new, "ON CONFLICT DO NOTHING")
+    database.insert(connection, "seen", _INSERT, new, LEAVE_KNOWN)
     return new
 
 
