@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.messages import Workload
-from gui.campaign.plan import File, Plan, Test
+from gui.campaign.plan import File, Test
 from shoveler.values.quantities import about_duration, about_size
 
 # What an estimate assumes of one slot when nothing was measured: a request's fixed cost, and bytes per second.
@@ -112,16 +112,3 @@ def offered_rate(requests: int, per_round: int, wait: float) -> float | None:
 
 def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
-
-
-def preview_plan(plan: Plan, previews: Sequence[Preview]) -> str:
-    """One line for a whole plan from the previews of its tests."""
-    files = sum(item.files * item.repeats for item in previews)
-    volume = sum(item.bytes * item.repeats for item in previews)
-    repeats = sum(item.repeats for item in previews)
-    seconds = sum(item.seconds for item in previews)
-    tests = f"{len(plan.tests)} test{'s' if len(plan.tests) > 1 else ''}"
-    return (
-        f"{tests}, {repeats} repeats, {files:,} files, {about_size(volume)}, about {about_duration(seconds)} "
-        f"and up to {about_duration(plan.settle * repeats)} of settling."
-    )

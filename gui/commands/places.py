@@ -41,11 +41,6 @@ def hub_directory() -> Path:
     return data_directory() / "hub"
 
 
-def plans_directory() -> Path:
-    """Where the window keeps the user's plans."""
-    return data_directory() / "plans"
-
-
 def add_database_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--db URL``; the environment variable TALLY_DB comes before the default."""
     parser.add_argument(

@@ -152,13 +152,6 @@ class PlanEditor:
             return error
         return None
 
-    def change_test(self, number: int, **changes: object) -> None:
-        """Change fields of one test, counted from 0."""
-        assert self.plan is not None
-        tests = list(self.plan.tests)
-        tests[number] = dataclasses.replace(tests[number], **changes)  # type: ignore[arg-type]
-        self.set_plan(dataclasses.replace(self.plan, tests=tuple(tests)))
-
     def add_test(self, after: int) -> None:
         """Append a copy of test `after` (counted from 0)."""
         assert self.plan is not None

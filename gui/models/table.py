@@ -3,7 +3,7 @@ selection, scroll position and the row under the pointer stay where they are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
@@ -122,8 +122,3 @@ class TableModel(QAbstractTableModel, Generic[R]):
 def _alignment(column: Column[Any]) -> Qt.AlignmentFlag:
     side = Qt.AlignmentFlag.AlignRight if column.align == "right" else Qt.AlignmentFlag.AlignLeft
     return side | Qt.AlignmentFlag.AlignVCenter
-
-
-def shown_columns(columns: Sequence[Column[Any]]) -> list[int]:
-    """Numbers of the columns that show by default."""
-    return [number for number, column in enumerate(columns) if column.shown]

@@ -74,17 +74,6 @@ class AgentEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanEntry:
-    """A stored plan; `text` is its TOML."""
-
-    id: int
-    name: str
-    text: str
-    created: float
-    changed: float
-
-
-@dataclass(frozen=True, slots=True)
 class TestSpec:
     """A test with everything resolved: how many servers actually take part. O = servers × files_per_server."""
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.engine import Connection, Row
 
 from agent.messages import Done, Started, Workload
@@ -23,7 +23,6 @@ from gui.store.loader import Loader
 from gui.store.removal import at_work, hide, remove, remove_left
 from gui.store.rows import (
     NewRequest,
-    PlanEntry,
     RepeatEntry,
     RequestState,
     RunEntry,
@@ -56,33 +55,6 @@ class RunsPart:
 
     database: Database
     _loader: Loader
-
-    # ---- plans
-
-    def save_plan(self, name: str, text: str, now: float, plan_id: int | None = None) -> int:
-        """Store a plan's TOML, replacing plan `plan_id` when given; returns its id. Raises NoSuchRowError."""
-        table = schema.plan
-        with self.database.write() as connection:
-            if plan_id is None:
-                return _inserted(connection, insert(table).values(name=name, text=text, created=now, changed=now))
-            changed = connection.execute(
-                update(table).where(table.c.id == plan_id).values(name=name, text=text, changed=now)
-            ).rowcount
-            if not changed:
-                raise NoSuchRowError(f"There is no plan {plan_id}.")
-            return plan_id
-
-    def plans(self) -> list[PlanEntry]:
-        """All stored plans by name."""
-        table = schema.plan
-        with self.database.read() as connection:
-            rows = connection.execute(select(table).order_by(table.c.name, table.c.id)).all()
-        return [PlanEntry(r.id, r.name, r.text, r.created, r.changed) for r in rows]
-
-    def delete_plan(self, plan_id: int) -> None:
-        """Remove a plan; runs made from it keep their own copy of its text."""
-        with self.database.write() as connection:
-            connection.execute(delete(schema.plan).where(schema.plan.c.id == plan_id))
 
     # ---- runs
 

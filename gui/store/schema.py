@@ -125,17 +125,7 @@ server = _table(
     keep_ids=True,
 )
 
-# ---------------------------------------------------------------- plans, runs, requests
-
-plan = _table(
-    "plan",
-    _id(),
-    Column("name", String(256), nullable=False),
-    Column("text", Text, nullable=False),
-    Column("created", Double, nullable=False),
-    Column("changed", Double, nullable=False),
-    keep_ids=True,
-)
+# ---------------------------------------------------------------- runs, requests
 
 run = _table(
     "run",

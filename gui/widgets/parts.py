@@ -348,17 +348,6 @@ class Page(QWidget):
         column.addLayout(self.head)
         column.addLayout(self.body, 1)
 
-    def before_stretch(self, widget: QWidget) -> None:
-        """Put a widget beside the title, left of the free space."""
-        self.head.insertWidget(self.head.count() - 1 - self._right_count(), widget)
-
     def add_action(self, widget: QWidget) -> None:
         """Put a button at the right end of the head."""
         self.head.addWidget(widget)
-
-    def _right_count(self) -> int:
-        for place in range(self.head.count()):
-            item = self.head.itemAt(place)
-            if item is not None and item.spacerItem() is not None:
-                return self.head.count() - 1 - place
-        return 0

@@ -508,9 +508,6 @@ class Table(QWidget):
         order = Qt.SortOrder.DescendingOrder if descending else Qt.SortOrder.AscendingOrder
         self.view.horizontalHeader().setSortIndicator(number, order)
 
-    def set_filter(self, text: str) -> None:
-        self.filter_box.setText(text)
-
     def copy_rows(self) -> None:
         """Copy the selected rows (all, if none is selected) with headers, tab-separated, to the clipboard."""
         indexes = sorted(index.row() for index in self.view.selectionModel().selectedRows())

@@ -5,11 +5,6 @@ from __future__ import annotations
 import ipaddress
 
 
-def bracketed(host: str) -> str:
-    """A host as it stands before a port: IPv6 addresses in brackets."""
-    return f"[{host}]" if ":" in host else host
-
-
 def host_port(host: str, port: int | str) -> str:
     """``HOST:PORT``, IPv6 as ``[ADDRESS]:PORT``."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

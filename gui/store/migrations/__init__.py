@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-HEAD = "0006"
+HEAD = "0007"
 _alone = threading.Lock()
 """Alembic's `op` and `context` are global to the process: two upgrades at once would write into each other's
 database."""

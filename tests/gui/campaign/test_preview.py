@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agent.messages import Workload
-from gui.campaign.plan import File, Plan, Test, Who
-from gui.campaign.preview import preview_plan, preview_test, request_bytes
+from gui.campaign.plan import File, Test, Who
+from gui.campaign.preview import preview_test, request_bytes
 
 MIB = 2**20
 FILES = [File("/a", MIB), File("/b", MIB)]
@@ -56,12 +56,6 @@ def test_longer_with_pauses_shorter_with_clients() -> None:
     assert seconds(1, 10) > 32 * 20
     assert seconds(4, 10) == pytest.approx(seconds(1, 10) / 4)
     assert seconds(1, 0) < 1
-
-
-def test_a_whole_plan() -> None:
-    plan = Plan("p", (Test(servers=2, files_per_server=10, per_round=10, repeats=3),) * 2, settle=30)
-    previews = [preview_test(test, servers=2, files=FILES) for test in plan.tests]
-    assert preview_plan(plan, previews).startswith("2 tests, 6 repeats, 120 files, 120.0 MiB, about ")
 
 
 def test_no_wait_is_no_offered_rate() -> None:

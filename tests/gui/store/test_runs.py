@@ -43,7 +43,6 @@ def test_what_is_not_there_is_named(store: Store) -> None:
         lambda: store.set_run(7, state="passed"),
         lambda: store.set_repeat(7, state="settled"),
         lambda: store.start_repeat(7, 1, 1, 0.0),
-        lambda: store.save_plan("x", "", 0.0, plan_id=7),
         lambda: store.set_baseline(7),
         lambda: store.records_of(7),
     ):
@@ -58,16 +57,6 @@ def test_one_run_at_most_is_the_baseline(world: Any) -> None:
     assert [run.id for run in world.store.runs() if run.baseline] == [two]
     world.store.set_baseline(None)
     assert not any(run.baseline for run in world.store.runs())
-
-
-def test_plans_are_kept_by_name(store: Store) -> None:
-    plan = store.save_plan("b", "one", 1.0)
-    store.save_plan("a", "other", 2.0)
-    store.save_plan("b2", "two", 3.0, plan_id=plan)
-    assert [(p.name, p.text, p.created, p.changed) for p in store.plans()] == [
-        ("a", "other", 2.0, 2.0),
-        ("b2", "two", 1.0, 3.0),
-    ]
 
 
 def test_tags_are_8_characters_a_letter_first_and_never_given_twice(store: Store) -> None:
