@@ -454,8 +454,13 @@ def _of_outage(miss: Miss, known: Known) -> _Found | None:
     if path.spooled is not None and path.spooled.sure:
         return None
     begins = [fault.begin for fault in known.faults if fault.do in _OUTAGES and fault.span.meets(sent)]
-    if not begins or done + miss.delay / 2 > min(begins):
+    if not begins or done > min(begins):
         return None
+    if done + miss.delay > min(begins):
+        words = (
+            "unknown: sent about when the broker went down: it is in the shoveler's spool, or in the broker or behind"
+        )
+        return _Found("unknown", words, False)
     return _Found("queue", "confirmed just before the broker went down, and not seen or not loaded since", False)
 
 

@@ -84,9 +84,10 @@ FORGOTTEN = replace(MISS, session=replace(SESSION, recorded=0, others=((T + 30, 
         # the shoveler fell silent
         (MISS, known(path=replace(PATH, told=Span(T - 100, T - 1))), "spool", False, "said nothing since before this"),
         (MISS, known(path=replace(PATH, told=Span(T - 100, T + 3))), "unknown", False, "may hold the close back for 6 s"),
-        (MISS, known(path=replace(PATH, told=Span(T - 100, T + 3)), faults=(Fault("broker-down", Span(T + 2, T + 9)),)), "spool", False, "said nothing"),
-        (MISS, known(path=replace(PATH, told=Span(T - 100, T - 1), spooled=Waiting(17, T - 2, sure=False)), faults=(Fault("broker-down", Span(T + 4, T + 99)),)), "queue", False, "confirmed just before the broker went down"),
-        (MISS, known(path=replace(PATH, told=Span(T - 100, T - 1), spooled=Waiting(17, T - 2, sure=False)), faults=(Fault("broker-down", Span(T + 1, T + 99)),)), "spool", False, "17 datagrams taken"),
+        (MISS, known(path=replace(PATH, told=Span(T - 100, T + 3)), faults=(Fault("broker-down", Span(T, T + 9)),)), "spool", False, "said nothing"),
+        (MISS, known(path=replace(PATH, told=Span(T - 100, T - 1), spooled=Waiting(17, T - 2, sure=False)), faults=(Fault("broker-down", Span(T + 7, T + 99)),)), "queue", False, "confirmed just before the broker went down"),
+        (MISS, known(path=replace(PATH, told=Span(T - 100, T - 1), spooled=Waiting(17, T - 2, sure=False)), faults=(Fault("broker-down", Span(T + 4, T + 99)),)), "unknown", False, "sent about when the broker went down"),
+        (MISS, known(path=replace(PATH, told=Span(T - 100, T - 1), spooled=Waiting(17, T - 2, sure=False)), faults=(Fault("broker-down", Span(T, T + 99)),)), "spool", False, "17 datagrams taken"),
         # a collector's state
         (FORGOTTEN, known(amnesia=(Span(T - 8, T - 3),)), "collector", True, "lost its state, and with it its login"),
         (LONG, known(amnesia=(Span(T + 8, T + 13),)), "collector", True, "lost its state"),
