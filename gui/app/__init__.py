@@ -44,7 +44,12 @@ PAGES = (
     ("live", "Live", "Ctrl+3"),
     ("runs", "Runs", "Ctrl+4"),
 )
-"""Pages of the rail: name (also that of the icon), title, key."""
+"""Pages of the rail: name (also that of the icon and of the module in `parts`), title, key."""
+
+
+def page_names() -> tuple[str, ...]:
+    """The names of the pages, in the order of the rail."""
+    return tuple(name for name, _, _ in PAGES)
 
 
 def make_application() -> QApplication:
@@ -77,7 +82,7 @@ def make_window(data: Path, demo: DemoOptions | None = None) -> Window:
     """The complete window; `demo` is what "Try it on this machine" starts."""
     from gui.app.window import Window
 
-    return Window(*make_frame(), data=data, demo=demo)
+    return Window(*make_frame(), pages=page_names(), data=data, demo=demo)
 
 
 def run_window(
@@ -116,7 +121,7 @@ def run_window(
             return
         from gui.app.window import Window
 
-        window = Window(frame, welcome, data=data, demo=demo)
+        window = Window(frame, welcome, pages=page_names(), data=data, demo=demo)
         gc.freeze()  # Everything loaded by now stays; a full collection would scan all of it and stall for 75 ms.
         options = workspace or (window.options_for(database) if database else None)
         if demo is not None:

@@ -5,31 +5,19 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
+from gui.models.recent import Recent
 from gui.models.rows import UNKNOWN, Column
 from gui.models.states import outcome_state
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import button, label, line
 from gui.widgets.table import Empty, Table
 from gui.widgets.theme import sized_font, theme
-
-
-@dataclass(frozen=True, slots=True)
-class Recent:
-    """A workspace that was open before. `where` is its file or a database URL without password."""
-
-    name: str
-    where: str
-    opened: float
-    runs: int | None = None
-    success: str = ""
-    outcome: str = ""
 
 
 def _age(moment: float) -> str:

@@ -96,7 +96,7 @@ async def take(directory: Path, data: Path) -> None:
     await shoot("live")
     frame.go("fleet")
     window.fleet.servers.select_key(window.workspace.servers()[2].url if window.workspace else "")
-    await until(window, lambda: bool(window._sender_of), "senders are known")
+    await until(window, lambda: bool(window._fleet.presenter.sender_of), "senders are known")
     await asyncio.sleep(6)
     await shoot("fleet")
     frame.go("live")

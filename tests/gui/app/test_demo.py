@@ -37,7 +37,7 @@ def test_a_click_shows_a_hundred_per_cent_and_the_end_leaves_nothing(qapp, drive
         lab = window.workspace.options.lab
         await until(lambda: window.frame.run_button.isEnabled())
         window.try_here()
-        await until(lambda: len(window.runs.runs.model.rows.all) == 2 and not window._plan_under_way())
+        await until(lambda: len(window.runs.runs.model.rows.all) == 2 and not window.running.under_way)
         assert window.workspace.options.lab == lab
         assert [view.success for view in window.runs.runs.model.rows.all] == ["100.00 %", "100.00 %"]
         assert not problems(window)

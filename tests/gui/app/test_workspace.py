@@ -11,8 +11,9 @@ from PySide6.QtCore import QSettings
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMessageBox
 
-import gui.app.window as window_module
+import gui.presenters.runs as runs_module
 from gui.app import make_window
+from gui.app.actions import set_theme
 from gui.app.window import Window
 from gui.hub import HubOptions
 from gui.runner.options import WorkspaceOptions
@@ -66,7 +67,7 @@ def test_a_database_of_a_newer_version_is_declined_politely(qapp, drive, until, 
         window.leave()
         await until(lambda: window.workspace is None)
         assert window.frame.workspace_button.text() == "No workspace"
-        await asyncio.wait({window._home})  # type: ignore[type-var]
+        await asyncio.wait({window.home.task})  # type: ignore[type-var]
         with closing(sqlite3.connect(tmp_path / "work.db")) as connection, connection:
             connection.execute("update alembic_version set version_num = '9999'")
         connection.close()
@@ -104,8 +105,8 @@ def test_closing_while_a_workspace_is_being_opened_and_while_a_dialog_is_open(qa
     async def dialog() -> None:
         window = opened(tmp_path)
         assert await window.open(options(tmp_path))
-        window.add_agent()
-        window.open_dialog()
+        window._fleet.add_agent()
+        window.opening.ask()
         await asyncio.sleep(0.1)
         await close(window)
 
@@ -141,11 +142,11 @@ def test_a_report_that_cannot_be_written_and_a_fault_of_our_own_are_sentences(
         window = opened(tmp_path)
         assert await window.open(options(tmp_path))
         monkey = pytest.MonkeyPatch()
-        monkey.setattr(window_module, "write_report", refuse)
-        await window._write_report(1, tmp_path / "report.html")
+        monkey.setattr(runs_module, "write_report", refuse)
+        await window._runs.presenter.write_report(1, tmp_path / "report.html")
         monkey.undo()
         assert problems(window) == [f"The report cannot be written to {tmp_path / 'report.html'}: Permission denied."]
-        window._background(broken(), "read a test")
+        window.background(broken(), "read a test")
         await until(lambda: len(problems(window)) == 2)
         (text,) = (text for text in problems(window) if "report.html" not in text)
         assert text == "Internal error (KeyError); nothing else is affected."
@@ -179,8 +180,8 @@ def test_adding_an_agent_makes_a_command_that_stays_plain_text(qapp, drive, unti
     async def story() -> None:
         window = opened(tmp_path)
         assert await window.open(options(tmp_path))
-        window.add_agent()
-        sheet = window._sheet
+        window._fleet.add_agent()
+        sheet = window._fleet.presenter.sheet
         assert sheet is not None
         sheet.make.click()
         await until(lambda: sheet.command.text() or sheet.error.text())
@@ -199,14 +200,14 @@ def test_a_sheet_that_is_closed_before_its_invitation_is_made_troubles_nobody(qa
         window = opened(tmp_path)
         assert await window.open(options(tmp_path))
         assert window.workspace is not None
-        window.add_agent()
-        sheet = window._sheet
+        window._fleet.add_agent()
+        sheet = window._fleet.presenter.sheet
         assert sheet is not None
         sheet.make.click()
         sheet.close()
         store = window.workspace.store
         await until(store.invitations)
-        await until(lambda: not [task for task in window._tasks if task.get_name() == "invite"])
+        await until(lambda: not [task for task in window.tasks.tasks if task.get_name() == "invite"])
         assert problems(window) == []
         await close(window)
 
@@ -225,17 +226,17 @@ def test_leaving_while_a_run_is_under_way_asks_first(qapp, drive, tmp_path, monk
     async def story() -> None:
         window = opened(tmp_path)
         called: list[str] = []
-        window.workspace = Busy()  # type: ignore[assignment]
-        window._beat.stop()
+        window.home.workspace = Busy()  # type: ignore[assignment]
+        window.beat.stop()
         for answer, wanted in (("Keep it running", []), ("Abort the run", ["moved"])):
-            window._unless_running("open other.db", lambda: called.append("moved"))
+            window.opening.unless_running("open other.db", lambda: called.append("moved"))
             box = window.frame.findChild(QMessageBox)
             assert "Run 12 in scale is under way" in box.text()
             next(b for b in box.buttons() if b.text().replace("&", "") == answer).click()
             assert called == wanted
             box.deleteLater()
             await asyncio.sleep(0.05)
-        window.workspace = None
+        window.home.workspace = None
         await close(window)
 
     drive(story())
@@ -246,7 +247,7 @@ def test_page_theme_filter_widths_and_recent_survive_a_restart(qapp, drive, tmp_
         window = opened(tmp_path)
         assert await window.open(options(tmp_path, "<b>odd & name.db"))
         window.frame.go("runs")
-        window._set_theme("dark")
+        set_theme("dark")
         window.fleet.servers.filter_box.setText("config:xfr")
         window.fleet.clients.view.setColumnWidth(1, 234)
         window.frame.resize(1300, 800)

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from gui import report
-from gui.app.window import write_report
 from gui.cli import main
 from gui.commands.results import write_reports
+from gui.presenters.runs import write_report
 from gui.reconcile import score
 from gui.store import Store, TestSpec
 from tests.gui.store.world import World

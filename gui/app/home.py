@@ -1,0 +1,172 @@
+"""Opening and closing: which workspace is open. No Qt.
+
+One workspace is open at a time; its own task holds it, or a demonstration with its lab, until that task is cancelled.
+Opening another one cancels it and waits until everything is down: clients, lab, hub, database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Protocol
+
+from gui.app.background import Background, ended
+from gui.campaign.plan import Plan
+from gui.hub import HubOptions
+from gui.runner.demo import Demo, DemoOptions
+from gui.runner.errors import EXPECTED
+from gui.runner.local_clients import LocalClients
+from gui.runner.options import WorkspaceOptions
+from gui.runner.workspace import Workspace
+
+log = logging.getLogger("tally.window")
+
+
+class Shell(Protocol):
+    """Who shows what is open."""
+
+    def attached(self, workspace: Workspace) -> None:
+        """A workspace is open now."""
+
+    def detached(self) -> None:
+        """None is open any more. Called at every end, also of what could not be opened."""
+
+    def complain(self, where: str, text: str, remedy: str = "") -> None:
+        """Show an error."""
+
+    def show_stage(self, text: str) -> None:
+        """Show what a demonstration is doing; an empty text ends that."""
+
+    def go(self, page: str) -> None:
+        """Show a page."""
+
+    def run_plan(self, plan: Plan, text: str = "") -> None:
+        """Run a plan in the open workspace."""
+
+
+class Home:
+    """`workspace` is the open one; `task` holds it."""
+
+    def __init__(self, shell: Shell, background: Background, data: Path, demo: DemoOptions) -> None:
+        self._shell = shell
+        self._background = background
+        self.data = data
+        self._demo_options = demo
+        self.workspace: Workspace | None = None
+        self.task: asyncio.Task[Any] | None = None
+        self.demo: Demo | None = None
+        """The demonstration that is up."""
+        self.closing = False
+
+    def options_for(self, database: str) -> WorkspaceOptions:
+        """A workspace with the settings of this machine: hub on all addresses, bus from the environment."""
+        return WorkspaceOptions(
+            database=database, hub=HubOptions(directory=self.data / "hub"), bus=os.environ.get("TALLY_BUS", "")
+        )
+
+    @property
+    def default(self) -> str:
+        """The default workspace."""
+        return str(self.data / "default.db")
+
+    async def open(self, options: WorkspaceOptions, *, local_clients: int = 0) -> bool:
+        """Open a workspace in place of the current one. If that fails, show a problem and return False."""
+        opened: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._move(lambda: self._stay(options, local_clients, opened), "workspace", opened)
+        return await opened
+
+    def leave(self) -> None:
+        """Close the open workspace: abort its run, stop its agents on this machine, take its lab down."""
+        self._move(None, "leave the workspace")
+
+    def demonstrate(self) -> None:
+        """Open a demonstration: a whole federation on this machine, and run its plan."""
+        try:
+            self.data.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self._shell.complain(
+                "demonstration", f"{self.data} cannot be created: {error.strerror}.", "Set TALLY_DATA."
+            )
+            return
+        self._move(self._demonstrate, "demonstration")
+
+    async def close(self) -> None:
+        """Close the open workspace for good, and wait until all is down."""
+        self.closing = True
+        if self.task is not None:
+            await ended(self.task)
+
+    def _move(
+        self,
+        to: Callable[[], Coroutine[Any, Any, None]] | None,
+        name: str,
+        opened: asyncio.Future[bool] | None = None,
+    ) -> None:
+        """Leave the workspace that is open or being opened; when it is down, open the next one."""
+        before = self.task
+
+        async def moved() -> None:
+            try:
+                if before is not None:
+                    await ended(before)
+                if to is not None and not self.closing:
+                    await to()
+            finally:
+                if opened is not None and not opened.done():
+                    opened.set_result(False)
+
+        self.task = self._background.start(moved(), name)
+
+    async def _stay(self, options: WorkspaceOptions, local_clients: int, opened: asyncio.Future[bool]) -> None:
+        """Keep this workspace open until cancelled."""
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                workspace = await stack.enter_async_context(Workspace.open(options))
+                if local_clients:
+                    key = await workspace.blocking(lambda: workspace.shared_key.secret)
+                    workspace.local_clients = await stack.enter_async_context(
+                        LocalClients(workspace.hub, local_clients, key=key)
+                    )
+                self._attach(workspace)
+                opened.set_result(True)
+                await asyncio.Event().wait()
+        except EXPECTED as error:
+            log.info("! workspace: %s", error)
+            self._shell.complain("workspace", str(error), "Open another one, or fix the cause and try again.")
+        finally:
+            self._detach()
+
+    async def _demonstrate(self) -> None:
+        self._shell.go("live")
+        self._shell.show_stage("Setting up a federation on this machine")
+        try:
+            async with Demo.open(self._demo_options, self._show_stage) as demo:
+                self._attach(demo.workspace)
+                self.demo = demo
+                self._shell.show_stage("")
+                self._shell.run_plan(demo.plan, demo.text)
+                # The federation stays up until the workspace is closed, so that it can be inspected and used again.
+                await asyncio.Event().wait()
+        except EXPECTED as error:
+            log.info("! demonstration: %s", error)
+            self._shell.complain("demonstration", str(error), "`make run` installs what is missing, if it can.")
+        finally:
+            self._detach()
+
+    def _show_stage(self, text: str) -> None:
+        """Show what the demonstration is doing, but not while it ends: the page then shows the run."""
+        if self.demo is None and not self.closing:
+            self._shell.show_stage(text)
+
+    def _attach(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self._shell.attached(workspace)
+
+    def _detach(self) -> None:
+        self.workspace = None
+        self.demo = None
+        self._shell.detached()

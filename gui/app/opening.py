@@ -1,0 +1,78 @@
+"""The dialogs of opening and closing: which file, and whether a run may be aborted for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog, QMessageBox
+
+from gui.app.background import Background
+from gui.app.home import Home
+from gui.widgets.frame import Frame
+
+
+class Opening:
+    """`import_plan` is given the plan files that somebody opens instead of a workspace."""
+
+    def __init__(self, frame: Frame, home: Home, background: Background, import_plan: Callable[[Path], object]) -> None:
+        self._frame = frame
+        self._home = home
+        self._background = background
+        self._import_plan = import_plan
+
+    def new(self) -> None:
+        """Ask for the file of a new workspace."""
+        where = str(self._home.data / "workspace.db")
+        dialog = QFileDialog(self._frame, "New workspace", where, "Workspaces (*.db)")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("db")
+        dialog.fileSelected.connect(self.open_named)
+        dialog.open()
+
+    def ask(self) -> None:
+        """Ask which workspace or plan to open."""
+        kinds = "Workspaces and plans (*.db *.toml)"
+        dialog = QFileDialog(self._frame, "Open workspace or plan", str(self._home.data), kinds)
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.fileSelected.connect(self.open_named)
+        dialog.open()
+
+    def open_default(self) -> None:
+        """Open the default workspace, with a hub that other machines can reach."""
+        self.open_named(self._home.default)
+
+    def open_named(self, name: object) -> None:
+        """Open this workspace, or import this plan."""
+        path = str(name)
+        if path.endswith(".toml"):
+            self._frame.go("plans")
+            self._import_plan(Path(path))
+            return
+        self.unless_running(f"open {Path(path).name}", lambda: self._open_soon(path))
+
+    def _open_soon(self, path: str) -> None:
+        self._background.start(self._home.open(self._home.options_for(path)), "open a workspace")
+
+    def leave(self) -> None:
+        """Close the open workspace."""
+        self.unless_running("close it", self._home.leave)
+
+    def unless_running(self, what: str, call: Callable[[], object]) -> None:
+        """Call `call`; if a run is under way, ask first, since it would be aborted."""
+        workspace = self._home.workspace
+        if workspace is None or not workspace.running:
+            call()
+            return
+        run = workspace.progress.latest.run
+        box = QMessageBox(self._frame)
+        box.setWindowTitle("A run is under way")
+        box.setTextFormat(Qt.TextFormat.PlainText)
+        box.setText(f"Run {run or ''} in {workspace.label} is under way. To {what}, it must be aborted.")
+        box.setInformativeText("The requests made so far are scored and kept.")
+        abort = box.addButton("Abort the run", QMessageBox.ButtonRole.DestructiveRole)
+        box.addButton("Keep it running", QMessageBox.ButtonRole.RejectRole)
+        box.finished.connect(lambda _code: call() if box.clickedButton() is abort else None)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.open()  # never exec: it would run the loop inside itself

@@ -1,0 +1,59 @@
+"""Fleet: the page, its presenter, and the sheet that creates invitations."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt
+
+from gui.app.part import Part as Base
+from gui.app.part import WindowDesk
+from gui.pages.fleet import FleetPage
+from gui.presenters.fleet import FleetPresenter
+from gui.runner.workspace import Workspace
+from gui.widgets.add_agent import AddAgentSheet
+
+
+class Part(Base):
+    """See the module."""
+
+    page: FleetPage
+
+    def __init__(self, desk: WindowDesk) -> None:
+        self._desk = desk
+        self.page = FleetPage(self.add_agent, desk.try_here)
+        self.presenter = presenter = FleetPresenter(desk, self.page)
+        self.page.ping_wanted.connect(lambda ids: presenter.ask(ids, "time"))
+        self.page.drain_wanted.connect(lambda ids: presenter.ask(ids, "drain"))
+        self.page.disconnect_wanted.connect(presenter.disconnect)
+        desk.frame.add_action("Fleet", "add-agent", "Add agent…", "Ctrl+I", self.add_agent, symbol="plus")
+
+    def attach(self, workspace: Workspace) -> None:
+        self.presenter.attach(workspace)
+
+    def detach(self) -> None:
+        self.presenter.detach()
+
+    def look(self) -> None:
+        self.presenter.look()
+
+    def add_agent(self) -> None:
+        """Open the sheet that creates an invitation; without a workspace, open the default one first."""
+        workspace = self._desk.workspace
+        if workspace is None:
+            self._desk.background(self._open_then_add(), "open a workspace")
+            return
+        presenter = self.presenter
+        sheet = AddAgentSheet(self._desk.frame, workspace.hub.address)
+        presenter.sheet = sheet
+        sheet.invitation_wanted.connect(
+            lambda role, hours, uses: self._desk.background(presenter.invite(sheet, role, hours, uses), "invite")
+        )
+        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        sheet.finished.connect(lambda _code: self._forget_sheet())
+        sheet.open()
+
+    async def _open_then_add(self) -> None:
+        if await self._desk.open_default():
+            self.add_agent()
+
+    def _forget_sheet(self) -> None:
+        self.presenter.sheet = None

@@ -1,0 +1,48 @@
+"""Runs: the page, its presenter, and the dialog that saves a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtWidgets import QFileDialog
+
+from gui.app.part import Part as Base
+from gui.app.part import WindowDesk
+from gui.pages.runs import RunsPage
+from gui.presenters.runs import REPORTS, RunsPresenter
+from gui.runner.workspace import Workspace
+
+
+class Part(Base):
+    """See the module."""
+
+    page: RunsPage
+
+    def __init__(self, desk: WindowDesk) -> None:
+        self._desk = desk
+        self.page = page = RunsPage((("Try it on this machine", "play", desk.try_here),))
+        self.presenter = presenter = RunsPresenter(desk, page, desk.runs_seen)
+        page.run_wanted.connect(lambda run: desk.background(presenter.show_run(run), "read a run"))
+        page.test_wanted.connect(lambda test: desk.background(presenter.show_test(test), "read a test"))
+        page.evidence_wanted.connect(lambda number: desk.background(presenter.show_evidence(number), "read evidence"))
+        page.recheck_wanted.connect(lambda run: desk.background(presenter.recheck(run), "score again"))
+        page.report_wanted.connect(self._save_report)
+
+    def attach(self, workspace: Workspace) -> None:  # noqa: ARG002
+        self.presenter.read()
+
+    def detach(self) -> None:
+        self.presenter.detach()
+
+    def shown(self) -> None:
+        self.presenter.read()
+
+    def _save_report(self, run: int) -> None:
+        if self._desk.workspace is None:
+            return
+        dialog = QFileDialog(self._desk.frame, "Save report", f"run-{run}.html", REPORTS)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.fileSelected.connect(
+            lambda name: self._desk.background(self.presenter.write_report(run, Path(name)), "write a report")
+        )
+        dialog.open()

@@ -1,0 +1,87 @@
+"""The one run that was started from this window: begin, stop, abort, and what is shown when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gui.campaign.plan import Plan
+from gui.presenters.desk import Desk
+from gui.presenters.plans import PlansPresenter, PlansView
+from gui.presenters.runs import RunsPresenter
+from gui.runner.errors import EXPECTED
+from gui.runner.workspace import Workspace
+
+log = logging.getLogger("tally.window")
+
+
+class Running:
+    """`changed` is told whether a run is under way when that changes."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        page: PlansView,
+        plans: PlansPresenter,
+        runs: RunsPresenter,
+        changed: Callable[[bool], None],
+    ) -> None:
+        self._desk = desk
+        self._page = page
+        self._plans = plans
+        self._runs = runs
+        self._changed = changed
+        self._task: asyncio.Task[Any] | None = None
+        self._stop_asked = False
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the run that was started last goes on."""
+        return self._task is not None and not self._task.done()
+
+    def run_plan(self, plan: Plan, text: str = "", directory: Path | None = None) -> None:
+        """Run this plan in the open workspace. `text` is its TOML; its file list is relative to `directory`."""
+        workspace = self._desk.workspace
+        if workspace is None:
+            remedy = "Open a workspace to run a plan, or choose Try it on this machine."
+            self._desk.complain("run", "No workspace is open.", remedy)
+            return
+        self._desk.go("live")
+        if self.under_way:
+            return
+        self._stop_asked = False
+        work = self._carry_out(workspace, plan, text or self._plans.text_of(plan), directory)
+        self._task = self._desk.background(work, "run")
+
+    async def _carry_out(self, workspace: Workspace, plan: Plan, text: str, directory: Path | None) -> None:
+        self._show(running=True)
+        try:
+            result = await workspace.run(plan, text=text, directory=directory)
+        except EXPECTED as error:
+            log.info("! the run could not begin: %s", error)
+            self._desk.complain("run", str(error))
+            return
+        finally:
+            self._show(running=False)
+        if self._desk.workspace is workspace and not self._desk.closing:
+            await self._runs.refresh()
+            await self._runs.show_run(result.run)
+            if self._desk.current_page() == "live" and not self._stop_asked:
+                self._desk.go("runs")
+
+    def _show(self, *, running: bool) -> None:
+        self._page.set_running(running=running)
+        self._changed(running)
+
+    def stop(self) -> None:
+        """Stop the run after its round; a second call aborts it."""
+        workspace = self._desk.workspace
+        if workspace is None:
+            return
+        if self._stop_asked:
+            workspace.abort()
+        else:
+            self._stop_asked = workspace.stop()
