@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, func, inspect, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
@@ -237,12 +237,14 @@ class Database:
         return inserted
 
     def new_ids(self, connection: Connection, table: str, count: int) -> list[int]:
-        """Reserve `count` ids of a table that never reuses ids, for rows to be inserted in this transaction."""
+        """Reserve `count` ids of a table, for rows to be inserted in this transaction."""
         if not self.is_sqlite:
             query = "SELECT nextval(pg_get_serial_sequence(:name, 'id')) FROM generate_series(1, :count)"
             return [int(value) for value in connection.scalars(text(query), {"name": table, "count": count})]
         query = "SELECT seq FROM sqlite_sequence WHERE name = :name"
-        last = int(connection.scalar(text(query), {"name": table}) or 0)
+        # SQLite keeps a sequence only for tables that never reuse ids; for the others, the rows tell.
+        ever = int(connection.scalar(text(query), {"name": table}) or 0)
+        last = max(ever, int(connection.scalar(select(func.max(metadata.tables[table].c.id))) or 0))
         return list(range(last + 1, last + 1 + count))
 
     def _engine(self, *, reader: bool) -> Engine:

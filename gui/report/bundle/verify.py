@@ -296,7 +296,7 @@ class _Check:
             begin += len(bodies)
 
     def _unreadable(self, bodies: list[bytes], batch: Batch, begin: int) -> BundleError:
-        if not batch.rejected and not batch.other:
+        if batch.adapted:  # they come first: what is wrong with them is not said of a line of this file
             return BundleError(f"{RECORDS} in {self._archive.name} has a record that is not in Tally's form.")
         if not batch.rejected:
             kind = batch.other[0].kind[:40]

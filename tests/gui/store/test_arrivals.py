@@ -111,6 +111,17 @@ def test_ids_come_in_order_also_when_others_write_between(store: Store, monkeypa
     assert [note.id for note in store.notes(other)] == [3]
 
 
+def test_runs_that_come_one_after_another_have_their_own_status_steps(any_world: Any) -> None:
+    """The second of two bundles was once refused: the ids of this table were thought to be those of none."""
+    store = any_world.store
+    for number in (1, 2):
+        with store.arrival(uid=f"{number:032x}", now=1.0, **RUN) as arrival:
+            rows = [(arrival.run_id, "shoveler", f"s{number}{step}", "{}") for step in range(3)]
+            arrival.insert_new("status_step", ("run_id", "program", "member", "body"), rows)
+            arrival.finish()
+        assert [step.member for step in store.status_steps(arrival.run_id)] == [f"s{number}{n}" for n in range(3)]
+
+
 def test_records_of_other_runs_do_not_come_in_with_an_arrival(any_world: Any) -> None:
     world = any_world
     world.begin()

@@ -302,6 +302,13 @@ def test_whatever_is_taken_in_can_be_shown(
     empty.delete_run(imported.run)
 
 
+def test_a_record_that_is_taken_for_another_collectors_is_declined_in_a_sentence(empty: Store, forge: Any) -> None:
+    rows = forge.rows("records.ndjson")
+    rows[1]["kind"] = 0
+    with pytest.raises(BundleError, match="has a record that is not in Tally's form"):
+        import_bundle(empty, forge.with_rows("records.ndjson", rows), 99.0)
+
+
 def _put(content: Any, data: st.DataObject, value: Any) -> None:
     """Put `value` in some place of a JSON value."""
     while True:
