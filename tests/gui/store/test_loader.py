@@ -438,3 +438,31 @@ def test_a_host_is_its_server_without_the_port() -> None:
         "",
         ":",
     ]
+
+
+def test_the_same_record_twice_in_a_batch_counts_once_whatever_else_differs(any_world: Any) -> None:
+    world = any_world
+    world.begin()
+    (a,) = world.ask(1)
+    body = world.body(a)
+    result = world.store.load([body, changed(body, known_issue=["rounded"])], 1.0)
+    assert (result.final, result.repeated) == (1, 1)
+
+
+def test_a_run_that_is_deleted_while_its_records_are_prepared_gets_none(
+    any_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = any_world
+    run = world.begin()
+    (a,) = world.ask(1)
+    database = world.store.database
+    write = database.write
+
+    def delete_first() -> Any:
+        monkeypatch.setattr(database, "write", write)
+        world.store.delete_run(run)
+        return write()
+
+    monkeypatch.setattr(database, "write", delete_first)
+    result = world.store.load([world.body(a)], 1.0)
+    assert (result.final, result.foreign) == (0, 1)
