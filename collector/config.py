@@ -17,10 +17,8 @@ from typing import Literal
 from collector.correlate import Options
 from collector.correlate.options import LOGICAL_DIRECTORIES
 from collector.sinks import STREAMS
-from shoveler.bus import Address, BusError, BusOptions, parse_address
-from shoveler.service import Address as SocketAddress
-from shoveler.service import ConfigError, Mistake, Schema, Setting, Settings, Value
-from shoveler.service import parse_address as parse_socket_address
+from shoveler.bus import BusAddress, BusError, BusOptions, parse_bus_address
+from shoveler.service import Address, ConfigError, Mistake, Schema, Setting, Settings, Value, parse_address
 
 PACKETS = "shoveled-xrd"
 SHARD_QUEUE = "xrd.shard."
@@ -228,14 +226,14 @@ class FileInput:
 class UdpInput:
     """A socket of our own."""
 
-    address: SocketAddress
+    address: Address
 
 
 @dataclass(frozen=True, slots=True)
 class BusInput:
     """A bus. `queue` None: the shards (AMQP only); on the local bus it is the cursor."""
 
-    address: Address
+    address: BusAddress
     exchange: str
     queue: str | None
 
@@ -254,7 +252,7 @@ class FileOutput:
 class BusOutput:
     """A bus, with the exchange of each stream."""
 
-    address: Address
+    address: BusAddress
     exchanges: Mapping[str, str]
 
 
@@ -288,7 +286,7 @@ class Plan:
     standby: bool
     must_arrive: frozenset[str]
     status_exchange: str
-    status_address: Address | None
+    status_address: BusAddress | None
     """The bus for status messages; None: none are sent."""
     bus: BusOptions
     prefetch: int
@@ -390,13 +388,13 @@ def _input(settings: CollectorSettings, problems: list[Mistake]) -> Input | None
         return FileInput(path, settings.follow)
     if text.startswith("udp:"):
         try:
-            return UdpInput(parse_socket_address(text.removeprefix("udp:").removeprefix("//")))
+            return UdpInput(parse_address(text.removeprefix("udp:").removeprefix("//")))
         except ValueError as error:
             problems.append(Mistake(where, str(error)))
             return None
     try:
         _check_scheme(text, "amqp://…, amqps://…, udp://HOST:PORT, file:PATH or a directory")
-        address = parse_address(text, role="source")
+        address = parse_bus_address(text, role="source")
     except (BusError, ValueError) as error:
         problems.append(Mistake(where, str(error)))
         return None
@@ -432,7 +430,7 @@ def _outputs(settings: CollectorSettings, source: Input | None, problems: list[M
             continue
         try:
             _check_scheme(text, "amqp://…, amqps://…, file:PATH or a directory")
-            address = parse_address(text, role="sink")
+            address = parse_bus_address(text, role="sink")
         except (BusError, ValueError) as error:
             problems.append(Mistake(where, str(error)))
             continue
@@ -444,7 +442,7 @@ def _outputs(settings: CollectorSettings, source: Input | None, problems: list[M
 
 def _bus_output(
     settings: CollectorSettings,
-    address: Address,
+    address: BusAddress,
     records: str | None,
     source: Input | None,
     problems: list[Mistake],
@@ -494,7 +492,7 @@ def default_state(environ: Mapping[str, str]) -> Path:
     return (Path(base) if base else Path.home() / ".local" / "state") / "tally-collector"
 
 
-def _status_address(source: Input, sinks: list[Output]) -> Address | None:
+def _status_address(source: Input, sinks: list[Output]) -> BusAddress | None:
     for sink in sinks:
         if isinstance(sink, BusOutput):
             return sink.address

@@ -10,8 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from shoveler.bus import Address as BusAddress
-from shoveler.bus import BusOptions, BusRefusedError, check_tls, parse_address
+from shoveler.bus import BusAddress, BusOptions, BusRefusedError, check_tls, parse_bus_address
 from shoveler.control import Options
 from shoveler.intake import check_map
 from shoveler.listeners import open_listener
@@ -35,7 +34,7 @@ def version() -> str:
 
 def _check_bus(text: str) -> None:
     try:
-        parse_address(text, role="sink")
+        parse_bus_address(text, role="sink")
     except BusRefusedError as error:
         raise ValueError(str(error)) from None
 
@@ -193,7 +192,7 @@ def options(settings: ShovelerSettings) -> Options:
 
 def bus_address(settings: ShovelerSettings) -> BusAddress:
     """The bus."""
-    return parse_address(settings.bus_url, role="sink")
+    return parse_bus_address(settings.bus_url, role="sink")
 
 
 def exchange(settings: ShovelerSettings, address: BusAddress) -> str:

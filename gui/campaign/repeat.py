@@ -79,7 +79,7 @@ class AbortJobs:
 
 
 @dataclass(frozen=True, slots=True)
-class Settle:
+class BeginSettling:
     """All that clients will report is stored: wait for monitoring."""
 
 
@@ -105,7 +105,7 @@ class Note:
         )
 
 
-Command = Start | HandOut | End | AbortJobs | Settle | Note | HeldUp | Relieved
+Command = Start | HandOut | End | AbortJobs | BeginSettling | Note | HeldUp | Relieved
 
 
 @dataclass(slots=True)
@@ -488,4 +488,4 @@ class Repeat:
             return []
         self._move(State.SETTLING)
         self.deadline = None
-        return [*self._hold_ups.over(now), Settle()]
+        return [*self._hold_ups.over(now), BeginSettling()]

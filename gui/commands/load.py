@@ -20,7 +20,7 @@ from gui.commands.bundles import take_in
 from gui.commands.places import add_database_option, open_store
 from gui.reconcile import rescore_late
 from gui.store import AT_ONCE, PRODUCERS, LoadResult, Store, split_records
-from shoveler.bus import Address, BusOptions, Consumer, open_consumer, open_subscription, parse_address
+from shoveler.bus import BusAddress, BusOptions, Consumer, open_consumer, open_subscription, parse_bus_address
 from shoveler.service import redact
 
 MAX_LINE = 16 * 2**20
@@ -215,7 +215,7 @@ def _opened(name: str) -> Iterator[io.BufferedReader]:
 
 
 def _from_bus(options: argparse.Namespace, source: str, tally: _Tally) -> None:
-    address = parse_address(source)
+    address = parse_bus_address(source)
     queue = options.queue or address.queue
     exchange = options.exchange or address.exchange or EXCHANGE
     with contextlib.closing(_consumer(address, exchange, queue)) as consumer:
@@ -231,7 +231,7 @@ def _from_bus(options: argparse.Namespace, source: str, tally: _Tally) -> None:
             consumer.acknowledge(messages[-1].delivery)
 
 
-def _consumer(address: Address, exchange: str, queue: str | None) -> Consumer:
+def _consumer(address: BusAddress, exchange: str, queue: str | None) -> Consumer:
     """A consumer of the given queue, which is kept; or else of a temporary one, which is removed when we exit."""
     reader, options = f"tally load {os.getpid()}", BusOptions()
     if queue:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from gui.commands import CommandError
 from gui.commands.places import add_database_option, open_to_change, open_to_read
 from gui.runner.queues import KEPT, KnownQueue, forget_queue, known_queues
-from shoveler.bus import Address, BusError, BusMissingError, BusOptions, open_topology, parse_address
+from shoveler.bus import BusAddress, BusError, BusMissingError, BusOptions, open_topology, parse_bus_address
 from shoveler.service import redact
 from shoveler.values.quantities import about_duration
 
@@ -69,8 +69,8 @@ def run_queue(options: argparse.Namespace) -> int:
     return 0
 
 
-def _address(queue: KnownQueue, bus: str) -> Address:
-    return parse_address(bus or queue.bus)
+def _address(queue: KnownQueue, bus: str) -> BusAddress:
+    return parse_bus_address(bus or queue.bus)
 
 
 def _ask(queue: KnownQueue, bus: str) -> _Found:

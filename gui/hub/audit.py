@@ -28,7 +28,7 @@ MAX_OTHERS = 1000
 MAX_TEXT = 1000
 
 
-class Gathered:
+class WaitingEntries:
     """Entries that wait to be written. A value without I/O; the time is an argument."""
 
     def __init__(self) -> None:
@@ -57,20 +57,20 @@ class Gathered:
         return sorted(entries, key=lambda entry: entry.t)
 
 
-class Audit:
+class AuditLog:
     """Writes entries in a thread, behind everything else."""
 
     def __init__(self, store: AuditStore, run_blocking: RunBlocking, clock: Callable[[], float]) -> None:
         self._store = store
         self._run_blocking = run_blocking
         self._clock = clock
-        self._gathered = Gathered()
+        self._waiting = WaitingEntries()
         self._unwritten: list[AuditEntry] = []
         self._arrived = asyncio.Event()
 
     def add(self, what: Deed, who: str, text: str) -> None:
         """Something happened now; returns at once."""
-        self._gathered.add(what, who, text, self._clock())
+        self._waiting.add(what, who, text, self._clock())
         self._arrived.set()
 
     async def run(self) -> None:
@@ -79,7 +79,7 @@ class Audit:
         while True:
             await self._arrived.wait()
             self._arrived.clear()
-            entries = self._gathered.take(self._clock())
+            entries = self._waiting.take(self._clock())
             while entries:
                 try:
                     await self._run_blocking(self._store.add_audit, entries)
@@ -93,7 +93,7 @@ class Audit:
 
     async def flush(self) -> None:
         """Write what is in memory now. A store that fails costs these entries, which the log then has."""
-        entries = self._unwritten + self._gathered.take(self._clock())
+        entries = self._unwritten + self._waiting.take(self._clock())
         try:
             await self._run_blocking(self._store.add_audit, entries)
         except Exception:

@@ -22,7 +22,7 @@ from websockets.http11 import Request, Response
 
 from agent.messages import SUBPROTOCOL, Goodbye, Register, Registered, decode_from_agent, encode
 from gui.hub.admission import Holder, Operator, RefusalRate, Registration, Registrations, check_name
-from gui.hub.audit import Audit
+from gui.hub.audit import AuditLog
 from gui.hub.commits import TokenSpender
 from gui.hub.keyring import Keyring
 from gui.hub.operate import RegisterOperator, decode_from_operator
@@ -48,7 +48,7 @@ class Gate:
         self,
         keyring: Keyring,
         spender: TokenSpender,
-        audit: Audit,
+        audit: AuditLog,
         *,
         holder: Callable[[str], Holder | None],
         clock: Callable[[], float],

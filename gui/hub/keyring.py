@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from gui.hub import keys
-from gui.hub.audit import Audit
+from gui.hub.audit import AuditLog
 from gui.hub.commits import RunBlocking
 from gui.hub.persistence import SHARED, InvitationStore, Issued, Key, KeyStore, Role
 from gui.hub.tokens import Bearer
@@ -37,7 +37,7 @@ class Keyring:
         self,
         store: _Store,
         run_blocking: RunBlocking,
-        audit: Audit,
+        audit: AuditLog,
         *,
         clock: Callable[[], float],
         monotonic: Callable[[], float],

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from websockets.asyncio.server import ServerConnection
 
 from gui.hub.admission import Operator, Registration
-from gui.hub.audit import Audit
+from gui.hub.audit import AuditLog
 from gui.hub.keyring import Keyring
 from gui.hub.listener import HubListener
 from gui.hub.operate import Conductor, OperatorSession, OperatorWelcome, Topics
@@ -28,7 +28,7 @@ class Operators:
         roster: Roster,
         conductor: Conductor,
         listener: HubListener,
-        audit: Audit,
+        audit: AuditLog,
         *,
         version: str,
         clock: Callable[[], float],

@@ -31,7 +31,7 @@ from agent.messages import (
     Register,
 )
 from gui.hub.admission import Operator
-from gui.hub.audit import Audit
+from gui.hub.audit import AuditLog
 from gui.hub.certificate import Identity, given_identity, own_identity
 from gui.hub.commits import JournalWriter, Sightings, TokenSpender
 from gui.hub.gate import Admitted, Gate, peer, turn_away
@@ -105,7 +105,7 @@ class Hub:
         self.topics = Topics()
         self.roster = Roster(soon=self._soon)
         trouble = functools.partial(self.listener.problem, "hub")
-        self._audit = Audit(store, self._run_blocking, clock)
+        self._audit = AuditLog(store, self._run_blocking, clock)
         self._keyring = Keyring(
             store,
             self._run_blocking,

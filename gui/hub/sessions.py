@@ -16,7 +16,7 @@ from websockets.asyncio.server import ServerConnection
 
 from agent.messages import Heartbeat, Line, Notice, PersonalKey, Register, ServerReport, Welcome
 from gui.hub.admission import Holder, Registration, check_name
-from gui.hub.audit import Audit
+from gui.hub.audit import AuditLog
 from gui.hub.commits import JournalWriter, Sightings
 from gui.hub.gate import turn_away
 from gui.hub.keyring import Keyring
@@ -39,7 +39,7 @@ class Sessions:
         keyring: Keyring,
         writer: JournalWriter,
         sightings: Sightings,
-        audit: Audit,
+        audit: AuditLog,
         roster: Roster,
         listener: HubListener,
         *,

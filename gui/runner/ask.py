@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 
-from shoveler.bus import Address, BusError, BusOptions, Outgoing, Publisher, open_publisher
+from shoveler.bus import BusAddress, BusError, BusOptions, Outgoing, Publisher, open_publisher
 from shoveler.service import ASK
 
 log = logging.getLogger("tally.runner")
@@ -18,7 +18,7 @@ CONFIRM_SECONDS = 2.0
 class Asker:
     """Publishes the request on the status exchange. Blocking; any thread may ask."""
 
-    def __init__(self, address: Address, *, exchange: str, writer: str, options: BusOptions) -> None:
+    def __init__(self, address: BusAddress, *, exchange: str, writer: str, options: BusOptions) -> None:
         self._address = address
         self._exchange = exchange
         self._writer = writer

@@ -20,7 +20,7 @@ from gui.runner.options import WorkspaceOptions
 from gui.runner.queues import KEPT, queue_of, remember_queue
 from gui.runner.resolve import RunRefusedError
 from gui.store import Store
-from shoveler.bus import Address, parse_address
+from shoveler.bus import BusAddress, parse_bus_address
 
 log = logging.getLogger("tally.runner")
 
@@ -53,7 +53,7 @@ class WorkspaceBus:
         url = self._options.bus_url(self._lab)
         if not url:
             return
-        address = parse_address(url)
+        address = parse_bus_address(url)
         places = self._lab or self._options
         exchange = address.exchange or places.records_exchange
         queue = address.queue or await self._blocking(queue_of, self._store, self._options.label)
@@ -68,7 +68,7 @@ class WorkspaceBus:
             address, exchange=places.status_exchange, writer=f"{queue}.ask", options=self._options.bus_options
         )
 
-    def _take_records(self, address: Address, exchange: str, queue: str, handle: RecordIntake) -> BusThread:
+    def _take_records(self, address: BusAddress, exchange: str, queue: str, handle: RecordIntake) -> BusThread:
         places = self._lab or self._options
         watch = [Watched(places.packets_queue, places.packets_exchange)] if places.packets_queue else []
         return BusThread(
@@ -84,7 +84,7 @@ class WorkspaceBus:
             forget_queue=self._options.forget_queue,
         )
 
-    def _take_statuses(self, address: Address, exchange: str, queue: str, handle: StatusIntake) -> BusThread:
+    def _take_statuses(self, address: BusAddress, exchange: str, queue: str, handle: StatusIntake) -> BusThread:
         return BusThread(
             f"status of {self._options.label}",
             address,

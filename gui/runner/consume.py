@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shoveler.bus import (
-    Address,
+    BusAddress,
     BusError,
     BusOptions,
     BusRefusedError,
@@ -77,7 +77,7 @@ class BusThread:
     def __init__(
         self,
         name: str,
-        address: Address,
+        address: BusAddress,
         *,
         exchange: str,
         queue: str,

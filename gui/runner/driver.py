@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from agent.messages import Abort, EndRepeat, Round, StartRepeat
 from gui.campaign.holdups import HeldUp, Relieved
-from gui.campaign.repeat import AbortJobs, Command, End, HandOut, Note, Settle, Start, State
-from gui.campaign.settle import ALIVE, Settled, SettleView
-from gui.campaign.settle import Settle as Settling
+from gui.campaign.repeat import AbortJobs, BeginSettling, Command, End, HandOut, Note, Start, State
+from gui.campaign.settle import ALIVE, Settle, Settled, SettleView
 from gui.runner.consume import Drain
 from gui.runner.current import CurrentRepeat
 from gui.runner.events import Events, apply
@@ -83,7 +82,7 @@ class Driver:
                         self._host.problem(severity, f"run {self._board.run}", shown)
                 case HeldUp() | Relieved() as command:
                     self._tell_of_server(repeat, command)
-                case Settle():
+                case BeginSettling():
                     pass  # `drive` sees it in the state
 
     def _tell_of_server(self, repeat: CurrentRepeat, command: HeldUp | Relieved) -> None:
@@ -148,7 +147,7 @@ class Driver:
         except TimeoutError:
             repeat.machine.settled()
             return Settled(False, time.time() - began, "the database could not be read")
-        settling = Settling(
+        settling = Settle(
             began=began,
             limit=limit,
             hold=self._host.hold_seconds(),

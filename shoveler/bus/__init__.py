@@ -21,14 +21,14 @@ on AMQP, and what the other readers have left on the local bus.
 Errors say whose turn it is: `BusUnavailableError` (try again later), `BusRefusedError` (an operator must change
 something; the text says what), of which `BusMissingError` and `BusInUseError` are kinds. After either, close and open
 anew: whatever had no outcome is sent again, whatever was not acknowledged comes again. Nothing here logs or shows a
-password or token: print `Address.redacted`, never the URL.
+password or token: print `BusAddress.redacted`, never the URL.
 
 Inside: ``amqp_link`` is the AMQP connection, ``publish_frames`` the marshalling of messages, ``local_files`` the files
 of the local bus and their locks, ``local_cursors`` what a local publisher knows of its readers, ``local_subscription``
 a queue that lives only as long as its reader, ``requests`` hearing requests beside other work.
 """
 
-from shoveler.bus.address import Address, parse_address
+from shoveler.bus.address import BusAddress, parse_bus_address
 from shoveler.bus.factory import (
     check_tls,
     declare_shards,
@@ -54,7 +54,7 @@ from shoveler.bus.options import BusOptions
 from shoveler.bus.requests import Requests
 
 __all__ = [
-    "Address",
+    "BusAddress",
     "BusError",
     "BusInUseError",
     "BusMissingError",
@@ -74,5 +74,5 @@ __all__ = [
     "open_publisher",
     "open_subscription",
     "open_topology",
-    "parse_address",
+    "parse_bus_address",
 ]

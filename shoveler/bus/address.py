@@ -28,7 +28,7 @@ class AddressError(BusRefusedError, ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class BusAddress:
     """A parsed bus address. `exchange` and `queue` are None when the text named none; callers then use their defaults.
 
     AMQP: `host`, `port`, `vhost`, `tls`, `user`, `password` are set (user ``guest`` where the text has none, as in
@@ -52,7 +52,7 @@ class Address:
         return self.redacted
 
 
-def parse_address(text: str, *, role: Role = "bus") -> Address:
+def parse_bus_address(text: str, *, role: Role = "bus") -> BusAddress:
     """``amqp(s)://USER:PASSWORD@HOST:PORT/VHOST?exchange=E&queue=Q`` (percent-escapes in every part) or a directory.
 
     As usual with AMQP, no path or ``/`` alone means the virtual host ``/``. Raises AddressError with one sentence.
@@ -72,7 +72,7 @@ _HOST_PORT = re.compile(r"(?:[^/@]*@)?[\w.-]+:\d+(?:/.*)?|[^/@:]+:[^/@]*@.*")
 """A broker's address without its scheme. Who really has such a directory writes ``./`` before it."""
 
 
-def _parse_directory(text: str) -> Address:
+def _parse_directory(text: str) -> BusAddress:
     if _HOST_PORT.fullmatch(text):
         shown = text.rpartition("@")[2]
         raise AddressError(f"the bus address of {shown!r} has no scheme; write amqp:// or amqps:// before it")
@@ -81,10 +81,10 @@ def _parse_directory(text: str) -> Address:
     directory = Path(text).expanduser().absolute()
     if directory.exists() and not directory.is_dir():
         raise AddressError(f"the local bus needs a directory, and {directory} is a file")
-    return Address(kind="local", redacted=str(directory), directory=directory)
+    return BusAddress(kind="local", redacted=str(directory), directory=directory)
 
 
-def _parse_amqp(text: str, scheme: str, role: Role) -> Address:
+def _parse_amqp(text: str, scheme: str, role: Role) -> BusAddress:
     if scheme not in _PORTS:
         near = get_close_matches(scheme, _PORTS, n=1)
         hint = f"did you mean {near[0]}://?" if near else "use amqp://, amqps:// or a directory"
@@ -106,7 +106,7 @@ def _parse_amqp(text: str, scheme: str, role: Role) -> Address:
     user = unquote(parts.username) if parts.username is not None else "guest"
     password = unquote(parts.password) if parts.password is not None else ("guest" if parts.username is None else "")
     vhost = unquote(path[1:]) or "/"
-    return Address(
+    return BusAddress(
         kind="amqp",
         redacted=_redacted(scheme, user, parts.hostname, port, vhost, exchange, queue),
         exchange=exchange,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from shoveler.bus.address import Address
+from shoveler.bus.address import BusAddress
 from shoveler.bus.amqp_link import Link
 from shoveler.bus.messages import BusInUseError, BusUnavailableError, Incoming
 from shoveler.bus.options import BusOptions
@@ -26,7 +26,7 @@ class AmqpConsumer:
 
     def __init__(
         self,
-        address: Address,
+        address: BusAddress,
         *,
         queue: str,
         reader: str,

@@ -24,7 +24,7 @@ from pika import frame as pika_frame
 from pika.adapters.select_connection import SelectConnection
 from pika.adapters.utils import connection_workflow as pika_workflow
 
-from shoveler.bus.address import Address
+from shoveler.bus.address import BusAddress
 from shoveler.bus.messages import BusError, BusInUseError, BusMissingError, BusRefusedError, BusUnavailableError
 from shoveler.bus.options import BusOptions
 from shoveler.bus.token import TokenFile
@@ -87,7 +87,7 @@ class _Connection(SelectConnection):  # type: ignore[misc]
 class Link:
     """A live connection. `name` is what the broker's operator sees. Raises BusUnavailableError or BusRefusedError."""
 
-    def __init__(self, address: Address, options: BusOptions, name: str) -> None:
+    def __init__(self, address: BusAddress, options: BusOptions, name: str) -> None:
         self.where = f"{address.host}:{address.port}"
         self.failure: BusError | None = None
         self.blocked: str | None = None
@@ -293,7 +293,7 @@ def tls_context(options: BusOptions) -> ssl.SSLContext:
     return context
 
 
-def _connect_failure(error: BaseException, address: Address) -> BusError:
+def _connect_failure(error: BaseException, address: BusAddress) -> BusError:
     """The sentence for a connection that never opened. Of several IP addresses, a refusal outweighs a network error."""
     if type(error) is pika_errors.AMQPConnectionError and error.args and isinstance(error.args[0], BaseException):
         error = error.args[0]  # how pika wraps a workflow that got no further than the socket
@@ -311,7 +311,7 @@ _RFC_5280 = (
 )
 
 
-def _attempt_failure(error: BaseException, address: Address) -> BusError:
+def _attempt_failure(error: BaseException, address: BusAddress) -> BusError:
     where = f"{address.host}:{address.port}"
     if isinstance(error, pika_workflow.AMQPConnectorPhaseErrorBase):
         error = error.exception

@@ -8,7 +8,7 @@ from typing import Any
 
 from pika import spec
 
-from shoveler.bus.address import Address
+from shoveler.bus.address import BusAddress
 from shoveler.bus.amqp_link import Link
 from shoveler.bus.messages import Outcome, Outgoing
 from shoveler.bus.options import BusOptions
@@ -21,7 +21,7 @@ _PIECE = 256 << 10  # bytes written at once: pika copies what the socket does no
 class AmqpPublisher:
     """A `Publisher` on one connection of its own. Declares the exchange when there is none."""
 
-    def __init__(self, address: Address, *, exchange: str, writer: str, options: BusOptions) -> None:
+    def __init__(self, address: BusAddress, *, exchange: str, writer: str, options: BusOptions) -> None:
         self._window = options.window
         self._unconfirmed: dict[int, str] = {}  # delivery tag to message id, oldest first
         self._last_tag = 0

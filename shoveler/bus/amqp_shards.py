@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shoveler.bus.address import Address
+from shoveler.bus.address import BusAddress
 from shoveler.bus.amqp_link import Link
 from shoveler.bus.messages import BusMissingError, BusRefusedError
 from shoveler.bus.options import BusOptions
@@ -22,7 +22,7 @@ VALUES = 256
 """What the header ``shard`` can be: 0 … 255."""
 
 
-def declare_amqp_shards(address: Address, *, exchange: str, prefix: str, count: int, options: BusOptions) -> None:
+def declare_amqp_shards(address: BusAddress, *, exchange: str, prefix: str, count: int, options: BusOptions) -> None:
     """See `shoveler.bus.declare_shards`."""
     link = Link(address, options, "tally topology")
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shoveler.bus.address import Address
+from shoveler.bus.address import BusAddress
 from shoveler.bus.amqp_link import Link
 from shoveler.bus.messages import BusMissingError, BusRefusedError
 from shoveler.bus.options import BusOptions
@@ -14,7 +14,7 @@ from shoveler.bus.options import BusOptions
 class AmqpTopology:
     """A `Topology` on one connection of its own. Policies cannot be seen over AMQP."""
 
-    def __init__(self, address: Address, *, options: BusOptions) -> None:
+    def __init__(self, address: BusAddress, *, options: BusOptions) -> None:
         self._link = Link(address, options, "tally topology")
 
     def declare_exchange(self, exchange: str) -> None:

@@ -5,12 +5,12 @@ pika is imported when an AMQP address is opened, and not before: the window's fi
 
 from __future__ import annotations
 
-from shoveler.bus.address import Address
+from shoveler.bus.address import BusAddress
 from shoveler.bus.messages import BusRefusedError, Consumer, Publisher, Topology
 from shoveler.bus.options import DEFAULT_OPTIONS, BusOptions
 
 
-def check_tls(address: Address, options: BusOptions) -> None:
+def check_tls(address: BusAddress, options: BusOptions) -> None:
     """Raises BusRefusedError when a certificate or key for this address cannot be used. Connects to nobody."""
     if address.tls:
         from shoveler.bus.amqp_link import tls_context
@@ -18,7 +18,9 @@ def check_tls(address: Address, options: BusOptions) -> None:
         tls_context(options)
 
 
-def open_publisher(address: Address, *, exchange: str, writer: str, options: BusOptions = DEFAULT_OPTIONS) -> Publisher:
+def open_publisher(
+    address: BusAddress, *, exchange: str, writer: str, options: BusOptions = DEFAULT_OPTIONS
+) -> Publisher:
     """A publisher to `exchange`, which is declared (durable, topic) when it does not exist.
 
     `writer` names the publisher: the file ``writer.db`` on the local bus, the connection's name on AMQP. Callers choose
@@ -34,7 +36,7 @@ def open_publisher(address: Address, *, exchange: str, writer: str, options: Bus
 
 
 def open_consumer(
-    address: Address,
+    address: BusAddress,
     *,
     exchange: str,
     queue: str,
@@ -57,7 +59,7 @@ def open_consumer(
 
 
 def open_subscription(
-    address: Address,
+    address: BusAddress,
     *,
     exchange: str,
     binding: str,
@@ -83,7 +85,7 @@ def open_subscription(
     )
 
 
-def open_topology(address: Address, options: BusOptions = DEFAULT_OPTIONS) -> Topology:
+def open_topology(address: BusAddress, options: BusOptions = DEFAULT_OPTIONS) -> Topology:
     """Declares and inspects exchanges and queues. Raises BusUnavailableError or BusRefusedError."""
     if address.kind == "local":
         from shoveler.bus.local_topology import LocalTopology
@@ -95,7 +97,7 @@ def open_topology(address: Address, options: BusOptions = DEFAULT_OPTIONS) -> To
 
 
 def declare_shards(
-    address: Address, *, exchange: str, prefix: str, count: int, options: BusOptions = DEFAULT_OPTIONS
+    address: BusAddress, *, exchange: str, prefix: str, count: int, options: BusOptions = DEFAULT_OPTIONS
 ) -> None:
     """Make the queues ``PREFIX0 … PREFIX(count − 1)``, and have the messages of `exchange` sorted into them.
 

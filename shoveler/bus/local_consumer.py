@@ -9,7 +9,7 @@ from collections import deque
 from functools import lru_cache
 from pathlib import Path
 
-from shoveler.bus.address import Address
+from shoveler.bus.address import BusAddress
 from shoveler.bus.local_files import BusLock, connect, cursor_file, exchange_directory, inode, sentences
 from shoveler.bus.messages import BusInUseError, BusMissingError, BusUnavailableError, HeaderValue, Incoming
 from shoveler.bus.options import BusOptions
@@ -25,7 +25,7 @@ class LocalConsumer:
 
     def __init__(
         self,
-        address: Address,
+        address: BusAddress,
         *,
         exchange: str,
         queue: str,

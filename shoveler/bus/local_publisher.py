@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from shoveler.bus.address import Address
+from shoveler.bus.address import BusAddress
 from shoveler.bus.local_cursors import Cursors
 from shoveler.bus.local_files import BusLock, connect, create, exchange_directory, inode, message_file, sentences
 from shoveler.bus.messages import (
@@ -36,7 +36,7 @@ _Row = tuple[str, str, str, str, bytes]  # id, routing key, content type, header
 class LocalPublisher:
     """A `Publisher` that owns ``WRITER.db``. `outcomes` commits what was sent since the last commit, all at once."""
 
-    def __init__(self, address: Address, *, exchange: str, writer: str, options: BusOptions) -> None:
+    def __init__(self, address: BusAddress, *, exchange: str, writer: str, options: BusOptions) -> None:
         assert address.directory is not None
         directory = exchange_directory(address.directory, exchange)
         self._exchange = exchange

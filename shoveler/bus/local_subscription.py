@@ -11,7 +11,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from shoveler.bus.address import Address
+from shoveler.bus.address import BusAddress
 from shoveler.bus.local_consumer import LocalConsumer
 from shoveler.bus.local_files import (
     ALIVE,
@@ -32,7 +32,7 @@ class LocalSubscription(LocalConsumer):
 
     def __init__(
         self,
-        address: Address,
+        address: BusAddress,
         *,
         exchange: str,
         binding: str,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from shoveler.bus.address import Address
+from shoveler.bus.address import BusAddress
 from shoveler.bus.local_files import connect, create, cursor_file, exchange_directory, inode, sentences
 from shoveler.bus.messages import BusMissingError
 from shoveler.bus.topic import matches
@@ -17,7 +17,7 @@ from shoveler.bus.topic import matches
 class LocalTopology:
     """A `Topology`. A new queue begins with the oldest message that is still kept."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: BusAddress) -> None:
         assert address.directory is not None
         self._root = address.directory
 

@@ -22,14 +22,14 @@ from pika.adapters.select_connection import SelectConnection
 
 from agent.lab.broker import PrivateBroker
 from shoveler.bus import (
-    Address,
+    BusAddress,
     BusOptions,
     Outgoing,
     Publisher,
     open_consumer,
     open_publisher,
     open_topology,
-    parse_address,
+    parse_bus_address,
 )
 from shoveler.envelope import BATCH, encode_batch, encode_single
 
@@ -141,14 +141,14 @@ class Figures:
         return statistics.median(cpu for _, cpu in self._times) / count * 1e6
 
 
-def fresh_queue(address: Address) -> None:
+def fresh_queue(address: BusAddress) -> None:
     with closing(open_topology(address)) as topology:
         topology.declare_exchange(EXCHANGE)
         topology.delete_queue(QUEUE, exchange=EXCHANGE)
         topology.declare_queue(QUEUE, exchange=EXCHANGE)
 
 
-def consume(address: Address, count: int) -> None:
+def consume(address: BusAddress, count: int) -> None:
     options = BusOptions(prefetch=SINGLE_WINDOW)
     with closing(open_consumer(address, exchange=EXCHANGE, queue=QUEUE, reader="bench", options=options)) as consumer:
         taken = 0
@@ -159,7 +159,9 @@ def consume(address: Address, count: int) -> None:
             consumer.acknowledge(messages[-1].delivery)
 
 
-def bench(kind: str, address: Address, url: str | None, messages: list[Outgoing], window: int, datagrams: int) -> None:
+def bench(
+    kind: str, address: BusAddress, url: str | None, messages: list[Outgoing], window: int, datagrams: int
+) -> None:
     """Publish and consume; `datagrams` per message. `url`: also by plain pika."""
     ours, plain, taking = Figures(), Figures(), Figures()
     for _ in range(ROUNDS):
@@ -190,12 +192,12 @@ def main() -> None:
         broker = PrivateBroker(Path(scratch) / "rabbitmq", die_with_parent=True)
         broker.start()
         try:
-            amqp = parse_address(broker.url)
+            amqp = parse_bus_address(broker.url)
             bench("RabbitMQ, single", amqp, broker.url, singles(), SINGLE_WINDOW, 1)
             bench("RabbitMQ, batch", amqp, broker.url, batches(), BATCH_WINDOW, PER_BATCH)
         finally:
             broker.kill()
-        local = parse_address(str(Path(scratch) / "bus"))
+        local = parse_bus_address(str(Path(scratch) / "bus"))
         bench("local bus, single", local, None, singles(), SINGLE_WINDOW, 1)
         bench("local bus, batch", local, None, batches(), BATCH_WINDOW, PER_BATCH)
 

@@ -32,7 +32,7 @@ import peers
 import psutil
 
 from agent.lab.broker import PrivateBroker
-from shoveler.bus import open_topology, parse_address
+from shoveler.bus import open_topology, parse_bus_address
 from shoveler.spool.reader import SpoolReader
 
 DATAGRAM = 900
@@ -253,14 +253,14 @@ def broker(directory: Path) -> Iterator[str]:
 
 
 def queue(url: str) -> None:
-    topology = open_topology(parse_address(url))
+    topology = open_topology(parse_bus_address(url))
     topology.declare_exchange("bench")
     topology.declare_queue("bench", exchange="bench")
     topology.close()
 
 
 def empty(url: str) -> None:
-    topology = open_topology(parse_address(url))
+    topology = open_topology(parse_bus_address(url))
     topology.delete_queue("bench", exchange="bench")
     topology.close()
     queue(url)
@@ -422,7 +422,7 @@ def beside(seconds: float) -> None:
 def overloaded(shoveler: Shoveler | Peer, kind: str, url: str, seconds: float) -> dict[str, Any]:
     """Offer too much for a while; the rate at which datagrams come into the queue, up to the last one."""
     time.sleep(1.0)
-    topology = open_topology(parse_address(url))
+    topology = open_topology(parse_bus_address(url))
 
     def arrived() -> int:  # a batch is one message; then the confirmed datagrams are counted
         if kind == "batch" and isinstance(shoveler, Shoveler):

@@ -17,7 +17,7 @@ from collector.checkpoint import CheckpointBusyError
 from collector.config import SCHEMA, plan
 from collector.engine import open_engine, open_store, parts
 from shoveler import envelope
-from shoveler.bus import Consumer, Outgoing, open_consumer, open_publisher, open_topology, parse_address
+from shoveler.bus import Consumer, Outgoing, open_consumer, open_publisher, open_topology, parse_bus_address
 
 NUMBER = itertools.count(1)
 REMOTE = "192.0.2.7:1094"
@@ -43,7 +43,7 @@ class Bench:
                 "exchanges__status": self.status,
             }
         )
-        self.address = parse_address(url)
+        self.address = parse_bus_address(url)
         self.stopping = threading.Event()
         self.result: list[bool] = []
         self.sent = 0

@@ -19,7 +19,7 @@ from collector.correlate import Correlator
 from collector.inspection import main
 from collector.seen import SeenSet
 from shoveler import envelope
-from shoveler.bus import Outgoing, open_publisher, open_topology, parse_address
+from shoveler.bus import Outgoing, open_publisher, open_topology, parse_bus_address
 
 START = bytes.fromhex("6b026a7b")
 IDENT = b"=/root.1:77@se01.example.org\n&site=A&port=1094&inst=d1&pgm=xrootd&ver=v5"
@@ -181,7 +181,7 @@ def test_a_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str], in_tail: bo
 
 
 def test_a_local_bus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    address = parse_address(str(tmp_path))
+    address = parse_bus_address(str(tmp_path))
     topology = open_topology(address)
     topology.declare_exchange("shoveled-xrd")
     topology.declare_queue("q", exchange="shoveled-xrd")

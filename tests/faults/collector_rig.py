@@ -19,7 +19,7 @@ from typing import Any
 
 from shoveler import envelope
 from shoveler.bus import (
-    Address,
+    BusAddress,
     BusError,
     BusRefusedError,
     Outgoing,
@@ -27,7 +27,7 @@ from shoveler.bus import (
     open_consumer,
     open_publisher,
     open_topology,
-    parse_address,
+    parse_bus_address,
 )
 
 BATCH_LINES = 64
@@ -56,7 +56,7 @@ class Rig:
         """`shards`: so many of them instead of one queue."""
         self.local = "://" not in url
         self.url = url
-        self.address: Address = parse_address(url)
+        self.address: BusAddress = parse_bus_address(url)
         self.directory = directory
         self.packets, self.records, self.status = f"{name}-packets", f"{name}-records", f"{name}-status"
         self.shards = shards

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "shoveler"))
 from shoveler_harness import Proxy, Queue, Supervisor, Traffic, binary, eventually, number_of
 
 from collector.seen import SeenSet
-from shoveler.bus import parse_address
+from shoveler.bus import parse_bus_address
 from tests.promises import within
 
 pytestmark = pytest.mark.broker
@@ -134,7 +134,7 @@ def test_the_broker_is_killed_and_comes_back(broker, queue, start):
 
 def test_the_token_is_renewed_under_load(broker, queue, start, tmp_path):
     """Peer weakness G2: a crash in 3 of 3 runs, within 10 s of a new token at 900 messages a second."""
-    address = parse_address(broker.url)
+    address = parse_bus_address(broker.url)
     token = tmp_path / "token"
     token.write_text(address.password)
     # The same password under other white space is the same token: only a new one makes it connect anew.

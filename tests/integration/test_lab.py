@@ -24,7 +24,7 @@ from agent.lab.broker import PrivateBroker
 from agent.lab.pids import alive
 from agent.messages import LabState, decode_lab_state
 from collector.records import FileRecord
-from shoveler.bus import BusOptions, open_consumer, open_topology, parse_address
+from shoveler.bus import BusOptions, open_consumer, open_topology, parse_bus_address
 
 pytestmark = pytest.mark.xrootd
 
@@ -155,7 +155,7 @@ class Records:
 
 def local_records(state: LabState) -> Callable[[int], Seen]:
     """The same on a local bus: from now on records are kept; the function takes so many requests' worth."""
-    address = parse_address(state.bus, role="source")
+    address = parse_bus_address(state.bus, role="source")
     topology = open_topology(address)
     topology.declare_exchange(state.records_exchange)
     topology.declare_queue("test", exchange=state.records_exchange)

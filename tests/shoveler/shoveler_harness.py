@@ -20,7 +20,7 @@ import urllib.request
 
 import psutil
 
-from shoveler.bus import BusError, open_consumer, open_topology, parse_address
+from shoveler.bus import BusError, open_consumer, open_topology, parse_bus_address
 from shoveler.envelope import decode
 from shoveler.service import with_sockets
 from shoveler.spool.errors import SpoolError
@@ -191,14 +191,14 @@ class Queue:
         self.name = name
         self.url = url
         self.publish = url if "://" not in url else f"{url}?exchange={name}"
-        topology = open_topology(parse_address(url))
+        topology = open_topology(parse_bus_address(url))
         topology.declare_exchange(name)
         if bind:
             topology.declare_queue(name, exchange=name)
         topology.close()
 
     def bind(self):
-        topology = open_topology(parse_address(self.url))
+        topology = open_topology(parse_bus_address(self.url))
         topology.declare_queue(self.name, exchange=self.name)
         topology.close()
 
@@ -225,7 +225,7 @@ class Queue:
         return found
 
     def _take(self, found, number, more):
-        consumer = open_consumer(parse_address(self.url), exchange=self.name, queue=self.name, reader="test")
+        consumer = open_consumer(parse_bus_address(self.url), exchange=self.name, queue=self.name, reader="test")
         try:
             while len(found) < number and more():
                 messages = consumer.take(500, 0.2)
@@ -238,7 +238,7 @@ class Queue:
 
     def delete(self):
         with contextlib.suppress(BusError):
-            topology = open_topology(parse_address(self.url))
+            topology = open_topology(parse_bus_address(self.url))
             topology.delete_queue(self.name, exchange=self.name)
             topology.delete_exchange(self.name)
             topology.close()
@@ -249,7 +249,7 @@ class Proxy(threading.Thread):
 
     def __init__(self, url):
         super().__init__(daemon=True)
-        address = parse_address(url)
+        address = parse_bus_address(url)
         self._broker = (address.host, address.port)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0.05)

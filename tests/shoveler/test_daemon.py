@@ -22,7 +22,7 @@ from shoveler_harness import Queue, Supervisor, binary, eventually, number_of
 
 from shoveler import config, control
 from shoveler import daemon as daemon_module
-from shoveler.bus import BusUnavailableError, Outgoing, open_consumer, open_publisher, open_topology, parse_address
+from shoveler.bus import BusUnavailableError, Outgoing, open_consumer, open_publisher, open_topology, parse_bus_address
 from shoveler.daemon import Daemon, ReceiverProcess, StatusSender
 from shoveler.listeners import open_listener
 from shoveler.receiver import Task
@@ -109,7 +109,7 @@ def test_in_equals_out_in_order(bus, start, framing):
 def test_messages_are_persistent_mandatory_and_have_the_headers(queue, start):
     shoveler = start(queue.publish, "--bus-routing-key", "some.key").ready()
     send(shoveler, binary(1))
-    consumer = open_consumer(parse_address(queue.url), exchange=queue.name, queue=queue.name, reader="test")
+    consumer = open_consumer(parse_bus_address(queue.url), exchange=queue.name, queue=queue.name, reader="test")
     [message] = eventually(lambda: consumer.take(1, 0.5))
     consumer.close()
     assert message.routing_key == "some.key"
@@ -203,13 +203,13 @@ def test_the_exchange_and_its_type_may_be_somebody_elses(broker, start):
 
 def test_status_messages(broker, start):
     exchange = f"status-{uuid.uuid4().hex[:8]}"
-    topology = open_topology(parse_address(broker.url))
+    topology = open_topology(parse_bus_address(broker.url))
     topology.declare_exchange(exchange)
     topology.declare_queue(exchange, exchange=exchange)
     queue = Queue(broker.url, f"shoveler-{uuid.uuid4().hex[:8]}")
     shoveler = start(queue.publish, "--status-exchange", exchange, "--status-interval", "1s").ready()
     remote = send(shoveler, binary(1), binary(2), b"bad", binary(3, 1473))
-    consumer = open_consumer(parse_address(broker.url), exchange=exchange, queue=exchange, reader="test")
+    consumer = open_consumer(parse_bus_address(broker.url), exchange=exchange, queue=exchange, reader="test")
 
     def done():
         for message in consumer.take(10, 0.2):
@@ -244,11 +244,11 @@ def test_who_asks_for_the_status_gets_it_at_once(tmp_path, start):
     """And positions in it, by generation: a receiver that was killed goes on in another one."""
     url = str(tmp_path / "bus")
     queue = Queue(url, "shoveled-xrd")
-    topology = open_topology(parse_address(url))
+    topology = open_topology(parse_bus_address(url))
     topology.declare_exchange("tally-status")
     topology.declare_queue("statuses", exchange="tally-status", binding="shoveler.#")
-    statuses = open_consumer(parse_address(url), exchange="tally-status", queue="statuses", reader="test")
-    hub = open_publisher(parse_address(url), exchange="tally-status", writer="hub")
+    statuses = open_consumer(parse_bus_address(url), exchange="tally-status", queue="statuses", reader="test")
+    hub = open_publisher(parse_bus_address(url), exchange="tally-status", writer="hub")
 
     def take():
         messages = statuses.take(1, 20.0)
@@ -405,7 +405,7 @@ def test_no_secret_in_any_log_line(queue, start):
     send(shoveler, binary(1))
     queue.take(1)
     shoveler.stop()
-    password = parse_address(queue.url).password
+    password = parse_bus_address(queue.url).password
     assert len(password) > 10
     assert password not in shoveler.said()
     assert "amqp://" in shoveler.said()
@@ -557,7 +557,7 @@ def test_systemd_is_told(start, tmp_path):
 
 def test_a_missing_token_is_waited_for_and_receiving_goes_on(broker, queue, start, tmp_path):
     """Peer weakness G25: a fatal exit when the token file is absent at one check."""
-    address = parse_address(broker.url)
+    address = parse_bus_address(broker.url)
     token = tmp_path / "token"
     url = queue.publish.replace(address.password, "wrong")
     shoveler = start(url, "--bus-token-file", str(token)).ready()

@@ -29,14 +29,14 @@ from campaign.proxy import Proxy
 
 from agent.lab.broker import PrivateBroker
 from shoveler.bus import (
-    Address,
+    BusAddress,
     BusError,
     BusOptions,
     Incoming,
     declare_shards,
     open_consumer,
     open_topology,
-    parse_address,
+    parse_bus_address,
 )
 from shoveler.envelope import decode
 from shoveler.listeners import fill_of
@@ -157,7 +157,7 @@ class Daemon:
 class Reader(threading.Thread):
     """Reads one queue for as long as it lives, over any number of reconnects; `handle` gets each message."""
 
-    def __init__(self, address: Address, exchange: str, queue: str, handle: Callable[[Incoming], None]) -> None:
+    def __init__(self, address: BusAddress, exchange: str, queue: str, handle: Callable[[Incoming], None]) -> None:
         super().__init__(name=queue, daemon=True)
         self._address, self._exchange, self._queue, self._take = address, exchange, queue, handle
         self._over = threading.Event()
@@ -228,7 +228,7 @@ class Pipeline:
         self.packets, self.records, self.status = f"{name}-packets", f"{name}-records", f"{name}-status"
         self.queue, self.out, self._tap_queue = f"{name}-packets-q", f"{name}-records-q", f"{name}-tap-q"
         self.prefix, self.shards, self.grace = f"{name}.shard.", shards, grace
-        self.address = parse_address(broker.node.url)
+        self.address = parse_bus_address(broker.node.url)
         self.spool = spool or directory / "spool"
         self.state = state or directory / "state"
         self.proxies = {who: Proxy(broker.node.port) for who in ("shoveler", "collector")} if proxied else {}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gui.campaign.holdups import HeldUp, Relieved, Waiting
-from gui.campaign.repeat import AbortJobs, End, HandOut, Note, Repeat, Settle, Start, State
+from gui.campaign.repeat import AbortJobs, BeginSettling, End, HandOut, Note, Repeat, Start, State
 
 
 class Told:
@@ -90,7 +90,7 @@ def shown(command: object) -> str:
             return f"end {' '.join(clients)}"
         case AbortJobs(clients):
             return f"abort {' '.join(clients)}"
-        case Settle():
+        case BeginSettling():
             return "settle"
         case Note(severity) as note:
             return f"{severity}: {note.sentence(str)}"

@@ -20,7 +20,7 @@ from agent.lab.broker import PrivateBroker
 from gui.cli import main
 from gui.commands import load
 from gui.store import AT_ONCE, Store, engine, once
-from shoveler.bus import Outgoing, open_publisher, open_topology, parse_address
+from shoveler.bus import Outgoing, open_publisher, open_topology, parse_bus_address
 
 LIMIT = 120.0
 
@@ -197,11 +197,11 @@ def test_from_a_local_bus_all_is_loaded_that_is_there_and_no_queue_is_left(
 ) -> None:
     monkeypatch.setattr(load, "IDLE_SECONDS", 0.2)
     bus = tmp_path / "bus"
-    with closing(open_topology(parse_address(str(bus)))) as topology:
+    with closing(open_topology(parse_bus_address(str(bus)))) as topology:
         topology.declare_exchange("xrd-records")
         topology.declare_queue("somebody else's", exchange="xrd-records")
     cursors = sorted(bus.rglob("*.cursor*"))
-    with closing(open_publisher(parse_address(str(bus)), exchange="xrd-records", writer="collector")) as publisher:
+    with closing(open_publisher(parse_bus_address(str(bus)), exchange="xrd-records", writer="collector")) as publisher:
         publisher.send([Outgoing(record(number).encode(), f"{number}", "file.none") for number in range(3)])
         while publisher.pending:
             publisher.outcomes(1.0)
@@ -226,7 +226,7 @@ def test_from_a_broker_nothing_is_lost_and_no_queue_is_left_however_it_ends(
         "--db",
         str(tmp_path / "w"),
     ]
-    with closing(open_publisher(parse_address(broker.url), exchange=exchange, writer="collector")) as publisher:
+    with closing(open_publisher(parse_bus_address(broker.url), exchange=exchange, writer="collector")) as publisher:
 
         def published(body: str) -> str:
             publisher.send([Outgoing(body.encode(), "id", "file.none")])

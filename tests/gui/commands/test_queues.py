@@ -10,13 +10,13 @@ import pytest
 from gui.cli import main
 from gui.runner.queues import remember_queue
 from gui.store import Store
-from shoveler.bus import open_topology, parse_address
+from shoveler.bus import open_topology, parse_bus_address
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     bus = tmp_path / "bus"
-    topology = open_topology(parse_address(str(bus)))
+    topology = open_topology(parse_bus_address(str(bus)))
     topology.declare_exchange("xrd-records")
     topology.declare_queue("tally.w-1", exchange="xrd-records")
     with Store(str(tmp_path / "w.db")) as store:

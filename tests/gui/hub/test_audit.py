@@ -10,28 +10,28 @@ import pytest
 
 from agent.messages import Goodbye
 from gui.hub import audit
-from gui.hub.audit import MAX_REFUSED, Audit, Gathered
+from gui.hub.audit import MAX_REFUSED, AuditLog, WaitingEntries
 from gui.hub.persistence import AuditEntry
 
 
 def test_equal_entries_become_one_that_says_how_often() -> None:
-    gathered = Gathered()
-    gathered.add("refused", "192.0.2.7", "no", 1.0)
-    gathered.add("joined", "shared/c1", "client", 2.0)
-    gathered.add("refused", "192.0.2.7", "no", 3.0)
-    assert gathered.take(4.0) == [
+    waiting = WaitingEntries()
+    waiting.add("refused", "192.0.2.7", "no", 1.0)
+    waiting.add("joined", "shared/c1", "client", 2.0)
+    waiting.add("refused", "192.0.2.7", "no", 3.0)
+    assert waiting.take(4.0) == [
         AuditEntry(1.0, "refused", "192.0.2.7", "no (2 times)"),
         AuditEntry(2.0, "joined", "shared/c1", "client"),
     ]
-    assert gathered.take(5.0) == []
+    assert waiting.take(5.0) == []
 
 
 def test_a_flood_of_refusals_is_counted_and_hides_nobody_who_joins() -> None:
-    gathered = Gathered()
+    waiting = WaitingEntries()
     for number in range(1000):
-        gathered.add("refused", f"address {number}", "no", 1.0)
-    gathered.add("joined", "shared/c1", "client", 2.0)
-    entries = gathered.take(3.0)
+        waiting.add("refused", f"address {number}", "no", 1.0)
+    waiting.add("joined", "shared/c1", "client", 2.0)
+    entries = waiting.take(3.0)
     assert len(entries) == MAX_REFUSED + 2
     assert entries[-2:] == [
         AuditEntry(2.0, "joined", "shared/c1", "client"),
@@ -52,7 +52,7 @@ async def test_a_store_that_fails_is_tried_again_and_nothing_is_lost(monkeypatch
     async def run(function: Any, *arguments: Any) -> Any:
         return function(*arguments)
 
-    kept = Audit(Store(), run, lambda: 1.0)
+    kept = AuditLog(Store(), run, lambda: 1.0)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(kept.run(), name="audit")
         kept.add("joined", "shared/c1", "client")

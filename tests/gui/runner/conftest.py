@@ -46,7 +46,7 @@ from agent.messages import (
 from gui.campaign.planfile import parse_plan
 from gui.hub import HubOptions
 from gui.runner import RunProgress, Workspace, WorkspaceOptions
-from shoveler.bus import Outgoing, open_publisher, parse_address
+from shoveler.bus import Outgoing, open_publisher, parse_bus_address
 from shoveler.service import CollectorStatus, Position, Progress, ShovelerStatus, encode_status, routing_key
 from shoveler.service.status import ShovelerSender
 
@@ -84,7 +84,7 @@ class Monitoring:
     """Publishes what servers, shoveler and collector would say of each request. `lose`, `change`: faults by path."""
 
     def __init__(self, bus: Path) -> None:
-        self._address = parse_address(str(bus))
+        self._address = parse_bus_address(str(bus))
         self._publisher = open_publisher(self._address, exchange="xrd-records", writer="collector")
         self._statuses = open_publisher(self._address, exchange="tally-status", writer="shoveler")
         self.lose: Callable[[Done], bool] = lambda done: False

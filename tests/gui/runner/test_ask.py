@@ -6,12 +6,12 @@ from contextlib import closing
 from pathlib import Path
 
 from gui.runner.ask import Asker
-from shoveler.bus import BusOptions, open_consumer, open_topology, parse_address
+from shoveler.bus import BusOptions, open_consumer, open_topology, parse_bus_address
 from shoveler.service import ASK
 
 
 def test_each_question_is_on_the_bus_when_asking_is_over(tmp_path: Path) -> None:
-    address = parse_address(str(tmp_path / "bus"))
+    address = parse_bus_address(str(tmp_path / "bus"))
     topology = open_topology(address)
     topology.declare_exchange("tally-status")
     topology.declare_queue("daemon", exchange="tally-status", binding=ASK)
@@ -28,6 +28,6 @@ def test_each_question_is_on_the_bus_when_asking_is_over(tmp_path: Path) -> None
 
 def test_a_bus_that_is_away_is_no_error() -> None:
     options = BusOptions(connect_timeout=1.0)
-    asker = Asker(parse_address("amqp://guest:guest@127.0.0.1:9/"), exchange="s", writer="w", options=options)
+    asker = Asker(parse_bus_address("amqp://guest:guest@127.0.0.1:9/"), exchange="s", writer="w", options=options)
     assert not asker.ask()
     asker.close()

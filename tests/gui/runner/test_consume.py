@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gui.runner.consume import BusThread, ConsumerState, Drain, Watched
-from shoveler.bus import BusOptions, Incoming, Outgoing, open_publisher, parse_address
+from shoveler.bus import BusOptions, Incoming, Outgoing, open_publisher, parse_bus_address
 
 
 def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
@@ -25,7 +25,7 @@ class Bench:
     """A queue on the local bus and the thread on it."""
 
     def __init__(self, directory: Path) -> None:
-        self.address = parse_address(str(directory / "bus"))
+        self.address = parse_bus_address(str(directory / "bus"))
         self.publisher = open_publisher(self.address, exchange="e", writer="w")
         self.taken: list[bytes] = []
         self.states: list[ConsumerState] = []
@@ -152,7 +152,7 @@ def test_a_broker_that_is_away_is_trouble_and_no_end(tmp_path: Path) -> None:
     states: list[ConsumerState] = []
     thread = BusThread(
         "reader",
-        parse_address("amqp://guest:guest@127.0.0.1:9/"),
+        parse_bus_address("amqp://guest:guest@127.0.0.1:9/"),
         exchange="e",
         queue="q",
         handle=lambda messages: None,
@@ -169,7 +169,7 @@ def test_a_broker_that_is_away_is_trouble_and_no_end(tmp_path: Path) -> None:
 
 @pytest.mark.broker
 def test_over_amqp(broker: Any) -> None:
-    address = parse_address(broker.url)
+    address = parse_bus_address(broker.url)
     publisher = open_publisher(address, exchange="tally-test-consume", writer="w")
     taken: list[bytes] = []
     states: list[ConsumerState] = []

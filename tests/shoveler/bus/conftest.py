@@ -15,7 +15,7 @@ import pytest
 
 from agent.lab.broker import PrivateBroker
 from shoveler.bus import (
-    Address,
+    BusAddress,
     BusOptions,
     Consumer,
     Incoming,
@@ -26,7 +26,7 @@ from shoveler.bus import (
     open_consumer,
     open_publisher,
     open_topology,
-    parse_address,
+    parse_bus_address,
 )
 
 PATIENCE = 30.0  # seconds until a test gives up; nothing waits for as long when things work
@@ -46,8 +46,8 @@ class Bus:
     peers: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
-    def address(self) -> Address:
-        return parse_address(self.url)
+    def address(self) -> BusAddress:
+        return parse_bus_address(self.url)
 
     def publisher(self, writer: str = "writer", **options: Any) -> Publisher:
         publisher = open_publisher(self.address, exchange=self.exchange, writer=writer, options=BusOptions(**options))

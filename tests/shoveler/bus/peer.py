@@ -11,13 +11,13 @@ from __future__ import annotations
 import itertools
 import sys
 
-from shoveler.bus import Outgoing, open_consumer, open_publisher, open_subscription, parse_address
+from shoveler.bus import Outgoing, open_consumer, open_publisher, open_subscription, parse_bus_address
 
 _BATCH = 20
 
 
 def publish(url: str, exchange: str) -> None:
-    publisher = open_publisher(parse_address(url), exchange=exchange, writer="peer")
+    publisher = open_publisher(parse_bus_address(url), exchange=exchange, writer="peer")
     for start in itertools.count(0, _BATCH):
         publisher.send([Outgoing(b"x" * 500, str(number)) for number in range(start, start + _BATCH)])
         for outcome in publisher.outcomes(0.01):
@@ -25,7 +25,7 @@ def publish(url: str, exchange: str) -> None:
 
 
 def consume(url: str, exchange: str, queue: str) -> None:
-    consumer = open_consumer(parse_address(url), exchange=exchange, queue=queue, reader="peer")
+    consumer = open_consumer(parse_bus_address(url), exchange=exchange, queue=queue, reader="peer")
     while True:
         taken = consumer.take(_BATCH, 1.0)
         for message in taken:
@@ -35,7 +35,7 @@ def consume(url: str, exchange: str, queue: str) -> None:
 
 
 def subscribe(url: str, exchange: str, binding: str) -> None:
-    consumer = open_subscription(parse_address(url), exchange=exchange, binding=binding, reader="peer")
+    consumer = open_subscription(parse_bus_address(url), exchange=exchange, binding=binding, reader="peer")
     print("ready", flush=True)
     while True:
         consumer.take(1, 1.0)

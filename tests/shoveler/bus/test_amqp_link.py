@@ -29,7 +29,7 @@ from shoveler.bus import (
     open_consumer,
     open_publisher,
     open_topology,
-    parse_address,
+    parse_bus_address,
 )
 from shoveler.bus.amqp_link import _connect_failure, _refusal
 
@@ -83,13 +83,13 @@ def web_port() -> Iterator[int]:
 
 def refused(url: str, **options: Any) -> str:
     with pytest.raises(BusRefusedError) as caught:
-        open_topology(parse_address(url), BusOptions(**options))
+        open_topology(parse_bus_address(url), BusOptions(**options))
     return str(caught.value)
 
 
 def unavailable(url: str, **options: Any) -> str:
     with pytest.raises(BusUnavailableError) as caught:
-        open_topology(parse_address(url), BusOptions(**options))
+        open_topology(parse_bus_address(url), BusOptions(**options))
     return str(caught.value)
 
 
@@ -111,7 +111,7 @@ def test_a_user_without_permissions(amqp: Bus, broker: PrivateBroker) -> None:
         said = refused(f"amqp://{amqp.queue}:secret@127.0.0.1:{broker.port}/")
         assert f"gives '{amqp.queue}' no access to '/'" in said
         broker.ctl("set_permissions", amqp.queue, "^$", "^$", "^$")
-        address = parse_address(f"amqp://{amqp.queue}:secret@127.0.0.1:{broker.port}/")
+        address = parse_bus_address(f"amqp://{amqp.queue}:secret@127.0.0.1:{broker.port}/")
         with pytest.raises(BusRefusedError, match=r"ACCESS_REFUSED .*; give this user the permission"):
             open_publisher(address, exchange="new" + amqp.exchange, writer="w")  # may not declare
         with pytest.raises(BusRefusedError, match=r"ACCESS_REFUSED .*; give this user the permission"):
@@ -151,7 +151,7 @@ def test_another_protocol(web_port: int) -> None:
 def test_no_error_shows_a_password(broker: PrivateBroker, deaf_port: int, web_port: int) -> None:
     for port in (broker.port, deaf_port, web_port):
         with pytest.raises((BusRefusedError, BusUnavailableError)) as caught:
-            open_topology(parse_address(f"amqp://tally:s3cret@127.0.0.1:{port}/v"), BusOptions(connect_timeout=0.3))
+            open_topology(parse_bus_address(f"amqp://tally:s3cret@127.0.0.1:{port}/v"), BusOptions(connect_timeout=0.3))
         assert "s3cret" not in f"{caught.value} {caught.value!r}"
 
 
@@ -277,7 +277,7 @@ def test_a_blocked_broker_bounds_what_we_hold_in_memory(amqp: Bus, broker: Priva
 def test_a_broker_that_goes_silent_makes_nobody_wait_who_sends_what_there_is_room_for(amqp: Bus) -> None:
     proxy = Proxy(amqp.url)
     options = BusOptions(heartbeat=5)
-    publisher = open_publisher(parse_address(proxy.url), exchange=amqp.exchange, writer="writer", options=options)
+    publisher = open_publisher(parse_bus_address(proxy.url), exchange=amqp.exchange, writer="writer", options=options)
     try:
         proxy.freeze()
         big = [Outgoing(bytes(1_000_000), str(number)) for number in range(40)]
@@ -416,7 +416,7 @@ ssl_options.fail_if_no_peer_cert = true
 
 
 def test_amqps_with_authority_and_client_certificate(tls_port: int, certificates: Path) -> None:
-    address = parse_address(f"amqps://tally:pw@127.0.0.1:{tls_port}/")
+    address = parse_bus_address(f"amqps://tally:pw@127.0.0.1:{tls_port}/")
     options = BusOptions(
         ca_file=certificates / "ca.pem",
         cert_file=certificates / "client.pem",
@@ -462,7 +462,7 @@ def test_amqps_that_cannot_be_trusted(tls_port: int, certificates: Path, broker:
 def test_a_certificate_that_only_newer_pythons_refuse_is_said_what_to_do_about() -> None:
     error = ssl.SSLCertVerificationError(1, "certificate verify failed")
     error.verify_code, error.verify_message = 92, "CA cert does not include key usage extension"
-    assert str(_connect_failure(error, parse_address("amqps://broker.example.org/"))) == (
+    assert str(_connect_failure(error, parse_bus_address("amqps://broker.example.org/"))) == (
         "the certificate of broker.example.org:5671 is not trusted: CA cert does not include key usage extension; "
         "Python 3.13 and newer take only certificates that keep to RFC 5280: have the CA's made anew, with "
         "basicConstraints=critical,CA:TRUE and keyUsage=critical,keyCertSign,cRLSign"
@@ -474,11 +474,11 @@ def test_a_broker_that_wants_a_client_certificate(tls_port: int, certificates: P
     with pytest.raises(
         (BusRefusedError, BusUnavailableError)
     ) as caught:  # refused when its alert was read before the cut
-        open_topology(parse_address(url), BusOptions(ca_file=certificates / "ca.pem"))
+        open_topology(parse_bus_address(url), BusOptions(ca_file=certificates / "ca.pem"))
     assert "it may want a client certificate" in str(caught.value)
 
 
 def test_a_connection_that_ends_in_the_tls_handshake_names_the_certificate(tls_port: int) -> None:
-    address = parse_address(f"amqps://tally:pw@127.0.0.1:{tls_port}/")
+    address = parse_bus_address(f"amqps://tally:pw@127.0.0.1:{tls_port}/")
     lost = pika_errors.IncompatibleProtocolError('StreamLostError: ("Transport indicated EOF",)')
     assert "it may want a client certificate" in str(_connect_failure(lost, address))

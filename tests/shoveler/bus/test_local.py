@@ -276,9 +276,9 @@ def test_a_file_of_another_format_is_declined(local: Bus, tmp_path: Path) -> Non
 
 
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
-    from shoveler.bus import parse_address
+    from shoveler.bus import parse_bus_address
 
-    address = parse_address(str(tmp_path / "file" / "bus"))
+    address = parse_bus_address(str(tmp_path / "file" / "bus"))
     (tmp_path / "file").write_text("")
     with pytest.raises(BusUnavailableError, match="Not a directory"):
         open_publisher(address, exchange="e", writer="w", options=BusOptions())

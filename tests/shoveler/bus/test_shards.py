@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from shoveler.bus import (
-    Address,
+    BusAddress,
     BusRefusedError,
     Outgoing,
     declare_shards,
     open_consumer,
     open_publisher,
     open_topology,
-    parse_address,
+    parse_bus_address,
 )
 
 pytestmark = pytest.mark.broker
@@ -25,14 +25,14 @@ NUMBER = itertools.count(1)
 
 
 class Names:
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: BusAddress) -> None:
         number = next(NUMBER)
         self.address, self.exchange, self.prefix = address, f"shards{number}-packets", f"shards{number}.shard."
 
 
 @pytest.fixture
 def names(broker: Any) -> Iterator[Names]:
-    made = Names(parse_address(broker.url))
+    made = Names(parse_bus_address(broker.url))
     yield made
     topology = open_topology(made.address)
     for number in range(8):
@@ -100,4 +100,4 @@ def test_one_consumer_is_active_and_the_next_takes_over(names: Names) -> None:
 
 def test_the_local_bus_has_no_shards(tmp_path: Path) -> None:
     with pytest.raises(BusRefusedError, match="the local bus has no shards"):
-        declare_shards(parse_address(str(tmp_path)), exchange="x", prefix="x.", count=2)
+        declare_shards(parse_bus_address(str(tmp_path)), exchange="x", prefix="x.", count=2)
