@@ -17,6 +17,7 @@ from gui.app.actions import set_theme
 from gui.app.window import Window
 from gui.hub import HubOptions
 from gui.runner.options import WorkspaceOptions
+from gui.widgets.add_agent import AddAgentSheet
 from gui.widgets.theme import theme
 
 
@@ -182,7 +183,7 @@ def test_adding_an_agent_makes_a_command_that_stays_plain_text(qapp, drive, unti
         assert await window.open(options(tmp_path))
         window._fleet.add_agent()
         sheet = window._fleet.presenter.sheet
-        assert sheet is not None
+        assert isinstance(sheet, AddAgentSheet)
         sheet.make.click()
         await until(lambda: sheet.command.text() or sheet.error.text())
         assert sheet.command.text().startswith("tally-agent join "), sheet.error.text()
@@ -202,7 +203,7 @@ def test_a_sheet_that_is_closed_before_its_invitation_is_made_troubles_nobody(qa
         assert window.workspace is not None
         window._fleet.add_agent()
         sheet = window._fleet.presenter.sheet
-        assert sheet is not None
+        assert isinstance(sheet, AddAgentSheet)
         sheet.make.click()
         sheet.close()
         store = window.workspace.store
