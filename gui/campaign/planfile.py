@@ -20,6 +20,7 @@ from agent.messages import Workload
 from gui.campaign.catalogue import path_objection
 from gui.campaign.plan import FAULT_KINDS, LOSS_KINDS, SERVER_KINDS, Choice, Fault, Files, Labelled, Plan, Test, Who
 from gui.campaign.selection import SelectionError, normal_url
+from shoveler.values.choices import one_of
 from shoveler.values.quantities import format_duration, format_size, parse_duration, parse_size
 
 MAX_PLAN_BYTES = 1024 * 1024
@@ -105,14 +106,7 @@ def _text(most: int, *, empty: bool = False) -> Callable[[Any], str]:
 
 
 def _one_of(*words: str) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if value not in words:
-            near = difflib.get_close_matches(str(value), words, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"expected one of {', '.join(words)}, not {value!r}{hint}")
-        return str(value)
-
-    return check
+    return lambda value: one_of(value, words)
 
 
 def _choice(noun: str, most: int, *, urls: bool) -> Callable[[Any], Choice]:

@@ -8,7 +8,6 @@ at once (`ConfigError`), each with its place, what was expected and the nearest 
 from __future__ import annotations
 
 import argparse
-import difflib
 import ipaddress
 import os
 import re
@@ -21,6 +20,7 @@ from typing import Any, Generic, Literal, NamedTuple, Self, TypeAlias, TypeVar, 
 
 from shoveler.service.log import HIDDEN, redact
 from shoveler.values.addresses import host_port
+from shoveler.values.choices import nearest, one_of
 from shoveler.values.quantities import format_size, parse_duration, parse_size
 
 Kind: TypeAlias = Literal[
@@ -266,11 +266,7 @@ def _from_text(kind: str, text: str, limits: _Limits) -> Any:
             raise _WrongValueError("expected a path, got an empty text")
         return Path(text).expanduser()
     if kind == "choice":
-        if text not in limits.choices:
-            raise _WrongValueError(
-                f"expected one of {', '.join(limits.choices)}, got {text!r}{_nearest(text, limits.choices)}"
-            )
-        return text
+        return one_of(text, limits.choices)
     if kind == "boolean":
         if text.lower() not in _BOOLEANS:
             raise _WrongValueError(f"expected true or false, got {text!r}")
@@ -291,12 +287,6 @@ def _from_text(kind: str, text: str, limits: _Limits) -> Any:
         raise _WrongValueError(f"expected a number, got {text!r}") from None
     _bounded(kind, number, text, limits)
     return number
-
-
-def _nearest(word: str, known: Sequence[str]) -> str:
-    """``; did you mean 'x'?`` or nothing."""
-    found = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 # ---------------------------------------------------------------- the settings of one run
@@ -592,7 +582,7 @@ class Schema(Generic[_S]):
             if setting is None:
                 # An unknown variable is an error, too: a misspelt one would otherwise be ignored for years.
                 tomb = buried.get(variable)
-                text = tomb.sentence() if tomb else f"no such setting{_nearest(variable, list(known))}"
+                text = tomb.sentence() if tomb else f"no such setting{nearest(variable, list(known))}"
                 problems.append(Mistake(variable, text))
                 continue
             try:
@@ -625,7 +615,7 @@ class Schema(Generic[_S]):
                 tomb = self._tombstones.get(name)
                 known = [s.name for s in self.settings]
                 problems.append(
-                    Mistake(where, tomb.sentence() if tomb else f"unknown setting {name!r}{_nearest(name, known)}")
+                    Mistake(where, tomb.sentence() if tomb else f"unknown setting {name!r}{nearest(name, known)}")
                 )
                 continue
             try:
