@@ -466,3 +466,12 @@ def test_a_run_that_is_deleted_while_its_records_are_prepared_gets_none(
     monkeypatch.setattr(database, "write", delete_first)
     result = world.store.load([world.body(a)], 1.0)
     assert (result.final, result.foreign) == (0, 1)
+
+
+def test_the_same_record_twice_in_a_batch_counts_once_whatever_else_differs(any_world: Any) -> None:
+    world = any_world
+    world.begin()
+    (a,) = world.ask(1)
+    body = world.body(a)
+    result = world.store.load([body, changed(body, known_issue=["rounded"])], 1.0)
+    assert (result.final, result.repeated) == (1, 1)
