@@ -1,13 +1,13 @@
-"""The decisions of a campaign: what is asked of whom, when a round or repeat is over, when to stop waiting.
+"""The decisions of a campaign: who requests what, when a round or repeat is over, when to stop waiting.
 
-Everything here is pure: values in, values out, the time an argument. `gui.runner` carries the decisions out.
+Everything here is pure: values in, values out, the time is an argument. `gui.runner` carries the decisions out.
 
 - `plan`, `planfile`: what a plan declares; reading and writing it as TOML.
 - `draw`: which files a round asks of each server (seeded), and `assign`: which agent and slot asks for each.
 - `tags`: which session tag asks for which path.
-- `selection`: which servers and clients a plan means. `preview`: what a plan will do, in figures.
+- `selection`: which servers and clients a plan selects. `preview`: what a plan will do, in figures.
 - `repeat`: one repeat as a state machine; events in, commands out. `settle`: when waiting for monitoring is over.
-- `presets`: plans that come with Tally.
+- `presets`: plans included in Tally.
 """
 
 from gui.campaign.plan import Choice, Fault, File, Files, Labelled, Plan, Test, Who

@@ -1,9 +1,9 @@
-"""Who asks for what: every request of a round gets an agent, a slot and a session tag; fairly, and always alike.
+"""Assigns every request of a round to an agent, a slot and a session tag; fairly, and always in the same way.
 
-Each server's requests go round all agents, and each agent's go round all its slots: every client meets every server,
-and the counts of any two agents at one server, or of any two slots of one agent, differ by one at most. Counting goes
-on from round to round. An agent that is missing when a round is handed out is simply not in the list of that round;
-what it was given before is never given to another.
+Each server's requests go round all agents, and each agent's requests go round all its slots: every client uses every
+server, and the counts of any two agents at one server, or of any two slots of one agent, differ by at most one.
+Counting continues from round to round. An agent that is missing when a round is handed out is not in the list of that
+round; what it was given before is never given to another.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gui.campaign.tags import TagBook, TagUse
 
 
 class Assigned(NamedTuple):
-    """A request with its owner; `use` stands for its tag."""
+    """A request with its owner; `use` identifies its tag."""
 
     use: TagUse
     path: str
@@ -26,7 +26,7 @@ class Assigned(NamedTuple):
 
 
 class Assigner:
-    """Hands the rounds of one repeat to agents and slots."""
+    """Assigns the rounds of one repeat to agents and slots."""
 
     def __init__(self, slots: int) -> None:
         self._slots = slots
@@ -54,9 +54,9 @@ class Assigner:
         return self._book.missing([request.use for request in assigned])
 
     def supply(self, uses: Sequence[TagUse], tags: Sequence[str]) -> None:
-        """Tags for these uses."""
+        """Set the tags for these uses."""
         self._book.supply(uses, tags)
 
     def tag(self, request: Assigned) -> str:
-        """The session tag of a request. KeyError when it was not supplied."""
+        """The session tag of a request. Raises KeyError if it was not supplied."""
         return self._book.tag(request.use)

@@ -1,4 +1,4 @@
-"""Reading a list of test files: one ``PATH SIZE`` per line, ``#`` begins a comment. Which paths can be asked for."""
+"""Reads a list of test files, one ``PATH SIZE`` per line (``#`` begins a comment), and checks which paths are valid."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shoveler.values.quantities import parse_size
 
 MAX_PROBLEMS = 20
 MAX_PATH = 1023
-"""Bytes of a path that XRootD keeps; servers of 5.5 abort when they are to monitor the open of a longer one."""
+"""Maximum bytes of a path in XRootD; servers of 5.5 abort when they monitor the open of a longer one."""
 
 MAX_SIZE = 2**63 - 1
 """Bytes of a file: XRootD and the database keep them in 63 bits."""
@@ -18,14 +18,14 @@ _LINE = re.compile(r"(?P<path>.*[^ \t]|)(?P<gap>[ \t]*[ \t])(?P<size>[^ \t]+)[ \
 
 
 class CatalogueError(ValueError):
-    """A list of files cannot be used; the text names every problem with its line."""
+    """A file list cannot be used; the text names every problem with its line."""
 
 
 def path_objection(path: str) -> str:
-    """Why a path cannot be asked for, as half a sentence; empty when it can.
+    """Why a path cannot be requested, as part of a sentence; empty if it can.
 
-    A request is recognised by its path, so it must be the very text that the server reports: servers merge repeated
-    slashes and resolve dots, and what follows a ``?`` is not part of the path (it may be a token: it is not repeated).
+    A request is recognised by its path, so it must be exactly the text that the server reports: servers merge repeated
+    slashes and resolve dots, and what follows a ``?`` is not part of the path (it may be a token, so it is not shown).
     """
     bare, mark, _ = path.partition("?")
     shown = bare if len(bare) <= 60 else f"{bare[:60]}…"
@@ -49,8 +49,8 @@ def path_objection(path: str) -> str:
 def parse_list(text: str, *, name: str = "file list") -> tuple[File, ...]:
     """The files of a list, in its order. Sizes are bytes or text such as ``1MiB``. Raises CatalogueError.
 
-    Lines end at LF or CRLF, and nowhere else: names may hold every other character. One blank or one tab stands between
-    path and size.
+    Lines end only at LF or CRLF: names may contain every other character. Path and size are separated by one blank or
+    one tab.
     """
     files: dict[str, int] = {}
     problems: list[str] = []
@@ -82,5 +82,5 @@ def parse_list(text: str, *, name: str = "file list") -> tuple[File, ...]:
     if problems:
         raise CatalogueError("\n".join(problems))
     if not files:
-        raise CatalogueError(f"{name} holds no files; write one PATH SIZE on each line.")
+        raise CatalogueError(f"{name} contains no files; write one PATH SIZE per line.")
     return tuple(File(path, size) for path, size in files.items())

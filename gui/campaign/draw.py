@@ -1,7 +1,7 @@
-"""Which files a round asks of each server, and with which offsets: random, and the same for the same seed always.
+"""Draws the files that a round requests from each server, and the offsets: random, but always equal for equal seeds.
 
-Each (seed, test, repeat, server, round) has a generator of its own, so a round is drawn alike whatever happened before
-it and whoever will ask for it. Only ``Random.random()`` is used: its sequence is promised not to change between
+Each (seed, test, repeat, server, round) has its own generator, so the draw of a round depends neither on what happened
+before nor on who requests it. Only ``Random.random()`` is used: its sequence is guaranteed not to change between
 versions of Python, unlike that of ``sample`` or ``shuffle``.
 """
 
@@ -18,7 +18,7 @@ SEEDS = 2**53
 
 
 class Draw(NamedTuple):
-    """A file to ask for. `seed` fixes the offsets of a range or vector read in it."""
+    """A file to request. `seed` determines the offsets of a range or vector read in it."""
 
     file: File
     seed: int
@@ -27,18 +27,18 @@ class Draw(NamedTuple):
 def draw_round(
     files: Sequence[File], count: int, *, seed: int, test: int, repeat: int, server: int, number: int
 ) -> list[Draw]:
-    """`count` random files for round `number` of server `server` (its place in the list of chosen servers).
+    """`count` random files for round `number` of server `server` (its index in the list of chosen servers).
 
-    No file twice within a round as long as there are enough; beyond that, all files come equally often. Between
-    rounds, files are drawn anew (with replacement). ValueError when there are no files."""
+    No file occurs twice within a round if there are enough; otherwise all files occur equally often. Between rounds,
+    files are drawn again (with replacement). Raises ValueError if there are no files."""
     if not files:
         raise ValueError("There are no files to choose from.")
     key = blake2b(f"{seed}/{test}/{repeat}/{server}/{number}".encode(), digest_size=16).digest()
     random = Random(int.from_bytes(key)).random
     chosen: list[Draw] = []
     while len(chosen) < count:
-        # A partial Fisher-Yates shuffle that remembers only the places it has touched: one step per file drawn,
-        # however long the catalogue is.
+        # A partial Fisher-Yates shuffle that stores only the places it has touched: one step per file drawn, however
+        # long the catalogue is.
         moved: dict[int, int] = {}
         for place in range(min(count - len(chosen), len(files))):
             other = place + int(random() * (len(files) - place))

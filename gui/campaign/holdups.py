@@ -1,8 +1,8 @@
-"""Which servers do not answer, who waits for them, and which of them are left out of new rounds. Pure.
+"""Tracks servers that do not answer, who waits for them, and which are left out of new rounds. Pure.
 
-Clients say once a second which servers are *silent*: they do not answer although something waits for them. A server is
-*held* when all that a client has left to do of a round waits for silent servers: rounds then go on without it, until
-what waits for it is done. A silence that lasts is said to people, and so is its end.
+Clients report once a second which servers are *silent*: they do not answer although requests wait for them. A server is
+*held* when everything that a client has left of a round waits for silent servers: rounds then continue without it,
+until what waits for it is done. A long silence is shown to the user, and so is its end.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 SAY_AFTER: Final = 3.0
-"""Seconds of silence after which people are told. Rounds go on without the server before that."""
+"""Seconds of silence after which it is shown. Rounds continue without the server before that."""
 SAY_TIMES: Final = 10
-"""A server whose silences begin again and again is named so many times in a repeat."""
+"""How often a server with repeated silences is shown in a repeat."""
 
 
 class Waiting(NamedTuple):
-    """Requests that wait for a silent server, and for how many seconds it has been silent. `reached`: the server does
-    answer other questions; what hangs are the client's calls."""
+    """Requests that wait for a silent server, and for how many seconds it has been silent. `reached`: the server
+    answers other requests, but the client's calls hang."""
 
     requests: int
     seconds: float
@@ -29,7 +29,7 @@ class Waiting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HeldUp:
-    """Tell people that a server does not answer `client`. `others`: servers with which the repeat goes on."""
+    """Show that a server does not answer `client`. `others`: servers with which the repeat continues."""
 
     server: str
     client: str
@@ -37,17 +37,17 @@ class HeldUp:
     seconds: float
     others: int
     last: bool
-    """It has been said so often that it is not said again."""
+    """It has been shown so often that it is not shown again."""
     reached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Relieved:
-    """Tell people that nothing waits for a silent server any more, and how long it had been silent."""
+    """Show that nothing waits for a silent server any more, and how long it was silent."""
 
     server: str
     requests: int
-    """The most that waited at one time."""
+    """The maximum number that waited at one time."""
     seconds: float
     reached: bool = False
 
@@ -55,7 +55,7 @@ class Relieved:
 @dataclass(slots=True)
 class _Server:
     silent: dict[str, int] = field(default_factory=dict)
-    """Requests that wait for it, by client that says that it does not answer."""
+    """Requests that wait for it, by the client that reports it as silent."""
     since: float = 0.0
     most: int = 0
     reached: bool = False
@@ -65,23 +65,23 @@ class _Server:
 
 
 class HoldUps:
-    """The servers of one repeat, as clients find them."""
+    """The servers of one repeat, as reported by clients."""
 
     def __init__(self, servers: Collection[str]) -> None:
         self._names = frozenset(servers)
         self._servers: dict[str, _Server] = {}
         self._said: Counter[str] = Counter()
         self.heard = float("-inf")
-        """When a client last said that a server answers again that is still held."""
+        """When a client last reported that a server that is still held answers again."""
 
     @property
     def held(self) -> tuple[str, ...]:
-        """Servers that rounds go on without."""
+        """Servers that rounds continue without."""
         return tuple(sorted(name for name, server in self._servers.items() if server.held))
 
     @property
     def silent(self) -> tuple[str, ...]:
-        """Servers that people were told of."""
+        """Servers whose silence is shown."""
         return tuple(sorted(name for name, server in self._servers.items() if server.said))
 
     def concerns(self, client: str) -> bool:
@@ -94,7 +94,7 @@ class HoldUps:
     def told(
         self, client: str, number: int, servers: Mapping[str, Waiting], others: int, now: float
     ) -> list[HeldUp | Relieved]:
-        """A client's word on the silent servers that it waits for, see `agent.messages.Silence`."""
+        """A client's report of the silent servers that it waits for, see `agent.messages.Silence`."""
         for name, waiting in servers.items():
             if name not in self._names:
                 continue
@@ -110,13 +110,13 @@ class HoldUps:
             commands += self._answers(name, client, now)
             if any(holder == client for holder, _ in server.held):
                 self.heard = now
-            if servers and not others:  # nothing waits but for the servers named: it is done with this one
+            if servers and not others:  # requests wait only for the named servers: it is done with this one
                 server.held = {(who, which) for who, which in server.held if who != client or which > number}
         self._forget()
         return commands + self._say(now)
 
     def hold(self, servers: Collection[str], client: str, number: int) -> None:
-        """All that the client has left of round `number` waits for these servers."""
+        """Everything that the client has left of round `number` waits for these servers."""
         for name in servers:
             self._servers.setdefault(name, _Server()).held.add((client, number))
 
@@ -127,7 +127,7 @@ class HoldUps:
         self._forget()
 
     def gone(self, client: str, now: float) -> list[HeldUp | Relieved]:
-        """The client is not waited for any more."""
+        """The client is no longer waited for."""
         commands: list[HeldUp | Relieved] = []
         for name, server in self._servers.items():
             server.held = {(who, which) for who, which in server.held if who != client}
@@ -136,7 +136,7 @@ class HoldUps:
         return commands
 
     def over(self, now: float) -> list[HeldUp | Relieved]:
-        """Nobody waits for anything any more."""
+        """Nothing is waited for any more."""
         commands = [command for name in self._servers for command in self._end(name, now)]
         self._servers.clear()
         return commands

@@ -1,8 +1,8 @@
-"""What a plan is: the values that a plan file declares, checked, with times in seconds and sizes in bytes.
+"""The plan: the checked values that a plan file declares, with times in seconds and sizes in bytes.
 
-A *plan* (or campaign) is a list of *tests*; a test is done in *repeats*; a repeat goes in *rounds*: N random files from
-each of the M servers, wait, until every server was asked for `files_per_server` of them. Numbers of tests, repeats
-and rounds begin at 1 wherever they are shown, stored or sent.
+A *plan* (or campaign) is a list of *tests*; a test is done in *repeats*; a repeat consists of *rounds*: N random files
+from each of the M servers, then a wait, until every server was asked for `files_per_server` files. Tests, repeats and
+rounds are numbered from 1 wherever they are shown, stored or sent.
 
 Values here are immutable. `gui.campaign.planfile` reads them from TOML and writes them back.
 """
@@ -30,16 +30,16 @@ FaultKind = Literal[
 ]
 FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 LOSS_KINDS: tuple[FaultKind, ...] = ("udp-loss", "wire-loss", "fragment-loss")
-"""Faults that take a share of the datagrams."""
+"""Faults that drop a share of the datagrams."""
 SERVER_KINDS: tuple[FaultKind, ...] = (*LOSS_KINDS, "kill-server", "stop-server", "cut-transfer")
-"""Faults for which a server can be named."""
+"""Faults for which a server can be given."""
 
 Everyone = Literal["all"]
 
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """All that carry this label; written ``"label:EU"`` in a plan."""
+    """All that have this label; written ``"label:EU"`` in a plan."""
 
     label: str
 
@@ -68,7 +68,7 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Which clients take part, with how many worker threads (slots) each."""
+    """Which clients take part, and the number of worker threads (slots) of each."""
 
     clients: Choice = "all"
     slots: int = 16
@@ -82,13 +82,13 @@ class Fault:
     do: FaultKind
     lasts: float = 0.0
     percent: float = 1.0
-    """Of the loss kinds: the share of the datagrams."""
+    """For loss faults: the share of the datagrams."""
     server: str = ""
-    """Whose; "": a loss is every server's, and for what befalls a single one the lab draws it."""
+    """The affected server; "" means every server for a loss, and one chosen by the lab for other faults."""
 
     @property
     def text(self) -> str:
-        """How the fault stands on the time axis of its run; `read_fault` reads it."""
+        """The fault as text on the time axis of its run; `read_fault` reads it."""
         lasts = f" for {self.lasts:g} s" if self.lasts else ""
         share = f"{self.percent:g} % of " if self.do in LOSS_KINDS else ""
         whose = self.server or ("all" if share else "")
@@ -101,7 +101,7 @@ _FAULT_TEXT = re.compile(
 
 
 def read_fault(text: str, at: float = 0.0) -> Fault | None:
-    """The fault of which `text` is the `Fault.text`; None when it is another text, as what a lab said of a fault."""
+    """The fault whose `Fault.text` is `text`; None for any other text, such as a lab's report on a fault."""
     match = _FAULT_TEXT.fullmatch(text)
     if match is None:
         return None
@@ -114,7 +114,7 @@ def read_fault(text: str, at: float = 0.0) -> Fault | None:
 class Test:
     """One test of a plan. `pass_at` is the success percentage that the worst repeat must reach."""
 
-    __test__: ClassVar[bool] = False  # not something for pytest to collect
+    __test__: ClassVar[bool] = False  # pytest must not collect it
 
     servers: Choice
     files_per_server: int
@@ -125,7 +125,7 @@ class Test:
     pass_at: float = 100.0
     name: str = ""
     timeout: float = 30.0
-    """Seconds that a single XRootD call may take."""
+    """Maximum seconds for a single XRootD call."""
     files: Files = field(default_factory=Files)
     who: Who = field(default_factory=Who)
     workload: Workload = field(default_factory=Workload)
@@ -133,17 +133,17 @@ class Test:
 
     @property
     def rounds(self) -> int:
-        """Rounds of a repeat; the last one may be short."""
+        """Number of rounds of a repeat; the last one may be short."""
         return -(-self.files_per_server // self.per_round)
 
     def round_size(self, number: int) -> int:
-        """Files asked of each server in round `number` (from 1)."""
+        """Files requested from each server in round `number` (from 1)."""
         return min(self.per_round, self.files_per_server - (number - 1) * self.per_round)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A whole plan. `settle` is the longest wait, in seconds, for monitoring after the last request of a repeat."""
+    """A whole plan. `settle`: maximum seconds to wait for monitoring after the last request of a repeat."""
 
     name: str
     tests: tuple[Test, ...]

@@ -1,7 +1,7 @@
-"""Plans as TOML: reading with every problem named by its line, and writing back with comments kept.
+"""Plans as TOML: reading, with the line of every problem, and writing, with comments kept.
 
-The keys are declared once, in the tables at the end of this module's first part; error texts, the nearest match of an
-unknown key and what is written back all come from there.
+The keys are declared once, in the tables at the end of this module's first part; error texts, suggestions for unknown
+keys and what is written all come from there.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ Place = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class PlanProblem:
-    """One thing wrong with a plan. `line` counts from 1; 0 when it is about the file as a whole."""
+    """A problem of a plan. `line` counts from 1; 0 means the file as a whole."""
 
     line: int
     text: str
     field: str = ""
-    """Where, as ``test[1].who.slots`` (tests counted from 1), for a form that shows it beside the field."""
+    """The field, as ``test[1].who.slots`` (tests counted from 1), for a form that shows it beside the field."""
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.text}" if self.line else self.text
 
 
 class PlanError(ValueError):
-    """A plan cannot be used; `problems` holds all that is wrong with it, in the order of its lines."""
+    """A plan cannot be used; `problems` lists everything wrong with it, in line order."""
 
     def __init__(self, problems: Sequence[PlanProblem], *, name: str = "plan") -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(f"{name}, {problem}" for problem in self.problems))
 
 
-# ---------------------------------------------------------------- what may stand in a plan
+# ---------------------------------------------------------------- what a plan may contain
 
 
 def _whole(least: int, most: int) -> Callable[[Any], int]:
@@ -194,7 +194,7 @@ _LASTING = ("broker-down", *LOSS_KINDS)
 
 
 def parse_plan(text: str, *, name: str = "plan") -> Plan:
-    """The plan that a TOML text declares. Raises PlanError with every problem; `name` stands before each of them."""
+    """The plan that a TOML text declares. Raises PlanError with every problem, each prefixed with `name`."""
     if len(text) > MAX_PLAN_BYTES:
         raise PlanError([PlanProblem(0, f"a plan has at most {format_size(MAX_PLAN_BYTES)}")], name=name)
     try:
@@ -212,7 +212,7 @@ def parse_plan(text: str, *, name: str = "plan") -> Plan:
 
 
 class _Reader:
-    """Walks the content, collecting problems instead of stopping at the first."""
+    """Walks the content and collects all problems instead of stopping at the first."""
 
     def __init__(self, lines: Mapping[Place, int]) -> None:
         self._lines = lines
@@ -279,7 +279,7 @@ class _Reader:
     def _table(
         self, content: Mapping[str, Any], place: Place, keys: Mapping[str, _Key], also: Sequence[str] = ()
     ) -> dict[str, Any]:
-        """The checked values of a table; a value that is wrong is left out and named as a problem."""
+        """The checked values of a table; a wrong value is left out and reported as a problem."""
         values: dict[str, Any] = {}
         for key, value in content.items():
             if key in also:
@@ -315,7 +315,7 @@ class _Reader:
         return tables
 
     def _broken(self, place: Place) -> set[str]:
-        """Keys of this table that were named as problems already."""
+        """Keys of this table that were already reported as problems."""
         begin = _field(place) + "."
         return {problem.field.removeprefix(begin) for problem in self.problems if problem.field.startswith(begin)}
 
@@ -344,7 +344,7 @@ _ASSIGNMENT = re.compile(
 
 
 def _lines_of(text: str) -> dict[Place, int]:
-    """On which line each table and key of a (valid) TOML text begins."""
+    """The line on which each table and key of a (valid) TOML text begins."""
     lines: dict[Place, int] = {(): 1}
     counts: dict[Place, int] = {}
     table: Place = ()
@@ -362,7 +362,7 @@ def _lines_of(text: str) -> dict[Place, int]:
         if assignment is None:
             continue
         lines.setdefault((*table, *_split(assignment.group(1))), number)
-        # A value may go on over several lines, which must not be taken for keys.
+        # A value may span several lines, which must not be mistaken for keys.
         value = row[assignment.end() :]
         while number < len(rows) and not _whole_value(value):
             value += "\n" + rows[number]
@@ -404,16 +404,16 @@ def _resolve(parts: tuple[str, ...], counts: dict[Place, int], *, new: bool) -> 
 
 
 def format_plan(plan: Plan) -> str:
-    """The plan as TOML, with all that differs from the defaults. `parse_plan` gives an equal plan back."""
+    """The plan as TOML, with everything that differs from the defaults. `parse_plan` returns an equal plan."""
     document = tomlkit.document()
     _write(document, _plan_values(plan))
     return tomlkit.dumps(document)
 
 
 def update_plan(text: str, plan: Plan) -> str:
-    """`text` changed so that it declares `plan`; comments, order and spelling of what did not change stay.
+    """`text` changed so that it declares `plan`; comments, order and spelling of unchanged parts stay.
 
-    Raises PlanError when `text` is not a plan: there is nothing to keep then, use `format_plan`."""
+    Raises PlanError if `text` is not a plan: then there is nothing to keep, use `format_plan`."""
     old = parse_plan(text)
     document = tomlkit.parse(text)
     _rewrite(document, _plan_values(old), _plan_values(plan))

@@ -1,4 +1,4 @@
-"""The plans that come with Tally, and what was published about them."""
+"""The plans included in Tally, and the published results for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gui.campaign.planfile import parse_plan
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a test of a preset gave elsewhere. `recorded_avg`: mean number of files recorded; `success` in per cent."""
+    """The published result of a preset's test. `recorded_avg`: mean number of recorded files; `success`: per cent."""
 
     test: str
     recorded_avg: float

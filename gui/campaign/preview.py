@@ -10,7 +10,7 @@ from agent.messages import Workload
 from gui.campaign.plan import File, Test
 from shoveler.values.quantities import about_duration, about_size
 
-# What an estimate assumes of one slot when nothing was measured: a request's fixed cost, and bytes per second.
+# Assumptions of an estimate for one slot without measurements: fixed cost of a request, and bytes per second.
 REQUEST_SECONDS = 0.01
 SLOT_BYTES_PER_SECOND = 50 * 2**20
 
@@ -22,12 +22,12 @@ DEFAULT_READS = 2
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One test, all its repeats. `bytes` is what clients will ask for (an expectation: files are drawn at random)."""
+    """One test with all its repeats. `bytes` is what clients will request (expected: files are drawn at random)."""
 
     servers: int
     rounds: int
     last_round: int
-    """Files asked of each server in the last round; less than `per_round` when it is short."""
+    """Files requested from each server in the last round; less than `per_round` if it is short."""
     short_by: int
     files: int
     """O: requests of one repeat."""
@@ -53,7 +53,7 @@ class Preview:
 
 
 def request_bytes(workload: Workload, size: float) -> float:
-    """Bytes that a request asks of a file of `size` bytes (what goes past its end is cut)."""
+    """Bytes that a request reads of a file of `size` bytes (reads are cut at its end)."""
     unit = workload.bytes or DEFAULT_BYTES
     match workload.kind:
         case "full":
@@ -62,7 +62,7 @@ def request_bytes(workload: Workload, size: float) -> float:
             return min(unit, size)
         case "vector":
             piece = min(workload.bytes or DEFAULT_CHUNK, size)
-            different = size - piece + 1  # no piece twice, so a small file has fewer
+            different = size - piece + 1  # no piece is read twice, so a small file has fewer
             return piece * min(workload.chunks or DEFAULT_CHUNKS, different)
         case "long":
             return min(unit, size) * (workload.reads or DEFAULT_READS)
@@ -77,9 +77,9 @@ def request_seconds(workload: Workload, size: float) -> float:
 
 
 def preview_test(test: Test, *, servers: int, files: Sequence[File], clients: int = 1) -> Preview:
-    """The figures of a test at so many servers and clients. `files` may be empty when they are not known yet."""
+    """The figures of a test with this number of servers and clients. `files` may be empty if not known yet."""
     workload = test.workload
-    # Each file by itself: what a read asks of the mean size is not what the reads ask on average.
+    # Each file by itself: a read of the mean file size is not the mean of the reads.
     asked = _mean([request_bytes(workload, file.size) for file in files] or [request_bytes(workload, 0)])
     one = _mean([request_seconds(workload, file.size) for file in files] or [request_seconds(workload, 0)])
     total = test.files_per_server * servers
@@ -102,10 +102,10 @@ def preview_test(test: Test, *, servers: int, files: Sequence[File], clients: in
 
 
 def offered_rate(requests: int, per_round: int, wait: float) -> float | None:
-    """Requests per second that a plan offers at most: all `requests` over the waits between their rounds.
+    """Maximum requests per second that a plan offers: all `requests` over the waits between their rounds.
 
-    `per_round`: to all servers together. n rounds have n − 1 waits, so nobody can be faster than that, however
-    quick the servers are. None where nothing limits it: one round, or no wait."""
+    `per_round`: to all servers together. n rounds have n − 1 waits, so the rate cannot be higher, however fast the
+    servers are. None if nothing limits it: one round, or no wait."""
     waits = (-(-requests // per_round) - 1) * wait
     return requests / waits if waits > 0 else None
 

@@ -1,4 +1,4 @@
-"""Sets of numbers as sorted ranges (first, last), both included: what was sent, seen, and is missing. Pure."""
+"""Sets of numbers as sorted ranges (first, last), both included: what was sent, was seen, or is missing. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def merged(ranges: Iterable[Range]) -> list[Range]:
 
 
 def without(ranges: Sequence[Range], taken: Sequence[Range]) -> list[Range]:
-    """The numbers of `ranges` that are not in `taken`; both are `merged`, so is the answer."""
+    """The numbers of `ranges` that are not in `taken`; both are `merged`, and so is the result."""
     left: list[Range] = []
     place = 0
     for start, last in ranges:
@@ -39,10 +39,10 @@ def without(ranges: Sequence[Range], taken: Sequence[Range]) -> list[Range]:
 
 
 def size(ranges: Iterable[Range]) -> int:
-    """How many numbers there are."""
+    """The count of numbers."""
     return sum(last - first + 1 for first, last in ranges)
 
 
 def seen_ranges(upto: int, holes: Iterable[Range]) -> list[Range]:
-    """What a reader has seen that is through up to `upto`, but for `holes`."""
+    """What a reader has seen that has read up to `upto`, except for `holes`."""
     return without([(0, upto)], merged(holes))

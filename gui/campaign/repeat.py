@@ -1,21 +1,21 @@
-"""One repeat of a test as a state machine: what happened goes in, what to do comes out; the time is an argument.
+"""One repeat of a test as a state machine: events go in, commands come out; the time is an argument.
 
     new → starting → round ⇄ pause → (held) → ending → settling → over
 
 *starting*: every chosen client is told to start its workers and answers. *round*: each present client was handed its
-part and reports when it is done. *pause*: the plan's wait. *held*: all that is left waits for servers that do not
-answer. *ending*: clients stop their workers, and their journals
-are stored to the last line. *settling* belongs to `gui.campaign.settle`; the runner calls `settled` when it is done.
+part and reports when it is done. *pause*: the plan's wait. *held*: everything left waits for servers that do not
+answer. *ending*: clients stop their workers, and their journals are stored to the last line. *settling* belongs to
+`gui.campaign.settle`; the runner calls `settled` when it is done.
 
-A client that is missing is not waited for: what it was given stays pending and is given to nobody else. It takes part
-again in the next round after it came back, unless it lost its workers. When nobody is left, the repeat waits
-`patience` seconds for someone to come back, then goes on to its end.
+A missing client is not waited for: what it was given stays pending and is given to nobody else. It takes part again in
+the next round after it is back, unless it lost its workers. When no client is left, the repeat waits `patience` seconds
+for one to come back, then goes on to its end.
 
-A server that does not answer does not keep the others waiting. Each server goes through its own *parts*, 1 to `rounds`.
-A round is the next part of every server; when all that clients have left of it waits for silent servers, it counts as
-over, and the next rounds are without these servers. When what waits for such a server is done it takes part again, and
-what it is behind comes in further rounds at the end. When only silent servers are left and none of them gives a sign
-of life for `silence_limit` seconds, the repeat ends without what is left of their parts.
+A server that does not answer does not delay the others. Each server goes through its own *parts*, 1 to `rounds`. A
+round is the next part of every server; when everything that clients have left of it waits for silent servers, it counts
+as over, and the next rounds are without these servers. When what waits for such a server is done it takes part again,
+and the parts that it missed follow in further rounds at the end. When only silent servers are left and none of them
+responds for `silence_limit` seconds, the repeat ends without their remaining parts.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from gui.campaign.holdups import HeldUp, HoldUps, Relieved, Waiting
 log = logging.getLogger("tally.campaign")
 
 CUT_LIMIT = 15.0
-"""Seconds that clients have to end when they were told to stop at once."""
+"""Seconds for clients to end after they were told to stop at once."""
 
 
 class State(Enum):
-    """Where a repeat is."""
+    """The state of a repeat."""
 
     NEW = "new"
     STARTING = "starting"
@@ -56,8 +56,8 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class HandOut:
-    """Draw and assign round `number` among these clients, send it, then call `handed`. `parts`: by server, which of its
-    parts it is; a server that is not named has none in this round."""
+    """Draw round `number`, assign it to these clients, send it, then call `handed`. `parts`: the part of each server; a
+    server that is not listed has none in this round."""
 
     number: int
     clients: tuple[str, ...]
@@ -66,7 +66,7 @@ class HandOut:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Tell these clients that no round follows."""
+    """Tell these clients that there are no more rounds."""
 
     clients: tuple[str, ...]
 
@@ -80,12 +80,12 @@ class AbortJobs:
 
 @dataclass(frozen=True, slots=True)
 class BeginSettling:
-    """All that clients will report is stored: wait for monitoring."""
+    """Everything that clients will report is stored: wait for monitoring."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something to show to a person. In `text`, ``{clients}``, ``{servers}`` and ``{detail}`` stand for the values,
+    """A message for the user. In `text`, ``{clients}``, ``{servers}`` and ``{detail}`` stand for the values,
     ``{server[0]}`` for a single one."""
 
     severity: Literal["info", "warning", "error"]
@@ -95,7 +95,7 @@ class Note:
     detail: str = ""
 
     def sentence(self, name_of: Callable[[str], str]) -> str:
-        """The text with the names that `name_of` gives to clients and servers."""
+        """The text with the names of clients and servers from `name_of`."""
         servers = list(map(name_of, self.servers))
         return self.text.format(
             clients=", ".join(map(name_of, self.clients)),
@@ -113,9 +113,9 @@ class _Client:
     present: bool = True
     ready: bool = False
     dropped: bool = False
-    """It has no workers for this job and never will again."""
+    """It has no workers for this job and will not get any."""
     lost: bool = False
-    """It said so itself, after it had been ready."""
+    """It reported this itself, after it had been ready."""
     undone: set[int] = field(default_factory=set)
     """Rounds that it was handed and has not reported as done."""
     journal_last: int | None = None
@@ -150,7 +150,7 @@ class Repeat:
         self.outcome: Literal["complete", "stopped", "aborted", "failed", "incomplete"] = "complete"
         self.deadline: float | None = None
         self.given_up: tuple[str, ...] = ()
-        """Servers that were not asked for all that was planned, since they did not answer any more."""
+        """Servers that did not get all planned requests because they no longer answered."""
         self._wait = wait
         self._limits = (start_limit, end_limit, patience)
         self._silence_limit = silence_limit
@@ -161,7 +161,7 @@ class Repeat:
         self._hold_ups = HoldUps(servers)
         self._awaited: set[str] = set()
         self._excused: dict[str, tuple[str, ...]] = {}
-        """Those of the awaited clients who only wait for silent servers, with these servers."""
+        """Awaited clients that only wait for silent servers, with these servers."""
         self._handed = 0
         """The newest round that was handed out."""
         self._cut = False
@@ -169,30 +169,30 @@ class Repeat:
         self._stopping = False
         self._stranded = False
 
-    # ---- what the runner asks
+    # ---- queries of the runner
 
     @property
     def clients(self) -> tuple[str, ...]:
-        """Those that take part or took part."""
+        """Clients that take part or took part."""
         return tuple(self._clients)
 
     @property
     def rounds(self) -> int:
-        """How many rounds there will be: as many as planned, and more when a server was left out of some."""
+        """The number of rounds: as planned, and more if a server was left out of some."""
         return self.round + max((self._planned + 1 - part for part in self._next.values()), default=0)
 
     @property
     def silent(self) -> tuple[str, ...]:
-        """Servers that do not answer, of which people were told."""
+        """Servers that do not answer, as shown to the user."""
         return self._hold_ups.silent
 
     def waits_for_servers(self, client: str) -> bool:
-        """Whether `silence` should be told that this client's servers all answer."""
+        """Whether `silence` must be called when all servers of this client answer."""
         return self._hold_ups.concerns(client)
 
     @property
     def awaited(self) -> tuple[str, ...]:
-        """Whose answer the present state waits for."""
+        """The clients whose answer the current state waits for."""
         if self.state is State.STARTING:
             return tuple(n for n, c in self._clients.items() if not c.ready and not c.dropped)
         if self.state is State.ENDING:
@@ -201,14 +201,14 @@ class Repeat:
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """Clients that took part and have no workers any more: what they had not begun will never be done."""
+        """Clients that took part and have lost their workers: what they had not begun will never be done."""
         return tuple(n for n, c in self._clients.items() if c.lost)
 
     def _move(self, state: State) -> None:
         log.debug("= the repeat is in %s, round %d", state.name, self.round)
         self.state = state
 
-    # ---- what happened
+    # ---- events
 
     def begin(self, now: float) -> list[Command]:
         """The repeat begins."""
@@ -218,14 +218,14 @@ class Repeat:
         return [Start(self.clients), *self._start_over(now)]
 
     def ready(self, client: str, now: float, error: str = "") -> list[Command]:
-        """A client's workers stand ready, or `error` says why they do not."""
+        """A client's workers are ready, or `error` says why they are not."""
         member = self._clients.get(client)
         if member is None or self.state is State.OVER:
             return []
         notes: list[Command] = []
         if error:
             if not member.dropped:
-                text = "{clients} takes no part in this repeat any more: {detail}"
+                text = "{clients} no longer takes part in this repeat: {detail}"
                 notes.append(Note("error", text, (client,), detail=error))
             member.dropped = True
             member.lost = member.lost or member.ready
@@ -264,7 +264,7 @@ class Repeat:
     def silence(
         self, client: str, number: int, servers: Mapping[str, Waiting], others: int, now: float
     ) -> list[Command]:
-        """A client says which servers do not answer it, see `agent.messages.Silence`; none: all of them answer."""
+        """A client reports which servers do not answer it, see `agent.messages.Silence`; none: all of them answer."""
         member = self._clients.get(client)
         if member is None or not member.usable or self.state in (State.SETTLING, State.OVER):
             return []
@@ -324,7 +324,7 @@ class Repeat:
             return []
         commands: list[Command] = [] if member.present else [Note("info", "{clients} is back.", (client,))]
         member.present = True
-        # Whatever was said into the session that broke may be lost; a repetition changes nothing.
+        # Messages sent into the lost session may be lost; a repetition changes nothing.
         if self.state is State.STARTING and not member.ready:
             commands.append(Start((client,)))
         elif self.state is State.ROUND and self.round in member.undone:
@@ -334,7 +334,7 @@ class Repeat:
         return commands + self._go_on(now)
 
     def stop(self, now: float) -> list[Command]:
-        """Finish the round under way, then end. The requests handed out are all done and scored."""
+        """Finish the round under way, then end. All requests handed out are made and scored."""
         if self.state in (State.ENDING, State.SETTLING, State.OVER) or self._stopping:
             return []
         self._stopping = True
@@ -344,7 +344,7 @@ class Repeat:
         return self._end(now)
 
     def abort(self, now: float) -> list[Command]:
-        """Stop at once. What is under way becomes interrupted."""
+        """Stop at once. Requests under way become interrupted."""
         if self.state in (State.SETTLING, State.OVER):
             return []
         self.outcome = "aborted"
@@ -355,13 +355,13 @@ class Repeat:
         return [told, *self._ending_over(now)]
 
     def settled(self) -> None:
-        """Waiting for monitoring is over, and so is the repeat."""
+        """The wait for monitoring is over, and so is the repeat."""
         assert self.state is State.SETTLING
         self._move(State.OVER)
         self.deadline = None
 
     def advance(self, now: float) -> list[Command]:
-        """Let time pass: limits of waiting, and the pause between rounds."""
+        """Let time pass: check time limits and the pause between rounds."""
         if self.deadline is None or now < self.deadline:
             return []
         if self.state is State.STARTING:
@@ -376,24 +376,24 @@ class Repeat:
             return self._next_round(now)
         if self.state is State.ROUND and self._stranded:
             self.outcome = "failed"
-            gone = Note("error", f"No client has come back for {self._limits[2]:g} s; the repeat ends before its time.")
+            gone = Note("error", f"No client has come back for {self._limits[2]:g} s; the repeat ends early.")
             return [gone, *self._end(now)]
         if self.state is State.HELD:
             return self._give_up_servers(now)
         if self.state is State.ENDING:
             late = list(self.awaited)
-            if self._hold_ups.held and not self._cut:  # they wait for servers, and say so when they are told to stop
+            if self._hold_ups.held and not self._cut:  # they wait for servers, and report it when they are told to stop
                 self._cut = True
                 self.deadline = now + CUT_LIMIT
-                text = "{clients} still waits for {servers}; that is cut short."
+                text = "{clients} still waits for {servers}; the wait is ended."
                 return [Note("warning", text, tuple(late), self._hold_ups.held), AbortJobs(tuple(late))]
             for client in late:
                 self._clients[client].dropped = True
-            text = "{clients} did not end in time; what was not reported stays pending."
+            text = "{clients} did not end in time; unreported requests stay pending."
             return [Note("warning", text, tuple(late)), *self._ending_over(now)]
         return []
 
-    # ---- how one state leads to the next
+    # ---- transitions
 
     def _go_on(self, now: float) -> list[Command]:
         match self.state:
@@ -425,7 +425,7 @@ class Repeat:
         if not able:
             if all(c.dropped for c in self._clients.values()):
                 self.outcome = "failed"
-                return [Note("error", "No client is left to go on with."), *self._end(now)]
+                return [Note("error", "No client is left to continue with."), *self._end(now)]
             if not self._stranded:
                 self._stranded = True
                 self.deadline = now + self._limits[2]
@@ -435,7 +435,7 @@ class Repeat:
         return [HandOut(self.round, able, parts)]
 
     def _parts(self) -> dict[str, int]:
-        """What the next round asks: the next part of every server that is not held and has one."""
+        """The next round: the next part of every server that is not held and has one."""
         held = self._hold_ups.held
         return {name: part for name, part in self._next.items() if part <= self._planned and name not in held}
 
@@ -461,7 +461,7 @@ class Repeat:
         return []
 
     def _give_up_servers(self, now: float) -> list[Command]:
-        """Nothing but silent servers is left, and they have had their time."""
+        """Only silent servers are left, and their time is up."""
         self.outcome = "incomplete"
         left = []
         self.given_up = self._hold_ups.held

@@ -1,4 +1,4 @@
-"""Which servers and which clients a plan means, out of those that are there."""
+"""Selects the servers and clients of a plan from the available ones."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _UNFIT = re.compile(r"[\s\x00-\x20\x7f]")
 
 
 class SelectionError(ValueError):
-    """The plan asks for something that is not there; one sentence says what, and what there is."""
+    """The plan asks for something that does not exist; one sentence says what, and what exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that can be asked. `url` is ``root://HOST:PORT``."""
+    """A server that can be used. `url` is ``root://HOST:PORT``."""
 
     name: str
     url: str
@@ -30,7 +30,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client agent. `ready`: up, and not draining. `id` is what the hub calls it by."""
+    """A client agent. `ready`: up, and not draining. `id` is its id in the hub."""
 
     name: str
     id: str
@@ -68,7 +68,7 @@ def normal_url(url: str) -> str:
 
 
 def choose_servers(choice: Choice, available: Iterable[Server]) -> list[Server]:
-    """The servers that `choice` means, in name order (a list keeps its own). Raises SelectionError."""
+    """The servers selected by `choice`, in name order (a list keeps its order). Raises SelectionError."""
     known = sorted(available, key=lambda server: name_order(server.name))
     if isinstance(choice, int):
         if choice > len(known):
@@ -98,7 +98,7 @@ def choose_servers(choice: Choice, available: Iterable[Server]) -> list[Server]:
 
 
 def choose_clients(choice: Choice, present: Iterable[Client]) -> list[Client] | str:
-    """The clients that `choice` means, in name order; or one sentence on who is awaited, when not all are ready yet."""
+    """The clients selected by `choice`, in name order; or a sentence about who is awaited, if not all are ready yet."""
     known = sorted(present, key=lambda client: name_order(client.name))
     ready = [client for client in known if client.ready]
     if isinstance(choice, int):

@@ -1,12 +1,12 @@
-"""When waiting for monitoring is over. Pure: what is known goes in, what to do next comes out.
+"""Decides when waiting for monitoring is over. Pure: what is known goes in, what to do next comes out.
 
-By *watermark*, where shovelers and collectors tell their positions: when servers hold nothing back any more, note up to
-which number each shoveler has taken datagrams (the *mark*); when collectors have seen everything up to there, and what
-they published until then is loaded, nothing more can come. Other traffic on the same bus does not matter: it only
-comes after the mark. (Empty spools and queues, which were waited for once, never come on a busy federation.)
+By *watermark*, if shovelers and collectors report their positions: when servers no longer hold anything back, note the
+last number that each shoveler has taken (the *mark*); when collectors have seen everything up to there, and what they
+published until then is loaded, nothing more can arrive. Other traffic on the same bus does not matter: it comes after
+the mark. (An earlier version waited for empty spools and queues, which never happen on a busy federation.)
 
-By *quiet*, where they do not (a shoveler of others): every request has its record, or no record of ours came for a
-while. Else the plan's limit ends it.
+By *quiet*, if they do not (a foreign shoveler): every request has its record, or none of our records arrived for a
+while. Otherwise the plan's limit ends it.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from gui.campaign.ranges import Range, merged, seen_ranges, size, without
 
 MINIMUM_QUIET = 3.0
 ASK_AGAIN = 0.5
-"""Seconds between two questions for positions."""
+"""Seconds between two requests for positions."""
 HOLES_STAY = 1.5
-"""Seconds after which a datagram that collectors have passed over, and not seen, is taken for lost: it can be in the
-hands of another collector for a moment, no longer."""
+"""Seconds after which a datagram that collectors are beyond but have not seen counts as lost: another collector may be
+handling it, but not for longer."""
 LATE_FLUSH = 2.0
-"""Seconds by which a busy server may send later than its intervals say (seen: 3 s instead of 2). Before a record is
-given up, what has been taken by then is waited for, too; and again, as long as that brings records."""
+"""Seconds by which a busy server may send later than its intervals say (observed: 3 s instead of 2). Before a record
+counts as missing, what has been taken by then is waited for too; and again, as long as that brings records."""
 HELD_LIMIT = 20.0
-"""Seconds that a collector keeps a close back at most, whose open or user may only be late (its ``state.grace``)."""
+"""Maximum seconds that a collector keeps a close back whose open or user may only be late (its ``state.grace``)."""
 ALIVE = 20.0
-"""Seconds of silence after which a daemon (which speaks every 5 s) is taken for gone."""
+"""Seconds of silence after which a daemon (which reports every 5 s) counts as gone."""
 
 
 def quiet_time(fstat: float, flush: float) -> float:
@@ -39,7 +39,7 @@ def quiet_time(fstat: float, flush: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Taker:
-    """A shoveler as it was last heard of: by generation, the first number and the last one taken."""
+    """A shoveler as last reported: by generation, the first number and the last one taken."""
 
     id: str
     heard: float
@@ -48,7 +48,7 @@ class Taker:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A collector as it was last heard of: by generation, how far it is and what it has not seen below that."""
+    """A collector as last reported: by generation, how far it is and what it has not seen below that."""
 
     id: str
     heard: float
@@ -59,31 +59,31 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class SettleView:
-    """What is known at `now` while a repeat settles. Takers and readers are those that tell positions."""
+    """What is known at `now` while a repeat settles. Takers and readers are those that report positions."""
 
     now: float
     looked: float
-    """When the database was last looked at: `unrecorded` and `unequal` are of then."""
+    """When the database was last read: `unrecorded` and `unequal` are from then."""
     unrecorded: int
-    """Requests that did not fail and have no final record yet, those that nobody has reported included."""
+    """Requests that did not fail and have no final record yet, including unreported ones."""
     unequal: int = 0
-    """Requests with a final record whose sums are not (yet) what was asked."""
+    """Requests with a final record whose sums do not (yet) equal what was requested."""
     last_record: float | None = None
-    """When the last record was loaded, None when none was."""
+    """When the last record was loaded; None if none was."""
     takers: Sequence[Taker] = ()
     readers: Sequence[Reader] = ()
     strangers: bool = False
-    """Some servers' datagrams come by a way that tells no positions."""
+    """Whether datagrams of some servers arrive by a path that reports no positions."""
     queued: int | None = None
-    """Messages in the collectors' queue, where that is known."""
+    """Messages in the collectors' queue, if known."""
     drained: bool = False
-    """What was in our own queue when `Settling.want` was ``drain`` is loaded."""
+    """Whether what was in our own queue when `Settling.want` was ``drain`` is loaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """Keep waiting; `reason` says for what, `again` when to look again at the latest. `want`: ``ask`` all daemons for
-    their status; ``drain``: find out when all that is in our own queue now is loaded."""
+    """Keep waiting; `reason` says for what, `again` is the latest time to look again. `want`: ``ask`` all daemons for
+    their status; ``drain``: find out when everything that is in our own queue now is loaded."""
 
     reason: str
     again: float
@@ -92,7 +92,7 @@ class Settling:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Waiting is over. `complete`: nothing more can come, or it has been quiet; else the limit was reached."""
+    """Waiting is over. `complete`: nothing more can arrive, or it has been quiet; otherwise the limit was reached."""
 
     complete: bool
     seconds: float
@@ -103,7 +103,7 @@ class Settle:
     """The settling of one repeat. `began`: when the last request was done. `limit`: the plan's ``settle``.
 
     `hold`: seconds that servers keep a close back. `base`: by shoveler, the last number that it had taken before
-    the first request; what is older is none of ours."""
+    the first request; older datagrams are not ours."""
 
     def __init__(self, *, began: float, limit: float, hold: float, quiet: float, base: Mapping[str, int]) -> None:
         self._began = began
@@ -127,7 +127,7 @@ class Settle:
         self._limit = 0.0
 
     def look(self, view: SettleView) -> Settling | Settled:
-        """Whether to wait on, and what to do meanwhile."""
+        """Whether to keep waiting, and what to do meanwhile."""
         deadline = self._began + self._limit
         step = self._by_watermark(view) if view.takers and view.readers else self._by_quiet(view)
         if isinstance(step, Settled):
@@ -159,7 +159,7 @@ class Settle:
         return self._wait_for_load(view)
 
     def _take_mark(self, view: SettleView) -> Settling | None:
-        """Where every request has what it asked for, only a duplicate could still come: no need to wait for servers."""
+        """If every request has a complete record, only a duplicate could still arrive: no need to wait for servers."""
         equal = not view.unrecorded and not view.unequal
         held_until = self._began + self._hold
         if not equal and view.now < held_until:
@@ -168,7 +168,7 @@ class Settle:
         if self._asked is None:
             self._asked = view.now
             return self._ask("asking the shovelers how far they are", view.now)
-        # A shoveler that has gone silent may hold datagrams of ours; when every request has its record it does not.
+        # A silent shoveler may hold some of our datagrams, but not when every request has its record.
         awaited = [
             taker.id
             for taker in view.takers
@@ -200,7 +200,7 @@ class Settle:
                 return self._ask_again(what, view.now)
         held = sum(reader.held for reader in view.readers)
         if view.unrecorded and held:
-            # Only what is held now can be ours; it is released, or given up, within the collector's grace.
+            # Only what is held now can be ours; it is released or dropped within the collector's grace time.
             if self._held_until is None:
                 self._held_until = view.now + HELD_LIMIT
             if view.now < self._held_until:
@@ -209,8 +209,8 @@ class Settle:
         return None
 
     def _lost(self, missing: Mapping[str, list[Range]], view: SettleView) -> bool:
-        """Whether what is missing will not be seen any more: all readers are beyond it, or its queue is empty, and it
-        has stayed so for a while that they have all been heard in."""
+        """Whether what is missing will not be seen any more: all readers are beyond it, or its queue is empty, and this
+        has been so for a while in which all of them have reported."""
         since = self._missing_since + HOLES_STAY
         alive = [reader for reader in view.readers if view.now - reader.heard < ALIVE]
         if not alive or any(reader.heard < since for reader in alive):
@@ -245,7 +245,7 @@ class Settle:
         return self._settled(view, reason)
 
     def _mark_again(self, left: int) -> None:
-        """Do it all once more, with a later mark, until a mark brings no record of ours."""
+        """Repeat everything with a later mark, until a mark brings none of our records."""
         self._left = left
         self._hold += LATE_FLUSH
         self._asked = self._mark = self._missing = self._drained_at = None
@@ -262,7 +262,7 @@ class Settle:
 
 
 def unseen(wanted: Mapping[str, Sequence[Range]], readers: Sequence[Reader]) -> dict[str, list[Range]]:
-    """By generation, what of `wanted` none of the readers has seen: each sees its own share of the datagrams."""
+    """By generation, the part of `wanted` that no reader has seen: each sees its own share of the datagrams."""
     missing = {}
     for generation, ranges in wanted.items():
         seen = [

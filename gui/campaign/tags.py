@@ -1,7 +1,7 @@
-"""Session tags: who allocates them, and which request gets which.
+"""Session tags: their allocation, and which request gets which tag.
 
-A *tag* belongs to one (run, repeat, agent, slot, server) and never asks for the same path twice; when a slot would,
-it takes the next tag. So (tag, path) is the whole key of a request. `TagBook` keeps that rule.
+A *tag* belongs to one (run, repeat, agent, slot, server) and never requests the same path twice; if a slot would, it
+uses another tag. So (tag, path) is the complete key of a request. `TagBook` enforces this rule.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Protocol
 
 
 class TagAllocator(Protocol):
-    """Gives out session tags that are unique in its database, now and for ever. Blocking; call it in a thread."""
+    """Allocates session tags that are unique in its database forever. Blocking; call it in a thread."""
 
     def allocate_tags(self, count: int) -> list[str]:
-        """`count` new tags: 8 characters of ``[a-z0-9]``, a letter first, never given out before by this database."""
+        """`count` new tags: 8 characters of ``[a-z0-9]``, starting with a letter, never allocated before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,14 @@ class TagUse:
 
 
 class TagBook:
-    """Which tag asks for which path, within one repeat. Pure: tags come in through `supply`."""
+    """Which tag requests which path, within one repeat. Pure: tags come in through `supply`."""
 
     def __init__(self) -> None:
         self._asked: dict[tuple[str, int, str, str], int] = {}
         self._tags: dict[TagUse, str] = {}
 
     def use(self, agent: str, slot: int, server: str, path: str) -> TagUse:
-        """The tag use under which this slot may ask for this path: the first one that has not asked for it yet."""
+        """The tag use under which this slot may request this path: the first one that has not requested it yet."""
         key = (agent, slot, server, path)
         ordinal = self._asked.get(key, 0)
         self._asked[key] = ordinal + 1
@@ -47,9 +47,9 @@ class TagBook:
         return [use for use in dict.fromkeys(uses) if use not in self._tags]
 
     def supply(self, uses: Sequence[TagUse], tags: Sequence[str]) -> None:
-        """Tags newly allocated for these uses."""
+        """Set newly allocated tags for these uses."""
         self._tags.update(zip(uses, tags, strict=True))
 
     def tag(self, use: TagUse) -> str:
-        """The tag of a use; KeyError when none was supplied."""
+        """The tag of a use. Raises KeyError if none was supplied."""
         return self._tags[use]

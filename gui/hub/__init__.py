@@ -1,19 +1,20 @@
-"""The hub: where agents and operators join, and what they say and are told while they are here.
+"""The hub: agents and operators join it and exchange messages with it.
 
     agent ── Register ─► /register ─► one-time id ─► /agent ─► session ⇄ Journal, Sample … / StartRepeat, Round …
 
-- `tokens` (is this bearer good?) and `admission` (may it come in now?) decide, without I/O; `keys` makes, rotates and
-  revokes what tokens are signed with. An `AdmissionError` is an HTTP status with one sentence. `gate` asks them, for
-  each connection and each registration; `keyring` is what the hub knows of the keys.
+- `tokens` (is this bearer token valid?) and `admission` (may it join now?) decide, without I/O; `keys` creates, rotates
+  and revokes the keys that tokens are signed with. An `AdmissionError` is an HTTP status with one sentence. `gate` asks
+  them, for each connection and each registration; `keyring` holds the keys that the hub knows.
 - `session` is one agent's session and `sessions` all of them; `operate` is one operator's, `operators` all of theirs.
-- `server.Hub` listens, owns these parts and all tasks, and is what its owner talks to; `listener` is what it tells.
+- `server.Hub` listens, owns these parts and all tasks, and is the interface for its owner, which it calls through
+  `listener`.
 - `commits` groups what must be on disk before it is acknowledged: spent tokens and journal lines. The store is reached
-  through the protocols of `persistence` only, always in a thread: the hub never waits for it in its event loop.
+  only through the protocols of `persistence`, always in a thread: the hub never waits for it in its event loop.
 - `audit` is the record of who came and went.
-- `roster` is who is here, as immutable views. `certificate` is the hub's TLS key and its pin.
+- `roster` lists the agents as immutable views. `certificate` is the hub's TLS key and its pin.
 
 An agent's *identity* is (``kid``, ``sub``): the key that it signs with and its name. Its *public id* is derived from
-that and is what everybody else calls it by. The hub sends nothing that an agent would execute: only the messages of
+that and used everywhere else. The hub sends nothing that an agent would execute, only the messages of
 `agent.messages`. All text from agents is data.
 """
 

@@ -1,8 +1,8 @@
-"""Who may register, and who may open a session: decisions without I/O, the time an argument.
+"""Decides who may register and who may open a session, without I/O; the time is an argument.
 
-A *registration* is what lies between the two steps of joining: it is found by its secret `client_id`, once, within
-30 seconds. Refused tries are counted by address; when there were too many, a further refusal becomes a 429. What would
-be accepted is never refused for its rate.
+A *registration* connects the two steps of joining: it is looked up by its secret `client_id`, once, within 30 seconds.
+Refused attempts are counted by address; after too many, a further refusal becomes a 429. An attempt that would be
+accepted is never refused because of the rate.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_ADDRESSES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """What a remote window or command says of itself when it registers."""
+    """What a remote window or command says about itself when it registers."""
 
     name: str
     host: str
@@ -43,7 +43,7 @@ class Registration:
 
 
 class Registrations:
-    """Registrations by their secret id; each is given out once."""
+    """Registrations by their secret id; each can be redeemed once."""
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, Registration] = OrderedDict()
@@ -52,7 +52,7 @@ class Registrations:
         return len(self._waiting)
 
     def add(self, bearer: Bearer, name: str, details: Register | Operator, address: str, now: float) -> str:
-        """Keep a registration; its new secret id, good for 30 seconds."""
+        """Keep a registration; returns its new secret id, valid for 30 seconds."""
         while self._waiting:
             oldest = next(iter(self._waiting.values()))
             if oldest.expires >= now and len(self._waiting) < MAX_REGISTRATIONS:
@@ -63,7 +63,7 @@ class Registrations:
         return client_id
 
     def redeem(self, client_id: str | None, now: float) -> Registration:
-        """The registration with this id, which is used up by asking. Raises AdmissionError (401)."""
+        """The registration with this id, which can be redeemed once. Raises AdmissionError (401)."""
         if not client_id:
             raise AdmissionError(401, "A client_id is needed: register first, then open /agent?client_id=ID.")
         found = self._waiting.pop(client_id, None)
@@ -75,13 +75,13 @@ class Registrations:
 
 
 class RefusalRate:
-    """Counts refused tries of the last minute for each address; a bounded number of addresses."""
+    """Counts refused attempts of the last minute by address, for a bounded number of addresses."""
 
     def __init__(self) -> None:
         self._tries: OrderedDict[str, deque[float]] = OrderedDict()
 
     def count(self, address: str, refusal: AdmissionError, now: float) -> AdmissionError:
-        """What to answer instead of `refusal`: itself, or 429 from the 61st refused try within a minute on."""
+        """The answer: `refusal` itself, or 429 from the 61st refused attempt within a minute."""
         tries = self._tries.setdefault(address, deque(maxlen=REFUSALS_PER_MINUTE + 1))
         self._tries.move_to_end(address)
         while len(self._tries) > MAX_ADDRESSES:
@@ -98,7 +98,7 @@ class RefusalRate:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A live agent under some name, as far as admission cares. `fresh`: it has not missed three heartbeats."""
+    """A live agent with some name, as far as admission needs it. `fresh`: it has not missed three heartbeats."""
 
     kid: str
     address: str
@@ -106,10 +106,10 @@ class Holder:
 
 
 def check_name(bearer: Bearer, name: str, address: str, holder: Callable[[str], Holder | None]) -> None:
-    """May this bearer have this name now? Raises AdmissionError (403). `holder` tells who has it.
+    """Check that this bearer may use this name now. Raises AdmissionError (403). `holder` returns who uses it.
 
-    The same identity replaces itself; under the shared key, which anybody may hold, only from the same address or when
-    the other has been silent. A personal key, whose owner is certain, takes its name from a shared-key agent."""
+    An identity replaces itself; under the shared key, which anybody may have, only from the same address or when the
+    other one has been silent. A personal key, whose owner is certain, takes its name from a shared-key agent."""
     other = holder(name)
     if other is None or not other.fresh:
         return

@@ -1,7 +1,7 @@
-"""The hub's TLS key and certificate: made at the first run, and the pin by which agents know them.
+"""The hub's TLS key and certificate, created at the first run, and the pin by which agents recognise them.
 
 The pin is the SHA-256 of the public key (SubjectPublicKeyInfo), so a renewed certificate with the same key keeps it.
-An operator's own certificate is used as it is.
+A certificate supplied by the operator is used as it is.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ YEARS = 10
 
 
 class CertificateError(Exception):
-    """The key or certificate cannot be used; one sentence for a person."""
+    """The key or certificate cannot be used; one sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Identity:
         """A server-side TLS context, TLS 1.2 or newer. CertificateError when key and certificate do not match."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.num_tickets = 0  # an agent reconnects too rarely to resume, and each ticket is work in every handshake
+        context.num_tickets = 0  # agents reconnect too rarely to resume, and each ticket costs time in every handshake
         try:
             context.load_cert_chain(self.certificate, self.key)
         except (ssl.SSLError, OSError) as error:
@@ -58,8 +58,8 @@ class Identity:
 
 
 def own_identity(directory: Path, names: Iterable[str] = ()) -> Identity:
-    """The identity kept in `directory`, made now if there is none yet. `names`: more host names or addresses to name in
-    a new certificate. Raises CertificateError."""
+    """The identity kept in `directory`, created if there is none yet. `names`: more host names or addresses for a new
+    certificate. Raises CertificateError."""
     certificate, key = directory / CERTIFICATE, directory / KEY
     try:
         if not certificate.exists():
@@ -83,7 +83,7 @@ def given_identity(certificate: Path, key: Path) -> Identity:
 
 
 def _private_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    if path.exists():  # the certificate was removed to have a new one: the key, and so the pin, stays
+    if path.exists():  # the certificate was removed to get a new one: the key, and so the pin, stays
         try:
             existing = load_pem_private_key(path.read_bytes(), password=None)
         except ValueError as error:
@@ -96,7 +96,7 @@ def _private_key(path: Path) -> ec.EllipticCurvePrivateKey:
 
 
 def write_whole(path: Path, content: bytes, mode: int) -> None:
-    """Write a file whole or not at all, never readable by others before its mode is set."""
+    """Write a file atomically, never readable by others before its mode is set."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "wb") as file:
@@ -119,7 +119,7 @@ def _self_signed(private: ec.EllipticCurvePrivateKey, names: Iterable[str]) -> x
         .issuer_name(subject)
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        # Agents whose clock is a day behind shall still get in, to be told so.
+        # Agents whose clock is a day behind must still be able to connect, to learn about it.
         .not_valid_before(now - datetime.timedelta(days=2))
         .not_valid_after(now + datetime.timedelta(days=365 * YEARS))
         .add_extension(x509.SubjectAlternativeName([_name(name) for name in wanted if name]), critical=False)

@@ -1,9 +1,9 @@
-"""Group commits: what arrives while the database is busy is stored together, and nobody waits for it in the loop.
+"""Group commits: what arrives while the database is busy is stored together, without waiting in the event loop.
 
-`TokenSpender` answers each registration once its token is remembered; `JournalWriter` acknowledges lines once they
+`TokenSpender` answers each registration once its token is stored as spent; `JournalWriter` acknowledges lines once they
 are on disk. Both call the store in a thread. When the store fails, a registration is refused for now, and journal
-lines stay in memory, unacknowledged, until it works again; the queue is bounded and its owners wait, so that the
-agents keep the rest.
+lines stay in memory, unacknowledged, until it works again; the queue is bounded and sessions wait for room, so that
+the agents keep the rest.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from gui.hub.persistence import AgentDirectory, JournalBatch, JournalSink, Spend
 log = logging.getLogger("tally.hub")
 
 MAX_WAITING_BATCHES = 64
-"""Journal messages in memory. Each has at most 4 MiB and usually far less; 64 keep a commit busy for a second."""
+"""Maximum number of journal messages in memory. Each has at most 4 MiB, usually far less; 64 keep a commit busy for a
+second."""
 MAX_LINES_PER_COMMIT = 20_000
 RETRY_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0)
 MAX_POSITIONS = 20_000
@@ -33,7 +34,7 @@ class RunBlocking(Protocol):
 
 
 class TokenSpender:
-    """Remembers tokens as spent, many in one transaction."""
+    """Stores tokens as spent, many in one transaction."""
 
     def __init__(self, ledger: TokenLedger, run_blocking: RunBlocking, clock: Callable[[], float]) -> None:
         self._ledger = ledger
@@ -43,7 +44,7 @@ class TokenSpender:
         self._arrived = asyncio.Event()
 
     async def spend(self, spend: Spend) -> bool:
-        """Remember a token; False when it was spent before. Raises what the store raises."""
+        """Store a token as spent; False if it was spent before. Raises what the store raises."""
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((spend, answer))
         self._arrived.set()
@@ -61,7 +62,7 @@ class TokenSpender:
                 fresh = await self._run_blocking(
                     self._ledger.spend_tokens, [spend for spend, _ in batch], self._clock()
                 )
-            except Exception as error:  # noqa: BLE001 - whatever the store raises, those who wait must hear of it
+            except Exception as error:  # noqa: BLE001 - whatever the store raises must reach those who wait
                 for _, answer in batch:
                     if not answer.done():
                         answer.set_exception(error)
@@ -72,10 +73,10 @@ class TokenSpender:
 
 
 class Sightings:
-    """Writes down who was here, one after the other and behind everything else: nobody waits for it.
+    """Stores which agents have connected, one by one and after everything else: nobody waits for it.
 
-    A thousand agents that come at once are a thousand small transactions; in the way of their registrations they would
-    make each wait for all that came before it (measured: 10 ms each on a busy disk)."""
+    A thousand agents that connect at once cause a thousand small transactions; if their registrations had to queue
+    behind these, each would wait for all earlier ones (measured: 10 ms each on a busy disk)."""
 
     def __init__(self, directory: AgentDirectory, run_blocking: RunBlocking, clock: Callable[[], float]) -> None:
         self._directory = directory
@@ -100,13 +101,13 @@ class Sightings:
                 try:
                     await self._run_blocking(self._directory.see_agent, identity, name, role, facts, self._clock())
                 except Exception:
-                    # Only the list of agents that were ever here lacks something; a full disk is told by others.
-                    log.exception("! %s was not written down", identity)
+                    # Only the list of agents is incomplete; others report a full disk.
+                    log.exception("! %s was not stored in the list of agents", identity)
                     await asyncio.sleep(RETRY_SECONDS[-1])
 
 
 class JournalWriter:
-    """Stores journal lines of all agents, in the order of arrival.
+    """Stores the journal lines of all agents, in order of arrival.
 
     `stored(batch, last, lines)` is called on the loop after each commit: the number of the last stored line, and the
     lines that were new (a resent line is announced once). `trouble(text)` is called when the store fails, with ""
@@ -131,18 +132,18 @@ class JournalWriter:
         if not journal:
             return 0
         known = self._positions.get((agent, journal))
-        if known is not None:  # everything that is stored passes through here
+        if known is not None:  # everything that is stored goes through here
             return known
         last = int(await self._run_blocking(self._sink.journal_position, agent, journal))
         self._remember(agent, journal, last)
         return last
 
     async def put(self, batch: JournalBatch) -> None:
-        """Take lines to be stored; waits while too many are waiting."""
+        """Queue lines to be stored; waits while the queue is full."""
         await self._queue.put(batch)
 
     async def run(self) -> None:
-        """The task that commits; cancel it to stop. `flush` first when nothing in memory shall be lost."""
+        """The task that commits; cancel it to stop. Call `flush` first so that nothing in memory is lost."""
         while True:
             batches = [await self._queue.get()]
             lines = len(batches[0].lines)
@@ -154,7 +155,7 @@ class JournalWriter:
                 self._queue.task_done()
 
     async def flush(self) -> None:
-        """Wait until all that was put is stored."""
+        """Wait until everything that was put is stored."""
         await self._queue.join()
 
     async def _commit(self, batches: list[JournalBatch]) -> None:

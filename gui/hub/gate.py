@@ -1,10 +1,10 @@
-"""The gate: who may open a connection, and what a registration is good for.
+"""The gate: decides who may open a connection, and what a registration permits.
 
     HTTP request ─ admit ─► 101, or a refusal with its status and a sentence
     /register    ─ register ─► Registered(client_id), or a Goodbye with a sentence
     /agent, /operate: the registration that belongs to the client_id
 
-It asks `tokens` and `admission`, which decide; it knows no sessions, only (by `holder`) who has a name now.
+`tokens` and `admission` make the decisions; the gate knows no sessions, only (through `holder`) who uses a name now.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ FIRST_MESSAGE_SECONDS = 10.0
 
 
 class Admitted(ServerConnection):
-    """A connection that remembers what was decided about its request."""
+    """A connection that keeps what was decided about its request."""
 
     admitted: Bearer | Registration | None = None
 
 
 class Gate:
-    """`closing`, once set, lets nobody in any more. `trouble` is called with a sentence when the store fails."""
+    """Once `closing` is set, nobody is admitted. `trouble` is called with a sentence when the store fails."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Gate:
         return None
 
     async def _admitted(self, request: Request, address: str, now: float) -> Bearer | Registration:
-        """What the request is good for. Raises AdmissionError."""
+        """What the request permits. Raises AdmissionError."""
         parts = urlsplit(request.path)
         if parts.path not in ("/register", "/agent", "/operate"):
             raise AdmissionError(
@@ -122,7 +122,7 @@ class Gate:
         return registration
 
     async def _bearer(self, request: Request, now: float) -> Bearer:
-        """Who asks. The keys are read anew when this token is signed with one that another process may have made."""
+        """The bearer of the request. The keys are read again if its token may be signed with a new one."""
         header = _authorization(request)
         try:
             return read_authorization(header, self._keyring.book, now)
@@ -132,11 +132,11 @@ class Gate:
 
     async def _spend(self, bearer: Bearer) -> None:
         if bearer.invitation is not None:
-            return  # good for several uses, which are counted when the session opens
+            return  # valid for several uses, which are counted when the session opens
         try:
             fresh = await self._spender.spend(Spend(f"{bearer.kid}/{bearer.jti}", bearer.expires))
         except Exception as error:
-            log.exception("! the database did not remember a token")
+            log.exception("! the database did not store a token as spent")
             self._trouble(f"Nobody can register, because the database fails: {error}")
             raise AdmissionError(503, "The hub's database does not answer; try again.") from error
         if not fresh:
@@ -145,7 +145,7 @@ class Gate:
     # ---- opened connections
 
     async def register(self, websocket: ServerConnection, bearer: Bearer) -> None:
-        """The first message of a registration, and its answer."""
+        """Read the first message of a registration and answer it."""
         address = peer(websocket)
         try:
             async with asyncio.timeout(FIRST_MESSAGE_SECONDS):
@@ -184,12 +184,12 @@ def peer(connection: ServerConnection) -> str:
 
 
 async def turn_away(websocket: ServerConnection, reason: str, *, again: bool) -> None:
-    """Say goodbye to somebody who has no session yet."""
+    """Send a Goodbye to a peer that has no session yet."""
     try:
         await websocket.send(encode(Goodbye(reason=reason, again=again)), text=True)
         await websocket.close(POLICY_VIOLATION, shorten(reason))
     except ConnectionClosed:
-        log.debug("= %s left before it heard: %s", peer(websocket), reason)
+        log.debug("= %s left before it received: %s", peer(websocket), reason)
 
 
 def _check_scopes(bearer: Bearer) -> None:
@@ -201,7 +201,7 @@ def _check_scopes(bearer: Bearer) -> None:
 
 
 def _read_details(raw: str | bytes, bearer: Bearer) -> tuple[Register | Operator, str]:
-    """What a registration says, and the name that it is for. Raises AdmissionError, or that it cannot be decoded."""
+    """Decode a registration and the name that it is for. Raises AdmissionError, or the decoding error."""
     if _operating(bearer):
         message = decode_from_operator(raw)
         if not isinstance(message, RegisterOperator):

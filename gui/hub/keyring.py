@@ -1,7 +1,7 @@
-"""The keys and invitations that a running hub knows: read from the store, and read anew when they may have changed.
+"""The keys and invitations that a running hub knows: read from the store, and again when they may have changed.
 
-`tally key` and `tally invite` change them in the database while the hub runs; it looks every two seconds, and at once
-when a token is signed with a key that it does not know.
+`tally key` and `tally invite` change them in the database while the hub runs; it checks every two seconds, and at once
+when a token is signed with an unknown key.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ RELOAD_SECONDS = 0.5
 
 
 class _Store(KeyStore, InvitationStore, Protocol):
-    """What of the store is needed here."""
+    """The part of the store that is needed here."""
 
 
 class Keyring:
-    """`book` is what is known now. `changed` is awaited after each change of it; `trouble` is called when the store
+    """`book` holds the known keys. `changed` is awaited after each change of it; `trouble` is called when the store
     fails, with "" when it works again."""
 
     def __init__(
@@ -67,7 +67,7 @@ class Keyring:
             await self._changed()
 
     async def look_again(self) -> None:
-        """Somebody came with a key that is not known: read all anew, at most twice a second whoever comes."""
+        """A token with an unknown key has arrived: read all keys again, at most twice a second."""
         if self._reloading is None or self._reloading.done():
             self._reloading = start_task(self._reload_soon(), "hub reads keys for a token")
         await asyncio.shield(self._reloading)
@@ -81,7 +81,7 @@ class Keyring:
             self._trouble(f"The keys cannot be read from the database: {error}")
 
     async def run(self) -> None:
-        """The task that notices what other processes change in the database; cancel it to stop."""
+        """The task that notices changes by other processes in the database; cancel it to stop."""
         failing = False
         try:
             while True:
@@ -105,12 +105,12 @@ class Keyring:
     # ---- questions
 
     def is_revoked(self, kid: str) -> bool:
-        """Whether a key that somebody came in with is in force no more. Sessions of the shared key stay."""
+        """Whether the key of a session is no longer valid. Sessions of the shared key stay."""
         key = self.book.keys.get(kid)
         return kid != SHARED and (key is None or key.state == "revoked")
 
     def still_allows(self, bearer: Bearer) -> bool:
-        """False for a key that was revoked since this token was looked at."""
+        """False if the key was revoked since this token was checked."""
         return bearer.key is None or self.book.keys.get(bearer.key.kid, bearer.key).state != "revoked"
 
     def belongs_to_somebody(self, name: str) -> bool:
@@ -129,7 +129,7 @@ class Keyring:
         return issued
 
     async def redeem(self, issued: Issued, name: str, role: Role) -> Key | None:
-        """A personal key for who joins by this invitation; None when it is good for nobody any more."""
+        """A personal key for an agent that joins with this invitation; None if it is no longer valid."""
         now = self._clock()
         key = keys.new_key((f"agent:{role}",), now, sub=name)
         good: bool = await self._run_blocking(self._store.redeem, issued.id, key, now)

@@ -1,4 +1,4 @@
-"""Keys and invitations: making, rotating, revoking them, and finding the one that a token was signed with.
+"""Keys and invitations: creating, rotating, revoking them, and finding the one that a token was signed with.
 
 Everything here is plain values; `gui.hub.persistence` says who stores them. The command line uses the same functions
 on the database when no hub runs; a running hub sees the change within two seconds.
@@ -26,14 +26,14 @@ MAX_USES = 10_000
 
 
 def new_secret() -> str:
-    """256 random bits as text that may be copied, pasted and put into a file."""
+    """256 random bits as text that can be copied, pasted and put into a file."""
     return secrets.token_urlsafe(32)
 
 
 def new_key(
     scopes: Iterable[str], now: float, *, sub: str | None = None, kid: str | None = None, secret: str | None = None
 ) -> Key:
-    """A key of its own name. CredentialError: an unknown scope, none at all, or a secret that is too short."""
+    """A named key. Raises CredentialError for an unknown scope, no scope, or a secret that is too short."""
     wanted = tuple(dict.fromkeys(scopes))
     unknown = [scope for scope in wanted if scope not in SCOPES or scope == "join"]
     if unknown or not wanted:
@@ -45,12 +45,12 @@ def new_key(
 
 
 def shared_key(now: float, secret: str | None = None) -> Key:
-    """A shared key for agents: made now, or from a given text. Raises CredentialError when that is too short."""
+    """A shared key for agents: newly created, or from a given text. Raises CredentialError if that is too short."""
     return replace(new_key(AGENT_SCOPES, now, kid=f"{SHARED}-{secrets.token_hex(6)}", secret=secret), shared=True)
 
 
 def ensure_shared_key(store: KeyStore, now: float, secret: str | None = None) -> Key:
-    """The shared key in force; made, and stored, when there is none. Another `secret` replaces it at once.
+    """The current shared key; created and stored if there is none. A different `secret` replaces it at once.
 
     Raises CredentialError when `secret` is too short. Blocking."""
     current = [key for key in store.keys() if key.shared and key.state == "active"]  # noqa: SIM118 - not a dict
@@ -68,7 +68,7 @@ def ensure_shared_key(store: KeyStore, now: float, secret: str | None = None) ->
 
 
 def rotate_shared_key(store: KeyStore, now: float, grace: float, secret: str | None = None) -> Key:
-    """A new shared key; the old one is good for new registrations for `grace` more seconds. Sessions stay. Blocking."""
+    """A new shared key; the old one is valid for new registrations for `grace` seconds. Sessions stay. Blocking."""
     fresh = shared_key(now, secret)
     for key in store.keys():  # noqa: SIM118 - not a dict
         if key.shared and key.state == "active":
@@ -78,7 +78,7 @@ def rotate_shared_key(store: KeyStore, now: float, grace: float, secret: str | N
 
 
 def rotate_key(store: KeyStore, kid: str, now: float, secret: str | None = None) -> Key:
-    """A new secret for a key of its own name, in force at once. Raises CredentialError when there is no such key."""
+    """A new secret for a named key, valid at once. Raises CredentialError if there is no such key."""
     old = find_key(store, kid)
     if old.shared:
         raise CredentialError("The shared key is rotated with a grace time; leave out the key's name to do so.")
@@ -88,7 +88,7 @@ def rotate_key(store: KeyStore, kid: str, now: float, secret: str | None = None)
 
 
 def revoke_key(store: KeyStore, kid: str, now: float) -> Key:
-    """Nothing signed with this key is accepted any more; a running hub closes its sessions. Blocking."""
+    """Revoke a key: nothing signed with it is accepted any more; a running hub closes its sessions. Blocking."""
     revoked = replace(find_key(store, kid), state="revoked", until=now)
     store.put_key(revoked)
     return revoked
@@ -115,8 +115,8 @@ def usable(key: Key, now: float) -> bool:
 def invite(
     store: InvitationStore, *, role: Role, now: float, ttl: float, uses: int, hub: str, pin: str
 ) -> tuple[Issued, str]:
-    """A new invitation, stored, and its join string (shown once: it holds the token). `hub` is the address that agents
-    reach. Raises CredentialError when `ttl` or `uses` is out of bounds. Blocking."""
+    """A new, stored invitation and its join string (shown once: it contains the token). `hub` is the address that
+    agents reach. Raises CredentialError if `ttl` or `uses` is out of range. Blocking."""
     if not 1 <= ttl <= MAX_INVITATION_SECONDS:
         raise CredentialError("An invitation is good for at least a second and at most 24 hours.")
     if not 1 <= uses <= MAX_USES:
@@ -136,7 +136,7 @@ def invite(
 
 
 def revoke_invitation(store: InvitationStore, invitation_id: str) -> Issued:
-    """Nobody can join with this invitation any more. Raises CredentialError when there is none. Blocking."""
+    """Revoke an invitation: nobody can join with it any more. Raises CredentialError if there is none. Blocking."""
     for issued in store.invitations():
         if issued.id == invitation_id:
             revoked = replace(issued, revoked=True)
@@ -147,7 +147,7 @@ def revoke_invitation(store: InvitationStore, invitation_id: str) -> Issued:
 
 @dataclass(frozen=True, slots=True)
 class KeyBook:
-    """What a hub knows of keys and invitations at one moment: a value, replaced as a whole when the store's changed."""
+    """The keys and invitations that a hub knows: an immutable value, replaced when those in the store change."""
 
     keys: dict[str, Key]
     invitations: dict[str, Issued]
@@ -162,5 +162,5 @@ class KeyBook:
         return keys | {issued.id for issued in self.invitations.values() if not issued.revoked}
 
     def shared(self) -> list[Key]:
-        """All shared keys, the newest first: a token without `kid` may be signed with any that is in force."""
+        """All shared keys, the newest first: a token without `kid` may be signed with any valid one."""
         return sorted((key for key in self.keys.values() if key.shared), key=lambda key: key.created, reverse=True)

@@ -1,4 +1,4 @@
-"""What a hub tells its owner."""
+"""The callbacks of a hub to its owner."""
 
 from __future__ import annotations
 

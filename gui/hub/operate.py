@@ -1,13 +1,13 @@
-"""A remote window or command, and the hub: what they say to each other on ``/operate``.
+"""The protocol between the hub and a remote window or command, on ``/operate``.
 
     operator → hub   RegisterOperator (on /register), then Command
     hub → operator   agent.messages.Registered (on /register), then OperatorWelcome, Feed, Reply, agent.messages.Goodbye
 
 Joining is the same as for agents (token, one-time id, session), with the scopes ``observer`` (the feed) and
-``operator`` (the feed and commands). A *feed* message is the newest state of one topic, at most five a second for each;
-what came in between is left out. Of a topic that is too large to be told whole each time (`Topics.publish_parts_of`),
-each session is told what it does not have yet. The hub hands commands to whoever runs campaigns (`Conductor`) and sends
-the answer back.
+``operator`` (the feed and commands). A *feed* message is the newest state of one topic, at most five per second for
+each; states in between are skipped. For a topic that is too large to be sent whole each time
+(`Topics.publish_parts_of`), each session gets what it does not have yet. The hub passes commands to whoever runs
+campaigns (`Conductor`) and sends the answer back.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class OperatorWelcome(Message, frozen=True, tag="operator_welcome"):
 
 
 class Command(Message, frozen=True, tag="command"):
-    """What the operator wants. "run" needs `plan` (TOML) and may bring `files` (the text of its file list)."""
+    """A command of the operator. "run" needs `plan` (TOML) and may include `files` (the text of its file list)."""
 
     id: Annotated[int, Meta(ge=0, le=2**53)]
     do: Literal["run", "stop", "abort", "invite", "disconnect", "drain", "resume", "revoke"]
@@ -64,7 +64,7 @@ class Command(Message, frozen=True, tag="command"):
 
 
 class Reply(Message, frozen=True, tag="reply"):
-    """Answer to the Command of this `id`. `text` is one sentence when it was not done."""
+    """Answer to the Command with this `id`. `text` is one sentence if it was not carried out."""
 
     id: int
     ok: bool
@@ -86,7 +86,7 @@ decode_to_operator: Callable[[str | bytes], ToOperator] = msgspec.json.Decoder(T
 _builtins = msgspec.to_builtins
 
 Conductor = Callable[[Command], Awaitable[Any]]
-"""Carries a command out and returns the reply's value; raises CommandRefusedError with one sentence."""
+"""Carries out a command and returns the reply's value; raises CommandRefusedError with one sentence."""
 
 
 class CommandRefusedError(Exception):
@@ -94,12 +94,12 @@ class CommandRefusedError(Exception):
 
 
 Excerpt = Callable[[Any], tuple[Any, bool]]
-"""From the newest state of a topic to the part of it that one session lacks, and whether more is left for later."""
+"""Maps the newest state of a topic to the part that one session lacks, and whether more is left for later."""
 
 
 @dataclass(slots=True)
 class Told:
-    """What one session has been told: versions by topic, and what makes excerpts for it."""
+    """What one session has received: versions by topic, and what makes excerpts for it."""
 
     versions: dict[str, int] = field(default_factory=dict)
     excerpts: dict[str, Excerpt] = field(default_factory=dict)
@@ -122,22 +122,22 @@ class Topics:
             event.set()
 
     def watch(self) -> asyncio.Event:
-        """An event that is set at each change; give it back with `unwatch`."""
+        """An event that is set at each change; release it with `unwatch`."""
         event = asyncio.Event()
         event.set()
         self._changed.add(event)
         return event
 
     def unwatch(self, event: asyncio.Event) -> None:
-        """The event is not needed any more."""
+        """Release an event."""
         self._changed.discard(event)
 
     def publish_parts_of(self, topic: str, make: Callable[[], Excerpt]) -> None:
-        """Tell each session excerpts of this topic; `make` is called once for each session."""
+        """Send each session excerpts of this topic; `make` is called once for each session."""
         self._makers[topic] = make
 
     def since(self, told: Told) -> list[Feed]:
-        """What is newer than what was `told` (which is brought up to date), as far as it goes into one message."""
+        """What is newer than `told` (which is updated), as far as it fits into one message."""
         feeds = []
         for topic, version in self._versions.items():
             if told.versions.get(topic) == version:
@@ -153,12 +153,12 @@ class Topics:
         return feeds
 
     def behind(self, told: Told) -> bool:
-        """Whether `since` has more to tell."""
+        """Whether `since` has more to send."""
         return told.versions != self._versions
 
 
 class OperatorSession:
-    """One operator's session. `spawn` starts a task that outlives it: what was begun goes on when a laptop closes."""
+    """One operator's session. `spawn` starts a task that outlives it: a command continues when a laptop is closed."""
 
     def __init__(
         self,
@@ -212,7 +212,7 @@ class OperatorSession:
             text = "This session may look on only: its token has the scope observer, and commands need operator."
             await self._reply(Reply(id=message.id, ok=False, text=text))
             return
-        # A run takes its time; "stop" must be heard meanwhile.
+        # A run takes long; "stop" must be received meanwhile.
         self._spawn(self._carry_out(message), f"{message.do} for {self.name}")
 
     async def _carry_out(self, command: Command) -> None:

@@ -1,4 +1,4 @@
-"""All operators' sessions, and the commands that they asked for: what was begun goes on when a laptop is closed."""
+"""All operators' sessions and their commands; a command continues when the operator's laptop is closed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger("tally.hub")
 
 
 class Operators:
-    """`conductor` carries out whatever an operator asks for; see `operate.Conductor`."""
+    """`conductor` carries out the commands of operators; see `operate.Conductor`."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Operators:
         self._commands = Tasks(log, self._failed)
 
     async def serve(self, websocket: ServerConnection, registration: Registration, details: Operator) -> None:
-        """An operator's session, from the first word to the last."""
+        """Serve an operator's session from beginning to end."""
         bearer = registration.bearer
         session = OperatorSession(
             websocket,
@@ -76,13 +76,13 @@ class Operators:
             self._live.discard(session)
 
     async def end_revoked(self) -> None:
-        """End the sessions of those whose key is in force no more."""
+        """End the sessions whose key is no longer valid."""
         for session in tuple(self._live):
             if self._keyring.is_revoked(session.kid):
                 await session.close("the key was revoked", again=False)
 
     async def close(self, reason: str, *, code: int) -> None:
-        """End what is being done, then all sessions; operators may come again."""
+        """End commands under way, then all sessions; operators may reconnect."""
         await self._commands.close()
         for session in tuple(self._live):
             await session.close(reason, again=True, code=code)

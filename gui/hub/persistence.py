@@ -1,8 +1,8 @@
-"""What the hub asks of whoever keeps its state: small protocols, implemented by the store, passed in at the start.
+"""What the hub needs for its state to be kept: small protocols, implemented by the store and passed in at the start.
 
-All methods are plain and blocking; the hub calls them in one thread of its own, never in its event loop. Times are
-Unix seconds. A method that raises leaves the agent unacknowledged or unadmitted: the agent comes again, and nothing
-is lost. Implementations may raise any exception; the hub logs it, shows it as a problem and goes on.
+All methods are plain and blocking; the hub calls them in a thread, never in its event loop. Times are Unix seconds. If
+a method raises, the agent is not acknowledged or not admitted: it tries again, and nothing is lost. Implementations may
+raise any exception; the hub logs it, shows it as a problem and continues.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ Role = Literal["client", "server"]
 KeyState = Literal["active", "retiring", "revoked"]
 Deed = Literal["started", "stopped", "joined", "refused", "revoked"]
 SHARED = "shared"
-"""The `kid` in an identity whose tokens are signed with the shared key, whichever generation of it."""
+"""The `kid` in an identity whose tokens are signed with the shared key, whatever its generation."""
 
 HUB_ADDRESS, HUB_PIN = "hub.address", "hub.pin"
-"""Settings of a workspace: where agents last reached its hub, and the pin of the certificate that it showed them; for
-invitations that are made while it does not run, or by another program."""
+"""Settings of a workspace: where agents last reached its hub, and the pin of the certificate that it used; for
+invitations that are created while it does not run, or by another program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Key:
     """A key that tokens may be signed with.
 
     `shared` keys are used by tokens without a ``kid``; several exist while one is being rotated. `sub`, when set, is
-    the only name such a token may carry. A *retiring* key is good for new registrations until `until`."""
+    the only name such a token may carry. A *retiring* key is valid for new registrations until `until`."""
 
     kid: str
     secret: str
@@ -47,7 +47,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """An invitation that was made: its token's `kid` is `id`, signed with `secret`; good for `uses` agents."""
+    """An issued invitation: its token's `kid` is `id`, signed with `secret`; valid for `uses` agents."""
 
     id: str
     secret: str
@@ -64,7 +64,7 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """A token id to be remembered until the token expires."""
+    """A token id to be kept until the token expires."""
 
     jti: str
     expires: float
@@ -107,40 +107,40 @@ class InvitationStore(Protocol):
     """Invitations as rows."""
 
     def invitations(self) -> list[Issued]:
-        """All invitations that were made, oldest first."""
+        """All issued invitations, oldest first."""
 
     def put_invitation(self, invitation: Issued) -> None:
         """Insert, or replace the row of the same `id`."""
 
     def redeem(self, invitation_id: str, key: Key, now: float) -> bool:
-        """In one transaction: count one use and insert `key`. False, and nothing done, when the invitation is unknown,
-        used up, revoked or expired at `now`."""
+        """In one transaction: count one use and insert `key`. If the invitation is unknown, used up, revoked or expired
+        at `now`, return False and change nothing."""
 
 
 class TokenLedger(Protocol):
-    """Remembers which tokens were used."""
+    """Stores which tokens were used."""
 
     def spend_tokens(self, spends: Sequence[Spend], now: float) -> list[bool]:
-        """In one transaction: remember each `jti`; False for those already remembered (a replay, also within the
-        batch). Those that expired before `now` − 60 s may be forgotten."""
+        """In one transaction: store each `jti`; False for those already stored (a replay, also within the batch). Those
+        that expired before `now` − 60 s may be deleted."""
 
 
 class JournalSink(Protocol):
     """Keeps journal lines, each once."""
 
     def journal_position(self, agent: str, journal: str) -> int:
-        """Number of the last line of this journal that is stored, 0 when none is."""
+        """Number of the last stored line of this journal, 0 if there is none."""
 
     def store_journal(self, batches: Sequence[JournalBatch]) -> None:
-        """In one transaction. Lines that are stored already are passed over silently; after it returns, all lines are
-        on disk and may be acknowledged."""
+        """In one transaction. Lines that are already stored are skipped silently; when it returns, all lines are on
+        disk and may be acknowledged."""
 
 
 class AgentDirectory(Protocol):
-    """Remembers who was here."""
+    """Stores which agents have connected."""
 
     def see_agent(self, identity: str, name: str, role: str, facts: Mapping[str, Any], now: float) -> None:
-        """An agent (``KID/SUB``) opened a session; `facts` is what it said of itself."""
+        """An agent (``KID/SUB``) opened a session; `facts` is what it said about itself."""
 
 
 class AuditStore(Protocol):

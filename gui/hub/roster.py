@@ -1,7 +1,7 @@
-"""Who is here: one immutable `AgentView` for each agent, and a word to those who want to know when one changed.
+"""The list of agents: one immutable `AgentView` for each, with notifications of changes.
 
-A view is replaced, never changed, so that whoever holds one may keep it. Changes are announced at most ten times a
-second, all at once, on the event loop; a reader that paints on its own beat needs nothing but `Roster.agents`.
+A view is replaced, never changed, so that it can be kept. Changes are announced at most ten times a second, all at
+once, on the event loop; a reader that paints on its own beat only needs `Roster.agents`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from gui.hub.persistence import SHARED, Role
 
 AgentState = Literal["up", "draining", "missing", "gone"]
 MISSED = 3
-"""Heartbeats that an agent may miss before it counts as missing."""
+"""Number of missed heartbeats after which an agent counts as missing."""
 MAX_NOTICES = 50
 
 
 def public_id(kid: str, sub: str) -> str:
-    """What people, logs and other agents see instead of an identity: stable over reconnects, derived by SHA-256."""
+    """What people, logs and other agents see instead of an identity: stable across reconnects, derived by SHA-256."""
     return sha256(f"{kid}/{sub}".encode()).hexdigest()[:12]
 
 
@@ -45,7 +45,7 @@ class AgentView:
     labels: tuple[str, ...] = ()
     address: str = ""
     joined: float = 0.0
-    """When its present or last session began."""
+    """When its current or last session began."""
     last_seen: float = 0.0
     sessions: int = 1
     rtt: float | None = None
@@ -57,7 +57,7 @@ class AgentView:
     requests: int = 0
     journal: str = ""
     journal_last: int = 0
-    """Lines in its journal, as it says."""
+    """Lines in its journal, as reported by the agent."""
     journal_stored: int = 0
     jobs: tuple[str, ...] = ()
     report: ServerReport | None = None
@@ -67,18 +67,18 @@ class AgentView:
 
     @property
     def live(self) -> bool:
-        """It has a session and is heard of."""
+        """Whether it has a session and is heard from."""
         return self.state in ("up", "draining")
 
     @property
     def shared_key(self) -> bool:
-        """It joined with the shared key: it can be shut out only by rotating that."""
+        """Whether it joined with the shared key: only rotating that key can exclude it."""
         return self.kid == SHARED
 
 
 @dataclass(slots=True)
 class Roster:
-    """All agents since the hub began. `soon`, passed in, runs a function a little later on the event loop."""
+    """All agents since the hub started. `soon`, passed in, runs a function a little later on the event loop."""
 
     soon: Callable[[Callable[[], None]], None]
     _agents: dict[str, AgentView] = field(default_factory=dict)
@@ -102,12 +102,12 @@ class Roster:
         self._changed()
 
     def forget(self, agent_id: str) -> None:
-        """Take an agent off the list."""
+        """Remove an agent from the list."""
         if self._agents.pop(agent_id, None) is not None:
             self._changed()
 
     def subscribe(self, listener: Callable[[tuple[AgentView, ...]], None]) -> Callable[[], None]:
-        """Call `listener` with all views after changes; returns what ends that."""
+        """Call `listener` with all views after changes. Call the result to unsubscribe."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
@@ -125,9 +125,9 @@ class Roster:
 
 
 class ClockOffset:
-    """Estimates how far an agent's clock is ahead, from its heartbeats: the one that travelled fastest says most.
+    """Estimates how far an agent's clock is ahead, from its heartbeats: the fastest one is the most accurate.
 
-    The way is as long as half the shortest round trip: a longer one tells of a loop that was busy, not of the way."""
+    The transit time is half the shortest round trip: longer ones are due to a busy event loop, not to the network."""
 
     def __init__(self) -> None:
         self._seen: list[float] = []

@@ -1,7 +1,7 @@
-"""The hub itself: takes connections, asks `tokens` and `admission` who may come in, and runs their sessions.
+"""The hub itself: accepts connections, asks `tokens` and `admission` who may join, and runs the sessions.
 
-It never waits for the store in the event loop: every call goes through a few threads of its own. What agents say goes
-to one `HubListener` (the runner); what the window shows comes from the `roster`.
+It never waits for the store in the event loop: every call goes through its own few threads. What agents say goes to one
+`HubListener` (the runner); what the window shows comes from the `roster`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from shoveler.service.tasks import Tasks
 from shoveler.values.addresses import host_port, is_loopback
 
 log = logging.getLogger("tally.hub")
-# websockets reports peers that break off or talk nonsense with a traceback each; here that is everyday life.
+# websockets logs a traceback for each peer that disconnects or sends garbage; for a hub that is normal.
 _quiet = logging.getLogger("tally.hub.websockets")
 _quiet.setLevel(logging.CRITICAL)
 
@@ -65,15 +65,15 @@ MAX_AGENTS = 10_000
 
 
 class HubError(Exception):
-    """The hub cannot be started; one sentence for a person."""
+    """The hub cannot be started; one sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class HubOptions:
     """How a hub listens.
 
-    `directory` keeps its key and certificate, unless `certificate` and `key` name an operator's own. `public` is the
-    address that agents reach, for join strings (``HOST`` or ``HOST:PORT``); empty: this host's name."""
+    `directory` is for its key and certificate, unless `certificate` and `key` name other files. `public` is the address
+    that agents reach, for join strings (``HOST`` or ``HOST:PORT``); empty: this host's name."""
 
     directory: Path
     host: str = DEFAULT_LISTEN[0]
@@ -206,7 +206,7 @@ class Hub:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Say goodbye to everybody, store what is in memory, stop."""
+        """Send everybody a Goodbye, store what is in memory, stop."""
         self._gate.closing = self._sessions.closing = True
         self._audit.add("stopped", self.address, "")
         assert self._server is not None
@@ -215,7 +215,7 @@ class Hub:
         await self._within(2.0, self._writer.flush())
         self._server.close()
         if not await self._within(3.0, self._server.wait_closed()):
-            # Sessions that wait for a database which does not answer.
+            # Sessions that wait for a database that does not answer.
             for task in tuple(self._serving):
                 task.cancel()
             await asyncio.gather(*self._serving, return_exceptions=True)
@@ -233,7 +233,7 @@ class Hub:
             return False
         return True
 
-    # ---- what the owner asks
+    # ---- called by the owner
 
     @property
     def port(self) -> int:
@@ -257,7 +257,7 @@ class Hub:
 
     @property
     def local_address(self) -> str:
-        """The same for programs on this machine."""
+        """The address for programs on this machine."""
         scheme = "ws" if self.options.insecure else "wss"
         host = self.options.host
         if host in ("", "0.0.0.0", "::"):  # noqa: S104 - compared with, not listened on
@@ -270,12 +270,12 @@ class Hub:
         return self._identity.pin if self._identity else ""
 
     def send(self, agent_id: str, message: msgspec.Struct) -> bool:
-        """Send to an agent, in order; False when it has no session now."""
+        """Send to an agent, in order; False if it has no session now."""
         session = self._sessions.find(agent_id)
         return session is not None and session.send(message)
 
     def disconnect(self, agent_id: str, reason: str, *, again: bool = True) -> bool:
-        """End an agent's session; with `again` it comes back by itself."""
+        """End an agent's session; with `again` it reconnects by itself."""
         session = self._sessions.find(agent_id)
         if session is None:
             return False
@@ -298,11 +298,11 @@ class Hub:
         return await self._keyring.revoke(view.kid)
 
     def ask(self, agent_id: str, what: Any) -> bool:
-        """Ask an agent for the time, to drain, to resume or for its report; False when it has no session."""
+        """Ask an agent for the time, to drain, to resume or for its report; False if it has no session."""
         return self.send(agent_id, Ask(what=what))
 
     def check_heartbeats(self) -> None:
-        """Mark agents as missing that were not heard of for three heartbeats."""
+        """Mark agents as missing that were not heard from for three heartbeats."""
         self._sessions.check_heartbeats()
 
     def _soon(self, call: Callable[[], None]) -> None:
@@ -330,17 +330,17 @@ class Hub:
         except ConnectionClosed:
             log.debug("= %s is gone", peer(websocket))
         except Exception as error:
-            # One session's trouble, even if it is our own fault, must not be anybody else's.
+            # An error in one session, even a bug of ours, must not affect the others.
             log.exception("! a session failed")
             self.listener.problem("hub", f"A session ended because of an error in the hub: {error}")
-            await turn_away(websocket, "The hub failed in this session; see its log.", again=True)
+            await turn_away(websocket, "Internal error of the hub; see its log.", again=True)
         finally:
             self._serving.discard(task)
 
     # ---- operators' commands
 
     async def _conduct(self, command: Command) -> Any:
-        """Commands about agents are the hub's own; all others are its owner's."""
+        """The hub carries out commands about agents; all others go to its owner."""
         try:
             match command.do:
                 case "invite":
@@ -363,7 +363,7 @@ class Hub:
             raise CommandRefusedError(f"There is no session of an agent {command.agent}.")
         return None
 
-    # ---- what the parts tell each other
+    # ---- called by the parts
 
     async def _keys_changed(self) -> None:
         self._sessions.end_revoked()

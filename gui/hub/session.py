@@ -1,7 +1,7 @@
-"""One agent's session: reads and checks its messages, sends it ours in order, and never waits for anything else.
+"""One agent's session: reads and checks its messages, sends ours in order, and never waits for anything else.
 
-A message that cannot be decoded, or that this role has no business to send, ends this session with a reason. What
-an agent does not read piles up in its own outbox, whose bound ends the session too.
+A message that cannot be decoded, or that this role may not send, ends the session with a reason. What an agent does not
+read accumulates in its outbox; if that is full, the session ends too.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ NORMAL = 1000
 
 
 class SessionOwner(Protocol):
-    """What a session tells the hub. All but `journal_lines` return at once."""
+    """The callbacks of a session to the hub. All but `journal_lines` return at once."""
 
     def heartbeat(self, session: AgentSession, message: Heartbeat) -> None: ...
     def report(self, session: AgentSession, message: ServerReport) -> None: ...
@@ -49,11 +49,11 @@ class SessionOwner(Protocol):
 
 
 class BadMessageError(Exception):
-    """What the agent sent cannot be taken; the text is the reason for the end of its session."""
+    """The agent sent an invalid message; the text is the reason for ending its session."""
 
 
 class AgentSession:
-    """A session from its Welcome on. `heard` is when (monotonic) the last message came; `blocked`: it waits for us."""
+    """A session from its Welcome on. `heard`: when (monotonic) the last message arrived; `blocked`: it waits for us."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class AgentSession:
         self.heartbeats = 0
         self.blocked = False
         self.ending = ""
-        """Why we end it; empty while we do not."""
+        """Why we are ending it; empty otherwise."""
         self._websocket = websocket
         self._owner = owner
         self._monotonic = monotonic
@@ -88,11 +88,11 @@ class AgentSession:
 
     @property
     def identity(self) -> str:
-        """``KID/SUB``, by which the store knows the agent."""
+        """``KID/SUB``, which identifies the agent in the store."""
         return f"{self.kid}/{self.name}"
 
     def send(self, message: msgspec.Struct) -> bool:
-        """Queue a message; False when the session is ending."""
+        """Queue a message; False if the session is ending."""
         if self.ending:
             return False
         try:
@@ -100,19 +100,19 @@ class AgentSession:
         except asyncio.QueueFull:
             log.warning("! %s reads too slowly; its session is closed", self.agent_id)
             self.ending = "the agent reads too slowly"
-            self._websocket.transport.abort()  # its outbox is full, so no Goodbye would ever arrive
+            self._websocket.transport.abort()  # its outbox is full, so a Goodbye would never arrive
             return False
         return True
 
     def goodbye(self, reason: str, *, again: bool, code: int = NORMAL) -> None:
-        """End the session after what is queued was sent."""
+        """End the session after the queued messages are sent."""
         if self.ending:
             return
         self.send(Goodbye(reason=reason, again=again))
         if not self.ending:
             self.ending = reason
             self._close = (code, reason)
-            # An agent that reads nothing would keep the session for as long as TCP has patience.
+            # An agent that reads nothing would keep the session open until TCP times out.
             asyncio.get_running_loop().call_later(GOODBYE_SECONDS, self._websocket.transport.abort)
             try:
                 self._outbox.put_nowait(None)
@@ -120,7 +120,7 @@ class AgentSession:
                 self._websocket.transport.abort()
 
     async def run(self, welcome: Welcome) -> str:
-        """Serve the session until it ends; why it ended, as a sentence fragment."""
+        """Serve the session until it ends; returns the reason as a sentence fragment."""
         self._received = welcome.acknowledged
         self.send(welcome)
         reason = "the connection was lost"
@@ -132,7 +132,7 @@ class AgentSession:
                     await self._take(raw)
                 reason = "the agent closed the session"
             except BadMessageError as error:
-                log.warning("! %s sent what cannot be taken: %s", self.agent_id, error)
+                log.warning("! %s sent an invalid message: %s", self.agent_id, error)
                 reason = f"a message could not be taken: {error}"
                 self.goodbye(f"A message could not be taken: {error}", again=True, code=POLICY_VIOLATION)
                 await sender
@@ -171,7 +171,7 @@ class AgentSession:
             return
         if not message.journal:
             raise BadMessageError("journal lines need the id of their journal")
-        if message.journal != self._journal:  # it began a new one within the session
+        if message.journal != self._journal:  # it started a new one within the session
             self._journal, self._received = message.journal, message.lines[0].n - 1
         numbers = [line.n for line in message.lines]
         if numbers[0] > self._received + 1 or numbers != list(range(numbers[0], numbers[0] + len(numbers))):
@@ -180,7 +180,7 @@ class AgentSession:
             )
         self._received = max(self._received, numbers[-1])
         batch = JournalBatch(self.identity, self.name, message.journal, message.lines)
-        self.blocked = True  # its heartbeats are not read while we wait here: that is no fault of the agent's
+        self.blocked = True  # its heartbeats are not read while we wait here; the agent is not to blame
         try:
             await self._owner.journal_lines(batch)
         finally:
@@ -188,7 +188,7 @@ class AgentSession:
             self.heard = self._monotonic()
 
     def acknowledge(self, journal: str, last: int) -> None:
-        """Tell the agent that its lines up to `last` are stored."""
+        """Acknowledge the agent's lines up to `last` as stored."""
         self.send(Acknowledge(journal=journal, n=last))
 
     async def _sending(self) -> None:
@@ -198,7 +198,7 @@ class AgentSession:
                 await self._websocket.send(encode(message), text=True)
             await self._websocket.close(self._close[0], shorten(self._close[1]))
         except ConnectionClosed:
-            pass  # the reading side says why
+            pass  # the reading side has the reason
 
     def round_trip(self) -> float | None:
         """The last round-trip time that a ping measured, in seconds."""

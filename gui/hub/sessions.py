@@ -1,7 +1,7 @@
-"""All agents' sessions: who has which name, what they tell, and what the roster shows of it.
+"""All agents' sessions: which names they use, what they report, and what the roster shows.
 
-`Sessions` is what an `AgentSession` tells things to (`session.SessionOwner`). It keeps one session for each identity
-and each name, and says to the hub's listener what is the listener's business.
+`Sessions` owns each `AgentSession` (it is their `session.SessionOwner`). It keeps one session for each identity and
+each name, and passes on to the hub's listener what concerns it.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Sessions:
         self._by_name: dict[str, AgentSession] = {}
         self._offsets: dict[str, ClockOffset] = {}
 
-    # ---- questions and orders
+    # ---- queries and actions
 
     def live(self) -> tuple[AgentSession, ...]:
         """All sessions now."""
@@ -75,32 +75,32 @@ class Sessions:
         return self._live.get(agent_id)
 
     def holder(self, name: str) -> Holder | None:
-        """Who has this name now, for admission."""
+        """Who uses this name now, for admission."""
         session = self._by_name.get(name)
         if session is None or session.ending:
             return None
         return Holder(session.kid, session.address, self._is_fresh(session))
 
     def end_revoked(self) -> None:
-        """Say goodbye to those whose key is in force no more."""
+        """Send a Goodbye to agents whose key is no longer valid."""
         for session in self.live():
             if self._keyring.is_revoked(session.kid):
                 session.goodbye("the agent's key was revoked", again=False)
 
     def goodbye(self, reason: str, *, code: int) -> None:
-        """Say goodbye to all; they may come again."""
+        """Send all agents a Goodbye; they may reconnect."""
         for session in self.live():
             session.goodbye(reason, again=True, code=code)
 
     def _is_fresh(self, session: AgentSession) -> bool:
         return session.blocked or self._monotonic() - session.heard <= MISSED * self._heartbeat_seconds
 
-    # ---- from the first word to the last
+    # ---- the life of a session
 
     async def serve(self, websocket: ServerConnection, registration: Registration, details: Register) -> None:
-        """An agent's session."""
+        """Serve an agent's session."""
         bearer, name = registration.bearer, registration.name
-        try:  # again, since another may have come in between the two steps
+        try:  # again, since another agent may have joined between the two steps
             check_name(bearer, name, registration.address, self.holder)
         except AdmissionError as refusal:
             self._audit.add("refused", registration.address, refusal.text)
@@ -134,7 +134,7 @@ class Sessions:
         try:
             acknowledged = await self._writer.position(session.identity, details.journal)
         except Exception as error:
-            log.exception("! the database does not know how far a journal is stored")
+            log.exception("! the database did not answer how far a journal is stored")
             self._listener.problem("hub", f"{name} cannot open its session, because the database fails: {error}")
             await turn_away(websocket, "The hub's database does not answer; try again.", again=True)
             return
@@ -167,7 +167,7 @@ class Sessions:
                 self._gone(agent_id, reason)
 
     def _make_room(self, session: AgentSession) -> None:
-        """Replace the old session of this identity, and a shared-key one that has a personal key's name."""
+        """Replace the old session of this identity, and a shared-key session that uses the name of a personal key."""
         other = self._by_name.get(session.name)
         if other is not None and other.agent_id == session.agent_id:
             other.goodbye("replaced by a new session of the same agent", again=False)
@@ -219,13 +219,13 @@ class Sessions:
         self._listener.agent_missing(closed)
 
     async def watch(self) -> None:
-        """The task that finds those who have missed their heartbeats; cancel it to stop."""
+        """The task that finds agents with missed heartbeats; cancel it to stop."""
         while True:
             await asyncio.sleep(self._heartbeat_seconds / 2)
             self.check_heartbeats()
 
     def check_heartbeats(self) -> None:
-        """Mark agents as missing that were not heard of for three heartbeats."""
+        """Mark agents as missing that were not heard from for three heartbeats."""
         for session in tuple(self._live.values()):
             view = self._roster.find(session.agent_id)
             if view is not None and view.live and not self._is_fresh(session):
@@ -234,10 +234,10 @@ class Sessions:
                 self._roster.put(silent)
                 self._listener.agent_missing(silent)
 
-    # ---- what sessions tell (SessionOwner)
+    # ---- called by sessions (SessionOwner)
 
     def heartbeat(self, session: AgentSession, message: Heartbeat) -> None:
-        """An agent is alive, and how it is."""
+        """An agent is alive; update its figures."""
         view = self._roster.find(session.agent_id)
         if view is None or self._live.get(session.agent_id) is not session:
             return
@@ -262,13 +262,13 @@ class Sessions:
             self._listener.agent_up(view)
 
     def report(self, session: AgentSession, message: ServerReport) -> None:
-        """What a server agent sees beside its server."""
+        """The report of a server agent about its server."""
         view = self._roster.find(session.agent_id)
         if view is not None:
             self._roster.put(replace(view, report=message, server=message.server or view.server))
 
     def notice(self, session: AgentSession, message: Notice) -> None:
-        """Words of an agent for people."""
+        """A notice of an agent for the user."""
         view = self._roster.find(session.agent_id)
         if view is not None:
             self._roster.put(replace(view, notices=(*view.notices, message)[-MAX_NOTICES:]))
@@ -276,19 +276,19 @@ class Sessions:
                 self._listener.problem(f"agent {view.name}", message.text)
 
     def agent_message(self, session: AgentSession, message: msgspec.Struct) -> None:
-        """Everything that is the owner's business."""
+        """Pass everything else on to the owner."""
         view = self._roster.find(session.agent_id)
         if view is not None and self._live.get(session.agent_id) is session:
             self._listener.agent_message(view, message)
 
     async def journal_lines(self, batch: JournalBatch) -> None:
-        """Lines to be stored. What is known of the agent's clock goes with them."""
+        """Store lines, together with the offset of the agent's clock."""
         view = self._roster.find(public_id(*batch.agent.split("/", 1)))
         ahead = view.clock_offset if view is not None else None
         await self._writer.put(replace(batch, ahead=ahead or 0.0))
 
     def journal_stored(self, batch: JournalBatch, last: int, lines: Sequence[Line]) -> None:
-        """Lines are on disk: acknowledge them."""
+        """Acknowledge lines that are on disk."""
         agent_id = public_id(*batch.agent.split("/", 1))
         session = self._live.get(agent_id)
         if session is not None:

@@ -1,8 +1,8 @@
-"""The hub's signing key, by which others know that something was made by it, and keys of others that are known here.
+"""The hub's signing key, which proves to others that something was made by it, and the known keys of others.
 
-An Ed25519 key of its own, apart from the one for TLS: what it has signed is kept for years, a certificate is not. The
-public key is short enough to be its own name, ``ed25519:`` and 43 signs. Who is behind a key is told by nobody but the
-person who makes it known (`trust`), with a name that this person chooses.
+An Ed25519 key, separate from the one for TLS: what it has signed is kept for years, a certificate is not. The public
+key is short enough to be its own name, ``ed25519:`` and 43 characters. Only the user who adds a key (`trust`) says
+who owns it, with a name that this user chooses.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from gui.hub.certificate import write_whole
 KEY = "hub-signing-key.pem"
 KNOWN = "known-signers"
 OWN = "this hub"
-"""What the hub's own key is called among the known ones."""
+"""The name of the hub's own key among the known ones."""
 _PREFIX = "ed25519:"
 _is_key = re.compile(r"ed25519:[A-Za-z0-9_-]{43}").fullmatch
 _is_name = re.compile(r"[^\s\x00-\x1f\x7f-\x9f](?:[^\x00-\x1f\x7f-\x9f]{0,62}[^\s\x00-\x1f\x7f-\x9f])?").fullmatch
 
 
 class SigningError(Exception):
-    """A key cannot be used, kept or known; one sentence for a person."""
+    """A key cannot be used, stored or added; one sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Signer:
 
 
 def own_signer(directory: Path, name: str = "") -> Signer:
-    """The hub whose signing key is kept in `directory`; the key is made now if there is none yet.
+    """The signer whose key is kept in `directory`; the key is created if there is none yet.
 
     Raises SigningError."""
     path = directory / KEY
@@ -79,7 +79,7 @@ def own_signer(directory: Path, name: str = "") -> Signer:
 
 
 def is_signed(public: str, content: bytes, signature: str) -> bool:
-    """Whether the holder of the key `public` has signed `content`. False, too, for what is no key or no signature."""
+    """Whether the owner of the key `public` signed `content`. Also False for an invalid key or signature."""
     try:
         key = Ed25519PublicKey.from_public_bytes(_bytes(public.removeprefix(_PREFIX)))
         key.verify(_bytes(signature), content)
@@ -89,7 +89,7 @@ def is_signed(public: str, content: bytes, signature: str) -> bool:
 
 
 def known_signers(directory: Path) -> dict[str, str]:
-    """The names of known keys by key, the hub's own among them. Raises SigningError."""
+    """The names of known keys by key, including the hub's own. Raises SigningError."""
     known = {public: name for name, public in _read(directory).items()}
     if (directory / KEY).exists():
         known[own_signer(directory).public] = OWN
@@ -97,22 +97,22 @@ def known_signers(directory: Path) -> dict[str, str]:
 
 
 def trust(directory: Path, public: str, name: str) -> None:
-    """Make a key known under a name. Raises SigningError when either cannot be, or the name is another key's."""
+    """Add a key under a name. Raises SigningError if either is invalid, or the name belongs to another key."""
     if not _is_key(public):
         raise SigningError(
-            f"A signing key reads ed25519: and 43 signs, as `tally key signer` shows it, not {public!r}."
+            f"A signing key is ed25519: and 43 characters, as shown by `tally key signer`, not {public!r}."
         )
     if not _is_name(name) or name == OWN:
-        raise SigningError(f"{name!r} cannot be the name of a key; choose up to 64 signs in one line.")
+        raise SigningError(f"{name!r} is not a valid name for a key; choose up to 64 characters in one line.")
     known = _read(directory)
     if known.get(name, public) != public:
-        raise SigningError(f"{name} is the name of another key; forget it first: tally key distrust {name!r}")
+        raise SigningError(f"{name} is the name of another key; remove that first: tally key distrust {name!r}")
     others = {other: key for other, key in known.items() if key != public}
     _write(directory, {**others, name: public})
 
 
 def distrust(directory: Path, name: str) -> str:
-    """Forget a key that was made known; returns it. Raises SigningError when there is none of this name."""
+    """Remove a known key and return it. Raises SigningError if there is none with this name."""
     known = _read(directory)
     if name not in known:
         raise SigningError(f"No key is known as {name!r}; `tally key signer` shows which are.")
@@ -122,14 +122,14 @@ def distrust(directory: Path, name: str) -> str:
 
 
 def _make(path: Path) -> None:
-    """Make a key, unless another program has done so in the same moment."""
+    """Create a key, unless another program has just done so."""
     private = Ed25519PrivateKey.generate()
     fresh = path.with_name(f"{path.name}.{os.getpid()}.made")
     write_whole(fresh, private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
     try:
         os.link(fresh, path)
     except FileExistsError:
-        pass  # theirs is the key, then
+        pass  # then use that key
     finally:
         fresh.unlink()
 

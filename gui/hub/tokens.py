@@ -1,6 +1,6 @@
-"""Is this bearer token good? Pure: header text, keys and time in; `Bearer` or a `AdmissionError` out.
+"""Checks a bearer token. Pure: header text, keys and time in; `Bearer` or an `AdmissionError` out.
 
-The order of the checks matters: nothing is said about a key before the signature has been checked with it.
+The order of the checks matters: nothing is revealed about a key before the signature has been checked with it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # as agent.messages.Name
 
 
 class AdmissionError(Exception):
-    """Why somebody is not let in: an HTTP status and one sentence. 401 sentences get the hub's time appended."""
+    """A refused request: an HTTP status and one sentence. 401 sentences get the hub's time appended."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -36,7 +36,7 @@ class AdmissionError(Exception):
 
 
 class UnknownKeyError(AdmissionError):
-    """No key that is known here has signed the token; another one may have been made since."""
+    """The token is not signed with a known key; a new one may have been created since."""
 
     def __init__(self) -> None:
         super().__init__(401, "The token is not signed with a key that this hub knows.")
@@ -49,7 +49,7 @@ def utc(t: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """Who stands behind an accepted token. `invitation` is set for scope ``join``; then the name is still unknown."""
+    """The holder of an accepted token. `invitation` is set for scope ``join``; then the name is still unknown."""
 
     kid: str
     """The key's name, ``shared`` for every shared key: with `sub` it is the identity."""
@@ -123,7 +123,7 @@ def _verified(token: str, kid: str | None, book: KeyBook) -> tuple[Key | Issued,
 
 
 def _bearer(signer: Key | Issued, claims: dict[str, Any], now: float) -> Bearer:
-    """The claims, checked one by one."""
+    """Check the claims one by one."""
     audience = claims.get("aud")
     if audience != AUDIENCE and not (isinstance(audience, list) and AUDIENCE in audience):
         raise AdmissionError(401, f"The token is for another audience; aud should be {AUDIENCE!r}.")
@@ -153,7 +153,7 @@ def _bearer(signer: Key | Issued, claims: dict[str, Any], now: float) -> Bearer:
 
 
 def _permit(signer: Key | Issued, bearer: Bearer, now: float) -> None:
-    """May the signer of this token say this?"""
+    """Check that the signer of this token may make these claims."""
     if isinstance(signer, Issued):
         if bearer.scopes != ("join",):
             raise AdmissionError(403, "An invitation is for joining only.")

@@ -1,8 +1,8 @@
 """Plans: choose a plan, edit it in a form or as TOML, preview it, run it.
 
-The form edits the same text that a plan file holds; nothing is hidden from the file. Errors stand beside the field; the
-foot of the form counts them. Presets cannot be overwritten: saving a changed preset creates your own copy. Whatever
-takes the place of a changed plan saves it first; while that fails, the changed plan stays open.
+The form edits the text of the plan file itself, so the file contains everything. Errors are shown beside the field, and
+counted at the bottom of the form. Presets cannot be overwritten: saving a changed preset creates your own copy. Opening
+another plan saves a changed one first; if that fails, the changed plan stays open.
 """
 
 from __future__ import annotations

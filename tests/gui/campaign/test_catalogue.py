@@ -29,7 +29,7 @@ def test_many_problems_are_not_all_told() -> None:
 
 
 def test_an_empty_list() -> None:
-    with pytest.raises(CatalogueError, match="holds no files"):
+    with pytest.raises(CatalogueError, match="contains no files"):
         parse_list("# nothing\n")
 
 

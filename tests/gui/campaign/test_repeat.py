@@ -172,7 +172,7 @@ def test_a_restarted_client_takes_no_part_any_more() -> None:
     told = Told("c1", "c2")
     through(told, "begin", "ready c1", "ready c2", "handed 1 c1 c2", "missing c2", "done c1 1")
     (note,) = told("back c2")
-    assert note.startswith("error: c2 takes no part in this repeat any more: it was restarted")
+    assert note.startswith("error: c2 no longer takes part in this repeat: it was restarted")
     assert told("wait 1") == ["round 2 to c1"]
 
 
@@ -206,7 +206,7 @@ def test_when_nobody_comes_back_the_repeat_ends() -> None:
     told = Told("c1", rounds=3)
     through(told, "begin", "ready c1", "handed 1 c1", "missing c1", "wait 1")
     said = told("wait 60")
-    assert said == ["error: No client has come back for 60 s; the repeat ends before its time.", "settle"]
+    assert said == ["error: No client has come back for 60 s; the repeat ends early.", "settle"]
     assert told.repeat.outcome == "failed"
 
 
@@ -223,7 +223,7 @@ def test_when_nobody_can_start_the_repeat_fails() -> None:
     told = Told("c1", "c2")
     through(told, "begin", "ready c1 no XRootD client")
     said = told("ready c2 no room")
-    assert said[0] == "error: c2 takes no part in this repeat any more: no room"
+    assert said[0] == "error: c2 no longer takes part in this repeat: no room"
     assert said[1] == "error: No client could start its workers."
     assert said[-1] == "settle"
     assert told.repeat.outcome == "failed"
@@ -261,7 +261,7 @@ def test_abort_ends_now() -> None:
     through(told, "begin", "ready c1", "ready c2", "handed 1 c1 c2")
     assert told("abort") == ["abort c1 c2"]
     assert told("wait 10") == []
-    assert told("wait 5") == ["warning: c1, c2 did not end in time; what was not reported stays pending.", "settle"]
+    assert told("wait 5") == ["warning: c1, c2 did not end in time; unreported requests stay pending.", "settle"]
     assert told.repeat.outcome == "aborted"
 
 
@@ -270,7 +270,7 @@ def test_who_does_not_end_in_time_is_not_waited_for() -> None:
     through(
         told, "begin", "ready c1", "ready c2", "handed 1 c1 c2", "done c1 1", "done c2 1", "ended c1 2", "stored c1 2"
     )
-    assert told("wait 60") == ["warning: c2 did not end in time; what was not reported stays pending.", "settle"]
+    assert told("wait 60") == ["warning: c2 did not end in time; unreported requests stay pending.", "settle"]
 
 
 clients = st.sampled_from(["c1", "c2", "c3"])
@@ -410,7 +410,7 @@ def test_a_stopped_run_cuts_what_waits_for_a_server_when_its_time_is_over() -> N
     told = Told("c1", rounds=3)
     through(told, "begin", "ready c1", "handed 1 c1", "silent c1 1 0 s2=4,3", "wait 1", "handed 2 c1", "stop")
     assert told("done c1 2") == ["end c1"]
-    assert told("wait 60") == ["warning: c1 still waits for s2; that is cut short.", "abort c1"]
+    assert told("wait 60") == ["warning: c1 still waits for s2; the wait is ended.", "abort c1"]
     assert through(told, "ended c1 9", "stored c1 9") == ["settle"]
 
 
