@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import re
-import threading
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import chain
+from itertools import chain, repeat
 from operator import add, attrgetter
 from struct import unpack
 from typing import Any, NamedTuple, TypeVar
@@ -36,7 +35,7 @@ from gui.store.rows import PROBLEMS, LoadResult, RecordFlags
 
 BLOCK = 512
 """Bodies that are compressed together: JSON records are so similar that they shrink to less than a tenth."""
-AT_ONCE = 30_000
+AT_ONCE = 20_000
 """The best number of records in one transaction: each transaction touches most pages of the index, however few records
 it has, and with more records other writers would wait for more than a fifth of a second."""
 MAX_BODY = 256 * 1024
@@ -58,9 +57,19 @@ _TEXT = 256
 _PATH = 8192
 _TAGS_REMEMBERED = 500_000
 _ORIGINS_REMEMBERED = 50_000
-_KEYS = ("tag_id", "match_key", "record_key")
-_FACTS = ("file_id", "read", "readv", "write", "path", "flags")
-_RECORD = (*_KEYS, "body", "origin_id", *_FACTS)
+_RECORD = (
+    "tag_id",
+    "match_key",
+    "record_key",
+    "origin_id",
+    "file_id",
+    "read",
+    "readv",
+    "write",
+    "body",
+    "path",
+    "flags",
+)
 _INSERT_BLOCK = "INSERT INTO record_block (id, loaded, bodies) VALUES (?, ?, ?)"
 _ADD_DAILY = (
     "ON CONFLICT (day, own, server, site, org, directory, person) DO UPDATE SET"
@@ -188,18 +197,6 @@ Opened = tuple[int, Source, int]
 
 Access = tuple[Source, bytes, tuple[Any, ...]]
 """One record: its source, its body, its own facts in the order of `_facts_of`. A plain tuple, since there are many."""
-
-
-class Own(NamedTuple):
-    """Records of ours with what is worked out before the database is locked."""
-
-    accesses: list[Access]
-    keys: tuple[Sequence[int], ...]
-    """Columns of their rows: `_KEYS`."""
-    facts: tuple[Sequence[Any], ...]
-    """Columns of their rows: `_FACTS`."""
-    bodies: list[Future[bytes]]
-    """Their blocks, being compressed in a thread: zlib releases the interpreter's lock."""
 
 
 @dataclass(slots=True)
@@ -343,15 +340,11 @@ def _event(record: Mapping[str, Any]) -> Event:
 class Loader:
     """Stores decoded batches in the database; caches our tags and the server processes.
 
-    Except for the tags, its caches are used and changed inside `Database.write` only, so by one thread at a time."""
+    The caches are used and changed only inside `Database.write`, so by one thread at a time."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._tags: dict[str, Tag] = {}
-        self._looking = threading.Lock()
-        """Held by whoever uses the cached tags."""
-        self._deleted = 0
-        """How often the cached tags were forgotten."""
         self._origins: dict[Place, int] = {}
         self._forgot = 0
         self._blocks: list[tuple[int, Future[bytes]]] = []
@@ -366,9 +359,7 @@ class Loader:
 
     def forget_tags(self) -> None:
         """A run was deleted (within `Database.write`): forget the cached tags."""
-        with self._looking:
-            self._tags.clear()
-            self._deleted += 1
+        self._tags.clear()
 
     def store_of_run(self, connection: Connection, batch: Batch, run_id: int, now: float) -> LoadResult:
         """Store records of this run's tags within a transaction of the caller, without adding to the daily sums."""
@@ -378,7 +369,7 @@ class Loader:
         repeat = schema.repeat
         repeats = set(connection.scalars(select(repeat.c.id).where(repeat.c.run_id == run_id)))
         own = [access for access in batch.accesses if access[0].tag.repeat_id in repeats]
-        kept = self._store_own(connection, self._prepared(own))
+        kept = self._store_own(connection, own)
         self._store_blocks(connection, now)
         final = sum(access[2][0][-2:] == ".f" for access in kept)
         return LoadResult(
@@ -396,13 +387,10 @@ class Loader:
     def load(self, batch: Batch, now: float) -> LoadResult:
         """One transaction: everything in `batch`, or (when it raises a StoreError) nothing."""
         today = int(now // DAY)
-        deleted = self._deleted
-        with self._database.read() as connection:
-            own = self._own(connection, batch)
         with self._database.write() as connection:
-            if deleted != self._deleted:
-                own = self._own(connection, batch)
+            self._find_tags(connection, batch.sources)
             self._find_origins(connection, batch.sources)
+            own = [access for access in batch.accesses if access[0].tag is not STRANGER]
             kept = self._store_own(connection, own)
             foreign = [access for access in batch.accesses if access[0].tag is STRANGER]
             new_foreign, sealed = self._first_time(connection, foreign, today)
@@ -438,36 +426,21 @@ class Loader:
             producers=dict(batch.producers),
         )
 
-    def _own(self, connection: Connection, batch: Batch) -> Own:
-        """The records of ours, which also become known as such."""
-        self._find_tags(connection, batch.sources)
-        return self._prepared([access for access in batch.accesses if access[0].tag is not STRANGER])
-
-    def _prepared(self, own: list[Access]) -> Own:
-        """Begin to compress their bodies, and work out what of their rows needs no database."""
-        bodies = [self._compressor.submit(_compress, part) for part in chunks(own, BLOCK)]
-        return Own(own, *(_columns(own) if own else ((), ())), bodies)
-
     def _find_tags(self, connection: Connection, sources: Sequence[Source]) -> None:
         """Which of `sources` are ours. A tag that is not ours is not cached: it may become ours."""
-        named = [(source, *tags_said(source.file)) for source in sources]
-        with self._looking:
-            self._look_up(connection, {tag for _, *tags in named for tag in tags})
-            for source, user, said in named:
-                source.tag = self._tags.get(user) or self._tags.get(said) or STRANGER
-
-    def _look_up(self, connection: Connection, tags: set[str]) -> None:
-        """Cache those of these tags that are ours."""
         known = self._tags
         if len(known) > _TAGS_REMEMBERED:
             known.clear()
-        unknown = {tag for tag in tags if tag not in known and _is_tag(tag)}
+        named = [(source, *tags_said(source.file)) for source in sources]
+        unknown = {tag for _, *tags in named for tag in tags if tag not in known and _is_tag(tag)}
         table = schema.tag
         for part in chunks(sorted(unknown), 500):
             # A tag without a repeat was never handed out, or its run was deleted: nothing waits for its records.
             bound = table.c.tag.in_(part) & table.c.repeat_id.is_not(None)
             rows = connection.execute(select(table.c.tag, table.c.id, table.c.repeat_id).where(bound))
             known.update((row.tag, Tag(row.id, row.tag, row.repeat_id)) for row in rows)
+        for source, user, said in named:
+            source.tag = known.get(user) or known.get(said) or STRANGER
 
     def _find_origins(self, connection: Connection, sources: Sequence[Source]) -> None:
         """Give each of `sources` the row id of its server process; a new one gets a row."""
@@ -488,22 +461,24 @@ class Loader:
                 known = int(key[0])
             source.origin = found[place] = known
 
-    def _store_own(self, connection: Connection, own: Own) -> list[Access]:
+    def _store_own(self, connection: Connection, own: list[Access]) -> list[Access]:
         """Store our records without their bodies (see `_store_blocks`); returns those that were not stored before."""
         self._blocks = []
-        if not own.accesses:
+        if not own:
             return []
-        ids = self._database.new_ids(connection, "record_block", len(own.bodies))
+        # Compressed in a thread meanwhile: zlib releases the interpreter's lock.
+        blocks = [self._compressor.submit(_compress, part) for part in chunks(own, BLOCK)]
+        ids = self._database.new_ids(connection, "record_block", len(blocks))
         rows = _rows(own, ids)
         before = connection.scalar(select(func.max(schema.record.c.id))) or 0
         # In the order of the index: its pages are then visited one after the other (6.1 instead of 7.9 µs a record).
         inserted = self._database.insert(connection, "record", _RECORD, sorted(rows), LEAVE_KNOWN)
-        self._blocks = list(zip(ids, own.bodies, strict=True))
+        self._blocks = list(zip(ids, blocks, strict=True))
         if inserted == len(rows):
-            return own.accesses
+            return own
         new = _new_keys(connection, before, rows)
         kept = []
-        for row, access in zip(rows, own.accesses, strict=True):
+        for row, access in zip(rows, own, strict=True):
             if row[:3] in new:
                 new.remove(row[:3])  # the same record twice in one batch counts once
                 kept.append(access)
@@ -583,8 +558,8 @@ class Loader:
         once.wait_for_close(self._database, connection, [(key, ids[group]) for key, group in waiting], today)
 
 
-def _columns(own: Sequence[Access]) -> tuple[tuple[Sequence[int], ...], tuple[Sequence[Any], ...]]:
-    """What `_KEYS` and `_FACTS` name of the rows of the table ``record``.
+def _rows(own: Sequence[Access], blocks: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Rows of the table ``record``, in the order of `_RECORD`.
 
     Column by column, since most of it is then done in C."""
     sources = [access[0] for access in own]
@@ -595,20 +570,26 @@ def _columns(own: Sequence[Access]) -> tuple[tuple[Sequence[int], ...], tuple[Se
     # `match_key` and `record_key`, whose loops these are, cost twice as much one by one.
     digests = b"".join([blake2b(text, digest_size=8).digest() for text in texts])
     keys = unpack(f">{len(own)}q", digests)
-    flags: Sequence[str | None] = [None] * len(own)
+    places = [number * BLOCK + place for number in blocks for place in range(BLOCK)]
+    flags: Iterable[str | None] = repeat(None)
     if any(issues) or any(lacking):
         flags = [_flags(*said) if any(said) else None for said in zip(issues, lacking, strict=True)]
-    return (
-        ([source.tag.id for source in sources], keys, record_keys(record_ids)),
-        (file_ids, _numbers(read), _numbers(readv), _numbers(write), _storable_paths(paths), flags),
+    return list(
+        zip(
+            [source.tag.id for source in sources],
+            keys,
+            record_keys(record_ids),
+            [source.origin for source in sources],
+            file_ids,
+            _numbers(read),
+            _numbers(readv),
+            _numbers(write),
+            places,
+            _storable_paths(paths),
+            flags,
+            strict=False,  # there are more places and flags than records
+        )
     )
-
-
-def _rows(own: Own, blocks: Sequence[int]) -> list[tuple[Any, ...]]:
-    """Rows of the table ``record``, in the order of `_RECORD`."""
-    origins = [source.origin for source, _, _ in own.accesses]
-    places = [number * BLOCK + place for number in blocks for place in range(BLOCK)]
-    return list(zip(*own.keys, places, origins, *own.facts, strict=False))  # there are more places than records
 
 
 def _numbers(values: Sequence[int | None]) -> Sequence[int]:
@@ -787,7 +768,7 @@ def _compress(accesses: Sequence[Access]) -> bytes:
 def _new_keys(connection: Connection, before: int, rows: Sequence[tuple[Any, ...]]) -> set[tuple[int, int, int]]:
     """Keys of those `rows` that were inserted after record `before`, by us."""
     table = schema.record
-    bodies = {row[3] for row in rows}
+    bodies = {row[8] for row in rows}
     found = connection.execute(
         select(table.c.tag_id, table.c.match_key, table.c.record_key, table.c.body).where(table.c.id > before)
     )
