@@ -449,7 +449,7 @@ def test_the_same_record_twice_in_a_batch_counts_once_whatever_else_differs(any_
     assert (result.final, result.repeated) == (1, 1)
 
 
-def test_a_run_that_is_deleted_while_its_records_are_prepared_gets_none(
+def test_a_run_that_is_deleted_while_its_records_wait_for_the_database_gets_none(
     any_world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = any_world
@@ -466,12 +466,3 @@ def test_a_run_that_is_deleted_while_its_records_are_prepared_gets_none(
     monkeypatch.setattr(database, "write", delete_first)
     result = world.store.load([world.body(a)], 1.0)
     assert (result.final, result.foreign) == (0, 1)
-
-
-def test_the_same_record_twice_in_a_batch_counts_once_whatever_else_differs(any_world: Any) -> None:
-    world = any_world
-    world.begin()
-    (a,) = world.ask(1)
-    body = world.body(a)
-    result = world.store.load([body, changed(body, known_issue=["rounded"])], 1.0)
-    assert (result.final, result.repeated) == (1, 1)
