@@ -22,7 +22,7 @@ Ctrl+R       run the plan        Ctrl+.   stop, again: abort
 Ctrl+N       new plan            Ctrl+S   save the plan
 Ctrl+Z, Ctrl+Shift+Z   undo, redo in the plan
 Ctrl+I       add an agent        Ctrl+F   filter
-F5           read again          ?        these keys
+F5           refresh             ?        these keys
 Ctrl+C       copy rows           Space    pause the live view"""
 
 
@@ -53,7 +53,7 @@ class Actions:
         action("View", "dark", "Dark", "", lambda: set_theme("dark"))
         action("View", "system", "As the system", "", lambda: set_theme("system"))
         action("View", "problems", "Problems", "Ctrl+P", self._toggle_problems, symbol="warn")
-        action("View", "refresh", "Read again", "F5", refresh, symbol="refresh")
+        action("View", "refresh", "Refresh", "F5", refresh, symbol="refresh")
         action("Help", "keys", "Keys", "?", self._show_keys)
         frame.problems_button.clicked.connect(lambda: self._toggle_problems())
         self._problems.count_changed.connect(frame.set_problems)

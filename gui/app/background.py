@@ -14,7 +14,7 @@ log = logging.getLogger("tally.window")
 
 
 class Background:
-    """`trouble` is told (where, text, remedy) of each error."""
+    """`trouble` is called with (where, text, remedy) for each error."""
 
     def __init__(self, trouble: Callable[[str, str, str], None]) -> None:
         self._trouble = trouble

@@ -14,7 +14,7 @@ from gui.widgets.frame import Frame
 
 
 class Opening:
-    """`import_plan` is given the plan files that somebody opens instead of a workspace."""
+    """`import_plan` is called with a plan file that the user opens instead of a workspace."""
 
     def __init__(self, frame: Frame, home: Home, background: Background, import_plan: Callable[[Path], object]) -> None:
         self._frame = frame

@@ -1,4 +1,4 @@
-"""What the window asks of each of its pages, and what it gives them."""
+"""The interface between the window and its pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gui.widgets.frame import Frame
 
 
 class WindowDesk(Desk, Protocol):
-    """What a page finds around it: what a presenter does, and the window."""
+    """The surroundings of a page: what a presenter provides, and the window."""
 
     frame: Frame
     data: Path
@@ -65,4 +65,4 @@ class Part:
         """A moment of the run."""
 
     def close(self) -> None:
-        """The window is closed: keep what must not be lost."""
+        """The window is being closed: save what must not be lost."""

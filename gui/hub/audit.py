@@ -1,4 +1,4 @@
-"""The record of who came and went: kept in the workspace, shown by `tally key log`.
+"""The audit log of who connected and left: kept in the workspace, shown by `tally key log`.
 
     started, stopped   the hub
     joined             an agent or operator, by its key and name
@@ -46,7 +46,7 @@ class WaitingEntries:
         kind[key] = (first, times + 1)
 
     def take(self, now: float) -> list[AuditEntry]:
-        """All of them, in the order in which they came first; none is left."""
+        """Remove and return all entries, in the order of their first occurrence."""
         entries = [
             AuditEntry(first, what, who, text if times == 1 else f"{text} ({times} times)")
             for what, kind in self._first.items()
@@ -58,7 +58,7 @@ class WaitingEntries:
 
 
 class AuditLog:
-    """Writes entries in a thread, behind everything else."""
+    """Writes entries in a thread, after everything else."""
 
     def __init__(self, store: AuditStore, run_blocking: RunBlocking, clock: Callable[[], float]) -> None:
         self._store = store
@@ -86,7 +86,7 @@ class AuditLog:
                     entries, failing = [], False
                 except Exception:
                     if not failing:
-                        log.exception("! the audit log cannot be written; it is tried again")
+                        log.exception("! the audit log cannot be written; trying again")
                     failing = True
                 self._unwritten = entries
                 await asyncio.sleep(PAUSE_SECONDS)

@@ -49,7 +49,7 @@ class WorkspaceBus:
         self._asker: Asker | None = None
 
     async def start(self, records: RecordIntake, statuses: StatusIntake) -> None:
-        """Begin to connect. Raises BusError for an address that cannot be read."""
+        """Start connecting. Raises BusError for an invalid address."""
         url = self._options.bus_url(self._lab)
         if not url:
             return
@@ -97,7 +97,7 @@ class WorkspaceBus:
         )
 
     async def stop(self) -> None:
-        """End the consumers after the messages in hand."""
+        """End the consumers after the messages being handled."""
         threads = [thread for thread in (self._records, self._statuses) if thread is not None]
         for thread, ended in zip(
             threads, await asyncio.gather(*(asyncio.to_thread(thread.stop) for thread in threads)), strict=True
@@ -128,7 +128,7 @@ class WorkspaceBus:
         return self._records.drain() if self._records is not None else None
 
     async def ask_for_status(self, seconds: float, answered: Callable[[float], bool]) -> None:
-        """Ask all daemons for their status; wait at most so long until they have `answered` since the given time."""
+        """Ask all daemons for their status, and wait at most `seconds` until they have `answered` since then."""
         asked = time.time()
         if self._asker is None or not await self._blocking(self._asker.ask):
             return
@@ -139,7 +139,7 @@ class WorkspaceBus:
                     await self._spoke.wait()
 
     def status_came(self) -> None:
-        """A daemon has spoken."""
+        """A status message has arrived."""
         self._spoke.set()
 
     def _on_loop(self, function: Callable[[ConsumerState], None]) -> Callable[[ConsumerState], None]:

@@ -40,7 +40,7 @@ class LateScoring:
         self._wanted.set()
 
     async def run(self, left_open: Sequence[int]) -> None:
-        """Until cancelled. First the runs that the workspace's last owner left open are closed."""
+        """Score until cancelled. First close the runs that the workspace's last owner left open."""
         await self._clear_up(left_open)
         while True:
             try:

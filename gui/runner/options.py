@@ -1,4 +1,4 @@
-"""Where a workspace keeps and finds things."""
+"""Where a workspace keeps and finds its data: its options."""
 
 from __future__ import annotations
 

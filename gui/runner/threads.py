@@ -1,4 +1,4 @@
-"""Threads in which a workspace does what blocks, and waiting until they have come to their end."""
+"""Threads for the blocking work of a workspace, and waiting until they are done."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Threads:
         await asyncio.to_thread(wait, tuple(self._at_work))
 
     async def close(self) -> None:
-        """Wait for all of them, and take no more work."""
+        """Wait for all of them and accept no more work."""
         await asyncio.to_thread(self._pool.shutdown, wait=True)
 
 
