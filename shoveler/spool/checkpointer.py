@@ -57,6 +57,8 @@ class Syncer:
         descriptors: dict[Path, int] = {}
         while self._due.wait() and not self._stopping.wait(_SYNC_AFTER):
             self._due.clear()  # before: what is committed while the disk works is due again
+            if self._stopping.is_set():  # `close` sets this first, so what was just cleared may have been its word
+                break
             begun, well = time.monotonic(), True
             for path in self._files:
                 try:
@@ -105,6 +107,8 @@ class Checkpointer:
         db.execute(f"PRAGMA synchronous = {self._synchronous.upper()}")
         while self.due.wait() and not self._stop:
             self.due.clear()
+            if self._stop:  # `close` sets this first, so what was just cleared may have been its word
+                break
             if not self.done.is_set():
                 with self.working:
                     self._copy(db)
