@@ -1,11 +1,11 @@
 """The command ``tally-agent``.
 
     tally-agent --hub URL --role client|server      run, with the shared key
-    tally-agent join STRING                         run, by invitation; later runs need no more than the same --state
-    tally-agent check-config FILE                   say what is wrong with an XRootD server's monitoring
+    tally-agent join STRING                         run, by invitation; later runs need only the same --state
+    tally-agent check-config FILE                   report what is wrong with an XRootD server's monitoring
     tally-agent lab …                               a test federation on this machine (agent.lab)
 
-Exit codes: 0 stopped when asked to, 1 the hub does not take us or we cannot go on, 2 wrong usage or settings.
+Exit codes: 0 stopped on request, 1 the hub refuses the agent or it cannot continue, 2 wrong usage or settings.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="join | check-config | lab")
 
     join = commands.add_parser("join", help="join a hub by invitation")
-    join.add_argument("string", metavar="STRING", help="the join string that the hub gave, or - for standard input")
+    join.add_argument("string", metavar="STRING", help="the join string from the hub, or - for standard input")
     SCHEMA.add_arguments(join)
 
     check = commands.add_parser("check-config", help="check the monitoring of an XRootD configuration file")
     check.add_argument("file", type=Path, metavar="FILE")
     check.add_argument("--json", action="store_true", help="findings as JSON")
-    check.add_argument("--instance", metavar="NAME", help="judge for this instance only (xrootd -n NAME)")
-    check.add_argument("--xrootd", metavar="VERSION", type=_release, help="judge for this release, such as 5.8.1")
+    check.add_argument("--instance", metavar="NAME", help="check for this instance only (xrootd -n NAME)")
+    check.add_argument("--xrootd", metavar="VERSION", type=_release, help="check for this release, such as 5.8.1")
 
     commands.add_parser("lab", help="a whole test federation on this machine", add_help=False)
     return parser
@@ -52,7 +52,7 @@ def _release(text: str) -> tuple[int, ...]:
     """The numbers of a release: "v5.8.1" → (5, 8, 1)."""
     numbers = text.removeprefix("v").split(".")
     if not all(number.isascii() and number.isdigit() and len(number) < 9 for number in numbers):
-        raise argparse.ArgumentTypeError(f"{text!r} is no release of XRootD; they look like 5.8.1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not an XRootD release; use a form like 5.8.1")
     return tuple(int(number) for number in numbers)
 
 
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not _prints(arguments):
         open_standard_streams()
-    if arguments == [WORDS["worker"]]:  # a frozen program that is a process of itself
+    if arguments == [WORDS["worker"]]:  # a frozen program, started as a worker
         from agent.workloads import worker
 
         return worker.main()
@@ -72,13 +72,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _carry_out(arguments)
     except KeyboardInterrupt:
-        print("tally-agent: interrupted; the same command goes on where this one was.", file=sys.stderr)
+        print("tally-agent: interrupted; run the same command to continue.", file=sys.stderr)
         return 1
 
 
 def _carry_out(arguments: Sequence[str]) -> int:
     if arguments[:1] == ["lab"]:
-        # A lab is up or down whoever reads of it.
+        # A lab is up or down whoever reads its output.
         return printing("tally-agent", lambda: _lab(arguments), decides=lambda: arguments[1:2] == ["status"])
     if _prints(arguments):
         return printing("tally-agent", lambda: _checked(_parser().parse_args(arguments)))
@@ -86,7 +86,7 @@ def _carry_out(arguments: Sequence[str]) -> int:
 
 
 def _prints(arguments: Sequence[str]) -> bool:
-    """Whether this is a command that prints something and serves nobody; `printing` opens its streams."""
+    """Whether this is a command that only prints something; `printing` opens its streams."""
     return arguments[:1] in (["lab"], ["check-config"]) or bool({"--help", "-h", "--version"} & set(arguments))
 
 
@@ -97,7 +97,7 @@ def _checked(parsed: argparse.Namespace) -> int:
 
 
 def _lab(arguments: Sequence[str]) -> int:
-    """A program of its own, loaded only when it is wanted, and without the rest."""
+    """A program of its own, imported only when needed, and without the rest."""
     from agent.lab import cli
 
     parser = argparse.ArgumentParser("tally-agent")

@@ -1,8 +1,8 @@
 """Role client: takes jobs from the hub, has workers make the requests, and reports what the journal says.
 
-Everything that the hub learns of a request comes from the journal, after it is safe on disk; a round is done when
-each of its requests has its done line. What was reported once is reported again in the next session (see
-`agent.messages`), so that a cut at any moment loses nothing.
+Everything that the hub learns about a request comes from the journal, after it is safe on disk; a round is done when
+each of its requests has its done line. Reports are repeated in the next session (see `agent.messages`), so that a cut
+at any moment loses nothing.
 """
 
 from __future__ import annotations
@@ -54,32 +54,32 @@ _log = logging.getLogger(__name__)
 COLLECT_SECONDS: Final = 0.02
 """How often new journal lines are synced and numbered while a job runs: well within the 50 ms that are promised."""
 KEPT_SAMPLES: Final = 300
-"""Samples (one a second) that are kept, for a hub that is away and for those that a broken session took with it."""
+"""Samples (one per second) that are kept while the hub is away, and in case a broken session lost some."""
 IN_FLIGHT: Final = 20_000
-"""Journal lines sent and not yet acknowledged, at most: a slow hub then holds up the sending, not the work."""
+"""Maximum of journal lines sent and not yet acknowledged: a slow hub delays the sending, not the work."""
 REMEMBERED: Final = 32
-"""Ended jobs whose RepeatDone is said again in a new session."""
+"""Ended jobs whose RepeatDone is repeated in a new session."""
 NOTICES: Final = 100
 """Notices kept for a hub that is away."""
 ROOM: Final = 32 * 1024 * 1024
-"""Free bytes on the journal's disk without which no job is begun: some 100,000 requests."""
+"""Free bytes on the journal's disk needed to start a job: some 100,000 requests."""
 FULL_RETRY: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A job and what carries it out."""
+    """A job and its workers."""
 
     job: Job
     pool: Pool
     begun: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the workers stand, or could not be started."""
+    """Set when the workers are ready, or could not be started."""
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     """Set while no request is pending."""
 
 
 class ClientRole:
-    """The client agent: a `agent.connection.Role`. Call `close` at the end."""
+    """The client agent: an `agent.connection.Role`. Call `close` at the end."""
 
     def __init__(
         self, *, name: str, labels: list[str], journal: Journal, on_welcome: Callable[[Welcome], None] | None = None
@@ -96,31 +96,31 @@ class ClientRole:
         self._notices: deque[Notice] = deque(maxlen=NOTICES)
         self._samples: deque[Sample] = deque(maxlen=KEPT_SAMPLES)
         self._unsent = 0
-        """So many of the newest samples are to be sent in this session."""
+        """How many of the newest samples are still to be sent in this session."""
         self._outbox: deque[tuple[int, Message]] = deque()
-        """Messages for the present session, each with the journal line that must go before it."""
+        """Messages for this session, each with the journal line that must be sent before it."""
         self._in_session = False
         self._session: Session | None = None
         self._news = asyncio.Event()
-        """There may be something to send."""
+        """Set when there may be something to send."""
         self._progress = asyncio.Event()
-        """Something was sent or acknowledged."""
+        """Set when something was sent or acknowledged."""
         self._sent = 0
         self._collecting = asyncio.Lock()
         self._full = False
         self._draining = False
         self._tasks = Tasks(_log, self._failed)
         self.broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """Set to one sentence when this agent cannot go on: the disk of its journal fails."""
+        """Set to one sentence when this agent cannot continue: the disk of its journal fails."""
         if journal.interrupted:
             self._notice(
                 "warning",
-                f"This agent had died with {journal.interrupted} requests under way; they are reported as interrupted.",
+                f"This agent died with {journal.interrupted} requests in progress; they are reported as interrupted.",
             )
         if not xrootd_client_version():
             self._notice("error", MISSING)
 
-    # ------------------------------------------------------------ what the link asks of a role
+    # ------------------------------------------------------------ what the link needs from a role
 
     def details(self) -> Register:
         return describe(
@@ -146,7 +146,7 @@ class ClientRole:
         )
 
     def figures(self) -> dict[str, float]:
-        """What the metrics show, by name."""
+        """The values of the metrics, by name."""
         return {
             "requests_total": self._requests,
             "jobs": len(self._work),
@@ -163,7 +163,7 @@ class ClientRole:
             self._disagree(known)
             known = 0
         journal.acknowledge(known)
-        self._sent = known  # before what we thought, if the hub's database lost its last moments
+        self._sent = known  # lower than before, if the hub's database lost its last moments
         self._outbox.clear()
         self._unsent = len(self._samples)
         self._in_session = True
@@ -177,14 +177,14 @@ class ClientRole:
             self._say(notice)
 
     def _disagree(self, known: int) -> None:
-        """The hub's journal of this agent is not ours (a restored copy, another hub, another database): were we to go
-        on with our numbers, it would take new lines for old ones, or lines of another hub's jobs for its own."""
+        """The hub's journal of this agent is not ours (a restored copy, another hub, another database). If we kept our
+        numbers, it would mistake new lines for old ones, or lines of another hub's jobs for its own."""
         journal = self._journal
         what = f"The hub has {known} lines of this agent's journal, the agent has {journal.first} to {journal.last}"
         if self._work:
-            self._break(f"{what}: it is another hub, or its database is another one; the running jobs are cut.")
+            self._break(f"{what}: it is another hub, or its database is another one; the running jobs are cut short.")
             return
-        self._notice("warning", f"{what}: one of them was exchanged or restored. The agent begins a new journal.")
+        self._notice("warning", f"{what}: one of them was replaced or restored. The agent starts a new journal.")
         try:
             journal.renew()
         except JournalError as error:
@@ -206,7 +206,7 @@ class ClientRole:
             self._session = None
 
     async def _send_due(self, session: Session) -> None:
-        """A RoundDone never goes before the journal lines that it speaks of."""
+        """A RoundDone is never sent before the journal lines that it is about."""
         while self._outbox and self._outbox[0][0] <= self._sent:
             message = self._outbox[0][1]
             await session.send(message)
@@ -243,11 +243,11 @@ class ClientRole:
                     self._draining = what == "drain"
                 await session.send(self.heartbeat())
             case _:
-                _log.debug("! %s does not belong into a session", type(message).__name__)
+                _log.debug("! %s does not belong in a session", type(message).__name__)
 
     def _say(self, message: Message, after: int = 0) -> None:
-        """Send in this session, when the journal lines up to `after` have gone. Without a session, `welcomed` sees to
-        it that what still matters is said in the next one."""
+        """Send in this session, after the journal lines up to `after`. Without a session, `welcomed` repeats what still
+        matters in the next one."""
         if self._in_session:
             self._outbox.append((after, message))
             self._news.set()
@@ -271,12 +271,12 @@ class ClientRole:
 
     def _start(self, order: StartRepeat) -> None:
         known = self._work.get(order.job)
-        if known is not None:  # said again after a cut
+        if known is not None:  # repeated after a cut
             if known.job.ready:
                 self._say(RepeatReady(order.job))
             return
         problem = (
-            ("This agent is draining and takes no new job." if self._draining else "")
+            ("This agent is draining and accepts no new jobs." if self._draining else "")
             or objection(order.workload)
             or self._no_room()
             or self._no_segment()
@@ -306,7 +306,7 @@ class ClientRole:
             return ""
         return (
             f"The disk of this agent's journal ({self._journal.directory}) has only {room // 2**20} MiB left; "
-            f"make room ({ROOM // 2**20} MiB are needed) and start again."
+            f"free some space ({ROOM // 2**20} MiB are needed) and start again."
         )
 
     def _no_segment(self) -> str:
@@ -354,20 +354,20 @@ class ClientRole:
             work.idle.clear()
 
     async def _mend(self, name: str, slots: list[int], how: str) -> None:
-        """A worker died. What it had under way is interrupted; a new one takes over what it had not begun."""
+        """A worker died. Its requests in progress are interrupted; a new one takes over those it had not started."""
         work = self._work.get(name)
         if work is None or work.job.stopped:
             return
         job = work.job
         may_be_replaced = job.lose()
-        self._notice("warning", f"Job {name}: a worker process died ({how}); its requests under way are interrupted.")
+        self._notice("warning", f"Job {name}: a worker process died ({how}); its requests in progress are interrupted.")
         await self._interrupt(job, f"The worker process died: {how}.", set(slots))
         problem = await work.pool.replace(slots) if may_be_replaced else "too many have died"
         if job.stopped:
             return
         if problem:
-            self._notice("error", f"Job {name} is ended, as its workers cannot be kept alive: {problem}")
-            await self._cut(work, "its workers cannot be kept alive")
+            self._notice("error", f"Job {name} is ended because its workers keep dying: {problem}")
+            await self._cut(work, "its workers keep dying")
             return
         self._obey_job(work, job.give_again(slots))
 
@@ -386,7 +386,7 @@ class ClientRole:
             await self._over(work, reason)
 
     async def _over(self, work: _Work, reason: str) -> None:
-        """The workers have ended: what they left open is interrupted, and the job is reported as done."""
+        """The workers have ended: the requests they left open are interrupted, and the job is reported as done."""
         job = work.job
         await self._interrupt(job, f"The request was cut short: {reason}.")
         self._measure(work, over=True)
@@ -413,7 +413,7 @@ class ClientRole:
             await asyncio.sleep(COLLECT_SECONDS)
 
     async def _collect(self) -> bool:
-        """Make the journal's new lines safe, number them, and draw the consequences. False while the disk is full."""
+        """Sync and number the journal's new lines, and act on them. False while the disk is full."""
         async with self._collecting:
             try:
                 lines = self._journal.collect(await asyncio.to_thread(self._journal.sync))
@@ -437,10 +437,10 @@ class ClientRole:
         return True
 
     async def _interrupt(self, job: Job, reason: str, slots: set[int] | None = None) -> None:
-        """Give a done line to every request of the job (of these slots) that was started and can have none any more."""
+        """Write a done line for every started request of the job (of these slots) whose worker no longer can."""
         said = False
         while True:
-            if not await self._collect():  # what was written cannot be numbered yet, and must not be written again
+            if not await self._collect():  # the written lines cannot be numbered yet and must not be written again
                 await asyncio.sleep(FULL_RETRY)
                 continue
             left = job.left_open(self._journal.unfinished.values(), slots)
@@ -464,26 +464,26 @@ class ClientRole:
             await self._send_samples()
 
     def _measure(self, work: _Work, *, over: bool = False) -> None:
-        """Make a sample of each second that all workers have told of; when the job is `over`, of what is left, too."""
+        """Make a sample of each second that all workers have reported; when the job is `over`, also of the rest."""
         pool, job = work.pool, work.job
         figures = pool.figures()
         for since, end, newest in job.unsampled(pool.measured(), over=over):
             within = pool.take(end)
             servers = {url: msgspec.structs.replace(own, within=within.get(url, 0)) for url, own in figures.items()}
-            # How it stands is true of now only, and is said with the newest second.
+            # Its state is only true now, so it goes with the newest second.
             silence = job.silence(pool.silent(), pool.reached()) if newest else None
             self._samples.append(Sample(job.name, end, servers, since=since, silence=silence))
             self._unsent += 1
 
     async def _send_samples(self) -> None:
-        """Send what this session has not been sent yet. A hub that is away gets it when it is back."""
+        """Send what has not been sent in this session yet. A hub that is away gets it when it is back."""
         try:
             while (session := self._session) is not None and self._unsent:
                 sample = self._samples[-min(self._unsent, len(self._samples))]
                 self._unsent -= 1
                 await session.send(sample)
         except ConnectionClosed:
-            pass  # the next session is sent all that is kept
+            pass  # everything that is kept is sent in the next session
 
     async def _probe(self, question: Probe, session: Session) -> None:
         try:
@@ -491,12 +491,12 @@ class ClientRole:
                 async for part in parts:
                     await session.send(part)
         except ConnectionClosed:
-            pass  # whoever asked is gone, and asks again
+            pass  # the asker is gone, and will ask again
 
     # ------------------------------------------------------------ the end
 
     async def drain(self, seconds: float) -> None:
-        """Begin nothing more, finish what is under way within `seconds`, cut what is not, and close the jobs."""
+        """Start nothing more, finish what is in progress within `seconds`, cut the rest short, and close the jobs."""
         self._draining = True
         await asyncio.gather(*(self._drain_job(work, seconds) for work in list(self._work.values())))
 
@@ -507,13 +507,13 @@ class ClientRole:
             await self._over(work, "the agent was stopped")
 
     async def delivered(self) -> None:
-        """Wait until the hub has acknowledged the whole journal and has been told all that is to be told."""
+        """Wait until the hub has acknowledged the whole journal and everything has been reported."""
         while self._journal.acknowledged < self._journal.last or self._outbox:
             self._progress.clear()
             await self._progress.wait()
 
     async def close(self) -> None:
-        """End all tasks and workers; the journal stays the caller's."""
+        """End all tasks and workers; the caller still owns the journal."""
         await self._tasks.close()
         for work in self._work.values():
             work.job.stop()

@@ -1,15 +1,15 @@
-"""The way to the hub: join in two steps, stay in session, come back after a cut.
+"""The connection to the hub: join in two steps, stay in session, reconnect after a cut.
 
     1. wss://HUB/register   Authorization: Bearer JWT; Register → Registered{client_id}; closed
     2. wss://HUB/agent?client_id=…   Welcome ←, then messages both ways
 
-With a pin, the hub's certificate is fetched first, on a connection that sends nothing; only when the SHA-256 of its
-public key equals the pin is it made the sole trust anchor of the connections that carry a token. The name in the
-certificate is then not looked at: the key itself is what was agreed on. Without a pin the system's CAs decide, or those
+With a pin, the hub's certificate is fetched first, on a connection that sends nothing. Only when the SHA-256 of its
+public key equals the pin does it become the sole trust anchor of the connections that carry a token. The name in the
+certificate is then not checked: the key itself is what was agreed on. Without a pin the system's CAs decide, or those
 of ``--ca-file``.
 
-What is sent and received is the business of a `Role`; here is only when. Connections are direct: the proxy settings of
-the environment are not used, because the pin could not be checked through a proxy that ends TLS.
+A `Role` decides what is sent and received; this module decides when. Connections are direct: the proxy settings of the
+environment are not used, because the pin could not be checked through a proxy that terminates TLS.
 """
 
 from __future__ import annotations
@@ -53,29 +53,29 @@ from shoveler.service.tasks import start_task
 from shoveler.values.addresses import host_port, is_loopback
 
 _log = logging.getLogger(__name__)
-# At debug level websockets logs whole requests: tokens and client ids with them.
+# At debug level websockets logs whole requests, with tokens and client ids.
 _websockets_log = logging.getLogger("agent.websockets")
 _websockets_log.setLevel(logging.INFO)
 
 DEFAULT_PORT: Final = 8765
-"""Where a hub listens unless it is told otherwise."""
+"""The port on which a hub listens by default."""
 OPEN_SECONDS: Final = 10.0
-"""Limit of each step of joining."""
+"""Time limit of each step of joining."""
 PING_SECONDS: Final = 5.0
 PONG_SECONDS: Final = 15.0
 """A hub that does not answer a ping for this long is gone."""
 STEADY_SECONDS: Final = 10.0
-"""A session that lasted this long was a success: the next reconnect begins with short waits again."""
+"""After a session that lasted this long, the next reconnect starts with short waits again."""
 FORBIDDEN_TRIES: Final = 6
 FORBIDDEN_WAIT: Final = 10.0
-"""A 403 may be our own old session, still live in the hub's eyes for three heartbeats: try as long as that takes."""
+"""A 403 may be caused by our own old session, which the hub considers alive for three heartbeats: try for that long."""
 BUSY_WAIT: Final = 60.0
 SKEW_WAIT: Final = 60.0
 SKEW_LIMIT: Final = 10.0
 
 
 class RefusedError(Exception):
-    """The hub does not take this agent. `wait`: seconds after which it is worth asking again, None: it is not."""
+    """The hub refuses this agent. `wait`: seconds after which to try again; None: never."""
 
     def __init__(self, sentence: str, wait: float | None = None, *, status: int = 0) -> None:
         super().__init__(sentence)
@@ -84,14 +84,14 @@ class RefusedError(Exception):
 
 
 class AwayError(Exception):
-    """The hub cannot be reached now. The text is one sentence; trying again is the thing to do."""
+    """The hub cannot be reached now; try again. The text is one sentence."""
 
 
 # ---------------------------------------------------------------- where the hub is
 
 
 class HubAddress(NamedTuple):
-    """Where the hub is, and whether it is spoken to over TLS."""
+    """The address of the hub, and whether to use TLS."""
 
     secure: bool
     host: str
@@ -105,14 +105,14 @@ class HubAddress(NamedTuple):
 def parse_hub(text: str, *, insecure: bool) -> HubAddress:
     """The address in ``wss://HOST:PORT``, ``https://…`` or ``HOST:PORT``. Raises CredentialError with one sentence.
 
-    `insecure` allows ``ws://``, to this machine only, and is then also what an address without a scheme means."""
+    `insecure` allows ``ws://``, only to this machine, and makes it the default for an address without a scheme."""
     text = text.strip()
     bare = "://" not in text
     try:
         parts = urlsplit(f"//{text}" if bare else text)
         host, port = parts.hostname or "", parts.port
     except ValueError as error:
-        raise CredentialError(f"The hub's address {text!r} is not usable: {error}.") from error
+        raise CredentialError(f"The hub's address {text!r} is not valid: {error}.") from error
     if not host or parts.scheme not in ("", "wss", "ws", "https", "http") or parts.path not in ("", "/"):
         raise CredentialError(f"The hub's address is wss://HOST:PORT, not {redact(text)!r}.")
     secure = parts.scheme in ("wss", "https")
@@ -121,18 +121,18 @@ def parse_hub(text: str, *, insecure: bool) -> HubAddress:
     address = HubAddress(secure, host, port or DEFAULT_PORT)
     if not secure and not insecure:
         raise CredentialError(
-            f"{address.url} is not encrypted; use wss://, or --insecure if the hub runs on this very machine."
+            f"{address.url} is not encrypted; use wss://, or --insecure if the hub runs on this machine."
         )
     if not secure and not is_loopback(host):
         raise CredentialError(
-            f"{address.host} is another machine, and without TLS everybody on the way reads the token; "
+            f"{address.host} is another machine, and without TLS anybody on the network can read the token; "
             "--insecure is for a hub on this machine (127.0.0.1, ::1 or localhost)."
         )
     return address
 
 
 class Trust:
-    """What makes us believe that the hub is the hub: a pin, a CA file, or the system's CAs."""
+    """How the hub's identity is verified: with a pin, a CA file, or the system's CAs."""
 
     def __init__(self, address: HubAddress, *, pin: str = "", ca_file: Path | None = None) -> None:
         """Raises CredentialError when the pin or the file cannot be used."""
@@ -146,7 +146,7 @@ class Trust:
                 raise CredentialError(f"The CA file {ca_file} cannot be used: {error.strerror or error}.") from error
 
     async def context(self) -> ssl.SSLContext | None:
-        """What to connect with; None for plain ws://. Raises RefusedError when the pin is not that of the hub."""
+        """The TLS context to connect with; None for plain ws://. Raises RefusedError when the pin is not the hub's."""
         if not self._address.secure:
             return None
         if self._context is None:
@@ -154,15 +154,15 @@ class Trust:
         return self._context
 
     def forget(self) -> None:
-        """The certificate was not the one we knew: fetch and compare it again (the hub may have renewed it)."""
+        """The certificate was not the known one: fetch and compare it again (the hub may have renewed it)."""
         if self._pin:
             self._context = None
 
     async def _fetch(self) -> bytes:
-        """The hub's certificate, over a connection on which we send nothing."""
+        """The hub's certificate, fetched over a connection on which we send nothing."""
         anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         anyone.check_hostname = False
-        anyone.verify_mode = ssl.CERT_NONE  # only to look at it; nothing is said on this connection
+        anyone.verify_mode = ssl.CERT_NONE  # only to read it; nothing is sent on this connection
         _, writer = await asyncio.open_connection(self._address.host, self._address.port, ssl=anyone)
         der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
         writer.transport.abort()
@@ -170,15 +170,15 @@ class Trust:
         if seen != self._pin:
             raise RefusedError(
                 f"{self._address.url} shows another key ({seen}) than the pin says; nothing was sent to it. "
-                "Make sure that this is your hub, then take the pin or a join string from it anew."
+                "Make sure that this is your hub, then get a new pin or join string from it."
             )
         return bytes(der)
 
     @staticmethod
     def _only(der: bytes) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname = False  # the key itself was agreed on; by which name we reach it does not matter
-        # The certificate itself is the anchor, also where a CA has signed it; Python 3.13's strict checks are for CAs.
+        context.check_hostname = False  # the key itself was agreed on; the name does not matter
+        # The certificate itself is the anchor, even if a CA has signed it; Python 3.13's strict checks are for CAs.
         context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
         context.load_verify_locations(cadata=der)
         return context
@@ -286,17 +286,17 @@ async def _open(address: HubAddress, trust: Trust, target: str, headers: dict[st
         trust.forget()
         if context is not None and context.check_hostname:
             raise RefusedError(
-                f"The certificate of {address.url} is not vouched for ({why_untrusted(error)}); "
+                f"The certificate of {address.url} is not trusted ({why_untrusted(error)}); "
                 "give the hub's pin with --pin, or the CA that signed it with --ca-file."
             ) from error
         raise AwayError(f"The hub at {address.url} has changed its certificate.") from error
 
 
-_OTHER_VERSION = "This hub speaks another version of the protocol; bring the agent and the hub to the same release."
+_OTHER_VERSION = "This hub uses another version of the protocol; install the same release of agent and hub."
 
 
 def _refusal(error: InvalidStatus, address: HubAddress, now: float) -> Exception:
-    """What an HTTP status instead of a session means, in one sentence, and whether to come again."""
+    """What an HTTP status instead of a session means, in one sentence, and whether to try again."""
     response = error.response
     status = response.status_code
     body = "".join(c if c.isprintable() else " " for c in (response.body or b"").decode("utf-8", "replace"))
@@ -312,7 +312,7 @@ def _refusal(error: InvalidStatus, address: HubAddress, now: float) -> Exception
                 status=status,
             )
         return RefusedError(
-            f"The hub refused the token; give this agent the hub's present key or a fresh join string.{said}",
+            f"The hub refused the token; give this agent the hub's current key or a new join string.{said}",
             status=status,
         )
     if status == 403:
@@ -334,7 +334,7 @@ def _refusal(error: InvalidStatus, address: HubAddress, now: float) -> Exception
 
 
 def _skew(date: str, now: float) -> float:
-    """Seconds by which our clock is ahead of an HTTP Date header; 0 when there is none to read."""
+    """Seconds by which our clock is ahead of an HTTP Date header; 0 without a valid header."""
     try:
         return now - email.utils.parsedate_to_datetime(date).timestamp()
     except ValueError:
@@ -351,27 +351,27 @@ def _close_reason(error: ConnectionClosed) -> str:
 
 
 class Role(Protocol):
-    """What an agent does in its sessions. All of it runs in the event loop and must not hold it up."""
+    """What an agent does in its sessions. All of it runs in the event loop and must not block it."""
 
     def details(self) -> Register:
-        """What to register with, now."""
+        """The current details to register with."""
 
     def heartbeat(self) -> Heartbeat:
-        """How we are, now."""
+        """The current heartbeat."""
 
     def welcomed(self, welcome: Welcome) -> None:
         """A session was opened."""
 
     async def attend(self, session: Session) -> None:
-        """Send what is to be sent, for as long as the session lasts; cancelled at its end."""
+        """Send messages for as long as the session lasts; cancelled at its end."""
 
     async def obey(self, message: FromHub, session: Session) -> None:
-        """Act upon one message of the hub; quick, longer work goes to a task of the role."""
+        """Handle one message of the hub. It must be quick; longer work goes to a task of the role."""
 
 
 @dataclass
 class State:
-    """Where the link stands, for status lines and health: changed by `stay` only."""
+    """The state of the link, for status lines and health; only `stay` changes it."""
 
     connected: bool = False
     sentence: str = "not connected yet"
@@ -388,12 +388,12 @@ async def stay(
     patient: Callable[[], bool] = lambda: True,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> str:
-    """Keep `role` in session with the hub until it makes no sense any more; returns the sentence saying why.
+    """Keep `role` in session with the hub for as long as possible; returns the sentence that says why it ended.
 
-    `patient`: whether a 403 may pass by itself (an invitation that is used up stays so). Runs until the end; cancel it
-    to leave (the session is closed in good order)."""
+    `patient`: whether a 403 may be temporary (a used-up invitation is not). Cancel it to leave; the session is then
+    closed properly."""
     state = state or State()
-    waits = delays(2.0, 15.0, jitter=0.9)  # wide jitter: a thousand agents come back after one hub restart
+    waits = delays(2.0, 15.0, jitter=0.9)  # wide jitter: a thousand agents reconnect after one hub restart
     forbidden = 0
     while True:
         began = time.monotonic()
@@ -425,7 +425,7 @@ async def stay(
 
 
 async def _attend(session: Session, role: Role) -> Goodbye | None:
-    """One session until it ends. Returns the hub's Goodbye if it said one."""
+    """One session until it ends. Returns the hub's Goodbye if it sent one."""
     role.welcomed(session.welcome)
     tasks = {
         start_task(_listen(session, role), "session receive"),
@@ -455,8 +455,8 @@ async def _listen(session: Session, role: Role) -> Goodbye | None:
         try:
             message = await session.receive()
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            # Ours is the newer or the older side; a fresh session is cheap, guessing what was meant is not.
-            _log.error("! the hub sent something that is no message (%s); the session is begun anew", error)
+            # One of the two sides is newer; a new session is cheap, guessing what was meant is not.
+            _log.error("! the hub sent an invalid message (%s); starting a new session", error)
             await session.close(1008, f"not a message of {SUBPROTOCOL}: {error}")
             return None
         if isinstance(message, Goodbye):
@@ -468,7 +468,7 @@ async def _listen(session: Session, role: Role) -> Goodbye | None:
 
 
 async def _beat(session: Session, role: Role) -> None:
-    """In a task of its own, so that whatever the role does, the hub hears that the agent lives."""
+    """In a task of its own, so that the hub knows that the agent is alive whatever the role does."""
     while True:
         await session.send(role.heartbeat())
         await asyncio.sleep(max(0.2, session.welcome.heartbeat))

@@ -1,4 +1,4 @@
-"""A running agent: its settings, what they amount to, and its life from start to stop."""
+"""A running agent: its settings, what follows from them, and the run from start to stop."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 DRAIN_SECONDS: Final = 3.0
 DELIVER_SECONDS: Final = 1.0
-"""Together with the grace of workers that must be stopped, this stays below the 10 s that a SIGTERM allows."""
+"""Together with the grace period of the workers this stays below the 10 s that a SIGTERM allows."""
 
 
 class AgentSettings(Settings):
@@ -73,7 +73,7 @@ SCHEMA = Schema(
             "role",
             "choice",
             "client",
-            "client makes the requests; server stands beside an XRootD server and watches it.",
+            "client makes the requests; server runs beside an XRootD server and watches it.",
             choices=("client", "server"),
             needs_restart=True,
         ),
@@ -83,7 +83,7 @@ SCHEMA = Schema(
             "key",
             "text",
             "",
-            "The shared key itself. Everybody on this machine can see it in ps: better --key-file or TALLY_KEY.",
+            "The shared key itself. Every user of this machine can see it in ps; prefer --key-file or TALLY_KEY.",
             flags=("--key",),
             secret=True,
             needs_restart=True,
@@ -92,14 +92,14 @@ SCHEMA = Schema(
             "kid",
             "text",
             "",
-            "Name of that key at the hub, unless it is the shared one (tally key create prints it).",
+            "Name of that key at the hub, unless it is the shared key (tally key create prints it).",
             needs_restart=True,
         ),
         Setting(
             "pin",
             "text",
             "",
-            "Pin of the hub's certificate, sha256:HEX, as the hub shows it. Without it a CA must vouch for the hub.",
+            "Pin of the hub's certificate, sha256:HEX. Without a pin a CA must have signed the certificate.",
             needs_restart=True,
         ),
         Setting("ca_file", "path", None, "CA certificates (PEM) to trust instead of the system's.", needs_restart=True),
@@ -115,14 +115,14 @@ SCHEMA = Schema(
             "xrootd_config",
             "path",
             None,
-            "Role server: the XRootD server's configuration file. Default: that of the running xrootd.",
+            "Role server: the XRootD server's configuration file. Default: the one of the running xrootd.",
             needs_restart=True,
         ),
         Setting(
             "labels",
             "list",
             [],
-            "A label by which plans can choose this agent.",
+            "A label by which plans can select this agent.",
             flags=("--label",),
             needs_restart=True,
             metavar="LABEL",
@@ -137,11 +137,11 @@ SCHEMA = Schema(
 
 
 class CannotRunError(Exception):
-    """All is well said, but it cannot be done now: one sentence; exit code 1."""
+    """The settings are valid, but the agent cannot run now: one sentence; exit code 1."""
 
 
 class _Role(connection.Role, Protocol):
-    """What the command needs of a role beyond what the link needs."""
+    """What the command needs from a role, in addition to what the link needs."""
 
     broken: asyncio.Future[str]
 
@@ -173,22 +173,22 @@ def prepare(settings: AgentSettings, invitation: Invitation | None) -> Agent:
             msgspec.convert(text, Name)
         except msgspec.ValidationError as error:
             raise CredentialError(
-                f"{text!r} is no name: names and labels have up to 64 letters, digits, dots, dashes and underscores, "
-                "and begin with a letter or digit."
+                f"{text!r} is not a valid name: names and labels have up to 64 letters, digits, dots, dashes and "
+                "underscores, and begin with a letter or digit."
             ) from error
     state = settings.state or _state_directory(os.environ) / f"{name}-{role}"
     try:
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise CannotRunError(
-            f"The state directory {state} cannot be made: {error.strerror}; name another with --state."
+            f"The state directory {state} cannot be created: {error.strerror}; name another with --state."
         ) from error
 
     personal = keys.load_personal(state)
     insecure = settings.insecure or os.environ.get("TALLY_INSECURE", "") == "1"
     hub = invitation.hub if invitation else settings.hub or (personal.hub if personal else "")
     if not hub:
-        raise CredentialError("No hub is named: give --hub wss://HOST:PORT, or join with a string that the hub gave.")
+        raise CredentialError("No hub is named: give --hub wss://HOST:PORT, or join with a string from the hub.")
     address = connection.parse_hub(hub, insecure=insecure)
     mine = personal if personal and personal.hub == address.url and personal.role == role else None
     pin = invitation.pin if invitation else settings.pin or (mine.pin if mine else "")
@@ -199,11 +199,11 @@ def prepare(settings: AgentSettings, invitation: Invitation | None) -> Agent:
 def _credentials(
     settings: AgentSettings, name: str, role: str, mine: keys.PersonalFile | None, invitation: Invitation | None
 ) -> keys.Credentials:
-    """The newest word counts: a key or an invitation that was given now, before what is kept from earlier."""
+    """A key or an invitation that is given now takes precedence over a stored one."""
     known = mine is not None and mine.name == name
     if invitation is not None:
-        # With the string that the personal key once came from, that key is used: a service file may go on saying
-        # `join STRING`. Another string is a new invitation, as an agent needs that was revoked.
+        # With the join string that the stored personal key came from, that key is used, so a service file may keep
+        # `join STRING`. Another string is a new invitation, such as a revoked agent needs.
         if mine is not None and known and mine.invitation in ("", keys.fingerprint(invitation.token)):
             return keys.Credentials(name, role, key=mine.secret, kid=mine.kid)
         return keys.Credentials(name, role, invitation=invitation.token)
@@ -239,7 +239,7 @@ def _state_directory(environ: Mapping[str, str]) -> Path:
 
 
 class _Keeping:
-    """Wraps a role's `welcomed`: a personal key is on disk before anything else happens in the session."""
+    """Wraps a role's `welcomed`: a personal key is written to disk before anything else happens in the session."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
@@ -266,13 +266,13 @@ class _Keeping:
             keys.save_personal(agent.state, record)
         except OSError as error:
             _log.error(
-                "! the personal key cannot be kept in %s (%s): make room before this agent is restarted, or invite it "
+                "! the personal key cannot be saved in %s (%s): make room before this agent is restarted, or invite it "
                 "anew",
                 agent.state,
                 error.strerror,
             )
         else:
-            _log.info("= joined; the personal key is kept in %s", agent.state)
+            _log.info("= joined; the personal key is saved in %s", agent.state)
 
 
 async def serve(agent: Agent, parsed: argparse.Namespace) -> int:
@@ -374,25 +374,25 @@ async def _watch(state: connection.State, health: Health, notifier: Notifier) ->
 
 
 async def _leave(role: _Role, state: connection.State) -> None:
-    """A SIGTERM: finish what is under way, tell the hub, and go."""
-    _log.info("= stopping: what is under way is finished first")
+    """A SIGTERM: finish what is in progress, report to the hub, and end."""
+    _log.info("= stopping: finishing what is in progress first")
     await role.drain(DRAIN_SECONDS)
     if state.connected:
         try:
             await asyncio.wait_for(role.delivered(), DELIVER_SECONDS)
         except TimeoutError:
-            _log.info("= the hub has not heard all yet; the journal keeps it for the next start")
+            _log.info("= not everything has been reported to the hub; the journal keeps it for the next start")
 
 
 def _reload(agent: Agent, parsed: argparse.Namespace) -> None:
-    """SIGHUP: the log's form and level change at once; of the rest we say that it needs a restart."""
+    """SIGHUP: the log's format and level change at once; for the others a warning says that they need a restart."""
     try:
         fresh = SCHEMA.load(parsed)
     except ConfigError as error:
-        _log.error("! the settings stay as they were: %s", error)
+        _log.error("! the settings are unchanged: %s", error)
         return
     _, restart = agent.settings.differences(fresh)
     setup_logging(fresh.text("log.format"), fresh.text("log.level"))
     if restart:
-        _log.warning("! these settings change with a restart only: %s", ", ".join(restart))
-    _log.info("= settings read again")
+        _log.warning("! these settings need a restart to change: %s", ", ".join(restart))
+    _log.info("= settings reloaded")

@@ -1,4 +1,4 @@
-"""What the agent says of its machine and of itself: names, versions, processor and memory."""
+"""What the agent reports about its machine and itself: names, versions, processor and memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import psutil
 from agent.messages import Register
 
 SHORTEST: Final = 0.5
-"""Seconds over which the processor's use is measured at least."""
+"""Minimum number of seconds over which processor use is measured."""
 
 
 def version() -> str:
@@ -69,7 +69,8 @@ class Load:
         self._used([])
 
     def measure(self, workers: Iterable[int]) -> tuple[float, int]:
-        """(per cent of one core since the last call, bytes resident now). Asked too soon, it says the same again."""
+        """(per cent of one core since the last call, bytes resident now). Called too soon, it returns the same
+        again."""
         elapsed = time.monotonic() - self._at
         if elapsed < SHORTEST:
             return self._last
@@ -79,7 +80,8 @@ class Load:
         return self._last
 
     def _used(self, workers: Iterable[int]) -> tuple[float, int]:
-        """Processor seconds since the last call. What a process used between its last look and its end is not seen."""
+        """Processor seconds since the last call. What a process used between the last call and its end is not
+        counted."""
         used = 0.0
         memory = 0
         seen: dict[int, float] = {}

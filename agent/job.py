@@ -1,14 +1,14 @@
-"""One repeat of a test on this agent as a state machine: what happened goes in, what to do comes out; no I/O, the time
-is an argument.
+"""One repeat of a test on this agent as a state machine: events go in, actions come out; no I/O, the time is an
+argument.
 
     starting → working → ending → stopping → over
 
-*starting*: the workers are being started. *working*: rounds come and are done. *ending*: the hub has said that no
-round follows; what was handed out is still done. *stopping*: the workers have been told to end, and whoever told them
-(the call of `stop` that answered True) says when they have. *over*: all is reported, or the workers never stood.
+*starting*: the workers are being started. *working*: rounds arrive and are done. *ending*: the hub has said that no
+round follows; what was handed out is still done. *stopping*: the workers have been told to end, and the caller that did
+so (whose call of `stop` returned True) reports when they have. *over*: all is reported, or the workers never started.
 
-A round is done when each of its requests has its done line in the journal. What was handed out once is never handed out
-again, whoever says so: it would be recorded twice.
+A round is done when each of its requests has its done line in the journal. A request is never handed out twice, even if
+the hub sends it again: it would be recorded twice.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from agent.messages import Awaited, Done, Message, Request, Round, RoundDone, Si
 _log = logging.getLogger(__name__)
 
 REPLACEMENTS: Final = 20
-"""Workers of one job that may die and be replaced; after that something is wrong with this machine."""
+"""How many workers of one job may die and be replaced; beyond that something is wrong with this machine."""
 
 
 class State(Enum):
-    """Where a job is."""
+    """The state of a job."""
 
     STARTING = "starting"
     WORKING = "working"
@@ -49,7 +49,7 @@ class Give:
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Tell the hub, once the journal's lines up to `after` have been sent."""
+    """Report to the hub, once the journal's lines up to `after` have been sent."""
 
     message: Message
     after: int = 0
@@ -57,7 +57,7 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Complain:
-    """Something is wrong that a person should know."""
+    """Report a problem to a person."""
 
     text: str
 
@@ -67,7 +67,7 @@ Command = Give | Say | Complain
 
 @dataclass(slots=True)
 class _Round:
-    """A round, as far as it has been received and done."""
+    """A round: what has been received of it and what is done."""
 
     number: int
     began: float
@@ -88,12 +88,12 @@ class Job:
         self._end_asked = False
         self._rounds: dict[int, _Round] = {}
         self._round_of: dict[tuple[str, str], int] = {}
-        """By (tag, path), for everything that was ever handed out in this job."""
+        """By (tag, path), for every request that was ever handed out in this job."""
         self._touched: dict[int, _Round] = {}
-        """Rounds of which something was done since they were last settled."""
+        """Rounds in which something was done since they were last settled."""
         self._replaced = 0
         self._sampled = 0.0
-        """Up to this time (Unix seconds, a whole one unless it is the job's begin or end) there are samples."""
+        """There are samples up to this time (Unix seconds, a whole number except at the job's start or end)."""
 
     def _move(self, state: State) -> None:
         _log.debug("= job %s is %s", self.name, state.value)
@@ -101,12 +101,12 @@ class Job:
 
     @property
     def name(self) -> str:
-        """As the hub calls it."""
+        """The hub's name for it."""
         return self.order.job
 
     @property
     def ready(self) -> bool:
-        """Whether its workers stand."""
+        """Whether its workers are ready."""
         return self.state in (State.WORKING, State.ENDING, State.STOPPING)
 
     @property
@@ -122,12 +122,12 @@ class Job:
     # ------------------------------------------------------------ from start to end
 
     def stand(self, now: float) -> None:
-        """The workers stand."""
+        """The workers are ready."""
         self._sampled = now
         self._move(State.ENDING if self._end_asked else State.WORKING)
 
     def end(self) -> bool:
-        """The hub says that no round follows. True the first time: `stop` it then, as soon as it is idle."""
+        """The hub says that no round follows. True the first time: then call `stop` as soon as the job is idle."""
         if self._end_asked:
             return False
         self._end_asked = True
@@ -136,20 +136,20 @@ class Job:
         return True
 
     def stop(self) -> bool:
-        """The workers are to be told to end. True for the one who is to do so, and then calls `over`."""
+        """The workers are to end. True for the caller that has to tell them, and then calls `over`."""
         if self.stopped:
             return False
         self._move(State.STOPPING)
         return True
 
     def over(self) -> None:
-        """All that can be said of it is said, or its workers could not be started."""
+        """Everything about it is reported, or its workers could not be started."""
         self._move(State.OVER)
 
     # ------------------------------------------------------------ rounds
 
     def receive(self, message: Round, now: float, last: int) -> list[Command]:
-        """A message of a round, perhaps said again after a cut."""
+        """A message of a round, possibly repeated after a cut."""
         one = self._rounds.get(message.round)
         if one is not None and one.complete:
             return [] if one.report is None else [one.report]
@@ -170,7 +170,7 @@ class Job:
         return [Give(message.round, fresh), *self.settle(now, last)]
 
     def done(self, line: Done) -> None:
-        """A request has its done line. Call `settle` when all lines have been told."""
+        """A request has its done line. Call `settle` after all lines."""
         number = self._round_of.get((line.tag, line.path))
         if number is None:
             return
@@ -180,7 +180,7 @@ class Job:
             self._touched[number] = one
 
     def settle(self, now: float, last: int) -> list[Say]:
-        """Report the rounds of which all is done."""
+        """Report the rounds that are complete."""
         touched, self._touched = self._touched, {}
         reports = []
         for one in touched.values():
@@ -191,13 +191,13 @@ class Job:
         return reports
 
     def reports(self) -> list[Say]:
-        """All that was reported, to be said again in a new session."""
+        """Everything that was reported, to be repeated in a new session."""
         return [one.report for one in self._rounds.values() if one.report is not None]
 
     # ------------------------------------------------------------ workers that die
 
     def lose(self) -> bool:
-        """A worker has died. Whether another one may take its place."""
+        """A worker has died. Returns whether another one may replace it."""
         self._replaced += 1
         return self._replaced <= REPLACEMENTS
 
@@ -222,8 +222,8 @@ class Job:
     # ------------------------------------------------------------ samples
 
     def unsampled(self, measured: float, *, over: bool = False) -> list[tuple[float, float, bool]]:
-        """The stretches that were `measured` whole since this was last asked: (since, until, is it the newest?), a
-        second each; when the job is `over`, what is left, too."""
+        """The seconds completely `measured` since the last call, as (since, until, whether it is the newest); when the
+        job is `over`, also the rest."""
         stretches = []
         while (end := math.floor(self._sampled) + 1.0) <= measured:
             stretches.append((self._sampled, end, end + 1.0 > measured))
@@ -234,7 +234,7 @@ class Job:
         return stretches
 
     def silence(self, silent: Mapping[str, float], reached: Collection[str]) -> Silence | None:
-        """The servers that do not answer the workers (`silent`: since how long) and for which something waits."""
+        """The servers that do not answer the workers (`silent`: for how long) and for which requests wait."""
         if not silent:
             return None
         waiting = Counter(request.server for one in self._rounds.values() for request in one.pending.values())

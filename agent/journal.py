@@ -1,21 +1,21 @@
-"""The journal: what this agent asked for and what it got, on disk before anybody else hears of it.
+"""The journal: what this agent requested and what it got, on disk before it is reported.
 
-One append-only file (a *segment*) that all worker processes of an agent write to, each line with a single ``write``
-to a file opened for appending; the kernel puts such writes one after the other. A line is therefore safe from the death
-of any process the moment it is written (the *started* line before the open, the *done* line after the close), and safe
-from a power cut once `Journal.collect` has synced it, which the agent does every 20 ms while anything is running. Only
-synced lines get a number and leave the machine.
+One append-only file (a *segment*) that all worker processes of an agent write to, each line with a single ``write`` to
+a file opened for appending; the kernel serializes such writes. A line therefore survives the death of any process from
+the moment it is written (the *started* line before the open, the *done* line after the close), and survives a power cut
+once `Journal.collect` has synced it, which the agent does every 20 ms while anything is running. Only synced lines get
+a number and leave the machine.
 
-The number of a line is its place: the n-th whole line of the journal has number n, so there are no holes and nothing
-has to be agreed between writers. A line that was cut short (power, full disk) decodes as nothing and is not counted;
-every line carries its own newline before *and* after it, so that such a stump never swallows its neighbour.
+The number of a line is its position: the n-th whole line of the journal has number n, so there are no holes and writers
+need no coordination. A line that was cut short (power cut, full disk) cannot be decoded and is not counted; every line
+has a newline before *and* after it, so that such a fragment never corrupts its neighbour.
 
     DIR/lock                       held by the one agent that uses this directory
     DIR/journal/FIRST.jsonl        segments: a header line, then lines as in `agent.messages`, their n left at 0
-    DIR/journal/acknowledged       how far the hub had stored it, roughly: by this a strange hub is known
+    DIR/journal/acknowledged       how far the hub had stored it, roughly: shows when the hub is another one
 
-A segment is begun when no job runs, and deleted when the hub has acknowledged all of it. Here is no event loop and
-no network. What is forbidden here: to number or hand out a line that is not yet synced.
+A segment is started when no job runs, and deleted when the hub has acknowledged all of it. This module has no event
+loop and no network. It must never number or return a line that is not yet synced.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from shoveler.locks import FileLock
 
 VERSION: Final = 1
 ROTATE_BYTES: Final = 8 * 1024 * 1024
-"""A segment of this size is followed by a new one at the next chance."""
+"""A segment of this size is followed by a new one at the next opportunity."""
 MARK_EVERY: Final = 1000
 """Lines between two entries of the index from numbers to places, which lives in memory."""
 MAX_BATCH_BYTES: Final = 1024 * 1024
@@ -54,7 +54,7 @@ class JournalError(Exception):
 
 
 class JournalFullError(JournalError):
-    """The disk did not take a line. Nothing of it counts; try the same line again later."""
+    """The disk did not accept a line. Nothing of it counts; try the same line again later."""
 
 
 class Header(Struct, frozen=True):
@@ -80,9 +80,9 @@ def _trouble(doing: str, error: OSError) -> JournalError:
 
 
 class Appender:
-    """One writer of a segment. Any number of them, in any number of processes and threads, may write at the same time.
+    """One writer of a segment. Any number of writers, in any processes and threads, may write at the same time.
 
-    It holds a shared lock on the segment, by which a later agent sees that some process may still write."""
+    It holds a shared lock on the segment, which shows a later agent that some process may still write."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -90,7 +90,7 @@ class Appender:
         fcntl.flock(self._file, fcntl.LOCK_SH)
 
     def write(self, line: Line) -> None:
-        """Append one line. Raises JournalFullError when the disk is full, JournalError for any other refusal of it."""
+        """Append one line. Raises JournalFullError when the disk is full, JournalError for any other error."""
         data = b"\n" + _encode(line) + b"\n"
         try:
             taken = os.write(self._file, data)
@@ -104,15 +104,15 @@ class Appender:
 
 
 class _Segment:
-    """A segment as far as it is synced and numbered."""
+    """The part of a segment that is synced and numbered."""
 
     def __init__(self, path: Path, first: int, offset: int) -> None:
         self.path = path
         self.first = first
         self.next = first
-        """Number of the line that comes next."""
+        """Number of the next line."""
         self.offset = offset
-        """Where the bytes begin that are not numbered yet."""
+        """Offset of the bytes that are not numbered yet."""
         self.marks: list[tuple[int, int]] = [(first, offset)]
 
     def number(self, data: bytes, torn: list[int]) -> list[Line]:
@@ -148,7 +148,7 @@ class _Segment:
 
 
 Key = tuple[str, str, str]
-"""(job, tag, path): what joins a started line with its done line."""
+"""(job, tag, path): joins a started line with its done line."""
 
 
 def key_of(line: Line) -> Key:
@@ -158,14 +158,14 @@ def key_of(line: Line) -> Key:
 class Journal:
     """The journal of one agent, opened by the one process that numbers, sends and trims it. Not thread-safe.
 
-    Opening it waits up to `wait` seconds until the workers of an agent that died have ended, then closes what they left
-    open: every started line without a done line gets one with ``interrupted``. Raises JournalError (in use, damaged,
-    newer than this program, no permission)."""
+    Opening it waits up to `wait` seconds for the workers of a dead agent to end, then completes their requests: every
+    started line without a done line gets one with ``interrupted``. Raises JournalError (in use, damaged, newer than
+    this program, no permission)."""
 
     def __init__(self, directory: Path, *, wait: float = 15.0) -> None:
         self.directory = directory
         self.torn: list[int] = []
-        """Offsets of stumps that were met: lines cut short by a crash or a full disk. They count for nothing."""
+        """Offsets of fragments that were found: lines cut short by a crash or a full disk. They are not counted."""
         self.unfinished: dict[Key, Started] = {}
         """Started lines that have no done line yet."""
         self._cursor: tuple[int, _Segment, int] | None = None
@@ -207,7 +207,7 @@ class Journal:
             if path == paths[-1]:
                 self._await_writers(path, wait)
             header, offset = self._read_header(path)
-            if header is None:  # the crash came between making a segment and writing its first line
+            if header is None:  # the crash came between creating a segment and writing its first line
                 path.unlink()
                 continue
             if segments and (header.journal != self.id or header.first != segments[-1].next):
@@ -225,7 +225,7 @@ class Journal:
 
     @staticmethod
     def _await_writers(path: Path, wait: float) -> None:
-        """Workers notice within moments that their agent is gone; until they have ended, the segment may still grow."""
+        """Workers notice quickly that their agent is gone; until they have ended, the segment may still grow."""
         deadline = time.monotonic() + wait
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -236,7 +236,7 @@ class Journal:
                 except BlockingIOError as error:
                     if time.monotonic() >= deadline:
                         raise JournalError(
-                            f"Workers of an earlier agent still write to {path}; end them, then start again."
+                            f"Workers of an earlier agent are still writing to {path}; end them, then start again."
                         ) from error
                     time.sleep(0.05)
         finally:
@@ -283,7 +283,7 @@ class Journal:
             finally:
                 os.close(folder)
         except OSError as error:
-            raise _trouble(f"The journal {path} cannot be begun", error) from error
+            raise _trouble(f"The journal {path} cannot be created", error) from error
         return _Segment(path, first, len(header))
 
     # ------------------------------------------------------------ writing
@@ -295,7 +295,7 @@ class Journal:
 
     @property
     def first(self) -> int:
-        """Number of the oldest line that is still here (or will be, in an empty journal)."""
+        """Number of the oldest line that is kept (or of the first one to come, in an empty journal)."""
         return self._segments[0].first
 
     @property
@@ -304,7 +304,7 @@ class Journal:
         return self._segments[-1].next - 1
 
     def interrupt(self, started: Iterable[Started], reason: str) -> None:
-        """Write the done line for requests whose worker can write none any more; `collect` then numbers them.
+        """Write the done line for requests whose worker no longer can; `collect` then numbers them.
 
         Raises JournalFullError when the disk is full: some of the lines may have been written."""
         now = time.time()
@@ -336,11 +336,11 @@ class Journal:
         return self._segments[-1].path.stat().st_size > self._segments[-1].offset
 
     def sync(self) -> int:
-        """Make safe on disk what was appended so far; returns how far that is, for `collect`.
+        """Sync to disk what was appended so far; returns the offset reached, for `collect`.
 
-        Blocks while the disk works: an event loop calls it in a thread (it is the one method that may run in another
-        thread beside the rest). JournalFullError when the disk has no room for it: try again later. JournalError when
-        the disk fails: the agent must then stop taking work."""
+        Blocks while the disk works: an event loop calls it in a thread (it is the only method that may run in another
+        thread). JournalFullError when the disk is full: try again later. JournalError when the disk fails: the agent
+        must then accept no more work."""
         path = self._segments[-1].path
         try:
             with path.open("rb") as file:
@@ -361,7 +361,7 @@ class Journal:
                 file.seek(before)
                 lines += segment.number(file.read(min(READ_BYTES, size - before)), self.torn)
                 if segment.offset == before:
-                    break  # a line without its end, yet
+                    break  # a line that is not complete yet
         self._follow(lines)
         return lines
 
@@ -377,7 +377,7 @@ class Journal:
     def read(self, after: int) -> list[Line]:
         """Numbered lines from `after` + 1 on, as many as fit one message; empty when there are no more.
 
-        Lines that were acknowledged and trimmed are gone: reading then begins with the first that is left."""
+        Lines that were acknowledged and trimmed are gone: reading then begins with the first remaining one."""
         after = max(after, self.first - 1)
         if after >= self.last:
             return []
@@ -404,7 +404,7 @@ class Journal:
         return lines
 
     def acknowledge(self, n: int) -> None:
-        """The hub has stored all lines up to n: forget the segments that hold nothing newer."""
+        """The hub has stored all lines up to n: delete the segments that hold nothing newer."""
         self.acknowledged = max(self.acknowledged, min(n, self.last))
         if time.monotonic() - self._noted >= NOTE_SECONDS:
             self._note()
@@ -419,7 +419,7 @@ class Journal:
         return noted.n if noted.journal == self.id else 0
 
     def _note(self) -> None:
-        """Never raises: without the note we only know less of who the hub is."""
+        """Never raises: without the note we only know less about the hub."""
         self._noted = time.monotonic()
         fresh = self._note_path.with_suffix(".new")
         try:
@@ -431,7 +431,7 @@ class Journal:
     # ------------------------------------------------------------ between jobs
 
     def rotate(self) -> None:
-        """Begin a new segment if the current one is large. Only while no worker has it open. Raises JournalError."""
+        """Start a new segment if the current one is large. Only while no worker has it open. Raises JournalError."""
         assert not self.unfinished, "a started line and its done line stay in one segment"
         self.collect()
         if self._segments[-1].offset >= ROTATE_BYTES:
@@ -439,15 +439,15 @@ class Journal:
             self.acknowledge(self.acknowledged)
 
     def renew(self) -> None:
-        """Begin a new journal with a new id, keeping the old files beside it. Only while no worker has it open.
+        """Start a new journal with a new id, keeping the old files beside it. Only while no worker has it open.
 
-        For when the hub's idea of it cannot be ours: it was restored from a copy, or the hub is another one. After a
-        JournalError this journal cannot be used any more."""
+        For a hub whose journal of this agent is not ours: it was restored from a copy, or the hub is another one. After
+        a JournalError this journal cannot be used any more."""
         for segment in self._segments:
             try:
                 segment.path.rename(segment.path.with_suffix(".superseded"))
             except OSError as error:
-                raise _trouble(f"The journal {segment.path} cannot be put aside", error) from error
+                raise _trouble(f"The journal {segment.path} cannot be moved aside", error) from error
         self.id = secrets.token_hex(8)
         self._cursor = None
         self._segments = []
@@ -461,7 +461,7 @@ class Journal:
         self._appender = Appender(segment.path)
 
     def room(self) -> int:
-        """Bytes that the journal's disk still takes from this user; 0 when it cannot be asked."""
+        """Free bytes on the journal's disk for this user; 0 when unknown."""
         try:
             disk = os.statvfs(self.directory)
         except OSError:
@@ -469,7 +469,7 @@ class Journal:
         return disk.f_bavail * disk.f_frsize
 
     def close(self) -> None:
-        """Let go of the files. Nothing is lost without it."""
+        """Close the files. Nothing is lost without it."""
         self._note()
         self._appender.close()
         self._lock.release()

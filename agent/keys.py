@@ -1,4 +1,4 @@
-"""By which key this agent signs, where it comes from, and where a personal key is kept.
+"""The key with which this agent signs, where it comes from, and where a personal key is stored.
 
 Order: a new invitation, ``TALLY_KEY`` (wins), ``--key-file``, ``--key``, the personal key that an invitation brought,
 the OS keyring (2 s limit), the key file in the user's configuration directory. No text of a key ever appears in a
@@ -27,7 +27,7 @@ FORMAT: Final = 1
 
 
 class PersonalFile(Struct, frozen=True, rename={"format_": "format"}):
-    """``STATE/personal-key.json``: what an invitation brought, so that the agent finds its hub again by itself."""
+    """``STATE/personal-key.json``: what an invitation brought, so that the agent needs no other settings afterwards."""
 
     format_: int
     hub: str
@@ -41,7 +41,7 @@ class PersonalFile(Struct, frozen=True, rename={"format_": "format"}):
 
 
 def fingerprint(invitation: str) -> str:
-    """By which an invitation's token is known again; it does not tell the token."""
+    """Recognizes an invitation's token without revealing it."""
     return hashlib.sha256(invitation.encode()).hexdigest()
 
 
@@ -50,7 +50,7 @@ _decode_personal = msgspec.json.Decoder(PersonalFile).decode
 
 @dataclass
 class Credentials:
-    """Who this agent is to the hub, and what proves it. `invitation` is used as long as there is no key."""
+    """The agent's identity at the hub, and what proves it. `invitation` is used as long as there is no key."""
 
     name: str
     role: str
@@ -59,7 +59,8 @@ class Credentials:
     invitation: str = ""
 
     def token(self) -> str:
-        """The bearer of the next registration: a fresh token, or the invitation. Raises CredentialError (short key)."""
+        """The bearer token of the next registration: a new token, or the invitation. Raises CredentialError (short
+        key)."""
         if not self.key:
             return self.invitation
         return sign_token(self.key, sub=self.name, scope=f"agent:{self.role}", kid=self.kid)
@@ -70,9 +71,9 @@ class Credentials:
 
 
 def given_key(*, key_file: Path | None = None, key: str = "", environ: Mapping[str, str] | None = None) -> str:
-    """The key that somebody gave this program: ``TALLY_KEY``, the file, the option; "" when nobody did.
+    """The key that was given to this program: ``TALLY_KEY``, the file, the option; "" when none was.
 
-    Raises CredentialError when the first that is there cannot be used."""
+    Raises CredentialError when the first one found cannot be used."""
     env = os.environ if environ is None else environ
     if env.get("TALLY_KEY", "").strip():
         return _usable(env["TALLY_KEY"], "TALLY_KEY")
@@ -84,9 +85,9 @@ def given_key(*, key_file: Path | None = None, key: str = "", environ: Mapping[s
 def kept_key(
     *, environ: Mapping[str, str] | None = None, keyring_lookup: Callable[[], str | None] | None = None
 ) -> str:
-    """The shared key that this machine keeps: in the OS keyring, else in the key file; "" when there is none.
+    """The shared key stored on this machine: in the OS keyring, else in the key file; "" when there is none.
 
-    Raises CredentialError when it is there and cannot be used."""
+    Raises CredentialError when there is one that cannot be used."""
     found = _within(keyring_lookup or _keyring, KEYRING_SECONDS)
     if found:
         return _usable(found, "the OS keyring")
@@ -95,7 +96,7 @@ def kept_key(
 
 
 def fallback_file(environ: Mapping[str, str]) -> Path:
-    """Where the shared key lies when there is no OS keyring: ``$XDG_CONFIG_HOME/tally/shared.key``."""
+    """The file of the shared key when there is no OS keyring: ``$XDG_CONFIG_HOME/tally/shared.key``."""
     home = environ.get("XDG_CONFIG_HOME") or str(Path(environ.get("HOME", "/")) / ".config")
     return Path(home) / "tally" / "shared.key"
 
@@ -110,7 +111,7 @@ def read_secret(path: Path) -> str:
     except UnicodeDecodeError as error:
         raise CredentialError(f"The key file {path} is not UTF-8 text.") from error
     if stat.S_ISREG(mode) and mode & (stat.S_IRGRP | stat.S_IROTH):
-        raise CredentialError(f"The key file {path} can be read by others; close it with: chmod 600 {path}")
+        raise CredentialError(f"The key file {path} can be read by others; protect it with: chmod 600 {path}")
     return text
 
 
@@ -131,12 +132,12 @@ def _keyring() -> str | None:
     try:
         found = keyring.get_password(KEYRING_SERVICE, KEYRING_SHARED)
     except (keyring.errors.KeyringError, RuntimeError, OSError):
-        return None  # locked, or no desktop session: the file is the answer then
+        return None  # locked, or no desktop session: use the file
     return None if found is None else str(found)
 
 
 def _within(lookup: Callable[[], str | None], seconds: float) -> str | None:
-    """A keyring may ask somebody for a password, on a machine where nobody sits: do not wait for that."""
+    """A keyring may prompt for a password on a machine where nobody sits: do not wait for that."""
     found: list[str | None] = []
     thread = threading.Thread(target=lambda: found.append(lookup()), name="keyring", daemon=True)
     thread.start()
@@ -148,7 +149,8 @@ def _within(lookup: Callable[[], str | None], seconds: float) -> str | None:
 
 
 def load_personal(state: Path) -> PersonalFile | None:
-    """The personal key kept in this state directory, None when there is none. Raises CredentialError when unusable."""
+    """The personal key stored in this state directory, None when there is none. Raises CredentialError when
+    unusable."""
     path = _personal_path(state)
     if not path.exists():
         return None
@@ -162,7 +164,7 @@ def load_personal(state: Path) -> PersonalFile | None:
 
 
 def save_personal(state: Path, personal: PersonalFile) -> None:
-    """Keep the key, readable by its owner only, safe on disk before this returns. Raises OSError."""
+    """Store the key, readable only by its owner; it is safe on disk when this returns. Raises OSError."""
     path = _personal_path(state)
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)

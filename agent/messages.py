@@ -1,6 +1,6 @@
-"""What agents and the hub say to each other (subprotocol ``tally.1``), and the file by which a lab tells where it is.
+"""The messages between agents and the hub (subprotocol ``tally.1``), and the file in which a lab describes itself.
 
-Every message is one JSON object with a ``type``, decoded into a declared struct with bounds on every number and
+Every message is one JSON object with a ``type``, decoded into a declared struct with limits on every number and
 text. Times are Unix seconds (float), sizes bytes, durations seconds. This module imports nothing else of Tally.
 
     agent → hub   Register (on /register), then on /agent: Heartbeat, Journal, Sample, RoundDone, RepeatReady,
@@ -8,16 +8,16 @@ text. Times are Unix seconds (float), sizes bytes, durations seconds. This modul
     hub → agent   Registered, then Welcome, Acknowledge, StartRepeat, Round, EndRepeat, Abort, Probe, Ask, Goodbye
 
 A *job* is one repeat of one test of one run on one agent: ``RUN.TEST.REPEAT``. A *journal* is the agent's own file of
-what it asked and got; its lines are numbered from 1 without holes, sent in order, and acknowledged cumulatively.
+what it requested and got; its lines are numbered from 1 without holes, sent in order, and acknowledged cumulatively.
 
-**After a cut**, the agent comes back by itself and both sides say again what the other may have missed: the agent sends
-a Heartbeat (with the jobs that it has workers for), its unacknowledged journal lines from ``Welcome.acknowledged`` on,
-and again the RepeatReady and every RoundDone of its jobs and the RepeatDone of jobs that ended lately; the hub may
-send StartRepeat, Round and EndRepeat again. Both sides take a repetition as the same message. An agent that was
-itself restarted has no jobs: it reports what it had started as ``interrupted`` and answers a Round of a job that it
-does not know with ``RepeatReady(error=…)``. The hub never hands out a request again that has a Started line.
+**After a cut**, the agent reconnects by itself and both sides repeat what the other may have missed: the agent sends a
+Heartbeat (with the jobs that it has workers for), its unacknowledged journal lines from ``Welcome.acknowledged`` on,
+and again the RepeatReady and every RoundDone of its jobs and the RepeatDone of jobs that ended recently; the hub may
+send StartRepeat, Round and EndRepeat again. Both sides treat a repetition as the same message. An agent that was
+restarted has no jobs: it reports what it had started as ``interrupted`` and answers a Round of an unknown job with
+``RepeatReady(error=…)``. The hub never hands out a request again that has a Started line.
 
-Below the messages stand the things that both sides must make alike: tokens, certificate pins and join strings.
+Below the messages is what both sides must compute in the same way: tokens, certificate pins and join strings.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from msgspec import Meta, Struct
 
 SUBPROTOCOL = "tally.1"
 MAX_MESSAGE = 4 * 1024 * 1024
-"""Bytes of one websocket message, either way."""
+"""Maximum size of one websocket message, in both directions."""
 
 Count = Annotated[int, Meta(ge=0, le=2**53)]
 Small = Annotated[int, Meta(ge=0, le=1_000_000)]
@@ -66,7 +66,7 @@ class Register(Message, frozen=True, tag="register"):
     version: Short
     host: Short
     name: Annotated[str, Meta(max_length=64, pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]*)?\Z")] = ""
-    """The agent's name. Needed with an invitation, whose token names nobody; else the token's ``sub`` decides."""
+    """The agent's name. Needed with an invitation, whose token has no name; otherwise the token's ``sub`` counts."""
     pid: Count = 0
     platform: Short = ""
     cpus: Small = 0
@@ -75,7 +75,7 @@ class Register(Message, frozen=True, tag="register"):
     server: Annotated[str, Meta(max_length=1024)] = ""
     labels: Annotated[list[Name], Meta(max_length=32)] = []
     journal: Short = ""
-    """Id of the agent's journal: `Welcome.acknowledged` tells how much of it the hub has. Empty: it has none."""
+    """Id of the agent's journal; `Welcome.acknowledged` is how much of it the hub has. Empty: no journal."""
     journal_last: Count = 0
 
 
@@ -87,7 +87,7 @@ class Registered(Message, frozen=True, tag="registered"):
 
 
 class PersonalKey(Struct, frozen=True):
-    """Given once to an agent that joined by invitation; it signs its own tokens with it from then on."""
+    """Given once to an agent that joined by invitation; from then on the agent signs its own tokens with it."""
 
     kid: Short
     secret: Short
@@ -106,7 +106,7 @@ class Welcome(Message, frozen=True, tag="welcome"):
 
 
 class Goodbye(Message, frozen=True, tag="goodbye"):
-    """The hub ends the session. `again` False: do not reconnect (revoked, replaced, shut down for good)."""
+    """The hub ends the session. `again` False: do not reconnect (revoked, replaced, hub shut down)."""
 
     reason: Text
     again: bool = True
@@ -116,30 +116,30 @@ class Goodbye(Message, frozen=True, tag="goodbye"):
 
 
 class Heartbeat(Message, frozen=True, tag="heartbeat"):
-    """Every `Welcome.heartbeat` seconds, from a task of its own: a busy agent never looks dead."""
+    """Sent every `Welcome.heartbeat` seconds from a task of its own, so that a busy agent never looks dead."""
 
     t: Time
     cpu: Percent = 0.0
-    """Per cent of one core, the agent with its workers, since the last heartbeat."""
+    """Per cent of one core used by the agent and its workers since the last heartbeat."""
     memory: Count = 0
     requests: Count = 0
     """Requests done since the agent started."""
     journal: Short = ""
     journal_last: Count = 0
     jobs: Annotated[list[JobId], Meta(max_length=1000)] = []
-    """Jobs that this agent has workers for. One that the hub started and is not here was lost with its process."""
+    """Jobs that this agent has workers for. A job that the hub started and is not listed was lost with its process."""
     draining: bool = False
 
 
 class Ask(Message, frozen=True, tag="ask"):
     """A question or an order: "time" is answered at once by a Heartbeat, "report" by a ServerReport (role server);
-    "drain" means: take no new job, finish what is under way; "resume" ends that."""
+    "drain" means: accept no new job, finish what is in progress; "resume" ends that."""
 
     what: Literal["time", "drain", "resume", "report"]
 
 
 class Notice(Message, frozen=True, tag="notice"):
-    """Something that a person should know. Data, shown as plain text."""
+    """A message for a person. Data, shown as plain text."""
 
     severity: Literal["info", "warning", "error"]
     text: Text
@@ -154,8 +154,8 @@ class Workload(Struct, frozen=True):
 
     full: all `size` bytes, in reads of 1 MiB. range: one read of `bytes` at a random offset. vector: one vector read
     of `chunks` pieces of `bytes` each, no piece twice (a small file has fewer). long: `reads` reads of `bytes`, `pause`
-    seconds between them. write: `bytes` written to a new file. No read goes past the catalogue's size: what would is
-    shortened. 0 stands for 1 MiB of `bytes` (64 KiB in a vector read), 16 `chunks` and 2 `reads`."""
+    seconds between them. write: `bytes` written to a new file. Reads that would go past the catalogue's size are
+    shortened. 0 means the default: 1 MiB of `bytes` (64 KiB in a vector read), 16 `chunks` and 2 `reads`."""
 
     kind: Literal["full", "range", "vector", "long", "write"] = "full"
     bytes: Annotated[int, Meta(ge=0, le=2**40)] = 0
@@ -165,7 +165,7 @@ class Workload(Struct, frozen=True):
 
 
 class StartRepeat(Message, frozen=True, tag="start_repeat"):
-    """Start fresh worker processes for a job; answered by RepeatReady. `timeout` bounds every single XRootD call."""
+    """Start new worker processes for a job; answered by RepeatReady. `timeout` limits every single XRootD call."""
 
     job: JobId
     workload: Workload
@@ -185,9 +185,10 @@ class Request(Struct, frozen=True, array_like=True):
 
 
 class Round(Message, frozen=True, tag="round"):
-    """The requests of one round for this agent. Each slot works through its own in the order given.
+    """The requests of one round for this agent. Each slot makes its requests in the order given.
 
-    A round that does not fit one message comes in several of the same number, all but the last with `more` True."""
+    A round that does not fit into one message comes in several with the same number, all but the last with `more`
+    True."""
 
     job: JobId
     round: Small
@@ -196,19 +197,19 @@ class Round(Message, frozen=True, tag="round"):
 
 
 class EndRepeat(Message, frozen=True, tag="end_repeat"):
-    """No more rounds: finish what is under way, stop the workers, answer RepeatDone."""
+    """No more rounds: finish what is in progress, stop the workers, answer with RepeatDone."""
 
     job: JobId
 
 
 class Abort(Message, frozen=True, tag="abort"):
-    """Stop the job now; requests under way become interrupted."""
+    """Stop the job now; requests in progress become interrupted."""
 
     job: JobId
 
 
 class RepeatReady(Message, frozen=True, tag="repeat_ready"):
-    """The workers of a job stand ready; or `error` says in one sentence why they cannot."""
+    """The workers of a job are ready; or `error` says in one sentence why they are not."""
 
     job: JobId
     error: Text = ""
@@ -244,7 +245,7 @@ class Started(Struct, frozen=True, tag="s", array_like=True):
 
 
 class Done(Struct, frozen=True, tag="d", array_like=True):
-    """Journal line: what became of a request. *asked* is what the server should charge, *got* what arrived (bytes)."""
+    """Journal line: what became of a request. *asked* is what the server should count, *got* what arrived (bytes)."""
 
     n: Count
     job: JobId
@@ -262,9 +263,9 @@ class Done(Struct, frozen=True, tag="d", array_like=True):
     readv_ops: Count
     write_ops: Count
     server: Short = ""
-    """`host:port` of the data server really reached (XRootD's DataServer property)."""
+    """`host:port` of the data server actually reached (XRootD's DataServer property)."""
     status: Count = 0
-    """XRootD status code, 0 when all was well."""
+    """XRootD status code, 0 on success."""
     error: Text = ""
     interrupted: bool = False
 
@@ -280,26 +281,26 @@ class Journal(Message, frozen=True, tag="journal"):
 
 
 class Acknowledge(Message, frozen=True, tag="acknowledge"):
-    """All lines of this journal up to n are stored; the agent may forget them."""
+    """All lines of this journal up to n are stored; the agent may delete them."""
 
     journal: Short
     n: Count
 
 
 class ServerSample(Struct, frozen=True, array_like=True):
-    """Figures of one server within a job: cumulative ones, and what this one `Sample` measured."""
+    """Figures of one server within a job: cumulative, and those of this `Sample`."""
 
     bytes: Count
     done: Count
     failed: Count
     started: Count
     within: Count = 0
-    """Bytes that came or went between `Sample.since` and `Sample.t`."""
+    """Bytes transferred between `Sample.since` and `Sample.t`."""
 
 
 class Awaited(Struct, frozen=True, array_like=True):
-    """A server that does not answer: how many requests wait for it, and for how many seconds it has not. `reached`: it
-    does answer when it is asked beside the XRootD client, whose calls hang."""
+    """A server that does not answer: how many requests wait for it, and for how many seconds. `reached`: it does answer
+    a check without the XRootD client, so it is the client's calls that hang."""
 
     requests: Count
     seconds: Seconds
@@ -309,8 +310,8 @@ class Awaited(Struct, frozen=True, array_like=True):
 class Silence(Struct, frozen=True):
     """Servers that do not answer this client, although it waits for them.
 
-    `round`: the newest round that it has received whole; `others`: requests, of whatever round, that are not done yet
-    and are for other servers. When there are none, only these servers hold up the job."""
+    `round`: the newest round that was received completely; `others`: requests of any round for other servers that are
+    not done yet. When there are none, only these servers hold up the job."""
 
     round: Small
     servers: Annotated[dict[Url, Awaited], Meta(max_length=10_000)]
@@ -320,23 +321,23 @@ class Silence(Struct, frozen=True):
 class Sample(Message, frozen=True, tag="sample"):
     """What this agent's client measured per server URL in one second of its own clock, from `since` to `t`.
 
-    The samples of a job follow one another without holes and without overlap, whenever they are sent: one that is late
-    belongs to its second all the same. The last minutes are sent again in a new session, in case that some were lost
-    with the old one; the same `t` is the same sample. `since` 0: the agent does not say, and there is no rate."""
+    The samples of a job have no gaps and no overlap, whenever they are sent: a late sample still belongs to its second.
+    The last minutes are sent again in a new session, in case some were lost with the old one; the same `t` is the same
+    sample. `since` 0: not given, so there is no rate."""
 
     job: JobId
     t: Time
     servers: Annotated[dict[str, ServerSample], Meta(max_length=10_000)]
     since: Time = 0.0
     silence: Silence | None = None
-    """How it stood when this sample was made; None when all servers answer."""
+    """The state when this sample was made; None when all servers answer."""
 
 
 # ---------------------------------------------------------------- preflight
 
 
 class CatalogueFile(Struct, frozen=True, array_like=True):
-    """A file as a server has it. `size` None: the server has no such file; `error` then says what it answered."""
+    """A file on a server. `size` None: the server has no such file; `error` is then its answer."""
 
     path: Path
     size: Count | None
@@ -344,9 +345,9 @@ class CatalogueFile(Struct, frozen=True, array_like=True):
 
 
 class Probe(Message, frozen=True, tag="probe"):
-    """Preflight, a client agent's eyes: does this server answer, are these files there, what is in this directory?
+    """Preflight from a client agent: does this server answer, do these files exist, what is in this directory?
 
-    `directory` is listed with all its sub-directories, up to `limit` files. The answer is one or more Probed of this
+    `directory` is listed with all its subdirectories, up to `limit` files. The answer is one or more Probed with this
     `id`."""
 
     id: Count
@@ -358,7 +359,8 @@ class Probe(Message, frozen=True, tag="probe"):
 
 
 class Probed(Message, frozen=True, tag="probed"):
-    """Part of the answer to a Probe; the last part has `more` False. `error`: one sentence when there was no answer."""
+    """Part of the answer to a Probe; the last part has `more` False. `error`: one sentence if the server gave no
+    answer."""
 
     id: Count
     server: Url
@@ -367,7 +369,7 @@ class Probed(Message, frozen=True, tag="probed"):
     files: Annotated[list[CatalogueFile], Meta(max_length=10_000)] = []
     more: bool = False
     truncated: bool = False
-    """The directory holds more files than `limit`."""
+    """The directory has more files than `limit`."""
     error: Text = ""
 
 
@@ -375,20 +377,20 @@ class Probed(Message, frozen=True, tag="probed"):
 
 
 class Finding(Struct, frozen=True):
-    """One thing that is wrong, or could be better, in a server's monitoring configuration."""
+    """A problem, or a possible improvement, in a server's monitoring configuration."""
 
     severity: Literal["info", "warning", "error"]
     what: Text
     why: Text = ""
     line: Count = 0
     fixed: Text = ""
-    """The whole configuration line as it should be, where one line mends it."""
+    """The corrected configuration line, if changing one line fixes the problem."""
     file: Annotated[str, Meta(max_length=4096)] = ""
-    """The file that `line` is a line of, empty for the one that xrootd is started with."""
+    """The file that contains `line`, empty for the one that xrootd is started with."""
 
 
 class ServerReport(Message, frozen=True, tag="server_report"):
-    """What a server agent sees beside its XRootD server."""
+    """What a server agent observes beside its XRootD server."""
 
     t: Time
     server: Annotated[str, Meta(max_length=1024)] = ""
@@ -402,7 +404,7 @@ class ServerReport(Message, frozen=True, tag="server_report"):
     udp_drops: Count = 0
     """Datagrams that this host's kernel could not send since it booted (send errors of all processes together)."""
     mtu: Count = 0
-    """MTU of the interface towards the monitoring destination, 0 when unknown."""
+    """MTU of the interface to the monitoring destination, 0 when unknown."""
 
 
 FromAgent = (
@@ -417,17 +419,17 @@ _TOO_DEEP = "the JSON is nested too deeply"
 
 
 def decode_from_agent(data: bytes | str) -> FromAgent:
-    """The message in one websocket message of an agent. Raises msgspec.DecodeError, whatever the bytes are."""
+    """Decode a websocket message from an agent. Raises only msgspec.DecodeError, whatever the bytes are."""
     try:
         return _decode_from_agent(data)
-    except RecursionError:  # what msgspec raises for a hundred thousand brackets in a field that nobody reads
+    except RecursionError:  # what msgspec raises for a hundred thousand brackets in an unknown field
         raise msgspec.DecodeError(_TOO_DEEP) from None
     except UnicodeDecodeError as error:
         raise msgspec.DecodeError(str(error)) from None
 
 
 def decode_from_hub(data: bytes | str) -> FromHub:
-    """The message in one websocket message of the hub. Raises msgspec.DecodeError, whatever the bytes are."""
+    """Decode a websocket message from the hub. Raises only msgspec.DecodeError, whatever the bytes are."""
     try:
         return _decode_from_hub(data)
     except RecursionError:
@@ -441,17 +443,17 @@ def decode_from_hub(data: bytes | str) -> FromHub:
 AUDIENCE = "xrootd-tally"
 SCOPES = ("agent:client", "agent:server", "observer", "operator", "join")
 TOKEN_SECONDS = 300
-"""Default life of a token that a program signs for itself."""
+"""Default lifetime of a token that a program signs for itself."""
 MAX_TOKEN_SECONDS = 3600
 MAX_INVITATION_SECONDS = 24 * 3600
 MIN_KEY_BYTES = 32
 KEYRING_SERVICE = "xrootd-tally"
 KEYRING_SHARED = "shared-key"
-"""Where the shared key is in the OS keyring: this service, this user name."""
+"""The shared key's entry in the OS keyring: service and user name."""
 
 
 class CredentialError(ValueError):
-    """A key, pin or join string that cannot be used; its text is one sentence for a person and holds no secret."""
+    """A key, pin or join string that cannot be used; the text is one sentence for a person and contains no secret."""
 
 
 def key_bytes(text: str) -> bytes:
@@ -477,7 +479,7 @@ def sign_token(
     """A signed JWT (HS256) with a fresh `jti`. `kid` empty: signed with the shared key. `lifetime` in seconds.
 
     `claims` are added (an invitation's role and uses). Raises CredentialError for a short key."""
-    import jwt  # here, because the window imports this module long before it needs a token
+    import jwt  # here, because the window imports this module but needs no token
 
     issued = int(time.time() if now is None else now)
     payload = {
@@ -502,18 +504,19 @@ def certificate_pin(der: bytes) -> str:
 
 
 def why_untrusted(error: ssl.SSLCertVerificationError) -> str:
-    """What is wrong with a certificate, and what Python 3.13 and newer ask for where only they mind (strict checks)."""
+    """What is wrong with a certificate, and the requirement if only the strict checks of Python 3.13 fail."""
     reason: str = error.verify_message
     if error.verify_code in range(80, 95):  # OpenSSL's X509_V_ERR_… of strict checks
         reason += (
-            ": Python 3.13 and newer take only certificates that keep to RFC 5280, the CA's with "
+            ": Python 3.13 and newer accept only certificates that follow RFC 5280, the CA's with "
             "basicConstraints=critical,CA:TRUE and keyUsage=critical,keyCertSign,cRLSign"
         )
     return reason
 
 
 def normal_pin(text: str) -> str:
-    """The pin as `certificate_pin` writes it, from one with capitals or colons. CredentialError when it is none."""
+    """The pin as `certificate_pin` writes it, also from one with capitals or colons. CredentialError when it is
+    invalid."""
     kind, _, value = text.strip().partition(":")
     digits = value.replace(":", "").lower()
     if kind.lower() != "sha256" or len(digits) != 64 or set(digits) - set("0123456789abcdef"):
@@ -524,11 +527,11 @@ def normal_pin(text: str) -> str:
 
 
 class Invitation(Struct, frozen=True):
-    """What a join string holds.
+    """The content of a join string.
 
-    `hub` is the hub's address (``wss://HOST:PORT``), `pin` its certificate's pin (empty: an ordinary CA vouches for
-    it), `token` the invitation: a JWT of the hub's with scope ``join``, opaque to the agent. The agent sends it as the
-    bearer of its first registration, with its name in `Register.name`; the Welcome brings its personal key."""
+    `hub` is the hub's address (``wss://HOST:PORT``), `pin` its certificate's pin (empty: signed by an ordinary CA),
+    `token` the invitation: a JWT of the hub with scope ``join``, opaque to the agent. The agent sends it as the bearer
+    token of its first registration, with its name in `Register.name`; the Welcome contains its personal key."""
 
     hub: Annotated[str, Meta(min_length=1, max_length=512)]
     token: Annotated[str, Meta(min_length=1, max_length=4096)]
@@ -543,7 +546,7 @@ def encode_join_string(invitation: Invitation) -> str:
 
 
 def decode_join_string(text: str) -> Invitation:
-    """The opposite of `encode_join_string`; CredentialError when the text is no join string, or only part of one."""
+    """The inverse of `encode_join_string`; CredentialError when the text is not a join string, or only part of one."""
     compact = "".join(text.split())
     try:
         raw = base64.b64decode(compact + "=" * (-len(compact) % 4), altchars=b"-_", validate=True)
@@ -552,7 +555,7 @@ def decode_join_string(text: str) -> Invitation:
             normal_pin(invitation.pin)
     except (binascii.Error, ValueError) as error:
         raise CredentialError(
-            "This is not a whole join string; copy it again from the hub, from its first character to its last."
+            "This is not a complete join string; copy it again from the hub, from the first character to the last."
         ) from error
     return invitation
 
@@ -579,21 +582,22 @@ class LabFile(Struct, frozen=True):
 
 
 class LabProcess(Struct, frozen=True):
-    """One process of a lab; an XRootD server appears here and, with its address, as a `LabServer` of the same name."""
+    """One process of a lab; an XRootD server is listed here and, with its address, as a `LabServer` of the same
+    name."""
 
     name: str
     kind: Literal["supervisor", "shoveler", "collector", "broker", "xrootd"]
     pid: int
-    """0 while it does not run."""
+    """0 while it is not running."""
     restarts: int = 0
     metrics: str = ""
     """HOST:PORT of /metrics and /healthz, where the process has one."""
     identity: str = ""
-    """Boot and start time of the process: tells it from a later process that got the same pid."""
+    """Boot and start time of the process: distinguishes it from a later process with the same pid."""
 
 
 class LabState(Struct, frozen=True):
-    """``DIR/state.json``, replaced whole at each change: what `lab up` made, and where, for whoever asks."""
+    """``DIR/state.json``, replaced completely at each change: what `lab up` created, and where."""
 
     schema: int
     directory: str
@@ -614,13 +618,13 @@ class LabState(Struct, frozen=True):
     error: str = ""
     """Why the lab failed, or what `down` could not remove; empty when all is well."""
     prefix: str = ""
-    """What the names of all exchanges and queues on a given broker begin with; empty on a bus of the lab's own."""
+    """Prefix of the names of all exchanges and queues on a given broker; empty on the lab's own bus."""
     work_directory: str = ""
-    """Where the XRootD servers live; not below `directory`, which their user cannot enter."""
+    """Directory of the XRootD servers; not below `directory`, which their user cannot enter."""
     faults: dict[str, str] = {}
-    """By name of a fault: "" when this lab can do it, else the sentence that says why not."""
+    """By name of a fault: "" when this lab supports it, else a sentence that says why not."""
     caches: list[LabServer] = []
-    """Caches in front of the first server; not among `servers`, since clients are to choose them on purpose."""
+    """Caches in front of the first server; not among `servers`, since clients have to choose them explicitly."""
 
 
 LAB_SCHEMA = 1

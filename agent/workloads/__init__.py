@@ -1,18 +1,18 @@
-"""Making the requests: what is read where, by which process, and what came of it.
+"""Making the requests: what is read from where, by which process, and with what result.
 
-A *job* (one repeat of one test) has a `pool` of worker processes, fresh for that job, because every session tag keeps
-its own connection for as long as its process lives. The agent tells the workers what to do in `frames` through their
-standard input, and hears of their state through their standard output. What they *did* does not travel this way: each
-worker writes its journal lines itself, straight to the file, before and after each request.
+A *job* (one repeat of one test) has a `pool` of worker processes, started for that job, because every session tag keeps
+its own connection for as long as its process lives. The agent sends `frames` with work to the workers' standard input
+and reads their state from their standard output. What they *did* does not go this way: each worker writes its journal
+lines itself, directly to the file, before and after each request.
 
     plan      request → steps (read here, pause, write there): arithmetic, the same for the same seed
-    access    steps → XRootD calls, each with a time limit; what was asked and what came
+    access    steps → XRootD calls, each with a time limit; what was requested and what came
     answers   which calls take too long, and which servers do not answer: arithmetic
-    knock     does a server answer at all, asked beside the XRootD client
+    knock     does a server answer at all, asked without the XRootD client
     worker    the process: one thread per slot, each with its queue of requests, and lanes for servers that hang
     pool      the agent's side of the workers: start, feed, stop, and notice when one dies
     frames    the messages between pool and worker
-    probe     preflight: does a server answer, what files has it (run in a process of its own as well)
+    probe     preflight: does a server answer, which files does it have (also in a process of its own)
 
-XRootD is imported in such processes only, so that nothing that it does can hold up the agent's heartbeat.
+XRootD is imported only in such processes, so that nothing it does can delay the agent's heartbeat.
 """

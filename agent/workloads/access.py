@@ -1,12 +1,12 @@
-"""Carrying out a request with the XRootD client, counting what was asked and what came.
+"""Carrying out a request with the XRootD client, counting what was requested and what came.
 
-What the XRootD client does, and what follows from it here (seen with 5.7 to 6.2):
+What the XRootD client does, and how this module deals with it (seen with 5.7 to 6.2):
 
-- It tries again for minutes when a server is away. So every call has a time limit, and `limit_patience` shortens what
-  the calls cannot limit. Times are whole seconds; it looks at them once in ``XRD_TIMEOUTRESOLUTION``.
+- It retries for minutes when a server is away. So every call has a time limit, and `limit_patience` shortens what the
+  calls cannot limit. Times are whole seconds; it checks them once every ``XRD_TIMEOUTRESOLUTION``.
 - After a failed connection it refuses the same connection for half an hour (``XRD_STREAMERRORWINDOW``), which would
   fail all later requests of a tag. It is set to 0.
-- It reopens a transfer that was cut, behind our back; one request may then show up as several accesses.
+- It silently reopens a transfer that was cut; one request may then appear as several accesses.
 - ``File.set_property`` drops a reference to None in each call and aborts Python 3.11 after some 150 of them: never
   call it. ``File.get_property`` does the same for a property that is not set: ask for ``DataServer`` after a
   successful open only.
@@ -35,15 +35,15 @@ MISSING: Final = (
 
 
 ERROR_RESPONSE: Final = 400
-"""Code of a status that holds what the server answered: a refusal (XrdCl's errErrorResponse)."""
+"""Status code of an error that the server itself returned (XrdCl's errErrorResponse)."""
 
 
 class MissingClientError(Exception):
-    """The xrootd package is not there; the text says what to install."""
+    """The xrootd package is missing; the text says what to install."""
 
 
 def limit_patience(timeout: float, environ: MutableMapping[str, str] | None = None) -> None:
-    """Set what the XRootD client takes from the environment. It reads that once, when it is imported."""
+    """Set the XRootD client's environment variables. It reads them once, when it is imported."""
     seconds = str(max(1, round(timeout)))
     values = {
         "XRD_CONNECTIONWINDOW": seconds,
@@ -102,7 +102,7 @@ def _sentence(status: Any) -> str:
 
 
 class Client:
-    """The XRootD client of one worker process, for all its threads. `timeout` (seconds) bounds every single call.
+    """The XRootD client of one worker process, for all its threads. `timeout` (seconds) limits every single call.
 
     Raises MissingClientError when the xrootd package is not installed."""
 
@@ -115,7 +115,7 @@ class Client:
         self._announced: set[str] = set()
         self._stems: dict[str, tuple[str, str]] = {}
         self._own = threading.local()
-        """`server`: whom this thread's request is for."""
+        """`server`: the server of this thread's request."""
         self.answers = Answers()
 
     @property
@@ -126,7 +126,7 @@ class Client:
     def perform(
         self, workload: Workload, request: Request, stop: threading.Event, add: Callable[[int], None]
     ) -> Outcome:
-        """Carry out one request from its open to its close. `add` hears of every number of bytes that went or came.
+        """Carry out one request from its open to its close. `add` is called with every number of bytes transferred.
 
         Never raises for anything that the server or the network does: that is in the outcome."""
         outcome = Outcome(t_open=time.time())
@@ -139,7 +139,7 @@ class Client:
                 outcome.server = self._reached(file, request)
                 self._work(file, workload, request, outcome, stop, add)
             except (_FailedError, _StoppedError):
-                # The close belongs to the request even so: with it the server reports what it has served.
+                # Close nevertheless: with the close the server reports what it has served.
                 if file.is_open():
                     self._bounded("close", file.close)
                 raise
@@ -191,7 +191,7 @@ class Client:
                     outcome.readv_got += got
                     add(got)
                     if got != asked:
-                        raise _FailedError(f"vector read: {asked} bytes were asked for, {got} came.")
+                        raise _FailedError(f"vector read: {asked} bytes were requested, {got} came.")
                 case Write(offset, size):
                     outcome.write_ops += 1
                     self._call("write", file.write, data[:size], offset, size)
@@ -206,14 +206,14 @@ class Client:
         try:
             status, answer = self._bounded(doing, method, *arguments)
         except ValueError as error:
-            # A file that it has given up behind our back, text that is no UTF-8, a name with a NUL.
+            # A file that it has given up silently, text that is not UTF-8, a name with a NUL.
             raise _FailedError(f"{doing}: the XRootD client cannot do it ({error}).") from error
         if not status.ok:
             raise _FailedError(f"{doing}: {_sentence(status)}", int(status.errno or status.code))
         return answer
 
     def _bounded(self, doing: str, method: Callable[..., tuple[Any, Any]], *arguments: object) -> tuple[Any, Any]:
-        """One call of the XRootD client with its limit of time, and seen in `answers` while it lasts."""
+        """One call of the XRootD client with its time limit, listed in `answers` while it lasts."""
         thread, answered = threading.get_ident(), False
         self.answers.begin(thread, self._own.server, doing, time.monotonic())
         try:
@@ -238,7 +238,7 @@ class Client:
         return stem
 
     def _reached(self, file: Any, request: Request) -> str:
-        """HOST:PORT of the data server; tells it the tag as application info when it has not heard it yet."""
+        """HOST:PORT of the data server; sends it the tag as application info, once."""
         server = str(file.get_property("DataServer") or "").rpartition("@")[2]
         if server:
             login = f"{self._stem(request.server)[0]}://{request.tag}@{server}"
@@ -249,18 +249,18 @@ class Client:
                 if not status.ok:
                     self._remark(
                         f"sendinfo {server}",
-                        f"{server} did not take the application info ({_sentence(status)}); "
-                        "its records will show the tag as user name only.",
+                        f"{server} did not accept the application info ({_sentence(status)}); "
+                        "its records will have the tag only as the user name.",
                     )
         return server
 
     def _remove(self, request: Request) -> None:
-        """A test leaves nothing behind on other people's disks. Removing makes no monitoring record of its own."""
+        """A test leaves nothing on other people's disks. Removing a file makes no monitoring record."""
         scheme, place = self._stem(request.server)
         path = request.path if request.path.startswith("/") else "/" + request.path
         status, _ = self._bounded("remove", self._xrootd.FileSystem(f"{scheme}://{request.tag}@{place}").rm, path)
         if not status.ok:
             self._remark(
                 f"rm {place}",
-                f"{request.path} was written to {place} and could not be removed again ({_sentence(status)}).",
+                f"{request.path} was written to {place} and could not be removed ({_sentence(status)}).",
             )

@@ -1,11 +1,11 @@
-"""Which calls take suspiciously long, and which servers do not answer at all. The time is an argument (monotonic).
+"""Which calls take too long, and which servers do not answer at all. The time is an argument (monotonic).
 
-What is long depends on the server: a call is *late* when it lasts three times as long as the longest of the last calls
-of its kind that this server answered, and a second at least. A server is *silent* when it has answered nothing since a
-call began that is late, or that came to nothing after long. One call that hangs while the server answers others is late
-and says nothing about the server.
+The limit depends on the server: a call is *late* when it lasts three times as long as the longest of the last calls of
+its kind that this server answered, and at least a second. A server is *silent* when it has answered nothing since the
+start of a call that is late or that failed after a long time. One call that hangs while the server answers others is
+late and says nothing about the server.
 
-Used by all threads of a worker: every method does with single operations on dictionaries and queues, which need no
+Used by all threads of a worker: every method uses only single operations on dictionaries and queues, which need no
 lock.
 """
 
@@ -15,17 +15,17 @@ from collections import defaultdict, deque
 from typing import Final, NamedTuple
 
 LATE: Final = 1.0
-"""No call is late before it has lasted so long (seconds); nor is an error that comes sooner a lack of an answer."""
+"""No call is late before it has lasted this many seconds; an error that comes sooner is not a missing answer either."""
 UNKNOWN_LATE: Final = 5.0
-"""The same for a kind of call that this server has not answered yet."""
+"""The same for a kind of call that this server has never answered."""
 TIMES: Final = 3.0
 NEVER: Final = float("-inf")
 LAST: Final = 8
-"""So many answers are remembered, for each server and kind of call."""
+"""How many answers are remembered for each server and kind of call."""
 
 
 class Call(NamedTuple):
-    """A call under way."""
+    """A call in progress."""
 
     since: float
     doing: str
@@ -33,23 +33,23 @@ class Call(NamedTuple):
 
 
 class Answers:
-    """The calls under way in a worker, and how long servers have lately taken to answer."""
+    """The calls in progress in a worker, and how long servers have recently taken to answer."""
 
     def __init__(self) -> None:
         self.calls: dict[int, Call] = {}
-        """By the thread that waits."""
+        """By waiting thread."""
         self._took: defaultdict[tuple[str, str], deque[float]] = defaultdict(lambda: deque(maxlen=LAST))
         self._answered: dict[str, float] = {}
         """When each server last answered."""
         self._unanswered: dict[str, float] = {}
-        """By server, when the first call began that came to nothing since the last answer."""
+        """By server, when the first call without an answer since the last answer began."""
 
     def begin(self, thread: int, server: str, doing: str, now: float) -> None:
-        """A thread begins to wait for a server."""
+        """A thread starts to wait for a server."""
         self.calls[thread] = Call(now, doing, server)
 
     def end(self, thread: int, now: float, *, answered: bool) -> None:
-        """It waits no more. `answered`: what it has comes from the server, be it a refusal."""
+        """The thread has stopped waiting. `answered`: the result comes from the server, even if it is an error."""
         call = self.calls.pop(thread)
         took = now - call.since
         if answered:
@@ -61,12 +61,12 @@ class Answers:
             self._unanswered.setdefault(call.server, call.since)
 
     def late(self, call: Call, now: float) -> bool:
-        """Whether the call lasts longer than can be expected of this server."""
+        """Whether the call lasts longer than expected from this server."""
         lately = self._took.get((call.server, call.doing))
         return now - call.since > (max(LATE, TIMES * max(lately.copy())) if lately else UNKNOWN_LATE)
 
     def silent(self, now: float) -> dict[str, float]:
-        """The servers that do not answer, with the seconds for which they have not."""
+        """The servers that do not answer, and for how many seconds."""
         since = dict(self._unanswered)
         for call in list(self.calls.values()):
             if self.late(call, now):

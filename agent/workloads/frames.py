@@ -1,4 +1,4 @@
-"""What the agent and a worker process say to each other: MessagePack values, each after its length in four bytes."""
+"""The messages between the agent and a worker process: MessagePack values, each after its length in four bytes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from agent.messages import Request, ServerSample, Workload
 
 HEAD: Final = 4
 MAX_FRAME: Final = 64 * 1024 * 1024
-"""Larger than any round; a length above it means that the pipe carries something else than frames."""
+"""Larger than any round; a greater length means that the pipe carries something other than frames."""
 
 
 class Setup(Struct, frozen=True, tag="setup"):
-    """First frame to a worker. `slots` are the numbers of the slots that this process works for."""
+    """First frame to a worker. `slots` are the numbers of the slots that this process serves."""
 
     job: str
     workload: Workload
@@ -25,32 +25,32 @@ class Setup(Struct, frozen=True, tag="setup"):
     segment: str
     """Path of the journal's segment."""
     patience: float = 10.0
-    """Seconds by which a call may last longer than twice `timeout`; one that lasts longer is given up."""
+    """Seconds by which a call may exceed twice `timeout` before it is given up."""
 
 
 class Work(Struct, frozen=True, tag="work"):
-    """Requests of a round, for slots of this worker, in order."""
+    """Requests of a round for slots of this worker, in order."""
 
     round: int
     requests: list[Request]
 
 
 class Finish(Struct, frozen=True, tag="finish"):
-    """Do what is queued, then end."""
+    """Finish what is queued, then end."""
 
 
 class Drain(Struct, frozen=True, tag="drain"):
-    """Finish what is under way, begin nothing more, then end."""
+    """Finish what is in progress, start nothing more, then end."""
 
 
 class Stop(Struct, frozen=True, tag="stop"):
-    """Stop at once: what is under way becomes interrupted, what is queued is never begun. Then end."""
+    """Stop at once: what is in progress becomes interrupted, what is queued is never started. Then end."""
 
     reason: str
 
 
 class Ready(Struct, frozen=True, tag="ready"):
-    """The worker can take work."""
+    """The worker is ready for work."""
 
     xrootd: str
 
@@ -71,13 +71,13 @@ class Figures(Struct, frozen=True, tag="figures"):
     """Bytes by second of Unix time, then by server URL."""
     measured: float = 0.0
     silent: dict[str, float] = {}
-    """Servers that do not answer although a slot waits for them, with the seconds for which they have not."""
+    """Servers that do not answer although a slot waits for them, and for how many seconds."""
     reached: list[str] = []
-    """Those of them that answer when they are asked beside the XRootD client: its calls hang, the server does not."""
+    """Those of them that answer a check without the XRootD client: its calls hang, the server does not."""
 
 
 class Remark(Struct, frozen=True, tag="remark"):
-    """Something a person should know. `key` is the same for what need not be said twice."""
+    """A message for a person. `key` is the same for messages that need not be repeated."""
 
     severity: Literal["info", "warning", "error"]
     key: str
@@ -93,14 +93,14 @@ decode_from_worker: Callable[[bytes], FromWorker] = msgspec.msgpack.Decoder(From
 
 
 def framed(message: Struct) -> bytes:
-    """The message as it goes through the pipe."""
+    """The message as it is written to the pipe."""
     body = _encode(message)
     return len(body).to_bytes(HEAD, "big") + body
 
 
 def length(head: bytes) -> int:
-    """Length of the body that follows this head. ValueError when no frame can begin like this."""
+    """Length of the body that follows this header. ValueError when no frame can begin like this."""
     size = int.from_bytes(head, "big")
     if len(head) != HEAD or size > MAX_FRAME:
-        raise ValueError(f"a frame of {size} bytes is announced, at most {MAX_FRAME} are possible")
+        raise ValueError(f"a frame of {size} bytes is announced; the maximum is {MAX_FRAME}")
     return size

@@ -1,4 +1,4 @@
-"""From a request to the steps that carry it out. Arithmetic only: the same request gives the same steps, always."""
+"""From a request to the steps that carry it out. Arithmetic only: the same request always gives the same steps."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Final, NamedTuple
 from agent.messages import Request, Workload
 
 READ_SIZE: Final = 1024 * 1024
-"""Bytes of one plain read or write call at most."""
+"""Maximum bytes of one plain read or write call."""
 VECTOR_CHUNK_MAX: Final = 2 * 1024 * 1024 - 16
-"""The largest piece of a vector read that a server takes (its default readv_ior_max)."""
+"""The largest piece of a vector read that a server accepts (its default readv_ior_max)."""
 VECTOR_CHUNKS_MAX: Final = 1024
 VECTOR_TOTAL_MAX: Final = 1024 * 1024 * 1024
-"""All pieces of one vector read together: the answer is held in memory once per slot."""
+"""Maximum total of one vector read: each slot holds the answer in memory."""
 
 DEFAULT_BYTES: Final = 1024 * 1024
 DEFAULT_VECTOR_BYTES: Final = 64 * 1024
@@ -52,19 +52,19 @@ Step = Read | VectorRead | Write | Pause
 
 
 def objection(workload: Workload) -> str:
-    """One sentence saying why no server would take this workload, or nothing."""
+    """One sentence saying why no server would accept this workload, or nothing."""
     if workload.kind == "vector":
         size = workload.bytes or DEFAULT_VECTOR_BYTES
         chunks = workload.chunks or DEFAULT_CHUNKS
         if size > VECTOR_CHUNK_MAX:
             return (
-                f"A piece of a vector read can have {VECTOR_CHUNK_MAX} bytes at most (the server's limit), not {size}; "
-                "lower bytes in the workload."
+                f"A piece of a vector read can have at most {VECTOR_CHUNK_MAX} bytes (the server's limit), not {size}; "
+                "reduce bytes in the workload."
             )
         if chunks * size > VECTOR_TOTAL_MAX:
             return (
                 f"{chunks} pieces of {size} bytes are more than the {VECTOR_TOTAL_MAX} bytes that one vector read may "
-                "bring; lower chunks or bytes in the workload."
+                "have; reduce chunks or bytes in the workload."
             )
     return ""
 
@@ -97,8 +97,8 @@ def _piece(chance: random.Random, file_size: int, size: int) -> Iterator[Read]:
 
 
 def _pieces(chance: random.Random, file_size: int, size: int, count: int) -> list[tuple[int, int]]:
-    """`count` different pieces, or as many as a file so small has. The XRootD client refuses a vector read that names
-    the same piece twice; pieces that overlap are no matter."""
+    """`count` different pieces, or as many as a small file has. The XRootD client refuses a vector read that contains
+    the same piece twice; overlapping pieces are allowed."""
     places = file_size - size + 1
     offsets: dict[int, None] = {}  # in the order drawn
     while len(offsets) < min(count, places):

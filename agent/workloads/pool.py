@@ -1,10 +1,10 @@
 """The agent's side of a job's worker processes.
 
-A `Pool` starts them, spreads the slots over them, passes work on and gathers their figures. It knows nothing of rounds
-or of the journal: which request is done, only the journal says. When a worker dies before it was told to end, the pool
-reports the slots that stand still and can put a new process in its place.
+A `Pool` starts them, distributes the slots among them, passes work on and collects their figures. It knows nothing of
+rounds or of the journal: only the journal says which request is done. When a worker dies unexpectedly, the pool reports
+the slots that have stopped and can start a new process in its place.
 
-Processes are started with a fresh interpreter, never forked from a process that has threads.
+Processes are started with a new interpreter, never forked from a process that has threads.
 """
 
 from __future__ import annotations
@@ -40,33 +40,33 @@ from shoveler.service.tasks import start_task
 _log = logging.getLogger(__name__)
 
 SLOTS_PER_PROCESS: Final = 32
-"""Threads of one worker process. The XRootD client releases the interpreter lock while it waits, so that one process
-keeps some 3,500 requests a second going; more processes only cost memory below that."""
+"""Threads of one worker process. The XRootD client releases the interpreter lock while it waits, so one process can
+make some 3,500 requests a second; below that, more processes only cost memory."""
 START_SECONDS: Final = 30.0
 STOP_GRACE: Final = 3.0
-"""How long workers that were told to stop may take before they are killed."""
+"""How long workers may take to stop before they are killed."""
 FROZEN_SECONDS: Final = 15.0
-"""A worker says its figures every second; one that has said nothing for so long is stopped or hung, and is killed."""
+"""A worker reports figures every second; one that is silent for this long is stopped or hung, and is killed."""
 LOOK_SECONDS: Final = 1.0
 END_GRACE: Final = 10.0
-"""How long a worker with nothing left to do may take to close its connections."""
+"""How long a worker that has finished may take to close its connections."""
 
 
 class _Worker:
-    """One process, and the task that listens to it."""
+    """One process, and the task that reads its output."""
 
     def __init__(self, slots: list[int]) -> None:
         self.slots = slots
         self.process: asyncio.subprocess.Process | None = None
         self.ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        """Empty text: it takes work. Else the sentence saying why not."""
+        """Empty text: it is ready for work. Else the sentence saying why not."""
         self.figures: dict[str, ServerSample] = {}
         self.silent: dict[str, float] = {}
         self.reached: list[str] = []
         self.heard = 0.0
-        """When it said something last (loop time)."""
+        """When it last reported (loop time)."""
         self.measured = 0.0
-        """All that came before this time has been heard of; 0 until it takes work."""
+        """Everything that came before this time has been reported; 0 until it is ready for work."""
         self.ending = False
         self.listener: asyncio.Task[None] | None = None
 
@@ -102,7 +102,7 @@ class Pool:
         self._past: dict[str, ServerSample] = {}
         """Figures of workers that have ended and were replaced."""
         self._seconds: dict[int, dict[str, int]] = {}
-        """Bytes by second and server, as far as `take` has not given them out."""
+        """Bytes by second and server that `take` has not returned yet."""
         self.heard = asyncio.Event()
         self.xrootd = ""
         count = math.ceil(slots / SLOTS_PER_PROCESS)
@@ -110,7 +110,7 @@ class Pool:
         self._watcher: asyncio.Task[None] | None = None
 
     async def start(self) -> str:
-        """Start all workers. Empty when all take work; else one sentence, and none of them is left."""
+        """Start all workers. Returns an empty text when all are ready; else one sentence, and none of them is left."""
         problems = await asyncio.gather(*(self._launch(worker) for worker in self._workers))
         problem = next(filter(None, problems), "")
         if problem:
@@ -120,13 +120,13 @@ class Pool:
         return problem
 
     async def _watch(self) -> None:
-        """Kill workers that have fallen silent; who listens to them notices, and the job goes on with others."""
+        """Kill workers that have fallen silent; their readers notice, and the job continues with others."""
         loop = asyncio.get_running_loop()
         looked = loop.time()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             now = loop.time()
-            if now - looked > 2 * LOOK_SECONDS + 1:  # it was us who stood still: what they said is not read yet
+            if now - looked > 2 * LOOK_SECONDS + 1:  # this process stood still: their output is not read yet
                 for worker in self._workers:
                     worker.heard = now
             looked = now
@@ -155,7 +155,7 @@ class Pool:
         try:
             return await asyncio.wait_for(asyncio.shield(worker.ready), START_SECONDS)
         except TimeoutError:
-            return f"A worker process did not begin within {START_SECONDS:.0f} s; is this machine overloaded?"
+            return f"A worker process did not start within {START_SECONDS:.0f} s; is this machine overloaded?"
 
     async def _listen(self, worker: _Worker) -> None:
         assert worker.process is not None
@@ -165,12 +165,12 @@ class Pool:
                 head = await worker.process.stdout.readexactly(HEAD)
                 self._heard(worker, decode_from_worker(await worker.process.stdout.readexactly(length(head))))
         except asyncio.IncompleteReadError:
-            pass  # it has ended; how, the exit code says
+            pass  # it has ended; the exit code says how
         code = await worker.process.wait()
         how = f"it was killed by signal {-code}" if code < 0 else f"it ended with code {code}"
         if not worker.ready.done():
             worker.ready.set_result(
-                f"A worker process ended before it took work ({how}); its last words are in the log."
+                f"A worker process ended before it was ready ({how}); its last messages are in the log."
             )
         elif not worker.ending and not worker.ready.result():
             self._died(worker.slots, how)
@@ -212,7 +212,8 @@ class Pool:
                 worker.send(framed(Work(number, share)))
 
     async def replace(self, slots: list[int]) -> str:
-        """Start a new worker for the slots of one that died. Empty, or one sentence saying why it cannot be."""
+        """Start a new worker for the slots of one that died. Returns an empty text, or one sentence saying why it
+        failed."""
         for index, worker in enumerate(self._workers):
             if worker.slots == slots and not worker.alive:
                 self._past = _sum([self._past, worker.figures])
@@ -221,11 +222,11 @@ class Pool:
         return ""
 
     def figures(self) -> dict[str, ServerSample]:
-        """Cumulative figures by server URL, over all workers that this job had."""
+        """Cumulative figures by server URL, for all workers that this job had."""
         return _sum([self._past, *(worker.figures for worker in self._workers)])
 
     def silent(self) -> dict[str, float]:
-        """Servers that do not answer a worker that waits for them, with the seconds for which they have not."""
+        """Servers that do not answer a worker that waits for them, and for how many seconds."""
         longest: dict[str, float] = {}
         for worker in self._workers:
             for server, seconds in worker.silent.items() if worker.alive else ():
@@ -233,16 +234,16 @@ class Pool:
         return longest
 
     def reached(self) -> set[str]:
-        """Those of them that answer a worker when they are asked beside the XRootD client."""
+        """Those of them that answer a check without the XRootD client."""
         return {server for worker in self._workers if worker.alive for server in worker.reached}
 
     def measured(self) -> float:
-        """Up to this time (Unix seconds) all workers that are alive have told what they did; 0 when none has begun."""
+        """The time (Unix seconds) up to which all living workers have reported; 0 when none has started."""
         times = [worker.measured for worker in self._workers if worker.alive]
         return min(times or [worker.measured for worker in self._workers], default=0.0)
 
     def take(self, until: float) -> dict[str, int]:
-        """Bytes by server of all seconds that began before `until` and were not taken yet."""
+        """Bytes by server of all seconds that began before `until` and were not returned yet."""
         taken: dict[str, int] = {}
         for second in [second for second in self._seconds if second < until]:
             for server, size in self._seconds.pop(second).items():
@@ -256,16 +257,16 @@ class Pool:
     # ------------------------------------------------------------ the end
 
     async def finish(self, grace: float = END_GRACE) -> None:
-        """Let the workers, which have nothing left to do, close their connections and end; kill those that do not."""
+        """Let the workers, which are idle, close their connections and end; kill those that do not."""
         await self._end(framed(Finish()), grace)
 
     async def drain(self, grace: float) -> None:
-        """Let each slot finish the request it is at, for up to `grace` seconds; then as `stop`."""
+        """Let each slot finish its current request, for up to `grace` seconds; then like `stop`."""
         await self._end(framed(Drain()), grace, kill=False)
         await self.stop("the agent is stopping")
 
     async def stop(self, reason: str, grace: float | None = None) -> None:
-        """Cut short what is under way; kill what has not ended after `grace` seconds (None: STOP_GRACE)."""
+        """Cut short what is in progress; kill what has not ended after `grace` seconds (None: STOP_GRACE)."""
         await self._end(framed(Stop(reason)), STOP_GRACE if grace is None else grace)
 
     async def _end(self, order: bytes, grace: float, *, kill: bool = True) -> None:
@@ -282,7 +283,7 @@ class Pool:
         if late and kill:
             for worker in self._workers:
                 if worker.alive and worker.process is not None:
-                    _log.warning("! worker %s did not end within %.0f s and is killed", worker.process.pid, grace)
+                    _log.warning("! killing worker %s, which did not end within %.0f s", worker.process.pid, grace)
                     worker.process.kill()
             await asyncio.wait(waiting)
 

@@ -1,7 +1,8 @@
-"""Preflight: does a server answer, has it the files, what is in a directory. In a process of its own, as all of XRootD.
+"""Preflight: does a server answer, does it have the files, what is in a directory. Like all use of XRootD, this runs in
+a process of its own.
 
-The process takes one `Probe` as a frame on standard input and gives one or more `Probed` as frames on standard output.
-It logs in as the user ``tally``, which is no session tag, and opens no file, so that it leaves no file record.
+The process reads one `Probe` as a frame on standard input and writes one or more `Probed` as frames on standard output.
+It logs in as the user ``tally``, which is not a session tag, and opens no file, so that it leaves no file record.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ PART: Final = 2000
 """Files in one Probed."""
 THREADS: Final = 16
 LIMIT_SECONDS: Final = 600.0
-"""A probe that takes longer is ended: whoever asked has given up by then."""
+"""A probe that takes longer is ended: the asker has given up by then."""
 NOT_FOUND: Final = 3011
 USER: Final = "tally"
 
@@ -36,7 +37,8 @@ _decode_probed = msgspec.msgpack.Decoder(Probed).decode
 
 
 async def probe(question: Probe) -> AsyncGenerator[Probed, None]:
-    """Ask in a process of its own; the last answer has `more` False, whatever happens. Close it if you leave early."""
+    """Probe in a process of its own; the last answer has `more` False, whatever happens. Close it if you leave
+    early."""
     process = await asyncio.create_subprocess_exec(
         *process_command("probe"),
         stdin=asyncio.subprocess.PIPE,
@@ -54,7 +56,7 @@ async def probe(question: Probe) -> AsyncGenerator[Probed, None]:
                 if not part.more:
                     return
     except (asyncio.IncompleteReadError, BrokenPipeError, ConnectionResetError):
-        yield _failure(question, "The probing process ended before it had an answer; its last words are in the log.")
+        yield _failure(question, "The probing process ended before it had an answer; its last messages are in the log.")
     except TimeoutError:
         yield _failure(question, f"{question.server} did not answer everything within {LIMIT_SECONDS:.0f} s.")
     finally:
@@ -63,7 +65,7 @@ async def probe(question: Probe) -> AsyncGenerator[Probed, None]:
         try:
             await process.wait()
         except asyncio.CancelledError:
-            await process.wait()  # it is killed: this takes a moment, and leaves nothing behind
+            await process.wait()  # it was killed: this takes a moment and leaves nothing behind
             raise
 
 
@@ -149,7 +151,7 @@ def _listing(question: Probe, version: str, system: Any, flags: Any, timeout: in
         for entry in sorted(listing, key=lambda e: str(e.name)):
             path = f"{folder.rstrip('/')}/{entry.name}"
             if entry.statinfo is None:
-                found.append(CatalogueFile(path, None, "The server gives no size for it."))
+                found.append(CatalogueFile(path, None, "The server reports no size for it."))
             elif entry.statinfo.flags & 2:
                 folders.append(path)
                 continue
@@ -174,11 +176,11 @@ def _listing(question: Probe, version: str, system: Any, flags: Any, timeout: in
 
 
 def _unlisted(status: Any) -> str:
-    """Why a directory cannot be listed. XRootD separates the names of a listing by line breaks and escapes none: one in
-    a name makes the client refuse the whole answer, with a message that says nothing of it."""
+    """Why a directory cannot be listed. XRootD separates the names of a listing with line breaks and escapes none: one
+    in a name makes the client refuse the whole answer, with a message that does not mention it."""
     text = _text(status)
     if "invalid response" in text.lower():
-        return f"the listing cannot be read ({text}); a name in it holds a line break, most likely: rename that file"
+        return f"the listing cannot be read ({text}); most likely a name in it contains a line break: rename that file"
     return text
 
 

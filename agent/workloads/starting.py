@@ -1,4 +1,4 @@
-"""How the processes that use XRootD are started, with a fresh interpreter, and what they leave to their agent."""
+"""How the processes that use XRootD are started, with a new interpreter, and which signals they leave to the agent."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shoveler.service.programs import part_command
 
 Kind = Literal["worker", "probe"]
 WORDS: dict[Kind, str] = {"worker": "--process=worker", "probe": "--process=probe"}
-"""What a frozen program is told to be such a process."""
+"""The argument that makes a frozen program such a process."""
 
 
 def process_command(kind: Kind) -> list[str]:
@@ -18,8 +18,8 @@ def process_command(kind: Kind) -> list[str]:
 
 
 def leave_signals_to_the_agent() -> None:
-    """Ctrl-C in a terminal, and systemd when it stops a service, reach the agent and its processes alike.
+    """Ctrl-C in a terminal, and systemd when it stops a service, signal the agent and its processes alike.
 
-    Only the agent acts on it, and then tells its processes; they end with their standard input in any case."""
+    Only the agent acts on the signal and then tells its processes; they also end when their standard input ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

@@ -1,11 +1,11 @@
-"""A worker process: a thread for each slot, doing its requests in the order given, journal line by journal line; and
-another one for each server that does not answer, so that the others do not wait for it (see `_Slot`).
+"""A worker process: one thread per slot, which makes its requests in the order given and writes their journal lines;
+and another thread for each server that does not answer, so that the others do not wait for it (see `_Slot`).
 
-Started by `agent.workloads.pool` with frames on standard input and output. It ends when it is told to, and when its
-standard input ends because the agent is gone: it then stops as if it had been told to.
+Started by `agent.workloads.pool` with frames on standard input and output. It stops when it is told to, or when its
+standard input ends because the agent is gone.
 
 Nothing is opened before its started line is in the journal, and no request is over before its done line is.
-When the disk is full a slot waits, holding its line, until the disk takes it or the job is stopped.
+When the disk is full, a slot waits with its line until the disk accepts it or the job is stopped.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ from agent.workloads.starting import leave_signals_to_the_agent
 
 JOIN_SECONDS: Final = 0.2
 FULL_RETRY: Final = 0.5
-"""Seconds between two tries to write a line to a full disk."""
+"""Seconds between two attempts to write a line to a full disk."""
 LATENESS: Final = 0.1
-"""A second is told this long after its end: a slot that read the clock just before it may still be adding to it."""
+"""A second is reported this long after its end: a slot that read the clock just before it may still be adding to it."""
 REMARK_KEYS: Final = 50
-"""Different remarks that one worker makes at most; each only once."""
+"""Maximum number of different remarks that one worker makes; each is made only once."""
 WATCH_SECONDS: Final = 0.25
 KNOCK_SECONDS: Final = 1.5
 LANES: Final = 8
-"""Servers that one slot waits for beside its work at most; when more hang, it waits for the next one as well."""
+"""Maximum number of servers that one slot waits for beside its work; with more, the slot itself waits, too."""
 STUCK_SLOTS: Final = 8
-"""So many calls given up, and the process is ended, to be replaced: its client library is beyond help."""
+"""After this many calls given up, the process ends and is replaced: its client library no longer works."""
 FAULT: Final = 70
 """Exit code after an error in this program (EX_SOFTWARE)."""
 MAX_ERROR: Final = 2000
@@ -66,7 +66,7 @@ MAX_SERVER: Final = 256
 
 
 class _Tally:
-    """Figures of one slot with one server. Written by one thread at a time; the reporter takes `arrivals` out at the
+    """Figures of one slot with one server. Written by one thread at a time; the reporter pops `arrivals` from the
     left."""
 
     __slots__ = ("arrivals", "bytes", "done", "failed", "started")
@@ -74,7 +74,7 @@ class _Tally:
     def __init__(self) -> None:
         self.bytes = 0
         self.arrivals: deque[tuple[int, int]] = deque()
-        """(second, bytes) in the order of their coming."""
+        """(second, bytes) in order of arrival."""
         self.done = 0
         self.failed = 0
         self.started = 0
@@ -85,7 +85,7 @@ class _Tally:
 
 
 class _Output:
-    """Frames to the agent, from any thread. The agent being gone is noticed on the input; here it is no matter."""
+    """Frames to the agent, from any thread. An agent that is gone is noticed on the input and ignored here."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -98,7 +98,7 @@ class _Output:
                 self._file.write(framed(message))
                 self._file.flush()
             except (OSError, ValueError):
-                pass  # the agent is gone; the input says so, too
+                pass  # the agent is gone; the input shows it, too
 
     def remark(self, severity: str, key: str, text: str) -> None:
         if key not in self._keys and len(self._keys) < REMARK_KEYS:
@@ -107,15 +107,15 @@ class _Output:
 
 
 class _Hand:
-    """A thread of a slot, which does one request after the other."""
+    """A thread of a slot, which makes one request after the other."""
 
     def __init__(self, slot: _Slot, server: str = "", owed: Done | None = None) -> None:
-        """`owed`: the line that the thread which was given up, and in whose place this one goes on, has not written."""
+        """`owed`: the line not yet written by the thread that was given up and that this one replaces."""
         self._owed = owed
         self.server = server
-        """Empty: it takes what is in the slot's queue. Else it does only what is in the slot's lane of this server."""
+        """Empty: it works on the slot's queue. Else it works only on the slot's lane for this server."""
         self.under_way: tuple[Request, float] | None = None
-        """The request that has no done line yet, and when it began."""
+        """The request without a done line, and when it began."""
         self.given_up = False
         self._slot = slot
         self.thread = threading.Thread(target=self._run, name=f"slot-{slot.number} {server}", daemon=True)
@@ -131,19 +131,19 @@ class _Hand:
             while (item := self._slot.next(self)) is not None:
                 self._slot.carry_out(self, *item)
         except BaseException:  # noqa: BLE001 - the last frame of a thread
-            # A fault of ours, or of a binding. A slot that silently stood still would hold up the whole job: rather end
-            # this process, which the agent notices, reports and makes good.
+            # A bug here or in a binding. A slot that stopped silently would hold up the whole job: end this process
+            # instead, which the agent notices, reports and replaces.
             traceback.print_exc()
             os._exit(FAULT)
 
 
 class _Slot:
-    """One slot: its queue, its figures, and the thread that does what is in the queue.
+    """One slot: its queue, its figures, and the thread that works on the queue.
 
     A server that does not answer must not keep a slot from the others. When a call is late, the thread that waits in it
-    becomes a *lane*: it goes on with what the slot has for this server, one after the other as ever, and another thread
-    takes the rest of the queue. A lane that has nothing left to do is gone. So requests of one slot to one server keep
-    their order and never overlap, and there are more threads than slots only while servers hang."""
+    becomes a *lane*: it continues with the slot's requests for this server, still one after the other, and another
+    thread takes the rest of the queue. A lane ends when it has nothing left to do. So requests of one slot to one
+    server keep their order and never overlap, and there are more threads than slots only while servers hang."""
 
     def __init__(
         self,
@@ -158,9 +158,9 @@ class _Slot:
         self.queue: queue.SimpleQueue[tuple[int, Request] | None] = queue.SimpleQueue()
         self.tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
         self.draining = False
-        """True: finish the request under way, begin no other."""
+        """True: finish the current request, start no other."""
         self.silent: frozenset[str] = frozenset()
-        """Servers that do not answer: what comes for them goes to a lane at once."""
+        """Servers that do not answer: new requests for them go to a lane at once."""
         self.answers = client.answers
         self._setup = setup
         self._client = client
@@ -168,12 +168,12 @@ class _Slot:
         self._output = output
         self._stop = stop
         self._lock = threading.Lock()
-        """Holds together who is a lane, what is in it, and whose request is under way."""
+        """Guards which threads are lanes, what is in the lanes, and which requests are in progress."""
         self._lanes: dict[str, deque[tuple[int, Request]]] = {}
         self._hands: list[_Hand] = []
 
     def start(self) -> None:
-        """Begin to work."""
+        """Start working."""
         with self._lock:
             self._begin(_Hand(self))
 
@@ -182,7 +182,7 @@ class _Slot:
         self._hands.append(hand)
 
     def wait(self, seconds: float) -> bool:
-        """Wait for a thread that has something to do; False when there is none. Those given up are not waited for."""
+        """Wait for a thread that has work; False when there is none. Threads given up are not waited for."""
         with self._lock:
             self._hands = [hand for hand in self._hands if hand.thread.is_alive() and not hand.given_up]
             if not self._hands:
@@ -194,7 +194,7 @@ class _Slot:
     # ---- what its threads do
 
     def next(self, hand: _Hand) -> tuple[int, Request] | None:
-        """What a thread is to do next; None when it is to end."""
+        """A thread's next request; None when it is to end."""
         while True:
             if hand.given_up or self._stop.is_set() or self.draining:
                 return None
@@ -224,7 +224,7 @@ class _Slot:
             return True
 
     def carry_out(self, hand: _Hand, number: int, request: Request) -> None:
-        """Do a request, from its started to its done line."""
+        """Make a request, from its started to its done line."""
         job = self._setup.job
         began = time.time()
         if not self.write(Started(0, job, number, request.tag, request.server, request.path, began)):
@@ -235,7 +235,7 @@ class _Slot:
         outcome = self._client.perform(self._setup.workload, request, self._stop, tally.add)
         with self._lock:
             if hand.given_up:
-                return  # it has its done line
+                return  # it already has its done line
             hand.under_way = None
         if outcome.ok:
             tally.done += 1
@@ -246,7 +246,7 @@ class _Slot:
     # ---- what the watcher does
 
     def look(self, now: float) -> int:
-        """Make lanes of threads whose call is late, and give up those whose call does not come back at all. Returns how
+        """Turn threads whose call is late into lanes, and give up those whose call does not return at all. Returns how
         many were given up."""
         given_up = 0
         for hand in list(self._hands):
@@ -268,9 +268,9 @@ class _Slot:
             self._begin(_Hand(self))
 
     def _give_up(self, hand: _Hand, doing: str) -> bool:
-        """Give up the thread, which waits in a call that does not come back, and with it the request. Another thread
-        goes on in its place, and writes its done line first: that waits while the disk is full, and who watches over
-        all the slots must not. False when the call has just come back after all."""
+        """Give up the thread, whose call does not return, and its request. Another thread replaces it and first writes
+        the done line: that waits while the disk is full, and the thread that watches all slots must not wait. False
+        when the call has just returned after all."""
         error = f"The XRootD client did not come back from {doing!r}, whose limit of {self._setup.timeout:g} s is over."
         with self._lock:
             if hand.under_way is None:
@@ -280,7 +280,7 @@ class _Slot:
             self.tallies[request.server].failed += 1
             outcome = Outcome(began, time.time(), interrupted=True, error=error)
             self._begin(_Hand(self, hand.server, _done(self._setup.job, request, outcome)))
-        self._output.remark("warning", f"stuck {doing}", f"{request.server}: {error} The slot goes on without it.")
+        self._output.remark("warning", f"stuck {doing}", f"{request.server}: {error} The slot continues without it.")
         return True
 
     def write(self, line: Line) -> bool:
@@ -291,10 +291,10 @@ class _Slot:
                 return True
             except JournalFullError as error:
                 self._output.remark(
-                    "error", "journal", f"{error} No more requests are begun until there is room; nothing is lost."
+                    "error", "journal", f"{error} No more requests are started until there is room; nothing is lost."
                 )
             except JournalError as error:
-                self._output.remark("error", "journal", f"{error} No more requests are begun.")
+                self._output.remark("error", "journal", f"{error} No more requests are started.")
             if self._stop.wait(FULL_RETRY):
                 return False
 
@@ -326,7 +326,7 @@ def _done(job: str, request: Request, outcome: Outcome) -> Done:
 def main() -> int:
     """Run a worker on this process's standard input and output; returns the exit code."""
     leave_signals_to_the_agent()
-    # Frames get a descriptor of their own: whatever a library prints to standard output goes to standard error.
+    # Frames get a descriptor of their own: what a library prints to standard output goes to standard error.
     output = _Output(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)
     setup = _read()
@@ -360,13 +360,14 @@ def main() -> int:
     reporter.join()
     watcher.join()
     journal.close()
-    if watch.given_up:  # the interpreter's end would wait for what the library holds in those threads
+    if watch.given_up:  # the interpreter's exit would wait for what the library holds in those threads
         os._exit(0)
     return 0
 
 
 def _obey(slots: dict[int, _Slot], stop: threading.Event) -> None:
-    """Hand out work until the agent says that there is no more. Sets `stop` when what is under way is to be cut."""
+    """Hand out work until the agent says that there is no more. Sets `stop` when the current work is to be cut
+    short."""
     while True:
         match _read():
             case Work(number, requests):
@@ -394,8 +395,8 @@ def _listen(stop: threading.Event) -> None:
 def _read() -> ToWorker:
     """The next frame from the agent; Stop when there will be none.
 
-    Reads the descriptor itself: a thread that waits in a buffered file holds its lock, over which the interpreter
-    stumbles at its end."""
+    Reads the descriptor itself: a thread that waits in a buffered file holds its lock, on which the interpreter fails
+    at exit."""
     head = _exactly(HEAD)
     if head is None or (body := _exactly(length(head))) is None:
         return Stop("the agent is gone")
@@ -413,25 +414,25 @@ def _exactly(size: int) -> bytes | None:
 
 
 class _Watch:
-    """Looks after calls that are late or do not come back, and after servers that do not answer."""
+    """Watches calls that are late or do not return, and servers that do not answer."""
 
     def __init__(self, slots: dict[int, _Slot], answers: Answers) -> None:
         self._slots = slots
         self._answers = answers
         self.silent: dict[str, float] = {}
-        """Servers that do not answer, with the seconds for which they have not."""
+        """Servers that do not answer, and for how many seconds."""
         self._reached: dict[str, bool] = {}
-        """Those that were knocked at, and whether they answered."""
+        """Servers that were checked without the XRootD client, and whether they answered."""
         self._knocking: set[str] = set()
         self.given_up = 0
 
     @property
     def reached(self) -> list[str]:
-        """The silent servers that answered when they were knocked at."""
+        """The silent servers that answered that check."""
         return sorted(server for server in self.silent if self._reached.get(server))
 
     def run(self, over: threading.Event) -> None:
-        """Look until it is `over`."""
+        """Watch until it is `over`."""
         while not over.wait(WATCH_SECONDS):
             now = time.monotonic()
             self.silent = self._answers.silent(now)
@@ -452,7 +453,7 @@ class _Watch:
 
 
 def _report(slots: dict[int, _Slot], watch: _Watch, output: _Output, over: threading.Event) -> None:
-    """Send figures shortly after each whole second, so that a second is told once it is over, and at the end."""
+    """Send figures shortly after each whole second, so that only complete seconds are reported, and at the end."""
     while True:
         ended = over.wait(1.0 - time.time() % 1.0 + LATENESS)
         figures = _figures(slots, time.time(), ended=ended)
@@ -462,7 +463,7 @@ def _report(slots: dict[int, _Slot], watch: _Watch, output: _Output, over: threa
 
 
 def _figures(slots: dict[int, _Slot], now: float, *, ended: bool) -> Figures:
-    """What is to be told at `now`: whole seconds only, unless it is the end."""
+    """What to report at `now`: whole seconds only, except at the end."""
     sums: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     seconds: defaultdict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
     whole = int(now - LATENESS)
@@ -474,7 +475,7 @@ def _figures(slots: dict[int, _Slot], now: float, *, ended: bool) -> Figures:
             total[2] += tally.failed
             total[3] += tally.started
             arrivals = tally.arrivals
-            # What is later than the second under way was noted before the clock was set back.
+            # Anything later than the current second was noted before the clock was set back.
             while arrivals and (ended or not whole <= arrivals[0][0] <= whole + 1):
                 second, size = arrivals.popleft()
                 seconds[second][server] += size

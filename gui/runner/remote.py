@@ -268,7 +268,7 @@ class RemoteHub:
             raise RemoteError(f"The hub does not let us in: {said[:500]}") from error
         except ssl.SSLCertVerificationError as error:
             raise RemoteError(
-                f"The certificate of {self._url} is not vouched for ({why_untrusted(error)}); "
+                f"The certificate of {self._url} is not trusted ({why_untrusted(error)}); "
                 "give the hub's pin with --pin."
             ) from error
         except (OSError, InvalidHandshake, ConnectionClosed, TimeoutError, msgspec.DecodeError) as error:

@@ -412,7 +412,7 @@ async def test_a_worker_that_dies_is_replaced_and_the_rest_is_done(
     assert all("The worker process died: it was killed by signal 9" in line.error for line in cut)
     assert all(line.ok for line in lines if not line.interrupted)
     assert notices(hub) == [
-        f"Job {JOB}: a worker process died (it was killed by signal 9); its requests under way are interrupted."
+        f"Job {JOB}: a worker process died (it was killed by signal 9); its requests in progress are interrupted."
     ]
     last = [message for message in hub.received if isinstance(message, Sample)][-1].servers[xrootd.url]
     assert last.done == 10
@@ -430,7 +430,7 @@ async def test_workers_that_cannot_be_kept_alive_end_the_job(
         assert await second[0].ready == ""
         os.kill(second[0].process.pid, signal.SIGKILL)
         await hub.next(RepeatDone)
-    assert notices(hub)[-1] == f"Job {JOB} is ended, as its workers cannot be kept alive: too many have died"
+    assert notices(hub)[-1] == f"Job {JOB} is ended because its workers keep dying: too many have died"
 
 
 @pytest.mark.xrootd
@@ -448,7 +448,7 @@ async def test_a_full_disk_stops_the_work_and_loses_nothing(
             assert file.write(b"x" * 2 * MIB) < MIB  # all that there was room for
         await hub.say(Round(JOB, 0, requests(xrootd.url, paths, 10)))
         said = await hub.until(lambda: notices(hub), "notice")
-        assert "No more requests are begun until there is room; nothing is lost." in said[0]
+        assert "No more requests are started until there is room; nothing is lost." in said[0]
         filler.unlink()
         assert (await hub.next(RoundDone)).failed == 0
     assert sorted(line.path for line in hub.done()) == sorted(paths)
@@ -460,7 +460,7 @@ async def test_a_full_disk_stops_the_work_and_loses_nothing(
 
 @pytest.mark.parametrize(
     ("workload", "sentence"),
-    [(Workload("vector", bytes=3 * MIB), "A piece of a vector read can have 2097136 bytes at most")],
+    [(Workload("vector", bytes=3 * MIB), "A piece of a vector read can have at most 2097136 bytes")],
 )
 async def test_a_workload_that_no_server_takes(hub: Any, agent: Any, workload: Workload, sentence: str) -> None:
     async with agent():
@@ -474,7 +474,7 @@ async def test_no_room_for_the_journal(hub: Any, agent: Any, monkeypatch: pytest
     async with agent():
         await hub.in_session()
         await hub.say(StartRepeat(JOB, Workload(), slots=1))
-        assert "has only 5 MiB left; make room (32 MiB are needed)" in (await hub.next(RepeatReady)).error
+        assert "has only 5 MiB left; free some space (32 MiB are needed)" in (await hub.next(RepeatReady)).error
 
 
 async def test_without_the_xrootd_package(
@@ -500,7 +500,7 @@ async def test_a_draining_agent_takes_no_new_job(hub: Any, agent: Any) -> None:
         await hub.say(Ask("drain"))
         await hub.next(Heartbeat, draining=True)
         await hub.say(StartRepeat(JOB, Workload(), slots=1))
-        assert (await hub.next(RepeatReady)).error == "This agent is draining and takes no new job."
+        assert (await hub.next(RepeatReady)).error == "This agent is draining and accepts no new jobs."
         await hub.say(Ask("resume"))
         await hub.say(StartRepeat("1.1.2", Workload(), slots=1))
         assert (await hub.next(RepeatReady, job="1.1.2")).error == ""
@@ -643,7 +643,7 @@ async def test_a_restarted_agent_reports_what_it_had_started(
         await hub.until(lambda: hub.done(), "done line")
         beat = await hub.next(Heartbeat)
         assert beat.jobs == []
-        assert "died with 1 requests under way" in (await hub.next(Notice)).text
+        assert "died with 1 requests in progress" in (await hub.next(Notice)).text
     (line,) = hub.done()
     assert (line.n, line.path, line.interrupted) == (2, "/store/crash", True)
 
@@ -660,7 +660,7 @@ async def test_another_hub_gets_another_journal(hub: Any, linked: Any, tmp_path:
     hub.lines, hub.journal_id = [], ""  # another hub: it knows nothing
     hub.received.clear()
     async with _agent(hub, linked, tmp_path):
-        notice = await hub.until(lambda: [n for n in notices(hub) if "begins a new journal" in n], "notice")
+        notice = await hub.until(lambda: [n for n in notices(hub) if "starts a new journal" in n], "notice")
         assert notice[0].startswith("The hub has 0 lines of this agent's journal, the agent has 1 to 2")
         await hub.until(lambda: any(isinstance(m, Heartbeat) and m.journal != first for m in hub.received), "new id")
     assert hub.lines == []

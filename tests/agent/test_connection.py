@@ -93,13 +93,13 @@ def test_addresses(text: str, insecure: bool, url: str) -> None:
         (
             "ws://127.0.0.1:80",
             False,
-            "is not encrypted; use wss://, or --insecure if the hub runs on this very machine",
+            "is not encrypted; use wss://, or --insecure if the hub runs on this machine",
         ),
-        ("ws://hub.example.org:80", True, "hub.example.org is another machine, and without TLS everybody on the way"),
+        ("ws://hub.example.org:80", True, "hub.example.org is another machine, and without TLS anybody on the network"),
         ("ws://10.0.0.1:80", True, "10.0.0.1 is another machine"),
         ("ftp://hub", False, "The hub's address is wss://HOST:PORT, not 'ftp://hub'"),
         ("", False, "The hub's address is wss://HOST:PORT, not ''"),
-        ("hub:port", False, "The hub's address 'hub:port' is not usable"),
+        ("hub:port", False, "The hub's address 'hub:port' is not valid"),
         ("wss://hub/agent", False, "The hub's address is wss://HOST:PORT"),
     ],
 )
@@ -124,7 +124,7 @@ async def test_two_steps_and_a_welcome(hub: Any) -> None:
 
 async def test_a_wrong_key_is_for_a_person_to_mend(hub: Any) -> None:
     with pytest.raises(
-        RefusedError, match="The hub refused the token; give this agent the hub's present key"
+        RefusedError, match="The hub refused the token; give this agent the hub's current key"
     ) as caught:
         await joined(hub, key="x" * 40)
     assert caught.value.wait is None
@@ -134,10 +134,10 @@ async def test_a_wrong_key_is_for_a_person_to_mend(hub: Any) -> None:
 @pytest.mark.parametrize(
     ("status", "sentence", "wait"),
     [
-        (401, "The hub refused the token; give this agent the hub's present key or a fresh join string.", None),
+        (401, "The hub refused the token; give this agent the hub's current key or a new join string.", None),
         (403, "The hub does not let this agent in. It says: ", 10.0),
         (429, "The hub has refused this address too often and makes it wait; trying again in 60 s.", 60.0),
-        (426, "This hub speaks another version of the protocol; bring the agent and the hub to the same", None),
+        (426, "This hub uses another version of the protocol; install the same release of agent and hub", None),
     ],
 )
 async def test_refusals_are_one_sentence_and_say_what_to_do(
@@ -282,7 +282,7 @@ async def test_a_renewed_certificate_with_the_same_pin_is_fetched_again(
 async def test_without_a_pin_a_ca_must_vouch(hub_double: Any, certificate: Callable[..., Any]) -> None:
     pem, _ = certificate("hub")
     async with hub_double().up(pem) as hub:
-        with pytest.raises(RefusedError, match=r"is not vouched for .*; give the hub's pin with --pin, or the CA"):
+        with pytest.raises(RefusedError, match=r"is not trusted .*; give the hub's pin with --pin, or the CA"):
             await joined(hub)
         assert hub.registrations == []
 
@@ -401,7 +401,7 @@ async def test_a_message_that_is_none_begins_the_session_anew(
         await hub.sockets[-1].send('{"type":"run","command":"rm -rf /"}')
         await hub.until(lambda: hub.sessions == 2, "second session")
     assert role.obeyed == []
-    assert "sent something that is no message" in caplog.text
+    assert "sent an invalid message" in caplog.text
 
 
 async def test_a_name_in_use_is_waited_for_but_not_for_ever(hub: Any) -> None:

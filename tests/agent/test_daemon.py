@@ -131,7 +131,7 @@ async def test_sigterm_drains_within_ten_seconds(hub: Any, xrootd: Any, tally_ag
     # The hub heard of the interrupted request, and of the end of the job, before the agent went.
     assert [(line.ok, line.interrupted) for line in hub.done()] == [(False, True)]
     await hub.next(RepeatDone)
-    assert "= stopping: what is under way is finished first" in said
+    assert "= stopping: finishing what is in progress first" in said
     assert KEY not in said
 
 
@@ -214,9 +214,9 @@ async def test_sighup_reads_the_settings_again(hub: Any, tally_agent: Any, tmp_p
         agent.process.send_signal(signal.SIGHUP)
         text = b""
         async with asyncio.timeout(60):
-            while b"settings read again" not in text or b"> Heartbeat" not in text:
+            while b"settings reloaded" not in text or b"> Heartbeat" not in text:
                 text += await agent.process.stderr.readline()
-        assert b"these settings change with a restart only: name" in text
+        assert b"these settings need a restart to change: name" in text
         file.write_text("nonsense = 1\n")
         agent.process.send_signal(signal.SIGHUP)
         async with asyncio.timeout(60):
@@ -346,17 +346,17 @@ def test_the_newest_word_decides_how_an_agent_proves_itself(credentials: Callabl
 @pytest.mark.parametrize(
     ("arguments", "environ", "sentence"),
     [
-        ([], {}, "No hub is named: give --hub wss://HOST:PORT, or join with a string that the hub gave."),
+        ([], {}, "No hub is named: give --hub wss://HOST:PORT, or join with a string from the hub."),
         (["--hub", "wss://h"], {}, "This agent has no key: give --key-file FILE or TALLY_KEY, or join with a string"),
         (["--hub", "wss://h"], {"TALLY_KEY": "short"}, "The key has 5 bytes, but at least 32 are needed"),
         (["--hub", "ws://10.0.0.1", "--insecure"], {"TALLY_KEY": KEY}, "10.0.0.1 is another machine"),
         (["--hub", "ws://127.0.0.1:1"], {"TALLY_KEY": KEY}, "is not encrypted"),
-        (["--hub", "wss://h", "--name", "a b"], {"TALLY_KEY": KEY}, "'a b' is no name"),
-        (["--hub", "wss://h", "--label=-x"], {"TALLY_KEY": KEY}, "'-x' is no name"),
+        (["--hub", "wss://h", "--name", "a b"], {"TALLY_KEY": KEY}, "'a b' is not a valid name"),
+        (["--hub", "wss://h", "--label=-x"], {"TALLY_KEY": KEY}, "'-x' is not a valid name"),
         (["--hub", "wss://h", "--pin", "12"], {"TALLY_KEY": KEY}, 'A pin is "sha256:" and 64 hexadecimal digits'),
         (["--hub", "wss://h", "--ca-file", "/none"], {"TALLY_KEY": KEY}, "The CA file /none cannot be used"),
         (["--hub", "wss://h", "--key-file", "/none"], {}, "The key file /none cannot be read"),
-        (["join", "eyJodWIi"], {}, "This is not a whole join string"),
+        (["join", "eyJodWIi"], {}, "This is not a complete join string"),
         (["--role", "boss"], {}, "--role: expected one of client, server, got 'boss'"),
         (["--log-level", "loud"], {}, "--log-level: expected one of debug, info, warning, error, got 'loud'"),
         ([], {"TALLY_AGENT_HUBB": "x"}, "TALLY_AGENT_HUBB: no such setting; did you mean 'TALLY_AGENT_HUB'?"),

@@ -209,7 +209,7 @@ def test_a_new_agent_waits_for_the_workers_of_a_dead_one(tmp_path: Path) -> None
     journal = Journal(tmp_path)
     orphan = Appender(journal.segment)
     journal.close()
-    with pytest.raises(JournalError, match="Workers of an earlier agent still write"):
+    with pytest.raises(JournalError, match="Workers of an earlier agent are still writing"):
         Journal(tmp_path, wait=0.1)
     orphan.write(started("/late"))
     orphan.close()
@@ -375,7 +375,7 @@ def test_a_segment_that_cannot_be_begun_leaves_the_journal_as_it_was(
     with monkeypatch.context() as patch:
         patch.setattr(journal_module.os, "fsync", fsync)  # type: ignore[attr-defined]
         patch.setattr(Journal, "collect", lambda self: [])
-        with pytest.raises(JournalFullError, match="cannot be begun: No space left on device"):
+        with pytest.raises(JournalFullError, match="cannot be created: No space left on device"):
             journal.rotate()
     journal.rotate()
     write(journal, started("/b"))

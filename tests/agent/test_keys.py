@@ -50,7 +50,7 @@ def test_what_cannot_be_used_is_said_with_its_origin_and_without_its_text(tmp_pa
 
 def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     file = secret_file(tmp_path / "key", KEY, 0o644)
-    with pytest.raises(CredentialError, match=f"can be read by others; close it with: chmod 600 {file}"):
+    with pytest.raises(CredentialError, match=f"can be read by others; protect it with: chmod 600 {file}"):
         keys.given_key(key_file=file, environ={})
 
 

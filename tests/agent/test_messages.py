@@ -72,7 +72,7 @@ def test_join_strings_survive_what_mail_programs_do() -> None:
 
 @pytest.mark.parametrize("cut", [0, 1, 10, -1, -5])
 def test_half_a_join_string_is_said_to_be_one(cut: int) -> None:
-    with pytest.raises(m.CredentialError, match="This is not a whole join string"):
+    with pytest.raises(m.CredentialError, match="This is not a complete join string"):
         m.decode_join_string(m.encode_join_string(INVITATION)[:cut])
 
 
@@ -142,7 +142,7 @@ def test_unknown_fields_of_a_newer_side_are_skipped() -> None:
         (
             92,
             "CA cert does not include key usage extension",
-            "CA cert does not include key usage extension: Python 3.13 and newer take only certificates that keep to "
+            "CA cert does not include key usage extension: Python 3.13 and newer accept only certificates that follow "
             "RFC 5280, the CA's with basicConstraints=critical,CA:TRUE and keyUsage=critical,keyCertSign,cRLSign",
         ),
     ],

@@ -90,7 +90,7 @@ def test_for_one_instance_and_release(tmp_path: Path, address: str, capsys: pyte
     assert "XRootD before 5.7.0 does not know the event throttle" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["check-config", str(file), "--xrootd", "new"])
-    assert "'new' is no release of XRootD; they look like 5.8.1" in capsys.readouterr().err
+    assert "'new' is not an XRootD release; use a form like 5.8.1" in capsys.readouterr().err
 
 
 def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -152,8 +152,8 @@ def test_a_server_that_takes_no_application_info_fails_no_request(xrootd: FakeXr
     run = Run()
     assert run.perform(Workload("full"), request()).ok
     assert run.remarks == [
-        "ds7.example.org:1095 did not take the application info ([ERROR] not supported); its records will show the tag "
-        "as user name only."
+        "ds7.example.org:1095 did not accept the application info ([ERROR] not supported); its records will have the "
+        "tag only as the user name."
     ]
 
 
@@ -235,7 +235,7 @@ def test_what_was_written_is_removed(xrootd: FakeXrootd) -> None:
     xrootd.faults["rm"] = failed("[ERROR] permission denied")
     assert run.perform(Workload("write", bytes=1), request("/new2")).ok
     assert run.remarks == [
-        "/new2 was written to m.example.org:1094 and could not be removed again ([ERROR] permission denied)."
+        "/new2 was written to m.example.org:1094 and could not be removed ([ERROR] permission denied)."
     ]
 
 

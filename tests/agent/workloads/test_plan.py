@@ -103,9 +103,9 @@ def test_offsets_are_pinned_for_ever() -> None:
 
 def test_what_no_server_would_take_is_refused_in_one_sentence() -> None:
     assert objection(Workload("vector", bytes=VECTOR_CHUNK_MAX, chunks=512)) == ""
-    assert "can have 2097136 bytes at most (the server's limit), not 2097137; lower bytes" in objection(
+    assert "can have at most 2097136 bytes (the server's limit), not 2097137; reduce bytes" in objection(
         Workload("vector", bytes=VECTOR_CHUNK_MAX + 1)
     )
-    assert "lower chunks or bytes" in objection(Workload("vector", bytes=VECTOR_CHUNK_MAX, chunks=1024))
+    assert "reduce chunks or bytes" in objection(Workload("vector", bytes=VECTOR_CHUNK_MAX, chunks=1024))
     for kind in ("full", "range", "long", "write"):
         assert objection(Workload(kind, bytes=2**40)) == ""

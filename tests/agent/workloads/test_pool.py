@@ -109,7 +109,7 @@ async def test_a_worker_that_cannot_be_started(make: Any, monkeypatch: pytest.Mo
     pool, _ = make(1)
     monkeypatch.setattr(pool_module, "process_command", lambda kind: ["false"])
     assert await pool.start() == (
-        "A worker process ended before it took work (it ended with code 1); its last words are in the log."
+        "A worker process ended before it was ready (it ended with code 1); its last messages are in the log."
     )
 
 
@@ -118,7 +118,7 @@ async def test_a_worker_that_does_not_begin(make: Any, monkeypatch: pytest.Monke
     monkeypatch.setattr(pool_module, "STOP_GRACE", 0.1)
     monkeypatch.setattr(pool_module, "process_command", lambda kind: ["sleep", "60"])
     pool, _ = make(1)
-    assert (await pool.start()).startswith("A worker process did not begin within 0 s")
+    assert (await pool.start()).startswith("A worker process did not start within 0 s")
     assert pool.pids() == []
 
 

@@ -83,7 +83,7 @@ async def test_a_probe_that_dies_is_an_answer_too(tmp_path: Path, monkeypatch: p
     (tmp_path / "XRootD" / "__init__.py").write_text("import os; os._exit(3)")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (part,) = await answers(Probe(1, "root://s", ["/a"]))
-    assert part.error == "The probing process ended before it had an answer; its last words are in the log."
+    assert part.error == "The probing process ended before it had an answer; its last messages are in the log."
 
 
 async def test_without_the_xrootd_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,7 @@ async def test_what_the_hub_refuses_comes_as_a_sentence(stage: Any, tls: HubOpti
             (replace(me, secret="x" * 40), "not signed with a key"),
             (replace(me, name="bob"), "belongs to anna"),
             (replace(me, pin="sha256:" + "0" * 64), "shows another key"),
-            (replace(me, pin=""), "is not vouched for .* give the hub's pin with --pin"),
+            (replace(me, pin=""), "is not trusted .* give the hub's pin with --pin"),
         ):
             with pytest.raises(RemoteError, match=says):
                 async with RemoteHub.open(workspace.hub.local_address, wrong):
