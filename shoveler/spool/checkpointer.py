@@ -92,22 +92,22 @@ class Checkpointer:
         self.done = threading.Event()
         self.working = threading.Lock()
         """Held while it copies."""
-        self._stop = False
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="checkpointer", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Stop; waits for a checkpoint that is under way."""
-        self._stop = True
+        self._stopping.set()
         self.due.set()
         self._thread.join()
 
     def _run(self) -> None:
         db = sqlite3.connect(self._path, isolation_level=None, timeout=10.0)
         db.execute(f"PRAGMA synchronous = {self._synchronous.upper()}")
-        while self.due.wait() and not self._stop:
+        while self.due.wait() and not self._stopping.is_set():
             self.due.clear()
-            if self._stop:  # `close` sets this first, so what was just cleared may have been its word
+            if self._stopping.is_set():  # `close` sets this first, so what was just cleared may have been its word
                 break
             if not self.done.is_set():
                 with self.working:

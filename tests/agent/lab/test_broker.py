@@ -82,7 +82,7 @@ def test_its_ports_are_none_that_outgoing_connections_get(broker: PrivateBroker)
 
 
 def test_starting_twice_is_refused(broker: PrivateBroker) -> None:
-    with pytest.raises(BrokerError, match="already runs"):
+    with pytest.raises(BrokerError, match="is already running"):
         broker.start()
 
 

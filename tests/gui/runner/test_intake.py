@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from gui.runner.intake import Loaded, RecordIntake, StatusIntake, on_loop
-from gui.store import LoadResult, Store, TestSpec
+from gui.store import AT_ONCE, LoadResult, Store, TestSpec
 from shoveler.bus import Incoming
 from shoveler.service import (
     CollectorStatus,
@@ -45,8 +45,8 @@ def test_both_framings_in_batches_of_a_bounded_size() -> None:
     assert store.batches == [4]
     assert [loaded.result.final for loaded in told] == [4]
     store.batches.clear()
-    intake([Incoming(b"{}\n" * 3000, number) for number in range(4)])
-    assert store.batches == [6000, 6000]
+    intake([Incoming(b"{}\n" * (AT_ONCE // 2 + 1000), number) for number in range(4)])
+    assert store.batches == [AT_ONCE + 2000, AT_ONCE + 2000]
     store.batches.clear()
     intake([])
     assert store.batches == []

@@ -36,11 +36,7 @@ def test_a_syncer_that_is_stopped_while_it_looks_ends(tmp_path: Path) -> None:
 
 def test_a_checkpointer_that_is_stopped_while_it_looks_ends(tmp_path: Path) -> None:
     checkpointer = Checkpointer(tmp_path / "spool.db", "off")
-
-    def stop() -> None:
-        checkpointer._stop = True
-
-    before, ours = checkpointer.due, _Overtaken(stop)
+    before, ours = checkpointer.due, _Overtaken(checkpointer._stopping.set)
     checkpointer.due = ours
     checkpointer.done.set()
     before.set()
