@@ -169,7 +169,7 @@ def test_what_is_no_envelope_is_counted_and_disturbs_nothing(bench: Bench) -> No
     bench.run()
     bench.publish([Outgoing(body, f"x:{n}") for n, body in enumerate([b"", b"{}", b"\xff\xfe", b"[1]", b"null"])])
     bench.publish([Outgoing(b'{"remote":"192.0.2.7:1094","data":"abc"}', "y:1")])
-    bench.publish([Outgoing(b'{"remote":"nobody","data":"eA=="}', "y:2")])
+    bench.publish([Outgoing(b'{"remote":"no body","data":"eA=="}', "y:2")])
     bad = b'nonsense\n{"id":"s:9","remote":"192.0.2.7:1094","version":"","data":"Y2xvc2UgYQ=="}'
     bench.publish([Outgoing(bad, "z:1", content_type=envelope.BATCH)])
     assert ids(bench.received(1)) == ["a.f"]  # the good line of a batch with a bad one

@@ -21,7 +21,7 @@ LISTINGS = [
     ["results", "--format", "html"],
     ["results", "--requests"],
     ["results", "--schema"],
-    ["compare", "1", "1"],
+    ["runs", "list"],
     ["federation"],
     ["key", "list"],
     ["queue", "list"],
