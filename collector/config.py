@@ -171,7 +171,7 @@ SCHEMA = Schema(
                 "again at each connect and when it changes.", needs_restart=True),
         Setting("bus.ca_file", "path", None, "CA certificates to trust for amqps instead of the system's.",
                 needs_restart=True),
-        Setting("bus.cert_file", "path", None, "Our own certificate, for brokers that ask for one.",
+        Setting("bus.cert_file", "path", None, "Your own TLS certificate, for brokers that require one.",
                 needs_restart=True),
         Setting("bus.key_file", "path", None, "Key of that certificate.", needs_restart=True),
         Setting("bus.heartbeat", "duration", "60s", "AMQP heartbeat.", minimum=1, maximum=3600, needs_restart=True),

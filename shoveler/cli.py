@@ -15,11 +15,11 @@ from shoveler.service.output import printing
 from shoveler.service.streams import open_standard_streams
 
 PRINTS = {"--check-config", "--help", "-h", "--version"}
-"""Options with which the daemon prints something, and serves nobody."""
+"""Options with which the daemon only prints something."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0 done, 1 the work failed (or, of `status`, something is not well), 2 bad usage or settings."""
+    """0 done, 1 failed (for `status`: a check failed), 2 bad usage or settings."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     commands = {"status": _status, "import-config": _import}
     if arguments and arguments[0] in commands:
@@ -68,7 +68,7 @@ def _run(argv: Sequence[str]) -> int:
     if arguments.check_config:
         print("\n".join(settings.describe()))
         return 0
-    from shoveler import daemon  # each command imports its own: a daemon does not carry YAML around for years
+    from shoveler import daemon  # each command imports what it needs: a daemon should not keep YAML in memory for years
 
     return daemon.run(settings, load)
 
@@ -76,7 +76,7 @@ def _run(argv: Sequence[str]) -> int:
 def _status(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         f"{config.PROGRAM} status",
-        description="Says how the shoveler with these settings and its spool are. Exit code 0 only when all is well.",
+        description="Shows the status of the shoveler and its spool. Exit code 0 only if all is well.",
     )
     config.SCHEMA.add_arguments(parser, check=False)
     parser.add_argument("--json", action="store_true", help="for programs")
@@ -96,11 +96,11 @@ def _status(argv: Sequence[str]) -> int:
 def _import(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         f"{config.PROGRAM} import-config",
-        description="Writes our settings from those of the OSG shoveler: its YAML file, and SHOVELER_… variables, "
-        "which win, as they do there. Says what has no counterpart.",
+        description="Converts the settings of the OSG shoveler: its YAML file, and SHOVELER_… variables, "
+        "which take precedence, as they do there. Reports what has no counterpart.",
     )
     parser.add_argument("file", metavar="FILE", help="its config.yaml")
-    parser.add_argument("--out", metavar="FILE", help="write the settings there instead of to standard output")
+    parser.add_argument("--out", metavar="FILE", help="write the settings to this file instead of to standard output")
     arguments = parser.parse_args(argv)
     from shoveler import osg
 
@@ -119,7 +119,7 @@ def _import(argv: Sequence[str]) -> int:
         print(text, end="")
         return 0
     try:
-        # It may hold the broker's password.
+        # It may contain the broker's password.
         fd = os.open(arguments.out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "w", encoding="utf-8") as file:
             file.write(text)

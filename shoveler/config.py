@@ -19,8 +19,8 @@ from shoveler.service.status import EXCHANGE as STATUS_EXCHANGE
 
 PROGRAM = "tally-shoveler"
 SAMPLE_HEADING = """\
-Settings of tally-shoveler. Each one is shown with its default; take the # away from what you change.
-Checked by `tally-shoveler -c FILE --check-config`. The command line and TALLY_SHOVELER_… in the environment win."""
+Settings of tally-shoveler. Each one is shown with its default; remove the # from those you change.
+Check them with `tally-shoveler -c FILE --check-config`. Options and TALLY_SHOVELER_… variables take precedence."""
 EXCHANGE = "shoveled-xrd"
 
 
@@ -45,7 +45,7 @@ def _check_source(text: str) -> None:
 
 
 class ShovelerSettings(Settings):
-    """The settings that this program asks for, with their types."""
+    """The settings of this program, with their types."""
 
     again = Value("again", Settings.boolean)
     batch_linger = Value("batch.linger", Settings.duration)
@@ -82,50 +82,50 @@ SCHEMA = Schema(
     [
         Setting(
             "listen", "list", ["0.0.0.0:9993"], "Where XRootD servers send their monitoring (UDP); IPv6 as [::]:9993. "
-            "Sockets handed over by systemd are used instead.", items="address", needs_restart=True,
+            "Sockets passed by systemd are used instead.", items="address", needs_restart=True,
         ),
         Setting(
-            "receive_buffer", "size", "64MiB", "Receive buffer asked of the kernel for each socket.",
+            "receive_buffer", "size", "64MiB", "Receive buffer requested from the kernel for each socket.",
             minimum=65536, maximum=2**30, needs_restart=True,
         ),
-        Setting("verify", "boolean", True, "Check the header of each datagram; what fails is counted and not sent."),
+        Setting("verify", "boolean", True, "Check the header of each datagram; invalid ones are counted and not sent."),
         Setting(
-            "path_mtu", "integer", 1500, "Largest IP packet that travels whole; larger datagrams are counted.",
+            "path_mtu", "integer", 1500, "Largest IP packet that is not fragmented; larger datagrams are counted.",
             minimum=576, maximum=65535,
         ),
         Setting(
-            "forward", "list", [], "Further UDP targets; each gets a copy of every datagram that is taken.",
+            "forward", "list", [], "Additional UDP targets; each gets a copy of every datagram taken.",
             items="address", metavar="HOST:PORT",
         ),
         Setting(
-            "from", "text", "", "Take datagrams from a capture (JSON lines), not from sockets: file:PATH or file:-.",
+            "from", "text", "", "Read datagrams from a capture (JSON lines), not from sockets: file:PATH or file:-.",
             metavar="file:PATH", needs_restart=True, check=_check_source,
         ),
         Setting("follow", "boolean", False, "Wait for more lines at the end of the capture.", needs_restart=True),
-        Setting("again", "boolean", False, "Take the capture from its beginning, although some of it was taken before.",
+        Setting("again", "boolean", False, "Start at the beginning of the capture, even if part was taken before.",
                 needs_restart=True),
         Setting(
             "speed", "choice", "full", "How fast a capture is replayed: as fast as possible, or as it was captured.",
             choices=("full", "captured"), needs_restart=True,
         ),
         Setting(
-            "framing", "choice", "single", "One datagram a message, as the OSG shoveler does, or batches (ours only).",
+            "framing", "choice", "single", "One datagram per message, like the OSG shoveler, or batches (Tally only).",
             choices=("single", "batch"),
         ),
         Setting("metrics", "address", "", "Where /metrics and /healthz are served; empty: nowhere.", optional=True,
                 needs_restart=True),
         Setting("spool.dir", "path", "/var/lib/tally-shoveler", "Directory of the spool.", flags=("--spool",),
                 metavar="DIR", needs_restart=True),
-        Setting("spool.max_bytes", "size", "10GiB", "Cap of the spool; beyond it datagrams are dropped and counted.",
+        Setting("spool.max_bytes", "size", "10GiB", "Maximum size; beyond it datagrams are dropped and counted.",
                 minimum=2**20),
         Setting(
             "spool.synchronous", "choice", "normal",
-            "When to wait for the disk: normal survives every crash of a program, and loses a second at most in a "
-            "power cut; full loses nothing, at one disk flush per commit; off leaves it to the system.",
+            "When to wait for the disk: normal survives any crash of a program and loses at most a second in a "
+            "power cut; full loses nothing but needs one disk flush per commit; off leaves it to the system.",
             choices=("normal", "full", "off"), needs_restart=True,
         ),
         Setting(
-            "spool.reserve", "size", "64MiB", "Room kept on the spool's disk so that a full disk can be emptied again.",
+            "spool.reserve", "size", "64MiB", "Space reserved on the disk so that a full spool disk can be emptied.",
             maximum=2**32, needs_restart=True,
         ),
         Setting(
@@ -133,22 +133,22 @@ SCHEMA = Schema(
             "The message bus: amqp(s)://USER:PASSWORD@HOST:PORT/VHOST, or a directory for the local bus.",
             flags=("--bus",), metavar="URL", check=_check_bus,
         ),
-        Setting("bus.exchange", "text", "", f"Exchange for the datagrams, unless the URL names one [{EXCHANGE}]."),
+        Setting("bus.exchange", "text", "", f"Exchange for the datagrams, if the URL names none [{EXCHANGE}]."),
         Setting("bus.routing_key", "text", "", "Routing key of the messages."),
         Setting("bus.token_file", "path", None, "File with a token that replaces the password; watched for changes."),
-        Setting("bus.ca_file", "path", None, "Certificate authorities to trust for amqps instead of the system's."),
-        Setting("bus.cert_file", "path", None, "Our own certificate, for brokers that ask for one."),
+        Setting("bus.ca_file", "path", None, "CA certificates to trust for amqps instead of the system's."),
+        Setting("bus.cert_file", "path", None, "Your own TLS certificate, for brokers that require one."),
         Setting("bus.key_file", "path", None, "Key of that certificate."),
         Setting("bus.heartbeat", "duration", "60s", "Heartbeat of the connection.", minimum=5, maximum=3600),
         # RabbitMQ 4 closes the channel for messages over 16 MiB: the datagrams could then never be published.
-        Setting("batch.max_bytes", "size", "512KiB", "Size of a batch message, about.", minimum=4096, maximum=2**23),
-        Setting("batch.linger", "duration", "250ms", "How long a batch may wait to become fuller.", maximum=60),
+        Setting("batch.max_bytes", "size", "512KiB", "Approximate batch size.", minimum=4096, maximum=2**23),
+        Setting("batch.linger", "duration", "250ms", "Maximum time that a batch waits for more datagrams.", maximum=60),
         Setting("status.exchange", "text", STATUS_EXCHANGE, "Exchange for status messages; empty: none are sent."),
         Setting("status.interval", "duration", "5s", "Time between two status messages.", minimum=1, maximum=3600),
-        Setting("log.format", "choice", "text", "Form of log lines.", choices=("text", "json")),
-        Setting("log.level", "choice", "info", "Least important log lines shown.",
+        Setting("log.format", "choice", "text", "Format of log lines.", choices=("text", "json")),
+        Setting("log.level", "choice", "info", "Lowest level of log lines shown.",
                 choices=("debug", "info", "warning", "error")),
-        Setting("map", "table", {}, 'IP map: sender IP = IP to write instead; "all" maps every sender.',
+        Setting("map", "table", {}, 'IP map: sender IP = IP to use instead; "all" maps every sender.',
                 metavar="IP=IP", example={"192.168.0.5": "172.0.0.5"}, check=check_map),
     ],
     kind=ShovelerSettings,
@@ -178,7 +178,7 @@ def resolve(settings: ShovelerSettings) -> list[tuple[str, int]]:
 
 
 def options(settings: ShovelerSettings) -> Options:
-    """What the receiver is told, at start and on reload. Raises ConfigError."""
+    """The receiver's options, at start and on reload. Raises ConfigError."""
     return Options(
         verify=settings.verify,
         ip_map=settings.ip_map,
@@ -196,7 +196,7 @@ def bus_address(settings: ShovelerSettings) -> BusAddress:
 
 
 def exchange(settings: ShovelerSettings, address: BusAddress) -> str:
-    """The exchange for datagrams: of the URL, else of the setting, else the usual one."""
+    """The exchange for datagrams: from the URL, else from the setting, else the default."""
     return address.exchange or settings.bus_exchange or EXCHANGE
 
 
@@ -207,7 +207,7 @@ def bus_options(settings: ShovelerSettings) -> BusOptions:
     }
     return BusOptions(
         **files,
-        # Short, so that SIGTERM is heard in time while a dead broker is being tried.
+        # Short, so that SIGTERM is handled in time while connecting to a dead broker.
         connect_timeout=5.0,
         heartbeat=int(settings.bus_heartbeat),
         max_bytes=settings.spool_max_bytes,
@@ -215,9 +215,9 @@ def bus_options(settings: ShovelerSettings) -> BusOptions:
 
 
 def problems(settings: ShovelerSettings, *, checking: bool = False) -> list[Mistake]:
-    """What is wrong although each setting by itself is fine; when `checking` also what depends on this moment, and on
-    this user. (A token file that is not there yet, for example: a daemon receives without it, says so, and publishes
-    once it is there.)"""
+    """Problems between settings that are each valid; when `checking`, also problems that depend on the moment and on
+    this user. (For example, a token file that does not exist yet: a daemon receives without it, reports it, and
+    publishes once it exists.)"""
     found = []
     files = ("bus.ca_file", "bus.cert_file", "bus.key_file")
     for name in (*files, "bus.token_file") if checking else files:
@@ -225,7 +225,7 @@ def problems(settings: ShovelerSettings, *, checking: bool = False) -> list[Mist
         if path is not None and _may_be_seen(path) and not path.is_file():
             found.append(Mistake(settings.origin(name), f"{name}: there is no file {path}"))
         elif path is not None and not os.access(path, os.R_OK):
-            found.append(Mistake(settings.origin(name), f"{name}: this user may not read {path}"))
+            found.append(Mistake(settings.origin(name), f"{name}: this user cannot read {path}"))
     if settings.bus_key_file and not settings.bus_cert_file:
         found.append(Mistake(settings.origin("bus.key_file"), "bus.key_file needs bus.cert_file"))
     if not settings.source and not settings.listen:
@@ -236,7 +236,7 @@ def problems(settings: ShovelerSettings, *, checking: bool = False) -> list[Mist
 
 
 def _may_be_seen(path: Path) -> bool:
-    """Whether this user can tell if it exists: a directory above may be closed to us, which is no answer."""
+    """Whether this user can see if it exists: without permission for a directory above there is no answer."""
     try:
         path.stat()
     except PermissionError:
@@ -247,11 +247,11 @@ def _may_be_seen(path: Path) -> bool:
 
 
 def _surroundings(settings: ShovelerSettings, *, tls: bool) -> list[Mistake]:
-    """Addresses and directories that would keep the daemon from starting. Ports are left alone: it may be running."""
+    """Addresses and directories that would keep the daemon from starting. Ports are not checked: it may be running."""
     found = []
     source = settings.source.removeprefix("file:")
     if source and source != "-" and not os.access(source, os.R_OK):
-        found.append(Mistake(settings.origin("from"), f"from: there is no capture {source} that this user may read"))
+        found.append(Mistake(settings.origin("from"), f"from: there is no capture {source} that this user can read"))
     metrics = settings.metrics
     addresses = [("listen", address) for address in ([] if source else settings.listen)]
     for name, address in [*addresses, *([("metrics", metrics)] if metrics else [])]:
@@ -262,17 +262,17 @@ def _surroundings(settings: ShovelerSettings, *, tls: bool) -> list[Mistake]:
             text = (error.strerror or str(error)).replace(str(probe), str(address), 1)
             found.append(Mistake(settings.origin(name), f"{name}: {text}"))
     try:
-        if tls:  # else it would say again what is wrong with the files
+        if tls:  # otherwise it would report the problems of the files twice
             check_tls(bus_address(settings), bus_options(settings))
     except BusRefusedError as error:
         found.append(Mistake(settings.origin("bus.url"), f"bus.url: {error}"))
     directory = settings.spool_dir
     if not _may_be_seen(directory):
-        found.append(Mistake(settings.origin("spool.dir"), f"spool.dir: this user may not see {directory}"))
+        found.append(Mistake(settings.origin("spool.dir"), f"spool.dir: this user cannot access {directory}"))
     elif directory.exists() and not directory.is_dir():
         found.append(Mistake(settings.origin("spool.dir"), f"spool.dir: {directory} is a file"))
     elif directory.exists() and not os.access(directory, os.W_OK | os.X_OK):
-        found.append(Mistake(settings.origin("spool.dir"), f"spool.dir: this user may not write to {directory}"))
+        found.append(Mistake(settings.origin("spool.dir"), f"spool.dir: this user cannot write to {directory}"))
     return found
 
 

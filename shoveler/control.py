@@ -1,14 +1,14 @@
-"""What the two processes of a shoveler say to each other, over a socket pair that keeps messages whole.
+"""The messages between the two processes of a shoveler, over a socket pair that preserves message boundaries.
 
     main process                                              receiver process
-    publishes, serves metrics, talks with systemd             reads sockets, is the only writer of the spool
+    publishes, serves metrics, talks to systemd               reads sockets, is the only writer of the spool
 
                          Confirm, Returned, Options, Stop  →
                       ←  Opened, Committed, State, Finished, Failed
 
-Neither ever waits for the other: a message that does not fit now is merged with the next one of its kind, as each
-`Confirm`, `Committed` and `State` says all that the ones before it said. `Options`, `Stop` and `Finished` are said
-again until they fit; hearing one twice does no harm.
+Neither ever waits for the other: a message that does not fit now is merged with the next one of its kind, since each
+`Confirm`, `Committed` and `State` includes what the previous ones said. `Options`, `Stop` and `Finished` are sent again
+until they fit; receiving one twice does no harm.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Options(msgspec.Struct, tag=True, kw_only=True):
 
 
 class Stop(msgspec.Struct, tag=True):
-    """Read what is waiting, commit it, say `Finished`, and go on only removing what is confirmed until the other end
+    """Read what is waiting, commit it, send `Finished`, and then only remove what is confirmed until the other end
     closes."""
 
 
@@ -63,15 +63,15 @@ class Committed(msgspec.Struct, tag=True):
 
 
 class State(msgspec.Struct, tag=True, kw_only=True):
-    """How the receiver is, once a second."""
+    """The state of the receiver, once a second."""
 
     held: int
-    """Bytes in memory that the spool could not take yet."""
+    """Bytes in memory that could not be written to the spool yet."""
     buffer: float
     """The fullest receive buffer, 0…1."""
     forward_failed: int = 0
     problem: str = ""
-    """What keeps the spool from taking datagrams, for an operator."""
+    """Why the spool accepts no datagrams, for an operator."""
 
 
 class Finished(msgspec.Struct, tag=True):
@@ -83,7 +83,7 @@ class Finished(msgspec.Struct, tag=True):
 
 
 class Failed(msgspec.Struct, tag=True):
-    """The receiver cannot work and ends; trying again is no use before somebody did what the text says."""
+    """The receiver cannot work and ends; trying again is useless before somebody has done what the text says."""
 
     text: str
 
@@ -115,7 +115,7 @@ def say(end: socket.socket, message: ToReceiver | FromReceiver) -> bool:
 
 
 def heard_by_receiver(end: socket.socket) -> list[ToReceiver] | None:
-    """What main said meanwhile; None when main is gone."""
+    """The messages from main since the last call; None when main is gone."""
     messages: list[ToReceiver] = []
     while (data := _receive(end)) is not None:
         if not data:
@@ -125,7 +125,7 @@ def heard_by_receiver(end: socket.socket) -> list[ToReceiver] | None:
 
 
 def heard_by_main(end: socket.socket) -> list[FromReceiver] | None:
-    """What the receiver said meanwhile; None when it is gone and has said nothing more."""
+    """The messages from the receiver since the last call; None when it is gone and left no more."""
     messages: list[FromReceiver] = []
     while (data := _receive(end)) is not None:
         if not data:

@@ -1,7 +1,7 @@
-"""The main process of a shoveler: starts the receiver, carries the spool to the bus, shows how things are.
+"""The main process of a shoveler: starts the receiver, sends the spool to the bus, reports the state.
 
-It owns the sockets and the spool's lock and hands both to the receiver; so a receiver that dies is started again
-without a datagram in the kernel being lost, and a second shoveler is kept out for as long as either process lives.
+It owns the sockets and the spool's lock and passes both to the receiver. So a receiver that dies is restarted without
+losing a datagram in the kernel, and no second shoveler can start while either process lives.
 """
 
 from __future__ import annotations
@@ -48,26 +48,26 @@ _log = logging.getLogger("shoveler")
 _BEAT = 1.0
 _FLUSH = 0.02
 _HEAR = 0.2
-"""Seconds after which a request for the status is heard at the latest."""
+"""Maximum seconds until a request for the status is noticed."""
 _STATUS_RETRY = 60.0
 _OPENING = 60.0
 """Seconds a receiver may take to open the spool; after an unclean end SQLite reads the whole WAL again."""
 _DRAIN = 4.0
-"""Seconds after SIGTERM in which the bus may still take what is in the spool; the rest of 10 s is for the books, and
-for saying goodbye."""
+"""Seconds after SIGTERM in which the spool is still sent to the bus; the rest of 10 s is for writing the books and
+closing connections."""
 _BOOKS = 1.0
 _ENDING = 3.0
 _LOCK_WAIT = 3.0
-"""A receiver whose main process was killed needs a moment to commit and let the spool go."""
+"""A receiver whose main process was killed needs a moment to commit and release the spool."""
 _SILENT = 30.0
 
 
 class DaemonError(Exception):
-    """The daemon cannot go on; one sentence for an operator. Exit code 1."""
+    """The daemon cannot continue; one sentence for an operator. Exit code 1."""
 
 
 class ReceiverProcess:
-    """The receiver as seen from here: started, started again, spoken with."""
+    """The receiver as seen from here: starting, restarting, and talking to it."""
 
     def __init__(self, task: Task, sockets: list[socket.socket], lock: SpoolLock) -> None:
         self._task = task
@@ -93,31 +93,31 @@ class ReceiverProcess:
         fds = (theirs.fileno(), self._lock.fd, *self._task.sockets)
         self._process = subprocess.Popen(command(self._task), pass_fds=fds)
         theirs.close()
-        self._task.again = False  # that was for this start; after a crash it goes on where it was
+        self._task.again = False  # that was for the first start; after a crash it continues where it was
         self._unsent_upto = self._upto
         self._unsent_options = False  # it has them from its command line
 
     def hear(self) -> list[control.FromReceiver] | None:
-        """What it said; None when it has ended."""
+        """Its messages; None when it has ended."""
         assert self.control is not None
         return control.heard_by_main(self.control)
 
     def confirm(self, upto: int) -> None:
-        """Everything up to this SEQ is confirmed; said with the next `flush`."""
+        """Everything up to this SEQ is confirmed; sent with the next `flush`."""
         self._upto = self._unsent_upto = upto
 
     def returned(self, counts: dict[str, int]) -> None:
-        """These came back; said with the next `flush`."""
+        """These were returned; sent with the next `flush`."""
         for remote, number in counts.items():
             self._returned[remote] = self._returned.get(remote, 0) + number
 
     @property
     def unsaid(self) -> bool:
-        """Whether `flush` has something to say."""
+        """Whether `flush` has something to send."""
         return bool(self._unsent_upto or self._returned or self._unsent_options or self._unsent_stop)
 
     def flush(self) -> None:
-        """Say what it was not told yet, as far as it fits: a receiver that waits for its disk reads nothing."""
+        """Send what was not sent yet, as far as it fits: a receiver that waits for its disk reads nothing."""
         if self._unsent_options and self._say(self.options):
             self._unsent_options = False
         if self._unsent_stop and self._say(control.Stop()):
@@ -138,7 +138,7 @@ class ReceiverProcess:
         self.flush()
 
     def stop(self) -> None:
-        """Take what is waiting and nothing more; it says `Finished`."""
+        """Take what is waiting and nothing more; it sends `Finished`."""
         self._unsent_stop = True
         self.flush()
 
@@ -152,7 +152,7 @@ class ReceiverProcess:
             return self._process.wait()
 
     def close(self) -> None:
-        """Let it go: it commits what it knows and ends. Killed when it does not within a few seconds."""
+        """Release it: it commits what it knows and ends. Killed if it does not end within a few seconds."""
         if self.control is not None:
             self.control.close()
             self.control = None
@@ -179,12 +179,12 @@ class Metrics:
         def gauge(name: str, text: str, *labels: str) -> Gauges:
             return Gauges(registry, f"shoveler_{name}", text, labels)
 
-        self.received = count("packets_received", "Datagrams that came, taken or rejected")
+        self.received = count("packets_received", "Datagrams received, taken or rejected")
         self.invalid = count("validations_failed", "Datagrams whose header check failed")
         self.queue = gauge("queue_size", "Datagrams in the spool: taken and not confirmed")
         self.reconnects = count("rabbitmq_reconnects", "Connections to the bus that were lost")
         self.rejected = count("packets_rejected_total", "Datagrams not taken, by reason", "reason")
-        self.kernel_drops = count("kernel_drops_total", "Datagrams that the kernel dropped at our sockets")
+        self.kernel_drops = count("kernel_drops_total", "Datagrams that the kernel dropped at the shoveler's sockets")
         self.oversize = count("oversize_total", "Datagrams larger than one packet of the path, by sender", "sender")
         self.confirmed = count("confirmed_total", "Datagrams confirmed by the bus and removed from the spool")
         self.returned = count("returned_total", "Times the bus had no queue for a datagram")
@@ -192,7 +192,7 @@ class Metrics:
         self.oldest = gauge("spool_oldest_seconds", "Age of the oldest datagram in the spool")
         self.pending = gauge("confirms_pending", "Messages sent whose outcome is not known")
         self.token = gauge("token_expires_seconds", "Seconds until the token of the bus expires; absent without one")
-        self.held = gauge("held_bytes", "Bytes in memory that the full disk cannot take")
+        self.held = gauge("held_bytes", "Bytes in memory because the disk is full")
         self.buffer = gauge("receive_buffer_ratio", "How full the fullest receive buffer is, 0 to 1")
         self.forward_failed = count("forward_failed_total", "Copies that could not be sent to a forward target")
 
@@ -229,7 +229,7 @@ class Daemon:
         self._restarts: Iterator[float] = delays(0.1, 5.0)
         self._restart_at: float | None = None
 
-    # ---------------------------------------------------------------- one flat story
+    # ---------------------------------------------------------------- from start to stop
 
     def run(self) -> None:
         """Until a signal, or the end of the input file. Raises DaemonError, ConfigError, SpoolError, OSError."""
@@ -272,15 +272,15 @@ class Daemon:
                 self._read_settings_again()
 
     def _finish_file(self) -> None:
-        """A file was read to its end: the work is done when all of it is confirmed, however long that takes."""
+        """A file was read to its end: the work is done when everything is confirmed, however long that takes."""
         self._courier.flush()
         while self._finished is not None and not self._courier.done and not self._signals.stopping.is_set():
             self._turn(self._courier.step())
             if self._signals.take_reload():
-                self._read_settings_again()  # they may be what the bus waits for
+                self._read_settings_again()  # they may be what is needed to reach the bus
 
     def _drain(self) -> None:
-        """Take what the kernel has, publish what a bus that is there takes in time, write the books, say so, stop."""
+        """Take what the kernel has, publish what the bus accepts in time, write the books, report it, stop."""
         _log.info("= stopping: reading what is waiting, publishing what is in the spool")
         until = time.monotonic() + _DRAIN
         self._courier.flush()
@@ -294,17 +294,17 @@ class Daemon:
         while time.monotonic() < books and not self._booked():
             self._receiver.flush()
             self._turn(0.02)
-        if not self._courier.ledger.unsettled:  # else the bus is silent: saying goodbye would only wait for it
+        if not self._courier.ledger.unsettled:  # else the bus is silent, and closing properly would only wait for it
             self._status.send(self._health, last=True)
             self._status.close()
             self._courier.close()
         left = self._reader.totals()[0]
-        _log.info("= stopped: %d datagrams received, %d confirmed, %d wait in the spool for the next start",
+        _log.info("= stopped: %d datagrams received, %d confirmed, %d left in the spool for the next start",
                   left.received, left.confirmed, left.received - left.confirmed)  # fmt: skip
         self._reader.close()
 
     def _booked(self) -> bool:
-        """Whether the receiver has written down all that is confirmed. (If not, it does when we hang up.)"""
+        """Whether the receiver has written everything that is confirmed. (If not, it does so when we disconnect.)"""
         return self._reader.totals()[0].confirmed >= self._confirmed_before + self._courier.ledger.confirmed_whole
 
     # ---------------------------------------------------------------- one turn of the loop
@@ -312,7 +312,7 @@ class Daemon:
     def _turn(self, wait: float) -> None:
         """Wait for the receiver or a signal, at most `wait` seconds, then do what is due."""
         if self._receiver.unsaid:
-            # Not with every confirm: each message wakes the receiver up.
+            # Not with every confirm: each message wakes the receiver.
             wait = min(wait, _FLUSH)
             if time.monotonic() - self._last_flush >= _FLUSH:
                 self._last_flush = time.monotonic()
@@ -328,7 +328,7 @@ class Daemon:
         now = time.monotonic()
         if self._restart_at is not None and now >= self._restart_at:
             self._restart_at = None
-            _log.warning("= starting the receiver again")
+            _log.warning("= restarting the receiver")
             self._receiver.start()
         if now - self._last_beat >= _BEAT:
             self._last_beat = now
@@ -359,7 +359,7 @@ class Daemon:
                 case control.Finished(last=last, problem=problem):
                     self._courier.committed = max(self._courier.committed, last)
                     if problem and not self._input_problem:
-                        _log.error("! %s; what was taken of it is published before this ends", problem)
+                        _log.error("! %s; what was taken from it is published first", problem)
                     self._input_problem = problem
                     self._finished = last
                 case control.State():
@@ -393,7 +393,7 @@ class Daemon:
 
     def _beat(self, now: float) -> None:
         if self._restart_at is None and now - self._heard > _SILENT:
-            self._health.problem("receiver", f"the receiver has said nothing for {now - self._heard:.0f} s")
+            self._health.problem("receiver", f"the receiver has been silent for {now - self._heard:.0f} s")
         try:
             self._measure()
             if now >= self._senders_due:
@@ -429,7 +429,7 @@ class Daemon:
         m.invalid.set(sum(reasons.get(reason, 0) for reason in ("empty", "short", "length")))
         m.rejected.replace({(reason,): number for reason, number in reasons.items()})
         m.oversize.replace({(remote,): sender.oversize for remote, sender in senders.items() if sender.oversize})
-        # Thousands of (forged) senders take their time to read.
+        # Thousands of (forged) senders take long to read.
         self._senders_due = now + (0.0 if len(senders) < 500 else 10.0)
 
     # ---------------------------------------------------------------- composing
@@ -461,8 +461,8 @@ class Daemon:
         )
 
     def _await_opened(self) -> tuple[control.Opened, list[control.FromReceiver]] | None:
-        """The first word of the receiver, and what it has said behind it already: a short capture may be finished.
-        None when we are to stop before that."""
+        """The first message of the receiver, and any that already followed it: a short capture may be finished. None
+        when we have to stop before that."""
         deadline, tries = time.monotonic() + _OPENING, 5
         while time.monotonic() < deadline:
             assert self._receiver.control is not None
@@ -477,7 +477,7 @@ class Daemon:
                 tries -= 1
                 if not tries:
                     raise DaemonError(f"the receiver does not start ({ending})")
-                _log.warning("! the receiver ended at once (%s); starting it again", ending)
+                _log.warning("! the receiver ended at once (%s); restarting it", ending)
                 self._receiver.start()
                 continue
             for number, message in enumerate(messages, 1):
@@ -541,7 +541,7 @@ class Daemon:
             new = self._reload()
             options = config.options(new)
         except ConfigError as error:
-            _log.error("! the settings were not changed:\n%s", error)
+            _log.error("! the settings are unchanged:\n%s", error)
             self._notifier.ready()
             return
         live, restart = self._settings.differences(new)
@@ -552,7 +552,7 @@ class Daemon:
         if restart:
             _log.warning("= these settings need a restart to change: %s", ", ".join(restart))
         if not live and not restart:
-            _log.info("= the settings were read again: nothing has changed")
+            _log.info("= settings reloaded: nothing has changed")
         self._receiver.use(options)
         self._status.use(new)
         self._courier.framer = self._framer(self._reader.id)
@@ -563,7 +563,7 @@ class Daemon:
 
 
 class StatusSender:
-    """Sends the status message, at intervals and when asked. Best effort: a status that cannot be sent is replaced by
+    """Sends the status message, at intervals and on request. Best effort: a status that cannot be sent is replaced by
     the next one."""
 
     def __init__(
@@ -573,7 +573,7 @@ class StatusSender:
         version: str,
         confirmed_upto: Callable[[], int] = lambda: 0,
     ) -> None:
-        """`confirmed_upto`: the SEQ up to which the bus has confirmed all, which the spool is told a moment later."""
+        """`confirmed_upto`: the SEQ up to which the bus has confirmed everything; the spool follows a moment later."""
         self._reader = reader
         self._version = version
         self._confirmed_upto = confirmed_upto
@@ -592,7 +592,7 @@ class StatusSender:
         self._interval = settings.status_interval
 
     def beat(self, now: float, health: Health, *, connected: bool) -> None:
-        """Send one when it is time and there is a bus; once a second, which keeps the connection's heartbeats going."""
+        """Send one when it is due and the bus is available; called once a second, which keeps heartbeats going."""
         self._keep_alive()
         if not self._exchange or not connected or now < self._not_before:
             return
@@ -601,7 +601,7 @@ class StatusSender:
             self.send(health)
 
     def send(self, health: Health, *, last: bool = False) -> None:
-        """Send one now. The last one is only sent where a connection stands, and waits for its outcome."""
+        """Send one now. The last one is sent only over an open connection, and waits for its outcome."""
         if not self._exchange or (last and self._publisher is None):
             return
         try:
@@ -614,7 +614,7 @@ class StatusSender:
                 )
             self._number += 1
             message = self.message()
-            # Nobody may be listening: whatever its outcome is, the next one says more.
+            # Nobody may be listening: whatever the outcome, the next one says more.
             body = encode_status(message)
             if self._publisher.room:
                 self._publisher.send([Outgoing(body, f"status:{self._number}", routing_key(message))])
@@ -624,7 +624,7 @@ class StatusSender:
         health.detail("status_messages", self._number)
 
     def answer(self, health: Health) -> None:
-        """Send one if somebody asked for it. Cheap, to be called often."""
+        """Send one if it was requested. Cheap, to be called often."""
         if self._exchange and self._requests.due(connected=self._publisher is not None):
             self.send(health)
 

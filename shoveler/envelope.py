@@ -1,6 +1,6 @@
-"""The envelope: one datagram as it travels from a shoveler to a collector. Written by the shoveler, read by others.
+"""The envelope: the form in which a datagram travels from a shoveler to a collector. The shoveler writes it.
 
-Single framing is the form of the OSG shoveler, so that either side can be swapped::
+Single framing is the OSG shoveler's format, so that either side can be replaced::
 
     {"remote": "192.0.2.7:1094", "version": "0.1.0", "data": "BASE64"}      (IPv6 in brackets)
 
@@ -25,7 +25,7 @@ BATCH = "application/x-ndjson"
 
 
 class EnvelopeError(ValueError):
-    """A bus message that is no envelope. The text says what is wrong; `reason` is the name it is counted under."""
+    """A bus message that is not an envelope. The text says what is wrong; `reason` is the name it is counted under."""
 
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
@@ -33,7 +33,7 @@ class EnvelopeError(ValueError):
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):
-    """One datagram with its sender. `id` is None for messages of other shovelers, which give none."""
+    """One datagram with its sender. `id` is None in messages of other shovelers, which have none."""
 
     remote: str
     data: bytes
@@ -52,7 +52,7 @@ _decoder = msgspec.json.Decoder(_Wire)
 
 
 def shard_of(remote: str) -> int:
-    """The shard (0…255) of a sender ``IP:PORT``; the port plays no part, so one host is always one shard."""
+    """The shard (0…255) of a sender ``IP:PORT``; the port does not matter, so one host is always one shard."""
     ip = remote.rpartition(":")[0].strip("[]")
     return zlib.crc32(ip.encode()) % SHARDS
 
@@ -74,7 +74,7 @@ def encode_batch(rows: Iterable[tuple[str, str, bytes]], version: str) -> bytes:
 
 
 def decode(body: bytes, content_type: str, message_id: str | None) -> list[Envelope]:
-    """The envelopes of one bus message, whichever framing it has.
+    """The envelopes of one bus message, in either framing.
 
     Raises EnvelopeError when the body as a whole cannot be read. In a batch a bad line raises too, after nothing was
     returned: the caller that wants to keep the good lines uses `decode_line` on each.
@@ -92,6 +92,6 @@ def decode_line(line: bytes, message_id: str | None) -> Envelope:
         raise EnvelopeError("envelope", f"message is no envelope: {error}") from None
     try:
         data = binascii.a2b_base64(wire.data)
-    except ValueError as error:  # not only binascii.Error: text beyond ASCII is refused before it is looked at
+    except ValueError as error:  # not only binascii.Error: non-ASCII text is refused before it is decoded
         raise EnvelopeError("base64", f"data of the envelope from {wire.remote!r} is not base64: {error}") from None
     return Envelope(wire.remote, data, wire.id or message_id, wire.version)

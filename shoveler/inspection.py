@@ -1,7 +1,7 @@
-"""``tally-shoveler status``: how a shoveler and its spool are, from outside, without disturbing either.
+"""``tally-shoveler status``: the status of a shoveler and its spool, from outside, without disturbing either.
 
-Each *check* is fine or says what is wrong. The command succeeds only when every check did: a check that could not be
-made is a failed one.
+Each *check* is ok or says what is wrong. The command succeeds only if every check does: a check that could not be made
+has failed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from shoveler.spool.reader import SpoolReader
 _TIMEOUT = 5.0
 _SOON = 3600.0
 _LATE = 300.0
-"""Seconds that a datagram may wait for the bus; without a health page to ask, this is what shows that it is away."""
+"""Seconds that a datagram may wait for the bus; without a health page, this shows that the bus is away."""
 
 _LATELY = 300.0
 _OURS = {"disk_full", "spool_full"}
@@ -40,7 +40,7 @@ _REASONS = {
 
 @dataclass(slots=True)
 class Check:
-    """One thing looked at. `text` is for people, `facts` for programs."""
+    """One check. `text` is for people, `facts` for programs."""
 
     name: str
     ok: bool
@@ -78,7 +78,7 @@ def as_text(found: list[Check]) -> str:
     """For people."""
     lines = [f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.text}" for check in found]
     failed = [check.name for check in found if not check.ok]
-    lines.append(f"not well: {', '.join(failed)}" if failed else "all is well")
+    lines.append(f"failed: {', '.join(failed)}" if failed else "all is well")
     return "\n".join(lines)
 
 
@@ -93,9 +93,9 @@ def _running(directory: Path) -> Check:
     try:
         holder = holder_of(path)
     except FileNotFoundError:
-        return Check("process", False, f"no shoveler ever used the spool directory {directory}", {"running": False})
+        return Check("process", False, f"no shoveler has ever used the spool directory {directory}", {"running": False})
     except OSError as error:
-        return Check("process", False, f"cannot look at {path}: {error.strerror}")
+        return Check("process", False, f"cannot read {path}: {error.strerror}")
     if holder is not None:
         return Check("process", True, f"running as {holder}", {"running": True, "pid": str(holder.pid or "")})
     return Check("process", False, f"no shoveler is running on the spool {directory}", {"running": False})
@@ -112,13 +112,13 @@ def _health(address: Address) -> Check:
         ok = report["ok"] is True and not problems
     except (OSError, http.client.HTTPException) as error:
         why = (isinstance(error, OSError) and error.strerror) or error
-        return Check("health", False, f"nobody answers at {address}: {why}")
+        return Check("health", False, f"no answer at {address}: {why}")
     except (ValueError, KeyError, TypeError):
-        return Check("health", False, f"what answers at {address} is no shoveler")
+        return Check("health", False, f"the program at {address} is not a shoveler")
     finally:
         connection.close()
     if ok:
-        return Check("health", True, f"well, says {address}", report)
+        return Check("health", True, f"ok, according to {address}", report)
     return Check("health", False, "; ".join(f"{part}: {text}" for part, text in problems.items()), report)
 
 
@@ -142,14 +142,14 @@ def _spool(reader: SpoolReader, max_bytes: int, now: float) -> Check:
     if not audit.exact:
         return Check("spool", False, "the books do not balance: " + text.replace("=", "≠"), facts)
     if size >= max_bytes:
-        return Check("spool", False, "at its cap, new datagrams are dropped: " + text, facts)
+        return Check("spool", False, "full, new datagrams are dropped: " + text, facts)
     if age is not None and age > _LATE:
-        return Check("spool", False, "the bus is behind, or takes nothing: " + text, facts)
+        return Check("spool", False, "the bus is behind, or accepts nothing: " + text, facts)
     return Check("spool", True, text, facts)
 
 
 def _losses(reader: SpoolReader, now: float) -> Check:
-    """What was lost lately. Datagrams that are none (the header check) are told, and no fault of ours."""
+    """Recent losses. Invalid datagrams (header check) are listed but are not a failure of the shoveler."""
     since = now - _LATELY
     dropped = sum(drop.count for drop in reader.drops() if drop.t_to > since)
     refused: dict[str, int] = {}
@@ -170,24 +170,24 @@ def _losses(reader: SpoolReader, now: float) -> Check:
 
 
 def _disk(directory: Path, reserve: int) -> Check:
-    """Whether there is room: a shoveler that meets a full disk gives up its reserve, and makes it again after that."""
+    """Whether there is room: on a full disk a shoveler gives up its reserve, and creates it again afterwards."""
     try:
         disk = os.statvfs(directory)
         free = disk.f_bavail * disk.f_frsize
         path = directory / "reserve"
         kept = path.stat().st_blocks * 512 if path.exists() else 0
     except OSError as error:
-        return Check("disk", False, f"cannot look at {directory}: {error.strerror}")
+        return Check("disk", False, f"cannot read {directory}: {error.strerror}")
     facts = {"free": free, "reserve": kept}
     if kept < reserve and free < 2 * reserve:
         return Check(
             "disk", False,
-            f"full, or nearly: {_bytes(free)} are free for {directory}, and the reserve of {_bytes(reserve)} is not "
-            "there; make room",
+            f"full, or nearly: {_bytes(free)} are free for {directory}, and the reserve of {_bytes(reserve)} is "
+            "missing; free some space",
             facts,
         )  # fmt: skip
     if not free and not reserve:
-        return Check("disk", False, f"full: nothing is free for {directory}; make room", facts)
+        return Check("disk", False, f"full: nothing is free for {directory}; free some space", facts)
     return Check("disk", True, f"{_bytes(free)} free", facts)
 
 
@@ -200,7 +200,7 @@ def _token(path: Path, now: float) -> Check:
         return Check("token", False, f"{path} is empty")
     expires = token_expiry(path)
     if expires is None:
-        return Check("token", True, f"{path} is there; it does not say when it expires")
+        return Check("token", True, f"{path} exists; it does not say when it expires")
     left = expires - now
     facts = {"expires_seconds": left}
     if left <= 0:

@@ -1,8 +1,8 @@
-"""The header check and the bookkeeping of datagrams that were just read: no I/O, no clock.
+"""The header check and the bookkeeping for datagrams that were just read: no I/O, no clock.
 
 This is all that a shoveler knows about XRootD monitoring: a datagram is a summary report (``<`` or ``{``), a text
-g-stream (``{`` or ``code=``), or has the binary header, whose bytes 2–3 are its own length. Everything else is the
-collector's business.
+g-stream (``{`` or ``code=``), or has the binary header, whose bytes 2–3 are its own length. Everything else is left to
+the collector.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shoveler.spool.values import Books, Draft
 from shoveler.values.addresses import host_port, plain_ip
 
 SocketAddress: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
-"""What ``recvfrom`` gives: (IP, port), and flow and scope for IPv6."""
+"""What ``recvfrom`` returns: (IP, port), and flow and scope for IPv6."""
 
 _CODES = [chr(byte) if 33 <= byte < 127 else "other" for byte in range(256)]
 _TEXT = frozenset(b"<{")
@@ -29,7 +29,7 @@ _IP_UDP = {4: 28, 6: 48}
 
 
 def fault(datagram: bytes) -> str | None:
-    """Why this is no monitoring datagram: ``empty``, ``short`` or ``length``; None when it may be one."""
+    """Why this is not a monitoring datagram: ``empty``, ``short`` or ``length``; None when it may be one."""
     size = len(datagram)
     # Binary first, as nearly all are. (Format reference, section 2: plen is the whole length, unsigned.)
     if size >= 8 and (datagram[2] << 8 | datagram[3]) == size:
@@ -44,7 +44,8 @@ def fault(datagram: bytes) -> str | None:
 
 
 def _is_padded(datagram: bytes, size: int) -> bool:
-    """Whether zeros make up a power of two behind what the header says: dCache's plug-in sends its f-stream so."""
+    """Whether zeros after the header's length pad it to a power of two: dCache's plug-in sends its f-stream like
+    this."""
     length = datagram[2] << 8 | datagram[3]
     return 8 <= length < size and not size & (size - 1) and not any(datagram[length:])
 
@@ -61,7 +62,7 @@ def check_map(table: Mapping[str, str]) -> None:
             ipaddress.ip_address(target)
         except ValueError:
             if _HOST.fullmatch(target) is None:
-                raise ValueError(f"{source} is mapped to {target!r}, which is no IP address or host name") from None
+                raise ValueError(f"{source} is mapped to {target!r}, which is not an IP address or host name") from None
 
 
 class Intake:
@@ -87,7 +88,7 @@ class Intake:
             add(remote, datagram, _CODES[datagram[0]] if datagram else "other", len(datagram) > largest)
 
     def reject(self, burst: Sequence[tuple[bytes, SocketAddress]], books: Books, reason: str) -> None:
-        """Count datagrams that there is no room for."""
+        """Count datagrams for which there is no room."""
         for datagram, address in burst:
             wrong = fault(datagram) if self._verify else None
             books.reject(self.remote(address), wrong or reason)
@@ -97,11 +98,11 @@ class Intake:
         return (self._known.get(address) or self._name(address))[0]
 
     def _name(self, address: SocketAddress) -> tuple[str, int]:
-        """(remote, largest datagram that is not fragmented on the way), remembered."""
+        """(remote, largest datagram that is not fragmented on the way), cached."""
         ip = plain_ip(address[0])
         version = 6 if ":" in ip else 4
         remote = host_port(self._map.get(ip) or self._map.get("all") or ip, address[1])
         if len(self._known) >= _MAX_KNOWN:
-            self._known.clear()  # forged addresses; the few real ones are back at once
+            self._known.clear()  # forged addresses; the few real ones return at once
         found = self._known[address] = (remote, self._mtu - _IP_UDP[version])
         return found

@@ -1,8 +1,7 @@
-"""What was lost when: counts with the interval in which each happened, of bounded number. Pure.
+"""What was lost when: a bounded list of counts, each with the interval in which it happened. Pure.
 
-A row is told once: it is never split, and its count never goes into another one but by joining, which makes one row of
-two and widens the interval. So the sum of all counts is what was added, until rows are forgotten for want of others to
-join, the oldest first.
+A row is never split; joining makes one row of two and widens the interval. So the sum of all counts is what was added,
+until rows that cannot be joined are forgotten, the oldest first.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ class Row(NamedTuple):
     """`lost` datagrams of `subject`, for `reason`, between `t_from` and `t_to` (Unix seconds)."""
 
     number: int
-    """By which a stored row is replaced or removed."""
+    """Identifies a stored row, to replace or remove it."""
     kind: str
     subject: str
     reason: str

@@ -1,4 +1,4 @@
-"""The UDP sockets of a shoveler: opened or inherited, with large buffers, and what the kernel says about them."""
+"""The UDP sockets of a shoveler: opened or inherited, with large buffers, and the kernel's figures about them."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _MEMINFO = struct.Struct("9I")  # SK_MEMINFO_RMEM_ALLOC, RCVBUF, …, DROPS, of 
 _HINTS = {
     errno.EADDRINUSE: "; another program listens there, perhaps another shoveler",
     errno.EADDRNOTAVAIL: "; this machine has no such address",
-    errno.EACCES: "; ports below 1024 need a privilege: let systemd open the socket, or take another port",
+    errno.EACCES: "; ports below 1024 need a privilege: let systemd open the socket, or use another port",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """How a socket's receive buffer is doing."""
+    """The state of a socket's receive buffer."""
 
     used: int
     """Bytes of kernel memory that hold waiting datagrams (more than the datagrams themselves)."""
     size: int
     drops: int
-    """Datagrams that the kernel dropped since the socket was made, a 32-bit counter that wraps."""
+    """Datagrams that the kernel dropped since the socket was created, a 32-bit counter that wraps."""
 
 
 def open_listener(address: Address) -> socket.socket:
@@ -59,12 +59,12 @@ def check_inherited(sockets: Sequence[socket.socket]) -> None:
     """Raises OSError when an inherited socket is not UDP."""
     for sock in sockets:
         if sock.type != socket.SOCK_DGRAM or sock.family not in (socket.AF_INET, socket.AF_INET6):
-            raise OSError(f"the socket {sock.fileno()} handed over by LISTEN_FDS is no UDP socket")
+            raise OSError(f"the socket {sock.fileno()} passed in LISTEN_FDS is not a UDP socket")
 
 
 def enlarge(sock: socket.socket, wanted: int) -> str | None:
-    """Give the socket a receive buffer of `wanted` bytes; what to tell an operator when the kernel allows less. Never
-    takes away what systemd or a supervisor, with more privileges than ours, has given it already."""
+    """Give the socket a receive buffer of `wanted` bytes; returns a message for the operator if the kernel allows less.
+    Never reduces a buffer that systemd or a supervisor with more privileges has set."""
     got = _buffer(sock)
     if got < wanted:
         try:
@@ -82,12 +82,12 @@ def enlarge(sock: socket.socket, wanted: int) -> str | None:
 
 
 def _buffer(sock: socket.socket) -> int:
-    # The kernel doubles what it is asked for, for its own bookkeeping.
+    # The kernel doubles the requested size, for its own bookkeeping.
     return sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
 
 
 def _allowed(wanted: int) -> int:
-    """How much of it the kernel gives to a program without privileges. (In a container, /proc does not always say.)"""
+    """How much the kernel gives to a program without privileges. (In a container, /proc does not always show it.)"""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted)
         return _buffer(probe)
@@ -100,7 +100,7 @@ def name_of(sock: socket.socket) -> str:
 
 
 def identity_of(sock: socket.socket) -> str:
-    """A name that a socket keeps for as long as it lives, in whichever process, and no other has after a reboot."""
+    """A name that a socket keeps for its lifetime, in any process, and that is not reused after a reboot."""
     return f"{boot_id()}:{os.fstat(sock.fileno()).st_ino}"
 
 
@@ -112,14 +112,14 @@ def fill_of(sock: socket.socket) -> Fill:
 
 
 def reassembly_failures() -> int:
-    """Datagrams of this host whose fragments did not all come, since it was started; whoever they were for."""
+    """Datagrams of this host whose fragments did not all arrive, since it was started, for any program."""
     count = 0
     try:
         names, values = [line.split() for line in _lines("/proc/net/snmp") if line.startswith("Ip:")]
         count += int(values[names.index("ReasmFails")])
         count += sum(int(line.split()[1]) for line in _lines("/proc/net/snmp6") if line.startswith("Ip6ReasmFails"))
     except (OSError, ValueError):
-        pass  # a kernel without IPv6, or one that does not say
+        pass  # a kernel without IPv6 or without this figure
     return count
 
 
@@ -137,7 +137,7 @@ def _lines(path: str) -> list[str]:
 
 
 def boot_id() -> str:
-    """Another one after each start of the machine."""
+    """Different after each boot of the machine."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:  # noqa: PTH123 - one line
             return file.read(8)

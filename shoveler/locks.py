@@ -1,8 +1,9 @@
-"""Files that say that something is in use: locked by one process for as long as it lives, however it ends.
+"""Lock files: locked by one process for as long as it lives, however it ends.
 
-Always a file of its own, never the one that is protected: SQLite's locks on a file vanish when any descriptor of it is
-closed. It stays when the lock is given up: removing it would let two processes lock two files of one name. It holds the
-number of the process that has it, for the sentence that a second one gets. Imports nothing of ours.
+A lock is always a file of its own, never the protected one: SQLite's locks on a file vanish when any descriptor of it
+is closed. The file stays when the lock is released: removing it would let two processes lock two files of one name. It
+contains the number of the process that holds it, for the message that a second process gets. Imports no other module of
+Tally.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ class FileLock:
         return self.fd is not None
 
     def acquire(self, *, wait: float = 0.0, sleep: Callable[[float], None] = time.sleep) -> bool:
-        """Whether the lock is ours now, after up to `wait` seconds of trying. Raises OSError for an unusable file."""
+        """Take the lock, trying for up to `wait` seconds; returns whether it is ours. Raises OSError for an unusable
+        file."""
         if self.fd is not None:
             return True
         fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, self._mode)
@@ -45,19 +47,19 @@ class FileLock:
             os.ftruncate(fd, 0)
             os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         except OSError:
-            pass  # on a full disk the lock holds all the same; the number is only for a sentence
+            pass  # the lock works on a full disk, too; the number is only for a message
         self.fd = fd
         return True
 
     def holder(self) -> str:
-        """Who has it, for a sentence: ``process 4711``."""
+        """Who has it, for a message: ``process 4711``."""
         try:
             return str(Holder(_pid(self.path.read_bytes())))
         except OSError:
             return str(Holder(None))
 
     def release(self) -> None:
-        """Give it up (once all processes that inherited it did, too)."""
+        """Release it (in effect once all processes that inherited it have done so, too)."""
         if self.fd is not None:
             os.close(self.fd)
             self.fd = None
@@ -65,7 +67,7 @@ class FileLock:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who has a lock. `pid` is None where the file does not say."""
+    """Who has a lock. `pid` is None if the file does not say."""
 
     pid: int | None
 
@@ -77,7 +79,7 @@ def holder_of(path: Path) -> Holder | None:
     """Who has the lock on `path`; None when nobody has. Raises OSError (FileNotFoundError: nobody ever had)."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        # Shared, and given back at once: two that look do not see each other, and who wants it waits longer than that.
+        # Shared, and released at once: two readers do not disturb each other, and a process that wants it waits longer.
         return None if _lock(fd, fcntl.LOCK_SH) else Holder(_pid(os.pread(fd, 100, 0)))
     finally:
         os.close(fd)

@@ -1,7 +1,7 @@
-"""Settings of the OSG shoveler (YAML file, ``SHOVELER_…`` environment) turned into ours.
+"""Converts settings of the OSG shoveler (YAML file, ``SHOVELER_…`` environment) to ours.
 
-`translate` is pure: their settings in, our TOML and remarks out. Remarks say what has no counterpart, and what behaves
-differently; they are also written into the file, above the settings.
+`translate` is pure: their settings in, our TOML and remarks out. Remarks name settings without a counterpart and
+differences in behaviour; they are also written into the file, above the settings.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ _DEFAULT_TOKEN = "/etc/xrootd-monitoring-shoveler/token"  # noqa: S105 - a path
 
 
 class OsgImportError(Exception):
-    """The file is not a configuration of the OSG shoveler; one sentence."""
+    """The file is not a configuration of the OSG shoveler; the text is one sentence."""
 
 
 @dataclass(slots=True)
 class Translation:
-    """Our settings, as tables of name → value, and what to tell the operator."""
+    """Our settings, as tables of name → value, and remarks for the operator."""
 
     tables: dict[str, dict[str, object]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
     def set(self, name: str, value: object, theirs: str) -> None:
-        """Our setting `name`, made of `theirs`. Raises OsgImportError when we could not use that value."""
+        """Set our setting `name` from `theirs`. Raises OsgImportError for a value that we cannot use."""
         try:
             SCHEMA.setting(name).parse(value)
         except ValueError as error:
@@ -57,7 +57,7 @@ class Translation:
         """The settings file."""
         out = [f"# Made from {source} by tally-shoveler import-config."]
         out += [f"# NOTE: {redact(remark)}" for remark in self.remarks]
-        out = [" ".join(line.splitlines()) for line in out]  # a remark stays one, whatever their names are
+        out = [" ".join(line.splitlines()) for line in out]  # a remark stays on one line, whatever their names are
         for table in sorted(self.tables):
             out.append("")
             if table:
@@ -108,7 +108,7 @@ def translate(theirs: Mapping[str, Any]) -> Translation:
         addresses = [str(target) for target in (targets if isinstance(targets, list) else [targets])]
         ours.set("forward", addresses, "outputs.destinations")
         ours.remarks.append(
-            "outputs.destinations became forward, which sends each target the datagram itself; "
+            "outputs.destinations is now forward, which sends each target the datagram itself; "
             "the OSG shoveler sends its JSON envelope"
         )
     enabled, metrics_port = take("metrics.enable"), take("metrics.port")
@@ -121,7 +121,7 @@ def translate(theirs: Mapping[str, Any]) -> Translation:
     if (directory := take("queue_directory")) is not None:
         ours.set("spool.dir", str(directory).rstrip("/") + "-tally", "queue_directory")
         ours.remarks.append(
-            f"queue_directory {directory}: the spool has another format and gets a directory of its own; let the old "
+            f"queue_directory {directory}: the spool has another format and needs its own directory; let the old "
             "shoveler empty its queue before you stop it"
         )
     _bus(ours, take)
@@ -136,7 +136,7 @@ def _bus(ours: Translation, take: Any) -> None:
     queue = str(take("mq") or "amqp")
     url, exchange, topic, token = (take(f"amqp.{name}") for name in ("url", "exchange", "topic", "token_location"))
     if queue != "amqp":
-        ours.remarks.append(f"mq is {queue!r}: only AMQP is spoken here; set bus.url to an AMQP broker")
+        ours.remarks.append(f"mq is {queue!r}: only AMQP is supported here; set bus.url to an AMQP broker")
         return
     if url is None:
         ours.remarks.append("amqp.url is not set: set bus.url")
@@ -144,11 +144,11 @@ def _bus(ours: Translation, take: Any) -> None:
         bare, password = _without_password(str(url))
         if token is None and not password:
             token = _DEFAULT_TOKEN
-        # A token replaces the password: then the file needs not hold it.
+        # A token replaces the password: then the file need not contain it.
         ours.set("bus.url", str(url) if token is None else bare, "amqp.url")
         if token is not None and password:
             ours.remarks.append(
-                "amqp.url has a password, and there is a token file: here the token is used; an OSG shoveler of today "
+                "amqp.url has a password, and there is a token file: here the token is used; a current OSG shoveler "
                 "uses the password (older ones the token); to do so, write it into bus.url and remove bus.token_file"
             )
     if exchange is not None:
@@ -169,7 +169,7 @@ def _map(ours: Translation, left: dict[str, Any]) -> None:
             raise OsgImportError(f"map: {error}") from None
         ours.tables["map"] = dict(table)
     if len(table) > 1 and "all" in table:
-        ours.remarks.append("map.all and single addresses are both set: here the single address wins, there map.all")
+        ours.remarks.append("map.all and single addresses are both set: here the single address counts, there map.all")
 
 
 def _flat(table: Mapping[Any, Any], prefix: str = "") -> list[tuple[str, Any]]:
@@ -186,7 +186,7 @@ def _flat(table: Mapping[Any, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def _without_password(url: str) -> tuple[str, str]:
-    """The URL as it is used with a token, and the password that it had. With a token, they log in as ``shoveler``."""
+    """The URL for use with a token, and the password that it had. With a token, they log in as ``shoveler``."""
     try:
         parts = urlsplit(url)
     except ValueError:

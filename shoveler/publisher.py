@@ -1,8 +1,8 @@
-"""From the spool to the bus: framing, the ledger of what is on its way, and the courier that carries it.
+"""From the spool to the bus: framing, the ledger of what is in transit, and the courier that sends it.
 
 A *parcel* is one message for the bus with the datagrams in it. The *ledger* knows which parcels have no outcome yet,
 and up to which SEQ everything is confirmed: only that may leave the spool. The *courier* reads blocks, sends parcels,
-takes outcomes and tries again; the order of one sender's datagrams is kept, unless the bus refuses some in between.
+collects outcomes and retries; the order of one sender's datagrams is kept, unless the bus refuses some in between.
 
 Framing and ledger do no I/O. The courier's clock and bus are passed in.
 """
@@ -30,9 +30,9 @@ FramingName: TypeAlias = Literal["single", "batch"]
 READ_BYTES = 4 * 2**20
 """Bytes of blocks read from the spool at once."""
 UNSETTLED_BYTES = 24 * 2**20
-"""Bytes of parcels on their way at most; what bounds the memory of the publisher, besides the bus's own window."""
+"""Maximum bytes of parcels in transit; limits the memory of the publisher, besides the bus's own window."""
 _PIECE = 256 * 1024
-"""Bytes sent before the publisher is asked again whether it has room: a broker that stops reading stops us there."""
+"""Bytes sent before checking again whether the publisher has room: a broker that stops reading stops us there."""
 _PLENTY = 2000  # datagrams that make full batches without any lingering
 _TROUBLE_INTERVAL = 60.0
 _ROTATE_WAIT = 5.0
@@ -62,7 +62,7 @@ class Parcel:
 
 
 class Framer(Protocol):
-    """Makes parcels of blocks."""
+    """Makes parcels from blocks."""
 
     def frame(self, blocks: Iterable[tuple[Block, OpenBlock]]) -> list[Parcel]:
         """Parcels with all datagrams of the blocks, those of one sender in order."""
@@ -85,7 +85,7 @@ class _Shards:
 
 
 class SingleFramer:
-    """One datagram a message, in the OSG form."""
+    """One datagram per message, in the OSG format."""
 
     def __init__(self, spool_id: str, version: str, routing_key: str = "") -> None:
         self._version = version
@@ -106,13 +106,13 @@ class SingleFramer:
 
 
 class BatchFramer:
-    """Many datagrams of one shard a message, each line with its own id. A message has the id of its first line."""
+    """Many datagrams of one shard per message, each line with its own id. A message has the id of its first line."""
 
     def __init__(self, spool_id: str, version: str, routing_key: str = "", *, max_bytes: int = 512 * 1024) -> None:
         self._version = version
         self._key = routing_key
         self._shards = _Shards(spool_id)
-        self._max = max_bytes * 3 // 4  # base64 makes four bytes of three
+        self._max = max_bytes * 3 // 4  # base64 makes four bytes from three
 
     def frame(self, blocks: Iterable[tuple[Block, OpenBlock]]) -> list[Parcel]:
         parcels: list[Parcel] = []
@@ -148,7 +148,7 @@ class _Batch:
 
 
 class Ledger:
-    """Parcels without a good outcome, and the SEQ up to which everything is confirmed."""
+    """Parcels that are not confirmed, and the SEQ up to which everything is confirmed."""
 
     def __init__(self) -> None:
         self._blocks: deque[OpenBlock] = deque()
@@ -179,7 +179,7 @@ class Ledger:
         return opened
 
     def sending(self, parcels: Iterable[Parcel]) -> None:
-        """These are about to be sent (before they are, so that none is forgotten when sending breaks off)."""
+        """These are about to be sent (called before sending, so that none is forgotten when sending fails)."""
         for parcel in parcels:
             if not parcel.order:
                 self._order += 1
@@ -188,12 +188,12 @@ class Ledger:
             self._unsettled[parcel.message.id] = parcel
 
     def settle(self, outcomes: Iterable[Outcome]) -> tuple[bool, list[tuple[Outcome, Parcel]]]:
-        """(whether `confirmed_upto` grew, parcels that came to nothing with the reason). Those are kept for `again`."""
+        """(whether `confirmed_upto` grew, failed parcels with the reason). The failed ones are kept for `again`."""
         failed = []
         for outcome in outcomes:
             parcel = self._unsettled.pop(outcome.id, None)
             if parcel is None:
-                continue  # of a connection that was given up; the parcel is on its way again
+                continue  # of a connection that was given up; the parcel was sent again
             if outcome.status == "confirmed":
                 self.bytes -= len(parcel.message.body)
                 for block, _remote, number in parcel.parts:
@@ -210,7 +210,7 @@ class Ledger:
         return grew, failed
 
     def again(self, *, all_unsettled: bool) -> list[Parcel]:
-        """What must be sent again, in the old order: what failed, and with a new connection all without an outcome."""
+        """What to send again, in the old order: failed parcels, and after a reconnect also those without an outcome."""
         parcels, self._failed = self._failed, []
         if all_unsettled:
             parcels += self._unsettled.values()
@@ -219,10 +219,10 @@ class Ledger:
 
 
 class Courier:
-    """Carries the spool to the bus. One thread; `step` does what can be done now and says how long it may rest.
+    """Sends the spool to the bus. One thread; `step` does what can be done now and returns how long it may rest.
 
-    `confirmed` is told the new SEQ each time the head of the spool is confirmed, `returned` the senders whose datagrams
-    came back because no queue wanted them.
+    `confirmed` is called with the new SEQ each time the head of the spool is confirmed, `returned` with the senders
+    whose datagrams were returned because no queue was bound.
     """
 
     def __init__(
@@ -270,11 +270,11 @@ class Courier:
 
     @property
     def done(self) -> bool:
-        """Everything that is known to be in the spool is confirmed."""
+        """Whether everything that is known to be in the spool is confirmed."""
         return self.ledger.confirmed_upto >= self.committed
 
     def step(self) -> float:
-        """Do what can be done without waiting long; the seconds that it may rest unless something is committed.
+        """Do what can be done without waiting long; returns the seconds that it may rest unless something is committed.
 
         Raises SpoolError when the spool cannot be read any more.
         """
@@ -295,16 +295,16 @@ class Courier:
             return _IDLE
 
     def rotate(self) -> None:
-        """Connect anew (other credentials, other settings) as soon as what is on its way is settled."""
+        """Reconnect (new credentials, new settings) as soon as everything in transit has an outcome."""
         self._rotate_by = self._clock() + _ROTATE_WAIT
-        self._not_before = min(self._not_before, self._clock())  # a new token may be just what it waits for
+        self._not_before = min(self._not_before, self._clock())  # a new token may be exactly what it is waiting for
 
     def flush(self) -> None:
-        """Stop lingering: we are about to stop."""
+        """Stop lingering, since the shoveler is about to stop."""
         self._flushing = True
 
     def close(self) -> None:
-        """Hang up. What has no outcome stays in the spool."""
+        """Close the connection. What has no outcome stays in the spool."""
         if self._publisher is not None:
             self._publisher.close()
             self._publisher = None
@@ -331,11 +331,11 @@ class Courier:
 
     def _trouble(self, error: BusError) -> None:
         now = self._clock()
-        if now >= self._not_before:  # many parcels that come back together are one trouble
+        if now >= self._not_before:  # many parcels that are returned together are one problem
             self._not_before = now + next(self._delays)
             if str(error) != self._said:
                 self._said = str(error)
-                self._warn.forget("bus")  # another trouble than the last: who has mended that one must see this one
+                self._warn.forget("bus")  # another problem than the last: whoever fixed that one must see this one
         delay = self._not_before - now
         self.trouble = str(error)
         self._health.problem("bus", self.trouble)
@@ -360,13 +360,13 @@ class Courier:
         if self._rotate_by is not None:
             if self.ledger.unsettled and now < self._rotate_by:
                 return
-            _log.info("= connecting to the bus anew, with the present token and settings")
+            _log.info("= reconnecting to the bus with the current token and settings")
             self.close()
             if not self._open():
                 return
             publisher = self._publisher
         if self.ledger.failed:
-            # What is on its way is awaited first: then what failed goes out again before anything newer.
+            # Wait for outcomes first: then what failed is sent again before anything newer.
             if self.ledger.unsettled or now < self._not_before:
                 return
             self._waiting.extendleft(reversed(self.ledger.again(all_unsettled=False)))
@@ -377,7 +377,7 @@ class Courier:
             publisher.send([parcel.message for parcel in piece])
 
     def _next_piece(self, room: int) -> list[Parcel]:
-        """The next parcels to send: no more than go out without waiting, and little enough to ask for `room` again."""
+        """The next parcels to send: no more than can be sent without waiting or before checking `room` again."""
         piece: list[Parcel] = []
         waiting, limit = self._waiting, UNSETTLED_BYTES - self.ledger.bytes
         size = new = 0
@@ -389,11 +389,11 @@ class Courier:
                 new += length
             piece.append(parcel)
         if not piece and self._waiting and room and not self.ledger.unsettled:
-            piece.append(self._waiting.popleft())  # resent parcels alone may fill the limit
+            piece.append(self._waiting.popleft())  # parcels sent again may fill the limit alone
         return piece
 
     def _read(self, now: float) -> None:
-        """Blocks that nobody has seen yet become waiting parcels."""
+        """Turn newly read blocks into waiting parcels."""
         if self.committed <= self._read_upto:
             return
         if self.linger and not self._flushing and self.committed - self._read_upto < _PLENTY:
@@ -415,7 +415,7 @@ class Courier:
         if publisher.blocked:
             self.trouble = publisher.blocked
             self._health.problem("bus", self.trouble)
-            self._warn.warning("blocked", "! the bus takes nothing for now: %s", self.trouble)
+            self._warn.warning("blocked", "! the bus accepts nothing for now: %s", self.trouble)
         elif self.trouble and not unsettled and not self.ledger.failed:
             self._well()
         held_up = unsettled or self._waiting or self._rotate_by is not None
@@ -425,7 +425,7 @@ class Courier:
         elif not self.ledger.failed and (grew or self.ledger.unsettled < unsettled):
             self._delays = delays()
             if self.trouble:
-                _log.info("= the bus takes datagrams again")
+                _log.info("= the bus accepts datagrams again")
                 self._well()
         if grew:
             self._confirmed(self.ledger.confirmed_upto)

@@ -1,14 +1,14 @@
 """The receiver: a process of its own that reads the sockets, writes the spool, and does nothing else.
 
-Nothing may delay it: the broker, the metrics and the base64 are the main process's work. Its loop is: wait for a
-datagram, nap a little while more arrive, read all that wait in the kernel, commit each 256 of them (or fewer, when
-there are no more) as one block. Datagrams that it has not read are safe in the kernel's buffer; those that it has read
-are in the spool milliseconds later.
+Nothing may delay it: the main process handles the broker, the metrics and the base64. Its loop is: wait for a datagram,
+nap a little while more arrive, read all that wait in the kernel, commit each 256 of them (or fewer, when there are no
+more) as one block. Unread datagrams are safe in the kernel's buffer; read ones are in the spool milliseconds later.
 
-It is also the only one who removes confirmed datagrams from the spool. That is done in the transaction of the next
-block, or within `_BOOKS_WAIT` when none comes.
+It alone removes confirmed datagrams from the spool. It does so in the transaction of the next block, or within
+`_BOOKS_WAIT` when none comes.
 
-When the disk is full it keeps up to `HELD_MAX` bytes in memory and goes on removing, then rejects and counts.
+When the disk is full, it keeps up to `HELD_MAX` bytes in memory and continues to remove; beyond that it rejects
+datagrams and counts them.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ from shoveler.spool.writer import Spool
 _log = logging.getLogger("shoveler.receiver")
 
 RECEIVE = "receive"
-"""The command of ``tally-shoveler`` that is not for people: it becomes the receiver."""
+"""The internal command of ``tally-shoveler``: the process becomes the receiver."""
 
 BLOCK_DATAGRAMS = 256
 _BLOCK_BYTES = 2**20
@@ -71,25 +71,25 @@ _LARGEST = 65536
 HELD_MAX = 48 * 2**20
 """Bytes of datagrams kept in memory while the disk is full; with Python's own share it stays below 64 MiB."""
 
-_NAP = 0.040  # each wake-up, commit and message to the bus has its price: 25 of them a second cost a third of 100
+_NAP = 0.040  # each wake-up, commit and message to the bus has a cost: 25 per second cost a third of 100
 _AGE = 0.008
-"""Seconds that a datagram may stay in memory before it is committed. Naps, when the kernel's buffer is large enough for
-long ones, leave it in the kernel instead; with a small buffer it is read at once, and waits here for company."""
+"""Seconds that a datagram may stay in memory before it is committed. If the kernel's buffer is large enough for long
+naps, it stays in the kernel instead; with a small buffer it is read at once and waits here for others."""
 _FULL_SPEED = 400 * 2**20
-"""Bytes of kernel memory that datagrams may fill in a second: a nap is never longer than the buffer lasts at that."""
+"""Bytes of kernel memory that datagrams may fill per second: at this rate a nap never overflows the buffer."""
 _CALM = 128  # fewer datagrams than this at once: worth a nap before the next read
-_MAX_DRAIN = 16 * BLOCK_DATAGRAMS  # then the other sockets and the main process have their turn
+_MAX_DRAIN = 16 * BLOCK_DATAGRAMS  # then it is the turn of the other sockets and the main process
 _BOOKS_WAIT = 0.1
 _REPLAY_WAIT = 0.02
 _STRUGGLE = 0.25
 _BEAT = 1.0
-_NICE = -10  # ahead of everything that can wait: what is late here is lost
+_NICE = -10  # before everything that can wait: what is late here is lost
 _LAST_READ = 2.0
-"""Seconds that a stopping receiver reads at most, however much keeps arriving."""
+"""Maximum seconds that a stopping receiver reads, however much keeps arriving."""
 
 
 class Task(msgspec.Struct, kw_only=True):
-    """What the main process starts a receiver with, as JSON in the command line. Numbers are descriptors."""
+    """What the main process passes to a receiver, as JSON on the command line. Numbers are descriptors."""
 
     spool: str
     control: int
@@ -103,11 +103,11 @@ class Task(msgspec.Struct, kw_only=True):
     again: bool = False
     captured_speed: bool = False
     open_since: float = 0.0
-    """When the sockets were made (Unix seconds); 0: somebody else made them, whenever that was."""
+    """When the sockets were created (Unix seconds); 0: another program created them at an unknown time."""
 
 
 class Counter:
-    """The drop counter of one socket, which goes on over restarts of ours."""
+    """The drop counter of one socket, which continues across restarts of the shoveler."""
 
     def __init__(self, sock: socket.socket, spool: Spool, open_since: float) -> None:
         self._sock = sock
@@ -116,7 +116,7 @@ class Counter:
         self._looked = max(open_since, spool.looked if self.name in spool.sockets else 0.0)
 
     def look(self, now: float) -> Drop | None:
-        """What was dropped since the last look, by whoever of us made it."""
+        """Drops since the last look, even if an earlier process looked last."""
         drops = fill_of(self._sock).drops
         new, since = (drops - self.drops) % 2**32, self._looked
         self.drops, self._looked = drops, now
@@ -124,7 +124,7 @@ class Counter:
 
 
 class FragmentCounter:
-    """Datagrams of this host that the kernel could not put together. Those before our first start do not concern us."""
+    """Datagrams of this host that the kernel could not reassemble. Those before our first start do not count."""
 
     def __init__(self, spool: Spool, now: float) -> None:
         self.name = f"{boot_id()}:fragments"
@@ -134,7 +134,7 @@ class FragmentCounter:
         self._waits = reassembly_wait()
 
     def look(self, now: float) -> Drop | None:
-        """Those since the last look. The kernel waits for the missing piece before it counts."""
+        """Those since the last look. The kernel waits for the missing fragment before it counts."""
         failures = reassembly_failures()
         new, since = failures - self.failures, self._looked
         self.failures, self._looked = failures, now
@@ -142,7 +142,7 @@ class FragmentCounter:
 
 
 class Receiver:
-    """Composed by `main`; tests compose it with a spool of their own and run `step` by hand."""
+    """Composed by `main`; tests compose it with their own spool and call `step` themselves."""
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class Receiver:
         self._alone = False
         self._counters = [Counter(sock, spool, open_since) for sock in sockets]
         self._fragments = FragmentCounter(spool, clock())
-        # As far as they are not known: so that after a kill the next receiver knows that they were looked at.
+        # If they are not known: so that after a kill the next receiver knows that they were read.
         self._books.sockets = {counter.name: counter.drops for counter in self._counters}
         self._books.sockets[self._fragments.name] = self._fragments.failures
         self._warn = RateLimited(_log, 10.0)
@@ -197,7 +197,7 @@ class Receiver:
 
     @property
     def counters(self) -> list[str]:
-        """The names of the kernel's counters that are looked at."""
+        """The names of the kernel's counters that are read."""
         return [*(counter.name for counter in self._counters), self._fragments.name]
 
     def _use(self, options: Options) -> None:
@@ -214,17 +214,17 @@ class Receiver:
     # ---------------------------------------------------------------- the loop
 
     def run(self) -> None:
-        """Until the main process closes its end. Raises SpoolError when the spool cannot be used any more."""
+        """Run until the main process closes its end. Raises SpoolError when the spool can no longer be used."""
         while not self._alone:
             self.step(self._timeout())
-        # Nobody publishes any more; what was read is made safe, then another may take over.
+        # Nothing is published any more; save what was read, then another process may take over.
         self._commit(urgent=True)
         if self._held:
             self._struggle(time.monotonic())
         self._mourn()
 
     def close(self) -> None:
-        """Close what was opened here; the listening sockets belong to the main process and go on."""
+        """Close what was opened here; the listening sockets belong to the main process and stay open."""
         for sock in self._forward_socket.values():
             sock.close()
         if self._replay is not None:
@@ -240,14 +240,14 @@ class Receiver:
         return _BOOKS_WAIT if self._books else _BEAT
 
     def step(self, timeout: float) -> None:
-        """Wait at most `timeout` seconds for something, and deal with all of it."""
+        """Wait at most `timeout` seconds for events, and handle all of them."""
         ready = [fd for fd, _event in self._poll.poll(timeout * 1000)]
         if self._control.fileno() in ready:
             self._listen()
             ready.remove(self._control.fileno())
         if ready and not self._finished:
             if self._calm and not self._stopping:
-                waiting = self._draft.datagrams  # what is in memory already must not get any older by the nap
+                waiting = self._draft.datagrams  # what is already in memory must not get older during the nap
                 self._sleep(min(self._nap, max(0.0, self._commit_by - time.monotonic())) if waiting else self._nap)
             self._calm = sum(self._drain(self._sockets[fd]) for fd in ready) < _CALM
         if self._draft.datagrams and (self._nap > _AGE or time.monotonic() >= self._commit_by):
@@ -300,7 +300,7 @@ class Receiver:
             except BlockingIOError:
                 more = False
             except OSError as error:
-                # Out of kernel memory, for example: nothing of ours to mend, and the next try may go well.
+                # Out of kernel memory, for example: there is nothing to fix here, and the next try may succeed.
                 self._warn.warning("recvfrom", "! cannot read %s: %s", name_of(sock), error.strerror)
                 more = False
             if burst:
@@ -315,7 +315,7 @@ class Receiver:
         refused = self._books.refused
         if no_room:
             self.intake.reject(burst, self._books, no_room)
-            self._warn.warning(no_room, "! dropping datagrams, they are counted: %s", self._why(no_room))
+            self._warn.warning(no_room, "! dropping and counting datagrams: %s", self._why(no_room))
         else:
             if not draft.datagrams:
                 draft.arrived = self._clock()
@@ -345,7 +345,7 @@ class Receiver:
     def _why(self, reason: str) -> str:
         if reason == "disk_full":
             return f"the disk of the spool is full, and {HELD_MAX >> 20} MiB are in memory"
-        return f"the spool has reached its cap of {self.spool.max_bytes} bytes (spool.max_bytes)"
+        return f"the spool has reached its maximum of {self.spool.max_bytes} bytes (spool.max_bytes)"
 
     def _send_on(self, datagrams: Sequence[bytes]) -> None:
         for family, target in self._forward:
@@ -362,10 +362,10 @@ class Receiver:
 
     def _play(self, replay: Replay) -> None:
         if self._held or self._no_room():
-            return  # a file waits, and is not at its end before its last datagram is on the disk; nothing is dropped
+            return  # a file waits, and does not end before its last datagram is on disk; nothing is dropped
         try:
             burst, rejected = replay.take(BLOCK_DATAGRAMS, self._clock())
-        except ReplayError as error:  # what was taken of it is published all the same
+        except ReplayError as error:  # what was taken from it is published nevertheless
             self._input_problem = str(error)
             self._stopping = True
             return
@@ -386,7 +386,7 @@ class Receiver:
     # ---------------------------------------------------------------- writing
 
     def _commit(self, *, urgent: bool = False) -> None:
-        """Write the draft, if there is one, with the books; the books alone when `urgent`."""
+        """Write the draft, if there is one, with the books; only the books when `urgent`."""
         draft = None
         if self._draft.datagrams:
             draft, self._draft = self._draft, Draft()
@@ -442,7 +442,7 @@ class Receiver:
         if not self._held and not self.spool.tight:
             self._problem = ""
             self._warn.forget("full")
-            _log.warning("= the spool takes datagrams again")
+            _log.warning("= the spool accepts datagrams again")
 
     def _tidy(self) -> None:
         try:
@@ -473,7 +473,7 @@ class Receiver:
                 problem=self._problem or (self._why(full) if (full := self._no_room()) else ""),
             )
         )
-        # What did not fit is as good as said with the next; without `Finished` the other end would wait for ever.
+        # The next message includes what did not fit; but without `Finished` the other end would wait for ever.
         last = self.spool.last
         self._say(Finished(last, self._input_problem) if self._finished else Committed(last))
 
@@ -483,7 +483,8 @@ class Receiver:
         return fill.used / fill.size if fill.size else 0.0
 
     def _look_at_kernel(self) -> None:
-        """What the counters of the kernel say since the last look. Each drop is one socket's, and told once."""
+        """Changes of the kernel's counters since the last look. Each drop belongs to one socket and is reported
+        once."""
         now = self._clock()
         for counter in self._counters:
             drop = counter.look(now)
@@ -525,9 +526,9 @@ class Receiver:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The receiver process. 0: stopped in order, 1: cannot go on (said on `control`)."""
+    """The receiver process. 0: stopped normally, 1: cannot continue (reported on `control`)."""
     task = msgspec.json.decode((sys.argv[1:] if argv is None else argv)[0], type=Task)
-    # Signals are the main process's business; a terminal sends Ctrl-C to both.
+    # Only the main process handles signals; a terminal sends Ctrl-C to both.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -535,7 +536,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         os.setpriority(os.PRIO_PROCESS, 0, _NICE)
     except PermissionError:
-        pass  # then the unit that starts us may say Nice=
+        pass  # then the systemd unit may set Nice=
     control = socket.socket(fileno=task.control)
     control.setblocking(False)
     sockets = [socket.socket(fileno=fd) for fd in task.sockets]
@@ -551,7 +552,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     spool.start_over(identity(task.source))
                 start = spool.position(identity(task.source))
                 if start:
-                    _log.info("= the capture %s was taken up to byte %d before; going on there (--again starts over)",
+                    _log.info("= the capture %s was taken up to byte %d before; continuing there (--again starts over)",
                               task.source, start)  # fmt: skip
                 replay = Replay(task.source, start, follow=task.follow, captured_speed=task.captured_speed)
             receiver = Receiver(spool, sockets, control, task.options, replay=replay, open_since=task.open_since)
@@ -559,7 +560,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             try:
                 say(control, Opened(spool.id, spool.last, warnings))
             except OSError:
-                return 0  # main was killed while the spool was being opened; nothing was read, the next one goes on
+                return 0  # main was killed while the spool was being opened; nothing was read, the next one continues
             receiver.run()
     except (SpoolError, ReplayError) as error:
         try:
@@ -567,7 +568,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except OSError:
             heard = False
         if not heard:
-            _log.error("! %s", error)  # main, which would say it, is gone or busy
+            _log.error("! %s", error)  # main, which would report it, is gone or busy
         return 1
     return 0
 

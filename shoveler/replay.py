@@ -1,8 +1,8 @@
 """A capture file as input: datagrams from JSON lines instead of from sockets.
 
 Each line is ``{"t": Unix seconds, "remote": "IP:PORT", "data": "BASE64"}``. Nothing is dropped: the file waits when the
-spool is full, and the place reached is written with the datagrams, in the same transaction, so that a restart goes
-on exactly there. Lines that are no datagram are counted by reason, never guessed at.
+spool is full, and the position reached is written with the datagrams in the same transaction, so that a restart
+continues exactly there. Lines that are not datagrams are counted by reason, never guessed at.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _STDIN = 0
 
 
 def identity(name: str) -> str:
-    """What the place in a capture is remembered under: the path, and the file that is there now and not another one."""
+    """The key of the position in a capture: the path and the identity of the file that is there now."""
     path = Path(name)
     try:
         return f"{path.resolve()}#{path.stat().st_ino}"
@@ -96,18 +96,19 @@ class Replay:
             self._file.close()
 
     def place(self) -> Input:
-        """How far everything given out by `take` reaches."""
+        """The position after everything that `take` has returned."""
         return Input(self._identity, self._position)
 
     def due(self, now: float) -> bool:
-        """Whether `take` may have something at this time (Unix seconds), so that there is no point in waiting."""
+        """Whether `take` may return something at this time (Unix seconds), so that there is no need to wait."""
         if self._next is None or not self._captured_speed or self._offset is None:
             return not self.ended and not self._dry
         return self._next[0] + self._offset <= now
 
     def take(self, limit: int, now: float) -> tuple[list[tuple[bytes, SocketAddress]], dict[str, int]]:
         """(datagrams with their senders, number of bad lines by reason). At the end of the file `ended` is True,
-        unless it is followed. Raises ReplayError when the file breaks off, after all before that was given out."""
+        unless it is followed. Raises ReplayError when the file is cut off, after everything before that was
+        returned."""
         datagrams: list[tuple[bytes, SocketAddress]] = []
         rejected: dict[str, int] = {}
         self._dry = False
@@ -148,7 +149,7 @@ class Replay:
         while True:
             end = self._buffer.find(b"\n", self._start) + 1
             if not end and len(self._buffer) - self._start >= _LONGEST_LINE:
-                end = self._start + _LONGEST_LINE  # no datagram, whatever it is; counted piece by piece
+                end = self._start + _LONGEST_LINE  # not a datagram; counted piece by piece
             if end:
                 line = self._buffer[self._start : end]
                 self._start = end
@@ -158,7 +159,7 @@ class Replay:
                 self._buffer = self._buffer[self._start :] + more
                 self._start = 0
                 continue
-            if more is None or self._follow:  # perhaps a line is being written at this moment
+            if more is None or self._follow:  # a line may be being written right now
                 self._dry = True
                 return None
             line, self._buffer, self._start = self._buffer[self._start :], b"", 0
@@ -173,7 +174,7 @@ class Replay:
                 if not more and self._follow:
                     self._check_it_is_still_there()
                 return more
-            # A pipe: the receiver must not wait for whoever writes into it.
+            # A pipe: the receiver must not wait for its writer.
             if not select.select([_STDIN], [], [], 0)[0]:
                 return None
             return os.read(_STDIN, _READ)
@@ -181,8 +182,8 @@ class Replay:
             raise ReplayError(f"the capture {self.name} cannot be read further: {_why(error)}") from None
 
     def _check_it_is_still_there(self) -> None:
-        """A followed file that was cut or replaced would be waited for in vain, and nobody would know. Of one that was
-        replaced this is only said: whoever renamed it may still be writing its last lines."""
+        """A followed file that was truncated or replaced would be waited for in vain without anyone noticing. A
+        replaced file is only reported: its writer may still be writing the last lines."""
         assert self._file is not None
         opened = os.fstat(self._file.fileno())
         if isinstance(self._file, io.BufferedReader) and opened.st_size < self._file.tell():
@@ -194,7 +195,7 @@ class Replay:
         if (found.st_dev, found.st_ino) != (opened.st_dev, opened.st_ino):
             _warn.warning(
                 "replaced", "! the capture %s was replaced by another file, and the old one is still followed; "
-                "restart to take the new one", self.name,
+                "restart to read the new one", self.name,
             )  # fmt: skip
 
 
@@ -203,7 +204,7 @@ def _why(error: Exception) -> str:
 
 
 def _read(line: bytes) -> tuple[float, bytes, SocketAddress] | str:
-    """A datagram, or the reason why it is none; the empty reason for a blank line."""
+    """A datagram, or the reason why it is not one; the empty reason for a blank line."""
     if not line.strip():
         return ""
     try:

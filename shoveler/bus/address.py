@@ -24,7 +24,7 @@ _PORTS = {"amqp": 5672, "amqps": 5671}
 
 
 class AddressError(BusRefusedError, ValueError):
-    """A bus address that cannot be read. The sentence never repeats a password."""
+    """A bus address that cannot be read. The sentence never contains a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class BusAddress:
 
     kind: Literal["amqp", "local"]
     redacted: str
-    """The address for people and logs: a password is shown as ``***``."""
+    """The address for messages and logs: a password is shown as ``***``."""
     exchange: str | None = None
     queue: str | None = None
     directory: Path | None = None
@@ -69,7 +69,7 @@ def parse_bus_address(text: str, *, role: Role = "bus") -> BusAddress:
 
 
 _HOST_PORT = re.compile(r"(?:[^/@]*@)?[\w.-]+:\d+(?:/.*)?|[^/@:]+:[^/@]*@.*")
-"""A broker's address without its scheme. Who really has such a directory writes ``./`` before it."""
+"""A broker's address without its scheme. A directory with such a name can be written with ``./`` in front."""
 
 
 def _parse_directory(text: str) -> BusAddress:
@@ -91,7 +91,7 @@ def _parse_amqp(text: str, scheme: str, role: Role) -> BusAddress:
         raise AddressError(f"a bus address cannot begin with {scheme}://; {hint}")
     shown = without_secret(text)
     if "#" in text:
-        raise AddressError(f"the bus address {shown!r} has a '#'; write %23 where one belongs to a name or password")
+        raise AddressError(f"the bus address {shown!r} has a '#'; write %23 for one in a name or password")
     try:
         parts = urlsplit(text)
         port = parts.port or _PORTS[scheme]

@@ -12,8 +12,8 @@ from shoveler.bus.options import BusOptions
 
 _PREFETCH_MAX = 65535
 OWN_QUEUE_MAX = 1000
-"""Messages that wait in the queue of a subscription; beyond that the broker drops the oldest. What is subscribed to are
-requests, of which the newest says as much as all."""
+"""Messages that wait in the queue of a subscription; beyond that the broker drops the oldest. Subscriptions are for
+requests, of which the newest is as good as all."""
 _ENOUGH = 4 << 20  # bytes in hand at which `take` stops looking for more
 
 
@@ -21,7 +21,7 @@ class AmqpConsumer:
     """A `Consumer` on one connection of its own.
 
     The time between two calls of `take`, `acknowledge` or `keep_alive` must stay below the heartbeat interval of the
-    options; a caller with longer work in hand calls `keep_alive` in between.
+    options; during longer work a caller calls `keep_alive` in between.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class AmqpConsumer:
 
     def _on_cancel(self, _frame: object) -> None:
         self._link.fail(
-            BusUnavailableError(f"the broker ended our consuming of {self._queue!r}: the queue was deleted or moved")
+            BusUnavailableError(f"the broker cancelled the consumer of {self._queue!r}: the queue was deleted or moved")
         )
 
 

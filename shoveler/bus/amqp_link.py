@@ -1,10 +1,10 @@
 """One AMQP connection with one channel, driven from the caller's thread; the base of publisher, consumer and topology.
 
-pika's `SelectConnection` does the protocol. We turn its loop ourselves (`serve`), because its blocking adapter costs
-several times more per message. Nothing happens between calls of `serve`: heartbeats are sent and answered in there, so
-it must run at least once per heartbeat interval (RabbitMQ gives up after two).
+pika's `SelectConnection` does the protocol. We run its loop ourselves (`serve`), because its blocking adapter costs
+several times more per message. Nothing happens between calls of `serve`: it sends and answers heartbeats, so it must
+run at least once per heartbeat interval (RabbitMQ gives up after two).
 
-Whatever goes wrong ends up as one `BusError` sentence in `failure`, and every later call raises it.
+Every error becomes one `BusError` sentence in `failure`, and every later call raises it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SIZE = struct.Struct(">L")
 _NOT_FOUND, _ACCESS_REFUSED, _NOT_ALLOWED = 404, 403, 530
 _RESOURCE_LOCKED, _PRECONDITION_FAILED = 405, 406
 
-# pika reports each failure to its log as well as to us, as errors and with stack traces. Ours are exceptions.
+# pika also logs each failure, as an error with a stack trace. We report failures as exceptions.
 if logging.getLogger("pika").level == logging.NOTSET:
     logging.getLogger("pika").setLevel(logging.CRITICAL)
 
@@ -64,7 +64,7 @@ class _Connection(SelectConnection):  # type: ignore[misc]
             return
         if self._frame_buffer:  # what the handshake left
             data, self._frame_buffer = self._frame_buffer + data, b""
-        self.bytes_received += len(data)  # by which pika's heartbeat checker knows that the broker is alive
+        self.bytes_received += len(data)  # shows pika's heartbeat checker that the broker is alive
         self._pieces.append(data)
         self._held += len(data)
         if self._held < self._wanted:
@@ -85,13 +85,13 @@ class _Connection(SelectConnection):  # type: ignore[misc]
 
 
 class Link:
-    """A live connection. `name` is what the broker's operator sees. Raises BusUnavailableError or BusRefusedError."""
+    """An open connection. `name` is what the broker's operator sees. Raises BusUnavailableError or BusRefusedError."""
 
     def __init__(self, address: BusAddress, options: BusOptions, name: str) -> None:
         self.where = f"{address.host}:{address.port}"
         self.failure: BusError | None = None
         self.blocked: str | None = None
-        """Why the broker takes no messages at the moment (memory or disk alarm), else None."""
+        """Why the broker accepts no messages at the moment (memory or disk alarm), else None."""
         self._address = address
         self._timeout = options.connect_timeout
         self._token = TokenFile(options.token_file) if options.token_file is not None else None
@@ -161,7 +161,7 @@ class Link:
         self.channel = self._open_channel()
 
     def declare_exchange(self, exchange: str) -> None:
-        """A durable topic exchange where there is none; one that exists, of any type, is used as it is."""
+        """Declare a durable topic exchange if there is none; an existing one, of any type, is used as it is."""
         if not exchange:
             return  # the default exchange always exists
         try:
@@ -181,7 +181,7 @@ class Link:
 
     @property
     def unsent(self) -> int:
-        """Bytes that the socket has not taken yet."""
+        """Bytes that the socket has not accepted yet."""
         transport = self._connection._transport  # noqa: SLF001 - not public in pika either
         return 0 if transport is None else int(transport.get_write_buffer_size())
 
@@ -194,8 +194,8 @@ class Link:
         return int(self._connection.params.frame_max)
 
     def close(self) -> None:
-        """Say goodbye for at most half a second, then cut: a program has several connections to a broker that may be
-        silent, and ten seconds to stop. Never raises."""
+        """Close properly within half a second, else cut the connection: a program has several connections to a broker
+        that may be silent, and ten seconds to stop. Never raises."""
         if self._closing:
             return
         self._closing = True
@@ -239,7 +239,7 @@ class Link:
         return channel
 
     def _turn(self, wait: float) -> None:
-        """One turn of pika's loop: wait at most so many seconds for the socket, handle what is there, run timers."""
+        """One turn of pika's loop: wait at most this many seconds for the socket, handle what is there, run timers."""
         alarm = self._loop.call_later(wait, _nothing) if wait < _LONG_WAIT else None
         self._loop.poll()
         self._loop.process_timeouts()
@@ -273,18 +273,18 @@ class Link:
 
 
 def _nothing() -> None:
-    """What a timer does that is only there to end a wait."""
+    """The callback of a timer that only ends a wait."""
 
 
 def tls_context(options: BusOptions) -> ssl.SSLContext:
-    """Whom we trust, and who we are. Raises BusRefusedError when a file cannot be used."""
+    """The trusted CAs and our own certificate. Raises BusRefusedError when a file cannot be used."""
     try:
         context = ssl.create_default_context(cafile=options.ca_file)
     except OSError as error:  # ssl.SSLError is one
         raise BusRefusedError(f"the CA file {options.ca_file} cannot be used: {_why(error)}") from None
     if options.cert_file is not None:
         try:
-            # With a password, though a wrong one: a daemon must not ask for a passphrase on its terminal, and wait.
+            # With a (wrong) password: a daemon must not prompt for a passphrase on its terminal and wait.
             context.load_cert_chain(options.cert_file, options.key_file, password="")
         except OSError as error:
             files = " with ".join(str(f) for f in (options.cert_file, options.key_file) if f is not None)
@@ -306,7 +306,7 @@ def _connect_failure(error: BaseException, address: BusAddress) -> BusError:
 _STRICT_CHECKS = range(80, 95)
 """OpenSSL's X509_V_ERR_… codes that only VERIFY_X509_STRICT raises, which Python sets from 3.13 on."""
 _RFC_5280 = (
-    "Python 3.13 and newer take only certificates that keep to RFC 5280: have the CA's made anew, with "
+    "Python 3.13 and newer accept only certificates that follow RFC 5280: have the CA certificate reissued with "
     "basicConstraints=critical,CA:TRUE and keyUsage=critical,keyCertSign,cRLSign"
 )
 
@@ -319,7 +319,7 @@ def _attempt_failure(error: BaseException, address: BusAddress) -> BusError:
         advice = _RFC_5280 if error.verify_code in _STRICT_CHECKS else "check the CA file"
         return BusRefusedError(f"the certificate of {where} is not trusted: {error.verify_message}; {advice}")
     if isinstance(error, ssl.SSLError):
-        return BusRefusedError(f"no TLS with {where}: {_why(error)}; is this its amqps port?")
+        return BusRefusedError(f"no TLS with {where}: {_why(error)}; is this the amqps port?")
     # pika guesses from the phase in which a connection ended, and keeps the true reason as text only.
     text = str(error)
     if isinstance(error, pika_workflow.AMQPConnectorStackTimeout) or "Timeout while setting up" in text:
@@ -330,12 +330,12 @@ def _attempt_failure(error: BaseException, address: BusAddress) -> BusError:
         if isinstance(error, pika_errors.ProbableAccessDeniedError):
             return BusRefusedError(f"{where} gives {address.user!r} no access to {address.vhost!r}: {_reply(text)}")
     if "alert" in text:
-        return BusRefusedError(f"{where} ended the TLS session: {_reply(text)}; it may want a client certificate")
+        return BusRefusedError(f"{where} ended the TLS session: {_reply(text)}; it may require a client certificate")
     if isinstance(error, pika_errors.AMQPError) and address.tls:
         # TLS 1.3: our handshake is done before the broker has seen that there is no certificate, and what we write next
         # may meet the closed connection before we have read why (seen on a busy machine).
         return BusUnavailableError(
-            f"{where} ended the TLS session before it was open; it may want a client certificate"
+            f"{where} ended the TLS session before it was open; it may require a client certificate"
         )
     if isinstance(error, pika_errors.AMQPError):
         return BusUnavailableError(
@@ -345,7 +345,7 @@ def _attempt_failure(error: BaseException, address: BusAddress) -> BusError:
 
 
 def _loss(error: BaseException, where: str) -> BusError:
-    """The sentence for a connection that was open. All of it is worth another try: the next one may be refused."""
+    """The sentence for a connection that was open. It is always worth another try, which may be refused."""
     if isinstance(error, pika_errors.ConnectionClosedByBroker):
         return BusUnavailableError(f"{where} closed the connection: {error.reply_code} {error.reply_text}")
     if isinstance(error, pika_errors.AMQPHeartbeatTimeout):
@@ -354,7 +354,7 @@ def _loss(error: BaseException, where: str) -> BusError:
 
 
 def _refusal(code: int, text: str, where: str) -> BusError:
-    """The sentence for a channel that the broker closed, which is how it says no."""
+    """The sentence for a channel that the broker closed, which is how it refuses."""
     if code == _NOT_FOUND:
         return BusMissingError(f"{where} says: {text}; create it, or check the name and the virtual host")
     if code == _ACCESS_REFUSED and "exclusive" in text:
@@ -365,7 +365,7 @@ def _refusal(code: int, text: str, where: str) -> BusError:
         return BusInUseError(f"{where} says: {text}")
     if (
         code == _PRECONDITION_FAILED and "timed out" in text
-    ):  # messages held for half an hour: ours again once asked for
+    ):  # messages held for half an hour: they come again after a reconnect
         return BusUnavailableError(f"{where} took back what was not acknowledged for too long: {text}")
     if code == _PRECONDITION_FAILED:
         return BusRefusedError(f"{where} says: {text}")
@@ -373,7 +373,7 @@ def _refusal(code: int, text: str, where: str) -> BusError:
 
 
 def _why(error: BaseException) -> str:
-    """What a person needs of an exception: the system's words for it where there are some."""
+    """The text of an exception for a person: the system's own message if there is one."""
     if isinstance(error, pika_errors.StreamLostError) and error.args:
         return _reply(str(error.args[0]))
     if isinstance(error, TimeoutError | socket.timeout):
@@ -384,7 +384,7 @@ def _why(error: BaseException) -> str:
 
 
 def _reply(text: str) -> str:
-    """The part of a nested repr that a person reads: what stands between its innermost quotes."""
+    """The readable part of a nested repr: the text between its innermost quotes."""
     for quote in ('"', "'"):
         parts = text.split(quote)
         if len(parts) >= 3:  # before, inside, after

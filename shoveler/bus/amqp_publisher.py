@@ -75,7 +75,7 @@ class AmqpPublisher:
     # -- how ---------------------------------------------------------------------------------------------------------
 
     def _write(self, messages: Sequence[Outgoing], start: int, stop: int) -> int:
-        """Write messages from `start` on, before `stop` and no more than one piece; the index of the next one."""
+        """Write messages from `start` up to `stop`, at most one piece; returns the index of the next one."""
         frames: list[bytes] = []
         size = 0
         self._link.check()
@@ -98,7 +98,8 @@ class AmqpPublisher:
         return bool(self._outcomes)
 
     def _on_return(self, _channel: object, method: Any, properties: Any, _body: bytes) -> None:
-        """An unroutable message comes back *before* it is acknowledged, and without a delivery tag: the id tells."""
+        """An unroutable message comes back *before* it is acknowledged, and without a delivery tag: its id identifies
+        it."""
         self._returned.setdefault(properties.message_id, []).append(
             f"{method.reply_text} ({method.reply_code}): no queue is bound to {method.exchange!r} for this message"
         )
@@ -129,5 +130,5 @@ class AmqpPublisher:
 
 
 def _at_once() -> bool:
-    """What is waited for when nothing is: what a broker that does not read leaves to us shows in `room`."""
+    """Never true: only the timeout ends the wait. A broker that does not read shows in `room`."""
     return True

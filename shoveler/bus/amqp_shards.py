@@ -1,12 +1,12 @@
 """Shards over AMQP: one queue per share of the senders, so that several collectors can divide the work.
 
-The packets exchange takes any routing key, and the shard is in a header; so a headers exchange behind it does the
-sorting, with one binding for each of the `VALUES`::
+The packets exchange accepts any routing key, and the shard is in a header; so a headers exchange behind it sorts the
+messages, with one binding for each of the `VALUES`::
 
     EXCHANGE ──#──► PREFIXs (headers) ──shard = v──► PREFIX0 … PREFIXn     (v modulo n + 1)
                        └── no such header ──► PREFIXs.rest (fanout) ──► PREFIX0
 
-A message without the header (from an OSG shoveler) goes to the first queue, instead of being lost.
+A message without the header (from an OSG shoveler) goes to the first queue instead of being lost.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from shoveler.bus.messages import BusMissingError, BusRefusedError
 from shoveler.bus.options import BusOptions
 
 VALUES = 256
-"""What the header ``shard`` can be: 0 … 255."""
+"""Values of the header ``shard``: 0 … 255."""
 
 
 def declare_amqp_shards(address: BusAddress, *, exchange: str, prefix: str, count: int, options: BusOptions) -> None:
@@ -46,7 +46,7 @@ class _Declaring:
         for value in range(VALUES):
             where = {"x-match": "all", "shard": value}
             self._ask("queue_bind", queue=f"{prefix}{value % count}", exchange=sorter, arguments=where)
-        # Last, so that nothing flows before every queue is there to take it.
+        # Last, so that no message flows before every queue exists.
         self._ask("exchange_bind", destination=sorter, source=exchange, routing_key="#")
 
     def _exchange(self, name: str, kind: str, arguments: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ from shoveler.bus.options import BusOptions
 
 
 class AmqpTopology:
-    """A `Topology` on one connection of its own. Policies cannot be seen over AMQP."""
+    """A `Topology` on one connection of its own. AMQP does not show policies."""
 
     def __init__(self, address: BusAddress, *, options: BusOptions) -> None:
         self._link = Link(address, options, "tally topology")

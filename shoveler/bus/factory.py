@@ -1,6 +1,6 @@
-"""Opens publishers, consumers and topologies on whichever bus an address names.
+"""Opens publishers, consumers and topologies on the bus that an address names.
 
-pika is imported when an AMQP address is opened, and not before: the window's first paint and the local bus do without.
+pika is imported only when an AMQP address is opened: the window's first paint and the local bus do not need it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from shoveler.bus.options import DEFAULT_OPTIONS, BusOptions
 
 
 def check_tls(address: BusAddress, options: BusOptions) -> None:
-    """Raises BusRefusedError when a certificate or key for this address cannot be used. Connects to nobody."""
+    """Raises BusRefusedError when a certificate or key for this address cannot be used. Makes no connection."""
     if address.tls:
         from shoveler.bus.amqp_link import tls_context
 
@@ -46,8 +46,8 @@ def open_consumer(
 ) -> Consumer:
     """A consumer of `queue`, which must exist (`Topology.declare_queue`); on the local bus the cursor of that name.
 
-    `reader` names the consumer to people. With `exclusive`, a second consumer of the queue is refused; queues that were
-    declared with a single active consumer take `exclusive=False`. Raises BusUnavailableError or BusRefusedError.
+    `reader` names the consumer to people. With `exclusive`, a second consumer of the queue is refused; queues declared
+    with a single active consumer need `exclusive=False`. Raises BusUnavailableError or BusRefusedError.
     """
     if address.kind == "local":
         from shoveler.bus.local_consumer import LocalConsumer
@@ -67,9 +67,9 @@ def open_subscription(
     options: BusOptions = DEFAULT_OPTIONS,
     complete: bool = False,
 ) -> Consumer:
-    """A consumer of a queue of its own: it gets what is published with a key that `binding` matches from now on, and
-    the queue is gone with it, however it ends. What it leaves there for long may be dropped, oldest first; with
-    `complete` nothing is, and on the local bus it begins with the first message that is still there. `exchange` is
+    """A consumer of its own queue: it gets what is published from now on with a key that `binding` matches. The queue
+    is removed with the consumer, however it ends. Messages that wait for long may be dropped, oldest first; with
+    `complete` none are, and on the local bus it begins with the first message that is still there. `exchange` is
     declared when it does not exist. `reader` names it to people. Raises BusUnavailableError or BusRefusedError.
     """
     if address.kind == "local":
@@ -99,7 +99,7 @@ def open_topology(address: BusAddress, options: BusOptions = DEFAULT_OPTIONS) ->
 def declare_shards(
     address: BusAddress, *, exchange: str, prefix: str, count: int, options: BusOptions = DEFAULT_OPTIONS
 ) -> None:
-    """Make the queues ``PREFIX0 … PREFIX(count − 1)``, and have the messages of `exchange` sorted into them.
+    """Declare the queues ``PREFIX0 … PREFIX(count − 1)`` and route the messages of `exchange` into them.
 
     A message whose header ``shard`` is v goes to queue v modulo `count`; one without that header goes to the first. The
     queues are durable, with ``x-overflow=reject-publish`` and a single active consumer each; what exists is used as is.

@@ -33,7 +33,7 @@ class LocalConsumer:
         options: BusOptions,
         lock: BusLock | None = None,
     ) -> None:
-        """`lock`: the queue's, when the caller has acquired it already."""
+        """`lock`: the queue's lock, if the caller has already acquired it."""
         assert address.directory is not None
         self._queue = queue
         self._directory = exchange_directory(address.directory, exchange)
@@ -106,7 +106,7 @@ class LocalConsumer:
             raise BusUnavailableError(f"the queue {self._queue!r} was deleted while it was read")
 
     def _cursor(self) -> sqlite3.Connection:
-        """Opened when the lock is ours, because until then another consumer moves it."""
+        """Opened once we have the lock, because until then another consumer moves it."""
         if self._db is None:
             self._db = connect(self._path, synchronous="NORMAL")
             with sentences(self._path):
@@ -122,7 +122,7 @@ class LocalConsumer:
         messages: list[Incoming] = []
         size = 0
         files = list(self._files.values())
-        self._turn += 1  # another file is first each time, so that a busy writer does not starve the others
+        self._turn += 1  # start with another file each time, so that a busy writer does not starve the others
         for index in range(len(files)):
             file = files[(self._turn + index) % len(files)]
             if len(messages) >= limit or size >= _ENOUGH:
@@ -145,7 +145,7 @@ class LocalConsumer:
             else:
                 skipped = True
         if skipped and not any(taken[1] is file for taken in self._taken):
-            self._store({file: rows[-1][0]})  # rows that are not for us would else be kept for ever
+            self._store({file: rows[-1][0]})  # otherwise rows that are not for us would be kept for ever
         return size
 
     def _store(self, passed: dict[_MessageFile, int]) -> None:
@@ -174,7 +174,7 @@ class LocalConsumer:
 
 
 class _MessageFile:
-    """One writer's messages, read from behind the cursor's position on."""
+    """One writer's messages, read from the cursor's position on."""
 
     def __init__(self, path: Path, cursor: sqlite3.Connection) -> None:
         self.path = path
@@ -190,7 +190,7 @@ class _MessageFile:
         self._empty_at: int | None = None
 
     def read(self, limit: int, enough: int) -> list[tuple[int, str, str, str, str, bytes]]:
-        """Up to `limit` (1 or more) rows, fewer from `enough` bytes on. Costs microseconds when there are none."""
+        """Up to `limit` (1 or more) rows; stops at `enough` bytes. Takes microseconds when there are none."""
         with sentences(self.path):
             version = self.db.execute("PRAGMA data_version").fetchone()[0]  # changes with each commit of the writer
             if version == self._empty_at:

@@ -1,4 +1,4 @@
-"""What a publisher of the local bus knows of its readers: whether anybody wants a message, and what all have passed."""
+"""What a publisher of the local bus knows about its readers: who is bound to a message, and what all have read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Cursor:
 
 
 class Cursors:
-    """The readers of one message file, looked at again as they come, go and move on. `clock` is monotonic seconds."""
+    """The readers of one message file, re-read as they come, go and advance. `clock` is monotonic seconds."""
 
     def __init__(self, file: Path, identity: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._file = file
@@ -35,27 +35,28 @@ class Cursors:
         self._read_at = -_STALE
 
     def wanted(self, routing_key: str) -> bool:
-        """Whether some reader is bound to messages with this key, as of a moment ago."""
+        """Whether a reader is bound to messages with this key; may be a moment out of date."""
         if self._clock() - self._read_at >= _STALE:
             self.refresh()
         return any(matches(binding, routing_key) for cursor in self._cursors for binding in cursor.bindings)
 
     def slowest(self) -> Cursor | None:
-        """The reader that is farthest behind, None when nobody reads. Asks the files each time.
+        """The reader that is farthest behind, None when there is none. Reads the files each time.
 
-        What it has passed may be deleted: a queue that was declared before this look is among the readers, and one that
-        is declared after it has no claim on rows that were there before.
+        What this reader has acknowledged may be deleted: a queue declared before this call is among the readers, and
+        one declared later has no claim on earlier rows.
         """
         self.refresh()
         return min(self._cursors, key=lambda cursor: cursor.seq, default=None)
 
     def foremost(self) -> int:
-        """The last row that some reader has acknowledged, 0 when nobody has."""
+        """The last row that any reader has acknowledged, 0 when there is none."""
         self.refresh()
         return max((cursor.seq for cursor in self._cursors), default=0)
 
     def refresh(self) -> None:
-        """Read all cursor files. Raises BusRefusedError for one that is none, BusUnavailableError for the rest."""
+        """Read all cursor files. Raises BusRefusedError for a file that is not one, BusUnavailableError for other
+        errors."""
         self._read_at = self._clock()
         with sentences(self._file.parent):
             paths = sorted(self._file.parent.glob("*.cursor"))

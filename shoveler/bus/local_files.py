@@ -1,12 +1,12 @@
-"""The files of the local bus, all in one directory per exchange, and what each may be used for.
+"""The files of the local bus, one directory per exchange, and who may use them.
 
 - ``WRITER.db``: messages, written by one publisher (lock ``WRITER.lock``), read by every consumer.
 - ``QUEUE.cursor``: bindings, and how far each message file is acknowledged; written by one consumer (lock
   ``QUEUE.cursor.lock``), read by publishers, which delete what every cursor has passed.
 
-Both are SQLite files in WAL mode, so that nobody ever waits for a reader and a kill -9 loses nothing that was
-committed. They appear under their names complete: made under another name, then linked. A message file has a random
-identity, because its row numbers begin again when somebody deletes it, and a cursor must not skip rows of the new one.
+Both are SQLite files in WAL mode, so nobody ever waits for a reader and a kill -9 loses nothing that was committed.
+They are complete when they appear: they are created under another name, then linked. A message file has a random
+identity, because its row numbers start again when somebody deletes it, and a cursor must not skip rows of the new one.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ _SCHEMAS = {
 }
 Kind = Literal["db", "cursor"]
 ALIVE = "@alive"
-"""A queue whose name ends so is there only while its reader holds its lock (``local_subscription``)."""
+"""Suffix of the name of a queue that exists only while its reader holds its lock (``local_subscription``)."""
 
 
 def exchange_directory(root: Path, exchange: str) -> Path:
-    """Where an exchange lives: the two exchanges of the data flow have names that people recognise."""
+    """The directory of an exchange: the two exchanges of the data flow have names that people recognise."""
     if exchange.endswith("shoveled-xrd"):
         return root / "packets"
     if exchange.endswith("xrd-records"):
@@ -68,7 +68,7 @@ def queue_of(cursor: Path) -> str:
 
 
 def create(path: Path, kind: Kind) -> None:
-    """Make the file if there is none. Somebody else may do the same at the same moment: one of the two stays."""
+    """Create the file if there is none. If two programs do so at the same moment, one of the two files stays."""
     if path.exists():
         return
     new = path.with_name(f".new-{secrets.token_hex(8)}")
@@ -81,27 +81,27 @@ def create(path: Path, kind: Kind) -> None:
                     connection.execute("INSERT INTO identity VALUES (?)", (secrets.token_hex(8),))
             os.link(new, path)  # unlike a rename, this never replaces
         except FileExistsError:
-            pass  # somebody else was faster, and theirs is as good
+            pass  # another program was faster, and its file is as good
         finally:
             new.unlink(missing_ok=True)
 
 
 def connect(path: Path, *, synchronous: Literal["FULL", "NORMAL"]) -> sqlite3.Connection:
-    """Open a file that exists. Raises BusRefusedError when it is none of ours, else BusUnavailableError."""
+    """Open an existing file. Raises BusRefusedError when it is not a file of the bus, else BusUnavailableError."""
     with sentences(path):
         connection = sqlite3.connect(
             f"file:{quote(str(path))}?mode=rw",
             uri=True,
             isolation_level=None,
             timeout=_BUSY_TIMEOUT,
-            check_same_thread=False,  # it belongs to one thread, though not always to the one that opened it
+            check_same_thread=False,  # it belongs to one thread, but not always to the one that opened it
         )
         try:
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version != _FORMAT:
                 raise BusRefusedError(
-                    f"{path} has format {version}, and this version of Tally reads format {_FORMAT} only"
+                    f"{path} has format {version}, and this version of Tally reads only format {_FORMAT}"
                 )
         except BaseException:
             connection.close()
@@ -114,18 +114,18 @@ def sentences(path: Path) -> Iterator[None]:
     """Turns what SQLite and the system say about a file into a sentence of the bus."""
     try:
         yield
-    except sqlite3.OperationalError as error:  # locked, full, cannot open: of the moment
+    except sqlite3.OperationalError as error:  # locked, full, cannot open: temporary
         raise BusUnavailableError(f"the local bus cannot use {path}: {error}") from None
     except sqlite3.Error as error:
-        raise BusRefusedError(f"{path} is no file of the local bus, or damaged: {error}; move it away") from None
+        raise BusRefusedError(f"{path} is not a file of the local bus, or is damaged: {error}; move it away") from None
     except PermissionError as error:
-        raise BusRefusedError(f"the local bus may not use {path}: {error.strerror}") from None
+        raise BusRefusedError(f"the local bus has no permission to use {path}: {error.strerror}") from None
     except OSError as error:
         raise BusUnavailableError(f"the local bus cannot use {path}: {error.strerror}") from None
 
 
 class BusLock(FileLock):
-    """A lock whose troubles are sentences of the bus."""
+    """A lock whose errors are sentences of the bus."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, mode=0o644)
@@ -136,7 +136,7 @@ class BusLock(FileLock):
 
 
 def remove_cursor(path: Path) -> None:
-    """Remove a queue with all its files. Never raises: what could not be removed is met again by the next publisher."""
+    """Remove a queue with all its files. Never raises: the next publisher tries again to remove what is left."""
     for suffix in ("", "-wal", "-shm", ".lock"):
         try:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -145,7 +145,7 @@ def remove_cursor(path: Path) -> None:
 
 
 def forgotten(path: Path) -> bool:
-    """Whether a cursor is what a killed reader left behind; then it is removed."""
+    """Whether a killed reader left this cursor behind; if so, it is removed."""
     if not path.stem.endswith(ALIVE):
         return False
     lock = BusLock(path.with_suffix(".cursor.lock"))
@@ -159,7 +159,7 @@ def forgotten(path: Path) -> bool:
 
 
 def inode(path: Path) -> int | None:
-    """Tells a file from a later one of the same name; None when it is gone."""
+    """Distinguishes a file from a later one of the same name; None when it is gone."""
     try:
         return path.stat().st_ino
     except OSError:
@@ -167,7 +167,7 @@ def inode(path: Path) -> int | None:
 
 
 def _file_name(name: str) -> str:
-    """A name that a file can have, whatever characters the queue, exchange or writer has."""
+    """A valid file name, whatever characters the name of the queue, exchange or writer has."""
     if not name:
         raise BusRefusedError("the local bus needs names of at least one character")
     quoted = quote(name, safe=" +,:@=()[]{}")

@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 _COMMIT_BYTES = 4 << 20
 _CHECK_EVERY = 256  # messages between looks at the size of the file
 _TRIM_INTERVAL = 0.25  # seconds
-_TRIM_ROWS = 20_000  # at once: a bound for the time that trimming takes from publishing
+_TRIM_ROWS = 20_000  # at once: limits the time that trimming takes from publishing
 _KEPT_HEADERS = 4096
 _Row = tuple[str, str, str, str, bytes]  # id, routing key, content type, headers, body
 
@@ -56,7 +56,7 @@ class LocalPublisher:
         if not self._lock.acquire():
             raise BusInUseError(
                 f"{self._file} is already written by {self._lock.holder()}; stop that one, "
-                "or give this one a name of its own"
+                "or give this one its own name"
             )
         try:
             create(self._file, "db")
@@ -104,30 +104,30 @@ class LocalPublisher:
                 self._commit()
 
     def outcomes(self, timeout: float) -> list[Outcome]:
-        """As the contract says, without waiting for anything: what was sent is committed, or refused, right here."""
+        """As the contract says, but without waiting: what was sent is committed or refused right here."""
         if not self._outcomes or self._failure is None:
             self._check()
             self._commit()
             self._trim()
         if not self._outcomes and timeout > 0:
-            time.sleep(timeout)  # nothing is pending, and a caller's loop counts on this call to pause it
+            time.sleep(timeout)  # nothing is pending, and a caller's loop relies on this call to pause it
         arrived, self._outcomes = self._outcomes, []
         return arrived
 
     def close(self) -> None:
         try:
             if self._db.in_transaction:
-                self._db.execute("ROLLBACK")  # no outcome was given for these, so they are sent again by their owner
+                self._db.execute("ROLLBACK")  # these have no outcome, so their owner sends them again
             self._db.close()
         except sqlite3.Error:
-            pass  # the file is whole whatever happens here, and close never raises
+            pass  # the file is intact whatever happens here, and close never raises
         self._lock.release()
 
     # -- how ---------------------------------------------------------------------------------------------------------
 
     def _go_on_behind_readers(self) -> None:
-        """Number new messages above what readers have had of this file: one that was restored from a copy is behind
-        them, and they would take what is new for what they have passed."""
+        """Number new messages above what readers have read of this file: a file restored from a copy is behind them,
+        and they would mistake new messages for ones that they have read."""
         foremost = self._cursors.foremost()
         with sentences(self._file):
             last = (
@@ -135,7 +135,7 @@ class LocalPublisher:
             )
             if foremost <= last:
                 return
-            _log.warning("= %s has gone back in time; going on behind what its readers have had", self._file)
+            _log.warning("= %s has gone back in time; continuing after what its readers have read", self._file)
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("DELETE FROM sqlite_sequence WHERE name = 'message'")
             self._db.execute("INSERT INTO sqlite_sequence VALUES ('message', ?)", (foremost,))
@@ -177,7 +177,7 @@ class LocalPublisher:
             self._insert(rows)
 
     def _wanted(self, routing_key: str) -> bool:
-        """Whether a reader wants it; before one call of `send` says no, it looks once whether somebody has come."""
+        """Whether a reader is bound to it; before a call of `send` answers no, it checks once for new readers."""
         if self._cursors.wanted(routing_key):
             return True
         if self._looked:
@@ -223,7 +223,7 @@ class LocalPublisher:
         self._uncommitted_bytes = 0
 
     def _full(self) -> str | None:
-        """The sentence for a file at its limit, if it is; what readers are done with is deleted before it is said."""
+        """The sentence for a file at its limit, if it is; what all readers have acknowledged is deleted first."""
         if self._used() < self._max_bytes:
             return None
         self._commit()
@@ -247,7 +247,7 @@ class LocalPublisher:
             self._delete_passed()
 
     def _delete_passed(self) -> bool:
-        """Delete rows that every reader has acknowledged; whether there were any. Not inside a transaction of ours."""
+        """Delete rows that every reader has acknowledged; returns whether there were any. Not inside a transaction."""
         slowest = self._cursors.slowest()
         if slowest is None:
             return False

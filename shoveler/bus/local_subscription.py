@@ -1,7 +1,7 @@
-"""A queue on the local bus that lives only as long as its reader: for what is of no use to anybody later.
+"""A queue on the local bus that lives only as long as its reader: for messages that are useless later.
 
-Its cursor is named so that publishers know it (`ALIVE`): one whose lock nobody holds is the rest of a reader that was
-killed, and they remove it. So a reader that is gone never keeps a writer's file from being trimmed.
+Publishers recognize its cursor by its name (`ALIVE`): if nobody holds its lock, its reader was killed, and they remove
+it. So a reader that is gone never keeps a writer's file from being trimmed.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from shoveler.bus.options import BusOptions
 
 
 class LocalSubscription(LocalConsumer):
-    """A `Consumer` of a queue of its own, which begins with the next message, or with `complete` with the first that
-    is still there, and is gone when it is closed."""
+    """A `Consumer` of its own queue, which begins with the next message (with `complete`, with the first that is still
+    there) and is removed when it is closed."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class LocalSubscription(LocalConsumer):
         queue = f"{reader} {secrets.token_hex(4)}{ALIVE}"
         self._own = cursor_file(directory, queue)
         held = BusLock(self._own.with_suffix(".cursor.lock"))
-        held.acquire()  # before there is a cursor, so that no publisher ever finds it unheld
+        held.acquire()  # before the cursor exists, so that no publisher ever finds it without a lock
         try:
             create(self._own, "cursor")
             _begin(self._own, binding, complete)
@@ -63,7 +63,7 @@ class LocalSubscription(LocalConsumer):
 
 
 def _begin(path: Path, binding: str, complete: bool) -> None:
-    """Bind the new cursor, behind what is there already unless `complete`."""
+    """Bind the new cursor, after the existing messages unless `complete`."""
     with closing(connect(path, synchronous="NORMAL")) as db, sentences(path):
         db.execute("INSERT INTO binding VALUES (?)", (binding,))
         if complete:

@@ -15,7 +15,7 @@ from shoveler.bus.topic import matches
 
 
 class LocalTopology:
-    """A `Topology`. A new queue begins with the oldest message that is still kept."""
+    """A `Topology`. A new queue starts with the oldest message that is still kept."""
 
     def __init__(self, address: BusAddress) -> None:
         assert address.directory is not None
@@ -79,7 +79,7 @@ class LocalTopology:
                 shutil.rmtree(directory)
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """There is nothing to close."""
 
     def _existing(self, exchange: str) -> Path:
         directory = exchange_directory(self._root, exchange)
@@ -100,11 +100,11 @@ def _behind(file: Path, bindings: tuple[str, ...], positions: dict[tuple[str, st
 
 
 def _count_all(db: sqlite3.Connection, seq: int) -> int:
-    """Row numbers have no holes but at the trimmed end, so there is no need to look at every row."""
+    """Row numbers have holes only at the trimmed end, so there is no need to read every row."""
     first, last = db.execute("SELECT (SELECT min(seq) FROM message), (SELECT max(seq) FROM message)").fetchone()
     return 0 if last is None else max(0, last - max(seq, first - 1))
 
 
 def _named(file: str, identity: str) -> str:
-    """A file of messages, told apart from a later one of the same name."""
+    """A file of messages, distinguished from a later one of the same name."""
     return f"{file} {identity}"

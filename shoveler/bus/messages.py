@@ -1,4 +1,4 @@
-"""What both buses take and give: messages, outcomes, errors, and the three roles (publisher, consumer, topology)."""
+"""The common interface of both buses: messages, outcomes, errors, and the roles publisher, consumer and topology."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ HeaderValue = str | int
 
 
 class BusError(Exception):
-    """Anything that keeps a message from travelling. The text is one sentence for an operator, without secrets."""
+    """Any error that keeps a message from being sent. The text is one sentence for an operator, without secrets."""
 
 
 class BusUnavailableError(BusError):
-    """The bus cannot be reached, or the connection broke: worth trying again after a back-off."""
+    """The bus cannot be reached, or the connection broke: try again after a back-off."""
 
 
 class BusRefusedError(BusError):
-    """The bus answered and said no (credentials, missing exchange, other declaration): an operator must act."""
+    """The bus refused (credentials, missing exchange, different declaration): an operator must act."""
 
 
 class BusMissingError(BusRefusedError):
@@ -26,7 +26,7 @@ class BusMissingError(BusRefusedError):
 
 
 class BusInUseError(BusRefusedError):
-    """Another program has the queue, or the writer's file, for itself."""
+    """Another program has exclusive use of the queue or of the writer's file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,39 +66,39 @@ class Publisher(Protocol):
 
     @property
     def pending(self) -> int:
-        """Messages sent whose outcome was not returned by `outcomes` yet."""
+        """How many sent messages have no outcome from `outcomes` yet."""
 
     @property
     def room(self) -> int:
-        """How many messages `send` takes at once without waiting; 0: the window is full, or the bus does not read."""
+        """How many messages `send` accepts without waiting; 0: the window is full, or the bus does not read."""
 
     @property
     def blocked(self) -> str | None:
-        """Why the bus takes no messages for the moment (for example a memory alarm of the broker), else None.
+        """Why the bus accepts no messages at the moment (for example a memory alarm of the broker), else None.
 
-        Messages that were sent stay pending meanwhile; nothing needs to be done but to tell people.
+        Messages that were sent stay pending meanwhile; there is nothing to do except to show it.
         """
 
     def token_changed(self) -> bool:
         """Whether the token file holds a newer token than the one in use (never without a token file).
 
-        Then: send no more, call `outcomes` until `pending` is 0, close, and open a new publisher. Cheap to call.
+        If so: send no more, call `outcomes` until `pending` is 0, close, and open a new publisher. Cheap to call.
         """
 
     def send(self, messages: Sequence[Outgoing]) -> None:
-        """Hand messages to the bus; returns when they are on their way, not when they are confirmed.
+        """Send messages; returns when they are sent, not when they are confirmed.
 
-        At most `room` of them never wait, even where the other end has gone silent. For more it waits as long as that
-        takes; a caller with other duties sends less. All that was sent and not read stays in memory: look at `room`
-        again after every few hundred kilobytes.
+        Up to `room` messages never wait, even if the other end has gone silent. With more it waits as long as it takes;
+        a caller with other work sends fewer. What was sent and not yet read stays in memory: check `room` again every
+        few hundred kilobytes.
         Raises BusUnavailableError when the connection is gone: then every message without an outcome must be sent again
         by a new publisher. Raises BusRefusedError when the exchange is missing or access is denied.
         """
 
     def outcomes(self, timeout: float) -> list[Outcome]:
-        """Outcomes that arrived, waiting at most `timeout` seconds for the first. Keeps heartbeats going.
+        """The outcomes that have arrived, waiting at most `timeout` seconds for the first. Keeps heartbeats going.
 
-        Raises like `send`, once the outcomes that arrived before the failure have been handed over.
+        Raises like `send`, after the outcomes that arrived before the failure have been returned.
         """
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ class Consumer(Protocol):
         """
 
     def acknowledge(self, delivery: int) -> None:
-        """Everything up to and including `delivery` is safe with us; the bus may forget it. Raises like `take`."""
+        """Everything up to and including `delivery` is safe here; the bus may forget it. Raises like `take`."""
 
     def keep_alive(self) -> None:
         """Answer heartbeats without taking anything. Needed when calls are further apart than the heartbeat interval.
@@ -126,7 +126,7 @@ class Consumer(Protocol):
         """
 
     def token_changed(self) -> bool:
-        """As for a publisher. Then: acknowledge what is safe, close, and open a new consumer."""
+        """As for a publisher. If so: acknowledge what is safe, close, and open a new consumer."""
 
     def close(self) -> None:
         """Close; what is not acknowledged goes back to the bus. Never raises."""
@@ -155,17 +155,17 @@ class Topology(Protocol):
         """Messages ready in the queue (behind the cursor on the local bus)."""
 
     def ends(self, *, exchange: str) -> Mapping[str, int] | None:
-        """Where the messages of an exchange end now, for `is_past`; None where only a message of one's own in the queue
-        can tell (AMQP: the default exchange takes it there)."""
+        """The current end of an exchange's messages, for `is_past`; None where this takes a message of one's own in the
+        queue (AMQP: the default exchange delivers it there)."""
 
     def is_past(self, queue: str, *, exchange: str, ends: Mapping[str, int]) -> bool:
         """Whether everything up to `ends` was acknowledged by the reader of this queue."""
 
     def delete_queue(self, queue: str, *, exchange: str) -> None:
-        """Remove a queue and what is in it; no error if it is not there."""
+        """Remove a queue and its messages; no error if it does not exist."""
 
     def delete_exchange(self, exchange: str) -> None:
-        """Remove an exchange; no error if it is not there."""
+        """Remove an exchange; no error if it does not exist."""
 
     def close(self) -> None:
         """Close. Never raises."""

@@ -13,16 +13,16 @@ class BusOptions:
     token_file: Path | None = None
     """AMQP: a file whose trimmed content replaces the password; read again on every connect."""
     ca_file: Path | None = None
-    """AMQPS: who may have signed the broker's certificate; None: the system's authorities."""
+    """AMQPS: the CAs to trust for the broker's certificate; None: the system's."""
     cert_file: Path | None = None
-    """AMQPS: our own certificate, for brokers that want one."""
+    """AMQPS: our own certificate, for brokers that require one."""
     key_file: Path | None = None
     """AMQPS: the key of `cert_file`; None: it is in the same file."""
     connect_timeout: float = 10.0
     heartbeat: int = 60
-    """AMQP: the broker drops a program that was silent for twice this time."""
+    """AMQP: the broker drops a connection that was silent for twice this time."""
     window: int = 4096
-    """Messages that may be on their way without an outcome; `send` waits for outcomes beyond it."""
+    """Messages that may be in transit without an outcome; beyond that `send` waits for outcomes."""
     prefetch: int = 4096
     """Messages that a consumer may hold without acknowledging them."""
     max_bytes: int = 1 << 30

@@ -1,7 +1,7 @@
-"""AMQP frames of a published message, put together from parts that are marshalled once.
+"""AMQP frames of a published message, assembled from parts that are marshalled once.
 
 An optimisation: publishing and confirming through pika's own `basic_publish` takes 25 µs of CPU per message, with this
-5 µs (tests/bench/bench_bus.py), and the broker needs the cores as well. The plain version is
+5 µs (tests/bench/bench_bus.py), and the broker needs the cores, too. The plain version is
 `pika.channel.Channel.basic_publish`; the tests compare the two byte for byte.
 """
 
@@ -21,7 +21,7 @@ _BODY_FRAME = struct.Struct(">BHL")  # type, channel, payload size
 _BASIC_CLASS = 60
 _HEADER_FIXED = 12  # class, weight and body size
 _FRAME_OVERHEAD = 8
-_KEPT = 4096  # a bound for each cache: routing keys and headers come from outside
+_KEPT = 4096  # limit of each cache: routing keys and headers come from outside
 
 
 class PublishFrames:
@@ -41,7 +41,7 @@ class PublishFrames:
         properties = self._properties.get(key) or self._prefix(key, message)
         identifier = message.id.encode()
         if len(identifier) > 255:  # an AMQP short string
-            raise ValueError(f"a message id has at most 255 bytes, and this one has {len(identifier)}")
+            raise ValueError(f"a message id can have at most 255 bytes, and this one has {len(identifier)}")
         body = message.body
         length = len(body)
         payload = _HEADER_FIXED + len(properties) + 1 + len(identifier)

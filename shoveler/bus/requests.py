@@ -1,8 +1,8 @@
-"""Hearing requests on the bus, beside a program's other work: cheap to look at, and never in its way.
+"""Receiving requests on the bus, beside a program's other work: cheap to check, and never in its way.
 
-A request is any message on a routing key; many that come together are one. Whatever is wrong with the bus, the program
-goes on as if nobody had asked, and this tries again later: a user without the right to declare a queue is no reason to
-stop doing the work.
+A request is any message on a routing key; several that arrive together count as one. Whatever is wrong with the bus,
+the program continues as if there were no request, and this tries again later: a user without permission to declare a
+queue is no reason to stop working.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 _LOOK_EVERY = 0.1
 _ANSWER_EVERY = 0.2
-"""Seconds between two answers: who asks more often gets one answer for several requests."""
+"""Seconds between two answers: more frequent requests get one answer for several."""
 _AGAIN = 10.0
 _REFUSED_AGAIN = 300.0
 _MANY = 1000
@@ -29,7 +29,7 @@ class Requests:
     def __init__(
         self, connect: Callable[[], Consumer], what: str, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """`connect` opens a subscription (`open_subscription`); `what` is what is asked for, for the log."""
+        """`connect` opens a subscription (`open_subscription`); `what` names what is requested, for the log."""
         self._connect = connect
         self._what = what
         self._clock = clock
@@ -38,8 +38,8 @@ class Requests:
         self._look = self._answer = self._try = float("-inf")
 
     def due(self, *, connected: bool = True) -> bool:
-        """Whether there is a request to be answered now. `connected`: the bus is there, as far as the caller knows, so
-        that connecting to it does not wait for nothing."""
+        """Whether there is a request to answer now. `connected`: whether the caller knows the bus to be available, so
+        that connecting does not wait in vain."""
         now = self._clock()
         if now >= self._look + _LOOK_EVERY:
             self._look = now
@@ -68,7 +68,7 @@ class Requests:
             _log.log(logging.INFO if refused else logging.DEBUG, "= cannot be asked for %s: %s", self._what, error)
 
     def close(self) -> None:
-        """Hear nothing more, until `due` is called again."""
+        """Receive nothing more, until `due` is called again."""
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None

@@ -8,7 +8,7 @@ from shoveler.bus.messages import BusRefusedError
 
 
 class TokenFile:
-    """A password kept in a file that something else renews (for example an OAuth 2 agent)."""
+    """A password in a file that another program renews (for example an OAuth 2 agent)."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -16,7 +16,7 @@ class TokenFile:
         self._seen: tuple[int, int, int] | None = None
 
     def read(self) -> str:
-        """The token, now in use. Raises BusRefusedError with one sentence when there is none."""
+        """The token, from now on the one in use. Raises BusRefusedError with one sentence when there is none."""
         self._seen = self._signature()
         try:
             token = self._path.read_text().strip()
@@ -30,9 +30,9 @@ class TokenFile:
         return token
 
     def changed(self) -> bool:
-        """Whether the file holds another token than the one in use. Costs one ``stat`` while nobody writes to it.
+        """Whether the file holds another token than the one in use. Costs one ``stat`` while the file is unchanged.
 
-        A file that is gone, empty or unreadable for the moment is no change: the token in use stays in use.
+        A file that is missing, empty or unreadable at the moment is no change: the current token stays in use.
         """
         signature = self._signature()
         if signature is None or signature == self._seen:
@@ -44,7 +44,7 @@ class TokenFile:
             self._seen = None  # look again
             return False
         if token and token != self._used:
-            self._seen = None  # and say so each time, until it is read
+            self._seen = None  # and report it each time, until it is read
             return True
         return False
 

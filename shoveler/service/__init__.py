@@ -1,7 +1,7 @@
-"""What every daemon of Tally has in common as a *service*: settings, log, metrics and health, notifications, back-off.
+"""What all daemons of Tally have in common as a *service*: settings, log, metrics and health, notifications, back-off.
 
-This is the lowest layer. It imports nothing of ours, opens no connection of its own accord and keeps no global state:
-the ``cli.py`` of each daemon composes the pieces and passes them in.
+This is the lowest layer. It imports no other module of Tally, opens no connection by itself and keeps no global state:
+the ``cli.py`` of each daemon composes the parts and passes them in.
 
 Terms:
 
@@ -9,7 +9,7 @@ Terms:
   Command-line options, environment variables, the checks of the file, ``--help`` and the sample file come from it.
 - A *problem* is one thing wrong in one place (``tally.toml:12``), with what was expected. `ConfigError` carries all of
   them at once; its text goes to standard error and the program ends with exit code 2.
-- *Health* is a table of named parts, each fine or with one sentence saying what is wrong.
+- *Health* is a table of named parts, each ok or with one sentence saying what is wrong.
 - The *monitor server* serves ``/metrics`` and ``/healthz`` on one address, and nothing else.
 
 How a daemon is composed::
@@ -87,8 +87,8 @@ from shoveler.service.status import (
 if TYPE_CHECKING:
     from shoveler.service.metrics import Counts, Gauges, Health, MonitorServer, exposition, new_registry
 
-# Imported when first used: Prometheus' client and an HTTP server are 100 ms and 9 MiB, which programs without metrics
-# (the shoveler's receiver, command-line tools) need not pay.
+# Imported on first use: Prometheus' client and an HTTP server cost 100 ms and 9 MiB, which programs without metrics
+# (the shoveler's receiver, command-line tools) do not need.
 _LATE = {"Counts", "Gauges", "Health", "MonitorServer", "exposition", "new_registry"}
 
 

@@ -14,10 +14,10 @@ def delays(
     jitter: float = 0.3,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> Iterator[float]:
-    """Seconds to wait before each next try: grows by `factor` up to `limit`, each shortened by up to `jitter`.
+    """Seconds to wait before each next attempt: grows by `factor` up to `limit`, each shortened by up to `jitter`.
 
-    Jitter only ever shortens, so `limit` is what it says; it spreads the reconnects of many daemons after one broker
-    restart. Never ends. Take a new generator after a success.
+    Jitter only shortens, so `limit` is a real limit; it spreads the reconnects of many daemons after one broker
+    restart. Never ends. Use a new generator after a success.
     """
     if not (first > 0 and limit >= first and factor >= 1 and 0 <= jitter < 1):
         raise ValueError("delays need 0 < first <= limit, factor >= 1 and 0 <= jitter < 1")

@@ -1,7 +1,7 @@
 """Log lines on standard error, as text or JSON, without secrets at any level.
 
-Two nets hold secrets back: a setting marked secret is never printed by us, and every line passes `redact`, which
-hides passwords in URLs, bearer tokens and JWTs, whoever logged them (a library's debug line too).
+Secrets are protected twice: a setting marked secret is never printed, and every line passes through `redact`, which
+hides passwords in URLs, bearer tokens and JWTs, whoever logged them (even a library at debug level).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable
 from typing import IO, Any
 
-# user:password@ in a URL; the password ends at the last @ before a slash, blank or quote, as people do put @ in them.
+# user:password@ in a URL; the password ends at the last @ before a slash, blank or quote, since passwords may have an
+# @.
 _URL = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>[^\s:@/'\"]*):[^\s/'\"]*@", re.IGNORECASE)
 _BEARER = re.compile(r"(?i)\b(bearer\s+)[\w.~+/=-]+")
 _JWT = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]*")
@@ -62,7 +63,7 @@ class _JsonFormatter(logging.Formatter):
 def setup_logging(form: str = "text", level: str = "info", *, stream: IO[str] | None = None) -> logging.Handler:
     """Send all logging to standard error (or `stream`) as ``text`` or ``json``; levels debug, info, warning, error.
 
-    Replaces handlers that were there, so calling it again (reload) changes level and form. Returns the handler.
+    Replaces existing handlers, so calling it again (reload) changes level and format. Returns the handler.
     """
     if form not in ("text", "json"):
         raise ValueError(f"log form {form!r} is neither text nor json")
@@ -73,8 +74,8 @@ def setup_logging(form: str = "text", level: str = "info", *, stream: IO[str] | 
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
-    # pika describes every socket event, and warns of every passive declaration of something that is not there yet. What
-    # matters of it comes to us as an exception, and we say it in one line.
+    # pika logs every socket event, and a warning for every passive declaration of something that does not exist yet.
+    # What matters reaches us as an exception, which we log in one line.
     logging.getLogger("pika").setLevel(logging.DEBUG if root.level <= logging.DEBUG else logging.CRITICAL)
     return handler
 
@@ -82,7 +83,7 @@ def setup_logging(form: str = "text", level: str = "info", *, stream: IO[str] | 
 class RateLimited:
     """Logs a repeating warning at most once per `interval` seconds and key, saying how many were suppressed.
 
-    The keys are the callers' own names of situations, a fixed few; never use an address from the wire as a key.
+    The keys are a few fixed names of situations, chosen by the callers; never use an address from the wire as a key.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
-"""Prometheus metrics and health, and the small server that shows both.
+"""Prometheus metrics and health, and the small server for both.
 
-The server answers ``/metrics`` and ``/healthz`` and nothing else: no profiler, no debug pages, on purpose.
+The server deliberately serves only ``/metrics`` and ``/healthz``: no profiler, no debug pages.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def new_registry() -> CollectorRegistry:
 
 
 class _Series(Collector):
-    """Named values with labels. Unlike the library's classes it keeps the exact name it was given: the OSG shoveler's
-    counters have no ``_total``, and their dashboards must go on working."""
+    """Named values with labels. Unlike the library's classes it keeps the exact name: the OSG shoveler's counters have
+    no ``_total``, and their dashboards must continue to work."""
 
     _type = ""
 
@@ -50,17 +50,17 @@ class _Series(Collector):
         registry.register(self)
 
     def set(self, value: float, *labels: str) -> None:
-        """The value is now this. Labels in the order they were declared."""
+        """Set the value. Labels in the order they were declared."""
         if len(labels) != len(self._labels):
             raise ValueError(f"{self.name} has the labels {self._labels}, got {labels}")
         self._values[labels] = value
 
     def replace(self, values: dict[tuple[str, ...], float]) -> None:
-        """All values at once; label combinations that are not in it disappear."""
+        """Set all values at once; label combinations that are not included disappear."""
         self._values = dict(values)
 
     def get(self, *labels: str) -> float:
-        """The present value, 0 when there is none yet."""
+        """The current value, 0 when there is none yet."""
         return self._values.get(labels, 0.0)
 
     def describe(self) -> list[Metric]:
@@ -88,7 +88,7 @@ class Counts(_Series):
 
 
 class Gauges(_Series):
-    """A gauge; a thin twin of `Counts` so that both are set alike."""
+    """A gauge; like `Counts`, so that both are set in the same way."""
 
     _type = "gauge"
 
@@ -110,7 +110,7 @@ def exposition(registry: CollectorRegistry) -> bytes:
 
 
 class Health:
-    """Named parts of the daemon, each fine or with one sentence of what is wrong. Any thread may use it."""
+    """Named parts of the daemon, each ok or with one sentence saying what is wrong. Any thread may use it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -118,12 +118,12 @@ class Health:
         self._details: dict[str, object] = {}
 
     def problem(self, part: str, sentence: str) -> None:
-        """`part` is not well; replaces what was said of it before."""
+        """`part` has a problem; replaces an earlier one."""
         with self._lock:
             self._problems[part] = sentence
 
     def fine(self, part: str) -> None:
-        """`part` is well again."""
+        """`part` is ok again."""
         with self._lock:
             self._problems.pop(part, None)
 
@@ -155,7 +155,7 @@ class _Server(http.server.ThreadingHTTPServer):
         super().__init__((address.host, address.port), _Handler)
 
     def server_bind(self) -> None:
-        # Not http.server's own: it looks its name up in the DNS, which can take seconds where there is none.
+        # Not http.server's own: it looks up its name in the DNS, which can take seconds without one.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
@@ -166,7 +166,7 @@ class _Server(http.server.ThreadingHTTPServer):
             super().process_request_thread(request, client)
 
     def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002
-        # A scraper that hangs up early is its own affair.
+        # A scraper that disconnects early is not our problem.
         _log.debug("request from %s ended early", client_address, exc_info=True)
 
 
@@ -203,8 +203,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 class MonitorServer:
     """Serves ``/metrics`` (Prometheus text) and ``/healthz`` (JSON; 200 when all is well, else 503) in a thread.
 
-    `address` None serves nothing, so that callers need no special case. ``before_scrape`` is called before each
-    ``/metrics``, to fill gauges that are only read then; it must be quick and thread-safe.
+    With `address` None it serves nothing, so that callers need no special case. ``before_scrape`` is called before each
+    ``/metrics``, to fill gauges that are read only then; it must be quick and thread-safe.
     """
 
     def __init__(
@@ -234,13 +234,13 @@ class MonitorServer:
 
     @property
     def address(self) -> Address | None:
-        """Where it listens (the real port when 0 was asked for), or None."""
+        """Where it listens (the actual port if 0 was requested), or None."""
         if self._server is None:
             return None
         return Address(self._server.server_name, self._server.server_port)
 
     def close(self) -> None:
-        """Stop serving. Never raises; again is fine."""
+        """Stop serving. Never raises, and may be called again."""
         if self._server is not None and self._thread is not None:
             self._server.shutdown()
             self._thread.join()

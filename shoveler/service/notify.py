@@ -1,7 +1,7 @@
-"""Talking with whoever started us: systemd's notifications and sockets, and the signals of a daemon.
+"""Communication with the service manager: systemd's notifications and sockets, and the signals of a daemon.
 
-None of this needs systemd. Without ``NOTIFY_SOCKET`` the notifier says nothing; `with_sockets` lets any parent hand
-sockets to a program in systemd's way, which is how the lab holds a daemon's socket while the daemon restarts.
+None of this needs systemd. Without ``NOTIFY_SOCKET`` the notifier does nothing; `with_sockets` lets any parent pass
+sockets to a program like systemd does, which is how the lab keeps a daemon's socket while the daemon restarts.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from types import FrameType
 
 _FIRST_FD = 3  # SD_LISTEN_FDS_START
 
-# Moves the inherited descriptors to 3, 4, … as the protocol wants and becomes the program; LISTEN_PID can only be
-# known here, after the fork. First all are lifted out of the way, as a source may itself be number 3.
+# Moves the inherited descriptors to 3, 4, … as the protocol requires and becomes the program; LISTEN_PID is known only
+# here, after the fork. First all are moved out of the way, since a source may itself be number 3.
 _SHIM = """
 import fcntl, os, sys
 fds = [fcntl.fcntl(int(fd), fcntl.F_DUPFD_CLOEXEC, 200) for fd in sys.argv[1].split(",")]
@@ -44,7 +44,7 @@ def with_sockets(command: Sequence[str], sockets: Sequence[socket.socket]) -> tu
 def listen_fds(environ: MutableMapping[str, str] | None = None) -> list[socket.socket]:
     """The sockets handed over by systemd or by `with_sockets`; [] when there are none.
 
-    The variables are removed, so that no child of ours takes the sockets for its own. Raises ValueError when
+    The variables are removed, so that no child process mistakes the sockets for its own. Raises ValueError when
     ``LISTEN_FDS`` is not a number or a descriptor is no socket.
     """
     env = os.environ if environ is None else environ
@@ -53,20 +53,20 @@ def listen_fds(environ: MutableMapping[str, str] | None = None) -> list[socket.s
     if not count or (pid and pid != str(os.getpid())):
         return []
     if not count.isdigit():
-        raise ValueError(f"LISTEN_FDS must be a number of sockets, it is {count!r}")
+        raise ValueError(f"LISTEN_FDS must be a number of sockets, not {count!r}")
     sockets = []
     for fd in range(_FIRST_FD, _FIRST_FD + int(count)):
         try:
             inherited = socket.socket(fileno=fd)
         except OSError as error:
-            raise ValueError(f"LISTEN_FDS promises a socket as descriptor {fd}: {error.strerror}") from None
+            raise ValueError(f"LISTEN_FDS says that descriptor {fd} is a socket: {error.strerror}") from None
         inherited.set_inheritable(False)
         sockets.append(inherited)
     return sockets
 
 
 class Notifier:
-    """Tells systemd how we are (``sd_notify``). Without ``NOTIFY_SOCKET`` every call does nothing. Never raises."""
+    """Reports our state to systemd (``sd_notify``). Without ``NOTIFY_SOCKET`` every call does nothing. Never raises."""
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
         env = os.environ if environ is None else environ
@@ -76,7 +76,7 @@ class Notifier:
         usec = env.get("WATCHDOG_USEC", "")
         pid = env.get("WATCHDOG_PID", "")
         self.watchdog_interval: float | None = None
-        """Seconds between calls of `watchdog` (half of what systemd allows), or None when it does not watch us."""
+        """Seconds between calls of `watchdog` (half of what systemd allows), or None without a watchdog."""
         if usec.isdigit() and int(usec) > 0 and (not pid or pid == str(os.getpid())):
             self.watchdog_interval = int(usec) / 2e6
 
@@ -112,7 +112,7 @@ class Notifier:
                 s.connect(self._address)
                 s.sendall("\n".join(lines).encode())
         except OSError:
-            pass  # whoever listened is gone; being a good service does not depend on being heard
+            pass  # the listener is gone; the service works without it
 
 
 class Signals:
@@ -181,4 +181,4 @@ class Signals:
         try:
             self._write.send(b"x")
         except OSError:
-            pass  # full: it is readable already; closed: nobody waits any more
+            pass  # full: it is readable already; closed: nothing waits any more

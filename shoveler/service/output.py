@@ -1,9 +1,9 @@
-"""Standard output and error of every command, whatever they are: a terminal, a file, a full disk, a pipe's end, closed.
+"""Standard output and error of every command, whatever they are: a terminal, a file, a full disk, a pipe, closed.
 
-Writing never fails in the middle of a command's work: what cannot be written is noticed, the work goes on to its own
-exit code, and `finish` says in one sentence at the end what was lost. What a locale cannot write becomes the nearest
-plain sign. Nothing that steers a terminal gets through but what Tally itself sends with `Output.steer`: names come from
-others. A daemon that serves has no use for this; its commands that print have.
+Writing never fails in the middle of a command's work: a failure is noticed, the work continues to its own exit code,
+and `finish` reports the loss in one sentence at the end. Characters that the locale cannot write become the nearest
+plain character. Control characters are shown as ·, except those that Tally itself sends with `Output.steer`, since
+names come from outside. Daemons do not need this; commands that print do.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 _UNREAD = (errno.EPIPE, errno.EIO)
-"""Nobody reads any more, a pipe's reader or a terminal that is gone: who has seen enough needs no sentence."""
+"""The reader of the pipe, or the terminal, is gone: it has seen enough and needs no message."""
 _PLAIN = {
     "–": "-", "−": "-", "—": "-", "─": "-", "…": "...", "×": "x", "·": ".", "→": "->", "≠": "/=", "✓": "+", "✗": "x",
     "“": '"', "”": '"', "‘": "'", "’": "'", "█": "#", "░": ".", "\u202f": " ", "\xa0": " ",
@@ -33,12 +33,12 @@ _HANDLER = "tally.plain"
 
 
 class OutputGoneError(Exception):
-    """Standard output cannot be written, and a command that does nothing but print need not go on."""
+    """Standard output cannot be written, and a command that only prints need not continue."""
 
 
 class _Sink(io.FileIO):
-    """A file of the system. After the first write that fails, it takes and drops everything. `ends`: that first one
-    raises OutputGoneError."""
+    """A raw file. After the first failed write it silently drops everything. `ends`: that first failure raises
+    OutputGoneError."""
 
     def __init__(self, number: int, error: OSError | None, *, ends: bool) -> None:
         super().__init__(number, "w", closefd=False)
@@ -50,7 +50,7 @@ class _Sink(io.FileIO):
         while self.error is None:
             try:
                 return os.write(self.fileno(), data)
-            except BlockingIOError:  # somebody has made it so, such as a terminal's other user
+            except BlockingIOError:  # another user of the terminal has made it non-blocking
                 select.select([], [self.fileno()], [])
             except OSError as error:
                 self.error = error
@@ -72,13 +72,13 @@ class Output(io.TextIOWrapper):
         self.sink = sink
 
     def write(self, text: str) -> int:
-        """Write text, in which whatever could steer a terminal is ``·``."""
+        """Write text; control characters are shown as ``·``."""
         if not all(line.isprintable() for line in text.split("\n")):
             text = "".join(c if c.isprintable() or c in "\n\t" else "·" for c in text)
         return super().write(text)
 
     def steer(self, text: str) -> int:
-        """Write text of our own with what moves the cursor."""
+        """Write our own text with control sequences."""
         return super().write(text)
 
 
@@ -88,9 +88,8 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
 
 
 def open_output(*, ends: bool = False) -> None:
-    """Put `Output` in the place of both streams. Call it before anything else is opened. Streams that somebody else has
-    put there (a test, a window system) stay. `ends`: writing to standard output in vain raises OutputGoneError,
-    once."""
+    """Replace both streams with `Output`. Call it before anything else is opened. Streams that something else has
+    replaced (a test, a window system) stay. `ends`: a failed write to standard output raises OutputGoneError, once."""
     closed = [number for number in (1, 2) if not _is_open(number)]
     open_standard_streams()
     for number, name in ((1, "stdout"), (2, "stderr")):
@@ -103,17 +102,17 @@ def open_output(*, ends: bool = False) -> None:
 
 
 def gone(stream: TextIO) -> bool:
-    """Whether writing to a stream is in vain: a long listing may end early."""
+    """Whether writing to a stream is useless: a long listing may end early."""
     return isinstance(stream, Output) and stream.sink.error is not None
 
 
 def printing(
     program: str, command: Callable[[], int], *, decides: Callable[[], bool] = lambda: True, ends: bool = False
 ) -> int:
-    """Carry out a command that prints; its exit code by `finish`. Bad usage leaves as SystemExit, as always.
+    """Run a command that prints; returns its exit code through `finish`. Bad usage raises SystemExit, as usual.
 
-    `decides` is asked afterwards, when the command knows what it was. `ends`: it does nothing but print, so it ends
-    with the first line that goes nowhere."""
+    `decides` is called afterwards, when the command has been parsed. `ends`: the command only prints, so it ends with
+    the first line that cannot be written."""
     open_output(ends=ends)
     try:
         return finish(program, command(), decides=decides())
@@ -127,8 +126,8 @@ def printing(
 
 
 def finish(program: str, code: int, *, decides: bool = True) -> int:
-    """The exit code of a command that ends with `code`: 1 instead of 0 when what it had to say could not be written,
-    which is said. `decides`: what it says is what it is for; a run has done its work whoever looks on."""
+    """The exit code of a command that ends with `code`: 1 instead of 0 if its output could not be written, which is
+    reported. `decides`: the output is the purpose of the command; a run has done its work even without output."""
     out = sys.stdout
     with contextlib.suppress(OutputGoneError):  # it is known below
         out.flush()
@@ -140,7 +139,7 @@ def finish(program: str, code: int, *, decides: bool = True) -> int:
         return code
     print(f"{program}: standard output cannot be written: {error.strerror}.", file=sys.stderr)
     if error.errno == errno.EBADF:
-        return code  # who closes it wants nothing of it, as supervisors and cron jobs do
+        return code  # a caller that closes it does not want output, such as a supervisor or cron job
     return code or (1 if decides else 0)
 
 

@@ -1,8 +1,8 @@
-"""How our own programs are started, and parts of them in processes of their own, from a Python environment and from a
-frozen build alike.
+"""How our own programs, and parts of them in processes of their own, are started, both from a Python environment and
+from a frozen build.
 
-A frozen build (PyInstaller sets ``sys.frozen``) has no interpreter: its programs lie beside one another, and each is
-its own part when its first word says so. Else it is this very interpreter, which needs no console script on PATH.
+A frozen build (PyInstaller sets ``sys.frozen``) has no interpreter: its programs are in one directory, and the first
+argument selects a part of a program. Otherwise this interpreter is used, which needs no console script on PATH.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ def is_frozen() -> bool:
 
 
 def program_command(program: str) -> list[str]:
-    """What starts `program`, to be followed by its arguments."""
+    """The command that starts `program`, without its arguments."""
     if is_frozen():
         return [str(Path(sys.executable).with_name(program))]
     return [sys.executable, "-m", _MODULES[program]]
 
 
 def part_command(module: str, word: str) -> list[str]:
-    """What starts a part of this very program: its module, or, frozen, the program with `word` as its first."""
+    """The command that starts a part of this program: its module, or, when frozen, the program with the argument
+    `word`."""
     return [sys.executable, word] if is_frozen() else [sys.executable, "-m", module]
 
 
 def environment_for_others(without: Collection[str] = ()) -> dict[str, str]:
-    """Our environment for somebody else's program, without variables that begin with one of `without`, and without the
-    library path of a frozen build: with that, other people's programs would load our libraries."""
+    """Our environment for other programs, without variables that begin with one of `without`, and without the library
+    path of a frozen build: with that, other programs would load our libraries."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(tuple(without))}
     if is_frozen():
         before = clean.pop("LD_LIBRARY_PATH_ORIG", "")  # PyInstaller keeps it there

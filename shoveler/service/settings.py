@@ -1,8 +1,8 @@
 """Settings, declared once: command line, then environment, then the TOML file, then the default.
 
-A setting has a dotted name (``spool.max_bytes``). From it follow the option ``--spool-max-bytes``, the variable
-``TALLY_SHOVELER_SPOOL_MAX_BYTES`` and the key ``max_bytes`` of the table ``[spool]``. All that is wrong is reported
-at once (`ConfigError`), each with its place, what was expected and the nearest thing that would have been right.
+A setting has a dotted name (``spool.max_bytes``). The option ``--spool-max-bytes``, the variable
+``TALLY_SHOVELER_SPOOL_MAX_BYTES`` and the key ``max_bytes`` of the table ``[spool]`` follow from it. All problems are
+reported at once (`ConfigError`), each with its place, what was expected and the nearest valid name or value.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Address(NamedTuple):
 
 
 class Mistake(NamedTuple):
-    """One thing wrong in one place."""
+    """One problem in one place."""
 
     where: str
     """``tally.toml:12``, ``--listen`` or ``TALLY_SHOVELER_LISTEN``."""
@@ -51,7 +51,7 @@ class Mistake(NamedTuple):
 
 
 class ConfigError(Exception):
-    """The settings cannot be used. `problems` has all of them; the text has one a line. Exit code 2."""
+    """The settings cannot be used. `problems` has all of them; the text has one per line. Exit code 2."""
 
     def __init__(self, problems: Sequence[Mistake]) -> None:
         super().__init__("\n".join(redact(str(p)) for p in problems))
@@ -59,7 +59,7 @@ class ConfigError(Exception):
 
 
 class _WrongValueError(ValueError):
-    """A value that does not fit; the text says what was expected."""
+    """An invalid value; the text says what was expected."""
 
 
 # ---------------------------------------------------------------- values from text
@@ -81,7 +81,7 @@ def parse_address(text: str) -> Address:
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise _WrongValueError(f'expected HOST:PORT such as "0.0.0.0:9993", got {text!r}')
     if host and re.fullmatch(r"[\w.:%-]+", host) is None:
-        raise _WrongValueError(f"{host!r} is no host name or address")
+        raise _WrongValueError(f"{host!r} is not a host name or address")
     return Address(host or "0.0.0.0", int(port))  # noqa: S104 - what ":PORT" is documented to mean
 
 
@@ -100,10 +100,10 @@ class _Limits:
 class Setting:
     """One setting.
 
-    `default` is written as a person would write it in the file ("64MiB", not 67108864), and is checked like any value;
-    None means that there is no value unless somebody sets one. `optional` lets ``""`` mean "none" for kinds that are
-    no text. `items` is the kind of a list's items or of a table's values. `flags` replaces the derived ``--name``.
-    A secret's value is never shown, and has no command-line option unless `flags` gives one, as ``ps`` shows those.
+    `default` is written as in the file ("64MiB", not 67108864) and is checked like any value; None means that there is
+    no value unless one is set. `optional` lets ``""`` mean "none" for kinds that are not text. `items` is the kind of a
+    list's items or of a table's values. `flags` replaces the derived ``--name``. A secret's value is never shown, and
+    has no command-line option unless `flags` gives one, since ``ps`` shows options.
     """
 
     name: str
@@ -120,9 +120,9 @@ class Setting:
     flags: tuple[str, ...] = ()
     metavar: str = ""
     example: Mapping[str, object] | None = None
-    """Of a table: what the sample file shows."""
+    """For a table: the example in the sample file."""
     check: Callable[[Any], None] | None = None
-    """Called with the parsed value; raises ValueError with one sentence when it does not fit."""
+    """Called with the parsed value; raises ValueError with one sentence when it is invalid."""
 
     def option_flags(self) -> tuple[str, ...]:
         """The command-line options of this setting."""
@@ -131,7 +131,7 @@ class Setting:
         return ("--" + self.name.replace(".", "-").replace("_", "-"),)
 
     def parse(self, value: object) -> Any:
-        """The value as the program uses it, from what TOML or a line of text gave. Raises ValueError."""
+        """The value for the program, from a TOML value or a text. Raises ValueError."""
         limits = _Limits(minimum=self.minimum, maximum=self.maximum, choices=self.choices, optional=self.optional)
         if value is None:
             return None
@@ -165,7 +165,7 @@ class Setting:
         return self.parse(text)
 
     def expects(self) -> str:
-        """What a value looks like, for help and the sample file."""
+        """The form of a value, for help and the sample file."""
         looks = {
             "text": "text",
             "integer": "whole number",
@@ -186,14 +186,14 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """A setting that once was: setting it is an error that names its successor, or says why there is none."""
+    """A former setting: setting it is an error that names its successor, or says why there is none."""
 
     name: str
     successor: str = ""
     reason: str = ""
 
     def sentence(self) -> str:
-        """What to tell somebody who still sets it."""
+        """The message for somebody who still sets it."""
         if self.successor:
             return f"{self.name!r} is now called {self.successor!r}" + (f": {self.reason}" if self.reason else "")
         return f"{self.name!r} no longer exists" + (f": {self.reason}" if self.reason else "")
@@ -211,13 +211,13 @@ def _pairs(parts: Sequence[str]) -> dict[str, str]:
 
 def _bounded(kind: str, value: float, shown: object, limits: _Limits) -> None:
     if limits.minimum is not None and value < limits.minimum:
-        raise _WrongValueError(f"{shown} is too small, the least is {_bound(kind, limits.minimum)}")
+        raise _WrongValueError(f"{shown} is too small; the minimum is {_bound(kind, limits.minimum)}")
     if limits.maximum is not None and value > limits.maximum:
-        raise _WrongValueError(f"{shown} is too large, the most is {_bound(kind, limits.maximum)}")
+        raise _WrongValueError(f"{shown} is too large; the maximum is {_bound(kind, limits.maximum)}")
 
 
 def _bound(kind: str, value: float) -> str:
-    """A bound as somebody would write it: 8MiB, 60s."""
+    """A limit as it is written in a file: 8MiB, 60s."""
     if kind == "size" and value >= 1024:
         return format_size(int(value)).replace(" ", "")
     return f"{value:.12g}{'s' if kind == 'duration' else ''}"
@@ -293,7 +293,7 @@ def _from_text(kind: str, text: str, limits: _Limits) -> Any:
 
 
 class Settings:
-    """The values of a run, by name, and where each came from. Immutable; typed getters check the declared kind."""
+    """The values of a run by name, and the origin of each. Immutable; typed getters check the declared kind."""
 
     def __init__(self, schema: Schema[Any], values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
         self._schema = schema
@@ -316,7 +316,7 @@ class Settings:
         return type(self)(self._schema, self._values | changed, self._origins | dict.fromkeys(changed, "program"))
 
     def text(self, name: str) -> str:
-        """A text or choice; ``""`` when nobody set it."""
+        """A text or choice; ``""`` when it is not set."""
         self._expect(name, "text", "choice")
         return cast(str, self._values[name] or "")
 
@@ -345,7 +345,7 @@ class Settings:
         return cast(bool, self._values[name])
 
     def address(self, name: str) -> Address:
-        """An address that is always there."""
+        """An address that is always set."""
         value = self.optional_address(name)
         if value is None:
             raise KeyError(f"{name} is not set")
@@ -357,24 +357,24 @@ class Settings:
         return cast("Address | None", self._values[name])
 
     def path(self, name: str) -> Path:
-        """A path that is always there."""
+        """A path that is always set."""
         value = self.optional_path(name)
         if value is None:
             raise KeyError(f"{name} is not set")
         return value
 
     def optional_path(self, name: str) -> Path | None:
-        """A path, or None when nobody set it."""
+        """A path, or None when it is not set."""
         self._expect(name, "path")
         return cast("Path | None", self._values[name])
 
     def entries(self, name: str) -> list[Any]:
-        """The items, parsed by the declared kind of items; [] when nobody set it."""
+        """The items, parsed by the declared kind of items; [] when it is not set."""
         self._expect(name, "list")
         return list(self._values[name] or [])
 
     def table(self, name: str) -> dict[str, Any]:
-        """Name → value, parsed by the declared kind of items; {} when nobody set it."""
+        """Name → value, parsed by the declared kind of items; {} when it is not set."""
         self._expect(name, "table")
         return dict(self._values[name] or {})
 
@@ -407,7 +407,7 @@ _S = TypeVar("_S", bound=Settings)
 class Value(Generic[_T]):
     """An attribute of a program's own kind of `Settings`: ``spool_dir = Value("spool.dir", Settings.path)``.
 
-    mypy knows its name and its type; that both fit the declaration is checked when the `Schema` is made."""
+    mypy knows its name and its type; the `Schema` checks that both match the declaration."""
 
     def __init__(self, name: str, read: Callable[[Settings, str], _T]) -> None:
         self.name = name
@@ -440,7 +440,7 @@ class Schema(Generic[_S]):
     """All settings of one program; ``tally-shoveler`` has the environment prefix ``TALLY_SHOVELER_``. `kind` has
     them as attributes.
 
-    Raises ValueError when the declaration contradicts itself (a bug of ours, found by the first test that runs).
+    Raises ValueError when the declaration contradicts itself (a bug that the first test finds).
     """
 
     @overload
@@ -501,7 +501,7 @@ class Schema(Generic[_S]):
             )
         if config and check:
             parser.add_argument(
-                "--check-config", action="store_true", help="say what is wrong with the settings, or show them, and end"
+                "--check-config", action="store_true", help="check the settings, show them or the problems, and exit"
             )
         group = parser.add_argument_group("settings", f"also as {self.prefix}… in the environment, or in the file")
         for setting in self.settings:
@@ -580,7 +580,7 @@ class Schema(Generic[_S]):
             if setting is None and _KUBERNETES.search(variable):
                 continue
             if setting is None:
-                # An unknown variable is an error, too: a misspelt one would otherwise be ignored for years.
+                # An unknown variable is an error, too: otherwise a misspelt one would be ignored for years.
                 tomb = buried.get(variable)
                 text = tomb.sentence() if tomb else f"no such setting{nearest(variable, list(known))}"
                 problems.append(Mistake(variable, text))
@@ -679,12 +679,12 @@ class Schema(Generic[_S]):
         return "\n".join(rows) + "\n"
 
 
-# Kubernetes sets these in every container, for each service: one called tally-shoveler looks like settings of ours.
+# Kubernetes sets these in every container, for each service: those of one called tally-shoveler look like our settings.
 _KUBERNETES = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT(_\w+)?$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$")
 
 
 def _destination(name: str) -> str:
-    return "setting:" + name  # no option of the program's own can be called that
+    return "setting:" + name  # no option of the program can have this name
 
 
 def _toml_key(key: str) -> str:
@@ -711,8 +711,8 @@ _KEY_PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 
 
 def _key_lines(text: str) -> dict[str, int]:
-    """Line number of each dotted key and table. tomllib keeps none; a key-like line inside a multi-line text can at
-    worst put a wrong line number into an error message."""
+    """Line number of each dotted key and table, since tomllib keeps none. At worst, a line inside a multi-line text
+    that looks like a key puts a wrong line number into an error message."""
     lines: dict[str, int] = {}
     table = ""
     for number, line in enumerate(text.splitlines(), 1):

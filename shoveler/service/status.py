@@ -1,4 +1,4 @@
-"""The status message: what a shoveler or a collector has counted, for the loss ladder and the Pipeline page.
+"""The status message: the counts of a shoveler or a collector, for the loss ladder and the Pipeline page.
 
 Sent to the topic exchange ``tally-status`` every 5 s and at drain, as JSON. The routing key says whose it is:
 ``shoveler.SPOOL`` or ``collector.ID``. Counters are cumulative since `started` and never go back while `id` and
@@ -20,18 +20,18 @@ _LARGEST = 16 * 2**20
 
 
 class StatusError(ValueError):
-    """A message that is no status message; the text says why."""
+    """A message that is not a status message; the text says why."""
 
 
 class ShovelerSender(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """What a shoveler counted of one sender (``IP:PORT``, after the IP map). All cumulative."""
+    """A shoveler's counts for one sender (``IP:PORT``, after the IP map). All cumulative."""
 
     received: int = 0
     """Datagrams taken into the spool."""
     bytes: int = 0
     """Their bytes."""
     by_code: dict[str, int] = {}
-    """Taken datagrams by first byte: ``=``, ``u``, ``f``, ``{`` …; ``other`` for bytes that are no printable ASCII."""
+    """Taken datagrams by first byte: ``=``, ``u``, ``f``, ``{`` …; ``other`` for bytes that are not printable ASCII."""
     oversize: int = 0
     """Of these, datagrams too large for one frame of the path: IP fragmented them."""
     rejected: dict[str, int] = {}
@@ -55,12 +55,12 @@ class Position(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class Drop(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """Datagrams that the kernel dropped at one socket between two looks at its counter. Each drop is told once."""
+    """Datagrams that the kernel dropped at one socket between two looks at its counter. Each drop is reported once."""
 
     listen: str
     """The socket's own address, ``IP:PORT``."""
     t_from: float
-    """0: at any time before (a socket that was open, and looked at by nobody, before this shoveler's first start)."""
+    """0: at any time before (a socket that was open, and not observed, before this shoveler's first start)."""
     t_to: float
     count: int
 
@@ -76,7 +76,7 @@ class Refusal(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class ShovelerStatus(msgspec.Struct, kw_only=True):
-    """A shoveler's status. `id` is the spool id, `started` the moment the spool was made: counters outlive restarts."""
+    """A shoveler's status. `id` is the spool id, `started` when the spool was created: counters outlive restarts."""
 
     schema: int = SCHEMA
     id: str
@@ -88,15 +88,14 @@ class ShovelerStatus(msgspec.Struct, kw_only=True):
     kernel_drops: int = 0
     """Over all sockets; unlike the senders' figures this one is exact."""
     positions: dict[str, Position] = {}
-    """By generation, oldest first: the generations of which something may still be on its way, and the present one."""
+    """By generation, oldest first: generations of which something may still be in transit, and the current one."""
     drops: list[Drop] = []
     """The newest drops, oldest first, of bounded number."""
     refusals: list[Refusal] = []
     """The newest refusals, oldest first, of bounded number."""
     fragments: list[Drop] = []
-    """Datagrams in fragments that the kernel could not put together, as one of them never came (ReasmFails). Of the
-    whole host, whoever they were for: `listen` is empty. `t_from` allows for the time that the kernel waits for the
-    rest."""
+    """Fragmented datagrams that the kernel could not reassemble because a fragment never came (ReasmFails). For the
+    whole host and all programs: `listen` is empty. `t_from` allows for the time that the kernel waits for the rest."""
     spool_bytes: int = 0
     oldest: float | None = None
     """Arrival (Unix seconds) of the oldest datagram in the spool, or None when it is empty."""
@@ -104,7 +103,7 @@ class ShovelerStatus(msgspec.Struct, kw_only=True):
 
 class Gap(msgspec.Struct, omit_defaults=True, kw_only=True):
     """Datagrams of one class that never came (format reference, section 3): ``F``, ``M``, ``G…`` (by g-stream), or
-    ``FM`` where one counter is for both (Pelican's own origins)."""
+    ``FM`` where both share one counter (Pelican's own origins)."""
 
     cls: str = msgspec.field(name="class")
     stod: int
@@ -116,15 +115,15 @@ class Gap(msgspec.Struct, omit_defaults=True, kw_only=True):
     t_max: float
     """Arrival of the one after it."""
     begin: int = 0
-    """The server's own time, in whole seconds: what is missing is not older than this (tEnd of the datagram before; of
-    maps, which have no times, the last that the server had told)."""
+    """The server's own time, in whole seconds: what is missing is not older than this (tEnd of the datagram before; for
+    maps, which have no times, the last time known from the server)."""
     end: int = 0
-    """What is missing is not younger than this second (tBeg of the datagram after; of maps, tEnd of the next
-    f-stream datagram). 0: no time was told since."""
+    """What is missing is not newer than this second (tBeg of the datagram after; for maps, tEnd of the next f-stream
+    datagram). 0: no time is known since."""
 
 
 class CollectorSender(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """What a collector counted of one sender (``IP:PORT`` as the envelope has it). All cumulative."""
+    """A collector's counts for one sender (``IP:PORT`` as in the envelope). All cumulative."""
 
     seen: int = 0
     duplicate: int = 0
@@ -134,16 +133,16 @@ class CollectorSender(msgspec.Struct, omit_defaults=True, kw_only=True):
     provisional: int = 0
     incomplete: dict[str, int] = {}
     warnings: list[str] = []
-    """What is wrong with the server now, by name: ``no_closes``, ``no_fstat``, ``silent``."""
+    """Current problems of the server, by name: ``no_closes``, ``no_fstat``, ``silent``."""
 
 
 class ServerProcess(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """What a collector knows of one server process: the evidence that belongs to it and to no other."""
+    """What a collector knows about one server process: the evidence that belongs to it and to no other."""
 
     sender: str
     """``IP:PORT`` of its newest f-stream datagram."""
     sid: str
-    """Decimal text, as `server_id` of its records."""
+    """Decimal text, like `server_id` in its records."""
     stod: int
     host: str = ""
     """Its own host name, from ``=``."""
@@ -153,27 +152,27 @@ class ServerProcess(msgspec.Struct, omit_defaults=True, kw_only=True):
     last: float = 0.0
     """Arrival of its newest datagram."""
     clock: float = 0.0
-    """Its own time in its newest f-stream datagram (tEnd): what it did before that, it has told; 0: none came."""
+    """Its own time in its newest f-stream datagram (tEnd): everything before that was reported; 0: none came."""
     ended: float = 0.0
-    """When a newer process of the same server was first heard; 0: not."""
+    """When a newer process of the same server was first seen; 0: never."""
     gaps: list[Gap] = []
     """Its gaps, oldest first, of bounded number. The last may still be filled, if what is missing was only late."""
     missing_ids: dict[str, list[tuple[int, int]]] = {}
-    """By kind: ranges (first, last) of ids that were never told, while greater ones were. ``u`` and ``open`` where
-    something refers to the id, ``open`` also where nothing but f-stream datagrams was lost, ``unknown`` otherwise (of
-    ``u i d T U`` and ``open`` any). Bounded; nothing where something else than a loss may have left the hole."""
+    """By kind: ranges (first, last) of ids that never came, while greater ones did. ``u`` and ``open`` where something
+    refers to the id, ``open`` also where only f-stream datagrams were lost, ``unknown`` otherwise (any of ``u i d T U``
+    and ``open``). Bounded; empty where something other than a loss may have left the hole."""
 
 
 class Progress(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """What a collector has seen of one generation of a shoveler's spool. *Seen* means done with: applied, written down,
-    and everything that it caused is confirmed by the bus."""
+    """What a collector has seen of one generation of a shoveler's spool. *Seen* means finished: applied, saved, and
+    everything that it caused is confirmed by the bus."""
 
     seen_upto: int
     """The greatest SEQ seen."""
     holes: list[tuple[int, int]] = []
     """Ranges (first, last) below it that were not seen, oldest first, of bounded number."""
     since: int = 0
-    """Of SEQs below this one nothing is said: there are too many holes, or they are forgotten."""
+    """Nothing is said about SEQs below this one: there are too many holes, or they are forgotten."""
 
 
 class CollectorStatus(msgspec.Struct, kw_only=True):
@@ -189,12 +188,12 @@ class CollectorStatus(msgspec.Struct, kw_only=True):
     positions: dict[str, Progress] = {}
     """By generation."""
     reused_ids: int = 0
-    """Datagrams whose id had been seen with other content: they were taken. Something gives ids twice."""
+    """Datagrams whose id had been seen with other content: they were used. Something assigns ids twice."""
     processes: list[ServerProcess] = []
     held: int = 0
-    """Accesses whose close is known and which wait for something late (open, user) before they become a record."""
+    """Accesses whose close is known and that wait for something late (open, user) before they become a record."""
     set_aside: int = 0
-    """Datagrams, and servers, that a fault of the collector kept it from taking; they are in its quarantine."""
+    """Datagrams and servers that the collector could not process because of an internal error; see its quarantine."""
 
 
 ASK = "ask"
@@ -219,7 +218,7 @@ def encode_status(message: StatusMessage) -> bytes:
 
 
 def decode_status(key: str, body: bytes) -> StatusMessage:
-    """The status message with this routing key. Raises StatusError; a newer schema is declined, too."""
+    """The status message with this routing key. Raises StatusError, also for a newer schema."""
     program = key.partition(".")[0]
     if program not in ("shoveler", "collector"):
         raise StatusError(f"routing key {key!r} is neither shoveler.SPOOL nor collector.ID")

@@ -1,4 +1,4 @@
-"""The standard streams of a program that was started without some of them (``>&-``, some supervisors)."""
+"""The standard streams of a program that was started with some of them closed (``>&-``, some supervisors)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def open_standard_streams() -> None:
-    """Give every standard stream that is closed to the null device. Call it before anything else is opened.
+    """Connect every closed standard stream to the null device. Call it before anything else is opened.
 
-    Otherwise the first file or socket that the program opens takes the number of the closed stream, and whatever is
-    printed goes into it; and Python has None in the place of ``sys.stdout``.
+    Otherwise the first file or socket that the program opens gets the number of the closed stream, and everything
+    printed goes into it; and Python sets ``sys.stdout`` to None.
     """
     for number in range(3):
         try:

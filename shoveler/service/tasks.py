@@ -1,12 +1,12 @@
-"""Tasks that have a name and an owner. asyncio drops the exception of a task that nobody keeps, and the task with it.
+"""Tasks with a name and an owner. asyncio drops a task to which nobody keeps a reference, and its exception.
 
-Three ways, and no fourth (the linter and `tests/test_tasks.py` hold it):
+There are exactly three ways (enforced by the linter and `tests/test_tasks.py`):
 
-- `asyncio.TaskGroup`, where what was begun ends with the block that began it;
-- `Tasks`, for what goes on beside its owner: a failure is logged and told, and `close` ends them all;
-- `start_task`, for a single one whose owner awaits it, or cancels and awaits it, by itself.
+- `asyncio.TaskGroup`, where tasks end with the block that started them;
+- `Tasks`, for work that runs beside its owner: a failure is logged and reported, and `close` ends them all;
+- `start_task`, for a single task that its owner awaits, or cancels and awaits.
 
-`finish` is for what must be done to its end though its caller is cancelled meanwhile.
+`finish` is for work that must be completed even if its caller is cancelled meanwhile.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def start_task(work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
-    """Begin `work` in the running loop. The caller keeps the task and awaits it; see `Tasks` for those who do not."""
+    """Start `work` in the running loop. The caller keeps the task and awaits it; otherwise use `Tasks`."""
     return asyncio.get_running_loop().create_task(work, name=name)
 
 
@@ -33,7 +33,7 @@ class Tasks:
         self._running: set[asyncio.Task[Any]] = set()
 
     def start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
-        """Begin `work`; the task is kept here until it ends."""
+        """Start `work`; the task is kept here until it ends."""
         task = start_task(work, name)
         self._running.add(task)
         task.add_done_callback(self._ended)
@@ -58,7 +58,7 @@ class Tasks:
 
 
 async def finish(work: Coroutine[Any, Any, T], name: str) -> T:
-    """Do `work` to its end, also when the caller is cancelled meanwhile; only then is the caller told that it was."""
+    """Complete `work` even if the caller is cancelled meanwhile; the cancellation is raised only afterwards."""
     task = start_task(work, name)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():

@@ -1,4 +1,4 @@
-"""The arithmetic of the books: what a transaction adds to counters, senders and intervals. No I/O, no clock."""
+"""The arithmetic of the books: what a transaction adds to counters, senders and intervals. No I/O or clock."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from shoveler.spool.values import OTHERS, Books, Generation, SpoolTotals
 
 DROP, FRAGMENT, REFUSAL = "drop", "fragment", "refusal"
 JOIN_WITHIN = {DROP: -1.0, FRAGMENT: -1.0, REFUSAL: 1.0}
-"""Kind of interval → seconds between two that are told as one; negative: each is told by itself."""
+"""Kind of interval → maximum seconds between two that are joined; negative: never joined."""
 MAX_SENDERS = 10_000
-"""Senders counted apart; beyond that (forged source addresses) they are counted together as `OTHERS`."""
+"""How many senders are counted separately; beyond that (forged addresses) they are counted together as `OTHERS`."""
 _REFUSED_AT_ONCE = 32
 _GENERATIONS_KEPT = 64
-"""Generations of which everything is confirmed, kept so that status messages can still name them."""
+"""How many completely confirmed generations are kept, so that status messages can still name them."""
 
 Seen = tuple[ShovelerSender, float]
-"""The counters of a sender, and when it was heard last (Unix seconds)."""
+"""The counters of a sender, and when it was last seen (Unix seconds)."""
 
 _to_json = msgspec.json.Encoder().encode
 _from_json = msgspec.json.Decoder(dict[str, int]).decode

@@ -1,4 +1,4 @@
-"""Datagrams as they lie in a row of the spool: a block. No I/O."""
+"""Datagrams as they are stored in a row of the spool: a block. No I/O."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _decoder = msgspec.msgpack.Decoder(tuple[list[str], list[int], list[bytes]])
 
 
 class BlockError(ValueError):
-    """What lies in a row is no block."""
+    """The content of a row is not a block."""
 
 
 def encode_block(remotes: list[str], senders: list[int], datagrams: list[bytes]) -> bytes:
@@ -20,11 +20,11 @@ def encode_block(remotes: list[str], senders: list[int], datagrams: list[bytes])
 
 
 def decode_block(body: bytes) -> tuple[list[str], list[int], list[bytes]]:
-    """(remotes, senders, datagrams) of a block. Raises BlockError when it is none."""
+    """(remotes, senders, datagrams) of a block. Raises BlockError when it is not one."""
     try:
         remotes, senders, datagrams = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BlockError(f"not a block of a spool: {error}") from None
     if len(senders) != len(datagrams) or (senders and not 0 <= min(senders) <= max(senders) < len(remotes)):
-        raise BlockError("not a block of a spool: its three lists do not fit one another")
+        raise BlockError("not a block of a spool: its three lists do not match")
     return remotes, senders, datagrams

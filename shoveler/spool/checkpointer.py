@@ -18,18 +18,18 @@ _log = logging.getLogger("shoveler.spool")
 Synchronous = Literal["off", "normal", "full"]
 """How long a commit waits for the disk, as SQLite calls it."""
 _SYNC_AFTER = 0.5
-"""Seconds from a commit to the sync of all that was committed meanwhile; it is to be done after a second at most."""
+"""Seconds from a commit to the sync, which also covers later commits; it must be done within a second."""
 
 
 class Syncer:
-    """A thread that has what was committed brought to the disk, at most a second later; the owner goes on committing.
+    """A thread that syncs commits to the disk at most a second later, while the owner continues to commit.
 
-    With ``synchronous = normal`` SQLite itself waits for the disk only when it copies the WAL, which at 20 datagrams a
-    second is once in half an hour.
+    With ``synchronous = normal`` SQLite itself waits for the disk only when it copies the WAL, which at 20 datagrams
+    per second happens once in half an hour.
     """
 
     def __init__(self, files: Sequence[Path], sync: Callable[[int], None]) -> None:
-        """`files` may not exist yet; `sync` is os.fdatasync, or what a test puts in its place."""
+        """`files` may not exist yet; `sync` is os.fdatasync, or a test's replacement."""
         self._files = files
         self._sync = sync
         self._due = threading.Event()
@@ -44,11 +44,11 @@ class Syncer:
         self._due.set()
 
     def has_synced(self, since: float) -> bool:
-        """Whether what was committed until then (on the monotonic clock) is on the disk."""
+        """Whether everything committed until then (on the monotonic clock) is on the disk."""
         return self._synced >= since
 
     def close(self) -> None:
-        """Stop; waits for a sync that is under way."""
+        """Stop; waits for a sync in progress."""
         self._stopping.set()
         self._due.set()
         self._thread.join()
@@ -56,8 +56,8 @@ class Syncer:
     def _run(self) -> None:
         descriptors: dict[Path, int] = {}
         while self._due.wait() and not self._stopping.wait(_SYNC_AFTER):
-            self._due.clear()  # before: what is committed while the disk works is due again
-            if self._stopping.is_set():  # `close` sets this first, so what was just cleared may have been its word
+            self._due.clear()  # before the sync: what is committed during it is due again
+            if self._stopping.is_set():  # `close` sets this first, so the cleared event may have been from it
                 break
             begun, well = time.monotonic(), True
             for path in self._files:
@@ -78,11 +78,11 @@ class Syncer:
 
 
 class Checkpointer:
-    """A thread that copies the WAL into the spool's file, while the owner goes on committing.
+    """A thread that copies the WAL into the spool's file, while the owner continues to commit.
 
-    A checkpoint waits for the disk twice; in the owner's thread the socket would wait with it. When this one has
-    copied nearly all (`done`), the owner copies the few pages that came meanwhile and starts the WAL over. It must be
-    the owner who does: a thread that competes with it for SQLite's write lock, under load, never gets it.
+    A checkpoint waits for the disk twice; in the owner's thread the socket would wait, too. When this thread has copied
+    nearly everything (`done`), the owner copies the few pages that were added meanwhile and restarts the WAL. The owner
+    must do this: under load, another thread never gets SQLite's write lock.
     """
 
     def __init__(self, path: Path, synchronous: Synchronous) -> None:
@@ -97,7 +97,7 @@ class Checkpointer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop; waits for a checkpoint that is under way."""
+        """Stop; waits for a checkpoint in progress."""
         self._stopping.set()
         self.due.set()
         self._thread.join()
@@ -116,7 +116,7 @@ class Checkpointer:
 
     def _copy(self, db: sqlite3.Connection) -> None:
         try:
-            # Twice: the first takes so long that much has come meanwhile.
+            # Twice: the first takes so long that much is added meanwhile.
             for _ in range(2):
                 db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.Error as error:

@@ -12,7 +12,7 @@ from shoveler.spool.values import Generation
 
 APPLICATION_ID = 0x54415350  # "TASP"
 SCHEMA = 2
-PAGE = 8192  # 4096 costs 40 % more at full speed; 65536 gains 10 %, and writes 8 times as much at a trickle
+PAGE = 8192  # 4096 costs 40 % more at full speed; 65536 gains 10 % but writes 8 times as much at a low rate
 
 TABLES = f"""
 CREATE TABLE spool (
@@ -35,7 +35,7 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = 1;
 """
 STEPS = {
-    # Until then the id of the spool stood in all ids, and what was sent already must come again under the same id.
+    # Before, all ids contained the id of the spool, and what was already sent must keep its id when it is sent again.
     1: """
 CREATE TABLE generations (first INTEGER PRIMARY KEY, word TEXT NOT NULL) STRICT;
 INSERT INTO generations SELECT 1, id FROM spool WHERE received > 0;
@@ -52,7 +52,7 @@ ALTER TABLE senders DROP COLUMN kernel_drops;
 PRAGMA user_version = 2;
 """,
 }
-"""Format n → what makes n + 1 of it. A new file goes through all steps, too."""
+"""Format n → the step to n + 1. A new file goes through all steps, too."""
 
 
 def check_format(connection: sqlite3.Connection, path: Path) -> int:
@@ -62,9 +62,9 @@ def check_format(connection: sqlite3.Connection, path: Path) -> int:
     if application == 0 and version == 0 and not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
         return 0
     if application != APPLICATION_ID:
-        raise SpoolError(f"{path} is no spool but another program's database")
+        raise SpoolError(f"{path} is not a spool but another program's database")
     if version > SCHEMA:
-        raise SpoolError(f"the spool {path} was made by a newer tally-shoveler (format {version}): update this one")
+        raise SpoolError(f"the spool {path} was written by a newer tally-shoveler (format {version}): update this one")
     return int(version)
 
 

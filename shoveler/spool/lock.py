@@ -27,15 +27,15 @@ class SpoolLock:
         if not held:
             raise SpoolLockedError(
                 f"another tally-shoveler ({self._lock.holder()}) uses the spool {directory}: "
-                "stop it, or give this one a spool directory of its own"
+                "stop it, or give this one its own spool directory"
             )
 
     @property
     def fd(self) -> int:
-        """The descriptor, for a process that is to hold it as well."""
+        """The descriptor, for another process that should hold the lock, too."""
         assert self._lock.fd is not None
         return self._lock.fd
 
     def close(self) -> None:
-        """Give it up (once all other processes that inherited it did, too)."""
+        """Release it (in effect once all other processes that inherited it have done so, too)."""
         self._lock.release()

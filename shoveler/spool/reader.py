@@ -21,16 +21,16 @@ _TRIES = 1000
 
 
 class SpoolReader:
-    """Reads a spool beside its writer, without ever making that one wait. Belongs to one thread."""
+    """Reads a spool beside its writer, without ever making the writer wait. Belongs to one thread."""
 
     def __init__(self, directory: Path) -> None:
-        """Raises SpoolError when there is no spool, or the file is none."""
+        """Raises SpoolError when there is no spool, or the file is not one."""
         self.path = database(directory)
         try:
             if not self.path.exists():
                 raise SpoolError(f"there is no spool in {directory}")
         except PermissionError:
-            raise SpoolError(f"this user may not look into the spool directory {directory}") from None
+            raise SpoolError(f"this user cannot access the spool directory {directory}") from None
         try:
             self._db = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None, timeout=5.0)
             try:
@@ -78,7 +78,7 @@ class SpoolReader:
 
     @contextmanager
     def at_once(self) -> Iterator[list[Frame]]:
-        """All that is read inside is of one moment. To be left soon: it keeps the WAL from being reused. Gives what the
+        """Everything read inside is one snapshot. Leave it soon: it keeps the WAL from being reused. Yields what the
         tail says at that moment."""
         if self._frames is not None:
             yield self._frames
@@ -96,8 +96,8 @@ class SpoolReader:
             raise SpoolError(f"the tail of the spool {self.path} cannot be read: {error.strerror}") from error
 
     def _begin(self) -> list[Frame]:
-        """Begin to read the database, and read the tail that belongs to it: of an epoch that was the same before and
-        after, as the owner cuts off no frames of the present one."""
+        """Begin a read of the database, and read the tail that belongs to it: of an epoch that was the same before and
+        after, since the owner cuts off no frames of the current one."""
         for _ in range(_TRIES):
             epoch = self._epoch()
             frames = self._tail.frames(epoch) if epoch else []
@@ -108,7 +108,7 @@ class SpoolReader:
         raise SpoolFullError(f"cannot read the spool {self.path} for now: it changes too fast")
 
     def _epoch(self) -> int:
-        if self._db.execute("PRAGMA user_version").fetchone()[0] == 1:  # its shoveler was not started since
+        if self._db.execute("PRAGMA user_version").fetchone()[0] == 1:  # its shoveler has not been started since
             return 0
         epoch: int = self._db.execute("SELECT epoch FROM spool").fetchone()[0]
         return epoch
@@ -122,8 +122,8 @@ class SpoolReader:
             return read_generations(self._db) + begun
 
     def positions(self, confirmed_upto: int = 0) -> dict[str, Position]:
-        """How far each generation has come. `confirmed_upto`: the SEQ up to which the caller knows of confirms that
-        the writer may not have noted yet."""
+        """The position in each generation. `confirmed_upto`: the SEQ up to which the caller knows of confirms that the
+        writer may not have stored yet."""
         with self.at_once() as frames:
             row = self._db.execute("SELECT last - count FROM blocks ORDER BY last LIMIT 1").fetchone()
             if row is None:
@@ -149,7 +149,7 @@ class SpoolReader:
         return [Drop(listen=r.subject, t_from=r.t_from, t_to=r.t_to, count=r.lost) for r in self._lost(DROP)]
 
     def fragments(self) -> list[Drop]:
-        """What the kernel could not put together, oldest first."""
+        """What the kernel could not reassemble, oldest first."""
         return [Drop(listen=r.subject, t_from=r.t_from, t_to=r.t_to, count=r.lost) for r in self._lost(FRAGMENT)]
 
     def refusals(self) -> list[Refusal]:
@@ -191,7 +191,7 @@ class SpoolReader:
         return {remote: sender for remote, (sender, _) in found.items()}
 
     def audit(self) -> Audit:
-        """Count everything: the books, and what really lies there. Reads the whole table."""
+        """Count everything: the books, and what is really there. Reads the whole table."""
         with self.at_once() as frames:
             totals, _ = self.totals()
             spooled = self._db.execute("SELECT coalesce(sum(count), 0) FROM blocks").fetchone()[0]

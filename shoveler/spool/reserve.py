@@ -1,4 +1,4 @@
-"""Room on the disk that is kept for the moment in which it is full."""
+"""Space on the disk that is reserved for when the disk is full."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _log = logging.getLogger("shoveler.spool")
 
 
 class Reserve:
-    """A file that only takes up room, to be given up when the disk is full."""
+    """A file that only occupies space, to be released when the disk is full."""
 
     def __init__(self, path: Path, size: int) -> None:
         self._path = path
         self.size = size
 
     def make(self) -> bool:
-        """True when it is there, in full. While it is not, only an ample rest (as much again) makes it be made."""
+        """True when it exists in full size. It is created only if as much space again remains free."""
         if not self.size:
             return True
         try:
@@ -39,7 +39,7 @@ class Reserve:
         return False
 
     def lacking(self) -> int:
-        """Bytes of the disk that must become free before it can be made."""
+        """Bytes of the disk that must become free before it can be created."""
         try:
             disk = os.statvfs(self._path.parent)
         except OSError:
@@ -47,8 +47,8 @@ class Reserve:
         return max(0, 2 * self.size - disk.f_bavail * disk.f_frsize)
 
     def give_up(self) -> None:
-        """Give its room back to the disk. Never raises."""
+        """Give its space back to the disk. Never raises."""
         try:
             self._path.unlink(missing_ok=True)
         except OSError as error:
-            _log.warning("= cannot give up the reserve: %s", error)
+            _log.warning("= cannot release the reserve: %s", error)

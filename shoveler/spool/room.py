@@ -1,4 +1,4 @@
-"""Keeps the WAL and the file of a spool small, and goes on while the disk is full."""
+"""Keeps the WAL and the file of a spool small, and continues while the disk is full."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _WAL_MAX = 32 * 2**20
 """Bytes of WAL after which it is emptied; half the reserve if that is less, as copying it needs as much room again."""
 _WAL_MIN = 2**20
 _TIGHT_WAL = 2**20
-COMMIT_OVERHEAD = 6 * PAGE  # the pages of counters and of the tables' ends that every commit writes besides
+COMMIT_OVERHEAD = 6 * PAGE  # the pages of counters and of the ends of tables that every commit writes, too
 _VACUUM_PAGES = 512
 _GIVE_BACK_INTERVAL = 30.0
 _COPIED_WITHIN = 2.0
-_SPARE = 32 * 2**20  # room that a file may keep for the next time
+_SPARE = 32 * 2**20  # free space that a file may keep for later use
 
 
 class Room:
@@ -37,11 +37,11 @@ class Room:
         monotonic: Callable[[], float],
     ) -> None:
         self.tight = False
-        """The disk was full: only rows that fit into room that the file already has can be added."""
+        """The disk was full: only rows that fit into the file's free space can be added."""
         self.reserve = reserve
         self.wal_max = max(_WAL_MIN, min(_WAL_MAX, reserve.size // 2)) if reserve.size else _WAL_MAX
         self.written = 0
-        """Bytes that went into the WAL since this was opened, about."""
+        """Approximate bytes written to the WAL since this was opened."""
         self.freed = False
         """Blocks were removed since the file was last looked at."""
         self.path = path
@@ -53,7 +53,7 @@ class Room:
         """What `written` was when the WAL last started over."""
 
     def mind_the_wal(self) -> None:
-        """After a commit: have a grown WAL copied beside us, and let it start over when that is done."""
+        """After a commit: have a grown WAL copied in the background, and restart it when that is done."""
         size = self.written - self._emptied
         if self._checkpointer is None or self.tight:
             if size >= (_TIGHT_WAL if self.tight else self.wal_max):
@@ -68,33 +68,33 @@ class Room:
                 self._checkpointer.done.wait(1.0)
 
     def restart_wal(self) -> None:
-        """Copy what is left of the WAL, and start it over in the room that it has. Put off while somebody reads it."""
+        """Copy the rest of the WAL, and restart it in its existing space. Postponed while it is being read."""
         try:
             busy = self._db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()[0]
         except sqlite3.Error as error:
-            # What keeps the disk from taking this keeps the next commit from succeeding, and there it is dealt with.
+            # The same error will make the next commit fail, and is handled there.
             _log.debug("= the WAL was not copied: %s", error)
             busy = 1
         self._emptied = self.written - (self.wal_max * 3 // 4 if busy else 0)
 
     def fits(self, size: int) -> bool:
-        """Whether a block of `size` bytes can be written into room that the file has, as is a must when `tight`."""
+        """Whether a block of `size` bytes fits into the file's free space, as it must when `tight`."""
         free = self._db.execute("PRAGMA freelist_count").fetchone()[0]
         return bool(free * PAGE >= size + size // 16 + COMMIT_OVERHEAD)
 
     def tighten(self) -> None:
-        """The disk is full: give up the reserve, so that there is room to remove what is confirmed, and go on in what
-        the file has. Without the reserve, a full disk could not even remove anything: that, too, is written first."""
+        """The disk is full: release the reserve, so that there is space to remove what is confirmed, and continue in
+        the file's free space. Without the reserve nothing could even be removed, since a removal is written first,
+        too."""
         self.tight = True
         self.reserve.give_up()
         self.restart_wal()
 
     def loosen(self) -> bool:
-        """True when the disk has room again, and the reserve with it: `tight` is over.
+        """True when the disk has space again and the reserve is restored: `tight` is over.
 
-        The room of the WAL, and what confirmed blocks left in the file, are given back for that, as much as is lacking,
-        but only where half a reserve is left in the file, and not often: if somebody else fills the disk, what is given
-        back is gone.
+        For this the space of the WAL and of confirmed blocks in the file is given back, as much as is needed, but only
+        if half a reserve is left in the file, and not often: if another program fills the disk, that space is gone.
         """
         if not self.reserve.make():
             now = self._monotonic()
@@ -110,28 +110,28 @@ class Room:
         return True
 
     def wal_size(self) -> int:
-        """Bytes of the WAL as it lies there."""
+        """Size of the WAL in bytes."""
         try:
             return self.path.with_name(self.path.name + "-wal").stat().st_size
         except OSError:
             return 0
 
     def truncate_wal(self) -> None:
-        """Copy the WAL, and give its room back to the disk."""
-        # One who copies it at this moment would keep us from making it shorter.
+        """Copy the WAL, and give its space back to the disk."""
+        # Another copy in progress would keep us from truncating it.
         idle = self._checkpointer is None or self._checkpointer.working.acquire(timeout=_COPIED_WITHIN)
         try:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
-            _log.debug("= the WAL was not given back: %s", error)
+            _log.debug("= the WAL was not truncated: %s", error)
         finally:
             if idle and self._checkpointer is not None:
                 self._checkpointer.working.release()
 
     def tidy(self) -> bool:
-        """Give a little of the room that removed blocks left back to the disk; for idle moments. True: call again.
+        """Give a little of the space of removed blocks back to the disk; for idle moments. True: call again.
 
-        Only when most of the file is empty: a file that breathes with the load is faster left alone.
+        Only when most of the file is empty: a file whose size varies with the load is faster left alone.
         """
         if not self.freed or self.tight:
             return False
@@ -147,7 +147,7 @@ class Room:
         return True
 
     def _give_back(self, size: int) -> None:
-        """Make the file shorter by so many bytes of empty pages; the disk has them when the WAL was copied."""
+        """Shorten the file by this many bytes of empty pages; the disk gets them once the WAL is copied."""
         try:
             for _ in range(0, size, _VACUUM_PAGES * PAGE):
                 # Not `execute`: that steps a statement without columns once, which here means one page.

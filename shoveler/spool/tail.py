@@ -1,11 +1,11 @@
-"""The tail of a spool: small transactions, appended to a file of their own before they go into the database together.
+"""The tail of a spool: small transactions, appended to their own file before they are written to the database together.
 
 A commit to SQLite writes half a dozen pages. At 20 datagrams a second that was 260 times what came in, 58 GB a day. A
-*frame* holds what one transaction changed and little more. Now and then (see `Spool`) the owner writes all that the
-frames say into the database, in one transaction, and goes on with another *epoch*: a random number in the database and
-in each frame, so that nobody ever takes frames for the continuation of a database that they do not belong to.
+*frame* holds what one transaction changed and little more. From time to time (see `Spool`) the owner writes the content
+of all frames to the database, in one transaction, and starts another *epoch*: a random number in the database and in
+each frame, so that frames are never applied to a database that they do not belong to.
 
-Frames say what is, not what to add, so that the newest ones win. They are read up to the first that is not whole.
+Frames contain values, not increments, so the newest ones count. They are read up to the first incomplete one.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ IntervalRow = tuple[int, str, str, str, float, float, int]
 
 
 class Frame(msgspec.Struct, array_like=True, gc=False):
-    """What is after one transaction, as far as the transaction has changed it."""
+    """The state after one transaction, as far as the transaction has changed it."""
 
     epoch: int
     last: int
@@ -54,13 +54,13 @@ _decode = msgspec.msgpack.Decoder(Frame).decode
 
 
 def encode(frame: Frame) -> bytes:
-    """A frame as it lies in the file."""
+    """A frame as it is in the file."""
     body = _encode(frame)
     return _HEAD.pack(len(body), zlib.crc32(body)) + body
 
 
 def decode(data: bytes, start: int = 0) -> Iterator[tuple[Frame, int]]:
-    """Frames from `start` on with the place where each ends, up to the first that is not whole."""
+    """Frames from `start` on with the offset where each ends, up to the first incomplete one."""
     at = start
     while len(data) - at >= _HEAD.size:
         length, checksum = _HEAD.unpack_from(data, at)
@@ -76,7 +76,7 @@ def decode(data: bytes, start: int = 0) -> Iterator[tuple[Frame, int]]:
 
 
 def of_epoch(data: bytes, epoch: int) -> tuple[list[Frame], int]:
-    """(the frames of one epoch, where the last of them ends). They lie together, behind those of older ones."""
+    """(the frames of one epoch, where the last of them ends). They are together, after those of older epochs."""
     found: list[Frame] = []
     end = 0
     for frame, at in decode(data):
@@ -89,7 +89,7 @@ def of_epoch(data: bytes, epoch: int) -> tuple[list[Frame], int]:
 
 
 def file_of(directory: Path) -> Path:
-    """Where the tail lies."""
+    """The path of the tail."""
     return directory / "spool.tail"
 
 
@@ -97,7 +97,7 @@ class Tail:
     """The file as its owner has it. Raises OSError."""
 
     def __init__(self, path: Path, mode: int = 0o644) -> None:
-        """`mode`: of a new file, that of the database, as it has the same datagrams."""
+        """`mode`: for a new file, that of the database, since it contains the same datagrams."""
         self.path = path
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, mode)
         self.size = os.fstat(self.fd).st_size
@@ -109,7 +109,7 @@ class Tail:
         return os.pread(self.fd, _LARGEST, 0)
 
     def append(self, frame: bytes) -> None:
-        """Add a frame, whole or not at all."""
+        """Add a frame, completely or not at all."""
         written = 0
         try:
             while written < len(frame):
@@ -141,11 +141,12 @@ class TailReader:
         self._frames: list[Frame] = []
         self._end = 0
         self._newest = b""
-        """The frame that ends at `_end`, as it lies there: as long as it does, the file was not cut off before that."""
+        """The frame that ends at `_end`, byte for byte: as long as it is there, the file was not truncated before
+        that."""
 
     def frames(self, epoch: int) -> list[Frame]:
-        """Those of an epoch that is the database's. What was read before is not read again: within an epoch the file
-        only grows, and the frames of the next one begin where they end, unless those were cut off. Raises OSError."""
+        """The frames of the database's epoch. What was read before is not read again: within an epoch the file only
+        grows, and the frames of the next epoch begin where they end, unless those were cut off. Raises OSError."""
         if self._fd < 0:
             try:
                 self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
@@ -155,7 +156,7 @@ class TailReader:
             self._epoch, self._frames = epoch, []
         start, before = self._end - len(self._newest), len(self._newest)
         data = os.pread(self._fd, _LARGEST, start)
-        if not data.startswith(self._newest):  # others lie there, and a frame may end at the same place by chance
+        if not data.startswith(self._newest):  # others are there, and a frame may end at the same offset by chance
             self._frames, self._end, self._newest = [], 0, b""
             start = before = 0
             data = os.pread(self._fd, _LARGEST, 0)

@@ -1,4 +1,4 @@
-"""What is put into a spool and read back: plain values, no I/O."""
+"""What is stored in a spool and read back: plain values, no I/O."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from shoveler.service.status import Drop, ShovelerSender
 
 OTHERS = "others"
-"""The sender under whose name all are counted together that are too many to be counted apart."""
+"""The name under which senders are counted together when there are too many to count separately."""
 
 
 class Input(NamedTuple):
@@ -20,7 +20,7 @@ class Input(NamedTuple):
 
 @dataclass(slots=True)
 class SpoolTotals:
-    """Counters of the whole spool, cumulative since it was made; in the order of the table's columns."""
+    """Counters of the whole spool, cumulative since it was created; in the order of the table's columns."""
 
     received: int = 0
     bytes: int = 0
@@ -33,7 +33,7 @@ class SpoolTotals:
 
 @dataclass(slots=True)
 class Draft:
-    """Datagrams that will be one block, and what they add to the counters of their senders."""
+    """Datagrams that will become one block, and what they add to the counters of their senders."""
 
     remotes: dict[str, int] = field(default_factory=dict)
     """Sender → its index in this block."""
@@ -46,13 +46,13 @@ class Draft:
     counts: dict[str, ShovelerSender] = field(default_factory=dict)
     """What the block adds: received, bytes, by_code, oversize."""
     input: Input | None = None
-    """The place in the input file after the last datagram."""
+    """The position in the input file after the last datagram."""
 
     def __len__(self) -> int:
         return len(self.datagrams)
 
     def add(self, remote: str, datagram: bytes, code: str, oversize: bool) -> None:
-        """One datagram more."""
+        """Add one datagram."""
         size = len(datagram)
         index = self.remotes.get(remote)
         if index is None:
@@ -71,25 +71,25 @@ class Draft:
 
 @dataclass(slots=True)
 class Books:
-    """What else the next transaction will make true. Kept by the caller when a transaction fails, and tried again."""
+    """What else the next transaction stores. The caller keeps it when a transaction fails, and tries again."""
 
     counts: dict[str, ShovelerSender] = field(default_factory=dict)
     """Increments of rejected and returned for each sender."""
     confirmed_upto: int = 0
     """All datagrams up to this SEQ are confirmed."""
     drops: list[Drop] = field(default_factory=list)
-    """What the kernel dropped at our sockets since the last time."""
+    """Kernel drops at our sockets since the last time."""
     fragments: list[Drop] = field(default_factory=list)
-    """What it could not put together."""
+    """Datagrams that it could not reassemble."""
     sockets: dict[str, int] = field(default_factory=dict)
-    """Socket → its drop counter as last seen. Written with whatever else there is to write."""
+    """Socket → its drop counter as last seen. Written together with other changes."""
     looked: float = 0.0
-    """When the counters of the sockets were last looked at (Unix seconds); 0: not since the last time. Likewise."""
+    """When the counters of the sockets were last read (Unix seconds); 0: not since the last time. Likewise."""
     refused_from: float = 0.0
     refused_to: float = 0.0
     """When the first and the last of the rejected datagrams in `counts` were read."""
     refused: int = 0
-    """How many they are."""
+    """Their number."""
 
     def of(self, remote: str) -> ShovelerSender:
         """The increments of a sender."""
@@ -99,7 +99,7 @@ class Books:
         return delta
 
     def reject(self, remote: str, reason: str) -> None:
-        """One datagram of this sender was not taken."""
+        """Count one datagram of this sender that was not taken."""
         rejected = self.of(remote).rejected
         rejected[reason] = rejected.get(reason, 0) + 1
         self.refused += 1
@@ -122,7 +122,7 @@ class Block(NamedTuple):
 
 
 class Generation(NamedTuple):
-    """All that one start of the receiver took, from SEQ `first` up to the next generation."""
+    """Everything that one start of the receiver took, from SEQ `first` up to the next generation."""
 
     word: str
     first: int

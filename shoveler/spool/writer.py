@@ -1,4 +1,4 @@
-"""The one writer of a spool: takes blocks and books, into the tail or into the database."""
+"""The only writer of a spool: stores blocks and books in the tail or in the database."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ _log = logging.getLogger("shoveler.spool")
 _SENDER_AGE = 30 * 86400.0
 _REMOVE_BLOCKS = 512  # removed in one transaction, which must stay short
 _TAIL_BLOCK = 16 * 2**10
-"""Bytes of a block that is still appended to the tail; larger ones are worth a transaction of their own."""
+"""Maximum size of a block that is appended to the tail; larger ones are worth their own transaction."""
 _TAIL_MAX = 256 * 2**10
 _TAIL_AGE = 10.0
 _TAIL_SENDERS = 64
 _TAIL_YOUNG = 2.0
-"""Seconds within which the bus confirms, when all is well."""
+"""Seconds within which the bus normally confirms."""
 _TAIL_OBSOLETE = 4 * 2**20
 
 _pack_counts = msgspec.msgpack.Encoder().encode
@@ -68,15 +68,15 @@ _Removed = tuple[int, int, bytes]
 
 
 class Change(NamedTuple):
-    """What a transaction makes of the spool."""
+    """The effect of a transaction on the spool."""
 
     totals: SpoolTotals
     size: int
     last: int
     removed: int
-    """Blocks up to this SEQ are gone."""
+    """Blocks up to this SEQ are removed."""
     from_database: bool
-    """Some of them lie in the database."""
+    """Some of them are in the database."""
     block: BlockRow | None
     senders: dict[str, Seen]
     intervals: dict[str, list[Row]]
@@ -85,7 +85,7 @@ class Change(NamedTuple):
 
 
 class Spool:
-    """The one writer. Belongs to one thread, but for `Checkpointer`, which has a connection of its own."""
+    """The only writer. Belongs to one thread, except for `Checkpointer`, which has its own connection."""
 
     def __init__(
         self,
@@ -100,7 +100,8 @@ class Spool:
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Opens or makes it; the caller holds the `SpoolLock`. Raises SpoolError; SpoolFullError when there is no room.
+        """Opens or creates it; the caller holds the `SpoolLock`. Raises SpoolError; SpoolFullError when there is no
+        room.
 
         `background`: with threads that copy the WAL and, with `synchronous` normal, have it on the disk within a second
         by `sync`. `tail`: small transactions are appended to the tail first.
@@ -123,20 +124,20 @@ class Spool:
         self._sync = sync
         self._use_tail = tail
         self._tail_size = 0
-        """Bytes of the frames of this epoch; behind those of older ones, if there are any."""
+        """Bytes of the frames of this epoch, which follow those of older ones."""
         self._tail_since = 0.0
         self._tail_blocks: deque[BlockRow] = deque()
         self._only_database = False
-        """What the tail has is not to be gone on with: the next transaction goes into the database."""
+        """The tail must not be continued: the next transaction goes to the database."""
         self._removed = 0
         self._unwritten_senders: set[str] = set()
         self._unwritten_sockets: dict[str, int] = {}
         self._unwritten_input: dict[str, int] = {}
-        """What the tail says and the database does not, besides the blocks."""
+        """What is in the tail and not in the database, besides the blocks."""
         self._obsolete_since = time.monotonic()
-        """When what the frames of older epochs say was last written into the database."""
+        """When the content of older epochs' frames was last written to the database."""
         self.left_to_remove = 0
-        """Confirmed up to here, and not removed yet: to be put into the books of the next commit."""
+        """Confirmed up to here, and not removed yet: goes into the books of the next commit."""
         try:
             self._tail = Tail(file_of(directory), stat.S_IMODE(self.path.stat().st_mode))
             self._take_back()
@@ -170,11 +171,11 @@ class Spool:
             self._convert(STEPS[step])
         db.execute(f"PRAGMA synchronous = {synchronous.upper()}")
         db.execute("PRAGMA wal_autocheckpoint = 0")
-        # Debian's SQLite overwrites with zeros what is deleted: every byte would be written once more to be removed.
+        # Debian's SQLite overwrites deleted data with zeros: every byte would be written once more to be removed.
         db.execute("PRAGMA secure_delete = OFF")
         db.execute("PRAGMA cache_size = -4096")
         self._forget_old_senders()
-        db.execute("PRAGMA busy_timeout = 50")  # nobody else writes; a reader that takes its time must not stop us
+        db.execute("PRAGMA busy_timeout = 50")  # there is no other writer, and a slow reader must not stop us
         row = db.execute("SELECT * FROM spool").fetchone()
         self.id, self.started, *totals, self.size, self.looked, self.last, self._epoch = row
         """`last`: SEQ of the newest datagram ever taken."""
@@ -183,14 +184,14 @@ class Spool:
         """Whether there are blocks in the database; those in the tail are in `_tail_blocks`."""
         self._senders = read_senders(db)
         self.generation = secrets.token_hex(8)
-        """The word of what is taken from now on; written down with its first datagram."""
+        """The word of the current generation; stored with its first datagram."""
         self._generations = read_generations(db)
         self._intervals = {kind: read_intervals(db, kind) for kind in JOIN_WITHIN}
         self._in_database = (self._generations, self._intervals)
         self.sockets: dict[str, int] = dict(db.execute("SELECT name, drops FROM sockets"))
 
     def _convert(self, step: str) -> None:
-        """One step to a newer format, whole or not at all; where the disk is full, in the room of the reserve."""
+        """One step to a newer format, completely or not at all; on a full disk, in the space of the reserve."""
         try:
             self._db.executescript(f"BEGIN IMMEDIATE; {step} COMMIT;")
         except sqlite3.OperationalError:
@@ -200,14 +201,14 @@ class Spool:
             self._db.executescript(f"BEGIN IMMEDIATE; {step} COMMIT;")
 
     def _forget_old_senders(self) -> None:
-        """Rows of senders that have been silent for long. Only where no block can still refer to one."""
+        """Remove rows of senders that have been silent for long, only when no block can still refer to one."""
         self._db.execute(
             "DELETE FROM senders WHERE seen < ? AND (SELECT received = confirmed FROM spool)",
             (self._clock() - _SENDER_AGE,),
         )
 
     def keep_sockets(self, names: Iterable[str]) -> None:
-        """Forget the drop counters of all other sockets: they are closed, no socket has their names again."""
+        """Forget the drop counters of all other sockets: they are closed, and their names are never reused."""
         gone = self.sockets.keys() - set(names)
         try:
             self._db.executemany("DELETE FROM sockets WHERE name = ?", [(name,) for name in gone])
@@ -238,9 +239,9 @@ class Spool:
             raise explain(error, self.path) from error
 
     def commit(self, draft: Draft | None, books: Books) -> None:
-        """Make a block and the books true in one transaction.
+        """Store a block and the books in one transaction.
 
-        Raises SpoolFullError or SpoolError, having changed nothing: neither files, nor arguments, nor the counters
+        When it raises SpoolFullError or SpoolError, nothing has changed: neither files, nor arguments, nor the counters
         here. After success the caller starts with a new draft and new books.
         """
         try:
@@ -266,7 +267,7 @@ class Spool:
         self.left_to_remove = change.left_to_remove
 
     def _change(self, draft: Draft | None, books: Books) -> Change:
-        """What the transaction will make of us. Reads the database where blocks that lie there are to be removed."""
+        """The state after the transaction. Reads the database if blocks in it are to be removed."""
         t, now = self.totals, self._clock()
         totals = SpoolTotals(t.received, t.bytes, t.confirmed, t.returned, t.rejected, t.oversize, t.kernel_drops)
         size, last, removed, left = self.size, self.last, self._removed, 0
@@ -301,7 +302,7 @@ class Spool:
         return Change(totals, size, last, removed, from_database, block, senders, intervals, generations, left)
 
     def _removable(self, upto: int) -> tuple[list[_Removed], list[_Removed]]:
-        """(last, size, senders) of blocks up to a SEQ, not too many at once: in the database, in the tail."""
+        """(last, size, senders) of blocks up to a SEQ, a limited number at once: in the database, in the tail."""
         stored: list[_Removed] = []
         if self._stored:
             query = "SELECT last, size, senders FROM blocks WHERE last <= ? ORDER BY last LIMIT ?"
@@ -311,7 +312,7 @@ class Spool:
         return stored, [(row[0], row[3], row[4]) for row in self._tail_blocks if self._removed < row[0] <= upto]
 
     def _with_ours(self) -> list[Generation]:
-        """The generations with ours among them. Older ones, all confirmed, are forgotten beyond a number."""
+        """The generations including ours. Beyond a number, older ones that are completely confirmed are forgotten."""
         known = self._generations
         if known and known[-1].word == self.generation:
             return known
@@ -341,16 +342,16 @@ class Spool:
         )
 
     def _give_up_old_frames(self) -> bool:
-        """Cut off the frames of older epochs, when there are no others and what they say is on the disk elsewhere; else
-        go on behind them. False when they have become too many for that."""
+        """Cut off the frames of older epochs if there are no others and their content is on the disk elsewhere;
+        otherwise continue after them. False when they have become too many for that."""
         if not self._tail_size and (self._syncer is None or self._syncer.has_synced(self._obsolete_since)):
             self._tail.cut(0)
         return self._tail.size <= _TAIL_OBSOLETE
 
     def _young(self, kept: list[BlockRow]) -> int:
-        """How many blocks at the end of `kept` are better left in the tail when all else goes into the database: they
-        will be confirmed in a moment, and to remove them from the database takes a transaction there, with which the
-        next ones would get there, and so on for ever."""
+        """How many blocks at the end of `kept` should stay in the tail when everything else goes to the database: they
+        will be confirmed in a moment, and removing them from the database takes a transaction there, which would bring
+        the next ones there, and so on for ever."""
         if not self._use_tail or self._only_database or self.tight or not self._give_up_old_frames():
             return 0
         now, count, size = self._clock(), 0, 0
@@ -393,8 +394,8 @@ class Spool:
         self._note_unwritten(change.senders, books.sockets, draft.input if draft else None)
 
     def _sync_the_frame(self, size: int) -> None:
-        """The last one. It counts as taken with the sync only: without that it must not be there, as it is tried again.
-        Others may have read it, and would not look at its place once more; so that is done in another epoch."""
+        """Remove the last frame. It counts as taken only once it is synced: otherwise it must not stay, since it is
+        tried again. Readers may have read it, and would not read its place again; so this starts another epoch."""
         try:
             self._sync(self._tail.fd)
         except OSError:
@@ -411,7 +412,7 @@ class Spool:
             self._unwritten_input[place[0]] = place[1]
 
     def _take_back(self) -> None:
-        """After a start: become what the tail says."""
+        """After a start: apply what the tail says."""
         frames, end = of_epoch(self._tail.read(), self._epoch)
         self._tail.cut(end)
         for frame in frames:
@@ -433,8 +434,8 @@ class Spool:
             self._tail_size, self._tail_since = end, self._monotonic() - _TAIL_AGE  # to be written with the next commit
 
     def _strike_out_what_is_lost(self) -> None:
-        """Make the books true again after a power cut that kept the database's last transaction, and not the frames
-        that were left to the tail by it. SEQs are without holes, and what is lost are the newest."""
+        """Correct the books after a power cut that kept the database's last transaction but not the frames that it had
+        left in the tail. SEQs have no holes, and the newest ones are lost."""
         newest = self._tail_blocks[-1][0] if self._tail_blocks else self._db.execute(
             "SELECT coalesce(max(last), 0) FROM blocks"
         ).fetchone()[0]  # fmt: skip
@@ -444,7 +445,7 @@ class Spool:
                 *((row[1], row[3], row[4]) for row in self._tail_blocks if row[0] > self._removed)]  # fmt: skip
         lost = self.spooled - sum(count for count, _, _ in rows)
         _log.warning(
-            "= %d datagrams that were taken right before the power went are lost; they count as not received", lost
+            "= %d datagrams that were taken right before the power cut are lost; they count as not received", lost
         )
         waiting: dict[str, int] = {}
         for _, _, counts in rows:
@@ -467,12 +468,12 @@ class Spool:
         try:
             self._write(self._change(None, Books()), None, Books())
         except (sqlite3.Error, OSError) as error:
-            _log.debug("= the books are written with the next datagram: %s", error)
+            _log.debug("= the books will be written with the next datagram: %s", error)
 
     # ---------------------------------------------------------------- into the database
 
     def _write(self, change: Change, draft: Draft | None, books: Books) -> None:
-        """The transaction, and all that the tail says, into the database; another epoch begins."""
+        """Write the transaction and the content of the tail to the database; another epoch begins."""
         db = self._db
         kept = [row for row in self._tail_blocks if row[0] > change.removed]
         if change.block is not None:
@@ -487,7 +488,7 @@ class Spool:
         epoch, before = secrets.randbits(62) | 1, self._tail.size
         row_of_totals = (*totals, change.size)
         frames = b"".join(encode_frame(_frame_of(epoch, change, row_of_totals, looked, row)) for row in young_ones)
-        self._tail.append(frames)  # before the epoch begins; until then nobody looks at them
+        self._tail.append(frames)  # before the epoch begins; until then nobody reads them
         try:
             db.execute("BEGIN IMMEDIATE")
             if change.from_database:
@@ -510,7 +511,7 @@ class Spool:
                 self._sync(self._tail.fd)
             db.execute("COMMIT")
         except BaseException:
-            if db.in_transaction:  # SQLite may have rolled back by itself, when the disk is full
+            if db.in_transaction:  # SQLite may have rolled back by itself on a full disk
                 db.execute("ROLLBACK")
             self._tail.cut(before)
             raise
@@ -546,32 +547,32 @@ class Spool:
 
     @property
     def tight(self) -> bool:
-        """The disk was full: only rows that fit into room that the file already has can be added."""
+        """The disk was full: only rows that fit into the file's free space can be added."""
         return self._room.tight
 
     @property
     def written(self) -> int:
-        """Bytes that went into the WAL since this was opened, about."""
+        """Approximate bytes written to the WAL since this was opened."""
         return self._room.written
 
     def fits(self, size: int) -> bool:
-        """Whether a block of `size` bytes can be written into room that the file has, as is a must when `tight`."""
+        """Whether a block of `size` bytes fits into the file's free space, as it must when `tight`."""
         return self._room.fits(size)
 
     def tighten(self) -> None:
-        """The disk is full: go on in what the file has."""
+        """The disk is full: continue in the file's free space."""
         self._room.tighten()
 
     def loosen(self) -> bool:
-        """True when the disk has room again: `tight` is over."""
+        """True when the disk has space again: `tight` is over."""
         return self._room.loosen()
 
     def tidy(self) -> bool:
-        """Give a little of the room that removed blocks left back to the disk; for idle moments. True: call again."""
+        """Give a little of the space of removed blocks back to the disk; for idle moments. True: call again."""
         return self._room.tidy()
 
     def close(self) -> None:
-        """Close the file; what was committed stays. Copies the WAL into it first, if the disk lets us."""
+        """Close the file; what was committed stays. Copies the WAL into it first, if the disk allows."""
         if self._syncer is not None:
             self._syncer.close()
         if self._checkpointer is not None:
@@ -585,7 +586,7 @@ class Spool:
         self._db.close()
 
     def _empty_tail(self) -> None:
-        """All that the tail says into the database, if the disk lets us; if not, the next start does it."""
+        """Write the content of the tail to the database, if the disk allows; otherwise the next start does it."""
         self._use_tail = False
         try:
             self._write(self._change(None, Books()), None, Books())
@@ -602,7 +603,7 @@ class Spool:
 
 
 def _frame_of(epoch: int, change: Change, totals: tuple[int, ...], looked: float, block: BlockRow) -> Frame:
-    """A frame for a block that stays in the tail when all else is in the database."""
+    """A frame for a block that stays in the tail when everything else is in the database."""
     return Frame(
         epoch=epoch, last=change.last, removed=change.removed, totals=totals, looked=looked, block=block, senders=[],
         sockets={}, intervals=[], intervals_gone=[], generation=None, input=None,
@@ -610,7 +611,7 @@ def _frame_of(epoch: int, change: Change, totals: tuple[int, ...], looked: float
 
 
 def _sync_directory(directory: Path) -> None:
-    """So that the files in it are there after a power cut."""
+    """Sync a directory, so that the files in it survive a power cut."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,5 +1,5 @@
-"""Texts that people and files write, and the values that they mean. No I/O, and nothing of ours is imported: everything
-may use it, pure cores as well.
+"""Texts as people and files write them, and the values that they mean. No I/O, and no other module of Tally is
+imported: everything may use it, including pure cores.
 
 `addresses`: hosts and ports, secrets in URLs. `quantities`: durations and sizes.
 """

@@ -1,4 +1,4 @@
-"""Hosts, ports and URLs: one way to write them, to shorten them and to leave secrets out of them."""
+"""Hosts, ports and URLs: one way to write them, to shorten them and to hide their secrets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def host_port(host: str, port: int | str) -> str:
 
 
 def plain_ip(ip: str) -> str:
-    """An IP address as a socket gives it, without its zone; IPv4 seen through an IPv6 socket (``::ffff:…``) as IPv4."""
+    """An IP address as a socket reports it, without its zone; IPv4 from an IPv6 socket (``::ffff:…``) as IPv4."""
     ip = ip.partition("%")[0]
     return ip[7:] if ip.startswith("::ffff:") and "." in ip else ip
 
@@ -27,7 +27,7 @@ def is_loopback(host: str) -> bool:
 
 
 def without_secret(url: str) -> str:
-    """A URL with what stands before its last ``@`` hidden: it may hold a password, however it is written."""
+    """A URL with everything before its last ``@`` hidden: it may contain a password, however it is written."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         scheme, _, rest = url.partition(":")

@@ -1,4 +1,4 @@
-"""Words of which one is meant: checked in one way for settings, options and plans, with the nearest that would fit."""
+"""Choices: checked in the same way for settings, options and plans, with the nearest valid word as a hint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Durations and sizes: one grammar for settings, options and plans, and the ways in which they are shown.
+"""Durations and sizes: one grammar for settings, options and plans, and how they are shown.
 
     duration   "90s"  "24h"  "1h30m"  "1.5m"  "250 ms"  "1w"   or a number of seconds
     size       "64MiB"  "10 GB"  "10G"  "1.5K"  "3 B"          or a whole number of bytes
@@ -18,7 +18,7 @@ for _n, _letter in enumerate("KMGT", 1):
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 LONGEST = 1e12
-"""Seconds; whoever means more, means something else."""
+"""Seconds; a longer duration is a mistake."""
 
 
 def parse_duration(value: object) -> float:

@@ -101,7 +101,7 @@ def test_broker_restart_and_queue_deleted(
     deadline = time.monotonic() + 90
     while True:
         # The broker's restart has left a "taking again" too: only one behind the end of our consuming counts.
-        _, ended, since = rig.log.read_text().rpartition("ended our consuming")
+        _, ended, since = rig.log.read_text().rpartition("cancelled the consumer")
         if ended and "taking again" in since:
             break
         assert time.monotonic() < deadline, rig.log.read_text()[-2000:]

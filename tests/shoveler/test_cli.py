@@ -41,9 +41,9 @@ def test_check_config_shows_what_would_be_used(capsys, tmp_path):
         (["statsu"], "there is no command 'statsu'; did you mean 'status'?"),
         (["go"], "there is no command 'go'; see --help"),
         (["-c", "/none"], "/none: cannot be read: No such file or directory"),
-        (["--spool-max-bytes", "1"], "--spool-max-bytes: 1 is too small, the least is 1MiB"),
-        (["--batch-max-bytes", "16MiB"], "--batch-max-bytes: 16MiB is too large, the most is 8MiB"),
-        (["--bus-heartbeat", "1s"], "--bus-heartbeat: 1s is too small, the least is 5s"),
+        (["--spool-max-bytes", "1"], "--spool-max-bytes: 1 is too small; the minimum is 1MiB"),
+        (["--batch-max-bytes", "16MiB"], "--batch-max-bytes: 16MiB is too large; the maximum is 8MiB"),
+        (["--bus-heartbeat", "1s"], "--bus-heartbeat: 1s is too small; the minimum is 5s"),
         (["status", "--framing", "x"], "--framing: expected one of"),
     ],
 )
@@ -64,9 +64,9 @@ def test_what_this_user_may_not_read_or_write(tmp_path, capsys, monkeypatch):
     files = [f"--bus-token-file={tmp_path / 'token'}", f"--bus-ca-file={tmp_path / 'ca.pem'}"]
     assert main([*files, f"--spool={tmp_path / 'spool'}", "--check-config"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        f"--bus-ca-file: bus.ca_file: this user may not read {tmp_path / 'ca.pem'}",
-        f"--bus-token-file: bus.token_file: this user may not read {tmp_path / 'token'}",
-        f"--spool: spool.dir: this user may not write to {tmp_path / 'spool'}",
+        f"--bus-ca-file: bus.ca_file: this user cannot read {tmp_path / 'ca.pem'}",
+        f"--bus-token-file: bus.token_file: this user cannot read {tmp_path / 'token'}",
+        f"--spool: spool.dir: this user cannot write to {tmp_path / 'spool'}",
     ]
 
 
@@ -96,11 +96,11 @@ def test_what_this_user_may_not_even_see(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert main([f"--bus-ca-file={tmp_path / 'ca.pem'}", f"--spool={tmp_path / 'spool'}", "--check-config"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        f"--bus-ca-file: bus.ca_file: this user may not read {tmp_path / 'ca.pem'}",
-        f"--spool: spool.dir: this user may not see {tmp_path / 'spool'}",
+        f"--bus-ca-file: bus.ca_file: this user cannot read {tmp_path / 'ca.pem'}",
+        f"--spool: spool.dir: this user cannot access {tmp_path / 'spool'}",
     ]
     assert main(["status", f"--spool={tmp_path}"]) == 1
-    assert f"FAIL  spool: this user may not look into the spool directory {tmp_path}\n" in capsys.readouterr().out
+    assert f"FAIL  spool: this user cannot access the spool directory {tmp_path}\n" in capsys.readouterr().out
 
 
 def test_status_checks_no_settings(capsys):

@@ -261,7 +261,7 @@ def test_who_asks_for_the_status_gets_it_at_once(tmp_path, start):
     send(shoveler, binary(1), binary(2))
     eventually(lambda: shoveler.audit().confirmed == 2)
     shoveler.receiver().kill()
-    eventually(lambda: "starting the receiver again" in shoveler.said())
+    eventually(lambda: "restarting the receiver" in shoveler.said())
     send(shoveler, binary(3))
     eventually(lambda: shoveler.audit().confirmed == 3)
     eventually(lambda: hub.send([Outgoing(b"{}", "1", ASK)]) or hub.outcomes(0.0)[0].status == "confirmed")
@@ -364,7 +364,7 @@ def test_the_receiver_is_started_again(queue, start):
     send(shoveler, *[binary(n) for n in range(10)])
     assert len(queue.take(10)) == 10
     shoveler.receiver().kill()
-    eventually(lambda: "starting the receiver again" in shoveler.said())
+    eventually(lambda: "restarting the receiver" in shoveler.said())
     send(shoveler, *[binary(n) for n in range(10, 20)])
     assert [number_of(e.data) for e in queue.take(10)] == list(range(10, 20))
     eventually(lambda: shoveler.health()["ok"])
@@ -395,7 +395,7 @@ def test_sighup_reads_the_settings_again(queue, start, tmp_path):
     shoveler.process.send_signal(1)
     eventually(lambda: shoveler.said().count("settings changed: verify, forward, log.level, map") == 2)
     shoveler.process.send_signal(1)
-    eventually(lambda: "the settings were read again: nothing has changed" in shoveler.said())
+    eventually(lambda: "settings reloaded: nothing has changed" in shoveler.said())
     assert shoveler.process.poll() is None
 
 

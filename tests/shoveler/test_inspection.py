@@ -44,7 +44,7 @@ def test_all_is_well(spool, monitor, tmp_path, capsys):
     assert code == 0
     lines = out.splitlines()
     assert lines[0] == f"ok    process: running as process {os.getpid()}"
-    assert lines[1] == f"ok    health: well, says {server.address}"
+    assert lines[1] == f"ok    health: ok, according to {server.address}"
     assert lines[2].startswith("ok    spool: 10 received = 0 confirmed + 10 in the spool (")
     assert lines[2].endswith("the oldest 60 s old")
     assert lines[3] == "ok    losses: in the last 5 minutes: none"
@@ -63,8 +63,8 @@ def test_for_programs(spool, tmp_path, capsys):
 def test_nothing_there(tmp_path, capsys):
     code, out = status(capsys, "--spool", str(tmp_path / "none"), "--metrics", "127.0.0.1:1")
     assert code == 1
-    assert [line.split()[0] for line in out.splitlines()] == ["FAIL", "FAIL", "FAIL", "not"]
-    assert out.splitlines()[-1] == "not well: process, health, spool"
+    assert [line.split()[0] for line in out.splitlines()] == ["FAIL", "FAIL", "FAIL", "failed:"]
+    assert out.splitlines()[-1] == "failed: process, health, spool"
     assert not (tmp_path / "none").exists(), "looking changes nothing"
 
 
@@ -121,14 +121,14 @@ def test_datagrams_that_wait_for_long_are_not_well(spool, tmp_path, capsys):
     spool._db.execute("UPDATE blocks SET arrived = arrived - 300")
     code, out = status(capsys, "--spool", str(tmp_path))
     assert code == 1
-    assert "FAIL  spool: the bus is behind, or takes nothing: 10 received = 0 confirmed + 10 in the spool" in out
+    assert "FAIL  spool: the bus is behind, or accepts nothing: 10 received = 0 confirmed + 10 in the spool" in out
 
 
 def test_a_spool_at_its_cap(spool, tmp_path, capsys):
     spool._db.execute("UPDATE spool SET size = ?", (2 << 20,))
     code, out = status(capsys, "--spool", str(tmp_path), "--spool-max-bytes", "1MiB")
     assert code == 1
-    assert "at its cap, new datagrams are dropped" in out
+    assert "full, new datagrams are dropped" in out
 
 
 def lost(seconds_ago, **books):
@@ -208,4 +208,4 @@ def test_something_else_answers(spool, tmp_path, capsys):
         code, out = status(capsys, "--spool", str(tmp_path), "--metrics", f"127.0.0.1:{server.server_port}")
         thread.join()
     assert code == 1
-    assert "is no shoveler" in out
+    assert "is not a shoveler" in out

@@ -108,9 +108,9 @@ def test_names_of_senders(address, ip_map, remote):
     ("table", "sentence"),
     [
         ({"host": "1.2.3.4"}, "'host' is neither an IP address"),
-        ({"1.2.3.4": 'x"y'}, "is no IP address or host name"),
-        ({"all": ""}, "is no IP address or host name"),
-        ({"all": "a b"}, "is no IP address or host name"),
+        ({"1.2.3.4": 'x"y'}, "is not an IP address or host name"),
+        ({"all": ""}, "is not an IP address or host name"),
+        ({"all": "a b"}, "is not an IP address or host name"),
     ],
 )
 def test_a_bad_ip_map(table, sentence):

@@ -41,7 +41,7 @@ def test_addresses_that_cannot_be_listened_on():
 
 def test_inherited_sockets_must_be_udp(listener):
     check_inherited([listener])
-    with socket.socket() as tcp, pytest.raises(OSError, match="is no UDP socket"):
+    with socket.socket() as tcp, pytest.raises(OSError, match="is not a UDP socket"):
         check_inherited([listener, tcp])
 
 

@@ -107,7 +107,7 @@ def test_the_environment_wins_as_it_does_there():
 
 def test_what_has_no_counterpart_is_said():
     _, remarks = ours("mq: stomp\nstomp:\n  url: broker:61613\n  password: secret\nunheard_of: 1\nempty:\n")
-    assert any("only AMQP is spoken here" in remark for remark in remarks)
+    assert any("only AMQP is supported here" in remark for remark in remarks)
     assert "stomp.url has no counterpart and was left out" in remarks
     assert "unheard_of has no counterpart and was left out" in remarks
     assert not any("empty" in remark or "secret" in remark for remark in remarks)
@@ -127,7 +127,7 @@ def test_an_empty_file_is_their_defaults():
         ("listen:\n  port: many\n", "listen.port is 'many', expected a number"),
         ("amqp: here\n", "amqp is 'here', expected settings by name"),
         ("outputs:\n  destinations: [nonsense]\n", "outputs.destinations: expected HOST:PORT such as"),
-        ("map:\n  all: not one\n", "map: all is mapped to 'not one', which is no IP address or host name"),
+        ("map:\n  all: not one\n", "map: all is mapped to 'not one', which is not an IP address or host name"),
         ("listen:\n  port: 70000\n", "listen: expected HOST:PORT"),
         ("amqp:\n  url: https://h/\n", "amqp.url: a bus address cannot begin with https://"),
         ("debug: perhaps\n", "debug is 'perhaps', expected true or false"),

@@ -277,7 +277,7 @@ def test_at_the_cap_new_datagrams_are_counted_and_the_old_stay(rig, caplog):
     assert r.reader.senders()[r.remote()].rejected == {"spool_full": totals.rejected}
     assert len(caplog.records) == 1, "loud, but once"
     assert "spool.max_bytes" in caplog.text
-    assert "cap" in r.heard(State)[-1].problem
+    assert "maximum" in r.heard(State)[-1].problem
     r.say(Confirm(totals.received))
     r.until(lambda: r.reader.audit().spooled == 0)
     r.send(binary())
@@ -417,7 +417,7 @@ def test_a_full_disk_is_bridged_by_memory_then_counted_then_over(rig, caplog, mo
     assert r.heard(State)[-1].problem == ""
     levels = [record.levelname for record in caplog.records]
     assert levels.count("ERROR") == 1
-    assert "= the spool takes datagrams again" in caplog.text
+    assert "= the spool accepts datagrams again" in caplog.text
     caplog.clear()
 
 

@@ -141,7 +141,7 @@ def test_a_followed_file_that_is_replaced_is_read_on_and_somebody_is_told(opened
     assert replay.take(10, 0) == ([], {})
     assert [record.getMessage() for record in caplog.records] == [
         f"! the capture {path} was replaced by another file, and the old one is still followed; "
-        "restart to take the new one"
+        "restart to read the new one"
     ]
     caplog.clear()
 

@@ -447,7 +447,7 @@ def test_amqps_that_cannot_be_trusted(tls_port: int, certificates: Path, broker:
     assert "is not trusted" in refused(url, ca_file=certificates / "other.pem", **mine)
     said = refused(url.replace("127.0.0.1", "localhost"), ca_file=certificates / "ca.pem", **mine)
     assert "is not trusted: Hostname mismatch" in said
-    assert "is this its amqps port?" in refused(f"amqps://127.0.0.1:{broker.port}/", ca_file=certificates / "ca.pem")
+    assert "is this the amqps port?" in refused(f"amqps://127.0.0.1:{broker.port}/", ca_file=certificates / "ca.pem")
     assert "ended the connection before it was open" in unavailable(f"amqp://tally:pw@127.0.0.1:{tls_port}/")
     missing = tmp_path / "missing.pem"
     assert refused(url, ca_file=missing) == f"the CA file {missing} cannot be used: No such file or directory"
@@ -464,7 +464,7 @@ def test_a_certificate_that_only_newer_pythons_refuse_is_said_what_to_do_about()
     error.verify_code, error.verify_message = 92, "CA cert does not include key usage extension"
     assert str(_connect_failure(error, parse_bus_address("amqps://broker.example.org/"))) == (
         "the certificate of broker.example.org:5671 is not trusted: CA cert does not include key usage extension; "
-        "Python 3.13 and newer take only certificates that keep to RFC 5280: have the CA's made anew, with "
+        "Python 3.13 and newer accept only certificates that follow RFC 5280: have the CA certificate reissued with "
         "basicConstraints=critical,CA:TRUE and keyUsage=critical,keyCertSign,cRLSign"
     )
 
@@ -475,10 +475,10 @@ def test_a_broker_that_wants_a_client_certificate(tls_port: int, certificates: P
         (BusRefusedError, BusUnavailableError)
     ) as caught:  # refused when its alert was read before the cut
         open_topology(parse_bus_address(url), BusOptions(ca_file=certificates / "ca.pem"))
-    assert "it may want a client certificate" in str(caught.value)
+    assert "it may require a client certificate" in str(caught.value)
 
 
 def test_a_connection_that_ends_in_the_tls_handshake_names_the_certificate(tls_port: int) -> None:
     address = parse_bus_address(f"amqps://tally:pw@127.0.0.1:{tls_port}/")
     lost = pika_errors.IncompatibleProtocolError('StreamLostError: ("Transport indicated EOF",)')
-    assert "it may want a client certificate" in str(_connect_failure(lost, address))
+    assert "it may require a client certificate" in str(_connect_failure(lost, address))

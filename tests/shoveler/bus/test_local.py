@@ -179,7 +179,7 @@ def test_a_file_that_was_restored_from_a_copy_hides_nothing_new(local: Bus, capl
     local.publish(local.publisher("W"), messages(200, 300))
     assert numbers(local.take_all(local.consumer(), 100)) == list(range(200, 300))
     assert [record.message for record in caplog.records] == [
-        f"= {file} has gone back in time; going on behind what its readers have had"
+        f"= {file} has gone back in time; continuing after what its readers have read"
     ]
 
 
@@ -263,7 +263,9 @@ def test_what_was_sent_and_not_committed_is_not_there_after_a_close(local: Bus) 
 def test_a_damaged_message_file_is_one_sentence(local: Bus) -> None:
     directory = Path(local.url) / "e"
     (directory / "odd.db").write_bytes(b"no database at all" * 100)
-    with pytest.raises(BusRefusedError, match=r"odd\.db is no file of the local bus, or damaged: .*; move it away"):
+    with pytest.raises(
+        BusRefusedError, match=r"odd\.db is not a file of the local bus, or is damaged: .*; move it away"
+    ):
         local.consumer().take(1, 0.0)
 
 
@@ -271,7 +273,7 @@ def test_a_file_of_another_format_is_declined(local: Bus, tmp_path: Path) -> Non
     create(tmp_path / "new.cursor", "cursor")
     with closing(sqlite3.connect(tmp_path / "new.cursor")) as db:
         db.execute("PRAGMA user_version = 2")
-    with pytest.raises(BusRefusedError, match="has format 2, and this version of Tally reads format 1 only"):
+    with pytest.raises(BusRefusedError, match="has format 2, and this version of Tally reads only format 1"):
         connect(tmp_path / "new.cursor", synchronous="NORMAL")
 
 

@@ -83,6 +83,6 @@ def test_more_routing_keys_and_headers_than_are_kept() -> None:
 
 def test_an_id_that_does_not_fit_is_refused_before_anything_is_added() -> None:
     out: list[bytes] = []
-    with pytest.raises(ValueError, match="a message id has at most 255 bytes, and this one has 256"):
+    with pytest.raises(ValueError, match="a message id can have at most 255 bytes, and this one has 256"):
         PublishFrames("e", CHANNEL, FRAME_MAX).append(Outgoing(b"", "ä" * 128), out)
     assert out == []

@@ -60,7 +60,7 @@ def test_a_broken_hand_over_is_said():
         "except ValueError as error: print(error)\n"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert out == "LISTEN_FDS promises a socket as descriptor 3: Bad file descriptor\n"
+    assert out == "LISTEN_FDS says that descriptor 3 is a socket: Bad file descriptor\n"
 
 
 @pytest.fixture

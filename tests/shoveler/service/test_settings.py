@@ -82,7 +82,7 @@ def test_addresses(text, address, shown):
         ("host:²", "expected HOST:PORT"),
         ("::1:80", "an IPv6 address needs brackets"),
         ("[nonsense]:80", "expected an IPv6 address in the brackets"),
-        ("a b:80", "is no host name"),
+        ("a b:80", "is not a host name"),
     ],
 )
 def test_bad_addresses(text, sentence):
@@ -168,7 +168,7 @@ ttl = "1h"
     assert problems(file=file, tmp_path=tmp_path) == [
         f'{x}:1: listen: expected "HOST:PORT", got 5',
         f"{x}:2: 'turbo' no longer exists: it never did anything",
-        f"{x}:3: workers: 0 is too small, the least is 1",
+        f"{x}:3: workers: 0 is too small; the minimum is 1",
         f"{x}:5: 'spool.limit' is now called 'spool.max_bytes'",
         f"{x}:6: unknown setting 'spool.max_byte'; did you mean 'spool.max_bytes'?",
         f"{x}:8: log.format: expected one of text, json, got 'jsn'; did you mean 'json'?",
@@ -183,7 +183,7 @@ def test_problems_of_options_and_environment_too():
         "TALLY_EXAMPLE_LISTN: no such setting; did you mean 'TALLY_EXAMPLE_LISTEN'?",
         "TALLY_EXAMPLE_SPOOL_LIMIT: 'spool.limit' is now called 'spool.max_bytes'",
         "TALLY_EXAMPLE_WORKERS: expected a whole number, got 'many'",
-        "--share: 2 is too large, the most is 1",
+        "--share: 2 is too large; the maximum is 1",
         "--map: expected NAME=VALUE, got 'nonsense'",
     ]
 
@@ -212,7 +212,7 @@ def test_wrong_kinds_say_what_was_expected(tmp_path):
         ("workers = true", "expected a whole number, got True"),
         ("share = 'much'", "expected a number, got 'much'"),
         ("spool.dir = ''", "expected a path, got an empty text"),
-        ("spool.max_bytes = 1", "1 is too small, the least is 1KiB"),
+        ("spool.max_bytes = 1", "1 is too small; the minimum is 1KiB"),
         ("state.ttl = -1", 'expected a duration such as "90s", "24h" or "1h30m", got -1'),
         ("map = 5", "expected a table of name = value, got 5"),
         ("metrics = 'x'", "expected HOST:PORT such as \"0.0.0.0:9993\", got 'x'"),

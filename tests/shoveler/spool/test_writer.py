@@ -292,7 +292,7 @@ def test_a_power_cut_that_takes_only_what_the_tail_kept_leaves_true_books(tmp_pa
         (position,) = reader.positions().values()
         assert position == Position(first=1, received_upto=2 + kept, confirmed_upto=2)
         assert sum(sender.spooled for sender in reader.senders().values()) == kept
-        assert f"= {4 - kept} datagrams that were taken right before the power went are lost" in caplog.text
+        assert f"= {4 - kept} datagrams that were taken right before the power cut are lost" in caplog.text
         put(spool, b"new")
         spool.commit(None, Books(confirmed_upto=spool.last))
         assert spool.spooled == 0
@@ -870,7 +870,7 @@ def test_another_programs_database_is_left_alone(tmp_path):
     db.commit()
     db.close()
     for open_ in (lambda: Spool(tmp_path, reserve=0), lambda: SpoolReader(tmp_path)):
-        with pytest.raises(SpoolError, match="is no spool but another program's database"):
+        with pytest.raises(SpoolError, match="is not a spool but another program's database"):
             open_()
 
 
