@@ -1,5 +1,5 @@
-# Each target works on a fresh Debian machine that has python3, git and make, and nothing else.
-# Debian packages that are missing are installed as root or through password-less sudo, else named in one command.
+# Each target works on a new Debian machine with only python3, git and make. Missing Debian packages are installed as
+# root or with password-less sudo; otherwise the command that installs them is printed.
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
@@ -9,8 +9,8 @@ PYTEST := $(BIN)/python -m pytest
 help:
 	@echo "make run          a whole federation on this machine, real XRootD servers, then the verdict"
 	@echo "make test         lint, types, layers and all tests (about 10 minutes)"
-	@echo "make matrix       make test on Debian 12 and on Debian 13, each from nothing (needs root; half an hour)"
-	@echo "make bench        the figures of docs/measurements, measured here"
+	@echo "make matrix       make test on bare Debian 12 and Debian 13 systems (needs root; half an hour)"
+	@echo "make bench        measure the figures of docs/measurements here"
 	@echo "make soak         long campaigns: faults, fuzzing, memory (hours; resumable)"
 	@echo "make package      wheel, desktop bundle, deb and rpm in dist/"
 	@echo "make screenshots  the pictures in docs/, from a real X server"
@@ -29,7 +29,7 @@ check:
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The tests of what decides without I/O; their coverage is printed.
+# The tests of the cores (no I/O); prints their coverage.
 CORES := tests/collector/wire tests/gui/campaign tests/gui/reconcile \
 	$(patsubst %,tests/collector/correlate/test_%.py,events eviction ids numbers peers processes sequence told waiting)
 

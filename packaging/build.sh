@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # `make package`: wheel and source archive, the frozen programs, deb and rpm; all in dist/.
-# The frozen collector and the frozen app then do one real thing each, so that a build that cannot start is no build.
+# The frozen collector and the frozen app then do one real thing each, so that a build that cannot start fails.
 set -eu
 cd "$(dirname "$0")/.."
 bin=$PWD/.venv/bin
@@ -30,7 +30,7 @@ package xrootd-tally xrootd-tally-daemons "Proves that XRootD monitoring recorde
 package xrootd-tally-daemons xrootd-tally "Shoveler, collector and agent of Tally, without the app." \
     tally-agent tally-shoveler tally-collector
 
-# One real thing each: the collector decodes a server's ident datagram, the app makes a workspace.
+# One real thing each: the collector decodes a server's ident datagram, the app creates a workspace.
 workspace=$(mktemp -d)
 "$bin/python" - "$workspace/ident.jsonl" <<'PYTHON'
 import base64, json, struct, sys

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Prints what nfpm needs to know of a package: nfpm.yaml.in, filled in.
+# Prints nfpm's description of a package: nfpm.yaml.in, filled in.
 #
 #   packaging/describe.sh NAME OTHER VERSION ARCH ABOUT PROGRAM...
 #
-# OTHER is the package that brings the same programs and cannot be installed beside it.
+# OTHER is the package that contains the same programs and cannot be installed beside it.
 set -eu
 cd "$(dirname "$0")/.."
 name=$1 other=$2 version=$3 arch=$4 about=$5

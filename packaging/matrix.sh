@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# `make test` on each Debian that Tally supports, from nothing: a table at the end, 0 only when all passed.
+# `make test` on a bare system of each supported Debian release: prints a table, exits with 0 only if all passed.
 #
 #   packaging/matrix.sh [12] [13]
 #
-# For each release: a fresh chroot with python3, git and make and nothing else, in it a clone of this checkout's HEAD, and
-# `make test` there. Needs root, mmdebstrap and about 4 GB in TALLY_MATRIX (default /var/tmp/tally-matrix), where the logs
-# stay. TALLY_MATRIX_KEEP=1 leaves the chroots too.
+# For each release: a new chroot with only python3, git and make, a clone of this checkout's HEAD in it, and `make test`
+# there. Needs root, mmdebstrap and about 4 GB in TALLY_MATRIX (default /var/tmp/tally-matrix), where the logs stay.
+# TALLY_MATRIX_KEEP=1 keeps the chroots, too.
 #
-# The chroot's mounts live in a mount namespace of their own and its processes in a process namespace: both end with
+# The chroot's mounts are in their own mount namespace and its processes in a process namespace: both end with
 # `make test`, however it ends. So nothing of this machine is mounted in a chroot when it is removed.
 set -eu
 cd "$(dirname "$0")/.."
@@ -38,11 +38,11 @@ fi
 for release in "$@"; do
     case $release in
         12 | 13) ;;
-        *) say "Debian $release is not one of those that are tried: 12 13"; exit 2 ;;
+        *) say "Debian $release is not supported: choose 12 or 13"; exit 2 ;;
     esac
 done
 if [ "$(id -u)" != 0 ]; then
-    say "a chroot needs root; call it as: sudo make matrix"
+    say "a chroot needs root; run: sudo make matrix"
     exit 1
 fi
 for program in mmdebstrap unshare; do
@@ -53,9 +53,9 @@ for program in mmdebstrap unshare; do
 done
 mkdir -p "$at"
 commit=$(git rev-parse HEAD)
-[ -z "$(git status --porcelain)" ] || say "what is not committed is not tested; this is $(git describe --always)."
+[ -z "$(git status --porcelain)" ] || say "uncommitted changes are not tested; testing $(git describe --always)."
 
-# Packages come from where this machine takes its own: apt's mirror and transport options, pip's configuration.
+# Packages come from this machine's own sources: apt's mirror and transport options, pip's configuration.
 mirror=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null \
     | sed -n 's/^Debian //p' | head -n 1)
 
@@ -80,7 +80,7 @@ pass_through() { # the chroot: this machine's way to packages, at the moment of 
     pip_files | while read -r file; do install -D -m 644 "$file" "$1$file"; done
     pip_directories >"$1/etc/tally-matrix/directories"
     env | grep -E '^(PIP_[A-Z_]+|[A-Za-z]+_(proxy|PROXY))=' >"$1/etc/tally-matrix/environment" || true
-    # Certificates by another name: Debian's own package of them may be installed in there, and write its file anew.
+    # Certificates under another name: Debian's own package may be installed in the chroot, and rewrites its file.
     for bundle in "${PIP_CERT:-}" "${SSL_CERT_FILE:-}" /etc/ssl/certs/ca-certificates.crt; do
         [ -f "$bundle" ] || continue
         cat "$bundle" >"$1/etc/tally-matrix/certificates"
@@ -119,7 +119,7 @@ for release in "$@"; do
     say "Debian $release: a bare system in $root; log: $log"
     apt-config dump | grep -E '^Acquire::(http|https|Check|Retries)[^ ]* "[^"]' >"$at/apt.conf" || true
     mmdebstrap --quiet --variant=apt --include=python3,git,make --aptopt="$at/apt.conf" "$suite" "$root" \
-        ${mirror:+"$mirror"} >"$log" 2>&1 || { tail -n 20 "$log" >&2; say "mmdebstrap could not make it."; exit 1; }
+        ${mirror:+"$mirror"} >"$log" 2>&1 || { tail -n 20 "$log" >&2; say "mmdebstrap failed."; exit 1; }
     cp "$at/apt.conf" "$root/etc/apt/apt.conf.d/90machine"
     pass_through "$root"
     git clone -q --no-hardlinks "$here" "$root/tally"
@@ -133,7 +133,7 @@ for release in "$@"; do
     [ $verdict = passed ] || { grep -aE '^(FAILED|ERROR|make)|error:' "$log" | tail -n 40 >&2 || true; }
     if [ -n "${TALLY_MATRIX_KEEP:-}" ]; then
         trap - EXIT
-        say "left for you: $root"
+        say "kept: $root"
     else
         rm -rf --one-file-system "$root"
     fi

@@ -3,8 +3,8 @@
 #
 #   packaging/setup.sh run|test|all
 #
-# Needs python3 (3.11 or newer). Debian packages that are missing are installed when this is root or password-less
-# sudo allows; otherwise they are named in one command and the script ends with 1. Running it again costs a second.
+# Needs python3 (3.11 or newer). Missing Debian packages are installed as root or with password-less sudo; otherwise the
+# script prints the command that installs them and ends with 1. Running it again takes a second.
 set -eu
 cd "$(dirname "$0")/.."
 level=${1:-run}
@@ -27,7 +27,7 @@ if [ -z "$python" ]; then
 fi
 
 # ---- Debian packages -------------------------------------------------------------------------------------------
-# Each line: what to look for, and the package that brings it.
+# Each line: a package, and the test that it is present.
 missing=()
 need() { # package, test command...
     package=$1; shift
@@ -88,7 +88,7 @@ if [ ${#missing[@]} -gt 0 ]; then
         && ${as_root[@]+"${as_root[@]}"} env DEBIAN_FRONTEND=noninteractive \
             apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
         tail -n 20 "$log" >&2
-        say "apt-get could not install them (its last words are above); install them by hand and call make again."
+        say "apt-get could not install them (see its messages above); install them manually and run make again."
         exit 1
     fi
     rm -f "$log"

@@ -496,7 +496,7 @@ def main(argv: list[str] | None = None) -> int:
     """Measure; 0 when everything ran (the figures judge themselves elsewhere)."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("figures", nargs="*", choices=[*FIGURES, []], help="which (all)")
-    parser.add_argument("--seconds", type=float, default=60.0, help="longest length of a load")
+    parser.add_argument("--seconds", type=float, default=60.0, help="maximum length of a load")
     arguments = parser.parse_args(argv)
     for name in arguments.figures or FIGURES:
         measure, seconds = FIGURES[name]

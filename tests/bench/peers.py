@@ -33,13 +33,13 @@ import psutil
 def _directory() -> Path | None:
     given = os.environ.get("TALLY_BENCH_PEERS")
     if not given:
-        print("peers are not measured: TALLY_BENCH_PEERS names no directory that holds them", file=sys.stderr)
+        print("peers are not measured: set TALLY_BENCH_PEERS to their directory", file=sys.stderr)
     return Path(given).resolve() if given else None
 
 
 @functools.cache
 def find(name: str) -> Path | None:
-    """The peer's program or checkout; None when it cannot be had, which is said once."""
+    """The peer's program or checkout; None when it is missing, which is reported once."""
     directory = _directory()
     if directory is None:
         return None

@@ -23,7 +23,7 @@ ROOT = HERE.parent.parent
 
 
 def figures(script: Path) -> tuple[list[dict[str, object]], int]:
-    """The figures one script printed, and its exit code; what it says besides goes to standard error as it comes."""
+    """The figures that a script printed, and its exit code; its other output goes to standard error as it comes."""
     process = subprocess.Popen([sys.executable, str(script)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     found: list[dict[str, object]] = []
     assert process.stdout is not None
@@ -47,7 +47,7 @@ def figures(script: Path) -> tuple[list[dict[str, object]], int]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run the benchmarks and write one table of figures.")
-    parser.add_argument("--only", metavar="WORD", help="only scripts whose name holds this word")
+    parser.add_argument("--only", metavar="WORD", help="only scripts whose name contains this word")
     parser.add_argument("--no-write", action="store_true", help="print only; leave docs/measurements alone")
     options = parser.parse_args()
     scripts = [s for s in sorted(HERE.glob("bench_*.py")) if not options.only or options.only in s.name]

@@ -13,8 +13,8 @@ MATRIX = Path(__file__).resolve().parents[2] / "packaging" / "matrix.sh"
 @pytest.mark.parametrize(
     ("arguments", "uid", "code", "said"),
     [
-        ([], 65534, 1, "a chroot needs root; call it as: sudo make matrix"),
-        (["13", "14"], 0, 2, "Debian 14 is not one of those that are tried: 12 13"),
+        ([], 65534, 1, "a chroot needs root; run: sudo make matrix"),
+        (["13", "14"], 0, 2, "Debian 14 is not supported: choose 12 or 13"),
         ([], 0, 1, "mmdebstrap is missing; install it with: apt-get install mmdebstrap util-linux"),
     ],
 )

@@ -161,11 +161,11 @@ _KILLED = ("shoveler", "collector", "broker")
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="The fault campaign of shoveler, RabbitMQ and collector.")
-    parser.add_argument("--only", metavar="WORD", help="only rounds whose name holds this word")
-    parser.add_argument("--list", action="store_true", help="name the rounds and stop")
-    parser.add_argument("--afresh", action="store_true", help="do not go on with a campaign that was interrupted")
+    parser.add_argument("--only", metavar="WORD", help="only rounds whose name contains this word")
+    parser.add_argument("--list", action="store_true", help="list the rounds and exit")
+    parser.add_argument("--afresh", action="store_true", help="start over instead of resuming an interrupted campaign")
     default = Path(tempfile.gettempdir()) / f"tally-soak-{os.getuid()}" / "campaign_faults.json"
-    parser.add_argument("--state", type=Path, default=default, help=f"where progress is kept [{default}]")
+    parser.add_argument("--state", type=Path, default=default, help=f"file for the progress [{default}]")
     options = parser.parse_args()
     share = min(1.0, float(os.environ.get("TALLY_SOAK_MINUTES", _FULL_MINUTES)) / _FULL_MINUTES)
     planned = [one for one in rounds(share) if not options.only or options.only in one.name]

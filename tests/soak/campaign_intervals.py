@@ -1,4 +1,4 @@
-"""Whether the intervals hold what they promise: pairs of runs with the same true loss, and runs that got worse.
+"""Whether the intervals are right: pairs of runs with the same true loss, and runs that got worse.
 
 For each way of losing datagrams (see `datagrams.py`), size of a test and true loss, so many pairs of runs are drawn.
 *False alarms*: pairs that a comparison calls different, which they are not. *Covered*: single runs whose 95 % interval
@@ -62,7 +62,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="How often the intervals are right.")
     parser.add_argument("--pairs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default="", metavar="WORD", help="only ways of losing whose name holds this word")
+    parser.add_argument("--only", default="", metavar="WORD", help="only kinds of loss whose name contains this word")
     options = parser.parse_args()
     cells: list[dict[str, Any]] = []
     bad: list[str] = []

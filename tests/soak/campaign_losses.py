@@ -57,13 +57,13 @@ def table(results: dict[str, dict[str, Any]]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="The campaign of losses whose truth is known.")
-    parser.add_argument("--only", metavar="WORD", help="only rounds whose name holds this word")
-    parser.add_argument("--list", action="store_true", help="name the rounds and stop")
-    parser.add_argument("--afresh", action="store_true", help="do not go on with a campaign that was interrupted")
+    parser = argparse.ArgumentParser(description="The campaign of losses with known causes.")
+    parser.add_argument("--only", metavar="WORD", help="only rounds whose name contains this word")
+    parser.add_argument("--list", action="store_true", help="list the rounds and exit")
+    parser.add_argument("--afresh", action="store_true", help="start over instead of resuming an interrupted campaign")
     parser.add_argument("--servers", type=int, default=_SERVERS, metavar="M", help=f"XRootD servers ({_SERVERS})")
     default = Path(tempfile.gettempdir()) / f"tally-soak-{os.getuid()}" / "campaign_losses.json"
-    parser.add_argument("--state", type=Path, default=default, help=f"where progress is kept [{default}]")
+    parser.add_argument("--state", type=Path, default=default, help=f"file for the progress [{default}]")
     options = parser.parse_args()
     planned = [one for one in rounds() if not options.only or options.only in one.name]
     if options.list:

@@ -1,4 +1,4 @@
-"""Half an hour at 5,000 datagrams a second through shoveler, RabbitMQ and collector: nobody's memory grows.
+"""Half an hour at 5,000 datagrams per second through shoveler, RabbitMQ and collector: no process's memory grows.
 
 The resident memory of each of our processes is sampled once a second. The first fifth is warm-up; then the median of
 the second fifth is compared with that of the last one, and growth of more than 10 % fails. So do books that do not
@@ -132,7 +132,7 @@ def close(pipeline: Pipeline) -> tuple[dict[str, int], list[str]]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Memory under steady load.")
-    parser.add_argument("--rate", type=float, default=_RATE, help="datagrams a second")
+    parser.add_argument("--rate", type=float, default=_RATE, help="datagrams per second")
     parser.add_argument("--framing", choices=("single", "batch"), default="batch", help="of datagrams and records")
     options = parser.parse_args()
     minutes = float(os.environ.get("TALLY_SOAK_MINUTES", _MINUTES))

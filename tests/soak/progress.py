@@ -37,5 +37,5 @@ class Progress:
         new.replace(self._path)
 
     def forget(self) -> None:
-        """All is done: the next campaign begins anew."""
+        """All rounds are done: the next campaign starts from the beginning."""
         self._path.unlink(missing_ok=True)

@@ -62,9 +62,9 @@ def run(script: Path, minutes: float | None) -> tuple[dict[str, Any], int]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run the long campaigns.")
-    parser.add_argument("--only", metavar="WORD", help="only campaigns whose name holds this word")
-    parser.add_argument("--again", action="store_true", help="also those that have passed on this commit")
-    parser.add_argument("--minutes", type=float, help="length of each campaign, where it has one (default: its own)")
+    parser.add_argument("--only", metavar="WORD", help="only campaigns whose name contains this word")
+    parser.add_argument("--again", action="store_true", help="include campaigns that have passed on this commit")
+    parser.add_argument("--minutes", type=float, help="length of each timed campaign (default: its own)")
     options = parser.parse_args()
     scripts = sorted([*HERE.glob("campaign_*.py"), *HERE.glob("fuzz_*.py")])
     chosen = [script for script in scripts if not options.only or options.only in script.stem]
@@ -80,7 +80,7 @@ def main() -> int:
     for script in chosen:
         target = RESULTS / f"soak-{script.stem}.json"
         if not options.again and passed_before(target, version):
-            print(f"== {script.stem}: passed on {version} already")
+            print(f"== {script.stem}: already passed on {version}")
             continue
         print(f"== {script.stem}", flush=True)
         began = time.time()
