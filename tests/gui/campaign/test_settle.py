@@ -78,15 +78,15 @@ def test_before_a_record_is_given_up_what_a_busy_server_sends_late_is_waited_for
     both = {"takers": [taker(102.1, 60)], "readers": [reader(102.1, 60)]}
     first = steps(one, view(102.1, 8, **both), view(102.2, 8, **both), view(102.3, 8, drained=True, **both))
     assert first == [(ASK, "ask"), (LOAD, "drain"), ("8 requests without a record", "")]
-    late = {"takers": [taker(104.2, 61)], "readers": [reader(104.2, 61)]}
+    late = {"takers": [taker(107.2, 61)], "readers": [reader(107.2, 61)]}
     assert steps(
         one,
-        view(103.9, 8, **both),
-        view(104.1, 8, **both),
-        view(104.3, 8, takers=[taker(104.2, 61)], readers=[reader(104.2, 60)]),
-        view(104.4, 8, **late),
-        view(104.5, 8, drained=True, looked=104.4, **late),
-        view(104.6, 1, drained=True, **late),
+        view(106.9, 8, **both),
+        view(107.1, 8, **both),
+        view(107.3, 8, takers=[taker(107.2, 61)], readers=[reader(107.2, 60)]),
+        view(107.4, 8, **late),
+        view(107.5, 8, drained=True, looked=107.4, **late),
+        view(107.6, 1, drained=True, **late),
     ) == [
         ("8 requests without a record", ""),
         (ASK, "ask"),
@@ -96,12 +96,12 @@ def test_before_a_record_is_given_up_what_a_busy_server_sends_late_is_waited_for
         ("1 request without a record", ""),
     ]
     # That brought records, so once more; the next mark brings none.
-    nothing = {"takers": [taker(106.2, 61)], "readers": [reader(106.2, 61)]}
+    nothing = {"takers": [taker(112.2, 61)], "readers": [reader(112.2, 61)]}
     assert steps(
         one,
-        view(106.1, 1, **late),
-        view(106.3, 1, **nothing),
-        view(106.4, 1, drained=True, **nothing),
+        view(112.1, 1, **late),
+        view(112.3, 1, **nothing),
+        view(112.4, 1, drained=True, **nothing),
     ) == [
         (ASK, "ask"),
         (LOAD, "drain"),
