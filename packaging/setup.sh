@@ -63,6 +63,8 @@ if [ "$level" != run ]; then
     need procps command -v ps
     need mount command -v mount
     need openssl command -v openssl
+    need chromium command -v chromium
+    need poppler-utils command -v pdftotext
     need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/initdb'
     need fonts-dejavu-core test -f /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 fi

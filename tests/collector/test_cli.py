@@ -23,6 +23,7 @@ import pytest
 from collector.cli import main
 from collector.correlate import Correlator
 from tests.promises import within
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPTURES = ROOT / "tests" / "captures" / "5.5.3"
@@ -71,14 +72,6 @@ def as_program() -> Iterator[None]:
 def replay(path: Path, *arguments: str, out: Path) -> list[dict[str, Any]]:
     assert main(["--from", f"file:{path}", "--to", f"file:{out}", *arguments]) == 0
     return [json.loads(line) for line in out.read_text().splitlines()]
-
-
-def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return result
 
 
 def datagram(code: bytes, number: int, body: bytes) -> bytes:

@@ -6,7 +6,7 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from collector.config import SCHEMA, plan
 from collector.engine import open_engine, open_store, parts
 from shoveler import envelope
 from shoveler.bus import Consumer, Outgoing, open_consumer, open_publisher, open_topology, parse_bus_address
+from tests.waiting import until
 
 NUMBER = itertools.count(1)
 REMOTE = "192.0.2.7:1094"
@@ -125,13 +126,6 @@ def bench(
 
 def ids(records: list[dict[str, Any]]) -> list[str]:
     return sorted(record["record_id"] for record in records)
-
-
-def until(condition: Callable[[], bool], seconds: float = 45.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("batch_in", [False, True])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
 from collector import names as names_module
 from collector.names import Names, reverse_lookup
 from tests.promises import within
+from tests.waiting import until
 
 
 class Resolver:
@@ -52,13 +52,6 @@ def names(resolver: Resolver, clock: Clock) -> Iterator[Names]:
     yield made
     resolver.open.set()
     made.close()
-
-
-def until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_the_first_answer_is_none_at_once_however_slow_the_resolver(names: Names, resolver: Resolver) -> None:

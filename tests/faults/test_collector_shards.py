@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import psutil
 import pytest
+
+from tests.waiting import until
 
 pytestmark = pytest.mark.broker
 PERFECT = {"missing": 0, "double": 0, "wrong": 0, "incomplete": 0, "differing": 0}
@@ -30,14 +31,6 @@ def workers(rig: Any) -> list[int]:
         except psutil.Error:
             pass  # it has just died
     return found
-
-
-def until(condition: Callable[[], Any], seconds: float = 90.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (result := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return result
 
 
 def gone(pid: int) -> bool:

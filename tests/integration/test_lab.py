@@ -25,6 +25,7 @@ from agent.lab.pids import alive
 from agent.messages import LabState, decode_lab_state
 from collector.records import FileRecord
 from shoveler.bus import BusOptions, open_consumer, open_topology, parse_bus_address
+from tests.waiting import until
 
 pytestmark = pytest.mark.xrootd
 
@@ -53,13 +54,6 @@ def lab(*words: str, expect: int = 0) -> str:
     done = subprocess.run([*LAB, *words], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == expect, done.stdout + done.stderr
     return done.stdout
-
-
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +20,12 @@ from agent.lab import cli, control, ledger, supervisor
 from agent.lab.errors import LabError
 from agent.lab.options import LabOptions
 from agent.lab.pids import alive
+from tests.waiting import until
 
 pytestmark = pytest.mark.xrootd
 
 STAND_IN = Path(__file__).with_name("stand_in.py")
 Lab = Any  # of conftest.py
-
-
-def until(condition: Any, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def taken(lab: Lab, shoveler: str = "shoveler-1") -> list[bytes]:

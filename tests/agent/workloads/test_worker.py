@@ -7,7 +7,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from agent.workloads.frames import (
 from agent.workloads.starting import process_command
 from agent.workloads.worker import _figures, _Tally
 from tests.promises import within
+from tests.waiting import until
 
 
 class Worker:
@@ -197,13 +198,6 @@ def test_a_full_disk_keeps_nobody_from_giving_up_other_calls(monkeypatch: pytest
     done = [(line.path, line.ok, line.interrupted) for line in disk.lines if isinstance(line, Done)]
     assert sorted(done) == [("/0", False, True), ("/1", False, True)]
     assert [slot.tallies["root://s"].failed for slot in slots] == [1, 1]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 FAKE_CLIENT = """

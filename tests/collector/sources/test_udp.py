@@ -6,13 +6,14 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from collector.sources import Datagram, SourceError
 from collector.sources.udp import UdpSource, bind, format_remote
 from shoveler.service import Address
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -35,13 +36,6 @@ def taken(source: UdpSource, number: int, seconds: float = 60.0) -> list[Datagra
     while len(found) < number and time.monotonic() < deadline:
         found += source.take(0.2).datagrams  # type: ignore[arg-type]
     return found
-
-
-def until(condition: Callable[[], bool], seconds: float = 45.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def test_what_is_sent_is_taken_with_sender_and_time(source: UdpSource, sender: socket.socket) -> None:

@@ -9,8 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from gui.cli import main
 from gui.commands import load
 from gui.store import AT_ONCE, Store, engine, once
 from shoveler.bus import Outgoing, open_publisher, open_topology, parse_bus_address
+from tests.waiting import until
 
 LIMIT = 120.0
 
@@ -237,15 +236,15 @@ def test_from_a_broker_nothing_is_lost_and_no_queue_is_left_however_it_ends(
         assert published(record(1)) == "returned", "there is no queue yet"
         with subprocess.Popen([*command, *(["--follow"] if end else [])]) as process:
             try:
-                eventually(lambda: published(record(2)) == "confirmed")
+                until(lambda: published(record(2)) == "confirmed")
                 if end:
                     # Kept by SQLite before it is acknowledged.
-                    eventually(lambda: counted(tmp_path / "w") == 1)
+                    until(lambda: counted(tmp_path / "w") == 1)
                     process.send_signal(end)
                 process.wait(LIMIT)
             finally:
                 process.kill()
-        eventually(lambda: published(record(3)) == "returned")
+        until(lambda: published(record(3)) == "returned")
     assert counted(tmp_path / "w") == 1
 
 
@@ -258,10 +257,3 @@ def counted(database: Path) -> int:
             return int(connection.execute("SELECT coalesce(sum(accesses), 0) FROM daily").fetchone()[0])
     except sqlite3.OperationalError:
         return 0
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

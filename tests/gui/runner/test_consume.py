@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,7 @@ import pytest
 
 from gui.runner.consume import BusThread, ConsumerState, Drain, Watched
 from shoveler.bus import BusOptions, Incoming, Outgoing, open_publisher, parse_bus_address
-
-
-def until(condition: Callable[[], Any], seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
+from tests.waiting import until
 
 
 class Bench:
