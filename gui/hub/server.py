@@ -149,6 +149,7 @@ class Hub:
         self._serving: set[asyncio.Task[Any]] = set()
         self._identity: Identity | None = None
         self._server: Server | None = None
+        self._port = options.port
 
     # ---- start and end
 
@@ -192,6 +193,7 @@ class Hub:
         except BaseException:
             self._threads.shutdown(wait=False)
             raise
+        self._port = int(next(iter(self._server.sockets)).getsockname()[1])
         for name, work in (
             ("hub spends tokens", self._spender.run()),
             ("hub stores journals", self._writer.run()),
@@ -237,9 +239,8 @@ class Hub:
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
-        assert self._server is not None
-        return int(next(iter(self._server.sockets)).getsockname()[1])
+        """The port it listens on, or listened on before it was stopped."""
+        return self._port
 
     @property
     def address(self) -> str:

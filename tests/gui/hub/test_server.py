@@ -39,5 +39,7 @@ async def test_a_port_in_use_is_one_sentence(place: Any, tmp_path: Any) -> None:
 
 async def test_stopping_the_hub_says_goodbye_and_come_again(mortal_place: Any) -> None:
     agent, _ = await mortal_place.join("c1")
+    address = mortal_place.hub.address
     await mortal_place.stop()
+    assert mortal_place.hub.address == address  # the status bar shows it until the workspace is closed
     assert await agent.hear() == Goodbye(reason="the hub is being stopped", again=True)
