@@ -16,14 +16,15 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import qasync
 from PySide6.QtCore import QSettings, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication, QWidget
 
-from gui.pages.welcome import WelcomePage
+from gui.pages.welcome.page import WelcomePage
 from gui.widgets.frame import Frame
 from gui.widgets.theme import application_font, theme
 
@@ -38,18 +39,29 @@ log = logging.getLogger("tally.window")
 BETWEEN_TURNS = 0.005
 """Seconds to sleep between two turns of a loop whose display is gone."""
 
+
+@dataclass(frozen=True, slots=True)
+class PageEntry:
+    """A page: its folder in `gui.pages` (also the name of its icon), its title, and where its button is."""
+
+    name: str
+    title: str
+    place: Literal["rail", "foot", "menu"] = "rail"
+    """In the rail, at its foot, or only in the menu View."""
+
+
 PAGES = (
-    ("fleet", "Fleet", "Ctrl+1"),
-    ("plans", "Plans", "Ctrl+2"),
-    ("live", "Live", "Ctrl+3"),
-    ("runs", "Runs", "Ctrl+4"),
+    PageEntry("fleet", "Fleet"),
+    PageEntry("plans", "Plans"),
+    PageEntry("live", "Live"),
+    PageEntry("runs", "Runs"),
 )
-"""Pages of the rail: name (also that of the icon and of the module in `parts`), title, key."""
+"""The pages in the order of the rail; the first nine have Ctrl+1 … Ctrl+9 as their keys."""
 
 
 def page_names() -> tuple[str, ...]:
     """The names of the pages, in the order of the rail."""
-    return tuple(name for name, _, _ in PAGES)
+    return tuple(page.name for page in PAGES)
 
 
 def make_application() -> QApplication:
@@ -71,8 +83,9 @@ def make_frame() -> tuple[Frame, WelcomePage]:
     """The window at its first paint: its frame with the page Welcome; the other pages are still empty."""
     frame, welcome = Frame(), WelcomePage()
     frame.add_page("welcome", welcome)
-    for name, title, key in PAGES:
-        frame.add_page(name, QWidget(), symbol=name, title=title, key=key)
+    for number, page in enumerate(PAGES, 1):
+        key = f"Ctrl+{number}" if number <= 9 and page.place != "menu" else ""
+        frame.add_page(page.name, QWidget(), title=page.title, key=key, place=page.place)
     frame.restore()
     frame.go("welcome")
     return frame, welcome

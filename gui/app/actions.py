@@ -9,9 +9,8 @@ from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QMessageBox
 
 from gui.app.opening import Opening
-from gui.app.parts import fleet, live, plans
-from gui.pages.welcome import WelcomePage
-from gui.presenters.running import Running
+from gui.app.running import Running
+from gui.pages.welcome.page import WelcomePage
 from gui.widgets.frame import Frame
 from gui.widgets.problems import ProblemsDock
 from gui.widgets.table import Table
@@ -44,7 +43,7 @@ class Actions:
         action("File", "quit", "Quit", "Ctrl+Q", self._frame.close)
         self._frame.workspace_button.clicked.connect(lambda: opening.ask())
 
-    def connect_view(self, refresh: Callable[[], object]) -> None:
+    def connect_view(self) -> None:
         """Theme, filter, Problems, help."""
         frame, action = self._frame, self._frame.add_action
         action("Edit", "filter", "Filter", "Ctrl+F", self._focus_filter, symbol="filter")
@@ -53,31 +52,30 @@ class Actions:
         action("View", "dark", "Dark", "", lambda: set_theme("dark"))
         action("View", "system", "As the system", "", lambda: set_theme("system"))
         action("View", "problems", "Problems", "Ctrl+P", self._toggle_problems, symbol="warn")
-        action("View", "refresh", "Refresh", "F5", refresh, symbol="refresh")
         action("Help", "keys", "Keys", "?", self._show_keys)
         frame.problems_button.clicked.connect(lambda: self._toggle_problems())
         self._problems.count_changed.connect(frame.set_problems)
 
-    def connect_run(self, running: Running, plans_part: plans.Part, live_part: live.Part) -> None:
-        """Running, stopping, and the command that does the same."""
-        frame, action = self._frame, self._frame.add_action
-        action("Run", "stop", "Stop, again: abort", "Ctrl+.", running.stop, symbol="stop")
-        action("Run", "pause", "Pause the live view", "", live_part.page.toggle_pause, symbol="pause")
-        action("Tools", "command", "Copy as command", "", plans_part.copy_command, symbol="term")
-        frame.run_button.clicked.connect(lambda: plans_part.page.run())
+    def connect_run(self, running: Running) -> None:
+        """Stopping."""
+        frame = self._frame
+        frame.add_action("Run", "stop", "Stop, again: abort", "Ctrl+.", running.stop, symbol="stop")
         frame.run_button.setToolTip("Run the plan that is open  Ctrl+R")
         frame.stop_button.setToolTip("Stop after this round; again: abort  Ctrl+.")
         frame.stop_button.clicked.connect(lambda: running.stop())
-        frame.copy_command.clicked.connect(lambda: plans_part.copy_command())
 
     def connect_welcome(
-        self, welcome: WelcomePage, opening: Opening, fleet_part: fleet.Part, try_here: Callable[[], object]
+        self,
+        welcome: WelcomePage,
+        opening: Opening,
+        try_here: Callable[[], object],
+        go: Callable[..., object],
     ) -> None:
         """The page that is painted first."""
         steps: dict[str, Callable[[], object]] = {
             "hub": opening.open_default,
-            "agent": fleet_part.add_agent,
-            "plan": lambda: self._frame.go("plans"),
+            "agent": lambda: go("fleet", invite=True),
+            "plan": lambda: go("plans"),
         }
         welcome.try_wanted.connect(lambda: try_here())
         welcome.new_wanted.connect(opening.new)

@@ -1,7 +1,7 @@
 """The window: composes frame, pages and the open workspace. Everything it does goes through `gui.runner` and the store.
 
 - `home` opens and closes workspaces, `opening` has the dialogs for it, `background` owns the tasks.
-- `actions` has menus and buttons. `parts` has a module for each page, which connects it with its presenter.
+- `actions` has menus and buttons. Each page is a folder of `gui.pages`; its `part` connects it with its presenter.
 - The hub runs in the same process on the same loop; blocking work goes to the workspace's threads.
 """
 
@@ -12,7 +12,7 @@ import importlib
 import time
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from PySide6.QtCore import QSettings, Qt, QTimer
 
@@ -20,14 +20,13 @@ from gui.app.actions import Actions
 from gui.app.background import Background
 from gui.app.home import Home
 from gui.app.opening import Opening
-from gui.app.part import Part, WindowDesk
-from gui.app.parts import fleet, live, plans, runs
+from gui.app.running import Running
 from gui.app.status import run_text, status_parts
 from gui.campaign.plan import Plan
 from gui.models.recent import opened_now, read_recent, with_runs, write_recent
 from gui.models.runs import RunView
-from gui.pages.welcome import WelcomePage
-from gui.presenters.running import Running
+from gui.pages.part import Part, WindowDesk
+from gui.pages.welcome.page import WelcomePage
 from gui.runner.demo import DemoOptions
 from gui.runner.options import WorkspaceOptions
 from gui.runner.progress import Problem, RunProgress
@@ -39,8 +38,6 @@ from shoveler.service.tasks import start_task
 
 BEAT_MS = 500
 """How often tables other than the live ones check for changes."""
-
-Kind = TypeVar("Kind", bound=Part)
 
 
 class Window:
@@ -63,23 +60,16 @@ class Window:
         frame.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.problems)
         self.tasks = Background(self._trouble)
         self.home = Home(self, self.tasks, data, demo or DemoOptions(database=data / "demo.db"))
-        self.opening = Opening(frame, self.home, self.tasks, lambda path: self.plans.import_file(path))
+        self.opening = Opening(frame, self.home, self.tasks, lambda path: self.go("plans", plan=path))
+        self.running = Running(self, self._run_changed)
         actions = Actions(frame, self.problems)
         actions.connect_file(self.opening, self.try_here)
-        self.parts = [make_part(name, self) for name in pages]
-        self._pages = dict(zip(pages, self.parts, strict=True))
-        for name, part in self._pages.items():
+        actions.connect_run(self.running)
+        self.parts = {name: make_part(name, self) for name in pages}
+        for name, part in self.parts.items():
             frame.add_page(name, part.page)
-        self._plans, self._runs = self._part(plans.Part), self._part(runs.Part)
-        self._live, self._fleet = self._part(live.Part), self._part(fleet.Part)
-        self.fleet, self.plans = self._fleet.page, self._plans.page
-        self.live, self.runs = self._live.page, self._runs.page
-        self.running = Running(
-            self, self.plans, self._plans.presenter, self._runs.presenter, lambda on: self.show_run_buttons(running=on)
-        )
-        actions.connect_view(self._runs.presenter.read)
-        actions.connect_run(self.running, self._plans, self._live)
-        actions.connect_welcome(welcome, self.opening, self._fleet, self.try_here)
+        actions.connect_view()
+        actions.connect_welcome(welcome, self.opening, self.try_here, self.go)
         frame.page_shown.connect(self._page_shown)
         frame.closing.connect(self._close)
         self.beat = QTimer(frame)
@@ -90,9 +80,6 @@ class Window:
         self.show_run_buttons()
         self._look()
         frame.restore()  # splitters of the pages that came just now
-
-    def _part(self, kind: type[Kind]) -> Kind:
-        return next(part for part in self.parts if isinstance(part, kind))
 
     # ---- what the program does with it
 
@@ -115,6 +102,10 @@ class Window:
     def run_plan(self, plan: Plan, text: str = "", directory: Path | None = None) -> None:
         """Run this plan in the open workspace. `text` is its TOML; its file list is relative to `directory`."""
         self.running.run_plan(plan, text, directory)
+
+    def stop_run(self) -> None:
+        """Stop the run after its round; a second call aborts it."""
+        self.running.stop()
 
     # ---- what presenters and pages find around them
 
@@ -145,13 +136,16 @@ class Window:
         """The name of the page that is shown."""
         return self.frame.current_page()
 
-    def go(self, page: str) -> None:
-        """Show a page."""
+    def go(self, page: str, **place: object) -> None:
+        """Show a page, and a place within it: what `visit` of its part says."""
         self.frame.go(page)
+        if place:
+            self.parts[page].visit(**place)
 
     def show_stage(self, text: str) -> None:
         """Show what a demonstration is doing."""
-        self._live.presenter.stage(text)
+        for part in self.parts.values():
+            part.stage(text)
 
     def leave(self) -> None:
         """Close the open workspace: abort its run, stop its agents on this machine, take its lab down."""
@@ -168,7 +162,7 @@ class Window:
         workspace.progress.subscribe(self._progressed)
         self.frame.show_workspace(workspace.label, workspace.store.database.shown)
         self._remember(workspace)
-        for part in self.parts:
+        for part in self.parts.values():
             part.attach(workspace)
         self._look()
         if self.frame.current_page() == "welcome":
@@ -179,14 +173,14 @@ class Window:
         if self.closing:
             return
         self.frame.show_workspace()
-        for part in self.parts:
+        for part in self.parts.values():
             part.detach()
         self.problems.set_run_problems(())
         self.show_run_buttons(running=False)
         self._look()
 
     def _progressed(self, progress: RunProgress) -> None:
-        for part in self.parts:
+        for part in self.parts.values():
             part.progressed(progress)
         self.problems.set_run_problems(progress.problems)
 
@@ -206,7 +200,7 @@ class Window:
 
     def _look(self) -> None:
         """The window's own beat: update the tables and the status bar."""
-        for part in self.parts:
+        for part in self.parts.values():
             part.look()
         if self.workspace is not None:
             self.show_run_buttons()
@@ -218,11 +212,16 @@ class Window:
         if running is None:
             running = workspace is not None and (workspace.running or self.running.under_way)
         text = run_text(workspace) if running and workspace is not None else ""
-        self.frame.show_run(text, running=running, can_run=not running and self.plans.editor.plan is not None)
+        self.frame.show_run(text, running=running)
+
+    def _run_changed(self, on: bool) -> None:
+        for part in self.parts.values():
+            part.running(on=on)
+        self.show_run_buttons(running=on)
 
     def _page_shown(self, name: str) -> None:
-        if name in self._pages:
-            self._pages[name].shown()
+        if name in self.parts:
+            self.parts[name].shown()
         self._look()
 
     def _trouble(self, where: str, text: str, remedy: str) -> None:
@@ -238,7 +237,7 @@ class Window:
         self.beat.stop()
         for table in self.frame.findChildren(Table):
             table.remember()
-        for part in self.parts:
+        for part in self.parts.values():
             part.close()
         self._end_task = start_task(self._end(), "close")
 
@@ -253,7 +252,7 @@ class Window:
 def make_part(name: str, window: Window) -> Part:
     """The page of this name with its presenter."""
     desk: WindowDesk = window
-    return cast("Part", importlib.import_module(f"gui.app.parts.{name}").Part(desk))
+    return cast("Part", importlib.import_module(f"gui.pages.{name}.part").Part(desk))
 
 
 def _stored_recent() -> str:

@@ -170,9 +170,10 @@ class Frame(QMainWindow):
 
     # ---- building
 
-    def add_page(self, name: str, widget: QWidget, *, symbol: str = "", title: str = "", key: str = "") -> None:
-        """Add a page; with `symbol` it also appears in the rail, in the order of adding. For an existing name, this
-        widget replaces the earlier one: the window is painted before all of its pages are made."""
+    def add_page(self, name: str, widget: QWidget, *, title: str = "", key: str = "", place: str = "") -> None:
+        """Add a page. For an existing name, this widget replaces the earlier one: the window is painted before all of
+        its pages are made. `place`: "rail" or "foot" for a button there, in the order of adding; with any place the
+        page is also in the menu View, with its key."""
         before = self._pages.get(name)
         self._pages[name] = widget
         self.stack.addWidget(widget)
@@ -182,12 +183,15 @@ class Frame(QMainWindow):
             self.stack.removeWidget(before)
             before.deleteLater()
             return
-        if not symbol:
+        if not place:
             return
-        item = RailButton(symbol, title, key)
-        item.clicked.connect(lambda: self.go(name))
-        self._rail_buttons[name] = item
-        self._rail.insertWidget(self._rail.count() - 1, item)
+        if place in ("rail", "foot"):
+            item = RailButton(name, title, key)
+            item.clicked.connect(lambda: self.go(name))
+            self._rail_buttons[name] = item
+            above = sum(button.property("place") == "rail" for button in self._rail_buttons.values())
+            item.setProperty("place", place)
+            self._rail.insertWidget(above if place == "rail" else self._rail.count(), item)
         self.add_action("View", f"page-{name}", title, key, lambda: self.go(name))
 
     def add_action(
@@ -258,13 +262,16 @@ class Frame(QMainWindow):
         self.problems_button.setText(word)
         self.problems_button.show_icon(*(("warn", "warn") if count else ("ok", "text2")))
 
-    def show_run(self, text: str, *, running: bool, can_run: bool) -> None:
-        """Update the run controls: the progress of a run under way, or whether one can be started."""
+    def can_run(self, can: bool) -> None:
+        """Whether there is a plan that can be run."""
+        self.run_button.setEnabled(can)
+
+    def show_run(self, text: str, *, running: bool) -> None:
+        """Update the run controls: the progress of a run under way, or what starts one."""
         self.run_state.setVisible(running)
         self.run_state.set_state("run", text or "running", "info")
         for widget in (self.copy_command, self.run_button):
             widget.setVisible(not running)
-        self.run_button.setEnabled(can_run)
         self.stop_button.setEnabled(running)
 
     def _restyle(self) -> None:

@@ -86,7 +86,7 @@ def feed(mode: str, servers: int) -> tuple[float, float, float, float]:
     from PySide6.QtWidgets import QApplication
 
     from gui.app import make_application
-    from gui.pages.live import LivePage
+    from gui.pages.live.page import LivePage
     from gui.runner.progress import Marker, RunProgress, SamplePoint, ServerRow
 
     application = make_application()

@@ -17,12 +17,22 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gui.app.window import Window
 
 SIZE = (1440, 900)
+
+
+def part(window: Window, name: str) -> Any:
+    """The part of this page, as its own type."""
+    return window.parts[name]
+
+
+def page(window: Window, name: str) -> Any:
+    """The page of this name, as its own type."""
+    return part(window, name).page
 
 
 def start_screen() -> subprocess.Popen[bytes]:
@@ -95,8 +105,8 @@ async def take(directory: Path, data: Path) -> None:
     await until(window, lambda: getattr(progress(), "recorded", 0) > 1800, "the run is well under way")
     await shoot("live")
     frame.go("fleet")
-    window.fleet.servers.select_key(window.workspace.servers()[2].url if window.workspace else "")
-    await until(window, lambda: bool(window._fleet.presenter.sender_of), "senders are known")
+    page(window, "fleet").servers.select_key(window.workspace.servers()[2].url if window.workspace else "")
+    await until(window, lambda: bool(part(window, "fleet").presenter.sender_of), "senders are known")
     await asyncio.sleep(6)
     await shoot("fleet")
     frame.go("live")
@@ -106,10 +116,10 @@ async def take(directory: Path, data: Path) -> None:
     frame.go("runs")
     await asyncio.sleep(2)
     await shoot("result")
-    window.runs.tabs.setCurrentIndex(1)
+    page(window, "runs").tabs.setCurrentIndex(1)
     await asyncio.sleep(1)
     await shoot("requests", "light")
-    window.runs.show_list()
+    page(window, "runs").show_list()
     await shoot("runs", "light")
     print(f"  {len(taken)} pictures in {directory}", flush=True)
     frame.close()

@@ -218,7 +218,9 @@ def spool_disk_full(
     before = _confirmed(pipeline)
     pipeline.wait(lambda: _confirmed(pipeline) > before, 150, "publishing while the disk is full")
     filler.unlink()
-    pipeline.wait(lambda: "accepts datagrams again" in pipeline.shoveler.said(), 150, "the spool accepting datagrams again")
+    pipeline.wait(
+        lambda: "accepts datagrams again" in pipeline.shoveler.said(), 150, "the spool accepting datagrams again"
+    )
     pipeline.lasted()
     pipeline.run(1.0)
 

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QPushButton
 
 from gui.app import make_window
 from gui.runner.demo import DemoOptions
+from tests.gui.parts import page
 
 pytestmark = pytest.mark.xrootd
 
@@ -26,26 +27,26 @@ def test_a_click_shows_a_hundred_per_cent_and_the_end_leaves_nothing(qapp, drive
         QTest.mouseClick(window.welcome.try_tile, Qt.MouseButton.LeftButton)
         await until(lambda: window.frame.current_page() == "runs" or problems(window))
         assert not problems(window)
-        await until(lambda: window.runs.servers.model.rows.all)
-        assert window.runs.tests.model.rows.visible[0].figures.matched == 20
-        assert "100.00 %" in shown(window.runs.tests)
-        assert window.runs.counts["matched"].figure.text() == "20"
-        assert window.runs.counts["missing"].figure.text() == "0"
-        assert [server.matched for server in window.runs.servers.model.rows.all] == [10, 10]
+        await until(lambda: page(window, "runs").servers.model.rows.all)
+        assert page(window, "runs").tests.model.rows.visible[0].figures.matched == 20
+        assert "100.00 %" in shown(page(window, "runs").tests)
+        assert page(window, "runs").counts["matched"].figure.text() == "20"
+        assert page(window, "runs").counts["missing"].figure.text() == "0"
+        assert [server.matched for server in page(window, "runs").servers.model.rows.all] == [10, 10]
 
         # The federation stays up: the plan that is open runs on it, and "Try it" again is another run, no new lab.
         lab = window.workspace.options.lab
         await until(lambda: window.frame.run_button.isEnabled())
         window.try_here()
-        await until(lambda: len(window.runs.runs.model.rows.all) == 2 and not window.running.under_way)
+        await until(lambda: len(page(window, "runs").runs.model.rows.all) == 2 and not window.running.under_way)
         assert window.workspace.options.lab == lab
-        assert [view.success for view in window.runs.runs.model.rows.all] == ["100.00 %", "100.00 %"]
+        assert [view.success for view in page(window, "runs").runs.model.rows.all] == ["100.00 %", "100.00 %"]
         assert not problems(window)
 
         # The fleet knows everybody.
         window.frame.go("fleet")
-        await until(lambda: len(window.fleet.servers.model.rows.all) == 2)
-        assert [client.name for client in window.fleet.clients.model.rows.all] == ["c1", "c2"]
+        await until(lambda: len(page(window, "fleet").servers.model.rows.all) == 2)
+        assert [client.name for client in page(window, "fleet").clients.model.rows.all] == ["c1", "c2"]
 
         window.frame.close()
         await window.done.wait()
@@ -83,7 +84,7 @@ def test_without_xrootd_one_sentence_says_what_to_install(
         assert "Traceback" not in text
         assert window.problems.isVisible()
         assert window.frame.workspace_button.text() == "No workspace"
-        nothing = [b for b in window.live.findChildren(QPushButton) if b.isVisible() and "Try it" in b.text()]
+        nothing = [b for b in page(window, "live").findChildren(QPushButton) if b.isVisible() and "Try it" in b.text()]
         assert nothing, "the page offers the way back"
         window.frame.close()
         await window.done.wait()

@@ -11,7 +11,7 @@ from PySide6.QtCore import QSettings
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMessageBox
 
-import gui.presenters.runs as runs_module
+import gui.pages.runs.presenter as runs_module
 from gui.app import make_window
 from gui.app.actions import set_theme
 from gui.app.window import Window
@@ -19,6 +19,7 @@ from gui.hub import HubOptions
 from gui.runner.options import WorkspaceOptions
 from gui.widgets.add_agent import AddAgentSheet
 from gui.widgets.theme import theme
+from tests.gui.parts import page, part
 
 
 def options(tmp_path, name: str = "work.db") -> WorkspaceOptions:
@@ -106,7 +107,7 @@ def test_closing_while_a_workspace_is_being_opened_and_while_a_dialog_is_open(qa
     async def dialog() -> None:
         window = opened(tmp_path)
         assert await window.open(options(tmp_path))
-        window._fleet.add_agent()
+        part(window, "fleet").add_agent()
         window.opening.ask()
         await asyncio.sleep(0.1)
         await close(window)
@@ -118,7 +119,7 @@ def test_closing_while_a_workspace_is_being_opened_and_while_a_dialog_is_open(qa
 def test_a_preset_that_was_changed_is_kept_when_the_window_is_closed(qapp, drive, tmp_path) -> None:
     async def story() -> None:
         window = opened(tmp_path)
-        window.plans.form.repeats.setValue(7)
+        page(window, "plans").form.repeats.setValue(7)
         await close(window)
 
     drive(story())
@@ -144,7 +145,7 @@ def test_a_report_that_cannot_be_written_and_a_fault_of_our_own_are_sentences(
         assert await window.open(options(tmp_path))
         monkey = pytest.MonkeyPatch()
         monkey.setattr(runs_module, "write_report", refuse)
-        await window._runs.presenter.write_report(1, tmp_path / "report.html")
+        await part(window, "runs").presenter.write_report(1, tmp_path / "report.html")
         monkey.undo()
         assert problems(window) == [f"The report cannot be written to {tmp_path / 'report.html'}: Permission denied."]
         window.background(broken(), "read a test")
@@ -181,8 +182,8 @@ def test_adding_an_agent_makes_a_command_that_stays_plain_text(qapp, drive, unti
     async def story() -> None:
         window = opened(tmp_path)
         assert await window.open(options(tmp_path))
-        window._fleet.add_agent()
-        sheet = window._fleet.presenter.sheet
+        part(window, "fleet").add_agent()
+        sheet = part(window, "fleet").presenter.sheet
         assert isinstance(sheet, AddAgentSheet)
         sheet.make.click()
         await until(lambda: sheet.command.text() or sheet.error.text())
@@ -201,8 +202,8 @@ def test_a_sheet_that_is_closed_before_its_invitation_is_made_troubles_nobody(qa
         window = opened(tmp_path)
         assert await window.open(options(tmp_path))
         assert window.workspace is not None
-        window._fleet.add_agent()
-        sheet = window._fleet.presenter.sheet
+        part(window, "fleet").add_agent()
+        sheet = part(window, "fleet").presenter.sheet
         assert isinstance(sheet, AddAgentSheet)
         sheet.make.click()
         sheet.close()
@@ -249,8 +250,8 @@ def test_page_theme_filter_widths_and_recent_survive_a_restart(qapp, drive, tmp_
         assert await window.open(options(tmp_path, "<b>odd & name.db"))
         window.frame.go("runs")
         set_theme("dark")
-        window.fleet.servers.filter_box.setText("config:xfr")
-        window.fleet.clients.view.setColumnWidth(1, 234)
+        page(window, "fleet").servers.filter_box.setText("config:xfr")
+        page(window, "fleet").clients.view.setColumnWidth(1, 234)
         window.frame.resize(1300, 800)
         await close(window)
 
@@ -259,8 +260,8 @@ def test_page_theme_filter_widths_and_recent_survive_a_restart(qapp, drive, tmp_
         assert window.frame.current_page() == "welcome"
         (recent,) = window.welcome.recent.model.rows.all
         assert recent.where.endswith("<b>odd & name.db")
-        assert window.fleet.servers.filter_box.text() == "config:xfr"
-        assert window.fleet.clients.view.columnWidth(1) == 234
+        assert page(window, "fleet").servers.filter_box.text() == "config:xfr"
+        assert page(window, "fleet").clients.view.columnWidth(1) == 234
         assert (window.frame.width(), window.frame.height()) == (1300, 800)
         assert await window.open(options(tmp_path, "<b>odd & name.db"))
         assert window.frame.current_page() == "runs"

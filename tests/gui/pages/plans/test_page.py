@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QTreeWidgetItem
 from gui.campaign.planfile import format_plan
 from gui.campaign.selection import Server
 from gui.models.plans import NEW_PLAN, PlanLibrary
-from gui.pages.plans import PlansPage
+from gui.pages.plans.page import PlansPage
 
 NEW_PLAN_TEXT = format_plan(NEW_PLAN)
 

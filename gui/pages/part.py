@@ -1,8 +1,13 @@
-"""The interface between the window and its pages."""
+"""The interface between the window and its pages.
+
+A page is a folder here: `page` has its widgets, `presenter` what is shown there and what a click does (no Qt), and
+`part` connects the two and tells the window of them. Its line is in `gui.app.PAGES`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -10,7 +15,7 @@ from PySide6.QtWidgets import QWidget
 
 from gui.campaign.plan import Plan
 from gui.models.runs import RunView
-from gui.presenters.desk import Desk
+from gui.pages.desk import Desk
 from gui.runner.progress import RunProgress, Severity
 from gui.runner.workspace import Workspace
 from gui.widgets.frame import Frame
@@ -34,14 +39,24 @@ class WindowDesk(Desk, Protocol):
     def leave(self) -> None:
         """Close the open workspace."""
 
-    def run_plan(self, plan: Plan) -> None:
+    def run_plan(self, plan: Plan, text: str = "", directory: Path | None = None) -> None:
         """Run a plan in the open workspace."""
 
-    def show_run_buttons(self) -> None:
-        """Update the buttons of the frame."""
+    def stop_run(self) -> None:
+        """Stop the run after its round; a second call aborts it."""
 
     def runs_seen(self, workspace: Workspace, views: Sequence[RunView]) -> None:
         """The runs of a workspace were read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Something that the command palette and the search box offer: a run, a server, a plan, a request."""
+
+    title: str
+    detail: str
+    symbol: str
+    call: Callable[[], object]
 
 
 class Part:
@@ -61,8 +76,21 @@ class Part:
     def shown(self) -> None:
         """The page comes to the front."""
 
+    def visit(self, **place: object) -> None:
+        """Show a place within the page; each page says which it has. The page is in front already."""
+
+    def found(self, words: str) -> Iterable[Found]:  # noqa: ARG002
+        """What this page has by this name, the best first. Called at every key: only what is in memory."""
+        return ()
+
     def progressed(self, progress: RunProgress) -> None:
         """A moment of the run."""
+
+    def running(self, *, on: bool) -> None:
+        """A run was started from this window, or is over."""
+
+    def stage(self, text: str) -> None:
+        """What a demonstration is doing; an empty text ends that."""
 
     def close(self) -> None:
         """The window is being closed: save what must not be lost."""

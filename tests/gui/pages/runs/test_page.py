@@ -9,7 +9,7 @@ import pytest
 from PySide6.QtCore import Qt
 
 from gui.models.runs import RunView, TestDetail, TestRow
-from gui.pages.runs import LEAST_REQUESTS, RunsPage
+from gui.pages.runs.page import LEAST_REQUESTS, RunsPage
 from gui.reconcile import Ladder, ServerFigures, TestFigures
 from gui.reconcile.ladder import Rung
 from gui.store import RequestEntry, RequestState, RunEntry, TestEntry, TestSpec, VerdictKind

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from gui import report
 from gui.models.runs import RunView, TestDetail, TestRow, read_run, read_runs, read_test
-from gui.presenters.desk import Desk
+from gui.pages.desk import Desk
 from gui.reconcile import Ladder, ladder_of, score
 from gui.runner.workspace import Workspace
 from gui.store import Store

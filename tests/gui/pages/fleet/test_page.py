@@ -10,7 +10,7 @@ from PySide6.QtGui import QGuiApplication
 from agent.messages import Finding
 from gui.hub.roster import AgentView
 from gui.models.fleet import FleetServer, SenderFigures
-from gui.pages.fleet import FleetPage
+from gui.pages.fleet.page import FleetPage
 
 
 def client(name: str, state: str = "up", **changes) -> AgentView:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog
 
-from gui.app.part import Part as Base
-from gui.app.part import WindowDesk
-from gui.pages.runs import RunsPage
-from gui.presenters.runs import REPORTS, RunsPresenter
+from gui.pages.part import Part as Base
+from gui.pages.part import WindowDesk
+from gui.pages.runs.page import RunsPage
+from gui.pages.runs.presenter import REPORTS, RunsPresenter
 from gui.runner.workspace import Workspace
 
 
@@ -27,6 +27,7 @@ class Part(Base):
         page.evidence_wanted.connect(lambda number: desk.background(presenter.show_evidence(number), "read evidence"))
         page.recheck_wanted.connect(lambda run: desk.background(presenter.recheck(run), "score again"))
         page.report_wanted.connect(self._save_report)
+        desk.frame.add_action("View", "refresh", "Refresh", "F5", presenter.read, symbol="refresh")
 
     def attach(self, workspace: Workspace) -> None:  # noqa: ARG002
         self.presenter.read()
@@ -36,6 +37,15 @@ class Part(Base):
 
     def shown(self) -> None:
         self.presenter.read()
+
+    def running(self, *, on: bool) -> None:
+        if not on:
+            self.presenter.read()
+
+    def visit(self, **place: object) -> None:
+        """`run`: the number of the run to open."""
+        if isinstance(run := place.get("run"), int):
+            self._desk.background(self.presenter.show_run(run), "read a run")
 
     def _save_report(self, run: int) -> None:
         if self._desk.workspace is None:

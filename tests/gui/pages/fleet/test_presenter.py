@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gui.campaign.selection import Server
-from gui.presenters.fleet import LEARN_SECONDS, FleetPresenter, known_servers
+from gui.pages.fleet.presenter import LEARN_SECONDS, FleetPresenter, known_servers
 from gui.store import StoreError
 
 

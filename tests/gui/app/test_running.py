@@ -6,23 +6,20 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
+from gui.app.running import Running
+from gui.campaign.planfile import format_plan
 from gui.models.plans import NEW_PLAN
-from gui.presenters.running import Running
 from gui.runner.resolve import RunRefusedError
 
 
 class Stage:
     """A workspace whose run ends with what `end` gets."""
 
-    def __init__(self, desk: Any, page: Any, make_workspace: Any) -> None:
-        self.desk = desk
-        self.page = page
+    def __init__(self, desk: Any, make_workspace: Any) -> None:
         self.told: list[object] = []
         self.end: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         desk.workspace = make_workspace(run=self.run, stop=self.stop, abort=lambda: self.told.append("abort"))
-        plans: Any = SimpleNamespace(text_of=lambda plan: f"# {plan.name}")
-        runs: Any = SimpleNamespace(refresh=self.refresh, show_run=self.show_run)
-        self.running = Running(desk, page, plans, runs, lambda on: self.told.append(("running", on)))
+        self.running = Running(desk, lambda on: self.told.append(("running", on)))
 
     async def run(self, plan: Any, *, text: str, directory: Any) -> object:
         self.told.append(("run", plan.name, text))
@@ -32,15 +29,9 @@ class Stage:
         self.told.append("stop")
         return True
 
-    async def refresh(self) -> None:
-        self.told.append("refresh")
 
-    async def show_run(self, run: int) -> None:
-        self.told.append(("show", run))
-
-
-async def test_a_run_is_begun_once_and_shown_when_it_is_over(desk, page, make_workspace) -> None:
-    stage = Stage(desk, page, make_workspace)
+async def test_a_run_is_begun_once_and_shown_when_it_is_over(desk, make_workspace) -> None:
+    stage = Stage(desk, make_workspace)
     stage.running.run_plan(NEW_PLAN)
     await asyncio.sleep(0)
     stage.running.run_plan(NEW_PLAN)
@@ -48,13 +39,12 @@ async def test_a_run_is_begun_once_and_shown_when_it_is_over(desk, page, make_wo
     stage.end.set_result(SimpleNamespace(run=7))
     assert await desk.settle() == ["run"]
     begun, ended = ("running", True), ("running", False)
-    assert stage.told == [begun, ("run", "new plan", "# new plan"), ended, "refresh", ("show", 7)]
-    assert page.calls == [("set_running", True), ("set_running", False)]
-    assert desk.page == "runs"
+    assert stage.told == [begun, ("run", "new plan", format_plan(NEW_PLAN)), ended]
+    assert (desk.page, desk.place) == ("runs", {"run": 7})
 
 
-async def test_the_first_stop_lets_the_round_end_and_the_second_aborts(desk, page, make_workspace) -> None:
-    stage = Stage(desk, page, make_workspace)
+async def test_the_first_stop_lets_the_round_end_and_the_second_aborts(desk, make_workspace) -> None:
+    stage = Stage(desk, make_workspace)
     stage.running.run_plan(NEW_PLAN)
     await asyncio.sleep(0)
     stage.running.stop()
@@ -65,17 +55,17 @@ async def test_the_first_stop_lets_the_round_end_and_the_second_aborts(desk, pag
     assert desk.page == "live", "who stops a run wants to see its end"
 
 
-async def test_a_run_that_cannot_begin_is_a_sentence(desk, page, make_workspace) -> None:
-    stage = Stage(desk, page, make_workspace)
+async def test_a_run_that_cannot_begin_is_a_sentence(desk, make_workspace) -> None:
+    stage = Stage(desk, make_workspace)
     stage.running.run_plan(NEW_PLAN)
     stage.end.set_exception(RunRefusedError("There is no bus."))
     await desk.settle()
     assert desk.said == [("run", "There is no bus.", "")]
-    assert page.calls[-1] == ("set_running", False)
+    assert stage.told[-1] == ("running", False)
 
 
-async def test_a_workspace_that_was_left_meanwhile_is_not_shown(desk, page, make_workspace) -> None:
-    stage = Stage(desk, page, make_workspace)
+async def test_a_workspace_that_was_left_meanwhile_is_not_shown(desk, make_workspace) -> None:
+    stage = Stage(desk, make_workspace)
     stage.running.run_plan(NEW_PLAN)
     await asyncio.sleep(0)
     desk.workspace = None
@@ -84,8 +74,8 @@ async def test_a_workspace_that_was_left_meanwhile_is_not_shown(desk, page, make
     assert stage.told[-1] == ("running", False)
 
 
-async def test_without_a_workspace_nothing_runs(desk, page, make_workspace) -> None:
-    stage = Stage(desk, page, make_workspace)
+async def test_without_a_workspace_nothing_runs(desk, make_workspace) -> None:
+    stage = Stage(desk, make_workspace)
     desk.workspace = None
     stage.running.run_plan(NEW_PLAN)
     assert [where for where, _, _ in desk.said] == ["run"]

@@ -29,5 +29,5 @@ class Desk(Protocol):
     def current_page(self) -> str:
         """The name of the page that is shown."""
 
-    def go(self, page: str) -> None:
-        """Show a page."""
+    def go(self, page: str, **place: object) -> None:
+        """Show a page, and a place within it, as ``go("runs", run=36)``."""

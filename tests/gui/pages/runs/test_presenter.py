@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-import gui.presenters.runs as module
-from gui.presenters.runs import RunsPresenter
+import gui.pages.runs.presenter as module
+from gui.pages.runs.presenter import RunsPresenter
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from gui.campaign.plan import File, Plan
 from gui.campaign.planfile import format_plan
 from gui.campaign.selection import Server
 from gui.models.plans import PlanEditor
-from gui.presenters.desk import Desk
+from gui.pages.desk import Desk
 from gui.runner.lab import lab_files
 
 

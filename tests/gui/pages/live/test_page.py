@@ -13,7 +13,7 @@ from PySide6.QtTest import QTest
 
 from gui.models import figures
 from gui.models.events import Event
-from gui.pages.live import BESIDE_WIDTH, TABLE_WIDTH, LivePage
+from gui.pages.live.page import BESIDE_WIDTH, TABLE_WIDTH, LivePage
 from gui.runner.progress import Marker, RunProgress, SamplePoint, Step
 from gui.widgets.plots import DENSE
 from gui.widgets.scale import BAR, FACTS, ROW

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from gui.hub import AgentView
 from gui.models.fleet import FleetServer, KnownServer, fleet_servers
 from gui.models.senders import SenderBook, sender_servers
-from gui.presenters.desk import Desk
+from gui.pages.desk import Desk
 from gui.runner.errors import EXPECTED
 from gui.runner.workspace import Workspace
 

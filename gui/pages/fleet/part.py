@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 
-from gui.app.part import Part as Base
-from gui.app.part import WindowDesk
-from gui.pages.fleet import FleetPage
-from gui.presenters.fleet import FleetPresenter
+from gui.pages.fleet.page import FleetPage
+from gui.pages.fleet.presenter import FleetPresenter
+from gui.pages.part import Part as Base
+from gui.pages.part import WindowDesk
 from gui.runner.workspace import Workspace
 from gui.widgets.add_agent import AddAgentSheet
 
@@ -34,6 +34,11 @@ class Part(Base):
 
     def look(self) -> None:
         self.presenter.look()
+
+    def visit(self, **place: object) -> None:
+        """`invite`: open the sheet that creates an invitation."""
+        if place.get("invite"):
+            self.add_agent()
 
     def add_agent(self) -> None:
         """Open the sheet that creates an invitation; without a workspace, open the default one first."""

@@ -1,4 +1,4 @@
-"""The one run that was started from this window: begin, stop, abort, and what is shown when it is over."""
+"""The one run that was started from this window: begin, stop, abort, and what is shown when it is over. No Qt."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gui.campaign.plan import Plan
-from gui.presenters.desk import Desk
-from gui.presenters.plans import PlansPresenter, PlansView
-from gui.presenters.runs import RunsPresenter
+from gui.campaign.planfile import format_plan
+from gui.pages.desk import Desk
 from gui.runner.errors import EXPECTED
 from gui.runner.workspace import Workspace
 
@@ -21,18 +20,8 @@ log = logging.getLogger("tally.window")
 class Running:
     """`changed` is told whether a run is under way when that changes."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        page: PlansView,
-        plans: PlansPresenter,
-        runs: RunsPresenter,
-        changed: Callable[[bool], None],
-    ) -> None:
+    def __init__(self, desk: Desk, changed: Callable[[bool], None]) -> None:
         self._desk = desk
-        self._page = page
-        self._plans = plans
-        self._runs = runs
         self._changed = changed
         self._task: asyncio.Task[Any] | None = None
         self._stop_asked = False
@@ -53,11 +42,11 @@ class Running:
         if self.under_way:
             return
         self._stop_asked = False
-        work = self._carry_out(workspace, plan, text or self._plans.text_of(plan), directory)
+        work = self._carry_out(workspace, plan, text or format_plan(plan), directory)
         self._task = self._desk.background(work, "run")
 
     async def _carry_out(self, workspace: Workspace, plan: Plan, text: str, directory: Path | None) -> None:
-        self._show(running=True)
+        self._changed(True)
         try:
             result = await workspace.run(plan, text=text, directory=directory)
         except EXPECTED as error:
@@ -65,16 +54,14 @@ class Running:
             self._desk.complain("run", str(error))
             return
         finally:
-            self._show(running=False)
+            self._changed(False)
         if self._desk.workspace is workspace and not self._desk.closing:
-            await self._runs.refresh()
-            await self._runs.show_run(result.run)
-            if self._desk.current_page() == "live" and not self._stop_asked:
-                self._desk.go("runs")
+            self._over(result.run)
 
-    def _show(self, *, running: bool) -> None:
-        self._page.set_running(running=running)
-        self._changed(running)
+    def _over(self, run: int) -> None:
+        """Show the result, unless the user looks at something else, or stopped the run and watches its end."""
+        if self._desk.current_page() == "live" and not self._stop_asked:
+            self._desk.go("runs", run=run)
 
     def stop(self) -> None:
         """Stop the run after its round; a second call aborts it."""

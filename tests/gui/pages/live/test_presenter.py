@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gui.presenters.live import LivePresenter
+from gui.pages.live.presenter import LivePresenter
 from gui.runner.progress import RunProgress
 
 

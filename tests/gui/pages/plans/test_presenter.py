@@ -11,7 +11,7 @@ import pytest
 from gui.campaign.planfile import format_plan
 from gui.campaign.selection import Server
 from gui.models.plans import NEW_PLAN, PlanEditor, PlanEntry
-from gui.presenters.plans import PlansPresenter
+from gui.pages.plans.presenter import PlansPresenter
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Plans: the editor of the plan file."""

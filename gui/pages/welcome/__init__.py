@@ -1,0 +1,1 @@
+"""Welcome: what is painted first."""
