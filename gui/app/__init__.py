@@ -46,8 +46,10 @@ class PageEntry:
 
     name: str
     title: str
-    place: Literal["rail", "foot", "menu"] = "rail"
-    """In the rail, at its foot, or only in the menu View."""
+    place: Literal["rail", "foot", "menu", "inner"] = "rail"
+    """In the rail, at its foot, or only in the menu View. An inner page is reached from another one, `under`."""
+    under: str = ""
+    """The page of the rail that is marked while this one is shown."""
 
 
 PAGES = (
@@ -56,7 +58,7 @@ PAGES = (
     PageEntry("live", "Live"),
     PageEntry("runs", "Runs"),
 )
-"""The pages in the order of the rail; the first nine have Ctrl+1 … Ctrl+9 as their keys."""
+"""The pages in the order of the rail, which is that of their keys (Ctrl+1 …); menu and inner pages come last."""
 
 
 def page_names() -> tuple[str, ...]:
@@ -84,8 +86,8 @@ def make_frame() -> tuple[Frame, WelcomePage]:
     frame, welcome = Frame(), WelcomePage()
     frame.add_page("welcome", welcome)
     for number, page in enumerate(PAGES, 1):
-        key = f"Ctrl+{number}" if number <= 9 and page.place != "menu" else ""
-        frame.add_page(page.name, QWidget(), title=page.title, key=key, place=page.place)
+        key = f"Ctrl+{number}" if number <= 9 and page.place in ("rail", "foot") else ""
+        frame.add_page(page.name, QWidget(), title=page.title, key=key, place=page.place, under=page.under)
     frame.restore()
     frame.go("welcome")
     return frame, welcome

@@ -98,6 +98,7 @@ class Frame(QMainWindow):
         self.setWindowTitle("Tally")
         self._painted = False
         self._pages: dict[str, QWidget] = {}
+        self._under: dict[str, str] = {}
         self._rail_buttons: dict[str, RailButton] = {}
         self._menus: dict[str, QMenu] = {}
         self.actions_by_name: dict[str, QAction] = {}
@@ -170,10 +171,12 @@ class Frame(QMainWindow):
 
     # ---- building
 
-    def add_page(self, name: str, widget: QWidget, *, title: str = "", key: str = "", place: str = "") -> None:
+    def add_page(
+        self, name: str, widget: QWidget, *, title: str = "", key: str = "", place: str = "", under: str = ""
+    ) -> None:
         """Add a page. For an existing name, this widget replaces the earlier one: the window is painted before all of
-        its pages are made. `place`: "rail" or "foot" for a button there, in the order of adding; with any place the
-        page is also in the menu View, with its key."""
+        its pages are made. `place`: "rail" or "foot" for a button there, in the order of adding; with these and "menu"
+        the page is also in the menu View, with its key. `under`: the page whose button is marked for an inner one."""
         before = self._pages.get(name)
         self._pages[name] = widget
         self.stack.addWidget(widget)
@@ -183,7 +186,8 @@ class Frame(QMainWindow):
             self.stack.removeWidget(before)
             before.deleteLater()
             return
-        if not place:
+        self._under[name] = under or name
+        if place not in ("rail", "foot", "menu"):
             return
         if place in ("rail", "foot"):
             item = RailButton(name, title, key)
@@ -224,7 +228,7 @@ class Frame(QMainWindow):
         widget = self._pages[name]
         self.stack.setCurrentWidget(widget)
         for other, item in self._rail_buttons.items():
-            item.setChecked(other == name)
+            item.setChecked(other == self._under[name])
         self.page_shown.emit(name)
 
     def remembered_page(self) -> str:
