@@ -94,7 +94,7 @@ def feed(mode: str, servers: int) -> tuple[float, float, float, float]:
     page.timer.stop()
     page.resize(1368, 796)
     page.show()
-    page.show_mode(mode)
+    page.graphs.show_mode(mode)
     noise = random.Random(7)  # a smooth curve is many times cheaper to draw than what is measured
     names = [f"s{number:02}" for number in range(1, servers + 1)]
     points = [

@@ -58,92 +58,96 @@ def test_getting_ready_shows_steps_and_can_be_cancelled(page, texts) -> None:
 def test_a_run_fills_read_outs_plots_legends_and_table(page, progress) -> None:
     paint(page, progress())
     assert page.title.text() == "Run 37"
-    assert page.requested.figure.text() == "300"
-    assert (page.gap.figure.text(), page.gap.remark.text()) == ("10", "oldest 2.1 s")
-    assert (page.rate.figure.text(), page.rate.remark.text()) == ("97.5", "/ 160 per s")
-    assert page.progress_bar.value() == 300
-    assert page.throughput.currentWidget() is page.lines
-    assert [row.now for row in page.legend._rows] == ["1.0", "2.0", "3.0", "4.0"]
-    assert page.legend._sum == ("", "10.0")
+    assert page.readouts.requested.figure.text() == "300"
+    assert (page.readouts.gap.figure.text(), page.readouts.gap.remark.text()) == ("10", "oldest 2.1 s")
+    assert (page.readouts.rate.figure.text(), page.readouts.rate.remark.text()) == ("97.5", "/ 160 per s")
+    assert page.readouts.progress_bar.value() == 300
+    assert page.graphs.throughput.currentWidget() is page.graphs.lines
+    assert [row.now for row in page.graphs.legend._rows] == ["1.0", "2.0", "3.0", "4.0"]
+    assert page.graphs.legend._sum == ("", "10.0")
     assert page.table.model.rowCount() == 4
 
 
 @pytest.mark.parametrize(("servers", "mode"), [(1, "lines"), (12, "lines"), (13, "heat"), (50, "heat"), (200, "heat")])
 def test_lines_up_to_twelve_servers_and_the_heat_map_beyond(page, progress, servers: int, mode: str) -> None:
     paint(page, progress(servers))
-    shown = page.lines if mode == "lines" else page.heat
-    assert page.throughput.currentWidget() is shown
+    shown = page.graphs.lines if mode == "lines" else page.graphs.heat
+    assert page.graphs.throughput.currentWidget() is shown
     assert page.table.model.rowCount() == servers
 
 
 def test_the_switch_between_lines_and_heat_map_stays_during_the_run(page, progress) -> None:
     paint(page, progress(50))
-    page.lines_button.click()
-    assert page.throughput.currentWidget() is page.lines
+    page.graphs.lines_button.click()
+    assert page.graphs.throughput.currentWidget() is page.graphs.lines
     paint(page, progress(50, seconds=31))
-    assert page.throughput.currentWidget() is page.lines
-    page.heat_button.click()
-    assert page.heat_button.isChecked()
-    assert not page.lines_button.isChecked()
-    assert page.heat.top == 64  # above 50 MiB/s: 1, 2, 4 … 64
+    assert page.graphs.throughput.currentWidget() is page.graphs.lines
+    page.graphs.heat_button.click()
+    assert page.graphs.heat_button.isChecked()
+    assert not page.graphs.lines_button.isChecked()
+    assert page.graphs.heat.top == 64  # above 50 MiB/s: 1, 2, 4 … 64
 
 
 def test_two_hundred_rows_scroll_and_a_chosen_server_comes_into_view(page, progress) -> None:
     paint(page, progress(200))
-    assert page.heat._bar.maximum() > 0
+    assert page.graphs.heat._bar.maximum() > 0
     page.table.select_key("s190")
-    first, last = page.heat.item.getViewBox().viewRange()[1]
+    first, last = page.graphs.heat.item.getViewBox().viewRange()[1]
     assert first <= 189 < last
-    assert page.heat._selected == "s190"
+    assert page.graphs.heat._selected == "s190"
 
 
 def test_pause_keeps_the_picture_and_space_resumes(page, progress) -> None:
     paint(page, progress(requested=300))
     page.pause_button.click()
     paint(page, progress(requested=350))
-    assert page.requested.figure.text() == "300"
+    assert page.readouts.requested.figure.text() == "300"
     assert page.pause_button.text() == "Resume view"
     page.setFocus()
     QTest.keyClick(page, Qt.Key.Key_Space)
     page.paint_latest()
-    assert page.requested.figure.text() == "350"
+    assert page.readouts.requested.figure.text() == "350"
 
 
 def test_the_gap_is_one_figure_wherever_it_stands(page, progress) -> None:
     """Records may be ahead of a client's report at one server and behind it at another."""
     paint(page, progress(gap=9))
-    assert page.gap.figure.text() == "9"
-    assert page.counts_legend._rows[-1].now == "9"
+    assert page.readouts.gap.figure.text() == "9"
+    assert page.graphs.counts_legend._rows[-1].now == "9"
 
 
 def test_the_legend_counts_what_the_head_of_the_page_counts(page, progress) -> None:
     """The last point of the plot is older than the newest count."""
     paint(page, progress(requested=351, read=350, recorded=349))
-    shown = [page.requested.figure.text(), page.read.figure.text(), page.recorded.figure.text()]
+    shown = [
+        page.readouts.requested.figure.text(),
+        page.readouts.read.figure.text(),
+        page.readouts.recorded.figure.text(),
+    ]
     assert shown == ["351", "350", "349"]
-    assert [row.now for row in page.counts_legend._rows[:3]] == shown
+    assert [row.now for row in page.graphs.counts_legend._rows[:3]] == shown
 
 
 def test_before_the_first_sample_there_are_rows_and_no_trouble(page, progress) -> None:
     paint(page, progress(seconds=0))
     assert page.table.model.rowCount() == 4
-    page.lines.canvas.grab()
+    page.graphs.lines.canvas.grab()
 
 
 def test_a_server_without_measurements_is_a_dash_and_no_zero(page, progress) -> None:
     paint(page, progress(3, rates=lambda second: (2.0**20, math.nan, 3.0 * 2**20)))
-    assert [row.now for row in page.legend._rows] == ["1.0", "–", "3.0"]
-    assert page.legend._sum == ("", "4.0")
-    page.heat_button.click()
-    assert dict(page.scale._facts)["Slowest"].startswith("s01")
+    assert [row.now for row in page.graphs.legend._rows] == ["1.0", "–", "3.0"]
+    assert page.graphs.legend._sum == ("", "4.0")
+    page.graphs.heat_button.click()
+    assert dict(page.graphs.scale._facts)["Slowest"].startswith("s01")
     assert page.grab().width() == page.width()
 
 
 def test_all_unknown_is_drawn_without_a_warning(page, progress) -> None:
     paint(page, progress(3, rates=lambda second: (math.nan,) * 3))
-    page.heat_button.click()
+    page.graphs.heat_button.click()
     page.grab()
-    assert page.scale._facts == ()
+    assert page.graphs.scale._facts == ()
 
 
 def test_faults_are_flags_with_a_band_and_a_tooltip(page, progress) -> None:
@@ -155,37 +159,37 @@ def test_faults_are_flags_with_a_band_and_a_tooltip(page, progress) -> None:
         *(Marker(STARTED + second, "round", f"round {second}") for second in range(20)),
     )
     paint(page, progress(markers=markers))
-    page.lines.canvas.grab()
-    shown = [(event.short, event.at, event.until) for _, event in page.lines._flags]
+    page.graphs.lines.canvas.grab()
+    shown = [(event.short, event.at, event.until) for _, event in page.graphs.lines._flags]
     assert shown == [("broker down", 5.0, 15.0), ("c1 <b>is</b> missing", 20.0, None)]
-    page.converging.canvas.grab()
-    assert page.converging._flags == []
-    assert len(page.converging._events) == 2
+    page.graphs.converging.canvas.grab()
+    assert page.graphs.converging._flags == []
+    assert len(page.graphs.converging._events) == 2
 
 
 def test_the_cross_hair_goes_through_both_plots_and_fills_the_legend(page, progress) -> None:
     paint(page, progress())
-    area = page.lines.area()
-    at = page.lines.canvas.mapFromScene(QPointF(area.center()))
-    QTest.mouseMove(page.lines.canvas.viewport(), QPoint(at))
-    page.lines._moved(QPointF(area.center()))
-    assert not math.isnan(page.converging._cross)
-    assert page.legend._at
-    assert page.legend._rows[1].at == "2.0"
+    area = page.graphs.lines.area()
+    at = page.graphs.lines.canvas.mapFromScene(QPointF(area.center()))
+    QTest.mouseMove(page.graphs.lines.canvas.viewport(), QPoint(at))
+    page.graphs.lines._moved(QPointF(area.center()))
+    assert not math.isnan(page.graphs.converging._cross)
+    assert page.graphs.legend._at
+    assert page.graphs.legend._rows[1].at == "2.0"
     page.grab()
-    page.lines.hovered.emit(math.nan)
-    assert page.legend._at == ""
+    page.graphs.lines.hovered.emit(math.nan)
+    assert page.graphs.legend._at == ""
 
 
 def test_names_that_mean_harm_are_plain_text(page, progress, hostile) -> None:
     markers = tuple(Marker(STARTED + n, "agent", name) for n, name in enumerate(hostile))
     paint(page, progress(list(hostile), markers=markers, plan=hostile[0], message=hostile[1]))
-    page.heat_button.click()
+    page.graphs.heat_button.click()
     page.table.select_key(hostile[3])
     page.grab()
     assert page.remark.textFormat() == Qt.TextFormat.PlainText
     assert page.remark.text().startswith("<b>bold</b>")
-    page.lines_button.click()
+    page.graphs.lines_button.click()
     page.grab()
 
 
@@ -193,8 +197,8 @@ def test_another_run_with_other_servers_begins_anew(page, progress) -> None:
     paint(page, progress(50))
     paint(page, progress(2, run=38, seconds=3))
     assert page.title.text() == "Run 38"
-    assert page.throughput.currentWidget() is page.lines
-    assert len(page.lines._curves) == 2
+    assert page.graphs.throughput.currentWidget() is page.graphs.lines
+    assert len(page.graphs.lines._curves) == 2
 
 
 @pytest.mark.parametrize(
@@ -209,8 +213,8 @@ def test_the_legends_take_the_colours_of_the_theme_also_when_nothing_new_comes(p
     paint(page, progress())
     for mode in ("dark", "light"):
         theme().set_mode(mode)
-        assert [row.pen.color() for row in page.legend._rows] == [theme().series(n) for n in range(4)]
-        assert page.counts_legend._rows[2].pen.color() == theme().colour("accent_text")
+        assert [row.pen.color() for row in page.graphs.legend._rows] == [theme().series(n) for n in range(4)]
+        assert page.graphs.counts_legend._rows[2].pen.color() == theme().colour("accent_text")
 
 
 @pytest.mark.parametrize(("width", "rate"), [(1368, True), (1048, False)])
@@ -218,22 +222,33 @@ def test_read_outs_with_large_numbers_do_not_overlap(page, progress, qtbot, widt
     page.resize(width, 600)
     counts = {"total": 12_345_678, "requested": 1_234_567, "read": 1_234_560, "recorded": 1_234_000}
     paint(page, progress(tests=8, test=3, **counts))
-    qtbot.waitUntil(lambda: page.width() == width and page.rate.isVisible() is rate)
+    qtbot.waitUntil(lambda: page.width() == width and page.readouts.rate.isVisible() is rate)
     page.grab()
-    assert page.faults.isVisible()
-    assert page.recorded.isVisible()
-    row = [w for w in (page.requested, page.read, page.recorded, page.gap, page.faults, page.rate) if w.isVisible()]
+    assert page.readouts.faults.isVisible()
+    assert page.readouts.recorded.isVisible()
+    row = [
+        w
+        for w in (
+            page.readouts.requested,
+            page.readouts.read,
+            page.readouts.recorded,
+            page.readouts.gap,
+            page.readouts.faults,
+            page.readouts.rate,
+        )
+        if w.isVisible()
+    ]
     for left, right in itertools.pairwise(row):
         assert left.geometry().right() < right.geometry().left()
     for readout in row:
         assert readout.width() >= readout.minimumSizeHint().width()
-    assert page._bar.childrenRect().right() <= page.width()
+    assert page.readouts.bar.childrenRect().right() <= page.width()
 
 
 def test_the_scale_of_the_heat_map_has_room_for_all_its_facts(page, progress) -> None:
     paint(page, progress(50))
-    assert len(page.scale._facts) == FACTS
-    assert page.scale.minimumHeight() >= BAR.bottom() + 48 + FACTS * ROW
+    assert len(page.graphs.scale._facts) == FACTS
+    assert page.graphs.scale.minimumHeight() >= BAR.bottom() + 48 + FACTS * ROW
 
 
 def test_what_was_not_measured_is_hatched_and_what_nobody_asked_for_is_blank(page, progress) -> None:
@@ -242,17 +257,19 @@ def test_what_was_not_measured_is_hatched_and_what_nobody_asked_for_is_blank(pag
     points[1] = SamplePoint(points[1].t, (None,) * 20, missing=tuple(range(20)))
     points[2] = SamplePoint(points[2].t, (None,) * 20)
     paint(page, replace(snapshot, samples=tuple(points)))
-    assert page.heat._image.image[0, :, 3].tolist() == [255, 0, 255], "the hatch is behind what can be seen through"
+    assert page.graphs.heat._image.image[0, :, 3].tolist() == [255, 0, 255], (
+        "the hatch is behind what can be seen through"
+    )
     surface = theme().colour("surface")
-    assert page.heat._image.image[0, 2, :3].tolist() == [surface.red(), surface.green(), surface.blue()]
+    assert page.graphs.heat._image.image[0, 2, :3].tolist() == [surface.red(), surface.green(), surface.blue()]
     theme().set_mode("dark")
-    assert page.heat._image.image[0, 2, :3].tolist() != [surface.red(), surface.green(), surface.blue()]
+    assert page.graphs.heat._image.image[0, 2, :3].tolist() != [surface.red(), surface.green(), surface.blue()]
     theme().set_mode("light")
 
 
 def test_a_line_has_a_gap_where_nothing_was_measured(page, progress) -> None:
     paint(page, progress(3, seconds=5, rates=lambda second: (None,) * 3 if second == 3 else (2.0**20,) * 3))
-    _, drawn = page.lines._curves[0].getData()
+    _, drawn = page.graphs.lines._curves[0].getData()
     assert [math.isnan(value) for value in drawn] == [False, False, True, False, False]
 
 
@@ -261,7 +278,7 @@ def test_seconds_in_which_nobody_counted_are_passed_over(page, progress) -> None
     points = list(snapshot.samples)
     points[1] = replace(points[1], requested=None, read=None, recorded=None)
     paint(page, replace(snapshot, samples=tuple(points)))
-    times, read = page.converging._read.getData()
+    times, read = page.graphs.converging._read.getData()
     assert (times.tolist(), read.tolist()) == ([1, 3, 4], [9, 27, 36])
 
 
@@ -277,10 +294,10 @@ def test_curves_of_earlier_repeats_and_tests_stay(page, progress) -> None:
         page,
         replace(progress(["c"], seconds=1), series=("a", "b", "c"), samples=(*first.samples, *later), test=2, repeat=1),
     )
-    assert page._rates[:, 0].tolist()[:2] == [1, 2]
-    assert page._rates[2, -1] == 3
-    assert [row.now for row in page.legend._rows] == ["–", "–", "3.0"]
-    times, read = page.converging._read.getData()
+    assert page.graphs._rates[:, 0].tolist()[:2] == [1, 2]
+    assert page.graphs._rates[2, -1] == 3
+    assert [row.now for row in page.graphs.legend._rows] == ["–", "–", "3.0"]
+    times, read = page.graphs.converging._read.getData()
     assert math.isnan(times[5]), "the new repeat begins a new line"
     assert read[:5].tolist() == [9, 18, 27, 36, 45]
     assert page.table.model.rowCount() == 1
@@ -293,22 +310,22 @@ def test_the_whole_run_is_seen_in_the_strip_of_tests(page, progress) -> None:
         Step("long", 10, ("waiting",)),
     )
     paint(page, progress(steps=steps, run_total=80_410, run_requested=700, run_eta=125.0))
-    assert page.steps.isVisible()
-    assert page.steps.accessibleName() == (
+    assert page.readouts.steps.isVisible()
+    assert page.readouts.steps.accessibleName() == (
         "2 × 100: failed, 2 of 2 repeats done; 50 × 800: running, 0 of 2 repeats done; long: waiting, 0 of 1 repeats "
         f"done; all tests 700; of 80,410, ETA {figures.duration(125.0)}"
     )
     page.grab()
     paint(page, progress(steps=steps[2:]))
-    assert not page.steps.isVisible(), "one repeat is told of by the bar above"
+    assert not page.readouts.steps.isVisible(), "one repeat is told of by the bar above"
 
 
 def test_a_run_that_cannot_begin_leaves_nothing_behind(page, progress, texts) -> None:
     paint(page, progress())
-    assert page.lines._data[0].size
+    assert page.graphs.lines._data[0].size
     paint(page, RunProgress(t=STARTED + 50, phase="preparing", plan="another", started=STARTED + 50))
-    assert not page.lines._data[0].size, "the curves are those of a run that is over"
-    assert not page.converging._data[0].size
+    assert not page.graphs.lines._data[0].size, "the curves are those of a run that is over"
+    assert not page.graphs.converging._data[0].size
     assert page.title.text() == "Live"
     paint(page, RunProgress(t=STARTED + 51))
     assert "No run under way" in texts(page)
@@ -327,7 +344,7 @@ def at_flag(plot, number: int) -> float:
 def test_flags_and_bands_stand_at_their_time_in_every_range(page, progress, qtbot, servers: int) -> None:
     markers = (Marker(STARTED + 40, "fault", "broker-down for 10 s"), Marker(STARTED + 55, "agent", "c1 is missing"))
     paint(page, progress(servers, seconds=60, markers=markers))
-    plot = page.lines if servers == 4 else page.heat
+    plot = page.graphs.lines if servers == 4 else page.graphs.heat
     for begin, end in [(0.0, 60.0), (35.0, 60.0), (50.0, 58.0), (0.0, 600.0)]:
         plot.item.setXRange(begin, end, padding=0)
         plot.canvas.grab()  # painted now, also where the window is not exposed yet
@@ -343,28 +360,28 @@ def test_every_range_change_paints_flags_anew_above_the_plot_too(page, progress,
     """Qt paints only what an item says has changed; the flags stand outside of every item."""
     paint(page, progress(4, seconds=60, markers=(Marker(STARTED + 40, "agent", "c1 is missing"),)))
     painted: list[QRectF] = []
-    original = page.lines.canvas.drawForeground
-    page.lines.canvas.drawForeground = lambda painter, rect: (painted.append(rect), original(painter, rect))
-    page.lines.canvas.viewport().repaint()
+    original = page.graphs.lines.canvas.drawForeground
+    page.graphs.lines.canvas.drawForeground = lambda painter, rect: (painted.append(rect), original(painter, rect))
+    page.graphs.lines.canvas.viewport().repaint()
     painted.clear()
-    page.lines.item.getViewBox().setXRange(30, 50, padding=0)
+    page.graphs.lines.item.getViewBox().setXRange(30, 50, padding=0)
     qtbot.waitUntil(lambda: bool(painted))
-    top = page.lines.canvas.mapToScene(0, 0).y()
+    top = page.graphs.lines.canvas.mapToScene(0, 0).y()
     assert any(rect.top() <= top + 1 for rect in painted)
 
 
 def test_a_range_that_a_person_chose_stays_on_all_plots_until_a_double_click(page, progress, qtbot) -> None:
     paint(page, progress(4, seconds=60))
-    box = page.lines.item.getViewBox()
+    box = page.graphs.lines.item.getViewBox()
     box.setXRange(10, 20, padding=0)
     box.sigRangeChangedManually.emit([True, False])
     paint(page, progress(4, seconds=61))
-    for plot in (page.lines, page.converging):
+    for plot in (page.graphs.lines, page.graphs.converging):
         assert plot.item.getViewBox().viewRange()[0] == pytest.approx([10, 20])
-    where = page.lines.area().center().toPoint()
-    QTest.mouseDClick(page.lines.canvas.viewport(), Qt.MouseButton.LeftButton, pos=where)
-    qtbot.waitUntil(lambda: page.lines.item.getViewBox().viewRange()[0] == pytest.approx([0, 70]))
-    assert page.converging.item.getViewBox().viewRange()[0] == pytest.approx([0, 70])
+    where = page.graphs.lines.area().center().toPoint()
+    QTest.mouseDClick(page.graphs.lines.canvas.viewport(), Qt.MouseButton.LeftButton, pos=where)
+    qtbot.waitUntil(lambda: page.graphs.lines.item.getViewBox().viewRange()[0] == pytest.approx([0, 70]))
+    assert page.graphs.converging.item.getViewBox().viewRange()[0] == pytest.approx([0, 70])
 
 
 # ---------------------------------------------------------------- how it is laid out
@@ -384,17 +401,17 @@ def labels(axis) -> list[str]:
 def test_the_time_axis_is_labelled_to_both_its_ends(page, progress, seconds: int, ends: tuple[str, str]) -> None:
     paint(page, progress(2, seconds=seconds))
     page.grab()
-    for plot in (page.lines, page.converging):
+    for plot in (page.graphs.lines, page.graphs.converging):
         drawn = labels(plot.time_axis)
         assert (drawn[0], drawn[-1]) == ends
 
 
 @pytest.mark.parametrize(("servers", "mode"), [(3, "lines"), (20, "heat")])
 def test_all_plots_show_the_same_time_whatever_the_length(page, progress, servers: int, mode: str) -> None:
-    plot = page.lines if mode == "lines" else page.heat
+    plot = page.graphs.lines if mode == "lines" else page.graphs.heat
     for seconds in range(7, 44):
         paint(page, progress(servers, seconds=seconds))
-        assert plot.item.getViewBox().viewRange()[0] == page.converging.item.getViewBox().viewRange()[0], seconds
+        assert plot.item.getViewBox().viewRange()[0] == page.graphs.converging.item.getViewBox().viewRange()[0], seconds
 
 
 def test_map_and_table_stand_side_by_side_where_the_page_is_wide(page, progress, qtbot) -> None:
@@ -405,9 +422,11 @@ def test_map_and_table_stand_side_by_side_where_the_page_is_wide(page, progress,
     shown = [page.table.model.rows.columns[n].key for n in page.table._visible_columns()]
     assert shown == ["server", "req", "read", "rec", "gap", "oldest", "mib", "last"]
     qtbot.waitUntil(lambda: not page.table.view.horizontalScrollBar().isVisible())
-    assert page.scale_key.accessibleName() == "Scale 0 to 64; hatched: no measurement"
-    assert page.counts_line.accessibleName().startswith("read 290, recorded 280, gap 10, Sum 1,275 MiB/s, median 25.5")
-    assert not page._side.isVisible()
+    assert page.graphs.scale_key.accessibleName() == "Scale 0 to 64; hatched: no measurement"
+    assert page.graphs.counts_line.accessibleName().startswith(
+        "read 290, recorded 280, gap 10, Sum 1,275 MiB/s, median 25.5"
+    )
+    assert not page.graphs._side.isVisible()
 
 
 def test_they_stand_one_above_the_other_where_it_is_not_and_with_lines(page, progress, qtbot) -> None:
@@ -415,13 +434,13 @@ def test_they_stand_one_above_the_other_where_it_is_not_and_with_lines(page, pro
     paint(page, progress(50))
     page.resize(BESIDE_WIDTH - 1, 796)
     qtbot.waitUntil(lambda: page._split.orientation() == Qt.Orientation.Vertical)
-    assert page._side.isVisible()
-    assert not page.scale_key.isVisible()
+    assert page.graphs._side.isVisible()
+    assert not page.graphs.scale_key.isVisible()
     page.resize(1368, 796)
     qtbot.waitUntil(lambda: page._split.orientation() == Qt.Orientation.Horizontal)
-    page.lines_button.click()
+    page.graphs.lines_button.click()
     assert page._split.orientation() == Qt.Orientation.Vertical
-    assert page._side.isVisible()
+    assert page.graphs._side.isVisible()
 
 
 def test_servers_with_the_widest_gap_come_first(page, progress) -> None:
@@ -436,27 +455,27 @@ def test_a_fault_that_lasts_leaves_the_colours_of_the_map_as_they_are(page, prog
     """Under a tint they would say another value."""
     page.resize(1368, 796)
     paint(page, progress(50, seconds=60))
-    page.heat.set_events((Event(10.0, "far away"),))  # the same room for flags in both pictures
-    before = page.heat.canvas.grab().toImage()
-    page.heat.set_events((Event(10.0, "far away"), Event(30.0, "broker down", "zap", "warn", until=50.0)))
-    after = page.heat.canvas.grab().toImage()
-    x, y = int(page.heat.x_of(40.5)), int(page.heat.area().center().y())
+    page.graphs.heat.set_events((Event(10.0, "far away"),))  # the same room for flags in both pictures
+    before = page.graphs.heat.canvas.grab().toImage()
+    page.graphs.heat.set_events((Event(10.0, "far away"), Event(30.0, "broker down", "zap", "warn", until=50.0)))
+    after = page.graphs.heat.canvas.grab().toImage()
+    x, y = int(page.graphs.heat.x_of(40.5)), int(page.graphs.heat.area().center().y())
     assert after.pixelColor(x, y) == before.pixelColor(x, y)
-    top = int(page.heat.area().top()) - 2
+    top = int(page.graphs.heat.area().top()) - 2
     assert after.pixelColor(x, top) == theme().colour("warn"), "a bar above the cells tells how long it lasted"
 
 
 def test_many_points_are_drawn_with_lines_of_one_pixel(page, progress) -> None:
     """Wider ones are many times as expensive (see `DENSE`); the chosen server stands out all the same."""
     paint(page, progress(8, seconds=60))
-    assert {curve.opts["pen"].widthF() for curve in page.lines._curves} == {1.75}
+    assert {curve.opts["pen"].widthF() for curve in page.graphs.lines._curves} == {1.75}
     paint(page, progress(8, seconds=DENSE // 8 + 1))
     page.table.select_key("s02")
-    assert [curve.opts["pen"].widthF() for curve in page.lines._curves] == [1, 2.5, 1, 1, 1, 1, 1, 1]
+    assert [curve.opts["pen"].widthF() for curve in page.graphs.lines._curves] == [1, 2.5, 1, 1, 1, 1, 1, 1]
 
 
 def test_no_curve_is_made_before_lines_are_shown(page, progress) -> None:
     paint(page, progress(50))
-    assert page.lines._curves == []
-    page.lines_button.click()
-    assert len(page.lines._curves) == 50
+    assert page.graphs.lines._curves == []
+    page.graphs.lines_button.click()
+    assert len(page.graphs.lines._curves) == 50
