@@ -57,6 +57,8 @@ PAGES = (
     PageEntry("plans", "Plans"),
     PageEntry("live", "Live"),
     PageEntry("runs", "Runs"),
+    PageEntry("result", "Result", "inner", "runs"),
+    PageEntry("evidence", "Evidence", "inner", "runs"),
 )
 """The pages in the order of the rail, which is that of their keys (Ctrl+1 …); menu and inner pages come last."""
 

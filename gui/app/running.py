@@ -61,7 +61,7 @@ class Running:
     def _over(self, run: int) -> None:
         """Show the result, unless the user looks at something else, or stopped the run and watches its end."""
         if self._desk.current_page() == "live" and not self._stop_asked:
-            self._desk.go("runs", run=run)
+            self._desk.go("result", run=run)
 
     def stop(self) -> None:
         """Stop the run after its round; a second call aborts it."""

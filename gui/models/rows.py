@@ -4,16 +4,16 @@ A table is a list of rows (any immutable values) and a tuple of `Column`. `Rows`
 order of one column; Qt's model (`gui.models.table`) is a thin adapter over it, and tests need no window.
 
 The filter language: words separated by blanks must all match. ``word`` is searched for in the text of every column;
-``column:word`` in one; ``column:>5``, ``column:<=2.5``, ``column:=0`` compare numbers; ``-word`` and ``-column:word``
-exclude;
-``"two words"`` keeps blanks.
+``column:word`` in one; ``column:=word`` is that one's whole text; ``column:>5``, ``column:<=2.5``, ``column:=0``
+compare numbers; ``-word`` and ``-column:word`` exclude; ``"two words"`` keeps blanks. A column is named as its header,
+in small letters and with ``_`` for what is not a letter or a digit: ``lost_at:shoveler``.
 """
 
 from __future__ import annotations
 
 import difflib
 import operator
-import shlex
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
@@ -50,6 +50,11 @@ class Column(Generic[R]):
     """Which end is cut when the cell is too narrow; the end of a path says more than its beginning."""
     tip: str | Callable[[R], str] = ""
 
+    @property
+    def name(self) -> str:
+        """What a filter calls it: its header."""
+        return re.sub(r"[^0-9a-z]+", "_", self.title.lower()).strip("_") or self.key
+
     def shows(self, row: R) -> str:
         """The cell's text; an unknown value is an en dash."""
         if self.text is not None:
@@ -73,22 +78,19 @@ class FilterError(ValueError):
 
 def parse_filter(text: str, columns: Sequence[Column[R]]) -> Callable[[R], bool]:
     """The predicate of a filter text. Raises FilterError when it names an unknown column."""
-    try:
-        words = shlex.split(text.replace("'", "\\'"))
-    except ValueError:
-        words = text.split()  # a quote still being typed
-    by_key = {column.key.lower(): column for column in columns}
+    by_name = {column.key.lower(): column for column in columns} | {column.name: column for column in columns}
     tests: list[Callable[[R], bool]] = []
-    for word in words:
+    for word in split_words(text):
         negative = word.startswith("-") and len(word) > 1
         body = word[1:] if negative else word
         name, colon, wanted = body.partition(":")
-        if colon and name.lower() in by_key:
-            test = _column_test(by_key[name.lower()], wanted)
+        if colon and name.lower() in by_name:
+            test = _column_test(by_name[name.lower()], wanted)
         elif colon and name.isidentifier() and "/" not in wanted:
-            near = difflib.get_close_matches(name.lower(), by_key, n=1)
+            names = sorted(column.name for column in columns)
+            near = difflib.get_close_matches(name.lower(), names, n=1)
             meant = f"did you mean {near[0]!r}? C" if near else "c"
-            raise FilterError(f"there is no column {name!r}; {meant}olumns are: {', '.join(sorted(by_key))}")
+            raise FilterError(f"there is no column {name!r}; {meant}olumns are: {', '.join(names)}")
         else:
             test = _any_test(columns, body.lower())
         tests.append(_not(test) if negative else test)
@@ -104,6 +106,7 @@ def _any_test(columns: Sequence[Column[R]], wanted: str) -> Callable[[R], bool]:
 
 
 def _column_test(column: Column[R], wanted: str) -> Callable[[R], bool]:
+    whole = wanted[1:].lower()
     for sign, compare in _COMPARISONS:
         if wanted.startswith(sign):
             try:
@@ -113,11 +116,42 @@ def _column_test(column: Column[R], wanted: str) -> Callable[[R], bool]:
 
             def compares(row: R, compare: Callable[[Any, Any], bool] = compare, number: float = number) -> bool:
                 value = column.value(row)
-                return isinstance(value, int | float) and bool(compare(value, number))
+                if isinstance(value, int | float):
+                    return bool(compare(value, number))
+                return compare is operator.eq and column.shows(row).lower() == whole
 
             return compares
+    if wanted.startswith("="):
+        return lambda row: column.shows(row).lower() == whole
     lowered = wanted.lower()
     return lambda row: lowered in column.shows(row).lower()
+
+
+def split_words(text: str) -> list[str]:
+    """The words of a filter. Quotes keep blanks; in quotes a backslash takes the next sign as it is."""
+    words: list[str] = []
+    word, inside, begun = "", False, False
+    signs = iter(text)
+    for sign in signs:
+        if sign == '"':
+            inside, begun = not inside, True
+        elif inside and sign == "\\":
+            word += next(signs, "")
+        elif sign.isspace() and not inside:
+            if begun:
+                words.append(word)
+            word, begun = "", False
+        else:
+            word, begun = word + sign, True
+    return [*words, word] if begun else words
+
+
+def filter_word(name: str, text: str, *, exact: bool = False) -> str:
+    """The filter for rows whose column `name` has this text in it, or, if `exact`, is this text."""
+    wanted = f"={text}" if exact else text
+    if not wanted or any(sign.isspace() or sign in '"\\' for sign in wanted):
+        wanted = '"' + wanted.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"{name}:{wanted}"
 
 
 def _sort_key(value: object) -> tuple[int, Any]:

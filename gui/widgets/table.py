@@ -33,6 +33,7 @@ from PySide6.QtGui import (
     QFontMetrics,
     QGuiApplication,
     QHelpEvent,
+    QKeyEvent,
     QKeySequence,
     QPainter,
     QPainterPath,
@@ -56,7 +57,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.models.rows import Column, FilterError, Rows
+from gui.models.rows import Column, FilterError, Rows, filter_word
 from gui.models.table import ROW_ROLE, TableModel
 from gui.widgets.icons import icon, pixmap
 from gui.widgets.parts import Elided, button, plain_tip
@@ -642,7 +643,18 @@ class Table(QWidget):
                 return True
             if event.type() in (QEvent.Type.Resize, QEvent.Type.Show):
                 self._place_empty()
+            if event.type() == QEvent.Type.KeyPress and self._pressed(event):
+                return True
         return super().eventFilter(watched, event)
+
+    def _pressed(self, event: QEvent) -> bool:
+        """Enter opens the current row."""
+        assert isinstance(event, QKeyEvent)
+        index = self.view.currentIndex()
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and index.isValid():
+            self._activate(index)
+            return True
+        return False
 
     def _context_menu(self, event: QContextMenuEvent) -> None:
         index = self.view.indexAt(self.view.viewport().mapFrom(self.view, event.pos()))
@@ -657,7 +669,7 @@ class Table(QWidget):
         menu.addAction("Copy row as JSON", lambda: clipboard.setText(self._row_json(index.row())))
         menu.addAction("Copy rows\tCtrl+C", self.copy_rows)
         menu.addSeparator()
-        wanted = f'{column.key}:"{text}"' if " " in text else f"{column.key}:{text}"
+        wanted = filter_word(column.name, text)
         menu.addAction("Use as filter", lambda: self.filter_box.setText(wanted))
         menu.popup(event.globalPos())
 

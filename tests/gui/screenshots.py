@@ -111,15 +111,17 @@ async def take(directory: Path, data: Path) -> None:
     await shoot("fleet")
     frame.go("live")
     await until(
-        window, lambda: getattr(progress(), "phase", "") == "done" or frame.current_page() == "runs", "the run is done"
+        window,
+        lambda: getattr(progress(), "phase", "") == "done" or frame.current_page() == "result",
+        "the run is done",
     )
-    frame.go("runs")
+    window.go("result", run=window.workspace.store.runs()[0].id if window.workspace else 0)
     await asyncio.sleep(2)
     await shoot("result")
-    page(window, "runs").tabs.setCurrentIndex(1)
+    page(window, "result").tabs.setCurrentIndex(1)
     await asyncio.sleep(1)
     await shoot("requests", "light")
-    page(window, "runs").show_list()
+    frame.go("runs")
     await shoot("runs", "light")
     print(f"  {len(taken)} pictures in {directory}", flush=True)
     frame.close()

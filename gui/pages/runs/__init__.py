@@ -1,1 +1,1 @@
-"""Runs: the list, results, evidence."""
+"""Runs: the list."""

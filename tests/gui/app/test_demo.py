@@ -25,14 +25,14 @@ def test_a_click_shows_a_hundred_per_cent_and_the_end_leaves_nothing(qapp, drive
         window.frame.show()
         await until(lambda: window.frame.isVisible())
         QTest.mouseClick(window.welcome.try_tile, Qt.MouseButton.LeftButton)
-        await until(lambda: window.frame.current_page() == "runs" or problems(window))
+        await until(lambda: window.frame.current_page() == "result" or problems(window))
         assert not problems(window)
-        await until(lambda: page(window, "runs").servers.model.rows.all)
-        assert page(window, "runs").tests.model.rows.visible[0].figures.matched == 20
-        assert "100.00 %" in shown(page(window, "runs").tests)
-        assert page(window, "runs").counts["matched"].figure.text() == "20"
-        assert page(window, "runs").counts["missing"].figure.text() == "0"
-        assert [server.matched for server in page(window, "runs").servers.model.rows.all] == [10, 10]
+        await until(lambda: page(window, "result").servers.model.rows.all)
+        assert page(window, "result").tests.model.rows.visible[0].figures.matched == 20
+        assert "100.00 %" in shown(page(window, "result").tests)
+        assert page(window, "result").counts["matched"].figure.text() == "20"
+        assert page(window, "result").counts["missing"].figure.text() == "0"
+        assert [server.matched for server in page(window, "result").servers.model.rows.all] == [10, 10]
 
         # The federation stays up: the plan that is open runs on it, and "Try it" again is another run, no new lab.
         lab = window.workspace.options.lab

@@ -40,7 +40,7 @@ async def test_a_run_is_begun_once_and_shown_when_it_is_over(desk, make_workspac
     assert await desk.settle() == ["run"]
     begun, ended = ("running", True), ("running", False)
     assert stage.told == [begun, ("run", "new plan", format_plan(NEW_PLAN)), ended]
-    assert (desk.page, desk.place) == ("runs", {"run": 7})
+    assert (desk.page, desk.place) == ("result", {"run": 7})
 
 
 async def test_the_first_stop_lets_the_round_end_and_the_second_aborts(desk, make_workspace) -> None:

@@ -11,7 +11,7 @@ from PySide6.QtCore import QSettings
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMessageBox
 
-import gui.pages.runs.presenter as runs_module
+import gui.pages.result.presenter as result_module
 from gui.app import make_window
 from gui.app.actions import set_theme
 from gui.app.window import Window
@@ -144,8 +144,8 @@ def test_a_report_that_cannot_be_written_and_a_fault_of_our_own_are_sentences(
         window = opened(tmp_path)
         assert await window.open(options(tmp_path))
         monkey = pytest.MonkeyPatch()
-        monkey.setattr(runs_module, "write_report", refuse)
-        await part(window, "runs").presenter.write_report(1, tmp_path / "report.html")
+        monkey.setattr(result_module, "write_report", refuse)
+        await part(window, "result").presenter.write_report(1, tmp_path / "report.html")
         monkey.undo()
         assert problems(window) == [f"The report cannot be written to {tmp_path / 'report.html'}: Permission denied."]
         window.background(broken(), "read a test")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from gui.models.rows import Column, FilterError, Rows
+from gui.models.rows import Column, FilterError, Rows, filter_word
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,10 @@ def names(rows: Rows[Server]) -> list[str]:
         ('note:"two words"', ["s10"]),
         ("-broker s1", ["s10"]),
         ('"unfinished', []),
+        ("server:s1", ["s10", "s1"]),
+        ("server:=s1", ["s1"]),
+        ("server:=S10 gap:>4", ["s10"]),
+        ('note:="broker down"', ["s1"]),
         ("it's", []),
         ("gap:>", []),
     ],
@@ -60,7 +64,7 @@ def test_a_filter_keeps_what_it_says(rows: Rows[Server], text: str, left: list[s
 
 def test_an_unknown_column_is_named_with_those_that_there_are_and_the_old_filter_stays(rows: Rows[Server]) -> None:
     rows.filter("gap:>4")
-    with pytest.raises(FilterError, match=r"no column 'gpa'; did you mean 'gap'\? Columns are: gap, name, note"):
+    with pytest.raises(FilterError, match=r"no column 'gpa'; did you mean 'gap'\? Columns are: gap, note, server"):
         rows.filter("gpa:>4")
     assert names(rows) == ["s10", "s2"]
 
@@ -83,3 +87,12 @@ def test_copied_rows_have_a_header_and_no_stray_tabs(rows: Rows[Server]) -> None
     rows.replace([Server("a\tb", 1, "x\ny")])
     assert rows.as_tsv([0], [0, 1, 2]) == "Server\tGap\tNote\na b\t1\tx y"
     assert rows.as_dict(0) == {"name": "a\tb", "gap": 1, "note": "x\ny"}
+
+
+@pytest.mark.parametrize(
+    "name", ["s1", "two words", 'a "quoted" one', "back\\slash", "it's", "", "7", "a:b", "-x", "\ttab"]
+)
+def test_a_name_can_be_made_a_filter_whatever_it_is(rows: Rows[Server], name: str) -> None:
+    rows.replace([Server(name, 1), Server(f"{name}0", 2), Server(f"0{name}", 3)])
+    rows.filter(filter_word("server", name, exact=True))
+    assert names(rows) == ([name] if name else [])  # an empty cell shows a dash

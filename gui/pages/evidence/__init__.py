@@ -1,0 +1,1 @@
+"""Evidence: one request, stage by stage."""

@@ -1,0 +1,1 @@
+"""Result: one run, its tests, servers, requests, environment and notes."""

@@ -1,0 +1,239 @@
+"""Result: one run, its tests and verdicts; the servers, requests, timeline, environment and notes of it.
+
+The page asks its owner to read (`test_wanted` and others) and receives immutable views; it never accesses the database,
+so nothing here can block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+
+from gui.models import figures
+from gui.models.rows import filter_word
+from gui.models.runs import RunView, TestDetail, TestRow
+from gui.models.states import outcome_state
+from gui.pages.result.cards import CountCard
+from gui.pages.result.columns import COUNTS, NOTE_COLUMNS, REQUEST_COLUMNS, SERVER_COLUMNS, TEST_COLUMNS, when
+from gui.pages.result.environment import EnvironmentTab
+from gui.pages.result.timeline import TimelineTab
+from gui.reconcile import ServerFigures
+from gui.widgets.crumbs import Crumbs
+from gui.widgets.parts import Badge, Elided, Page, ReadoutBar, TabBar, button, line
+from gui.widgets.table import Empty, Table
+
+TABS = ("servers", "requests", "timeline", "environment", "notes")
+"""The names of the tabs, as in ``go("result", run=36, tab="requests")``."""
+
+
+class ResultPage(Page):
+    """The page."""
+
+    back_wanted = Signal()
+    test_wanted = Signal(object)
+    evidence_wanted = Signal(int)
+    report_wanted = Signal(int)
+    recheck_wanted = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__("Result")
+        self.view: RunView | None = None
+        self.test: TestRow | None = None
+        self.crumbs = Crumbs(self.back_wanted.emit, "Back to all runs")
+        self.crumbs.set_path([("Runs", self.back_wanted.emit)])
+        self.badge = Badge()
+        self.head.insertWidget(0, self.crumbs)
+        self.head.insertWidget(2, self.badge)
+        self.recheck_button = button("Re-check", "refresh", self._recheck, tip="Score the run again with all records")
+        self.report_button = button("Report…", "file", self._report)
+        for widget in (self.recheck_button, self.report_button):
+            self.add_action(widget)
+
+        self.tests = Table("run-tests", "Tests", TEST_COLUMNS, key=lambda row: row.number)
+        self.tests.bar_holder.hide()
+        self.tests.selected.connect(self._choose_test)
+        self._count_bar = self._make_counts()
+
+        self.tabs = TabBar()
+        for name in ("Servers", "Requests", "Timeline", "Environment", "Notes"):
+            self.tabs.addTab(name)
+        self.servers = Table("run-servers", "Servers", SERVER_COLUMNS, key=lambda s: s.server_id, hint="missing:>0")
+        self.servers.activated.connect(self._show_server)
+        self.missing_button = button("", "miss", self._show_missing, kind="small")
+        self.missing_button.hide()
+        self.servers.bar.insertWidget(self.servers.bar.count() - 2, self.missing_button)
+        self.requests = Table(
+            "run-requests", "Requests", REQUEST_COLUMNS, key=lambda r: r.id, hint="verdict:missing server:s17"
+        )
+        self.requests.activated.connect(lambda request: self.evidence_wanted.emit(request.id))
+        self.timeline = TimelineTab()
+        self.timeline.evidence_wanted.connect(self.evidence_wanted)
+        self.timeline.requests_wanted.connect(self.show_requests)
+        self.environment = EnvironmentTab()
+        self.notes = Table(
+            "run-notes",
+            "Notes",
+            NOTE_COLUMNS,
+            key=lambda n: n.id,
+            empty=Empty("file", "No notes", "Notes on this run, and what later scorings changed, are listed here."),
+        )
+        self.inner = QStackedWidget()
+        for part in (self.servers, self.requests, self.timeline, self.environment, self.notes):
+            self.inner.addWidget(part)
+        self.tabs.currentChanged.connect(self.inner.setCurrentIndex)
+        tab_row = QHBoxLayout()
+        tab_row.setContentsMargins(8, 0, 16, 0)
+        tab_row.addWidget(self.tabs)
+        tab_row.addStretch(1)
+        lower = QWidget()
+        lower_column = QVBoxLayout(lower)
+        lower_column.setContentsMargins(0, 0, 0, 0)
+        lower_column.setSpacing(0)
+        lower_column.addWidget(self._count_bar)
+        lower_column.addWidget(line())
+        lower_column.addLayout(tab_row)
+        lower_column.addWidget(line())
+        lower_column.addWidget(self.inner, 1)
+        split = QSplitter(Qt.Orientation.Vertical)
+        split.setObjectName("result")
+        split.addWidget(self.tests)
+        split.addWidget(lower)
+        split.setStretchFactor(1, 1)
+        split.setChildrenCollapsible(False)
+        self._split = split
+        self.body.addWidget(split)
+
+    def _make_counts(self) -> ReadoutBar:
+        self.counts_title = Elided("", "section", least=128)
+        self.counts_remark = Elided("", "caption")
+        head = QVBoxLayout()
+        head.setContentsMargins(16, 8, 16, 8)
+        head.setSpacing(0)
+        head.addWidget(self.counts_title)
+        head.addWidget(self.counts_remark)
+        head.addStretch(1)
+        counts = QHBoxLayout()
+        counts.setContentsMargins(0, 4, 0, 4)
+        counts.setSpacing(0)
+        counts.addLayout(head)
+        self.counts: dict[str, CountCard] = {}
+        for name in COUNTS:
+            counts.addWidget(line("vertical"))
+            self.counts[name] = card = CountCard(name)
+            card.clicked.connect(lambda name=name: self.show_requests(filter_word("verdict", name)))
+            counts.addWidget(card)
+        counts.addStretch(1)
+        return ReadoutBar(counts, [(self.counts[name].remark,) for name in ("late", "client failed", "matched")])
+
+    # ---- called by the owner
+
+    def show_run(self, view: RunView, test: int | None = None) -> None:
+        """Show the result of one run, at this test (its number) or the one that says most."""
+        same = self.view is not None and self.view.run.id == view.run.id
+        self.view = view
+        self._show_head()
+        self.tests.set_rows(view.tests)
+        if not same:
+            self._fit_tests(len(view.tests))
+        self.environment.show_run(view)
+        self.notes.set_rows(view.notes)
+        self.tabs.setTabText(4, f"Notes {len(view.notes)}" if view.notes else "Notes")
+        if view.tests:
+            keep = test or (self.test.number if same and self.test else opens_on(view.tests).number)
+            self.tests.select_key(keep)
+            self._choose_test(next((test for test in view.tests if test.number == keep), view.tests[0]))
+
+    def show_test(self, detail: TestDetail) -> None:
+        """Show the servers and requests of the selected test."""
+        if self.test is None or detail.number != self.test.number:
+            return
+        self.servers.set_rows(detail.servers)
+        self.requests.set_rows(detail.requests)
+        lossy = sum(server.missing > 0 for server in detail.servers)
+        self.servers.set_counts(f"{len(detail.servers)}" + (f", {lossy} with missing records" if lossy else ""))
+        shown = len(detail.requests)
+        all_of_them = f"{detail.total_requests:,}"
+        self.requests.set_counts(all_of_them if shown == detail.total_requests else f"{shown:,} of {all_of_them}")
+        self.tabs.setTabText(0, f"Servers {len(detail.servers)}")
+        self.tabs.setTabText(1, f"Requests {detail.total_requests:,}")
+
+    def show_tab(self, name: str) -> None:
+        """Show this tab, one of `TABS`."""
+        self.tabs.setCurrentIndex(TABS.index(name))
+
+    def show_requests(self, text: str) -> None:
+        """Show the requests that pass this filter."""
+        self.show_tab("requests")
+        self.requests.filter_box.setText(text)
+        self.requests.view.setFocus()
+
+    def clear(self) -> None:
+        """Show no run."""
+        self.view = self.test = None
+        for table in (self.tests, self.servers, self.requests, self.notes):
+            table.set_rows(())
+        self.timeline.clear()
+        self.environment.clear()
+
+    # ---- inside
+
+    def _show_head(self) -> None:
+        view = self.view
+        assert view is not None
+        self.title.setText(f"Run {view.run.id}")
+        self.badge.set_state(*outcome_state(view.outcome))
+        repeats = max((test.figures.repeats for test in view.tests), default=0)
+        times = f"{repeats} repeat{'s' if repeats != 1 else ''}"
+        self.remark.setText(f"{view.sentence} · {view.run.name}, {times}, {when(view.run.started)}")
+
+    def _choose_test(self, test: TestRow | None) -> None:
+        if test is None or self.view is None:
+            return
+        self.test = test
+        f = test.figures
+        name = f" · {test.entry.spec.name}" if test.entry.spec.name else ""
+        self.counts_title.setText(f"Test {test.number}{name}, {f.repeats} repeat{'s' if f.repeats != 1 else ''}")
+        self.counts_remark.setText(f"{f.total:,} requests, {test.entry.spec.servers} servers")
+        remarks = {
+            "matched": figures.success(f.matched, f.counted),
+            "late": "counted" if f.late else "",
+            "client failed": "not counted" if f.client_failed else "",
+            "not waited": "not counted" if f.not_waited else "",
+        }
+        for name, (symbol, colour) in COUNTS.items():
+            value = int(getattr(f, name.replace(" ", "_")))
+            card = self.counts[name]
+            card.set_icon(symbol, colour if value else "mute", colour if value else "mute")
+            card.set(figures.count(value), remarks.get(name, ""))
+            card.set_leads(value > 0 and name != "unrequested", f"Show the requests that are {name}")
+        self.missing_button.setVisible(f.missing > 0)
+        self.missing_button.setText(f"Show the {f.missing:,} missing")
+        self.timeline.show_test(self.view, test)
+        self.test_wanted.emit(test)
+
+    def _show_missing(self) -> None:
+        self.show_requests("verdict:missing")
+
+    def _show_server(self, server: ServerFigures) -> None:
+        self.show_requests(filter_word("server", server.name, exact=True))
+
+    def _fit_tests(self, count: int) -> None:
+        """Make room for all tests, up to the eight of the published table; the rest is for what is below."""
+        height = 24 * (1 + min(8, max(1, count))) + 8
+        whole = sum(self._split.sizes()) or 760
+        self._split.setSizes([height, max(300, whole - height)])
+
+    def _recheck(self) -> None:
+        if self.view is not None:
+            self.recheck_wanted.emit(self.view.run.id)
+
+    def _report(self) -> None:
+        if self.view is not None:
+            self.report_wanted.emit(self.view.run.id)
+
+
+def opens_on(tests: Sequence[TestRow]) -> TestRow:
+    """The test that a run opens on: the last one with results; where nothing has any, the first."""
+    return next((test for test in reversed(tests) if test.figures.counted), tests[0])

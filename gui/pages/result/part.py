@@ -1,0 +1,56 @@
+"""Result: the page, its presenter, and its dialogs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtWidgets import QFileDialog
+
+from gui.pages.part import Part as Base
+from gui.pages.part import WindowDesk
+from gui.pages.result.page import TABS, ResultPage
+from gui.pages.result.presenter import REPORTS, ResultPresenter
+
+
+class Part(Base):
+    """See the module."""
+
+    page: ResultPage
+
+    def __init__(self, desk: WindowDesk) -> None:
+        self._desk = desk
+        self.page = page = ResultPage()
+        self.presenter = presenter = ResultPresenter(desk, page)
+        page.back_wanted.connect(lambda: desk.go("runs"))
+        page.test_wanted.connect(lambda test: desk.background(presenter.show_test(test), "read a test"))
+        page.evidence_wanted.connect(lambda request: desk.go("evidence", run=presenter.run, request=request))
+        page.recheck_wanted.connect(lambda run: desk.background(presenter.recheck(run), "score again"))
+        page.report_wanted.connect(self._save_report)
+
+    def detach(self) -> None:
+        self.presenter.detach()
+
+    def running(self, *, on: bool) -> None:
+        if not on:
+            self.presenter.read()
+
+    def visit(self, **place: object) -> None:
+        """`run`: its number; `test`: the number of a test; `tab`: one of `TABS`; `filter`: of its requests."""
+        run, test = place.get("run"), place.get("test")
+        if isinstance(tab := place.get("tab"), str) and tab in TABS:
+            self.page.show_tab(tab)
+        if isinstance(text := place.get("filter"), str):
+            self.page.show_requests(text)
+        if isinstance(run, int):
+            number = test if isinstance(test, int) else None
+            self._desk.background(self.presenter.show_run(run, number), "read a run")
+
+    def _save_report(self, run: int) -> None:
+        if self._desk.workspace is None:
+            return
+        dialog = QFileDialog(self._desk.frame, "Save report", f"run-{run}.html", REPORTS)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.fileSelected.connect(
+            lambda name: self._desk.background(self.presenter.write_report(run, Path(name)), "write a report")
+        )
+        dialog.open()
