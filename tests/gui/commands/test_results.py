@@ -15,7 +15,7 @@ import pytest
 from gui import report
 from gui.cli import main
 from gui.commands.results import write_reports
-from gui.pages.runs.presenter import write_report
+from gui.pages.result.presenter import write_report
 from gui.reconcile import score
 from gui.store import Store, TestSpec
 from tests.gui.store.world import World

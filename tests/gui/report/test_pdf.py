@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gui.pages.runs.presenter import write_report
+from gui.pages.result.presenter import write_report
 from gui.reconcile import score
 from gui.report import PdfUnavailableError, build, pdf_report, render
 from gui.store import MarkerRow, SampleRow, TestSpec
