@@ -88,7 +88,7 @@ class Actions:
         tables = page.findChildren(Table) if page else ()
         table = next((t for t in tables if t.isVisible() and t.filter_box.isVisible()), None)
         if table is not None:
-            table.filter_box.setFocus()
+            table.focus_filter()
 
     def _toggle_problems(self) -> None:
         self._problems.setVisible(not self._problems.isVisible())

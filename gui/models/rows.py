@@ -2,21 +2,19 @@
 
 A table is a list of rows (any immutable values) and a tuple of `Column`. `Rows` keeps those that pass the filter in the
 order of one column; Qt's model (`gui.models.table`) is a thin adapter over it, and tests need no window.
-
-The filter language: words separated by blanks must all match. ``word`` is searched for in the text of every column;
-``column:word`` in one; ``column:=word`` is that one's whole text; ``column:>5``, ``column:<=2.5``, ``column:=0``
-compare numbers; ``-word`` and ``-column:word`` exclude; ``"two words"`` keeps blanks. A column is named as its header,
-in small letters and with ``_`` for what is not a letter or a digit: ``lost_at:shoveler``.
+The filter language is that of `gui.models.filters`.
 """
 
 from __future__ import annotations
 
-import difflib
-import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
+
+from gui.models.filters import Filter, FilterError, filter_word, parse_filter
+
+__all__ = ["UNKNOWN", "Align", "Column", "FilterError", "Kind", "Rows", "filter_word"]
 
 R = TypeVar("R")
 
@@ -63,108 +61,20 @@ class Column(Generic[R]):
         return UNKNOWN if value is None or value == "" else str(value)
 
 
-_COMPARISONS: tuple[tuple[str, Callable[[Any, Any], bool]], ...] = (
-    (">=", operator.ge),
-    ("<=", operator.le),
-    (">", operator.gt),
-    ("<", operator.lt),
-    ("=", operator.eq),
-)
-
-
-class FilterError(ValueError):
-    """An invalid filter; the text says which part is wrong and what would be right."""
-
-
-def parse_filter(text: str, columns: Sequence[Column[R]]) -> Callable[[R], bool]:
-    """The predicate of a filter text. Raises FilterError when it names an unknown column."""
-    by_name = {column.key.lower(): column for column in columns} | {column.name: column for column in columns}
-    tests: list[Callable[[R], bool]] = []
-    for word in split_words(text):
-        negative = word.startswith("-") and len(word) > 1
-        body = word[1:] if negative else word
-        name, colon, wanted = body.partition(":")
-        if colon and name.lower() in by_name:
-            test = _column_test(by_name[name.lower()], wanted)
-        elif colon and name.isidentifier() and "/" not in wanted:
-            names = sorted(column.name for column in columns)
-            near = difflib.get_close_matches(name.lower(), names, n=1)
-            meant = f"did you mean {near[0]!r}? C" if near else "c"
-            raise FilterError(f"there is no column {name!r}; {meant}olumns are: {', '.join(names)}")
-        else:
-            test = _any_test(columns, body.lower())
-        tests.append(_not(test) if negative else test)
-    return lambda row: all(test(row) for test in tests)
-
-
-def _not(test: Callable[[R], bool]) -> Callable[[R], bool]:
-    return lambda row: not test(row)
-
-
-def _any_test(columns: Sequence[Column[R]], wanted: str) -> Callable[[R], bool]:
-    return lambda row: any(wanted in column.shows(row).lower() for column in columns)
-
-
-def _column_test(column: Column[R], wanted: str) -> Callable[[R], bool]:
-    whole = wanted[1:].lower()
-    for sign, compare in _COMPARISONS:
-        if wanted.startswith(sign):
-            try:
-                number = float(wanted[len(sign) :].replace(",", ""))
-            except ValueError:
-                break
-
-            def compares(row: R, compare: Callable[[Any, Any], bool] = compare, number: float = number) -> bool:
-                value = column.value(row)
-                if isinstance(value, int | float):
-                    return bool(compare(value, number))
-                return compare is operator.eq and column.shows(row).lower() == whole
-
-            return compares
-    if wanted.startswith("="):
-        return lambda row: column.shows(row).lower() == whole
-    lowered = wanted.lower()
-    return lambda row: lowered in column.shows(row).lower()
-
-
-def split_words(text: str) -> list[str]:
-    """The words of a filter. Quotes keep blanks; in quotes a backslash takes the next sign as it is."""
-    words: list[str] = []
-    word, inside, begun = "", False, False
-    signs = iter(text)
-    for sign in signs:
-        if sign == '"':
-            inside, begun = not inside, True
-        elif inside and sign == "\\":
-            word += next(signs, "")
-        elif sign.isspace() and not inside:
-            if begun:
-                words.append(word)
-            word, begun = "", False
-        else:
-            word, begun = word + sign, True
-    return [*words, word] if begun else words
-
-
-def filter_word(name: str, text: str, *, exact: bool = False) -> str:
-    """The filter for rows whose column `name` has this text in it, or, if `exact`, is this text."""
-    wanted = f"={text}" if exact else text
-    if not wanted or any(sign.isspace() or sign in '"\\' for sign in wanted):
-        wanted = '"' + wanted.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return f"{name}:{wanted}"
-
-
 def _sort_key(value: object) -> tuple[int, Any]:
-    """Numbers before text before unknown values, so that a mixed column still has an order."""
-    if value is None:
-        return (2, 0)
+    """Numbers before text, so that a mixed column still has an order."""
     if isinstance(value, bool | int | float):
         return (0, value)
     return (1, str(value).lower())
 
 
 class Rows(Generic[R]):
-    """All rows, and the visible ones: filtered, then sorted by value; equal values keep their order."""
+    """All rows, and the visible ones: filtered, then sorted by value; equal values keep their order.
+
+    OPTIMISATION. 100,000 rows are filtered and sorted within 100 ms: the values of the sorted column and the text that
+    free words are searched in are kept until the rows are replaced, and rows are sorted before they are filtered, so
+    that a new filter need not sort again. `prepare` makes that text bit by bit; who filters earlier waits for it.
+    """
 
     def __init__(self, columns: Sequence[Column[R]], key: Callable[[R], object]) -> None:
         self.columns = tuple(columns)
@@ -174,33 +84,93 @@ class Rows(Generic[R]):
         self.sort_column: int | None = None
         self.descending = False
         self.filter_text = ""
-        self._passes: Callable[[R], bool] | None = None
+        self._filter = Filter()
+        self._order: list[int] | None = None
+        """The numbers of all rows in the order of the sorted column; None: as they came."""
+        self._haystack: list[str] = []
+        """For the first rows: the text of all columns in small letters."""
+        self._values: dict[int, list[Any]] = {}
+        """The values of the columns that were sorted by."""
+        self._passing: list[bool] | None = None
+        """Which of all rows pass the filter; None: not known yet."""
 
     def replace(self, rows: Iterable[R]) -> None:
         """Replace all rows with these."""
         self.all = list(rows)
-        self._arrange()
+        self._haystack = []
+        self._values = {}
+        self._passing = None
+        self._sort()
+        self._select()
 
     def sort(self, column: int | None, *, descending: bool = False) -> None:
         """Sort by this column, or by the rows' own order (None)."""
         self.sort_column, self.descending = column, descending
-        self._arrange()
+        self._sort()
+        self._select()
 
     def filter(self, text: str) -> None:
         """Show only matching rows. For an invalid text, raises FilterError and keeps the old filter."""
-        self._passes = parse_filter(text, self.columns) if text.strip() else None
+        self._filter = parse_filter(text, self.columns) if text.strip() else Filter()
         self.filter_text = text
-        self._arrange()
+        self._passing = None
+        self._select()
 
-    def _arrange(self) -> None:
-        rows = self.all if self._passes is None else [row for row in self.all if self._passes(row)]
-        if self.sort_column is not None:
-            value = self.columns[self.sort_column].value
-            known = [row for row in rows if value(row) is not None]
-            unknown = [row for row in rows if value(row) is None]
-            known.sort(key=lambda row: _sort_key(value(row)), reverse=self.descending)
-            rows = known + unknown  # unknown values are at the end in both directions
-        self.visible = list(rows)
+    def waits_for_text(self, text: str) -> bool:
+        """Whether this filter searches in text that `prepare` has not made yet. Raises FilterError."""
+        return len(self._haystack) < len(self.all) and bool(parse_filter(text, self.columns).words)
+
+    def prepare(self, rows: int) -> bool:
+        """Make the text of this many further rows that free words are searched in; whether that of all is made."""
+        shows = [column.shows for column in self.columns]
+        begin = len(self._haystack)
+        self._haystack += ["\n".join([show(row) for show in shows]).lower() for row in self.all[begin : begin + rows]]
+        return len(self._haystack) >= len(self.all)
+
+    def _sort(self) -> None:
+        if self.sort_column is None:
+            self._order = None
+            return
+        value_of = self.columns[self.sort_column].value
+        values = self._values.get(self.sort_column)
+        if values is None:
+            values = self._values[self.sort_column] = [value_of(row) for row in self.all]
+        unknown = [number for number, value in enumerate(values) if value is None]
+        known = [number for number, value in enumerate(values) if value is not None] if unknown else range(len(values))
+        kinds = set(map(type, values)) - {type(None)}
+        if kinds <= {int, float, bool}:
+            keys: list[Any] = values
+        elif kinds == {str}:
+            keys = [value.lower() if value is not None else "" for value in values]
+        else:
+            keys = [_sort_key(value) for value in values]
+        order = sorted(known, key=keys.__getitem__, reverse=self.descending)
+        self._order = order + unknown  # unknown values are at the end in both directions
+
+    def _select(self) -> None:
+        rows, order = self.all, self._order
+        if not self._filter.tests and not self._filter.words:
+            self.visible = list(rows) if order is None else [rows[number] for number in order]
+            return
+        passing = self._passing
+        if passing is None:
+            passing = self._passing = self._pass()
+        numbers = order if order is not None else range(len(rows))
+        self.visible = [rows[number] for number in numbers if passing[number]]
+
+    def _pass(self) -> list[bool]:
+        rows, chosen = self.all, list(range(len(self.all)))
+        if self._filter.words:
+            self.prepare(len(rows))
+            texts = self._haystack
+            for wanted, word in self._filter.words:
+                chosen = [number for number in chosen if (word in texts[number]) is wanted]
+        for test in self._filter.tests:
+            chosen = [number for number in chosen if test(rows[number])]
+        passing = [False] * len(rows)
+        for number in chosen:
+            passing[number] = True
+        return passing
 
     def as_tsv(self, indexes: Iterable[int], columns: Sequence[int]) -> str:
         """These visible rows as tab-separated text with a header line."""

@@ -123,7 +123,7 @@ def button(
     if not text:
         made.setFixedWidth(28)
         made.setAccessibleName(tip)
-        made.setStyleSheet("padding: 0;")
+        made.setProperty("narrow", "true")
     if tip:
         made.setToolTip(tip)
     if action is not None:

@@ -46,7 +46,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QLabel,
-    QLineEdit,
     QMenu,
     QPushButton,
     QStyledItemDelegate,
@@ -57,10 +56,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.models.rows import Column, FilterError, Rows, filter_word
+from gui.models.filters import FilterError, filter_word
+from gui.models.rows import Column, Rows
 from gui.models.table import ROW_ROLE, TableModel
+from gui.widgets.filterbox import FilterBox, SavedFilters
 from gui.widgets.icons import icon, pixmap
-from gui.widgets.parts import Elided, button, plain_tip
+from gui.widgets.parts import Elided, button, plain_tip, short_caption
 from gui.widgets.theme import fixed_font, metrics, sized_font, theme
 
 R = TypeVar("R")
@@ -113,10 +114,13 @@ class CellDelegate(QStyledItemDelegate):
         rect: QRect = option.rect
         view = option.widget
         assert isinstance(view, RowView)
+        marked = True
         if view.anything_selected and view.selectionModel().isSelected(index):
             painter.fillRect(rect, look.ink("select" if view.hasFocus() else "select_off"))
         elif view.hovered == place:
             painter.fillRect(rect, look.ink("hover"))
+        else:
+            marked = False
         painter.setPen(look.ink("grid"))
         bottom = rect.bottom()
         painter.drawLine(rect.left(), bottom, rect.right(), bottom)
@@ -124,8 +128,10 @@ class CellDelegate(QStyledItemDelegate):
         if column.kind in ("bar", "spark", "interval"):
             painter.save()
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            special = {"bar": self._bar, "spark": self._spark, "interval": self._interval}[column.kind]
-            special(painter, inner, column, row)
+            if column.kind == "bar":
+                self._bar(painter, inner, column, row, marked=marked)
+            else:
+                (self._spark if column.kind == "spark" else self._interval)(painter, inner, column, row)
             painter.restore()
         else:
             self._text(painter, inner, column, row)
@@ -201,12 +207,13 @@ class CellDelegate(QStyledItemDelegate):
             text = self._measure(column, row).elidedText(text, mode, place.width())
         painter.drawText(place, RIGHT if column.align == "right" else LEFT, text)
 
-    def _bar(self, painter: QPainter, rect: QRect, column: Column[Any], row: Any) -> None:
+    def _bar(self, painter: QPainter, rect: QRect, column: Column[Any], row: Any, *, marked: bool) -> None:
+        """`marked`: on a selected row, or one under the pointer, whose ground has nearly the track's own colour."""
         value = column.value(row)
         words = QRect(rect)
         if isinstance(value, int | float):
             track = QRect(rect.left(), rect.center().y() - 3, 40, 7)
-            painter.fillRect(track, theme().colour("select_off"))
+            painter.fillRect(track, theme().ink("border_mid" if marked else "select_off"))
             share = max(0.0, min(1.0, float(value) / 100))
             painter.fillRect(
                 QRect(track.left(), track.top(), round(track.width() * share), track.height()),
@@ -389,16 +396,18 @@ class Table(QWidget):
         self.counts = QLabel()
         self.counts.setTextFormat(Qt.TextFormat.PlainText)
         self.counts.setProperty("kind", "secondary")
-        self.filter_box = QLineEdit()
+        self.filter_box = FilterBox(self.model.rows)
         self.filter_box.setPlaceholderText(f"Filter, e.g. {hint}" if hint else "Filter")
         self.filter_box.setAccessibleName(f"Filter {title}")
         self.filter_box.setFixedWidth(240)
         self.filter_box.setClearButtonEnabled(True)
         self.filter_box.textChanged.connect(self._filter_changed)
+        self.filter_box.left.connect(lambda: self.view.setFocus(Qt.FocusReason.OtherFocusReason))
         self._filter_error = Elided("", "error")
+        self.saved_button = SavedFilters(name, title, self.filter_box)
         self.columns_button = QPushButton()
         self.columns_button.setFixedSize(28, 28)
-        self.columns_button.setProperty("kind", "small")
+        self.columns_button.setProperty("kind", "icon")
         self.columns_button.setAccessibleName(f"Choose columns of {title}")
         self.columns_button.setToolTip("Choose columns")
         self.columns_button.clicked.connect(self._choose_columns)
@@ -412,6 +421,7 @@ class Table(QWidget):
         self.bar.addStretch(1)
         self.bar.addWidget(self._filter_error)
         self.bar.addWidget(self.filter_box)
+        self.bar.addWidget(self.saved_button)
         self.bar.addWidget(self.columns_button)
 
         self.view = RowView()
@@ -426,6 +436,11 @@ class Table(QWidget):
         self.view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.view.setTabKeyNavigation(False)
+        # Always there: one that came with the 20th row would take its 8 px from the columns, which would jump.
+        self.view.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+        scroll = self.view.verticalScrollBar()
+        scroll.rangeChanged.connect(lambda least, most: scroll.setEnabled(most > least))
+        scroll.setEnabled(False)
         self.view.verticalHeader().hide()
         self.view.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         self.view.verticalHeader().setMinimumSectionSize(ROW_HEIGHT)
@@ -514,6 +529,16 @@ class Table(QWidget):
         indexes = sorted(index.row() for index in self.view.selectionModel().selectedRows())
         chosen = indexes or list(range(len(self.model.rows.visible)))
         QGuiApplication.clipboard().setText(self.model.rows.as_tsv(chosen, self._visible_columns()))
+
+    def focus_filter(self) -> None:
+        """Put the cursor in the filter box, its text selected: typing replaces it."""
+        self.filter_box.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        self.filter_box.selectAll()
+
+    def height_for(self, rows: int) -> int:
+        """The height in pixels with which exactly so many rows are visible."""
+        bar = 0 if self.bar_holder.isHidden() else self.bar_holder.sizeHint().height()
+        return bar + self.view.horizontalHeader().height() + rows * ROW_HEIGHT + 2 * self.view.frameWidth()
 
     # ---- remembered between starts
 
@@ -669,7 +694,7 @@ class Table(QWidget):
         menu.addAction("Copy row as JSON", lambda: clipboard.setText(self._row_json(index.row())))
         menu.addAction("Copy rows\tCtrl+C", self.copy_rows)
         menu.addSeparator()
-        wanted = filter_word(column.name, text)
+        wanted = filter_word(column.name, text, exact=True)
         menu.addAction("Use as filter", lambda: self.filter_box.setText(wanted))
         menu.popup(event.globalPos())
 
@@ -683,11 +708,13 @@ class Table(QWidget):
             return
         shown = self._empty
         if rows.all and rows.filter_text:
+            count = len(rows.all)
             shown = Empty(
                 "filter",
-                "No row matches the filter",
-                f"{len(rows.all):,} rows are hidden by “{rows.filter_text}”.",
-                (("Clear filter", "x", self.filter_box.clear),),
+                f"Hidden by the filter: {count:,} row{'' if count == 1 else 's'}",
+                f"No row matches “{short_caption(rows.filter_text, 80)}”.",
+                (("Clear", "x", self.filter_box.clear),),
+                primary=False,
             )
         while self._empty_layout.count():
             item = self._empty_layout.takeAt(0)
@@ -709,13 +736,7 @@ class Table(QWidget):
 
     def _theme_changed(self) -> None:
         self.columns_button.setIcon(icon("cols"))
-        for action in self.filter_box.actions():
-            if action.objectName() == "glass":
-                action.setIcon(icon("filter", "text3"))
-                break
-        else:
-            glass = self.filter_box.addAction(icon("filter", "text3"), QLineEdit.ActionPosition.LeadingPosition)
-            glass.setObjectName("glass")
+        self.saved_button.setIcon(icon("star"))
         self._show_empty()
         self.view.viewport().update()
 

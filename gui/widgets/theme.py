@@ -241,10 +241,17 @@ QPushButton[kind="plain"]:hover {{ background: {c("hover")}; }}
 QPushButton[kind="link"] {{ border-color: transparent; background: transparent; color: {c("accent_text")};
     padding: 0 4px; }}
 QPushButton[kind="small"] {{ height: 22px; font-size: 12px; padding: 0 8px; }}
+QPushButton[kind="small"]:focus {{ height: 20px; padding: 0 7px; }}
+QPushButton[kind="link"]:focus {{ padding: 0 3px; border-color: {c("focus")}; }}
+QPushButton[kind="plain"]:focus {{ border-color: {c("focus")}; }}
+QPushButton[kind="run"]:focus {{ border-color: {c("focus")}; }}
+QPushButton[kind="primary"]:focus {{ border-color: {c("focus")}; padding: 0 11px; }}
+QPushButton[kind="icon"], QPushButton[narrow="true"], QPushButton[narrow="true"]:focus {{ padding: 0; }}
 QPushButton[kind="segment"] {{ border-radius: 0; }}
 QPushButton[kind="segment"][place="first"] {{ border-top-left-radius: 4px; border-bottom-left-radius: 4px; }}
 QPushButton[kind="segment"][place="last"] {{ border-top-right-radius: 4px; border-bottom-right-radius: 4px; }}
 QPushButton[kind="segment"][place="middle"], QPushButton[kind="segment"][place="last"] {{ border-left: 0; }}
+QPushButton[kind="segment"]:focus {{ border: 2px solid {c("focus")}; }}
 QPushButton[kind="segment"]:checked {{ background: {c("select")}; color: {c("accent_text")}; font-weight: 500; }}
 QPushButton::menu-indicator {{ width: 0; }}
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit, QTextEdit {{ background: {c("surface")};
@@ -252,8 +259,10 @@ QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox, QPlainTextEdit, QTextEdit {{ bac
     selection-background-color: {c("select")}; selection-color: {c("text")}; }}
 QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{ height: 26px; }}
 QPlainTextEdit, QTextEdit {{ padding: 4px 8px; }}
-QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus, QPlainTextEdit:focus {{
+QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{
     border: 2px solid {c("focus")}; padding: 0 7px; }}
+QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ height: 24px; }}
+QPlainTextEdit:focus, QTextEdit:focus {{ border: 2px solid {c("focus")}; padding: 3px 7px; }}
 QLineEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QComboBox:disabled {{ color: {c("text3")};
     border-color: {c("border_mid")}; background: {c("window")}; }}
 QLineEdit[invalid="true"], QSpinBox[invalid="true"], QDoubleSpinBox[invalid="true"] {{ border-color: {c("bad")}; }}
@@ -295,6 +304,7 @@ QSplitter::handle:vertical {{ height: 1px; }}
 QScrollBar:vertical {{ background: transparent; width: 8px; margin: 0; }}
 QScrollBar:horizontal {{ background: transparent; height: 8px; margin: 0; }}
 QScrollBar::handle {{ background: {c("border_mid")}; border-radius: 4px; min-height: 24px; min-width: 24px; }}
+QScrollBar::handle:disabled {{ background: transparent; }}
 QScrollBar::handle:hover {{ background: {c("border_strong")}; }}
 QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
 QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}

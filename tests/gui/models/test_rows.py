@@ -54,7 +54,10 @@ def names(rows: Rows[Server]) -> list[str]:
         ("server:=S10 gap:>4", ["s10"]),
         ('note:="broker down"', ["s1"]),
         ("it's", []),
-        ("gap:>", []),
+        ("Server:s3", ["S3"]),
+        ("GAP:=12", ["s2"]),
+        ("note:=broker", []),
+        ("-server:=s1 s1", ["s10"]),
     ],
 )
 def test_a_filter_keeps_what_it_says(rows: Rows[Server], text: str, left: list[str]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtGui import QGuiApplication, QHelpEvent
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor, QGuiApplication, QHelpEvent
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QToolTip
 
 from gui.models.rows import Column
@@ -105,7 +106,9 @@ def test_an_empty_table_says_why_and_offers_what_to_do(qtbot) -> None:
     made.set_rows([("a", 1)])
     assert "No client has joined" not in visible_texts(made)
     made.filter_box.setText("zzz")
-    assert "No row matches the filter" in visible_texts(made)
+    assert "Hidden by the filter: 1 row" in visible_texts(made)
+    next(b for b in made.findChildren(QPushButton) if b.text() == "Clear" and b.isVisible()).click()
+    assert made.model.rowCount() == 1
 
 
 def test_widths_and_hidden_columns_are_remembered(qtbot) -> None:
@@ -212,3 +215,87 @@ def test_an_empty_table_with_little_room_still_says_what_and_what_to_do(qtbot, h
     parts = [w for w in (*panel.findChildren(QLabel), *panel.findChildren(QPushButton)) if w.isVisible()]
     assert len(parts) == shown
     qtbot.waitUntil(lambda: all(part.height() >= part.sizeHint().height() for part in parts))
+
+
+def press_header(qtbot, made: Table, column: int) -> list[str]:
+    """Click a column's header; the first cell of each row as it is shown then."""
+    header = made.view.horizontalHeader()
+    place = QPoint(header.sectionViewportPosition(column) + 20, header.height() // 2)
+    qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    return [str(row[0]) for row in made.model.rows.visible]
+
+
+def test_the_first_click_on_a_count_shows_the_largest_and_on_a_name_the_first(qtbot) -> None:
+    made = table(qtbot)
+    made.set_rows([("b", 5), ("a", 70), ("c", 9)])
+    assert press_header(qtbot, made, 1) == ["a", "c", "b"]
+    assert press_header(qtbot, made, 1) == ["b", "c", "a"]
+    assert press_header(qtbot, made, 1) == ["b", "a", "c"]  # as they came
+    assert press_header(qtbot, made, 0) == ["a", "b", "c"]
+
+
+def test_columns_do_not_jump_when_rows_come(qtbot) -> None:
+    made = table(qtbot)
+    widths = []
+    for count in (0, 3, 12, 200, 3):
+        made.set_rows([(f"name {number}", number) for number in range(count)])
+        QApplication.processEvents()
+        widths.append([made.view.columnWidth(0), made.view.columnWidth(1)])
+    assert widths == widths[:1] * 5
+
+
+def test_nothing_moves_when_the_filter_gets_the_focus(qtbot) -> None:
+    made = table(qtbot)
+    before = made.view.geometry()
+    made.activateWindow()
+    made.focus_filter()
+    QApplication.processEvents()
+    assert made.filter_box.hasFocus()
+    assert made.view.geometry() == before
+    made.saved_button.setFocus()
+    QApplication.processEvents()
+    assert made.view.geometry() == before
+
+
+def test_the_track_of_a_bar_is_seen_on_a_selected_row_too(qtbot) -> None:
+    made = Table("bars", "Bars", [Column("cpu", "CPU", lambda r: r, kind="bar", width=200)], key=lambda r: r)
+    qtbot.addWidget(made)
+    made.set_rows([0, 1])
+    made.resize(400, 200)
+    made.show()
+    qtbot.waitExposed(made)
+    made.select_key(0)
+    for mode in ("light", "dark"):
+        theme().set_mode(mode)  # type: ignore[arg-type]
+        picture = made.view.viewport().grab().toImage()
+        for row in (0, 1):
+            track = picture.pixelColor(20, row * ROW_HEIGHT + ROW_HEIGHT // 2)
+            ground = picture.pixelColor(150 if row else 70, row * ROW_HEIGHT + 3)
+            assert contrast(track, ground) > 1.12, (mode, row, track.name(), ground.name())
+
+
+def contrast(first: QColor, second: QColor) -> float:
+    """WCAG 2 contrast."""
+
+    def light(colour: QColor) -> float:
+        parts = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in colour.getRgbF()[:3]]
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+    high, low = sorted((light(first), light(second)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_a_table_knows_the_height_that_its_rows_need(qtbot) -> None:
+    made = table(qtbot)
+    made.set_rows([(f"name {number}", number) for number in range(50)])
+    made.resize(600, made.height_for(7))
+    qtbot.waitUntil(lambda: made.view.viewport().height() == 7 * ROW_HEIGHT)
+
+
+def test_a_free_word_in_many_rows_is_applied_when_their_text_is_made(qtbot) -> None:
+    made = table(qtbot)
+    made.set_rows([(f"file{n:06}", n) for n in range(30_000)])
+    made.filter_box.setText("file00012")
+    qtbot.waitUntil(lambda: len(made.model.rows.visible) == 10)
+    made.filter_box.setText("file0001")
+    assert len(made.model.rows.visible) == 100  # made already: at once
