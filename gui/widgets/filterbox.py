@@ -11,7 +11,7 @@ from typing import Any
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QSettings, QStringListModel, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QKeyEvent
-from PySide6.QtWidgets import QCompleter, QLineEdit, QMenu, QPushButton, QWidget
+from PySide6.QtWidgets import QCompleter, QLineEdit, QListView, QMenu, QPushButton, QWidget
 
 from gui.models.filters import complete
 from gui.models.rows import Rows
@@ -32,12 +32,14 @@ class FilterBox(QLineEdit):
         self._rows = rows
         self._start = 0
         self._choices = QStringListModel(self)
+        self.popup = QListView()
         self.completer_list = QCompleter(self._choices, self)
+        self.completer_list.setPopup(self.popup)
         self.completer_list.setCompletionMode(QCompleter.CompletionMode.UnfilteredPopupCompletion)
         self.completer_list.setMaxVisibleItems(10)
         self.completer_list.setWidget(self)
-        self.completer_list.popup().clicked.connect(lambda index: self._take(str(index.data())))
-        self.completer_list.popup().installEventFilter(self)
+        self.popup.clicked.connect(lambda index: self._take(str(index.data())))
+        self.popup.installEventFilter(self)
         self._glass = self.addAction(icon("filter", "text3"), QLineEdit.ActionPosition.LeadingPosition)
         self.textEdited.connect(lambda _text: self.offer())
         theme().changed.connect(self._redraw)
@@ -50,14 +52,14 @@ class FilterBox(QLineEdit):
         self._start = found.start
         self._choices.setStringList(choices)
         if choices and (word or all_columns):
-            self.completer_list.popup().setCurrentIndex(self._choices.index(-1, 0))
+            self.popup.setCurrentIndex(self._choices.index(-1, 0))
             self.completer_list.complete()
         else:
-            self.completer_list.popup().hide()
+            self.popup.hide()
 
     def choices(self) -> list[str]:
         """What is offered now; nothing while the list is closed."""
-        return self._choices.stringList() if self.completer_list.popup().isVisible() else []
+        return self._choices.stringList() if self.popup.isVisible() else []
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Down:
@@ -70,7 +72,7 @@ class FilterBox(QLineEdit):
             super().keyPressEvent(event)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        popup = self.completer_list.popup()
+        popup = self.popup
         if watched is popup and event.type() == QEvent.Type.KeyPress:
             assert isinstance(event, QKeyEvent)
             if event.key() == Qt.Key.Key_Tab:
@@ -90,7 +92,7 @@ class FilterBox(QLineEdit):
     def focusOutEvent(self, event: QFocusEvent) -> None:
         super().focusOutEvent(event)
         if event.reason() != Qt.FocusReason.PopupFocusReason:
-            self.completer_list.popup().hide()
+            self.popup.hide()
 
     def _take(self, choice: str) -> None:
         """Put this in place of the word at the cursor; after a column, its values are offered."""
@@ -99,7 +101,7 @@ class FilterBox(QLineEdit):
         rest = text[cursor:]
         self.setText(text[: self._start] + choice + (" " if whole and not rest.startswith(" ") else "") + rest)
         self.setCursorPosition(self._start + len(choice) + whole)
-        self.completer_list.popup().hide()
+        self.popup.hide()
         if choice.endswith(":"):
             self.offer()
 
@@ -144,7 +146,9 @@ class SavedFilters(QPushButton):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         text, kept = self._box.text().strip(), self.saved()
         for each in kept:
-            menu.addAction(short_caption(each, 60), lambda each=each: self._box.setText(each))
+            menu.addAction(short_caption(each, 60)).triggered.connect(
+                lambda _on=False, each=each: self._box.setText(each)
+            )
         if kept:
             menu.addSeparator()
         keep = menu.addAction("Save this filter" if text else "Save this filter (there is none)", self.save)
@@ -152,7 +156,9 @@ class SavedFilters(QPushButton):
         if kept:
             forget = menu.addMenu("Forget")
             for each in kept:
-                forget.addAction(short_caption(each, 60), lambda each=each: self.forget(each))
+                forget.addAction(short_caption(each, 60)).triggered.connect(
+                    lambda _on=False, each=each: self.forget(each)
+                )
         return menu
 
     def _open(self) -> None:

@@ -402,7 +402,7 @@ class Table(QWidget):
         self.filter_box.setFixedWidth(240)
         self.filter_box.setClearButtonEnabled(True)
         self.filter_box.textChanged.connect(self._filter_changed)
-        self.filter_box.left.connect(lambda: self.view.setFocus(Qt.FocusReason.OtherFocusReason))
+        self.filter_box.left.connect(self._focus_rows)
         self._filter_error = Elided("", "error")
         self.saved_button = SavedFilters(name, title, self.filter_box)
         self.columns_button = QPushButton()
@@ -438,9 +438,8 @@ class Table(QWidget):
         self.view.setTabKeyNavigation(False)
         # Always there: one that came with the 20th row would take its 8 px from the columns, which would jump.
         self.view.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
-        scroll = self.view.verticalScrollBar()
-        scroll.rangeChanged.connect(lambda least, most: scroll.setEnabled(most > least))
-        scroll.setEnabled(False)
+        self.view.verticalScrollBar().rangeChanged.connect(self._range_changed)
+        self.view.verticalScrollBar().setEnabled(False)
         self.view.verticalHeader().hide()
         self.view.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
         self.view.verticalHeader().setMinimumSectionSize(ROW_HEIGHT)
@@ -564,6 +563,13 @@ class Table(QWidget):
             header.setFixedHeight(ROW_HEIGHT)
 
     # ---- inside
+
+    def _range_changed(self, least: int, most: int) -> None:
+        """A scroll bar with nothing to scroll is not seen: the theme leaves out its handle."""
+        self.view.verticalScrollBar().setEnabled(most > least)
+
+    def _focus_rows(self) -> None:
+        self.view.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _unfold(self) -> None:
         for number in self._folded:

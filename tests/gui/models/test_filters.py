@@ -57,7 +57,7 @@ def test_a_header_goes_before_the_short_name_of_another_column() -> None:
         ("rate:>", "req_rate:>: a number is missing after >, as in req_rate:>5"),
         ("rate:<=much", "req_rate:<=much: 'much' is no number, as in req_rate:<=5"),
         ("-rate:<", "req_rate:<: a number is missing after <, as in req_rate:<5"),
-        ("lastseem:41", "there is no column 'lastseem'; did you mean 'last_seen'? Columns are: #, last_seen, "
+        ("lastseem:41", "there is no column 'lastseem'; did you mean 'last_seen'? Columns are: last_seen, number, "
          "req_rate, swatch, verdict"),
     ],
 )  # fmt: skip

@@ -30,7 +30,7 @@ def made(qtbot) -> Table:
 def press(qtbot, made: Table, *keys: Qt.Key) -> None:
     """Keys go to the list while it is open, as on a screen."""
     for key in keys:
-        popup = made.filter_box.completer_list.popup()
+        popup = made.filter_box.popup
         qtbot.keyClick(popup if popup.isVisible() else made.filter_box, key)
 
 
@@ -105,7 +105,7 @@ def test_what_another_version_kept_is_no_error(qtbot, made: Table) -> None:
 
 def test_a_click_in_the_list_takes_what_was_clicked(qtbot, made: Table) -> None:
     qtbot.keyClicks(made.filter_box, "verdict:mi")
-    popup = made.filter_box.completer_list.popup()
+    popup = made.filter_box.popup
     index = popup.model().index(0, 0)
     qtbot.mouseClick(popup.viewport(), Qt.MouseButton.LeftButton, pos=popup.visualRect(index).center())
     assert made.filter_box.text() == "verdict:missing "

@@ -266,7 +266,7 @@ def test_the_track_of_a_bar_is_seen_on_a_selected_row_too(qtbot) -> None:
     qtbot.waitExposed(made)
     made.select_key(0)
     for mode in ("light", "dark"):
-        theme().set_mode(mode)  # type: ignore[arg-type]
+        theme().set_mode(mode)
         picture = made.view.viewport().grab().toImage()
         for row in (0, 1):
             track = picture.pixelColor(20, row * ROW_HEIGHT + ROW_HEIGHT // 2)
@@ -278,7 +278,8 @@ def contrast(first: QColor, second: QColor) -> float:
     """WCAG 2 contrast."""
 
     def light(colour: QColor) -> float:
-        parts = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in colour.getRgbF()[:3]]
+        shares = (colour.redF(), colour.greenF(), colour.blueF())
+        parts = [x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in shares]
         return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 
     high, low = sorted((light(first), light(second)), reverse=True)
