@@ -10,11 +10,11 @@ from gui import report
 from gui.commands import CommandError
 from gui.commands.places import add_database_option, open_to_read
 from gui.commands.results import latest_run, put
+from gui.report.history import ALL
 from gui.store import Store
 
 LAST = 20
 """Default number of runs in a trend."""
-ALL = 1_000_000
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -70,7 +70,7 @@ def _comparison(store: Store, first: int | None, second: int | None) -> report.C
     base = first if second is not None and first is not None else _baseline(store, run)
     if base == run:
         raise CommandError(f"Run {run} would be compared with itself; name another run.")
-    comparison = report.compare(*(report.build(store, one, max_odd=0, timing=False) for one in (base, run)))
+    comparison = report.compare(*(report.build(store, one, max_odd=0, timing=False, speed=True) for one in (base, run)))
     if comparison.refusal:
         raise CommandError(comparison.refusal)
     return comparison
@@ -87,13 +87,10 @@ def _baseline(store: Store, run: int) -> int:
 
 def _trend(store: Store, plan: str, last: int) -> report.Trend:
     """The newest runs of a plan that have ended, with their baseline. Raises CommandError with a sentence."""
-    runs = store.runs(ALL)
-    mine = [entry for entry in runs if entry.name == plan and entry.ended is not None]
-    if not mine:
-        names = list(dict.fromkeys(entry.name for entry in runs))
+    found = report.read_trend(store, plan, last)
+    if found is None:
+        names = list(dict.fromkeys(entry.name for entry in store.runs(ALL)))
         near = difflib.get_close_matches(plan, names, n=3, cutoff=0.4) or names[:3]
         known = f"; plans that were run: {', '.join(near)}" if near else "; there are no runs here yet"
         raise CommandError(f"No run of a plan {plan!r} has ended{known}.")
-    chosen = next((entry.id for entry in mine if entry.baseline), None)
-    wanted = {entry.id for entry in mine[:last]} | ({chosen} if chosen is not None else set())
-    return report.trend([report.build(store, run, max_odd=0) for run in sorted(wanted)], chosen)
+    return found

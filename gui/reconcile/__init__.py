@@ -14,7 +14,8 @@ counted, *got* the bytes that the client received, *recorded* the bytes in the r
 - `interval`: how certain a success percentage is and whether two differ, pure; `clusters`: where losses were, for it.
   `standing`: the outcome of a run by these figures, pure.
 - `ladder`: where a record was lost; `took`: what took the datagrams of a gap; `facts`: their values. All pure.
-- `timing`: latencies and throughput over time. `breakdown`: what is not matched, by cause, server, time and error.
+- `speed`: how long the requests of a test took, and whether two tests differ. `timing`: the same over time.
+- `breakdown`: what is not matched, by cause, server, time and error.
 - `evidence`: what the daemons reported, combined; `trail`: what is kept of it; `gather`: reads it from the database.
 - `live`: incremental counts. `rollup`: figures by server. `behaviours`: known ways in which servers count differently.
 """
@@ -31,11 +32,22 @@ from gui.reconcile.figures import (
     figures,
     hundredths,
 )
-from gui.reconcile.interval import Difference, Pattern, Share, difference, interval, share_of
+from gui.reconcile.interval import (
+    Difference,
+    Pattern,
+    Share,
+    chance,
+    chance_of_means,
+    difference,
+    interval,
+    share_of,
+    unit,
+)
 from gui.reconcile.ladder import Known, Ladder, Rung, climb
 from gui.reconcile.live import LiveCounts, LiveServer, LiveTotals
 from gui.reconcile.rollup import ServerFigures, by_server, newest, restate, run_figures
 from gui.reconcile.scoring import ladder_of, rescore_late, score
+from gui.reconcile.speed import Speed, chance_of_percentile, read_speed
 from gui.reconcile.standing import STATES, Standing, standing, summary
 from gui.reconcile.timing import Latency, Moment, ServerTiming, Timing, time_test
 from gui.reconcile.trail import step_of
@@ -65,6 +77,7 @@ __all__ = [
     "ServerFigures",
     "ServerTiming",
     "Share",
+    "Speed",
     "Stage",
     "Standing",
     "TestFigures",
@@ -72,6 +85,9 @@ __all__ = [
     "achieved_rate",
     "break_down",
     "by_server",
+    "chance",
+    "chance_of_means",
+    "chance_of_percentile",
     "climb",
     "conclusion_of_run",
     "difference",
@@ -82,6 +98,7 @@ __all__ = [
     "ladder_of",
     "newest",
     "places",
+    "read_speed",
     "rescore_late",
     "restate",
     "run_figures",
@@ -92,4 +109,5 @@ __all__ = [
     "step_of",
     "summary",
     "time_test",
+    "unit",
 ]

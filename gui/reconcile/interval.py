@@ -30,6 +30,9 @@ statements about losses that one of the two runs had."""
 BURST = 50
 """Requests lost with a burst of five datagrams. The interval of a single run assumes one such loss more, since it also
 covers losses that the run did not have."""
+LEAST_CHANCE = 1e-4
+"""Smaller probabilities are not told apart: nobody decides by them, and no assumption above holds so far."""
+_HALVINGS = 24
 _TAIL = 0.025
 _TINY = 1e-300
 
@@ -93,8 +96,50 @@ def difference(a: Share, b: Share) -> Difference:
 
     The unit is that of all losses of both. The interval is Newcombe's, computed from the bounds of the two shares: when
     one has lost nothing it excludes 0 once the other has lost six units, as the exact test does."""
-    together = unit([a, b], DATAGRAM)
-    (low_a, high_a), (low_b, high_b) = _bounds(a, together), _bounds(b, together)
+    return _difference(a, b, unit([a, b], DATAGRAM), _TAIL)
+
+
+def chance(a: Share, b: Share, together: float | None = None) -> float:
+    """How likely chance alone makes two shares differ as much as these do: the smallest error at which the interval of
+    their difference excludes 0. So it is at most 0.05 exactly where `difference` is real. Never below `LEAST_CHANCE`.
+
+    `together`: how many are lost together, where it is not that of these losses (`unit`)."""
+    together = unit([a, b], DATAGRAM) if together is None else together
+    low, high = log(LEAST_CHANCE / 2), log(0.5)
+    if not _difference(a, b, together, exp(high) * (1 - 1e-9)).real:
+        return 1.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if _difference(a, b, together, exp(middle)).real:
+            high = middle
+        else:
+            low = middle
+    return min(1.0, 2 * exp(high))
+
+
+def chance_of_means(a: Sequence[float], b: Sequence[float]) -> float | None:
+    """How likely chance alone makes the means of two samples differ as much as these do (Welch's t-test); None where
+    one has a single value, which says nothing of how much they vary."""
+    if min(len(a), len(b)) < 2:
+        return None
+    means = [sum(sample) / len(sample) for sample in (a, b)]
+    errors = [
+        sum((value - mean) ** 2 for value in sample) / (len(sample) - 1) / len(sample)
+        for sample, mean in zip((a, b), means, strict=True)
+    ]
+    if not sum(errors):
+        return 1.0 if means[0] == means[1] else LEAST_CHANCE
+    t = (means[1] - means[0]) / sqrt(sum(errors))
+    freedom = sum(errors) ** 2 / sum(e * e / (len(s) - 1) for e, s in zip(errors, (a, b), strict=True))
+    x = freedom / (freedom + t * t)
+    if x >= 1:
+        return 1.0
+    halves = freedom / 2, 0.5
+    return max(LEAST_CHANCE, _beta(*halves, x, lgamma(sum(halves)) - lgamma(halves[0]) - lgamma(halves[1])))
+
+
+def _difference(a: Share, b: Share, together: float, tail: float) -> Difference:
+    (low_a, high_a), (low_b, high_b) = _bounds(a, together, tail), _bounds(b, together, tail)
     share_a, share_b = a.lost / a.total, b.lost / b.total
     change = share_a - share_b
     low = change - sqrt((share_a - low_a) ** 2 + (high_b - share_b) ** 2)
@@ -110,11 +155,11 @@ def unit(shares: Sequence[Share], assumed: float) -> float:
     return max(1.0, (one * one + sum(share.spread for share in shares)) / (one + alone))
 
 
-def _bounds(share: Share, together: float) -> tuple[float, float]:
-    """The exact 95 % bounds of the share lost, counted in units."""
+def _bounds(share: Share, together: float, tail: float = _TAIL) -> tuple[float, float]:
+    """The exact bounds (95 % ones, by default) of the share lost, counted in units."""
     lost, kept = share.lost / together, (share.total - share.lost) / together
-    low = _quantile(_TAIL, lost, kept + 1) if lost else 0.0
-    high = _quantile(1 - _TAIL, lost + 1, kept) if kept else 1.0
+    low = _quantile(tail, lost, kept + 1) if lost else 0.0
+    high = _quantile(1 - tail, lost + 1, kept) if kept else 1.0
     return low, high
 
 

@@ -13,7 +13,8 @@
 - `sections`: what a page shows; `html` and `pdf` write it. `plot`: plots as strokes; `svg` and `pdf` draw them, with
   the colours of `palette`.
 - `listing`: requests one by one. `bundle`: a run in a file. `redact`: names taken out.
-- `compare`: two runs, or all of a plan; `compared` writes it.
+- `compare`: two runs, or all of a plan; `changes`: figure by figure, and in one sentence; `facts`: plan and
+  environment; `history`: the runs of a plan; `compared` writes it.
 - `federation`: what records say about use, `communities`: whose it is.
 
 Text that came from elsewhere (agents, servers, bundles) is data: escaped in HTML, made printable for terminals, and no
@@ -21,6 +22,7 @@ formula in CSV. docs/results.md describes the formats.
 """
 
 from gui.report.bundle import BundleError, Imported, check_bundle, export_bundle, import_bundle, seal_sentence
+from gui.report.changes import Change, Finding
 from gui.report.compare import Comparison, ServerPair, TestPair, Trend, TrendPoint, compare, trend
 from gui.report.compared import (
     COMPARED_FORMATS,
@@ -31,8 +33,9 @@ from gui.report.compared import (
     trend_text,
     verdict,
 )
-from gui.report.content import RepeatReport, RunReport, TestReport, build
+from gui.report.content import RepeatReport, RunReport, TestReport, build, build_brief
 from gui.report.document import json_report, json_schema
+from gui.report.facts import Fact, FactPair
 from gui.report.federation import (
     Federation,
     federation_csv,
@@ -42,6 +45,7 @@ from gui.report.federation import (
     limited,
 )
 from gui.report.formats import ENDINGS, FORMATS, format_of, render, wants
+from gui.report.history import read_trend, runs_of
 from gui.report.html import html_report
 from gui.report.listing import requests_csv, requests_json
 from gui.report.pdf import PdfUnavailableError, pdf_report
@@ -53,9 +57,13 @@ __all__ = [
     "ENDINGS",
     "FORMATS",
     "BundleError",
+    "Change",
     "Column",
     "Comparison",
+    "Fact",
+    "FactPair",
     "Federation",
+    "Finding",
     "Imported",
     "PdfUnavailableError",
     "RepeatReport",
@@ -66,6 +74,7 @@ __all__ = [
     "Trend",
     "TrendPoint",
     "build",
+    "build_brief",
     "check_bundle",
     "compare",
     "compare_json",
@@ -84,11 +93,13 @@ __all__ = [
     "json_schema",
     "limited",
     "pdf_report",
+    "read_trend",
     "remarks_of",
     "render",
     "render_compared",
     "requests_csv",
     "requests_json",
+    "runs_of",
     "seal_sentence",
     "text_table",
     "trend",

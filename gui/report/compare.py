@@ -6,21 +6,18 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import msgspec
-
 from gui.reconcile import Difference, difference
-from gui.report import numbers
+from gui.report.changes import Change, Finding, Pair, changes_of, finding, stages_of
 from gui.report.content import RunReport, TestReport
+from gui.report.facts import FactPair, pair_facts
 from gui.report.words import printable
 from gui.store import TestSpec
 
 Meaning = Literal["better", "worse", "same", "baseline", "not comparable"]
-MEASURED = ("clock_offset", "rtt")
-"""Facts of a client that differ from one moment to the next."""
 MOST_SERVERS = 5
 """Servers that are named because they lose more or less than before."""
 _NAMED = 3
@@ -62,14 +59,15 @@ class ServerPair:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two runs. `environment`: (what, in a, in b) where they differ. `plan`: lines of a unified difference. `servers`:
-    those whose losses changed most."""
+    """Two runs. `changes`: every figure of the tests that both have. `facts`: what both were made with. `plan`: lines
+    of a unified difference. `servers`: those whose losses changed most."""
 
     a: RunReport
     b: RunReport
     tests: tuple[TestPair, ...]
     servers: tuple[ServerPair, ...]
-    environment: tuple[tuple[str, str, str], ...]
+    changes: tuple[Change, ...]
+    facts: tuple[FactPair, ...]
     plan: tuple[str, ...]
 
     @property
@@ -90,6 +88,30 @@ class Comparison:
             f"Run {a.run.id} ({_what(a)}) and run {b.run.id} ({_what(b)}) asked for different things and cannot "
             "be compared; choose two runs of one plan."
         )
+
+    @property
+    def finding(self) -> Finding:
+        """What it says, in one sentence with the most likely reason."""
+        if self.refusal:
+            return Finding("refused", f"Runs {self.a.run.id} and {self.b.run.id} cannot be compared.", self.refusal)
+        pairs = [
+            Pair(pair.name, pair.a, pair.b, pair.meaning)
+            for pair in self.tests
+            if pair.a and pair.b and pair.meaning in ("better", "worse", "same")
+        ]
+        return finding(self.a, self.b, pairs, self.changes, self.facts)
+
+    @property
+    def draws(self) -> str:
+        """Whether both runs asked for the same files in the same order, in one sentence; empty where tests differ."""
+        pairs = [(pair.a.entry.spec, pair.b.entry.spec) for pair in self.tests if pair.a and pair.b]
+        if not pairs or len(pairs) < len(self.tests):
+            return ""
+        seeds = sorted({spec.seed for pair in pairs for spec in pair})
+        if any(a.seed != b.seed for a, b in pairs):
+            return "Other seeds: the runs asked for other files, in another order."
+        shown = ", ".join(str(seed) for seed in seeds[:_NAMED])
+        return f"Same seed {shown}: both runs drew their files in the same order."
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -152,7 +174,18 @@ def compare(a: RunReport, b: RunReport) -> Comparison:
         b,
         tuple(pairs),
         tuple(_servers(a, b)),
-        tuple(_differences({**a.run.versions, **a.run.environment}, {**b.run.versions, **b.run.environment})),
+        tuple(
+            change
+            for number, pair in enumerate(pairs, 1)
+            if pair.a and pair.b
+            for change in changes_of(number, pair.name, pair.a, pair.b, pair.difference)
+        ),
+        pair_facts(
+            a.facts,
+            b.facts,
+            stages_of(b) - stages_of(a),
+            recorded=(bool(a.run.environment), bool(b.run.environment)),
+        ),
         tuple(
             difflib.unified_diff(
                 a.run.plan_text.splitlines(),
@@ -249,23 +282,3 @@ def _what(report: RunReport) -> str:
 def _listed(names: Sequence[str]) -> str:
     rest = len(names) - _NAMED
     return ", ".join(printable(name) for name in names[:_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
-
-
-def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    pairs = [(name, _lasting(a.get(name)), _lasting(b.get(name))) for name in dict.fromkeys([*a, *b])]
-    return [(name, _shown(one), _shown(other)) for name, one, other in pairs if one != other]
-
-
-def _lasting(value: Any) -> Any:
-    """Without what was measured at the start of a run: it never is the same twice, and says nothing of a change."""
-    if isinstance(value, list):
-        return [_lasting(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _lasting(item) for name, item in value.items() if name not in MEASURED}
-    return value
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return numbers.UNKNOWN
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -11,6 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from gui.reconcile import Difference, Latency
 from gui.report import numbers
+from gui.report.changes import Change
 from gui.report.compare import Comparison, Meaning, TestPair, Trend, TrendPoint
 from gui.report.content import TestReport
 from gui.report.html import page, table
@@ -19,7 +20,7 @@ from gui.report.table import aligned, csv_cell
 from gui.report.words import bounded, printable, to_json
 
 COMPARED_FORMATS = ("table", "json", "csv", "html")
-SCHEMA = 2
+SCHEMA = 3
 """The number in the JSON; grows when a field changes its meaning."""
 _WORDS: dict[Meaning, tuple[str, str]] = {
     "better": ("ok", "✓ better"),
@@ -64,7 +65,9 @@ def compare_text(comparison: Comparison, *, only_different: bool = False) -> str
         for pair in comparison.tests
         if not (only_different and pair.meaning == "same" and pair.difference and not pair.difference.change)
     ]
-    lines = [_heading(comparison), verdict(comparison), "", *_aligned(_pairs(comparison), tests), *_below(comparison)]
+    said = [] if comparison.refusal else [comparison.finding.sentence]
+    lines = [_heading(comparison), verdict(comparison), *said, ""]
+    lines += [*_aligned(_pairs(comparison), tests), *_below(comparison)]
     return "\n".join(printable(line) for line in lines) + "\n"
 
 
@@ -93,6 +96,7 @@ def verdict(what: Comparison | Trend) -> str:
 
 def compare_json(comparison: Comparison) -> bytes:
     """The comparison for programs, ending with a newline."""
+    found = comparison.finding
     return _json(
         {
             "a": comparison.a.run.id,
@@ -110,10 +114,30 @@ def compare_json(comparison: Comparison) -> bytes:
             ],
             "servers": comparison.servers,
             "remarks": comparison.remarks,
-            "environment": [{"name": name, "a": one, "b": other} for name, one, other in comparison.environment],
+            "finding": {"tone": found.tone, "sentence": found.sentence, "reason": found.reason},
+            "changes": [_change(change) for change in comparison.changes],
+            "facts": [
+                {"where": f.where, "what": f.what, "a": f.a, "b": f.b, "bearing": f.bearing}
+                for f in comparison.facts
+                if f.differs
+            ],
             "plan": comparison.plan,
         }
     )
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        "test": change.title,
+        "name": change.name,
+        "kind": change.kind,
+        "a": change.a,
+        "b": change.b,
+        "chance": change.chance,
+        "better": change.better,
+        "differs": change.differs,
+        "real": change.real,
+    }
 
 
 def trend_json(trend: Trend) -> bytes:
@@ -131,7 +155,7 @@ def trend_json(trend: Trend) -> bytes:
                     "run": point.report.run.id,
                     "started": point.report.run.started,
                     "figures": point.test.now,
-                    "latency": None if point.test.timing is None else point.test.timing.latency,
+                    "latency": point.test.latency,
                     **_difference(point.difference),
                     "meaning": point.meaning,
                 }
@@ -207,13 +231,21 @@ def _percentile(title: str, name: str, of: Callable[[Latency], float | None]) ->
     """Seconds that requests took, from before the open to after the close."""
 
     def value(point: TrendPoint) -> float | None:
-        timing = point.test.timing
-        return None if timing is None else of(timing.latency)
+        latency = point.test.latency
+        return None if latency is None else of(latency)
 
     return _Column(title, (name,), lambda point: numbers.latency(value(point)), lambda point: (value(point),))
 
 
 _POINTS = _of_trend()
+_CHANGES: Sequence[_Column[Change]] = (
+    _Column("Test", ("test",), lambda c: c.title, lambda c: (c.title,), left=True),
+    _Column("Figure", ("name",), lambda c: c.name, lambda c: (c.name,), left=True),
+    _Column("Before", ("a",), lambda c: c.shown_a, lambda c: (c.a,)),
+    _Column("Now", ("b",), lambda c: c.shown_b, lambda c: (c.b,)),
+    _Column("Change", ("change",), lambda c: c.change, lambda c: (c.change,)),
+    _Column("Chance", ("chance",), lambda c: c.shown_chance, lambda c: (c.chance,)),
+)
 
 
 def _success(test: TestReport | None) -> str:
@@ -277,12 +309,24 @@ def _below(comparison: Comparison) -> list[str]:
     lines += comparison.remarks
     if comparison.servers:
         lines += ["", "Servers that changed most:", *(f"  {line}" for line in _server_lines(comparison))]
-    if comparison.environment:
-        lines += ["", "Different environment:"]
-        lines += [f"  {name}: {one}  →  {other}" for name, one, other in comparison.environment]
+    changes = [change for change in comparison.changes if change.differs]
+    if changes:
+        lines += ["", "Figures that differ (chance: how likely it alone does that):"]
+        lines += [f"  {line}" for line in _aligned(_CHANGES, changes)]
+    facts = _fact_lines(comparison)
+    if facts:
+        lines += ["", "Different plan and environment:", *(f"  {line}" for line in facts)]
     if comparison.plan:
         lines += ["", "Different plan:", *(f"  {line}" for line in comparison.plan)]
     return lines
+
+
+def _fact_lines(comparison: Comparison) -> list[str]:
+    return [
+        f"{f.where}, {f.what}: {f.a}  →  {f.b}{f'  ({f.bearing})' if f.bearing else ''}"
+        for f in comparison.facts
+        if f.differs
+    ]
 
 
 def _server_lines(comparison: Comparison) -> list[str]:
@@ -316,15 +360,23 @@ def _json(content: dict[str, Any]) -> bytes:
 def _compare_page(comparison: Comparison) -> str:
     parts = [table(_grid(_pairs(comparison), comparison.tests, lambda pair: pair.meaning))]
     parts += [f'<p class="sub">{escape(printable(remark))}</p>' for remark in comparison.remarks]
+    changes = [change for change in comparison.changes if change.differs]
+    if changes:
+        grid = Grid(
+            tuple(Head(column.title, column.left) for column in _CHANGES),
+            tuple(tuple(Cell(bounded(column.shown(change))) for column in _CHANGES) for change in changes),
+        )
+        parts.append(f"<section><h2>Figures that differ</h2>{table(grid)}</section>")
     for title, lines in (
         ("Servers that changed most", _server_lines(comparison)),
-        ("Different environment", [f"{name}: {one}  →  {other}" for name, one, other in comparison.environment]),
+        ("Different plan and environment", _fact_lines(comparison)),
         ("Different plan", list(comparison.plan)),
     ):
         if lines:
             text = "\n".join(escape(printable(line)) for line in lines)
             parts.append(f"<section><h2>{title}</h2><pre>{text}</pre></section>")
-    return _page(_heading(comparison), verdict(comparison), comparison.regression, parts)
+    said = verdict(comparison) if comparison.refusal else f"{verdict(comparison)} {comparison.finding.sentence}"
+    return _page(_heading(comparison), said, comparison.regression, parts)
 
 
 def _trend_page(trend: Trend) -> str:

@@ -13,16 +13,20 @@ from gui.reconcile import (
     ODD_KINDS,
     Breakdown,
     Conclusion,
+    Latency,
     ServerFigures,
+    Speed,
     TestFigures,
     Timing,
     break_down,
     by_server,
     figures,
     places,
+    read_speed,
     standing,
     time_test,
 )
+from gui.report.facts import Fact, facts_of
 from gui.report.redact import Redaction
 from gui.store import (
     MarkerRow,
@@ -74,6 +78,10 @@ class TestReport:
     """What is not matched: counted, not listed."""
     timing: Timing | None = None
     """None when none of its requests has ended, or when it was not asked for."""
+    speed: Speed | None = None
+    """None when it was not asked for."""
+    latency: Latency | None = None
+    """How long its requests took; None when none has ended, or when neither timing nor speed was asked for."""
 
     __test__ = False
 
@@ -97,6 +105,7 @@ class RunReport:
     odd_total: int
     markers: tuple[MarkerRow, ...]
     notes: tuple[NoteRow, ...]
+    facts: tuple[Fact, ...] = ()
 
     def listed(self, limit: int = MAX_ODD) -> list[RequestEntry]:
         """Of `odd`, what a page or a document lists: of each repeat and each verdict its fair part."""
@@ -114,9 +123,18 @@ class RunReport:
         )
 
 
-def build(store: Store, run_id: int, *, redact: bool = False, max_odd: int = MAX_ODD, timing: bool = True) -> RunReport:
+def build(
+    store: Store,
+    run_id: int,
+    *,
+    redact: bool = False,
+    max_odd: int = MAX_ODD,
+    timing: bool = True,
+    speed: bool = False,
+) -> RunReport:
     """Gather a run. `redact`: names and addresses of hosts and people are replaced by numbers everywhere.
-    `timing`: with latencies and throughput, which takes a look at every request.
+    `timing`: with latencies and throughput over time, which takes a look at every request. `speed`: with the times of
+    all requests, which two runs are compared by. `build_brief` is for many runs.
 
     Raises NoSuchRowError."""
     run = store.run(run_id)
@@ -128,19 +146,24 @@ def build(store: Store, run_id: int, *, redact: bool = False, max_odd: int = MAX
     for test in store.tests(run_id):
         entries = [repeat for repeat in repeats if repeat.test_id == test.id]
         samples = [store.samples(repeat.id) for repeat in entries]
-        mine = [
-            RepeatReport(repeat, tuple(entry for entry in scorings if entry.repeat_id == repeat.id), _summed(some))
+        mine = tuple(
+            RepeatReport(repeat, tuple(entry for entry in scorings if entry.repeat_id == repeat.id), summed(some))
             for repeat, some in zip(entries, samples, strict=True)
-        ]
+        )
+        ids = [repeat.id for repeat in entries]
+        timed = time_test(store, ids, samples) if timing else None
+        times = read_speed(store, ids) if speed else None
         tests.append(
             TestReport(
                 test,
                 figures(test.spec, [r.newest for r in mine if r.newest], where),
                 figures(test.spec, [r.at_settle for r in mine if r.at_settle], where),
                 published.get((test.spec.name, test.spec.servers, test.spec.files_per_server, test.spec.per_round)),
-                tuple(mine),
+                mine,
                 break_down(store, [r.newest.id for r in mine if r.newest]),
-                time_test(store, [repeat.id for repeat in entries], samples) if timing else None,
+                timed,
+                times,
+                timed.latency if timed else times.latency if times and times.times else None,
             )
         )
     newest = [r.newest for test in tests for r in test.repeats if r.newest]
@@ -154,8 +177,32 @@ def build(store: Store, run_id: int, *, redact: bool = False, max_odd: int = MAX
         odd_total=sum(entry.total - entry.matched for entry in newest),
         markers=tuple(store.markers(run_id)),
         notes=tuple(store.notes(run_id)),
+        facts=facts_of(store, now.run),
     )
     return _redacted(report, store) if redact else report
+
+
+def build_brief(store: Store, run_id: int) -> RunReport:
+    """A run with nothing but the figures of its tests and the percentiles of their times: what a trend of many runs
+    needs. Raises NoSuchRowError."""
+    run = store.run(run_id)
+    scorings = store.scorings_of_run(run_id)
+    repeats = store.repeats(run_id)
+    where = places(store, scorings)
+    tests = []
+    for test in store.tests(run_id):
+        mine = tuple(
+            RepeatReport(repeat, tuple(entry for entry in scorings if entry.repeat_id == repeat.id), ())
+            for repeat in repeats
+            if repeat.test_id == test.id
+        )
+        times = read_speed(store, [one.repeat.id for one in mine])
+        now = figures(test.spec, [r.newest for r in mine if r.newest], where)
+        at_settle = figures(test.spec, [r.at_settle for r in mine if r.at_settle], where)
+        latency = times.latency if times.times else None
+        tests.append(TestReport(test, now, at_settle, None, mine, latency=latency))
+    standing_now = standing(run, [test.now for test in tests])
+    return RunReport(standing_now.run, standing_now.conclusion, tuple(tests), (), (), 0, (), ())
 
 
 def _published(plan: str) -> dict[tuple[str, int, int, int], Published]:
@@ -198,7 +245,7 @@ def fair(counts: Sequence[int], limit: int) -> list[int]:
     return parts
 
 
-def _summed(samples: Sequence[SampleRow]) -> tuple[SampleRow, ...]:
+def summed(samples: Sequence[SampleRow]) -> tuple[SampleRow, ...]:
     """Samples summed over all servers; a server without a figure in a second counts as in its last one. A figure that
     no server has in a second stays unknown."""
     last: dict[str, dict[int, int]] = {name: {} for name in _SUMMED}
@@ -243,6 +290,7 @@ def _redacted(report: RunReport, store: Store) -> RunReport:
         ),
         markers=tuple(replace(m, text=text(m.text)) for m in report.markers),
         notes=tuple(replace(n, text=text(n.text), author=text(n.author)) for n in report.notes),
+        facts=tuple(replace(f, where=text(f.where), value=text(f.value)) for f in report.facts),
         tests=tuple(
             replace(
                 test,

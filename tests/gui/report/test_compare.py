@@ -47,7 +47,11 @@ def test_differences_of_plan_and_environment_are_gathered(world: Any) -> None:
     one = make(world, 0, each=2, name="a", collector="1.0", host="h", clients=clients[0])
     two = make(world, 0, each=2, name="b", collector="1.1", host="h", extra=5, clients=clients[1])
     comparison = compare(one, two)
-    assert comparison.environment == (("collector", "1.0", "1.1"), ("extra", "–", "5"))
+    assert [(f.where, f.what, f.a, f.b) for f in comparison.facts if f.differs] == [
+        ("Plan", "name", "a", "b"),
+        ("Environment", "collector", "1.0", "1.1"),
+        ("Environment", "extra", "–", "5"),
+    ]
     assert {'-name = "a"', '+name = "b"'} <= set(comparison.plan)
 
 
