@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 from gui.report.numbers import UNKNOWN, average, count, duration, exact_size, interval, size, success
 
 __all__ = [
     "UNKNOWN",
     "age",
     "average",
+    "clock",
     "count",
     "duration",
     "exact_size",
@@ -38,6 +41,14 @@ def rate(value: float | None) -> str:
 def age(seconds: float | None) -> str:
     """How long ago."""
     return UNKNOWN if seconds is None else f"{duration(seconds)} ago"
+
+
+def clock(moment: float | None, *, parts: bool = True) -> str:
+    """The time of day here, with milliseconds (`parts`) or in whole seconds."""
+    if moment is None:
+        return UNKNOWN
+    whole = time.strftime("%H:%M:%S", time.localtime(moment))
+    return f"{whole}.{int(moment * 1000) % 1000:03d}" if parts else whole
 
 
 def milliseconds(seconds: float | None, *, signed: bool = False) -> str:

@@ -8,16 +8,14 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from gui.campaign.presets import Published, find_preset
-from gui.reconcile import ServerFigures, TestFigures, by_server, figures, newest, places, standing
+from gui.reconcile import TestFigures, figures, newest, places, standing
 from gui.report.numbers import success
-from gui.store import NoteRow, RequestEntry, RunEntry, ScoringEntry, Store, TestEntry
+from gui.store import NoteRow, RunEntry, ScoringEntry, Store, TestEntry
 
 log = logging.getLogger("tally.models")
 
 UNREADABLE = (ArithmeticError, LookupError, TypeError, ValueError, msgspec.MsgspecError)
 """What reading raises for invalid rows: figures that contradict each other, values of the wrong type."""
-REQUESTS_SHOWN = 100_000
-"""Maximum number of requests in the table; choosing a test narrows a larger number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +61,6 @@ class RunView:
         return success(sum(t.figures.good for t in self.tests), sum(t.figures.counted for t in self.tests))
 
 
-@dataclass(frozen=True, slots=True)
-class TestDetail:
-    """A test's servers and requests."""
-
-    number: int
-    servers: tuple[ServerFigures, ...]
-    requests: tuple[RequestEntry, ...]
-    total_requests: int
-
-    __test__ = False
-
-
 def read_run(store: Store, run_id: int) -> RunView:
     """The current state of a run. Blocking. Raises StoreError."""
     run = store.run(run_id)
@@ -91,16 +77,6 @@ def read_run(store: Store, run_id: int) -> RunView:
         )
     now = standing(run, [row.figures for row in rows])
     return RunView(now.run, tuple(rows), tuple(store.notes(run_id)), now.conclusion)
-
-
-def read_test(store: Store, test: TestRow) -> TestDetail:
-    """The servers and requests of one test. Blocking. Raises StoreError."""
-    requests: list[RequestEntry] = []
-    for scoring in test.scorings:
-        if len(requests) < REQUESTS_SHOWN:
-            requests += store.requests(scoring.repeat_id, limit=REQUESTS_SHOWN - len(requests))
-    servers = by_server(store, [scoring.id for scoring in test.scorings]) if test.scorings else []
-    return TestDetail(test.number, tuple(servers), tuple(requests), sum(s.total for s in test.scorings))
 
 
 def read_runs(store: Store) -> list[RunView]:

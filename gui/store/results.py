@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, func, insert, select
+from sqlalchemy import ColumnElement, Select, case, func, insert, literal, select
 from sqlalchemy.engine import Connection, Row
 
 from gui.store import schema
@@ -27,6 +27,11 @@ _INSERT_VERDICT = (
     " certain, cause, datagram, lost_with) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _CHUNK = 20_000
+REQUEST_CELLS = (
+    "id", "round", "tag", "path", "server", "agent", "verdict", "opened", "asked", "got", "recorded", "accesses",
+    "behaviours", "lost_at", "certain", "cause", "error",
+)  # fmt: skip
+"""What `ResultsPart.request_cells` gives of a request. `verdict` None: not scored yet."""
 _SCORING = [name for name in ScoringEntry.__dataclass_fields__ if name != "t"]
 
 
@@ -98,6 +103,39 @@ class ResultsPart:
                 query = query.where(condition)
             rows = connection.execute(query.order_by(request.c.id).limit(limit)).all()
         return [_request(row, newest is not None) for row in rows]
+
+    def request_cells(self, repeat_id: int, *, odd: bool, limit: int) -> list[tuple[Any, ...]]:
+        """As much of many requests as a table shows, as `REQUEST_CELLS` names it, in order of id.
+
+        `odd`: those that the newest scoring did not find simply matched; otherwise all others."""
+        request, tag, server, agent, verdict = schema.request, schema.tag, schema.server, schema.agent, schema.verdict
+        with self.database.read() as connection:
+            newest = _newest(connection, repeat_id)
+            if newest is None and odd:
+                return []
+            kind: ColumnElement[Any] = literal(None) if newest is None else func.coalesce(verdict.c.verdict, 0)
+            asked = request.c.read_asked + request.c.readv_asked + request.c.written
+            recorded = verdict.c.read + verdict.c.readv + verdict.c.write
+            query = (
+                select(
+                    request.c.id, request.c.round, tag.c.tag, request.c.path, server.c.name, agent.c.name, kind,
+                    request.c.t_open, asked, request.c.read_got + request.c.readv_got + request.c.written,
+                    case((verdict.c.verdict.is_(None), asked), else_=recorded),
+                    case((verdict.c.verdict.is_(None), 1), else_=verdict.c.accesses),
+                    verdict.c.behaviours, verdict.c.lost_at, verdict.c.certain, verdict.c.cause, request.c.error,
+                )
+                .join(tag, tag.c.id == request.c.tag_id)
+                .join(server, server.c.id == request.c.server_id)
+                .join(agent, agent.c.id == tag.c.agent_id)
+                .where(request.c.repeat_id == repeat_id)
+                .order_by(request.c.id)
+                .limit(limit)
+            )  # fmt: skip
+            mine = (verdict.c.request_id == request.c.id) & (verdict.c.scoring_id == (newest or 0))
+            query = query.join(verdict, mine, isouter=not odd)
+            if not odd:
+                query = query.where(verdict.c.request_id.is_(None))
+            return [tuple(row) for row in connection.execute(query)]
 
     def request(self, request_id: int) -> RequestEntry | None:
         """One request with the verdict of the newest scoring of its repeat."""

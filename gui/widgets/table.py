@@ -74,6 +74,8 @@ WIDEST = 14
 """Maximum width in pixels of an ASCII character in a cell: texts that fit at this width need not be measured."""
 EDGE = 16
 """Padding at both ends of a row; between cells it is half of that."""
+LEAST_SUGGESTED, MOST_SUGGESTED = 72, 336
+"""Bounds in pixels of a column that is made as wide as what is in it."""
 LEAST_STRETCH = 96
 """Minimum width in pixels of the stretching column; below it the table scrolls sideways."""
 
@@ -387,6 +389,8 @@ class Table(QWidget):
         self._empty = empty
         self._selected_key: object = None
         self._folded: set[int] = set()
+        self._sized: set[int] = set()
+        """Columns that the user has made wider or narrower."""
         self._kept: set[int] = set()
         """Columns that the user has chosen: they stay even when there is little room."""
 
@@ -450,6 +454,7 @@ class Table(QWidget):
             self.view.setColumnHidden(number, not column.shown)
             if column.stretch:
                 header.setSectionResizeMode(number, QHeaderView.ResizeMode.Stretch)
+        header.sectionResized.connect(self._resized_by_hand)
         header.setSortIndicatorShown(True)
         header.setSortIndicatorClearable(True)
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
@@ -523,6 +528,19 @@ class Table(QWidget):
         order = Qt.SortOrder.DescendingOrder if descending else Qt.SortOrder.AscendingOrder
         self.view.horizontalHeader().setSortIndicator(number, order)
 
+    def suggest_width(self, key: str, text: str) -> None:
+        """Make this column as wide as this text needs, within bounds, unless the user has chosen a width: what it does
+        not need is the stretching column's."""
+        number = next(n for n, column in enumerate(self.model.rows.columns) if column.key == key)
+        if number in self._sized:
+            return
+        column = self.model.rows.columns[number]
+        measure = metrics(12, fixed=True) if column.kind == "fixed" else metrics(13, QFont.Weight.DemiBold)
+        wanted = measure.horizontalAdvance(text.replace("\n", " ")) + 2 * EDGE
+        header = self.view.horizontalHeader()
+        header.resizeSection(number, max(LEAST_SUGGESTED, min(MOST_SUGGESTED, wanted)))
+        self._fit_columns()
+
     def copy_rows(self) -> None:
         """Copy the selected rows (all, if none is selected) with headers, tab-separated, to the clipboard."""
         indexes = sorted(index.row() for index in self.view.selectionModel().selectedRows())
@@ -544,7 +562,9 @@ class Table(QWidget):
     def remember(self) -> None:
         """Write widths, order, hidden columns and the filter to the settings."""
         QSettings().setValue(f"table/{self._name}/filter", self.filter_box.text())
-        QSettings().setValue(f"table/{self._name}/kept", " ".join(self.model.rows.columns[n].key for n in self._kept))
+        for name, numbers in (("kept", self._kept), ("sized", self._sized)):
+            keys = " ".join(self.model.rows.columns[n].key for n in numbers)
+            QSettings().setValue(f"table/{self._name}/{name}", keys)
         self._unfold()  # columns hidden for lack of room were not hidden by the user
         QSettings().setValue(f"table/{self._name}/header", self.view.horizontalHeader().saveState())
         self._fit_columns()
@@ -552,8 +572,7 @@ class Table(QWidget):
     def restore(self) -> None:
         """Restore them; a state with another version's columns is ignored."""
         self.filter_box.setText(str(QSettings().value(f"table/{self._name}/filter", "")))
-        kept = str(QSettings().value(f"table/{self._name}/kept", "") or "").split()
-        self._kept = {number for number, column in enumerate(self.model.rows.columns) if column.key in kept}
+        self._kept, self._sized = self._columns_of("kept"), self._columns_of("sized")
         state = QSettings().value(f"table/{self._name}/header")
         header = self.view.horizontalHeader()
         if state is not None and header.count():
@@ -561,6 +580,10 @@ class Table(QWidget):
             header.restoreState(state)
             assert header.count() == before
             header.setFixedHeight(ROW_HEIGHT)
+
+    def _columns_of(self, name: str) -> set[int]:
+        keys = str(QSettings().value(f"table/{self._name}/{name}", "") or "").split()
+        return {number for number, column in enumerate(self.model.rows.columns) if column.key in keys}
 
     # ---- inside
 
@@ -570,6 +593,14 @@ class Table(QWidget):
 
     def _focus_rows(self) -> None:
         self.view.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _resized_by_hand(self, number: int) -> None:
+        if self.view.horizontalHeader().underMouse() and QGuiApplication.mouseButtons() & Qt.MouseButton.LeftButton:
+            self.chose_width(number)
+
+    def chose_width(self, number: int) -> None:
+        """The user has made this column wider or narrower: it stays so."""
+        self._sized.add(number)
 
     def _unfold(self) -> None:
         for number in self._folded:

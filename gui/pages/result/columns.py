@@ -7,9 +7,8 @@ import time
 from gui.models import figures
 from gui.models.rows import Column
 from gui.models.runs import TestRow
-from gui.models.verdicts import verdict_state
 from gui.reconcile import ServerFigures
-from gui.store import NoteRow, RequestEntry, VerdictKind
+from gui.store import NoteRow
 
 CONCLUSIONS = {
     "pass": ("ok", "pass", "ok"),
@@ -40,14 +39,6 @@ def conclusion_state(name: str) -> tuple[str, str, str]:
 
 def bad(count: int, colour: str = "bad") -> str:
     return colour if count else "text3"
-
-
-def recorded_bytes(request: RequestEntry) -> int | None:
-    if request.verdict is None or request.verdict in (VerdictKind.MISSING, VerdictKind.NOT_WAITED):
-        return None
-    if request.recorded_read is None:
-        return request.asked
-    return request.recorded_read + (request.recorded_readv or 0) + (request.recorded_write or 0)
 
 
 TEST_COLUMNS: list[Column[TestRow]] = [
@@ -183,7 +174,7 @@ TEST_COLUMNS: list[Column[TestRow]] = [
 
 SERVER_COLUMNS: list[Column[ServerFigures]] = [
     Column("server", "Server", lambda s: s.name, width=88, bold=True),
-    Column("address", "Address", lambda s: s.url, width=160, stretch=True, colour=lambda _s: "text2"),
+    Column("address", "Address", lambda s: s.url, width=160, cut="left", colour=lambda _s: "text2"),
     Column("requested", "Requested", lambda s: s.requested, lambda s: figures.count(s.requested), "right", 80),
     Column("read", "Read", lambda s: s.read, lambda s: figures.count(s.read), "right", 64, fold=3),
     Column("recorded", "Recorded", lambda s: s.recorded, lambda s: figures.count(s.recorded), "right", 76),
@@ -251,53 +242,10 @@ SERVER_COLUMNS: list[Column[ServerFigures]] = [
         lambda s: s.cause,
         lambda s: s.answer or figures.UNKNOWN,
         width=200,
+        stretch=True,
         colour=lambda _s: "text2",
     ),
 ]
-
-REQUEST_COLUMNS: list[Column[RequestEntry]] = [
-    Column(
-        "verdict",
-        "Verdict",
-        lambda r: verdict_state(r.verdict)[1],
-        width=132,
-        kind="status",
-        icon=lambda r: verdict_state(r.verdict)[0],
-        colour=lambda r: verdict_state(r.verdict)[2],
-    ),
-    Column("tag", "Tag", lambda r: r.tag, width=84, kind="fixed"),
-    Column("path", "Path", lambda r: r.path, width=216, stretch=True, cut="left"),
-    Column("server", "Server", lambda r: r.server, width=72),
-    Column("client", "Client", lambda r: r.agent.rpartition("/")[2], width=72, fold=5),
-    Column("round", "Round", lambda r: r.round, align="right", width=60, fold=1),
-    Column("asked", "Asked B", lambda r: r.asked, lambda r: figures.count(r.asked), "right", 88),
-    Column(
-        "got",
-        "Read B",
-        lambda r: r.read_got + r.readv_got + r.written,
-        lambda r: figures.count(r.read_got + r.readv_got + r.written),
-        "right",
-        88,
-        fold=4,
-    ),
-    Column("rec", "Recorded B", recorded_bytes, lambda r: figures.count(recorded_bytes(r)), "right", 92),
-    Column(
-        "accesses",
-        "Accesses",
-        lambda r: r.accesses,
-        lambda r: figures.count(r.accesses),
-        "right",
-        76,
-        tip=lambda r: f"recovered ×{r.accesses}" if (r.accesses or 0) > 1 else "",
-        fold=3,
-    ),
-    Column(
-        "behaviour", "Known behaviour", lambda r: ", ".join(r.behaviours), width=128, colour=lambda _r: "text2", fold=2
-    ),
-    Column("lost", "Lost at", lambda r: r.lost_at, width=96),
-    Column("cause", "Cause", lambda r: r.answer or r.error, width=160, colour=lambda _r: "text2"),
-]
-
 
 NOTE_COLUMNS: list[Column[NoteRow]] = [
     Column("time", "Time", lambda n: n.t, lambda n: when(n.t), width=160, colour=lambda _n: "text2"),

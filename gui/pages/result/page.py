@@ -12,11 +12,12 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.models import figures
+from gui.models.requests import REQUEST_COLUMNS, TestDetail
 from gui.models.rows import filter_word
-from gui.models.runs import RunView, TestDetail, TestRow
+from gui.models.runs import RunView, TestRow
 from gui.models.states import outcome_state
 from gui.pages.result.cards import CountCard
-from gui.pages.result.columns import COUNTS, NOTE_COLUMNS, REQUEST_COLUMNS, SERVER_COLUMNS, TEST_COLUMNS, when
+from gui.pages.result.columns import COUNTS, NOTE_COLUMNS, SERVER_COLUMNS, TEST_COLUMNS, when
 from gui.pages.result.environment import EnvironmentTab
 from gui.pages.result.timeline import TimelineTab
 from gui.reconcile import ServerFigures
@@ -26,6 +27,9 @@ from gui.widgets.table import Empty, Table
 
 TABS = ("servers", "requests", "timeline", "environment", "notes")
 """The names of the tabs, as in ``go("result", run=36, tab="requests")``."""
+
+SAMPLE = 1000
+"""Requests whose paths decide how wide that column is."""
 
 
 class ResultPage(Page):
@@ -65,8 +69,14 @@ class ResultPage(Page):
         self.missing_button.hide()
         self.servers.bar.insertWidget(self.servers.bar.count() - 2, self.missing_button)
         self.requests = Table(
-            "run-requests", "Requests", REQUEST_COLUMNS, key=lambda r: r.id, hint="verdict:missing server:s17"
+            "run-requests",
+            "Requests",
+            REQUEST_COLUMNS,
+            key=lambda r: r.id,
+            hint="verdict:missing server:s17",
         )
+        self.requests.model.counts_changed.connect(self._count_requests)
+        self._total_requests = 0
         self.requests.activated.connect(lambda request: self.evidence_wanted.emit(request.id))
         self.timeline = TimelineTab()
         self.timeline.evidence_wanted.connect(self.evidence_wanted)
@@ -150,12 +160,13 @@ class ResultPage(Page):
         if self.test is None or detail.number != self.test.number:
             return
         self.servers.set_rows(detail.servers)
+        self._total_requests = detail.total_requests
         self.requests.set_rows(detail.requests)
+        self.requests.suggest_width("path", max((row.path for row in detail.requests[:SAMPLE]), key=len, default=""))
+        self.servers.suggest_width("address", max((server.url for server in detail.servers), key=len, default=""))
+        self.servers.suggest_width("server", max((server.name for server in detail.servers), key=len, default=""))
         lossy = sum(server.missing > 0 for server in detail.servers)
         self.servers.set_counts(f"{len(detail.servers)}" + (f", {lossy} with missing records" if lossy else ""))
-        shown = len(detail.requests)
-        all_of_them = f"{detail.total_requests:,}"
-        self.requests.set_counts(all_of_them if shown == detail.total_requests else f"{shown:,} of {all_of_them}")
         self.tabs.setTabText(0, f"Servers {len(detail.servers)}")
         self.tabs.setTabText(1, f"Requests {detail.total_requests:,}")
 
@@ -212,6 +223,14 @@ class ResultPage(Page):
         self.missing_button.setText(f"Show the {f.missing:,} missing")
         self.timeline.show_test(self.view, test)
         self.test_wanted.emit(test)
+
+    def _count_requests(self) -> None:
+        rows = self.requests.model.rows
+        shown, loaded, total = len(rows.visible), len(rows.all), self._total_requests
+        words = f"{shown:,} of {total:,}" if shown != total else f"{total:,}"
+        if loaded < total:
+            words += f" ({loaded:,} listed: all that are not matched, and the first that are)"
+        self.requests.set_counts(words if total else "")
 
     def _show_missing(self) -> None:
         self.show_requests("verdict:missing")

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from gui import report
-from gui.models.runs import RunView, TestDetail, TestRow, read_run, read_test
+from gui.models.requests import TestDetail, read_test
+from gui.models.runs import RunView, TestRow, read_run
 from gui.pages.desk import Desk
 from gui.reconcile import score
 from gui.store import Store

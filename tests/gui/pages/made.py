@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from gui.models.requests import RequestRow, TestDetail
 from gui.models.runs import RunView, TestRow
 from gui.reconcile import ServerFigures, TestFigures
-from gui.store import RequestEntry, RequestState, RunEntry, TestEntry, TestSpec, VerdictKind
+from gui.store import RunEntry, TestEntry, TestSpec, VerdictKind
 
 EMPTY_RUN = RunEntry(1, "u", "plan", "", 90.0, "passed", 1.0, 1.0, 24.0, "", {}, {}, False, "")
 
@@ -39,12 +40,15 @@ def server(number: int, name: str = "", **changes) -> ServerFigures:
     return ServerFigures(**(fields | changes))
 
 
-def request(number: int, verdict: VerdictKind = VerdictKind.MATCHED, **changes) -> RequestEntry:
+def request(number: int, verdict: VerdictKind | None = VerdictKind.MATCHED, **changes) -> RequestRow:
     fields: dict[str, Any] = {
-        "id": number, "repeat_id": 1, "round": 1, "tag": f"tag{number:05}", "path": f"/store/f{number:04}",
-        "server": "s01", "server_url": "root://s01", "agent": "shared/c1", "slot": 0, "size": 100,
-        "state": RequestState.DONE, "ok": True, "t_started": 1.0, "t_open": 1.0, "t_close": 2.0, "read_asked": 100,
-        "read_got": 100, "readv_asked": 0, "readv_got": 0, "written": 0, "read_ops": 1, "readv_ops": 0, "write_ops": 0,
-        "reached": "", "status": 0, "error": "", "verdict": verdict,
+        "id": number, "verdict": verdict, "tag": f"tag{number:05}", "path": f"/store/f{number:04}", "server": "s01",
+        "client": "c1", "repeat": 1, "round": 1, "opened": 1_760_000_000.25, "asked": 100, "got": 100,
+        "rec": None if verdict is VerdictKind.MISSING else 100, "accesses": 1, "behaviour": "", "lost": "", "cause": "",
     }  # fmt: skip
-    return RequestEntry(**(fields | changes))
+    return RequestRow(**(fields | changes))
+
+
+def detail(servers, requests, total=None, number=1) -> TestDetail:
+    rows = tuple(requests)
+    return TestDetail(number, tuple(servers), rows, len(rows) if total is None else total)

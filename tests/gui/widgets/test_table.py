@@ -300,3 +300,35 @@ def test_a_free_word_in_many_rows_is_applied_when_their_text_is_made(qtbot) -> N
     qtbot.waitUntil(lambda: len(made.model.rows.visible) == 10)
     made.filter_box.setText("file0001")
     assert len(made.model.rows.visible) == 100  # made already: at once
+
+
+def test_a_column_gets_the_room_that_its_text_needs_unless_its_width_was_chosen(qtbot) -> None:
+    made = Table(
+        "test-width",
+        "Things",
+        [
+            Column[tuple[str, str]]("path", "Path", lambda r: r[0], width=200),
+            Column[tuple[str, str]]("cause", "Cause", lambda r: r[1], stretch=True),
+        ],
+        key=lambda r: r[0],
+    )
+    qtbot.addWidget(made)
+    made.resize(600, 300)
+    made.show()
+    qtbot.waitExposed(made)
+    made.set_rows([("/store/f1", "kernel")])
+    made.suggest_width("path", "/store/f1")
+    short, cause = made.view.columnWidth(0), made.view.columnWidth(1)
+    assert short < 140
+    made.suggest_width("path", "/store/" + "x" * 300)
+    assert short < made.view.columnWidth(0) <= 336
+    assert made.view.columnWidth(1) < cause
+    made.chose_width(0)
+    made.view.setColumnWidth(0, 150)
+    made.suggest_width("path", "/store/" + "x" * 300)
+    assert made.view.columnWidth(0) == 150
+    made.remember()
+    again = Table("test-width", "Things", made.model.rows.columns, key=lambda r: r[0])
+    qtbot.addWidget(again)
+    again.suggest_width("path", "/store/" + "x" * 300)
+    assert again.view.columnWidth(0) == 150

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from PySide6.QtCore import Qt
 
-from gui.models.runs import TestDetail, TestRow
+from gui.models.runs import TestRow
 from gui.pages.result.page import ResultPage
 from gui.store import VerdictKind
-from tests.gui.pages.made import request, server, view
+from tests.gui.pages.made import detail, request, server, view
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def page(show) -> ResultPage:
 def fill(page, requests=60, missing=(7,), servers=50) -> None:
     page.show_run(view(36, matched=53, good=53, late=0, missing=len(missing), conclusion="fail"))
     rows = [request(n, VerdictKind.MISSING if n in missing else VerdictKind.MATCHED) for n in range(1, requests + 1)]
-    page.show_test(TestDetail(1, tuple(server(n) for n in range(1, servers + 1)), tuple(rows), requests))
+    page.show_test(detail([server(n) for n in range(1, servers + 1)], rows))
 
 
 def test_verdict_counts_are_coloured_only_where_something_happened(page, texts) -> None:
@@ -38,7 +38,7 @@ def test_servers_and_requests_of_the_chosen_test(page) -> None:
     assert asked[-1].number == 1
     assert page.servers.model.rowCount() == 50
     assert page.tabs.tabText(1) == "Requests 60"
-    page.show_test(TestDetail(2, (), (), 0))  # of a test that is not shown any more
+    page.show_test(detail([], [], number=2))  # of a test that is not shown any more
     assert page.servers.model.rowCount() == 50
 
 
@@ -70,11 +70,9 @@ def test_a_server_leads_to_its_requests_and_to_no_others(page, qtbot) -> None:
     page.show_run(view(36))
     names = ["s1", "s10", 'the "odd" one']
     page.show_test(
-        TestDetail(
-            1,
-            tuple(server(n, name) for n, name in enumerate(names)),
-            tuple(request(n, server=name) for n, name in enumerate(names)),
-            3,
+        detail(
+            [server(n, name) for n, name in enumerate(names)],
+            [request(n, server=name) for n, name in enumerate(names)],
         )
     )
     for number, name in enumerate(names):
@@ -100,9 +98,9 @@ def test_names_that_mean_harm_are_plain_text(page, hostile) -> None:
     assert page.remark.textFormat() == Qt.TextFormat.PlainText
     servers = tuple(server(n, name, cause=name) for n, name in enumerate(hostile, start=1))
     requests = tuple(
-        request(n, VerdictKind.CLIENT_FAILED, path=name, error=name) for n, name in enumerate(hostile, start=1)
+        request(n, VerdictKind.CLIENT_FAILED, path=name, cause=name) for n, name in enumerate(hostile, start=1)
     )
-    page.show_test(TestDetail(1, servers, requests, len(requests)))
+    page.show_test(detail(servers, requests))
     for number in range(page.tabs.count()):
         page.tabs.setCurrentIndex(number)
         page.grab()
@@ -121,7 +119,7 @@ def test_back_to_the_list(page, qtbot) -> None:
 def test_verdicts_and_paths_can_be_read_at_any_width(page, width: int) -> None:
     page.resize(width, 720)
     page.show_run(view(36))
-    page.show_test(TestDetail(1, (server(1),), (request(1, VerdictKind.WRONG_BYTES),), 1))
+    page.show_test(detail([server(1)], [request(1, VerdictKind.WRONG_BYTES)]))
     for tab, table, must in (
         (0, page.tests, ("success", "missing", "verdict")),
         (0, page.servers, ("server", "missing", "cause")),

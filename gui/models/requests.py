@@ -1,0 +1,146 @@
+"""The requests of a test as a table shows them, and its servers; read at once (in a thread). No toolkit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+
+from gui.models import figures
+from gui.models.rows import Column
+from gui.models.runs import TestRow
+from gui.models.verdicts import verdict_state
+from gui.reconcile import ServerFigures, by_server
+from gui.store import Store, VerdictKind, answer
+
+MOST = 250_000
+"""Requests in the table; of more, all that are not matched and as many others as there is room for."""
+
+
+class RequestRow(NamedTuple):
+    """One request. `cause`: why its record is missing, or the client's error. `client`: the name of its agent."""
+
+    id: int
+    verdict: VerdictKind | None
+    tag: str
+    path: str
+    server: str
+    client: str
+    repeat: int
+    round: int
+    opened: float | None
+    asked: int
+    got: int
+    rec: int | None
+    accesses: int | None
+    behaviour: str
+    lost: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class TestDetail:
+    """A test's servers and requests; `total_requests` may be more than are listed."""
+
+    number: int
+    servers: tuple[ServerFigures, ...]
+    requests: tuple[RequestRow, ...]
+    total_requests: int
+
+    __test__ = False
+
+
+REQUEST_COLUMNS: list[Column[RequestRow]] = [
+    Column(
+        "verdict",
+        "Verdict",
+        lambda r: verdict_state(r.verdict)[1],
+        width=132,
+        kind="status",
+        icon=lambda r: verdict_state(r.verdict)[0],
+        colour=lambda r: verdict_state(r.verdict)[2],
+    ),
+    Column("tag", "Tag", lambda r: r.tag, width=84, kind="fixed"),
+    Column("path", "Path", lambda r: r.path, width=216, cut="left"),
+    Column("server", "Server", lambda r: r.server, width=72),
+    Column("client", "Client", lambda r: r.client, width=72, fold=5),
+    Column("repeat", "Repeat", lambda r: r.repeat, align="right", width=64, shown=False),
+    Column("round", "Round", lambda r: r.round, align="right", width=60, fold=1),
+    Column("opened", "Opened", lambda r: r.opened, lambda r: figures.clock(r.opened), width=96, shown=False),
+    Column("asked", "Asked B", lambda r: r.asked, lambda r: figures.count(r.asked), "right", 88),
+    Column("got", "Read B", lambda r: r.got, lambda r: figures.count(r.got), "right", 88, fold=4),
+    Column("rec", "Recorded B", lambda r: r.rec, lambda r: figures.count(r.rec), "right", 92),
+    Column(
+        "accesses",
+        "Accesses",
+        lambda r: r.accesses,
+        lambda r: figures.count(r.accesses),
+        "right",
+        76,
+        tip=lambda r: f"recovered ×{r.accesses}" if (r.accesses or 0) > 1 else "",
+        fold=3,
+    ),
+    Column("behaviour", "Known behaviour", lambda r: r.behaviour, width=128, colour=lambda _r: "text2", fold=2),
+    Column("lost", "Lost at", lambda r: r.lost, width=96),
+    Column("cause", "Cause", lambda r: r.cause, width=160, stretch=True, colour=lambda _r: "text2"),
+]
+
+
+def read_test(store: Store, test: TestRow) -> TestDetail:
+    """The servers and requests of one test. Blocking. Raises StoreError."""
+    numbers = {repeat.id: repeat.number for repeat in store.repeats(test.entry.run_id)}
+    rows: list[RequestRow] = []
+    for odd in (True, False):
+        for scoring in test.scorings:
+            if len(rows) < MOST:
+                cells = store.request_cells(scoring.repeat_id, odd=odd, limit=MOST - len(rows))
+                repeat = numbers.get(scoring.repeat_id, 0)
+                rows += [_row(repeat, *each) for each in cells]
+    rows.sort()
+    servers = by_server(store, [scoring.id for scoring in test.scorings]) if test.scorings else []
+    return TestDetail(test.number, tuple(servers), tuple(rows), sum(s.total for s in test.scorings))
+
+
+def _row(
+    repeat: int,
+    number: int,
+    in_round: int,
+    tag: str,
+    path: str,
+    server: str,
+    agent: str,
+    verdict: int | None,
+    opened: float | None,
+    asked: int,
+    got: int,
+    recorded: int | None,
+    accesses: int | None,
+    behaviours: str | None,
+    lost_at: str | None,
+    certain: int | None,
+    cause: str | None,
+    error: str | None,
+) -> RequestRow:
+    kind = None if verdict is None else VerdictKind(verdict)
+    unknown = kind is None or kind in (VerdictKind.MISSING, VerdictKind.NOT_WAITED)
+    known: list[Any] = msgspec.json.decode(behaviours, type=list[str]) if behaviours else []
+    why = answer(cause, certain is None or bool(certain), lost_at or "") if cause else error or ""
+    return RequestRow(
+        number,
+        kind,
+        tag,
+        path,
+        server,
+        agent.rpartition("/")[2],
+        repeat,
+        in_round,
+        opened,
+        asked,
+        got,
+        None if unknown else recorded,
+        accesses if kind is not None else None,
+        ", ".join(known),
+        lost_at or "",
+        why,
+    )
