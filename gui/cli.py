@@ -8,6 +8,8 @@ tally results, compare    show results, and whether they got worse
 tally load                load records from a bus, a file or a directory into the database
 tally federation          sum up how the federation was used, from its records
 tally key, invite         manage who may join
+tally server              list, add and remove the addresses of servers
+tally bus                 test the bus: what is reached, allowed and bound
 tally queue               list and delete the queues that hold records for a workspace
 tally runs, vacuum        manage the runs of a workspace (list, show, delete, export, import) and its size
 """
@@ -25,7 +27,20 @@ from gui.commands import CommandError
 from gui.commands.loop import StoppedError
 from shoveler.service.output import printing
 
-COMMANDS = ("demo", "run", "results", "compare", "load", "federation", "keys", "queues", "runs", "vacuum")
+COMMANDS = (
+    "demo",
+    "run",
+    "results",
+    "compare",
+    "load",
+    "federation",
+    "keys",
+    "servers",
+    "bus",
+    "queues",
+    "runs",
+    "vacuum",
+)
 """The modules of `gui.commands`, in the order of the help text."""
 
 

@@ -15,8 +15,6 @@ from gui.commands import CommandError
 if TYPE_CHECKING:
     from gui.store import Store
 
-DEFAULT_LISTEN = "0.0.0.0:8765"
-
 
 def data_directory() -> Path:
     """Tally's data directory for this user: TALLY_DATA if set, else the usual place of the system."""

@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gui.campaign.plan import Plan
@@ -20,22 +20,24 @@ from gui.campaign.presets import find_preset, presets
 from gui.commands import CommandError, reason, tell
 from gui.commands.loop import StoppedError, run_until_done
 from gui.commands.places import (
-    DEFAULT_LISTEN,
     add_database_option,
     data_directory,
     database,
     has_display,
-    hub_directory,
 )
 from gui.commands.progress import TerminalProgress, table_width
 from gui.commands.remote import add_options, run_remote
 from gui.commands.results import write_reports
-from gui.hub import AgentView, HubOptions
+from gui.hub import AgentView
+from gui.hub.server import DEFAULT_LISTEN
 from gui.report import FORMATS, build, text_table, wants
+from gui.runner.lab import default_lab
 from gui.runner.local_clients import LocalClients
+from gui.runner.machine import LOCAL_CLIENTS
+from gui.runner.machine import workspace_options as of_this_machine
 from gui.runner.options import WorkspaceOptions
 from gui.runner.workspace import Workspace
-from shoveler.service import parse_address
+from shoveler.service import Address, parse_address
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -70,14 +72,13 @@ def _add_hub_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--listen",
         metavar="HOST:PORT",
-        default=DEFAULT_LISTEN,
-        help=f"address to listen on for agents ({DEFAULT_LISTEN})",
+        help="address to listen on for agents (default: that of the settings, or {}:{})".format(*DEFAULT_LISTEN),
     )
     parser.add_argument(
         "--public",
         metavar="HOST[:PORT]",
         default="",
-        help="address at which agents reach the hub (default: the name of this host)",
+        help="address at which agents reach the hub (default: that of the settings, or the name of this host)",
     )
     parser.add_argument(
         "--certificate", type=Path, metavar="FILE", help="your own TLS certificate (PEM); needs --certificate-key"
@@ -87,8 +88,8 @@ def _add_hub_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bus",
         metavar="URL|DIR",
-        default=os.environ.get("TALLY_BUS", ""),
-        help="broker or local bus to take records from (default: TALLY_BUS)",
+        default="",
+        help="broker or local bus to take records from (default: TALLY_BUS, or that of the settings)",
     )
     parser.add_argument(
         "--lab",
@@ -105,12 +106,6 @@ def _add_hub_options(parser: argparse.ArgumentParser) -> None:
         help="start K client agents on this machine (default: 2 on a lab, else 0)",
     )
     parser.add_argument("--shared-key-file", type=Path, metavar="FILE", help="read the shared key from this file")
-
-
-def default_lab() -> Path:
-    """Where `tally-agent lab` keeps a lab by default."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    return Path(runtime) / "tally-lab" if runtime else Path(f"/tmp/tally-lab-{os.getuid()}")  # noqa: S108
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +135,6 @@ def load_plan(name: str) -> LoadedPlan:
 
 def workspace_options(options: argparse.Namespace) -> WorkspaceOptions:
     """Workspace options from the command line. Raises CommandError."""
-    try:
-        listen = parse_address(options.listen)
-    except ValueError as error:
-        raise CommandError(f"--listen: {error}") from error
     secret = None
     if options.shared_key_file is not None:
         try:
@@ -152,19 +143,25 @@ def workspace_options(options: argparse.Namespace) -> WorkspaceOptions:
             raise CommandError(f"The key file {options.shared_key_file} cannot be read: {reason(error)}.") from error
     if (options.certificate is None) != (options.certificate_key is None):
         raise CommandError("--certificate and --certificate-key go together: give both or neither.")
-    return WorkspaceOptions(
-        database=database(options),
-        hub=HubOptions(
-            directory=hub_directory(),
+    kept = of_this_machine(data_directory(), database(options))
+    try:
+        listen = parse_address(options.listen) if options.listen else Address(kept.hub.host, kept.hub.port)
+    except ValueError as error:
+        raise CommandError(f"--listen: {error}") from error
+    own = options.certificate is not None
+    return replace(
+        kept,
+        hub=replace(
+            kept.hub,
             host=listen.host,
             port=listen.port,
             insecure=options.insecure or os.environ.get("TALLY_INSECURE") == "1",
-            certificate=options.certificate,
-            key=options.certificate_key,
-            public=options.public,
+            certificate=options.certificate if own else kept.hub.certificate,
+            key=options.certificate_key if own else kept.hub.key,
+            public=options.public or kept.hub.public,
         ),
-        bus=options.bus,
-        lab=options.lab,
+        bus=options.bus or ("" if options.lab is not None else kept.bus),
+        lab=options.lab if options.lab is not None or options.bus else kept.lab,
         shared_key=secret or os.environ.get("TALLY_KEY") or None,
         client_wait=getattr(options, "wait", 600.0),
     )
@@ -173,17 +170,24 @@ def workspace_options(options: argparse.Namespace) -> WorkspaceOptions:
 @contextlib.asynccontextmanager
 async def opened(options: argparse.Namespace) -> AsyncIterator[Workspace]:
     """Open the workspace named by the options, with its local clients. Raises what `Workspace.open` raises."""
-    count = options.local_clients
-    if count is None:
-        count = 2 if options.lab is not None else 0
-    if not 0 <= count <= 64:
-        raise CommandError(f"--local-clients: expected 0 to 64, not {count}.")
-    async with Workspace.open(workspace_options(options)) as workspace, contextlib.AsyncExitStack() as stack:
+    chosen = workspace_options(options)
+    count = _local_clients(options, chosen)
+    async with Workspace.open(chosen) as workspace, contextlib.AsyncExitStack() as stack:
         if count:
             key = await workspace.blocking(lambda: workspace.shared_key.secret)
             workspace.local_clients = await stack.enter_async_context(LocalClients(workspace.hub, count, key=key))
         yield workspace
         workspace.local_clients = None
+
+
+def _local_clients(options: argparse.Namespace, chosen: WorkspaceOptions) -> int:
+    """How many clients to start on this machine. Raises CommandError."""
+    if options.local_clients is None:
+        return LOCAL_CLIENTS if chosen.lab is not None else 0
+    count = int(options.local_clients)
+    if not 0 <= count <= 64:
+        raise CommandError(f"--local-clients: expected 0 to 64, not {count}.")
+    return count
 
 
 def run_plan(options: argparse.Namespace) -> int:
@@ -197,14 +201,14 @@ def run_plan(options: argparse.Namespace) -> int:
         except ModuleNotFoundError as error:
             print(f"tally: {error.name} is not installed; continuing without a window.", file=sys.stderr)
         else:
-            count = options.local_clients
+            chosen = workspace_options(options)
             code: int = app.run_window(
                 data=data_directory(),
-                workspace=workspace_options(options),
+                workspace=chosen,
                 plan=loaded.plan,
                 plan_text=loaded.text,
                 plan_directory=loaded.directory,
-                local_clients=(2 if options.lab else 0) if count is None else count,
+                local_clients=_local_clients(options, chosen),
             )
             return code
     return run_until_done(_run_headless(options, loaded))
@@ -265,4 +269,4 @@ def _say_where(workspace: Workspace) -> None:
     pin = f"pin {hub.pin}" if hub.pin else "without TLS"
     tell(f"Hub at {hub.address}, {pin}; workspace {workspace.store.database.shown}", sys.stderr)
     if not workspace.options.bus and workspace.lab is None:
-        tell("No bus is given, so no records are loaded; give --bus URL or --lab.", sys.stderr)
+        tell("No bus is named, so no records are loaded; give --bus URL or --lab.", sys.stderr)

@@ -10,12 +10,14 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from agent.messages import LabState
 from gui.runner.ask import Asker
 from gui.runner.consume import BusThread, ConsumerState, Drain, Watched
 from gui.runner.host import Blocking, Problems
 from gui.runner.intake import RecordIntake, StatusIntake, on_loop
+from gui.runner.machine import bus_password
 from gui.runner.options import WorkspaceOptions
 from gui.runner.queues import KEPT, queue_of, remember_queue
 from gui.runner.resolve import RunRefusedError
@@ -25,6 +27,7 @@ from shoveler.bus import BusAddress, parse_bus_address
 log = logging.getLogger("tally.runner")
 
 READY_SECONDS = 30.0
+NO_BUS = "There is no bus to take records from: name one in Settings > Bus, or with --bus, or use a lab."
 
 
 class WorkspaceBus:
@@ -49,11 +52,11 @@ class WorkspaceBus:
         self._asker: Asker | None = None
 
     async def start(self, records: RecordIntake, statuses: StatusIntake) -> None:
-        """Start connecting. Raises BusError for an invalid address."""
+        """Start connecting. Raises BusError for an invalid address, and SecretsError."""
         url = self._options.bus_url(self._lab)
         if not url:
             return
-        address = parse_bus_address(url)
+        address = await self._with_password(parse_bus_address(url))
         places = self._lab or self._options
         exchange = address.exchange or places.records_exchange
         queue = address.queue or await self._blocking(queue_of, self._store, self._options.label)
@@ -67,6 +70,29 @@ class WorkspaceBus:
         self._asker = Asker(
             address, exchange=places.status_exchange, writer=f"{queue}.ask", options=self._options.bus_options
         )
+
+    async def move(
+        self, options: WorkspaceOptions, lab: LabState | None, records: RecordIntake, statuses: StatusIntake
+    ) -> None:
+        """Take records from the bus that these options name from now on. What was in the old queue stays there.
+
+        Raises BusError for an invalid address, and SecretsError; records are then taken from where they were."""
+        url = options.bus_url(lab)
+        if url:
+            await self._with_password(parse_bus_address(url), options)
+        await self.stop()
+        self._options, self._lab = options, lab
+        self._records = self._statuses = self._asker = None
+        self.queue = ""
+        self._records_changed(ConsumerState())
+        self._status_changed(ConsumerState())
+        await self.start(records, statuses)
+
+    async def _with_password(self, address: BusAddress, options: WorkspaceOptions | None = None) -> BusAddress:
+        secrets = (options or self._options).secrets
+        if address.kind != "amqp" or address.password or secrets is None:
+            return address
+        return replace(address, password=await self._blocking(bus_password, secrets, address))
 
     def _take_records(self, address: BusAddress, exchange: str, queue: str, handle: RecordIntake) -> BusThread:
         places = self._lab or self._options
@@ -115,7 +141,7 @@ class WorkspaceBus:
     async def ready(self) -> None:
         """Wait until the queue is bound, as it must be before the first request. Raises RunRefusedError."""
         if self._records is None:
-            raise RunRefusedError("There is no bus to take records from: give one with --bus, or start a lab.")
+            raise RunRefusedError(NO_BUS)
         try:
             async with asyncio.timeout(READY_SECONDS):
                 await self._connected.wait()

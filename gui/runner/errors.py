@@ -12,6 +12,8 @@ from gui.runner.lab import LabMissingError
 from gui.runner.local_clients import LocalClientsError
 from gui.runner.remote import RemoteError
 from gui.runner.resolve import RunRefusedError
+from gui.runner.secrets import SecretsError
+from gui.runner.settings import SettingsError
 from gui.store import StoreError
 from shoveler.bus import BusError
 
@@ -28,7 +30,9 @@ EXPECTED: tuple[type[Exception], ...] = (
     PlanError,
     RemoteError,
     RunRefusedError,
+    SecretsError,
     SelectionError,
+    SettingsError,
     SigningError,
     StoreError,
 )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from agent.messages import LAB_SCHEMA, LabState, decode_lab_state
 from gui.campaign.plan import LOSS_KINDS, Fault, File
@@ -19,6 +21,25 @@ FAULT_SECONDS = 120.0
 
 class LabMissingError(Exception):
     """There is no usable lab; one sentence says why and what to do."""
+
+
+def default_lab() -> Path:
+    """Where `tally-agent lab` keeps a lab by default."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(runtime) / "tally-lab" if runtime else Path(f"/tmp/tally-lab-{os.getuid()}")  # noqa: S108
+
+
+def running_lab(directory: Path | None = None) -> LabState | None:
+    """The lab in this directory (in the usual one, for None) if it is up and its supervisor is alive."""
+    where = directory or default_lab()
+    try:
+        if where.stat().st_uid != os.getuid():
+            return None  # anybody can make a directory of that name in /tmp
+        state = read_lab(where)
+    except (OSError, LabMissingError):
+        return None
+    pids = [process.pid for process in state.processes if process.kind == "supervisor"]
+    return state if any(psutil.pid_exists(pid) for pid in pids) else None  # else killed, and still said to be up
 
 
 def read_lab(directory: Path) -> LabState:

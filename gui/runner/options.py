@@ -9,6 +9,7 @@ from agent.messages import LabState
 from gui.campaign.settle import quiet_time
 from gui.hub import HubOptions
 from gui.runner.queues import workspace_label
+from gui.runner.secrets import Secrets
 from shoveler.bus import BusOptions
 
 
@@ -30,6 +31,8 @@ class WorkspaceOptions:
     packets_exchange: str = "shoveled-xrd"
     packets_queue: str = ""
     """The collector's input queue, whose depth counts for settling; empty if unknown."""
+    secrets: Secrets | None = None
+    """Where the password of a broker or a database is that `bus` or `database` names without one."""
     shared_key: str | None = None
     """Text of the shared key; None: the one in the database, created if there is none."""
     forget_queue: bool = False

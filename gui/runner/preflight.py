@@ -97,7 +97,9 @@ class _Looker:
         title = "Records can be taken from the bus"
         state = self._workspace.records_state
         if not self._workspace.bus.there:
-            return Check("bus", title, "failed", "No bus is given.", "Give one with --bus, or use a lab.")
+            return Check(
+                "bus", title, "failed", "No bus is named.", "Name one in Settings > Bus, or with --bus, or use a lab."
+            )
         if not state.connected:
             return Check("bus", title, "failed", state.trouble or "No answer yet.", "Check the broker and its address.")
         return Check("bus", title, "ok", f"The queue {self._workspace.bus.queue} is bound and consumed.")

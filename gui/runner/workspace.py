@@ -31,15 +31,18 @@ from gui.hub.persistence import HUB_ADDRESS, HUB_PIN, Key
 from gui.runner.bus import WorkspaceBus
 from gui.runner.conductor import RunConductor
 from gui.runner.consume import ConsumerState, Drain
+from gui.runner.directory import Directory
 from gui.runner.intake import Loaded, Member, RecordIntake, StatusIntake, on_loop
 from gui.runner.lab import lab_servers, read_lab
 from gui.runner.late import LateScoring
 from gui.runner.local_clients import LocalClients
+from gui.runner.machine import database_address
 from gui.runner.options import WorkspaceOptions
 from gui.runner.ownership import Ownership
 from gui.runner.probes import Probes
 from gui.runner.progress import NewPoints, Problem, ProblemList, ProgressFeed, RunProgress, Severity
 from gui.runner.reception import Reception
+from gui.runner.resolve import RunRefusedError
 from gui.runner.runs import Runs
 from gui.runner.session import RunResult
 from gui.runner.threads import Threads, to_the_end
@@ -78,6 +81,7 @@ class Workspace:
         )
         self.hub.topics.publish_parts_of("progress", NewPoints)
         self.probes = Probes(self.hub)
+        self.directory = Directory(store, self.blocking)
         self.foreign = 0
         """Records of others that were loaded since the workspace was opened."""
         self.intake = RecordIntake(store, on_loop(loop, self._loaded))
@@ -91,10 +95,10 @@ class Workspace:
     async def open(cls, options: WorkspaceOptions) -> AsyncIterator[Workspace]:
         """Open everything; close it at the end.
 
-        Raises StoreError, LabMissingError, HubError, CertificateError, CredentialError or BusError (an address that
-        cannot be read); a broker that cannot be reached now is a problem in `progress`, not an error."""
+        Raises StoreError, LabMissingError, HubError, CertificateError, CredentialError, SecretsError or BusError (an
+        address that cannot be read); a broker that cannot be reached now is a problem in `progress`, not an error."""
         lab = await asyncio.to_thread(read_lab, options.lab) if options.lab is not None else None
-        store = await to_the_end(Store, options.database, undo=Store.close)
+        store = await to_the_end(_open_store, options, undo=Store.close)
         try:
             await to_the_end(ensure_shared_key, store, time.time(), options.shared_key)
             workspace = cls(options, store, lab)
@@ -115,13 +119,17 @@ class Workspace:
         if self._ownership.ours:  # invitations must not point to the hub of a program that does not own the workspace
             for setting, value in ((HUB_ADDRESS, self.hub.address), (HUB_PIN, self.hub.pin)):
                 await self.blocking(self.store.put_setting, setting, value)
-        if self.lab:
-            servers = [ServerEntry(server.url, server.name, server.labels, "lab") for server in lab_servers(self.lab)]
-            await self.blocking(self.store.put_servers, servers)
+        await self._put_lab_servers()
+        await self.directory.load()
         self._tasks = [
             start_task(self.late_scoring.run(left_open), "score late records"),
             start_task(self._ownership.keep(), "hold the workspace"),
         ]
+
+    async def _put_lab_servers(self) -> None:
+        if self.lab:
+            servers = [ServerEntry(server.url, server.name, server.labels, "lab") for server in lab_servers(self.lab)]
+            await self.blocking(self.store.put_servers, servers)
 
     async def _stop(self) -> None:
         self.store.database.patience = 0.0
@@ -157,6 +165,30 @@ class Workspace:
         """Whether a run is under way."""
         return self.runs.session is not None
 
+    async def use_bus(self, options: WorkspaceOptions) -> None:
+        """Take records from the bus (or lab) that `options` name, without closing anything else.
+
+        Raises RunRefusedError while a run is under way, LabMissingError, SecretsError and BusError (an address that
+        cannot be read); the bus is then the one before."""
+        if self.running:
+            raise RunRefusedError("A run is under way, and takes its records from the bus of now; stop it first.")
+        lab = await self.blocking(read_lab, options.lab) if options.lab is not None else None
+        fresh = replace(
+            self.options,
+            bus=options.bus,
+            bus_options=options.bus_options,
+            lab=options.lab,
+            records_exchange=options.records_exchange,
+            status_exchange=options.status_exchange,
+            packets_exchange=options.packets_exchange,
+            packets_queue=options.packets_queue,
+            secrets=options.secrets,
+        )
+        await self.bus.move(fresh, lab, self.intake, self.statuses)
+        self.options, self.lab = fresh, lab
+        await self._put_lab_servers()
+        self.changed()
+
     async def run(
         self,
         plan: Plan,
@@ -184,12 +216,16 @@ class Workspace:
     # ---- what a run finds around it
 
     def servers(self) -> list[Server]:
-        """The servers that a plan can choose from: the lab's, and those with a server agent."""
+        """The servers that a plan can choose from: the lab's, those that a person listed, and those with an agent."""
         found = {server.url: server for server in (lab_servers(self.lab) if self.lab else [])}
-        for view in self.hub.roster.agents:
-            if view.role == "server" and view.server and view.server not in found:
-                found[view.server] = Server(view.name, view.server, view.labels)
+        for server in (*self.directory.listed, *self.agent_servers()):
+            found.setdefault(server.url, server)
         return sorted(found.values(), key=lambda server: name_order(server.name))
+
+    def agent_servers(self) -> list[Server]:
+        """The servers beside which an agent runs, or has run."""
+        views = (view for view in self.hub.roster.agents if view.role == "server" and view.server)
+        return [Server(view.name, view.server, view.labels) for view in views]
 
     def quiet_seconds(self) -> float:
         """Seconds without a new record that count as quiet."""
@@ -261,3 +297,8 @@ class Workspace:
         )
         self.hub.topics.publish("progress", snapshot)
         return snapshot
+
+
+def _open_store(options: WorkspaceOptions) -> Store:
+    named = str(options.database)
+    return Store(named if options.secrets is None else database_address(options.secrets, named))

@@ -38,6 +38,7 @@ from gui.store.loader import AT_ONCE, split_records
 from gui.store.peers import PRODUCERS
 from gui.store.records import host_of
 from gui.store.rows import (
+    PERSON,
     AgentEntry,
     CacheUse,
     LoadedRow,
@@ -70,6 +71,7 @@ from gui.store.store import Store
 
 __all__ = [
     "AT_ONCE",
+    "PERSON",
     "PRODUCERS",
     "AgentEntry",
     "Arrival",

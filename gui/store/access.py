@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Row
 from gui.hub.persistence import AuditEntry, Issued, Key, Spend
 from gui.store import schema
 from gui.store.engine import Database
-from gui.store.rows import AgentEntry, ServerEntry
+from gui.store.rows import PERSON, AgentEntry, ServerEntry
 
 _FORGET_SPENT = 60.0
 """A spent token is remembered for this many seconds after it expires: longer than any leeway."""
@@ -156,6 +156,14 @@ class AccessPart:
         with self.database.write() as connection:
             return put_servers(connection, servers)
 
+    def unlist_servers(self, urls: Sequence[str]) -> None:
+        """Take servers off the list of a person; what was measured with them stays."""
+        table = schema.server
+        with self.database.write() as connection:
+            for part in chunks(urls, 500):
+                listed = (table.c.url.in_(part)) & (table.c.source == PERSON)
+                connection.execute(update(table).where(listed).values(source=""))
+
     def servers(self) -> list[ServerEntry]:
         """The server directory, in the order in which they were first seen."""
         table = schema.server
@@ -207,6 +215,8 @@ def put_servers(connection: Connection, servers: Sequence[ServerEntry], *, keep_
             "labels": labels if server.labels else row.labels,
             "source": server.source or row.source,
         }
+        if row.source == PERSON and server.source != PERSON:
+            continue  # what a person has listed stays as it is
         if any(getattr(row, name) != value for name, value in wanted.items()):
             connection.execute(update(table).where(table.c.id == row.id).values(wanted))
     return ids

@@ -49,6 +49,10 @@ class VerdictKind(IntEnum):
         return self.name.lower()
 
 
+PERSON = "person"
+"""The source of a server that a person has put on the workspace's list."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerEntry:
     """A server of the directory. `url` is ``root://HOST:PORT``; `source`: who named it (lab, agent, plan, person)."""

@@ -25,7 +25,15 @@ from pika.adapters.select_connection import SelectConnection
 from pika.adapters.utils import connection_workflow as pika_workflow
 
 from shoveler.bus.address import BusAddress
-from shoveler.bus.messages import BusError, BusInUseError, BusMissingError, BusRefusedError, BusUnavailableError
+from shoveler.bus.messages import (
+    BusError,
+    BusInUseError,
+    BusMissingError,
+    BusRefusedError,
+    BusUnavailableError,
+    BusUserError,
+    BusVhostError,
+)
 from shoveler.bus.options import BusOptions
 from shoveler.bus.token import TokenFile
 
@@ -326,9 +334,9 @@ def _attempt_failure(error: BaseException, address: BusAddress) -> BusError:
         return BusUnavailableError(f"{where} accepted the connection but did not answer in time")
     if "StreamLostError" not in text:
         if isinstance(error, pika_errors.ProbableAuthenticationError | pika_errors.AuthenticationError):
-            return BusRefusedError(f"{where} refuses the user {address.user!r}: wrong user, password or token")
+            return BusUserError(f"{where} refuses the user {address.user!r}: wrong user, password or token")
         if isinstance(error, pika_errors.ProbableAccessDeniedError):
-            return BusRefusedError(f"{where} gives {address.user!r} no access to {address.vhost!r}: {_reply(text)}")
+            return BusVhostError(f"{where} gives {address.user!r} no access to {address.vhost!r}: {_reply(text)}")
     if "alert" in text:
         return BusRefusedError(f"{where} ended the TLS session: {_reply(text)}; it may require a client certificate")
     if isinstance(error, pika_errors.AMQPError) and address.tls:

@@ -21,6 +21,14 @@ class BusRefusedError(BusError):
     """The bus refused (credentials, missing exchange, different declaration): an operator must act."""
 
 
+class BusUserError(BusRefusedError):
+    """The broker does not know the user, or not with this password or token."""
+
+
+class BusVhostError(BusRefusedError):
+    """There is no such virtual host, or not for this user."""
+
+
 class BusMissingError(BusRefusedError):
     """The exchange or queue does not exist."""
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from agent.messages import LAB_SCHEMA, LabFile, LabServer, LabState
+from agent.messages import LAB_SCHEMA, LabFile, LabProcess, LabServer, LabState
 from gui.campaign.plan import Fault, File
 from gui.campaign.selection import Server
 from gui.runner import lab
-from gui.runner.lab import LabMissingError, cannot, inject, lab_files, lab_servers, read_lab
+from gui.runner.lab import LabMissingError, cannot, default_lab, inject, lab_files, lab_servers, read_lab, running_lab
 
 STATE = LabState(
     schema=LAB_SCHEMA,
@@ -44,6 +45,31 @@ def test_a_lab_that_is_up(tmp_path: Path) -> None:
     assert state == STATE
     assert lab_servers(state) == [Server("s01", "root://127.0.0.1:1", ("LAB-01",))]
     assert lab_files(state) == (File("/store/test/f", 9),)
+
+
+def test_a_running_lab_is_found_and_one_that_was_killed_is_not(tmp_path: Path, monkeypatch) -> None:
+    assert running_lab(tmp_path / "nowhere") is None
+    own = LabProcess("supervisor", "supervisor", os.getpid())
+    write(tmp_path, msgspec.structs.replace(STATE, processes=[own]))
+    found = running_lab(tmp_path)
+    assert found is not None
+    assert len(found.servers) == 1
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path.parent))
+    assert default_lab() == tmp_path.parent / "tally-lab"
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    write(tmp_path, msgspec.structs.replace(STATE, processes=[msgspec.structs.replace(own, pid=ended.pid)]))
+    assert running_lab(tmp_path) is None
+    write(tmp_path, msgspec.structs.replace(STATE, state="stopping", processes=[own]))
+    assert running_lab(tmp_path) is None
+
+
+def test_a_lab_that_somebody_else_left_in_tmp_is_not_offered(tmp_path: Path, monkeypatch) -> None:
+    own = LabProcess("supervisor", "supervisor", os.getpid())
+    write(tmp_path, msgspec.structs.replace(STATE, processes=[own]))
+    assert running_lab(tmp_path) is not None
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    assert running_lab(tmp_path) is None
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from gui.runner import LabMissingError, Workspace, ownership
 from gui.runner import session as session_module
 from gui.runner import workspace as workspace_module
 from gui.runner.ownership import SETTING
+from gui.runner.resolve import RunRefusedError
 from gui.store import Store
 from shoveler.bus import BusError
 
@@ -208,3 +209,42 @@ async def test_only_a_workspace_that_nobody_comes_back_to_forgets_its_queue(
         await stage.until(lambda: workspace.records_state.connected and workspace.bus.status_state.connected)
     queues = broker.ctl("list_queues", "name").split()
     assert [queue for queue in queues if queue.startswith(f"tally.{name}")] == ([] if forget else [workspace.bus.queue])
+
+
+async def test_another_bus_is_used_from_now_on_without_closing_anything(stage: Any) -> None:
+    async with stage.open() as workspace:
+        await stage.until(lambda: workspace.records_state.connected)
+        address, agents = workspace.hub.address, await stage.join("c1")
+        stage.monitoring.publish(stage.monitoring.record(Done(1), "s"))
+        await stage.until(lambda: workspace.foreign == 1)
+        other = stage.options(bus=str(stage.directory / "bus2"))
+        await workspace.use_bus(other)
+        await stage.until(lambda: workspace.records_state.connected)
+        assert workspace.options.bus == other.bus
+        assert (workspace.hub.address, agents[0].session is not None) == (address, True)
+        before, stage.monitoring = stage.monitoring, type(stage.monitoring)(stage.directory / "bus2")
+        stage.monitoring.publish(stage.monitoring.record(Done(2), "s"))
+        await stage.until(lambda: workspace.foreign == 2)
+        await workspace.use_bus(stage.options(bus=""))
+        assert not workspace.bus.there
+        assert not workspace.records_state.connected
+        stage.monitoring = before
+
+
+async def test_a_bus_that_cannot_be_used_leaves_the_one_before(stage: Any, tmp_path: Path) -> None:
+    async with stage.open() as workspace:
+        await stage.until(lambda: workspace.records_state.connected)
+        with pytest.raises(BusError, match="cannot begin with"):
+            await workspace.use_bus(stage.options(bus="http://x"))
+        with pytest.raises(LabMissingError):
+            await workspace.use_bus(stage.options(bus="", lab=tmp_path / "nowhere"))
+        assert workspace.options.bus == str(stage.bus)
+        assert workspace.records_state.connected
+
+
+async def test_a_run_keeps_its_bus(stage: Any) -> None:
+    async with stage.open() as workspace:
+        workspace.runs.session = object()
+        with pytest.raises(RunRefusedError, match="stop it first"):
+            await workspace.use_bus(stage.options(bus=str(stage.directory / "bus2")))
+        workspace.runs.session = None

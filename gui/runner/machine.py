@@ -1,0 +1,96 @@
+"""The options of a workspace on this machine: from its settings, its passwords and the environment.
+
+`TALLY_BUS` in the environment comes before the bus of the settings. Passwords are not in the options: the workspace
+asks for them when it connects (`bus_password`, `database_address`), in a thread, since a keyring may take its time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from gui.hub import HubOptions
+from gui.runner.options import WorkspaceOptions
+from gui.runner.secrets import Secrets
+from gui.runner.settings import FILE, MachineSettings, SettingsError, read_settings
+from gui.store import parse_database
+from shoveler.bus import BusAddress, BusOptions
+from shoveler.values.addresses import host_port
+
+LOCAL_CLIENTS = 2
+"""Client agents that are started on this machine beside a lab, unless a number is given."""
+
+
+def workspace_options(
+    data: Path,
+    database: str = "",
+    settings: MachineSettings | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> WorkspaceOptions:
+    """A workspace with the settings of this machine; `settings` None: those in the data directory, or the defaults if
+    they cannot be read. `database`: the name of another one."""
+    if settings is None:
+        settings = settings_or_defaults(data)
+    given = environ.get("TALLY_BUS", "")
+    return WorkspaceOptions(
+        database=database or default_database(data, settings),
+        hub=HubOptions(
+            directory=data / "hub",
+            host=settings["hub.host"],
+            port=settings.number("hub.port"),
+            certificate=settings.path("hub.certificate"),
+            key=settings.path("hub.key"),
+            public=settings["hub.public"],
+        ),
+        bus=given or settings.bus(),
+        bus_options=BusOptions(ca_file=settings.path("bus.ca_file")),
+        lab=None if given else settings.lab(),
+        records_exchange=settings["bus.records_exchange"],
+        status_exchange=settings["bus.status_exchange"],
+        packets_exchange=settings["bus.packets_exchange"],
+        packets_queue=settings["bus.packets_queue"],
+        secrets=Secrets(data),
+    )
+
+
+def settings_or_defaults(data: Path) -> MachineSettings:
+    """The settings in the data directory; the defaults when they cannot be read, which the page Settings then says."""
+    try:
+        return read_settings(data / FILE)[0]
+    except SettingsError:
+        return MachineSettings({})
+
+
+def default_database(data: Path, settings: MachineSettings) -> str:
+    """The database that is opened when none is named."""
+    return settings["database.address"] or str(data / "default.db")
+
+
+def bus_account(address: BusAddress) -> str:
+    """The account of a broker's password."""
+    return f"bus {address.user}@{host_port(address.host, address.port)}/{address.vhost.lstrip('/')}"
+
+
+def bus_password(secrets: Secrets, address: BusAddress) -> str:
+    """The password for a broker: the one kept, or `guest` for the user of that name. Raises SecretsError. Blocking."""
+    return secrets.read(bus_account(address)) or ("guest" if address.user == "guest" else "")
+
+
+def database_account(name: str) -> str:
+    """The account of a database's password; empty for a file. Raises StoreError."""
+    url = parse_database(name)
+    if url.get_backend_name() == "sqlite":
+        return ""
+    return f"database {url.username or ''}@{host_port(url.host or 'localhost', url.port or 5432)}/{url.database or ''}"
+
+
+def database_address(secrets: Secrets, name: str) -> str:
+    """The address of a database with the password kept for it, if there is one. Raises StoreError and SecretsError.
+    Blocking."""
+    account = database_account(name)
+    url = parse_database(name)
+    if not account or url.password:
+        return name
+    password = secrets.read(account)
+    return url.set(drivername="postgresql", password=password).render_as_string(False) if password else name
