@@ -122,6 +122,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     fault.add_argument(
         "--codes", default="", metavar="fu", help="for a loss: drop only datagrams with these first bytes"
     )
+    fault.add_argument("--json", action="store_true", help="print what was done, and when, as JSON")
 
     # Started by `up` only: its output is for `up`, not for users.
     commands.add_parser("supervise")
@@ -351,7 +352,7 @@ def _fault(arguments: argparse.Namespace) -> int:
     answer = control.ask(arguments.dir, order, _FAULT_SECONDS)
     if not answer.ok:
         raise LabError(answer.text)
-    print(answer.text)
+    print(msgspec.json.encode({"text": answer.text, "t": answer.t}).decode() if arguments.json else answer.text)
     return 0
 
 

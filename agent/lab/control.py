@@ -65,10 +65,11 @@ Order = Status | Stop | Fault
 
 
 class Answer(Struct, frozen=True):
-    """`text` is one sentence for the user: what was done, or why not."""
+    """`text` is one sentence for the user: what was done, or why not. `t`: when a fault had begun, in Unix seconds."""
 
     ok: bool
     text: str
+    t: float = 0.0
 
 
 encode = msgspec.json.Encoder().encode

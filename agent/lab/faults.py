@@ -143,9 +143,10 @@ class Faults:
         text = f"stopped {name} (pid {pid}), which drops what it has not sent yet; {_again(fault.seconds)}"
         return self._done(fault, text, name, stod)
 
-    def _done(self, fault: Fault, text: str, server: str = "", stod: int = 0) -> Answer:
-        self._parts.write(Deed(time.time(), fault.do, "begin", text, server, seconds=fault.seconds, stod=stod))
-        return Answer(True, text)
+    def _done(self, fault: Fault, text: str, server: str = "", stod: int = 0, *, t: float = 0.0) -> Answer:
+        t = t or time.time()
+        self._parts.write(Deed(t, fault.do, "begin", text, server, seconds=fault.seconds, stod=stod))
+        return Answer(True, text, t)
 
     # -- losses ----------------------------------------------------------------------------------------------------
 
@@ -185,9 +186,10 @@ class Faults:
             note("end", f"{fault.do} is over", sum(now) - sum(dropped))
 
         note("begin", text)
+        began = time.time()
         self._mends[fault.do] = mend
         self._mend_later(fault.do, fault.seconds, self._mend_loss(fault.do))
-        return Answer(True, text)
+        return Answer(True, text, began)
 
     def _mend_loss(self, what: str) -> Callable[[], Awaitable[object]]:
         async def mend() -> None:
@@ -208,10 +210,13 @@ class Faults:
             until = f"for {fault.seconds:g} s" if fault.seconds else "until `broker-up`"
             return self._done(fault, f"the broker was killed and stays down {until}")
         await broker.stop()
+        stopped = time.time()
         if not fault.seconds:
             problem = await broker.up()
             return (
-                self._done(fault, "the broker was stopped and is up again") if not problem else Answer(False, problem)
+                self._done(fault, "the broker was stopped and is up again", t=stopped)
+                if not problem
+                else Answer(False, problem)
             )
         self._mend_later("broker", fault.seconds, broker.up)
         return self._done(fault, f"the broker was stopped and starts again in {fault.seconds:g} s")

@@ -444,7 +444,8 @@ def _of_waiting(miss: Miss, known: Known) -> _Found | None:
 
 
 def _of_outage(miss: Miss, known: Known) -> _Found | None:
-    """The plan's own outage of the broker: what was sent before it was confirmed, and is stuck in the broker or behind.
+    """The plan's own outage of the broker: what was sent before it was confirmed, and is stuck in the broker or behind;
+    what was sent while it lasted is in the spool.
 
     The shoveler cannot say so: its last word is older than the outage, and what it then held was confirmed later.
     """
@@ -453,10 +454,16 @@ def _of_outage(miss: Miss, known: Known) -> _Found | None:
         return None
     if path.spooled is not None and path.spooled.sure:
         return None
-    begins = [fault.begin for fault in known.faults if fault.do in _OUTAGES and fault.span.meets(sent)]
-    if not begins or done > min(begins):
+    outages = [fault for fault in known.faults if fault.do in _OUTAGES and fault.span.meets(sent)]
+    if not outages:
         return None
-    if done + miss.delay > min(begins):
+    first = min(outages, key=lambda fault: fault.begin)
+    if done > first.begin:
+        if sent.end > first.span.end:
+            return None
+        words = "in the shoveler's spool: the plan kept the broker away, and the shoveler has said nothing since"
+        return _Found("spool", words, False)
+    if done + miss.delay > first.begin:
         words = (
             "unknown: sent about when the broker went down: it is in the shoveler's spool, or in the broker or behind"
         )

@@ -10,7 +10,7 @@ from agent.messages import LabState
 from gui.campaign.plan import Fault
 from gui.runner.current import CurrentRepeat
 from gui.runner.host import Problems
-from gui.runner.lab import LabMissingError, inject
+from gui.runner.lab import Injected, LabMissingError, inject
 from gui.runner.local_clients import LocalClients
 from gui.runner.snapshots import Board
 
@@ -38,15 +38,15 @@ class Faults:
         self._board.mark("fault", fault.text)
         self._board.changed()
         try:
-            text = await self._inject(fault)
+            done = await self._inject(fault)
         except LabMissingError as error:
             self._problem("error", f"fault {fault.do}", str(error))
         else:
-            self._board.mark("fault", text)
+            self._board.mark("fault", done.text, done.t)
 
-    async def _inject(self, fault: Fault) -> str:
+    async def _inject(self, fault: Fault) -> Injected:
         if fault.do == "kill-agent":
             assert self._local_clients is not None  # otherwise the run is refused
-            return await self._local_clients.kill(self._local_clients.names[0], fault.lasts)
+            return Injected(await self._local_clients.kill(self._local_clients.names[0], fault.lasts))
         assert self._lab is not None
         return await inject(Path(self._lab.directory), fault)

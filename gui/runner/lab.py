@@ -90,9 +90,16 @@ def cannot(faults: Sequence[Fault], state: LabState | None, *, local_clients: bo
     return list(dict.fromkeys(reasons))
 
 
-async def inject(directory: Path, fault: Fault) -> str:
-    """Inject a fault into the lab; returns the lab's answer. Raises LabMissingError when it failed."""
-    arguments = ["lab", "fault", fault.do, "--dir", str(directory)]
+class Injected(msgspec.Struct, frozen=True):
+    """The lab's answer: what was done, and when it had begun (Unix seconds; 0: the lab does not say)."""
+
+    text: str
+    t: float = 0.0
+
+
+async def inject(directory: Path, fault: Fault) -> Injected:
+    """Inject a fault into the lab. Raises LabMissingError when it failed."""
+    arguments = ["lab", "fault", fault.do, "--json", "--dir", str(directory)]
     if fault.lasts:
         arguments += ["--for", f"{fault.lasts:g}s"]
     if fault.do in LOSS_KINDS:
@@ -119,7 +126,10 @@ async def inject(directory: Path, fault: Fault) -> str:
         raise
     if process.returncode != 0:
         raise LabMissingError(f"The lab did not do {fault.do}: {_last_line(err) or _last_line(out)}")
-    return _last_line(out)
+    try:
+        return msgspec.json.decode(_last_line(out), type=Injected)
+    except msgspec.DecodeError as error:
+        raise LabMissingError(f"The lab did {fault.do}, and its answer cannot be read: {error}.") from error
 
 
 def _last_line(output: bytes) -> str:

@@ -52,9 +52,9 @@ class Board:
         self.counting = repeat.id
         self.mark("phase", f"test {repeat.resolved.number}, repeat {repeat.number}")
 
-    def mark(self, kind: Any, text: str) -> None:
-        """Put an event on the time axis."""
-        marker = Marker(time.time(), kind, text)
+    def mark(self, kind: Any, text: str, t: float = 0.0) -> None:
+        """Put an event on the time axis. `t`: when it was (Unix seconds), if that is not now."""
+        marker = Marker(t or time.time(), kind, text)
         self.markers.append(marker)
         self.unsaved.append(marker)
 

@@ -14,7 +14,17 @@ from agent.messages import LAB_SCHEMA, LabFile, LabProcess, LabServer, LabState
 from gui.campaign.plan import Fault, File
 from gui.campaign.selection import Server
 from gui.runner import lab
-from gui.runner.lab import LabMissingError, cannot, default_lab, inject, lab_files, lab_servers, read_lab, running_lab
+from gui.runner.lab import (
+    Injected,
+    LabMissingError,
+    cannot,
+    default_lab,
+    inject,
+    lab_files,
+    lab_servers,
+    read_lab,
+    running_lab,
+)
 
 STATE = LabState(
     schema=LAB_SCHEMA,
@@ -95,20 +105,23 @@ def test_what_is_no_lab(tmp_path: Path, state: object, says: str) -> None:
 def fake_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A program in place of tally-agent, which writes down how it was called."""
     program = tmp_path / "tally-agent"
-    program.write_text('#!/bin/sh\necho "$@" > "$0.called"\necho "It was done."\nexit ${CODE:-0}\n')
+    answer = '{"text":"It was done.","t":7.5}'
+    program.write_text(
+        f'#!/bin/sh\necho "$@" > "$0.called"\necho "${{SAID-$(echo \'{answer}\')}}"\nexit ${{CODE:-0}}\n'
+    )
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(lab, "program_command", lambda _name: [str(program)])
     return program
 
 
 async def test_a_fault_is_the_labs_business(fake_agent: Path) -> None:
-    assert await inject(Path("/d"), Fault(1.0, "broker-down", 60.0)) == "It was done."
-    assert Path(f"{fake_agent}.called").read_text() == "lab fault broker-down --dir /d --for 60s\n"
+    assert await inject(Path("/d"), Fault(1.0, "broker-down", 60.0)) == Injected("It was done.", 7.5)
+    assert Path(f"{fake_agent}.called").read_text() == "lab fault broker-down --json --dir /d --for 60s\n"
     await inject(Path("/d"), Fault(1.0, "kill-shoveler"))
-    assert Path(f"{fake_agent}.called").read_text() == "lab fault kill-shoveler --dir /d\n"
+    assert Path(f"{fake_agent}.called").read_text() == "lab fault kill-shoveler --json --dir /d\n"
     await inject(Path("/d"), Fault(1.0, "wire-loss", 5.0, 2.5, "s07"))
     said = Path(f"{fake_agent}.called").read_text()
-    assert said == "lab fault wire-loss --dir /d --for 5s --percent 2.5 --server s07\n"
+    assert said == "lab fault wire-loss --json --dir /d --for 5s --percent 2.5 --server s07\n"
 
 
 def test_faults_that_cannot_be_done_here() -> None:
@@ -131,7 +144,14 @@ def test_faults_that_cannot_be_done_here() -> None:
 
 async def test_a_fault_that_is_not_done(fake_agent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "CODE", "1")
+    monkeypatch.setitem(os.environ, "SAID", "It was done.")
     with pytest.raises(LabMissingError, match="The lab did not do udp-loss: It was done"):
+        await inject(Path("/d"), Fault(1.0, "udp-loss", 1.0))
+
+
+async def test_an_answer_that_nobody_can_read(fake_agent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "SAID", "It was done.")
+    with pytest.raises(LabMissingError, match="its answer cannot be read"):
         await inject(Path("/d"), Fault(1.0, "udp-loss", 1.0))
 
 
