@@ -205,10 +205,11 @@ class Faults:
             problem = await broker.up()
             return self._done(fault, "the broker is up") if not problem else Answer(False, problem)
         if fault.do == "broker-down":
+            began = time.time()
             await broker.kill()
             self._mend_later("broker", fault.seconds, broker.up)
             until = f"for {fault.seconds:g} s" if fault.seconds else "until `broker-up`"
-            return self._done(fault, f"the broker was killed and stays down {until}")
+            return self._done(fault, f"the broker was killed and stays down {until}", t=began)
         await broker.stop()
         stopped = time.time()
         if not fault.seconds:
@@ -219,7 +220,7 @@ class Faults:
                 else Answer(False, problem)
             )
         self._mend_later("broker", fault.seconds, broker.up)
-        return self._done(fault, f"the broker was stopped and starts again in {fault.seconds:g} s")
+        return self._done(fault, f"the broker was stopped and starts again in {fault.seconds:g} s", t=stopped)
 
     def _forget(self, what: str) -> None:
         """The last fault of a kind decides when it ends; the effect of the previous one on datagrams is over."""

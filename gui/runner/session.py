@@ -196,7 +196,8 @@ class RunSession:
             settle=self._plan.settle,
             tests=specs,
             now=time.time(),
-            environment={
+            environment=self._host.intervals()
+            | {
                 "host": socket.gethostname(),
                 "hub": self._hub.address,
                 "lab": bool(self._host.lab),

@@ -235,6 +235,12 @@ class Workspace:
         """Maximum seconds that servers hold a close back: the ``fstat`` interval plus the flush time of a buffer."""
         return self.options.hold_seconds(self.lab)
 
+    def intervals(self) -> dict[str, float]:
+        """``fstat_seconds`` and ``flush_seconds`` of all servers; empty where nobody knows them: only a lab tells."""
+        if self.lab is None:
+            return {}
+        return {"fstat_seconds": self.lab.fstat_seconds, "flush_seconds": self.lab.flush_seconds}
+
     def client_wait(self) -> float:
         """Seconds that a run waits for its clients."""
         return self.options.client_wait

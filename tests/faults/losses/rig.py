@@ -26,6 +26,9 @@ from agent.lab.layout import Layout
 from agent.lab.ledger import Entry, decode, digest
 from agent.lab.options import LabOptions
 from agent.messages import LabState, decode_lab_state
+from gui.report import build
+from gui.report.document import request_of
+from gui.store import Store
 from shoveler.envelope import EnvelopeError
 from shoveler.envelope import decode as decode_message
 
@@ -37,6 +40,8 @@ sys.exit(cli.bring_up(msgspec.json.decode(sys.argv[1], type=LabOptions)))
 """
 _RUN_SECONDS = 600.0
 _TAP = "losses-tap"
+_ALL = 1_000_000
+"""Missing requests to be judged, at most."""
 
 
 class RigError(Exception):
@@ -116,7 +121,7 @@ class Rig:
             self._round.at_end(self)
         report = json.loads(self._do([*self._tally("results"), "--format", "json"], "no results"))
         after = After(self._drain(_TAP), frozenset(self.purged), tapped_since, self._round.later)
-        return list(self._told(report)), report, self.entries(), after
+        return self._told(report["run"]["id"]), report, self.entries(), after
 
     def close(self) -> None:
         self._do([sys.executable, "-m", "agent.cli", "lab", "down", "--dir", str(self.lab)], "the lab does not go down")
@@ -186,21 +191,18 @@ class Rig:
             raise RigError(f"{wrong}: {(done.stderr or done.stdout)[-2000:]}")
         return done.stdout
 
-    def _told(self, report: dict[str, Any]) -> Iterator[Told]:
-        truncated = report["odd_requests_total"] > len(report["odd_requests"])  # the missing come first
-        if truncated and any(request["verdict"] != "missing" for request in report["odd_requests"]):
-            raise RigError("the report is cut short, and not by missing requests alone")
-        for request in report["odd_requests"]:
-            if request["verdict"] == "missing":
-                yield Told(
-                    request["server"],
-                    request["tag"],
-                    request["path"],
-                    request["lost_at"],
-                    request["certain"],
-                    request["cause"],
-                    request.get("datagram"),
-                )
+    def _told(self, run: int) -> list[Told]:
+        """What is said of each missing request; a report as JSON lists 1,000 of them."""
+        with Store(self._database) as store:
+            report = build(store, run, max_odd=_ALL, timing=False)
+        if report.odd_total > len(report.odd):
+            raise RigError(f"only {len(report.odd):,} of {report.odd_total:,} requests are listed")
+        listed = (request_of(request, *report.test_of(request)) for request in report.odd)
+        return [
+            Told(q.server, q.tag, q.path, q.lost_at, q.certain, q.cause, q.datagram and msgspec.to_builtins(q.datagram))
+            for q in listed
+            if q.verdict == "missing"
+        ]
 
     # -- the bus
 

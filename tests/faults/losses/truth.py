@@ -43,7 +43,7 @@ class _Held:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One missing request with what was said of it (an entry of the report's ``odd_requests``)."""
+    """One missing request with what was said of it, as in the report's ``odd_requests``."""
 
     server: str
     tag: str
