@@ -10,6 +10,7 @@ tally federation          sum up how the federation was used, from its records
 tally key, invite         manage who may join
 tally server              list, add and remove the addresses of servers
 tally bus                 test the bus: what is reached, allowed and bound
+tally pipeline            how shovelers, broker, collectors and database are doing, and where records wait
 tally queue               list and delete the queues that hold records for a workspace
 tally runs, vacuum        manage the runs of a workspace (list, show, delete, export, import) and its size
 """
@@ -37,6 +38,7 @@ COMMANDS = (
     "keys",
     "servers",
     "bus",
+    "pipeline",
     "queues",
     "runs",
     "vacuum",

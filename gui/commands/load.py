@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gzip
-import io
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
 
 import msgspec
 
-from gui.commands import CommandError, reason
+from gui.commands import CommandError, tell
 from gui.commands.bundles import take_in
 from gui.commands.places import add_database_option, open_store
 from gui.reconcile import rescore_late
-from gui.store import AT_ONCE, PRODUCERS, LoadResult, Store, split_records
+from gui.runner.loading import LoadEnd, LoadLine
+from gui.runner.record_file import FileProgress, load_file
+from gui.store import PRODUCERS, LoadResult, Store, split_records
 from shoveler.bus import BusAddress, BusOptions, Consumer, open_consumer, open_subscription, parse_bus_address
 from shoveler.service import redact
 
-MAX_LINE = 16 * 2**20
-MAX_WHOLE = 2**30
-"""Maximum size of a file that is one JSON value, since it is read as a whole."""
 IDLE_SECONDS = 3.0
 WAIT_SECONDS = 600.0
 """Maximum time to wait for a database that another program has locked."""
 EXCHANGE = "xrd-records"
-
-_GZIP = b"\x1f\x8b"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -58,35 +50,48 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="from a bus: read this existing queue (default: a temporary queue)",
     )
     load.add_argument("--exchange", default="", help=f"from a bus: exchange to read records from (default: {EXCHANGE})")
+    load.add_argument(
+        "--json", action="store_true", help="from a file: print progress and result as JSON, one object per line"
+    )
     add_database_option(load)
     load.set_defaults(run=run_load)
 
 
 def run_load(options: argparse.Namespace) -> int:
-    """Load until the source is empty (with --follow: until stopped). Exit code 1 when records could not be read."""
+    """Load until the source is empty (with --follow: until stopped). Exit code 1 when records could not be read, or
+    when the loading of a file was stopped; what was loaded by then stays."""
     source = _source(options)
     bus = "://" in source or (source != "-" and Path(source).is_dir())
     for name in ("follow", "queue", "exchange"):
         if getattr(options, name) and not bus:
             raise CommandError(f"--{name} is only for a bus, and {source} is not one; leave it out.")
+    if options.json and (bus or source.endswith(".zip")):
+        raise CommandError(f"--json is only for a file of records, and {source} is not one; leave it out.")
     with open_store(options) as store:
         store.database.on_busy, store.database.patience = lambda waits: _busy(store, waits), WAIT_SECONDS
-        tally = _Tally(store)
         if source.endswith(".zip"):
             return take_in(store, Path(source))
-        if bus:
-            try:
-                _from_bus(options, source, tally)
-            except KeyboardInterrupt:
-                print(file=sys.stderr)
-        else:
-            _from_file(source, tally)
+        loading = _Loading(store, as_json=options.json)
+        with contextlib.suppress(KeyboardInterrupt):
+            if bus:
+                _from_bus(options, source, loading)
+            else:
+                loading.file(source)
+            loading.ended = True
+        if not loading.ended:
+            print(file=sys.stderr)
         scored = rescore_late(store, time.time())
-    tally.report()
-    if scored:
-        repeats = f"{len(scored)} repeat{'s' if len(scored) > 1 else ''}"
-        print(f"{repeats} got new records and {'were' if len(scored) > 1 else 'was'} scored again.")
-    return 1 if tally.result.bad else 0
+    stopped = not bus and not loading.ended
+    if options.json:
+        tell(msgspec.json.encode(LoadEnd.of(loading.result, len(scored), stopped=stopped)).decode())
+    else:
+        loading.report()
+        if scored:
+            repeats = f"{len(scored)} repeat{'s' if len(scored) > 1 else ''}"
+            print(f"{repeats} got new records and {'were' if len(scored) > 1 else 'was'} scored again.")
+        if stopped:
+            print("The loading was stopped; load the file again to get the rest.")
+    return 1 if loading.result.bad or stopped else 0
 
 
 def _busy(store: Store, waits: bool) -> None:
@@ -107,19 +112,34 @@ def _source(options: argparse.Namespace) -> str:
     return str(named)
 
 
-class _Tally:
-    """Counts what was loaded."""
+class _Loading:
+    """Loads, and counts what was loaded."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, as_json: bool) -> None:
         self._store = store
+        self._as_json = as_json
         self.result = LoadResult()
+        self.ended = False
+        """Whether the source was read to its end."""
 
-    def load(self, bodies: list[bytes], where: Callable[[bytes], str] = lambda _: "") -> None:
-        """Load in one transaction. `where` describes, for messages, where a body came from."""
+    def messages(self, bodies: list[bytes]) -> None:
+        """Load records of a bus in one transaction."""
         result = self._store.load(bodies, time.time())
         self.result += result
-        for problem, body in zip(result.problems, result.rejected, strict=True):
-            print(f"tally load: {where(body)}{problem}", file=sys.stderr)
+        for problem in result.problems:
+            self._complain(problem)
+
+    def file(self, name: str) -> None:
+        """Load a file."""
+        self.result = load_file(self._store, name, progress=self._progressed, complain=self._complain)
+
+    def _progressed(self, progress: FileProgress) -> None:
+        self.result = progress.result
+        if self._as_json:
+            tell(msgspec.json.encode(LoadLine.of(progress)).decode())
+
+    def _complain(self, problem: str) -> None:
+        print(f"tally load: {problem}", file=sys.stderr)
 
     def report(self) -> None:
         result = self.result
@@ -140,81 +160,7 @@ class _Tally:
             print(f"{records} came from {name}. Such records do not contain: {unknown}.")
 
 
-def _from_file(name: str, tally: _Tally) -> None:
-    batch: list[bytes] = []
-    places: list[str] = []
-
-    def where(body: bytes) -> str:
-        found = next((place for place, other in zip(places, batch, strict=True) if other is body), "")
-        return f"{name}, {found}: " if found else f"{name}: "
-
-    with _opened(name) as file:
-        for place, record in _records(file, name):
-            batch.append(record)
-            places.append(place)
-            if len(batch) >= AT_ONCE:
-                tally.load(batch, where)
-                batch.clear()
-                places.clear()
-    if batch:
-        tally.load(batch, where)
-
-
-def _records(file: io.BufferedReader, name: str) -> Iterator[tuple[str, bytes]]:
-    """The records of a file, each with its location for messages: one per line, or all in one JSON value."""
-    head = file.peek(64)
-    if head.startswith(_BYTE_ORDER_MARK):
-        file.read(len(_BYTE_ORDER_MARK))
-        head = head[len(_BYTE_ORDER_MARK) :]
-    head = head.lstrip()
-    if head.startswith(b"[") or (head.startswith(b"{") and head[1:].lstrip(b" \t\r")[:1] == b"\n"):
-        yield from _whole(file, name, array=head.startswith(b"["))
-        return
-    number = 0
-    while line := file.readline(MAX_LINE):
-        number += 1
-        if line.strip():
-            yield f"line {number:,}", line.rstrip(b"\n")
-
-
-def _whole(file: io.BufferedReader, name: str, *, array: bool) -> Iterator[tuple[str, bytes]]:
-    """The elements of the file's array, or its single object."""
-    text = file.read(MAX_WHOLE + 1)
-    if len(text) > MAX_WHOLE:
-        raise CommandError(
-            f"{name} is one JSON value of more than {MAX_WHOLE // 2**20:,} MiB; convert it to JSON lines: "
-            f"jq -c '.[]' {name}"
-        )
-    if not array:
-        yield "line 1", text
-        return
-    try:
-        elements = msgspec.json.decode(text, type=list[msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise CommandError(f"{name} begins like an array of records but is not one: {error}.") from None
-    for number, element in enumerate(elements, 1):
-        yield f"record {number:,}", bytes(element)
-
-
-@contextlib.contextmanager
-def _opened(name: str) -> Iterator[io.BufferedReader]:
-    """The file's content, uncompressed."""
-    path = Path(name.removeprefix("file:"))
-    try:
-        with sys.stdin.buffer if name == "-" else path.open("rb") as plain:
-            buffered = plain if isinstance(plain, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, plain))
-            if buffered.peek(len(_GZIP)).startswith(_GZIP):
-                with gzip.open(buffered) as file:
-                    yield io.BufferedReader(cast(io.RawIOBase, file))
-            else:
-                yield buffered
-    except FileNotFoundError:
-        raise CommandError(f"There is no file {path}; give a file of JSON lines, a directory, or amqp://…") from None
-    except (OSError, EOFError) as error:
-        raise CommandError(f"{path} cannot be read: {reason(error)}.") from error
-
-
-def _from_bus(options: argparse.Namespace, source: str, tally: _Tally) -> None:
+def _from_bus(options: argparse.Namespace, source: str, loading: _Loading) -> None:
     address = parse_bus_address(source)
     queue = options.queue or address.queue
     exchange = options.exchange or address.exchange or EXCHANGE
@@ -227,7 +173,7 @@ def _from_bus(options: argparse.Namespace, source: str, tally: _Tally) -> None:
             if not messages:
                 continue
             last = time.monotonic()
-            tally.load([record for message in messages for record in split_records(message.body)])
+            loading.messages([record for message in messages for record in split_records(message.body)])
             consumer.acknowledge(messages[-1].delivery)
 
 

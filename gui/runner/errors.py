@@ -9,7 +9,9 @@ from gui.hub.server import HubError
 from gui.hub.signing import SigningError
 from gui.report import BundleError, PdfUnavailableError
 from gui.runner.lab import LabMissingError
+from gui.runner.loading import LoadError
 from gui.runner.local_clients import LocalClientsError
+from gui.runner.record_file import RecordFileError
 from gui.runner.remote import RemoteError
 from gui.runner.resolve import RunRefusedError
 from gui.runner.secrets import SecretsError
@@ -25,9 +27,11 @@ EXPECTED: tuple[type[Exception], ...] = (
     CredentialError,
     HubError,
     LabMissingError,
+    LoadError,
     LocalClientsError,
     PdfUnavailableError,
     PlanError,
+    RecordFileError,
     RemoteError,
     RunRefusedError,
     SecretsError,

@@ -64,21 +64,42 @@ class Member:
     status: StatusMessage
 
 
-class StatusIntake:
-    """Keeps the last status message of each daemon; for the current run the store gets the first, the last, and what
-    those in between add."""
+class StatusBook:
+    """Keeps the last status message of each daemon."""
 
-    def __init__(self, store: Store, changed: Callable[[], None]) -> None:
-        self._store = store
-        self._changed = changed
+    def __init__(self) -> None:
         self._members: dict[tuple[str, str], Member] = {}
-        self._run: int | None = None
-        self._steps: dict[tuple[str, str], StatusMessage] = {}
 
     @property
     def members(self) -> tuple[Member, ...]:
         """All daemons that were heard from."""
         return tuple(self._members.values())
+
+    def hear(self, messages: Sequence[Incoming], each: Callable[[str, StatusMessage], None] = lambda *_: None) -> None:
+        """Take these messages; `each` is called with the program and its status, in order, before it is kept."""
+        for message in messages:
+            if message.routing_key == ASK:
+                continue  # a request to the daemons, ours or another hub's
+            try:
+                status = decode_status(message.routing_key, message.body)
+            except StatusError as error:
+                log.warning("! a status message cannot be read: %s", error)
+                continue
+            program = "shoveler" if isinstance(status, ShovelerStatus) else "collector"
+            each(program, status)
+            self._members[program, status.id] = Member(program, status.id, time.time(), status)
+
+
+class StatusIntake(StatusBook):
+    """Keeps the last status message of each daemon; for the current run the store gets the first, the last, and what
+    those in between add."""
+
+    def __init__(self, store: Store, changed: Callable[[], None]) -> None:
+        super().__init__()
+        self._store = store
+        self._changed = changed
+        self._run: int | None = None
+        self._steps: dict[tuple[str, str], StatusMessage] = {}
 
     def takers(self, since: float) -> list[Taker]:
         """The shovelers that were heard from since then and report positions."""
@@ -130,22 +151,15 @@ class StatusIntake:
 
     def __call__(self, messages: Sequence[Incoming]) -> None:
         """Handle a batch, or raise: then the bus keeps it."""
-        run = self._run
-        for message in messages:
-            if message.routing_key == ASK:
-                continue  # a request to the daemons, ours or another hub's
-            try:
-                status = decode_status(message.routing_key, message.body)
-            except StatusError as error:
-                log.warning("! a status message cannot be read: %s", error)
-                continue
-            program = "shoveler" if isinstance(status, ShovelerStatus) else "collector"
-            if run is not None:
-                self._store.put_status(run, status)
-                self._store.add_status_step(run, step_of(self._steps.get((program, status.id)), status))
-                self._steps[program, status.id] = status
-            self._members[program, status.id] = Member(program, status.id, time.time(), status)
+        self.hear(messages, self._keep)
         self._changed()
+
+    def _keep(self, program: str, status: StatusMessage) -> None:
+        run = self._run
+        if run is not None:
+            self._store.put_status(run, status)
+            self._store.add_status_step(run, step_of(self._steps.get((program, status.id)), status))
+            self._steps[program, status.id] = status
 
 
 def on_loop(loop: Any, function: Callable[..., None]) -> Callable[..., None]:

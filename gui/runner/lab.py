@@ -99,15 +99,26 @@ class Injected(msgspec.Struct, frozen=True):
 
 async def inject(directory: Path, fault: Fault) -> Injected:
     """Inject a fault into the lab. Raises LabMissingError when it failed."""
-    arguments = ["lab", "fault", fault.do, "--json", "--dir", str(directory)]
+    arguments: list[str] = []
     if fault.lasts:
         arguments += ["--for", f"{fault.lasts:g}s"]
     if fault.do in LOSS_KINDS:
         arguments += ["--percent", f"{fault.percent:g}"]
     if fault.server:
         arguments += ["--server", fault.server]
+    return await order(directory, fault.do, *arguments)
+
+
+async def order(directory: Path, do: str, *arguments: str) -> Injected:
+    """Give an order of ``tally-agent lab fault``. Raises LabMissingError when it failed."""
     process = await asyncio.create_subprocess_exec(
         *program_command("tally-agent"),
+        "lab",
+        "fault",
+        do,
+        "--json",
+        "--dir",
+        str(directory),
         *arguments,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -119,17 +130,17 @@ async def inject(directory: Path, fault: Fault) -> Injected:
     except TimeoutError:
         process.kill()
         await process.wait()
-        raise LabMissingError(f"The lab did not answer to {fault.do} within {FAULT_SECONDS:g} s.") from None
+        raise LabMissingError(f"The lab did not answer to {do} within {FAULT_SECONDS:g} s.") from None
     except asyncio.CancelledError:
         process.kill()
         await process.wait()
         raise
     if process.returncode != 0:
-        raise LabMissingError(f"The lab did not do {fault.do}: {_last_line(err) or _last_line(out)}")
+        raise LabMissingError(f"The lab did not do {do}: {_last_line(err) or _last_line(out)}")
     try:
         return msgspec.json.decode(_last_line(out), type=Injected)
     except msgspec.DecodeError as error:
-        raise LabMissingError(f"The lab did {fault.do}, and its answer cannot be read: {error}.") from error
+        raise LabMissingError(f"The lab did {do}, and its answer cannot be read: {error}.") from error
 
 
 def _last_line(output: bytes) -> str:

@@ -84,6 +84,10 @@ class Workspace:
         self.directory = Directory(store, self.blocking)
         self.foreign = 0
         """Records of others that were loaded since the workspace was opened."""
+        self.loaded = 0
+        """Records of all kinds that came from the bus since then, those that were there already among them."""
+        self.last_load: float | None = None
+        """When the last of them were loaded."""
         self.intake = RecordIntake(store, on_loop(loop, self._loaded))
         self.statuses = StatusIntake(store, on_loop(loop, self._status_came))
         self._tasks: list[asyncio.Task[None]] = []
@@ -269,7 +273,10 @@ class Workspace:
     # ---- what bus and database tell
 
     def _loaded(self, loaded: Loaded) -> None:
-        self.foreign += loaded.result.foreign
+        result = loaded.result
+        self.foreign += result.foreign
+        self.loaded += result.stored + result.repeated + result.foreign + result.other + result.sealed
+        self.last_load = loaded.t
         for text in loaded.result.problems:
             self.problem("warning", "records", text)
         counting = self.runs.session.counting if self.runs.session else None

@@ -164,6 +164,11 @@ class Database:
             with transaction:
                 yield connection
 
+    @property
+    def address(self) -> str:
+        """Its address with the password, for another program: never to be shown."""
+        return str(self.url.database) if self.is_sqlite else self.url.render_as_string(hide_password=False)
+
     def used_bytes(self) -> int:
         """The size of the database in bytes; for an SQLite file, without the free space that deleted rows left."""
         with self.read() as connection:

@@ -12,7 +12,12 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-_MODULES = {"tally-agent": "agent.cli", "tally-shoveler": "shoveler.cli", "tally-collector": "collector.cli"}
+_MODULES = {
+    "tally": "gui.cli",
+    "tally-agent": "agent.cli",
+    "tally-shoveler": "shoveler.cli",
+    "tally-collector": "collector.cli",
+}
 
 
 def is_frozen() -> bool:
