@@ -37,6 +37,8 @@ class RequestRow(NamedTuple):
     behaviour: str
     lost: str
     cause: str
+    lost_with: str
+    """The same for all that were lost with one datagram."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ REQUEST_COLUMNS: list[Column[RequestRow]] = [
     Column("behaviour", "Known behaviour", lambda r: r.behaviour, width=128, colour=lambda _r: "text2", fold=2),
     Column("lost", "Lost at", lambda r: r.lost, width=96),
     Column("cause", "Cause", lambda r: r.cause, width=160, stretch=True, colour=lambda _r: "text2"),
+    Column("lost_with", "Lost with", lambda r: r.lost_with, width=160, shown=False, kind="fixed"),
 ]
 
 
@@ -121,6 +124,7 @@ def _row(
     certain: int | None,
     cause: str | None,
     error: str | None,
+    lost_with: str | None,
 ) -> RequestRow:
     kind = None if verdict is None else VerdictKind(verdict)
     unknown = kind is None or kind in (VerdictKind.MISSING, VerdictKind.NOT_WAITED)
@@ -143,4 +147,5 @@ def _row(
         ", ".join(known),
         lost_at or "",
         why,
+        lost_with or "",
     )

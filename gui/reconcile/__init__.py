@@ -6,6 +6,7 @@
     LiveCounts(store, repeat_id).look(now)             # while it runs: requested, read, recorded, the gap and its age
     by_server(store, scoring_ids)                      # the same, for each server
     ladder_of(store, request_id)                       # at which stage one missing record was lost
+    Courses(store, run_id).of(request_id)              # all that is known of one request, whatever its verdict
 
 Terms: a request *owns* the group of all records with its (tag, path). *Asked* are the bytes that the server should have
 counted, *got* the bytes that the client received, *recorded* the bytes in the records. docs/results.md has the rules.
@@ -16,6 +17,7 @@ counted, *got* the bytes that the client received, *recorded* the bytes in the r
 - `ladder`: where a record was lost; `took`: what took the datagrams of a gap; `facts`: their values. All pure.
 - `speed`: how long the requests of a test took, and whether two tests differ. `timing`: the same over time.
 - `breakdown`: what is not matched, by cause, server, time and error.
+- `course`: one request stage by stage, for display.
 - `evidence`: what the daemons reported, combined; `trail`: what is kept of it; `gather`: reads it from the database.
 - `live`: incremental counts. `rollup`: figures by server. `behaviours`: known ways in which servers count differently.
 """
@@ -23,6 +25,7 @@ counted, *got* the bytes that the client received, *recorded* the bytes in the r
 from gui.reconcile.behaviours import sentence
 from gui.reconcile.breakdown import ODD_KINDS, Breakdown, Loss, Stage, break_down
 from gui.reconcile.clusters import places
+from gui.reconcile.course import Course, Courses, CourseStage, StageState, Strip, Sure
 from gui.reconcile.facts import Miss, SequenceGap
 from gui.reconcile.figures import (
     Conclusion,
@@ -59,6 +62,9 @@ __all__ = [
     "Asked",
     "Breakdown",
     "Conclusion",
+    "Course",
+    "CourseStage",
+    "Courses",
     "Difference",
     "Judged",
     "Known",
@@ -79,7 +85,10 @@ __all__ = [
     "Share",
     "Speed",
     "Stage",
+    "StageState",
     "Standing",
+    "Strip",
+    "Sure",
     "TestFigures",
     "Timing",
     "achieved_rate",

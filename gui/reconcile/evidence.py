@@ -156,6 +156,32 @@ class Evidence:
             figures=self._figures(process),
         )
 
+    # ---- who reported, for display
+
+    def host_of(self, shoveler: str) -> str:
+        """The host of this shoveler; empty if it did not report."""
+        told = self._shovelers.get(shoveler)
+        return told[-1].host if told else ""
+
+    @property
+    def collectors(self) -> tuple[tuple[str, str], ...]:
+        """(id, host) of each collector that reported."""
+        return tuple(sorted({(name, each.statuses[-1].host) for (name, _), each in self._collectors.items()}))
+
+    def drops_of(self, shoveler: str) -> tuple[tuple[float, int], ...]:
+        """What the kernel had dropped at the sockets of this shoveler, (time, count), from status to status."""
+        return tuple((status.t, status.kernel_drops) for status in self._shovelers.get(shoveler, ()))
+
+    def beside(self, process: Process | None) -> tuple[Process, ...]:
+        """This process, and the newest of each other server that sends from the same address."""
+        if process is None:
+            return ()
+        newest: dict[str, Process] = {}
+        for each in self.processes:  # in order of their start
+            if each.address == process.address:
+                newest[each.server] = each
+        return tuple({**newest, process.server: process}.values())
+
     def _path_of(self, process: Process | None) -> Path | None:
         if process is None:
             return next(iter(self._paths.values())) if len(self._paths) == 1 else None

@@ -18,7 +18,7 @@ import msgspec
 from sqlalchemy import Connection, func, select, text
 
 from gui.reconcile.facts import DEFAULT_DELAY, Miss
-from gui.reconcile.gather import facts_of, gather, sessions_of
+from gui.reconcile.gather import Gathered, facts_of, gather, sessions_of
 from gui.reconcile.ladder import Ladder, Lost, climb, told_before, weigh
 from gui.reconcile.rollup import restate
 from gui.reconcile.verdicts import Asked, Judged, Recorded, judge
@@ -327,10 +327,10 @@ def hold_back(environment: Mapping[str, Any]) -> float:
     return DEFAULT_DELAY
 
 
-def ladder_of(store: Store, request_id: int) -> Ladder | None:
+def ladder_of(store: Store, request_id: int, gathered: Gathered | None = None) -> Ladder | None:
     """The whole ladder of one request, for display; None when it has a final record, so nothing was lost.
 
-    Raises NoSuchRowError."""
+    `gathered`: what was reported during its run, where the caller has read it. Raises NoSuchRowError."""
     table = schema.request
     with store.database.read() as connection:
         row = connection.execute(select(table).where(table.c.id == request_id)).fetchone()
@@ -359,7 +359,7 @@ def ladder_of(store: Store, request_id: int) -> Ladder | None:
         delay=hold_back(store.run(run_id).environment),
         path=row.path,
     )
-    known = gather(store, run_id).known(fact)
+    known = (gathered or gather(store, run_id)).known(fact)
     told = store.request(request_id)
     if told is None or told.verdict is not VerdictKind.MISSING or not told.lost_at:
         return climb(miss, known)

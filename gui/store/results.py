@@ -29,7 +29,7 @@ _INSERT_VERDICT = (
 _CHUNK = 20_000
 REQUEST_CELLS = (
     "id", "round", "tag", "path", "server", "agent", "verdict", "opened", "asked", "got", "recorded", "accesses",
-    "behaviours", "lost_at", "certain", "cause", "error",
+    "behaviours", "lost_at", "certain", "cause", "error", "lost_with",
 )  # fmt: skip
 """What `ResultsPart.request_cells` gives of a request. `verdict` None: not scored yet."""
 _SCORING = [name for name in ScoringEntry.__dataclass_fields__ if name != "t"]
@@ -123,6 +123,7 @@ class ResultsPart:
                     case((verdict.c.verdict.is_(None), asked), else_=recorded),
                     case((verdict.c.verdict.is_(None), 1), else_=verdict.c.accesses),
                     verdict.c.behaviours, verdict.c.lost_at, verdict.c.certain, verdict.c.cause, request.c.error,
+                    verdict.c.lost_with,
                 )
                 .join(tag, tag.c.id == request.c.tag_id)
                 .join(server, server.c.id == request.c.server_id)
@@ -147,6 +148,14 @@ class ResultsPart:
             newest = _newest(connection, repeat_id)
             row = connection.execute(_requests(newest).where(request.c.id == request_id)).one()
         return _request(row, newest is not None)
+
+    def requests_of(self, repeat_id: int, request_ids: Collection[int]) -> list[RequestEntry]:
+        """These requests of a repeat in order of id, with the verdicts of its newest scoring."""
+        with self.database.read() as connection:
+            newest = _newest(connection, repeat_id)
+            query = _requests(newest).where(schema.request.c.id.in_(list(request_ids))).order_by(schema.request.c.id)
+            rows = connection.execute(query).all() if request_ids else []
+        return [_request(row, newest is not None) for row in rows]
 
     def lost_together(self, request_id: int) -> list[int]:
         """Requests that, by the newest scoring, were lost with the same datagram as this one; includes this one."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QSize
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
 
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import Button, button, short_caption
@@ -20,14 +19,12 @@ class Crumbs(QWidget):
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(4)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         self.back_button = button("", "left", back, kind="plain", tip=tip)
         self._row.addWidget(self.back_button)
         self.links: list[Button] = []
         self._chevrons: list[QLabel] = []
         theme().changed.connect(self._restyle)
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(self.back_button.width(), super().minimumSizeHint().height())
 
     def set_path(self, path: Sequence[tuple[str, Callable[[], object]]]) -> None:
         """The pages above, from the outermost: text, and what a click does."""
@@ -37,9 +34,10 @@ class Crumbs(QWidget):
             widget.deleteLater()
         self.links, self._chevrons = [], []
         for text, call in path:
-            link, chevron = button(short_caption(text, 40), action=call, kind="plain"), QLabel()
+            link, chevron = button(short_caption(text, 28), action=call, kind="plain"), QLabel()
             self.links.append(link)
             self._chevrons.append(chevron)
+            link.setStyleSheet("padding: 0 4px;")
             self._row.addWidget(link)
             self._row.addWidget(chevron)
         self._restyle()

@@ -1,110 +1,343 @@
-"""Evidence: one request, and the stages that its record went through."""
+"""Evidence: one request, stage by stage: what each program saw of it, when, and how sure that is.
+
+The page receives an immutable view and asks its owner for everything else; it never accesses the database.
+"""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from collections.abc import Sequence
 
-from gui.models.verdicts import verdict_state
-from gui.reconcile import Ladder, Rung
-from gui.store import RequestEntry, VerdictKind
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+
+from gui.models import figures
+from gui.models.course import Advice, Command, CourseView, Fact
+from gui.models.rows import Column
+from gui.pages.evidence.side import Strips, WhenPlot
+from gui.pages.evidence.stages import StageList
 from gui.widgets.crumbs import Crumbs
 from gui.widgets.icons import pixmap
-from gui.widgets.parts import Badge, Page, label
-from gui.widgets.theme import theme
+from gui.widgets.parts import Badge, Elided, Page, button, label, line, plain_tip
+from gui.widgets.table import Table
+from gui.widgets.theme import fixed_font, theme
 
-RUNG_STATES = {
-    "passed": ("ok", "ok"),
-    "lost": ("bad", "bad"),
-    "not reached": ("ring", "mute"),
-    "unknown": ("unreq", "mute"),
-}
+Lost = tuple[int, str, str, int, float | None]
+
+TOGETHER_COLUMNS: list[Column[Lost]] = [
+    Column("file", "File", lambda r: r[1], width=160, stretch=True, cut="left"),
+    Column("tag", "Tag", lambda r: r[2], width=84, kind="fixed"),
+    Column("bytes", "Bytes", lambda r: r[3], lambda r: figures.count(r[3]), "right", 88),
+    Column("closed", "Closed", lambda r: r[4], lambda r: figures.clock(r[4]), "right", 120),
+]
+SIDE = 456
+FOCUS = Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
 
 
 class EvidencePage(Page):
-    """The page."""
+    """The page. `step` is -1 or 1: the request before or after this one in the list that it was opened from."""
 
     runs_wanted = Signal()
     run_wanted = Signal()
+    list_wanted = Signal()
+    step_wanted = Signal(int)
+    request_wanted = Signal(int)
+    datagrams_wanted = Signal()
+    together_wanted = Signal(str)
 
     def __init__(self) -> None:
         super().__init__("")
-        self.crumbs = Crumbs(self.run_wanted.emit, "Back to the run")
+        self.view: CourseView | None = None
+        self.crumbs = Crumbs(self.list_wanted.emit, "Back to the requests (Esc)")
         self.badge = Badge()
+        self.injected = Badge()
+        self.injected.set_state("zap", "", "warn")
         self.head.insertWidget(0, self.crumbs)
         self.head.insertWidget(2, self.badge)
-        self.answer = label("")
-        self.answer.setWordWrap(True)
-        self._rungs: tuple[Rung, ...] = ()
-        self._rows: list[tuple[QLabel, QLabel, QLabel, QLabel]] = []
-        self._grid = QGridLayout()
-        self._grid.setHorizontalSpacing(12)
-        self._grid.setVerticalSpacing(4)
-        self._grid.setColumnStretch(3, 1)
-        self._grid.setColumnMinimumWidth(1, 88)
+        self.head.insertWidget(3, self.injected)
+        self.remark.hide()
+        self.place = label("", "secondary")
+        self.before = button("", "up", lambda: self.step_wanted.emit(-1), tip="The request before (Alt+Up)")
+        self.after = button("", "down", lambda: self.step_wanted.emit(1), tip="The next request (Alt+Down)")
+        self.datagrams = button("Open datagrams", "search", self.datagrams_wanted.emit)
+        self.copy = button("Copy evidence", "copy", self._copy, tip="Everything on this page as text")
+        self.add_action(self.place)
+        for widget in (self.before, self.after, self.datagrams, self.copy):
+            self.add_action(widget)
+        for key, call in (
+            ("Alt+Up", lambda: self.step_wanted.emit(-1)),
+            ("Alt+Down", lambda: self.step_wanted.emit(1)),
+            ("Esc", self.list_wanted.emit),
+            ("Alt+Left", self.list_wanted.emit),
+        ):
+            shortcut = QShortcut(QKeySequence(key), self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(call)
+
+        self.facts = FactLine()
+        self.stages = StageList()
+        self.advice = AdviceBox()
+        left = QVBoxLayout()
+        left.setContentsMargins(0, 0, 0, 16)
+        left.setSpacing(0)
+        left.addWidget(self.stages)
+        left.addWidget(self.advice)
+        left.addStretch(1)
+        self.strips_title, self.strips_remark = label("", "section"), Elided("", "caption")
+        self.strips = Strips()
+        self.strips_foot = label("Gaps belong to the server id inside the datagram, not to its address.", "caption")
+        self.strips_foot.setContentsMargins(16, 6, 16, 8)
+        self.when_title, self.when_remark = label("", "section"), Elided("", "caption")
+        self.when = WhenPlot()
+        self.together_title, self.together_count = label("Lost with the same datagram", "section"), label("", "caption")
+        self.filter_button = button("Filter to these", "filter", self._filter, kind="small")
+        self.together = Table("evidence-together", "Lost with the same datagram", TOGETHER_COLUMNS, key=lambda r: r[0])
+        self.together.bar_holder.hide()
+        self.together.activated.connect(lambda row: self.request_wanted.emit(row[0]))
+        self.nothing = label("", "secondary")
+        self.nothing.setWordWrap(True)
+        self.nothing.setContentsMargins(16, 12, 16, 12)
+        right = QVBoxLayout()
+        right.setContentsMargins(0, 0, 0, 0)
+        right.setSpacing(0)
+        self._strips_parts = (
+            _titled(self.strips_title, self.strips_remark),
+            self.strips,
+            self.strips_foot,
+            line(),
+        )
+        for part in self._strips_parts:
+            right.addWidget(part)
+        right.addWidget(_titled(self.when_title, self.when_remark))
+        right.addWidget(self.when)
+        right.addWidget(line())
+        self._together_head = _titled(self.together_title, self.together_count, self.filter_button)
+        right.addWidget(self._together_head)
+        right.addWidget(self.together, 1)
+        right.addWidget(self.nothing)
+        right.addStretch(0)
+        side = QWidget()
+        side.setLayout(right)
+        side.setFixedWidth(SIDE)
+        self._side = side
+        inside = QWidget()
+        inside.setLayout(left)
         scroll = QScrollArea()
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setWidgetResizable(True)
-        inside = QWidget()
         scroll.setWidget(inside)
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(16, 12, 16, 12)
-        column.setSpacing(8)
-        column.addWidget(self.answer)
-        column.addLayout(self._grid)
-        column.addStretch(1)
-        self.body.addWidget(scroll)
-        theme().changed.connect(self._show_rungs)
+        below = QHBoxLayout()
+        below.setContentsMargins(0, 0, 0, 0)
+        below.setSpacing(0)
+        below.addWidget(scroll, 1)
+        below.addWidget(line("vertical"))
+        below.addWidget(side)
+        self.body.addWidget(self.facts)
+        self.body.addWidget(line())
+        self.body.addLayout(below, 1)
+        self.clear()
 
-    def show_request(self, run: int, request: RequestEntry, ladder: Ladder | None) -> None:
-        """Show a request of a run; without a ladder, nothing was lost."""
-        self.crumbs.set_path([("Runs", self.runs_wanted.emit), (f"Run {run}", self.run_wanted.emit)])
-        self.title.setText(request.path)
-        self.remark.setText(f"{request.tag} at {request.server}")
-        self.badge.set_state(*verdict_state(request.verdict))
-        if ladder is None:
-            words = {
-                VerdictKind.CLIENT_FAILED: request.error or "The client did not finish this request.",
-                VerdictKind.NOT_WAITED: f"{request.cause[:1].upper()}{request.cause[1:]}.",
-                VerdictKind.WRONG_BYTES: "The recorded bytes differ from the requested bytes"
-                + (f": {', '.join(request.behaviours)}." if request.behaviours else "."),
-            }
-            text = words.get(request.verdict, "Nothing was lost.") if request.verdict is not None else ""
-            self.answer.setText(text)
-        else:
-            more = len(ladder.together) - 1
-            with_it = (
-                f" Lost with the same datagram: {more:,} other request{'s' if more > 1 else ''}." if more > 0 else ""
-            )
-            self.answer.setText(f"{ladder.answer}.{with_it}" if with_it else ladder.answer)
-        self._rungs = ladder.rungs if ladder else ()
-        self._show_rungs()
+    # ---- called by the owner
+
+    def show_course(self, view: CourseView, place: tuple[int, int], named: str, datagrams: str) -> None:
+        """Show a request. `place`: its number in the list that it was opened from, and how many there are (0: none);
+        `named`: what that list is called; `datagrams`: why they cannot be opened, or empty."""
+        self.view = view
+        self.crumbs.set_path(
+            [
+                ("Runs", self.runs_wanted.emit),
+                (f"Run {view.run}", self.run_wanted.emit),
+                (named, self.list_wanted.emit),
+            ]
+        )
+        self.title.setText(view.path)
+        self.badge.set_state(*view.verdict)
+        self.injected.setVisible(bool(view.injected))
+        self.injected.set_state("zap", view.injected, "warn")
+        number, count = place
+        self.place.setText(f"{number:,} of {count:,}" if number else "")
+        self.before.setEnabled(number > 1)
+        self.after.setEnabled(0 < number < count)
+        self.datagrams.setEnabled(not datagrams)
+        self.datagrams.setToolTip(plain_tip(datagrams))
+        self.copy.setEnabled(True)
+        self.facts.show_facts(view.facts)
+        self.stages.show_stages(view.stages)
+        self.advice.show_advice(view.advice)
+        for part in self._strips_parts:
+            part.setVisible(bool(view.strips))
+        self.strips_title.setText(view.strips_title[0])
+        self.strips_remark.setText(view.strips_title[1])
+        self.strips.show_strips(view.strips)
+        self.when_title.setText(view.axis_title[0])
+        self.when_remark.setText(view.axis_title[1])
+        self.when.show_axis(view.axis)
+        several = view.together_count > 0
+        self._together_head.setVisible(several)
+        self.together.setVisible(several)
+        self.together_count.setText(f"{view.together_count:,} request{'s' if view.together_count != 1 else ''}")
+        self.filter_button.setVisible(view.together_count > 1)
+        self.together.set_rows(view.together)
+        self.together.select_key(view.request)
+        words = "" if several else "No datagram of this server is known to be lost with it."
+        self.nothing.setText(words)
+        self.nothing.setVisible(bool(words))
 
     def clear(self) -> None:
         """Show no request."""
-        self.title.setText("")
-        self.remark.setText("")
-        self.answer.setText("")
-        self._rungs = ()
-        self._show_rungs()
+        self.view = None
+        self.crumbs.set_path([("Runs", self.runs_wanted.emit)])
+        self.title.setText("No request is open")
+        self.badge.set_state("ring", "waiting", "mute")
+        self.injected.hide()
+        self.place.setText("")
+        for widget in (self.before, self.after, self.datagrams, self.copy):
+            widget.setEnabled(False)
+        self.facts.show_facts(())
+        self.stages.show_stages(())
+        self.advice.hide()
+        for part in (*self._strips_parts, self._together_head, self.together, self.nothing):
+            part.hide()
+        self.when.show_axis(None)
+        self.when_title.setText("")
+        self.when_remark.setText("")
 
-    def _show_rungs(self) -> None:
-        while len(self._rows) < len(self._rungs):
-            cells = (QLabel(), label("", "section"), label(), label("", "secondary"))
-            cells[3].setWordWrap(True)
-            for place, cell in enumerate(cells):
-                self._grid.addWidget(cell, len(self._rows), place)
-            self._rows.append(cells)
-        for number, cells in enumerate(self._rows):
-            shown = number < len(self._rungs)
-            for cell in cells:
-                cell.setVisible(shown)
+    # ---- inside
+
+    def _copy(self) -> None:
+        if self.view is not None:
+            QGuiApplication.clipboard().setText(self.view.text)
+
+    def _filter(self) -> None:
+        if self.view is not None:
+            self.together_wanted.emit(self.view.group)
+
+
+class FactLine(QWidget):
+    """Facts side by side: a name over a value. With little room values are cut, never the names of others."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFixedHeight(52)
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(16, 0, 16, 8)
+        self._row.setSpacing(24)
+        self._row.addStretch(1)
+        self._pairs: list[tuple[QWidget, Elided, Elided]] = []
+
+    def show_facts(self, facts: Sequence[Fact]) -> None:
+        """Show these."""
+        while len(self._pairs) < len(facts):
+            holder, name, value = QWidget(), Elided("", "caption", least=40), Elided("", least=56)
+            column = QVBoxLayout(holder)
+            column.setContentsMargins(0, 0, 0, 0)
+            column.setSpacing(0)
+            column.addWidget(name)
+            column.addWidget(value)
+            self._row.insertWidget(len(self._pairs), holder)
+            self._pairs.append((holder, name, value))
+        for number, (holder, name, value) in enumerate(self._pairs):
+            holder.setVisible(number < len(facts))
+            if number < len(facts):
+                fact = facts[number]
+                name.setText(fact.name)
+                value.setText(fact.value)
+                value.setFont(fixed_font(12) if fact.fixed else self.font())
+                value.setStyleSheet("font-weight: 600;" if fact.bold else "")
+                value.setAccessibleName(f"{fact.name}: {fact.value}")
+
+
+class AdviceBox(QWidget):
+    """What it means and what to do, with commands to copy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.advice: Advice | None = None
+        card = QWidget()
+        card.setObjectName("card")
+        card.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(16, 16, 16, 0)
+        outer.addWidget(card)
+        self.picture = label()
+        self.bold = label("", "section")
+        self.bold.setWordWrap(True)
+        self.words = label()
+        self.more = label("", "secondary")
+        for text in (self.words, self.more):
+            text.setWordWrap(True)
+            text.setTextInteractionFlags(FOCUS)
+            text.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self._grid = QGridLayout(card)
+        self._grid.setContentsMargins(12, 12, 12, 12)
+        self._grid.setHorizontalSpacing(8)
+        self._grid.setVerticalSpacing(4)
+        self._grid.setColumnStretch(2, 1)
+        self._grid.addWidget(self.picture, 0, 0, Qt.AlignmentFlag.AlignTop)
+        self._grid.addWidget(self.bold, 0, 1, 1, 2)
+        self._grid.addWidget(self.words, 1, 1, 1, 2)
+        self._grid.addWidget(self.more, 2, 1, 1, 2)
+        self.commands: list[tuple[QWidget, Elided, QWidget, QWidget]] = []
+        theme().changed.connect(self._restyle)
+
+    def show_advice(self, advice: Advice) -> None:
+        """Show this."""
+        self.advice = advice
+        self.bold.setText(advice.bold)
+        self.words.setText(advice.text)
+        self.more.setText(advice.more)
+        self.more.setVisible(bool(advice.more))
+        while len(self.commands) < len(advice.commands):
+            self._add_command(len(self.commands))
+        for number, (holder, text, _, where) in enumerate(self.commands):
+            shown = number < len(advice.commands)
+            holder.setVisible(shown)
             if shown:
-                rung = self._rungs[number]
-                symbol, colour = RUNG_STATES[rung.state]
-                picture, stage, state, evidence = cells
-                picture.setPixmap(pixmap(symbol, colour, 14, 2.0))
-                stage.setText(rung.stage)
-                state.setText("lost here" if rung.state == "lost" else rung.state)
-                state.setStyleSheet(f"color: {theme().hex(colour)};")
-                evidence.setText(rung.evidence)
+                self._fill(text, where, advice.commands[number])
+        self._restyle()
+        self.show()
+
+    def _add_command(self, number: int) -> None:
+        text, where = Elided("", least=120), Elided("", "secondary", least=60)
+        text.setFont(fixed_font(12))
+        text.setContentsMargins(8, 3, 8, 3)
+        copy = button("", "copy", lambda: QGuiApplication.clipboard().setText(text.text()), tip="Copy")
+        holder = QWidget()
+        row = QHBoxLayout(holder)
+        row.setContentsMargins(0, 4, 0, 0)
+        row.setSpacing(8)
+        row.addWidget(text)
+        row.addWidget(copy)
+        row.addWidget(where)
+        row.addStretch(1)
+        self._grid.addWidget(holder, 3 + number, 1, 1, 2)
+        self.commands.append((holder, text, copy, where))
+
+    @staticmethod
+    def _fill(text: Elided, where: QWidget, command: Command) -> None:
+        text.setText(command.text)
+        assert isinstance(where, Elided)
+        where.setText(command.where)
+
+    def _restyle(self) -> None:
+        injected = self.advice is not None and self.advice.injected
+        self.picture.setPixmap(pixmap("zap" if injected else "info", "warn" if injected else "text2", 16, 2.0))
+        look = theme()
+        for _, text, _, _ in self.commands:
+            text.setStyleSheet(
+                f"background: {look.hex('surface')}; border: 1px solid {look.hex('border_mid')}; border-radius: 4px;"
+            )
+
+
+def _titled(title: QWidget, remark: QWidget, *more: QWidget) -> QWidget:
+    holder = QWidget()
+    holder.setMinimumHeight(36)
+    row = QHBoxLayout(holder)
+    row.setContentsMargins(16, 6, 16, 6)
+    row.setSpacing(8)
+    row.addWidget(title)
+    row.addWidget(remark)
+    row.addStretch(1)
+    for widget in more:
+        row.addWidget(widget)
+    return holder

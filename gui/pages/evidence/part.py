@@ -19,12 +19,28 @@ class Part(Base):
         self.presenter = presenter = EvidencePresenter(desk, page)
         page.runs_wanted.connect(lambda: desk.go("runs"))
         page.run_wanted.connect(lambda: desk.go("result", run=presenter.run))
+        page.list_wanted.connect(presenter.to_list)
+        page.step_wanted.connect(lambda by: desk.background(presenter.step(by), "read evidence"))
+        page.request_wanted.connect(self._open)
+        page.datagrams_wanted.connect(presenter.open_datagrams)
+        page.together_wanted.connect(presenter.to_together)
 
     def detach(self) -> None:
         self.presenter.detach()
 
+    def running(self, *, on: bool) -> None:
+        if not on:
+            self.presenter.changed()
+
     def visit(self, **place: object) -> None:
-        """`run`: its number; `request`: the id of one of its requests."""
-        run, request = place.get("run"), place.get("request")
+        """`run`: its number; `request`: the id of one of its requests; `among`: ids of the list that it was opened
+        from, in their order; `filter`: that list's filter."""
+        run, request, among = place.get("run"), place.get("request"), place.get("among")
         if isinstance(run, int) and isinstance(request, int):
-            self._desk.background(self.presenter.show(run, request), "read evidence")
+            ids = among if isinstance(among, tuple) else None
+            work = self.presenter.show(run, request, ids, str(place.get("filter") or ""))
+            self._desk.background(work, "read evidence")
+
+    def _open(self, request: int) -> None:
+        if self.presenter.run is not None and request != self.presenter.request:
+            self._desk.background(self.presenter.show(self.presenter.run, request), "read evidence")

@@ -163,6 +163,7 @@ class ResultPage(Page):
         self._total_requests = detail.total_requests
         self.requests.set_rows(detail.requests)
         self.requests.suggest_width("path", max((row.path for row in detail.requests[:SAMPLE]), key=len, default=""))
+        self.requests.suggest_width("server", max((server.name for server in detail.servers), key=len, default=""))
         self.servers.suggest_width("address", max((server.url for server in detail.servers), key=len, default=""))
         self.servers.suggest_width("server", max((server.name for server in detail.servers), key=len, default=""))
         lossy = sum(server.missing > 0 for server in detail.servers)
@@ -179,6 +180,10 @@ class ResultPage(Page):
         self.show_tab("requests")
         self.requests.filter_box.setText(text)
         self.requests.view.setFocus()
+
+    def visible_requests(self) -> tuple[int, ...]:
+        """The ids of the requests that pass the filter, in the order of the table."""
+        return tuple(request.id for request in self.requests.model.rows.visible)
 
     def clear(self) -> None:
         """Show no run."""

@@ -23,7 +23,7 @@ class Part(Base):
         self.presenter = presenter = ResultPresenter(desk, page)
         page.back_wanted.connect(lambda: desk.go("runs"))
         page.test_wanted.connect(lambda test: desk.background(presenter.show_test(test), "read a test"))
-        page.evidence_wanted.connect(lambda request: desk.go("evidence", run=presenter.run, request=request))
+        page.evidence_wanted.connect(self._open_evidence)
         page.recheck_wanted.connect(lambda run: desk.background(presenter.recheck(run), "score again"))
         page.report_wanted.connect(self._save_report)
 
@@ -44,6 +44,12 @@ class Part(Base):
         if isinstance(run, int):
             number = test if isinstance(test, int) else None
             self._desk.background(self.presenter.show_run(run, number), "read a run")
+
+    def _open_evidence(self, request: int) -> None:
+        """Open a request, and with it the list that can be stepped through."""
+        among = self.page.visible_requests()
+        text = self.page.requests.filter_box.text()
+        self._desk.go("evidence", run=self.presenter.run, request=request, among=among, filter=text)
 
     def _save_report(self, run: int) -> None:
         if self._desk.workspace is None:

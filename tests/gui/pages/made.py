@@ -45,6 +45,7 @@ def request(number: int, verdict: VerdictKind | None = VerdictKind.MATCHED, **ch
         "id": number, "verdict": verdict, "tag": f"tag{number:05}", "path": f"/store/f{number:04}", "server": "s01",
         "client": "c1", "repeat": 1, "round": 1, "opened": 1_760_000_000.25, "asked": 100, "got": 100,
         "rec": None if verdict is VerdictKind.MISSING else 100, "accesses": 1, "behaviour": "", "lost": "", "cause": "",
+        "lost_with": "",
     }  # fmt: skip
     return RequestRow(**(fields | changes))
 
