@@ -18,8 +18,8 @@ from tomlkit.items import AoT, Table
 
 from agent.messages import Workload
 from gui.campaign.catalogue import path_objection
+from gui.campaign.choices import Noun, name_objection
 from gui.campaign.plan import FAULT_KINDS, LOSS_KINDS, SERVER_KINDS, Choice, Fault, Files, Labelled, Plan, Test, Who
-from gui.campaign.selection import SelectionError, normal_url
 from shoveler.values.choices import one_of
 from shoveler.values.quantities import format_duration, format_size, parse_duration, parse_size
 
@@ -109,7 +109,7 @@ def _one_of(*words: str) -> Callable[[Any], str]:
     return lambda value: one_of(value, words)
 
 
-def _choice(noun: str, most: int, *, urls: bool) -> Callable[[Any], Choice]:
+def _choice(noun: Noun, most: int) -> Callable[[Any], Choice]:
     def check(value: Any) -> Choice:
         if isinstance(value, int) and not isinstance(value, bool):
             return _whole(1, most)(value)
@@ -122,15 +122,11 @@ def _choice(noun: str, most: int, *, urls: bool) -> Callable[[Any], Choice]:
                 twice = next(item for item in value if value.count(item) > 1)
                 raise ValueError(f"{noun} {twice!r} is named twice")
             for item in value:
-                if "://" in item:
-                    if not urls:
-                        raise ValueError(f"expected the names of {noun}s, not a URL such as {item!r}")
-                    try:
-                        normal_url(item)
-                    except SelectionError as error:
-                        raise ValueError(str(error).rstrip(".")) from error
+                if objection := name_objection(item, noun):
+                    raise ValueError(objection)
             return tuple(value)
-        examples = f'a number, "all", a list of {noun} names{" or root:// URLs" if urls else ""}, or "label:NAME"'
+        urls = " or root:// URLs" if noun == "server" else ""
+        examples = f'a number, "all", a list of {noun} names{urls}, or "label:NAME"'
         raise ValueError(f"expected {examples}, not {value!r}")
 
     return check
@@ -155,7 +151,7 @@ class _Key:
 _PLAN_KEYS = {"name": _Key(_text(200), required=True), "settle": _Key(_seconds(7 * 86400.0))}
 _TEST_KEYS = {
     "name": _Key(_text(200)),
-    "servers": _Key(_choice("server", 10_000, urls=True), required=True),
+    "servers": _Key(_choice("server", 10_000), required=True),
     "files_per_server": _Key(_whole(1, 10_000_000), required=True),
     "per_round": _Key(_whole(1, 100_000), required=True),
     "wait": _Key(_seconds(86400.0)),
@@ -165,7 +161,7 @@ _TEST_KEYS = {
     "timeout": _Key(_seconds(86400.0)),
 }
 _FILES_KEYS = {"list": _Key(_text(4096)), "dir": _Key(_text(4096))}
-_WHO_KEYS = {"clients": _Key(_choice("client", 10_000, urls=False)), "slots": _Key(_whole(1, 1024))}
+_WHO_KEYS = {"clients": _Key(_choice("client", 10_000)), "slots": _Key(_whole(1, 1024))}
 _WORKLOAD_KEYS = {
     "kind": _Key(_one_of("full", "range", "vector", "long", "write")),
     "bytes": _Key(_size(2**40)),
@@ -200,15 +196,40 @@ def parse_plan(text: str, *, name: str = "plan") -> Plan:
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        match = re.search(r"at line (\d+), column (\d+)", str(error))
-        line = int(match.group(1)) if match else text.count("\n") + 1
-        reason = str(error).split(" (at ")[0]
-        raise PlanError([PlanProblem(line, f"this is not TOML: {reason}")], name=name) from error
+        raise PlanError(_not_toml(text), name=name) from error
     reader = _Reader(_lines_of(text))
     plan = reader.plan(content)
     if reader.problems:
         raise PlanError(sorted(reader.problems, key=lambda problem: problem.line), name=name)
     return plan
+
+
+MAX_TOML_ERRORS = 100
+_SPANS = ("Unclosed", "Unterminated")
+"""Errors of a value that goes on over more lines than one: what follows is not what it seems."""
+
+
+def _not_toml(text: str) -> list[PlanProblem]:
+    """All errors of a text that is not TOML. A reader of TOML ends at the first; so each line with an error is left
+    out, and the rest is read again. What cannot be a mistake of a line by itself ends the search."""
+    problems: list[PlanProblem] = []
+    lines = text.split("\n")
+    while len(problems) < MAX_TOML_ERRORS:
+        try:
+            tomllib.loads("\n".join(lines) + "\n")
+        except tomllib.TOMLDecodeError as error:
+            match = re.search(r"at line (\d+), column (\d+)", str(error))
+            line = int(match.group(1)) if match else text.rstrip().count("\n") + 1
+            reason = str(error).split(" (at ")[0]
+            known = bool(problems) and (line > len(lines) or not lines[line - 1].strip())
+            if not known:
+                problems.append(PlanProblem(line, f"this is not TOML: {reason}"))
+            if known or match is None or line > len(lines) or reason.startswith(_SPANS):
+                break
+            lines[line - 1] = ""
+        else:
+            break
+    return sorted(problems, key=lambda problem: problem.line)
 
 
 class _Reader:
@@ -348,7 +369,7 @@ def _lines_of(text: str) -> dict[Place, int]:
     lines: dict[Place, int] = {(): 1}
     counts: dict[Place, int] = {}
     table: Place = ()
-    rows = text.splitlines()
+    rows = text.split("\n")
     number = 0
     while number < len(rows):
         row = rows[number]

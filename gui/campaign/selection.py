@@ -117,6 +117,18 @@ def choose_clients(choice: Choice, present: Iterable[Client]) -> list[Client] | 
     return [names[name] for name in sorted(set(choice), key=name_order)]
 
 
+def unknown_clients(choice: Choice, known: Iterable[str]) -> str:
+    """A sentence about clients that a plan names and nobody knows; empty if there is none. Numbers and labels are not
+    looked at: a run waits until enough have come."""
+    names = set(known)
+    strange = [name for name in choice if name not in names] if isinstance(choice, tuple) else []
+    if not strange:
+        return ""
+    if len(strange) == 1:
+        return f"There is no client {strange[0]!r}{_nearest(strange[0], names)}."
+    return f"There are no clients {', '.join(repr(name) for name in strange)}."
+
+
 def _labelled(choice: Labelled, known: Sequence[Server], noun: str) -> list[Server]:
     chosen = [server for server in known if choice.label in server.labels]
     if not chosen:

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agent.messages import LabState, Probe
+from gui.campaign.around import NO_FILES
 from gui.campaign.catalogue import CatalogueError, parse_list, path_objection
 from gui.campaign.plan import File, Test
 from gui.campaign.selection import Client, Server
@@ -64,6 +65,17 @@ async def reached_twice(servers: Iterable[Server]) -> list[str]:
     return doubled
 
 
+async def read_list(path: Path) -> tuple[File, ...]:
+    """The files of a list file. Raises CatalogueError."""
+    try:
+        text = (await asyncio.to_thread(path.read_bytes)).decode()  # read_text would treat a lone CR as a line end
+    except OSError as error:
+        raise CatalogueError(f"The file list {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise CatalogueError(f"The file list {path} is not UTF-8 text.") from error
+    return await asyncio.to_thread(parse_list, text, name=str(path))
+
+
 class Catalogues:
     """Finds the test files of a plan's tests: a list, a directory of a server, or the lab's own.
 
@@ -89,21 +101,12 @@ class Catalogues:
             return await self._probed(test.files.dir, server, client)
         if self._lab is not None:
             return lab_files(self._lab)
-        raise RunRefusedError(
-            "The plan names no files, and there is no lab to take them from: give [test.files] a list."
-        )
+        raise RunRefusedError(NO_FILES)
 
     async def _listed(self, name: str) -> tuple[File, ...]:
         if self._text is not None:
             return await asyncio.to_thread(parse_list, self._text, name=name)
-        path = self._directory / name
-        try:
-            text = (await asyncio.to_thread(path.read_bytes)).decode()  # read_text would treat a lone CR as a line end
-        except OSError as error:
-            raise CatalogueError(f"The file list {path} cannot be read: {error.strerror}.") from error
-        except UnicodeDecodeError as error:
-            raise CatalogueError(f"The file list {path} is not UTF-8 text.") from error
-        return await asyncio.to_thread(parse_list, text, name=str(path))
+        return await read_list(self._directory / name)
 
     async def _probed(self, directory: str, server: Server, client: Client | None) -> tuple[File, ...]:
         if client is None:

@@ -269,3 +269,21 @@ def test_any_text_is_a_plan_or_a_plan_error(text: str) -> None:
         parse_plan(text)
     except PlanError as error:
         assert error.problems  # noqa: PT017 - any text may also be a plan
+
+
+@pytest.mark.parametrize(
+    ("broken", "lines"),
+    [
+        ("name = \nseed == 3\n[[test]\nservers = 4\nfoo bar\n", [1, 2, 3, 5]),
+        ('name = "x"\nname = "y"\nz =\n', [2, 3]),
+        ('a = """x\nb = 3\n', [2]),
+        ("a = [1,\nb = 2\nc = \n", [2, 3]),
+        ("".join(f"line {number}\n" for number in range(500)), list(range(1, 101))),
+        ("# a\u2028b\n= 1\n", [2]),
+    ],
+)
+def test_every_line_that_is_not_toml_is_named(broken: str, lines: list[int]) -> None:
+    with pytest.raises(PlanError) as caught:
+        parse_plan(broken)
+    assert [problem.line for problem in caught.value.problems] == lines
+    assert all("this is not TOML: " in problem.text for problem in caught.value.problems)

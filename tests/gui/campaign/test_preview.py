@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.messages import Workload
 from gui.campaign.plan import File, Test, Who
@@ -69,3 +71,18 @@ def test_bytes_are_what_each_file_gives_and_not_what_the_mean_size_would() -> No
     test = Test(servers=1, files_per_server=10, per_round=10, workload=Workload("vector"))
     files = [File("/a", 10), File("/b", MIB)]
     assert preview_test(test, servers=1, files=files).bytes == round((10 + 16 * 65536) / 2 * test.files_per_server)
+
+
+@given(
+    st.integers(1, 60),
+    st.integers(1, 500),
+    st.integers(1, 200),
+    st.floats(0, 5),
+    st.integers(1, 20),
+    st.integers(1, 64),
+)
+def test_no_rate_is_expected_above_the_offered_one(servers, files, per_round, wait, clients, slots) -> None:
+    test = Test(servers=servers, files_per_server=files, per_round=per_round, wait=wait, who=Who(slots=slots))
+    preview = preview_test(test, servers=servers, files=[File("/a", 1000)], clients=clients)
+    if preview.offered_rate is not None:
+        assert preview.files / (preview.seconds / preview.repeats) <= preview.offered_rate * (1 + 1e-9)
