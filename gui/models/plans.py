@@ -12,10 +12,11 @@ import re
 import secrets
 import shlex
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from gui.campaign.plan import Plan, Test
+from gui.campaign.plan import FaultKind, Files, Plan, Test
 from gui.campaign.planfile import MAX_PLAN_BYTES, PlanError, format_plan, parse_plan, update_plan
 from gui.campaign.presets import Preset, presets
 
@@ -28,6 +29,15 @@ UNDO_STEPS = 200
 
 class PlanFileError(Exception):
     """A plan file that cannot be read or written; one sentence says which, why, and what to do."""
+
+
+@dataclass(frozen=True)
+class FaultPlace:
+    """Where faults would be injected. `reason`: why none can be, a sentence; `refused`: why some cannot, by kind."""
+
+    reason: str = ""
+    refused: Mapping[FaultKind, str] = field(default_factory=dict)
+    servers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,8 @@ class PlanEditor:
         self._redo: list[str] = []
         self.error: PlanError | None = None
         self.plan: Plan | None = None
+        self.last: Plan | None = None
+        """The newest plan that the text declared: while it is broken, what it was before."""
         self._read()
 
     @property
@@ -181,10 +193,10 @@ class PlanEditor:
         title = self.plan.name if self.plan else path.stem
         self.entry = PlanEntry(title, self.text, path)
 
-    def command(self) -> str:
-        """The command line that runs this plan without the window."""
+    def command(self, what: str = "run") -> str:
+        """The command line that runs (or does something else with) this plan without the window."""
         name = str(self.entry.path) if self.entry.path else self.entry.preset.id if self.entry.preset else "PLAN.toml"
-        return f"tally run {shlex.quote(name)} --headless"
+        return f"tally {what} {shlex.quote(name)}" + (" --headless" if what == "run" else "")
 
     def _read(self) -> None:
         try:
@@ -192,5 +204,31 @@ class PlanEditor:
                 parse_plan(self.text, name=self.entry.path.name if self.entry.path else "plan"),
                 None,
             )
+            self.last = self.plan
         except PlanError as error:
             self.plan, self.error = None, error
+
+
+def plan_in_words(plan: Plan) -> str:
+    """Which plan a run does: its name, and how many tests and repeats, or the name of its only test."""
+    repeats = sum(test.repeats for test in plan.tests)
+    times = f"{repeats} repeat{'s' if repeats != 1 else ''}"
+    if len(plan.tests) > 1:
+        return f"“{plan.name}”: {len(plan.tests)} tests, {times}"
+    test = plan.tests[0].name
+    return f"“{plan.name}”: " + (f"test “{test}”, {times}" if test and test != plan.name else times)
+
+
+def with_lists_at(text: str, folder: Path) -> str:
+    """The text of a plan that is moved away from `folder`: file lists that are there keep their place."""
+    try:
+        plan = parse_plan(text)
+    except PlanError:
+        return text
+    tests = [
+        dataclasses.replace(test, files=Files(list=str((folder / test.files.list).resolve())))
+        if test.files.list is not None and (folder / test.files.list).is_file()
+        else test
+        for test in plan.tests
+    ]
+    return update_plan(text, dataclasses.replace(plan, tests=tuple(tests)))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import QRect, Qt
-from PySide6.QtGui import QPainter, QPaintEvent, QWheelEvent
+from PySide6.QtGui import QPainter, QPaintEvent, QValidator, QWheelEvent
 from PySide6.QtWidgets import QAbstractSpinBox, QComboBox, QDoubleSpinBox, QSpinBox, QWidget
 
 from gui.widgets.icons import pixmap
 
 CONTROL_HEIGHT = 28
+_CLOCK = re.compile(r"(?:[0-9]{1,6}:)?[0-9]{1,6}(?:\.[0-9]{1,3})?")
 
 
 def _paint_chevrons(field: QWidget) -> None:
@@ -48,14 +51,23 @@ class WholeField(QSpinBox):
 
 
 class NumberField(QDoubleSpinBox):
-    """A number with a unit behind it, such as ``1.0 s``."""
+    """A number with a unit behind it, such as ``1.0 s``: with `decimals` digits, and up to `most_decimals` if the value
+    has them."""
 
-    def __init__(self, most: float, unit: str, *, decimals: int = 1, width: int = 104) -> None:
+    def __init__(self, most: float, unit: str, *, decimals: int = 1, most_decimals: int = 3, width: int = 104) -> None:
         super().__init__()
+        self._least = decimals
         self.setRange(0, most)
-        self.setDecimals(decimals)
-        self.setSuffix(f" {unit}")
+        self.setDecimals(max(decimals, most_decimals))
+        self.setGroupSeparatorShown(True)
+        if unit:
+            self.setSuffix(f" {unit}")
         _prepare(self, width)
+
+    def textFromValue(self, value: float) -> str:
+        whole, point, rest = super().textFromValue(value).partition(self.locale().decimalPoint())
+        rest = rest.rstrip("0").ljust(self._least, "0")
+        return f"{whole}{point}{rest}" if rest else whole
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
@@ -66,6 +78,41 @@ class NumberField(QDoubleSpinBox):
             super().wheelEvent(event)
         else:
             event.ignore()
+
+
+class LargeField(NumberField):
+    """A whole number that may be larger than Qt's own whole numbers, exact up to 2⁵³."""
+
+    def __init__(self, most: int, *, width: int = 104) -> None:
+        super().__init__(float(most), "", decimals=0, most_decimals=0, width=width)
+
+    def whole(self) -> int:
+        """The number."""
+        return int(self.value())
+
+
+class ClockField(NumberField):
+    """A time since the start in seconds, shown and entered as ``mm:ss``; plain seconds are understood too."""
+
+    def __init__(self, most: float, *, width: int = 88) -> None:
+        super().__init__(most, "", width=width)
+
+    def textFromValue(self, value: float) -> str:
+        minutes, seconds = divmod(round(value, 3), 60)
+        whole, _, rest = f"{seconds:.3f}".partition(".")
+        rest = rest.rstrip("0")
+        return f"{int(minutes):02}:{int(whole):02}" + (f".{rest}" if rest else "")
+
+    def valueFromText(self, text: str) -> float:
+        minutes, _, seconds = text.strip().rpartition(":")
+        return 60.0 * int(minutes or 0) + float(seconds or 0)
+
+    def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
+        if _CLOCK.fullmatch(text.strip()):
+            fits = self.minimum() <= self.valueFromText(text) <= self.maximum()
+            return (QValidator.State.Acceptable if fits else QValidator.State.Intermediate, text, position)
+        partial = all(char in "0123456789:. " for char in text)
+        return (QValidator.State.Intermediate if partial else QValidator.State.Invalid, text, position)
 
 
 class ChoiceField(QComboBox):

@@ -1,39 +1,77 @@
-"""The form of one test of a plan. What is wrong stands beside its field."""
+"""The form of one test of a plan. What is wrong stands beside its field.
+
+A field that was not touched leaves its value as it is in the file, to the last digit. What a field cannot show at all
+is said beside it, and can be changed in the text.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtWidgets import QButtonGroup, QGridLayout, QHBoxLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QButtonGroup,
+    QFileDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from agent.messages import Workload
-from gui.campaign.plan import Choice, Labelled, Plan, Test
-from gui.widgets.fields import ChoiceField, NumberField, WholeField
+from gui.campaign.choices import Noun, can_be_typed, choice_text, parse_choice
+from gui.campaign.plan import Choice, Files, Plan, Test, Who
+from gui.widgets.fields import ChoiceField, LargeField, NumberField, WholeField
 from gui.widgets.parts import Elided, button, label, segments
 
 KINDS = ("full", "range", "vector", "long", "write")
 UNITS = (("B", 1), ("KiB", 2**10), ("MiB", 2**20), ("GiB", 2**30))
+SOURCES = (("lab", "Of the lab"), ("list", "A list"), ("dir", "A directory"))
+FIELD_OF = {
+    "name": "name", "settle": "limits", "test.name": "test_name", "test.servers": "servers",
+    "test.files_per_server": "files_per_server", "test.per_round": "per_round", "test.wait": "per_round",
+    "test.repeats": "repeats", "test.seed": "repeats", "test.pass_at": "pass_at", "test.timeout": "limits",
+    "test.files.list": "files", "test.files.dir": "files", "test.who.clients": "clients", "test.who.slots": "slots",
+    "test.workload.kind": "kind", "test.workload.pause": "pause", "test.workload.bytes": "sizes",
+    "test.workload.chunks": "sizes", "test.workload.reads": "sizes",
+}  # fmt: skip
+"""The field of this form for each field of a plan file."""
+_NUMBER = re.compile(r"\[\d+\]")
+_TAKES = {"range": "b", "vector": "cb", "long": "rpb", "write": "b"}
 
 
 class TestForm(QWidget):
     """The fields of one test, with the plan's name and settle time."""
 
     changed = Signal()
+    choose_wanted = Signal(str)
+    """``server`` or ``client``: show which there are."""
 
     def __init__(self) -> None:
         super().__init__()
         self._problems: dict[str, str] = {}
+        self._mistakes: dict[str, str] = {}
+        self._shown: dict[str, Any] = {}
+        self._messages: dict[str, QLabel] = {}
+        self._notes: dict[str, QLabel] = {}
         self.grid = QGridLayout(self)
         self.grid.setContentsMargins(0, 8, 0, 8)
         self.grid.setHorizontalSpacing(16)
         self.grid.setVerticalSpacing(8)
         self.grid.setColumnMinimumWidth(0, 88)
         self.grid.setColumnStretch(1, 1)
-        self._errors: dict[str, Any] = {}
+        self._make_fields()
+        self._lay_out()
+        self._connect()
 
+    def _make_fields(self) -> None:
         self.name = QLineEdit()
         self.name.setMinimumWidth(240)
         self.name.setMaximumWidth(472)
@@ -41,87 +79,94 @@ class TestForm(QWidget):
         self.test_name.setFixedWidth(240)
         self.test_name.setPlaceholderText("none")
         self.servers = QLineEdit()
-        self.servers.setFixedWidth(240)
+        self.servers.setFixedWidth(160)
+        self.choose_servers = button("Choose…", action=lambda: self.choose_wanted.emit("server"))
         self.servers_hint = Elided("", "secondary")
         self.clients = QLineEdit()
-        self.clients.setFixedWidth(240)
+        self.clients.setFixedWidth(160)
+        self.choose_clients = button("Choose…", action=lambda: self.choose_wanted.emit("client"))
         self.clients_hint = Elided("", "secondary")
-        self.slots = WholeField(1, 1024)
-        self.per_round = WholeField(1, 100_000)
+        self.slots = WholeField(0, 1024)
+        self.per_round = WholeField(0, 100_000)
         self.wait = NumberField(86_400, "s", width=96)
-        self.files = WholeField(1, 10_000_000)
+        self.files = WholeField(0, 10_000_000)
         self.files_hint = Elided("", "secondary")
+        self.sources = QButtonGroup(self)
+        self.path = QLineEdit()
+        self.path.setMinimumWidth(80)
+        self.path.setMaximumWidth(320)
+        self.browse = button("Browse…", action=self._browse)
+        self.source_hint = Elided("", "secondary")
         self.kinds = QButtonGroup(self)
-        self.bytes = WholeField(0, 2**30)
+        self.bytes = LargeField(2**40)
         self.unit = ChoiceField()
         self.unit.addItems([name for name, _ in UNITS])
         self.unit.setFixedWidth(72)
         self.chunks = WholeField(0, 1024)
         self.reads = WholeField(0, 1_000_000)
         self.pause = NumberField(86_400, "s", width=96)
-        self.repeats = WholeField(1, 1000)
-        self.seed = WholeField(0, 2**31 - 1)
-        self.settle = NumberField(604_800, "s", width=96)
-        self.pass_at = NumberField(100, "%", decimals=2)
+        self.repeats = WholeField(0, 1000)
+        self.seed = LargeField(2**53, width=176)
+        self.timeout = NumberField(86_400, "s", width=96)
+        self.settle = NumberField(604_800, "s", width=104)
+        self.pass_at = NumberField(100, "%", decimals=2, most_decimals=6)
 
-        choices: list[QPushButton] = []
-        for kind in KINDS:
-            choice = button(kind.capitalize(), kind="segment")
-            choice.setProperty("value", kind)
-            choices.append(choice)
-        kinds = segments(*choices, group=self.kinds)
+    def _lay_out(self) -> None:
         self._sized = [self.bytes, self.unit]
         self._vector = [self.chunks, label("chunks of", "secondary")]
         self._long = [self.reads, label("reads of", "secondary")]
         self._paused = [label("with a pause of", "secondary"), self.pause]
         self._sized_hint = Elided("", "secondary")
-
         self._row("Name", "name", self.name)
         self._row("Test name", "test_name", self.test_name)
-        self._row("Servers", "servers", self.servers, self.servers_hint)
-        self._row("Clients", "clients", self.clients, self.clients_hint)
-        self._row("Slots", "slots", self.slots, label("worker threads in each client", "secondary"))
-        self._row(
-            "Requests",
-            "per_round",
-            self.per_round,
-            label("to each server in a round, wait", "secondary"),
+        self._row("Servers", "servers", self.servers, self.choose_servers, self.servers_hint)
+        self._row("Clients", "clients", self.clients, self.choose_clients, self.clients_hint)
+        self._row("Slots", "slots", self.slots, Elided("worker threads in each client", "secondary"))
+        between = (
+            Elided("to each server in a round, wait", "secondary"),
             self.wait,
-            label("between rounds", "secondary"),
+            Elided("between rounds", "secondary"),
         )
-        self._row("Files", "files", self.files, self.files_hint)
-        self._row("Read", "kind", kinds)
+        self._row("Requests", "per_round", self.per_round, *between)
+        self._row("Files", "files_per_server", self.files, self.files_hint)
+        sources = self._segments(self.sources, SOURCES)
+        self._row("From", "files", sources, self.path, self.browse, self.source_hint)
+        self._row("Read", "kind", self._segments(self.kinds, [(kind, kind.capitalize()) for kind in KINDS]))
         self._row("", "sizes", *self._vector, *self._long, *self._sized, self._sized_hint)
         self._row("", "pause", *self._paused)
-        self._row(
-            "Repeats",
-            "repeats",
-            self.repeats,
-            label("Seed", "secondary"),
-            self.seed,
-            label("Settle at most", "secondary"),
-            self.settle,
-        )
-        self._row("Pass at", "pass_at", self.pass_at, label("or more of the requests recorded", "secondary"))
+        self._row("Repeats", "repeats", self.repeats, label("Seed", "secondary"), self.seed)
+        limits = (label("for each call; settle at most", "secondary"), self.settle)
+        self._row("Time limits", "limits", self.timeout, *limits)
+        self._row("Pass at", "pass_at", self.pass_at, Elided("or more of the requests recorded", "secondary"))
         self.grid.setRowStretch(self.grid.rowCount(), 1)
+        for field, text in (
+            (self.wait, "Wait between rounds"), (self.seed, "Seed"), (self.settle, "Settle at most"),
+            (self.timeout, "Time limit of a call"), (self.path, "File list or directory"), (self.bytes, "Size"),
+            (self.unit, "Unit of the size"), (self.chunks, "Chunks"), (self.reads, "Reads"), (self.pause, "Pause"),
+            (self.choose_servers, "Choose servers"), (self.choose_clients, "Choose clients"),
+        ):  # fmt: skip
+            field.setAccessibleName(text)
 
-        for edit in (self.name, self.test_name, self.servers, self.clients):
+    def _segments(self, group: QButtonGroup, choices: Any) -> QWidget:
+        made: list[QPushButton] = []
+        for value, text in choices:
+            choice = button(text, kind="segment")
+            choice.setProperty("value", value)
+            made.append(choice)
+        return segments(*made, group=group)
+
+    def _connect(self) -> None:
+        for edit in (self.name, self.test_name, self.servers, self.clients, self.path):
             edit.textEdited.connect(self._changed)
-        for spin in (
-            self.slots,
-            self.per_round,
-            self.files,
-            self.bytes,
-            self.chunks,
-            self.reads,
-            self.repeats,
-            self.seed,
-        ):
+        wholes = (self.slots, self.per_round, self.files, self.chunks, self.reads, self.repeats)
+        numbers = (self.wait, self.pause, self.timeout, self.settle, self.pass_at, self.seed, self.bytes)
+        for spin in wholes:
             spin.valueChanged.connect(self._changed)
-        for number in (self.wait, self.pause, self.settle, self.pass_at):
+        for number in numbers:
             number.valueChanged.connect(self._changed)
         self.unit.currentIndexChanged.connect(self._changed)
         self.kinds.buttonClicked.connect(self._changed)
+        self.sources.buttonClicked.connect(self._changed)
 
     # ---- both ways
 
@@ -130,14 +175,21 @@ class TestForm(QWidget):
         with QSignalBlocker(self):
             _set(self.name, plan.name)
             _set(self.test_name, test.name)
-            _set(self.servers, choice_text(test.servers))
-            _set(self.clients, choice_text(test.who.clients))
+            for edit, choose, choice, noun in (
+                (self.servers, self.choose_servers, test.servers, "server"),
+                (self.clients, self.choose_clients, test.who.clients, "client"),
+            ):
+                _set(edit, choice_text(choice))
+                edit.setReadOnly(not can_be_typed(choice, noun))  # type: ignore[arg-type]
+                choose.setEnabled(not edit.isReadOnly())
             self.slots.setValue(test.who.slots)
             self.per_round.setValue(test.per_round)
             self.wait.setValue(test.wait)
             self.files.setValue(test.files_per_server)
-            for choice in self.kinds.buttons():
-                choice.setChecked(choice.property("value") == test.workload.kind)
+            source = "list" if test.files.list is not None else "dir" if test.files.dir is not None else "lab"
+            _check(self.sources, source)
+            _set(self.path, test.files.list or test.files.dir or "")
+            _check(self.kinds, test.workload.kind)
             amount, unit = _split_size(test.workload.bytes)
             self.bytes.setValue(amount)
             self.unit.setCurrentIndex(unit)
@@ -145,66 +197,161 @@ class TestForm(QWidget):
             self.reads.setValue(test.workload.reads)
             self.pause.setValue(test.workload.pause)
             self.repeats.setValue(test.repeats)
-            self.seed.setValue(min(test.seed, 2**31 - 1))
+            self.seed.setValue(test.seed)
+            self.timeout.setValue(test.timeout)
             self.settle.setValue(plan.settle)
             self.pass_at.setValue(test.pass_at)
+            self._shown = self._values()
             self._check()
             self._show_kind()
             self._show_rounds()
+            self._show_beyond(plan, test)
 
-    def test(self, base: Test) -> Test:
-        """The test that the form declares; fields that it does not show come from `base`. Raises ValueError."""
+    def accept(self) -> None:
+        """What the form shows is now in the plan."""
+        self._shown = self._values()
+
+    def plan(self, base: Plan, number: int) -> Plan:
+        """The plan with this test as the form declares it; what was not touched comes from `base`. Raises ValueError
+        when the form cannot be read."""
         if self._problems:
             raise ValueError(next(iter(self._problems.values())))
-        kind = self._kind()
-        takes = {"range": "b", "vector": "cb", "long": "rpb", "write": "b"}.get(kind, "")
-        size = self.bytes.value() * UNITS[self.unit.currentIndex()][1]
+        tests = list(base.tests)
+        tests[number] = self._test(tests[number])
         return replace(
             base,
-            name=self.test_name.text().strip(),
-            servers=parse_choice(self.servers.text(), "server"),
-            files_per_server=self.files.value(),
-            per_round=self.per_round.value(),
-            wait=self.wait.value(),
-            repeats=self.repeats.value(),
-            seed=self.seed.value(),
-            pass_at=round(self.pass_at.value(), 2),
-            who=replace(base.who, clients=parse_choice(self.clients.text(), "client"), slots=self.slots.value()),
+            name=self._pick("name", base.name),
+            settle=self._pick("settle", base.settle),
+            tests=tuple(tests),
+        )
+
+    def _test(self, base: Test) -> Test:
+        was, pick, values = base.workload, self._pick, self._values()
+        kind = pick("kind", was.kind)
+        takes = _TAKES.get(kind, "")
+        files = base.files
+        if values["files"] != self._shown["files"]:
+            source, path = values["files"]
+            files = {"lab": Files(), "list": Files(list=path), "dir": Files(dir=path)}[source]
+        return replace(
+            base,
+            name=pick("test_name", base.name),
+            servers=self._choice("servers", self.servers, base.servers),
+            files_per_server=pick("files_per_server", base.files_per_server),
+            per_round=pick("per_round", base.per_round),
+            wait=pick("wait", base.wait),
+            repeats=pick("repeats", base.repeats),
+            seed=pick("seed", base.seed),
+            pass_at=pick("pass_at", base.pass_at),
+            timeout=pick("timeout", base.timeout),
+            files=files,
+            who=Who(self._choice("clients", self.clients, base.who.clients), pick("slots", base.who.slots)),
             workload=Workload(
-                kind=kind,  # type: ignore[arg-type]
-                bytes=size if "b" in takes else 0,
-                chunks=self.chunks.value() if "c" in takes else 0,
-                reads=self.reads.value() if "r" in takes else 0,
-                pause=self.pause.value() if "p" in takes else 0.0,
+                kind=kind,
+                bytes=values["bytes"] if "b" in takes else 0,
+                chunks=values["chunks"] if "c" in takes else 0,
+                reads=values["reads"] if "r" in takes else 0,
+                pause=(pick("pause", was.pause) if was.kind == kind else values["pause"]) if "p" in takes else 0.0,
             ),
         )
+
+    def _values(self) -> dict[str, Any]:
+        """What the fields show, by name."""
+        source = self._source()
+        return {
+            "name": self.name.text().strip(),
+            "test_name": self.test_name.text().strip(),
+            "servers": self.servers.text(),
+            "clients": self.clients.text(),
+            "slots": self.slots.value(),
+            "per_round": self.per_round.value(),
+            "wait": self.wait.value(),
+            "files_per_server": self.files.value(),
+            "files": (source, self.path.text().strip() if source != "lab" else ""),
+            "kind": _checked(self.kinds),
+            "bytes": self.bytes.whole() * UNITS[self.unit.currentIndex()][1],
+            "chunks": self.chunks.value(),
+            "reads": self.reads.value(),
+            "pause": self.pause.value(),
+            "repeats": self.repeats.value(),
+            "seed": self.seed.whole(),
+            "timeout": self.timeout.value(),
+            "settle": self.settle.value(),
+            "pass_at": self.pass_at.value(),
+        }
+
+    def _pick(self, name: str, base: Any) -> Any:
+        """The value of a field if it was touched, else that of the plan."""
+        value = self._values()[name]
+        return base if value == self._shown[name] else value
+
+    def _choice(self, name: Noun | str, edit: QLineEdit, base: Choice) -> Choice:
+        if edit.text() == self._shown[name]:
+            return base
+        return parse_choice(edit.text(), "server" if name == "servers" else "client")
 
     def refuse(self, problems: Mapping[str, str]) -> None:
         """Show, beside the fields, what a plan file would not accept; what belongs to no field goes under the name."""
         for field, text in problems.items():
-            last = field.rpartition(".")[2]
-            self._problems[last if last in self._errors else "name"] = text
+            known = FIELD_OF.get(_NUMBER.sub("", field), "name")
+            self._problems[known] = text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+        self._show_problems()
+
+    def set_mistakes(self, mistakes: Mapping[str, str]) -> None:
+        """What stands in the way of a run here, by field; those of no field of this form are left out."""
+        self._mistakes = {field: text for field, text in mistakes.items() if field in self._messages}
         self._show_problems()
 
     def plan_name(self) -> str:
         return self.name.text().strip()
 
     def problems(self) -> dict[str, str]:
-        """The errors, by field."""
+        """What no plan file would hold, by field: the plan was left as it was."""
         return dict(self._problems)
 
-    def set_hints(self, servers: int, clients: Sequence[str]) -> None:
-        """Show which servers and clients the fields select."""
-        self.servers_hint.setText(
-            f"{servers} server{'s' if servers != 1 else ''}; a number, all, names, URLs or label:NAME"
-        )
-        self.clients_hint.setText(", ".join(clients[:4]) + (" …" if len(clients) > 4 else "") or "none up yet")
+    def message(self, field: str) -> str:
+        """What is said beside a field."""
+        return self._problems.get(field) or self._mistakes.get(field, "")
+
+    def focus(self, field: str) -> None:
+        """Put the cursor where a field is wrong."""
+        widget = {
+            "name": self.name, "test_name": self.test_name, "servers": self.servers, "clients": self.clients,
+            "slots": self.slots, "per_round": self.per_round, "files_per_server": self.files, "files": self.path,
+            "sizes": self.bytes, "pause": self.pause, "repeats": self.repeats, "limits": self.timeout,
+            "pass_at": self.pass_at,
+        }.get(field)  # fmt: skip
+        if widget is not None:
+            widget.setFocus()
+
+    def set_hints(self, servers: str, clients: str, source: str) -> None:
+        """Show which servers, clients and files the fields select."""
+        self.servers_hint.setText(servers)
+        self.clients_hint.setText(clients)
+        self.source_hint.setText(source)
+
+    def choose(self, noun: str, names: str) -> None:
+        """Put what was chosen from a list into its field, as if it was typed."""
+        edit = self.servers if noun == "server" else self.clients
+        _set(edit, names)
+        self._changed()
 
     # ---- inside
 
-    def _kind(self) -> str:
-        chosen = self.kinds.checkedButton()
-        return str(chosen.property("value")) if chosen else "full"
+    def _source(self) -> str:
+        return _checked(self.sources) or "lab"
+
+    def _browse(self) -> None:
+        dialog = QFileDialog(self, "File list", self.path.text(), "File lists (*.txt *.list);;All files (*)")
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog.fileSelected.connect(self.take_list)
+        dialog.open()
+
+    def take_list(self, name: str) -> None:
+        """Read the files of this list."""
+        _check(self.sources, "list")
+        _set(self.path, str(Path(name)))
+        self._changed()
 
     def _changed(self) -> None:
         self._check()
@@ -213,15 +360,18 @@ class TestForm(QWidget):
         self.changed.emit()
 
     def _show_kind(self) -> None:
-        kind = self._kind()
+        kind, source = _checked(self.kinds) or "full", self._source()
         for widgets, on in (
             (self._sized, kind != "full"),
             (self._vector, kind == "vector"),
             (self._long, kind == "long"),
             (self._paused, kind == "long"),
+            ([self.path], source != "lab"),
+            ([self.browse], source == "list"),
         ):
             for widget in widgets:
                 widget.setVisible(on)
+        self.path.setPlaceholderText("PATH SIZE on each line" if source == "list" else "/store/data")
         self._sized_hint.setText(
             {
                 "full": "every byte of each file, in reads of up to 1 MiB",
@@ -233,27 +383,61 @@ class TestForm(QWidget):
         )
 
     def _show_rounds(self) -> None:
-        rounds = -(-self.files.value() // self.per_round.value())
-        last = self.files.value() - (rounds - 1) * self.per_round.value()
-        short = f"; the last round is short: {last}" if last < self.per_round.value() else ", all full"
+        per_round, files = self.per_round.value(), self.files.value()
+        if not per_round or not files:
+            self.files_hint.setText("from each server")
+            return
+        rounds = -(-files // per_round)
+        last = files - (rounds - 1) * per_round
+        short = f"; the last round is short: {last:,}" if last < per_round else ", all full"
         self.files_hint.setText(f"from each server, in {rounds:,} round{'s' if rounds > 1 else ''}{short}")
+
+    def _show_beyond(self, plan: Plan, test: Test) -> None:
+        """Say what a field cannot show."""
+        exact = (
+            ("per_round", self.wait, test.wait, "a wait of {} s"),
+            ("pause", self.pause, test.workload.pause, "a pause of {} s"),
+            ("limits", self.timeout, test.timeout, "a time limit of {} s"),
+            ("limits", self.settle, plan.settle, "settling for {} s"),
+            ("pass_at", self.pass_at, test.pass_at, "{} %"),
+        )
+        said = {
+            field: f"Exactly {words.format(repr(value))}; more digits than this field has, so edit it as TOML."
+            for field, widget, value, words in exact
+            if widget.value() != value
+        }
+        for field, edit in (("servers", self.servers), ("clients", self.clients)):
+            if edit.isReadOnly():
+                said[field] = "A name here reads as a number or as several names in this field; edit it as TOML."
+        for field, note in self._notes.items():
+            note.setText(said.get(field, ""))
+            note.setVisible(field in said)
 
     def _check(self) -> None:
         found: dict[str, str] = {}
         if not self.plan_name():
             found["name"] = "Enter a name for the plan."
         for field, edit, noun in (("servers", self.servers, "server"), ("clients", self.clients, "client")):
+            if edit.isReadOnly():
+                continue
             try:
-                parse_choice(edit.text(), noun)
+                parse_choice(edit.text(), noun)  # type: ignore[arg-type]
             except ValueError as error:
                 found[field] = str(error)
+        source = self._source()
+        if source != "lab" and not self.path.text().strip():
+            found["files"] = (
+                "Enter the path of a file list." if source == "list" else "Enter a directory of the servers."
+            )
         self._problems = found
+        self._mistakes = {field: text for field, text in self._mistakes.items() if field not in found}
         self._show_problems()
 
     def _show_problems(self) -> None:
-        for field, message in self._errors.items():
-            message.setText(self._problems.get(field, ""))
-            message.setVisible(field in self._problems)
+        for field, message in self._messages.items():
+            text = self.message(field)
+            message.setText(text)
+            message.setVisible(bool(text))
 
     def _row(self, title: str, field: str, *widgets: QWidget) -> None:
         number = self.grid.rowCount()
@@ -264,45 +448,30 @@ class TestForm(QWidget):
         row = QHBoxLayout()
         row.setSpacing(8)
         for widget in widgets:
-            row.addWidget(widget, 1000 if widget is self.name else 0)
-            if title and isinstance(widget, QLineEdit | WholeField | NumberField):
+            row.addWidget(widget, 1000 if widget in (self.name, self.path) else 0)
+            if title and isinstance(widget, QLineEdit | WholeField | NumberField) and widget is widgets[0]:
                 widget.setAccessibleName(title)
         row.addStretch(1)
         column = QVBoxLayout()
         column.setSpacing(2)
         column.addLayout(row)
-        message = label("", "error")
-        message.hide()
-        self._errors[field] = message
-        column.addWidget(message)
+        for kept, kind in ((self._messages, "error"), (self._notes, "hint")):
+            message = label("", kind)
+            message.setWordWrap(True)
+            message.hide()
+            kept[field] = message
+            column.addWidget(message)
         self.grid.addLayout(column, number, 1)
 
 
-def choice_text(choice: Choice) -> str:
-    """A choice of servers or clients as text for the field."""
-    return ", ".join(choice) if isinstance(choice, tuple) else str(choice)
+def _check(group: QButtonGroup, value: str) -> None:
+    for choice in group.buttons():
+        choice.setChecked(choice.property("value") == value)
 
 
-def parse_choice(text: str, noun: str) -> Choice:
-    """Parse a field: a number, ``all``, ``label:NAME`` or names separated by commas. Raises ValueError."""
-    text = text.strip()
-    if not text:
-        raise ValueError(f"Enter which {noun}s: a number, all, names separated by commas, or label:NAME.")
-    if text == "all":
-        return "all"
-    if text.lstrip("-").isdecimal():
-        if int(text) < 1:
-            raise ValueError(f"At least one {noun} is needed, not {text}.")
-        return int(text)
-    if text.startswith("label:") and "," not in text:
-        if not text.removeprefix("label:").strip():
-            raise ValueError("Enter the label's name after “label:”.")
-        return Labelled(text.removeprefix("label:").strip())
-    names = tuple(part.strip() for part in text.split(",") if part.strip())
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise ValueError(f"The {noun} {min(twice)!r} is named twice.")
-    return names
+def _checked(group: QButtonGroup) -> str:
+    chosen = group.checkedButton()
+    return str(chosen.property("value")) if chosen else ""
 
 
 def _split_size(size: int) -> tuple[int, int]:

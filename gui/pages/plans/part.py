@@ -7,11 +7,16 @@ from pathlib import Path
 
 from PySide6.QtGui import QGuiApplication
 
-from gui.models.plans import PlanLibrary
+from gui.models.plans import PlanLibrary, plan_in_words
 from gui.pages.part import Part as Base
 from gui.pages.part import WindowDesk
 from gui.pages.plans.page import PlansPage
 from gui.pages.plans.presenter import PlansPresenter
+from gui.runner.workspace import Workspace
+from gui.widgets.parts import plain_tip, short_caption
+
+NAME_SHOWN = 24
+"""Characters of a plan's name on the button in the top bar."""
 
 log = logging.getLogger("tally.window")
 
@@ -25,19 +30,26 @@ class Part(Base):
         self._desk = desk
         self.page = page = PlansPage(PlanLibrary(desk.data / "plans"))
         self.presenter = PlansPresenter(desk, page)
-        page.run_wanted.connect(lambda plan: desk.run_plan(plan, self.presenter.text_of(plan)))
+        page.run_wanted.connect(lambda plan: desk.run_plan(plan, self.presenter.text_of(plan), page.directory()))
+        page.preflight_wanted.connect(lambda: desk.go("preflight"))
         page.problem.connect(lambda text: desk.problem("error", "plans", text))
-        page.changed.connect(self._show_can_run)
+        page.changed.connect(self._plan_changed)
         action = desk.frame.add_action
         action("Edit", "undo", "Undo in the plan", "Ctrl+Z", page.undo, symbol="undo")
         action("Edit", "redo", "Redo in the plan", "Ctrl+Shift+Z", page.redo, symbol="redo")
         action("Plan", "new-plan", "New plan", "Ctrl+N", self._new_plan, symbol="plus")
         action("Plan", "save-plan", "Save plan", "Ctrl+S", page.save)
         action("Plan", "import-plan", "Import plan…", "", page.import_plan, symbol="import")
-        action("Run", "run", "Run the plan", "Ctrl+R", page.run, symbol="play")
+        action("Run", "run", "Run the plan", "Ctrl+R", self._run, symbol="play")
         action("Tools", "command", "Copy as command", "", self.copy_command, symbol="term")
-        desk.frame.run_button.clicked.connect(lambda: page.run())
+        desk.frame.run_button.clicked.connect(lambda: self._run())
         desk.frame.copy_command.clicked.connect(lambda: self.copy_command())
+
+    def attach(self, workspace: Workspace) -> None:
+        self.presenter.attach(workspace)
+
+    def shown(self) -> None:
+        self.presenter.forget_lists()
 
     def detach(self) -> None:
         self.presenter.detach()
@@ -48,8 +60,24 @@ class Part(Base):
     def running(self, *, on: bool) -> None:
         self.page.set_running(running=on)
 
-    def _show_can_run(self) -> None:
-        self._desk.frame.can_run(self.page.editor.plan is not None)
+    def _plan_changed(self) -> None:
+        """Run, wherever it is, names the plan that it starts, or says why it cannot."""
+        page, frame = self.page, self._desk.frame
+        plan, why = page.editor.plan, page.why_not()
+        words = plan_in_words(plan) if plan is not None else ""
+        frame.can_run(plan is not None)
+        frame.run_button.setText(f"Run {short_caption(plan.name, NAME_SHOWN)}" if plan is not None else "Run")
+        frame.run_button.setToolTip(plain_tip(f"Cannot run {words}: {why}" if why else f"Run {words}  Ctrl+R"))
+        frame.actions_by_name["run"].setText(f"Run {short_caption(plan.name, NAME_SHOWN)}" if plan else "Run the plan")
+        self.presenter.plan_changed()
+
+    def _run(self) -> None:
+        """Run the open plan; what keeps it from that is shown where it is."""
+        if self.page.why_not():
+            self._desk.go("plans")
+            self.page.show_mistake()
+        else:
+            self.page.run()
 
     def visit(self, **place: object) -> None:
         """`plan`: the path of a plan file to import; `new`: begin a new plan."""

@@ -80,7 +80,7 @@ class PlanList(QWidget):
         group.addChild(item)
         if len(tests) > 1:
             for number, test in enumerate(tests):
-                child = QTreeWidgetItem([test.name or f"Test {number + 1}", f"{test.per_round}/s"])
+                child = QTreeWidgetItem([test.name or f"Test {number + 1}", f"{test.per_round:,}/round"])
                 child.setData(0, Qt.ItemDataRole.UserRole, (entry, number))
                 child.setTextAlignment(1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 item.addChild(child)
