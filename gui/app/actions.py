@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from PySide6.QtCore import QSettings
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtGui import QGuiApplication
 
 from gui.app.opening import Opening
 from gui.app.running import Running
+from gui.models.recent import Recent
 from gui.pages.welcome.page import WelcomePage
 from gui.widgets.frame import Frame
+from gui.widgets.help import HelpSheet
+from gui.widgets.icons import icon
+from gui.widgets.parts import plain_tip, short_caption
 from gui.widgets.problems import ProblemsDock
+from gui.widgets.shortcuts import ShortcutsSheet
 from gui.widgets.table import Table
 from gui.widgets.theme import theme
-
-KEYS = """Ctrl+1 … 4   Fleet, Plans, Live, Runs
-Ctrl+R       run the plan        Ctrl+.   stop, again: abort
-Ctrl+N       new plan            Ctrl+S   save the plan
-Ctrl+Z, Ctrl+Shift+Z   undo, redo in the plan
-Ctrl+I       add an agent        Ctrl+F   filter
-F5           refresh             ?        these keys
-Ctrl+C       copy rows           Space    pause the live view"""
-
 
 class Actions:
     """Fills the menus of a frame and connects its buttons."""
@@ -31,29 +27,58 @@ class Actions:
     def __init__(self, frame: Frame, problems: ProblemsDock) -> None:
         self._frame = frame
         self._problems = problems
+        self._keys = ShortcutsSheet(frame.page_area)
+        self._help = HelpSheet(frame.page_area)
 
     def connect_file(self, opening: Opening, try_here: Callable[[], object]) -> None:
         """Opening and closing. Before the pages: their actions follow in the same menus."""
         action = self._frame.add_action
-        action("File", "new", "New workspace…", "", opening.new, symbol="plus")
+        action("File", "new", "New workspace…", "Ctrl+Shift+N", opening.new, symbol="plus")
         action("File", "open", "Open workspace…", "Ctrl+O", opening.ask, symbol="folder")
-        action("File", "try", "Try it on this machine", "", try_here, symbol="play")
-        action("File", "leave", "Close workspace", "", opening.leave)
+        action("File", "try", "Try it on this machine", "Ctrl+T", try_here, symbol="play")
+        action("File", "leave", "Close workspace", "Ctrl+W", opening.leave, symbol="x")
         self._frame.add_separator("File")
         action("File", "quit", "Quit", "Ctrl+Q", self._frame.close)
-        self._frame.workspace_button.clicked.connect(lambda: opening.ask())
+
+    def connect_workspaces(self, recent: Callable[[], Iterable[Recent]], opening: Opening) -> None:
+        """The menu of the workspace button: recent ones, opening and closing, and where the open one is."""
+        menu = self._frame.workspace_menu
+
+        def fill() -> None:
+            menu.clear()
+            where = self._frame.workspace_where
+            for entry in recent():
+                action = menu.addAction(short_caption(entry.name, 48), lambda e=entry: opening.open_named(e.where))
+                action.setToolTip(plain_tip(entry.where))
+                action.setCheckable(True)
+                action.setChecked(entry.where == where)
+            menu.addSeparator()
+            named = self._frame.actions_by_name
+            menu.addAction(named["new"])
+            menu.addAction(named["open"])
+            if where:
+                menu.addSeparator()
+                place = menu.addAction(f"Copy where it is: {short_caption(where, 64)}")
+                place.setIcon(icon("copy"))
+                place.triggered.connect(lambda: QGuiApplication.clipboard().setText(where))
+                menu.addAction(named["leave"])
+
+        menu.aboutToShow.connect(fill)
 
     def connect_view(self) -> None:
-        """Theme, filter, Problems, help."""
+        """Theme, filter, Problems, palette, help."""
         frame, action = self._frame, self._frame.add_action
-        action("Edit", "filter", "Filter", "Ctrl+F", self._focus_filter, symbol="filter")
+        action("Edit", "filter", "Filter the table", "Ctrl+F", self._focus_filter, symbol="filter")
         frame.add_separator("View")
-        action("View", "light", "Light", "", lambda: set_theme("light"))
-        action("View", "dark", "Dark", "", lambda: set_theme("dark"))
-        action("View", "system", "As the system", "", lambda: set_theme("system"))
+        action("View", "light", "Light theme", "Ctrl+Alt+L", lambda: set_theme("light"))
+        action("View", "dark", "Dark theme", "Ctrl+Alt+D", lambda: set_theme("dark"))
+        action("View", "system", "Theme of the system", "Ctrl+Alt+S", lambda: set_theme("system"))
         action("View", "problems", "Problems", "Ctrl+P", self._toggle_problems, symbol="warn")
-        action("Help", "keys", "Keys", "?", self._show_keys)
+        action("Help", "help", "Help for this page", "F1", self._toggle_help, symbol="info")
+        action("Help", "keys", "Keys", "?", self._toggle_keys, symbol="term")
+        action("Help", "palette", "Search or do anything", "Ctrl+K", frame.palette_box.open_palette, symbol="search")
         frame.problems_button.clicked.connect(lambda: self._toggle_problems())
+        frame.page_shown.connect(lambda _name: self._follow_page())
         self._problems.count_changed.connect(frame.set_problems)
 
     def connect_run(self, running: Running) -> None:
@@ -93,11 +118,28 @@ class Actions:
     def _toggle_problems(self) -> None:
         self._problems.setVisible(not self._problems.isVisible())
 
-    def _show_keys(self) -> None:
-        box = QMessageBox(self._frame)
-        box.setWindowTitle("Keys")
-        box.setText(KEYS)
-        box.open()
+    def _toggle_keys(self) -> None:
+        if self._keys.isVisible():
+            self._keys.close_sheet()
+        else:
+            self._keys.show_groups(self._frame.key_groups())
+            self._keys.open_sheet()
+
+    def _toggle_help(self) -> None:
+        if self._help.isVisible():
+            self._help.close_sheet()
+        else:
+            self._show_help()
+            self._help.open_sheet()
+
+    def _show_help(self) -> None:
+        page = self._frame.current_page()
+        self._help.show_page(page, self._frame.title_of(page) or page.capitalize())
+
+    def _follow_page(self) -> None:
+        self._keys.close_sheet()
+        if self._help.isVisible():
+            self._show_help()
 
 
 def set_theme(mode: Literal["light", "dark", "system"]) -> None:

@@ -18,6 +18,7 @@ from PySide6.QtCore import QSettings, Qt, QTimer
 
 from gui.app.actions import Actions
 from gui.app.background import Background
+from gui.app.finding import Finding
 from gui.app.home import Home
 from gui.app.opening import Opening
 from gui.app.running import Running
@@ -69,6 +70,9 @@ class Window:
         for name, part in self.parts.items():
             frame.add_page(name, part.page)
         actions.connect_view()
+        actions.connect_workspaces(lambda: read_recent(_stored_recent()), self.opening)
+        self.finding = Finding(frame, self.parts, lambda: read_recent(_stored_recent()), self.opening.open_named)
+        frame.palette_box.find = self.finding.find
         actions.connect_welcome(welcome, self.opening, self.try_here, self.go)
         frame.page_shown.connect(self._page_shown)
         frame.closing.connect(self._close)

@@ -6,14 +6,14 @@ A page is a folder here: `page` has its widgets, `presenter` what is shown there
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from PySide6.QtWidgets import QWidget
 
 from gui.campaign.plan import Plan
+from gui.models.finder import Found
 from gui.models.runs import RunView
 from gui.pages.desk import Desk
 from gui.runner.progress import RunProgress, Severity
@@ -49,16 +49,6 @@ class WindowDesk(Desk, Protocol):
         """The runs of a workspace were read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """Something that the command palette and the search box offer: a run, a server, a plan, a request."""
-
-    title: str
-    detail: str
-    symbol: str
-    call: Callable[[], object]
-
-
 class Part:
     """A page with its presenter. Override what concerns it."""
 
@@ -80,7 +70,8 @@ class Part:
         """Show a place within the page; each page says which it has. The page is in front already."""
 
     def found(self, words: str) -> Iterable[Found]:  # noqa: ARG002
-        """What this page has by this name, the best first. Called at every key: only what is in memory."""
+        """What this page has by this name, the best first (`gui.models.finder` ranks). Called at every key: only what is
+        in memory. Not called while nothing was typed."""
         return ()
 
     def progressed(self, progress: RunProgress) -> None:

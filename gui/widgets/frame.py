@@ -1,8 +1,11 @@
 """The window's frame: menu, rail, top bar, the stack of pages, status bar. It knows nothing about the pages.
 
-Pages are added by name with their rail icon and key; `go` shows one. Actions are in menus with their keys; the rail
-and the top bar only call them. Geometry, the open page and splitters survive a restart, even when a monitor was
-removed: Qt moves a window that would be outside every screen.
+Pages are added by name with their rail icon and key; `go` shows one. Actions are in menus with their keys; the rail,
+the top bar and the command palette only call them. Geometry, the open page and splitters survive a restart, even when
+a monitor was removed: a window that would be outside every screen is put on one.
+
+A page that needs more room than there is (a small screen, a large scale) is scrolled; the window is never larger than
+its screen.
 """
 
 from __future__ import annotations
@@ -10,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from PySide6.QtCore import QSettings, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence, QPainter, QPaintEvent
+from PySide6.QtCore import QSettings, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QAction, QCloseEvent, QFont, QGuiApplication, QKeySequence, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -19,6 +22,7 @@ from PySide6.QtWidgets import (
     QMainWindow,
     QMenu,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QSplitter,
     QStackedWidget,
@@ -27,11 +31,18 @@ from PySide6.QtWidgets import (
 )
 
 from gui.widgets.icons import icon, pixmap
-from gui.widgets.parts import Badge, Elided, button, line, plain_tip, short_caption
-from gui.widgets.theme import theme
+from gui.widgets.palette import Palette
+from gui.widgets.parts import Badge, Elided, MenuButton, button, line, plain_tip, short_caption
+from gui.widgets.shortcuts import KeyGroup, key_of, name_of, page_keys
+from gui.widgets.theme import sized_font, theme
 
 WORKSPACE_TIP = "Workspace: the database of plans and runs"
-LEAST_SIZE = (1120, 700)
+LEAST_SIZE = (600, 340)
+"""Half of 1280 × 720 (a screen at 200 %), less what a desktop needs for itself."""
+FIRST_SIZE = (1440, 900)
+RAIL_WIDTH = 72
+ITEM_HEIGHT, LEAST_ITEM = 56, 30
+"""Pixels of a rail item; with little room its word is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +63,19 @@ class RailButton(QPushButton):
         self._symbol, self._text = symbol, text
         self.setCheckable(True)
         self.setAutoExclusive(True)
-        self.setFixedSize(72, 56)
+        self.setFixedWidth(RAIL_WIDTH)
+        self.setMinimumHeight(LEAST_ITEM)
+        self.setMaximumHeight(ITEM_HEIGHT)
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
         self.setAccessibleName(text)
         self.setToolTip(f"{text}  {key}" if key else text)
         theme().changed.connect(self.update)
+
+    def sizeHint(self) -> QSize:
+        return QSize(RAIL_WIDTH, ITEM_HEIGHT)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(RAIL_WIDTH, LEAST_ITEM)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
         look = theme()
@@ -68,19 +88,32 @@ class RailButton(QPushButton):
             painter.fillRect(self.rect(), look.colour("hover"))
         name = "accent_text" if on else ("text2" if self.isEnabled() else "text3")
         scale = self.devicePixelRatioF()
-        painter.drawPixmap((self.width() - 20) // 2, 10, pixmap(self._symbol, name, 20, scale))
-        font = painter.font()
-        font.setPixelSize(11)
-        font.setWeight(font.Weight.Medium if on else font.Weight.Normal)
-        painter.setFont(font)
-        painter.setPen(look.colour(name))
-        painter.drawText(0, 34, self.width(), 16, int(Qt.AlignmentFlag.AlignCenter), self._text)
+        words = self.height() >= ITEM_HEIGHT - 8
+        top = (self.height() - 36) // 2 if words else (self.height() - 20) // 2
+        painter.drawPixmap((self.width() - 20) // 2, top, pixmap(self._symbol, name, 20, scale))
+        if words:
+            painter.setFont(sized_font(11, QFont.Weight.Medium if on else QFont.Weight.Normal))
+            painter.setPen(look.colour(name))
+            painter.drawText(0, top + 22, self.width(), 16, int(Qt.AlignmentFlag.AlignCenter), self._text)
         if self.hasFocus():
             pen = painter.pen()
             pen.setColor(look.colour("focus"))
             pen.setWidth(2)
             painter.setPen(pen)
             painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
+
+
+class PageStack(QStackedWidget):
+    """The pages. It asks for the room of the page that is shown, not for that of the largest."""
+
+    def minimumSizeHint(self) -> QSize:
+        shown = self.currentWidget()
+        if shown is None:
+            return QSize(0, 0)
+        return shown.minimumSizeHint().expandedTo(shown.minimumSize())
+
+    def sizeHint(self) -> QSize:
+        return self.minimumSizeHint()
 
 
 class Frame(QMainWindow):
@@ -94,11 +127,14 @@ class Frame(QMainWindow):
         super().__init__()
         self.setObjectName("frame")
         self.setMinimumSize(*LEAST_SIZE)
-        self.resize(1440, 900)
+        self._fit_screen()
         self.setWindowTitle("Tally")
         self._painted = False
+        self.workspace_where = ""
+        """Where the database of the open workspace is; empty while none is open."""
         self._pages: dict[str, QWidget] = {}
         self._under: dict[str, str] = {}
+        self._titles: dict[str, str] = {}
         self._rail_buttons: dict[str, RailButton] = {}
         self._menus: dict[str, QMenu] = {}
         self.actions_by_name: dict[str, QAction] = {}
@@ -109,7 +145,7 @@ class Frame(QMainWindow):
         rail = QWidget()
         rail.setObjectName("rail")
         rail.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        rail.setFixedWidth(72)
+        rail.setFixedWidth(RAIL_WIDTH)
         self._rail = QVBoxLayout(rail)
         self._rail.setContentsMargins(0, 4, 0, 4)
         self._rail.setSpacing(0)
@@ -122,8 +158,13 @@ class Frame(QMainWindow):
         bar = QHBoxLayout(top)
         bar.setContentsMargins(16, 0, 16, 0)
         bar.setSpacing(8)
-        self.workspace_button = button("No workspace", "db", tip=WORKSPACE_TIP)
+        self.workspace_button = MenuButton("No workspace", "db")
+        self.workspace_button.setToolTip(WORKSPACE_TIP)
         self.workspace_button.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+        self.workspace_menu = QMenu(self.workspace_button)
+        self.workspace_menu.setToolTipsVisible(True)
+        self.workspace_button.setMenu(self.workspace_menu)
+        self.palette_box = Palette()
         self.run_state = Badge()
         self.run_state.hide()
         self.copy_command = button("Copy as command", "term", kind="plain")
@@ -131,19 +172,27 @@ class Frame(QMainWindow):
         self.stop_button = button("Stop", "stop")
         bar.addWidget(self.workspace_button)
         bar.addStretch(1)
+        bar.addWidget(self.palette_box, 4)
+        bar.addStretch(1)
         bar.addWidget(self.run_state)
         bar.addWidget(self.copy_command)
         bar.addWidget(self.run_button)
         bar.addWidget(self.stop_button)
 
-        self.stack = QStackedWidget()
+        self.stack = PageStack()
         self.stack.setObjectName("pages")
+        self.page_area = QScrollArea()
+        self.page_area.setObjectName("pagearea")
+        self.page_area.setFrameShape(QFrame.Shape.NoFrame)
+        self.page_area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.page_area.setWidgetResizable(True)
+        self.page_area.setWidget(self.stack)
         right = QWidget()
         column = QVBoxLayout(right)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(top)
-        column.addWidget(self.stack, 1)
+        column.addWidget(self.page_area, 1)
         middle = QWidget()
         row = QHBoxLayout(middle)
         row.setContentsMargins(0, 0, 0, 0)
@@ -187,6 +236,7 @@ class Frame(QMainWindow):
             before.deleteLater()
             return
         self._under[name] = under or name
+        self._titles[name] = title
         if place not in ("rail", "foot", "menu"):
             return
         if place in ("rail", "foot"):
@@ -196,7 +246,7 @@ class Frame(QMainWindow):
             above = sum(button.property("place") == "rail" for button in self._rail_buttons.values())
             item.setProperty("place", place)
             self._rail.insertWidget(above if place == "rail" else self._rail.count(), item)
-        self.add_action("View", f"page-{name}", title, key, lambda: self.go(name))
+        self.add_action("View", f"page-{name}", title, key, lambda: self.go(name)).setProperty("symbol", name)
 
     def add_action(
         self, menu: str, name: str, text: str, key: str, call: Callable[[], object], *, symbol: str = ""
@@ -207,6 +257,8 @@ class Frame(QMainWindow):
             action.setShortcut(QKeySequence(key))
         if symbol:
             action.setIcon(icon(symbol))
+        action.setProperty("menu", menu)
+        action.setProperty("symbol", symbol)
         action.triggered.connect(lambda _checked=False: call())
         self._menus[menu].addAction(action)
         self.actions_by_name[name] = action
@@ -217,16 +269,31 @@ class Frame(QMainWindow):
 
     # ---- using
 
+    def key_groups(self) -> list[KeyGroup]:
+        """The keys of all actions by menu, and of what stands on the page that is shown."""
+        groups, taken = [], set()
+        for title, menu in self._menus.items():
+            named = [action for action in menu.actions() if key_of(action)]
+            taken |= {key_of(action) for action in named}
+            groups.append(KeyGroup(title, tuple((name_of(action), key_of(action)) for action in named)))
+        return [*groups, page_keys(self.stack.currentWidget(), taken)]
+
+    def title_of(self, page: str) -> str:
+        """The title of this page; empty for one without a title."""
+        return self._titles.get(page, "")
+
     def show_workspace(self, name: str = "", where: str = "") -> None:
         """Show which workspace is open and where its database is; without a name, none is open."""
         self.workspace_button.setText(short_caption(name, 48) if name else "No workspace")
         self.workspace_button.setToolTip(plain_tip(f"{name}\n{where}") if name else WORKSPACE_TIP)
+        self.workspace_where = where if name else ""
         self.setWindowTitle(f"Tally – {name}" if name else "Tally")
 
     def go(self, name: str) -> None:
         """Show this page."""
         widget = self._pages[name]
         self.stack.setCurrentWidget(widget)
+        self.stack.updateGeometry()
         for other, item in self._rail_buttons.items():
             item.setChecked(other == self._under[name])
         self.page_shown.emit(name)
@@ -298,12 +365,33 @@ class Frame(QMainWindow):
         """Restore them; call when all pages exist."""
         settings = QSettings()
         geometry = settings.value("window/geometry")
-        if geometry is not None:
-            self.restoreGeometry(geometry)
+        if geometry is None or not self.restoreGeometry(geometry) or not self._on_a_screen():
+            self._fit_screen()
         for splitter in self.findChildren(QSplitter):
             state = settings.value(f"splitter/{splitter.objectName()}") if splitter.objectName() else None
             if state is not None:
                 splitter.restoreState(state)
+
+    def _fit_screen(self) -> None:
+        """The first size: as large as there is room on the screen, in its middle."""
+        room = self.screen().availableGeometry()
+        width, height = min(FIRST_SIZE[0], room.width()), min(FIRST_SIZE[1], room.height())
+        self.setGeometry(
+            room.x() + (room.width() - width) // 2, room.y() + (room.height() - height) // 2, width, height
+        )
+
+    def _on_a_screen(self) -> bool:
+        """Whether enough of the window is on one of the screens that there are to take hold of it."""
+        if self.isMaximized() or self.isFullScreen():
+            return True
+        mine = self.geometry()
+        for screen in QGuiApplication.screens():
+            room = screen.availableGeometry()
+            seen = room.intersected(mine)
+            fits = mine.width() <= room.width() and mine.height() <= room.height()
+            if fits and seen.width() >= min(200, mine.width()) and seen.height() >= min(100, mine.height()):
+                return True
+        return False
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)

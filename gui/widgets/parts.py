@@ -164,6 +164,22 @@ class Button(QPushButton):
             self.setIconSize(QSize(16 + gap, 16))
 
 
+class MenuButton(Button):
+    """A button that opens a menu: its caption, and a chevron at the right end."""
+
+    def __init__(self, text: str, symbol: str = "") -> None:
+        super().__init__(text)
+        self.setProperty("chevron", "true")
+        if symbol:
+            self.show_icon(symbol)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        name = "text2" if self.isEnabled() else "text3"
+        place = (self.width() - 22, self.height() // 2 - 6)
+        QPainter(self).drawPixmap(*place, pixmap("down", name, 12, self.devicePixelRatioF()))
+
+
 def segments(*choices: QPushButton, group: QButtonGroup | None = None) -> QWidget:
     """Buttons of which one is on, as one control: they share their edges and only the ends are rounded."""
     holder = QWidget()

@@ -212,6 +212,11 @@ QStatusBar::item {{ border: 0; }}
 #side, #card, #raised {{ background: {c("raised")}; }}
 #card {{ border: 1px solid {c("border")}; border-radius: 6px; }}
 #plaincard {{ background: {c("surface")}; border: 1px solid {c("border")}; border-radius: 6px; }}
+#popup {{ background: {c("surface")}; border: 1px solid {c("border_mid")}; border-radius: 6px; }}
+#popup QListView {{ border-radius: 6px; }}
+#sidesheet {{ background: {c("surface")}; border-left: 1px solid {c("border_mid")}; }}
+#sidesheet QTextBrowser, #sidesheet QTextBrowser:focus {{ border: 0; border-radius: 0; padding: 0; }}
+#sidesheet QTextBrowser:focus {{ border: 2px solid {c("focus")}; }}
 #line {{ background: {c("border")}; }}
 QLabel {{ background: transparent; color: {c("text")}; }}
 QLabel[kind="title"] {{ font-size: 20px; font-weight: 600; }}
@@ -221,6 +226,8 @@ QLabel[kind="hint"] {{ color: {c("text3")}; font-size: 12px; }}
 QLabel[kind="caption"] {{ color: {c("text2")}; font-size: 12px; }}
 QLabel[kind="figure"] {{ font-size: 20px; font-weight: 600; }}
 QLabel[kind="error"] {{ color: {c("bad")}; font-size: 12px; }}
+QLabel[kind="key"] {{ color: {c("text")}; background: {c("raised")}; border: 1px solid {c("border_mid")};
+    border-radius: 3px; padding: 1px 6px; font-size: 12px; }}
 QLabel[kind="ok"] {{ color: {c("ok")}; font-size: 12px; }}
 QLabel[kind="warn"] {{ color: {c("warn")}; font-size: 12px; }}
 QPushButton {{ background: {c("surface")}; color: {c("text")}; border: 1px solid {c("border_mid")};
@@ -246,6 +253,8 @@ QPushButton[kind="link"]:focus {{ padding: 0 3px; border-color: {c("focus")}; }}
 QPushButton[kind="plain"]:focus {{ border-color: {c("focus")}; }}
 QPushButton[kind="run"]:focus {{ border-color: {c("focus")}; }}
 QPushButton[kind="primary"]:focus {{ border-color: {c("focus")}; padding: 0 11px; }}
+QPushButton[chevron="true"] {{ padding-right: 26px; }}
+QPushButton[chevron="true"]:focus {{ padding-right: 25px; }}
 QPushButton[kind="icon"], QPushButton[narrow="true"], QPushButton[narrow="true"]:focus {{ padding: 0; }}
 QPushButton[kind="segment"] {{ border-radius: 0; }}
 QPushButton[kind="segment"][place="first"] {{ border-top-left-radius: 4px; border-bottom-left-radius: 4px; }}

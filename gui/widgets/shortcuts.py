@@ -1,0 +1,116 @@
+"""The keys of everything: made from the actions themselves, so it cannot say what is not so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from gui.widgets.parts import label
+from gui.widgets.sheet import Sheet
+
+COLUMNS = 3
+ROOM = 22
+"""Entries that make a second column worth it."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyGroup:
+    """The keys of one menu, or of the page: ``(what, key)``."""
+
+    title: str
+    keys: tuple[tuple[str, str], ...]
+
+
+def key_of(action: QAction) -> str:
+    """The key of an action as it is written in menus; for one that a page handles itself, what follows its tab."""
+    keys = action.shortcut().toString()
+    return keys or action.text().partition("\t")[2]
+
+
+def name_of(action: QAction) -> str:
+    """The text of an action without its key, the mark of its letter and the dots of a dialog."""
+    text = action.text().partition("\t")[0]
+    return text.replace("&&", "\0").replace("&", "").replace("\0", "&").removesuffix("…")
+
+
+def page_keys(page: QWidget | None, taken: set[str]) -> KeyGroup:
+    """The keys of what stands on this page (rows of a table, a field), each once; not those of `taken` menus."""
+    found: dict[str, str] = {}
+    for action in page.findChildren(QAction) if page is not None else ():
+        key = key_of(action)
+        owner = action.parent()
+        visible = isinstance(owner, QWidget) and owner.isVisible()
+        if key and visible and key not in taken:
+            found.setdefault(name_of(action), key)
+    return KeyGroup("On this page", tuple(found.items()))
+
+
+class ShortcutsSheet(Sheet):
+    """The sheet behind ``?``."""
+
+    def __init__(self, over: QWidget) -> None:
+        super().__init__(over, "Keys", width=960)
+        self._scroll = QScrollArea()
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._scroll.setAccessibleName("Keys")
+        self.body.addWidget(self._scroll, 1)
+
+    def show_groups(self, groups: Sequence[KeyGroup]) -> None:
+        """Show these keys, in columns of about the same height."""
+        shown = [group for group in groups if group.keys]
+        total = sum(len(group.keys) + 2 for group in shown)
+        columns = COLUMNS if total > 2 * ROOM else 2 if total > ROOM else 1
+        holder = QWidget()
+        row = QHBoxLayout(holder)
+        row.setContentsMargins(24, 16, 24, 16)
+        row.setSpacing(32)
+        heights = [0] * columns
+        boxes = [QVBoxLayout() for _ in range(columns)]
+        target = total / columns
+        column = 0
+        for group in shown:
+            size = len(group.keys) + 2
+            if column < columns - 1 and heights[column] and heights[column] + size / 2 > target:
+                column += 1
+            boxes[column].addWidget(_group_box(group))
+            heights[column] += size
+        for box in boxes:
+            box.setSpacing(16)
+            box.addStretch(1)
+            row.addLayout(box, 1)
+        self._scroll.setWidget(holder)
+        self.panel.layout().activate()  # type: ignore[union-attr]  # it has one
+        self._scroll.setMinimumHeight(min(holder.sizeHint().height(), 640))
+
+    def first_focus(self) -> QWidget:
+        return self._scroll
+
+
+def _group_box(group: KeyGroup) -> QWidget:
+    box = QWidget()
+    grid = QGridLayout(box)
+    grid.setContentsMargins(0, 0, 0, 0)
+    grid.setHorizontalSpacing(12)
+    grid.setVerticalSpacing(4)
+    grid.addWidget(label(group.title, "section"), 0, 0, 1, 2)
+    for number, (what, key) in enumerate(group.keys, 1):
+        name = label(what, "secondary")
+        chip = label(key, "key")
+        chip.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        grid.addWidget(name, number, 0)
+        grid.addWidget(chip, number, 1, Qt.AlignmentFlag.AlignRight)
+    grid.setColumnStretch(0, 1)
+    return box
+
+
+def shown_keys(sheet: QWidget) -> dict[str, str]:
+    """What the sheet says, for tests: the name of each action and its key."""
+    labels = [part for part in sheet.findChildren(QLabel) if part.property("kind") in ("secondary", "key")]
+    texts = [part.text() for part in labels]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
