@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Literal
 
-from PySide6.QtCore import QSettings
+from PySide6.QtCore import QPoint, QSettings, Qt
 from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication, QLineEdit
 
 from gui.app.opening import Opening
 from gui.app.running import Running
@@ -20,6 +21,7 @@ from gui.widgets.problems import ProblemsDock
 from gui.widgets.shortcuts import ShortcutsSheet
 from gui.widgets.table import Table
 from gui.widgets.theme import theme
+
 
 class Actions:
     """Fills the menus of a frame and connects its buttons."""
@@ -48,7 +50,8 @@ class Actions:
             menu.clear()
             where = self._frame.workspace_where
             for entry in recent():
-                action = menu.addAction(short_caption(entry.name, 48), lambda e=entry: opening.open_named(e.where))
+                action = menu.addAction(short_caption(entry.name, 48))
+                action.triggered.connect(lambda _on=False, where=entry.where: opening.open_named(where))
                 action.setToolTip(plain_tip(entry.where))
                 action.setCheckable(True)
                 action.setChecked(entry.where == where)
@@ -109,11 +112,16 @@ class Actions:
         welcome.step_wanted.connect(lambda name: steps[name]())
 
     def _focus_filter(self) -> None:
-        page = self._frame.stack.currentWidget()
+        """The filter of the table that has the focus, else of the topmost on the page; else the page's own field."""
+        page, focus = self._frame.stack.currentWidget(), QApplication.focusWidget()
         tables = page.findChildren(Table) if page else ()
-        table = next((t for t in tables if t.isVisible() and t.filter_box.isVisible()), None)
-        if table is not None:
-            table.focus_filter()
+        shown = [table for table in tables if table.isVisible() and table.filter_box.isVisible()]
+        near = [table for table in shown if focus is not None and table.isAncestorOf(focus)]
+        if page is not None and shown:
+            min(near or shown, key=lambda table: table.mapTo(page, QPoint()).y()).focus_filter()
+        elif page is not None and (field := page.findChild(QLineEdit, "filter")) is not None and field.isVisible():
+            field.setFocus(Qt.FocusReason.ShortcutFocusReason)
+            field.selectAll()
 
     def _toggle_problems(self) -> None:
         self._problems.setVisible(not self._problems.isVisible())

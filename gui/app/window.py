@@ -72,7 +72,7 @@ class Window:
         actions.connect_view()
         actions.connect_workspaces(lambda: read_recent(_stored_recent()), self.opening)
         self.finding = Finding(frame, self.parts, lambda: read_recent(_stored_recent()), self.opening.open_named)
-        frame.palette_box.find = self.finding.find
+        frame.palette_box.search = self.finding.find
         actions.connect_welcome(welcome, self.opening, self.try_here, self.go)
         frame.page_shown.connect(self._page_shown)
         frame.closing.connect(self._close)
@@ -83,7 +83,7 @@ class Window:
         welcome.set_recent(read_recent(_stored_recent()))
         self.show_run_buttons()
         self._look()
-        frame.restore()  # splitters of the pages that came just now
+        frame.restore_splitters()
 
     # ---- what the program does with it
 

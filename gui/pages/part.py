@@ -70,8 +70,8 @@ class Part:
         """Show a place within the page; each page says which it has. The page is in front already."""
 
     def found(self, words: str) -> Iterable[Found]:  # noqa: ARG002
-        """What this page has by this name, the best first (`gui.models.finder` ranks). Called at every key: only what is
-        in memory. Not called while nothing was typed."""
+        """What this page has by this name, the best first (`gui.models.finder` ranks). Called at every key: only
+        what is in memory. Not called while nothing was typed."""
         return ()
 
     def progressed(self, progress: RunProgress) -> None:

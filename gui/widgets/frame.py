@@ -14,8 +14,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from PySide6.QtCore import QSettings, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QFont, QGuiApplication, QKeySequence, QPainter, QPaintEvent
+from PySide6.QtGui import (
+    QAction,
+    QCloseEvent,
+    QFont,
+    QGuiApplication,
+    QKeySequence,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import (
+    QApplication,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -40,6 +50,10 @@ WORKSPACE_TIP = "Workspace: the database of plans and runs"
 LEAST_SIZE = (600, 340)
 """Half of 1280 × 720 (a screen at 200 %), less what a desktop needs for itself."""
 FIRST_SIZE = (1440, 900)
+WORDS_FROM = 1000
+"""Least width at which the buttons of the top bar have words."""
+COPY_COMMAND = "Copy as command"
+LEAST_BAR = 480
 RAIL_WIDTH = 72
 ITEM_HEIGHT, LEAST_ITEM = 56, 30
 """Pixels of a rail item; with little room its word is left out."""
@@ -130,6 +144,7 @@ class Frame(QMainWindow):
         self._fit_screen()
         self.setWindowTitle("Tally")
         self._painted = False
+        self._workspace_name = ""
         self.workspace_where = ""
         """Where the database of the open workspace is; empty while none is open."""
         self._pages: dict[str, QWidget] = {}
@@ -155,6 +170,7 @@ class Frame(QMainWindow):
         top.setObjectName("topbar")
         top.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         top.setFixedHeight(48)
+        top.setMinimumWidth(LEAST_BAR)  # less than its words need: they are left out once the window is narrow
         bar = QHBoxLayout(top)
         bar.setContentsMargins(16, 0, 16, 0)
         bar.setSpacing(8)
@@ -167,9 +183,11 @@ class Frame(QMainWindow):
         self.palette_box = Palette()
         self.run_state = Badge()
         self.run_state.hide()
-        self.copy_command = button("Copy as command", "term", kind="plain")
+        self.copy_command = button(COPY_COMMAND, "term", kind="plain")
         self.run_button = button("Run", "play", kind="run")
         self.stop_button = button("Stop", "stop")
+        for widget in (self.copy_command, self.run_button, self.stop_button):
+            widget.setAccessibleName(widget.text())
         bar.addWidget(self.workspace_button)
         bar.addStretch(1)
         bar.addWidget(self.palette_box, 4)
@@ -217,6 +235,9 @@ class Frame(QMainWindow):
         )
         self.statusBar().addPermanentWidget(self.problems_button)
         theme().changed.connect(self._restyle)
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)
+        application.focusChanged.connect(self.palette_box.remember_focus)
 
     # ---- building
 
@@ -284,7 +305,8 @@ class Frame(QMainWindow):
 
     def show_workspace(self, name: str = "", where: str = "") -> None:
         """Show which workspace is open and where its database is; without a name, none is open."""
-        self.workspace_button.setText(short_caption(name, 48) if name else "No workspace")
+        self._workspace_name = name
+        self._fit_top_bar()
         self.workspace_button.setToolTip(plain_tip(f"{name}\n{where}") if name else WORKSPACE_TIP)
         self.workspace_where = where if name else ""
         self.setWindowTitle(f"Tally – {name}" if name else "Tally")
@@ -314,7 +336,7 @@ class Frame(QMainWindow):
         self._shown_status = parts
         while len(self._status_parts) < len(parts):
             end = self._status_row.count() - 1  # before the stretch
-            divider, picture, words = line("vertical"), QLabel(), Elided("", "caption", least=200)
+            divider, picture, words = line("vertical"), QLabel(), Elided("", "caption", least=48)
             for place, widget in enumerate((divider, picture, words)):
                 self._status_row.insertWidget(end + place, widget)
             self._status_parts.append((divider, picture, words))
@@ -362,11 +384,15 @@ class Frame(QMainWindow):
                 settings.setValue(f"splitter/{splitter.objectName()}", splitter.saveState())
 
     def restore(self) -> None:
-        """Restore them; call when all pages exist."""
-        settings = QSettings()
-        geometry = settings.value("window/geometry")
+        """Restore them; call it before the window is shown."""
+        geometry = QSettings().value("window/geometry")
         if geometry is None or not self.restoreGeometry(geometry) or not self._on_a_screen():
             self._fit_screen()
+        self.restore_splitters()
+
+    def restore_splitters(self) -> None:
+        """Restore the splitters of pages that came later."""
+        settings = QSettings()
         for splitter in self.findChildren(QSplitter):
             state = settings.value(f"splitter/{splitter.objectName()}") if splitter.objectName() else None
             if state is not None:
@@ -392,6 +418,18 @@ class Frame(QMainWindow):
             if fits and seen.width() >= min(200, mine.width()) and seen.height() >= min(100, mine.height()):
                 return True
         return False
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_top_bar()
+
+    def _fit_top_bar(self) -> None:
+        """With little room the buttons of the top bar have only their icons, and the workspace a shorter name."""
+        wide = self.width() >= WORDS_FROM
+        for widget, word in ((self.copy_command, COPY_COMMAND), (self.run_button, "Run"), (self.stop_button, "Stop")):
+            widget.set_caption(word if wide else "")
+        name = short_caption(self._workspace_name, 48 if self.width() >= 1200 else 24 if wide else 10)
+        self.workspace_button.setText(name or "No workspace")
 
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from PySide6.QtGui import QFont
+from PySide6.QtGui import QFont, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextFormat
 from PySide6.QtWidgets import QFrame, QTextBrowser, QWidget
 
 from gui.widgets.sheet import Sheet
@@ -32,7 +32,8 @@ class HelpSheet(Sheet):
         self.text.setObjectName("help")
         self.text.setAccessibleName("Help")
         self.text.setOpenLinks(False)
-        self.text.document().setDocumentMargin(16)
+        self.text.document().setDocumentMargin(20)
+        self.text.document().setIndentWidth(20)
         self.body.addWidget(self.text, 1)
         theme().changed.connect(self._render)
 
@@ -52,4 +53,24 @@ class HelpSheet(Sheet):
         document.setDefaultFont(QFont(self.font()))
         document.setDefaultStyleSheet(f"a {{ color: {theme().hex('accent_text')}; }}")
         self.text.setMarkdown(body)
+        self._set_type()
         self.text.moveCursor(self.text.textCursor().MoveOperation.Start)
+
+    def _set_type(self) -> None:
+        """Sizes and gaps of the window's own type; Qt's headings are those of a printed page."""
+        block = self.text.document().begin()
+        while block.isValid():
+            heading = block.blockFormat().headingLevel() > 0
+            gaps = QTextBlockFormat()
+            gaps.setTopMargin(18 if heading else 6)
+            gaps.setBottomMargin(2)
+            gaps.setLineHeight(120, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
+            cursor = QTextCursor(block)
+            cursor.mergeBlockFormat(gaps)
+            if heading:
+                cursor.select(QTextCursor.SelectionType.BlockUnderCursor)
+                look = QTextCharFormat()
+                look.setProperty(QTextFormat.Property.FontSizeAdjustment, 0)
+                look.setFontWeight(QFont.Weight.DemiBold)
+                cursor.mergeCharFormat(look)
+            block = block.next()

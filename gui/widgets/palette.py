@@ -1,7 +1,7 @@
 """The command palette: the search box in the top bar, and under it the list of what its words find.
 
-What is found is the owner's: `find(words)` is called at every key. Keys only: Ctrl+K, letters, Up and Down, Enter; Esc
-goes back to where one was. Names come from agents and servers, so everything is painted as plain text.
+What is found is the owner's: `search(words)` is called at every key. Keys only: Ctrl+K, letters, Up and Down, Enter;
+Esc goes back to where one was. Names come from agents and servers, so everything is painted as plain text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QFocusEvent, QFont, QKeyEvent, QPainter
 from PySide6.QtWidgets import (
-    QApplication,
     QFrame,
     QLineEdit,
     QListView,
@@ -117,7 +116,7 @@ class Palette(QLineEdit):
 
     def __init__(self) -> None:
         super().__init__()
-        self.find: Callable[[str], Sequence[Found]] = lambda _words: ()
+        self.search: Callable[[str], Sequence[Found]] = lambda _words: ()
         self._before: QWidget | None = None
         self.setPlaceholderText("Search or do anything  Ctrl+K")
         self.setAccessibleName("Search pages, actions, servers, runs, plans and requests")
@@ -207,16 +206,16 @@ class Palette(QLineEdit):
             self._place()
         return super().eventFilter(watched, event)
 
-    def remember_focus(self, _before: QWidget | None, now: QWidget | None) -> None:
+    def remember_focus(self, before: QWidget | None, now: QWidget | None) -> None:
         """Where to go back to: connected to the application's `focusChanged`."""
-        if now is self and _before is not self and _before is not None:
-            self._before = _before
+        if now is self and before is not None:
+            self._before = before
 
     def _look(self) -> None:
         if not self.hasFocus():
             return
         words = self.text()
-        self.model.show(self.find(words))
+        self.model.show(self.search(words))
         some = bool(self.model.found)
         self.rows.setVisible(some)
         self.nothing.setVisible(not some)
@@ -244,8 +243,6 @@ class Palette(QLineEdit):
         if self.panel.parentWidget() is not window:
             self.panel.setParent(window)
             window.installEventFilter(self)
-            application = QApplication.instance()
-            assert isinstance(application, QApplication)
         count = max(1, min(len(self.model.found), MOST_ROWS))
         width = min(WIDTH, window.width() - 16)
         place = self.mapTo(window, QPoint(0, self.height() + 4))

@@ -148,6 +148,12 @@ class Button(QPushButton):
         self._icon = (symbol, colour)
         self._redraw()
 
+    def set_caption(self, text: str) -> None:
+        """Change the words; the icon keeps its place."""
+        if self.text() != text:
+            self.setText(text)
+            self._redraw()
+
     def set_kind(self, kind: str) -> None:
         """Change the look: ``primary``, or empty for an ordinary button."""
         if self.property("kind") != kind:
@@ -176,7 +182,7 @@ class MenuButton(Button):
     def paintEvent(self, event: QPaintEvent) -> None:
         super().paintEvent(event)
         name = "text2" if self.isEnabled() else "text3"
-        place = (self.width() - 22, self.height() // 2 - 6)
+        place = (self.width() - 20, self.height() // 2 - 6)
         QPainter(self).drawPixmap(*place, pixmap("down", name, 12, self.devicePixelRatioF()))
 
 

@@ -59,8 +59,8 @@ class Sheet(QWidget):
         if self.isVisible():
             return
         self._before = QApplication.focusWidget()
-        self._arrange()
         self.show()
+        self._arrange()  # when all of it has its look, and so its size
         self.raise_()
         first = self.first_focus()
         first.setFocus(Qt.FocusReason.PopupFocusReason)
@@ -68,6 +68,10 @@ class Sheet(QWidget):
     def first_focus(self) -> QWidget:
         """Where the focus goes when the sheet opens."""
         return self.close_button
+
+    def wanted_height(self) -> int:
+        """The height that all of it needs; with less room it must scroll."""
+        return self.panel.sizeHint().height()
 
     def close_sheet(self) -> None:
         """Close it; the focus goes back to where it was."""
@@ -88,7 +92,7 @@ class Sheet(QWidget):
             return
         self.setGeometry(room)
         width = min(self._width, room.width() - 2 * MARGIN)
-        height = min(max(self.panel.sizeHint().height(), 200), room.height() - MARGIN)
+        height = min(max(self.wanted_height(), 200), room.height() - MARGIN)
         self.panel.setGeometry((room.width() - width) // 2, 0, width, height)
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002

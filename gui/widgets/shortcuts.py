@@ -13,8 +13,8 @@ from gui.widgets.parts import label
 from gui.widgets.sheet import Sheet
 
 COLUMNS = 3
-ROOM = 22
-"""Entries that make a second column worth it."""
+ROOM = 14
+"""Entries that make another column worth it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +85,11 @@ class ShortcutsSheet(Sheet):
             box.addStretch(1)
             row.addLayout(box, 1)
         self._scroll.setWidget(holder)
-        self.panel.layout().activate()  # type: ignore[union-attr]  # it has one
-        self._scroll.setMinimumHeight(min(holder.sizeHint().height(), 640))
+
+    def wanted_height(self) -> int:
+        shown = self._scroll.widget()
+        inside = shown.sizeHint().height() if shown is not None else 0
+        return self.head.sizeHint().height() + inside + 12
 
     def first_focus(self) -> QWidget:
         return self._scroll

@@ -253,8 +253,8 @@ QPushButton[kind="link"]:focus {{ padding: 0 3px; border-color: {c("focus")}; }}
 QPushButton[kind="plain"]:focus {{ border-color: {c("focus")}; }}
 QPushButton[kind="run"]:focus {{ border-color: {c("focus")}; }}
 QPushButton[kind="primary"]:focus {{ border-color: {c("focus")}; padding: 0 11px; }}
-QPushButton[chevron="true"] {{ padding-right: 26px; }}
-QPushButton[chevron="true"]:focus {{ padding-right: 25px; }}
+QPushButton[chevron="true"] {{ padding-right: 30px; }}
+QPushButton[chevron="true"]:focus {{ padding-right: 29px; }}
 QPushButton[kind="icon"], QPushButton[narrow="true"], QPushButton[narrow="true"]:focus {{ padding: 0; }}
 QPushButton[kind="segment"] {{ border-radius: 0; }}
 QPushButton[kind="segment"][place="first"] {{ border-top-left-radius: 4px; border-bottom-left-radius: 4px; }}

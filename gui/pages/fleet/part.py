@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+
 from PySide6.QtCore import Qt
 
+from gui.models.finder import Found, rank
 from gui.pages.fleet.page import FleetPage
 from gui.pages.fleet.presenter import FleetPresenter
 from gui.pages.part import Part as Base
@@ -36,9 +40,28 @@ class Part(Base):
         self.presenter.look()
 
     def visit(self, **place: object) -> None:
-        """`invite`: open the sheet that creates an invitation."""
+        """`invite`: open the sheet that creates an invitation; `server`: the address of one, `agent`: an id."""
+        for table, key in ((self.page.servers, place.get("server")), (self.page.clients, place.get("agent"))):
+            if key is not None:
+                table.filter_box.clear()  # it may hide what was asked for
+                table.select_key(key)
+                table.view.setFocus()
         if place.get("invite"):
             self.add_agent()
+
+    def found(self, words: str) -> Iterable[Found]:
+        """Servers and clients."""
+        go = self._desk.go
+        servers: list[Found] = [
+            Found(row.name, f"server {row.url}", "fleet", partial(go, "fleet", server=row.url))
+            for row in self.page.servers.model.rows.all
+        ]
+        clients: list[Found] = [
+            Found(row.name, f"client on {row.host or 'an unknown host'}", "client",
+                  partial(go, "fleet", agent=row.id))
+            for row in self.page.clients.model.rows.all
+        ]  # fmt: skip
+        return rank(words, [*servers, *clients], lambda found: f"{found.title} {found.detail}")
 
     def add_agent(self) -> None:
         """Open the sheet that creates an invitation; without a workspace, open the default one first."""

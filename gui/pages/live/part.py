@@ -17,7 +17,7 @@ class Part(Base):
     def __init__(self, desk: WindowDesk) -> None:
         self.page = LivePage((("Try it on this machine", "play", desk.try_here),), desk.leave)
         self.presenter = LivePresenter(self.page)
-        desk.frame.add_action("Run", "pause", "Pause the live view", "", self.page.toggle_pause, symbol="pause")
+        desk.frame.add_action("Run", "pause", "Pause the live view\tSpace", "", self.page.toggle_pause, symbol="pause")
 
     def detach(self) -> None:
         self.presenter.detach()

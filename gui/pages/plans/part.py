@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtGui import QGuiApplication
 
-from gui.models.plans import PlanLibrary, plan_in_words
+from gui.models.finder import Found, rank
+from gui.models.plans import PlanEntry, PlanLibrary, plan_in_words
 from gui.pages.part import Part as Base
 from gui.pages.part import WindowDesk
 from gui.pages.plans.page import PlansPage
@@ -85,6 +88,19 @@ class Part(Base):
             self.page.import_file(path)
         if place.get("new"):
             self.page.new_plan()
+
+    def found(self, words: str) -> Iterable[Found]:
+        """Presets and plans of one's own."""
+        plans = [
+            Found(entry.title, "preset plan" if entry.preset else f"plan {entry.path}", "plans",
+                  partial(self._open, entry))
+            for entry in self.page.list.entries()
+        ]  # fmt: skip
+        return rank(words, plans, lambda found: f"{found.title} {found.detail}")
+
+    def _open(self, entry: PlanEntry) -> None:
+        self._desk.go("plans")
+        self.page.open_entry(entry)
 
     def close(self) -> None:
         if not self.page.keep():

@@ -22,7 +22,9 @@ class PlanList(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.setFixedWidth(248)
         self.filter = QLineEdit()
+        self.filter.setObjectName("filter")
         self.filter.setPlaceholderText("Filter plans")
+        self.filter.setAccessibleName("Filter plans")
         self.filter.setClearButtonEnabled(True)
         self.filter.textChanged.connect(self._filter)
         self.add_button = button("", "plus", tip="New plan  Ctrl+N")
@@ -67,6 +69,12 @@ class PlanList(QWidget):
                 for entry in entries:
                     self._add(group, entry, current)
                 group.setExpanded(True)
+
+    def entries(self) -> list[PlanEntry]:
+        """All plans of the list."""
+        groups = [self.tree.topLevelItem(place) for place in range(self.tree.topLevelItemCount())]
+        items = [group.child(number) for group in groups if group for number in range(group.childCount())]
+        return [item.data(0, Qt.ItemDataRole.UserRole)[0] for item in items if item]
 
     def _add(self, group: QTreeWidgetItem, entry: PlanEntry, current: PlanEntry) -> None:
         plan = PlanEditor(entry).plan

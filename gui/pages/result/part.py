@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog
 
+from gui.models.finder import Found
 from gui.pages.part import Part as Base
 from gui.pages.part import WindowDesk
 from gui.pages.result.page import TABS, ResultPage
 from gui.pages.result.presenter import REPORTS, ResultPresenter
+
+LEAST_LETTERS = 3
+"""Letters of a file before requests are looked through: there may be 100,000."""
+MOST_REQUESTS = 12
 
 
 class Part(Base):
@@ -29,6 +36,20 @@ class Part(Base):
 
     def detach(self) -> None:
         self.presenter.detach()
+
+    def found(self, words: str) -> Iterable[Found]:
+        """Requests of the test that is shown, by a part of their file or by the beginning of their tag."""
+        wanted, run, found = words.strip().lower(), self.presenter.run, []
+        if run is None or len(wanted) < LEAST_LETTERS:
+            return ()
+        for row in self.page.requests.model.rows.all:
+            if row.tag.lower().startswith(wanted) or wanted in row.path.lower():
+                state = row.verdict.value.replace("_", " ") if row.verdict else "not scored"
+                call = partial(self._desk.go, "evidence", run=run, request=row.id)
+                found.append(Found(row.path, f"request {row.tag} of run {run}, {state}", "file", call))
+                if len(found) >= MOST_REQUESTS:
+                    break
+        return found
 
     def running(self, *, on: bool) -> None:
         if not on:

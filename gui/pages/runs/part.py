@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+
+from gui.models.finder import Found, rank
 from gui.pages.part import Part as Base
 from gui.pages.part import WindowDesk
 from gui.pages.runs.page import RunsPage
@@ -15,6 +19,7 @@ class Part(Base):
     page: RunsPage
 
     def __init__(self, desk: WindowDesk) -> None:
+        self._desk = desk
         self.page = page = RunsPage((("Try it on this machine", "play", desk.try_here),))
         self.presenter = presenter = RunsPresenter(desk, page, desk.runs_seen)
         page.run_wanted.connect(lambda run: desk.go("result", run=run))
@@ -28,6 +33,15 @@ class Part(Base):
 
     def shown(self) -> None:
         self.presenter.read()
+
+    def found(self, words: str) -> Iterable[Found]:
+        """Runs by their number, plan or verdict."""
+        runs: list[Found] = [
+            Found(f"Run {view.run.id}", f"{view.run.name}, {view.outcome}", "runs",
+                  partial(self._desk.go, "result", run=view.run.id))
+            for view in self.page.runs.model.rows.all
+        ]  # fmt: skip
+        return rank(words, runs, lambda found: f"{found.title} {found.detail}")
 
     def running(self, *, on: bool) -> None:
         if not on:
