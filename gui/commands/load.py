@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,8 +18,8 @@ from gui.commands.places import add_database_option, open_store
 from gui.reconcile import rescore_late
 from gui.runner.loading import LoadEnd, LoadLine
 from gui.runner.record_file import FileProgress, load_file
-from gui.store import PRODUCERS, LoadResult, Store, split_records
-from shoveler.bus import BusAddress, BusOptions, Consumer, open_consumer, open_subscription, parse_bus_address
+from gui.store import PRODUCERS, LoadResult, Store, batched, split_records
+from shoveler.bus import BusAddress, BusOptions, Consumer, Incoming, open_consumer, open_subscription, parse_bus_address
 from shoveler.service import redact
 
 IDLE_SECONDS = 3.0
@@ -122,9 +123,11 @@ class _Loading:
         self.ended = False
         """Whether the source was read to its end."""
 
-    def messages(self, bodies: list[bytes]) -> None:
-        """Load records of a bus in one transaction."""
-        result = self._store.load(bodies, time.time())
+    def messages(self, messages: Sequence[Incoming]) -> None:
+        """Load records of a bus."""
+        self._store.load_all(batched(split_records(message.body) for message in messages), self._loaded)
+
+    def _loaded(self, result: LoadResult, _: float) -> None:
         self.result += result
         for problem in result.problems:
             self._complain(problem)
@@ -173,7 +176,7 @@ def _from_bus(options: argparse.Namespace, source: str, loading: _Loading) -> No
             if not messages:
                 continue
             last = time.monotonic()
-            loading.messages([record for message in messages for record in split_records(message.body)])
+            loading.messages(messages)
             consumer.acknowledge(messages[-1].delivery)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from gui.campaign.settle import ALIVE, Reader, Taker
 from gui.reconcile import step_of
-from gui.store import AT_ONCE, LoadResult, Store, split_records
+from gui.store import LoadResult, Store, batched, split_records
 from shoveler.bus import Incoming
 from shoveler.service import ASK, CollectorStatus, ShovelerStatus, StatusError, StatusMessage, decode_status
 
@@ -40,18 +40,10 @@ class RecordIntake:
 
     def __call__(self, messages: Sequence[Incoming]) -> None:
         """Store a batch, or raise: then the bus keeps it."""
-        bodies: list[bytes] = []
-        for message in messages:
-            bodies += split_records(message.body)
-            if len(bodies) >= AT_ONCE:
-                self._load(bodies)
-                bodies = []
-        if bodies:
-            self._load(bodies)
-
-    def _load(self, bodies: list[bytes]) -> None:
-        now = time.time()
-        self._loaded(Loaded(self._store.load(bodies, now), now))
+        self._store.load_all(
+            batched(split_records(message.body) for message in messages),
+            lambda result, now: self._loaded(Loaded(result, now)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

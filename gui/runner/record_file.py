@@ -6,9 +6,10 @@ import contextlib
 import gzip
 import io
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -49,65 +50,87 @@ def load_file(
     `progress` is called after each; what it raises ends the loading, and what was loaded before stays. `complain` gets
     a sentence for each of the first records that cannot be read. Raises RecordFileError and StoreError."""
     total = LoadResult()
-    batch: list[bytes] = []
-    places: list[str] = []
+    reading: deque[_Read] = deque()
+    """The batch that is being loaded, and the one after it."""
 
-    def load() -> None:
+    def batches() -> Iterator[Sequence[bytes]]:
+        while batch := tuple(islice(records, AT_ONCE)):
+            numbers, bodies = zip(*batch, strict=True)
+            reading.append(_Read(bodies, numbers, opened.position()))
+            yield bodies
+
+    def loaded(result: LoadResult, _: float) -> None:
         nonlocal total
-        result = store.load(batch, time.time())
         total += result
+        batch = reading.popleft()
         for problem, body in zip(result.problems, result.rejected, strict=True):
-            found = next((place for place, other in zip(places, batch, strict=True) if other is body), "")
-            complain(f"{name}, {found}: {problem}" if found else f"{name}: {problem}")
-        batch.clear()
-        places.clear()
-        progress(FileProgress(opened.position(), opened.size, total))
+            number = next(
+                (number for number, other in zip(batch.numbers, batch.bodies, strict=True) if other is body), 0
+            )
+            complain(f"{name}, {unit} {number:,}: {problem}" if number else f"{name}: {problem}")
+        progress(FileProgress(batch.position, opened.size, total))
 
     with _opened(name) as opened:
-        for place, record in _records(opened.file, name):
-            batch.append(record)
-            places.append(place)
-            if len(batch) >= AT_ONCE:
-                load()
-        if batch:
-            load()
+        unit, records = _records(opened.file, name)
+        store.load_all(batches(), loaded)
     return total
 
 
-def _records(file: io.BufferedReader, name: str) -> Iterator[tuple[str, bytes]]:
-    """The records of a file, each with its location for messages: one per line, or all in one JSON value."""
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A batch of records, their numbers in the file, and how much of the file was read by then."""
+
+    bodies: Sequence[bytes]
+    numbers: Sequence[int]
+    position: int
+
+    def number_of(self, body: bytes) -> int:
+        """The number of a record; 0 when it was not read in this form."""
+        return next((number for number, other in zip(self.numbers, self.bodies, strict=True) if other is body), 0)
+
+
+def _records(file: io.BufferedReader, name: str) -> tuple[str, Iterator[tuple[int, bytes]]]:
+    """The records of a file, each with its number for messages, and what is numbered: one ``line`` each, or each
+    ``record`` of one JSON value."""
     head = file.peek(64)
     if head.startswith(_BYTE_ORDER_MARK):
         file.read(len(_BYTE_ORDER_MARK))
         head = head[len(_BYTE_ORDER_MARK) :]
     head = head.lstrip()
-    if head.startswith(b"[") or (head.startswith(b"{") and head[1:].lstrip(b" \t\r")[:1] == b"\n"):
-        yield from _whole(file, name, array=head.startswith(b"["))
-        return
+    if head.startswith(b"["):
+        return "record", _elements(file, name)
+    if head.startswith(b"{") and head[1:].lstrip(b" \t\r")[:1] == b"\n":
+        return "line", iter([(1, _whole(file, name))])
+    return "line", _lines(file)
+
+
+def _lines(file: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
     number = 0
     while line := file.readline(MAX_LINE):
         number += 1
         if line.strip():
-            yield f"line {number:,}", line.rstrip(b"\n")
+            yield number, line.rstrip(b"\n")
 
 
-def _whole(file: io.BufferedReader, name: str, *, array: bool) -> Iterator[tuple[str, bytes]]:
-    """The elements of the file's array, or its single object."""
+def _whole(file: io.BufferedReader, name: str) -> bytes:
+    """The file's single JSON value."""
     text = file.read(MAX_WHOLE + 1)
     if len(text) > MAX_WHOLE:
         raise RecordFileError(
             f"{name} is one JSON value of more than {MAX_WHOLE // 2**20:,} MiB; convert it to JSON lines: "
             f"jq -c '.[]' {name}"
         )
-    if not array:
-        yield "line 1", text
-        return
+    return text
+
+
+def _elements(file: io.BufferedReader, name: str) -> Iterator[tuple[int, bytes]]:
+    """The elements of the file's array."""
     try:
-        elements = msgspec.json.decode(text, type=list[msgspec.Raw])
+        elements = msgspec.json.decode(_whole(file, name), type=list[msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordFileError(f"{name} begins like an array of records but is not one: {error}.") from None
     for number, element in enumerate(elements, 1):
-        yield f"record {number:,}", bytes(element)
+        yield number, bytes(element)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from gui.store.errors import (
     StoreUnavailableError,
 )
 from gui.store.keys import match_key, record_key
-from gui.store.loader import AT_ONCE, split_records
+from gui.store.loader import AT_ONCE, batched, split_records
 from gui.store.peers import PRODUCERS
 from gui.store.records import host_of
 from gui.store.rows import (
@@ -110,6 +110,7 @@ __all__ = [
     "VerdictKind",
     "VerdictRow",
     "answer",
+    "batched",
     "host_of",
     "match_key",
     "parse_database",

@@ -10,12 +10,12 @@ import gc
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import chain, repeat
+from itertools import chain
 from operator import add, attrgetter
 from struct import unpack
 from typing import Any, NamedTuple, TypeVar
@@ -57,19 +57,6 @@ _TEXT = 256
 _PATH = 8192
 _TAGS_REMEMBERED = 500_000
 _ORIGINS_REMEMBERED = 50_000
-_RECORD = (
-    "tag_id",
-    "match_key",
-    "record_key",
-    "origin_id",
-    "file_id",
-    "read",
-    "readv",
-    "write",
-    "body",
-    "path",
-    "flags",
-)
 _INSERT_BLOCK = "INSERT INTO record_block (id, loaded, bodies) VALUES (?, ?, ?)"
 _ADD_DAILY = (
     "ON CONFLICT (day, own, server, site, org, directory, person) DO UPDATE SET"
@@ -159,7 +146,7 @@ class Group(NamedTuple):
 class Source:
     """Accesses of one session at one server: what they all have in common, computed once for many records."""
 
-    __slots__ = ("days", "file", "given_up", "origin", "place", "tag")
+    __slots__ = ("begins", "days", "file", "given_up", "origin", "place", "tag")
 
     def __init__(self, file: FileRecord) -> None:
         self.file = file
@@ -169,6 +156,8 @@ class Source:
         """Row id of the server process."""
         self.tag = STRANGER
         """Our tag, or `STRANGER` when the session is not ours."""
+        self.begins = ""
+        """What is hashed for `match_key`, up to the path."""
         self.days: dict[int, list[int]] = {}
         """By day: accesses, accesses never closed, and for the others bytes read, readv and written, and seconds."""
         self.given_up = 0
@@ -245,6 +234,18 @@ def split_records(body: bytes) -> list[bytes]:
     return lines
 
 
+def batched(groups: Iterable[Iterable[bytes]]) -> Iterator[list[bytes]]:
+    """All these bodies in lists of `AT_ONCE`, or somewhat more, since the bodies of a group stay together."""
+    batch: list[bytes] = []
+    for bodies in groups:
+        batch += bodies
+        if len(batch) >= AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
 def decode(bodies: Iterable[bytes]) -> Batch:
     """Decode record bodies. This needs no database, so it can be done outside a transaction."""
     batch = Batch()
@@ -269,13 +270,18 @@ def decode(bodies: Iterable[bytes]) -> Batch:
                 _decode_other(body, ValueError(source), batch)
             else:
                 batch.reject(body, f"record {file.record_id[:40]!r} {source}")
-        elif not (0 <= facts[2] <= _MAX_INT and 0 <= (facts[3] or 0) | (facts[4] or 0) | (facts[5] or 0) < MOST_BYTES):
+        elif (facts[2] | (facts[3] or 0) | (facts[4] or 0) | (facts[5] or 0)) >> 53 and not _fit(facts):
             batch.reject(body, f"record {file.record_id[:40]!r} has a number that is negative, or 2^53 or more")
         elif len(body) > MAX_BODY:
             batch.reject(body, f"record {file.record_id[:40]!r} of {len(body):,} bytes is larger than {MAX_BODY:,}")
         else:
             take((source, body, facts))
     return batch
+
+
+def _fit(facts: tuple[Any, ...]) -> bool:
+    """Whether every number of an access can be stored and summed up."""
+    return 0 <= facts[2] <= _MAX_INT and all(0 <= (number or 0) < MOST_BYTES for number in facts[3:6])
 
 
 def _unusable(file: FileRecord) -> str:
@@ -347,7 +353,7 @@ class Loader:
         self._tags: dict[str, Tag] = {}
         self._origins: dict[Place, int] = {}
         self._forgot = 0
-        self._blocks: list[tuple[int, Future[bytes]]] = []
+        self._blocks: tuple[Sequence[int], Future[list[bytes]]] | None = None
         """Ids of the blocks of this transaction, whose bodies are being compressed."""
         self._old: bool | None = None
         """Whether there are ids from before `schema.seen`; None: not checked yet."""
@@ -384,8 +390,10 @@ class Loader:
             producers=dict(batch.producers),
         )
 
-    def load(self, batch: Batch, now: float) -> LoadResult:
-        """One transaction: everything in `batch`, or (when it raises a StoreError) nothing."""
+    def load(self, batch: Batch, now: float, committing: Callable[[], object] = lambda: None) -> LoadResult:
+        """One transaction: everything in `batch`, or (when it raises a StoreError) nothing.
+
+        `committing` is called when only the commit is left to do."""
         today = int(now // DAY)
         with self._database.write() as connection:
             self._find_tags(connection, batch.sources)
@@ -403,6 +411,7 @@ class Loader:
             _count_other(connection, new_other, today)
             forgot = self._forgot == today or once.forget(connection, today)
             self._store_blocks(connection, now)
+            committing()
         # Only now: what a failed transaction inserted must not be cached.
         self._forgot = today if forgot else 0
         self._origins.update((source.place, source.origin) for source in batch.sources)
@@ -441,6 +450,7 @@ class Loader:
             known.update((row.tag, Tag(row.id, row.tag, row.repeat_id)) for row in rows)
         for source, user, said in named:
             source.tag = known.get(user) or known.get(said) or STRANGER
+            source.begins = source.tag.text + "\0"
 
     def _find_origins(self, connection: Connection, sources: Sequence[Source]) -> None:
         """Give each of `sources` the row id of its server process; a new one gets a row."""
@@ -463,17 +473,17 @@ class Loader:
 
     def _store_own(self, connection: Connection, own: list[Access]) -> list[Access]:
         """Store our records without their bodies (see `_store_blocks`); returns those that were not stored before."""
-        self._blocks = []
+        self._blocks = None
         if not own:
             return []
         # Compressed in a thread meanwhile: zlib releases the interpreter's lock.
-        blocks = [self._compressor.submit(_compress, part) for part in chunks(own, BLOCK)]
-        ids = self._database.new_ids(connection, "record_block", len(blocks))
-        rows = _rows(own, ids)
+        blocks = self._compressor.submit(_compress, own)
+        ids = self._database.new_ids(connection, "record_block", -(-len(own) // BLOCK))
+        columns, rows, same = _rows(own, ids)
         before = connection.scalar(select(func.max(schema.record.c.id))) or 0
         # In the order of the index: its pages are then visited one after the other (6.1 instead of 7.9 µs a record).
-        inserted = self._database.insert(connection, "record", _RECORD, sorted(rows), LEAVE_KNOWN)
-        self._blocks = list(zip(ids, blocks, strict=True))
+        inserted = self._database.insert(connection, "record", columns, sorted(rows), LEAVE_KNOWN, same)
+        self._blocks = ids, blocks
         if inserted == len(rows):
             return own
         new = _new_keys(connection, before, rows)
@@ -486,9 +496,11 @@ class Loader:
 
     def _store_blocks(self, connection: Connection, now: float) -> None:
         """Store the bodies at the end of the transaction, when compression has most likely finished."""
-        stored = [(number, now, block.result()) for number, block in self._blocks]
-        self._database.many(connection, _INSERT_BLOCK, stored)
-        self._blocks = []
+        if self._blocks is not None:
+            ids, blocks = self._blocks
+            stored = [(number, now, block) for number, block in zip(ids, blocks.result(), strict=True)]
+            self._database.many(connection, _INSERT_BLOCK, stored)
+            self._blocks = None
 
     def _first_time(self, connection: Connection, foreign: list[Access], today: int) -> tuple[list[Access], int]:
         """Others' records that were not counted before, and how many belong to days that are forgotten."""
@@ -558,38 +570,41 @@ class Loader:
         once.wait_for_close(self._database, connection, [(key, ids[group]) for key, group in waiting], today)
 
 
-def _rows(own: Sequence[Access], blocks: Sequence[int]) -> list[tuple[Any, ...]]:
-    """Rows of the table ``record``, in the order of `_RECORD`.
+def _rows(
+    own: Sequence[Access], blocks: Sequence[int]
+) -> tuple[list[str], list[tuple[Any, ...]], dict[str, int | None]]:
+    """Columns and rows for the table ``record``, and the columns in which all these rows have the same value.
 
     Column by column, since most of it is then done in C."""
     sources = [access[0] for access in own]
     record_ids, paths, file_ids, read, readv, write, _, _, issues, lacking, _ = zip(
         *[access[2] for access in own], strict=True
     )
-    texts = [f"{source.tag.text}\0{path or ''}".encode() for source, path in zip(sources, paths, strict=True)]
+    known_paths = [path or "" for path in paths] if None in paths else paths
+    texts = [(source.begins + path).encode() for source, path in zip(sources, known_paths, strict=True)]
     # `match_key` and `record_key`, whose loops these are, cost twice as much one by one.
     digests = b"".join([blake2b(text, digest_size=8).digest() for text in texts])
-    keys = unpack(f">{len(own)}q", digests)
-    places = [number * BLOCK + place for number in blocks for place in range(BLOCK)]
-    flags: Iterable[str | None] = repeat(None)
+    columns: dict[str, Iterable[Any]] = {
+        "tag_id": [source.tag.id for source in sources],
+        "match_key": unpack(f">{len(own)}q", digests),
+        "record_key": record_keys(record_ids),
+        "body": chain.from_iterable(range(number * BLOCK, (number + 1) * BLOCK) for number in blocks),
+        "origin_id": [source.origin for source in sources],
+        "file_id": file_ids,
+        "read": _numbers(read),
+        "path": _storable_paths(known_paths),
+    }
+    same: dict[str, int | None] = {}
+    for name, numbers in (("readv", readv), ("write", write)):
+        if any(numbers):
+            columns[name] = _numbers(numbers)
+        else:
+            same[name] = 0
     if any(issues) or any(lacking):
-        flags = [_flags(*said) if any(said) else None for said in zip(issues, lacking, strict=True)]
-    return list(
-        zip(
-            [source.tag.id for source in sources],
-            keys,
-            record_keys(record_ids),
-            [source.origin for source in sources],
-            file_ids,
-            _numbers(read),
-            _numbers(readv),
-            _numbers(write),
-            places,
-            _storable_paths(paths),
-            flags,
-            strict=False,  # there are more places and flags than records
-        )
-    )
+        columns["flags"] = [_flags(*said) if any(said) else None for said in zip(issues, lacking, strict=True)]
+    else:
+        same["flags"] = None
+    return list(columns), list(zip(*columns.values(), strict=False)), same  # there are more places than records
 
 
 def _numbers(values: Sequence[int | None]) -> Sequence[int]:
@@ -597,11 +612,10 @@ def _numbers(values: Sequence[int | None]) -> Sequence[int]:
     return [value or 0 for value in values] if None in values else values  # type: ignore[return-value]
 
 
-def _storable_paths(paths: Sequence[str | None]) -> list[str]:
-    known = [path or "" for path in paths]
-    if max(map(len, known)) <= _PATH and "\0" not in "".join(known):
-        return known
-    return [_storable(path, _PATH) for path in known]
+def _storable_paths(paths: Sequence[str]) -> Sequence[str]:
+    if max(map(len, paths)) <= _PATH and "\0" not in "".join(paths):
+        return paths
+    return [_storable(path, _PATH) for path in paths]
 
 
 def _count(accesses: Iterable[Access], closed: set[int], today: int) -> list[Opened]:
@@ -619,10 +633,14 @@ def _count(accesses: Iterable[Access], closed: set[int], today: int) -> list[Ope
             sums = source.days[day] = [0, 0, 0, 0, 0, 0]
         if record_id[-2:] == ".f":
             sums[0] += 1
-            sums[2] += read or 0
-            sums[3] += readv or 0
-            sums[4] += write or 0
-            sums[5] += seconds or 0
+            if read:
+                sums[2] += read
+            if readv:
+                sums[3] += readv
+            if write:
+                sums[4] += write
+            if seconds:
+                sums[5] += seconds
         else:
             source.given_up += 1
             (key,) = seen_keys([record_id])
@@ -758,17 +776,22 @@ def _flags(issues: list[str] | None, lacking: list[str] | None) -> str:
     return flags if len(flags) <= _PATH else "{}"
 
 
-def _compress(accesses: Sequence[Access]) -> bytes:
-    bodies = [body for _, body, _ in accesses]
-    lines = b"\n".join(body.replace(b"\n", b" ") if b"\n" in body else body for body in bodies)
-    # Level 1: higher levels take three times as long and save a tenth.
-    return zlib.compress(lines, 1)
+def _compress(accesses: Sequence[Access]) -> list[bytes]:
+    """Blocks of the bodies of these accesses."""
+    blocks = []
+    for part in chunks(accesses, BLOCK):
+        lines = b"\n".join([body for _, body, _ in part])
+        if lines.count(b"\n") != len(part) - 1:
+            lines = b"\n".join([body.replace(b"\n", b" ") for _, body, _ in part])
+        # Level 1: higher levels take three times as long and save a tenth.
+        blocks.append(zlib.compress(lines, 1))
+    return blocks
 
 
 def _new_keys(connection: Connection, before: int, rows: Sequence[tuple[Any, ...]]) -> set[tuple[int, int, int]]:
     """Keys of those `rows` that were inserted after record `before`, by us."""
     table = schema.record
-    bodies = {row[8] for row in rows}
+    bodies = {row[3] for row in rows}
     found = connection.execute(
         select(table.c.tag_id, table.c.match_key, table.c.record_key, table.c.body).where(table.c.id > before)
     )

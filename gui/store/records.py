@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -14,7 +16,7 @@ from sqlalchemy.engine import Connection
 from gui.store import schema
 from gui.store.engine import Database
 from gui.store.errors import NoSuchRowError
-from gui.store.loader import BLOCK, CACHE_SUMS, Loader, decode, no_collection
+from gui.store.loader import BLOCK, CACHE_SUMS, Batch, Loader, decode, no_collection
 from gui.store.rows import CacheUse, LoadResult, RecordEntry, RecordFlags, UsageNames, UsageRow
 
 UsageGroup = Literal["server", "org", "week", "dir", "user"]
@@ -31,10 +33,40 @@ class RecordsPart:
     def load(self, bodies: Sequence[bytes], now: float) -> LoadResult:
         """Store records (one JSON object for each element, see `split_records`) in one transaction.
 
-        Idempotent by `record_id`. `now` is stored as the time of loading. `AT_ONCE` at a time is fastest.
+        Idempotent by `record_id`. `now` is stored as the time of loading. `AT_ONCE` at a time is fastest, and for
+        more there is `load_all`.
         Raises StoreError when the database fails; then nothing of the batch is stored."""
         with no_collection():
             return self._loader.load(decode(bodies), now)
+
+    def load_all(
+        self,
+        batches: Iterable[Sequence[bytes]],
+        loaded: Callable[[LoadResult, float], object],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`load` each of these batches in turn; `loaded` is called with the result and the time of each.
+
+        While the disk takes one, which needs no Python, the next is decoded in a thread. (Decoding while rows are
+        inserted gives nothing: each statement would wait for Python's lock.) For that, each is stored only when the one
+        after it has been read, or there is none. `gui.store.loader.batched` makes batches of the best size."""
+        rest = iter(batches)
+        ahead: Future[Batch] | None = None
+
+        def decode_ahead() -> None:
+            nonlocal ahead
+            ahead = None if coming is None else beside.submit(decode, coming)
+
+        with no_collection(), ThreadPoolExecutor(1, "tally-decode") as beside:
+            coming = next(rest, None)
+            while coming is not None:
+                batch = decode(coming) if ahead is None else ahead.result()
+                coming = None
+                try:
+                    coming = next(rest, None)  # never within the transaction: this may wait for a pipe
+                finally:  # also when reading on fails
+                    now = clock()
+                    loaded(self._loader.load(batch, now, decode_ahead), now)
 
     def records_of(self, request_id: int) -> list[RecordEntry]:
         """The group of a request: all records with its tag and path, in order of loading. Raises NoSuchRowError."""

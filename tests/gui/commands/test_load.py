@@ -50,7 +50,7 @@ def test_a_locked_workspace_is_waited_for(
     file.write_text(record(1))
     Store(database).close()
     monkeypatch.setattr(engine, "_BUSY_SECONDS", 0.05)
-    monkeypatch.setattr(engine, "_PRAGMAS", ("PRAGMA busy_timeout=50",))
+    monkeypatch.setattr(engine, "PRAGMAS", ("PRAGMA busy_timeout=50",))
     tell = load._busy
     with closing(sqlite3.connect(database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

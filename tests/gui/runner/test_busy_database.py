@@ -39,7 +39,7 @@ async def test_a_run_outlives_a_lock_and_says_what_it_waits_for(stage: Any, monk
     """With TALLY_TEST_LOCK the lock lasts so many seconds and limits are those of every day, else all are short."""
     if not LOCK_SECONDS:
         monkeypatch.setattr(engine, "_BUSY_SECONDS", 0.2)
-        monkeypatch.setattr(engine, "_PRAGMAS", ("PRAGMA busy_timeout=200", *engine._PRAGMAS[1:]))
+        monkeypatch.setattr(engine, "PRAGMAS", ("PRAGMA busy_timeout=200", *engine.PRAGMAS[1:]))
 
     def told() -> list[str]:
         return [problem.text for problem in stage.now.problems if problem.where == "locked"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,10 @@ class Loading:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def load(self, bodies: list[bytes], now: float) -> LoadResult:
-        self.batches.append(len(bodies))
-        return LoadResult(final=len(bodies))
+    def load_all(self, batches: Iterable[list[bytes]], loaded: Callable[[LoadResult, float], None]) -> None:
+        for bodies in batches:
+            self.batches.append(len(bodies))
+            loaded(LoadResult(final=len(bodies)), 1.0)
 
 
 def test_both_framings_in_batches_of_a_bounded_size() -> None:

@@ -184,7 +184,7 @@ def test_a_writer_with_patience_waits_for_another_program_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "_BUSY_SECONDS", 0.05)
-    monkeypatch.setattr(engine, "_PRAGMAS", ("PRAGMA busy_timeout=50", *engine._PRAGMAS[1:]))
+    monkeypatch.setattr(engine, "PRAGMAS", ("PRAGMA busy_timeout=50", *engine.PRAGMAS[1:]))
     with Store(str(tmp_path / "w.db")) as store:
         other = sqlite3.connect(tmp_path / "w.db", isolation_level=None, check_same_thread=False)
         other.execute("BEGIN IMMEDIATE")
@@ -216,7 +216,7 @@ def test_readers_wait_for_nobody_and_a_writer_is_told_who_is_in_its_way(
     with Store(file) as store:
         store.put_setting("a", "1")
     monkeypatch.setattr(engine, "_BUSY_SECONDS", 0.05)
-    monkeypatch.setattr(engine, "_PRAGMAS", ("PRAGMA busy_timeout=50",))
+    monkeypatch.setattr(engine, "PRAGMAS", ("PRAGMA busy_timeout=50",))
     with closing(sqlite3.connect(file, isolation_level=None)) as raw:
         raw.execute(lock)
         with Store(file, read_only=True) as reader:

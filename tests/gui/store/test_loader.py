@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import gc
 import itertools
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -8,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gui.store import LoadResult, Store, host_of, loader, split_records
+from gui.store import LoadResult, Store, StoreUnavailableError, batched, host_of, loader, records, split_records
 from gui.store.loader import GROUPS_PER_DAY, OTHER
 
 DAY = 86400
@@ -54,6 +57,105 @@ def test_a_mixed_batch_counts_what_is_new(world: Any) -> None:
     assert sum(len(world.store.records_of(number)) for number in range(1, 601)) == 600
     paths = {world.store.records_of(number)[0].body for number in (1, 250, 399, 401, 600)}
     assert paths == {bodies[number - 1] for number in (1, 250, 399, 401, 600)}, "each row points at its own body"
+
+
+def test_batches_in_turn_are_loaded_as_each_by_itself(any_world: Any) -> None:
+    world = any_world
+    world.begin()
+    bodies = [world.body(a) for a in world.ask(7)]
+    told: list[tuple[LoadResult, float]] = []
+    times = iter((5.0, 6.0, 7.0, 8.0))
+    world.store.load_all([bodies[:3], [], bodies[2:6], bodies[:1]], lambda *both: told.append(both), times.__next__)
+    three = {world.repeat: 3}
+    assert told == [
+        (LoadResult(final=3, repeats=three), 5.0),
+        (LoadResult(), 6.0),
+        (LoadResult(final=3, repeated=1, repeats=three), 7.0),
+        (LoadResult(repeated=1), 8.0),
+    ]
+    assert [len(world.store.records_of(number)) for number in range(1, 8)] == [1] * 6 + [0]
+    assert [world.store.records_of(number)[0].loaded for number in (1, 4)] == [5.0, 7.0]
+
+
+def test_the_next_batch_is_decoded_only_while_one_is_committed(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.begin()
+    bodies = [world.body(a) for a in world.ask(4)]
+    steps: list[str] = []
+    decode, stored = loader.decode, loader.Loader._store_blocks
+
+    def decoded(batch: list[bytes]) -> loader.Batch:
+        steps.append(f"decode {bodies.index(batch[0])} in {threading.current_thread().name}")
+        return decode(batch)
+
+    def blocks(self: loader.Loader, *arguments: Any) -> None:
+        steps.append("all but committed")
+        stored(self, *arguments)
+
+    monkeypatch.setattr(records, "decode", decoded)
+    monkeypatch.setattr(loader.Loader, "_store_blocks", blocks)
+    world.store.load_all([bodies[:2], bodies[2:]], lambda *_: steps.append("loaded"))
+    steps.remove("decode 2 in tally-decode_0")
+    assert steps == [
+        "decode 0 in MainThread",
+        "all but committed",
+        "loaded",
+        "all but committed",
+        "loaded",
+    ]
+
+
+def test_what_was_read_is_stored_when_reading_on_fails(world: Any) -> None:
+    world.begin()
+    bodies = [world.body(a) for a in world.ask(4)]
+
+    def torn() -> Iterator[list[bytes]]:
+        yield bodies[:2]
+        yield bodies[2:3]
+        raise EOFError("the file is cut off")
+
+    told: list[int] = []
+    with pytest.raises(EOFError):
+        world.store.load_all(torn(), lambda result, _: told.append(result.final))
+    assert told == [2, 1]
+    assert gc.isenabled()
+
+
+def test_a_batch_that_the_database_refuses_ends_it_and_none_after_it_is_stored(world: Any) -> None:
+    world.begin()
+    bodies = [world.body(a) for a in world.ask(4)]
+    told: list[int] = []
+
+    def loaded(result: LoadResult, _: float) -> None:
+        told.append(result.final)
+        world.store.database.read_only = True
+
+    with pytest.raises(StoreUnavailableError):
+        world.store.load_all([[body] for body in bodies], loaded)
+    assert told == [1]
+
+
+def test_groups_of_bodies_stay_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader, "AT_ONCE", 3)
+    groups = [[b"1", b"2"], [b"3", b"4"], [], [b"5"]]
+    assert list(batched(groups)) == [[b"1", b"2", b"3", b"4"], [b"5"]]
+    assert list(batched([])) == []
+
+
+def test_bytes_of_every_kind_and_what_is_known_to_be_wrong_are_kept(any_world: Any) -> None:
+    """Columns that are the same in all rows are written another way than those that differ."""
+    world = any_world
+    world.begin()
+    asked = world.ask(450)
+    plain = [world.body(a) for a in asked[:150]]
+    vectors = [world.body(a, read=0, readv=number, write=number % 2) for number, a in enumerate(asked[150:300])]
+    marked = [world.body(a, known_issue=["rounded"] if number % 3 else []) for number, a in enumerate(asked[300:])]
+    for part in (plain, vectors, marked):
+        assert world.store.load(part, 1.0).final == 150
+    found = [world.store.records_of(number)[0] for number in range(1, 451)]
+    assert [entry.body for entry in found] == plain + vectors + marked
+    assert {(entry.read, entry.readv, entry.write) for entry in found[:150]} == {(1 << 20, 0, 0)}
+    assert [(entry.read, entry.readv, entry.write) for entry in found[150:300]] == [(0, n, n % 2) for n in range(150)]
+    assert [bool(entry.flags.known_issue) for entry in found] == [False] * 300 + [n % 3 != 0 for n in range(150)]
 
 
 def test_final_and_provisional_of_an_access_are_two_records(world: Any) -> None:
