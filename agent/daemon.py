@@ -12,11 +12,11 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
-from agent import connection, keys
+from agent import connection, keys, owner
 from agent.client import ClientRole
 from agent.journal import Journal
 from agent.messages import CredentialError, Invitation, Name, PersonalKey, Welcome
@@ -58,6 +58,7 @@ class AgentSettings(Settings):
     log_level = Value("log.level", Settings.text)
     metrics = Value("metrics", Settings.optional_address)
     name = Value("name", Settings.text)
+    owner = Value("owner", Settings.optional_path)
     pin = Value("pin", Settings.text)
     role = Value("role", Settings.text)
     server = Value("server", Settings.text)
@@ -128,6 +129,13 @@ SCHEMA = Schema(
             metavar="LABEL",
         ),
         Setting("state", "path", None, "Directory of the journal and the personal key.", needs_restart=True),
+        Setting(
+            "owner",
+            "path",
+            None,
+            "End together with the program that is named in this file; for agents that Tally starts itself.",
+            needs_restart=True,
+        ),
         Setting("metrics", "address", "", "Where /metrics and /healthz are served.", optional=True, needs_restart=True),
         Setting("log.format", "choice", "text", "Log lines as text or JSON.", choices=("text", "json")),
         Setting("log.level", "choice", "info", "How much is logged.", choices=("debug", "info", "warning", "error")),
@@ -312,7 +320,7 @@ async def serve(agent: Agent, parsed: argparse.Namespace) -> int:
         "link",
     )
     watch = start_task(_watch(state, health, notifier), "watch")
-    stopping = start_task(stop.wait(), "stop")
+    stopping = start_task(_asked_to_stop(stop, agent.settings.owner), "stop")
     notifier.ready()
     try:
         ends: list[asyncio.Future[Any]] = [link, stopping, role.broken]
@@ -347,6 +355,24 @@ def _role(agent: Agent) -> tuple[Journal | None, _Role]:
         config=agent.settings.xrootd_config,
         on_welcome=keeping.welcomed,
     )
+
+
+async def _asked_to_stop(stop: asyncio.Event, owner_file: Path | None) -> None:
+    """Wait for a signal, or for the end of the program that started us."""
+    waits = [start_task(stop.wait(), "signal")]
+    if owner_file is not None:
+        waits.append(start_task(_outlived(owner_file), "owner"))
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+
+
+async def _outlived(owner_file: Path) -> Literal[True]:
+    await owner.ended(owner_file)
+    return True
 
 
 _GAUGES = {

@@ -128,7 +128,7 @@ def run_window(
         for number in _ENDINGS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup: the window stays open
                 with contextlib.suppress(NotImplementedError):  # a loop without signal handlers (Windows)
-                    loop.add_signal_handler(number, frame.close)
+                    loop.add_signal_handler(number, frame.close_at_once)
         seen = asyncio.Event()
         frame.first_painted.connect(seen.set)
         frame.closing.connect(seen.set)  # a closed window, or one without a display, is never painted

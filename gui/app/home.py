@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,11 +20,17 @@ from gui.campaign.plan import Plan
 from gui.hub import HubOptions
 from gui.runner.demo import Demo, DemoOptions
 from gui.runner.errors import EXPECTED
+from gui.runner.handover import Handed
 from gui.runner.local_clients import LocalClients
 from gui.runner.options import WorkspaceOptions
+from gui.runner.successor import Successor
 from gui.runner.workspace import Workspace
+from shoveler.service.tasks import finish
 
 log = logging.getLogger("tally.window")
+
+STOP_SECONDS = 2.0
+"""How long a run that is stopped with the window may take to end."""
 
 
 class Shell(Protocol):
@@ -93,6 +100,41 @@ class Home:
             )
             return
         self._move(self._demonstrate, "demonstration")
+
+    async def stop_run(self) -> None:
+        """Abort the run, so that it is scored, and wait a moment for its end: closing does the rest."""
+        session = self.workspace.runs.session if self.workspace is not None else None
+        if session is None:
+            return
+        session.abort()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await session.wait()
+
+    async def hand_over(self, workspace: Workspace, log_file: Path) -> int:
+        """Let another process go on with the run of the open workspace, and close that here. Returns the id of the
+        process, 0 if the run was over before. Raises SuccessorError."""
+        successor = Successor(log_file)
+        try:
+            await successor.ready()
+            if self.workspace is not workspace or self.task is None or not await workspace.hand_over():
+                await successor.close()
+                return 0
+        except BaseException:
+            await successor.close()
+            raise
+        return await finish(self._pass_on(workspace, successor), "pass the run on")
+
+    async def _pass_on(self, workspace: Workspace, successor: Successor) -> int:
+        assert self.task is not None
+        clients = workspace.local_clients.let_go(successor.pid) if workspace.local_clients is not None else None
+        demonstration = self.demo.let_go() if self.demo is not None else None
+        options = replace(workspace.options, hub=replace(workspace.options.hub, port=workspace.hub.port))
+        await ended(self.task)  # hub, bus and database are free now
+        origin = f"the window (process {os.getpid()})"
+        await successor.send(Handed(options, workspace.handed(), clients, demonstration, origin))
+        await successor.running()
+        return successor.pid
 
     async def close(self) -> None:
         """Close the open workspace for good, and wait until all is down."""

@@ -1,12 +1,11 @@
-"""The dialogs of opening and closing: which file, and whether a run may be aborted for it."""
+"""The dialogs of opening and closing: which file. Whether a run may be left for it is asked by `leaving`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog, QMessageBox
+from PySide6.QtWidgets import QFileDialog
 
 from gui.app.background import Background
 from gui.app.home import Home
@@ -16,10 +15,18 @@ from gui.widgets.frame import Frame
 class Opening:
     """`import_plan` is called with a plan file that the user opens instead of a workspace."""
 
-    def __init__(self, frame: Frame, home: Home, background: Background, import_plan: Callable[[Path], object]) -> None:
+    def __init__(
+        self,
+        frame: Frame,
+        home: Home,
+        background: Background,
+        unless_running: Callable[[str, Callable[[], object]], object],
+        import_plan: Callable[[Path], object],
+    ) -> None:
         self._frame = frame
         self._home = home
         self._background = background
+        self._unless_running = unless_running
         self._import_plan = import_plan
 
     def new(self) -> None:
@@ -50,29 +57,11 @@ class Opening:
             self._frame.go("plans")
             self._import_plan(Path(path))
             return
-        self.unless_running(f"open {Path(path).name}", lambda: self._open_soon(path))
+        self._unless_running(f"open {Path(path).name}", lambda: self._open_soon(path))
 
     def _open_soon(self, path: str) -> None:
         self._background.start(self._home.open(self._home.options_for(path)), "open a workspace")
 
     def leave(self) -> None:
         """Close the open workspace."""
-        self.unless_running("close it", self._home.leave)
-
-    def unless_running(self, what: str, call: Callable[[], object]) -> None:
-        """Call `call`; if a run is under way, ask first, since it would be aborted."""
-        workspace = self._home.workspace
-        if workspace is None or not workspace.running:
-            call()
-            return
-        run = workspace.progress.latest.run
-        box = QMessageBox(self._frame)
-        box.setWindowTitle("A run is under way")
-        box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setText(f"Run {run or ''} in {workspace.label} is under way. To {what}, it must be aborted.")
-        box.setInformativeText("The requests made so far are scored and kept.")
-        abort = box.addButton("Abort the run", QMessageBox.ButtonRole.DestructiveRole)
-        box.addButton("Keep it running", QMessageBox.ButtonRole.RejectRole)
-        box.finished.connect(lambda _code: call() if box.clickedButton() is abort else None)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.open()  # never exec: it would run the loop inside itself
+        self._unless_running("close the workspace", self._home.leave)

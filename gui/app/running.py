@@ -11,6 +11,7 @@ from typing import Any
 from gui.campaign.plan import Plan
 from gui.campaign.planfile import format_plan
 from gui.pages.desk import Desk
+from gui.runner.driver import HandedOverError
 from gui.runner.errors import EXPECTED
 from gui.runner.workspace import Workspace
 
@@ -49,6 +50,8 @@ class Running:
         self._changed(True)
         try:
             result = await workspace.run(plan, text=text, directory=directory)
+        except HandedOverError:
+            return  # another process goes on with it
         except EXPECTED as error:
             log.info("! the run could not begin: %s", error)
             self._desk.complain("run", str(error))
@@ -62,6 +65,10 @@ class Running:
         """Show the result, unless the user looks at something else, or stopped the run and watches its end."""
         if self._desk.current_page() == "live" and not self._stop_asked:
             self._desk.go("result", run=run)
+
+    def forget(self) -> None:
+        """Whoever stops the run does not want to see its result."""
+        self._stop_asked = True
 
     def stop(self) -> None:
         """Stop the run after its round; a second call aborts it."""

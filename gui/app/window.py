@@ -1,6 +1,6 @@
 """The window: composes frame, pages and the open workspace. Everything it does goes through `gui.runner` and the store.
 
-- `home` opens and closes workspaces, `opening` has the dialogs for it, `background` owns the tasks.
+- `home` opens and closes workspaces, `opening` and `leaving` have the dialogs for it, `background` owns the tasks.
 - `actions` has menus and buttons. Each page is a folder of `gui.pages`; its `part` connects it with its presenter.
 - The hub runs in the same process on the same loop; blocking work goes to the workspace's threads.
 """
@@ -20,6 +20,7 @@ from gui.app.actions import Actions
 from gui.app.background import Background
 from gui.app.finding import Finding
 from gui.app.home import Home
+from gui.app.leaving import Leaving
 from gui.app.opening import Opening
 from gui.app.running import Running
 from gui.app.status import run_text, status_parts
@@ -61,8 +62,12 @@ class Window:
         frame.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.problems)
         self.tasks = Background(self._trouble)
         self.home = Home(self, self.tasks, data, demo or DemoOptions(database=data / "demo.db"))
-        self.opening = Opening(frame, self.home, self.tasks, lambda path: self.go("plans", plan=path))
         self.running = Running(self, self._run_changed)
+        self.leaving = Leaving(frame, self.home, self.tasks, self.complain, self.running.forget)
+        self.opening = Opening(
+            frame, self.home, self.tasks, self.leaving.unless_running, lambda path: self.go("plans", plan=path)
+        )
+        frame.may_close = self.leaving.may_close
         actions = Actions(frame, self.problems)
         actions.connect_file(self.opening, self.try_here)
         actions.connect_run(self.running)
@@ -101,7 +106,7 @@ class Window:
         if demo is not None:
             self.run_plan(demo.plan, demo.text)
         else:
-            self.opening.unless_running("try it on this machine", self.home.demonstrate)
+            self.leaving.unless_running("try it on this machine", self.home.demonstrate)
 
     def run_plan(self, plan: Plan, text: str = "", directory: Path | None = None) -> None:
         """Run this plan in the open workspace. `text` is its TOML; its file list is relative to `directory`."""

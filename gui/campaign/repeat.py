@@ -200,6 +200,11 @@ class Repeat:
         return tuple(sorted(self._awaited)) if self.state is State.ROUND else ()
 
     @property
+    def present(self) -> tuple[str, ...]:
+        """The clients that have a session, as far as is known, and take part."""
+        return tuple(n for n, c in self._clients.items() if c.present and not c.dropped)
+
+    @property
     def lost(self) -> tuple[str, ...]:
         """Clients that took part and have lost their workers: what they had not begun will never be done."""
         return tuple(n for n, c in self._clients.items() if c.lost)

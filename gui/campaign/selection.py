@@ -110,11 +110,18 @@ def choose_clients(choice: Choice, present: Iterable[Client]) -> list[Client] | 
         return ready or f"waiting for a client with the label {choice.label}"
     if choice == "all":
         return ready or "waiting for a client"
-    names = {client.name: client for client in ready}
+    names = _by_short_name(ready) | {client.name: client for client in ready}
     absent = [name for name in choice if name not in names]
     if absent:
         return f"waiting for client{'s' if len(absent) > 1 else ''} {', '.join(absent)}"
-    return [names[name] for name in sorted(set(choice), key=name_order)]
+    return sorted({names[name].id: names[name] for name in choice}.values(), key=lambda one: name_order(one.name))
+
+
+def _by_short_name(clients: Sequence[Client]) -> dict[str, Client]:
+    """Clients by a label that no other one has: agents that Tally starts itself are c1, c2 … by label, since their
+    names are never used twice."""
+    labels = [label for client in clients for label in client.labels]
+    return {label: client for client in clients for label in client.labels if labels.count(label) == 1}
 
 
 def unknown_clients(choice: Choice, known: Iterable[str]) -> str:

@@ -28,6 +28,7 @@ from gui.commands.places import (
 from gui.commands.progress import TerminalProgress, table_width
 from gui.commands.remote import add_options, run_remote
 from gui.commands.results import write_reports
+from gui.commands.takeover import take_over
 from gui.hub import AgentView
 from gui.hub.server import DEFAULT_LISTEN
 from gui.report import FORMATS, build, text_table, wants
@@ -48,7 +49,12 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         f"({', '.join(preset.id for preset in presets())}). Exit code: 0 passed, 1 not passed, 2 the plan cannot "
         "be run.",
     )
-    run.add_argument("plan", metavar="PLAN", help="plan file, or the name of a preset")
+    run.add_argument("plan", metavar="PLAN", nargs="?", default="", help="plan file, or the name of a preset")
+    run.add_argument(
+        "--handed-over",
+        action="store_true",
+        help="go on with the run of a window that is closed, which tells it on standard input (used by the window)",
+    )
     run.add_argument("--headless", action="store_true", help="never open a window")
     run.add_argument("--out", type=Path, metavar="DIR", help="write the reports of the run to this directory")
     run.add_argument(
@@ -192,6 +198,10 @@ def _local_clients(options: argparse.Namespace, chosen: WorkspaceOptions) -> int
 
 def run_plan(options: argparse.Namespace) -> int:
     """Run a plan, in a window if there is a display."""
+    if options.handed_over:
+        return take_over()
+    if not options.plan:
+        raise CommandError("Name a plan to run: a file, or a preset (`tally run --help` lists them).")
     loaded = load_plan(options.plan)
     if options.hub:
         return run_remote(options, loaded.text, loaded.directory)

@@ -133,6 +133,11 @@ class WorkspaceBus:
         if self._asker is not None:
             await asyncio.to_thread(self._asker.close)
 
+    def leave_queue(self) -> None:
+        """Another program goes on with our queue of records: it is not removed when we stop."""
+        if self._records is not None:
+            self._records.leave_queue()
+
     @property
     def there(self) -> bool:
         """Whether there is a bus to take records from."""

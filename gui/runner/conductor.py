@@ -8,6 +8,7 @@ import msgspec
 
 from gui.campaign.planfile import PlanError, parse_plan
 from gui.hub import Command, CommandRefusedError
+from gui.runner.driver import HandedOverError
 from gui.runner.resolve import RunRefusedError
 from gui.runner.runs import Runs
 
@@ -38,6 +39,8 @@ class RunConductor:
         try:
             plan = parse_plan(command.plan)
             result = await self._runs.run(plan, text=command.plan, files=command.files or None)
+        except HandedOverError:
+            raise CommandRefusedError("Another program goes on with the run, at the same hub: connect again.") from None
         except (PlanError, RunRefusedError, ValueError) as error:
             raise CommandRefusedError(str(error)) from error
         return msgspec.to_builtins(result)

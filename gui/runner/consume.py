@@ -98,7 +98,7 @@ class BusThread:
         self._options = options
         self._watched = (Watched(queue, exchange), *watch)
         self._forget_queue = forget_queue
-        self._keep_queue = keep_queue
+        self._keep_seconds = keep_queue
         self._stopping = threading.Event()
         self._state = ConsumerState()
         self._worked = False
@@ -114,6 +114,10 @@ class BusThread:
         self._stopping.set()
         self._thread.join(seconds)
         return not self._thread.is_alive()
+
+    def leave_queue(self) -> None:
+        """Another program goes on with the queue: do not remove it at the end."""
+        self._forget_queue = False
 
     def drain(self) -> Drain:
         """Find out when everything that is in the queue now has been handled."""
@@ -141,7 +145,7 @@ class BusThread:
     def _connected(self) -> Iterator[tuple[Topology, Consumer]]:
         with contextlib.closing(open_topology(self._address, self._options)) as topology:
             topology.declare_exchange(self._exchange)
-            topology.declare_queue(self._queue, exchange=self._exchange, expires=self._keep_queue)
+            topology.declare_queue(self._queue, exchange=self._exchange, expires=self._keep_seconds)
             consumer = open_consumer(
                 self._address, exchange=self._exchange, queue=self._queue, reader=self.name, options=self._options
             )

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 from agent.messages import Round
 from gui.campaign.assign import Assigner
@@ -61,6 +62,23 @@ class CurrentRepeat:
     """Seconds of the time axis that are not in the database yet."""
     measured: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when there are some."""
+    injected: set[int] = field(default_factory=set)
+    """The faults of the test (by their place in the plan) that have begun."""
+
+    def kept(self) -> dict[str, Any]:
+        """All of it but what belongs to this program (database, loop): for another program that goes on with it."""
+        own = {"counts", "first_round", "looked", "measured"}
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name not in own}
+
+    @classmethod
+    def of(cls, kept: dict[str, Any], counts: LiveCounts) -> Self:
+        """The repeat that another program has begun."""
+        repeat = cls(**kept, counts=counts)
+        if repeat.began:
+            repeat.first_round.set()
+        if repeat.unstored:
+            repeat.measured.set()
+        return repeat
 
     def name_of(self, who: str) -> str:
         """The displayed name of a client (by its public id) or a server (by its URL)."""

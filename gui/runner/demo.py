@@ -16,7 +16,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gui.campaign.plan import Plan, Test
@@ -74,6 +74,12 @@ class Demo:
     plan: Plan
     text: str
     lab: Path
+    _let_go: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def let_go(self) -> Path:
+        """Another program goes on with it: leave the lab up. Returns what that program passes to `take_down`."""
+        self._let_go.set()
+        return self.lab.parent
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -83,6 +89,7 @@ class Demo:
         plan = options.plan()
         directory = Path(tempfile.mkdtemp(prefix="tally-demo-"))
         lab = directory / "lab"
+        let_go = asyncio.Event()
         try:
             on_stage(f"starting {options.servers} XRootD servers, a bus, a shoveler and a collector")
             try:
@@ -99,17 +106,27 @@ class Demo:
                     async with LocalClients(workspace.hub, options.clients, key=key) as clients:
                         workspace.local_clients = clients
                         try:
-                            yield cls(options, workspace, plan, format_plan(plan), lab)
+                            yield cls(options, workspace, plan, format_plan(plan), lab, let_go)
                         finally:
                             workspace.local_clients = None
                             on_stage("ending the client agents")
             finally:
-                try:
-                    on_stage("taking the federation down")
-                finally:  # even if `on_stage` raises
-                    await finish(_lab_down(lab), "take the lab down")
+                if not let_go.is_set():
+                    try:
+                        on_stage("taking the federation down")
+                    finally:  # even if `on_stage` raises
+                        await finish(_lab_down(lab), "take the lab down")
         finally:
-            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+            if not let_go.is_set():
+                await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+
+async def take_down(directory: Path) -> None:
+    """Take down a demonstration that another program has let go."""
+    try:
+        await finish(_lab_down(directory / "lab"), "take the lab down")
+    finally:
+        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 
 
 async def _lab_up(lab: Path, options: DemoOptions, on_stage: Callable[[str], None]) -> None:

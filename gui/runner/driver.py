@@ -13,7 +13,7 @@ from gui.campaign.repeat import AbortJobs, BeginSettling, Command, End, HandOut,
 from gui.campaign.settle import ALIVE, Settle, Settled, SettleView
 from gui.runner.consume import Drain
 from gui.runner.current import CurrentRepeat
-from gui.runner.events import Events, apply
+from gui.runner.events import Event, Events, HandOver, apply
 from gui.runner.host import Host
 from gui.runner.rounds import Rounds
 from gui.runner.snapshots import Board
@@ -23,6 +23,10 @@ SETTLE_LOOK = 0.25
 ABORTED_SETTLE = 2.0
 STATUS_SECONDS = 3.0
 """How long a run waits for the status of the daemons before its first request and after its last."""
+
+
+class HandedOverError(Exception):
+    """Not an error: the run is left as it is, since another program goes on with it."""
 
 
 class Driver:
@@ -38,17 +42,23 @@ class Driver:
         self._limit = limit
 
     async def drive(self, repeat: CurrentRepeat) -> None:
-        """Run the state machine until it is time to settle."""
+        """Run the state machine until it is time to settle; it may have been begun by another program. Raises
+        HandedOverError when another program is to go on."""
         loop = asyncio.get_running_loop()
         machine = repeat.machine
-        await self._carry_out(repeat, machine.begin(loop.time()))
-        for client in machine.clients:
-            view = self._hub.roster.find(client)
-            if view is None or not view.live:
-                await self._carry_out(repeat, machine.missing(client, loop.time()))
+        if repeat.done is not None:
+            return
+        if machine.state is State.NEW:
+            await self._carry_out(repeat, machine.begin(loop.time()))
+            for client in machine.clients:
+                view = self._hub.roster.find(client)
+                if view is None or not view.live:
+                    await self._carry_out(repeat, machine.missing(client, loop.time()))
         while machine.state is not State.SETTLING:
             self._board.show_state(repeat)
             event = await self._events.next(machine.deadline)
+            if isinstance(event, HandOver):
+                raise HandedOverError
             now = loop.time()
             await self._carry_out(repeat, apply(event, repeat, self._hub, now) if event else machine.advance(now))
         repeat.done = time.time()
@@ -133,7 +143,8 @@ class Driver:
     # ---- settling
 
     async def settle(self, repeat: CurrentRepeat) -> Settled:
-        """Wait for monitoring. Late messages of agents are still handled."""
+        """Wait for monitoring. Late messages of agents are still handled. Raises HandedOverError when another program
+        is to go on."""
         began = repeat.done or time.time()
         loop = asyncio.get_running_loop()
         limit = self._limit
@@ -155,6 +166,7 @@ class Driver:
             base=repeat.base,
         )
         drain: Drain | None = None
+        event: Event | None = None
         async with asyncio.TaskGroup() as questions:
             while True:
                 if self.hurry:
@@ -169,8 +181,13 @@ class Driver:
                 self._board.show("settling", step.reason)
                 again = loop.time() + max(0.02, min(SETTLE_LOOK, step.again - time.time()))
                 event = await self._events.next(again)
+                if isinstance(event, HandOver):
+                    break
                 if event is not None:
                     await self._carry_out(repeat, apply(event, repeat, self._hub, loop.time()))
+        if isinstance(event, HandOver):
+            raise HandedOverError
+        assert isinstance(step, Settled)
         repeat.machine.settled()
         await self._host.ask_for_status(
             STATUS_SECONDS if not self.hurry else 0.5

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -28,6 +28,11 @@ class Stop:
     """The owner asks to stop; `at_once`: without the rest of the round."""
 
     at_once: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """The owner asks to leave the run as it is: another program goes on with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ class Stored:
     journal: str
 
 
-Event = Stop | Back | Missing | Silent | Ready | PartDone | JobDone | Stored
+Event = Stop | HandOver | Back | Missing | Silent | Ready | PartDone | JobDone | Stored
 
 
 class Events:
@@ -102,6 +107,11 @@ class Events:
         """The owner asks to stop."""
         self._woken()
         self._queue.put_nowait(Stop(at_once))
+
+    def hand_over(self) -> None:
+        """The owner asks to leave the run as it is."""
+        self._woken()
+        self._queue.put_nowait(HandOver())
 
     def agent_up(self, agent: AgentView) -> None:
         """An agent's session began, or the agent is heard from again."""
@@ -155,6 +165,24 @@ class Events:
             self._queue.get_nowait()
         self.current = repeat
 
+    def unread(self) -> tuple[Event, ...]:
+        """What nobody has handled, for another program that goes on. Who is there it sees itself."""
+        left: list[Event] = []
+        while not self._queue.empty():
+            left.append(self._queue.get_nowait())
+        return tuple(event for event in left if not isinstance(event, Back | Missing | HandOver))
+
+    def resume(self, repeat: CurrentRepeat | None, unread: Iterable[Event]) -> None:
+        """Go on with the repeat and the events of another program."""
+        self.current = repeat
+        for event in unread:
+            self._queue.put_nowait(event)
+
+    def look_for(self, clients: Iterable[str]) -> None:
+        """Clients that are not here count as missing."""
+        for client in clients:
+            self._queue.put_nowait(Missing(client))
+
     async def next(self, deadline: float | None) -> Event | None:
         """The next event, or None if the deadline (on the loop's clock) came first."""
         try:
@@ -168,6 +196,8 @@ def apply(event: Event, repeat: CurrentRepeat, hub: Hub, now: float) -> list[Com
     """Pass an event to the state machine; returns its commands."""
     machine = repeat.machine
     match event:
+        case HandOver():
+            return []  # the driver has seen it
         case Stop(at_once):
             return machine.abort(now) if at_once else machine.stop(now)
         case Back(agent):

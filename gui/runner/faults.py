@@ -30,11 +30,13 @@ class Faults:
         """Inject the faults when the plan says so."""
         await repeat.first_round.wait()
         async with asyncio.TaskGroup() as tasks:
-            for fault in repeat.resolved.test.faults:
-                tasks.create_task(self._fault(repeat.began, fault), name=f"fault {fault.do}")
+            for place, fault in enumerate(repeat.resolved.test.faults):
+                if place not in repeat.injected:
+                    tasks.create_task(self._fault(repeat, place, fault), name=f"fault {fault.do}")
 
-    async def _fault(self, began: float, fault: Fault) -> None:
-        await asyncio.sleep(max(0.0, began + fault.at - time.time()))
+    async def _fault(self, repeat: CurrentRepeat, place: int, fault: Fault) -> None:
+        await asyncio.sleep(max(0.0, repeat.began + fault.at - time.time()))
+        repeat.injected.add(place)
         self._board.mark("fault", fault.text)
         self._board.changed()
         try:

@@ -12,6 +12,8 @@ from gui.campaign.plan import Plan
 from gui.campaign.planfile import format_plan
 from gui.runner import ownership
 from gui.runner.bus import WorkspaceBus
+from gui.runner.driver import HandedOverError
+from gui.runner.handover import HandedRun
 from gui.runner.host import Host
 from gui.runner.progress import ProgressFeed, RunProgress
 from gui.runner.resolve import RunRefusedError
@@ -49,9 +51,26 @@ class Runs:
         if self.session is not None:
             raise RunRefusedError("A run is under way in this workspace; stop it first.")
         await self._bus.ready()
-        self.session = session = RunSession(
+        session = RunSession(
             self._host, plan, text=text or format_plan(plan), files=files, directory=directory or Path()
         )
+        return await self._carry_out(session, on_progress)
+
+    def take(self, taken: HandedRun) -> None:
+        """Before the hub listens: the run of another program is under way here. Then `go_on`."""
+        self.session = RunSession(
+            self._host, taken.plan, text=taken.text, files=taken.files, directory=taken.directory, taken=taken
+        )
+
+    async def go_on(self, on_progress: Callable[[RunProgress], None] | None = None) -> RunResult:
+        """Carry out the run that was taken over; as `run`."""
+        assert self.session is not None
+        await self._bus.ready()
+        return await self._carry_out(self.session, on_progress)
+
+    async def _carry_out(self, session: RunSession, on_progress: Callable[[RunProgress], None] | None) -> RunResult:
+        self.session = session
+        handed = False
         unsubscribe = self._progress.subscribe(on_progress) if on_progress else None
         try:
             result = await session.run()
@@ -64,9 +83,13 @@ class Runs:
                 except StoreError:
                     log.exception("! the run that was stopped could not be closed; the next start does it")
             raise
+        except HandedOverError:
+            handed = True
+            raise
         finally:
             self._progress.publish()  # its end, for subscribers
-            self.session = None
+            if not handed:  # otherwise it still hears what agents say, until the hub ends
+                self.session = None
             if unsubscribe:
                 unsubscribe()
 
@@ -89,7 +112,7 @@ class Runs:
         return True
 
     async def end(self) -> None:
-        """Abort the run, if there is one, and wait until it is over."""
-        if self.session is not None:
+        """Abort the run, if there is one, and wait until it is over. One that is handed over is left as it is."""
+        if self.session is not None and not self.session.handing_over:
             self.session.abort()
             await self.session.wait()

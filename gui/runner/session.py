@@ -1,6 +1,7 @@
 """One run: every repeat of every test of a plan, from resolving it to its result.
 
-`session` prepares, starts and concludes the run, and scores each repeat. `driver` carries a repeat out: it feeds the
+`session` prepares, starts and concludes the run, and scores each repeat; another program may go on with it
+(`handover`). `driver` carries a repeat out: it feeds the
 `events` of hub and bus to the state machine of `gui.campaign.repeat`, one by one, and executes its commands; `rounds`
 draws and stores what is handed out, before an agent receives it. The `recorder` (counts, time axis) and the `faults` of
 the plan run beside it. All share `current.CurrentRepeat`; `snapshots.Board` is what is shown of it.
@@ -9,6 +10,7 @@ the plan run beside it. All share `current.CurrentRepeat`; `snapshots.Board` is 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import platform
 import socket
@@ -41,9 +43,10 @@ from gui.reconcile import (
     summary,
 )
 from gui.runner.current import CurrentRepeat, ResolvedTest
-from gui.runner.driver import STATUS_SECONDS, Driver, not_complete
+from gui.runner.driver import STATUS_SECONDS, Driver, HandedOverError, not_complete
 from gui.runner.events import Events
 from gui.runner.faults import Faults
+from gui.runner.handover import HandedRun
 from gui.runner.host import Host
 from gui.runner.lab import cannot
 from gui.runner.live import Live
@@ -60,6 +63,8 @@ from shoveler.service.tasks import start_task
 
 log = logging.getLogger("tally.runner")
 
+REJOIN_SECONDS = 30.0
+"""How long clients have to join again after another program has gone on with a run; then they count as missing."""
 SILENCE_LIMIT, SILENCE_TIMEOUTS = 60.0, 3.0
 """Minimum seconds, and number of the plan's timeouts, to wait at the end for servers that do not answer."""
 
@@ -83,25 +88,41 @@ class RunResult:
 class RunSession:
     """See the module. `run` once."""
 
-    def __init__(self, host: Host, plan: Plan, *, text: str, files: str | None, directory: Path) -> None:
+    def __init__(
+        self,
+        host: Host,
+        plan: Plan,
+        *,
+        text: str,
+        files: str | None,
+        directory: Path,
+        taken: HandedRun | None = None,
+    ) -> None:
+        """`taken`: the run of another program, to go on with."""
         self._host = host
         self._store = host.store
         self._hub = host.hub
         self._plan = plan
         self._text = text
+        self._files_text, self._directory = files, directory
         self._catalogues = Catalogues(host.probes, host.lab, text=files, directory=directory)
         self._wake = asyncio.Event()
         self._events = Events(self._wake.set)
         self._board = Board(plan, host.hub.roster, host.changed)
         self._driver = Driver(host, self._board, self._events, limit=plan.settle)
         self._recorder = Recorder(host.store, self._board, host.blocking, host.problem)
-        self._faults = Faults(host.lab, host.local_clients, self._board, host.problem)
         self._stopping = False
         self._broken = ""
         self._incomplete: list[str] = []
         """What was not requested because servers did not answer; a sentence for each repeat."""
         self._over = asyncio.Event()
-        self._scored = 0
+        self._resolved: list[ResolvedTest] = []
+        self._scored: set[tuple[int, int]] = set()
+        """(test, repeat) that are over."""
+        self.handing_over = False
+        """Another program goes on with this run."""
+        if taken is not None and taken.number is not None:
+            self._resume(taken)
         self.snapshot = self._board.snapshot
         # Called by hub, bus and owner; all return at once.
         self.agent_up = self._events.agent_up
@@ -119,6 +140,43 @@ class RunSession:
         """End at once."""
         self._stopping = self._driver.hurry = True
         self._events.stop(at_once=True)
+
+    def hand_over(self) -> None:
+        """Leave the run as it is, as soon as nothing is half done: another program goes on with it. `run` then raises
+        HandedOverError. Scoring a repeat is finished first, and the run may be over by then."""
+        self.handing_over = True
+        self._events.hand_over()
+
+    def handed(self) -> HandedRun:
+        """The run for the other program; call when the hub has ended, so that nothing comes after."""
+        repeat = self._board.current
+        whole = HandedRun(self._plan, self._text, self._files_text, self._directory)
+        if self._board.run is None:
+            return whole
+        return replace(
+            whole,
+            number=self._board.run,
+            resolved=tuple(self._resolved),
+            scored=frozenset(self._scored),
+            repeat=None if repeat is None else repeat.kept(),
+            unread=self._events.unread(),
+            board=self._board.kept(),
+            incomplete=tuple(self._incomplete),
+            stopping=self._stopping,
+            hurry=self._driver.hurry,
+        )
+
+    def _resume(self, taken: HandedRun) -> None:
+        assert taken.number is not None
+        assert taken.board is not None
+        repeat = None
+        if taken.repeat is not None:  # its counts are read anew: everything that they count is in the database
+            repeat = CurrentRepeat.of(taken.repeat, LiveCounts(self._store, taken.repeat["id"]))
+        self._board.resume(taken.number, taken.board, repeat)
+        self._events.resume(repeat, taken.unread)
+        self._resolved, self._scored = list(taken.resolved), set(taken.scored)
+        self._incomplete = list(taken.incomplete)
+        self._stopping, self._driver.hurry = taken.stopping, taken.hurry
 
     async def wait(self) -> None:
         """Wait until the run is over."""
@@ -154,6 +212,32 @@ class RunSession:
             self._over.set()
 
     async def _run_all(self) -> RunResult:
+        if self._board.run is None:
+            await self._prepare()
+        else:
+            await self._host.blocking(self._host.statuses.begin_run, self._board.run)
+            self._board.mark("phase", "another program goes on with the run")
+        run = self._board.run
+        assert run is not None
+        try:
+            for one in self._resolved:
+                for number in range(1, one.test.repeats + 1):
+                    if (one.number, number) in self._scored:
+                        continue
+                    if self._stopping or self._broken:
+                        break
+                    if self.handing_over:
+                        raise HandedOverError
+                    await self._do_repeat(one, number)
+        except (StoreError, RunRefusedError) as error:
+            log.exception("! the run cannot continue")
+            self._broken = f"The run ended early: {error}"
+            self._host.problem("error", f"run {run}", self._broken)
+        finally:
+            self._host.statuses.end_run()
+        return await self._conclude()
+
+    async def _prepare(self) -> None:
         resolved = [
             ResolvedTest(number, test, choose_servers(test.servers, self._host.servers()))
             for number, test in enumerate(self._plan.tests, 1)
@@ -168,22 +252,12 @@ class RunSession:
         chosen = {server.url: server for one in resolved for server in one.servers}
         for sentence in await reached_twice(chosen.values()):
             self._host.problem("warning", "servers", sentence)
+        if self.handing_over:
+            raise HandedOverError
+        self._resolved = resolved
         self._board.outlook = Outlook([_work(one) for one in resolved])
         self._board.show("preparing", "storing the run in the database")
-        self._board.run = run = await self._create_run(resolved)
-        try:
-            for one in resolved:
-                for number in range(1, one.test.repeats + 1):
-                    if self._stopping or self._broken:
-                        break
-                    await self._do_repeat(one, number)
-        except (StoreError, RunRefusedError) as error:
-            log.exception("! the run cannot continue")
-            self._broken = f"The run ended early: {error}"
-            self._host.problem("error", f"run {run}", self._broken)
-        finally:
-            self._host.statuses.end_run()
-        return await self._conclude()
+        self._board.run = await self._create_run(resolved)
 
     async def _create_run(self, resolved: Sequence[ResolvedTest]) -> int:
         specs = [_spec(one) for one in resolved]
@@ -235,7 +309,7 @@ class RunSession:
             message = " ".join([message, *self._incomplete])
         elif self._stopping and outcome != "passed":  # otherwise it was too late to shorten anything
             outcome = "aborted" if self._driver.hurry else "stopped"
-            message = f"The run was {outcome} after {self._scored} of {_repeats(self._plan)} repeats."
+            message = f"The run was {outcome} after {len(self._scored)} of {_repeats(self._plan)} repeats."
         self._board.outcome = outcome
         self._board.show("done", message)
         try:
@@ -260,6 +334,8 @@ class RunSession:
                 return chosen
             if self._stopping:
                 raise RunRefusedError("The run was stopped before it began.")
+            if self.handing_over:
+                raise HandedOverError
             self._board.show("waiting_clients", chosen)
             self._wake.clear()
             try:
@@ -281,6 +357,18 @@ class RunSession:
     # ---- one repeat
 
     async def _do_repeat(self, one: ResolvedTest, number: int) -> None:
+        begun = self._board.current
+        if begun is not None and (begun.resolved.number, begun.number) == (one.number, number):
+            await self._carry_through(begun, taken=True)  # by another program, up to here
+            return
+        repeat = await self._begin_repeat(one, number)
+        self._events.begin(repeat)
+        if self.handing_over:  # the event was one of the last repeat
+            self._events.hand_over()
+        self._board.begin(repeat)
+        await self._carry_through(repeat)
+
+    async def _begin_repeat(self, one: ResolvedTest, number: int) -> CurrentRepeat:
         test = one.test
         run, series = self._board.run, self._board.series
         assert run is not None
@@ -317,23 +405,29 @@ class RunSession:
         )
         for client in clients:
             repeat.live.client(client.id, client.name)
-        self._events.begin(repeat)
-        self._board.begin(repeat)
+        return repeat
+
+    async def _carry_through(self, repeat: CurrentRepeat, *, taken: bool = False) -> None:
+        faults = Faults(self._host.lab, self._host.local_clients, self._board, self._host.problem)
         helpers = [
             start_task(self._recorder.count(repeat), f"count {repeat.job}"),
             start_task(self._recorder.beat(repeat), f"beat {repeat.job}"),
             start_task(self._recorder.store_measured(repeat), f"measured {repeat.job}"),
-            start_task(self._faults.run(repeat), f"faults {repeat.job}"),
+            start_task(faults.run(repeat), f"faults {repeat.job}"),
         ]
         try:
+            if taken:
+                await self._rejoined(repeat)
             await self._driver.drive(repeat)
-            if text := not_complete(repeat):
+            if (text := not_complete(repeat)) and text not in self._incomplete:
                 self._incomplete.append(text)
             if repeat.machine.outcome == "failed":
                 self._broken = "The run ended because its clients could not continue; see the problems for the reason."
             settled = await self._driver.settle(repeat)
+        except HandedOverError:
+            raise
         except BaseException:
-            for name in names:
+            for name in repeat.machine.clients:
                 self._hub.send(name, Abort(job=repeat.job))
             raise
         finally:
@@ -344,6 +438,21 @@ class RunSession:
                     log.error("! a helper of %s failed", repeat.job, exc_info=outcome)
                     self._host.problem("warning", f"run {self._board.run}", f"A part of the run failed: {outcome}")
         await self._score(repeat, settled)
+
+    async def _rejoined(self, repeat: CurrentRepeat) -> None:
+        """Wait until the clients have joined again, whose session with the other program has ended. Those that do not
+        count as missing."""
+        awaited = repeat.machine.present if repeat.done is None else ()
+        deadline = time.monotonic() + REJOIN_SECONDS
+        while any((view := self._hub.roster.find(one)) is None or not view.live for one in awaited):
+            if self._stopping or self.handing_over or time.monotonic() >= deadline:
+                break
+            self._board.show("starting", "waiting for the clients to join again")
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    await self._wake.wait()
+        self._events.look_for(awaited)
 
     async def _score(self, repeat: CurrentRepeat, settled: Settled) -> None:
         self._board.show("reconciling", "comparing what was asked with what was recorded")
@@ -360,7 +469,7 @@ class RunSession:
             reason=settled.reason,
         )
         entry: ScoringEntry = await self._host.blocking(score, self._store, repeat.id, "settle", now)
-        self._scored += 1
+        self._scored.add((repeat.resolved.number, repeat.number))
         self._board.counting = None
         self._board.outlook.finish(
             repeat.resolved.number,
@@ -413,8 +522,8 @@ def _work(one: ResolvedTest) -> Work:
 
 
 def _step(one: ResolvedTest, entry: ScoringEntry) -> StepState:
-    """The outcome of a repeat by itself."""
-    match figures(_spec(one), [entry]).conclusion:
+    """The outcome of a repeat by itself, whatever becomes of the others."""
+    match figures(replace(_spec(one), repeats=1), [entry]).conclusion:
         case "pass":
             return "passed"
         case "fail":

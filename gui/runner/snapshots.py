@@ -14,6 +14,7 @@ from gui.campaign.preview import offered_rate
 from gui.campaign.repeat import State
 from gui.hub import Roster
 from gui.runner.current import CurrentRepeat
+from gui.runner.handover import HandedBoard
 from gui.runner.outlook import Outlook
 from gui.runner.progress import MAX_MARKERS, RING_SECONDS, Marker, Outcome, Phase, RunProgress, SamplePoint
 
@@ -42,6 +43,29 @@ class Board:
         self.past: tuple[SamplePoint, ...] = ()
         """The time axis of the repeats that are over."""
         self._roster = roster
+
+    def kept(self) -> HandedBoard:
+        """What is shown, for another program that goes on with the run."""
+        return HandedBoard(
+            self.phase,
+            self.message,
+            self.outcome,
+            self.started,
+            self.outlook,
+            self.counting,
+            tuple(self.markers),
+            tuple(self.unsaved),
+            dict(self.series),
+            self.past,
+        )
+
+    def resume(self, run: int, kept: HandedBoard, repeat: CurrentRepeat | None) -> None:
+        """Go on with what another program has shown."""
+        self.run, self.current = run, repeat
+        self.phase, self.message, self.outcome = kept.phase, kept.message, kept.outcome
+        self.started, self.outlook, self.counting = kept.started, kept.outlook, kept.counting
+        self.markers.extend(kept.markers)
+        self.unsaved, self.series, self.past = list(kept.unsaved), dict(kept.series), kept.past
 
     def begin(self, repeat: CurrentRepeat) -> None:
         """Another repeat is under way."""

@@ -32,6 +32,7 @@ from gui.runner.bus import WorkspaceBus
 from gui.runner.conductor import RunConductor
 from gui.runner.consume import ConsumerState, Drain
 from gui.runner.directory import Directory
+from gui.runner.handover import HandedRun
 from gui.runner.intake import Loaded, Member, RecordIntake, StatusIntake, on_loop
 from gui.runner.lab import lab_servers, read_lab
 from gui.runner.late import LateScoring
@@ -96,8 +97,9 @@ class Workspace:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, options: WorkspaceOptions) -> AsyncIterator[Workspace]:
-        """Open everything; close it at the end.
+    async def open(cls, options: WorkspaceOptions, *, taken: HandedRun | None = None) -> AsyncIterator[Workspace]:
+        """Open everything; close it at the end. `taken`: the run of a program that has closed this workspace, see
+        `handover`; then call `go_on`.
 
         Raises StoreError, LabMissingError, HubError, CertificateError, CredentialError, SecretsError or BusError (an
         address that cannot be read); a broker that cannot be reached now is a problem in `progress`, not an error."""
@@ -106,6 +108,8 @@ class Workspace:
         try:
             await to_the_end(ensure_shared_key, store, time.time(), options.shared_key)
             workspace = cls(options, store, lab)
+            if taken is not None:  # before agents join, or they would be told to end its jobs
+                workspace.runs.take(taken)
             async with workspace.hub:
                 try:
                     await workspace._start()
@@ -120,13 +124,14 @@ class Workspace:
         self.store.database.patience = BUSY_SECONDS
         await self.bus.start(self.intake, self.statuses)
         left_open = await self._ownership.take_over()
+        taken = self.runs.session.number if self.runs.session is not None else None
         if self._ownership.ours:  # invitations must not point to the hub of a program that does not own the workspace
             for setting, value in ((HUB_ADDRESS, self.hub.address), (HUB_PIN, self.hub.pin)):
                 await self.blocking(self.store.put_setting, setting, value)
         await self._put_lab_servers()
         await self.directory.load()
         self._tasks = [
-            start_task(self.late_scoring.run(left_open), "score late records"),
+            start_task(self.late_scoring.run([run for run in left_open if run != taken]), "score late records"),
             start_task(self._ownership.keep(), "hold the workspace"),
         ]
 
@@ -204,6 +209,28 @@ class Workspace:
     ) -> RunResult:
         """Carry a plan out and keep its results; see `Runs.run`."""
         return await self.runs.run(plan, text=text, files=files, directory=directory, on_progress=on_progress)
+
+    async def go_on(self, on_progress: Callable[[RunProgress], None] | None = None) -> RunResult:
+        """Carry out the run of the program that had this workspace before."""
+        return await self.runs.go_on(on_progress)
+
+    async def hand_over(self) -> bool:
+        """Leave the run as it is, for another program; then close the workspace, and take `handed`. False if it was
+        over before anything could be handed over."""
+        session = self.runs.session
+        if session is None:
+            return False
+        session.hand_over()
+        await session.wait()
+        if self.runs.session is not session:
+            return False
+        self.bus.leave_queue()
+        return True
+
+    def handed(self) -> HandedRun:
+        """The run that is handed over, when the workspace is closed."""
+        assert self.runs.session is not None
+        return self.runs.session.handed()
 
     def stop(self) -> bool:
         """Let the run finish its round, settle, and end. False if there is none."""

@@ -139,6 +139,8 @@ class Frame(QMainWindow):
 
     def __init__(self) -> None:
         super().__init__()
+        self.may_close: Callable[[], bool] = _always
+        """Whether the user may close the window now."""
         self.setObjectName("frame")
         self.setMinimumSize(*LEAST_SIZE)
         self._fit_screen()
@@ -437,7 +439,19 @@ class Frame(QMainWindow):
             self._painted = True
             QTimer.singleShot(0, self.first_painted.emit)  # after the children have painted
 
+    def close_at_once(self) -> None:
+        """Close without asking: a signal, or what was asked is decided."""
+        self.may_close = _always
+        self.close()
+
     def closeEvent(self, event: QCloseEvent) -> None:
+        if not self.may_close():
+            event.ignore()
+            return
         self.remember()
         self.closing.emit()
         event.accept()
+
+
+def _always() -> bool:
+    return True

@@ -9,7 +9,6 @@ from contextlib import closing
 import pytest
 from PySide6.QtCore import QSettings
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QMessageBox
 
 import gui.pages.result.presenter as result_module
 from gui.app import make_window
@@ -211,34 +210,6 @@ def test_a_sheet_that_is_closed_before_its_invitation_is_made_troubles_nobody(qa
         await until(store.invitations)
         await until(lambda: not [task for task in window.tasks.tasks if task.get_name() == "invite"])
         assert problems(window) == []
-        await close(window)
-
-    drive(story())
-
-
-def test_leaving_while_a_run_is_under_way_asks_first(qapp, drive, tmp_path, monkeypatch) -> None:
-    class Busy:
-        running = True
-        label = "scale"
-
-        class progress:  # noqa: N801 - stands for an attribute
-            class latest:  # noqa: N801
-                run = 12
-
-    async def story() -> None:
-        window = opened(tmp_path)
-        called: list[str] = []
-        window.home.workspace = Busy()  # type: ignore[assignment]
-        window.beat.stop()
-        for answer, wanted in (("Keep it running", []), ("Abort the run", ["moved"])):
-            window.opening.unless_running("open other.db", lambda: called.append("moved"))
-            box = window.frame.findChild(QMessageBox)
-            assert "Run 12 in scale is under way" in box.text()
-            next(b for b in box.buttons() if b.text().replace("&", "") == answer).click()
-            assert called == wanted
-            box.deleteLater()
-            await asyncio.sleep(0.05)
-        window.home.workspace = None
         await close(window)
 
     drive(story())

@@ -46,6 +46,7 @@ from agent.messages import (
 from gui.campaign.planfile import parse_plan
 from gui.hub import HubOptions
 from gui.runner import RunProgress, Workspace, WorkspaceOptions
+from gui.runner.handover import HandedRun
 from shoveler.bus import Outgoing, open_publisher, parse_bus_address
 from shoveler.service import CollectorStatus, Position, Progress, ShovelerStatus, encode_status, routing_key
 from shoveler.service.status import ShovelerSender
@@ -411,9 +412,9 @@ class Stage:
         return WorkspaceOptions(**(values | changes))
 
     @contextlib.asynccontextmanager
-    async def open(self, **changes: Any) -> AsyncIterator[Workspace]:
+    async def open(self, *, taken: HandedRun | None = None, **changes: Any) -> AsyncIterator[Workspace]:
         """Open the workspace; at the end the agents go, too."""
-        async with Workspace.open(self.options(**changes)) as workspace:
+        async with Workspace.open(self.options(**changes), taken=taken) as workspace:
             self.workspace = workspace
             try:
                 yield workspace
