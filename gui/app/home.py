@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 from gui.app.background import Background, ended
 from gui.campaign.plan import Plan
 from gui.hub import HubOptions
+from gui.hub.keys import ensure_shared_key
 from gui.runner.demo import Demo, DemoOptions
 from gui.runner.errors import EXPECTED
 from gui.runner.handover import Handed
@@ -129,7 +131,7 @@ class Home:
         assert self.task is not None
         clients = workspace.local_clients.let_go(successor.pid) if workspace.local_clients is not None else None
         demonstration = self.demo.let_go() if self.demo is not None else None
-        options = replace(workspace.options, hub=replace(workspace.options.hub, port=workspace.hub.port))
+        options = replace(workspace.options, hub=replace(workspace.options.hub, port=workspace.hub.port), beside=False)
         await ended(self.task)  # hub, bus and database are free now
         origin = f"the window (process {os.getpid()})"
         await successor.send(Handed(options, workspace.handed(), clients, demonstration, origin))
@@ -164,18 +166,21 @@ class Home:
         self.task = self._background.start(moved(), name)
 
     async def _stay(self, options: WorkspaceOptions, local_clients: int, opened: asyncio.Future[bool]) -> None:
-        """Keep this workspace open until cancelled."""
+        """Keep this workspace open until cancelled; look on while another program has it, and then have it."""
         try:
-            async with contextlib.AsyncExitStack() as stack:
-                workspace = await stack.enter_async_context(Workspace.open(options))
-                if local_clients:
-                    key = await workspace.blocking(lambda: workspace.shared_key.secret)
-                    workspace.local_clients = await stack.enter_async_context(
-                        LocalClients(workspace.hub, local_clients, key=key)
-                    )
-                self._attach(workspace)
-                opened.set_result(True)
-                await asyncio.Event().wait()
+            while True:
+                async with contextlib.AsyncExitStack() as stack:
+                    workspace = await stack.enter_async_context(Workspace.open(replace(options, beside=True)))
+                    if local_clients and not workspace.other:
+                        key = await workspace.blocking(ensure_shared_key, workspace.store, time.time())
+                        workspace.local_clients = await stack.enter_async_context(
+                            LocalClients(workspace.hub, local_clients, key=key.secret)
+                        )
+                    self._attach(workspace)
+                    if not opened.done():
+                        opened.set_result(True)
+                    await workspace.free.wait()
+                    self._detach()
         except EXPECTED as error:
             log.info("! workspace: %s", error)
             self._shell.complain("workspace", str(error), "Open another one, or fix the cause and try again.")

@@ -16,6 +16,8 @@ def status_parts(workspace: Workspace | None) -> tuple[StatusPart, ...]:
             StatusPart("ring", "bus not set", "text3"),
             StatusPart("queue", f"records waiting {numbers.count(None)}"),
         )
+    if workspace.other:
+        return (StatusPart("ring", f"{workspace.other} has this workspace; its run is shown here", "warn"),)
     hub, state = workspace.hub, workspace.records_state
     up = sum(agent.live for agent in hub.roster.agents)
     missing = sum(agent.state == "missing" for agent in hub.roster.agents)
@@ -37,10 +39,16 @@ def status_parts(workspace: Workspace | None) -> tuple[StatusPart, ...]:
 
 
 def run_text(workspace: Workspace) -> str:
-    """Which run is under way, and how much of it is requested."""
+    """Which run is under way, and how much of all its tests is requested."""
     latest = workspace.progress.latest
-    share = f" · {100 * latest.requested // latest.total} %" if latest.total else ""
+    share = f" · {100 * latest.run_requested // latest.run_total} %" if latest.run_total else ""
     return f"Run {latest.run}{share}" if latest.run is not None else "starting"
+
+
+def runs_elsewhere(workspace: Workspace) -> bool:
+    """Whether another program has a run under way in this workspace."""
+    latest = workspace.progress.latest
+    return bool(latest.owner) and latest.outcome == "running"
 
 
 def _without_secret(bus: str) -> str:

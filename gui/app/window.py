@@ -23,7 +23,7 @@ from gui.app.home import Home
 from gui.app.leaving import Leaving
 from gui.app.opening import Opening
 from gui.app.running import Running
-from gui.app.status import run_text, status_parts
+from gui.app.status import run_text, runs_elsewhere, status_parts
 from gui.campaign.plan import Plan
 from gui.models.recent import opened_now, read_recent, with_runs, write_recent
 from gui.models.runs import RunView
@@ -219,9 +219,12 @@ class Window:
         """Update the buttons of the frame. `running`: whether a run is under way, if the caller knows better."""
         workspace = self.workspace
         if running is None:
-            running = workspace is not None and (workspace.running or self.running.under_way)
+            running = workspace is not None and (
+                workspace.running or self.running.under_way or runs_elsewhere(workspace)
+            )
         text = run_text(workspace) if running and workspace is not None else ""
         self.frame.show_run(text, running=running)
+        self.frame.stop_button.setEnabled(running and workspace is not None and not workspace.other)
 
     def _run_changed(self, on: bool) -> None:
         for part in self.parts.values():

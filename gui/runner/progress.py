@@ -119,6 +119,8 @@ class RunProgress:
     outcome: Outcome = "running"
     message: str = ""
     """One sentence about what is being done or waited for."""
+    owner: str = ""
+    """The program that carries the run out, if it is not ours."""
     test: int = 0
     tests: int = 0
     repeat: int = 0

@@ -32,6 +32,7 @@ from gui.runner.bus import WorkspaceBus
 from gui.runner.conductor import RunConductor
 from gui.runner.consume import ConsumerState, Drain
 from gui.runner.directory import Directory
+from gui.runner.elsewhere import Elsewhere
 from gui.runner.handover import HandedRun
 from gui.runner.intake import Loaded, Member, RecordIntake, StatusIntake, on_loop
 from gui.runner.lab import lab_servers, read_lab
@@ -39,7 +40,7 @@ from gui.runner.late import LateScoring
 from gui.runner.local_clients import LocalClients
 from gui.runner.machine import database_address
 from gui.runner.options import WorkspaceOptions
-from gui.runner.ownership import Ownership
+from gui.runner.ownership import Ownership, holder
 from gui.runner.probes import Probes
 from gui.runner.progress import NewPoints, Problem, ProblemList, ProgressFeed, RunProgress, Severity
 from gui.runner.reception import Reception
@@ -47,11 +48,13 @@ from gui.runner.resolve import RunRefusedError
 from gui.runner.runs import Runs
 from gui.runner.session import RunResult
 from gui.runner.threads import Threads, to_the_end
-from gui.store import ServerEntry, Store
+from gui.store import ServerEntry, Store, StoreError
 from shoveler.service.tasks import start_task
 
 log = logging.getLogger("tally.runner")
 
+LOOK_SECONDS = 1.0
+"""How often the run of another program is looked at."""
 BUSY_SECONDS = 600.0
 """Maximum time to wait for another program that has locked the database: a backup or an import must not end a test."""
 
@@ -59,9 +62,13 @@ BUSY_SECONDS = 600.0
 class Workspace:
     """See the module; made by `Workspace.open`. Methods belong to the event loop; the store is for threads."""
 
-    def __init__(self, options: WorkspaceOptions, store: Store, lab: LabState | None) -> None:
+    def __init__(self, options: WorkspaceOptions, store: Store, lab: LabState | None, other: str = "") -> None:
         loop = asyncio.get_running_loop()
         self.options = options
+        self.other = other
+        """The program that has this workspace, while we only look on."""
+        self.free = asyncio.Event()
+        """Set when that program has ended: open the workspace again, to have it."""
         self.store = store
         self.lab = lab
         self.problems = ProblemList()
@@ -91,6 +98,8 @@ class Workspace:
         """When the last of them were loaded."""
         self.intake = RecordIntake(store, on_loop(loop, self._loaded))
         self.statuses = StatusIntake(store, on_loop(loop, self._status_came))
+        self._elsewhere: RunProgress | None = None
+        """The run of the program that has this workspace."""
         self._tasks: list[asyncio.Task[None]] = []
 
     # ---- opening and closing
@@ -107,7 +116,10 @@ class Workspace:
         store = await to_the_end(_open_store, options, undo=Store.close)
         try:
             await to_the_end(ensure_shared_key, store, time.time(), options.shared_key)
-            workspace = cls(options, store, lab)
+            other = await asyncio.to_thread(holder, store, time.time()) if options.beside else ""
+            if other:  # its hub has the address; nobody is told of ours
+                options = replace(options, hub=replace(options.hub, host="127.0.0.1", port=0, public=""))
+            workspace = cls(options, store, lab, other)
             if taken is not None:  # before agents join, or they would be told to end its jobs
                 workspace.runs.take(taken)
             async with workspace.hub:
@@ -122,6 +134,9 @@ class Workspace:
     async def _start(self) -> None:
         self.store.database.on_busy = on_loop(asyncio.get_running_loop(), self._database_busy)
         self.store.database.patience = BUSY_SECONDS
+        if self.other:
+            self._tasks = [start_task(self._look_on(), "look on")]
+            return
         await self.bus.start(self.intake, self.statuses)
         left_open = await self._ownership.take_over()
         taken = self.runs.session.number if self.runs.session is not None else None
@@ -139,6 +154,22 @@ class Workspace:
         if self.lab:
             servers = [ServerEntry(server.url, server.name, server.labels, "lab") for server in lab_servers(self.lab)]
             await self.blocking(self.store.put_servers, servers)
+
+    async def _look_on(self) -> None:
+        """Show the run of the program that has this workspace, until that ends."""
+        elsewhere, owner = Elsewhere(self.store), self.other
+        while True:
+            try:
+                self._elsewhere = await self.blocking(elsewhere.look, time.time(), owner)
+                gone = not await self.blocking(holder, self.store, time.time())
+            except StoreError as error:
+                self.problem("warning", "workspace", f"The database does not answer: {error}")
+            else:
+                self.problem("warning", "workspace", "")
+                if gone:
+                    self.free.set()
+                    return
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _stop(self) -> None:
         self.store.database.patience = 0.0
@@ -208,6 +239,11 @@ class Workspace:
         on_progress: Callable[[RunProgress], None] | None = None,
     ) -> RunResult:
         """Carry a plan out and keep its results; see `Runs.run`."""
+        if self.other:
+            raise RunRefusedError(
+                f"{self.other} has this workspace, and one program at a time can run tests in it: wait until it has "
+                "ended, or use another workspace."
+            )
         return await self.runs.run(plan, text=text, files=files, directory=directory, on_progress=on_progress)
 
     async def go_on(self, on_progress: Callable[[RunProgress], None] | None = None) -> RunResult:
@@ -327,6 +363,8 @@ class Workspace:
         base = RunProgress(t=now) if session is None else session.snapshot(now)
         if session is None and self.progress.latest.run is not None:
             base = replace(self.progress.latest, t=now)  # the end of the last run stays visible
+        if self._elsewhere is not None:
+            base = replace(self._elsewhere, t=now)
         depths = self.records_state.depths
         snapshot = replace(
             base,

@@ -38,13 +38,14 @@ class TimelinePart:
         with self.database.write() as connection:
             self.database.many(connection, _PUT_SAMPLE, rows)
 
-    def samples(self, repeat_id: int) -> list[SampleRow]:
-        """The samples of a repeat in order of time, then server."""
+    def samples(self, repeat_id: int, *, since: int | None = None) -> list[SampleRow]:
+        """The samples of a repeat in order of time, then server; only those from this second on, with `since`."""
         table = schema.sample
+        query = select(table).where(table.c.repeat_id == repeat_id)
+        if since is not None:
+            query = query.where(table.c.second >= since)
         with self.database.read() as connection:
-            rows = connection.execute(
-                select(table).where(table.c.repeat_id == repeat_id).order_by(table.c.second, table.c.server_id)
-            ).all()
+            rows = connection.execute(query.order_by(table.c.second, table.c.server_id)).all()
         return [
             SampleRow(r.second, r.server_id, r.requested, r.read, r.recorded, r.failed, r.bytes_read, r.bytes_recorded)
             for r in rows

@@ -215,7 +215,7 @@ class LivePage(Page):
 
     def _paint_head(self, p: RunProgress) -> None:
         self.title.setText("Live" if p.run is None else f"Run {p.run}")
-        self.remark.setText(" · ".join(part for part in (p.plan, p.message) if part))
+        self.remark.setText(" · ".join(part for part in (p.plan, _by(p.owner), p.message) if part))
         if p.outcome == "running":
             self.badge.set_state("run", PHASES.get(p.phase, p.phase), "info")
         else:
@@ -227,6 +227,10 @@ class LivePage(Page):
         else:
             self.table.select_key(name)
         self.graphs.select(name)
+
+
+def _by(owner: str) -> str:
+    return f"carried out by {owner[0].lower()}{owner[1:]}" if owner else ""
 
 
 def _place(split: QSplitter, stretch: tuple[int, int], sizes: tuple[int, int]) -> None:

@@ -119,7 +119,7 @@ async def test_while_it_settles_the_other_program_waits_for_the_rest(stage: Any)
 
 async def test_the_repeats_that_are_over_are_not_done_again(stage: Any) -> None:
     workspace, closing = await opened(stage)
-    (agent,) = await stage.join("c1", hold=lambda _request: "1.1.2" in agent.jobs)
+    (agent,) = await stage.join("c1", hold=lambda _request: "1.1.2" in stage.agents["c1"].jobs)
     running = stage.start(stage.plan_text.replace("repeats = 1", "repeats = 3"))
     await stage.until(lambda: agent.held)
     async with gone_on(stage, workspace, closing, running) as other:
