@@ -59,6 +59,7 @@ PAGES = (
     PageEntry("runs", "Runs"),
     PageEntry("result", "Result", "inner", "runs"),
     PageEntry("evidence", "Evidence", "inner", "runs"),
+    PageEntry("compare", "Compare", "inner", "runs"),
     PageEntry("pipeline", "Pipeline"),
 )
 """The pages in the order of the rail, which is that of their keys (Ctrl+1 …); menu and inner pages come last."""

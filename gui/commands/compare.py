@@ -10,6 +10,7 @@ from gui import report
 from gui.commands import CommandError
 from gui.commands.places import add_database_option, open_to_read
 from gui.commands.results import latest_run, put
+from gui.models.compare import read_comparison
 from gui.report.history import ALL
 from gui.store import Store
 
@@ -70,7 +71,7 @@ def _comparison(store: Store, first: int | None, second: int | None) -> report.C
     base = first if second is not None and first is not None else _baseline(store, run)
     if base == run:
         raise CommandError(f"Run {run} would be compared with itself; name another run.")
-    comparison = report.compare(*(report.build(store, one, max_odd=0, timing=False, speed=True) for one in (base, run)))
+    comparison = read_comparison(store, base, run)
     if comparison.refusal:
         raise CommandError(comparison.refusal)
     return comparison

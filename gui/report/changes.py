@@ -282,10 +282,11 @@ def finding(
     if better:
         return Finding("better", f"Run {run} is better.", _said(_lost(better, base), slower))
     other = [pair for pair in pairs if pair.lost[0] != pair.lost[1]]
-    text = _said(f"{_lost(other, base)}, which chance explains" if other else "", slower)
+    chances = f"{_lost(other, base)}, which chance explains" if other else ""
     if speed:
-        return Finding(speed, f"Run {run} recorded no less than run {base}, and was {speed}.", text)
-    return Finding("same", "No difference beyond noise.", text)
+        recorded = chances or "no difference in what was recorded"
+        return Finding(speed, f"Run {run} is {speed}.", _said(slower, recorded))
+    return Finding("same", "No difference beyond noise.", _said(chances))
 
 
 def _said(*clauses: str) -> str:
@@ -311,8 +312,10 @@ def _speed_of(changes: Sequence[Change]) -> tuple[Literal["", "slower", "faster"
     if abs(most) < 1:
         return "", ""
     alike = sum((share > 0) == (most > 0) for share in shares)
-    many = f" in {alike} tests" if alike > 1 else ""
-    words = f"p95 is {'up to ' if many else ''}{abs(most):.0f} % {'longer' if most > 0 else 'shorter'}{many}"
+    many = f", {alike} tests" if alike > 1 else ""
+    words = (
+        f"requests took {'up to ' if many else ''}{abs(most):.0f} % {'longer' if most > 0 else 'less long'} (p95{many})"
+    )
     return ("slower" if most > 0 else "faster"), words
 
 

@@ -131,10 +131,11 @@ def build(
     max_odd: int = MAX_ODD,
     timing: bool = True,
     speed: bool = False,
+    samples: bool = True,
 ) -> RunReport:
     """Gather a run. `redact`: names and addresses of hosts and people are replaced by numbers everywhere.
     `timing`: with latencies and throughput over time, which takes a look at every request. `speed`: with the times of
-    all requests, which two runs are compared by. `build_brief` is for many runs.
+    all requests, which two runs are compared by. `samples`: with those of each second. `build_brief` is for many runs.
 
     Raises NoSuchRowError."""
     run = store.run(run_id)
@@ -145,13 +146,13 @@ def build(
     tests = []
     for test in store.tests(run_id):
         entries = [repeat for repeat in repeats if repeat.test_id == test.id]
-        samples = [store.samples(repeat.id) for repeat in entries]
+        measured = [store.samples(repeat.id) if samples or timing else [] for repeat in entries]
         mine = tuple(
             RepeatReport(repeat, tuple(entry for entry in scorings if entry.repeat_id == repeat.id), summed(some))
-            for repeat, some in zip(entries, samples, strict=True)
+            for repeat, some in zip(entries, measured, strict=True)
         )
         ids = [repeat.id for repeat in entries]
-        timed = time_test(store, ids, samples) if timing else None
+        timed = time_test(store, ids, measured) if timing else None
         times = read_speed(store, ids) if speed else None
         tests.append(
             TestReport(

@@ -21,6 +21,7 @@ from shoveler.service import CollectorStatus, ShovelerStatus, StatusError, decod
 
 MEASURED = ("clock_offset", "rtt")
 """Facts of a client that differ from one moment to the next."""
+CLIENT = "Client "
 NOT_RECORDED = "not recorded then"
 """Shown where a run has kept nothing of its environment: an older version, or an imported bundle."""
 _TITLES = {
@@ -161,7 +162,7 @@ def _of_environment(run: RunEntry) -> Iterable[Fact]:
     for client in listed:
         for name, value in client.items():
             if name not in (*MEASURED, "name"):
-                yield Fact(f"Client {client.get('name') or numbers.UNKNOWN}", name, _text(value), _amount(value))
+                yield Fact(f"{CLIENT}{client.get('name') or numbers.UNKNOWN}", name, _text(value), _amount(value))
 
 
 def _amount(value: Any) -> float | None:
@@ -208,7 +209,15 @@ def pair_facts(
 ) -> tuple[FactPair, ...]:
     """The facts of both runs, in their order. `losses`: how many records run b lost more than run a, by stage.
     `recorded`: whether each of the two has stored its environment at all."""
-    left, right = ({(fact.where, fact.what): fact for fact in some} for some in (a, b))
+    both = {fact.where for fact in a} & {fact.where for fact in b} if all(recorded) else None
+    left, right = (
+        {
+            (fact.where, fact.what): fact
+            for fact in some
+            if both is None or fact.where in both or not fact.where.startswith(CLIENT)  # one that only one run had
+        }
+        for some in (a, b)
+    )
     return tuple(
         _pair(where, what, left.get((where, what)), right.get((where, what)), losses, recorded)
         for where, what in sorted(dict.fromkeys([*left, *right]), key=lambda key: _order(key[0]))

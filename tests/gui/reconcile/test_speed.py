@@ -38,7 +38,7 @@ def test_two_samples_of_the_same_differ_by_chance_and_a_tenth_does_not() -> None
     assert likely is not None
     assert likely > 0.05
     longer = chance_of_percentile(sample(1), sample(2, factor=1.3), 95)
-    assert longer == pytest.approx(0.001, abs=0.002)
+    assert longer == pytest.approx(0.001, abs=0.004)
     assert chance_of_percentile(sample(1), sample(1), 95) == 1.0
 
 
@@ -50,7 +50,7 @@ def test_what_is_called_chance_happens_as_often_as_it_says() -> None:
 
 def test_nothing_is_said_of_a_percentile_beyond_which_there_is_no_request() -> None:
     assert chance_of_percentile(sample(1, 500), sample(2, 500), 99.9) is None
-    assert chance_of_percentile(sample(1, 10), sample(2, 10), 50) is None
+    assert chance_of_percentile(sample(1, 9), sample(2, 900), 50) is None
 
 
 def test_means_differ_where_they_are_further_apart_than_they_vary() -> None:

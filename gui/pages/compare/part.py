@@ -1,0 +1,62 @@
+"""Compare: the page, its presenter, and the dialog that saves a comparison."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtWidgets import QFileDialog
+
+from gui.pages.compare.page import ComparePage
+from gui.pages.compare.presenter import REPORTS, ComparePresenter
+from gui.pages.part import Part as Base
+from gui.pages.part import WindowDesk
+from gui.runner.workspace import Workspace
+
+
+class Part(Base):
+    """See the module."""
+
+    page: ComparePage
+
+    def __init__(self, desk: WindowDesk) -> None:
+        self._desk = desk
+        self.page = page = ComparePage()
+        self.presenter = presenter = ComparePresenter(desk, page)
+        page.back_wanted.connect(lambda: desk.go("runs"))
+        page.plans_wanted.connect(lambda: desk.go("plans"))
+        page.run_chosen.connect(presenter.choose)
+        page.swap_wanted.connect(presenter.swap)
+        page.baseline_wanted.connect(lambda run: desk.background(presenter.set_baseline(run), "set the baseline"))
+        page.evidence_wanted.connect(presenter.show_evidence)
+        page.report_wanted.connect(self._save)
+        desk.frame.add_action("View", "compare", "Compare runs", "", lambda: desk.go("compare"), symbol="split")
+
+    def attach(self, workspace: Workspace) -> None:  # noqa: ARG002
+        if self._desk.current_page() == "compare":
+            self.presenter.read()
+
+    def detach(self) -> None:
+        self.presenter.detach()
+
+    def shown(self) -> None:
+        self.presenter.read()
+
+    def running(self, *, on: bool) -> None:
+        if not on and self._desk.current_page() == "compare":
+            self.presenter.read()
+
+    def visit(self, **place: object) -> None:
+        """`a`: the run that is compared with; `b`: the one that is compared. One of them may be left out."""
+        a, b = place.get("a"), place.get("b")
+        self.presenter.open(a if isinstance(a, int) else None, b if isinstance(b, int) else None)
+
+    def _save(self) -> None:
+        a, b = self.presenter.a, self.presenter.b
+        if self._desk.workspace is None or a is None or b is None:
+            return
+        dialog = QFileDialog(self._desk.frame, "Save the comparison", f"compare-{a}-{b}.html", REPORTS)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.fileSelected.connect(
+            lambda name: self._desk.background(self.presenter.write(Path(name)), "write a comparison")
+        )
+        dialog.open()
