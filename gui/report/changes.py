@@ -283,10 +283,12 @@ def finding(
         return Finding("better", f"Run {run} is better.", _said(_lost(better, base), slower))
     other = [pair for pair in pairs if pair.lost[0] != pair.lost[1]]
     chances = f"{_lost(other, base)}, which chance explains" if other else ""
+    more = any(pair.lost[1] > pair.lost[0] for pair in other)
+    reason = likely_reason(a, b, facts) if more else ""
     if speed:
         recorded = chances or "no difference in what was recorded"
-        return Finding(speed, f"Run {run} is {speed}.", _said(slower, recorded))
-    return Finding("same", "No difference beyond noise.", _said(chances))
+        return Finding(speed, f"Run {run} is {speed}.", _said(recorded, slower), reason)
+    return Finding("same", "No difference beyond noise.", _said(chances), reason)
 
 
 def _said(*clauses: str) -> str:

@@ -498,7 +498,7 @@ class CourseDrawing(Drawing):
             pen.setDashPattern([5, 3])
             painter.setPen(pen)
             painter.drawLine(QPointF(area.left(), y), QPointF(area.right(), y))
-            painter.drawText(QRectF(area.left() + 4, y - 16, 140, 14), 0, f"threshold {course.threshold:g} %")
+            painter.drawText(QRectF(area.left() + 30, y - 16, 140, 14), 0, f"threshold {course.threshold:g} %")
         path = [
             QPointF(self._x(area, n), self._y(area, p.value, low, high))
             for n, p in enumerate(course.points)

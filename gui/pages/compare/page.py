@@ -46,7 +46,10 @@ class Differing(Table):
         self.switch = segments(self.only_button, self.all_button)
         self.only_button.setChecked(True)
         self.bar.insertWidget(self.bar.indexOf(self.filter_box), self.switch)
-        self.filter_box.setFixedWidth(136)
+        for choice in (self.only_button, self.all_button):
+            choice.ensurePolished()
+        self.only_button.setMinimumWidth(self.only_button.sizeHint().width())
+        self.filter_box.setFixedWidth(112)
         self.saved_button.hide()
 
     @property
@@ -143,7 +146,7 @@ class ComparePage(Page):
             key=lambda fact: (fact.where, fact.what),
             hint="settle",
         )
-        self.copy_button = button("Copy", "copy", self.facts.copy_rows, kind="small", tip="Copy these rows")
+        self.copy_button = button("", "copy", self.facts.copy_rows, tip="Copy these rows")
         self.facts.bar.insertWidget(self.facts.bar.indexOf(self.facts.filter_box), self.copy_button)
         for table in (self.results, self.facts):
             table.only_button.clicked.connect(self._fill_tables)
@@ -313,7 +316,7 @@ class ComparePage(Page):
         facts = comparison.facts
         apart = [fact for fact in facts if fact.differs]
         settings, others = _count(apart, facts, setting=True), _count(apart, facts, setting=False)
-        self.facts.set_counts(f"{settings} settings, {others} facts differ")
+        self.facts.set_counts(f"{settings} settings, {others} facts")
         self.facts.all_button.setText(f"All {len(facts)}")
         self.facts.set_empty(
             Empty("check", "The same plan, the same environment" if facts else "Nothing is recorded of either run")

@@ -47,8 +47,8 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Read]:
         campaign.run()
         trend = read_trend(store, "osdf-2021")
         assert trend is not None
-        pairs = [read_comparison(store, *pair) for pair in ((2, 3), (1, 2), (2, 5))]
-        yield Read(read_runs(store), *pairs, trend)
+        bad, same, refused = (read_comparison(store, *pair) for pair in ((2, 3), (1, 2), (2, 5)))
+        yield Read(read_runs(store), bad, same, refused, trend)
 
 
 @pytest.fixture
@@ -252,7 +252,7 @@ def test_hostile_names_are_text_in_every_place(page, fill, read, hostile, qtbot)
         assert "<b>" not in page.box_b.toolTip()
         page.strip.words.setToolTip("")
         for mode in ("light", "dark"):
-            theme().set_mode(mode)  # type: ignore[arg-type]
+            theme().set_mode(mode)
             page.grab()
         page.trend_button.click()
         page.grab()

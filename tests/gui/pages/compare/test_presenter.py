@@ -89,7 +89,7 @@ async def test_runs_are_chosen_and_change_places(desk, page, presenter) -> None:
 
 
 async def test_only_the_newest_reading_is_shown(desk, page, presenter, make_workspace) -> None:
-    class Slow(make_workspace):  # type: ignore[misc]
+    class Slow(make_workspace):
         async def blocking(self, function: Any, *arguments: Any) -> Any:
             await asyncio.sleep(0)
             return function(*arguments)
