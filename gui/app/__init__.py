@@ -61,6 +61,7 @@ PAGES = (
     PageEntry("evidence", "Evidence", "inner", "runs"),
     PageEntry("compare", "Compare", "inner", "runs"),
     PageEntry("pipeline", "Pipeline"),
+    PageEntry("settings", "Settings", "foot"),
 )
 """The pages in the order of the rail, which is that of their keys (Ctrl+1 …); menu and inner pages come last."""
 
@@ -112,7 +113,7 @@ def run_window(
     plan: Plan | None = None,
     plan_text: str = "",
     plan_directory: Path | None = None,
-    local_clients: int = 0,
+    local_clients: int | None = None,
     demo: DemoOptions | None = None,
 ) -> int:
     """Open the window and return when it is closed: empty, with a workspace, running a plan, or with a demonstration.

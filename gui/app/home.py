@@ -18,12 +18,12 @@ from typing import Any, Protocol
 
 from gui.app.background import Background, ended
 from gui.campaign.plan import Plan
-from gui.hub import HubOptions
 from gui.hub.keys import ensure_shared_key
 from gui.runner.demo import Demo, DemoOptions
 from gui.runner.errors import EXPECTED
 from gui.runner.handover import Handed
 from gui.runner.local_clients import LocalClients
+from gui.runner.machine import LOCAL_CLIENTS, default_database, settings_or_defaults, workspace_options
 from gui.runner.options import WorkspaceOptions
 from gui.runner.successor import Successor
 from gui.runner.workspace import Workspace
@@ -72,18 +72,19 @@ class Home:
         self.closing = False
 
     def options_for(self, database: str) -> WorkspaceOptions:
-        """A workspace with the settings of this machine: hub on all addresses, bus from the environment."""
-        return WorkspaceOptions(
-            database=database, hub=HubOptions(directory=self.data / "hub"), bus=os.environ.get("TALLY_BUS", "")
-        )
+        """A workspace with the settings of this machine."""
+        return workspace_options(self.data, database)
 
     @property
     def default(self) -> str:
         """The default workspace."""
-        return str(self.data / "default.db")
+        return default_database(self.data, settings_or_defaults(self.data))
 
-    async def open(self, options: WorkspaceOptions, *, local_clients: int = 0) -> bool:
-        """Open a workspace in place of the current one. If that fails, show a problem and return False."""
+    async def open(self, options: WorkspaceOptions, *, local_clients: int | None = None) -> bool:
+        """Open a workspace in place of the current one, with a few clients on this machine if it uses a lab and no
+        number is given. If that fails, show a problem and return False."""
+        if local_clients is None:
+            local_clients = LOCAL_CLIENTS if options.lab is not None else 0
         opened: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._move(lambda: self._stay(options, local_clients, opened), "workspace", opened)
         return await opened

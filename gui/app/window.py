@@ -92,7 +92,7 @@ class Window:
 
     # ---- what the program does with it
 
-    async def open(self, options: WorkspaceOptions, *, local_clients: int = 0) -> bool:
+    async def open(self, options: WorkspaceOptions, *, local_clients: int | None = None) -> bool:
         """Open a workspace in place of the current one. If that fails, show a problem and return False."""
         return await self.home.open(options, local_clients=local_clients)
 
@@ -159,6 +159,10 @@ class Window:
     def leave(self) -> None:
         """Close the open workspace: abort its run, stop its agents on this machine, take its lab down."""
         self.home.leave()
+
+    def open_workspace(self, name: str = "") -> None:
+        """Open this workspace, or the default one, in place of the current one; ask first if a run is under way."""
+        self.opening.open_named(name or self.home.default)
 
     async def open_default(self) -> bool:
         """Open the default workspace, with a hub that other machines can reach."""

@@ -9,9 +9,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import msgspec
-
-from agent.messages import SCOPES, Name
+from agent.messages import SCOPES, CredentialError
 from gui.commands import CommandError, reason, signers
 from gui.commands.places import add_database_option, hub_directory, open_store, open_to_read
 from gui.hub import keys
@@ -110,15 +108,12 @@ def run_key(options: argparse.Namespace) -> int:
                     key = keys.rotate_shared_key(store, now, 0.0, secret)
                 else:
                     scopes = options.scope or list(keys.AGENT_SCOPES)
-                    known = {row.kid for row in store.keys()}  # noqa: SIM118 - not a dict
-                    if options.kid in known:
-                        raise CommandError(
-                            f"There is already a key {options.kid!r}; `tally key rotate` gives it a new secret."
-                        )
                     for option, name in (("--kid", options.kid), ("--sub", options.sub)):
                         _check_name(option, name)
-                    key = keys.new_key(scopes, now, sub=options.sub, kid=options.kid, secret=secret)
-                    store.put_key(key)
+                    try:
+                        key = keys.create_key(store, scopes, now, sub=options.sub, kid=options.kid, secret=secret)
+                    except CredentialError as error:
+                        raise CommandError(str(error)) from error
                 _show_secret(key)
                 if replaced:
                     print(
@@ -193,15 +188,10 @@ def _address(text: str) -> str:
 
 
 def _check_name(option: str, name: str | None) -> None:
-    if name is None:
-        return
     try:
-        msgspec.convert(name, Name)
-    except msgspec.ValidationError:
-        raise CommandError(
-            f"{option}: expected up to 64 letters, digits, dots, dashes and underscores, starting with a letter or "
-            f"digit, not {name!r}."
-        ) from None
+        keys.check_name(name)
+    except CredentialError as error:
+        raise CommandError(f"{option}: {error}") from None
 
 
 def _secret(file: Path | None) -> str | None:

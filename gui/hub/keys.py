@@ -10,11 +10,14 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from agent.messages import (
     MAX_INVITATION_SECONDS,
     SCOPES,
     CredentialError,
     Invitation,
+    Name,
     encode_join_string,
     key_bytes,
     sign_token,
@@ -42,6 +45,41 @@ def new_key(
     text = new_secret() if secret is None else secret.strip()
     key_bytes(text)
     return Key(kid or f"k-{secrets.token_hex(6)}", text, wanted, now, sub=sub)
+
+
+def create_key(
+    store: KeyStore,
+    scopes: Iterable[str],
+    now: float,
+    *,
+    sub: str | None = None,
+    kid: str | None = None,
+    secret: str | None = None,
+) -> Key:
+    """A named key, stored. Raises CredentialError also for a name that exists, or is none. Blocking."""
+    if any(key.kid == kid for key in store.keys()):  # noqa: SIM118 - not a dict
+        raise CredentialError(f"There is already a key {kid!r}; rotate it to give it a new secret.")
+    for what, name in (("The name of a key", kid), ("The name that it is for", sub)):
+        try:
+            check_name(name)
+        except CredentialError as error:
+            raise CredentialError(f"{what}: {error}") from None
+    key = new_key(scopes, now, sub=sub, kid=kid, secret=secret)
+    store.put_key(key)
+    return key
+
+
+def check_name(name: str | None) -> None:
+    """Raises CredentialError when this can be no name of a key, an agent or an operator."""
+    if name is None:
+        return
+    try:
+        msgspec.convert(name, Name)
+    except msgspec.ValidationError:
+        raise CredentialError(
+            f"expected up to 64 letters, digits, dots, dashes and underscores, starting with a letter or digit, "
+            f"not {name[:80]!r}."
+        ) from None
 
 
 def shared_key(now: float, secret: str | None = None) -> Key:

@@ -30,6 +30,9 @@ class WindowDesk(Desk, Protocol):
     def problem(self, severity: Severity, where: str, text: str, remedy: str = "") -> None:
         """Show something under Problems."""
 
+    def open_workspace(self, name: str = "") -> None:
+        """Open this workspace, or the default one, in place of the current one; ask first if a run is under way."""
+
     async def open_default(self) -> bool:
         """Open the default workspace."""
 

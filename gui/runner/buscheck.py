@@ -12,7 +12,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,7 +54,7 @@ class Places:
     """Address of the broker's management; empty: the usual port."""
 
 
-def check_bus(address: BusAddress, options: BusOptions, places: Places) -> Iterator[Check]:
+def check_bus(address: BusAddress, options: BusOptions, places: Places) -> Generator[Check, None, None]:
     """Each line as soon as it is known."""
     if address.kind == "local":
         yield from _check_folder(address, places)

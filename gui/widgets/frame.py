@@ -276,8 +276,9 @@ class Frame(QMainWindow):
     ) -> QAction:
         """Add an action to a menu, with its key; it is kept as ``actions_by_name[name]``."""
         action = QAction(text, self)
-        if key:
-            action.setShortcut(QKeySequence(key))
+        action.setProperty("own_key", key)
+        kept = QSettings().value(f"shortcuts/{name}")
+        action.setShortcut(QKeySequence(key if kept is None else str(kept)))
         if symbol:
             action.setIcon(icon(symbol))
         action.setProperty("menu", menu)

@@ -319,6 +319,11 @@ QScrollBar::add-line, QScrollBar::sub-line {{ width: 0; height: 0; }}
 QScrollBar::add-page, QScrollBar::sub-page {{ background: transparent; }}
 QScrollArea, QScrollArea > QWidget > QWidget {{ background: transparent; border: 0; }}
 QCheckBox, QRadioButton {{ color: {c("text")}; spacing: 6px; }}
+QRadioButton::indicator {{ width: 14px; height: 14px; border: 1px solid {c("border_strong")}; border-radius: 8px;
+    background: {c("surface")}; }}
+QRadioButton::indicator:checked {{ width: 6px; height: 6px; border: 5px solid {c("accent")}; border-radius: 8px;
+    background: {c("on_accent")}; }}
+QRadioButton:focus {{ color: {c("accent_text")}; }}
 QDockWidget {{ color: {c("text")}; }}
 QDockWidget::title {{ background: {c("raised")}; padding: 6px 16px; }}
 """

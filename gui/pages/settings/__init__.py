@@ -1,0 +1,1 @@
+"""Settings: the bus, the hub, keys and invitations, the database, appearance and shortcuts."""
