@@ -9,11 +9,12 @@ from PySide6.QtWidgets import QFileDialog
 
 from gui.app.background import Background
 from gui.app.home import Home
+from gui.runner.bundles import ENDING
 from gui.widgets.frame import Frame
 
 
 class Opening:
-    """`import_plan` is called with a plan file that the user opens instead of a workspace."""
+    """`import_plan` and `take_in` are called with a plan or a bundle that the user opens instead of a workspace."""
 
     def __init__(
         self,
@@ -22,12 +23,14 @@ class Opening:
         background: Background,
         unless_running: Callable[[str, Callable[[], object]], object],
         import_plan: Callable[[Path], object],
+        take_in: Callable[[Path], object],
     ) -> None:
         self._frame = frame
         self._home = home
         self._background = background
         self._unless_running = unless_running
         self._import_plan = import_plan
+        self._take_in = take_in
 
     def new(self) -> None:
         """Ask for the file of a new workspace."""
@@ -39,9 +42,9 @@ class Opening:
         dialog.open()
 
     def ask(self) -> None:
-        """Ask which workspace or plan to open."""
-        kinds = "Workspaces and plans (*.db *.toml)"
-        dialog = QFileDialog(self._frame, "Open workspace or plan", str(self._home.data), kinds)
+        """Ask which workspace, plan or bundle to open."""
+        kinds = f"Workspaces, plans and bundles (*.db *.toml *{ENDING})"
+        dialog = QFileDialog(self._frame, "Open workspace, plan or bundle", str(self._home.data), kinds)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.fileSelected.connect(self.open_named)
         dialog.open()
@@ -51,8 +54,11 @@ class Opening:
         self.open_named(self._home.default)
 
     def open_named(self, name: object) -> None:
-        """Open this workspace, or import this plan."""
+        """Open this workspace, import this plan, or take in this bundle."""
         path = str(name)
+        if path.endswith(".zip"):
+            self._take_in(Path(path))
+            return
         if path.endswith(".toml"):
             self._frame.go("plans")
             self._import_plan(Path(path))

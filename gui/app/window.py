@@ -65,7 +65,12 @@ class Window:
         self.running = Running(self, self._run_changed)
         self.leaving = Leaving(frame, self.home, self.tasks, self.complain, self.running.forget)
         self.opening = Opening(
-            frame, self.home, self.tasks, self.leaving.unless_running, lambda path: self.go("plans", plan=path)
+            frame,
+            self.home,
+            self.tasks,
+            self.leaving.unless_running,
+            lambda path: self.go("plans", plan=path),
+            lambda path: self.go("runs", bundle=path),
         )
         frame.may_close = self.leaving.may_close
         actions = Actions(frame, self.problems)

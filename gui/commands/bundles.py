@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 from gui.commands import CommandError
 from gui.commands.places import hub_directory
-from gui.hub.signing import Signer, known_signers, own_signer
-from gui.report import check_bundle, export_bundle, import_bundle, seal_sentence
+from gui.report import seal_sentence
+from gui.runner.bundles import ENDING, save_bundle, seal_of, take_in_bundle
 from gui.store import Seal, Store
 
-ENDING = ".tally.zip"
+__all__ = ["ENDING", "look_at", "take_in", "write_bundle"]
 
 
 def take_in(store: Store, path: Path) -> int:
     """Import the run of a bundle and say who made it. Exit code 1 when the bundle or its figures were altered."""
-    imported = import_bundle(store, path, time.time(), known_signers(hub_directory()))
+    imported = take_in_bundle(store, path, hub_directory())
     print(f"run {imported.run}: {imported.requests:,} requests and {imported.records:,} records imported from {path}")
     print(seal_sentence(imported.seal))
     _advise(imported.seal)
@@ -28,7 +27,7 @@ def take_in(store: Store, path: Path) -> int:
 
 def look_at(path: Path) -> int:
     """Say who made a bundle; nothing is stored. Exit code 1 when it was altered."""
-    seal = check_bundle(path, known_signers(hub_directory()))
+    seal = seal_of(path, hub_directory())
     print(f"{path}: {seal_sentence(seal)}")
     if seal.checksum:
         print(seal.checksum)
@@ -38,9 +37,8 @@ def look_at(path: Path) -> int:
 
 def write_bundle(store: Store, run: int, path: Path, *, signed: bool = True) -> None:
     """Write a run as a bundle, signed by this hub by default. Raises CommandError when it cannot be written."""
-    signer: Signer | None = own_signer(hub_directory()) if signed else None
     try:
-        export_bundle(store, run, path, signer)
+        save_bundle(store, run, path, hub_directory(), signed=signed)
     except OSError as error:
         raise CommandError(f"The bundle cannot be written to {path}: {error.strerror}.", 1) from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import sys
 import time
 from collections.abc import Callable
@@ -14,14 +13,11 @@ from gui.commands import CommandError
 from gui.commands.bundles import ENDING, look_at, take_in, write_bundle
 from gui.commands.places import add_database_option, open_store, open_to_change, open_to_read
 from gui.models.runs import RunView, read_run, read_runs
-from gui.reconcile import score
 from gui.report import numbers, seal_sentence
 from gui.report.words import bounded, printable, to_json
-from gui.runner.ownership import UNDER_WAY, holder
+from gui.runner.notes import NoteError, write_note
+from gui.runner.rechecking import UnderWayError, recheck, refuse_under_way
 from gui.store import RunEntry, Store
-
-NOTE = 20_000
-"""Maximum length of a note, the same as in a bundle."""
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -193,18 +189,14 @@ def _recheck(options: argparse.Namespace) -> int:
         raise CommandError("Give either the runs to score again or --all.")
     with open_to_change(options) as store:
         for run_id in options.run_ids or [run.id for run in store.runs()]:
-            run = store.run(run_id)
-            _refuse_under_way(store, run, "scored again")
-            scored = 0
-            for repeat in store.repeats(run_id):
-                before = store.scorings(repeat.id)
-                if not before:
-                    continue
-                now = score(store, repeat.id, "recheck", time.time())
-                scored += 1
-                same = "as before" if now.good == before[-1].good else f"before: {before[-1].good:,}"
+            try:
+                scored = recheck(store, run_id, time.time())
+            except UnderWayError as error:
+                raise CommandError(str(error), 1) from error
+            for each in scored:
+                same = "as before" if each.now.good == each.before.good else f"before: {each.before.good:,}"
                 print(
-                    f"run {run_id}, test {repeat.test_number}, repeat {repeat.number}: {now.good:,} of {now.counted:,} "
+                    f"run {run_id}, test {each.test}, repeat {each.repeat}: {each.now.good:,} of {each.now.counted:,} "
                     f"matched ({same})"
                 )
             if not scored:
@@ -215,8 +207,11 @@ def _recheck(options: argparse.Namespace) -> int:
 def _delete(options: argparse.Namespace) -> int:
     with open_to_change(options) as store:
         wanted = list(dict.fromkeys(options.run_ids))
-        for run in [store.run(run_id) for run_id in wanted]:  # all of them exist, or nothing is deleted
-            _refuse_under_way(store, run, "deleted")
+        for run_id in wanted:  # all of them exist, or nothing is deleted
+            try:
+                refuse_under_way(store, run_id, time.time(), "deleted")
+            except UnderWayError as error:
+                raise CommandError(str(error), 1) from error
         for run_id in wanted:
             store.delete_run(run_id)
             print(f"run {run_id} was deleted")
@@ -224,15 +219,11 @@ def _delete(options: argparse.Namespace) -> int:
 
 
 def _note(options: argparse.Namespace) -> int:
-    text = options.text.strip()
-    author = (options.author or _account()).strip()
-    if not text or len(text) > NOTE:
-        raise CommandError(f"A note must have 1 to {NOTE:,} characters.")
-    if not author.isprintable() or not author or len(author) > 256 or author == "tally":
-        raise CommandError(f"--author: expected a name in one line, not {author!r} (`tally` is reserved).")
     with open_to_change(options) as store:
-        store.run(options.run_id)
-        store.add_note(options.run_id, author, text, time.time())
+        try:
+            write_note(store, options.run_id, options.text, time.time(), author=options.author or "")
+        except NoteError as error:
+            raise CommandError(str(error)) from error
     print(f"note added to run {options.run_id}")
     return 0
 
@@ -271,13 +262,6 @@ def _import(options: argparse.Namespace) -> int:
         return take_in(store, options.file)
 
 
-def _refuse_under_way(store: Store, run: RunEntry, what: str) -> None:
-    """Raise CommandError for a run that another program is carrying out."""
-    owner = holder(store, time.time()) if run.state in UNDER_WAY else ""
-    if owner:
-        raise CommandError(f"Run {run.id} is under way. {owner} is carrying it out, so it cannot be {what} now.", 1)
-
-
 def _row(view: RunView) -> dict[str, Any]:
     """A run in the JSON listing."""
     run = view.run
@@ -308,13 +292,6 @@ def _moment(t: float | None) -> str:
 
 def _print(content: str | bytes) -> None:
     print(content if isinstance(content, str) else content.decode(), end="")
-
-
-def _account() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # an account without a name, as in some containers
-        return "operator"
 
 
 def _positive(text: str) -> int:

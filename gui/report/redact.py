@@ -46,6 +46,13 @@ class Redaction:
                 known = msgspec.json.decode(facts, type=dict[str, Any])
                 hosts += [str(known.get(name) or "") for name in ("server", "server_hostname", "server_ip", "site")]
         agents: list[str] = []
+        for run in store.runs():
+            hosts.append(str(run.environment.get("host") or ""))
+            clients = run.environment.get("clients")
+            for client in clients if isinstance(clients, list) else ():
+                if isinstance(client, dict):
+                    hosts.append(str(client.get("host") or ""))
+                    agents.append(str(client.get("name") or ""))
         for agent in store.agents():
             agents.append(agent.name)
             hosts.append(str(agent.facts.get("host") or ""))

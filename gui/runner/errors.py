@@ -11,6 +11,8 @@ from gui.report import BundleError, PdfUnavailableError
 from gui.runner.lab import LabMissingError
 from gui.runner.loading import LoadError
 from gui.runner.local_clients import LocalClientsError
+from gui.runner.notes import NoteError
+from gui.runner.rechecking import UnderWayError
 from gui.runner.record_file import RecordFileError
 from gui.runner.remote import RemoteError
 from gui.runner.resolve import RunRefusedError
@@ -29,6 +31,7 @@ EXPECTED: tuple[type[Exception], ...] = (
     LabMissingError,
     LoadError,
     LocalClientsError,
+    NoteError,
     PdfUnavailableError,
     PlanError,
     RecordFileError,
@@ -39,4 +42,5 @@ EXPECTED: tuple[type[Exception], ...] = (
     SettingsError,
     SigningError,
     StoreError,
+    UnderWayError,
 )

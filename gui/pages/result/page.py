@@ -6,9 +6,9 @@ so nothing here can block.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, Signal, SignalInstance
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.models import figures
@@ -17,13 +17,15 @@ from gui.models.rows import filter_word
 from gui.models.runs import RunView, TestRow
 from gui.models.states import outcome_state
 from gui.pages.result.cards import CountCard
-from gui.pages.result.columns import COUNTS, NOTE_COLUMNS, SERVER_COLUMNS, TEST_COLUMNS, when
+from gui.pages.result.columns import COUNTS, SERVER_COLUMNS, TEST_COLUMNS, when
 from gui.pages.result.environment import EnvironmentTab
+from gui.pages.result.notes import NotesTab
 from gui.pages.result.timeline import TimelineTab
 from gui.reconcile import ServerFigures
 from gui.widgets.crumbs import Crumbs
+from gui.widgets.message import Action, MessageBar
 from gui.widgets.parts import Badge, Elided, Page, ReadoutBar, TabBar, button, line
-from gui.widgets.table import Empty, Table
+from gui.widgets.table import Table
 
 TABS = ("servers", "requests", "timeline", "environment", "notes")
 """The names of the tabs, as in ``go("result", run=36, tab="requests")``."""
@@ -40,20 +42,39 @@ class ResultPage(Page):
     evidence_wanted = Signal(int)
     report_wanted = Signal(int)
     recheck_wanted = Signal(int)
+    compare_wanted = Signal(int)
+    baseline_wanted = Signal(int, bool)
+    """Whether this run is to be the baseline, or no run any more."""
+    bundle_wanted = Signal(int)
+    note_wanted = Signal(int, str)
 
     def __init__(self) -> None:
         super().__init__("Result")
         self.view: RunView | None = None
         self.test: TestRow | None = None
+        self.busy = False
         self.crumbs = Crumbs(self.back_wanted.emit, "Back to all runs")
         self.crumbs.set_path([("Runs", self.back_wanted.emit)])
         self.badge = Badge()
         self.head.insertWidget(0, self.crumbs)
         self.head.insertWidget(2, self.badge)
         self.recheck_button = button("Re-check", "refresh", self._recheck, tip="Score the run again with all records")
-        self.report_button = button("Report…", "file", self._report)
-        for widget in (self.recheck_button, self.report_button):
+        self.compare_button = button(
+            "Compare…", "split", self._asks(self.compare_wanted), tip="Compare with another run"
+        )
+        self.baseline_button = button("Set baseline", "pin", self._baseline)
+        self.report_button = button("Report…", "file", self._asks(self.report_wanted))
+        self.bundle_button = button(
+            "Save bundle…", "box", self._asks(self.bundle_wanted), tip="The whole run in one file, for another machine"
+        )
+        self._buttons = (
+            self.recheck_button, self.compare_button, self.baseline_button, self.report_button, self.bundle_button
+        )  # fmt: skip
+        for widget in self._buttons:
             self.add_action(widget)
+            widget.setEnabled(False)
+        self.message = MessageBar()
+        self.body.addWidget(self.message)
 
         self.tests = Table("run-tests", "Tests", TEST_COLUMNS, key=lambda row: row.number)
         self.tests.bar_holder.hide()
@@ -82,13 +103,8 @@ class ResultPage(Page):
         self.timeline.evidence_wanted.connect(self.evidence_wanted)
         self.timeline.requests_wanted.connect(self.show_requests)
         self.environment = EnvironmentTab()
-        self.notes = Table(
-            "run-notes",
-            "Notes",
-            NOTE_COLUMNS,
-            key=lambda n: n.id,
-            empty=Empty("file", "No notes", "Notes on this run, and what later scorings changed, are listed here."),
-        )
+        self.notes = NotesTab()
+        self.notes.note_wanted.connect(self._note)
         self.inner = QStackedWidget()
         for part in (self.servers, self.requests, self.timeline, self.environment, self.notes):
             self.inner.addWidget(part)
@@ -148,7 +164,7 @@ class ResultPage(Page):
         if not same:
             self._fit_tests(len(view.tests))
         self.environment.show_run(view)
-        self.notes.set_rows(view.notes)
+        self.notes.show_run(view)
         self.tabs.setTabText(4, f"Notes {len(view.notes)}" if view.notes else "Notes")
         if view.tests:
             keep = test or (self.test.number if same and self.test else opens_on(view.tests).number)
@@ -181,6 +197,22 @@ class ResultPage(Page):
         self.requests.filter_box.setText(text)
         self.requests.view.setFocus()
 
+    def set_busy(self, text: str) -> None:
+        """Show that the run is being scored again; an empty text ends that."""
+        self.busy = bool(text)
+        self.recheck_button.setText("Re-checking…" if text else "Re-check")
+        self.recheck_button.setEnabled(not text and self.view is not None)
+        if text:
+            self.message.busy(text)
+
+    def say(self, text: str, colour: str = "ok", actions: Sequence[Action] = ()) -> None:
+        """Say what was done."""
+        self.message.say(text, colour=colour, actions=actions)
+
+    def note_refused(self, text: str) -> None:
+        """The new note was not kept."""
+        self.notes.show_error(text)
+
     def visible_requests(self) -> tuple[int, ...]:
         """The ids of the requests that pass the filter, in the order of the table."""
         return tuple(request.id for request in self.requests.model.rows.visible)
@@ -188,8 +220,15 @@ class ResultPage(Page):
     def clear(self) -> None:
         """Show no run."""
         self.view = self.test = None
-        for table in (self.tests, self.servers, self.requests, self.notes):
+        for table in (self.tests, self.servers, self.requests):
             table.set_rows(())
+        self.notes.clear()
+        self.message.dismiss()
+        self.title.setText("Result")
+        self.remark.setText("No run is open")
+        self.badge.hide()
+        for widget in self._buttons:
+            widget.setEnabled(False)
         self.timeline.clear()
         self.environment.clear()
 
@@ -200,6 +239,15 @@ class ResultPage(Page):
         assert view is not None
         self.title.setText(f"Run {view.run.id}")
         self.badge.set_state(*outcome_state(view.outcome))
+        self.badge.show()
+        for widget in self._buttons:
+            widget.setEnabled(True)
+        self.recheck_button.setEnabled(view.outcome != "running" and not self.busy)
+        baseline = view.run.baseline
+        self.baseline_button.setText("Remove baseline" if baseline else "Set baseline")
+        self.baseline_button.setToolTip(
+            "Other runs are compared with this one" if baseline else "Compare other runs with this one"
+        )
         repeats = max((test.figures.repeats for test in view.tests), default=0)
         times = f"{repeats} repeat{'s' if repeats != 1 else ''}"
         self.remark.setText(f"{view.sentence} · {view.run.name}, {times}, {when(view.run.started)}")
@@ -253,9 +301,22 @@ class ResultPage(Page):
         if self.view is not None:
             self.recheck_wanted.emit(self.view.run.id)
 
-    def _report(self) -> None:
+    def _baseline(self) -> None:
         if self.view is not None:
-            self.report_wanted.emit(self.view.run.id)
+            self.baseline_wanted.emit(self.view.run.id, not self.view.run.baseline)
+
+    def _note(self, text: str) -> None:
+        if self.view is not None:
+            self.note_wanted.emit(self.view.run.id, text)
+
+    def _asks(self, signal: SignalInstance) -> Callable[[], None]:
+        """What a button does that asks for something about this run."""
+
+        def ask() -> None:
+            if self.view is not None:
+                signal.emit(self.view.run.id)
+
+        return ask
 
 
 def opens_on(tests: Sequence[TestRow]) -> TestRow:

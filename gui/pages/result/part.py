@@ -6,13 +6,18 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
+from PySide6.QtCore import QSettings, QUrl
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QFileDialog
 
 from gui.models.finder import Found
+from gui.models.verdicts import verdict_state
 from gui.pages.part import Part as Base
 from gui.pages.part import WindowDesk
 from gui.pages.result.page import TABS, ResultPage
-from gui.pages.result.presenter import REPORTS, ResultPresenter
+from gui.pages.result.presenter import ResultPresenter
+from gui.pages.result.report import ReportSheet
+from gui.runner.bundles import ENDING
 
 LEAST_LETTERS = 3
 """Letters of a file before requests are looked through: there may be 100,000."""
@@ -27,14 +32,22 @@ class Part(Base):
     def __init__(self, desk: WindowDesk) -> None:
         self._desk = desk
         self.page = page = ResultPage()
-        self.presenter = presenter = ResultPresenter(desk, page)
+        self.presenter = presenter = ResultPresenter(desk, page, desk.data / "hub", open_path)
+        self.sheet: ReportSheet | None = None
+        background = desk.background
         page.back_wanted.connect(lambda: desk.go("runs"))
-        page.test_wanted.connect(lambda test: desk.background(presenter.show_test(test), "read a test"))
+        page.test_wanted.connect(lambda test: background(presenter.show_test(test), "read a test"))
         page.evidence_wanted.connect(self._open_evidence)
-        page.recheck_wanted.connect(lambda run: desk.background(presenter.recheck(run), "score again"))
-        page.report_wanted.connect(self._save_report)
+        page.recheck_wanted.connect(lambda run: background(presenter.recheck(run), "score again"))
+        page.compare_wanted.connect(lambda run: desk.go("compare", a=run))
+        page.baseline_wanted.connect(lambda run, on: background(presenter.set_baseline(run, on), "set the baseline"))
+        page.note_wanted.connect(lambda run, text: background(presenter.add_note(run, text), "add a note"))
+        page.report_wanted.connect(self.open_report)
+        page.bundle_wanted.connect(self._save_bundle)
 
     def detach(self) -> None:
+        if self.sheet is not None:
+            self.sheet.close()
         self.presenter.detach()
 
     def found(self, words: str) -> Iterable[Found]:
@@ -44,7 +57,7 @@ class Part(Base):
             return ()
         for row in self.page.requests.model.rows.all:
             if row.tag.lower().startswith(wanted) or wanted in row.path.lower():
-                state = row.verdict.value.replace("_", " ") if row.verdict else "not scored"
+                state = verdict_state(row.verdict)[1]
                 call = partial(self._desk.go, "evidence", run=run, request=row.id)
                 found.append(Found(row.path, f"request {row.tag} of run {run}, {state}", "file", call))
                 if len(found) >= MOST_REQUESTS:
@@ -66,18 +79,57 @@ class Part(Base):
             number = test if isinstance(test, int) else None
             self._desk.background(self.presenter.show_run(run, number), "read a run")
 
+    def open_report(self, run: int) -> None:
+        """The sheet that previews and saves the report of a run."""
+        if self._desk.workspace is None:
+            return
+        self.sheet = sheet = ReportSheet(self._desk.frame, run, last_folder())
+        background, presenter = self._desk.background, self.presenter
+        sheet.preview_wanted.connect(
+            lambda wanted, redact: background(presenter.preview(run, wanted, redact, sheet), "preview a report")
+        )
+        sheet.save_wanted.connect(lambda wanted, redact, path: self._write(run, path, wanted, redact))
+        sheet.finished.connect(self._sheet_closed)
+        sheet.begin()
+        sheet.open()
+
+    def _sheet_closed(self) -> None:
+        self.sheet = None
+
+    def _write(self, run: int, path: Path, wanted: str, redact: bool) -> None:
+        remember_folder(path)
+        self._desk.background(self.presenter.write_report(run, path, wanted, redact), "write a report")
+
+    def _save_bundle(self, run: int) -> None:
+        name = str(last_folder() / f"run-{run}{ENDING}")
+        dialog = QFileDialog(self._desk.frame, "Save bundle", name, f"Bundles (*{ENDING})")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.fileSelected.connect(lambda chosen: self._bundle_chosen(run, Path(chosen)))
+        dialog.open()
+
+    def _bundle_chosen(self, run: int, path: Path) -> None:
+        if not path.name.endswith(ENDING):
+            path = path.with_name(path.name + ENDING)
+        remember_folder(path)
+        self._desk.background(self.presenter.save_bundle(run, path), "save a bundle")
+
     def _open_evidence(self, request: int) -> None:
         """Open a request, and with it the list that can be stepped through."""
         among = self.page.visible_requests()
         text = self.page.requests.filter_box.text()
         self._desk.go("evidence", run=self.presenter.run, request=request, among=among, filter=text)
 
-    def _save_report(self, run: int) -> None:
-        if self._desk.workspace is None:
-            return
-        dialog = QFileDialog(self._desk.frame, "Save report", f"run-{run}.html", REPORTS)
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.fileSelected.connect(
-            lambda name: self._desk.background(self.presenter.write_report(run, Path(name)), "write a report")
-        )
-        dialog.open()
+
+def open_path(path: Path) -> None:
+    """Open a file or folder with the desktop's own program."""
+    QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+
+
+def last_folder() -> Path:
+    """Where files were saved last; the home directory at first."""
+    return Path(str(QSettings().value("folder", "") or Path.home()))
+
+
+def remember_folder(path: Path) -> None:
+    """Begin there the next time."""
+    QSettings().setValue("folder", str(path.parent))

@@ -1,8 +1,10 @@
-"""Result: one run, one test; scoring again, and reports."""
+"""Result: one run, one test; scoring again, the baseline, notes, reports and bundles."""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -10,10 +12,12 @@ from gui import report
 from gui.models.requests import TestDetail, read_test
 from gui.models.runs import RunView, TestRow, read_run
 from gui.pages.desk import Desk
-from gui.reconcile import score
+from gui.report.preview import Preview, preview_page, preview_text
+from gui.runner.bundles import save_bundle
+from gui.runner.errors import EXPECTED
+from gui.runner.notes import NoteError, write_note
+from gui.runner.rechecking import changes, recheck
 from gui.store import Store
-
-REPORTS = "HTML (*.html);;PDF (*.pdf);;CSV (*.csv);;JSON (*.json);;Text (*.txt);;Markdown (*.md);;JUnit (*.xml)"
 
 
 class ResultView(Protocol):
@@ -21,15 +25,29 @@ class ResultView(Protocol):
 
     def show_run(self, view: RunView, test: int | None = None) -> None: ...
     def show_test(self, detail: TestDetail) -> None: ...
+    def set_busy(self, text: str) -> None: ...
+    def say(
+        self, text: str, colour: str = "ok", actions: Sequence[tuple[str, str, Callable[[], object]]] = ()
+    ) -> None: ...
+    def note_refused(self, text: str) -> None: ...
     def clear(self) -> None: ...
 
 
-class ResultPresenter:
-    """What is shown of a run."""
+class ReportView(Protocol):
+    """The sheet of a report."""
 
-    def __init__(self, desk: Desk, page: ResultView) -> None:
+    def show_preview(self, wanted: str, redact: bool, preview: Preview) -> None: ...
+    def show_error(self, text: str) -> None: ...
+
+
+class ResultPresenter:
+    """What is shown of a run. `opener` opens a file, or the folder that it is in, with the desktop's own program."""
+
+    def __init__(self, desk: Desk, page: ResultView, keys: Path, opener: Callable[[Path], object]) -> None:
         self._desk = desk
         self._page = page
+        self._keys = keys
+        self._open = opener
         self.run: int | None = None
         """The run that is open."""
 
@@ -57,32 +75,122 @@ class ResultPresenter:
         workspace = self._desk.workspace
         if workspace is not None:
             detail = await workspace.blocking(read_test, workspace.store, test)
-            if self._desk.workspace is workspace:
+            if self._desk.workspace is workspace and self.run == test.entry.run_id:
                 self._page.show_test(detail)
 
     async def recheck(self, run: int) -> None:
-        """Score a run again, and open it."""
+        """Score a run again, show it, and say what changed."""
+        workspace = self._desk.workspace
+        if workspace is None:
+            return
+        loop = asyncio.get_running_loop()
+
+        def told(done: int, count: int) -> None:
+            text = f"Scoring run {run} again: repeat {done + 1:,} of {count:,}"
+            loop.call_soon_threadsafe(lambda: self._page.set_busy(text) if self.run == run else None)
+
+        self._page.set_busy(f"Scoring run {run} again")
+        try:
+            rescored = await workspace.blocking(recheck, workspace.store, run, time.time(), told)
+        except EXPECTED as error:
+            self._page.set_busy("")
+            self._page.say(str(error), "bad")
+            return
+        if self._desk.workspace is workspace:
+            await self.show_run(run)
+            self._page.set_busy("")
+            self._page.say(changes(rescored))
+
+    async def set_baseline(self, run: int, on: bool) -> None:
+        """Make this run the baseline, or have none."""
         workspace = self._desk.workspace
         if workspace is not None:
-            for repeat in await workspace.blocking(workspace.store.repeats, run):
-                await workspace.blocking(score, workspace.store, repeat.id, "recheck", time.time())
+            await workspace.blocking(workspace.store.set_baseline, run if on else None)
             await self.show_run(run)
+            undo = ("Undo", "undo", lambda: self._desk.background(self.set_baseline(run, not on), "set the baseline"))
+            words = f"Run {run} is now the baseline." if on else "There is no baseline any more."
+            self._page.say(words, actions=(undo,))
 
-    async def write_report(self, run: int, path: Path) -> None:
-        """Write the report of a run to a file."""
+    async def add_note(self, run: int, text: str) -> None:
+        """Keep a note of this account on a run."""
         workspace = self._desk.workspace
         if workspace is None:
             return
         try:
-            await workspace.blocking(write_report, workspace.store, run, path)
+            await workspace.blocking(write_note, workspace.store, run, text, time.time())
+        except NoteError as error:
+            self._page.note_refused(str(error))
+            return
+        await self.show_run(run)
+
+    # ---- files
+
+    async def preview(self, run: int, wanted: str, redact: bool, sheet: ReportView) -> None:
+        """Show in the sheet what the report would say."""
+        workspace = self._desk.workspace
+        if workspace is None:
+            return
+        try:
+            made = await workspace.blocking(make_preview, workspace.store, run, wanted, redact)
+        except EXPECTED as error:
+            sheet.show_error(str(error))
+        else:
+            sheet.show_preview(wanted, redact, made)
+
+    async def write_report(self, run: int, path: Path, wanted: str = "", redact: bool = False) -> None:
+        """Write the report of a run to a file, and offer to open it."""
+        workspace = self._desk.workspace
+        if workspace is None:
+            return
+        self._page.say(f"Writing {path.name}…", "info")
+        try:
+            await workspace.blocking(write_report, workspace.store, run, path, wanted, redact)
         except OSError as error:
-            why = error.strerror or type(error).__name__
-            self._desk.complain("report", f"The report cannot be written to {path}: {why}.", "Choose another place.")
+            self._failed(f"The report cannot be written to {path}: {error.strerror or type(error).__name__}.")
         except ValueError as error:
-            self._desk.complain("report", f"The report cannot be written to {path}: {error}")
+            self._failed(f"The report cannot be written to {path}: {error}")
+        except EXPECTED as error:
+            self._failed(f"The report cannot be written to {path}: {error}")
+        else:
+            self._saved(path)
+
+    async def save_bundle(self, run: int, path: Path) -> None:
+        """Write a run as a bundle, signed by this hub."""
+        workspace = self._desk.workspace
+        if workspace is None:
+            return
+        self._page.say(f"Writing {path.name}…", "info")
+        try:
+            await workspace.blocking(save_bundle, workspace.store, run, path, self._keys)
+        except OSError as error:
+            self._failed(f"The bundle cannot be written to {path}: {error.strerror or type(error).__name__}.")
+        except EXPECTED as error:
+            self._failed(f"The bundle cannot be written to {path}: {error}")
+        else:
+            self._saved(path)
+
+    def _failed(self, text: str) -> None:
+        self._page.say(text, "bad")
+        self._desk.complain("report", text, "Choose another place.")
+
+    def _saved(self, path: Path) -> None:
+        actions = (
+            ("Open", "eye", lambda: self._open(path)),
+            ("Open folder", "folder", lambda: self._open(path.parent)),
+        )
+        self._page.say(f"Written: {path}", actions=actions)
 
 
-def write_report(store: Store, run: int, path: Path) -> None:
-    """Write the report of a run in the format of the file name's suffix. Blocking. Raises OSError and ValueError."""
-    wanted = report.format_of(path.name)
-    path.write_bytes(report.render(report.build(store, run, **report.wants((wanted,))), wanted))
+def write_report(store: Store, run: int, path: Path, wanted: str = "", redact: bool = False) -> None:
+    """Write the report of a run, by default in the format of the file name's ending. Blocking.
+
+    Raises OSError, ValueError, PdfUnavailableError, StoreError."""
+    wanted = wanted or report.format_of(path.name)
+    made = report.build(store, run, redact=redact, **report.wants((wanted,)))
+    path.write_bytes(report.render(made, wanted))
+
+
+def make_preview(store: Store, run: int, wanted: str, redact: bool) -> Preview:
+    """What the report would say. Blocking. Raises StoreError."""
+    made = report.build(store, run, redact=redact, **report.wants((wanted,)))
+    return preview_page(made) if wanted in ("html", "pdf") else preview_text(report.render(made, wanted))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
 
 from gui.models import figures
 from gui.models.rows import Column
 from gui.models.runs import RunView
 from gui.models.states import outcome_state
-from gui.widgets.parts import Page
+from gui.widgets.message import MessageBar
+from gui.widgets.parts import Page, button
 from gui.widgets.table import Empty, Table
 
 
@@ -25,7 +28,15 @@ def _bad(count: int) -> str:
 
 RUN_COLUMNS: list[Column[RunView]] = [
     Column("run", "Run", lambda v: v.run.id, align="right", width=72, bold=True),
-    Column("name", "Plan", lambda v: v.run.name, width=220, stretch=True),
+    Column(
+        "name",
+        "Plan",
+        lambda v: v.run.name,
+        width=220,
+        stretch=True,
+        icon=lambda v: "pin" if v.run.baseline else None,
+        tip=lambda v: "The baseline: other runs are compared with it" if v.run.baseline else "",
+    ),
     Column(
         "verdict",
         "Verdict",
@@ -79,6 +90,9 @@ class RunsPage(Page):
     """The page."""
 
     run_wanted = Signal(int)
+    open_wanted = Signal()
+    dropped = Signal(object)
+    """The path of a file."""
 
     def __init__(self, actions: tuple[tuple[str, str, Callable[[], object]], ...] = ()) -> None:
         super().__init__("Runs")
@@ -91,9 +105,40 @@ class RunsPage(Page):
             empty=Empty("runs", "No runs in this workspace yet", "Each run is listed here with its verdicts.", actions),
         )
         self.runs.activated.connect(lambda view: self.run_wanted.emit(view.run.id))
+        self.open_button = button(
+            "Open bundle…",
+            "import",
+            self.open_wanted.emit,
+            tip="A run that was saved on another machine; or drop it here",
+        )
+        self.add_action(self.open_button)
+        self.message = MessageBar()
+        self.body.addWidget(self.message)
         self.body.addWidget(self.runs)
+        self.setAcceptDrops(True)
 
     def set_runs(self, views: Sequence[RunView]) -> None:
         """Show all runs, latest first."""
         self.runs.set_rows(views)
         self.runs.set_counts(f"{len(views):,}" if views else "none")
+
+    def busy(self, text: str) -> None:
+        """Show that a bundle is being read."""
+        self.open_button.setEnabled(False)
+        self.message.busy(text)
+
+    def say(self, text: str, colour: str, run: int | None = None) -> None:
+        """Say what became of a bundle; `run`: the one that it became."""
+        self.open_button.setEnabled(True)
+        actions = () if run is None else (("Open it", "right", lambda: self.run_wanted.emit(run)),)
+        self.message.say(text, colour=colour, actions=actions)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        for url in event.mimeData().urls():
+            if url.isLocalFile():
+                event.acceptProposedAction()
+                self.dropped.emit(Path(url.toLocalFile()))

@@ -90,7 +90,7 @@ class _Tile(QPushButton):
 
 
 class _DropField(QFrame):
-    """Where a plan file can be dropped."""
+    """Where a plan, a workspace or a bundle can be dropped."""
 
     dropped = Signal(object)
 
@@ -108,7 +108,9 @@ class _DropField(QFrame):
         painter.setPen(theme().colour("text2"))
         painter.setFont(sized_font(13))
         painter.drawText(
-            self.rect(), int(Qt.AlignmentFlag.AlignCenter), "Drop a plan (.toml) or a workspace (.db) here"
+            self.rect(),
+            int(Qt.AlignmentFlag.AlignCenter),
+            "Drop a plan (.toml), a workspace (.db) or a bundle (.tally.zip) here",
         )
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:

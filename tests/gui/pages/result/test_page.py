@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QPushButton
 
 from gui.models.runs import TestRow
 from gui.pages.result.page import ResultPage
-from gui.store import VerdictKind
+from gui.store import NoteRow, VerdictKind
 from tests.gui.pages.made import detail, request, server, view
 
 
@@ -133,3 +136,100 @@ def test_verdicts_and_paths_can_be_read_at_any_width(page, width: int) -> None:
         assert sum(table.view.columnWidth(number) for number in shown.values()) <= width
         stretch = next(number for number in shown.values() if columns[number].stretch)
         assert table.view.columnWidth(stretch) >= 96
+
+
+def test_the_buttons_ask_for_what_they_say(page, qtbot) -> None:
+    asked: list[object] = []
+    for name in ("recheck", "compare", "report", "bundle"):
+        getattr(page, f"{name}_wanted").connect(lambda run, name=name: asked.append((name, run)))
+    page.baseline_wanted.connect(lambda run, on: asked.append(("baseline", run, on)))
+    qtbot.mouseClick(page.report_button, Qt.MouseButton.LeftButton)  # no run is open
+    page.show_run(view(36))
+    for name in ("recheck", "compare", "baseline", "report", "bundle"):
+        qtbot.mouseClick(getattr(page, f"{name}_button"), Qt.MouseButton.LeftButton)
+    assert asked == [("recheck", 36), ("compare", 36), ("baseline", 36, True), ("report", 36), ("bundle", 36)]
+    shown = view(36)
+    page.show_run(dataclasses.replace(shown, run=dataclasses.replace(shown.run, baseline=True)))
+    assert page.baseline_button.text() == "Remove baseline"
+    qtbot.mouseClick(page.baseline_button, Qt.MouseButton.LeftButton)
+    assert asked[-1] == ("baseline", 36, False)
+
+
+def test_scoring_again_gives_a_sign(page, texts) -> None:
+    page.show_run(view(36))
+    page.set_busy("Scoring run 36 again: repeat 2 of 3")
+    assert not page.recheck_button.isEnabled()
+    assert {"Re-checking…", "Scoring run 36 again: repeat 2 of 3"} <= set(texts(page))
+    page.show_run(view(36))
+    assert not page.recheck_button.isEnabled()
+    page.set_busy("")
+    page.say("Scored again, 3 repeats: nothing changed.")
+    assert page.recheck_button.isEnabled()
+    assert page.message.text.text() == "Scored again, 3 repeats: nothing changed."
+
+
+def test_a_stored_filter_never_hides_every_row_without_a_word(page, texts, qtbot) -> None:
+    page.requests.filter_box.setText("verdict:duplicate")
+    fill(page)
+    page.show_tab("requests")
+    assert page.requests.model.rowCount() == 0
+    assert "Hidden by the filter: 60 rows" in texts(page)
+    clear = next(b for b in page.requests.findChildren(QPushButton) if b.isVisible() and b.text().startswith("Clear"))
+    qtbot.mouseClick(clear, Qt.MouseButton.LeftButton)
+    assert page.requests.model.rowCount() == 60
+
+
+def test_the_count_says_how_many_of_how_many(page) -> None:
+    page.show_run(view(36))
+    page.show_test(detail([server(1)], [request(n) for n in range(1, 31)], total=20_000))
+    page.requests.filter_box.setText("path:f0007")
+    assert page.requests.counts.text().startswith("1 of 20,000 (30 listed")
+    page.show_test(detail([server(1)], [request(n) for n in range(1, 31)]))
+    assert page.requests.counts.text() == "1 of 30"
+    page.requests.filter_box.clear()
+    assert page.requests.counts.text() == "30"
+
+
+def test_an_aborted_run_opens_on_its_last_test_with_results(page) -> None:
+    shown = view(36)
+    full = shown.tests[0]
+    empty = dataclasses.replace(
+        full, number=2, figures=dataclasses.replace(full.figures, total=0, counted=0, matched=0, good=0)
+    )
+    page.show_run(dataclasses.replace(shown, tests=(full, empty)))
+    assert page.test.number == 1
+    page.show_run(dataclasses.replace(shown, tests=(full, empty)), 2)
+    assert page.test.number == 2
+    nothing = dataclasses.replace(shown.run, id=37)
+    page.show_run(dataclasses.replace(shown, run=nothing, tests=(empty,)))
+    assert page.test.number == 2
+
+
+def test_notes_are_written_with_the_keyboard_and_shown_whole(page, qtbot, hostile) -> None:
+    written: list[tuple[int, str]] = []
+    page.note_wanted.connect(lambda run, text: written.append((run, text)))
+    shown = view(36)
+    page.show_run(shown)
+    page.show_tab("notes")
+    editor = page.notes.editor
+    assert not page.notes.add_button.isEnabled()
+    qtbot.keyClicks(editor, "the disk of s07 was full")
+    qtbot.keyClick(editor, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert written == [(36, "the disk of s07 was full")]
+    assert not page.notes.add_button.isEnabled(), "a second click must not add it twice"
+    notes = (NoteRow(5.0, "ada", "the disk of s07 was full", 1), NoteRow(6.0, hostile[0], hostile[0], 2))
+    page.show_run(dataclasses.replace(shown, notes=notes))
+    assert editor.toPlainText() == ""
+    assert page.tabs.tabText(4) == "Notes 2"
+    page.notes.table.select_key(2)
+    assert page.notes.whole.toPlainText() == hostile[0]
+    qtbot.keyClicks(editor, "again")
+    page.note_refused("It cannot be kept.")
+    assert page.notes.error.text() == "It cannot be kept."
+    assert editor.toPlainText() == "again"
+
+
+def test_a_run_without_environment_says_so(page, texts) -> None:
+    page.show_run(view(36))
+    page.show_tab("environment")
+    assert "Not recorded" in texts(page)

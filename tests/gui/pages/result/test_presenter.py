@@ -4,23 +4,32 @@ sentence."""
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import gui.pages.result.presenter as module
+from gui.hub.signing import SigningError
 from gui.pages.result.presenter import ResultPresenter
+from gui.report.preview import Preview
+from gui.runner.notes import NoteError
+from gui.runner.rechecking import UnderWayError
 
 
 @pytest.fixture
-def presenter(desk, page, make_workspace) -> ResultPresenter:
+def opened() -> list[Path]:
+    return []
+
+
+@pytest.fixture
+def presenter(desk, page, make_workspace, opened) -> ResultPresenter:
     desk.workspace = make_workspace(store="store")
-    return ResultPresenter(desk, page)
+    return ResultPresenter(desk, page, Path("keys"), lambda path: opened.append(path))
 
 
 READS = [
     ("read_run", ("show_run", 3), ("show_run", ("read", "store", 3), None)),
-    ("read_test", ("show_test", "a test"), ("show_test", ("read", "store", "a test"))),
 ]
 
 
@@ -44,6 +53,107 @@ async def test_a_workspace_that_was_left_meanwhile_is_not_shown(
     await getattr(presenter, name)(*arguments)
     await getattr(presenter, name)(*arguments)
     assert page.calls == []
+
+
+async def test_a_test_is_shown_while_its_run_is_open(page, presenter, monkeypatch) -> None:
+    monkeypatch.setattr(module, "read_run", lambda store, run: f"run {run}")
+    monkeypatch.setattr(module, "read_test", lambda store, test: "detail")
+    test = SimpleNamespace(entry=SimpleNamespace(run_id=3))
+    await presenter.show_run(3)
+    await presenter.show_test(test)
+    await presenter.show_run(4)
+    await presenter.show_test(test)
+    assert [call[0] for call in page.calls] == ["show_run", "show_test", "show_run"]
+
+
+async def test_scoring_again_is_seen_and_says_what_changed(page, presenter, monkeypatch) -> None:
+    def again(store: str, run: int, now: float, told: Any) -> list[str]:
+        told(0, 3)
+        return ["rescored"]
+
+    monkeypatch.setattr(module, "recheck", again)
+    monkeypatch.setattr(module, "changes", lambda rescored: f"{rescored[0]}: nothing changed")
+    monkeypatch.setattr(module, "read_run", lambda store, run: f"run {run}")
+    await presenter.recheck(3)
+    assert page.calls == [
+        ("set_busy", "Scoring run 3 again"),
+        ("show_run", "run 3", None),
+        ("set_busy", ""),
+        ("say", "rescored: nothing changed"),
+    ]
+
+
+async def test_a_run_that_cannot_be_scored_again_says_why(page, presenter, monkeypatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise UnderWayError("Run 3 is under way.")
+
+    monkeypatch.setattr(module, "recheck", refuse)
+    await presenter.recheck(3)
+    assert page.calls[-2:] == [("set_busy", ""), ("say", "Run 3 is under way.", "bad")]
+
+
+async def test_a_baseline_can_be_set_and_that_undone(desk, page, presenter, monkeypatch) -> None:
+    kept: list[int | None] = []
+    desk.workspace.store = SimpleNamespace(set_baseline=kept.append)
+    monkeypatch.setattr(module, "read_run", lambda store, run: f"run {run}")
+    await presenter.set_baseline(3, True)
+    name, words, actions = page.calls[-1]
+    assert (name, words) == ("say", "Run 3 is now the baseline.")
+    actions[0][2]()
+    await desk.settle()
+    assert kept == [3, None]
+    assert page.calls[-1][1] == "There is no baseline any more."
+
+
+async def test_a_note_is_kept_or_says_why_not(page, presenter, monkeypatch) -> None:
+    kept: list[Any] = []
+    monkeypatch.setattr(module, "write_note", lambda store, run, text, now: kept.append((run, text)))
+    monkeypatch.setattr(module, "read_run", lambda store, run: f"run {run}")
+    await presenter.add_note(3, "hello")
+    assert (kept, page.calls) == ([(3, "hello")], [("show_run", "run 3", None)])
+
+    def refuse(*_: Any) -> None:
+        raise NoteError("A note must have 1 to 20,000 characters.")
+
+    monkeypatch.setattr(module, "write_note", refuse)
+    await presenter.add_note(3, "")
+    assert page.calls[-1] == ("note_refused", "A note must have 1 to 20,000 characters.")
+
+
+async def test_a_written_report_can_be_opened(page, presenter, opened, monkeypatch, tmp_path) -> None:
+    written: list[Any] = []
+    monkeypatch.setattr(module, "write_report", lambda *arguments: written.append(arguments))
+    await presenter.write_report(3, tmp_path / "r.pdf", "pdf", True)
+    assert written == [("store", 3, tmp_path / "r.pdf", "pdf", True)]
+    name, words, actions = page.calls[-1]
+    assert (name, words) == ("say", f"Written: {tmp_path / 'r.pdf'}")
+    assert [action[0] for action in actions] == ["Open", "Open folder"]
+    for _, _, call in actions:
+        call()
+    assert opened == [tmp_path / "r.pdf", tmp_path]
+
+
+async def test_a_preview_comes_to_its_sheet(presenter, recorder, monkeypatch) -> None:
+    monkeypatch.setattr(module, "make_preview", lambda store, run, wanted, redact: Preview(text=f"{wanted} {redact}"))
+    sheet = recorder()
+    await presenter.preview(3, "csv", True, sheet)
+    assert sheet.calls == [("show_preview", "csv", True, Preview(text="csv True"))]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied"), "The bundle cannot be written to b.tally.zip: Permission denied."),
+        (SigningError("The key is gone."), "The bundle cannot be written to b.tally.zip: The key is gone."),
+    ],
+)
+async def test_a_bundle_that_cannot_be_written_is_a_sentence(desk, presenter, monkeypatch, error, said) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(module, "save_bundle", refuse)
+    await presenter.save_bundle(1, Path("b.tally.zip"))
+    assert [text for _, text, _ in desk.said] == [said]
 
 
 @pytest.mark.parametrize(

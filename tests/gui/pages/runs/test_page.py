@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QApplication
 
 from gui.pages.runs.page import RunsPage
 from tests.gui.pages.made import view
@@ -39,3 +44,33 @@ def test_names_that_mean_harm_are_plain_text(page, hostile) -> None:
     page.set_runs([view(n, name) for n, name in enumerate(hostile, start=1)])
     page.grab()
     assert [row.run.name for row in page.runs.model.rows.visible] == hostile
+
+
+def test_a_bundle_is_opened_by_the_button_or_dropped(page, qtbot) -> None:
+    asked: list[object] = []
+    page.open_wanted.connect(lambda: asked.append("dialog"))
+    page.dropped.connect(asked.append)
+    qtbot.mouseClick(page.open_button, Qt.MouseButton.LeftButton)
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile("/tmp/run-7.tally.zip"), QUrl("https://example.org/x.tally.zip")])
+    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    enter = QDragEnterEvent(QPoint(50, 200), Qt.DropAction.CopyAction, data, buttons, keys)
+    QApplication.sendEvent(page, enter)
+    assert enter.isAccepted()
+    QApplication.sendEvent(page, QDropEvent(QPointF(50, 200), Qt.DropAction.CopyAction, data, buttons, keys))
+    assert asked == ["dialog", Path("/tmp/run-7.tally.zip")]
+
+
+def test_what_became_of_a_bundle_is_said_and_leads_to_its_run(page, texts, qtbot) -> None:
+    opened: list[int] = []
+    page.run_wanted.connect(opened.append)
+    page.busy("Checking <b>x</b>…")
+    assert not page.open_button.isEnabled()
+    assert "Checking <b>x</b>…" in texts(page)
+    page.say("Run 9 was taken in.", "ok", 9)
+    qtbot.mouseClick(page.message.buttons[0], Qt.MouseButton.LeftButton)
+    assert opened == [9]
+    page.say("Refused.", "bad")
+    assert page.message.buttons == []
+    qtbot.mouseClick(page.message.close_button, Qt.MouseButton.LeftButton)
+    assert page.message.isHidden()
