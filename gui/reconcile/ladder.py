@@ -44,9 +44,9 @@ OPEN, CLOSE = 28, 32
 """Bytes of the smallest open (without its path) and close in an f-stream datagram."""
 HEARD_LATE = 2.0
 """Seconds by which a client on a busy machine may notice a close later than the server did it (seen: more than one)."""
-SOON = (0.25, 0.35)
-"""Parts of a server's interval: a close less before an outage than the first was most likely sent in it, and one more
-before it than the second most likely before it (measured on 50 servers, whose buffers were often full earlier)."""
+SOON = 0.3
+"""A close that was less than this part of a server's interval before an outage was most likely sent during it: often
+the server's buffer was full earlier (measured on 50 servers)."""
 GRACE = 30.0
 """Seconds after which a collector has reported an access that it could not complete."""
 
@@ -467,13 +467,9 @@ def _of_outage(miss: Miss, known: Known) -> _Found | None:
         words = "in the shoveler's spool: the plan kept the broker away, and the shoveler has said nothing since"
         return _Found("spool", words, False)
     # A server sends at fixed times, on average half its interval after the close: `delay` is twice that interval.
-    before = (first.begin - done) / (miss.delay / 2)
-    if before < SOON[0]:
+    if (first.begin - done) / (miss.delay / 2) < SOON:
         words = "in the shoveler's spool: the server sends a while after the close, when the broker was down already"
         return _Found("spool", words, False)
-    if before < SOON[1]:
-        words = "sent about when the broker went down: it is in the shoveler's spool, or in the broker or behind"
-        return _Found("unknown", f"unknown: {words}", False)
     return _Found("queue", "confirmed just before the broker went down, and not seen or not loaded since", False)
 
 
