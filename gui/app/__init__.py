@@ -26,6 +26,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 
 from gui.pages.welcome.page import WelcomePage
 from gui.widgets.frame import Frame
+from gui.widgets.icons import application_icon
 from gui.widgets.theme import application_font, theme
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def make_application() -> QApplication:
     application.setApplicationName("tally")
     application.setStyle("Fusion")
     application.setFont(application_font())
+    application.setWindowIcon(application_icon())
     application.setQuitOnLastWindowClosed(False)
     mode = str(QSettings().value("theme", "system"))
     theme().set_mode(mode if mode in ("light", "dark") else "system")  # type: ignore[arg-type]

@@ -52,6 +52,7 @@ class FilterBox(QLineEdit):
         self._start = found.start
         self._choices.setStringList(choices)
         if choices and (word or all_columns):
+            theme().wardrobe.dress_now(self.popup)  # a window of its own
             self.popup.setCurrentIndex(self._choices.index(-1, 0))
             self.completer_list.complete()
         else:

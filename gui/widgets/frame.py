@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from PySide6.QtCore import QSettings, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QChildEvent, QEvent, QSettings, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
@@ -43,6 +43,7 @@ from PySide6.QtWidgets import (
 from gui.widgets.icons import icon, pixmap
 from gui.widgets.palette import Palette
 from gui.widgets.parts import Badge, Elided, MenuButton, button, line, plain_tip, short_caption
+from gui.widgets.sheet import Sheet
 from gui.widgets.shortcuts import KeyGroup, key_of, name_of, page_keys
 from gui.widgets.theme import sized_font, theme
 
@@ -50,6 +51,8 @@ WORKSPACE_TIP = "Workspace: the database of plans and runs"
 LEAST_SIZE = (600, 340)
 """Half of 1280 × 720 (a screen at 200 %), less what a desktop needs for itself."""
 FIRST_SIZE = (1440, 900)
+TITLE_BAR = 36
+"""What the desktop adds to the window at its top, about."""
 WORDS_FROM = 1000
 """Least width at which the buttons of the top bar have words."""
 COPY_COMMAND = "Copy as command"
@@ -159,7 +162,7 @@ class Frame(QMainWindow):
         for title in ("File", "Edit", "View", "Plan", "Run", "Fleet", "Tools", "Help"):
             self._menus[title] = self.menuBar().addMenu(f"&{title}")
 
-        rail = QWidget()
+        self._rail_holder = rail = QWidget()
         rail.setObjectName("rail")
         rail.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         rail.setFixedWidth(RAIL_WIDTH)
@@ -168,7 +171,7 @@ class Frame(QMainWindow):
         self._rail.setSpacing(0)
         self._rail.addStretch(1)
 
-        top = QWidget()
+        self._top = top = QWidget()
         top.setObjectName("topbar")
         top.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         top.setFixedHeight(48)
@@ -293,6 +296,13 @@ class Frame(QMainWindow):
 
     # ---- using
 
+    def parts_to_dress(self) -> list[QWidget]:
+        """See `gui.widgets.dress`: bars, docks, dialogs, sheets, and each page."""
+        mine = [child for child in self.children() if isinstance(child, QWidget) and child is not self.centralWidget()]
+        bars = [self.page_area.verticalScrollBar(), self.page_area.horizontalScrollBar()]
+        sheets = self.page_area.findChildren(Sheet, options=Qt.FindChildOption.FindDirectChildrenOnly)
+        return [*mine, self._rail_holder, self._top, *bars, *sheets, *self._pages.values()]
+
     def key_groups(self) -> list[KeyGroup]:
         """The keys of all actions by menu, and of what stands on the page that is shown."""
         groups, taken = [], set()
@@ -317,6 +327,7 @@ class Frame(QMainWindow):
     def go(self, name: str) -> None:
         """Show this page."""
         widget = self._pages[name]
+        theme().wardrobe.dress_now(widget)
         self.stack.setCurrentWidget(widget)
         self.stack.updateGeometry()
         for other, item in self._rail_buttons.items():
@@ -404,7 +415,8 @@ class Frame(QMainWindow):
     def _fit_screen(self) -> None:
         """The first size: as large as there is room on the screen, in its middle."""
         room = self.screen().availableGeometry()
-        width, height = min(FIRST_SIZE[0], room.width()), min(FIRST_SIZE[1], room.height())
+        width, height = min(FIRST_SIZE[0], room.width()), min(FIRST_SIZE[1], room.height() - TITLE_BAR)
+        height = max(height, LEAST_SIZE[1])
         self.setGeometry(
             room.x() + (room.width() - width) // 2, room.y() + (room.height() - height) // 2, width, height
         )
@@ -421,6 +433,13 @@ class Frame(QMainWindow):
             if fits and seen.width() >= min(200, mine.width()) and seen.height() >= min(100, mine.height()):
                 return True
         return False
+
+    def childEvent(self, event: QChildEvent) -> None:
+        """A dialog that is shown for the first time gets the theme in force."""
+        super().childEvent(event)
+        child = event.child()
+        if event.type() == QEvent.Type.ChildPolished and isinstance(child, QWidget):
+            theme().wardrobe.dress_now(child)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -7,10 +7,12 @@ from functools import lru_cache
 from importlib.resources import files
 
 from PySide6.QtCore import QByteArray, QRectF, Qt
-from PySide6.QtGui import QIcon, QPainter, QPixmap
+from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
 from gui.widgets.theme import theme
+
+ICON_SIZES = (16, 24, 32, 48, 64, 128, 256)
 
 
 @lru_cache(maxsize=1)
@@ -23,18 +25,22 @@ def icon_names() -> list[str]:
     return list(_outlines())
 
 
-@lru_cache(maxsize=1024)
-def _drawn(name: str, colour: str, size: int, scale: float) -> QPixmap:
-    stroke = (1.25 if size >= 32 else 1.5) * 16 / size  # the stroke keeps its width at each drawn size
+def _svg(name: str, colour: str, stroke: float) -> QByteArray:
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" fill="none" stroke="{colour}" color="{colour}"'
         f' stroke-width="{stroke:.3f}" stroke-linecap="round" stroke-linejoin="round">{_outlines()[name]}</svg>'
     ).replace("currentColor", colour)
+    return QByteArray(svg.encode())
+
+
+@lru_cache(maxsize=1024)
+def _drawn(name: str, colour: str, size: int, scale: float) -> QPixmap:
+    stroke = (1.25 if size >= 32 else 1.5) * 16 / size  # the stroke keeps its width at each drawn size
     pixels = QPixmap(round(size * scale), round(size * scale))
     pixels.fill(Qt.GlobalColor.transparent)
     painter = QPainter(pixels)
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    QSvgRenderer(QByteArray(svg.encode())).render(painter, QRectF(0, 0, pixels.width(), pixels.height()))
+    QSvgRenderer(_svg(name, colour, stroke)).render(painter, QRectF(0, 0, pixels.width(), pixels.height()))
     painter.end()
     pixels.setDevicePixelRatio(scale)
     return pixels
@@ -51,6 +57,26 @@ def icon(name: str, colour: str = "text2", size: int = 16, disabled: str = "text
     for scale in (1.0, 2.0):
         made.addPixmap(_widened(pixmap(name, colour, size, scale), gap), QIcon.Mode.Normal)
         made.addPixmap(_widened(pixmap(name, disabled, size, scale), gap), QIcon.Mode.Disabled)
+    return made
+
+
+def application_icon() -> QIcon:
+    """The icon of the program: the tally mark, white on a rounded field of the accent, at every size that is asked."""
+    made = QIcon()
+    for size in ICON_SIZES:
+        field = QPixmap(size, size)
+        field.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(field)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(QColor(theme().pair("accent")[0]))
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.drawRoundedRect(QRectF(0, 0, size, size), size * 0.22, size * 0.22)
+        inner = max(10, round(size * 0.72))
+        stroke = (1.7 if size <= 32 else 1.35) if size > 16 else 1.5
+        svg = _svg("tally", theme().pair("on_accent")[0], stroke)
+        QSvgRenderer(svg).render(painter, QRectF((size - inner) / 2, (size - inner) / 2, inner, inner))
+        painter.end()
+        made.addPixmap(field)
     return made
 
 

@@ -15,6 +15,8 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontMetrics, QGuiApplication, QPalette
 from PySide6.QtWidgets import QApplication
 
+from gui.widgets.dress import Wardrobe
+
 Mode = Literal["light", "dark", "system"]
 
 SERIES_DASHES: tuple[tuple[float, ...], ...] = ((), (6, 3), (2, 2), (8, 3, 2, 3))
@@ -37,6 +39,7 @@ class Theme(QObject):
         self._mode: Mode = "system"
         self.dark = False
         self._inks: dict[tuple[str, bool], QColor] = {}
+        self.wardrobe = Wardrobe()
         self._applied: bool | None = None
         """Whether dark is applied now; None before the first time."""
 
@@ -108,7 +111,7 @@ class Theme(QObject):
         application = QApplication.instance()
         assert isinstance(application, QApplication)
         application.setPalette(self._palette())
-        application.setStyleSheet(style_sheet(self))
+        self.wardrobe.wear(style_sheet(self))
         self.changed.emit()
 
     def _palette(self) -> QPalette:
@@ -142,14 +145,28 @@ def theme() -> Theme:
     return Theme()
 
 
+OWN_FONTS = {
+    "Inter": ("Inter-Regular.otf", "Inter-Medium.otf", "Inter-SemiBold.otf"),
+    "DejaVu Sans Mono": ("DejaVuSansMono.ttf",),
+    "DejaVu Sans": ("DejaVuSans.ttf",),
+}
+"""The fonts of the window, in ``resources/fonts``: a machine need not have any. The last one has the letters that
+others lack."""
+
+
+def load_fonts() -> None:
+    """Load those of our fonts that the machine does not have."""
+    there = set(QFontDatabase.families())
+    for family, names in OWN_FONTS.items():
+        for name in names if family not in there else ():
+            QFontDatabase.addApplicationFontFromData(files("resources").joinpath("fonts", name).read_bytes())
+
+
 def application_font() -> QFont:
-    """The system's UI font (Inter where installed) at the base size, with tabular figures."""
-    family = (
-        "Inter"
-        if "Inter" in QFontDatabase.families()
-        else QFontDatabase.systemFont(QFontDatabase.SystemFont.GeneralFont).family()
-    )
-    font = QFont(family)
+    """Inter at the base size, with tabular figures."""
+    load_fonts()
+    font = QFont()
+    font.setFamilies(["Inter", "DejaVu Sans"])
     font.setPixelSize(BASE_PX)
     for kept in (sized_font, metrics, fixed_font):
         kept.cache_clear()
@@ -177,13 +194,9 @@ def metrics(pixels: int, weight: QFont.Weight = QFont.Weight.Normal, *, fixed: b
 
 @lru_cache(maxsize=8)
 def fixed_font(pixels: int = CAPTION_PX) -> QFont:
-    """The system's fixed font, for tags, ids, hex and commands."""
-    family = (
-        "JetBrains Mono"
-        if "JetBrains Mono" in QFontDatabase.families()
-        else QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont).family()
-    )
-    font = QFont(family)
+    """The fixed font, for tags, ids, hex and commands."""
+    font = QFont()
+    font.setFamilies(["JetBrains Mono" if "JetBrains Mono" in QFontDatabase.families() else "DejaVu Sans Mono"])
     font.setStyleHint(QFont.StyleHint.Monospace)
     font.setPixelSize(pixels)
     return font
@@ -194,7 +207,7 @@ def style_sheet(colours: Theme) -> str:
     c = colours.hex
     return f"""
 * {{ outline: 0; }}
-QMainWindow, #frame, QMenuBar, QStatusBar, #rail, #topbar {{ background: {c("window")}; color: {c("text")}; }}
+QMenuBar, QStatusBar, #rail, #topbar {{ background: {c("window")}; color: {c("text")}; }}
 QMenuBar {{ padding: 2px 8px; color: {c("text2")}; border-bottom: 1px solid {c("border")}; }}
 QMenuBar::item {{ padding: 4px 8px; background: transparent; border-radius: 4px; }}
 QMenuBar::item:selected {{ background: {c("hover")}; color: {c("text")}; }}

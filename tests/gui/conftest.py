@@ -17,14 +17,14 @@ import pytest
 
 
 @contextlib.contextmanager
-def screen() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """An Xvfb: ``:N`` and its process."""
+def screen(width: int = 1600, height: int = 1000) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """An Xvfb of that size: ``:N`` and its process."""
     program = shutil.which("Xvfb")
     if program is None:
         pytest.fail("Xvfb is missing; install it with: apt-get install xvfb")
     reader, writer = os.pipe()
     process = subprocess.Popen(
-        [program, "-displayfd", str(writer), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"],
+        [program, "-displayfd", str(writer), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"],
         pass_fds=[writer],
         stderr=subprocess.DEVNULL,
     )
@@ -43,6 +43,13 @@ def screen() -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
 def x_display() -> Iterator[str]:
     """``:N`` of an Xvfb that lives as long as the tests."""
     with screen() as (display, _):
+        yield display
+
+
+@pytest.fixture
+def small_screen(request: pytest.FixtureRequest) -> Iterator[str]:
+    """``:N`` of an Xvfb of the size that the test is given as parameter."""
+    with screen(*request.param) as (display, _):
         yield display
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QLabel
+import pytest
+from PySide6.QtCore import QRect
+from PySide6.QtWidgets import QLabel, QWidget
 
-from gui.widgets.frame import LEAST_SIZE, Frame, StatusPart
+from gui.widgets.frame import ITEM_HEIGHT, LEAST_SIZE, Frame, RailButton, StatusPart
 
 
 def status(frame: Frame) -> list[str]:
@@ -33,3 +35,53 @@ def test_long_names_do_not_widen_the_window(qtbot) -> None:
     frame.set_status(tuple(StatusPart("dot", "bus amqps://" + "m" * 200) for _ in range(4)))
     assert frame.minimumSizeHint().width() <= LEAST_SIZE[0]
     assert "&lt;b&gt;" in frame.workspace_button.toolTip()
+
+
+def test_what_was_remembered_is_there_again_at_the_next_start(qtbot) -> None:
+    first = Frame()
+    qtbot.addWidget(first)
+    first.show()
+    first.setGeometry(60, 70, 900, 640)
+    first.remember()
+    second = Frame()
+    qtbot.addWidget(second)
+    second.restore()
+    assert (second.width(), second.height()) == (900, 640)
+    assert abs(second.x() - 60) < 40
+
+
+@pytest.mark.parametrize(
+    "place", [QRect(5000, 200, 900, 640), QRect(-3000, -3000, 900, 640), QRect(10, 10, 4000, 3000)]
+)
+def test_a_window_whose_monitor_is_gone_comes_back_on_one_that_is_there(qtbot, monkeypatch, place: QRect) -> None:
+    before = Frame()
+    qtbot.addWidget(before)
+    before.remember()
+    after = Frame()
+    qtbot.addWidget(after)
+    # As on a machine whose second monitor is gone: what was stored is a place that no screen has any more.
+    monkeypatch.setattr(after, "restoreGeometry", lambda _state: after.setGeometry(place) is None)
+    after.restore()
+    room = after.screen().availableGeometry()
+    assert room.contains(after.geometry())
+
+
+def test_with_little_room_the_rail_has_icons_only_and_the_page_is_scrolled(qtbot) -> None:
+    frame = Frame()
+    qtbot.addWidget(frame)
+    for name in ("fleet", "plans", "live", "runs", "pipeline", "wire", "eye", "settings"):
+        large = QWidget()
+        large.setMinimumSize(1000, 600)
+        frame.add_page(name, large, title=name, place="rail")
+    frame.go("fleet")
+    frame.show()
+    frame.resize(*LEAST_SIZE)
+    qtbot.waitUntil(lambda: frame.height() == LEAST_SIZE[1])
+    buttons = frame.findChildren(RailButton)
+    assert all(button.isVisible() and button.height() < ITEM_HEIGHT for button in buttons)
+    assert buttons[-1].geometry().bottom() <= buttons[-1].parentWidget().height()
+    assert frame.page_area.verticalScrollBar().maximum() > 0
+    assert frame.page_area.horizontalScrollBar().maximum() > 0
+    frame.add_page("inner", QWidget(), under="runs")
+    frame.go("inner")
+    qtbot.waitUntil(lambda: frame.page_area.verticalScrollBar().maximum() == 0)
