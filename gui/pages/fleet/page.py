@@ -173,6 +173,7 @@ class FleetPage(Page):
     ping_wanted = Signal(list)
     drain_wanted = Signal(list)
     disconnect_wanted = Signal(list)
+    add_servers_wanted = Signal()
 
     def __init__(self, add_agent: Callable[[], object], try_here: Callable[[], object]) -> None:
         super().__init__("Fleet")
@@ -186,6 +187,8 @@ class FleetPage(Page):
 
         self.clients = Table("fleet-clients", "Clients", CLIENT_COLUMNS, key=lambda r: r.id, hint="state:missing")
         self.servers = Table("fleet-servers", "Servers", SERVER_COLUMNS, key=lambda r: r.url, hint="config:xfr")
+        self.add_servers_button = button("Add servers…", "plus", self.add_servers_wanted.emit, tip="Ctrl+Shift+I")
+        self.servers.bar.addWidget(self.add_servers_button)
         self.detail = ServerDetail()
         self.detail.hide()
         self.servers.selected.connect(self._show_detail)
@@ -220,8 +223,11 @@ class FleetPage(Page):
                 "fleet",
                 "No server is known yet",
                 "An agent beside each server checks its monitoring line and counts its datagrams.\n"
-                "A server without an agent can be tested too: put its root:// address in a plan.",
-                (("Add a server agent…", "plus", self._add_agent),),
+                "A server without an agent can be tested too: its address is enough.",
+                (
+                    ("Add a server agent…", "plus", self._add_agent),
+                    ("Add servers…", "plus", self.add_servers_wanted.emit),
+                ),
                 primary=False,
             )
         )

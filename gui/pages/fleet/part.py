@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from PySide6.QtCore import Qt
@@ -10,10 +10,12 @@ from PySide6.QtCore import Qt
 from gui.models.finder import Found, rank
 from gui.pages.fleet.page import FleetPage
 from gui.pages.fleet.presenter import FleetPresenter
+from gui.pages.fleet.servers import ServersPresenter
 from gui.pages.part import Part as Base
 from gui.pages.part import WindowDesk
 from gui.runner.workspace import Workspace
 from gui.widgets.add_agent import AddAgentSheet
+from gui.widgets.add_servers import AddServersSheet
 
 
 class Part(Base):
@@ -28,7 +30,10 @@ class Part(Base):
         self.page.ping_wanted.connect(lambda ids: presenter.ask(ids, "time"))
         self.page.drain_wanted.connect(lambda ids: presenter.ask(ids, "drain"))
         self.page.disconnect_wanted.connect(presenter.disconnect)
+        self.page.add_servers_wanted.connect(self.add_servers)
+        self._servers: ServersPresenter | None = None
         desk.frame.add_action("Fleet", "add-agent", "Add agent…", "Ctrl+I", self.add_agent, symbol="plus")
+        desk.frame.add_action("Fleet", "add-servers", "Add servers…", "Ctrl+Shift+I", self.add_servers, symbol="fleet")
 
     def attach(self, workspace: Workspace) -> None:
         self.presenter.attach(workspace)
@@ -40,7 +45,8 @@ class Part(Base):
         self.presenter.look()
 
     def visit(self, **place: object) -> None:
-        """`invite`: open the sheet that creates an invitation; `server`: the address of one, `agent`: an id."""
+        """`invite`, `servers`: open the sheet that creates an invitation, or the one that adds servers; `server`: the
+        address of one, `agent`: an id."""
         for table, key in ((self.page.servers, place.get("server")), (self.page.clients, place.get("agent"))):
             if key is not None:
                 table.filter_box.clear()  # it may hide what was asked for
@@ -48,6 +54,8 @@ class Part(Base):
                 table.view.setFocus()
         if place.get("invite"):
             self.add_agent()
+        if place.get("servers"):
+            self.add_servers()
 
     def found(self, words: str) -> Iterable[Found]:
         """Servers and clients."""
@@ -67,7 +75,7 @@ class Part(Base):
         """Open the sheet that creates an invitation; without a workspace, open the default one first."""
         workspace = self._desk.workspace
         if workspace is None:
-            self._desk.background(self._open_then_add(), "open a workspace")
+            self._desk.background(self._open_then(self.add_agent), "open a workspace")
             return
         presenter = self.presenter
         sheet = AddAgentSheet(self._desk.frame, workspace.hub.address)
@@ -79,9 +87,25 @@ class Part(Base):
         sheet.finished.connect(lambda _code: self._forget_sheet())
         sheet.open()
 
-    async def _open_then_add(self) -> None:
+    async def _open_then(self, call: Callable[[], object]) -> None:
         if await self._desk.open_default():
-            self.add_agent()
+            call()
+
+    def add_servers(self) -> None:
+        """Open the sheet that adds addresses of servers; without a workspace, open the default one first."""
+        workspace = self._desk.workspace
+        if workspace is None:
+            self._desk.background(self._open_then(self.add_servers), "open a workspace")
+            return
+        sheet = AddServersSheet(self._desk.frame)
+        presenter = self._servers = ServersPresenter(self._desk, sheet, workspace)
+        sheet.check_wanted.connect(presenter.check)
+        sheet.add_wanted.connect(presenter.add)
+        sheet.remove_wanted.connect(presenter.remove)
+        sheet.file_wanted.connect(presenter.read_file)
+        sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        sheet.finished.connect(lambda _code: presenter.close())
+        sheet.open()
 
     def _forget_sheet(self) -> None:
         self.presenter.sheet = None

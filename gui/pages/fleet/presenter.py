@@ -122,9 +122,15 @@ class FleetPresenter:
 
 
 def known_servers(workspace: Workspace) -> list[KnownServer]:
-    """The servers of the lab and of the server agents, each with its source."""
+    """The servers of the lab, of the list and of the server agents, each with its source."""
+    listed = {server.url for server in workspace.directory.listed}
     sites = {server.url: server.site for server in workspace.lab.servers} if workspace.lab else {}
     return [
-        KnownServer(server.name, server.url, "lab" if server.url in sites else "agent", sites.get(server.url, ""))
+        KnownServer(
+            server.name,
+            server.url,
+            "lab" if server.url in sites else "list" if server.url in listed else "agent",
+            sites.get(server.url, ""),
+        )
         for server in workspace.servers()
     ]

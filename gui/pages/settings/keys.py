@@ -42,8 +42,8 @@ COLUMNS: list[Column[KeyRow]] = [
     Column("allows", "Allows", lambda r: r.allows, width=190, colour=lambda _r: "text2", fold=2),
     Column("for", "For", lambda r: r.who, width=104),
     Column("uses", "Used", lambda r: r.uses, width=72, align="right", fold=3),
-    Column("created", "Created", lambda r: r.created, lambda r: _moment(r.created), width=128, fold=1),
-    Column("until", "Until", lambda r: r.until, lambda r: _moment(r.until), width=128),
+    Column("created", "Created", lambda r: r.created, lambda r: _moment(r.created), width=144, fold=1),
+    Column("until", "Until", lambda r: r.until, lambda r: _moment(r.until), width=144),
 ]
 
 

@@ -279,6 +279,7 @@ class Group:
     def __init__(self, title: str, layout: QVBoxLayout) -> None:
         self.heading = label(title, "section")
         self.heading.setContentsMargins(15, 8, 0, 0)
+        self.heading.setVisible(bool(title))
         self.title = title
         self.rows: list[QWidget] = []
         self._layout = layout

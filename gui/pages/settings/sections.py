@@ -227,7 +227,7 @@ class DatabaseSection(Section):
     open_wanted = Signal()
 
     def __init__(self) -> None:
-        super().__init__("database", "Database", "where plans, requests and records are kept", "db")
+        super().__init__("database", "Database", "where runs, requests and records are kept", "db")
         where = self.group("Workspace that is opened when none is named")
         self.address = TextRow(
             "database.address",

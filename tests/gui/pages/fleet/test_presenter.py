@@ -41,7 +41,8 @@ def workspace(desk, make_workspace) -> Any:
     desk.workspace = make_workspace(
         hub=Hub(),
         lab=lab,
-        servers=lambda: [Server("s1", "root://s1:1094"), Server("s2", "root://s2:1094")],
+        servers=lambda: [Server(name, f"root://{name}:1094") for name in ("s1", "s2", "s3")],
+        directory=SimpleNamespace(listed=[Server("s3", "root://s3:1094")]),
         members=lambda: (),
         store=SimpleNamespace(origin_facts=lambda: ()),
     )
@@ -53,7 +54,8 @@ def names(page: Any) -> list[str]:
 
 
 def test_servers_say_where_they_are_known_from(workspace) -> None:
-    assert [(known.source, known.site) for known in known_servers(workspace)] == [("lab", "SITE-A"), ("agent", "")]
+    sources = [(known.source, known.site) for known in known_servers(workspace)]
+    assert sources == [("lab", "SITE-A"), ("agent", ""), ("list", "")]
 
 
 async def test_the_page_is_filled_when_agents_change_and_at_each_beat_while_it_is_shown(desk, page, workspace) -> None:
