@@ -18,6 +18,9 @@ from gui.store import Store, schema
 
 _ADDRESS = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])|\[[0-9A-Fa-f:.]{2,}\]")
 
+_HOST_PORT = re.compile(r"(?<!\S)([A-Za-z][\w.-]*):\d+(?!\S)")
+"""The host that a monitoring line sends to."""
+
 
 class Redaction:
     """Replaces known names, and whatever looks like an IP address."""
@@ -48,11 +51,12 @@ class Redaction:
         agents: list[str] = []
         for run in store.runs():
             hosts.append(str(run.environment.get("host") or ""))
-            clients = run.environment.get("clients")
-            for client in clients if isinstance(clients, list) else ():
-                if isinstance(client, dict):
-                    hosts.append(str(client.get("host") or ""))
-                    agents.append(str(client.get("name") or ""))
+            for kind in ("clients", "server_agents"):
+                there = run.environment.get(kind)
+                for one in there if isinstance(there, list) else ():
+                    if isinstance(one, dict):
+                        hosts += [str(one.get("host") or ""), *_HOST_PORT.findall(str(one.get("monitoring") or ""))]
+                        agents.append(str(one.get("name") or ""))
         for agent in store.agents():
             agents.append(agent.name)
             hosts.append(str(agent.facts.get("host") or ""))

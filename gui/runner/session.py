@@ -58,6 +58,7 @@ from gui.runner.progress import (
 from gui.runner.recorder import Recorder
 from gui.runner.resolve import Catalogues, RunRefusedError, present_clients, reached_twice
 from gui.runner.snapshots import Board
+from gui.runner.surroundings import kernel_values, server_facts
 from gui.store import ScoringEntry, ServerEntry, StoreError, TestSpec
 from shoveler.service.tasks import start_task
 
@@ -278,6 +279,10 @@ class RunSession:
                 "broker": self._host.lab.broker if self._host.lab else "",
                 "servers": len({server.url for one in resolved for server in one.servers}),
                 "clients": [_facts(view) for view in views],
+                "server_agents": server_facts(
+                    self._hub.roster.agents, {server.url for one in resolved for server in one.servers}
+                ),
+                "kernel": kernel_values(),
                 "files": [len(one.files) for one in resolved],
             },
             versions={

@@ -74,8 +74,8 @@ WIDEST = 14
 """Maximum width in pixels of an ASCII character in a cell: texts that fit at this width need not be measured."""
 EDGE = 16
 """Padding at both ends of a row; between cells it is half of that."""
-LEAST_SUGGESTED, MOST_SUGGESTED = 72, 336
-"""Bounds in pixels of a column that is made as wide as what is in it."""
+LEAST_SUGGESTED = 72
+"""Least pixels of a column that is made as wide as what is in it."""
 LEAST_STRETCH = 96
 """Minimum width in pixels of the stretching column; below it the table scrolls sideways."""
 
@@ -389,6 +389,8 @@ class Table(QWidget):
         self._empty = empty
         self._selected_key: object = None
         self._folded: set[int] = set()
+        self._absent: set[int] = set()
+        """Columns that are left out because no row has anything in them."""
         self._sized: set[int] = set()
         """Columns that the user has made wider or narrower."""
         self._kept: set[int] = set()
@@ -528,7 +530,19 @@ class Table(QWidget):
         order = Qt.SortOrder.DescendingOrder if descending else Qt.SortOrder.AscendingOrder
         self.view.horizontalHeader().setSortIndicator(number, order)
 
-    def suggest_width(self, key: str, text: str) -> None:
+    def set_absent(self, keys: Sequence[str]) -> None:
+        """Leave these columns out: no row has anything in them. The user's own choice of columns is kept."""
+        absent = {number for number, column in enumerate(self.model.rows.columns) if column.key in keys}
+        for number in self._absent - absent:
+            self.view.setColumnHidden(number, False)
+        known = self._absent | self._folded
+        self._absent = {number for number in absent if number in known or not self.view.isColumnHidden(number)}
+        self._folded -= self._absent
+        for number in self._absent:
+            self.view.setColumnHidden(number, True)
+        self._fit_columns()
+
+    def suggest_width(self, key: str, text: str, most: int = 336) -> None:
         """Make this column as wide as this text needs, within bounds, unless the user has chosen a width: what it does
         not need is the stretching column's."""
         number = next(n for n, column in enumerate(self.model.rows.columns) if column.key == key)
@@ -538,7 +552,7 @@ class Table(QWidget):
         measure = metrics(12, fixed=True) if column.kind == "fixed" else metrics(13, QFont.Weight.DemiBold)
         wanted = measure.horizontalAdvance(text.replace("\n", " ")) + 2 * EDGE
         header = self.view.horizontalHeader()
-        header.resizeSection(number, max(LEAST_SUGGESTED, min(MOST_SUGGESTED, wanted)))
+        header.resizeSection(number, max(LEAST_SUGGESTED, min(most, wanted)))
         self._fit_columns()
 
     def copy_rows(self) -> None:
@@ -565,8 +579,10 @@ class Table(QWidget):
         for name, numbers in (("kept", self._kept), ("sized", self._sized)):
             keys = " ".join(self.model.rows.columns[n].key for n in numbers)
             QSettings().setValue(f"table/{self._name}/{name}", keys)
-        self._unfold()  # columns hidden for lack of room were not hidden by the user
+        self._unfold()  # columns hidden for lack of room, or of anything to show, were not hidden by the user
         QSettings().setValue(f"table/{self._name}/header", self.view.horizontalHeader().saveState())
+        for number in self._absent:
+            self.view.setColumnHidden(number, True)
         self._fit_columns()
 
     def restore(self) -> None:
@@ -603,7 +619,7 @@ class Table(QWidget):
         self._sized.add(number)
 
     def _unfold(self) -> None:
-        for number in self._folded:
+        for number in (*self._folded, *self._absent):
             self.view.setColumnHidden(number, False)
         self._folded.clear()
 
@@ -611,6 +627,7 @@ class Table(QWidget):
         """Hide optional columns when there is no room for all; the stretching column takes the free space."""
         columns, header = self.model.rows.columns, self.view.horizontalHeader()
         shown = [n for n in range(len(columns)) if n in self._folded or not self.view.isColumnHidden(n)]
+        shown = [n for n in shown if n not in self._absent]
         stretch = next((n for n in shown if columns[n].stretch), None)
         width = {n: columns[n].width if n == stretch or n in self._folded else header.sectionSize(n) for n in shown}
         room, needed = self.view.viewport().width(), sum(width.values())
@@ -667,6 +684,7 @@ class Table(QWidget):
     def _show_column(self, number: int, *, on: bool) -> None:
         if on or len(self._visible_columns()) > 1:
             self._folded.discard(number)
+            self._absent.discard(number)
             self._kept = self._kept | {number} if on else self._kept - {number}
             self.view.setColumnHidden(number, not on)
             self._fit_columns()

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from gui.models.environment import Fact, facts_of
+from collections.abc import Sequence
+
+from gui.models.environment import Fact
 from gui.models.rows import Column
-from gui.models.runs import RunView
 from gui.widgets.table import Empty, Table
 
 COLUMNS: list[Column[Fact]] = [
     Column("group", "Group", lambda f: f.group, width=176, colour=lambda _f: "text2"),
-    Column("of", "Of", lambda f: f.of, width=160),
-    Column("name", "Name", lambda f: f.name, width=240),
-    Column("value", "Value", lambda f: f.value, width=400, stretch=True, bold=True),
+    Column("of", "Of", lambda f: f.of, lambda f: f.of, width=160),
+    Column("name", "Name", lambda f: f.name, width=232),
+    Column("value", "Value", lambda f: f.value, width=400, stretch=True),
 ]
 
 
 class EnvironmentTab(Table):
-    """Versions, settings, kernel values and sites, one a row."""
+    """Versions, settings, kernel values, sites, and who reported, one a row."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -24,17 +25,13 @@ class EnvironmentTab(Table):
             "Environment",
             COLUMNS,
             key=lambda fact: (fact.group, fact.of, fact.name),
-            hint="group:version",
-            empty=Empty("info", "Not recorded", "An older version ran this, or the bundle leaves it out."),
+            hint="group:kernel",
+            empty=Empty("info", "Not recorded", "An older version made this run, or its bundle leaves it out."),
         )
 
-    def show_run(self, view: RunView) -> None:
-        """Show what was recorded when this run began."""
-        facts = facts_of(view.run)
+    def show_facts(self, facts: Sequence[Fact]) -> None:
+        """Show what was recorded when a run began."""
         self.set_rows(facts)
         self.set_counts("as recorded when the run began" if facts else "")
-
-    def clear(self) -> None:
-        """Show no run."""
-        self.set_rows(())
-        self.set_counts("")
+        if facts:
+            self.suggest_width("of", max((fact.of for fact in facts), key=len))

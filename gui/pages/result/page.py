@@ -12,6 +12,7 @@ from PySide6.QtCore import Qt, Signal, SignalInstance
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.models import figures
+from gui.models.environment import Fact
 from gui.models.requests import REQUEST_COLUMNS, TestDetail
 from gui.models.rows import filter_word
 from gui.models.runs import RunView, TestRow
@@ -86,9 +87,9 @@ class ResultPage(Page):
             self.tabs.addTab(name)
         self.servers = Table("run-servers", "Servers", SERVER_COLUMNS, key=lambda s: s.server_id, hint="missing:>0")
         self.servers.activated.connect(self._show_server)
-        self.missing_button = button("", "miss", self._show_missing, kind="small")
+        self.missing_button = button("Show the missing", "miss", self._show_missing, kind="small")
         self.missing_button.hide()
-        self.servers.bar.insertWidget(self.servers.bar.count() - 2, self.missing_button)
+        self.servers.bar.insertWidget(2, self.missing_button)
         self.requests = Table(
             "run-requests",
             "Requests",
@@ -161,9 +162,9 @@ class ResultPage(Page):
         self.view = view
         self._show_head()
         self.tests.set_rows(view.tests)
+        self.tests.set_absent([] if any(test.published for test in view.tests) else ["published"])
         if not same:
             self._fit_tests(len(view.tests))
-        self.environment.show_run(view)
         self.notes.show_run(view)
         self.tabs.setTabText(4, f"Notes {len(view.notes)}" if view.notes else "Notes")
         if view.tests:
@@ -178,14 +179,23 @@ class ResultPage(Page):
         self.servers.set_rows(detail.servers)
         self._total_requests = detail.total_requests
         self.requests.set_rows(detail.requests)
-        self.requests.suggest_width("path", max((row.path for row in detail.requests[:SAMPLE]), key=len, default=""))
-        self.requests.suggest_width("server", max((server.name for server in detail.servers), key=len, default=""))
-        self.servers.suggest_width("address", max((server.url for server in detail.servers), key=len, default=""))
-        self.servers.suggest_width("server", max((server.name for server in detail.servers), key=len, default=""))
+        names = [server.name for server in detail.servers]
+        self.requests.suggest_width("path", typical([row.path for row in detail.requests[:SAMPLE]]))
+        self.requests.suggest_width("server", typical(names), most=144)
+        self.servers.suggest_width("address", typical([server.url for server in detail.servers]), most=280)
+        self.servers.suggest_width("server", typical(names), most=144)
+        nothing = [] if any(row.behaviour for row in detail.requests) else ["behaviour"]
+        nothing += [] if any((row.accesses or 1) > 1 for row in detail.requests) else ["accesses"]
+        self.requests.set_absent(nothing)
         lossy = sum(server.missing > 0 for server in detail.servers)
         self.servers.set_counts(f"{len(detail.servers)}" + (f", {lossy} with missing records" if lossy else ""))
         self.tabs.setTabText(0, f"Servers {len(detail.servers)}")
         self.tabs.setTabText(1, f"Requests {detail.total_requests:,}")
+
+    def show_environment(self, run: int, facts: Sequence[Fact]) -> None:
+        """Show what was there when the run began."""
+        if self.view is not None and self.view.run.id == run:
+            self.environment.show_facts(facts)
 
     def show_tab(self, name: str) -> None:
         """Show this tab, one of `TABS`."""
@@ -230,7 +240,7 @@ class ResultPage(Page):
         for widget in self._buttons:
             widget.setEnabled(False)
         self.timeline.clear()
-        self.environment.clear()
+        self.environment.show_facts(())
 
     # ---- inside
 
@@ -317,6 +327,12 @@ class ResultPage(Page):
                 signal.emit(self.view.run.id)
 
         return ask
+
+
+def typical(texts: Sequence[str]) -> str:
+    """The text that 95 of 100 are not longer than: a few very long ones are cut, and do not take all room."""
+    ordered = sorted(texts, key=len)
+    return ordered[(len(ordered) * 95 - 1) // 100] if ordered else ""
 
 
 def opens_on(tests: Sequence[TestRow]) -> TestRow:

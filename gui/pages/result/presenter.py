@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gui import report
+from gui.models.environment import Fact, read_environment
 from gui.models.requests import TestDetail, read_test
 from gui.models.runs import RunView, TestRow, read_run
 from gui.pages.desk import Desk
@@ -25,6 +26,7 @@ class ResultView(Protocol):
 
     def show_run(self, view: RunView, test: int | None = None) -> None: ...
     def show_test(self, detail: TestDetail) -> None: ...
+    def show_environment(self, run: int, facts: Sequence[Fact]) -> None: ...
     def set_busy(self, text: str) -> None: ...
     def say(
         self, text: str, colour: str = "ok", actions: Sequence[tuple[str, str, Callable[[], object]]] = ()
@@ -69,6 +71,9 @@ class ResultPresenter:
             view = await workspace.blocking(read_run, workspace.store, run)
             if self._desk.workspace is workspace and self.run == run:
                 self._page.show_run(view, test)
+            facts = await workspace.blocking(read_environment, workspace.store, run)
+            if self._desk.workspace is workspace and self.run == run:
+                self._page.show_environment(run, facts)
 
     async def show_test(self, test: TestRow) -> None:
         """Open a test of the run that is open."""

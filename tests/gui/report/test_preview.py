@@ -37,3 +37,10 @@ def test_redaction_reaches_the_preview(world) -> None:
     run = run_with_losses(world)
     assert "wn17.example.org" in preview_page(build(world.store, run)).html
     assert "example.org" not in preview_page(build(world.store, run, redact=True)).html
+
+
+def test_redaction_knows_where_a_server_sends_its_monitoring(world) -> None:
+    line = "xrootd.monitor all flush 30s dest fstat info user mon.example.org:9993"
+    run = world.begin(server_agents=[{"name": "a1", "host": "h1.example.org", "monitoring": line}])
+    assert "flush 30s" in preview_page(build(world.store, run, redact=True)).html
+    assert "example.org" not in preview_page(build(world.store, run, redact=True)).html

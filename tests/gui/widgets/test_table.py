@@ -332,3 +332,26 @@ def test_a_column_gets_the_room_that_its_text_needs_unless_its_width_was_chosen(
     qtbot.addWidget(again)
     again.suggest_width("path", "/store/" + "x" * 300)
     assert again.view.columnWidth(0) == 150
+
+
+def test_columns_without_anything_in_them_are_left_out_and_the_users_choice_is_kept(qtbot) -> None:
+    columns = [
+        Column[tuple[str, str]]("name", "Name", lambda r: r[0], stretch=True),
+        Column[tuple[str, str]]("more", "More", lambda r: r[1], fold=1),
+        Column[tuple[str, str]]("rest", "Rest", lambda r: r[1]),
+    ]
+    made = Table("test-absent", "Things", columns, key=lambda r: r[0])
+    qtbot.addWidget(made)
+    made.resize(600, 300)
+    made.show()
+    qtbot.waitExposed(made)
+    made._show_column(2, on=False)
+    made.set_absent(["more", "rest"])
+    made.resize(620, 300)  # with more room it does not come back
+    assert made._visible_columns() == [0]
+    made.remember()
+    again = Table("test-absent", "Things", columns, key=lambda r: r[0])
+    qtbot.addWidget(again)
+    assert again._visible_columns() == [0, 1], "what was empty is no choice of the user's"
+    made.set_absent([])
+    assert made._visible_columns() == [0, 1]

@@ -8,6 +8,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton
 
+from gui.models.environment import Fact
 from gui.models.runs import TestRow
 from gui.pages.result.page import ResultPage
 from gui.store import NoteRow, VerdictKind
@@ -233,3 +234,26 @@ def test_a_run_without_environment_says_so(page, texts) -> None:
     page.show_run(view(36))
     page.show_tab("environment")
     assert "Not recorded" in texts(page)
+
+
+def test_the_environment_is_that_of_the_run_that_is_open(page) -> None:
+    page.show_run(view(36))
+    page.show_environment(36, (Fact("kernel of this machine", "", "net.core.rmem_max", "212992"),))
+    page.show_environment(35, ())
+    assert [fact.value for fact in page.environment.model.rows.visible] == ["212992"]
+    page.clear()
+    assert page.environment.model.rowCount() == 0
+    assert page.badge.isHidden()
+
+
+def test_a_few_long_names_do_not_take_all_the_room(page) -> None:
+    page.show_run(view(36))
+    servers = [server(n, "n" * 200 if n == 7 else "") for n in range(1, 51)]
+    page.show_test(detail(servers, [request(1, VerdictKind.MISSING, cause="dropped by the kernel")]))
+    columns = {column.key: number for number, column in enumerate(page.servers.model.rows.columns)}
+    assert page.servers.view.columnWidth(columns["server"]) <= 144
+    page.show_tab("requests")
+    page.grab()
+    columns = {column.key: number for number, column in enumerate(page.requests.model.rows.columns)}
+    assert page.requests.view.columnWidth(columns["cause"]) > 2 * page.requests.view.columnWidth(columns["path"])
+    assert page.requests.view.isColumnHidden(columns["behaviour"])

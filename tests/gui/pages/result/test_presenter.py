@@ -23,13 +23,14 @@ def opened() -> list[Path]:
 
 
 @pytest.fixture
-def presenter(desk, page, make_workspace, opened) -> ResultPresenter:
+def presenter(desk, page, make_workspace, opened, monkeypatch) -> ResultPresenter:
+    monkeypatch.setattr(module, "read_environment", lambda store, run: f"facts of {run}")
     desk.workspace = make_workspace(store="store")
     return ResultPresenter(desk, page, Path("keys"), lambda path: opened.append(path))
 
 
 READS = [
-    ("read_run", ("show_run", 3), ("show_run", ("read", "store", 3), None)),
+    ("read_run", ("show_run", 3), [("show_run", ("read", "store", 3), None), ("show_environment", 3, "facts of 3")]),
 ]
 
 
@@ -38,7 +39,7 @@ async def test_what_was_read_is_shown(desk, page, presenter, monkeypatch, reads,
     monkeypatch.setattr(module, reads, lambda *arguments: ("read", *arguments))
     name, *arguments = asked
     await getattr(presenter, name)(*arguments)
-    assert page.calls == [shows]
+    assert page.calls == shows
 
 
 @pytest.mark.parametrize(("reads", "asked", "shows"), READS, ids=[read[0] for read in READS])
@@ -63,7 +64,9 @@ async def test_a_test_is_shown_while_its_run_is_open(page, presenter, monkeypatc
     await presenter.show_test(test)
     await presenter.show_run(4)
     await presenter.show_test(test)
-    assert [call[0] for call in page.calls] == ["show_run", "show_test", "show_run"]
+    assert [call[0] for call in page.calls] == [
+        "show_run", "show_environment", "show_test", "show_run", "show_environment"
+    ]  # fmt: skip
 
 
 async def test_scoring_again_is_seen_and_says_what_changed(page, presenter, monkeypatch) -> None:
@@ -78,6 +81,7 @@ async def test_scoring_again_is_seen_and_says_what_changed(page, presenter, monk
     assert page.calls == [
         ("set_busy", "Scoring run 3 again"),
         ("show_run", "run 3", None),
+        ("show_environment", 3, "facts of 3"),
         ("set_busy", ""),
         ("say", "rescored: nothing changed"),
     ]
@@ -110,7 +114,7 @@ async def test_a_note_is_kept_or_says_why_not(page, presenter, monkeypatch) -> N
     monkeypatch.setattr(module, "write_note", lambda store, run, text, now: kept.append((run, text)))
     monkeypatch.setattr(module, "read_run", lambda store, run: f"run {run}")
     await presenter.add_note(3, "hello")
-    assert (kept, page.calls) == ([(3, "hello")], [("show_run", "run 3", None)])
+    assert (kept, page.calls) == ([(3, "hello")], [("show_run", "run 3", None), ("show_environment", 3, "facts of 3")])
 
     def refuse(*_: Any) -> None:
         raise NoteError("A note must have 1 to 20,000 characters.")
