@@ -61,7 +61,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "log",
         help="who joined, was refused or revoked, and when the hub ran",
         description="The hub's record of this workspace, oldest first: when it started and stopped, who joined with "
-        "which key, which addresses were refused and why, and which keys were revoked while it ran. Of refusals, and "
+        "which key, which addresses were refused and why, and who revoked which keys. Of refusals, and "
         "of everything else, it keeps the latest 5000.",
     )
     history.add_argument("--limit", type=int, metavar="N", help="only the latest N")
@@ -131,7 +131,7 @@ def run_key(options: argparse.Namespace) -> int:
                 else:
                     _show_secret(keys.rotate_shared_key(store, now, _duration("--grace", options.grace or GRACE)))
             case "revoke" if any(issued.id == options.kid for issued in store.invitations()):
-                keys.revoke_invitation(store, options.kid)
+                keys.revoke_invitation(store, options.kid, now)
                 print(f"The invitation {options.kid} is revoked; nobody can join with it any more.")
             case "revoke":
                 key = keys.revoke_key(store, options.kid, now)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 import os
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from gui.campaign.planfile import parse_plan
 from gui.commands import CommandError, reason, tell
 from gui.commands.loop import StoppedError, run_until_done
 from gui.commands.progress import TerminalProgress
+from gui.hub.account import account
 from gui.report import numbers
 from gui.runner.remote import Credentials, RemoteHub, RunLostError
 
@@ -80,14 +80,7 @@ def _credentials(options: argparse.Namespace) -> Credentials:
             "A remote hub needs a key: give --kid and --key-file (or TALLY_KEY); "
             "`tally key create --scope operator` creates one there."
         )
-    return Credentials(secret.strip(), kid=options.kid, name=options.name or _account(), pin=options.pin)
-
-
-def _account() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # an account without a name, as in some containers
-        return "operator"
+    return Credentials(secret.strip(), kid=options.kid, name=options.name or account(), pin=options.pin)
 
 
 def _file_lists(text: str, directory: Path) -> str:

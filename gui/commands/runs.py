@@ -56,6 +56,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     export = action("export", _export, "write a run as a bundle, for another machine")
     export.add_argument("run_id", type=int, metavar="RUN")
     export.add_argument("file", nargs="?", type=Path, metavar="FILE", help=f"default: run-RUN{ENDING}")
+    export.add_argument("--out", type=Path, metavar="FILE", help="the same")
     export.add_argument("--unsigned", action="store_true", help="do not sign the bundle with the key of this hub")
     check = action("check", _check, "show who made a bundle and whether it was altered; nothing is stored")
     bring = action("import", _import, "import the run of a bundle under a new number")
@@ -246,7 +247,9 @@ def _baseline(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    path = options.file or Path(f"run-{options.run_id}{ENDING}")
+    if options.file and options.out:
+        raise CommandError("Give FILE once, either by itself or with --out.")
+    path = options.file or options.out or Path(f"run-{options.run_id}{ENDING}")
     with open_to_read(options) as store:
         write_bundle(store, options.run_id, path, signed=not options.unsigned)
     print(f"written: {path}", file=sys.stderr)

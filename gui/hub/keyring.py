@@ -10,12 +10,11 @@ import asyncio
 import functools
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 from gui.hub import keys
 from gui.hub.audit import AuditLog
 from gui.hub.commits import RunBlocking
-from gui.hub.persistence import SHARED, InvitationStore, Issued, Key, KeyStore, Role
+from gui.hub.persistence import SHARED, Issued, Key, RevokingStore, Role
 from gui.hub.tokens import Bearer
 from shoveler.service.tasks import start_task
 
@@ -25,17 +24,13 @@ REFRESH_SECONDS = 2.0
 RELOAD_SECONDS = 0.5
 
 
-class _Store(KeyStore, InvitationStore, Protocol):
-    """The part of the store that is needed here."""
-
-
 class Keyring:
     """`book` holds the known keys. `changed` is awaited after each change of it; `trouble` is called when the store
     fails, with "" when it works again."""
 
     def __init__(
         self,
-        store: _Store,
+        store: RevokingStore,
         run_blocking: RunBlocking,
         audit: AuditLog,
         *,
@@ -136,8 +131,8 @@ class Keyring:
         await self.load()
         return key if good else None
 
-    async def revoke(self, kid: str) -> Key:
-        """Disable a key. Raises CredentialError."""
-        key: Key = await self._run_blocking(keys.revoke_key, self._store, kid, self._clock())
+    async def revoke(self, kid: str, by: str = "") -> Key:
+        """Disable a key; `by` as in `keys.revoke_key`. Raises CredentialError."""
+        key: Key = await self._run_blocking(keys.revoke_key, self._store, kid, self._clock(), by)
         await self.load()
         return key

@@ -22,7 +22,17 @@ from agent.messages import (
     key_bytes,
     sign_token,
 )
-from gui.hub.persistence import SHARED, InvitationStore, Issued, Key, KeyStore, Role
+from gui.hub.account import operator_here
+from gui.hub.persistence import (
+    SHARED,
+    AuditEntry,
+    InvitationStore,
+    Issued,
+    Key,
+    KeyStore,
+    RevokingStore,
+    Role,
+)
 
 AGENT_SCOPES = ("agent:client", "agent:server")
 MAX_USES = 10_000
@@ -125,10 +135,12 @@ def rotate_key(store: KeyStore, kid: str, now: float, secret: str | None = None)
     return fresh
 
 
-def revoke_key(store: KeyStore, kid: str, now: float) -> Key:
-    """Revoke a key: nothing signed with it is accepted any more; a running hub closes its sessions. Blocking."""
+def revoke_key(store: RevokingStore, kid: str, now: float, by: str = "") -> Key:
+    """Revoke a key: nothing signed with it is accepted any more; a running hub closes its sessions. `by`: who does it,
+    for the audit log (default: the operator of this machine). Blocking."""
     revoked = replace(find_key(store, kid), state="revoked", until=now)
     store.put_key(revoked)
+    store.add_audit([AuditEntry(now, "revoked", kid, f"by {by or operator_here()}")])
     return revoked
 
 
@@ -173,12 +185,14 @@ def invite(
     return issued, encode_join_string(Invitation(hub=hub, token=token, role=role, pin=pin))
 
 
-def revoke_invitation(store: InvitationStore, invitation_id: str) -> Issued:
-    """Revoke an invitation: nobody can join with it any more. Raises CredentialError if there is none. Blocking."""
+def revoke_invitation(store: RevokingStore, invitation_id: str, now: float, by: str = "") -> Issued:
+    """Revoke an invitation: nobody can join with it any more. `by` as for `revoke_key`. Raises CredentialError if
+    there is none. Blocking."""
     for issued in store.invitations():
         if issued.id == invitation_id:
             revoked = replace(issued, revoked=True)
             store.put_invitation(revoked)
+            store.add_audit([AuditEntry(now, "revoked", invitation_id, f"by {by or operator_here()}")])
             return revoked
     raise CredentialError(f"There is no invitation {invitation_id!r}.")
 

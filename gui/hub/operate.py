@@ -164,17 +164,20 @@ class OperatorSession:
         self,
         websocket: ServerConnection,
         topics: Topics,
-        conductor: Conductor,
+        conduct: Callable[[Command, str], Awaitable[Any]],
         spawn: Callable[[Coroutine[Any, Any, None], str], object],
         *,
         name: str,
+        kid: str,
         scopes: tuple[str, ...],
     ) -> None:
+        """`conduct` carries out a command of the operator that is named to it."""
         self.name = name
-        self.kid = ""
+        self.kid = kid
+        self._who = f"{name} with key {kid}"
         self._websocket = websocket
         self._topics = topics
-        self._conductor = conductor
+        self._conduct = conduct
         self._spawn = spawn
         self._may_command = "operator" in scopes
 
@@ -218,7 +221,7 @@ class OperatorSession:
     async def _carry_out(self, command: Command) -> None:
         log.info("< %s: %s", self.name, command.do)
         try:
-            value = await self._conductor(command)
+            value = await self._conduct(command, self._who)
         except CommandRefusedError as refused:
             await self._reply(Reply(id=command.id, ok=False, text=str(refused)))
         else:

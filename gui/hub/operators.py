@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 
@@ -11,7 +12,7 @@ from gui.hub.admission import Operator, Registration
 from gui.hub.audit import AuditLog
 from gui.hub.keyring import Keyring
 from gui.hub.listener import HubListener
-from gui.hub.operate import Conductor, OperatorSession, OperatorWelcome, Topics
+from gui.hub.operate import Command, OperatorSession, OperatorWelcome, Topics
 from gui.hub.roster import Roster, public_id
 from shoveler.service.tasks import Tasks
 
@@ -19,14 +20,14 @@ log = logging.getLogger("tally.hub")
 
 
 class Operators:
-    """`conductor` carries out the commands of operators; see `operate.Conductor`."""
+    """`conduct` carries out a command of the operator that is named to it; see `operate.Conductor`."""
 
     def __init__(
         self,
         keyring: Keyring,
         topics: Topics,
         roster: Roster,
-        conductor: Conductor,
+        conduct: Callable[[Command, str], Awaitable[Any]],
         listener: HubListener,
         audit: AuditLog,
         *,
@@ -36,7 +37,7 @@ class Operators:
         self._keyring = keyring
         self._topics = topics
         self._roster = roster
-        self._conductor = conductor
+        self._conduct = conduct
         self._listener = listener
         self._audit = audit
         self._version = version
@@ -50,12 +51,12 @@ class Operators:
         session = OperatorSession(
             websocket,
             self._topics,
-            self._conductor,
+            self._conduct,
             self._commands.start,
             name=f"{details.name} on {details.host}",
+            kid=bearer.kid,
             scopes=bearer.scopes,
         )
-        session.kid = bearer.kid
         self._live.add(session)
         self._topics.publish("agents", self._roster.agents)
         unsubscribe = self._roster.subscribe(lambda agents: self._topics.publish("agents", agents))

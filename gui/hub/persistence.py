@@ -151,5 +151,9 @@ class AuditStore(Protocol):
         by being refused often."""
 
 
+class RevokingStore(KeyStore, InvitationStore, AuditStore, Protocol):
+    """Keys and invitations, and who revoked which."""
+
+
 class HubStore(KeyStore, InvitationStore, TokenLedger, JournalSink, AgentDirectory, AuditStore, TagAllocator, Protocol):
     """All of the above in one object."""

@@ -287,8 +287,9 @@ class Hub:
         """A new invitation and its join string. Raises CredentialError."""
         return await self._keyring.invite(role, ttl=ttl, uses=uses, hub=self.address, pin=self.pin)
 
-    async def revoke_agent(self, agent_id: str) -> Key:
-        """Disable an agent's personal key and close its session. Raises CredentialError for a shared-key agent."""
+    async def revoke_agent(self, agent_id: str, by: str = "") -> Key:
+        """Disable an agent's personal key and close its session; `by` as in `keys.revoke_key`. Raises CredentialError
+        for a shared-key agent."""
         view = self.roster.find(agent_id)
         if view is None:
             raise CredentialError(f"There is no agent {agent_id}.")
@@ -296,7 +297,7 @@ class Hub:
             raise CredentialError(
                 f"{view.name} joined with the shared key; rotate that to shut it out, with all others that use it."
             )
-        return await self._keyring.revoke(view.kid)
+        return await self._keyring.revoke(view.kid, by)
 
     def ask(self, agent_id: str, what: Any) -> bool:
         """Ask an agent for the time, to drain, to resume or for its report; False if it has no session."""
@@ -340,7 +341,7 @@ class Hub:
 
     # ---- operators' commands
 
-    async def _conduct(self, command: Command) -> Any:
+    async def _conduct(self, command: Command, operator: str) -> Any:
         """The hub carries out commands about agents; all others go to its owner."""
         try:
             match command.do:
@@ -348,7 +349,7 @@ class Hub:
                     issued, text = await self.invite(command.role, ttl=command.ttl, uses=command.uses)
                     return {"id": issued.id, "join": text, "expires": issued.expires}
                 case "revoke":
-                    await self.revoke_agent(command.agent)
+                    await self.revoke_agent(command.agent, f"operator {operator}")
                     return None
                 case "disconnect":
                     done = self.disconnect(command.agent, "an operator asked for it")

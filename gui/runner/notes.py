@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
-
+from gui.hub.account import account
 from gui.store import Store
 
 LONGEST = 20_000
@@ -25,11 +24,3 @@ def write_note(store: Store, run: int, text: str, now: float, *, author: str = "
         raise NoteError(f"The author of a note is a name in one line, not {author!r} (`tally` is reserved).")
     store.run(run)
     store.add_note(run, author, text, now)
-
-
-def account() -> str:
-    """The name of this account."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # an account without a name, as in some containers
-        return "operator"

@@ -139,7 +139,8 @@ class AccessPart:
         table = schema.audit
         with self.database.read() as connection:
             rows = connection.execute(select(table).order_by(table.c.id.desc()).limit(limit)).all()
-        return [AuditEntry(row.at, row.what, row.who, row.text) for row in reversed(rows)]
+        entries = [AuditEntry(row.at, row.what, row.who, row.text) for row in reversed(rows)]
+        return sorted(entries, key=lambda entry: entry.t)  # a hub writes them some seconds late
 
     def agents(self) -> list[AgentEntry]:
         """All agents that ever connected, by name."""

@@ -497,7 +497,7 @@ class SettingsPresenter:
     def _revoke_all(self, store: Store, rows: Sequence[KeyRow]) -> None:
         for row in rows:
             if row.kind == "invitation":
-                keys.revoke_invitation(store, row.id)
+                keys.revoke_invitation(store, row.id, self._clock())
             else:
                 keys.revoke_key(store, row.id, self._clock())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from pathlib import Path
 
@@ -39,6 +40,10 @@ def test_a_key_is_made_shown_once_listed_rotated_and_revoked(db: str, capsys: py
     capsys.readouterr()
     assert main(["key", "list", "--json", "--db", db]) == 0
     assert json.loads(capsys.readouterr().out)[0]["state"] == "revoked"
+    assert main(["key", "log", "--json", "--db", db]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)
+    assert (entry["what"], entry["who"]) == ("revoked", "site-a")
+    assert entry["text"] == f"by the operator of this machine, account {getpass.getuser()}"
 
 
 @pytest.mark.parametrize(

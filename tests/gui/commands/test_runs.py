@@ -222,7 +222,7 @@ def test_an_unknown_key_can_be_made_known(
 
 
 def test_a_bundle_can_be_made_without_a_signature(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    typed(capsys, "runs", "export", "1", "plain.zip", "--unsigned")
+    typed(capsys, "runs", "export", "1", "--out", "plain.zip", "--unsigned")
     assert "Not signed" in typed(capsys, "runs", "check", "plain.zip")[1]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -56,7 +57,7 @@ async def test_an_invitation_is_for_its_role_needs_a_name_and_can_be_revoked(pla
         agent = await place.open("/register", f"Bearer {bearer}")
         await agent.say(said)
         assert why in (await agent.hear()).reason
-    keys.revoke_invitation(place.store, issued.id)
+    keys.revoke_invitation(place.store, issued.id, time.time())
     await place.hub._keyring.load()
     status, body = await place.refused("/register", f"Bearer {bearer}")
     assert (status, "revoked" in body) == (403, True)

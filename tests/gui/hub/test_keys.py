@@ -86,9 +86,9 @@ def test_an_invitation_and_its_join_string(memory_store: Any) -> None:
     assert (bearer.scopes, bearer.role, bearer.invitation) == (("join",), "server", issued)
     with pytest.raises(AdmissionError, match="expired"):
         read_authorization(f"Bearer {invitation.token}", book, NOW + 71)
-    assert keys.revoke_invitation(memory_store, issued.id).revoked
+    assert keys.revoke_invitation(memory_store, issued.id, NOW).revoked
     with pytest.raises(CredentialError):
-        keys.revoke_invitation(memory_store, "nothing")
+        keys.revoke_invitation(memory_store, "nothing", NOW)
 
 
 @pytest.mark.parametrize(("ttl", "uses"), [(0, 1), (86401, 1), (60, 0), (60, 10_001)])

@@ -151,6 +151,19 @@ async def test_operators_invite_drain_disconnect_and_revoke(place: Any, key: Any
     assert not (await acting.hear(Reply)).ok
 
 
+async def test_who_revoked_an_agent_from_elsewhere_is_kept(place: Any, key: Any) -> None:
+    issued, _ = await place.hub.invite("client")
+    bearer = place.token(key=issued.secret, kid=issued.id, sub="join", scope="join")
+    agent = await place.open(f"/agent?client_id={await place.register(bearer, place.details(name='c2'))}")
+    personal = (await agent.hear()).personal_key.kid
+    acting = await operator(place, key, "operator")
+    (view,) = (view for view in place.hub.roster.agents if view.name == "c2")
+    await acting.say(Command(id=1, do="revoke", agent=view.id))
+    assert (await acting.hear(Reply)).ok
+    (entry,) = (entry for entry in place.store.audit if entry.what == "revoked")
+    assert (entry.who, entry.text) == (personal, f"by operator anna on desk with key {key.kid}")
+
+
 @pytest.mark.parametrize(
     "text", ["{", '{"type":"command"}', '{"type":"command","id":-1,"do":"run"}', encode(HELLO).decode()]
 )

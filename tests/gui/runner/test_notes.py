@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gui.runner.notes import LONGEST, NoteError, account, write_note
+from gui.hub.account import account
+from gui.runner.notes import LONGEST, NoteError, write_note
 from gui.store import NoSuchRowError
 from tests.gui.workspaces import store, world  # noqa: F401 - fixtures
 
