@@ -246,6 +246,13 @@ class Database:
                 inserted += connection.exec_driver_sql(sql, flat).rowcount
         return inserted
 
+    def in_order(self, connection: Connection, table: str) -> None:
+        """Make all programs that insert into `table` commit in the order of their ids, for those who read it on by id:
+        each waits here until the transaction of the one before has ended. SQLite has only one writer anyway."""
+        if not self.is_sqlite:
+            query = "SELECT pg_advisory_xact_lock(:program, hashtext(:name))"
+            connection.execute(text(query), {"program": APPLICATION_ID, "name": table})
+
     def new_ids(self, connection: Connection, table: str, count: int) -> list[int]:
         """Reserve `count` ids of a table, for rows to be inserted in this transaction."""
         if not self.is_sqlite:

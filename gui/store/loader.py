@@ -480,6 +480,7 @@ class Loader:
         blocks = self._compressor.submit(_compress, own)
         ids = self._database.new_ids(connection, "record_block", -(-len(own) // BLOCK))
         columns, rows, same = _rows(own, ids)
+        self._database.in_order(connection, "record")
         before = connection.scalar(select(func.max(schema.record.c.id))) or 0
         # In the order of the index: its pages are then visited one after the other (6.1 instead of 7.9 µs a record).
         inserted = self._database.insert(connection, "record", columns, sorted(rows), LEAVE_KNOWN, same)

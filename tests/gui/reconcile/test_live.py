@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+import threading
 from typing import Any
 
+from sqlalchemy import text
+
 from gui.reconcile import LiveCounts
+from gui.store import Store
+from gui.store.loader import decode
+from tests.waiting import until
 
 MIB = 1 << 20
 
@@ -33,6 +39,41 @@ def test_requested_read_and_recorded_climb_and_the_gap_has_an_age(any_world: Any
     assert (seen.read, seen.recorded, seen.pending, seen.gap_oldest) == (3, 3, 0, None)
     (server,) = seen.servers
     assert (server.bytes_read, server.bytes_recorded, server.name) == (3 * MIB, 3 * MIB, "root://s01.example.org:1094")
+
+
+def test_of_two_programs_that_load_at_once_no_record_is_missed(any_world: Any) -> None:
+    """Ids are given when rows are inserted, and rows are seen when they are committed: a look in between must not go on
+    from the higher id of the other program."""
+    world = any_world
+    world.begin()
+    a, b = world.ask(2)
+    world.read(a)
+    world.read(b)
+    live = LiveCounts(world.store, world.repeat)
+    address = world.store.database.url.render_as_string(hide_password=False)
+    seen_before: list[int] = []
+    with Store(address) as other:
+        elsewhere = world.body(b, server="s09.example.org", server_id="9")  # they would not meet at any other row
+        second = threading.Thread(target=lambda: other.load([elsewhere], 20.0), name="the other program")
+
+        def while_first_commits() -> None:
+            second.start()
+            until(lambda: not second.is_alive() or _waits(world.store))
+            seen_before.append(live.look(19.0).recorded)
+
+        world.store._loader.load(decode([world.body(a)]), 20.0, while_first_commits)
+        second.join()
+    assert seen_before == [0]
+    assert live.look(21.0).recorded == 2
+
+
+def _waits(store: Store) -> bool:
+    """Whether another program waits to write; on SQLite it does as soon as it has begun."""
+    if store.database.is_sqlite:
+        return True
+    with store.database.read() as connection:
+        waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+        return bool(connection.scalar(waiting))
 
 
 def test_what_is_wrong_shows_while_it_runs(any_world: Any) -> None:
