@@ -639,14 +639,16 @@ class Table(QWidget):
                 break
             left_out.add(number)
             needed -= width[number]
+        if stretch in left_out:
+            stretch = None
+        tight = stretch is not None and needed - width[stretch] + LEAST_STRETCH > room
+        if stretch is not None and tight:  # before others are hidden: Qt would keep their room
+            header.setSectionResizeMode(stretch, QHeaderView.ResizeMode.Interactive)
         for number in shown:
             if (number in left_out) != self.view.isColumnHidden(number):
                 self.view.setColumnHidden(number, number in left_out)
         self._folded = left_out
-        if stretch in left_out:
-            stretch = None
         if stretch is not None:
-            tight = needed - width[stretch] + LEAST_STRETCH > room
             mode = QHeaderView.ResizeMode.Interactive if tight else QHeaderView.ResizeMode.Stretch
             if header.sectionResizeMode(stretch) != mode:
                 header.setSectionResizeMode(stretch, mode)

@@ -197,6 +197,8 @@ class FleetPage(Page):
         split.setObjectName("fleet")
         for part in (self.clients, self.servers, self.detail):
             split.addWidget(part)
+        self.clients.setMinimumHeight(self.clients.height_for(3))
+        self.servers.setMinimumHeight(self.servers.height_for(5))
         split.setStretchFactor(1, 1)
         split.setSizes([220, 420, 200])
         split.setChildrenCollapsible(False)

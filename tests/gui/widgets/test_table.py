@@ -153,6 +153,11 @@ def test_a_narrow_table_leaves_out_what_can_be_missed_and_takes_it_back(qtbot) -
     assert shown(600) == ["path", "a", "b", "c"]
     assert made.view.columnWidth(0) > 200
 
+    assert shown(180) == ["path", "c"]  # at one go: what is left out keeps no room
+    QApplication.processEvents()
+    assert made.view.horizontalHeader().sectionPosition(3) == made.view.columnWidth(0)
+    shown(600)
+
     shown(320)
     made._show_column(2, on=True)  # asked for: it stays
     assert shown(320) == ["path", "b", "c"]
