@@ -1,7 +1,8 @@
 """Opening and closing: which workspace is open. No Qt.
 
 One workspace is open at a time; its own task holds it, or a demonstration with its lab, until that task is cancelled.
-Opening another one cancels it and waits until everything is down: clients, lab, hub, database.
+Opening another one first looks whether its database can be opened; then it cancels that task and waits until
+everything is down: clients, lab, hub, database.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from gui.runner.local_clients import LocalClients
 from gui.runner.machine import LOCAL_CLIENTS, default_database, settings_or_defaults, workspace_options
 from gui.runner.options import WorkspaceOptions
 from gui.runner.successor import Successor
-from gui.runner.workspace import Workspace
+from gui.runner.workspace import Workspace, try_to_open
 from shoveler.service.tasks import finish
 
 log = logging.getLogger("tally.window")
@@ -70,6 +71,8 @@ class Home:
         self.demo: Demo | None = None
         """The demonstration that is up."""
         self.closing = False
+        self._asked = 0
+        """How many times something was to be opened or left: only the last one counts."""
 
     def options_for(self, database: str) -> WorkspaceOptions:
         """A workspace with the settings of this machine."""
@@ -82,7 +85,20 @@ class Home:
 
     async def open(self, options: WorkspaceOptions, *, local_clients: int | None = None) -> bool:
         """Open a workspace in place of the current one, with a few clients on this machine if it uses a lab and no
-        number is given. If that fails, show a problem and return False."""
+        number is given. If that fails, show a problem and return False; what is open stays open if already the new
+        one's database or lab is not as it should be."""
+        self._asked += 1
+        asked = self._asked
+        if self.workspace is not None:
+            try:
+                await try_to_open(options)
+            except EXPECTED as error:
+                log.info("! workspace: %s", error)
+                stays = f"{self.workspace.label} stays open. " if self.workspace is not None else ""
+                self._shell.complain("workspace", str(error), f"{stays}Open another one, or fix the cause.")
+                return False
+            if asked != self._asked or self.closing:  # another one was asked for meanwhile
+                return False
         if local_clients is None:
             local_clients = LOCAL_CLIENTS if options.lab is not None else 0
         opened: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -152,6 +168,7 @@ class Home:
         opened: asyncio.Future[bool] | None = None,
     ) -> None:
         """Leave the workspace that is open or being opened; when it is down, open the next one."""
+        self._asked += 1
         before = self.task
 
         async def moved() -> None:

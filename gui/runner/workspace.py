@@ -377,6 +377,15 @@ class Workspace:
         return snapshot
 
 
+async def try_to_open(options: WorkspaceOptions) -> None:
+    """Whether `Workspace.open` would find its lab and its database as they should be; raises the same errors. Nothing
+    stays open: an open workspace is left only for one that can be opened."""
+    if options.lab is not None:
+        await asyncio.to_thread(read_lab, options.lab)
+    store = await to_the_end(_open_store, options, undo=Store.close)
+    await asyncio.to_thread(store.close)
+
+
 def _open_store(options: WorkspaceOptions) -> Store:
     named = str(options.database)
     return Store(named if options.secrets is None else database_address(options.secrets, named))

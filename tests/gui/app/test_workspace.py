@@ -16,6 +16,7 @@ from gui.app.actions import set_theme
 from gui.app.window import Window
 from gui.hub import HubOptions
 from gui.runner.options import WorkspaceOptions
+from gui.store import Store
 from gui.widgets.add_agent import AddAgentSheet
 from gui.widgets.theme import theme
 from tests.gui.parts import page, part
@@ -75,6 +76,50 @@ def test_a_database_of_a_newer_version_is_declined_politely(qapp, drive, until, 
         assert not await window.open(options(tmp_path))
         (text,) = problems(window)
         assert "newer" in text
+        await close(window)
+
+    drive(story())
+
+
+def test_a_bad_or_newer_database_never_closes_the_one_that_is_open(qapp, drive, tmp_path) -> None:
+    (tmp_path / "letter.db").write_text("Dear operator, this is no database at all.\n" * 99)
+    with Store(tmp_path / "newer.db"):
+        pass
+    with closing(sqlite3.connect(tmp_path / "newer.db")) as connection, connection:
+        connection.execute("update alembic_version set version_num = '9999'")
+
+    async def story() -> None:
+        window = opened(tmp_path)
+        assert await window.open(options(tmp_path))
+        before = window.workspace
+        assert before is not None
+        for name, said in (("letter.db", "letter.db"), ("newer.db", "newer"), ("no/such/folder.db", "folder.db")):
+            assert not await window.open(options(tmp_path, name))
+            assert window.workspace is before
+            newest = window.problems.table.model.rows.all[0]
+            assert said in newest.text
+            assert newest.remedy.startswith("work stays open.")
+            assert window.frame.workspace_button.text() == "work"
+        assert await window.workspace.blocking(window.workspace.store.runs) == []  # and it works
+        assert await window.open(options(tmp_path, "two.db"))
+        assert window.workspace is not before
+        assert window.frame.workspace_button.text() == "two"
+        await close(window)
+
+    drive(story())
+
+
+def test_of_two_that_are_asked_for_while_one_is_open_the_last_one_is_opened(qapp, drive, tmp_path) -> None:
+    async def story() -> None:
+        window = opened(tmp_path)
+        assert await window.open(options(tmp_path))
+        loop = asyncio.get_running_loop()
+        first = loop.create_task(window.open(options(tmp_path, "one.db")))
+        await asyncio.sleep(0)
+        second = loop.create_task(window.open(options(tmp_path, "two.db")))
+        assert await first is False
+        assert await second is True
+        assert window.frame.workspace_button.text() == "two"
         await close(window)
 
     drive(story())
