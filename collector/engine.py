@@ -262,6 +262,7 @@ def open_engine(
         work=cycle,
         requests=_requests(plan, store),
         set_aside=lambda: cycle.counts.set_aside.total(),
+        ttl=plan.correlator.ttl,
     )
     resumable = source.live or plan.state is not None
     return Engine(part, cycle, source, correlator, reporter, resumable=resumable)

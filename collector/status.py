@@ -64,12 +64,13 @@ class StatusReporter:
         work: Work | None = None,
         requests: Requests | None = None,
         set_aside: Callable[[], int] = lambda: 0,
+        ttl: float | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`senders` and `processes` are the correlator's; `duplicates`: sender → datagrams dropped because their id was
         seen; `work`: the cycle; `requests`: requests for a message between two intervals; `set_aside`: the content of
-        the quarantine."""
+        the quarantine; `ttl`: how long it remembers an open file."""
         self._connect = connect
         self._id = collector_id
         self._senders = senders
@@ -82,6 +83,7 @@ class StatusReporter:
         self._positions: dict[str, Progress] = {}
         self._held = 0
         self._set_aside = set_aside
+        self._ttl = ttl
         self._clock = clock
         self._monotonic = monotonic
         self._started = clock()
@@ -147,6 +149,7 @@ class StatusReporter:
             reused_ids=self._work.counts.reused if self._work is not None else 0,
             held=self._held,
             set_aside=self._set_aside(),
+            ttl=self._ttl,
         )
 
     def _send(self, patience: float) -> None:

@@ -3,6 +3,7 @@
 tally                     open the window
 tally demo                run a whole federation on this machine and show the verdict
 tally run PLAN            run a plan
+tally preflight PLAN      check that everything a plan needs is in place
 tally hub                 run the hub without a window
 tally results, compare    show results, and whether they got worse
 tally load                load records from a bus, a file or a directory into the database

@@ -7,11 +7,13 @@ losing a datagram in the kernel, and no second shoveler can start while either p
 from __future__ import annotations
 
 import logging
+import os
 import select
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
@@ -671,6 +673,7 @@ class StatusSender:
                 fragments=reader.fragments(),
                 spool_bytes=size,
                 oldest=reader.oldest(),
+                spool_free=_free(self._settings.spool_dir),
             )
 
     def close(self) -> None:
@@ -679,6 +682,15 @@ class StatusSender:
         if self._publisher is not None:
             self._publisher.close()
             self._publisher = None
+
+
+def _free(directory: Path) -> int | None:
+    """Bytes that the disk of a directory still has; None if it does not say."""
+    try:
+        disk = os.statvfs(directory)
+    except OSError:
+        return None
+    return disk.f_bavail * disk.f_frsize
 
 
 def _ending(status: int) -> str:

@@ -60,7 +60,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     run.add_argument(
         "--wait", type=float, default=600.0, metavar="SECONDS", help="maximum time to wait for clients (600)"
     )
-    _add_hub_options(run)
+    add_hub_options(run)
     add_options(run)
     run.set_defaults(run=run_plan, output_decides=False)
 
@@ -69,11 +69,11 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="run the hub without a window",
         description="Lets agents join and loads records as they arrive, until Ctrl-C. Late records are scored.",
     )
-    _add_hub_options(hub)
+    add_hub_options(hub)
     hub.set_defaults(run=run_hub, output_decides=False)
 
 
-def _add_hub_options(parser: argparse.ArgumentParser) -> None:
+def add_hub_options(parser: argparse.ArgumentParser) -> None:
     add_database_option(parser)
     parser.add_argument(
         "--listen",

@@ -1,163 +1,192 @@
 """Checks before a big run that everything it needs is in place. A checklist; each item says what to do.
 
-    async for check in preflight(workspace, plan): show(check)
+    preflight = Preflight(workspace, plan)
+    async for found in preflight.look(): show(found)           # an Item as it begins, a Check when it is done
+    async for found in preflight.look(["clocks"]): show(found) # one line again, and what it needs
 
-Items are yielded as they are checked; one that depends on a failed one is *skipped*. Nothing is changed and no run is
-started; each server sees one short client session, which makes it send the datagrams that are checked for.
+An item that depends on a failed one is *skipped*. Nothing is changed and no run is started; each server sees one short
+client session, which makes it send the datagrams that are checked for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import shutil
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from agent.messages import Probe, Probed
 from gui.campaign.catalogue import CatalogueError
-from gui.campaign.plan import File, Plan, Test
-from gui.campaign.preview import preview_test, request_seconds
-from gui.campaign.selection import Client, SelectionError, Server, choose_clients, choose_servers
+from gui.campaign.plan import File, Plan, Test, Who
+from gui.campaign.preview import Preview, preview_test, request_seconds
+from gui.campaign.selection import (
+    Client,
+    SelectionError,
+    Server,
+    choose_clients,
+    choose_servers,
+    name_order,
+    unknown_clients,
+)
 from gui.hub import AgentView
+from gui.runner.checklist import Check, Fix, Item, State, in_order, items_of
 from gui.runner.lab import cannot
 from gui.runner.probes import ProbeError
 from gui.runner.resolve import Catalogues, RunRefusedError, address_of, present_clients, reached_twice
 from gui.runner.workspace import Workspace
-from shoveler.service import ShovelerStatus
-from shoveler.values.quantities import about_duration, about_size
-
-State = Literal["ok", "warning", "failed", "skipped"]
+from shoveler.service import CollectorStatus, ShovelerStatus
+from shoveler.values.quantities import about_duration, about_size, format_duration
 
 CLOCK_LIMIT = 1.0
 FILES_PROBED = 200
 """Number of files whose presence and size are checked on each server, spread over the catalogue."""
 PROBES_AT_ONCE = 16
 DATAGRAM_SECONDS = 15.0
+STATUS_SECONDS = 2.0
 ROOM_PER_REQUEST = 2000
 """Bytes in the database for a request with its record, rounded up."""
+SPOOL_PER_REQUEST = 1000
+"""Bytes in the spool for the datagrams of a request, rounded up."""
+OUTAGE = 60.0
+"""Seconds without a broker that a spool should survive, if the plan has no longer one."""
+DEFAULT_TTL = 24 * 3600.0
 BUSY_CPU = 80.0
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the checklist. `remedy`: what to do when it is not ok; `details`: a line for each bad thing."""
-
-    name: str
-    title: str
-    state: State
-    text: str
-    remedy: str = ""
-    details: tuple[str, ...] = ()
+AGAIN = Fix("again", "Measure again")
+BUS_SETTINGS = Fix("go", "Open Settings", "settings", {"section": "bus"})
 
 
 async def preflight(
     workspace: Workspace, plan: Plan, *, files: str | None = None, directory: Path | None = None
 ) -> AsyncIterator[Check]:
     """Check what `plan` needs in this workspace; `files` and `directory` as for `Workspace.run`."""
-    looker = _Looker(
-        workspace, plan, Catalogues(workspace.probes, workspace.lab, text=files, directory=directory or Path())
-    )
-    yield looker.bus()
-    yield looker.queue()
-    yield looker.clients()
-    yield looker.clocks()
-    yield looker.load()
-    yield await looker.servers()
-    if any(test.faults for test in plan.tests):
-        yield looker.faults()
-    before = looker.received()
-    yield await looker.files()
-    yield await looker.answers()
-    yield looker.sizes()
-    yield await looker.datagrams(before)
-    yield looker.longest_open()
-    yield looker.room()
+    async for found in Preflight(workspace, plan, files=files, directory=directory).look():
+        if isinstance(found, Check):
+            yield found
 
 
-class _Looker:
-    """What was found so far."""
+class Preflight:
+    """The checklist of one plan in one workspace; what was found so far. Each line has a method, `_look_at_NAME`."""
 
-    def __init__(self, workspace: Workspace, plan: Plan, catalogues: Catalogues) -> None:
+    def __init__(
+        self, workspace: Workspace, plan: Plan, *, files: str | None = None, directory: Path | None = None
+    ) -> None:
+        self.items = items_of(plan)
         self._workspace = workspace
         self._plan = plan
-        self._catalogues = catalogues
+        self._files_text, self._directory = files, directory or Path()
         self._clients: list[Client] = []
         self._servers: dict[str, Server] = {}
         self._files: dict[str, File] = {}
         self._tests: list[tuple[Test, list[Server], tuple[File, ...]]] = []
         self._answers: dict[str, list[Probed]] = {}
+        self._before: dict[str, int] = {}
+        self._asked = False
+
+    async def look(self, names: Sequence[str] | None = None) -> AsyncIterator[Item | Check]:
+        """Look at all lines, or at these and what they need: each as it begins, and when it is done."""
+        for item in self.items if names is None else in_order(names, self.items):
+            yield item
+            found = getattr(self, f"_look_at_{item.name}")(item)
+            yield await found if inspect.isawaitable(found) else found
 
     # ---- bus
 
-    def bus(self) -> Check:
-        title = "Records can be taken from the bus"
+    def _look_at_bus(self, item: Item) -> Check:
         state = self._workspace.records_state
         if not self._workspace.bus.there:
-            return Check(
-                "bus", title, "failed", "No bus is named.", "Name one in Settings > Bus, or with --bus, or use a lab."
-            )
+            remedy = "Name one in Settings (or with --bus), or use a lab."
+            return _check(item, "failed", "No bus is given.", remedy, fixes=(BUS_SETTINGS,))
         if not state.connected:
-            return Check("bus", title, "failed", state.trouble or "No answer yet.", "Check the broker and its address.")
-        return Check("bus", title, "ok", f"The queue {self._workspace.bus.queue} is bound and consumed.")
+            text, remedy = state.trouble or "No answer yet.", "Check the broker and its address."
+            return _check(item, "failed", text, remedy, fixes=(AGAIN, BUS_SETTINGS))
+        text = f"The queue {self._workspace.bus.queue} is bound and consumed."
+        return _check(item, "ok", text, figure="bound")
 
-    def queue(self) -> Check:
-        title = "Queues are drained"
+    def _look_at_queue(self, item: Item) -> Check:
         depths = [depth for depth in self._workspace.records_state.depths if depth is not None]
         if not depths:
-            return Check("queue", title, "skipped", "Nothing is known about the queues.")
+            return _check(item, "skipped", "The broker has not said how many messages wait.")
         if any(depths):
-            text = f"{sum(depths):,} messages wait in the queues."
-            return Check(
-                "queue", title, "warning", text, "Wait until they are consumed; otherwise a run settles later."
-            )
-        return Check("queue", title, "ok", f"{len(depths)} queue{'s' if len(depths) > 1 else ''}, all empty.")
+            text, remedy = f"{sum(depths):,} messages wait in the queues.", "Wait until they are consumed."
+            fixes = (AGAIN, Fix("go", "Open Pipeline", "pipeline"))
+            return _check(item, "warning", text, remedy, figure=f"{sum(depths):,} waiting", fixes=fixes)
+        return _check(item, "ok", f"{_plural(len(depths), 'queue')}, all empty.", figure="0 waiting")
 
     # ---- clients
 
-    def clients(self) -> Check:
-        title = "Clients are connected"
+    def _look_at_clients(self, item: Item) -> Check:
         present = present_clients(self._workspace.hub)
+        self._clients = []
         found: dict[str, Client] = {}
+        known = [view.name for view in self._workspace.hub.roster.agents if view.role == "client"]
+        ready = [client for client in present if client.ready]
         for test in self._plan.tests:
             chosen = choose_clients(test.who.clients, present)
             if isinstance(chosen, str):
-                return Check("clients", title, "failed", f"{chosen.capitalize()}.", "Start agents, or invite some.")
+                unknown = unknown_clients(test.who.clients, known)
+                text = unknown or f"{chosen[:1].upper()}{chosen[1:]}."
+                figure = f"{len(ready)} up"
+                fixes = (self._use_ready(ready),) if ready else (Fix("go", "Add an agent", "fleet", {"invite": True}),)
+                return _check(item, "failed", text, "Start agents, or invite some.", figure=figure, fixes=fixes)
             found.update((client.id, client) for client in chosen)
         self._clients = list(found.values())
         without = [view.name for view in self._views() if not view.xrootd]
+        figure = f"{len(found) - len(without)} of {len(found)}"
         if without:
             text = f"{len(without)} of {len(found)} clients have no XRootD client library."
             remedy = "Install it there: pip install 'xrootd-tally[xrootd]'."
-            return Check("clients", title, "failed", text, remedy, tuple(without))
-        return Check("clients", title, "ok", f"{len(found)} clients: {_some(c.name for c in self._clients)}.")
+            copy = Fix("copy", "Copy the command", "pip install 'xrootd-tally[xrootd]'")
+            return _check(item, "failed", text, remedy, tuple(without), figure=figure, fixes=(copy,))
+        text = f"{_plural(len(found), 'client')}: {_some(c.name for c in self._clients)}."
+        return _check(item, "ok", text, figure=figure)
 
-    def clocks(self) -> Check:
-        title = f"Clocks agree within {CLOCK_LIMIT:g} s"
+    def _use_ready(self, ready: Sequence[Client]) -> Fix:
+        """Run with the clients that are up, this once."""
+        names = tuple(sorted((client.name for client in ready), key=name_order))
+        tests = tuple(replace(test, who=Who(names, test.who.slots)) for test in self._plan.tests)
+        words = f"Use the {len(names)} that are up" if len(names) > 1 else f"Use {names[0]}"
+        return Fix("plan", words, plan=replace(self._plan, tests=tests))
+
+    async def _look_at_clocks(self, item: Item) -> Check:
+        await self._ask_for_time()
         known = [(view.name, view.clock_offset) for view in self._views() if view.clock_offset is not None]
         if not known:
-            return Check("clocks", title, "skipped", "No clock is known yet.")
+            return _check(item, "skipped", "No clock is known yet.", fixes=(AGAIN,))
+        worst = max(abs(offset) for _, offset in known)
         off = [f"{name}: {offset:+.1f} s" for name, offset in known if abs(offset) > CLOCK_LIMIT]
         if off:
             text = f"{len(off)} of {len(known)} clients differ from the hub."
             remedy = "Set their clocks (NTP). Verdicts do not depend on them, but displayed times do."
-            return Check("clocks", title, "warning", text, remedy, tuple(off))
-        worst = max(abs(offset) for _, offset in known)
-        return Check("clocks", title, "ok", f"At most {1000 * worst:.0f} ms apart.")
+            return _check(item, "warning", text, remedy, tuple(off), figure=f"{worst:.1f} s", fixes=(AGAIN,))
+        text = f"At most {1000 * worst:.0f} ms apart; the limit is {CLOCK_LIMIT:g} s."
+        return _check(item, "ok", text, figure=f"{1000 * worst:.0f} ms")
 
-    def load(self) -> Check:
-        title = "Clients have spare processors"
+    async def _ask_for_time(self) -> None:
+        """Have each client send a heartbeat now, and wait a moment for it."""
+        since = time.time()
+        asked = {client.id for client in self._clients if self._workspace.hub.ask(client.id, "time")}
+        deadline = time.monotonic() + STATUS_SECONDS
+        while time.monotonic() < deadline:
+            if all(view.last_seen >= since for view in self._views() if view.id in asked):
+                return
+            await asyncio.sleep(0.05)
+
+    def _look_at_load(self, item: Item) -> Check:
         views = self._views()
         if not views:
-            return Check("load", title, "skipped", "There are no clients.")
+            return _check(item, "skipped", "There are no clients.")
+        busiest = max(view.cpu for view in views)
         busy = [f"{view.name}: {view.cpu:.0f} % of a core" for view in views if view.cpu > BUSY_CPU]
         if busy:
             text = f"{len(busy)} of {len(views)} clients are busy before the run has started."
-            return Check("load", title, "warning", text, "A busy client measures its own limit.", tuple(busy))
-        return Check("load", title, "ok", f"{sum(view.cpus for view in views)} processors in {len(views)} clients.")
+            remedy = "A busy client measures its own limit."
+            return _check(item, "warning", text, remedy, tuple(busy), figure=f"{busiest:.0f} %", fixes=(AGAIN,))
+        text = f"{_plural(sum(view.cpus for view in views), 'processor')} in {_plural(len(views), 'client')}."
+        return _check(item, "ok", text, figure=f"{busiest:.0f} %")
 
     def _views(self) -> list[AgentView]:
         views = (self._workspace.hub.roster.find(client.id) for client in self._clients)
@@ -165,91 +194,159 @@ class _Looker:
 
     # ---- servers and files
 
-    async def servers(self) -> Check:
-        title = "Servers are known"
+    async def _look_at_servers(self, item: Item) -> Check:
+        self._tests, self._servers = [], {}
         try:
             for test in self._plan.tests:
                 chosen = choose_servers(test.servers, self._workspace.servers())
                 self._tests.append((test, chosen, ()))
                 self._servers.update((server.url, server) for server in chosen)
         except SelectionError as error:
-            return Check("servers", title, "failed", str(error), "Start them, or change the plan.")
+            fixes = (Fix("go", "Open Plans", "plans"), Fix("go", "Open Fleet", "fleet"))
+            return _check(item, "failed", str(error), "Start them, or change the plan.", fixes=fixes)
+        figure = f"{len(self._servers):,}"
         if doubled := await reached_twice(self._servers.values()):
-            return Check("servers", title, "warning", doubled[0], "Name each server once.", tuple(doubled))
-        return Check(
-            "servers", title, "ok", f"{len(self._servers)} servers: {_some(s.name for s in self._servers.values())}."
+            text, remedy = doubled[0], "Name each server once."
+            return _check(item, "warning", text, remedy, tuple(doubled[1:]), figure=figure)
+        text = f"{_plural(len(self._servers), 'server')}: {_some(s.name for s in self._servers.values())}."
+        return _check(item, "ok", text, figure=figure)
+
+    def _look_at_config(self, item: Item) -> Check:
+        beside = {
+            view.server: view for view in self._workspace.hub.roster.agents if view.role == "server" and view.report
+        }
+        seen = [(server, beside[url]) for url, server in self._servers.items() if url in beside]
+        if not seen:
+            text = "No agent is beside a server, so its configuration cannot be read from here."
+            return _check(item, "skipped", text, fixes=(Fix("go", "Add an agent", "fleet", {"invite": True}),))
+        bad: list[str] = []
+        wrong: dict[str, Server] = {}
+        worst: State = "ok"
+        line = ""
+        for server, view in seen:
+            for finding in view.report.findings if view.report else ():
+                if finding.severity == "info":
+                    continue
+                bad.append(f"{server.name}: {finding.what}{f' ({finding.why})' if finding.why else ''}")
+                wrong[server.url] = server
+                if finding.severity == "error" or worst == "ok":
+                    worst = "failed" if finding.severity == "error" else "warning"
+                line = line or finding.fixed
+        rest = len(self._servers) - len(seen)
+        figure = f"{len(seen) - len(wrong)} of {len(seen)}"
+        unseen = f"; {rest} without an agent {'was' if rest == 1 else 'were'} not looked at" if rest else ""
+        if not bad:
+            return _check(item, "ok", f"As it should be on {_plural(len(seen), 'server')}{unseen}.", figure=figure)
+        fixes = [Fix("copy", "Copy fixed line", line)] if line else []
+        fixes.append(Fix("go", "Show in Fleet", "fleet", {"server": next(iter(wrong))}))
+        fixes += self._leave_out(list(wrong.values())) if worst == "failed" else []
+        return _check(
+            item,
+            worst,
+            f"{bad[0]}{unseen}.",
+            "Change the line and restart the server.",
+            tuple(bad[1:]),
+            figure=figure,
+            fixes=tuple(fixes),
+            line=line,
         )
 
-    def faults(self) -> Check:
-        title = "The plan's faults can be injected"
+    def _leave_out(self, bad: Sequence[Server]) -> list[Fix]:
+        """Run without these servers, this once; nothing when none would be left."""
+        out = {server.url for server in bad}
+        known = {server.name for server in self._workspace.servers()}
+        tests = []
+        for test, chosen, _ in self._tests:
+            stay = [server for server in chosen if server.url not in out]
+            left = tuple(server.name if server.name in known else server.url for server in stay)
+            if not left:
+                return []
+            tests.append(replace(test, servers=left))
+        if len(tests) < len(self._plan.tests):
+            return []
+        who = bad[0].name if len(bad) == 1 else f"{len(bad)} servers"
+        return [Fix("plan", f"Leave {who} out", plan=replace(self._plan, tests=tuple(tests)))]
+
+    def _look_at_faults(self, item: Item) -> Check:
         faults = [fault for test in self._plan.tests for fault in test.faults]
         reasons = cannot(faults, self._workspace.lab, local_clients=self._workspace.local_clients is not None)
         if reasons:
             remedy = "Fix that, or remove the fault from the plan."
-            return Check("faults", title, "failed", reasons[0], remedy, tuple(reasons[1:]))
-        return Check("faults", title, "ok", f"{_some(dict.fromkeys(fault.do for fault in faults))}.")
+            without = replace(self._plan, tests=tuple(replace(test, faults=()) for test in self._plan.tests))
+            fixes = (Fix("plan", "Run without faults", plan=without), Fix("go", "Open Plans", "plans"))
+            return _check(item, "failed", reasons[0], remedy, tuple(reasons[1:]), fixes=fixes)
+        kinds = _some(dict.fromkeys(fault.do for fault in faults))
+        return _check(item, "ok", f"{kinds[:1].upper()}{kinds[1:]}.", figure=f"{len(faults)}")
 
-    async def files(self) -> Check:
-        title = "Test files are known"
+    async def _look_at_files(self, item: Item) -> Check:
+        self._files = {}
         if not self._servers:
-            return Check("files", title, "skipped", "The servers are not known.")
+            return _check(item, "skipped", "The servers are not known.")
+        lists = Catalogues(
+            self._workspace.probes, self._workspace.lab, text=self._files_text, directory=self._directory
+        )
         found = []
         try:
             for test, servers, _ in self._tests:
                 client = self._clients[0] if self._clients else None
-                found.append((test, servers, await self._catalogues.find(test, servers[0], client)))
+                found.append((test, servers, await lists.find(test, servers[0], client)))
         except (RunRefusedError, CatalogueError) as error:
-            return Check("files", title, "failed", str(error), "Give [test.files] a list or a directory.")
+            fixes = (Fix("go", "Open Plans", "plans"),)
+            return _check(item, "failed", str(error), "Give [test.files] a list or a directory.", fixes=fixes)
         self._tests = found
         self._files = {file.path: file for _, _, files in found for file in files}
         if not self._files:
-            return Check("files", title, "ok", "The plan only writes; it needs no files.")
+            return _check(item, "ok", "The plan only writes; it needs no files.", figure="0")
         volume = about_size(sum(file.size for file in self._files.values()))
-        return Check("files", title, "ok", f"{len(self._files):,} files, {volume}.")
+        figure = f"{len(self._files):,}"
+        if lists.remarks:
+            return _check(item, "warning", lists.remarks[0], "", tuple(lists.remarks[1:]), figure=figure)
+        return _check(item, "ok", f"{_plural(len(self._files), 'file')}, {volume}.", figure=figure)
 
-    async def answers(self) -> Check:
-        title = "Servers answer"
+    async def _look_at_answers(self, item: Item) -> Check:
+        self._answers = {}
+        self._before = self.received()
         if not self._servers or not self._clients:
-            return Check("answers", title, "skipped", "Servers and clients are needed for that.")
+            return _check(item, "skipped", "Servers and clients are needed for that.")
         few = asyncio.Semaphore(PROBES_AT_ONCE)
         paths = [file.path for file in _spread(list(self._files.values()), FILES_PROBED)]
-        failed: list[str] = []
+        failed: dict[str, str] = {}
+        took: dict[str, float] = {}
 
         async def look(place: int, server: Server) -> None:
             client = self._clients[place % len(self._clients)]
             async with few:
+                begun = time.monotonic()
                 try:
                     question = Probe(id=0, server=server.url, paths=paths, timeout=10.0)
                     parts = [part async for part in self._workspace.probes.ask(client, question)]
                 except ProbeError as error:
-                    failed.append(f"{server.name}: {error}")
+                    failed[server.url] = f"{server.name}: {error}"
                     return
+            took[server.name] = time.monotonic() - begun
             self._answers[server.url] = parts
             silent = next((part for part in parts if not part.answering or part.error), None)
             if silent is not None:
-                failed.append(f"{server.name} ({server.url}): {silent.error or 'no answer'}")
+                failed[server.url] = f"{server.name} ({server.url}): {silent.error or 'no answer'}"
 
         async with asyncio.TaskGroup() as tasks:
             for place, server in enumerate(self._servers.values()):
                 tasks.create_task(look(place, server), name=f"look at {server.name}")
+        figure = f"{len(self._servers) - len(failed)} of {len(self._servers)}"
         if failed:
             text = f"{len(failed)} of {len(self._servers)} servers do not answer."
-            return Check(
-                "answers",
-                title,
-                "failed",
-                text,
-                "Check that they run and that clients may read.",
-                tuple(sorted(failed)),
-            )
+            remedy = "Check that they run and that clients may read."
+            fixes = (AGAIN, *self._leave_out([self._servers[url] for url in failed]))
+            return _check(item, "failed", text, remedy, tuple(sorted(failed.values())), figure=figure, fixes=fixes)
         versions = Counter(parts[0].xrootd for parts in self._answers.values() if parts and parts[0].xrootd)
         kinds = ", ".join(sorted(versions)) or "version unknown"
-        return Check("answers", title, "ok", f"{len(self._answers)} servers, XRootD {kinds}.")
+        slowest = max(took, key=lambda name: took[name])
+        text = f"{_plural(len(self._answers), 'server')}, XRootD {kinds}; slowest {slowest}, {_ms(took[slowest])}."
+        return _check(item, "ok", text, figure=figure)
 
-    def sizes(self) -> Check:
-        title = "Files are there, with the stated size"
+    def _look_at_sizes(self, item: Item) -> Check:
         if not self._answers or not self._files:
-            return Check("sizes", title, "skipped", "There is nothing to compare.")
+            return _check(item, "skipped", "There is nothing to compare: no server answered, or no file is known.")
         wrong: list[str] = []
         seen = 0
         for url, parts in self._answers.items():
@@ -262,10 +359,14 @@ class _Looker:
                         wrong.append(f"{name}: {file.path} is not there ({file.error or 'no reason given'})")
                     elif stated is not None and file.size != stated:
                         wrong.append(f"{name}: {file.path} has {file.size:,} bytes, not {stated:,}")
+        figure = f"{seen - len(wrong):,} of {seen:,}"
         if wrong:
-            text = f"{len(wrong):,} of {seen:,} checked files differ."
-            return Check("sizes", title, "failed", text, "Correct the list, or the files.", tuple(sorted(wrong)[:100]))
-        return Check("sizes", title, "ok", f"{seen:,} files checked on {len(self._answers)} servers; all as stated.")
+            text, remedy = f"{len(wrong):,} of {seen:,} checked files differ.", "Correct the list, or the files."
+            return _check(item, "failed", text, remedy, tuple(sorted(wrong)[:100]), figure=figure)
+        if not seen:
+            return _check(item, "skipped", "No server has said anything about a file.")
+        text = f"{_plural(seen, 'file')} checked on {_plural(len(self._answers), 'server')}; all as stated."
+        return _check(item, "ok", text, figure=figure)
 
     # ---- monitoring
 
@@ -278,59 +379,140 @@ class _Looker:
                     counts[sender] += figures.received
         return counts
 
-    async def datagrams(self, before: dict[str, int]) -> Check:
+    async def _look_at_datagrams(self, item: Item) -> Check:
         """Each server was just contacted: its datagrams should reach a shoveler, under one sender for each server."""
-        title = "Monitoring datagrams arrive from each server"
         if not self._answers:
-            return Check("datagrams", title, "skipped", "No server has answered.")
+            return _check(item, "skipped", "No server has answered.")
         if not any(isinstance(member.status, ShovelerStatus) for member in self._workspace.members()):
             text = "No Tally shoveler has reported, so the datagrams cannot be seen from here."
-            return Check("datagrams", title, "skipped", text, "With other shovelers, check the first records instead.")
+            return _check(item, "skipped", text, "With other shovelers, check the first records instead.")
         wanted = Counter([address for url in self._answers if (address := await address_of(url))])
-        deadline = time.monotonic() + DATAGRAM_SECONDS
+        begun = time.monotonic()
         while True:
             now = self.received()
             heard = Counter(
-                sender.rpartition(":")[0].strip("[]") for sender in now if now[sender] > before.get(sender, 0)
+                sender.rpartition(":")[0].strip("[]") for sender in now if now[sender] > self._before.get(sender, 0)
             )
             lacking = {address: count - heard[address] for address, count in wanted.items() if heard[address] < count}
-            if not lacking or time.monotonic() >= deadline:
+            if not lacking or time.monotonic() >= begun + DATAGRAM_SECONDS:
                 break
             await asyncio.sleep(0.5)
+        figure = f"{wanted.total() - sum(lacking.values())} of {wanted.total()}"
         if lacking:
             servers = f"{sum(lacking.values())} of {wanted.total()} servers"
             text = f"No datagrams of {servers} arrived within {DATAGRAM_SECONDS:g} s."
             remedy = "Check xrootd.monitor on these hosts (tally-agent check-config), and that UDP gets through."
             details = tuple(f"{address}: {count} of {wanted[address]}" for address, count in sorted(lacking.items()))
-            return Check("datagrams", title, "warning", text, remedy, details)
-        return Check("datagrams", title, "ok", f"Datagrams of {wanted.total()} servers reached a shoveler.")
+            fixes = (AGAIN, Fix("go", "Open Fleet", "fleet"))
+            return _check(item, "warning", text, remedy, details, figure=figure, fixes=fixes)
+        text = f"Datagrams of {_plural(wanted.total(), 'server')} reached a shoveler."
+        return _check(item, "ok", text, figure=figure)
 
-    def longest_open(self) -> Check:
-        title = "Collectors remember the longest open file"
+    async def _look_at_ttl(self, item: Item) -> Check:
+        if not self._tests:
+            return _check(item, "skipped", "How long files will be open is not known without servers.")
         longest = max(
             (request_seconds(test.workload, max((f.size for f in files), default=0)) for test, _, files in self._tests),
             default=0.0,
         )
+        await self._ask_for_status()
+        known = [
+            member.status.ttl
+            for member in self._workspace.members()
+            if isinstance(member.status, CollectorStatus) and member.status.ttl is not None
+        ]
         text = f"The longest open lasts about {about_duration(longest)}."
-        if longest > 24 * 3600:
-            remedy = "Start tally-collector with a longer --ttl."
-            return Check("ttl", title, "warning", f"{text} A collector's default is 24 h.", remedy)
-        return Check("ttl", title, "ok", f"{text} A collector's default is 24 h.")
+        remedy = "Start tally-collector with a longer --ttl."
+        if known:
+            ttl = min(known)
+            figure = format_duration(ttl)
+            if longest > ttl:
+                return _check(item, "warning", text, remedy, figure=figure)
+            return _check(item, "ok", text, figure=figure)
+        default = f"No collector has said how long it remembers; the default is {format_duration(DEFAULT_TTL)}."
+        if longest > DEFAULT_TTL:
+            return _check(item, "warning", f"{text} {default}", remedy)
+        return _check(item, "skipped", f"{default} {text}", fixes=(AGAIN,))
 
-    def room(self) -> Check:
-        title = "The database has room"
+    async def _look_at_spool(self, item: Item) -> Check:
+        await self._ask_for_status()
+        free = {
+            f"{member.status.id} on {member.status.host}": member.status.spool_free
+            for member in self._workspace.members()
+            if isinstance(member.status, ShovelerStatus) and member.status.spool_free is not None
+        }
+        if not free:
+            text = "No shoveler has said how much room its spool has."
+            return _check(item, "skipped", text, fixes=(AGAIN,))
+        if not self._tests:
+            return _check(item, "skipped", "How many requests there will be is not known without servers.")
+        outage = max([OUTAGE, *(f.lasts for t in self._plan.tests for f in t.faults if f.do.startswith("broker"))])
+        rate = max((_rate(preview) for preview in self._previews()), default=0.0)
+        needed = round(rate * outage * SPOOL_PER_REQUEST)
+        least = min(free, key=lambda name: free[name])
+        text = f"An outage of {format_duration(outage)} needs about {about_size(needed)}."
+        figure = about_size(free[least])
+        few = tuple(f"{name}: {about_size(size)}" for name, size in sorted(free.items()) if size < 2 * needed)
+        if few:
+            remedy = "Free some space there, or put the spool on another disk."
+            return _check(item, "failed", text, remedy, few, figure=figure)
+        return _check(item, "ok", f"{text} Least room: {least}.", figure=figure)
+
+    async def _ask_for_status(self) -> None:
+        """Have shovelers and collectors report once, if some have not yet."""
+        if not self._asked:
+            self._asked = True
+            kinds = {type(member.status) for member in self._workspace.members()}
+            if not {ShovelerStatus, CollectorStatus} <= kinds:
+                await self._workspace.ask_for_status(STATUS_SECONDS, both=True)
+
+    def _look_at_room(self, item: Item) -> Check:
         database = self._workspace.store.database
-        requests = 0
-        for test, servers, files in self._tests:
-            requests += preview_test(test, servers=len(servers), files=files).files * test.repeats
+        requests = sum(preview.files * preview.repeats for preview in self._previews())
+        if not self._tests:
+            return _check(item, "skipped", "How many requests there will be is not known without servers.")
         if not database.is_sqlite:
-            return Check("room", title, "skipped", "The database is on a server; its disk cannot be seen from here.")
+            return _check(item, "skipped", "The database is on a server; its disk cannot be seen from here.")
         free = shutil.disk_usage(Path(str(database.url.database)).parent).free
         needed = requests * ROOM_PER_REQUEST
         text = f"{requests:,} requests take about {about_size(needed)}; {about_size(free)} are free."
         if free < 2 * needed:
-            return Check("room", title, "failed", text, "Free some space, or put the workspace on another disk.")
-        return Check("room", title, "ok", text)
+            remedy = "Free some space, or put the workspace on another disk."
+            return _check(item, "failed", text, remedy, figure=about_size(free), fixes=(AGAIN,))
+        return _check(item, "ok", text, figure=about_size(free))
+
+    def _previews(self) -> list[Preview]:
+        clients = max(1, len(self._clients))
+        return [
+            preview_test(t, servers=len(servers), files=files, clients=clients) for t, servers, files in self._tests
+        ]
+
+
+def _check(
+    item: Item,
+    state: State,
+    text: str,
+    remedy: str = "",
+    details: tuple[str, ...] = (),
+    *,
+    figure: str = "",
+    fixes: tuple[Fix, ...] = (),
+    line: str = "",
+) -> Check:
+    return Check(item.name, item.title, state, text, remedy, details, figure, fixes, line)
+
+
+def _rate(preview: Preview) -> float:
+    seconds = preview.seconds / preview.repeats
+    return preview.files / seconds if seconds > 0 else float(preview.files)
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.0f} ms" if seconds < 10 else about_duration(seconds)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
 def _spread(items: Sequence[File], most: int) -> list[File]:

@@ -99,6 +99,8 @@ class ShovelerStatus(msgspec.Struct, kw_only=True):
     spool_bytes: int = 0
     oldest: float | None = None
     """Arrival (Unix seconds) of the oldest datagram in the spool, or None when it is empty."""
+    spool_free: int | None = None
+    """Bytes that the disk of the spool still has; None: not told."""
 
 
 class Gap(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -194,6 +196,8 @@ class CollectorStatus(msgspec.Struct, kw_only=True):
     """Accesses whose close is known and that wait for something late (open, user) before they become a record."""
     set_aside: int = 0
     """Datagrams and servers that the collector could not process because of an internal error; see its quarantine."""
+    ttl: float | None = None
+    """Seconds without progress or sign of life after which it gives up an open file; None: not told."""
 
 
 ASK = "ask"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
 import pytest
 
-from agent.messages import CatalogueFile, Probe, Probed
+from agent.messages import CatalogueFile, Finding, Probe, Probed, ServerReport
 from gui.campaign.planfile import parse_plan
-from gui.runner.preflight import Check, preflight
+from gui.hub import AgentView
+from gui.runner.checklist import ITEMS, Check, checklist_text, in_order, items_of, kept, verdict
+from gui.runner.preflight import Preflight, preflight
 from shoveler.bus import Outgoing
-from shoveler.service import ShovelerStatus, encode_status, routing_key
+from shoveler.service import CollectorStatus, ShovelerStatus, encode_status, routing_key
 from shoveler.service.status import ShovelerSender
+from shoveler.service.tasks import start_task
 
 PLAN = """
 name = "p"
@@ -30,11 +34,11 @@ async def look(stage: Any, text: str = PLAN, files: str = FILES) -> dict[str, Ch
     return {check.name: check async for check in preflight(stage.workspace, parse_plan(text), files=files)}
 
 
-def hear(stage: Any, **received: int) -> None:
+def hear(stage: Any, free: int = 2**40, **received: int) -> None:
     """The shoveler tells how many datagrams it has had of each server (by port)."""
     now = time.time()
     senders = {f"127.0.0.1:{port[1:]}": ShovelerSender(received=count) for port, count in received.items()}
-    message = ShovelerStatus(id="sp", started=1.0, t=now, host="h", version="1", senders=senders)
+    message = ShovelerStatus(id="sp", started=1.0, t=now, host="h", version="1", senders=senders, spool_free=free)
     stage.monitoring._statuses.send([Outgoing(encode_status(message), f"x{now}", routing_key(message))])
     stage.monitoring._statuses.outcomes(5)
 
@@ -42,12 +46,19 @@ def hear(stage: Any, **received: int) -> None:
 async def test_all_is_well(stage: Any) -> None:
     async with stage.open() as workspace:
         (c1,) = await stage.join("c1", on_probe=lambda: hear(stage, p1=6, p2=6))
+        await stage.until(lambda: workspace.bus.status_state.connected)  # what is told before nobody hears
         hear(stage, p1=5, p2=5)
         await stage.until(lambda: workspace.records_state.connected and workspace.members())
         checks = await look(stage)
-        assert {check.name: check.state for check in checks.values() if check.state != "ok"} == {"clients": "failed"}
+        assert {check.name: check.state for check in checks.values() if check.state != "ok"} == {
+            "clients": "failed",
+            "config": "skipped",
+            "ttl": "skipped",
+        }
         assert "no XRootD client library" in checks["clients"].text, "the agents of these tests have none"
-        assert checks["answers"].text == "2 servers, XRootD v5.7."
+        assert checks["answers"].text.startswith("2 servers, XRootD v5.7; slowest 127.0.0.1:109")
+        assert (checks["answers"].figure, checks["queue"].figure) == ("2 of 2", "0 waiting")
+        assert checks["spool"].figure == "1.0 TiB"
         assert checks["sizes"].text == "4 files checked on 2 servers; all as stated."
         assert checks["datagrams"].text == "Datagrams of 2 servers reached a shoveler."
         assert checks["room"].text.startswith("20 requests take about ")
@@ -71,9 +82,12 @@ async def test_nothing_is_there(stage: Any) -> None:
         "answers": "skipped",
         "sizes": "skipped",
         "datagrams": "skipped",
-        "ttl": "ok",
-        "room": "ok",
+        "ttl": "skipped",
+        "room": "skipped",
+        "config": "skipped",
+        "spool": "skipped",
     }
+    assert all(check.text for check in checks.values())
     assert all(check.remedy for check in checks.values() if check.state == "failed")
 
 
@@ -110,6 +124,7 @@ async def test_servers_that_are_not_heard_of(stage: Any, monkeypatch: pytest.Mon
         await stage.until(lambda: workspace.members())
         checks = await look(stage)
     assert checks["datagrams"].state == "warning"
+    assert checks["datagrams"].figure == "1 of 2"
     assert checks["datagrams"].text == "No datagrams of 1 of 2 servers arrived within 0.3 s."
     assert "check-config" in checks["datagrams"].remedy
 
@@ -130,3 +145,156 @@ async def test_plans_that_take_long_or_too_much(stage: Any, monkeypatch: pytest.
         checks = await look(stage, long)
     assert checks["ttl"].state == "warning"
     assert checks["room"].state == "failed"
+
+
+def remember(stage: Any, ttl: float | None) -> None:
+    """A collector tells how long it remembers an open file."""
+    message = CollectorStatus(id="c", started=1.0, t=time.time(), host="h", version="1", ttl=ttl)
+    stage.monitoring._statuses.send([Outgoing(encode_status(message), "c1", routing_key(message))])
+    stage.monitoring._statuses.outcomes(5)
+
+
+@pytest.mark.parametrize(
+    ("ttl", "state", "figure"), [(86_400.0, "warning", "24h"), (200_000.0, "ok", "200000s"), (None, "warning", "")]
+)
+async def test_what_collectors_remember_is_what_they_say(stage: Any, ttl, state: str, figure: str) -> None:
+    long = PLAN + '[test.workload]\nkind = "long"\nreads = 3\npause = "20h"\n'
+    async with stage.open() as workspace:
+        await stage.join("c1")
+        await stage.until(lambda: workspace.bus.status_state.connected)
+        remember(stage, ttl)
+        await stage.until(workspace.members)
+        check = (await look(stage, long))["ttl"]
+    assert (check.state, check.figure) == (state, figure)
+
+
+async def test_a_spool_without_room_is_named(stage: Any) -> None:
+    async with stage.open() as workspace:
+        await stage.until(lambda: workspace.bus.status_state.connected)
+        hear(stage, free=1000, p1=5)
+        await stage.until(workspace.members)
+        check = (await look(stage))["spool"]
+    assert check.state == "failed"
+    assert check.details == ("sp on h: 1,000 B",)
+
+
+def beside(workspace: Any, port: int, *findings: Finding) -> None:
+    """An agent beside a server has read its configuration."""
+    url = f"root://127.0.0.1:{port}"
+    report = ServerReport(t=time.time(), server=url, answering=True, findings=list(findings))
+    workspace.hub.roster.put(AgentView(f"a{port}", "k", f"a{port}", "server", "up", server=url, report=report))
+
+
+async def test_what_is_wrong_with_a_configuration_comes_with_the_line_and_a_way_out(stage: Any) -> None:
+    async with stage.open() as workspace:
+        beside(workspace, 1094, Finding("info", "could be shorter"))
+        beside(workspace, 1095, Finding("error", "fstat without xfr", "no close is sent", 3, "xrootd.monitor all …"))
+        check = (await look(stage))["config"]
+    assert (check.state, check.figure) == ("failed", "1 of 2")
+    assert check.text == "a1095: fstat without xfr (no close is sent)."
+    assert check.line == "xrootd.monitor all …"
+    assert [(fix.kind, fix.text) for fix in check.fixes] == [
+        ("copy", "Copy fixed line"),
+        ("go", "Show in Fleet"),
+        ("plan", "Leave a1095 out"),
+    ]
+    assert check.fixes[1].place == {"server": "root://127.0.0.1:1095"}
+    assert check.fixes[2].plan is not None
+    assert check.fixes[2].plan.tests[0].servers == ("a1094",)
+
+
+async def test_a_warning_of_a_configuration_is_no_failure_and_what_was_not_seen_is_said(stage: Any) -> None:
+    async with stage.open() as workspace:
+        beside(workspace, 1094, Finding("warning", "long flush"))
+        check = (await look(stage))["config"]
+        assert (check.state, check.figure) == ("warning", "0 of 1")
+        assert check.text == "a1094: long flush; 1 without an agent was not looked at."
+
+
+async def test_servers_that_do_not_answer_can_be_left_out(stage: Any) -> None:
+    def answer(question: Probe) -> list[Probed]:
+        return [Probed(question.id, question.server, not question.server.endswith("1095"), "v5", error="")]
+
+    async with stage.open():
+        await stage.join("c1", answer=answer)
+        check = (await look(stage))["answers"]
+    assert (check.state, check.figure) == ("failed", "1 of 2")
+    assert check.fixes[1].plan is not None
+    assert check.fixes[1].plan.tests[0].servers == ("root://127.0.0.1:1094",)
+
+
+async def test_clients_that_nobody_knows_are_named_and_those_that_are_up_can_be_used(stage: Any) -> None:
+    async with stage.open():
+        await stage.join("c1")
+        await stage.join("c2")
+        check = (await look(stage, PLAN + '[test.who]\nclients = ["c1", "c9"]\n'))["clients"]
+        assert check.text == "There is no client 'c9' (the nearest is 'c2')."
+        (fix,) = check.fixes
+        assert fix.text == "Use the 2 that are up"
+        assert fix.plan is not None
+        assert fix.plan.tests[0].who.clients == ("c1", "c2")
+        waiting = (await look(stage, PLAN + "[test.who]\nclients = 3\n"))["clients"]
+        assert waiting.text == "Waiting for 3 clients; 2 ready."
+
+
+async def test_one_line_is_looked_at_again_with_what_it_needs(stage: Any) -> None:
+    async with stage.open():
+        (agent,) = await stage.join("c1", cpu=95.0)
+        preflight = Preflight(stage.workspace, parse_plan(PLAN), files=FILES)
+        first = {found.name: found async for found in preflight.look() if isinstance(found, Check)}
+        assert first["load"].state == "warning"
+        agent.cpu = 5.0
+        found = [one async for one in preflight.look(["load"])]
+    assert [(type(one).__name__, one.name) for one in found] == [
+        ("Item", "clients"), ("Check", "clients"), ("Item", "load"), ("Check", "load"),
+    ]  # fmt: skip
+
+
+async def test_looking_can_be_stopped_and_begun_again(stage: Any) -> None:
+    gate = asyncio.Event()
+    async with stage.open() as workspace:
+        await stage.join("c1", answer=lambda question: [] if not gate.is_set() else found_all(question))
+        preflight = Preflight(workspace, parse_plan(PLAN), files=FILES)
+        seen: list[str] = []
+
+        async def watch() -> None:
+            async for found in preflight.look():
+                seen.extend([found.name])
+
+        task = start_task(watch(), "look")
+        await stage.until(lambda: seen and seen[-1] == "answers")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        gate.set()
+        again = {found.name: found async for found in preflight.look(["sizes"]) if isinstance(found, Check)}
+        assert again["sizes"].state == "ok"
+
+
+def found_all(question: Probe) -> list[Probed]:
+    files = [CatalogueFile(path, 7) for path in question.paths]
+    return [Probed(question.id, question.server, True, "v5", files=files)]
+
+
+def test_lines_need_only_lines_before_them_and_texts_say_each_once() -> None:
+    names = [item.name for item in ITEMS]
+    for place, item in enumerate(ITEMS):
+        assert set(item.needs) <= set(names[:place])
+        assert item.explain.endswith(".")
+    assert [item.name for item in in_order(["sizes"], ITEMS)] == ["clients", "servers", "files", "answers", "sizes"]
+    assert "faults" not in {item.name for item in items_of(parse_plan(PLAN))}
+
+
+def test_the_checklist_in_words() -> None:
+    checks = [
+        Check("a", "A", "ok", "Fine.", figure="2 of 2"),
+        Check("b", "B", "skipped", "Nobody knows."),
+        Check("c", "C", "warning", "Hm.", "Look there.", ("one: bad",), line="fixed line"),
+    ]
+    assert verdict(checks) == "1 of 3 ok, 1 to look at, 1 not checked."
+    assert verdict([*checks, Check("d", "D", "failed", "No.")]) == "1 check of 4 failed."
+    text = checklist_text(checks)
+    assert "not checked  B" in text
+    assert "→ Look there." in text
+    assert text.splitlines()[-1].strip() == "fixed line"
+    assert kept(checks)[1] == {"check": "B", "state": "not checked", "found": "Nobody knows."}

@@ -34,7 +34,7 @@ def test_a_shoveler_there_and_back():
     body = encode_status(status)
     assert json.loads(body) == {
         "schema": 2, "id": "ab12", "started": 1.5, "t": 2.5, "host": "h", "version": "0.1",
-        "kernel_drops": 4, "spool_bytes": 0, "oldest": None, "refusals": [], "fragments": [],
+        "kernel_drops": 4, "spool_bytes": 0, "oldest": None, "spool_free": None, "refusals": [], "fragments": [],
         "positions": {"gen1": {"first": 5, "received_upto": 9, "confirmed_upto": 7}},
         "drops": [{"listen": "127.0.0.1:9993", "t_from": 1.0, "t_to": 2.0, "count": 4}],
         "senders": {"[::1]:1094": {
