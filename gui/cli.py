@@ -32,6 +32,7 @@ from shoveler.service.output import printing
 COMMANDS = (
     "demo",
     "run",
+    "preflight",
     "results",
     "compare",
     "load",

@@ -63,6 +63,7 @@ PAGES = (
     PageEntry("compare", "Compare", "inner", "runs"),
     PageEntry("pipeline", "Pipeline"),
     PageEntry("settings", "Settings", "foot"),
+    PageEntry("preflight", "Preflight", "inner", "plans"),
 )
 """The pages in the order of the rail, which is that of their keys (Ctrl+1 …); menu and inner pages come last."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from gui.campaign.plan import Plan
 from gui.campaign.planfile import format_plan
 from gui.pages.desk import Desk
+from gui.runner.checklist import Check
 from gui.runner.driver import HandedOverError
 from gui.runner.errors import EXPECTED
 from gui.runner.workspace import Workspace
@@ -32,8 +33,9 @@ class Running:
         """Whether the run that was started last goes on."""
         return self._task is not None and not self._task.done()
 
-    def run_plan(self, plan: Plan, text: str = "", directory: Path | None = None) -> None:
-        """Run this plan in the open workspace. `text` is its TOML; its file list is relative to `directory`."""
+    def run_plan(self, plan: Plan, text: str = "", directory: Path | None = None, checks: Sequence[Check] = ()) -> None:
+        """Run this plan in the open workspace. `text` is its TOML; its file list is relative to `directory`; `checks`
+        were made before it and are kept with it."""
         workspace = self._desk.workspace
         if workspace is None:
             remedy = "Open a workspace to run a plan, or choose Try it on this machine."
@@ -43,13 +45,15 @@ class Running:
         if self.under_way:
             return
         self._stop_asked = False
-        work = self._carry_out(workspace, plan, text or format_plan(plan), directory)
+        work = self._carry_out(workspace, plan, text or format_plan(plan), directory, checks)
         self._task = self._desk.background(work, "run")
 
-    async def _carry_out(self, workspace: Workspace, plan: Plan, text: str, directory: Path | None) -> None:
+    async def _carry_out(
+        self, workspace: Workspace, plan: Plan, text: str, directory: Path | None, checks: Sequence[Check]
+    ) -> None:
         self._changed(True)
         try:
-            result = await workspace.run(plan, text=text, directory=directory)
+            result = await workspace.run(plan, text=text, directory=directory, checks=checks)
         except HandedOverError:
             return  # another process goes on with it
         except EXPECTED as error:

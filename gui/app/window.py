@@ -25,10 +25,12 @@ from gui.app.opening import Opening
 from gui.app.running import Running
 from gui.app.status import run_text, runs_elsewhere, status_parts
 from gui.campaign.plan import Plan
+from gui.models.plans import ChosenPlan
 from gui.models.recent import opened_now, read_recent, with_runs, write_recent
 from gui.models.runs import RunView
 from gui.pages.part import Part, WindowDesk
 from gui.pages.welcome.page import WelcomePage
+from gui.runner.checklist import Check
 from gui.runner.demo import DemoOptions
 from gui.runner.options import WorkspaceOptions
 from gui.runner.progress import Problem, RunProgress
@@ -58,6 +60,8 @@ class Window:
         self.welcome = welcome
         self.data = data
         self.done = asyncio.Event()
+        self.chosen: ChosenPlan | None = None
+        """The plan that Run starts."""
         self.problems = ProblemsDock(frame)
         frame.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.problems)
         self.tasks = Background(self._trouble)
@@ -113,9 +117,9 @@ class Window:
         else:
             self.leaving.unless_running("try it on this machine", self.home.demonstrate)
 
-    def run_plan(self, plan: Plan, text: str = "", directory: Path | None = None) -> None:
+    def run_plan(self, plan: Plan, text: str = "", directory: Path | None = None, checks: Sequence[Check] = ()) -> None:
         """Run this plan in the open workspace. `text` is its TOML; its file list is relative to `directory`."""
-        self.running.run_plan(plan, text, directory)
+        self.running.run_plan(plan, text, directory, checks)
 
     def stop_run(self) -> None:
         """Stop the run after its round; a second call aborts it."""

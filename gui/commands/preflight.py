@@ -11,6 +11,7 @@ from gui.campaign.selection import choose_clients
 from gui.commands import tell
 from gui.commands.loop import run_until_done
 from gui.commands.run import LoadedPlan, add_hub_options, load_plan, opened
+from gui.report.words import printable
 from gui.runner.checklist import ITEMS, Check, checklist_text, verdict
 from gui.runner.preflight import Preflight
 from gui.runner.resolve import present_clients
@@ -57,9 +58,14 @@ async def _check(options: argparse.Namespace, loaded: LoadedPlan) -> int:
         async for found in preflight.look(options.only):
             if isinstance(found, Check):
                 checks.append(found)
-                tell(checklist_text([found]))
+                tell(printable_lines(checklist_text([found])))
     tell(f"\n{verdict(checks)}")
     return 1 if any(check.state == "failed" for check in checks) else 0
+
+
+def printable_lines(text: str) -> str:
+    """The text with what steers a terminal taken out of each of its lines."""
+    return "\n".join(printable(line) for line in text.split("\n"))
 
 
 async def _wait_for_clients(workspace: Workspace, plan: Plan, seconds: float) -> None:

@@ -31,6 +31,17 @@ class PlanFileError(Exception):
     """A plan file that cannot be read or written; one sentence says which, why, and what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class ChosenPlan:
+    """The plan that Run starts. `text` is its TOML, `directory` what its file lists are relative to; `command` checks
+    it without the window."""
+
+    plan: Plan
+    text: str
+    directory: Path | None = None
+    command: str = ""
+
+
 @dataclass(frozen=True)
 class FaultPlace:
     """Where faults would be injected. `reason`: why none can be, a sentence; `refused`: why some cannot, by kind."""

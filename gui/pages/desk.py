@@ -6,11 +6,15 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
+from gui.models.plans import ChosenPlan
 from gui.runner.workspace import Workspace
 
 
 class Desk(Protocol):
     """What a presenter finds around it. The workspace may be another one, or None, after each await."""
+
+    chosen: ChosenPlan | None
+    """The plan that Run starts; None while its text is no plan."""
 
     @property
     def workspace(self) -> Workspace | None:

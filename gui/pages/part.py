@@ -16,6 +16,7 @@ from gui.campaign.plan import Plan
 from gui.models.finder import Found
 from gui.models.runs import RunView
 from gui.pages.desk import Desk
+from gui.runner.checklist import Check
 from gui.runner.progress import RunProgress, Severity
 from gui.runner.workspace import Workspace
 from gui.widgets.frame import Frame
@@ -42,8 +43,8 @@ class WindowDesk(Desk, Protocol):
     def leave(self) -> None:
         """Close the open workspace."""
 
-    def run_plan(self, plan: Plan, text: str = "", directory: Path | None = None) -> None:
-        """Run a plan in the open workspace."""
+    def run_plan(self, plan: Plan, text: str = "", directory: Path | None = None, checks: Sequence[Check] = ()) -> None:
+        """Run a plan in the open workspace; `checks` were made before it."""
 
     def stop_run(self) -> None:
         """Stop the run after its round; a second call aborts it."""

@@ -151,7 +151,7 @@ def _of_environment(run: RunEntry) -> Iterable[Fact]:
     clients = run.environment.get("clients")
     listed = [client for client in clients if isinstance(client, dict)] if isinstance(clients, list) else []
     for name, value in run.environment.items():
-        if name != "clients":
+        if name not in ("clients", "preflight"):  # what was measured before a run differs each time
             yield Fact(_PLACES.get(name, "Environment"), _TITLES.get(name, name), _text(value), _amount(value))
     for name, value in run.versions.items():
         where, what = {"agents": ("Clients", "versions"), "xrootd": ("Clients", "XRootD")}.get(name, ("Hub", name))

@@ -117,7 +117,7 @@ ITEMS: tuple[Item, ...] = (
     ),
     Item(
         "datagrams",
-        "Monitoring datagrams arrive from each server",
+        "Monitoring datagrams arrive",
         "The question of before makes each server send datagrams. A shoveler counts what it takes by sender.",
         ("answers",),
     ),
@@ -162,7 +162,7 @@ def in_order(names: Iterable[str], items: Sequence[Item]) -> tuple[Item, ...]:
 
 def verdict(checks: Iterable[Check]) -> str:
     """The whole checklist in one sentence."""
-    counts = dict.fromkeys(WORDS, 0)
+    counts: dict[State, int] = dict.fromkeys(WORDS, 0)
     for check in checks:
         counts[check.state] += 1
     total = sum(counts.values())
@@ -170,14 +170,16 @@ def verdict(checks: Iterable[Check]) -> str:
         bad = "1 check" if counts["failed"] == 1 else f"{counts['failed']} checks"
         return f"{bad} of {total} failed."
     parts = [f"{counts['ok']} of {total} ok"]
-    parts += [f"{counts[state]} {words}" for state, words in (("warning", "to look at"), ("skipped", "not checked"))
-              if counts[state]]  # fmt: skip
+    if counts["warning"]:
+        parts.append(f"{counts['warning']} to look at")
+    if counts["skipped"]:
+        parts.append(f"{counts['skipped']} not checked")
     return ", ".join(parts) + "."
 
 
 def kept(checks: Iterable[Check]) -> list[dict[str, str]]:
     """What a run keeps of the checks that were made before it."""
-    return [{"check": check.title, "state": WORDS[check.state], "found": check.text} for check in checks]
+    return [{"name": check.title, "state": WORDS[check.state], "found": check.text} for check in checks]
 
 
 def checklist_text(checks: Iterable[Check]) -> str:

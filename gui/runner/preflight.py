@@ -41,6 +41,8 @@ from gui.runner.workspace import Workspace
 from shoveler.service import CollectorStatus, ShovelerStatus
 from shoveler.values.quantities import about_duration, about_size, format_duration
 
+__all__ = ["Check", "Preflight", "State", "preflight"]
+
 CLOCK_LIMIT = 1.0
 FILES_PROBED = 200
 """Number of files whose presence and size are checked on each server, spread over the catalogue."""
@@ -276,7 +278,7 @@ class Preflight:
             fixes = (Fix("plan", "Run without faults", plan=without), Fix("go", "Open Plans", "plans"))
             return _check(item, "failed", reasons[0], remedy, tuple(reasons[1:]), fixes=fixes)
         kinds = _some(dict.fromkeys(fault.do for fault in faults))
-        return _check(item, "ok", f"{kinds[:1].upper()}{kinds[1:]}.", figure=f"{len(faults)}")
+        return _check(item, "ok", f"{kinds}.", figure=f"{len(faults)}")
 
     async def _look_at_files(self, item: Item) -> Check:
         self._files = {}
@@ -365,6 +367,7 @@ class Preflight:
             return _check(item, "failed", text, remedy, tuple(sorted(wrong)[:100]), figure=figure)
         if not seen:
             return _check(item, "skipped", "No server has said anything about a file.")
+        figure = f"{seen:,}"
         text = f"{_plural(seen, 'file')} checked on {_plural(len(self._answers), 'server')}; all as stated."
         return _check(item, "ok", text, figure=figure)
 

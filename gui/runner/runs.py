@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gui.campaign.plan import Plan
 from gui.campaign.planfile import format_plan
 from gui.runner import ownership
 from gui.runner.bus import WorkspaceBus
+from gui.runner.checklist import Check
 from gui.runner.driver import HandedOverError
 from gui.runner.handover import HandedRun
 from gui.runner.host import Host
@@ -41,9 +42,10 @@ class Runs:
         text: str = "",
         files: str | None = None,
         directory: Path | None = None,
+        checks: Sequence[Check] = (),
         on_progress: Callable[[RunProgress], None] | None = None,
     ) -> RunResult:
-        """Carry a plan out and keep its results.
+        """Carry a plan out and keep its results, and the `checks` that were made before it.
 
         `text` is the plan's own TOML (with comments), to be stored; `files` is the text of its file list, which is read
         from `directory` (default: the working directory) if not given. Raises RunRefusedError, SelectionError or
@@ -52,7 +54,12 @@ class Runs:
             raise RunRefusedError("A run is under way in this workspace; stop it first.")
         await self._bus.ready()
         session = RunSession(
-            self._host, plan, text=text or format_plan(plan), files=files, directory=directory or Path()
+            self._host,
+            plan,
+            text=text or format_plan(plan),
+            files=files,
+            directory=directory or Path(),
+            checks=checks,
         )
         return await self._carry_out(session, on_progress)
 

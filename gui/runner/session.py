@@ -42,6 +42,7 @@ from gui.reconcile import (
     score,
     summary,
 )
+from gui.runner.checklist import Check, kept
 from gui.runner.current import CurrentRepeat, ResolvedTest
 from gui.runner.driver import STATUS_SECONDS, Driver, HandedOverError, not_complete
 from gui.runner.events import Events
@@ -97,14 +98,16 @@ class RunSession:
         text: str,
         files: str | None,
         directory: Path,
+        checks: Sequence[Check] = (),
         taken: HandedRun | None = None,
     ) -> None:
-        """`taken`: the run of another program, to go on with."""
+        """`checks` were made before the run; `taken`: the run of another program, to go on with."""
         self._host = host
         self._store = host.store
         self._hub = host.hub
         self._plan = plan
         self._text = text
+        self._checks = tuple(checks)
         self._files_text, self._directory = files, directory
         self._catalogues = Catalogues(host.probes, host.lab, text=files, directory=directory)
         self._wake = asyncio.Event()
@@ -284,7 +287,8 @@ class RunSession:
                 ),
                 "kernel": kernel_values(),
                 "files": [len(one.files) for one in resolved],
-            },
+            }
+            | ({"preflight": kept(self._checks)} if self._checks else {}),
             versions={
                 "tally": version("xrootd-tally"),
                 "python": platform.python_version(),

@@ -17,7 +17,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +29,7 @@ from gui.hub import Hub
 from gui.hub.keys import ensure_shared_key
 from gui.hub.persistence import HUB_ADDRESS, HUB_PIN, Key
 from gui.runner.bus import WorkspaceBus
+from gui.runner.checklist import Check
 from gui.runner.conductor import RunConductor
 from gui.runner.consume import ConsumerState, Drain
 from gui.runner.directory import Directory
@@ -236,6 +237,7 @@ class Workspace:
         text: str = "",
         files: str | None = None,
         directory: Path | None = None,
+        checks: Sequence[Check] = (),
         on_progress: Callable[[RunProgress], None] | None = None,
     ) -> RunResult:
         """Carry a plan out and keep its results; see `Runs.run`."""
@@ -244,7 +246,9 @@ class Workspace:
                 f"{self.other} has this workspace, and one program at a time can run tests in it: wait until it has "
                 "ended, or use another workspace."
             )
-        return await self.runs.run(plan, text=text, files=files, directory=directory, on_progress=on_progress)
+        return await self.runs.run(
+            plan, text=text, files=files, directory=directory, checks=checks, on_progress=on_progress
+        )
 
     async def go_on(self, on_progress: Callable[[RunProgress], None] | None = None) -> RunResult:
         """Carry out the run of the program that had this workspace before."""

@@ -110,6 +110,7 @@ class FakeDesk:
 
     def __init__(self) -> None:
         self.workspace: Any = None
+        self.chosen: Any = None
         self.closing = False
         self.page = "welcome"
         self.place: dict[str, object] = {}

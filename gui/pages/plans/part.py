@@ -44,6 +44,7 @@ class Part(Base):
         action("Plan", "save-plan", "Save plan", "Ctrl+S", page.save)
         action("Plan", "import-plan", "Import plan…", "", page.import_plan, symbol="import")
         action("Run", "run", "Run the plan", "Ctrl+R", self._run, symbol="play")
+        action("Run", "preflight", "Preflight", "", lambda: desk.go("preflight"), symbol="plans")
         action("Tools", "command", "Copy as command", "", self.copy_command, symbol="term")
         desk.frame.run_button.clicked.connect(lambda: self._run())
         desk.frame.copy_command.clicked.connect(lambda: self.copy_command())
@@ -72,6 +73,7 @@ class Part(Base):
         frame.run_button.setText(f"Run {short_caption(plan.name, NAME_SHOWN)}" if plan is not None else "Run")
         frame.run_button.setToolTip(plain_tip(f"Cannot run {words}: {why}" if why else f"Run {words}  Ctrl+R"))
         frame.actions_by_name["run"].setText(f"Run {short_caption(plan.name, NAME_SHOWN)}" if plan else "Run the plan")
+        self._desk.chosen = self.presenter.chosen()
         self.presenter.plan_changed()
 
     def _run(self) -> None:

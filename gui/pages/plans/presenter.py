@@ -15,7 +15,7 @@ from gui.campaign.plan import FAULT_KINDS, Fault, Plan
 from gui.campaign.planfile import format_plan
 from gui.campaign.selection import Client
 from gui.hub import AgentView
-from gui.models.plans import FaultPlace, PlanEditor
+from gui.models.plans import ChosenPlan, FaultPlace, PlanEditor
 from gui.pages.desk import Desk
 from gui.runner.lab import cannot, lab_files
 from gui.runner.resolve import read_list
@@ -120,6 +120,13 @@ class PlansPresenter:
         """The TOML of a plan; that of the editor, with its comments, if it is the open one."""
         editor = self._page.editor
         return editor.text if editor.plan == plan else format_plan(plan)
+
+    def chosen(self) -> ChosenPlan | None:
+        """The plan that Run starts."""
+        plan = self._page.editor.plan
+        if plan is None:
+            return None
+        return ChosenPlan(plan, self.text_of(plan), self._page.directory(), self.command(what="preflight"))
 
     def command(self, *, what: str = "run") -> str:
         """The command line that runs (or checks) the open plan in the open workspace without the window."""

@@ -297,4 +297,4 @@ def test_the_checklist_in_words() -> None:
     assert "not checked  B" in text
     assert "→ Look there." in text
     assert text.splitlines()[-1].strip() == "fixed line"
-    assert kept(checks)[1] == {"check": "B", "state": "not checked", "found": "Nobody knows."}
+    assert kept(checks)[1] == {"name": "B", "state": "not checked", "found": "Nobody knows."}

@@ -1,0 +1,1 @@
+"""Preflight: the checklist before a big run."""

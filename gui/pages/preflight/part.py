@@ -1,0 +1,40 @@
+"""Preflight: the page and its presenter."""
+
+from __future__ import annotations
+
+from PySide6.QtGui import QGuiApplication
+
+from gui.pages.part import Part as Base
+from gui.pages.part import WindowDesk
+from gui.pages.preflight.page import PreflightPage
+from gui.pages.preflight.presenter import PreflightPresenter
+
+
+class Part(Base):
+    """See the module."""
+
+    page: PreflightPage
+
+    def __init__(self, desk: WindowDesk) -> None:
+        self.page = page = PreflightPage()
+        self.presenter = presenter = PreflightPresenter(
+            desk, page, desk, lambda text: QGuiApplication.clipboard().setText(text)
+        )
+        page.all_wanted.connect(lambda: presenter.begin())
+        page.again_wanted.connect(lambda name: presenter.begin([name]))
+        page.stop_wanted.connect(presenter.stop)
+        page.fix_wanted.connect(presenter.fix)
+        page.run_wanted.connect(presenter.run)
+        page.text_wanted.connect(presenter.copy_text)
+        page.command_wanted.connect(presenter.copy_command)
+        page.plans_wanted.connect(lambda: desk.go("plans"))
+        page.welcome_wanted.connect(lambda: desk.go("welcome"))
+
+    def detach(self) -> None:
+        self.presenter.detach()
+
+    def shown(self) -> None:
+        self.presenter.shown()
+
+    def running(self, *, on: bool) -> None:
+        self.presenter.set_running(running=on)
