@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gui.campaign.plan import Plan
 from gui.campaign.planfile import format_plan
@@ -18,13 +18,18 @@ from gui.runner.workspace import Workspace
 
 log = logging.getLogger("tally.window")
 
+Ending = Literal["", "stopping", "aborting"]
+"""*Stopping*: after its round, with settling. *Aborting*: at once."""
+
 
 class Running:
-    """`changed` is told whether a run is under way when that changes."""
+    """`changed` is told whether a run is under way when that changes; `told` is called when it was asked to stop."""
 
-    def __init__(self, desk: Desk, changed: Callable[[bool], None]) -> None:
+    def __init__(self, desk: Desk, changed: Callable[[bool], None], told: Callable[[], object]) -> None:
         self._desk = desk
         self._changed = changed
+        self._told = told
+        self._aborted = False
         self._task: asyncio.Task[Any] | None = None
         self._stop_asked = False
 
@@ -32,6 +37,13 @@ class Running:
     def under_way(self) -> bool:
         """Whether the run that was started last goes on."""
         return self._task is not None and not self._task.done()
+
+    @property
+    def ending(self) -> Ending:
+        """What was asked of the run that goes on."""
+        if not self.under_way or not self._stop_asked:
+            return ""
+        return "aborting" if self._aborted else "stopping"
 
     def run_plan(self, plan: Plan, text: str = "", directory: Path | None = None, checks: Sequence[Check] = ()) -> None:
         """Run this plan in the open workspace. `text` is its TOML; its file list is relative to `directory`; `checks`
@@ -44,7 +56,7 @@ class Running:
         self._desk.go("live")
         if self.under_way:
             return
-        self._stop_asked = False
+        self._stop_asked = self._aborted = False
         work = self._carry_out(workspace, plan, text or format_plan(plan), directory, checks)
         self._task = self._desk.background(work, "run")
 
@@ -80,6 +92,8 @@ class Running:
         if workspace is None:
             return
         if self._stop_asked:
+            self._aborted = True
             workspace.abort()
         else:
             self._stop_asked = workspace.stop()
+        self._told()

@@ -66,7 +66,7 @@ class Window:
         frame.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.problems)
         self.tasks = Background(self._trouble)
         self.home = Home(self, self.tasks, data, demo or DemoOptions(database=data / "demo.db"))
-        self.running = Running(self, self._run_changed)
+        self.running = Running(self, self._run_changed, lambda: self.show_run_buttons())
         self.leaving = Leaving(frame, self.home, self.tasks, self.complain, self.running.forget)
         self.opening = Opening(
             frame,
@@ -236,8 +236,9 @@ class Window:
                 workspace.running or self.running.under_way or runs_elsewhere(workspace)
             )
         text = run_text(workspace) if running and workspace is not None else ""
-        self.frame.show_run(text, running=running)
-        self.frame.stop_button.setEnabled(running and workspace is not None and not workspace.other)
+        self.frame.show_run(text, running=running, ending=self.running.ending)
+        can_stop = running and workspace is not None and not workspace.other
+        self.frame.stop_button.setEnabled(can_stop and self.running.ending != "aborting")
 
     def _run_changed(self, on: bool) -> None:
         for part in self.parts.values():

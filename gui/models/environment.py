@@ -38,6 +38,7 @@ NAMES = {
     "findings": "findings in its configuration",
     "xrootd": "XRootD",
 }
+ORDER = ("version", "settings", "intervals", "kernel of this machine", "client", "server", "shoveler", "collector")
 SECONDS = ("clock_offset", "rtt")
 
 
@@ -55,7 +56,13 @@ def read_environment(store: Store, run_id: int) -> tuple[Fact, ...]:
     """Everything that was recorded when this run began. Blocking. Raises StoreError."""
     run = store.run(run_id)
     facts = facts_of(run)
-    return (*facts, *_daemons(store.statuses(run_id))) if facts else ()
+    if not facts:
+        return ()
+    return tuple(sorted((*facts, *_daemons(store.statuses(run_id))), key=lambda fact: _place(fact.group)))
+
+
+def _place(group: str) -> int:
+    return ORDER.index(group) if group in ORDER else len(ORDER)
 
 
 def facts_of(run: RunEntry) -> tuple[Fact, ...]:
@@ -88,7 +95,7 @@ def _daemons(statuses: Sequence[StatusPair]) -> Iterator[Fact]:
             continue  # of a newer version
         for name, value in (("host", first.host), ("version", first.version)):
             yield Fact(pair.program, pair.member, name, _words(name, value))
-        yield Fact(pair.program, pair.member, "running since", figures.clock(first.started, parts=False))
+        yield Fact(pair.program, pair.member, "running since", figures.day_and_time(first.started))
 
 
 def _flat(name: str, value: Any, level: int) -> Iterator[tuple[str, str]]:

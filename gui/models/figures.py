@@ -12,6 +12,7 @@ __all__ = [
     "average",
     "clock",
     "count",
+    "day_and_time",
     "duration",
     "exact_size",
     "interval",
@@ -49,6 +50,11 @@ def clock(moment: float | None, *, parts: bool = True) -> str:
         return UNKNOWN
     whole = time.strftime("%H:%M:%S", time.localtime(moment))
     return f"{whole}.{int(moment * 1000) % 1000:03d}" if parts else whole
+
+
+def day_and_time(moment: float | None) -> str:
+    """The day and the time of day here, in whole seconds."""
+    return UNKNOWN if moment is None else time.strftime("%d %b %Y %H:%M:%S", time.localtime(moment))
 
 
 def milliseconds(seconds: float | None, *, signed: bool = False) -> str:

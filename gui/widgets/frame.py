@@ -191,6 +191,7 @@ class Frame(QMainWindow):
         self.copy_command = button(COPY_COMMAND, "term", kind="plain")
         self.run_button = button("Run", "play", kind="run")
         self.stop_button = button("Stop", "stop")
+        self._stop_word = "Stop"
         for widget in (self.copy_command, self.run_button, self.stop_button):
             widget.setAccessibleName(widget.text())
         bar.addWidget(self.workspace_button)
@@ -373,13 +374,20 @@ class Frame(QMainWindow):
         """Whether there is a plan that can be run."""
         self.run_button.setEnabled(can)
 
-    def show_run(self, text: str, *, running: bool) -> None:
-        """Update the run controls: the progress of a run under way, or what starts one."""
+    def show_run(self, text: str, *, running: bool, ending: str = "") -> None:
+        """Update the run controls: the progress of a run under way, or what starts one. `ending`: it is ``stopping``
+        after its round, so that Stop now aborts it, or ``aborting``."""
         self.run_state.setVisible(running)
-        self.run_state.set_state("run", text or "running", "info")
+        if ending:
+            words = "stopping after this round" if ending == "stopping" else "aborting"
+            self.run_state.set_state("stop", f"{text or 'Run'} · {words}", "mute")
+        else:
+            self.run_state.set_state("run", text or "running", "info")
+        self._stop_word = "Abort" if ending else "Stop"
+        self._fit_top_bar()
         for widget in (self.copy_command, self.run_button):
             widget.setVisible(not running)
-        self.stop_button.setEnabled(running)
+        self.stop_button.setEnabled(running and ending != "aborting")
 
     def _restyle(self) -> None:
         self.set_problems(self._problem_count)
@@ -448,7 +456,11 @@ class Frame(QMainWindow):
     def _fit_top_bar(self) -> None:
         """With little room the buttons of the top bar have only their icons, and the workspace a shorter name."""
         wide = self.width() >= WORDS_FROM
-        for widget, word in ((self.copy_command, COPY_COMMAND), (self.run_button, "Run"), (self.stop_button, "Stop")):
+        for widget, word in (
+            (self.copy_command, COPY_COMMAND),
+            (self.run_button, "Run"),
+            (self.stop_button, self._stop_word),
+        ):
             widget.set_caption(word if wide else "")
         name = short_caption(self._workspace_name, 48 if self.width() >= 1200 else 24 if wide else 10)
         self.workspace_button.setText(name or "No workspace")

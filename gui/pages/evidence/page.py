@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QGuiApplication, QKeySequence, QShortcut
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QGuiApplication, QKeySequence, QResizeEvent, QShortcut
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from gui.models import figures
@@ -26,11 +26,14 @@ Lost = tuple[int, str, str, int, float | None]
 
 TOGETHER_COLUMNS: list[Column[Lost]] = [
     Column("file", "File", lambda r: r[1], width=160, stretch=True, cut="left"),
-    Column("tag", "Tag", lambda r: r[2], width=84, kind="fixed"),
-    Column("bytes", "Bytes", lambda r: r[3], lambda r: figures.count(r[3]), "right", 88),
-    Column("closed", "Closed", lambda r: r[4], lambda r: figures.clock(r[4]), "right", 120),
+    Column("tag", "Tag", lambda r: r[2], width=84, kind="fixed", fold=1),
+    Column("bytes", "Bytes", lambda r: r[3], lambda r: figures.count(r[3]), "right", 88, fold=2),
+    Column("closed", "Closed", lambda r: r[4], lambda r: figures.clock(r[4]), "right", 116),
 ]
-SIDE = 456
+SIDE, NARROW_SIDE = 456, 376
+ROOMY = 1280
+"""Pixels from which on there is room for everything."""
+LEAST = 1000
 FOCUS = Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
 
 
@@ -85,11 +88,12 @@ class EvidencePage(Page):
         left.addStretch(1)
         self.strips_title, self.strips_remark = label("", "section"), Elided("", "caption")
         self.strips = Strips()
-        self.strips_foot = label("Gaps belong to the server id inside the datagram, not to its address.", "caption")
+        self.strips_foot = Elided("Gaps belong to the server id inside the datagram, not to its address.", "caption")
         self.strips_foot.setContentsMargins(16, 6, 16, 8)
         self.when_title, self.when_remark = label("", "section"), Elided("", "caption")
         self.when = WhenPlot()
-        self.together_title, self.together_count = label("Lost with the same datagram", "section"), label("", "caption")
+        self.together_title = Elided("Lost with the same datagram", "section", least=120)
+        self.together_count = label("", "caption")
         self.filter_button = button("Filter to these", "filter", self._filter, kind="small")
         self.together = Table("evidence-together", "Lost with the same datagram", TOGETHER_COLUMNS, key=lambda r: r[0])
         self.together.bar_holder.hide()
@@ -152,8 +156,7 @@ class EvidencePage(Page):
         )
         self.title.setText(view.path)
         self.badge.set_state(*view.verdict)
-        self.injected.setVisible(bool(view.injected))
-        self.injected.set_state("zap", view.injected, "warn")
+        self._show_injected()
         number, count = place
         self.place.setText(f"{number:,} of {count:,}" if number else "")
         self.before.setEnabled(number > 1)
@@ -203,6 +206,21 @@ class EvidencePage(Page):
         self.when_remark.setText("")
 
     # ---- inside
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._side.setFixedWidth(SIDE if self.width() >= ROOMY else NARROW_SIDE)
+        self.crumbs.set_roomy(self.width() >= ROOMY)
+        self._show_injected()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(LEAST, super().minimumSizeHint().height())
+
+    def _show_injected(self) -> None:
+        """With little room the line of facts alone says that the plan injected it."""
+        injected = self.view.injected if self.view is not None else ""
+        self.injected.set_state("zap", injected, "warn")
+        self.injected.setVisible(bool(injected) and self.width() >= ROOMY)
 
     def _copy(self) -> None:
         if self.view is not None:

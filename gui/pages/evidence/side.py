@@ -50,9 +50,9 @@ class Strips(QWidget):
         painter.fillRect(0, 0, width, 24, look.colour("raised"))
         painter.setFont(sized_font(12))
         painter.setPen(look.colour("text2"))
-        painter.drawText(QRectF(16, 0, 88, 24), LEFT, "Server")
-        painter.drawText(QRectF(104, 0, 56, 24), LEFT, "Id")
-        painter.drawText(QRectF(160, 0, 160, 24), LEFT, "Its datagrams")
+        painter.drawText(QRectF(16, 0, 80, 24), LEFT, "Server")
+        painter.drawText(QRectF(96, 0, 48, 24), LEFT, "Id")
+        painter.drawText(QRectF(148, 0, 160, 24), LEFT, "Its datagrams")
         painter.drawText(QRectF(width - 96, 0, 80, 24), RIGHT, "Missing")
         for number, row in enumerate(self.rows):
             self._row(painter, row, 24.0 + number * ROW, width)
@@ -63,14 +63,14 @@ class Strips(QWidget):
             painter.fillRect(QRectF(0, top, width, ROW), look.colour("select"))
         painter.setPen(look.colour("text"))
         painter.setFont(sized_font(13, sized_font(13).Weight.Medium))
-        name = QFontMetrics(painter.font()).elidedText(row.server, Qt.TextElideMode.ElideRight, 84)
-        painter.drawText(QRectF(16, top, 88, ROW), LEFT, name)
+        name = QFontMetrics(painter.font()).elidedText(row.server, Qt.TextElideMode.ElideRight, 76)
+        painter.drawText(QRectF(16, top, 80, ROW), LEFT, name)
         painter.setFont(fixed_font(12))
         painter.setPen(look.colour("text2"))
-        painter.drawText(QRectF(104, top, 56, ROW), LEFT, row.sid[-6:])
-        x = 160.0
+        painter.drawText(QRectF(96, top, 48, ROW), LEFT, row.sid[-6:])
+        x = 148.0
         for number, came in row.numbers:
-            if x + CHIP > width - 72:
+            if x + CHIP > width - 44:
                 break
             box = QRectF(x + 0.5, top + 4.5, CHIP - 1, ROW - 9)
             pen = QPen(look.colour("border_mid" if came else "bad"), 1)

@@ -13,7 +13,7 @@ from gui.widgets.icons import pixmap
 from gui.widgets.parts import Elided, label
 from gui.widgets.theme import theme
 
-STAGE, STATE, TIME = 272, 112, 104
+STAGE, STATE, TIME = 264, 112, 100
 """Widths of the columns."""
 HEIGHT = 60
 BOX = 28
@@ -160,4 +160,4 @@ class StageList(QWidget):
                 widget.show_row(stages[number], above, below)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(STAGE + STATE + TIME + 160, super().minimumSizeHint().height())
+        return QSize(STAGE + STATE + TIME + 96, super().minimumSizeHint().height())

@@ -17,9 +17,12 @@ class Stage:
 
     def __init__(self, desk: Any, make_workspace: Any) -> None:
         self.told: list[object] = []
+        self.endings: list[str] = []
         self.end: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         desk.workspace = make_workspace(run=self.run, stop=self.stop, abort=lambda: self.told.append("abort"))
-        self.running = Running(desk, lambda on: self.told.append(("running", on)))
+        self.running = Running(
+            desk, lambda on: self.told.append(("running", on)), lambda: self.endings.append(self.running.ending)
+        )
 
     async def run(self, plan: Any, *, text: str, directory: Any) -> object:
         self.told.append(("run", plan.name, text))
@@ -50,8 +53,10 @@ async def test_the_first_stop_lets_the_round_end_and_the_second_aborts(desk, mak
     stage.running.stop()
     stage.running.stop()
     assert stage.told[-2:] == ["stop", "abort"]
+    assert stage.endings == ["stopping", "aborting"]
     stage.end.set_result(SimpleNamespace(run=7))
     await desk.settle()
+    assert stage.running.ending == ""
     assert desk.page == "live", "who stops a run wants to see its end"
 
 

@@ -85,3 +85,21 @@ def test_with_little_room_the_rail_has_icons_only_and_the_page_is_scrolled(qtbot
     frame.add_page("inner", QWidget(), under="runs")
     frame.go("inner")
     qtbot.waitUntil(lambda: frame.page_area.verticalScrollBar().maximum() == 0)
+
+
+def test_a_run_that_is_asked_to_stop_says_so_and_the_button_then_aborts(qtbot) -> None:
+    frame = Frame()
+    qtbot.addWidget(frame)
+    frame.resize(1440, 900)
+    frame.show_run("Run 7 · 40 %", running=True)
+    assert frame.stop_button.text() == "Stop"
+    frame.show_run("Run 7 · 40 %", running=True, ending="stopping")
+    assert frame.stop_button.text() == "Abort"
+    assert frame.stop_button.isEnabled()
+    assert "Run 7 · 40 % · stopping after this round" in [
+        label.text() for label in frame.run_state.findChildren(QLabel)
+    ]
+    frame.show_run("Run 7 · 40 %", running=True, ending="aborting")
+    assert not frame.stop_button.isEnabled()
+    frame.show_run("", running=False)
+    assert frame.stop_button.text() == "Stop"
