@@ -21,6 +21,7 @@ from gui.app.background import Background
 from gui.app.finding import Finding
 from gui.app.home import Home
 from gui.app.leaving import Leaving
+from gui.app.notices import Notices
 from gui.app.opening import Opening
 from gui.app.running import Running
 from gui.app.status import run_text, runs_elsewhere, status_parts
@@ -77,6 +78,7 @@ class Window:
             lambda path: self.go("runs", bundle=path),
         )
         frame.may_close = self.leaving.may_close
+        self.notices = Notices(frame, self.go)
         actions = Actions(frame, self.problems)
         actions.connect_file(self.opening, self.try_here)
         actions.connect_run(self.running)
@@ -205,6 +207,8 @@ class Window:
         for part in self.parts.values():
             part.progressed(progress)
         self.problems.set_run_problems(progress.problems)
+        if not self.closing:
+            self.notices.progressed(progress)
 
     def runs_seen(self, workspace: Workspace, views: Sequence[RunView]) -> None:
         """The runs of a workspace were read."""
@@ -260,6 +264,7 @@ class Window:
         if self.closing:
             return
         self.home.closing = True
+        self.notices.close()
         self.beat.stop()
         for table in self.frame.findChildren(Table):
             table.remember()

@@ -84,6 +84,11 @@ class HoldUps:
         """Servers whose silence is shown."""
         return tuple(sorted(name for name, server in self._servers.items() if server.said))
 
+    @property
+    def silences(self) -> dict[str, float]:
+        """When each of these servers last answered."""
+        return {name: server.since for name, server in self._servers.items() if server.said}
+
     def concerns(self, client: str) -> bool:
         """Whether this client waits for a silent or a held server, as far as is known."""
         return any(

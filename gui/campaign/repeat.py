@@ -186,6 +186,11 @@ class Repeat:
         """Servers that do not answer, as shown to the user."""
         return self._hold_ups.silent
 
+    @property
+    def silences(self) -> dict[str, float]:
+        """When each of these servers last answered, on the clock of the events."""
+        return self._hold_ups.silences
+
     def waits_for_servers(self, client: str) -> bool:
         """Whether `silence` must be called when all servers of this client answer."""
         return self._hold_ups.concerns(client)

@@ -28,6 +28,8 @@ class Curves:
         """Start of the first column (Unix seconds)."""
         self.rates: Array = np.empty((0, 0))
         """(servers, seconds): bytes per second."""
+        self.said: Array = np.empty((0, 0))
+        """(servers, seconds): the same by what servers say of themselves."""
         self.missing: Marks = np.empty((0, 0), dtype=bool)
         """(servers, seconds): should have been measured but was not."""
         self.counts: Array = np.empty((3, 0))
@@ -52,18 +54,21 @@ class Curves:
                 self._put(point)
 
     def _room(self, servers: int, seconds: int) -> None:
-        rates, missing, counts = self.rates, self.missing, self.counts
+        rates, said, missing, counts = self.rates, self.said, self.missing, self.counts
         self.rates = np.full((servers, seconds), np.nan)
+        self.said = np.full((servers, seconds), np.nan)
         self.missing = np.zeros((servers, seconds), dtype=bool)
         self.counts = np.full((3, seconds), np.nan)
         if seconds:
             kept = rates.shape[1]
-            self.rates[:, :kept], self.missing[:, :kept], self.counts[:, :kept] = rates, missing, counts
+            self.rates[:, :kept], self.said[:, :kept] = rates, said
+            self.missing[:, :kept], self.counts[:, :kept] = missing, counts
 
     def _put(self, point: SamplePoint) -> None:
         column = round(point.t - self.first)
         known = len(point.rates)
         self.rates[:known, column] = np.array(point.rates, dtype=float)  # None becomes NaN
+        self.said[: len(point.said), column] = np.array(point.said, dtype=float)
         self.missing[:, column] = False
         self.missing[list(point.missing), column] = True
         self.counts[:, column] = np.array((point.requested, point.read, point.recorded), dtype=float)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, floor
 from typing import Any
 
@@ -86,6 +86,8 @@ class Live:
         """Bytes read in each second, by server URL."""
         self._counts: dict[int, LiveTotals] = {}
         """The database's counts as last read in each second."""
+        self._said: dict[int, dict[str, float]] = {}
+        """Bytes per second of each server by its records, as known in each second."""
         self._points: dict[int, SamplePoint] = {}
         self._sums: dict[int, dict[str, float]] = {}
         """Bytes of each server up to the end of each second that has a point."""
@@ -197,6 +199,8 @@ class Live:
         self._grown.append((totals.t, {server.url: server.bytes_recorded for server in totals.servers}))
         while len(self._grown) > 1 and self._grown[0][0] < totals.t - RECORDED_WINDOW:
             self._grown.popleft()
+        if totals.last_record is not None:  # before the first one, nothing is said
+            self._said[floor(totals.t)] = self._recorded_rates(totals.t)
 
     def finish(self, now: float) -> tuple[Measured, ...]:
         """The repeat is scored: points of all seconds up to the current one, even if samples are outstanding."""
@@ -224,7 +228,7 @@ class Live:
 
     def _forget(self, now: int) -> None:
         self._closed = max(self._closed, now - OPEN_SECONDS)
-        kept: list[dict[int, Any]] = [self._bytes, self._sums]
+        kept: list[dict[int, Any]] = [self._bytes, self._sums, self._said]
         for client in self._clients.values():
             kept += [client.covered, client.bytes]
         for by_second in kept:
@@ -251,10 +255,15 @@ class Live:
                 rates[place] = filed.get(url, 0.0)
         elif any(begin < end for begin, end in (client.part(second) for client in self._clients.values())):
             missing = tuple(sorted(places.values()))
+        said: list[float | None] = [None] * len(self._places)
+        for url, rate in self._said.get(second, {}).items():
+            if url in places:
+                said[places[url]] = rate
         return SamplePoint(
             t=float(second),
             rates=tuple(rates),
             missing=missing,
+            said=tuple(said) if second in self._said else (),
             requested=counts.requested if counts else None,
             read=counts.read if counts else None,
             recorded=counts.recorded if counts else None,
@@ -293,13 +302,17 @@ class Live:
         """The last hour, one point per second."""
         return self._samples
 
-    def server_rows(self, now: float) -> tuple[ServerRow, ...]:
-        """The servers, in the order of the test."""
+    def server_rows(self, now: float, silent: Mapping[str, float] | None = None) -> tuple[ServerRow, ...]:
+        """The servers, in the order of the test. `silent`: since when servers do not answer, by URL."""
+        since = silent or {}
         counts: Mapping[str, LiveServer] = {server.url: server for server in self.totals.servers} if self.totals else {}
         recorded_rates = self._recorded_rates(now)
         newest = self._samples[-1].rates if self._samples else (None,) * len(self._places)
         return tuple(
-            self._row(name, url, counts.get(url), newest[self._places[url]], recorded_rates.get(url))
+            replace(
+                self._row(name, url, counts.get(url), newest[self._places[url]], recorded_rates.get(url)),
+                silent_since=since.get(url),
+            )
             for name, url in self._servers
         )
 

@@ -63,6 +63,8 @@ class ServerRow:
     recorded_rate: float | None = None
     """Bytes per second according to the records (over the last ten seconds); None: unknown."""
     last_record: float | None = None
+    silent_since: float | None = None
+    """When it last answered, if requests wait for it and it does not answer; None: it answers, or nobody waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +85,16 @@ class ClientRow:
 class SamplePoint:
     """The second that began at `t`. None means not measured.
 
-    `rates` (bytes/s by clients) are in the order of `RunProgress.series`, and as long as that was at the time: servers
-    of later tests come after. `missing` are the indexes of those that should have been measured but were not; the other
-    unmeasured ones had nothing to do. The counts are those of the running repeat, as last read from the database."""
+    `rates` (bytes/s by clients) and `said` are in the order of `RunProgress.series`, and as long as that was at the
+    time: servers of later tests come after. `missing` are the indexes of those that should have been measured but were
+    not; the other unmeasured ones had nothing to do. The counts are those of the running repeat, as last read from the
+    database."""
 
     t: float
     rates: tuple[float | None, ...]
     missing: tuple[int, ...] = ()
+    said: tuple[float | None, ...] = ()
+    """Bytes/s by what servers say of themselves: their records that were loaded in the ten seconds before."""
     requested: int | None = None
     read: int | None = None
     recorded: int | None = None

@@ -141,7 +141,7 @@ class Board:
             rounds=machine.rounds,
             total=total,
             offered_rate=offered_rate(total, test.per_round * len(repeat.resolved.servers), test.wait) or 0.0,
-            servers=repeat.live.server_rows(now),
+            servers=repeat.live.server_rows(now, _silences(repeat, now)),
             clients=tuple(
                 repeat.live.client_row(client, state=view.state if view else "missing", cpu=view.cpu if view else 0.0)
                 for client, view in views.items()
@@ -174,6 +174,12 @@ class Board:
             achieved_rate=done / elapsed if elapsed > 0 else 0.0,
             eta=left,
         )
+
+
+def _silences(repeat: CurrentRepeat, now: float) -> dict[str, float]:
+    """Since when servers do not answer, by URL (Unix seconds); the state machine has the clock of the loop."""
+    ago = time.monotonic() - now
+    return {url: since - ago for url, since in repeat.machine.silences.items()}
 
 
 def _silent(repeat: CurrentRepeat) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ DENSE = 1200
 one pixel (0.7 s for ten minutes of fifty servers), and 0.3 µs for a line of one pixel."""
 LEAST_LABEL = 16
 """Pixels between labels of the value axis: the height of a line of text."""
+LABEL_HEIGHT = 13
+"""Pixels between the middles of two labels of rows."""
 LEAST_ROW = 6
 """Minimum height in pixels of a row of the heat map; with less room it scrolls."""
 
@@ -252,7 +254,7 @@ class Plot(QWidget):
     def _flag_places(self) -> list[Flag]:
         metrics, left = QFontMetrics(self._flag_font()), self.area().left()
         places = [(self.x_of(e.at) - left, metrics.horizontalAdvance(e.short) + 30.0) for e in self._shown_events()]
-        return place_flags(places, self.area().width() + 20)
+        return place_flags(places, self.area().width() + 20, rows=1)
 
     def _placed_flags(self, painter: QPainter, area: QRectF) -> list[tuple[QRectF, Event]]:
         look, shown, found = theme(), self._shown_events(), []
@@ -399,6 +401,7 @@ class LinesPlot(Plot):
         self._names: list[str] = []
         self._curves: list[Any] = []
         self._numbers: list[int] = []
+        self._first_dashed = 0
         self._selected: str | None = None
         self._dense = False
         self._data: tuple[Array, Array] = (np.empty(0), np.empty((0, 0)))
@@ -406,8 +409,10 @@ class LinesPlot(Plot):
         self.item.addItem(_Grid(self), ignoreBounds=True)
         self.restyle()
 
-    def set_servers(self, servers: Sequence[tuple[str, int]]) -> None:
-        """The servers ``(name, number)`` of this run; the number fixes colour and dash. Called once per run."""
+    def set_servers(self, servers: Sequence[tuple[str, int]], dashed: int | None = None) -> None:
+        """The servers ``(name, number)`` of this run; the number fixes colour and dash. Those from place `dashed` on
+        are the same servers again, by another measure. Called once per run and measure."""
+        self._first_dashed = len(servers) if dashed is None else dashed
         self._data = (np.empty(0), np.empty((0, 0)))
         for curve in self._curves:
             self.item.removeItem(curve)
@@ -455,9 +460,11 @@ class LinesPlot(Plot):
     def restyle(self) -> None:
         super().restyle()
         usual = 1.0 if self._dense else 1.75
-        for name, number, curve in zip(self._names, self._numbers, self._curves, strict=False):
+        for place, (name, number, curve) in enumerate(zip(self._names, self._numbers, self._curves, strict=False)):
             chosen = name == self._selected
             pen = line_pen(number, 2.5 if chosen else usual)
+            if place >= self._first_dashed:
+                pen.setDashPattern([2, 3])
             if chosen and self._dense:  # drawing by segment is cheap, but dashes would restart at each one
                 pen.setStyle(Qt.PenStyle.SolidLine)
             curve.setPen(pen)
@@ -482,6 +489,11 @@ class HeatMap(Plot):
     def __init__(self, title: str, unit: str, parent: QWidget | None = None, *, heading: bool = True) -> None:
         super().__init__(title, unit, parent, heading=heading)
         self._names: list[str] = []
+        self._news: dict[str, str] = {}
+        self._pointed: tuple[int, float] | None = None
+        """Row and time under the pointer."""
+        self.remark: Callable[[str], str] = lambda _name: ""
+        """A sentence about a server, for the box beside the pointer."""
         self._first = 0
         self._selected: str | None = None
         self.flagged = True
@@ -509,6 +521,7 @@ class HeatMap(Plot):
     def set_servers(self, servers: Sequence[tuple[str, int]]) -> None:
         """Set the servers of this run, the first at the top."""
         self._names = [name for name, _ in servers]
+        self._news = {}
         self.top = 1.0
         self._first = 0
         self._rows.names = self._names
@@ -516,6 +529,25 @@ class HeatMap(Plot):
         self._image.clear()
         self._hatch.setRect(QRectF())
         self._show_rows()
+
+    def arrange(self, names: Sequence[str]) -> None:
+        """Show the same servers in this order; the data come in this order from now on."""
+        if list(names) != self._names:
+            self._names = list(names)
+            self._rows.names = self._names
+            self._relabel()
+
+    def set_news(self, news: dict[str, str]) -> None:
+        """Servers that are in the news, with a colour of the theme: their labels are shown, whatever is beside them."""
+        if news != self._news:
+            self._news = dict(news)
+            self._relabel()
+
+    def _relabel(self) -> None:
+        self._rows.own = [self._names.index(name) for name in (self._selected, *self._news) if name in self._names]
+        self._rows.picture = None
+        self._rows.update()
+        self.canvas.viewport().update()
 
     def update_data(self, times: Array, values: Array, missing: Marks | None = None) -> None:
         """As `LinesPlot.update_data`; one column is one second. `missing` (servers, n) cells should have been measured
@@ -553,7 +585,7 @@ class HeatMap(Plot):
             row, shown = self._names.index(name), self._shown_rows()
             if not self._first <= row < self._first + shown:
                 self._bar.setValue(max(0, row - shown // 2))
-        self.canvas.viewport().update()
+        self._relabel()
 
     def restyle(self) -> None:
         super().restyle()
@@ -568,7 +600,84 @@ class HeatMap(Plot):
     def paint_over(self, painter: QPainter) -> None:
         if self._selected in self._names:
             self._paint_selected(painter, self._names.index(self._selected))
+        taken: list[float] = []
+        for row in self._rows.own:
+            middle = self.y_of(row + 0.5)
+            if not any(abs(middle - other) < LABEL_HEIGHT for other in taken):
+                taken.append(middle)
+                name = self._names[row]
+                self._paint_label(painter, row, "text" if name == self._selected else self._news[name])
         super().paint_over(painter)
+        if self._pointed is not None:
+            self._paint_pointed(painter, *self._pointed)
+
+    def _paint_label(self, painter: QPainter, row: int, colour: str) -> None:
+        area, middle = self.area(), self.y_of(row + 0.5)
+        if not area.top() <= middle <= area.bottom():
+            return
+        painter.save()
+        font = sized_font(SMALL_PX, QFont.Weight.Bold)
+        painter.setFont(font)
+        painter.setPen(theme().colour(colour))
+        label = QRect(round(area.left()) - 56, round(middle) - 8, 50, 16)
+        right = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        painter.drawText(label, right, _short_name(self._names[row], QFontMetrics(font)))
+        painter.restore()
+
+    def _moved(self, position: QPointF) -> None:
+        super()._moved(position)
+        area, (low, high) = self.area(), self.item.getViewBox().viewRange()[1]
+        row = math.floor(low + (position.y() - area.top()) / max(1.0, area.height()) * (high - low))
+        inside = area.contains(position) and 0 <= row < len(self._names)
+        seconds = float(self.item.getViewBox().mapSceneToView(position).x())
+        self._pointed = (row, seconds) if inside else None
+        self.canvas.viewport().update()
+
+    def leaveEvent(self, event: Any) -> None:
+        self._pointed = None
+        super().leaveEvent(event)
+
+    def pointed_at(self) -> list[str]:
+        """What the box beside the pointer says: server and time, value and median, a remark; empty without a value."""
+        if self._pointed is None:
+            return []
+        row, seconds = self._pointed
+        first, values, _ = self._shown
+        column = math.floor(seconds - first)
+        if not (row < len(values) and 0 <= column < values.shape[1]):
+            return []
+        value, all_values = float(values[row, column]), values[:, column]
+        known = all_values[~np.isnan(all_values)]
+        middle = f"median {np.median(known):,.1f}" if known.size else "median –"
+        figure = "not measured" if math.isnan(value) else f"{value:,.1f} MiB/s"
+        name = " ".join(self._names[row].split())
+        lines = [f"{name if len(name) <= 24 else name[:23] + '…'}   {clock(first + column)}", f"{figure}   {middle}"]
+        return [*lines, remark] if (remark := self.remark(self._names[row])) else lines
+
+    def _paint_pointed(self, painter: QPainter, row: int, seconds: float) -> None:
+        lines = self.pointed_at()
+        if not lines:
+            return
+        look, font = theme(), sized_font(12)
+        metrics = QFontMetrics(font)
+        width = 20 + max(metrics.horizontalAdvance(line) for line in lines)
+        height = 10 + 17 * len(lines)
+        x, y = self.x_of(seconds) + 12, self.y_of(row + 1) + 6
+        if x + width > self.canvas.width() - 2:
+            x = self.x_of(seconds) - 12 - width
+        if y + height > self.canvas.height() - 2:
+            y = self.y_of(row) - 6 - height
+        painter.save()
+        box = QRectF(math.floor(x) + 0.5, math.floor(y) + 0.5, width, height)
+        painter.setBrush(look.colour("raised"))
+        painter.setPen(QPen(look.colour("border_strong"), 1))
+        painter.drawRoundedRect(box, 4, 4)
+        for number, line in enumerate(lines):
+            painter.setFont(sized_font(12, QFont.Weight.DemiBold if number == 0 else QFont.Weight.Normal))
+            painter.setPen(look.colour("warn" if number == 2 else "text"))
+            place = QRectF(box.left() + 10, box.top() + 5 + 17 * number, width - 20, 17)
+            painter.drawText(place, int(Qt.AlignmentFlag.AlignVCenter), line)
+        painter.restore()
 
     def _paint_event(self, painter: QPainter, area: QRectF, event: Event) -> None:
         """Do not tint the cells, or their colours would show another value: a lasting state is a bar above them, and a
@@ -613,13 +722,6 @@ class HeatMap(Plot):
         painter.drawPolygon(
             QPolygonF([QPointF(tip, middle), QPointF(tip + 7, middle - 4), QPointF(tip + 7, middle + 4)])
         )
-        label = QRect(round(area.left()) - 56, round(middle) - 8, 50, 16)
-        painter.fillRect(label, look.colour("surface"))
-        painter.setPen(look.colour("text"))
-        font = sized_font(SMALL_PX, QFont.Weight.Bold)
-        painter.setFont(font)
-        right = int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        painter.drawText(label, right, _short_name(self._names[row], QFontMetrics(font)))
         painter.restore()
 
     # ---- as many rows as there is room for
@@ -654,9 +756,11 @@ def _short_name(name: str, metrics: QFontMetrics) -> str:
 
 
 class _RowAxis(ValueAxis):
-    """Server names beside the middle of their rows, as many as fit."""
+    """Server names beside the middle of their rows, as many as fit. `own`: rows whose labels are painted by the owner;
+    those beside them give way."""
 
     names: Sequence[str] = ()
+    own: Sequence[int] = ()
 
     def tickValues(self, minimum: float, maximum: float, size: float) -> list[tuple[float, list[float]]]:
         count = len(self.names)
@@ -667,7 +771,9 @@ class _RowAxis(ValueAxis):
         step = next((s for s in (1, 5, 10, 20, 50, 100) if s * size / shown >= 14), 200)
         # s01, s05, s10 …: the first, then every fifth, as people count.
         rows = sorted({0, *range(step - 1, count, step)})
-        return [(step, [row + 0.5 for row in rows if minimum <= row + 0.5 <= maximum])]
+        near = LABEL_HEIGHT * shown / max(1.0, size)
+        free = [row for row in rows if all(abs(row - other) >= near for other in self.own)]
+        return [(step, [row + 0.5 for row in free if minimum <= row + 0.5 <= maximum])]
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: ARG002
         metrics = QFontMetrics(sized_font(SMALL_PX))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import QFocusEvent, QFont, QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from gui.runner.progress import Step, StepState
 from gui.widgets.icons import pixmap
+from gui.widgets.parts import plain_tip
 from gui.widgets.theme import SMALL_PX, sized_font, theme
 
 HEIGHT, BAR, GAP, INSET, TEXT = 44, 6, 10, 16, 176
@@ -51,13 +52,24 @@ def first_shown(states: Sequence[StepState], room: int) -> int:
 
 
 class StepStrip(QWidget):
-    """See the module. `show_steps` sets what is shown; `part` is how much of the running repeat is done (0…1)."""
+    """See the module. `show_steps` sets what is shown; `part` is how much of the running repeat is done (0…1).
+
+    `chosen` carries the number (from 1) of a test that is done and was clicked; with the keyboard, arrows move along
+    the tests that are done, and Enter chooses."""
+
+    chosen = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._steps: tuple[Step, ...] = ()
         self._part = 0.0
         self._words = ("", "")
+        self._boxes: list[tuple[QRectF, int]] = []
+        """Where the tests that are done are, with their numbers."""
+        self._marked: int | None = None
+        """The test that has the keyboard."""
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setFixedHeight(HEIGHT)
         theme().changed.connect(self.update)
@@ -91,10 +103,50 @@ class StepStrip(QWidget):
         weights = [math.sqrt(max(1, step.requests * len(step.repeats))) for step in shown]
         free = right - INSET - GAP * (len(shown) - 1) - LEAST * len(shown)
         x = float(INSET)
-        for step, state, weight in zip(shown, states[first:], weights, strict=False):
+        self._boxes = []
+        for place, (step, state, weight) in enumerate(zip(shown, states[first:], weights, strict=False), first + 1):
             width = LEAST + free * weight / sum(weights)
-            self._group(painter, step, state, QRectF(x, 4, width, HEIGHT - 8))
+            box = QRectF(x, 4, width, HEIGHT - 8)
+            self._group(painter, step, state, box)
+            if state not in ("waiting", "running"):
+                self._boxes.append((box, place))
+                if self.hasFocus() and place == self._marked:
+                    painter.setPen(QPen(look.colour("accent"), 2))
+                    painter.setBrush(Qt.BrushStyle.NoBrush)
+                    painter.drawRoundedRect(box.adjusted(-4, -1, 4, -2), 3, 3)
             x += width + GAP
+
+    def _at(self, position: QPointF) -> int | None:
+        return next((number for box, number in self._boxes if box.contains(position)), None)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        number = self._at(event.position())
+        self.setCursor(Qt.CursorShape.ArrowCursor if number is None else Qt.CursorShape.PointingHandCursor)
+        self.setToolTip("" if number is None else plain_tip(f"{_sentence(self._steps[number - 1])}. Click: its result"))
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        number = self._at(event.position())
+        if number is not None:
+            self.chosen.emit(number)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        done = [number for _, number in self._boxes]
+        if self._marked not in done:
+            self._marked = done[-1] if done else None
+        super().focusInEvent(event)
+        self.update()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        done = [number for _, number in self._boxes]
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._marked in done:
+            self.chosen.emit(self._marked)
+        elif event.key() in (Qt.Key.Key_Left, Qt.Key.Key_Right) and done:
+            place = done.index(self._marked) if self._marked in done else 0
+            step = 1 if event.key() == Qt.Key.Key_Right else -1
+            self._marked = done[max(0, min(len(done) - 1, place + step))]
+            self.update()
+        else:
+            super().keyPressEvent(event)
 
     def _group(self, painter: QPainter, step: Step, state: StepState, box: QRectF) -> None:
         look = theme()

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gui.models import figures
+from gui.models.live_servers import News
 from gui.models.rows import Column
 from gui.runner.progress import ServerRow
 from gui.widgets.theme import theme
+
+LEAST_NAME = 72
 
 
 def _zero(value: int, bad: str) -> str:
     return bad if value else "text3"
 
 
-def server_columns(number_of: Callable[[str], int]) -> list[Column[ServerRow]]:
-    """The columns of the table under the plots; `number_of` gives a server's number, which fixes its colour."""
+def server_columns(
+    number_of: Callable[[str], int],
+    news_of: Callable[[str], News],
+    gaps_of: Callable[[str], Sequence[int]],
+) -> list[Column[ServerRow]]:
+    """The columns of the table; `number_of` gives a server's number, which fixes its colour, `news_of` what is new
+    about it, `gaps_of` its gap in the last minute, the oldest first."""
     return [
         Column(
             "server",
@@ -24,22 +32,33 @@ def server_columns(number_of: Callable[[str], int]) -> list[Column[ServerRow]]:
             lambda r: r.name,
             kind="swatch",
             colour=lambda r: theme().series(number_of(r.name)).name(),
-            width=112,
+            width=LEAST_NAME,
             tip=lambda r: r.url,
         ),
         Column("address", "Address", lambda r: r.url, colour=lambda _r: "text2", width=176, stretch=True, fold=1),
-        Column("req", "Req.", lambda r: r.requested, lambda r: figures.count(r.requested), "right", 68),
-        Column("read", "Read", lambda r: r.read, lambda r: figures.count(r.read), "right", 68),
-        Column("rec", "Rec.", lambda r: r.recorded, lambda r: figures.count(r.recorded), "right", 68),
+        Column("req", "Req.", lambda r: r.requested, lambda r: figures.count(r.requested), "right", 52),
+        Column("read", "Read", lambda r: r.read, lambda r: figures.count(r.read), "right", 52),
+        Column("rec", "Rec.", lambda r: r.recorded, lambda r: figures.count(r.recorded), "right", 52),
         Column(
             "gap",
             "Gap",
             lambda r: r.gap,
             lambda r: figures.count(r.gap),
             "right",
-            64,
+            60,
             colour=lambda r: _zero(r.gap, "text"),
             bold=lambda r: r.gap > 0,
+        ),
+        Column(
+            "time",
+            "Trend",
+            lambda r: tuple(gaps_of(r.name)),
+            lambda r: " ".join(str(gap) for gap in gaps_of(r.name)),
+            kind="spark",
+            width=60,
+            colour=lambda r: "accent_text" if r.gap else "text3",
+            tip="The gap in the last minute",
+            fold=5,
         ),
         Column(
             "oldest",
@@ -49,7 +68,7 @@ def server_columns(number_of: Callable[[str], int]) -> list[Column[ServerRow]]:
                 figures.UNKNOWN if r.gap_oldest is None else figures.duration(max(0.0, time.time() - r.gap_oldest))
             ),
             "right",
-            76,
+            64,
             colour=lambda _r: "text2",
         ),
         Column(
@@ -88,15 +107,27 @@ def server_columns(number_of: Callable[[str], int]) -> list[Column[ServerRow]]:
             lambda r: None if r.rate is None else r.rate / 2**20,
             lambda r: figures.UNKNOWN if r.rate is None else figures.mib(r.rate),
             "right",
-            72,
+            60,
         ),
         Column(
             "last",
-            "Last record",
+            "Last",
             lambda r: r.last_record,
-            lambda r: figures.UNKNOWN if r.last_record is None else figures.age(time.time() - r.last_record),
+            lambda r: (
+                figures.UNKNOWN if r.last_record is None else figures.duration(max(0.0, time.time() - r.last_record))
+            ),
             "right",
-            104,
+            58,
             colour=lambda _r: "text2",
+            tip="How long ago its last record came",
+        ),
+        Column(
+            "state",
+            "State",
+            lambda r: news_of(r.name).word,
+            kind="status",
+            width=116,
+            icon=lambda r: news_of(r.name).icon,
+            colour=lambda r: news_of(r.name).colour,
         ),
     ]

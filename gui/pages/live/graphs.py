@@ -2,19 +2,23 @@
 
 `show_progress` paints a snapshot; `clear` removes everything of an earlier run. The owner says whether the table stands
 beside the plots (`set_beside`): there is then no room for the legends at the right, and the title lines have them.
+
+What is plotted (`SOURCES`) and the order of rows are chosen here; `news` has what is new about each server.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
+from functools import partial
 
 import numpy as np
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QMenu, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.models import figures
 from gui.models.events import events
+from gui.models.live_servers import ORDERS, News, Order, news, ordered, slow_seconds
 from gui.models.series import Array, Curves
 from gui.runner.progress import RunProgress
 from gui.widgets.legend import Legend, LegendLine, LegendRow, scrolling
@@ -23,7 +27,18 @@ from gui.widgets.plots import LINES_LIMIT, ConvergingPlot, HeatMap, LinesPlot, c
 from gui.widgets.scale import ScaleKey, ScalePane
 from gui.widgets.theme import theme
 
-UNIT, NARROW_UNIT = "MiB/s, 1 s mean, measured by clients", "MiB/s, 1 s mean"
+SOURCES = (("clients", "Clients"), ("servers", "Servers say"), ("both", "Both"))
+UNITS = {
+    "clients": ("MiB/s, 1 s mean, measured by clients", "MiB/s, 1 s mean"),
+    "servers": ("MiB/s, 10 s mean, by the servers' records", "MiB/s, by records"),
+    "both": ("MiB/s, lines: clients, dashes: the servers' records", "MiB/s, dashes: records"),
+}
+BOTH_LIMIT = 6
+"""Maximum number of servers whose two lines can be told apart."""
+SLOW_WINDOW = 600
+"""Seconds that are looked at to say for how long a server has been slow."""
+ORDER_SECONDS = 10.0
+"""How often rows are put in order again: more often, and they would jump."""
 
 
 class Graphs(QWidget):
@@ -50,7 +65,17 @@ class Graphs(QWidget):
         self._times: Array = np.empty(0)
         """Start of each second of the curves, relative to the start of the run."""
         self._rates: Array = np.empty((0, 0))
+        self._said: Array = np.empty((0, 0))
         self._counts: Array = np.empty((3, 0))
+        self.source = "clients"
+        """What is plotted, see `SOURCES`."""
+        self.order: Order = "name"
+        self._places: list[int] = []
+        """The rows of the heat map and the legend: places in `_names`."""
+        self._placed = -math.inf
+        self.news: dict[str, News] = {}
+        """What is new about each server of the repeat under way."""
+        self._make_choices()
         self._make_plots()
         self._make_side()
         beside = QHBoxLayout(self)
@@ -61,11 +86,42 @@ class Graphs(QWidget):
         beside.addWidget(self._side)
         self.scale_key.hide()
         self.counts_line.hide()
+        self.more_button.hide()
         self._switch("lines")
         theme().changed.connect(self._paint_legends)  # swatches are drawn with the theme's pens
 
+    def _make_choices(self) -> None:
+        self.source_buttons = {key: button(word, kind="segment") for key, word in SOURCES}
+        self.source_switch = segments(*self.source_buttons.values())
+        for key, choice in self.source_buttons.items():
+            choice.clicked.connect(lambda _checked=False, key=key: self.show_source(key))
+        self.source_buttons["clients"].setChecked(True)
+        self.order_box = QComboBox()
+        self.order_box.setAccessibleName("Order of rows")
+        for key, word in ORDERS:
+            self.order_box.addItem(word, key)
+        self.order_box.activated.connect(lambda _place: self.show_order(self.order_box.currentData()))
+        self.order_label = label("Order", "secondary")
+        self.more_button = button("", "more", self._show_more, kind="icon", tip="What is plotted, and order of rows")
+
+    def _show_more(self) -> None:
+        """The same choices, where there is no room for them."""
+        menu = QMenu(self)
+        for key, word in SOURCES:
+            action = menu.addAction(word, partial(self.show_source, key))
+            action.setCheckable(True)
+            action.setChecked(key == self.source)
+            action.setEnabled(self.source_buttons[key].isEnabled())
+        menu.addSeparator()
+        for order, word in ORDERS:
+            action = menu.addAction(f"Rows {word}", partial(self.show_order, order))
+            action.setCheckable(True)
+            action.setChecked(order == self.order)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.popup(self.more_button.mapToGlobal(QPoint(0, self.more_button.height())))
+
     def _make_plots(self) -> None:
-        title, unit = "Throughput per server", UNIT
+        title, unit = "Throughput per server", UNITS["clients"][0]
         self.lines = LinesPlot(title, unit, heading=False)
         self.heat = HeatMap(title, unit, heading=False)
         self.converging = ConvergingPlot()
@@ -85,10 +141,15 @@ class Graphs(QWidget):
         title_line.setSpacing(8)
         self._throughput_unit = Elided(unit, "hint", least=40)
         self.scale_key = ScaleKey()
-        title_line.addWidget(label(title, "section"))
+        self._title = label(title, "section")
+        title_line.addWidget(self._title)
         title_line.addWidget(self._throughput_unit, 1)
         title_line.addWidget(self.scale_key)
+        title_line.addWidget(self.order_label)
+        title_line.addWidget(self.order_box)
         title_line.addWidget(switch)
+        title_line.addWidget(self.more_button)
+        self.heat.remark = self._remark
         self.counts_line = LegendLine()
         self.converging.head.insertWidget(2, self.counts_line, 100)
         self._left = left = QVBoxLayout()
@@ -110,6 +171,7 @@ class Graphs(QWidget):
         self.throughput_side = QStackedWidget()
         self.throughput_side.addWidget(scrolling(self.legend))
         self.throughput_side.addWidget(scrolling(self.scale))
+        right.addWidget(_padded(self.source_switch))
         right.addWidget(self.throughput_side, 3)
         right.addWidget(line())
         counts = scrolling(self.counts_legend)
@@ -135,6 +197,7 @@ class Graphs(QWidget):
         names = p.series or tuple(server.name for server in p.servers)
         if names != self._names:
             self._name_servers(names)
+            self._offer_sources()
         usual = "lines" if len(names) <= LINES_LIMIT else "heat"
         if self._mode is None and usual != self.mode:
             self._switch(usual)
@@ -142,6 +205,9 @@ class Graphs(QWidget):
         if not p.samples:
             return
         self._take_curves(p.started)
+        self._offer_sources()
+        self._tell(p)
+        self._put_in_order(p)
         self._paint_throughput()
         self.converging.update_data(self._times, *self._counts)
         marked = events(p.markers, p.started)
@@ -167,6 +233,45 @@ class Graphs(QWidget):
         self.counts_legend.set_rows([], "")
         self.counts_line.set_rows(())
 
+    def show_source(self, source: str) -> None:
+        """Plot what ``clients`` measured, what ``servers`` say of themselves, or ``both``."""
+        if source == self.source or not self.source_buttons[source].isEnabled():
+            return
+        self.source = source
+        self.source_buttons[source].setChecked(True)
+        self._name_lines()
+        self._show_unit()
+        if source == "both":
+            self._switch("lines")
+        self._repaint()
+
+    def show_order(self, order: Order) -> None:
+        """Put the rows in this order, now and every few seconds."""
+        self.order = order
+        self.order_box.setCurrentIndex([key for key, _ in ORDERS].index(order))
+        self._placed = -math.inf
+        if self._painted is not None:
+            self._put_in_order(self._painted)
+        self._repaint()
+
+    def _offer_sources(self) -> None:
+        """What cannot be plotted is disabled, with the reason."""
+        said = bool(self._curves.said.size) and not bool(np.isnan(self._curves.said).all())
+        reasons = {
+            "clients": "",
+            "servers": "" if said else "No record of this run has come yet: the servers have said nothing.",
+            "both": ""
+            if said and len(self._names) <= BOTH_LIMIT
+            else f"Two lines each are readable for up to {BOTH_LIMIT} servers."
+            if said
+            else "No record of this run has come yet.",
+        }
+        for key, choice in self.source_buttons.items():
+            choice.setEnabled(not reasons[key])
+            choice.setToolTip(reasons[key])
+        if reasons[self.source]:
+            self.show_source("clients")
+
     def select(self, name: str | None) -> None:
         """Mark this server."""
         self.lines.select(name)
@@ -176,11 +281,15 @@ class Graphs(QWidget):
     def set_beside(self, beside: bool) -> None:
         """Whether the table stands beside the plots."""
         self._beside = beside
-        for widget in (self._side, self._side_line, self.converging.unit):
+        for widget in (self._side, self._side_line, self.converging.unit, self.order_box, self.order_label):
             widget.setVisible(not beside)
-        for widget in (self.scale_key, self.counts_line):
+        for widget in (self.scale_key, self.counts_line, self.more_button):
             widget.setVisible(beside)
-        self._throughput_unit.setText(NARROW_UNIT if beside else UNIT)
+        self._title.setText("Throughput" if beside else "Throughput per server")
+        self._show_unit()
+
+    def _show_unit(self) -> None:
+        self._throughput_unit.setText(UNITS[self.source][1 if self._beside else 0])
 
     def show_mode(self, mode: str) -> None:
         """Show throughput as ``lines`` or as a ``heat`` map, for the whole of this run."""
@@ -199,6 +308,11 @@ class Graphs(QWidget):
         self.heat_button.setChecked(heat)
         if changed:
             self.switched.emit()
+        if heat and self.source == "both":
+            self.show_source("clients")
+        self._repaint()
+
+    def _repaint(self) -> None:
         if self._times.size:
             self._paint_throughput()
             self._paint_legends()
@@ -209,21 +323,56 @@ class Graphs(QWidget):
         """Set the servers of the tests that have begun. Each keeps its number, and so its colour."""
         self._names = names
         self.numbers = {name: number for number, name in enumerate(names)}
+        self._placed = -math.inf
+        self._places = list(range(len(names)))
+        self._name_lines()
+        self.heat.set_servers(list(self.numbers.items()))
+
+    def _name_lines(self) -> None:
         servers = list(self.numbers.items())
-        self.lines.set_servers(servers)
-        self.heat.set_servers(servers)
+        if self.source == "both":
+            self.lines.set_servers(servers * 2, len(servers))
+        else:
+            self.lines.set_servers(servers)
+
+    def _tell(self, p: RunProgress) -> None:
+        """What is new about each server."""
+        slow = slow_seconds(self._rates[:, -SLOW_WINDOW:])
+        self.news = {
+            row.name: news(row, slow[place], p.t)
+            for row in p.servers
+            if (place := self.numbers.get(row.name)) is not None and place < len(slow)
+        }
+        self.heat.set_news({name: one.colour for name, one in self.news.items() if one.rank})
+
+    def _remark(self, name: str) -> str:
+        one = self.news.get(name)
+        return one.word if one is not None and one.rank else ""
+
+    def _put_in_order(self, p: RunProgress) -> None:
+        if p.t - self._placed >= ORDER_SECONDS or len(self._places) != len(self._names):
+            self._placed = p.t
+            rows = {row.name: row for row in p.servers}
+            self._places = ordered(self.order, self._names, rows, self._values())
+            self.heat.arrange([self._names[place] for place in self._places])
+
+    def _values(self) -> Array:
+        return self._said if self.source == "servers" else self._rates
 
     def _take_curves(self, started: float) -> None:
         seconds = self._curves.rates.shape[1]
         self._times = np.arange(seconds, dtype=np.float64) + (self._curves.first - started if seconds else 0.0)
         self._rates = np.asarray(self._curves.rates / 2**20, dtype=np.float64)
+        self._said = np.asarray(self._curves.said / 2**20, dtype=np.float64)
         self._counts = self._curves.counts
 
     def _paint_throughput(self) -> None:
         if self.throughput.currentWidget() is self.lines:
-            self.lines.update_data(self._times, self._rates)
-        else:
-            self.heat.update_data(self._times, self._rates, self._curves.missing)
+            both = np.concatenate((self._rates, self._said)) if self.source == "both" else self._values()
+            self.lines.update_data(self._times, both)
+        elif len(self._places) == len(self._rates):
+            missing = self._curves.missing if self.source == "clients" else np.zeros_like(self._curves.missing)
+            self.heat.update_data(self._times, self._values()[self._places], missing[self._places])
 
     def _ranged(self, begin: float, end: float) -> None:
         """Show the same time range in all plots."""
@@ -244,17 +393,30 @@ class Graphs(QWidget):
             self._paint_legend(near, at)
         self._paint_counts(near, at)
 
-    def _paint_legend(self, near: int | None, at: str) -> None:
-        def text(values: Array) -> tuple[str, str]:
-            return "" if near is None else _rate(values[near]), _rate(values[-1])
+    def _now(self) -> dict[str, float]:
+        """The current rate of each server in MiB/s, as in the table; those of a repeat that is over have none."""
+        if self._painted is None:
+            return {}
+        rates = {row.name: row.recorded_rate if self.source == "servers" else row.rate for row in self._painted.servers}
+        return {name: rate / 2**20 for name, rate in rates.items() if rate is not None}
 
+    def _paint_legend(self, near: int | None, at: str) -> None:
+        now, values = self._now(), self._values()
+
+        def then(rates: Array) -> str:
+            return "" if near is None else _rate(rates[near])
+
+        names = list(self.numbers)
         self.legend.set_rows(
             [
-                LegendRow(name, line_pen(number, 3), *text(values))
-                for (name, number), values in zip(self.numbers.items(), self._rates, strict=True)
+                LegendRow(names[place], line_pen(place, 3), then(values[place]), figures.rate(now.get(names[place])))
+                for place in self._places
             ],
             at,
-            text(np.where(np.isnan(self._rates).all(axis=0), np.nan, np.nansum(self._rates, axis=0))),
+            (
+                then(np.where(np.isnan(values).all(axis=0), np.nan, np.nansum(values, axis=0))),
+                figures.rate(sum(now.values()) if now else None),
+            ),
         )
 
     def _paint_counts(self, near: int | None, at: str) -> None:
@@ -277,7 +439,7 @@ class Graphs(QWidget):
             self.counts_line.set_rows(rows[1:], remark)
 
     def _paint_scale(self) -> None:
-        now = {name: value for name, value in zip(self._names, self._rates[:, -1], strict=True) if value == value}
+        now = self._now()
         facts: list[tuple[str, str]] = []
         if now:
             order = sorted(now, key=lambda name: now[name])
@@ -295,6 +457,15 @@ class Graphs(QWidget):
         for plot in (self.lines, self.heat, self.converging):
             plot.show_cross(seconds)
         self._paint_legends()
+
+
+def _padded(widget: QWidget) -> QWidget:
+    holder = QWidget()
+    row = QHBoxLayout(holder)
+    row.setContentsMargins(12, 6, 12, 6)
+    row.addWidget(widget)
+    row.addStretch(1)
+    return holder
 
 
 def _rate(value: float) -> str:

@@ -7,15 +7,19 @@ most ten times a second. While the view is paused it keeps the last picture; the
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from gui.models.live_servers import WAITING, summary
 from gui.models.states import outcome_state
 from gui.pages.live.columns import server_columns
 from gui.pages.live.graphs import Graphs
+from gui.pages.live.presenter import LastRun
 from gui.pages.live.readouts import Readouts
 from gui.pages.live.stages import StagesPanel
 from gui.runner.progress import RunProgress
@@ -25,6 +29,8 @@ from gui.widgets.table import Empty, Table, empty_widget
 BESIDE_WIDTH = 1208
 """Width of the page (of a window of 1280) from which the heat map and the table stand side by side."""
 TABLE_WIDTH = 664
+GAP_POINTS = 60
+TICK_SECONDS = 1.0
 BEAT_MS = 200
 """The page's own beat; snapshots may come more often, but nobody could see more."""
 
@@ -45,13 +51,25 @@ PHASES = {
 class LivePage(Page):
     """The page. `actions` are offered while it is empty; `cancel` stops what is being set up."""
 
+    result_wanted = Signal(int, int)
+    """Run and test (0: all) whose result is to be shown."""
+    again_wanted = Signal(int)
+    """The run that is to be run again."""
+
     def __init__(
         self, actions: tuple[tuple[str, str, Callable[[], object]], ...], cancel: Callable[[], object]
     ) -> None:
         super().__init__("Live")
+        self._actions = actions
+        self._gaps: dict[str, deque[int]] = {}
+        """The gap of each server, about once a second."""
+        self._gaps_at = 0.0
         self._latest: RunProgress | None = None
         self._painted: RunProgress | None = None
         self.paused = False
+        self._ticked = 0.0
+        self._fitted: tuple[str, bool] | None = None
+        """For what the column of names has its width."""
         self.badge = Badge()
         self.head.insertWidget(2, self.badge)
         self.pause_button = button("Pause view", "pause", self.toggle_pause, tip="Space")
@@ -67,10 +85,12 @@ class LivePage(Page):
         self._split = self._make_split()
         self.stages = StagesPanel(cancel)
         self.stack = QStackedWidget()
-        nothing = Empty("live", "No run under way", "A run that is started in this workspace is shown here.", actions)
-        for part in (empty_widget(nothing), self._make_running(), self.stages):
+        self._nothing = QStackedWidget()
+        for part in (self._nothing, self._make_running(), self.stages):
             self.stack.addWidget(part)
         self.body.addWidget(self.stack)
+        self.readouts.steps.chosen.connect(self._test_chosen)
+        self.show_last(None)
         self._show_head(visible=False)
         self.timer = QTimer(self)
         self.timer.setInterval(BEAT_MS)
@@ -81,7 +101,11 @@ class LivePage(Page):
         table = Table(
             "live-servers",
             "Servers",
-            server_columns(lambda name: self.graphs.numbers.get(name, 0)),
+            server_columns(
+                lambda name: self.graphs.numbers.get(name, 0),
+                lambda name: self.graphs.news.get(name, WAITING),
+                lambda name: self._gaps.get(name, ()),
+            ),
             key=lambda row: row.name,
             hint="gap:>5",
         )
@@ -132,10 +156,35 @@ class LivePage(Page):
             return
         self.stages.add(text)
 
+    def show_last(self, last: LastRun | None) -> None:
+        """What is said and offered while nothing runs."""
+        if last is None:
+            words = "A run that is started in this workspace is shown here."
+            empty = Empty("live", "Nothing runs", words, self._actions)
+        else:
+            words = f"Last: {last.sentence}."
+            number = last.run
+            empty = Empty(
+                "live",
+                "Nothing runs",
+                words,
+                (
+                    ("Open it", "runs", lambda: self.result_wanted.emit(number, 0)),
+                    ("Run again", "play", lambda: self.again_wanted.emit(number)),
+                ),
+            )
+        old = self._nothing.currentWidget()
+        self._nothing.addWidget(made := empty_widget(empty))
+        self._nothing.setCurrentWidget(made)
+        if old is not None:
+            self._nothing.removeWidget(old)
+            old.deleteLater()
+
     def show_nothing(self) -> None:
         """Show that there is no run."""
         self._latest = self._painted = None
         self.graphs.clear()
+        self._gaps.clear()
         self.table.set_rows(())
         self._show_head(visible=False)
         self.title.setText("Live")
@@ -182,19 +231,23 @@ class LivePage(Page):
         if beside == self._beside and self._split.orientation() == wanted:
             return
         self._beside = beside
+        self.graphs.set_beside(beside)  # first: it then takes less room
         self._split.setOrientation(wanted)
         if beside:
             _place(self._split, (1, 0), (self.width() - TABLE_WIDTH, TABLE_WIDTH))
         else:
             whole = self._split.height() or 680
             _place(self._split, (2, 1), (round(whole * 0.69), round(whole * 0.31)))
-        self.graphs.set_beside(beside)
 
     # ---- painting
 
     def paint_latest(self) -> None:
         """One beat: paint the newest snapshot if it has not been painted yet."""
-        if self.paused or self._latest is None or self._latest is self._painted or not self.isVisible():
+        if self.paused or self._latest is None or not self.isVisible():
+            return
+        if self._latest is self._painted:  # ages count on, whether or not there is news
+            if self._painted.outcome == "running" and time.monotonic() - self._ticked >= TICK_SECONDS:
+                self._tick()
             return
         if self._latest.phase == "idle":  # no run; one that could not start leaves nothing on the page
             if self.stack.currentIndex() == 1:
@@ -205,9 +258,38 @@ class LivePage(Page):
         self._show_head(visible=True)
         self._paint_head(progress)
         self.readouts.show_progress(progress)
+        self._keep_gaps(progress)
         self.graphs.show_progress(progress)
         self.table.set_rows(progress.servers)
-        self.table.set_counts(str(len(progress.servers)))
+        self._fit_names(progress)
+        found = summary([self.graphs.news[row.name] for row in progress.servers if row.name in self.graphs.news])
+        self.table.set_counts(f"{len(progress.servers)}; {found}" if found else str(len(progress.servers)))
+        self._tick()
+
+    def _tick(self) -> None:
+        """Paint the cells anew: those of a row that is the same have ages, too."""
+        self._ticked = time.monotonic()
+        self.table.view.viewport().update()
+
+    def _fit_names(self, p: RunProgress) -> None:
+        longest = max((row.name for row in p.servers), key=len, default="")
+        shown = (longest, self._beside)
+        if shown != self._fitted:  # beside the map, every pixel of the table is needed for figures
+            self._fitted = shown
+            self.table.suggest_width("server", "s00" if self._beside else f"__{longest}")
+
+    def _keep_gaps(self, p: RunProgress) -> None:
+        if p.t - self._gaps_at < 1.0 and self._gaps:
+            return
+        self._gaps_at = p.t
+        names = {row.name for row in p.servers}
+        self._gaps = {name: gaps for name, gaps in self._gaps.items() if name in names}
+        for row in p.servers:
+            self._gaps.setdefault(row.name, deque(maxlen=GAP_POINTS)).append(row.gap)
+
+    def _test_chosen(self, test: int) -> None:
+        if self._painted is not None and self._painted.run is not None:
+            self.result_wanted.emit(self._painted.run, test)
 
     def _show_head(self, *, visible: bool) -> None:
         for widget in (self.badge, self.pause_button, self.export_button):

@@ -7,6 +7,7 @@ from gui.pages.live.presenter import LivePresenter
 from gui.pages.part import Part as Base
 from gui.pages.part import WindowDesk
 from gui.runner.progress import RunProgress
+from gui.runner.workspace import Workspace
 
 
 class Part(Base):
@@ -15,15 +16,28 @@ class Part(Base):
     page: LivePage
 
     def __init__(self, desk: WindowDesk) -> None:
-        self.page = LivePage((("Try it on this machine", "play", desk.try_here),), desk.leave)
-        self.presenter = LivePresenter(self.page)
-        desk.frame.add_action("Run", "pause", "Pause the live view\tSpace", "", self.page.toggle_pause, symbol="pause")
+        actions = (
+            ("Go to Plans", "plans", lambda: desk.go("plans")),
+            ("Try it on this machine", "play", desk.try_here),
+        )
+        self.page = page = LivePage(actions, desk.leave)
+        self.presenter = presenter = LivePresenter(desk, page, desk.run_plan)
+        page.result_wanted.connect(presenter.show_result)
+        page.again_wanted.connect(lambda run: desk.background(presenter.run_again(run), "run again"))
+        desk.frame.add_action("Run", "pause", "Pause the live view", "", page.toggle_pause, symbol="pause")
+
+    def attach(self, workspace: Workspace) -> None:  # noqa: ARG002
+        self.presenter.read_last()
 
     def detach(self) -> None:
         self.presenter.detach()
 
     def progressed(self, progress: RunProgress) -> None:
         self.presenter.progressed(progress)
+
+    def running(self, *, on: bool) -> None:
+        if not on:
+            self.presenter.read_last()
 
     def stage(self, text: str) -> None:
         self.presenter.stage(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -35,12 +36,15 @@ def progress() -> Callable[..., RunProgress]:
         servers: int | list[str] = 4, seconds: int = 30, markers: tuple[Marker, ...] = (), rates=None, **changes
     ) -> RunProgress:
         names = servers if isinstance(servers, list) else [f"s{number:02}" for number in range(1, servers + 1)]
+        last = rates(seconds) if rates else [number * 2.0**20 for number in range(1, len(names) + 1)]
+        newest = [None if rate is None or math.isnan(rate) else rate for rate in last]
         rows = tuple(
             ServerRow(
-                name, f"root://{number}.example.org:1094", requested=10, read=9, recorded=8, gap=1, rate=number * 2**20
+                name, f"root://{number}.example.org:1094", requested=10, read=9, recorded=8, gap=1,
+                rate=newest[number - 1],
             )
             for number, name in enumerate(names, start=1)
-        )
+        )  # fmt: skip
         samples = tuple(
             SamplePoint(
                 STARTED + second,

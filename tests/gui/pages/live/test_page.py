@@ -8,12 +8,14 @@ from dataclasses import replace
 
 import pytest
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
-from PySide6.QtGui import QPainter, QPixmap
+from PySide6.QtGui import QPainter, QPixmap, QWheelEvent
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 
 from gui.models import figures
 from gui.models.events import Event
 from gui.pages.live.page import BESIDE_WIDTH, TABLE_WIDTH, LivePage
+from gui.pages.live.presenter import LastRun
 from gui.runner.progress import Marker, RunProgress, SamplePoint, Step
 from gui.widgets.plots import DENSE
 from gui.widgets.scale import BAR, FACTS, ROW
@@ -38,7 +40,7 @@ def paint(page: LivePage, snapshot) -> None:
 
 
 def test_nothing_runs_says_so_and_offers_what_to_do(page, texts) -> None:
-    assert "No run under way" in texts(page)
+    assert "Nothing runs" in texts(page)
     next(b for b in page.findChildren(type(page.pause_button)) if b.text().startswith("Try it")).click()
     assert page.called == ["try"]
 
@@ -52,7 +54,7 @@ def test_getting_ready_shows_steps_and_can_be_cancelled(page, texts) -> None:
     page.stages.cancel_button.click()
     assert page.called == ["cancel"]
     page.show_stage("")
-    assert "No run under way" in texts(page)
+    assert "Nothing runs" in texts(page)
 
 
 def test_a_run_fills_read_outs_plots_legends_and_table(page, progress) -> None:
@@ -292,7 +294,13 @@ def test_curves_of_earlier_repeats_and_tests_stay(page, progress) -> None:
     )
     paint(
         page,
-        replace(progress(["c"], seconds=1), series=("a", "b", "c"), samples=(*first.samples, *later), test=2, repeat=1),
+        replace(
+            progress(["c"], seconds=1, rates=lambda _second: (3.0 * 2**20,)),
+            series=("a", "b", "c"),
+            samples=(*first.samples, *later),
+            test=2,
+            repeat=1,
+        ),
     )
     assert page.graphs._rates[:, 0].tolist()[:2] == [1, 2]
     assert page.graphs._rates[2, -1] == 3
@@ -328,7 +336,7 @@ def test_a_run_that_cannot_begin_leaves_nothing_behind(page, progress, texts) ->
     assert not page.graphs.converging._data[0].size
     assert page.title.text() == "Live"
     paint(page, RunProgress(t=STARTED + 51))
-    assert "No run under way" in texts(page)
+    assert "Nothing runs" in texts(page)
     assert not page.badge.isVisible()
     assert page.table.model.rowCount() == 0
 
@@ -420,7 +428,7 @@ def test_map_and_table_stand_side_by_side_where_the_page_is_wide(page, progress,
     assert page._split.orientation() == Qt.Orientation.Horizontal
     assert abs(page.table.width() - TABLE_WIDTH) < 8
     shown = [page.table.model.rows.columns[n].key for n in page.table._visible_columns()]
-    assert shown == ["server", "req", "read", "rec", "gap", "oldest", "mib", "last"]
+    assert shown == ["server", "req", "read", "rec", "gap", "time", "oldest", "mib", "last", "state"]
     qtbot.waitUntil(lambda: not page.table.view.horizontalScrollBar().isVisible())
     assert page.graphs.scale_key.accessibleName() == "Scale 0 to 64; hatched: no measurement"
     assert page.graphs.counts_line.accessibleName().startswith(
@@ -479,3 +487,169 @@ def test_no_curve_is_made_before_lines_are_shown(page, progress) -> None:
     assert page.graphs.lines._curves == []
     page.graphs.lines_button.click()
     assert len(page.graphs.lines._curves) == 50
+
+
+def test_legend_and_table_have_one_current_rate(page, progress) -> None:
+    """Also when the newest point of the axis is another one than the rate of the row."""
+    snapshot = progress(3)
+    rows = tuple(replace(row, rate=9.8 * 2**20) for row in snapshot.servers)
+    paint(page, replace(snapshot, servers=rows))
+    mib = next(c for c in page.table.model.rows.columns if c.key == "mib")
+    assert [mib.shows(row) for row in page.table.model.rows.visible] == ["9.8"] * 3
+    assert [row.now for row in page.graphs.legend._rows] == ["9.8"] * 3
+    page.graphs.heat_button.click()
+    assert dict(page.graphs.scale.facts)["Fastest"].endswith("9.8 MiB/s")
+
+
+def test_the_age_of_the_last_record_counts_on_without_news(page, progress, monkeypatch) -> None:
+    now = 1_795_000_100.0
+    monkeypatch.setattr("gui.pages.live.columns.time.time", lambda: now)
+    snapshot = progress(1)
+    snapshot = replace(snapshot, servers=(replace(snapshot.servers[0], last_record=now - 5),))
+    paint(page, snapshot)
+    index = page.table.model.index(0, [c.key for c in page.table.model.rows.columns].index("last"))
+    assert index.data() == "5.0 s"
+    painted: list[str] = []
+    monkeypatch.setattr(page.table.view.viewport(), "update", lambda: painted.append(index.data()))
+    now += 30
+    page._ticked = 0.0
+    paint(page, snapshot)
+    assert painted == ["35 s"]
+    page.toggle_pause()
+    page._ticked = 0.0
+    page.paint_latest()
+    assert len(painted) == 1, "a view that is paused stands still"
+
+
+def test_servers_say_and_both(page, progress) -> None:
+    snapshot = progress(3, seconds=20)
+    buttons = page.graphs.source_buttons
+    paint(page, snapshot)
+    assert not buttons["servers"].isEnabled()
+    assert "No record" in buttons["servers"].toolTip()
+    said = tuple(replace(point, said=(2.0 * 2**20,) * 3) for point in snapshot.samples)
+    rows = tuple(replace(row, recorded_rate=2.0 * 2**20) for row in snapshot.servers)
+    paint(page, replace(snapshot, samples=said, servers=rows))
+    assert buttons["servers"].isEnabled()
+    QTest.mouseClick(buttons["servers"], Qt.MouseButton.LeftButton)
+    assert [row.now for row in page.graphs.legend._rows] == ["2.0"] * 3
+    assert "records" in page.graphs._throughput_unit.text()
+    QTest.mouseClick(buttons["both"], Qt.MouseButton.LeftButton)
+    assert len(page.graphs.lines._curves) == 6
+    assert page.graphs.lines._curves[0].getData()[1][-1] == 1.0
+    assert page.graphs.lines._curves[3].getData()[1][-1] == 2.0
+    page.graphs.heat_button.click()
+    assert page.graphs.source == "clients", "a cell has one colour"
+    paint(page, progress(50, run=38))
+    assert not buttons["both"].isEnabled()
+
+
+def test_the_order_of_rows(page, progress) -> None:
+    paint(page, progress(20))
+    heat, box = page.graphs.heat, page.graphs.order_box
+    assert heat._names[0] == "s01"
+    page.graphs.show_order("rate")
+    assert box.currentText() == "by rate"
+    assert heat._names[0] == "s20"
+    assert heat._shown[1][0, -1] == 20.0, "the data are those of the row"
+    page.graphs.show_order("slowest")
+    assert (heat._names[0], heat._shown[1][0, -1]) == ("s01", 1.0)
+    page.graphs.lines_button.click()
+    assert [row.name for row in page.graphs.legend._rows][:2] == ["s01", "s02"]
+
+
+def test_slow_and_silent_servers_are_named_in_words(page, progress) -> None:
+    snapshot = progress(20, rates=lambda _second: (2.0**20, *(9.0 * 2**20,) * 19))
+    rows = list(snapshot.servers)
+    rows[4] = replace(rows[4], silent_since=snapshot.t - 12)
+    paint(page, replace(snapshot, servers=tuple(rows)))
+    state = next(c for c in page.table.model.rows.columns if c.key == "state")
+    words = {row.name: state.shows(row) for row in page.table.model.rows.visible}
+    assert words["s01"].startswith("slow for ")
+    assert words["s05"] == "silent for 12 s"
+    assert words["s02"] == "up"
+    assert page.table.counts.text() == "20; 1 silent, 1 slow"
+    assert page.graphs.heat._rows.own == [0, 4], "their labels are always shown"
+    page.table.filter_box.setText("state:silent")
+    assert [row.name for row in page.table.model.rows.visible] == ["s05"]
+
+
+def test_a_label_in_the_news_pushes_its_neighbour_out(page, progress) -> None:
+    paint(page, progress(50, rates=lambda _second: (9.0 * 2**20,) * 50))
+    heat = page.graphs.heat
+    heat.canvas.grab()
+    size = heat.area().height()
+    (_, usual), *_ = heat._rows.tickValues(0, 50, size)
+    assert usual[:3] == [0.5, 4.5, 9.5], "the first, then every fifth"
+    page.table.select_key("s06")
+    (_, pushed), *_ = heat._rows.tickValues(0, 50, size)
+    assert pushed[:2] == [0.5, 9.5]
+
+
+def test_the_box_beside_the_pointer_has_value_median_and_news(page, progress) -> None:
+    paint(page, progress(20, rates=lambda _second: (2.0**20, *(9.0 * 2**20,) * 19)))
+    heat = page.graphs.heat
+    heat.canvas.grab()
+    area = heat.area()
+    heat._moved(QPointF(area.left() + 0.4 * area.width(), area.top() + 2))
+    name, figure, remark = heat.pointed_at()
+    assert name.startswith("s01")
+    assert figure == "1.0 MiB/s   median 9.0"
+    assert remark.startswith("slow for")
+    heat._moved(QPointF(area.left() - 5, area.top() + 2))
+    assert heat.pointed_at() == []
+
+
+def test_the_wheel_zooms_all_plots_alike(page, progress, qtbot) -> None:
+    paint(page, progress(4, seconds=60))
+    lines, below = page.graphs.lines, page.graphs.converging
+    lines.canvas.grab()
+    middle = lines.canvas.mapFromScene(lines.area().center())
+    for plot in (lines, below):
+        middle = plot.canvas.mapFromScene(plot.area().center())
+        before = plot.item.getViewBox().viewRange()[0]
+        wheel = QWheelEvent(
+            QPointF(middle), plot.canvas.viewport().mapToGlobal(QPointF(middle)), QPoint(), QPoint(0, 240),
+            Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False
+        )  # fmt: skip
+        QApplication.sendEvent(plot.canvas.viewport(), wheel)
+        qtbot.waitUntil(lambda plot=plot, before=before: plot.item.getViewBox().viewRange()[0] != before)
+        assert lines.item.getViewBox().viewRange()[0] == pytest.approx(below.item.getViewBox().viewRange()[0])
+    paint(page, progress(4, seconds=61))
+    assert lines.item.getViewBox().viewRange()[0] == pytest.approx(below.item.getViewBox().viewRange()[0])
+    lines.show_all()
+    assert below.item.getViewBox().viewRange()[0] == pytest.approx(lines.item.getViewBox().viewRange()[0])
+
+
+def test_a_click_on_a_test_that_is_done_leads_to_its_result(page, progress) -> None:
+    steps = (Step("a", 10, ("passed",)), Step("b", 10, ("running", "waiting")), Step("c", 10, ("waiting",)))
+    wanted: list[tuple[int, int]] = []
+    page.result_wanted.connect(lambda run, test: wanted.append((run, test)))
+    paint(page, progress(steps=steps))
+    strip = page.readouts.steps
+    strip.grab()
+    (box, number), *others = strip._boxes
+    assert (number, others) == (1, [])
+    QTest.mouseClick(strip, Qt.MouseButton.LeftButton, pos=box.center().toPoint())
+    QTest.mouseClick(strip, Qt.MouseButton.LeftButton, pos=QPoint(round(box.right()) + 60, 20))
+    assert wanted == [(37, 1)]
+    QTest.keyClick(strip, Qt.Key.Key_Right)
+    QTest.keyClick(strip, Qt.Key.Key_Return)
+    assert wanted == [(37, 1)] * 2
+
+
+def test_while_nothing_runs_the_last_run_is_offered(page, texts) -> None:
+    page.show_last(LastRun(35, "run 35, pass: <b>osdf</b>"))
+    opened: list[object] = []
+    page.result_wanted.connect(lambda run, test: opened.append((run, test)))
+    page.again_wanted.connect(opened.append)
+    assert {"Nothing runs", "Last: run 35, pass: <b>osdf</b>."} <= set(texts(page))
+    for words in ("Open it", "Run again"):
+        found = next(b for b in page.findChildren(type(page.pause_button)) if b.text() == words and b.isVisible())
+        QTest.mouseClick(found, Qt.MouseButton.LeftButton)
+    assert opened == [(35, 0), 35]
+
+
+def test_who_carries_the_run_out_is_said(page, progress) -> None:
+    paint(page, progress(owner="Another Tally (process 7 on here)"))
+    assert "carried out by another Tally (process 7 on here)" in page.remark.text()
