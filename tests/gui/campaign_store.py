@@ -91,9 +91,11 @@ class Campaign:
         slots: int = 16,
         drops: int = 0,
         daemons: bool = True,
+        samples: bool = True,
+        events: bool = False,
     ) -> int:
         """One run. `lost`: records missing by test and repeat, all at the second server. `slower`: a factor on the
-        time of each request."""
+        time of each request. `events`: a broker that is away and a server that hangs, in each repeat."""
         number = next(self._numbers)
         self.now += DAY
         spec = self.tests[-1]
@@ -119,7 +121,9 @@ class Campaign:
             for repeat in range(1, one.repeats + 1):
                 missing = (lost or {}).get((test, repeat), 0)
                 failed |= missing > 0
-                t = self._repeat(run, test, repeat, one, t + 2, missing, slower, lost_at, cause)
+                t = self._repeat(run, test, repeat, one, t + 2, missing, slower, lost_at, cause, samples=samples)
+                if events:
+                    self._events(run, test, repeat)
         if daemons:
             self._statuses(run, begun, t, drops)
         if ended:
@@ -128,7 +132,7 @@ class Campaign:
 
     def _repeat(
         self, run: int, test: int, number: int, spec: TestSpec, t: float, missing: int, slower: float, lost_at: str,
-        cause: str,
+        cause: str, *, samples: bool,
     ) -> float:  # fmt: skip
         store, source = self.store, Random(run * 1000 + test * 10 + number)
         repeat = store.start_repeat(run, test, number, t)
@@ -160,12 +164,23 @@ class Campaign:
         ended = t + 1 + rounds * (length + 1.0)
         for part in range(rounds):
             store.add_marker(run, MarkerRow(t + 1 + part * (length + 1.0), "round", f"round {part + 1}"))
-        self._samples(repeat, spec, rows, int(t), int(ended) + 8, missing)
+        if samples:
+            self._samples(repeat, spec, rows, int(t), int(ended) + 8, missing)
         settled = ended + (90 if missing else 8)
         store.set_repeat(repeat, state="settled", ended=ended, settled=settled, complete=not missing,
                          reason="")  # fmt: skip
         self._score(repeat, spec, rows, missing, settled, lost_at, cause)
         return settled
+
+    def _events(self, run: int, test: int, repeat: int) -> None:
+        (entry,) = [e for e in self.store.repeats(run) if (e.test_number, e.number) == (test, repeat)]
+        assert entry.started is not None
+        for at, kind, text in (
+            (4.0, "fault", "broker-down for 3 s"),
+            (4.2, "fault", "the broker was taken down"),
+            (9.0, "held", "s03 did not answer for 4 s; 12 requests had to wait."),
+        ):
+            self.store.add_marker(run, MarkerRow(entry.started + at, kind, text))
 
     def _tags(self, repeat: int, tags: Sequence[str], servers: int) -> list[int]:
         with self.store.database.write() as connection:
@@ -196,7 +211,8 @@ class Campaign:
         for place, server in enumerate(self._ids[: spec.servers]):
             requested = read = recorded = 0
             for second in range(begin, end):
-                recorded = max(0, read - (missing if place == 1 and read > missing else 0))
+                kept = spec.files_per_server - (missing if place == 1 else 0)
+                recorded = min(read, kept)  # what was read a second ago
                 requested += asked.get((server, second), 0)
                 read += closed.get((server, second), 0)
                 found.append(SampleRow(second, server, requested, read, recorded, 0, read * MIB, recorded * MIB))

@@ -55,9 +55,11 @@ class ComparePresenter:
         self._page.show_nothing(*NO_RUN)
 
     def open(self, a: int | None = None, b: int | None = None) -> None:
-        """Compare these two; None: the one that suits the other, or the latest run."""
-        if a is not None or b is not None:
+        """Compare these two. One alone is compared with what suits it (`counterpart`); none: the latest run."""
+        if a is not None and b is not None:
             self.a, self.b = a, b
+        elif a is not None or b is not None:
+            self.a, self.b = None, a if b is None else b
         self.read()
 
     def read(self) -> None:
@@ -165,18 +167,16 @@ class ComparePresenter:
         ids = {view.run.id for view in self._runs}
         self.a = self.a if self.a in ids else None
         self.b = self.b if self.b in ids else None
+        ended = [view.run for view in self._runs if view.run.ended is not None]
         if self.b is None:
-            ended = [view.run.id for view in self._runs if view.run.ended is not None and view.run.id != self.a]
-            alike = [view.run.id for view in self._runs if view.run.id in ended and self._named(view)]
-            self.b = next(iter(alike or ended), None)
-            if self.b is None and self.a is not None:
-                self.a, self.b = None, self.a
+            self.b = next((run.id for run in ended if run.id != self.a), None)
+        mine = self._view(self.b)
+        if self.a is None and mine is not None and mine.run.baseline:  # others are compared with it
+            other = next((run.id for run in ended if run.id != self.b and run.name == mine.run.name), None)
+            if other is not None:
+                self.a, self.b = self.b, other
         if self.a is None and self.b is not None:
             self.a = counterpart(self._runs, self.b)
-
-    def _named(self, view: RunView) -> bool:
-        one = self._view(self.a)
-        return one is None or one.run.name == view.run.name
 
     def _view(self, run: int | None) -> RunView | None:
         return next((view for view in self._runs if view.run.id == run), None)

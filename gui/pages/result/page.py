@@ -17,6 +17,7 @@ from gui.models.requests import REQUEST_COLUMNS, TestDetail
 from gui.models.rows import filter_word
 from gui.models.runs import RunView, TestRow
 from gui.models.states import outcome_state
+from gui.models.timeline import Timeline
 from gui.pages.result.cards import CountCard
 from gui.pages.result.columns import COUNTS, SERVER_COLUMNS, TEST_COLUMNS, when
 from gui.pages.result.environment import EnvironmentTab
@@ -109,7 +110,8 @@ class ResultPage(Page):
         self.inner = QStackedWidget()
         for part in (self.servers, self.requests, self.timeline, self.environment, self.notes):
             self.inner.addWidget(part)
-        self.tabs.currentChanged.connect(self.inner.setCurrentIndex)
+        self._folded = False
+        self.tabs.currentChanged.connect(self._tab_changed)
         tab_row = QHBoxLayout()
         tab_row.setContentsMargins(8, 0, 16, 0)
         tab_row.addWidget(self.tabs)
@@ -140,6 +142,9 @@ class ResultPage(Page):
         head.setSpacing(0)
         head.addWidget(self.counts_title)
         head.addWidget(self.counts_remark)
+        self.unfold_button = button("", action=self._unfold, kind="link")
+        self.unfold_button.hide()
+        head.addWidget(self.unfold_button, 0, Qt.AlignmentFlag.AlignLeft)
         head.addStretch(1)
         counts = QHBoxLayout()
         counts.setContentsMargins(0, 4, 0, 4)
@@ -171,6 +176,7 @@ class ResultPage(Page):
             keep = test or (self.test.number if same and self.test else opens_on(view.tests).number)
             self.tests.select_key(keep)
             self._choose_test(next((test for test in view.tests if test.number == keep), view.tests[0]))
+        self._fold(TABS[self.tabs.currentIndex()] == "timeline", again=True)
 
     def show_test(self, detail: TestDetail) -> None:
         """Show the servers and requests of the selected test."""
@@ -196,6 +202,10 @@ class ResultPage(Page):
         """Show what was there when the run began."""
         if self.view is not None and self.view.run.id == run:
             self.environment.show_facts(facts)
+
+    def show_timeline(self, timeline: Timeline) -> None:
+        """Show what happened when in the chosen test."""
+        self.timeline.show_timeline(timeline)
 
     def show_tab(self, name: str) -> None:
         """Show this tab, one of `TABS`."""
@@ -300,6 +310,31 @@ class ResultPage(Page):
 
     def _show_server(self, server: ServerFigures) -> None:
         self.show_requests(filter_word("server", server.name, exact=True))
+
+    def _tab_changed(self, number: int) -> None:
+        self.inner.setCurrentIndex(number)
+        self._fold(TABS[number] == "timeline")
+
+    def _fold(self, on: bool, *, again: bool = False) -> None:
+        """Leave only the chosen test in the table, which makes room for the timeline; or show all again."""
+        view, test = self.view, self.test
+        on = on and view is not None and test is not None and len(view.tests) > 1
+        if view is None or (on == self._folded and not (on and again)):
+            return
+        self._folded = on
+        rows = (test,) if on and test is not None else view.tests
+        self.tests.set_rows(rows)
+        self._fit_tests(len(rows))
+        if test is not None:
+            self.tests.select_key(test.number)
+        self.counts_remark.setVisible(not on)
+        self.unfold_button.setText(f"Show all {len(view.tests)} tests")
+        self.unfold_button.setMinimumWidth(self.unfold_button.sizeHint().width())
+        self.unfold_button.setVisible(on)
+
+    def _unfold(self) -> None:
+        self._fold(False)
+        self.tests.view.setFocus()
 
     def _fit_tests(self, count: int) -> None:
         """Make room for all tests, up to the eight of the published table; the rest is for what is below."""

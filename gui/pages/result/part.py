@@ -44,6 +44,9 @@ class Part(Base):
         page.note_wanted.connect(lambda run, text: background(presenter.add_note(run, text), "add a note"))
         page.report_wanted.connect(self.open_report)
         page.bundle_wanted.connect(self._save_bundle)
+        page.timeline.wanted.connect(
+            lambda run, test, repeat: background(presenter.show_timeline(run, test, repeat), "read a timeline")
+        )
 
     def detach(self) -> None:
         if self.sheet is not None:

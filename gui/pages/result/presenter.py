@@ -12,6 +12,7 @@ from gui import report
 from gui.models.environment import Fact, read_environment
 from gui.models.requests import TestDetail, read_test
 from gui.models.runs import RunView, TestRow, read_run
+from gui.models.timeline import Timeline, read_timeline
 from gui.pages.desk import Desk
 from gui.report.preview import Preview, preview_page, preview_text
 from gui.runner.bundles import save_bundle
@@ -32,6 +33,7 @@ class ResultView(Protocol):
         self, text: str, colour: str = "ok", actions: Sequence[tuple[str, str, Callable[[], object]]] = ()
     ) -> None: ...
     def note_refused(self, text: str) -> None: ...
+    def show_timeline(self, timeline: Timeline) -> None: ...
     def clear(self) -> None: ...
 
 
@@ -82,6 +84,15 @@ class ResultPresenter:
             detail = await workspace.blocking(read_test, workspace.store, test)
             if self._desk.workspace is workspace and self.run == test.entry.run_id:
                 self._page.show_test(detail)
+
+    async def show_timeline(self, run: int, test: int, repeat: int) -> None:
+        """Read what happened when in a repeat of a test (0: in all of them, -1: in the one that says most)."""
+        workspace = self._desk.workspace
+        if workspace is not None:
+            first = repeat < 0
+            timeline = await workspace.blocking(read_timeline, workspace.store, run, test, max(0, repeat), first)
+            if self._desk.workspace is workspace and self.run == run:
+                self._page.show_timeline(timeline)
 
     async def recheck(self, run: int) -> None:
         """Score a run again, show it, and say what changed."""

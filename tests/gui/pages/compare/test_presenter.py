@@ -72,7 +72,9 @@ async def test_the_latest_run_is_compared_with_the_baseline(desk, page, presente
     assert page.calls[-1] == ("show_trend", "trend of osdf")
 
 
-@pytest.mark.parametrize(("place", "pair"), [((2, 3), (2, 3)), ((None, 2), (1, 2)), ((2, None), (2, 3))])
+@pytest.mark.parametrize(
+    ("place", "pair"), [((2, 3), (2, 3)), ((None, 2), (1, 2)), ((2, None), (1, 2)), ((1, None), (1, 3))]
+)
 async def test_a_place_names_one_run_or_both(desk, page, presenter, place, pair) -> None:
     presenter.open(*place)
     await desk.settle()

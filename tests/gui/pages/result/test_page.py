@@ -257,3 +257,20 @@ def test_a_few_long_names_do_not_take_all_the_room(page) -> None:
     columns = {column.key: number for number, column in enumerate(page.requests.model.rows.columns)}
     assert page.requests.view.columnWidth(columns["cause"]) > 2 * page.requests.view.columnWidth(columns["path"])
     assert page.requests.view.isColumnHidden(columns["behaviour"])
+
+
+def test_the_table_of_tests_folds_beside_the_timeline(page, qtbot) -> None:
+    one = view(36)
+    second = dataclasses.replace(one.tests[0], number=2)
+    page.show_run(dataclasses.replace(one, tests=(one.tests[0], second)), 2)
+    page.show_tab("timeline")
+    assert [test.number for test in page.tests.model.rows.visible] == [2]
+    assert page.unfold_button.text() == "Show all 2 tests"
+    qtbot.mouseClick(page.unfold_button, Qt.MouseButton.LeftButton)
+    assert [test.number for test in page.tests.model.rows.visible] == [1, 2]
+    assert page.tests.current().number == 2
+    page.show_tab("servers")
+    page.show_tab("timeline")
+    page.show_tab("servers")
+    assert [test.number for test in page.tests.model.rows.visible] == [1, 2]
+    assert page.unfold_button.isHidden()

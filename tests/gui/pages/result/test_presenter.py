@@ -69,6 +69,17 @@ async def test_a_test_is_shown_while_its_run_is_open(page, presenter, monkeypatc
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("repeat", "read"), [(-1, (0, True)), (0, (0, False)), (2, (2, False))])
+async def test_a_timeline_is_shown_while_its_run_is_open(page, presenter, monkeypatch, repeat, read) -> None:
+    monkeypatch.setattr(module, "read_run", lambda store, run: f"run {run}")
+    monkeypatch.setattr(module, "read_timeline", lambda store, *arguments: arguments)
+    await presenter.show_run(3)
+    await presenter.show_timeline(3, 1, repeat)
+    await presenter.show_run(4)
+    await presenter.show_timeline(3, 1, repeat)
+    assert [call for call in page.calls if call[0] == "show_timeline"] == [("show_timeline", (3, 1, *read))]
+
+
 async def test_scoring_again_is_seen_and_says_what_changed(page, presenter, monkeypatch) -> None:
     def again(store: str, run: int, now: float, told: Any) -> list[str]:
         told(0, 3)
