@@ -12,7 +12,9 @@ from PySide6.QtWidgets import QApplication, QLineEdit
 from gui.app.opening import Opening
 from gui.app.running import Running
 from gui.models.recent import Recent
+from gui.pages.part import Part
 from gui.pages.welcome.page import WelcomePage
+from gui.pages.welcome.presenter import WelcomePresenter
 from gui.widgets.frame import Frame
 from gui.widgets.help import HelpSheet
 from gui.widgets.icons import icon
@@ -98,18 +100,29 @@ class Actions:
         opening: Opening,
         try_here: Callable[[], object],
         go: Callable[..., object],
+        guide: WelcomePresenter,
+        fleet: Part,
     ) -> None:
-        """The page that is painted first."""
+        """The page that is painted first. Sheets of the fleet open above it, so that one stays with the steps."""
         steps: dict[str, Callable[[], object]] = {
-            "hub": opening.open_default,
-            "agent": lambda: go("fleet", invite=True),
+            "bus": lambda: go("settings", section="bus", back="welcome"),
+            "hub": lambda: go("settings", section="hub", back="welcome") if guide.hub_runs else opening.open_default(),
+            "agent": lambda: fleet.visit(invite=True),
+            "servers": lambda: fleet.visit(servers=True),
             "plan": lambda: go("plans"),
         }
+
+        def follow(name: str) -> None:
+            guide.leading = True
+            steps[name]()
+
         welcome.try_wanted.connect(lambda: try_here())
         welcome.new_wanted.connect(opening.new)
         welcome.open_wanted.connect(opening.ask)
         welcome.opened.connect(opening.open_named)
-        welcome.step_wanted.connect(lambda name: steps[name]())
+        welcome.step_wanted.connect(follow)
+        welcome.lab_wanted.connect(guide.use_lab)
+        self._frame.add_action("View", "welcome", "Welcome and set-up", "Ctrl+0", lambda: go("welcome"))
 
     def _focus_filter(self) -> None:
         """The filter of the table that has the focus, else of the topmost on the page; else the page's own field."""

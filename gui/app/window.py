@@ -31,8 +31,10 @@ from gui.models.recent import opened_now, read_recent, with_runs, write_recent
 from gui.models.runs import RunView
 from gui.pages.part import Part, WindowDesk
 from gui.pages.welcome.page import WelcomePage
+from gui.pages.welcome.presenter import WelcomePresenter
 from gui.runner.checklist import Check
 from gui.runner.demo import DemoOptions
+from gui.runner.machine import split_password
 from gui.runner.options import WorkspaceOptions
 from gui.runner.progress import Problem, RunProgress
 from gui.runner.workspace import Workspace
@@ -89,7 +91,8 @@ class Window:
         actions.connect_workspaces(lambda: read_recent(_stored_recent()), self.opening)
         self.finding = Finding(frame, self.parts, lambda: read_recent(_stored_recent()), self.opening.open_named)
         frame.palette_box.search = self.finding.find
-        actions.connect_welcome(welcome, self.opening, self.try_here, self.go)
+        self.guide = WelcomePresenter(self, welcome, data)
+        actions.connect_welcome(welcome, self.opening, self.try_here, self.go, self.guide, self.parts["fleet"])
         frame.page_shown.connect(self._page_shown)
         frame.closing.connect(self._close)
         self.beat = QTimer(frame)
@@ -189,7 +192,7 @@ class Window:
         for part in self.parts.values():
             part.attach(workspace)
         self._look()
-        if self.frame.current_page() == "welcome":
+        if self.frame.current_page() == "welcome" and not self.guide.leading:
             self.frame.go(self.frame.remembered_page() or "fleet")
 
     def detached(self) -> None:
@@ -215,7 +218,7 @@ class Window:
         self._remember(workspace, views)
 
     def _remember(self, workspace: Workspace, views: Sequence[RunView] = ()) -> None:
-        where = str(workspace.options.database)
+        where, _ = split_password(str(workspace.options.database))  # this list is no place for it
         entries = opened_now(read_recent(_stored_recent()), workspace.label, where, time.time())
         if views:
             entries = with_runs(entries, where, len(views), views[0].success, views[0].outcome)
@@ -228,6 +231,7 @@ class Window:
         """The window's own beat: update the tables and the status bar."""
         for part in self.parts.values():
             part.look()
+        self.guide.look()
         if self.workspace is not None:
             self.show_run_buttons()
         self.frame.set_status(status_parts(self.workspace))
@@ -252,6 +256,8 @@ class Window:
     def _page_shown(self, name: str) -> None:
         if name in self.parts:
             self.parts[name].shown()
+        else:
+            self.guide.shown()
         self._look()
 
     def _trouble(self, where: str, text: str, remedy: str) -> None:

@@ -10,11 +10,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from sqlalchemy import URL
+
 from gui.hub import HubOptions
 from gui.runner.options import WorkspaceOptions
 from gui.runner.secrets import Secrets
 from gui.runner.settings import FILE, MachineSettings, SettingsError, read_settings
-from gui.store import parse_database
+from gui.store import StoreError, parse_database
 from shoveler.bus import BusAddress, BusOptions
 from shoveler.values.addresses import host_port
 
@@ -83,6 +85,18 @@ def database_account(name: str) -> str:
     if url.get_backend_name() == "sqlite":
         return ""
     return f"database {url.username or ''}@{host_port(url.host or 'localhost', url.port or 5432)}/{url.database or ''}"
+
+
+def split_password(name: str) -> tuple[str, str]:
+    """A database's address without its password, and that; an address that cannot be read stays as it is."""
+    try:
+        url = parse_database(name)
+    except StoreError:
+        return name, ""
+    if not url.password:
+        return name, ""
+    bare = URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
+    return bare.render_as_string(False), str(url.password)
 
 
 def database_address(secrets: Secrets, name: str) -> str:

@@ -31,6 +31,7 @@ from gui.runner.machine import (
     database_account,
     database_address,
     default_database,
+    split_password,
     workspace_options,
 )
 from gui.runner.preflight import Check
@@ -56,6 +57,9 @@ BUS, DATABASE = "bus", "database"
 KEYS_SECONDS = 2.0
 """How often the list of keys is read again while it is shown."""
 _FILES = {"hub.certificate", "hub.key"}
+_TAKEN_APART = {"bus.address", "database.address"}
+TYPED_AT_ONCE = 3
+"""Characters by which a field grows at a key; more were pasted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,28 +169,39 @@ class SettingsPresenter:
     # ---- editing
 
     def edit(self, name: str, text: str) -> None:
-        """A field was changed."""
+        """A field was changed. What was pasted whole is taken apart at once, what is typed when the field is left."""
+        pasted = "@" in text and len(text) > len(self.draft[name]) + TYPED_AT_ONCE
         self.draft = self.draft.with_values({name: text})
+        if pasted and name in _TAKEN_APART:
+            self.entered(name)
+            return
         if name in _FILES:
             self._desk.background(self._check_files(), "look at the certificate")
         self._page.show_outcome("", "")
         self._show()
 
     def entered(self, name: str) -> None:
-        """A field was left: what was pasted whole is taken apart."""
-        if name == "bus.address":
-            pasted = take_apart(self.draft["bus.address"])
-            values = {"bus.address": pasted.address}
-            if pasted.user is not None:
-                values["bus.user"] = pasted.user
-            if pasted.exchange is not None:
-                values["bus.records_exchange"] = pasted.exchange
-            if pasted.password is not None:
-                self._typed[BUS] = pasted.password
-            self.draft = self.draft.with_values(values)
+        """A field was left: an address with a password in it is taken apart."""
+        if name in _TAKEN_APART:
+            self._take_apart()
             self._show()
         if name in ("bus.address", "bus.user", "database.address"):
             self._desk.background(self._look_up(), "look at passwords")
+
+    def _take_apart(self) -> None:
+        pasted = take_apart(self.draft["bus.address"])
+        values = {"bus.address": pasted.address}
+        if pasted.user is not None:
+            values["bus.user"] = pasted.user
+        if pasted.exchange is not None:
+            values["bus.records_exchange"] = pasted.exchange
+        if pasted.password is not None:
+            self._typed[BUS] = pasted.password
+        values["database.address"], password = split_password(self.draft["database.address"])
+        if password:
+            self._typed[DATABASE] = password
+        changed = {name: text for name, text in values.items() if text != self.draft[name]}
+        self.draft = self.draft.with_values(changed)
 
     def restore(self, names: Sequence[str]) -> None:
         """Back to the defaults of these settings; [Apply] makes it so."""
@@ -270,6 +285,7 @@ class SettingsPresenter:
 
     def apply(self) -> None:
         """Keep what the fields say, and use it."""
+        self._take_apart()
         if not self.dirty or self.mistakes:
             return
         self._desk.background(self._apply(), "apply settings")
@@ -333,6 +349,8 @@ class SettingsPresenter:
         self._start_test(self._test_database())
 
     def _start_test(self, work: Coroutine[Any, Any, None]) -> None:
+        self._take_apart()
+        self._show()
         if self._test is not None:
             self._test.cancel()
         self._test = self._desk.background(work, "test")

@@ -279,7 +279,8 @@ class Group:
     def __init__(self, title: str, layout: QVBoxLayout) -> None:
         self.heading = label(title, "section")
         self.heading.setContentsMargins(15, 8, 0, 0)
-        self.heading.setVisible(bool(title))
+        if not title:
+            self.heading.hide()
         self.title = title
         self.rows: list[QWidget] = []
         self._layout = layout

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from gui.models.recent import Recent
 from gui.models.rows import UNKNOWN, Column
+from gui.models.setup import FIRST_STEPS, SetupStep, next_step
 from gui.models.states import outcome_state
 from gui.widgets.icons import pixmap
-from gui.widgets.parts import button, label, line
-from gui.widgets.table import Empty, Table
+from gui.widgets.parts import Elided, button, label, line
+from gui.widgets.table import ROW_HEIGHT, Empty, Table
 from gui.widgets.theme import sized_font, theme
 
 
@@ -49,6 +50,10 @@ RECENT_COLUMNS: list[Column[Recent]] = [
     ),
     Column("where", "Where", lambda r: r.where, width=240, stretch=True, colour=lambda _r: "text2"),
 ]
+
+
+RECENT_ROWS, RECENT_HEAD = 4, 68
+"""Rows of recent workspaces that are seen without scrolling, and pixels of what is above them."""
 
 
 class _Tile(QPushButton):
@@ -123,22 +128,62 @@ class _DropField(QFrame):
                 self.dropped.emit(Path(url.toLocalFile()))
 
 
-STEPS = (
-    (
-        "hub",
-        "Hub address",
-        "the address at which agents reach this machine; a key and a certificate are created for you",
-        "Start the hub",
-    ),
-    ("agent", "First agent", "one command to paste on a client host, another on a server host", "Add agent…"),
-    (
-        "plan",
-        "First plan",
-        "start from the OSDF 2021 scale sweep or one of the four correctness sets",
-        "Choose plan…",
-    ),
-)
-"""The set-up: (name, title, remark, button)."""
+class _StepRow(QWidget):
+    """A step of the set-up: its number, or that it is done; what is there or missing; and where it leads."""
+
+    def __init__(self, number: int, step: SetupStep, call: Callable[[], object]) -> None:
+        super().__init__()
+        self._number = number
+        self._step = step
+        self._next = False
+        self.mark = label("", "secondary")
+        self.mark.setFixedSize(24, 24)
+        self.mark.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.title = label(step.title, "section")
+        self.words = Elided("", "secondary", least=120)
+        self.button = button(step.action, action=call)
+        words = QVBoxLayout()
+        words.setSpacing(2)
+        words.addStretch(1)
+        words.addWidget(self.title)
+        words.addWidget(self.words)
+        words.addStretch(1)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(16, 0, 16, 0)
+        row.setSpacing(16)
+        row.addWidget(self.mark)
+        row.addLayout(words, 1)
+        row.addWidget(self.button)
+        self.setFixedHeight(56)
+        theme().changed.connect(self._draw)
+        self._draw()
+
+    def show_step(self, step: SetupStep, *, is_next: bool) -> None:
+        """`is_next`: the first that is not done."""
+        if (step, is_next) != (self._step, self._next):
+            self._step, self._next = step, is_next
+            self._draw()
+
+    def _draw(self) -> None:
+        step, look = self._step, theme()
+        symbol, colour = {"done": ("ok", "ok"), "trouble": ("warn", "warn"), "missing": ("", "text2")}[step.state]
+        if symbol:
+            self.mark.setPixmap(pixmap(symbol, colour, 20, 2.0))
+            self.mark.setStyleSheet("")
+        else:
+            edge = "accent_text" if self._next else "border_strong"
+            self.mark.setText(str(self._number))
+            self.mark.setStyleSheet(
+                f"border: 1px solid {look.hex(edge)}; border-radius: 4px; "
+                f"color: {look.hex('accent_text' if self._next else 'text2')}; font-weight: 500;"
+            )
+        self.words.setText(step.text)
+        self.words.setStyleSheet(f"color: {look.hex('warn' if step.state == 'trouble' else 'text2')};")
+        self.button.setText(step.action)
+        self.button.set_kind("run" if self._next else "")
+        told = {"done": "done", "missing": "missing", "trouble": "in trouble"}[step.state]
+        self.setAccessibleName(f"Step {self._number}, {step.title}: {told}. {step.text}")
+        self.button.setAccessibleName(f"{step.title}: {step.action}")
 
 
 class WelcomePage(QWidget):
@@ -151,6 +196,7 @@ class WelcomePage(QWidget):
     open_wanted = Signal()
     step_wanted = Signal(str)
     opened = Signal(object)
+    lab_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -181,37 +227,47 @@ class WelcomePage(QWidget):
         )
         self.recent.filter_box.hide()
         self.recent.columns_button.hide()
+        self.recent.saved_button.hide()
         self.recent.bar.setContentsMargins(0, 4, 0, 4)
-        self.recent.setFixedHeight(176)
         self.recent.activated.connect(lambda row: self.opened.emit(row.where))
+
+        self.lab = QFrame()
+        self.lab.setObjectName("plaincard")
+        self.lab.setFixedHeight(56)
+        self._lab_icon = QLabel()
+        self._lab_text, self._lab_detail = label("", "section"), Elided("", "secondary", least=120)
+        self.lab_button = button("Use it", "play", self.lab_wanted.emit)
+        lab_words = QVBoxLayout()
+        lab_words.setSpacing(0)
+        lab_words.addWidget(self._lab_text)
+        lab_words.addWidget(self._lab_detail)
+        lab_row = QHBoxLayout(self.lab)
+        lab_row.setContentsMargins(16, 0, 16, 0)
+        lab_row.setSpacing(16)
+        lab_row.addWidget(self._lab_icon)
+        lab_row.addLayout(lab_words, 1)
+        lab_row.addWidget(self.lab_button)
+        self.lab.hide()
+        theme().changed.connect(self._restyle)
+        self._restyle()
 
         card = QFrame()
         card.setObjectName("plaincard")
         rows = QVBoxLayout(card)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(0)
-        for number, (name, title, remark, action_text) in enumerate(STEPS, start=1):
+        self.steps: dict[str, _StepRow] = {}
+        for number, step in enumerate(FIRST_STEPS, start=1):
             if number > 1:
                 rows.addWidget(line())
-            row = QHBoxLayout()
-            row.setContentsMargins(16, 0, 16, 0)
-            row.setSpacing(16)
-            step = label(str(number), "secondary")
-            step.setFixedSize(24, 24)
-            step.setAlignment(Qt.AlignmentFlag.AlignCenter)
-            words = QVBoxLayout()
-            words.setSpacing(0)
-            words.addStretch(1)
-            words.addWidget(label(title, "section"))
-            words.addWidget(label(remark, "secondary"))
-            words.addStretch(1)
-            row.addWidget(step)
-            row.addLayout(words, 1)
-            row.addWidget(button(action_text, action=functools.partial(self.step_wanted.emit, name)))
-            holder = QWidget()
-            holder.setFixedHeight(56)
-            holder.setLayout(row)
-            rows.addWidget(holder)
+            self.steps[step.name] = _StepRow(number, step, functools.partial(self.step_wanted.emit, step.name))
+            rows.addWidget(self.steps[step.name])
+        self.setup_count = label("", "secondary")
+        setup_head = QHBoxLayout()
+        setup_head.setSpacing(12)
+        setup_head.addWidget(label("Set up a real test", "section"))
+        setup_head.addWidget(self.setup_count)
+        setup_head.addStretch(1)
 
         column = QVBoxLayout()
         column.setSpacing(16)
@@ -225,8 +281,9 @@ class WelcomePage(QWidget):
         )
         column.addLayout(tiles)
         column.addWidget(drop)
+        column.addWidget(self.lab)
         column.addWidget(self.recent)
-        column.addWidget(label("Set up a real test", "section"))
+        column.addLayout(setup_head)
         column.addWidget(card)
         column.addStretch(1)
         middle = QWidget()
@@ -246,5 +303,24 @@ class WelcomePage(QWidget):
         outer.addWidget(scroll)
 
     def set_recent(self, recent: Sequence[Recent]) -> None:
-        """Show the recent workspaces, latest first."""
+        """Show the recent workspaces, latest first; before there is one, the steps of the set-up are in their place."""
         self.recent.set_rows(recent)
+        self.recent.setFixedHeight(RECENT_HEAD + ROW_HEIGHT * min(max(len(recent), 1), RECENT_ROWS))
+        self.recent.setVisible(bool(recent))
+
+    def show_steps(self, steps: tuple[SetupStep, ...]) -> None:
+        """How far the set-up is."""
+        following = next_step(steps)
+        for step in steps:
+            self.steps[step.name].show_step(step, is_next=step.name == following)
+        done = sum(step.state == "done" for step in steps)
+        self.setup_count.setText(f"{done} of {len(steps)} done" if done else "")
+
+    def show_lab(self, text: str, detail: str) -> None:
+        """Offer a lab that runs on this machine; an empty text: there is none."""
+        self._lab_text.setText(text)
+        self._lab_detail.setText(detail)
+        self.lab.setVisible(bool(text))
+
+    def _restyle(self) -> None:
+        self._lab_icon.setPixmap(pixmap("fleet", "accent_text", 20, 2.0))

@@ -20,6 +20,8 @@ from gui.runner.settings import FILE, MachineSettings, read_settings, write_sett
 from gui.store import Store
 from shoveler.bus import parse_bus_address
 
+BROKER = "amqp://ada:s3cret@mq.example.org/tally?exchange=own"
+
 
 @pytest.fixture(autouse=True)
 def no_keyring() -> Iterator[None]:
@@ -73,7 +75,8 @@ async def test_what_is_typed_is_kept_by_apply_and_used_without_a_restart(
     with Store(tmp_path / "w.db") as store:
         desk.workspace = workspace = workspace_for(make_workspace, store)
         made.attach(workspace)
-        made.edit("bus.address", "amqp://ada:s3cret@mq.example.org/tally?exchange=own")
+        for end in range(1, len(BROKER) + 1):  # typed, not pasted: it is taken apart when the field is left
+            made.edit("bus.address", BROKER[:end])
         assert last(page, "show_settings")[1]["bus.address"].startswith("Leave user and password out")
         made.entered("bus.address")
         await desk.settle()
@@ -92,6 +95,18 @@ async def test_what_is_typed_is_kept_by_apply_and_used_without_a_restart(
         assert parse_bus_address(options.bus).password == ""
         assert last(page, "show_outcome") == ("Kept; the workspace connects to it now.", "ok")
         assert not made.dirty
+
+
+async def test_what_is_pasted_is_taken_apart_at_once_also_for_a_database(desk, page, made, tmp_path) -> None:
+    made.edit("bus.address", BROKER)
+    assert (made.draft["bus.address"], made.draft["bus.user"]) == ("amqp://mq.example.org/tally", "ada")
+    made.edit("database.address", "postgresql://ada:p4ss@db.example.org/tally")
+    assert made.draft["database.address"] == "postgresql://ada@db.example.org/tally"
+    assert made.mistakes == {}
+    made.apply()
+    await desk.settle()
+    assert Secrets(tmp_path).read("database ada@db.example.org:5432/tally") == "p4ss"
+    assert "p4ss" not in (tmp_path / FILE).read_text()
 
 
 async def test_a_mistake_is_beside_its_field_and_nothing_is_applied(desk, page, made, tmp_path) -> None:
