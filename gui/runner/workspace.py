@@ -46,6 +46,7 @@ from gui.runner.probes import Probes
 from gui.runner.progress import NewPoints, Problem, ProblemList, ProgressFeed, RunProgress, Severity
 from gui.runner.reception import Reception
 from gui.runner.resolve import RunRefusedError
+from gui.runner.retention import Retention
 from gui.runner.runs import Runs
 from gui.runner.session import RunResult
 from gui.runner.threads import Threads, to_the_end
@@ -82,6 +83,7 @@ class Workspace:
         self.runs = Runs(self, self.bus, self._threads, self.progress)
         self.late_scoring = LateScoring(store, self.blocking, self.problem)
         self._ownership = Ownership(store, self.blocking, self.problem)
+        self._retention = Retention(store, self.blocking, self.problem, lambda: self.runs.session is not None)
         self.hub = Hub(
             store,
             replace(options.hub, version=options.hub.version or version("xrootd-tally")),
@@ -150,6 +152,8 @@ class Workspace:
             start_task(self.late_scoring.run([run for run in left_open if run != taken]), "score late records"),
             start_task(self._ownership.keep(), "hold the workspace"),
         ]
+        if self._ownership.ours:
+            self._tasks.append(start_task(self._retention.run(), "remove old runs"))
 
     async def _put_lab_servers(self) -> None:
         if self.lab:

@@ -174,6 +174,8 @@ class Database:
         with self.read() as connection:
             if not self.is_sqlite:
                 return int(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
+            # A connection that has seen nothing but an empty file does not know the size of its pages yet.
+            connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
             size, pages, free = (
                 int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
                 for name in ("page_size", "page_count", "freelist_count")

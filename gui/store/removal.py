@@ -7,7 +7,7 @@ if that program ended in the middle, `remove_left` finishes the work.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -75,19 +75,21 @@ def hide(connection: Connection, run_id: int, token: str, now: float) -> bool:
     return bool(connection.execute(update(table).where(seen).values(values)).rowcount)
 
 
-def remove_left(database: Database, now: float) -> list[int]:
-    """Remove hidden runs of programs that ended in the middle; returns the numbers of these runs."""
+def remove_left(database: Database, now: float, between: Callable[[], None] = lambda: None) -> list[int]:
+    """Remove hidden runs of programs that ended in the middle; returns the numbers of these runs. `between` as in
+    `remove`."""
     table = schema.run
     with database.read() as connection:
         rows = connection.execute(select(table.c.id, table.c.hidden).where(table.c.hidden.is_not(None))).all()
     left = [row.id for row in rows if is_left(row.hidden, now)]
     for run_id in left:
-        remove(database, run_id)
+        remove(database, run_id, between)
     return left
 
 
-def remove(database: Database, run_id: int) -> None:
-    """Remove a hidden run with all its requests, records and results, in slices.
+def remove(database: Database, run_id: int, between: Callable[[], None] = lambda: None) -> None:
+    """Remove a hidden run with all its requests, records and results, in slices; `between` is called after each of a
+    large table.
 
     The tags of a run made here stay, so that they are never used again; those of an imported run are removed with it,
     so that it can be imported again."""
@@ -100,12 +102,12 @@ def remove(database: Database, run_id: int) -> None:
         blocks = _blocks_of(connection, tags)
         agents = _ids(connection, tag.c.agent_id, tag.c.id, tags)
         servers = _ids(connection, tag.c.server_id, tag.c.id, tags)
-    _empty(database, schema.verdict, schema.verdict.c.scoring_id, scorings)
+    _empty(database, schema.verdict, schema.verdict.c.scoring_id, scorings, between)
     _empty(database, schema.scoring, schema.scoring.c.id, scorings)
-    _empty(database, schema.sample, schema.sample.c.repeat_id, repeats)
-    _empty(database, schema.request, schema.request.c.repeat_id, repeats)
-    _empty(database, record, record.c.tag_id, tags)
-    _remove_blocks(database, blocks)
+    _empty(database, schema.sample, schema.sample.c.repeat_id, repeats, between)
+    _empty(database, schema.request, schema.request.c.repeat_id, repeats, between)
+    _empty(database, record, record.c.tag_id, tags, between)
+    _remove_blocks(database, blocks, between)
     for table in (schema.marker, schema.note, schema.pipeline_status, schema.status_step, schema.run_origin):
         _empty(database, table, table.c.run_id, [run_id])
     for part in chunks(tags, 500):
@@ -123,7 +125,13 @@ def remove(database: Database, run_id: int) -> None:
         connection.execute(delete(run).where(run.c.id == run_id))
 
 
-def _empty(database: Database, table: Table, column: ColumnElement[Any], values: Sequence[int]) -> None:
+def _empty(
+    database: Database,
+    table: Table,
+    column: ColumnElement[Any],
+    values: Sequence[int],
+    between: Callable[[], None] = lambda: None,
+) -> None:
     """Delete the rows of `table` whose `column` is one of `values`, in slices."""
     key = list(table.primary_key.columns)
     for part in chunks(values, 500):
@@ -132,6 +140,7 @@ def _empty(database: Database, table: Table, column: ColumnElement[Any], values:
         while True:
             with database.slice() as connection:
                 deleted = connection.execute(delete(table).where(here)).rowcount
+            between()
             if deleted < SLICE:
                 break
 
@@ -168,9 +177,10 @@ def _blocks_of(connection: Connection, tags: Sequence[int]) -> list[int]:
     return sorted(mine)
 
 
-def _remove_blocks(database: Database, blocks: Sequence[int]) -> None:
+def _remove_blocks(database: Database, blocks: Sequence[int], between: Callable[[], None]) -> None:
     """A block gets no more records after the transaction that made it, so the result stays true."""
     table = schema.record_block
     for part in chunks(blocks, 100):
         with database.slice() as connection:
             connection.execute(delete(table).where(table.c.id.in_(part)))
+        between()

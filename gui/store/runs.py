@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -133,23 +133,27 @@ class RunsPart:
             rows = connection.execute(query).all()
         return [_run(row) for row in rows]
 
-    def delete_run(self, run_id: int) -> None:
+    def delete_run(self, run_id: int, between: Callable[[], None] = lambda: None) -> None:
         """Remove a run with all its requests, records and results. Its tags stay, so that they are never used again.
 
         Daily sums stay too: they describe the use of the servers. The run is hidden at once; the rest is removed in
-        slices, and if that fails in the middle, by `remove_left_runs`. Raises NoSuchRowError."""
+        slices, and if that fails in the middle, by `remove_left_runs`. `between` is called between two slices of
+        what is large, and may raise. Raises NoSuchRowError."""
         now = time.time()
         with at_work() as token:
             with self.database.write() as connection:
                 if not hide(connection, run_id, token, now):
                     raise NoSuchRowError(f"There is no run {run_id} in {self.database.shown}.")
-            remove(self.database, run_id)
-        with self.database.write():
-            self._loader.forget_tags()
+            try:
+                remove(self.database, run_id, between)
+            finally:
+                with self.database.write():
+                    self._loader.forget_tags()
 
-    def remove_left_runs(self, now: float) -> list[int]:
-        """Remove runs whose program ended while importing or deleting them; returns the numbers of these runs."""
-        left = remove_left(self.database, now)
+    def remove_left_runs(self, now: float, between: Callable[[], None] = lambda: None) -> list[int]:
+        """Remove runs whose program ended while importing or deleting them; returns the numbers of these runs.
+        `between` as in `delete_run`."""
+        left = remove_left(self.database, now, between)
         if left:
             with self.database.write():
                 self._loader.forget_tags()

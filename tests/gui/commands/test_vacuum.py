@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from gui.cli import main
 from gui.commands.vacuum import over_size
+from gui.runner.retention import limits_of
 from gui.store import NewRequest, Store, TestSpec
 
 DAY = 86_400.0
@@ -77,8 +79,31 @@ def test_by_size_the_oldest_go_until_it_is_small_enough(workspace: Path, capsys:
     assert left(workspace) == [2]
 
 
+def test_limits_are_kept_every_day_until_they_are_taken_back(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["vacuum", "--older-than", "15d", "--daily"]) == 0
+    assert capsys.readouterr().out.startswith(
+        "Removed every day from now on: runs older than 15d.\nrun 1 was deleted\n"
+    )
+    assert left(workspace) == [2, 4]
+    assert main(["vacuum", "--dry-run", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["daily"], told["would_remove"], told["last_turn"]) == (
+        {"older_than": 15 * DAY, "max_size": None},
+        [],
+        None,
+    )
+    assert main(["vacuum", "--dry-run"]) == 0
+    assert "Removed every day: runs older than 15d.\n" in capsys.readouterr().out
+    assert main(["vacuum", "--no-daily"]) == 0
+    with Store(workspace) as store:
+        assert not limits_of(store).any
+
+
 def test_what_cannot_be_is_one_sentence(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for words in (["--dry-run"], ["--older-than", "long"], ["--max-size", "big"]):
+    for words in (["--dry-run"], ["--older-than", "long"], ["--max-size", "big"], ["--daily"], ["--json"],
+                  ["--dry-run", "--older-than", "9d", "--daily"]):  # fmt: skip
         assert main(["vacuum", *words]) == 2
         said = capsys.readouterr()
         assert (said.out, len(said.err.splitlines())) == ("", 1)

@@ -373,6 +373,12 @@ def test_a_reader_sees_one_state_while_a_writer_commits(store: Store) -> None:
     assert store.setting("a") == "2"
 
 
+def test_the_used_size_of_a_workspace_just_made_is_known(tmp_path: Path) -> None:
+    with Store(tmp_path / "w.db") as store:
+        store.put_setting("big", "x" * 1_000_000)
+        assert 1_000_000 < store.database.used_bytes() < 2_000_000
+
+
 def test_two_programs_open_a_new_workspace_at_once(tmp_path: Path) -> None:
     file = tmp_path / "w.db"
     results: list[object] = []
