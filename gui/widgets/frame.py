@@ -42,7 +42,7 @@ from PySide6.QtWidgets import (
 
 from gui.widgets.icons import icon, pixmap
 from gui.widgets.palette import Palette
-from gui.widgets.parts import Badge, Elided, MenuButton, button, line, plain_tip, short_caption
+from gui.widgets.parts import Badge, Elided, FocusRing, MenuButton, button, line, plain_tip, short_caption
 from gui.widgets.sheet import Sheet
 from gui.widgets.shortcuts import KeyGroup, key_of, name_of, page_keys
 from gui.widgets.theme import sized_font, theme
@@ -253,6 +253,13 @@ class Frame(QMainWindow):
         """Add a page. For an existing name, this widget replaces the earlier one: the window is painted before all of
         its pages are made. `place`: "rail" or "foot" for a button there, in the order of adding; with these and "menu"
         the page is also in the menu View, with its key. `under`: the page whose button is marked for an inner one."""
+        for area in widget.findChildren(QScrollArea):
+            # Its fields scroll it when the focus moves; only one without any is a stop of Tab, to be scrolled by keys.
+            if any(part.focusPolicy() & Qt.FocusPolicy.TabFocus for part in area.findChildren(QWidget)):
+                area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            elif area.focusPolicy() & Qt.FocusPolicy.TabFocus:
+                FocusRing(area)
+                area.setAccessibleName(area.accessibleName() or f"Text of {title or name}")
         before = self._pages.get(name)
         self._pages[name] = widget
         self.stack.addWidget(widget)

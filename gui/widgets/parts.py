@@ -6,8 +6,8 @@ import html
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from PySide6.QtCore import QEvent, QSize, Qt
-from PySide6.QtGui import QHelpEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtCore import QEvent, QObject, QRect, QSize, Qt
+from PySide6.QtGui import QHelpEvent, QPainter, QPaintEvent, QPen, QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
     QFrame,
@@ -91,17 +91,53 @@ class Elided(QLabel):
         return super().event(event)
 
 
+def paint_ring(widget: QWidget, place: QRect | None = None) -> None:
+    """Paint the focus ring, 2 px inside the edge of a widget or of a part of it; at the end of its paint event."""
+    painter = QPainter(widget)
+    painter.setPen(QPen(theme().colour("focus"), 2))
+    painter.drawRect((place or widget.rect()).adjusted(1, 1, -1, -1))
+
+
+class FocusRing(QWidget):
+    """The ring of a widget whose children cover it, as those of an area that is scrolled."""
+
+    def __init__(self, of: QWidget) -> None:
+        super().__init__(of)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        of.installEventFilter(self)
+        self.hide()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(watched, QWidget):
+            if event.type() in (QEvent.Type.FocusIn, QEvent.Type.FocusOut):
+                self.setGeometry(watched.rect())
+                self.setVisible(watched.hasFocus())
+                self.raise_()
+            elif event.type() == QEvent.Type.Resize:
+                self.setGeometry(watched.rect())
+        return super().eventFilter(watched, event)
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
+        paint_ring(self)
+
+
 class TabBar(QTabBar):
     """Tabs no wider than their words; Qt would reserve room for scroll buttons that are not used."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.setAccessibleName("Tabs")
         self.setDrawBase(False)
         self.setExpanding(False)
         self.currentChanged.connect(self.updateGeometry)  # the selected tab is bolder, and so wider
 
     def sizeHint(self) -> QSize:
         return super().sizeHint() + QSize(8, 0)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        super().paintEvent(event)
+        if self.hasFocus():
+            paint_ring(self, self.tabRect(self.currentIndex()))
 
     def minimumSizeHint(self) -> QSize:
         whole, least = self.sizeHint(), super().minimumSizeHint()

@@ -93,6 +93,7 @@ class Canvas(pg.PlotWidget):  # type: ignore[misc]
     def __init__(self, owner: Plot, **options: Any) -> None:
         super().__init__(**options)
         self._owner = owner
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # nothing in it is done by keys
 
     def drawForeground(self, painter: QPainter, rect: QRectF) -> None:  # noqa: ARG002 - Qt's own signature
         self._owner.paint_over(painter)

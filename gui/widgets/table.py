@@ -29,6 +29,7 @@ from PySide6.QtGui import (
     QAction,
     QColor,
     QContextMenuEvent,
+    QFocusEvent,
     QFont,
     QFontMetrics,
     QGuiApplication,
@@ -61,7 +62,7 @@ from gui.models.rows import Column, Rows
 from gui.models.table import ROW_ROLE, TableModel
 from gui.widgets.filterbox import FilterBox, SavedFilters
 from gui.widgets.icons import icon, pixmap
-from gui.widgets.parts import Elided, button, plain_tip, short_caption
+from gui.widgets.parts import Elided, button, paint_ring, plain_tip, short_caption
 from gui.widgets.theme import fixed_font, metrics, sized_font, theme
 
 R = TypeVar("R")
@@ -325,6 +326,8 @@ class RowView(QTableView):
         self.hovered = -1
         self.anything_selected = False
         self._edges: tuple[int, int] | None = None
+        self._by_keys = False
+        """Whether it has the focus, and not by a click: it then has a ring."""
         self.setMouseTracking(True)
         self.entered.connect(lambda index: self._hover(index.row()))
         self.viewportEntered.connect(lambda: self._hover(-1))
@@ -341,6 +344,16 @@ class RowView(QTableView):
     def paintEvent(self, event: QPaintEvent) -> None:
         self._edges = None
         super().paintEvent(event)
+        if self._by_keys:
+            paint_ring(self.viewport())
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        self._by_keys = event.reason() != Qt.FocusReason.MouseFocusReason
+        super().focusInEvent(event)
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        self._by_keys = False
+        super().focusOutEvent(event)
 
     def selectionChanged(self, selected: QItemSelection, deselected: QItemSelection) -> None:
         super().selectionChanged(selected, deselected)
@@ -484,7 +497,6 @@ class Table(QWidget):
         copy.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         copy.triggered.connect(self.copy_rows)
         self.view.addAction(copy)
-        self.setFocusProxy(self.view)
         theme().changed.connect(self._theme_changed)
         self._theme_changed()
         self.restore()

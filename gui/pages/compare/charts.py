@@ -217,6 +217,7 @@ class SuccessDrawing(Drawing):
     def __init__(self) -> None:
         super().__init__()
         self._bottom = 36
+        self.setAccessibleName("Success of each test")
         self._tests: tuple[TestSuccess, ...] = ()
         self._test = 0
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -442,6 +443,7 @@ class CourseDrawing(Drawing):
         self._course: Course | None = None
         self._pair: tuple[int | None, int | None] = (None, None)
         self._cursor: int | None = None
+        self.setAccessibleName("Course over the runs")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
 

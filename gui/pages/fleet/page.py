@@ -287,6 +287,8 @@ class ServerDetail(QWidget):
         self.verdict.setWordWrap(True)
         self.now = _command_box()
         self.fixed = _command_box()
+        self.now.setAccessibleName("Monitoring line now")
+        self.fixed.setAccessibleName("Fixed monitoring line")
         self.copy = button("Copy fixed line", "copy", self._copy)
         left = QGridLayout()
         left.setContentsMargins(16, 12, 16, 12)
