@@ -185,11 +185,6 @@ class UdpSource:
         """The actual port, if 0 was requested."""
         return int(self._udp.getsockname()[1])
 
-    @property
-    def receiver_pid(self) -> int | None:
-        """The receiver process."""
-        return self._process.pid if self._process else None
-
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         for end in (ours, theirs):

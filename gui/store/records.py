@@ -139,13 +139,6 @@ class RecordsPart:
             places = connection.execute(where).all()
         return UsageNames(owners, frozenset(host_of(row[0]) for row in places), frozenset(row[1] for row in places))
 
-    def other_kinds(self) -> dict[str, int]:
-        """How many records of each other kind were loaded."""
-        table = schema.other_kind
-        with self.database.read() as connection:
-            rows = connection.execute(select(table.c.kind, func.sum(table.c.events)).group_by(table.c.kind)).all()
-        return {kind: int(count) for kind, count in sorted(rows)}
-
     def cache_use(self, *, since: int = 0, until: int = LAST_DAY, server: str = "") -> list[CacheUse]:
         """Sums of the ``cache`` records for each cache, or for the one named `server`. Most bytes first."""
         table = schema.other_kind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections import Counter
@@ -31,6 +32,8 @@ from gui.store.rows import (
     TestEntry,
     TestSpec,
 )
+
+log = logging.getLogger("tally.store")
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _SYMBOLS = _LETTERS + "0123456789"
@@ -380,7 +383,10 @@ class RunsPart:
                 lines = [line for line in batch.lines if line.n > stored]
                 if not lines:
                     continue
-                strays += self._apply(connection, agents[batch.agent], lines, batch.ahead)
+                new_strays = self._apply(connection, agents[batch.agent], lines, batch.ahead)
+                if new_strays and not strays:  # once for each journal: an agent may send any number
+                    log.warning("! %s reported requests that it was never given; such lines are ignored", batch.agent)
+                strays += new_strays
                 last = max(line.n for line in lines)
                 values = {"stored": last, "strays": strays}
                 table = schema.journal
@@ -394,11 +400,6 @@ class RunsPart:
                     connection.execute(
                         insert(table).values(agent_id=agents[batch.agent], journal=batch.journal, **values)
                     )
-
-    def journal_strays(self) -> int:
-        """Journal lines of all agents about requests that the agent never had."""
-        with self.database.read() as connection:
-            return int(connection.scalar(select(func.sum(schema.journal.c.strays))) or 0)
 
     def _apply(self, connection: Connection, agent_id: int, lines: Iterable[Started | Done], ahead: float) -> int:
         """Apply journal lines in order, from a clock that is `ahead`; returns how many were strays."""

@@ -21,10 +21,6 @@ def _outlines() -> dict[str, str]:
     return outlines
 
 
-def icon_names() -> list[str]:
-    return list(_outlines())
-
-
 def _svg(name: str, colour: str, stroke: float) -> QByteArray:
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" fill="none" stroke="{colour}" color="{colour}"'

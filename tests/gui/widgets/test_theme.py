@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-from gui.widgets.icons import icon_names, pixmap
+from gui.widgets.icons import pixmap
 from gui.widgets.theme import theme
 
 TEXTS = ["text", "text2", "text3", "accent_text", "ok", "warn", "bad", "mute", "late", "dup", "info", "axis"]
@@ -55,7 +57,7 @@ def test_no_widget_model_or_page_holds_a_colour_of_its_own() -> None:
 
 
 def test_every_icon_draws_something(qapp) -> None:
-    for name in icon_names():
+    for name in json.loads(files("resources").joinpath("icons/icons.json").read_text("utf-8")):
         picture = pixmap(name, "text", 16).toImage()
         drawn = sum(picture.pixelColor(x, y).alpha() > 0 for x in range(16) for y in range(16))
         assert drawn > 3, name
