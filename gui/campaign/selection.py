@@ -78,7 +78,9 @@ def choose_servers(choice: Choice, available: Iterable[Server]) -> list[Server]:
         return _labelled(choice, known, "server")
     if choice == "all":
         if not known:
-            raise SelectionError("The plan asks for all servers, but there are none; start a lab or a server agent.")
+            raise SelectionError(
+                "The plan asks for all servers, but there are none; list some, or start a lab or an agent."
+            )
         return known
     by_name = {server.name: server for server in known}
     by_url = {normal_url(server.url): server for server in known}

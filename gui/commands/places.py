@@ -45,21 +45,41 @@ def add_database_option(parser: argparse.ArgumentParser) -> None:
         "--db",
         metavar="URL",
         default=argparse.SUPPRESS,  # otherwise the default would override `tally --db URL COMMAND`
-        help="workspace database: a file, or postgresql://… (default: TALLY_DB, else default.db in the data directory)",
+        help="workspace database: a file, or postgresql://… (default: TALLY_DB, or that of the settings)",
     )
 
 
 def database(options: argparse.Namespace) -> str:
-    """The database named by the options."""
+    """The database named by the options, else the default workspace."""
     named = getattr(options, "db", None) or os.environ.get("TALLY_DB")
-    return str(named) if named else kept_in_data("default.db")
+    return str(named) if named else default_workspace()
+
+
+def default_workspace() -> str:
+    """The database that the settings name, else ``default.db`` in the data directory. Raises CommandError."""
+    kept = kept_in_data("default.db")
+    if not (data_directory() / "settings.toml").exists():
+        return kept  # the settings take a moment to import
+    from gui.runner.machine import default_database, settings_or_defaults
+
+    return default_database(data_directory(), settings_or_defaults(data_directory()))
+
+
+def _with_password(name: str) -> str:
+    """The address of a database with the password that is kept for it, if it needs one."""
+    if "://" not in name:
+        return name
+    from gui.runner.machine import database_address
+    from gui.runner.secrets import Secrets
+
+    return database_address(Secrets(data_directory()), name)
 
 
 def open_store(options: argparse.Namespace) -> Store:
     """Open the workspace named by the options, created if missing. Raises StoreError with a sentence."""
     from gui.store import Store  # takes half a second, which would delay the window's first paint
 
-    return Store(database(options))
+    return Store(_with_password(database(options)))
 
 
 def open_to_read(options: argparse.Namespace) -> Store:
@@ -71,14 +91,14 @@ def open_to_read(options: argparse.Namespace) -> Store:
     name, file = _there(options)
     if file is not None and os.access(file, os.W_OK) and os.access(file.parent, os.W_OK):
         Store(name).close()  # upgrades a workspace of an older Tally; otherwise nothing is written
-    return Store(name, read_only=True)
+    return Store(_with_password(name), read_only=True)
 
 
 def open_to_change(options: argparse.Namespace) -> Store:
     """The same for a command that changes an existing workspace. Raises CommandError and StoreError."""
     from gui.store import Store
 
-    return Store(_there(options)[0])
+    return Store(_with_password(_there(options)[0]))
 
 
 def _there(options: argparse.Namespace) -> tuple[str, Path | None]:
@@ -91,7 +111,7 @@ def _there(options: argparse.Namespace) -> tuple[str, Path | None]:
         return name, None
     file = Path(str(url.database))
     if not file.exists():
-        if name != kept_in_data("default.db"):
+        if name != default_workspace():
             raise CommandError(
                 f"There is no workspace {file}; check its name, or create one with: tally demo --db {file}"
             )

@@ -16,8 +16,8 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gui.runner.checklist import Check
 from gui.runner.management import Management, ManagementDeniedError, ManagementError, Policy, in_force
-from gui.runner.preflight import Check
 from gui.runner.settings import sentence
 from shoveler.bus import (
     BusAddress,

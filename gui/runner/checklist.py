@@ -86,7 +86,11 @@ ITEMS: tuple[Item, ...] = (
         "A client that is busy with other things measures its own limit, not that of the servers.",
         ("clients",),
     ),
-    Item("servers", "Servers are known", "The plan chooses from the servers of the lab and of the server agents."),
+    Item(
+        "servers",
+        "Servers are known",
+        "The plan chooses from the servers of the lab, the list and the server agents.",
+    ),
     Item(
         "config",
         "Monitoring is configured",

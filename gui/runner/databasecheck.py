@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from gui.runner.preflight import Check
+from gui.runner.checklist import Check
 from gui.store import Store, StoreError, StoreNewerError, parse_database
 
 TITLE = "Database"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import secrets as random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -365,6 +365,11 @@ def _flat(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield section, table
 
 
-def sections() -> Sequence[str]:
-    """The sections that have settings, in the order of their declaration."""
-    return tuple(dict.fromkeys(setting.name.partition(".")[0] for setting in SETTINGS))
+def reference() -> str:
+    """The settings as a table in Markdown, for docs/settings.md."""
+    rows = ["| setting | default | what it is |", "|---|---|---|"]
+    for setting in SETTINGS:
+        choices = f" One of {', '.join(f'`{choice}`' for choice in setting.choices)}." if setting.choices else ""
+        shown = f"`{setting.default}`" if setting.default else ""
+        rows.append(f"| `{setting.name}` | {shown} | {setting.help}{choices} |")
+    return "\n".join(rows) + "\n"

@@ -217,6 +217,8 @@ class Workspace:
         cannot be read); the bus is then the one before."""
         if self.running:
             raise RunRefusedError("A run is under way, and takes its records from the bus of now; stop it first.")
+        if self.other:
+            raise RunRefusedError(f"{self.other} has this workspace, and takes its records; open it again there.")
         lab = await self.blocking(read_lab, options.lab) if options.lab is not None else None
         fresh = replace(
             self.options,

@@ -15,7 +15,7 @@ from gui.pages.settings.presenter import BUS, DATABASE, HubFacts, SecretState
 from gui.pages.settings.rows import Section
 from gui.pages.settings.sections import AppearanceSection, BusSection, DatabaseSection, HubSection
 from gui.pages.settings.shortcuts import ShortcutsSection
-from gui.runner.preflight import Check
+from gui.runner.checklist import Check
 from gui.runner.settings import MachineSettings, default
 from gui.widgets.icons import icon, pixmap
 from gui.widgets.parts import Elided, button, label, line

@@ -22,6 +22,7 @@ from gui.hub.persistence import Key
 from gui.models.keys import KeyRow, key_rows
 from gui.pages.desk import Desk
 from gui.runner.buscheck import Places, check_bus
+from gui.runner.checklist import Check
 from gui.runner.databasecheck import check_database
 from gui.runner.errors import EXPECTED
 from gui.runner.lab import read_lab, running_lab
@@ -34,7 +35,6 @@ from gui.runner.machine import (
     split_password,
     workspace_options,
 )
-from gui.runner.preflight import Check
 from gui.runner.secrets import Secrets
 from gui.runner.settings import (
     BY_NAME,

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.runner.preflight import Check
+from gui.runner.checklist import WORDS, Check
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import Elided, button, label
 from gui.widgets.theme import theme
@@ -366,9 +366,6 @@ class Section(QScrollArea):
 CHECK_ICONS = {"ok": ("ok", "ok"), "warning": ("warn", "warn"), "failed": ("bad", "bad"), "skipped": ("ring", "mute")}
 
 
-CHECK_WORDS = {"ok": "ok", "warning": "check", "failed": "failed", "skipped": "not tried"}
-
-
 class CheckLines(QWidget):
     """What a test found: a line for each thing, with its state as icon and colour, and what to do below it."""
 
@@ -404,8 +401,8 @@ class CheckLines(QWidget):
         picture = QLabel()
         picture.setPixmap(pixmap(symbol, colour, 14, 2.0))
         picture.setFixedSize(14, 20)
-        state = label(CHECK_WORDS[check.state], "caption")
-        state.setFixedSize(56, 20)
+        state = label(WORDS[check.state], "caption")
+        state.setFixedSize(72, 20)
         state.setStyleSheet(f"color: {theme().hex(colour)};")
         title = label(check.title)
         title.setFixedSize(LABEL_WIDTH - 14, 20)
@@ -428,7 +425,7 @@ class CheckLines(QWidget):
         row.addLayout(words, 1)
         holder = QWidget()
         holder.setLayout(row)
-        holder.setAccessibleName(f"{check.title}: {CHECK_WORDS[check.state]}. {check.text} {check.remedy}".strip())
+        holder.setAccessibleName(f"{check.title}: {WORDS[check.state]}. {check.text} {check.remedy}".strip())
         return holder
 
 

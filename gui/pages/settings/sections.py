@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QWidget
 
 from gui.pages.settings.presenter import HubFacts
 from gui.pages.settings.rows import NARROW, WIDE, CheckLines, ChoiceRow, Row, SecretRow, Section, TextRow
-from gui.runner.preflight import Check
+from gui.runner.checklist import Check
 from gui.runner.settings import BY_NAME, FOLDER, LAB, RABBITMQ, MachineSettings
 from gui.widgets.fields import ChoiceField
 from gui.widgets.parts import Badge, Elided, button, label, plain_tip

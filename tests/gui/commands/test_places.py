@@ -40,3 +40,12 @@ def test_a_data_directory_that_cannot_be_made_is_named(
         said = capsys.readouterr().err
         assert f"data directory {data / 'below'} cannot be created: Not a directory" in said
         assert said.count("\n") == 1
+
+
+def test_the_database_of_the_settings_is_the_default_one(data: Path, tmp_path: Path) -> None:
+    data.mkdir()
+    (data / "settings.toml").write_text(f'[database]\naddress = "{tmp_path / "mine.db"}"\n')
+    assert main(["key", "create", "--kid", "a"]) == 0
+    assert main(["key", "list"]) == 0
+    assert (tmp_path / "mine.db").is_file()
+    assert not (data / "default.db").exists()

@@ -13,8 +13,8 @@ import pytest
 
 from agent.lab.broker import PrivateBroker
 from gui.runner.buscheck import TITLES, Places, check_bus, limits
+from gui.runner.checklist import Check
 from gui.runner.management import Management, ManagementError, Policy, in_force
-from gui.runner.preflight import Check
 from shoveler.bus import BusOptions, open_topology, parse_bus_address
 
 OPTIONS = BusOptions(connect_timeout=10)

@@ -15,6 +15,7 @@ from gui.runner.settings import (
     check,
     default,
     read_settings,
+    reference,
     take_apart,
     write_settings,
 )
@@ -128,3 +129,8 @@ def test_a_folder_that_cannot_be_written_keeps_the_settings_as_they_were(tmp_pat
     with pytest.raises(SettingsError, match="cannot be"):
         write_settings(tmp_path / "data" / "settings.toml", EMPTY.replaced(bus__user="x"))
     assert subprocess.run(["ls", str(tmp_path)], capture_output=True, text=True, check=True).stdout == "data\n"
+
+
+def test_the_documented_table_is_the_declaration() -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "settings.md"
+    assert reference() in page.read_text("utf-8")

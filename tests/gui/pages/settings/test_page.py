@@ -15,7 +15,7 @@ from gui.pages.settings.keys import NewKeySheet, SecretSheet
 from gui.pages.settings.page import SettingsPage
 from gui.pages.settings.presenter import HubFacts, SecretState
 from gui.pages.settings.shortcuts import KeySheet
-from gui.runner.preflight import Check
+from gui.runner.checklist import Check
 from gui.runner.settings import MachineSettings
 from gui.widgets.theme import theme
 
