@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from gui.commands import CommandError
+from gui.commands import CommandError, tell
 from gui.commands.places import hub_directory
 from gui.report import seal_sentence
+from gui.report.words import to_json
 from gui.runner.bundles import ENDING, save_bundle, seal_of, take_in_bundle
 from gui.store import Seal, Store
 
@@ -25,9 +26,13 @@ def take_in(store: Store, path: Path) -> int:
     return 0 if imported.sound else 1
 
 
-def look_at(path: Path) -> int:
+def look_at(path: Path, *, as_json: bool = False) -> int:
     """Say who made a bundle; nothing is stored. Exit code 1 when it was altered."""
     seal = seal_of(path, hub_directory())
+    if as_json:
+        facts = {name: getattr(seal, name) for name in ("checksum", "by", "made", "key", "known", "changed")}
+        tell(to_json({"file": str(path), "sentence": seal_sentence(seal), **facts}).decode().rstrip("\n"))
+        return 1 if seal.changed else 0
     print(f"{path}: {seal_sentence(seal)}")
     if seal.checksum:
         print(seal.checksum)

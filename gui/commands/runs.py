@@ -60,7 +60,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     export.add_argument("--unsigned", action="store_true", help="do not sign the bundle with the key of this hub")
     check = action("check", _check, "show who made a bundle and whether it was altered; nothing is stored")
     bring = action("import", _import, "import the run of a bundle under a new number")
-    for parser in (listing, show):
+    for parser in (listing, show, baseline, check):
         parser.add_argument("--json", action="store_true", help="as JSON")
     for parser in (check, bring):
         parser.add_argument("file", type=Path, metavar="FILE", help=f"a bundle ({ENDING})")
@@ -233,6 +233,8 @@ def _baseline(options: argparse.Namespace) -> int:
     if options.clear and options.run_id is not None:
         raise CommandError("Give either a run or --clear.")
     changes = options.clear or options.run_id is not None
+    if changes and options.json:
+        raise CommandError("--json shows the baseline; leave it out to change that.")
     with open_to_change(options) if changes else open_to_read(options) as store:
         if options.clear:
             store.set_baseline(None)
@@ -242,6 +244,9 @@ def _baseline(options: argparse.Namespace) -> int:
             print(f"run {options.run_id} is now the baseline")
         else:
             run = store.baseline()
+            if options.json:
+                _print(to_json({"run": run}))
+                return 0
             print("there is no baseline; set one: tally runs baseline RUN" if run is None else f"run {run}")
     return 0
 
@@ -257,7 +262,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    return look_at(options.file)
+    return look_at(options.file, as_json=options.json)
 
 
 def _import(options: argparse.Namespace) -> int:

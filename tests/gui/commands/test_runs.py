@@ -147,12 +147,15 @@ def test_the_baseline_is_one_run_or_none(workspace: Path, capsys: pytest.Capture
     for run in ("1", "2"):
         assert typed(capsys, "runs", "baseline", run)[0] == 0
     assert typed(capsys, "runs", "baseline")[1] == "run 2\n"
+    assert json.loads(typed(capsys, "runs", "baseline", "--json")[1]) == {"run": 2}
+    assert typed(capsys, "runs", "baseline", "--clear", "--json")[0] == 2
     assert "second (baseline)\n" in typed(capsys, "runs", "list")[1]
     assert typed(capsys, "runs", "baseline", "2", "--clear")[0] == 2
     assert typed(capsys, "runs", "baseline", "9")[0] == 2
     assert typed(capsys, "runs", "baseline")[1] == "run 2\n", "a run that is not there changes nothing"
     typed(capsys, "runs", "baseline", "--clear")
     assert "there is no baseline" in typed(capsys, "runs", "baseline")[1]
+    assert json.loads(typed(capsys, "runs", "baseline", "--json")[1]) == {"run": None}
 
 
 @pytest.mark.parametrize("words", [["note", "1", " "], ["note", "1", "x", "--author", "tally"],
@@ -224,6 +227,9 @@ def test_an_unknown_key_can_be_made_known(
 def test_a_bundle_can_be_made_without_a_signature(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     typed(capsys, "runs", "export", "1", "--out", "plain.zip", "--unsigned")
     assert "Not signed" in typed(capsys, "runs", "check", "plain.zip")[1]
+    code, out, _ = typed(capsys, "runs", "check", "plain.zip", "--json")
+    told = json.loads(out)
+    assert (code, told["key"], told["changed"], len(told["checksum"])) == (0, "", [], 71)
 
 
 def test_where_a_run_is_from_is_told_in_a_word(workspace: Path) -> None:
