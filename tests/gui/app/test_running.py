@@ -9,6 +9,7 @@ from typing import Any
 from gui.app.running import Running
 from gui.campaign.planfile import format_plan
 from gui.models.plans import NEW_PLAN
+from gui.runner.checklist import Check
 from gui.runner.resolve import RunRefusedError
 
 
@@ -24,8 +25,8 @@ class Stage:
             desk, lambda on: self.told.append(("running", on)), lambda: self.endings.append(self.running.ending)
         )
 
-    async def run(self, plan: Any, *, text: str, directory: Any) -> object:
-        self.told.append(("run", plan.name, text))
+    async def run(self, plan: Any, *, text: str, directory: Any, checks: Any) -> object:
+        self.told.append(("run", plan.name, text, *checks))
         return await self.end
 
     def stop(self) -> bool:
@@ -44,6 +45,15 @@ async def test_a_run_is_begun_once_and_shown_when_it_is_over(desk, make_workspac
     begun, ended = ("running", True), ("running", False)
     assert stage.told == [begun, ("run", "new plan", format_plan(NEW_PLAN)), ended]
     assert (desk.page, desk.place) == ("result", {"run": 7})
+
+
+async def test_the_checks_that_were_made_before_a_run_go_with_it(desk, make_workspace) -> None:
+    stage = Stage(desk, make_workspace)
+    check = Check("bus", "Bus", "ok", "It is there.")
+    stage.running.run_plan(NEW_PLAN, "text", checks=(check,))
+    stage.end.set_result(SimpleNamespace(run=7))
+    await desk.settle()
+    assert ("run", "new plan", "text", check) in stage.told
 
 
 async def test_the_first_stop_lets_the_round_end_and_the_second_aborts(desk, make_workspace) -> None:

@@ -15,6 +15,7 @@ from gui.app import make_window
 from gui.app.actions import set_theme
 from gui.app.window import Window
 from gui.hub import HubOptions
+from gui.models.plans import NEW_PLAN
 from gui.runner.options import WorkspaceOptions
 from gui.store import Store
 from gui.widgets.add_agent import AddAgentSheet
@@ -212,11 +213,50 @@ def test_a_run_that_cannot_begin_is_a_problem_and_the_buttons_come_back(qapp, dr
     async def story() -> None:
         window = opened(tmp_path)
         assert await window.open(options(tmp_path))
-        window.frame.run_button.click()
+        window.run_plan(NEW_PLAN)
         await until(lambda: problems(window))
         await until(lambda: window.frame.run_button.isEnabled() and window.frame.run_button.isVisible())
         assert not window.frame.stop_button.isEnabled()
         assert "server" in problems(window)[0]
+        await close(window)
+
+    drive(story())
+
+
+def test_run_names_its_plan_and_leads_to_what_keeps_it_from_running(qapp, drive, until, tmp_path) -> None:
+    async def story() -> None:
+        window = opened(tmp_path)
+        assert await window.open(options(tmp_path))
+        plans = page(window, "plans")
+        plans.new_plan()
+        await until(lambda: "Cannot run “new plan”" in window.frame.run_button.toolTip())
+        assert window.frame.run_button.text() == "Run new plan"
+        assert window.frame.actions_by_name["run"].text() == "Run new plan"
+        window.frame.go("fleet")
+        window.frame.run_button.click()
+        assert window.frame.current_page() == "plans"
+        assert "but there is no server here" in plans.form.message("servers")
+        assert not problems(window)
+        await close(window)
+
+    drive(story())
+
+
+def test_preflight_of_the_open_plan_is_in_the_menu(qapp, drive, until, tmp_path) -> None:
+    async def story() -> None:
+        window = opened(tmp_path)
+        window.frame.actions_by_name["preflight"].trigger()
+        assert page(window, "preflight").why.text().startswith("No workspace is open")
+        assert await window.open(options(tmp_path))
+        page(window, "plans").new_plan()
+        window.frame.actions_by_name["preflight"].trigger()
+        shown = page(window, "preflight")
+        await until(lambda: shown.rows and shown.badge._word.text().endswith("failed"))
+        assert shown.rows["bus"].word.text() == "failed"
+        assert shown.rows["answers"].word.text() == "not checked"
+        assert shown.crumbs.links[0].text() == "new plan"
+        window.leave()
+        await until(lambda: shown.why.text().startswith("No workspace is open"))
         await close(window)
 
     drive(story())
