@@ -76,7 +76,7 @@ COLUMNS: tuple[Column, ...] = (
     _number("Num. servers", "num_servers", lambda f: f.spec.servers, ""),
     _number("Files req. per server", "files_per_server", lambda f: f.spec.files_per_server, "/repeat"),
     _number("Total files req.", "total_files", lambda f: f.spec.total, "/repeat"),
-    _shown("Req. rate", "req_rate", lambda t: f"{t.now.spec.per_round:,}/s", lambda t: t.now.spec.per_round),
+    _shown("Req. per round", "req_rate", lambda t: f"{t.now.spec.per_round:,}/server", lambda t: t.now.spec.per_round),
     _shown(
         "Files recorded avg.",
         "recorded_avg",

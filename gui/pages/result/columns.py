@@ -54,7 +54,14 @@ TEST_COLUMNS: list[Column[TestRow]] = [
     Column(
         "total", "Total files", lambda t: t.entry.spec.total, lambda t: figures.count(t.entry.spec.total), "right", 80
     ),
-    Column("rate", "Req. rate", lambda t: t.entry.spec.per_round, lambda t: f"{t.entry.spec.per_round}/s", "right", 72),
+    Column(
+        "rate",
+        "Per round",
+        lambda t: t.entry.spec.per_round,
+        lambda t: f"{t.entry.spec.per_round:,}/server",
+        "right",
+        88,
+    ),
     Column(
         "achieved",
         "Achieved",

@@ -170,7 +170,7 @@ def test_nothing_turns_the_direction_of_writing_or_has_no_end(world: Any) -> Non
 def test_the_verdict_stands_in_a_table_that_is_no_wider_than_a_small_screen(page: tuple[str, Balanced]) -> None:
     first = page[0].index("<table")
     heads = re.findall(r"<th class[^>]*>(.*?)</th>", page[0][first : page[0].index("</thead>", first)])
-    assert heads == ["Test", "Name", "Num. servers", "Files req. per server", "Total files req.", "Req. rate",
+    assert heads == ["Test", "Name", "Num. servers", "Files req. per server", "Total files req.", "Req. per round",
                      "Files recorded avg.", "Success %", "Worst", "Pass at", "Verdict"]  # fmt: skip
 
 

@@ -55,7 +55,7 @@ def test_the_table_begins_with_the_seeds_columns(run: Any) -> None:
     assert lines[0] == "Run 1  a plan  FAIL  0 of 1 test passed  started 2025-10-09T08:53:21Z"
     assert lines[1] == "59 of 60 requests matched; the worst repeat has 95.00 %."
     row = lines[_rule(lines) + 1].split()
-    assert row[:6] == ["1", "2×10", "2", "10", "20", "5/s"], "which test it is, and the seed's columns"
+    assert row[:6] == ["1", "2×10", "2", "10", "20", "5/server"], "which test it is, and the seed's columns"
     assert " ".join(row[6:19]) == "19.67 98.33 % 95.00 % 100 % FAIL 73.81 – 99.99 % 3"
     header = " ".join(" ".join(line.split()) for line in lines[2 : _rule(lines)])
     for word in ("Num.", "servers", "Req.", "Success", "recorded", "interval", "Min", "Max", "Achieved", "Pass at"):
@@ -97,7 +97,7 @@ def test_a_table_too_wide_for_the_terminal_becomes_several(run: Any) -> None:
         rows = [line.split() for above, line in itertools.pairwise(narrow) if above.startswith("─")]
         assert len(rows) > 1
         assert all(row[:2] == ["1", "2×10"] for row in rows), "each says which test it is"
-        assert rows[0][2:8] == ["2", "10", "20", "5/s", "19.67", "98.33"]
+        assert rows[0][2:8] == ["2", "10", "20", "5/server", "19.67", "98.33"]
         assert rows[0][-1] == "FAIL"
         shown = sorted(itertools.chain(rows[0], *(row[2:] for row in rows[1:])))
         whole = wide.splitlines()
