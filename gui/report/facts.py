@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Literal
 
 import msgspec
@@ -19,9 +19,8 @@ from gui.report import numbers
 from gui.store import RunEntry, Store
 from shoveler.service import CollectorStatus, ShovelerStatus, StatusError, decode_status
 
-MEASURED = ("clock_offset", "rtt")
-"""Facts of a client that differ from one moment to the next."""
-CLIENT = "Client "
+MEASURED = ("clock_offset", "rtt", "udp_drops")
+"""Facts of a client or a server that differ from one moment to the next."""
 NOT_RECORDED = "not recorded then"
 """Shown where a run has kept nothing of its environment: an older version, or an imported bundle."""
 _TITLES = {
@@ -31,8 +30,25 @@ _TITLES = {
     "broker": "broker",
     "servers": "asked",
     "files": "files",
+    "fstat_seconds": "fstat interval, s",
+    "flush_seconds": "flush, s",
 }
-_PLACES = {"host": "Hub", "hub": "Hub", "lab": "Lab", "broker": "Lab", "servers": "Servers", "files": "Servers"}
+_PLACES = {
+    "host": "Hub",
+    "hub": "Hub",
+    "lab": "Lab",
+    "broker": "Lab",
+    "servers": "Servers",
+    "files": "Servers",
+    "fstat_seconds": "Servers",
+    "flush_seconds": "Servers",
+}
+_MEMBERS = {"clients": "Client ", "server_agents": "Server "}
+"""Parts of the environment that list clients or servers, and what each is called."""
+_ONES = tuple(_MEMBERS.values())
+_NAMED = 3
+"""Clients or servers that are named together."""
+_LEFT_OUT = ("clients", "server_agents", "kernel", "preflight")
 Weight = Literal["", "cause"]
 
 
@@ -148,24 +164,31 @@ def _text(value: Any) -> str:
 
 
 def _of_environment(run: RunEntry) -> Iterable[Fact]:
-    clients = run.environment.get("clients")
-    listed = [client for client in clients if isinstance(client, dict)] if isinstance(clients, list) else []
     for name, value in run.environment.items():
-        if name not in ("clients", "preflight"):  # what was measured before a run differs each time
+        if name not in _LEFT_OUT:
             yield Fact(_PLACES.get(name, "Environment"), _TITLES.get(name, name), _text(value), _amount(value))
     for name, value in run.versions.items():
         where, what = {"agents": ("Clients", "versions"), "xrootd": ("Clients", "XRootD")}.get(name, ("Hub", name))
         yield Fact(where, what, _text(value))
-    if listed:
-        names = sorted(str(client.get("name") or "") for client in listed)
-        yield Fact("Clients", "up", ", ".join(names), len(names))
-    for client in listed:
-        for name, value in client.items():
-            if name not in (*MEASURED, "name"):
-                yield Fact(f"{CLIENT}{client.get('name') or numbers.UNKNOWN}", name, _text(value), _amount(value))
+    kernel = run.environment.get("kernel")
+    for name, value in kernel.items() if isinstance(kernel, Mapping) else ():
+        yield Fact("Hub", "kernel" if name == "release" else str(name), _text(value), _amount(value))
+    for part, where in _MEMBERS.items():
+        members = run.environment.get(part)
+        listed = [one for one in members if isinstance(one, Mapping)] if isinstance(members, list) else []
+        if part == "clients" and listed:
+            names = sorted(str(client.get("name") or "") for client in listed)
+            yield Fact("Clients", "up", ", ".join(names), len(names))
+        for member in listed:
+            for name, value in member.items():
+                if name not in (*MEASURED, "name"):
+                    whose = str(member.get("name") or numbers.UNKNOWN)
+                    yield Fact(f"{where}{whose}", str(name), _text(value), _amount(value))
 
 
 def _amount(value: Any) -> float | None:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
+        return float(value)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
@@ -214,18 +237,36 @@ def pair_facts(
         {
             (fact.where, fact.what): fact
             for fact in some
-            if both is None or fact.where in both or not fact.where.startswith(CLIENT)  # one that only one run had
+            if both is None or fact.where in both or not fact.where.startswith(_ONES)  # one that only one run had
         }
         for some in (a, b)
     )
-    return tuple(
+    return _together(
         _pair(where, what, left.get((where, what)), right.get((where, what)), losses, recorded)
         for where, what in sorted(dict.fromkeys([*left, *right]), key=lambda key: _order(key[0]))
     )
 
 
+def _together(pairs: Iterable[FactPair]) -> tuple[FactPair, ...]:
+    """The pairs, those that are alike at several clients, or at several servers, in one."""
+    alike: dict[tuple[str, ...], list[FactPair]] = {}
+    for pair in pairs:
+        one = next((word for word in _ONES if pair.where.startswith(word)), "")
+        alike.setdefault((one or pair.where, pair.what, pair.a, pair.b), []).append(pair)
+    found = []
+    for (where, *_), some in alike.items():
+        if len(some) == 1:
+            found.append(some[0])
+            continue
+        names = [pair.where.removeprefix(where) for pair in some]
+        rest = len(names) - _NAMED
+        on = ", ".join(names[:_NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
+        found.append(replace(some[0], where=f"{where.strip()}s", what=f"{some[0].what} on {on}"))
+    return tuple(found)
+
+
 def _order(where: str) -> int:
-    begins = ("Plan", "Shoveler", "Collector", "Servers", "Clients", "Client ", "Lab", "Hub")
+    begins = ("Plan", "Shoveler", "Collector", "Server", "Clients", "Client ", "Lab", "Hub")
     return next((place for place, word in enumerate(begins) if where.startswith(word)), len(begins))
 
 
@@ -257,6 +298,13 @@ _MORE_LESS = {
     "timeout": ("clients give up later", "clients give up sooner"),
     "asked": ("more servers", "fewer servers"),
     "cpus": ("more processors", "fewer processors"),
+    "net.core.rmem_max": ("kernels keep more datagrams", "kernels keep fewer datagrams"),
+    "net.core.rmem_default": ("kernels keep more datagrams", "kernels keep fewer datagrams"),
+    "net.core.netdev_max_backlog": ("kernels keep more packets", "kernels keep fewer packets"),
+    "flush, s": ("closes are sent later", "closes are sent sooner"),
+    "fstat interval, s": ("closes are sent later", "closes are sent sooner"),
+    "findings": ("more is wrong with the configuration", "less is wrong with the configuration"),
+    "mtu": ("longer datagrams pass whole", "datagrams are cut into fragments sooner"),
 }
 _OTHER = {
     "seed": "other files, in another order",
@@ -272,6 +320,9 @@ _OTHER = {
     "list": "other files",
     "dir": "other files",
     "files": "other files",
+    "kernel": "another kernel: settings may not have been kept",
+    "monitoring": "the server reports other things, or to others",
+    "instance": "another process",
 }
 
 

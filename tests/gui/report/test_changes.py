@@ -173,3 +173,29 @@ def test_the_reason_is_what_most_additional_losses_have_in_common(make: Callable
     fact = FactPair("Shoveler sh-b", "x", "0", "9", "likely cause of 22 of the 27", "cause")
     assert likely_reason(one, two, (fact,)) == "the kernel dropped datagrams at Shoveler sh-b (22 of the 27)"
     assert likely_reason(two, two, ()) == ""
+
+
+def test_what_is_alike_at_several_servers_is_one_row() -> None:
+    one = [Fact(f"Server s{n:02}", "xrootd", "5.7.3") for n in range(1, 51)]
+    other = [Fact(f"Server s{n:02}", "xrootd", "5.6.9" if n <= 5 else "5.7.3") for n in range(1, 51)]
+    apart = [pair for pair in pair_facts(one, other, {}) if pair.differs]
+    assert [(f.where, f.what, f.a, f.b, f.bearing) for f in apart] == [
+        ("Servers", "xrootd on s01, s02, s03 and 2 more", "5.7.3", "5.6.9", "another version can count differently")
+    ]
+
+
+def test_kernel_values_of_the_hub_are_numbers_that_grow_and_shrink(world: Any) -> None:
+    world.begin(name="a", kernel={"release": "5.14.0-427", "net.core.rmem_max": "33554432"})
+    one = build(world.store, world.run)
+    world.begin(name="a", kernel={"release": "5.14.0-503", "net.core.rmem_max": "212992"}, preflight=[{"x": 1}])
+    apart = [f for f in compare(one, build(world.store, world.run)).facts if f.differs]
+    assert [(f.where, f.what, f.b, f.bearing) for f in apart] == [
+        ("Hub", "kernel", "5.14.0-503", "another kernel: settings may not have been kept"),
+        ("Hub", "net.core.rmem_max", "212992", "kernels keep fewer datagrams"),
+    ]
+
+
+def test_a_client_that_only_one_run_had_is_said_once() -> None:
+    one = [Fact("Clients", "up", "c1, c2", 2), Fact("Client c1", "cpus", "8"), Fact("Client c2", "cpus", "8")]
+    apart = [f for f in pair_facts(one, [one[0], one[1]], {}) if f.differs]
+    assert apart == []
