@@ -5,6 +5,7 @@ began. Everything is drawn from what the run has stored: samples of each second,
 shovelers and collectors and what the ones between added, and the requests. What nobody stored has a `reason` instead of
 a curve.
 
+- What was counted in a second is drawn at its end, what happened during it in its middle.
 - *Clients* is the mean number of requests that were open in each second, exactly, from their times.
 - *Broker* is what shovelers had confirmed by the broker and no collector had seen, *collectors* how long ago the oldest
   of that was received; both follow from the positions in their status messages.
@@ -40,6 +41,8 @@ LANES: tuple[LaneKey, ...] = (
 LOST = (VerdictKind.MISSING, VerdictKind.WRONG_BYTES, VerdictKind.DUPLICATE)
 """Verdicts that count against monitoring: each such request has a mark."""
 MOST_MISSES = 100_000
+PART = 5_000
+"""Lost requests that are read at once."""
 TOGETHER = 5.0
 """Misses of one server and cause that are further apart than this (seconds) are two groups."""
 AROUND = 12.0
@@ -277,10 +280,17 @@ def _times(store: Store, repeat_id: int) -> _Times:
 
 
 def _misses(store: Store, repeat_id: int, began: float) -> tuple[Miss, ...]:
-    found = [
-        Miss((request.t_close or request.t_open or request.t_started or began) - began, request)
-        for request in store.requests(repeat_id, verdict=LOST, limit=MOST_MISSES)
-    ]
+    """In parts, so that the window's thread can run in between."""
+    found: list[Miss] = []
+    after = 0
+    while len(found) < MOST_MISSES:
+        part = store.requests(repeat_id, verdict=LOST, after=after, limit=PART)
+        found += [
+            Miss((request.t_close or request.t_open or request.t_started or began) - began, request) for request in part
+        ]
+        if len(part) < PART:
+            break
+        after = part[-1].id
     return tuple(sorted(found, key=lambda miss: miss.at))
 
 
@@ -309,12 +319,12 @@ def _rounds(times: _Times, entry: RepeatEntry, began: float, until: float) -> La
 
 
 def _throughput(sums: Sequence[SampleRow], began: float) -> Lane:
-    known = [(row.t - began, row.bytes_read) for row in sums if row.bytes_read is not None]
+    known = [(row.t + 1 - began, row.bytes_read) for row in sums if row.bytes_read is not None]
     if len(known) < 2:
         return Lane("throughput", "Throughput", "sum, MiB/s", reason=_NO_SAMPLES)
     t, total = _arrays(known)
     rates = np.maximum(0.0, np.diff(total)) / np.maximum(1.0, np.diff(t)) / 2**20
-    return _curve("throughput", "Throughput", "sum, MiB/s", "sky", [Series("throughput", t[1:], rates)])
+    return _curve("throughput", "Throughput", "sum, MiB/s", "sky", [Series("throughput", t[1:] - 0.5, rates)])
 
 
 def _files(times: _Times, sums: Sequence[SampleRow], began: float, recorded: int | None, missing: int) -> Lane:
@@ -324,7 +334,7 @@ def _files(times: _Times, sums: Sequence[SampleRow], began: float, recorded: int
     if len(asked):
         at = np.array([second + 1 - began for second, _, _ in times.opened])
         series.append(Series("asked", np.concatenate(([0.0], at)), np.concatenate(([0.0], asked)), dashed=True))
-    known = [(row.t - began, row.recorded) for row in sums if row.recorded is not None]
+    known = [(row.t + 1 - began, row.recorded) for row in sums if row.recorded is not None]
     if known:
         series.append(Series("recorded", *_arrays(known)))
     if not series:
@@ -353,7 +363,7 @@ def _clients(times: _Times, began: float) -> Lane:
     ends = np.arange(1, width + 1, dtype=float)
     until = np.cumsum(counts, axis=1) * ends - np.cumsum(moments, axis=1)
     busy = np.diff(np.concatenate(([0.0], until[0] - until[1])))
-    t = first - began + np.arange(width)
+    t = first + 0.5 - began + np.arange(width)
     series = Series("open", t.astype(float), np.maximum(0.0, busy))
     return _curve("clients", "Clients", "open, mean", "text2", [series])
 
@@ -457,7 +467,7 @@ def _collectors(shovelers: Sequence[ShovelerStatus], collectors: Sequence[Collec
 
 def _database(sums: Sequence[SampleRow], began: float) -> Lane:
     known = [
-        (row.t - began, max(0, row.read - row.recorded))
+        (row.t + 1 - began, max(0, row.read - row.recorded))
         for row in sums
         if row.read is not None and row.recorded is not None
     ]

@@ -316,7 +316,7 @@ def _speed_of(changes: Sequence[Change]) -> tuple[Literal["", "slower", "faster"
     alike = sum((share > 0) == (most > 0) for share in shares)
     many = f", {alike} tests" if alike > 1 else ""
     words = (
-        f"requests took {'up to ' if many else ''}{abs(most):.0f} % {'longer' if most > 0 else 'less long'} (p95{many})"
+        f"requests took {'up to ' if many else ''}{abs(most):.0f} % {'longer' if most > 0 else 'less time'} (p95{many})"
     )
     return ("slower" if most > 0 else "faster"), words
 

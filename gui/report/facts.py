@@ -45,7 +45,8 @@ _PLACES = {
 }
 _MEMBERS = {"clients": "Client ", "server_agents": "Server "}
 """Parts of the environment that list clients or servers, and what each is called."""
-_ONES = tuple(_MEMBERS.values())
+_ONES = (*_MEMBERS.values(), "Shoveler ", "Collector ")
+"""How the places of facts of a single member begin."""
 _NAMED = 3
 """Clients or servers that are named together."""
 _LEFT_OUT = ("clients", "server_agents", "kernel", "preflight")
@@ -214,6 +215,9 @@ def _of_daemons(store: Store, run: RunEntry) -> Iterable[Fact]:
                     restarted[process.instance or process.host or process.sender] = None
     for (where, what), value in sorted(known.items()):
         yield Fact(where, what, _text(value))
+    for program in ("Shoveler", "Collector") if known else ():
+        count = len({where for where, _ in known if where.startswith(program)})
+        yield Fact(f"{program}s", "reporting", str(count), count)
     for where, count in sorted(drops.items()):
         yield Fact(where, DROPS, numbers.count(count), count)
     if known:
@@ -232,19 +236,34 @@ def pair_facts(
 ) -> tuple[FactPair, ...]:
     """The facts of both runs, in their order. `losses`: how many records run b lost more than run a, by stage.
     `recorded`: whether each of the two has stored its environment at all."""
-    both = {fact.where for fact in a} & {fact.where for fact in b} if all(recorded) else None
-    left, right = (
-        {
-            (fact.where, fact.what): fact
-            for fact in some
-            if both is None or fact.where in both or not fact.where.startswith(_ONES)  # one that only one run had
-        }
-        for some in (a, b)
-    )
+    if all(recorded):
+        a, b = _matched(a, b)
+    left, right = ({(fact.where, fact.what): fact for fact in some} for some in (a, b))
     return _together(
         _pair(where, what, left.get((where, what)), right.get((where, what)), losses, recorded)
         for where, what in sorted(dict.fromkeys([*left, *right]), key=lambda key: _order(key[0]))
     )
+
+
+def _matched(a: Sequence[Fact], b: Sequence[Fact]) -> tuple[list[Fact], list[Fact]]:
+    """The facts of both with the same names for the same members. Those that only one run had (names of a lab are new
+    each time) are paired in their order where both have as many of them; else they are left out: how many there were is
+    a fact of its own."""
+    names: tuple[dict[str, str], dict[str, str]] = ({}, {})
+    for one in _ONES:
+        members = [list(dict.fromkeys(f.where for f in some if f.where.startswith(one))) for some in (a, b)]
+        rest = [sorted(set(mine) - set(other)) for mine, other in (members, members[::-1])]
+        alike = len(rest[0]) == len(rest[1])
+        for mine, new in zip(rest, names, strict=True):
+            many = len(mine) > 1
+            new.update(
+                {where: (f"{one}{n}" if many else one.strip()) if alike else "" for n, where in enumerate(mine, 1)}
+            )
+    pair = [
+        [replace(fact, where=new.get(fact.where, fact.where)) for fact in some if new.get(fact.where, fact.where)]
+        for some, new in zip((a, b), names, strict=True)
+    ]
+    return pair[0], pair[1]
 
 
 def _together(pairs: Iterable[FactPair]) -> tuple[FactPair, ...]:

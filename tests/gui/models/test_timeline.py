@@ -95,7 +95,7 @@ def test_open_requests_are_counted_exactly(store: Store, part: Part) -> None:
     (series,) = part.lane("clients").series
     repeat = store.repeats(1)[1].id
     spans = [((r.t_open or 0) - part.began, (r.t_close or 0) - part.began) for r in store.requests(repeat, limit=1000)]
-    for second, value in zip(series.t.tolist(), series.values.tolist(), strict=True):
+    for second, value in zip((series.t - 0.5).tolist(), series.values.tolist(), strict=True):
         overlap = sum(max(0.0, min(close, second + 1) - max(opened, second)) for opened, close in spans)
         assert value == pytest.approx(overlap, abs=1e-4)
 

@@ -199,3 +199,13 @@ def test_a_client_that_only_one_run_had_is_said_once() -> None:
     one = [Fact("Clients", "up", "c1, c2", 2), Fact("Client c1", "cpus", "8"), Fact("Client c2", "cpus", "8")]
     apart = [f for f in pair_facts(one, [one[0], one[1]], {}) if f.differs]
     assert apart == []
+
+
+def test_members_with_new_names_are_paired_in_their_order() -> None:
+    """Those of a lab have other names each time."""
+    one = [Fact("Shoveler 08d0", "version", "1"), Fact("Shoveler 08d0", "host", "vm"), Fact("Client c1", "cpus", "8")]
+    other = [Fact("Shoveler 6ad4", "version", "2"), Fact("Shoveler 6ad4", "host", "vm")]
+    assert [(f.where, f.what, f.a, f.b) for f in pair_facts(one, other, {})] == [
+        ("Shoveler", "version", "1", "2"),
+        ("Shoveler", "host", "vm", "vm"),
+    ]
