@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from collector.correlate import Correlator
+from collector.digest import digest, fields_as_json
 from collector.quarantine import QUARANTINE
 from collector.sources import Datagram, Reject, SourceError
 from collector.sources.file import FileSource, parse_line
@@ -232,13 +233,10 @@ class Notes:
         return notes
 
     def _sequence(self, remote: str, stod: int, found: dict[str, Any], data: bytes) -> str:
-        header = found.get("header")
-        if header is not None:
-            number, modulus, name = header["sequence"], 256, sequence_class(header["code"], data)
-        elif "sequence" in found and found.get("code"):
-            number, modulus, name = found["sequence"], 1000, f"text {found['code']}"
-        else:
+        header, name = found.get("header"), _class_of(found, data)
+        if not name:
             return ""
+        number, modulus = (header["sequence"], 256) if header is not None else (found["sequence"], 1000)
         key = (remote, stod, name)
         last = self.sequences.get(key)
         if last is None:
@@ -258,6 +256,13 @@ def sequence_class(code: str, data: bytes) -> str:
     if code == "g":
         return f"G {chr(data[16])}" if len(data) > 16 and 32 < data[16] < 127 else "G"
     return code.upper()
+
+
+def _class_of(found: dict[str, Any], data: bytes) -> str:
+    """The counter that its number belongs to; empty if it has none."""
+    if "header" in found:
+        return sequence_class(found["header"]["code"], data)
+    return f"text {found['code']}" if "sequence" in found and found.get("code") else ""
 
 
 def _stod(found: dict[str, Any], data: bytes) -> int:
@@ -498,15 +503,30 @@ def _forgotten(entry: Forgotten, *, as_json: bool) -> str:
     return "\n".join([f"--- {what}: {entry.why} ---", *_lines(entry.state or {}, "    ")])
 
 
-def as_json(found: Found, number: int, decoded: dict[str, Any], notes: dict[str, Any], *, hexadecimal: bool) -> str:
-    """A datagram as one line of JSON."""
+def as_json(
+    found: Found,
+    number: int,
+    decoded: dict[str, Any],
+    notes: dict[str, Any],
+    *,
+    hexadecimal: bool,
+    brief: bool = False,
+    with_fields: bool = False,
+) -> str:
+    """A datagram as one line of JSON; `brief`: what is in it in a few words instead of all that is."""
     entry: dict[str, Any] = {"number": number, "place": found.place, "t": found.t, "remote": found.remote}
     if found.id is not None:
         entry["id"] = found.id
     if found.why is not None:
         entry["set_aside"] = found.why
     entry |= notes
-    entry["datagram"] = decoded
+    if brief:
+        entry |= {"stod": _stod(decoded, found.data), "class": _class_of(decoded, found.data)}
+        entry |= digest(decoded, found.data)
+    else:
+        entry["datagram"] = decoded
+    if with_fields:
+        entry["fields"] = fields_as_json(found.data)
     if hexadecimal:
         entry["data"] = base64.b64encode(found.data).decode()
     return json.dumps(entry, ensure_ascii=True)
@@ -530,7 +550,14 @@ def main(argv: list[str]) -> int:
                         help="everything about one file: user, path, open, progress, close")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON object per datagram")
     parser.add_argument("--hex", action="store_true", help="also print the bytes")
+    parser.add_argument("--brief", action="store_true",
+                        help="with --json: what is in it in a few words, not all of it")  # fmt: skip
+    parser.add_argument("--fields", action="store_true",
+                        help="with --json: each field with the bytes that it is in: [name, value, first, end, "
+                        "problem, [fields inside]]")  # fmt: skip
     options = parser.parse_args(argv)
+    if (options.brief or options.fields) and not options.json:
+        parser.error("--brief and --fields are for --json")
     path = None if options.input == "-" else Path(options.input)
     try:
         if path is not None and is_checkpoint(path):
@@ -555,10 +582,11 @@ def _inspect(path: Path | None, options: argparse.Namespace) -> int:
                 decoded = tree(entry.data)
                 story.learn(entry.remote, decoded, notes.note(entry.remote, decoded, entry.data), entry.data)
         story.learned()
-    return _print(entries, wanted, story, options)
+    return _print(path, entries, wanted, story, options)
 
 
 def _print(
+    path: Path | None,
     entries: Iterable[Found | Forgotten | Reject],
     wanted: Filter,
     story: Conversation | None,
@@ -570,7 +598,10 @@ def _print(
     for entry in entries:
         if isinstance(entry, Reject):
             bad += 1
-            print(entry.text, file=sys.stderr)
+            if options.brief:
+                print(json.dumps({"unreadable": entry.text, "reason": entry.reason}), flush=True)
+            else:
+                print(entry.text, file=sys.stderr)
             continue
         if isinstance(entry, Forgotten):
             print(_forgotten(entry, as_json=options.json))
@@ -592,7 +623,9 @@ def _print(
         servers[holes.server_of(entry.remote, noted)] = None
         noted = holes.add_to(entry.remote, noted)
         if options.json:
-            print(as_json(entry, number, decoded, noted, hexadecimal=options.hex))
+            line = as_json(entry, number, decoded, noted, hexadecimal=options.hex, brief=options.brief,
+                           with_fields=options.fields)  # fmt: skip
+            print(line, flush=path is None)  # what reads from a pipe answers at once
         else:
             print("\n".join(show(entry, number, decoded, noted, hexadecimal=options.hex)))
     if not options.json:

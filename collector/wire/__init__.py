@@ -14,6 +14,7 @@ beside the good ones.
 ``gstream``  ``g`` and its two text forms: events of plug-ins
 ``summary``  XML and JSON summary reports
 ``tree``     any of them as nested names and values, for people to read
+``fields``   the same with the bytes that each field is in
 
 Text is decoded as UTF-8 with ``surrogateescape``: nothing is lost, and the writer decides what to do with bytes that
 are not text.

@@ -64,6 +64,7 @@ PAGES = (
     PageEntry("pipeline", "Pipeline"),
     PageEntry("settings", "Settings", "foot"),
     PageEntry("preflight", "Preflight", "inner", "plans"),
+    PageEntry("inspector", "Datagram inspector", "menu", "pipeline"),
 )
 """The pages in the order of the rail, which is that of their keys (Ctrl+1 …); menu and inner pages come last."""
 

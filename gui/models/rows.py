@@ -103,6 +103,22 @@ class Rows(Generic[R]):
         self._sort()
         self._select()
 
+    def add(self, rows: Sequence[R]) -> None:
+        """More rows, after all others. Takes as long as the new ones need, and not as long as all."""
+        begin = len(self.all)
+        self.all += rows
+        for column, values in self._values.items():
+            value_of = self.columns[column].value
+            values += [value_of(row) for row in rows]
+        if self._passing is not None:
+            self._passing += self._pass(begin)
+        if self._order is None:
+            passing = self._passing
+            self.visible += rows if passing is None else [r for n, r in enumerate(rows, begin) if passing[n]]
+        else:
+            self._sort([*self._order, *range(begin, len(self.all))])  # mostly in order: that is found out quickly
+            self._select()
+
     def sort(self, column: int | None, *, descending: bool = False) -> None:
         """Sort by this column, or by the rows' own order (None)."""
         self.sort_column, self.descending = column, descending
@@ -127,7 +143,8 @@ class Rows(Generic[R]):
         self._haystack += ["\n".join([show(row) for show in shows]).lower() for row in self.all[begin : begin + rows]]
         return len(self._haystack) >= len(self.all)
 
-    def _sort(self) -> None:
+    def _sort(self, before: Sequence[int] | None = None) -> None:
+        """`before`: an order that is almost right already."""
         if self.sort_column is None:
             self._order = None
             return
@@ -135,8 +152,9 @@ class Rows(Generic[R]):
         values = self._values.get(self.sort_column)
         if values is None:
             values = self._values[self.sort_column] = [value_of(row) for row in self.all]
-        unknown = [number for number, value in enumerate(values) if value is None]
-        known = [number for number, value in enumerate(values) if value is not None] if unknown else range(len(values))
+        numbers = range(len(values)) if before is None else before
+        unknown = [number for number in numbers if values[number] is None]
+        known = [number for number in numbers if values[number] is not None] if unknown else numbers
         kinds = set(map(type, values)) - {type(None)}
         if kinds <= {int, float, bool}:
             keys: list[Any] = values
@@ -158,8 +176,9 @@ class Rows(Generic[R]):
         numbers = order if order is not None else range(len(rows))
         self.visible = [rows[number] for number in numbers if passing[number]]
 
-    def _pass(self) -> list[bool]:
-        rows, chosen = self.all, list(range(len(self.all)))
+    def _pass(self, begin: int = 0) -> list[bool]:
+        """Which rows from this number on pass the filter."""
+        rows, chosen = self.all, list(range(begin, len(self.all)))
         if self._filter.words:
             self.prepare(len(rows))
             texts = self._haystack
@@ -167,9 +186,9 @@ class Rows(Generic[R]):
                 chosen = [number for number in chosen if (word in texts[number]) is wanted]
         for test in self._filter.tests:
             chosen = [number for number in chosen if test(rows[number])]
-        passing = [False] * len(rows)
+        passing = [False] * (len(rows) - begin)
         for number in chosen:
-            passing[number] = True
+            passing[number - begin] = True
         return passing
 
     def as_tsv(self, indexes: Iterable[int], columns: Sequence[int]) -> str:

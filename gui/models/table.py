@@ -3,7 +3,7 @@ selection, scroll position and the row under the pointer stay where they are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal
@@ -88,6 +88,23 @@ class TableModel(QAbstractTableModel, Generic[R]):
             self._prepare.start()
         else:
             self._prepare.stop()
+
+    def add(self, rows: Sequence[R]) -> None:
+        """Show more rows, after all others. While nothing is sorted, Qt looks at the new ones only."""
+        if self.rows.sort_column is not None:
+            self._rearranged(lambda: self.rows.add(rows))
+        else:
+            was, shown = self.rows.visible, len(self.rows.visible)
+            self.rows.visible = list(was)
+            self.rows.add(rows)
+            now, self.rows.visible = self.rows.visible, was
+            if len(now) > shown:
+                self.beginInsertRows(QModelIndex(), shown, len(now) - 1)
+                self.rows.visible = now
+                self.endInsertRows()
+            self.counts_changed.emit()
+        if len(self.rows.all) > AT_ONCE:
+            self._prepare.start()
 
     def filter(self, text: str) -> None:
         """Show only matching rows, a moment later if there are many; raises FilterError for an invalid text."""

@@ -43,6 +43,8 @@ class WorkspaceBus:
         self._problem = problem
         self.queue = ""
         """The queue that records are taken from; empty without a bus."""
+        self.address: BusAddress | None = None
+        """The bus, with its password; None without one."""
         self.records_state = ConsumerState()
         self.status_state = ConsumerState()
         self._connected = asyncio.Event()
@@ -56,7 +58,7 @@ class WorkspaceBus:
         url = self._options.bus_url(self._lab)
         if not url:
             return
-        address = await self._with_password(parse_bus_address(url))
+        address = self.address = await self._with_password(parse_bus_address(url))
         places = self._lab or self._options
         exchange = address.exchange or places.records_exchange
         queue = address.queue or await self._blocking(queue_of, self._store, self._options.label)
@@ -82,7 +84,7 @@ class WorkspaceBus:
             await self._with_password(parse_bus_address(url), options)
         await self.stop()
         self._options, self._lab = options, lab
-        self._records = self._statuses = self._asker = None
+        self._records = self._statuses = self._asker = self.address = None
         self.queue = ""
         self._records_changed(ConsumerState())
         self._status_changed(ConsumerState())

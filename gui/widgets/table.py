@@ -508,6 +508,10 @@ class Table(QWidget):
         """Show these rows; selection and scroll position follow their rows."""
         self.model.replace(rows)
 
+    def add_rows(self, rows: Sequence[Any]) -> None:
+        """Show more rows, after all others."""
+        self.model.add(rows)
+
     def set_counts(self, text: str) -> None:
         """Set the words after the title."""
         if self.counts.text() != text:

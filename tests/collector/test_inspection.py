@@ -276,3 +276,34 @@ def test_a_story_without_names_in_the_stream_finds_its_user_by_the_path(
     assert [entry["number"] for entry in entries] == [2, 4, 5]
     records = entries[-1]["datagram"]["records"]
     assert [record["record"] for record in records] == ["window", "open", "close", "disconnect"]
+
+
+def test_brief_lines_say_what_is_in_a_datagram_and_fields_where(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = f_stream(3, opened(5, b"/store/f.root"))
+    path = capture(tmp_path / "c.jsonl", ident(), f_stream(1, closed(4)), whole, whole[:-9], b"")
+    with path.open("a") as file:
+        file.write("nothing\n")
+    assert main([str(path), "--json", "--brief", "--fields"]) == 1
+    said = capsys.readouterr()
+    assert said.err == ""
+    broken, *lines = map(json.loads, said.out.splitlines())
+    assert broken["reason"] == "line"
+    assert "c.jsonl:6 is not a captured datagram" in broken["unreadable"]
+    assert [line["what"].partition(":")[0] for line in lines[:3]] == [
+        "A, port 1094, xrootd v5",
+        "1 records",
+        "1 records",
+    ]
+    assert lines[2]["sequence_note"] == "1 of class F missing after 1"
+    assert (lines[2]["class"], lines[2]["seq"], lines[2]["files"], lines[2]["stream"]) == ("F", 3, [5], "f")
+    assert [field[0] for field in lines[2]["fields"]] == ["Header", "Time of day", "Open"]
+    assert lines[3]["problems"] == ["truncated", "record_size"]
+    assert lines[4]["what"] == "empty: no bytes"
+    assert "datagram" not in lines[0]
+
+
+def test_brief_is_for_json(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        main([str(tmp_path), "--brief"])
