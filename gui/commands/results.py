@@ -15,6 +15,10 @@ from gui.commands.places import add_database_option, open_to_read
 from gui.commands.progress import table_width
 from gui.commands.runs import listing
 from gui.hub.signing import SigningError
+from gui.models.course import view_of
+from gui.reconcile import Courses
+from gui.report.redact import Redaction
+from gui.report.words import printable
 from gui.store import Store, VerdictKind
 from shoveler.service.output import gone
 
@@ -38,6 +42,12 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     results.add_argument("--test", type=int, metavar="N", help="with --requests: only those of test N")
     results.add_argument("--server", default="", metavar="NAME", help="with --requests: only those to this server")
+    results.add_argument(
+        "--evidence",
+        type=int,
+        metavar="ID",
+        help="all that is known of one request, stage by stage (ID as in --requests)",
+    )
     results.add_argument("--format", choices=report.FORMATS, help="output format (default: table)")
     results.add_argument("--json", action="store_true", help="the same as --format json")
     results.add_argument("--schema", action="store_true", help="print the JSON Schema of the JSON report")
@@ -58,6 +68,9 @@ def run_results(options: argparse.Namespace) -> int:
             put([listing(store, as_json=options.json or options.format == "json")], options.out)
             return 0
         run = options.number if options.number is not None else latest_run(store)
+        if options.evidence is not None:
+            put([_evidence(store, run, options.evidence, redact=options.redact)], options.out)
+            return 0
         if options.requests:
             put(_requests(store, run, options), options.out)
             return 0
@@ -73,6 +86,7 @@ def run_results(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     """Reject options that would have no effect. Raises CommandError."""
     modes = [name for name in ("list", "requests", "schema") if getattr(options, name)]
+    modes += ["evidence"] if options.evidence is not None else []
     if len(modes) > 1:
         raise CommandError(f"--{modes[0]} and --{modes[1]} cannot be combined; give one of them.")
     mode = modes[0] if modes else ""
@@ -84,7 +98,12 @@ def _check(options: argparse.Namespace) -> None:
         raise CommandError(f"--{mode} accepts neither a run nor --redact; leave them out.")
     if options.json and options.format not in (None, "json"):
         raise CommandError(f"--json and --format {options.format} cannot be combined; give one of them.")
-    allowed = {"list": (None, "table", "json"), "requests": (None, "csv", "json"), "schema": (None, "json")}
+    allowed = {"list": (None, "table", "json"), "requests": (None, "csv", "json"), "schema": (None, "json"),
+               "evidence": (None, "table")}  # fmt: skip
+    if mode == "evidence" and options.json:
+        raise CommandError(
+            "--evidence is text; leave --json out (--requests --json has the same facts of every request)."
+        )
     if mode and options.format not in allowed[mode]:
         forms = " or ".join(form for form in allowed[mode] if form)
         raise CommandError(f"--{mode} can be written as {forms}, not as {options.format}.")
@@ -98,6 +117,14 @@ def _requests(store: Store, run: int, options: argparse.Namespace) -> Iterable[s
         yield from write(store, run, kinds, test=options.test, server=options.server, redact=options.redact)
     except ValueError as error:
         raise CommandError(str(error)) from error
+
+
+def _evidence(store: Store, run: int, request: int, *, redact: bool) -> str:
+    """The course of a request as text that a terminal can be shown."""
+    text = view_of(Courses(store, run).of(request)).text
+    if redact:
+        text = Redaction.of(store).text(text)
+    return "".join(f"{printable(line)}\n" for line in text.splitlines())
 
 
 def latest_run(store: Store) -> int:

@@ -17,7 +17,8 @@ from gui.cli import main
 from gui.commands.results import write_reports
 from gui.pages.result.presenter import write_report
 from gui.reconcile import score
-from gui.store import Store, TestSpec
+from gui.store import Store, TestSpec, VerdictKind
+from tests.gui.reconcile.losses import run_with_losses
 from tests.gui.store.world import World
 
 
@@ -184,3 +185,24 @@ def test_all_formats_are_written_and_a_file_name_tells_its_format(tmp_path: Path
             write_report(store, world.run, tmp_path / "report.doc")
     endings = [*report.ENDINGS.values(), "tally.zip"]
     assert [path.name for path in written] == [f"run-1.{ending}" for ending in endings]
+
+
+def test_the_course_of_a_request_as_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Store(tmp_path / "w.db") as store:
+        world = World(store)
+        run = run_with_losses(world)
+        lost = store.requests(world.repeat, verdict=VerdictKind.MISSING)[0].id
+        matched = store.requests(world.repeat, verdict=VerdictKind.MATCHED)[0].id
+    db = ["--db", str(tmp_path / "w.db")]
+    assert main(["results", str(run), "--evidence", str(lost), *db]) == 0
+    said = capsys.readouterr().out
+    assert "its close falls in the window of datagram 79" in said
+    assert "sysctl -w net.core.rmem_max=67108864" in said
+    assert main(["results", "--evidence", str(matched), "--redact", *db]) == 0
+    said = capsys.readouterr().out
+    assert "131 datagrams of this server taken during the run" in said
+    assert "example.org" not in said
+    assert main(["results", str(run), "--evidence", "99999", *db]) == 2
+    assert f"Run {run} has no request 99999." in capsys.readouterr().err
+    assert main(["results", "--evidence", "1", "--json", *db]) == 2
+    assert main(["results", "--evidence", "1", "--requests", *db]) == 2
