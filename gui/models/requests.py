@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any
 
 import msgspec
 
@@ -18,8 +19,10 @@ MOST = 250_000
 """Requests in the table; of more, all that are not matched and as many others as there is room for."""
 
 
-class RequestRow(NamedTuple):
-    """One request. `cause`: why its record is missing, or the client's error. `client`: the name of its agent."""
+class RequestRow(msgspec.Struct, frozen=True, gc=False):
+    """One request. `cause`: why its record is missing, or the client's error. `client`: the name of its agent.
+
+    OPTIMISATION: not seen by the garbage collector, which took 30 ms of the loop to look at 100,000 of them."""
 
     id: int
     verdict: VerdictKind | None
@@ -100,7 +103,7 @@ def read_test(store: Store, test: TestRow) -> TestDetail:
                 cells = store.request_cells(scoring.repeat_id, odd=odd, limit=MOST - len(rows))
                 repeat = numbers.get(scoring.repeat_id, 0)
                 rows += [_row(repeat, *each) for each in cells]
-    rows.sort()
+    rows.sort(key=attrgetter("id"))
     servers = by_server(store, [scoring.id for scoring in test.scorings]) if test.scorings else []
     return TestDetail(test.number, tuple(servers), tuple(rows), sum(s.total for s in test.scorings))
 

@@ -8,7 +8,7 @@ from PySide6.QtCore import QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from gui.models.course import STATES, StageRow
+from gui.models.course import STAGES, STATES, StageRow
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import Elided, label
 from gui.widgets.theme import theme
@@ -146,12 +146,18 @@ class StageList(QWidget):
             row.addWidget(title, 0 if width else 1)
         self._column.addWidget(header)
 
+        for _ in STAGES:
+            self._add()
+
+    def _add(self) -> None:
+        made = StageWidget()
+        self.rows.append(made)
+        self._column.addWidget(made)
+
     def show_stages(self, stages: Sequence[StageRow]) -> None:
         """Show these."""
         while len(self.rows) < len(stages):
-            made = StageWidget()
-            self.rows.append(made)
-            self._column.addWidget(made)
+            self._add()
         for number, widget in enumerate(self.rows):
             widget.setVisible(number < len(stages))
             if number < len(stages):
