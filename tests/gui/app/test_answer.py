@@ -10,7 +10,8 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from gui.app import make_window
-from gui.runner.options import HubOptions, WorkspaceOptions
+from gui.hub import HubOptions
+from gui.runner.options import WorkspaceOptions
 from gui.store import Store
 from tests.gui.parts import page, part
 from tests.gui.reconcile.losses import run_with_losses
