@@ -134,6 +134,7 @@ def feed(mode: str, servers: int) -> tuple[float, float, float, float]:
             )
         )  # fmt: skip
         page.paint_latest()
+        QTimer.singleShot(10, page.paint_table)
         if count == SECONDS:
             application.quit()
         else:  # not a timer that repeats: when the machine is loaded, two beats would come in one turn of the loop

@@ -24,7 +24,7 @@ def server_columns(
     gaps_of: Callable[[str], Sequence[int]],
 ) -> list[Column[ServerRow]]:
     """The columns of the table; `number_of` gives a server's number, which fixes its colour, `news_of` what is new
-    about it, `gaps_of` its gap in the last minute, the oldest first."""
+    about it, `gaps_of` its gap in the last seconds, the oldest first."""
     return [
         Column(
             "server",
@@ -57,7 +57,7 @@ def server_columns(
             kind="spark",
             width=60,
             colour=lambda r: "accent_text" if r.gap else "text3",
-            tip="The gap in the last minute",
+            tip="The gap in the last three quarters of a minute",
             fold=5,
         ),
         Column(

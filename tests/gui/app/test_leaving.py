@@ -19,7 +19,10 @@ from PySide6.QtWidgets import QMessageBox
 
 from gui.app import make_window
 from gui.app.window import Window
+from gui.hub import HubOptions
 from gui.runner.demo import DemoOptions, take_down
+from gui.runner.options import WorkspaceOptions
+from tests.gui.parts import page
 from tests.promises import within
 
 
@@ -132,9 +135,10 @@ def test_it_goes_on_without_the_window_and_nothing_is_asked_twice(
     qapp, drive, until, own_places, tmp_path, capfd
 ) -> None:
     database = tmp_path / "data" / "demo.db"
-    options = DemoOptions(database=database, servers=2, files=100, rate=10, bus=str(tmp_path / "bus"))
+    options = DemoOptions(database=database, servers=2, files=200, rate=10, bus=str(tmp_path / "bus"))
     asked: list[int] = []
     took: list[float] = []
+    seen: list[str] = []
 
     async def story() -> None:
         window = make_window(tmp_path / "data", options)
@@ -146,19 +150,35 @@ def test_it_goes_on_without_the_window_and_nothing_is_asked_twice(
         took.append(time.monotonic() - answer_at)
         asked.append(rows(database, "select count(*) from request")[0][0])
 
+        # The window is opened again: it shows the run of the other program, and has the workspace when that has ended.
+        again = make_window(tmp_path / "data")
+        again.frame.show()
+        hub = HubOptions(directory=tmp_path / "hub", host="127.0.0.1", port=0, insecure=True)
+        assert await again.open(WorkspaceOptions(database=database, hub=hub))
+        seen.append(again.workspace.other)
+        again.frame.go("live")
+        await until(lambda: again.workspace is not None and again.workspace.progress.latest.outcome == "running")
+        await until(lambda: page(again, "live").title.text() == "Run 1")
+        assert "carried out by another Tally (process" in page(again, "live").remark.text()
+        assert not again.frame.stop_button.isEnabled()
+        await until(lambda: again.workspace is not None and not again.workspace.other, 120)
+        again.frame.close()
+        await again.done.wait()
+
     drive(story())
+    assert seen[0].startswith("Another Tally (process ")
     said = capfd.readouterr().err
     found = re.search(r"Run (\d+) goes on without the window, in process (\d+); its log is (\S+)\.", said)
     assert found, said
     process, log = psutil.Process(int(found[2])), Path(found[3])
     assert "tally results" in said
-    assert asked[0] < 200
+    assert asked[0] < 400
     process.wait(120) if not _gone(process) else None
     text = log.read_text()
     assert rows(database, "select id, state from run") == [(int(found[1]), "passed")], text
-    assert rows(database, "select count(*), count(distinct path || tag_id) from request") == [(200, 200)]
+    assert rows(database, "select count(*), count(distinct path || tag_id) from request") == [(400, 400)]
     assert rows(database, "select matched, missing, client_failed, duplicate from scoring order by id")[-1] == (
-        200,
+        400,
         0,
         0,
         0,

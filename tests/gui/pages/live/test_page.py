@@ -37,6 +37,7 @@ def page(show) -> LivePage:
 def paint(page: LivePage, snapshot) -> None:
     page.show_progress(snapshot)
     page.paint_latest()
+    page.paint_table()
 
 
 def test_nothing_runs_says_so_and_offers_what_to_do(page, texts) -> None:
@@ -513,7 +514,7 @@ def test_the_age_of_the_last_record_counts_on_without_news(page, progress, monke
     monkeypatch.setattr(page.table.view.viewport(), "update", lambda: painted.append(index.data()))
     now += 30
     page._ticked = 0.0
-    paint(page, snapshot)
+    page.paint_latest()
     assert painted == ["35 s"]
     page.toggle_pause()
     page._ticked = 0.0
@@ -653,3 +654,11 @@ def test_while_nothing_runs_the_last_run_is_offered(page, texts) -> None:
 def test_who_carries_the_run_out_is_said(page, progress) -> None:
     paint(page, progress(owner="Another Tally (process 7 on here)"))
     assert "carried out by another Tally (process 7 on here)" in page.remark.text()
+
+
+def test_plots_and_table_are_painted_in_two_turns_of_the_loop(page, progress, qtbot) -> None:
+    page.show_progress(progress(50))
+    page.paint_latest()
+    assert page.graphs._times.size
+    assert page.table.model.rowCount() == 0
+    qtbot.waitUntil(lambda: page.table.model.rowCount() == 50)
