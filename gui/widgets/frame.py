@@ -339,7 +339,9 @@ class Frame(QMainWindow):
         self.stack.setCurrentWidget(widget)
         self.stack.updateGeometry()
         for other, item in self._rail_buttons.items():
+            item.setAutoExclusive(False)  # or one would stay marked while a page without a button is shown
             item.setChecked(other == self._under[name])
+            item.setAutoExclusive(True)
         self.page_shown.emit(name)
 
     def remembered_page(self) -> str:

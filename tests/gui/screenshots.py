@@ -91,6 +91,8 @@ async def take(directory: Path, data: Path) -> None:
         theme().set_mode("light")
 
     await shoot("welcome", "light")
+    frame.go("settings")
+    await shoot("settings")
     frame.go("fleet")
     await shoot("fleet-empty", "light")
     frame.go("plans")

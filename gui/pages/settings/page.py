@@ -218,6 +218,14 @@ class SettingsPage(QWidget):
         self._show_place()
         self._show_counts()
 
+    def focus(self, name: str) -> None:
+        """Put the focus into the field of a setting of this section."""
+        shown = self.stack.currentWidget()
+        row = shown.rows.get(name) if isinstance(shown, Section) else None
+        if row is not None and isinstance(shown, Section):
+            row.field().setFocus(Qt.FocusReason.OtherFocusReason)
+            shown.ensureWidgetVisible(row)
+
     def search_for(self, text: str) -> None:
         """Show only what these words are in, in all sections."""
         words = text.lower().split()

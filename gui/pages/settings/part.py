@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
+
+from gui.models.finder import Found, rank
 from gui.pages.part import Part as Base
 from gui.pages.part import WindowDesk
 from gui.pages.settings.page import SettingsPage
@@ -50,6 +54,17 @@ class Part(Base):
         self.page.show_back(None)
         self.page.shortcuts.connect_actions(self._desk.frame.actions_by_name)
         self.presenter.show()
+
+    def found(self, words: str) -> Iterable[Found]:
+        rows = [(section, row) for section in self.page.sections for row in section.rows.values()]
+        for section, row in rank(words, rows, lambda pair: f"{pair[1].title} {pair[0].title}"):
+            yield Found(
+                f"{row.title}: setting", section.title, section.symbol, partial(self._show_row, section.name, row.name)
+            )
+
+    def _show_row(self, section: str, name: str) -> None:
+        self._desk.go("settings", section=section)
+        self.page.focus(name)
 
     def visit(self, **place: object) -> None:
         """`section`: bus, hub, keys, database, appearance or shortcuts; `back`: the page that the way back leads to."""

@@ -58,7 +58,8 @@ class Row(QWidget):
         self.restore.setAccessibleName(f"Restore the default of {title}")
         self.hint = label(hint, "hint")
         self.hint.setWordWrap(True)
-        self.hint.setVisible(bool(hint))
+        if not hint:
+            self.hint.hide()  # never show what has no parent yet: it would be a window
         self._error_icon = QLabel()
         self.error = label("", "error")
         self.error.setWordWrap(True)
@@ -404,7 +405,7 @@ class CheckLines(QWidget):
         state = label(WORDS[check.state], "caption")
         state.setFixedSize(72, 20)
         state.setStyleSheet(f"color: {theme().hex(colour)};")
-        title = label(check.title)
+        title = Elided(check.title)
         title.setFixedSize(LABEL_WIDTH - 14, 20)
         title.setStyleSheet(f"font-weight: 500; color: {theme().hex('text' if check.state != 'skipped' else 'text2')};")
         text = _wrapped(check.text, "" if check.state in ("warning", "failed") else "secondary")

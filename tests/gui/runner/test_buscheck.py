@@ -3,7 +3,10 @@ calls good what it did not see."""
 
 from __future__ import annotations
 
+import contextlib
+import re
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from agent.lab.broker import PrivateBroker
+from gui.hub.certificate import own_identity
 from gui.runner.buscheck import TITLES, Places, check_bus, limits
 from gui.runner.checklist import Check
 from gui.runner.management import Management, ManagementError, Policy, in_force
@@ -217,3 +221,36 @@ def test_a_folder_is_looked_at_without_making_it(tmp_path: Path) -> None:
     assert found["exchanges"].details[0] == "xrd-records (records): there"
     assert found["exchanges"].state == "warning"
     assert "free" in found["room"].text
+
+
+@pytest.fixture
+def tls_port(tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """A port that speaks TLS, with a certificate of its own, and that certificate."""
+    identity = own_identity(tmp_path / "tls")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    plain, _ = server.accept()
+                    with contextlib.suppress(OSError), identity.context().wrap_socket(plain, server_side=True):
+                        pass
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1], identity.certificate
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+
+
+def test_the_certificate_of_the_broker_is_named_and_an_unknown_one_is_refused(tls_port: tuple[int, Path]) -> None:
+    port, certificate = tls_port
+    address = parse_bus_address(f"amqps://127.0.0.1:{port}/")
+    places = Places("r", "s", "p")
+    found = {check.name: check for check in check_bus(address, BusOptions(ca_file=certificate), places)}
+    assert found["tls"].state == "ok"
+    assert re.search(r"TLSv1\.\d; certificate of Tally hub on .*, until 20\d\d-", found["tls"].text)
+    unknown = {check.name: check for check in check_bus(address, OPTIONS, places)}
+    assert (unknown["reached"].state, unknown["tls"].state) == ("ok", "failed")
+    assert "is not trusted" in unknown["tls"].text
+    assert unknown["tls"].remedy.startswith("Choose the CA")

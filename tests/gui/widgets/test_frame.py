@@ -103,3 +103,14 @@ def test_a_run_that_is_asked_to_stop_says_so_and_the_button_then_aborts(qtbot) -
     assert not frame.stop_button.isEnabled()
     frame.show_run("", running=False)
     assert frame.stop_button.text() == "Stop"
+
+
+def test_a_page_without_a_button_leaves_none_marked(qtbot) -> None:
+    frame = Frame()
+    qtbot.addWidget(frame)
+    frame.add_page("welcome", QWidget())
+    frame.add_page("fleet", QWidget(), title="Fleet", place="rail")
+    frame.go("fleet")
+    assert [item.isChecked() for item in frame._rail_buttons.values()] == [True]
+    frame.go("welcome")
+    assert [item.isChecked() for item in frame._rail_buttons.values()] == [False]

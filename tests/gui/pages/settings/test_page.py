@@ -378,3 +378,23 @@ def test_it_fits_a_small_window(page, qtbot) -> None:
         assert page.apply.geometry().right() <= page.width()
         assert page.stack.currentWidget().widget().width() <= page.stack.width()
     assert page.minimumSizeHint().width() <= 1048
+
+
+def test_the_command_palette_finds_settings(qtbot, tmp_path) -> None:
+    from types import SimpleNamespace
+
+    from gui.pages.settings.part import Part
+    from gui.widgets.frame import Frame
+
+    frame = Frame()
+    qtbot.addWidget(frame)
+    gone: list[tuple[str, object]] = []
+    desk = SimpleNamespace(
+        frame=frame, data=tmp_path, workspace=None, go=lambda page, **place: gone.append((page, place["section"]))
+    )
+    part = Part(desk)
+    qtbot.addWidget(part.page)
+    first = next(iter(part.found("certif auth")))
+    assert (first.title, first.detail) == ("Certificate authority: setting", "Bus")
+    first.call()
+    assert gone == [("settings", "bus")]
