@@ -21,13 +21,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import qasync
-from PySide6.QtCore import QSettings, qInstallMessageHandler
+from PySide6.QtCore import QCoreApplication, QSettings, qInstallMessageHandler
 from PySide6.QtWidgets import QApplication, QWidget
 
 from gui.pages.welcome.page import WelcomePage
 from gui.widgets.frame import Frame
 from gui.widgets.icons import application_icon
+from gui.widgets.locale import use_kept_writing
 from gui.widgets.theme import application_font, theme
+from gui.widgets.zoom import zoom
 
 if TYPE_CHECKING:
     from gui.app.window import Window
@@ -76,10 +78,15 @@ def page_names() -> tuple[str, ...]:
 
 def make_application() -> QApplication:
     """The Qt application with our names, font and theme."""
-    application = QApplication.instance() or QApplication(sys.argv[:1])
+    application = QApplication.instance()
+    if application is None:
+        QCoreApplication.setOrganizationName("xrootd-tally")
+        QCoreApplication.setApplicationName("tally")
+        application = zoom().begin(lambda: QApplication(sys.argv[:1]))
     assert isinstance(application, QApplication)
     application.setOrganizationName("xrootd-tally")
     application.setApplicationName("tally")
+    use_kept_writing()
     application.setStyle("Fusion")
     application.setFont(application_font())
     application.setWindowIcon(application_icon())
@@ -94,7 +101,9 @@ def make_frame() -> tuple[Frame, WelcomePage]:
     """The window at its first paint: its frame with the page Welcome; the other pages are still empty."""
     frame, welcome = Frame(), WelcomePage()
     frame.add_page("welcome", welcome)
-    for number, page in enumerate(PAGES, 1):
+    number = 0
+    for page in PAGES:
+        number += page.place in ("rail", "foot")
         key = f"Ctrl+{number}" if number <= 9 and page.place in ("rail", "foot") else ""
         frame.add_page(page.name, QWidget(), title=page.title, key=key, place=page.place, under=page.under)
     frame.restore()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Literal
 
@@ -15,14 +16,17 @@ from gui.models.recent import Recent
 from gui.pages.part import Part
 from gui.pages.welcome.page import WelcomePage
 from gui.pages.welcome.presenter import WelcomePresenter
+from gui.runner.progress import Problem
 from gui.widgets.frame import Frame
 from gui.widgets.help import HelpSheet
 from gui.widgets.icons import icon
+from gui.widgets.locale import use_kept_writing
 from gui.widgets.parts import plain_tip, short_caption
 from gui.widgets.problems import ProblemsDock
 from gui.widgets.shortcuts import ShortcutsSheet
 from gui.widgets.table import Table
 from gui.widgets.theme import theme
+from gui.widgets.zoom import SETTING, kept_zoom, next_step, zoom
 
 
 class Actions:
@@ -78,6 +82,10 @@ class Actions:
         action("View", "light", "Light theme", "Ctrl+Alt+L", lambda: set_theme("light"))
         action("View", "dark", "Dark theme", "Ctrl+Alt+D", lambda: set_theme("dark"))
         action("View", "system", "Theme of the system", "Ctrl+Alt+S", lambda: set_theme("system"))
+        action("View", "zoom-in", "Zoom in", "Ctrl++", lambda: self._zoom(1), symbol="plus")
+        action("View", "zoom-out", "Zoom out", "Ctrl+-", lambda: self._zoom(-1))
+        action("View", "zoom-reset", "Usual size", "Ctrl+0", lambda: self._zoom(0))
+        frame.look_changed.connect(self._use_look)
         action("View", "problems", "Problems", "Ctrl+P", self._toggle_problems, symbol="warn")
         action("Help", "help", "Help for this page", "F1", self._toggle_help, symbol="info")
         action("Help", "keys", "Keys", "?", self._toggle_keys, symbol="term")
@@ -123,6 +131,17 @@ class Actions:
         welcome.step_wanted.connect(follow)
         welcome.lab_wanted.connect(guide.use_lab)
         self._frame.add_action("View", "welcome", "Welcome and set-up", "Ctrl+0", lambda: go("welcome"))
+
+    def _zoom(self, direction: int) -> None:
+        QSettings().setValue(SETTING, next_step(kept_zoom(), direction))
+        self._frame.look_changed.emit()
+
+    def _use_look(self) -> None:
+        """Use the zoom and the writing that are kept."""
+        use_kept_writing()
+        theme().changed.emit()  # what is painted is painted anew
+        if not zoom().change(kept_zoom()):
+            self._problems.add(Problem(time.time(), "info", "zoom", "The zoom is used from the next start on."))
 
     def _focus_filter(self) -> None:
         """The filter of the table that has the focus, else of the topmost on the page; else the page's own field."""

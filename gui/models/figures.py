@@ -1,42 +1,60 @@
-"""Numbers as the window shows them: those of reports, and a few that only tables and read-outs need."""
+"""Numbers and times as the window shows them: those of reports in the writing of `gui.models.writing`, and a few that
+only tables and read-outs need."""
 
 from __future__ import annotations
 
-import time
+from gui.models.writing import writing
+from gui.report import numbers
 
-from gui.report.numbers import UNKNOWN, average, count, duration, exact_size, interval, size, success
-
-__all__ = [
-    "UNKNOWN",
-    "age",
-    "average",
-    "clock",
-    "count",
-    "day_and_time",
-    "duration",
-    "exact_size",
-    "interval",
-    "mib",
-    "milliseconds",
-    "per_cent",
-    "rate",
-    "size",
-    "success",
-]
-
+UNKNOWN = numbers.UNKNOWN
 MINUS = "−"
+
+
+def count(value: float | None) -> str:
+    """A whole number."""
+    return writing().number(numbers.count(value))
+
+
+def average(value: float | None) -> str:
+    """An average of repeats: two decimals."""
+    return writing().number(numbers.average(value))
+
+
+def success(good: int, counted: int) -> str:
+    """The share of `good`, see `gui.report.numbers`."""
+    return writing().number(numbers.success(good, counted))
+
+
+def interval(bounds: tuple[float, float] | None) -> str:
+    """A 95 % interval in per cent."""
+    return writing().number(numbers.interval(bounds))
+
+
+def size(value: float | None) -> str:
+    """Bytes with a binary unit and one decimal."""
+    return writing().number(numbers.size(value))
+
+
+def exact_size(value: int) -> str:
+    """Bytes to the last one."""
+    return writing().number(numbers.exact_size(value))
+
+
+def duration(seconds: float | None) -> str:
+    """``0.4 s``, ``41 s``, ``2 min 11 s``, ``2 h 14 min``, ``6 d 3 h``."""
+    return writing().number(numbers.duration(seconds))
 
 
 def mib(value: float | None) -> str:
     """Bytes as a number of MiB with one decimal, for columns whose header has the unit."""
-    return UNKNOWN if value is None else f"{value / 2**20:,.1f}"
+    return UNKNOWN if value is None else writing().number(f"{value / 2**20:,.1f}")
 
 
 def rate(value: float | None) -> str:
     """A rate, for columns and axes that name the unit: one decimal below 100, none above."""
     if value is None:
         return UNKNOWN
-    return f"{value:,.1f}" if abs(value) < 99.95 else f"{value:,.0f}"
+    return writing().number(f"{value:,.1f}" if abs(value) < 99.95 else f"{value:,.0f}")
 
 
 def age(seconds: float | None) -> str:
@@ -48,13 +66,18 @@ def clock(moment: float | None, *, parts: bool = True) -> str:
     """The time of day here, with milliseconds (`parts`) or in whole seconds."""
     if moment is None:
         return UNKNOWN
-    whole = time.strftime("%H:%M:%S", time.localtime(moment))
-    return f"{whole}.{int(moment * 1000) % 1000:03d}" if parts else whole
+    whole = writing().clock(moment)
+    return f"{whole}{writing().point}{int(moment * 1000) % 1000:03d}" if parts else whole
+
+
+def day(moment: float | None) -> str:
+    """The day here."""
+    return UNKNOWN if moment is None else writing().date(moment)
 
 
 def day_and_time(moment: float | None) -> str:
     """The day and the time of day here, in whole seconds."""
-    return UNKNOWN if moment is None else time.strftime("%d %b %Y %H:%M:%S", time.localtime(moment))
+    return UNKNOWN if moment is None else writing().date_and_time(moment)
 
 
 def milliseconds(seconds: float | None, *, signed: bool = False) -> str:
@@ -63,7 +86,7 @@ def milliseconds(seconds: float | None, *, signed: bool = False) -> str:
         return UNKNOWN
     value = round(seconds * 1000)
     sign = ("+" if value > 0 else MINUS if value < 0 else "") if signed else (MINUS if value < 0 else "")
-    return f"{sign}{abs(value):,} ms"
+    return writing().number(f"{sign}{abs(value):,} ms")
 
 
 def per_cent(value: float | None) -> str:

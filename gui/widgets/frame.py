@@ -139,6 +139,8 @@ class Frame(QMainWindow):
     closing = Signal()
     first_painted = Signal()
     page_shown = Signal(str)
+    look_changed = Signal()
+    """Zoom or writing were set to something else in the settings."""
 
     def __init__(self) -> None:
         super().__init__()

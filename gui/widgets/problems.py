@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QDockWidget, QWidget
 
+from gui.models import figures
 from gui.models.rows import Column
 from gui.runner.progress import Problem
 from gui.widgets.parts import button
@@ -32,7 +33,7 @@ COLUMNS: list[Column[Problem]] = [
         "time",
         "Time",
         lambda r: r.t,
-        lambda r: time.strftime("%H:%M:%S", time.localtime(r.t)),
+        lambda r: figures.clock(r.t, parts=False),
         width=88,
         colour=lambda _r: "text2",
     ),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from PySide6.QtCore import QModelIndex, QPoint, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QFont, QFontMetrics, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from gui.models import figures
 from gui.models.runs import RunView
 from gui.models.states import outcome_state
 from gui.pages.compare.charts import colour_a, colour_b
@@ -84,7 +84,7 @@ class RunBox(QPushButton):
             parts.append(("baseline", "accent_text", "pin", False))
         parts.append((word, colour, symbol, word == "FAIL"))
         if view.run.started is not None:
-            parts.append((time.strftime("%d %b", time.localtime(view.run.started)), "text2", "", False))
+            parts.append((figures.day(view.run.started), "text2", "", False))
         return parts
 
     def _widths(self) -> list[int]:

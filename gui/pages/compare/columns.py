@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 
 from gui.models import figures
@@ -113,4 +112,4 @@ PICKER_COLUMNS: list[Column[RunView]] = [
 
 def when(moment: float | None) -> str:
     """Day and time of a run."""
-    return figures.UNKNOWN if moment is None else time.strftime("%d %b %H:%M", time.localtime(moment))
+    return figures.day_and_time(moment)

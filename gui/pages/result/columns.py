@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from gui.models import figures
 from gui.models.rows import Column
 from gui.models.runs import TestRow
@@ -30,7 +28,7 @@ COUNTS = {
 
 
 def when(moment: float | None) -> str:
-    return figures.UNKNOWN if moment is None else time.strftime("%d %b %H:%M:%S", time.localtime(moment))
+    return figures.day_and_time(moment)
 
 
 def conclusion_state(name: str) -> tuple[str, str, str]:

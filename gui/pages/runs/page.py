@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,10 +15,6 @@ from gui.models.states import outcome_state
 from gui.widgets.message import MessageBar
 from gui.widgets.parts import Page, button
 from gui.widgets.table import Empty, Table
-
-
-def _when(moment: float | None) -> str:
-    return figures.UNKNOWN if moment is None else time.strftime("%d %b %H:%M:%S", time.localtime(moment))
 
 
 def _bad(count: int) -> str:
@@ -65,7 +60,13 @@ RUN_COLUMNS: list[Column[RunView]] = [
         88,
         colour=lambda v: _bad(sum(t.figures.missing for t in v.tests)),
     ),
-    Column("started", "Started", lambda v: v.run.started or v.run.created, lambda v: _when(v.run.started), width=160),
+    Column(
+        "started",
+        "Started",
+        lambda v: v.run.started or v.run.created,
+        lambda v: figures.day_and_time(v.run.started),
+        width=160,
+    ),
     Column(
         "took",
         "Took",

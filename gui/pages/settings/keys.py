@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import Qt, Signal
@@ -12,8 +11,9 @@ from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QHBoxLayout, QLin
 from agent.messages import SCOPES
 from gui.hub.keys import AGENT_SCOPES
 from gui.hub.persistence import Key
+from gui.models import figures
 from gui.models.keys import STATES, KeyRow
-from gui.models.rows import UNKNOWN, Column
+from gui.models.rows import Column
 from gui.pages.settings.rows import Section
 from gui.widgets.parts import button, label, line
 from gui.widgets.table import Empty, Table
@@ -24,7 +24,7 @@ GRACE = 3600.0
 
 
 def _moment(at: float | None) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at)) if at is not None else UNKNOWN
+    return figures.day_and_time(at)
 
 
 COLUMNS: list[Column[KeyRow]] = [

@@ -39,6 +39,8 @@ class Part(Base):
         page.keys.create_wanted.connect(presenter.create_key)
         page.keys.rotate_wanted.connect(presenter.rotate_shared_key)
         page.keys.invite_wanted.connect(lambda: desk.go("fleet", invite=True))
+        page.appearance.look_changed.connect(desk.frame.look_changed)
+        desk.frame.look_changed.connect(page.appearance.read)
         page.keys.open_wanted.connect(lambda: desk.open_workspace())
 
     def attach(self, workspace: Workspace) -> None:
