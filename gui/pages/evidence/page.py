@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QGuiApplication, QKeySequence, QResizeEvent, QShortcut
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.models import figures
 from gui.models.course import Advice, Command, CourseView, Fact
@@ -19,7 +19,7 @@ from gui.pages.evidence.stages import StageList
 from gui.widgets.crumbs import Crumbs
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import Badge, Elided, Page, button, label, line, plain_tip
-from gui.widgets.table import Table
+from gui.widgets.table import Empty, Table, empty_widget
 from gui.widgets.theme import fixed_font, theme
 
 Lost = tuple[int, str, str, int, float | None]
@@ -136,9 +136,20 @@ class EvidencePage(Page):
         below.addWidget(scroll, 1)
         below.addWidget(line("vertical"))
         below.addWidget(side)
-        self.body.addWidget(self.facts)
-        self.body.addWidget(line())
-        self.body.addLayout(below, 1)
+        whole = QWidget()
+        column = QVBoxLayout(whole)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.facts)
+        column.addWidget(line())
+        column.addLayout(below, 1)
+        self.stack = QStackedWidget()
+        reason = "Open one from the requests of a run: double-click it, or press Enter."
+        self.stack.addWidget(
+            empty_widget(Empty("search", "No request is open", reason, (("All runs", "runs", self.runs_wanted.emit),)))
+        )
+        self.stack.addWidget(whole)
+        self.body.addWidget(self.stack)
         self.clear()
 
     # ---- called by the owner
@@ -147,6 +158,8 @@ class EvidencePage(Page):
         """Show a request. `place`: its number in the list that it was opened from, and how many there are (0: none);
         `named`: what that list is called; `datagrams`: why they cannot be opened, or empty."""
         self.view = view
+        self.stack.setCurrentIndex(1)
+        self.badge.show()
         self.crumbs.set_path(
             [
                 ("Runs", self.runs_wanted.emit),
@@ -190,8 +203,9 @@ class EvidencePage(Page):
         """Show no request."""
         self.view = None
         self.crumbs.set_path([("Runs", self.runs_wanted.emit)])
-        self.title.setText("No request is open")
-        self.badge.set_state("ring", "waiting", "mute")
+        self.stack.setCurrentIndex(0)
+        self.title.setText("Evidence")
+        self.badge.hide()
         self.injected.hide()
         self.place.setText("")
         for widget in (self.before, self.after, self.datagrams, self.copy):

@@ -27,7 +27,7 @@ from gui.reconcile import ServerFigures
 from gui.widgets.crumbs import Crumbs
 from gui.widgets.message import Action, MessageBar
 from gui.widgets.parts import Badge, Elided, Page, ReadoutBar, TabBar, button, line
-from gui.widgets.table import Table
+from gui.widgets.table import Empty, Table, empty_widget
 
 TABS = ("servers", "requests", "timeline", "environment", "notes")
 """The names of the tabs, as in ``go("result", run=36, tab="requests")``."""
@@ -132,7 +132,16 @@ class ResultPage(Page):
         split.setStretchFactor(1, 1)
         split.setChildrenCollapsible(False)
         self._split = split
-        self.body.addWidget(split)
+        self.stack = QStackedWidget()
+        self.stack.addWidget(
+            empty_widget(
+                Empty(
+                    "runs", "No run is open", "Open one from the list of runs.", (("All runs", "runs", self._go_back),)
+                )
+            )
+        )
+        self.stack.addWidget(split)
+        self.body.addWidget(self.stack)
 
     def _make_counts(self) -> ReadoutBar:
         self.counts_title = Elided("", "section", least=128)
@@ -165,6 +174,7 @@ class ResultPage(Page):
         """Show the result of one run, at this test (its number) or the one that says most."""
         same = self.view is not None and self.view.run.id == view.run.id
         self.view = view
+        self.stack.setCurrentIndex(1)
         self._show_head()
         self.tests.set_rows(view.tests)
         self.tests.set_absent([] if any(test.published for test in view.tests) else ["published"])
@@ -240,12 +250,13 @@ class ResultPage(Page):
     def clear(self) -> None:
         """Show no run."""
         self.view = self.test = None
+        self.stack.setCurrentIndex(0)
         for table in (self.tests, self.servers, self.requests):
             table.set_rows(())
         self.notes.clear()
         self.message.dismiss()
         self.title.setText("Result")
-        self.remark.setText("No run is open")
+        self.remark.setText("")
         self.badge.hide()
         for widget in self._buttons:
             widget.setEnabled(False)
@@ -304,6 +315,9 @@ class ResultPage(Page):
         if loaded < total:
             words += f" ({loaded:,} listed: all that are not matched, and the first that are)"
         self.requests.set_counts(words if total else "")
+
+    def _go_back(self) -> None:
+        self.back_wanted.emit()
 
     def _show_missing(self) -> None:
         self.show_requests("verdict:missing")

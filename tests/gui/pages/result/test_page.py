@@ -274,3 +274,16 @@ def test_the_table_of_tests_folds_beside_the_timeline(page, qtbot) -> None:
     page.show_tab("servers")
     assert [test.number for test in page.tests.model.rows.visible] == [1, 2]
     assert page.unfold_button.isHidden()
+
+
+def test_when_no_run_is_open_no_figure_of_another_stays(page, texts, qtbot) -> None:
+    fill(page)
+    page.clear()
+    said = texts(page)
+    assert "No run is open" in said
+    assert not {"53", "FAIL", "Show the 1 missing"} & set(said)
+    asked: list[bool] = []
+    page.back_wanted.connect(lambda: asked.append(True))
+    click = next(b for b in page.findChildren(QPushButton) if b.isVisible() and b.text() == "All runs")
+    qtbot.mouseClick(click, Qt.MouseButton.LeftButton)
+    assert asked == [True]
