@@ -102,14 +102,14 @@ def remove(database: Database, run_id: int, between: Callable[[], None] = lambda
         blocks = _blocks_of(connection, tags)
         agents = _ids(connection, tag.c.agent_id, tag.c.id, tags)
         servers = _ids(connection, tag.c.server_id, tag.c.id, tags)
-    _empty(database, schema.verdict, schema.verdict.c.scoring_id, scorings, between)
-    _empty(database, schema.scoring, schema.scoring.c.id, scorings)
-    _empty(database, schema.sample, schema.sample.c.repeat_id, repeats, between)
-    _empty(database, schema.request, schema.request.c.repeat_id, repeats, between)
-    _empty(database, record, record.c.tag_id, tags, between)
+    remove_rows(database, schema.verdict, schema.verdict.c.scoring_id, scorings, between)
+    remove_rows(database, schema.scoring, schema.scoring.c.id, scorings)
+    remove_rows(database, schema.sample, schema.sample.c.repeat_id, repeats, between)
+    remove_rows(database, schema.request, schema.request.c.repeat_id, repeats, between)
+    remove_rows(database, record, record.c.tag_id, tags, between)
     _remove_blocks(database, blocks, between)
     for table in (schema.marker, schema.note, schema.pipeline_status, schema.status_step, schema.run_origin):
-        _empty(database, table, table.c.run_id, [run_id])
+        remove_rows(database, table, table.c.run_id, [run_id])
     for part in chunks(tags, 500):
         with database.slice() as connection:
             connection.execute(delete(record).where(record.c.tag_id.in_(part)))  # what has arrived meanwhile
@@ -120,19 +120,19 @@ def remove(database: Database, run_id: int, between: Callable[[], None] = lambda
         _remove_unused(database, schema.agent, agents, schema.agent.c.identity.startswith(ARRIVED), tag.c.agent_id)
         _remove_unused(database, schema.server, servers, schema.server.c.source == "bundle", tag.c.server_id)
     for table in (repeat, test):
-        _empty(database, table, table.c.run_id, [run_id])
+        remove_rows(database, table, table.c.run_id, [run_id])
     with database.slice() as connection:
         connection.execute(delete(run).where(run.c.id == run_id))
 
 
-def _empty(
+def remove_rows(
     database: Database,
     table: Table,
     column: ColumnElement[Any],
     values: Sequence[int],
     between: Callable[[], None] = lambda: None,
 ) -> None:
-    """Delete the rows of `table` whose `column` is one of `values`, in slices."""
+    """Delete the rows of `table` whose `column` is one of `values`, in slices; `between` as in `remove`."""
     key = list(table.primary_key.columns)
     for part in chunks(values, 500):
         some = select(*key).where(column.in_(part)).limit(SLICE)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, case, func, insert, literal, select
+from sqlalchemy import ColumnElement, Select, case, func, insert, literal, select, update
 from sqlalchemy.engine import Connection, Row
 
 from gui.store import schema
 from gui.store.engine import Database
+from gui.store.removal import remove_rows
 from gui.store.rows import (
     LostDatagram,
     NoteRow,
@@ -26,7 +28,11 @@ _INSERT_VERDICT = (
     "INSERT INTO verdict (scoring_id, request_id, verdict, recorded, accesses, read, readv, write, behaviours, lost_at,"
     " certain, cause, datagram, lost_with) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_CHUNK = 20_000
+_SLICE = 5_000
+"""Verdicts in one transaction: some 50 ms."""
+_PARTIAL = ""
+"""The kind of a scoring that is not stored completely yet."""
+_ABANDONED_SECONDS = 3600.0
 REQUEST_CELLS = (
     "id", "round", "tag", "path", "server", "agent", "verdict", "opened", "asked", "got", "recorded", "accesses",
     "behaviours", "lost_at", "certain", "cause", "error", "lost_with",
@@ -43,31 +49,53 @@ class ResultsPart:
     def add_scoring(self, scoring: ScoringEntry, verdicts: Iterable[VerdictRow]) -> ScoringEntry:
         """Store a scoring with the verdicts of all requests that are not simply matched by one access.
 
-        Returns it with its id. One transaction: a scoring is stored completely or not at all."""
+        Returns it with its id. It is seen only when it is complete: many verdicts are stored in slices, so that others
+        need not wait, and until the last of them the scoring is `_PARTIAL`."""
         values = {name: getattr(scoring, name) for name in _SCORING if name != "id"}
-        with self.database.write() as connection:
-            key = connection.execute(insert(schema.scoring).values(at=scoring.t, **values)).inserted_primary_key
+        rest = iter(verdicts)
+        part = list(islice(rest, _SLICE))
+        whole = len(part) < _SLICE
+        self._remove_abandoned(scoring.repeat_id, scoring.t - _ABANDONED_SECONDS)
+        with self.database.write() if whole else self.database.slice() as connection:
+            named = values if whole else values | {"kind": _PARTIAL}
+            key = connection.execute(insert(schema.scoring).values(at=scoring.t, **named)).inserted_primary_key
             assert key is not None
             scoring = replace(scoring, id=int(key[0]))
-            rows: list[tuple[Any, ...]] = []
-            for verdict in verdicts:
-                rows.append(_verdict_values(scoring.id, verdict))
-                if len(rows) == _CHUNK:
-                    self.database.many(connection, _INSERT_VERDICT, rows)
-                    rows.clear()
-            self.database.many(connection, _INSERT_VERDICT, rows)
+            self._add_verdicts(connection, scoring.id, part)
+        if whole:
+            return scoring
+        while part := list(islice(rest, _SLICE)):
+            with self.database.slice() as connection:
+                self._add_verdicts(connection, scoring.id, part)
+        with self.database.write() as connection:
+            mine = schema.scoring.c.id == scoring.id
+            connection.execute(update(schema.scoring).where(mine).values(kind=scoring.kind))
         return scoring
+
+    def _add_verdicts(self, connection: Connection, scoring_id: int, verdicts: Sequence[VerdictRow]) -> None:
+        rows = [_verdict_values(scoring_id, verdict) for verdict in verdicts]
+        self.database.many(connection, _INSERT_VERDICT, rows)
+
+    def _remove_abandoned(self, repeat_id: int, before: float) -> None:
+        """Remove scorings that a program began to store before this time and did not finish."""
+        table = schema.scoring
+        left = (table.c.repeat_id == repeat_id) & (table.c.kind == _PARTIAL) & (table.c.at < before)
+        with self.database.read() as connection:
+            ids = list(connection.scalars(select(table.c.id).where(left)))
+        if ids:
+            remove_rows(self.database, schema.verdict, schema.verdict.c.scoring_id, ids)
+            remove_rows(self.database, table, table.c.id, ids)
 
     def scorings(self, repeat_id: int) -> list[ScoringEntry]:
         """All scorings of a repeat, oldest first: the one at settle, then those of late records."""
         with self.database.read() as connection:
-            return _scorings(connection, schema.scoring.c.repeat_id == repeat_id)
+            return scorings_in(connection, schema.scoring.c.repeat_id == repeat_id)
 
     def scorings_of_run(self, run_id: int) -> list[ScoringEntry]:
         """All scorings of all repeats of a run, oldest first."""
         inside = schema.scoring.c.repeat_id.in_(select(schema.repeat.c.id).where(schema.repeat.c.run_id == run_id))
         with self.database.read() as connection:
-            return _scorings(connection, inside)
+            return scorings_in(connection, inside)
 
     def verdicts(self, scoring_id: int) -> dict[int, VerdictRow]:
         """The verdicts of a scoring by request id; a request that is not listed was matched by one access."""
@@ -177,6 +205,7 @@ class ResultsPart:
         repeat, run = schema.repeat, schema.run
         marks = (
             select(scoring.c.repeat_id, func.max(scoring.c.record_mark).label("mark"))
+            .where(scoring.c.kind != _PARTIAL)
             .join(repeat, repeat.c.id == scoring.c.repeat_id)
             .join(run, (run.c.id == repeat.c.run_id) & run.c.hidden.is_(None))
             .group_by(scoring.c.repeat_id)
@@ -217,7 +246,8 @@ class ResultsPart:
 
 def _newest(connection: Connection, repeat_id: int) -> int | None:
     table = schema.scoring
-    newest: int | None = connection.scalar(select(func.max(table.c.id)).where(table.c.repeat_id == repeat_id))
+    mine = (table.c.repeat_id == repeat_id) & (table.c.kind != _PARTIAL)
+    newest: int | None = connection.scalar(select(func.max(table.c.id)).where(mine))
     return newest
 
 
@@ -343,7 +373,8 @@ def _names(text: str | None) -> tuple[str, ...]:
     return tuple(msgspec.json.decode(text, type=list[str])) if text else ()
 
 
-def _scorings(connection: Connection, condition: Any) -> list[ScoringEntry]:
+def scorings_in(connection: Connection, condition: Any) -> list[ScoringEntry]:
+    """The complete scorings for which `condition` holds, oldest first."""
     table = schema.scoring
-    rows = connection.execute(select(table).where(condition).order_by(table.c.id)).mappings()
+    rows = connection.execute(select(table).where(condition, table.c.kind != _PARTIAL).order_by(table.c.id)).mappings()
     return [ScoringEntry(t=row["at"], **{name: row[name] for name in _SCORING}) for row in rows]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from gui.hub.signing import Signer
 from gui.report.bundle import format as limits
@@ -52,6 +52,7 @@ from gui.report.bundle.seal import to_sign
 from gui.store import StatusStep, Store, schema
 from gui.store.loader import BLOCK
 from gui.store.records import read_block
+from gui.store.results import scorings_in
 
 _CHUNK = 5000
 _LEVEL = 6
@@ -154,7 +155,6 @@ class _Places:
 
 def _run_part(store: Store, connection: Connection, run_id: int) -> tuple[_Places, BundleRun]:
     """``run.json``, as of the state that `connection` sees."""
-    newest = connection.scalar(select(func.max(schema.scoring.c.id))) or 0
     run = store.run(run_id)
     repeats = store.repeats(run_id)
     tag = schema.tag
@@ -163,7 +163,7 @@ def _run_part(store: Store, connection: Connection, run_id: int) -> tuple[_Place
     agent_rows = sorted(connection.scalars(select(tag.c.agent_id).where(here).distinct()))
     directory = {server.id: server for server in store.servers()}
     names = {agent.id: agent.name for agent in store.agents()}
-    scorings = {repeat.id: [s for s in store.scorings(repeat.id) if s.id <= newest] for repeat in repeats}
+    scorings = {repeat.id: scorings_in(connection, schema.scoring.c.repeat_id == repeat.id) for repeat in repeats}
     places = _Places(
         repeats={repeat.id: place for place, repeat in enumerate(repeats)},
         servers={server_id: place for place, server_id in enumerate(server_ids)},

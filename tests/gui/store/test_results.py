@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from gui.reconcile import score
-from gui.store import VerdictKind
+from gui.store import ScoringEntry, Store, VerdictKind, VerdictRow, results
 
 
 def test_requests_are_listed_by_verdict_by_server_and_in_pages(any_world: Any) -> None:
@@ -65,3 +69,71 @@ def test_notes_are_kept(any_world: Any) -> None:
     number = world.store.add_note(world.run, "ada", "fibre was cut", 5.0)
     (note,) = world.store.notes(world.run)
     assert (note.id, note.author, note.text, note.t) == (number, "ada", "fibre was cut", 5.0)
+
+
+def scored(world: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[ScoringEntry, list[VerdictRow]]:
+    """A scoring of five requests, all missing, and its verdicts; from now on two verdicts are a slice."""
+    world.begin()
+    world.read(*world.ask(5))
+    entry = score(world.store, world.repeat, "settle", world.tick())
+    monkeypatch.setattr(results, "_SLICE", 2)
+    return entry, list(world.store.verdicts(entry.id).values())
+
+
+def test_a_large_scoring_is_stored_in_slices_and_seen_when_it_is_complete(
+    any_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = any_world
+    entry, verdicts = scored(world, monkeypatch)
+    first, store = entry.id, world.store
+    seen: list[tuple[list[int], set[int | None], bool]] = []
+
+    def slowly() -> Iterator[VerdictRow]:
+        for verdict in verdicts:
+            seen.append(([s.id for s in store.scorings(world.repeat)], set(newest(store, world.repeat)), locked(store)))
+            yield replace(verdict, cause="the second time")
+
+    after = store.add_scoring(replace(entry, kind="recheck"), slowly())
+    assert seen == [([first], {first}, False)] * 5, "others see the older one, and may write between two slices"
+    assert [(s.id, s.kind) for s in store.scorings(world.repeat)] == [(first, "settle"), (after.id, "recheck")]
+    assert after == store.scorings(world.repeat)[-1]
+    assert len(store.verdicts(after.id)) == 5
+    assert {request.cause for request in store.requests(world.repeat)} == {"the second time"}
+
+
+def newest(store: Store, repeat: int) -> list[int]:
+    """The ids of the scorings that the answers of `requests` come from."""
+    with store.database.read() as connection:
+        return [found for found in [results._newest(connection, repeat)] if found is not None]
+
+
+def locked(store: Store) -> bool:
+    """Whether a writer of this program holds the database."""
+    return store.database._turn.locked()
+
+
+def test_what_a_program_did_not_finish_is_never_seen_and_goes_later(
+    any_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = any_world
+    entry, verdicts = scored(world, monkeypatch)
+    store = world.store
+
+    def cut() -> Iterator[VerdictRow]:
+        yield from verdicts[:4]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.add_scoring(replace(entry, kind="recheck"), cut())
+    assert [s.id for s in store.scorings(world.repeat)] == [entry.id]
+    assert store.unscored() == []
+    store.add_scoring(replace(entry, kind="recheck", t=entry.t + 10), verdicts)
+    assert partial(store) == 1, "it may be another program's, which is still at it"
+    store.add_scoring(replace(entry, kind="late", t=entry.t + 4000), verdicts)
+    assert partial(store) == 0
+    assert [s.kind for s in store.scorings(world.repeat)] == ["settle", "recheck", "late"]
+
+
+def partial(store: Store) -> int:
+    with store.database.read() as connection:
+        return int(connection.exec_driver_sql("SELECT COUNT(*) FROM scoring WHERE kind = ''").scalar_one())
