@@ -65,7 +65,7 @@ class Window:
         self.done = asyncio.Event()
         self.chosen: ChosenPlan | None = None
         """The plan that Run starts."""
-        self.problems = ProblemsDock(frame)
+        self.problems = ProblemsDock(frame, data / "problems.jsonl")
         frame.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.problems)
         self.tasks = Background(self._trouble)
         self.home = Home(self, self.tasks, data, demo or DemoOptions(database=data / "demo.db"))
@@ -202,7 +202,7 @@ class Window:
         self.frame.show_workspace()
         for part in self.parts.values():
             part.detach()
-        self.problems.set_run_problems(())
+        self.problems.workspace_closed()
         self.show_run_buttons(running=False)
         self._look()
 
@@ -283,6 +283,7 @@ class Window:
             await self.home.close()
             await self.tasks.end()
         finally:
+            self.problems.save()
             self.done.set()
 
 

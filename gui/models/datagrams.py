@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 
+from gui.models import figures
 from gui.models.rows import UNKNOWN, Column
 from gui.runner.datagrams import DatagramRow, DecodedField
 from shoveler.values.addresses import host_port
@@ -53,18 +53,11 @@ def address_of(url: str) -> str:
     return host_port(host.strip("[]"), port)
 
 
-def clock(t: float | None) -> str:
-    """The time of day with milliseconds."""
-    if t is None:
-        return UNKNOWN
-    return f"{time.strftime('%H:%M:%S', time.localtime(t))}.{int(t * 1000) % 1000:03}"
-
-
 def columns(names: ServerNames) -> list[Column[DatagramRow]]:
     """The columns of the list."""
     return [
         Column("no", "No.", lambda r: r.number, lambda r: f"{r.number:,}", "right", 80),
-        Column("time", "Time", lambda r: r.t, lambda r: clock(r.t), width=112),
+        Column("time", "Time", lambda r: r.t, lambda r: figures.clock(r.t), width=112),
         Column("server", "Server", names.of, width=176, tip=lambda r: f"{r.server or 'not named yet'}\n{r.remote}"),
         Column("stream", "Stream", lambda r: r.stream, kind="fixed", width=72),
         Column("kind", "Kind", lambda r: STREAMS.get(r.stream, r.kind), width=96, colour=lambda _r: "text2", fold=2),

@@ -10,7 +10,7 @@ from PySide6.QtCore import QEvent, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from gui.models.figures import rate
+from gui.models.figures import clock, rate
 from gui.models.history import Point
 from gui.models.pipeline import Event
 from gui.pages.pipeline.boxes import CENTRE, LEFT, RIGHT, hatch
@@ -196,7 +196,7 @@ class Trend(QWidget):
         painter.drawLine(QPointF(self._cross, whole.top()), QPointF(self._cross, whole.bottom()))
         t = self._end - (whole.right() - self._cross) / whole.width() * self._span
         nearest = min(self._points, key=lambda point: abs(point.t - t), default=None)
-        words = time.strftime("%H:%M:%S", time.localtime(t))
+        words = clock(t, parts=False)
         if nearest is not None and abs(nearest.t - t) <= HOLE * 2:
             words += "  " + "  ".join(
                 f"{name} {rate(value)}" for name, value in zip(self._names, nearest.values, strict=True)

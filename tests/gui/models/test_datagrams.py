@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from gui.models.datagrams import ServerNames, address_of, clock, columns, contents, field_at, hex_text
+from gui.models.datagrams import ServerNames, address_of, columns, contents, field_at, hex_text
 from gui.models.rows import Rows
 from gui.runner.datagrams import DatagramRow, DecodedField, with_neighbours
 
@@ -89,7 +89,5 @@ def test_the_innermost_field_of_a_byte() -> None:
 
 
 def test_texts() -> None:
-    assert clock(None) == "–"
-    assert clock(1000.25).endswith(":40.250")
     assert contents(row(1, note="1 of class F missing after 41")) == "1 of class F missing after 41; 2 records"
     assert hex_text(b"f\x00AB") == "0000  66 00 41 42                                      f·AB"
