@@ -99,8 +99,6 @@ class Home:
                 return False
             if asked != self._asked or self.closing:  # another one was asked for meanwhile
                 return False
-        if local_clients is None:
-            local_clients = LOCAL_CLIENTS if options.lab is not None else 0
         opened: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._move(lambda: self._stay(options, local_clients, opened), "workspace", opened)
         return await opened
@@ -183,16 +181,19 @@ class Home:
 
         self.task = self._background.start(moved(), name)
 
-    async def _stay(self, options: WorkspaceOptions, local_clients: int, opened: asyncio.Future[bool]) -> None:
+    async def _stay(self, options: WorkspaceOptions, local_clients: int | None, opened: asyncio.Future[bool]) -> None:
         """Keep this workspace open until cancelled; look on while another program has it, and then have it."""
         try:
             while True:
                 async with contextlib.AsyncExitStack() as stack:
                     workspace = await stack.enter_async_context(Workspace.open(replace(options, beside=True)))
-                    if local_clients and not workspace.other:
+                    count = (
+                        (LOCAL_CLIENTS if workspace.lab is not None else 0) if local_clients is None else local_clients
+                    )
+                    if count and not workspace.other:
                         key = await workspace.blocking(ensure_shared_key, workspace.store, time.time())
                         workspace.local_clients = await stack.enter_async_context(
-                            LocalClients(workspace.hub, local_clients, key=key.secret)
+                            LocalClients(workspace.hub, count, key=key.secret)
                         )
                     self._attach(workspace)
                     if not opened.done():

@@ -168,6 +168,7 @@ def workspace_options(options: argparse.Namespace) -> WorkspaceOptions:
         ),
         bus=options.bus or ("" if options.lab is not None else kept.bus),
         lab=options.lab if options.lab is not None or options.bus else kept.lab,
+        lab_must_be_up=options.lab is not None,
         shared_key=secret or os.environ.get("TALLY_KEY") or None,
         client_wait=getattr(options, "wait", 600.0),
     )

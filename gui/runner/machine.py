@@ -48,6 +48,7 @@ def workspace_options(
         bus=given or settings.bus(),
         bus_options=BusOptions(ca_file=settings.path("bus.ca_file")),
         lab=None if given else settings.lab(),
+        lab_must_be_up=False,
         records_exchange=settings["bus.records_exchange"],
         status_exchange=settings["bus.status_exchange"],
         packets_exchange=settings["bus.packets_exchange"],

@@ -26,6 +26,8 @@ class WorkspaceOptions:
     bus: str = ""
     bus_options: BusOptions = field(default_factory=BusOptions)
     lab: Path | None = None
+    lab_must_be_up: bool = True
+    """Without it, a workspace opens also while its lab is down, and says so: results can be looked at."""
     records_exchange: str = "xrd-records"
     status_exchange: str = "tally-status"
     packets_exchange: str = "shoveled-xrd"

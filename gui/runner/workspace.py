@@ -36,7 +36,7 @@ from gui.runner.directory import Directory
 from gui.runner.elsewhere import Elsewhere
 from gui.runner.handover import HandedRun
 from gui.runner.intake import Loaded, Member, RecordIntake, StatusIntake, on_loop
-from gui.runner.lab import lab_servers, read_lab
+from gui.runner.lab import LabMissingError, lab_servers, read_lab
 from gui.runner.late import LateScoring
 from gui.runner.local_clients import LocalClients
 from gui.runner.machine import database_address
@@ -115,7 +115,14 @@ class Workspace:
 
         Raises StoreError, LabMissingError, HubError, CertificateError, CredentialError, SecretsError or BusError (an
         address that cannot be read); a broker that cannot be reached now is a problem in `progress`, not an error."""
-        lab = await asyncio.to_thread(read_lab, options.lab) if options.lab is not None else None
+        lab, missing = None, ""
+        if options.lab is not None:
+            try:
+                lab = await asyncio.to_thread(read_lab, options.lab)
+            except LabMissingError as error:
+                if options.lab_must_be_up:
+                    raise
+                missing = str(error)
         store = await to_the_end(_open_store, options, undo=Store.close)
         try:
             await to_the_end(ensure_shared_key, store, time.time(), options.shared_key)
@@ -123,6 +130,8 @@ class Workspace:
             if other:  # its hub has the address; nobody is told of ours
                 options = replace(options, hub=replace(options.hub, host="127.0.0.1", port=0, public=""))
             workspace = cls(options, store, lab, other)
+            if missing:
+                workspace.problem("warning", "lab", missing, "Start it, or name another bus in Settings > Bus.")
             if taken is not None:  # before agents join, or they would be told to end its jobs
                 workspace.runs.take(taken)
             async with workspace.hub:
@@ -137,6 +146,7 @@ class Workspace:
     async def _start(self) -> None:
         self.store.database.on_busy = on_loop(asyncio.get_running_loop(), self._database_busy)
         self.store.database.patience = BUSY_SECONDS
+        await self.directory.load()
         if self.other:
             self._tasks = [start_task(self._look_on(), "look on")]
             return
@@ -147,7 +157,6 @@ class Workspace:
             for setting, value in ((HUB_ADDRESS, self.hub.address), (HUB_PIN, self.hub.pin)):
                 await self.blocking(self.store.put_setting, setting, value)
         await self._put_lab_servers()
-        await self.directory.load()
         self._tasks = [
             start_task(self.late_scoring.run([run for run in left_open if run != taken]), "score late records"),
             start_task(self._ownership.keep(), "hold the workspace"),

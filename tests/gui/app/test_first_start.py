@@ -218,3 +218,25 @@ def test_the_password_of_a_database_is_not_among_the_recent_workspaces(qapp, dri
         await window.done.wait()
 
     drive(story())
+
+
+def test_a_lab_that_is_down_is_a_problem_and_the_workspace_opens(qapp, drive, until, data, tmp_path) -> None:
+    lab = {"bus.kind": "lab", "bus.lab": str(tmp_path / "gone")}
+    write_settings(data / FILE, read_settings(data / FILE)[0].with_values(lab))
+
+    async def story() -> None:
+        window = make_window(data)
+        window.frame.show()
+        click(step(window, "hub").button)
+        await until(lambda: window.workspace is not None)
+        await until(lambda: window.problems.table.model.rows.all)
+        (problem,) = window.problems.table.model.rows.all
+        assert "There is no lab in" in problem.text
+        assert problem.remedy == "Start it, or name another bus in Settings > Bus."
+        assert step(window, "bus").words.text() == "none is named yet, so no record can be loaded"
+        assert window.workspace is not None
+        assert window.workspace.local_clients is None
+        window.frame.close()
+        await window.done.wait()
+
+    drive(story())

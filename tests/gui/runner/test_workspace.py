@@ -248,3 +248,15 @@ async def test_a_run_keeps_its_bus(stage: Any) -> None:
         with pytest.raises(RunRefusedError, match="stop it first"):
             await workspace.use_bus(stage.options(bus=str(stage.directory / "bus2")))
         workspace.runs.session = None
+
+
+async def test_a_lab_that_is_down_keeps_nobody_from_the_results(stage: Any, tmp_path: Path) -> None:
+    gone = tmp_path / "lab"
+    with pytest.raises(LabMissingError):
+        async with stage.open(bus="", lab=gone):
+            pass
+    async with stage.open(bus="", lab=gone, lab_must_be_up=False) as workspace:
+        (problem,) = workspace.problems.all()
+        assert f"There is no lab in {gone}" in problem.text
+        assert "Settings > Bus" in problem.remedy
+        assert (workspace.lab, workspace.bus.there) == (None, False)
