@@ -115,6 +115,13 @@ class PlanLibrary:
         except OSError as error:
             raise PlanFileError(f"The plan cannot be saved to {path}: {error.strerror or error}.") from error
 
+    def delete(self, path: Path) -> None:
+        """Take the file away; `save` brings it back. Raises PlanFileError."""
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise PlanFileError(f"The plan {path} cannot be deleted: {error.strerror or error}.") from error
+
     def new_path(self, name: str) -> Path:
         """An unused file name in the folder for a plan of that name."""
         stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "plan"

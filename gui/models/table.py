@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QTimer, Signal
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QThread, QTimer, Signal
 
 from gui.models.rows import Column, Rows
 
@@ -142,6 +142,7 @@ class TableModel(QAbstractTableModel, Generic[R]):
         """Apply a change and notify Qt of no more than necessary. `same_rows`: it only orders them or leaves some out.
 
         OPTIMISATION: keys are made only where rows may be other ones; those of 100,000 rows take 30 ms."""
+        assert QThread.currentThread() is self.thread(), "models change only on the thread of the window"
         was = self.rows.visible
         change()
         now = self.rows.visible

@@ -50,6 +50,7 @@ from gui.pages.plans.preview import FormAndPreview, Note, PreviewCard
 from gui.pages.plans.sidelist import PlanList
 from gui.pages.plans.source import ErrorList, SourceView
 from gui.widgets.icons import icon
+from gui.widgets.message import MessageBar
 from gui.widgets.parts import Elided, Page, TabBar, button, label, line, plain_tip, short_caption
 
 TITLES = {
@@ -103,6 +104,7 @@ class PlansPage(Page):
         self.save_button = button("Save", action=self.save, tip="Ctrl+S")
         for widget in (self.undo_button, self.redo_button, self.copy_button, self.toml_button, self.save_button):
             self.add_action(widget)
+        self.message = MessageBar()
         self.tabs = TabBar()
         self.tabs.currentChanged.connect(self._tab_changed)
         self.add_test_button = button("Add test", "plus", self._add_test, kind="plain")
@@ -158,6 +160,7 @@ class PlansPage(Page):
         outer = self.layout()
         assert isinstance(outer, QBoxLayout)
         outer.removeItem(self.head)
+        right.addWidget(self.message)
         right.addLayout(self.head)
         right.addLayout(tab_row)
         right.addWidget(line())
@@ -264,6 +267,39 @@ class PlansPage(Page):
         draft.set_plan(copy)
         if self.editor.entry.preset is not None or self.keep():  # the changes of a preset are in the copy
             self._store(draft.text, copy.name)
+
+    def delete(self) -> None:
+        """Delete the plan that is open, if it is one's own; the bar says which, and can bring it back as it was."""
+        path, text = self.editor.entry.path, self.editor.text
+        title = self.editor.plan.name if self.editor.plan else self.editor.entry.title
+        if path is None:
+            self.message.say(f"“{title}” is a preset: it stays.", colour="info")
+            return
+        try:
+            self.library.delete(path)
+        except PlanFileError as error:
+            self.problem.emit(str(error))
+            return
+        self._open(PlanEditor(self.library.presets()[0]))
+        undo = ("Undo", "undo", lambda: self._bring_back(path, text, title))
+        self.message.say(f"The plan “{title}” is deleted.", actions=(undo,))
+
+    def _bring_back(self, path: Path, text: str, title: str) -> None:
+        if not self.keep():
+            return
+        try:
+            path = self.library.new_path(title) if path.exists() else path
+            self.library.save(text, path)
+            self._open(PlanEditor(self.library.read(path)))
+        except PlanFileError as error:
+            self.problem.emit(str(error))
+            return
+        self.message.dismiss()
+
+    def _open(self, editor: PlanEditor) -> None:
+        self.editor, self._test = editor, 0
+        self.refresh_list()
+        self._show()
 
     def import_plan(self) -> None:
         dialog = QFileDialog(self, "Import plan", "", "Plans (*.toml);;All files (*)")

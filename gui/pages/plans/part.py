@@ -42,6 +42,7 @@ class Part(Base):
         action("Edit", "redo", "Redo in the plan", "Ctrl+Shift+Z", page.redo, symbol="redo")
         action("Plan", "new-plan", "New plan", "Ctrl+N", self._new_plan, symbol="plus")
         action("Plan", "save-plan", "Save plan", "Ctrl+S", page.save)
+        action("Plan", "delete-plan", "Delete the plan that is open", "Ctrl+Shift+D", page.delete, symbol="trash")
         action("Plan", "import-plan", "Import plan…", "", page.import_plan, symbol="import")
         action("Run", "run", "Run the plan", "Ctrl+R", self._run, symbol="play")
         action("Run", "preflight", "Preflight", "", lambda: desk.go("preflight"), symbol="plans")

@@ -568,3 +568,26 @@ def test_a_plan_that_is_imported_finds_its_list_where_it_was(page: PlansPage, tm
     lists = [test.files.list for test in page.editor.plan.tests]
     assert lists == [str(tmp_path / "there" / "files.txt"), "gone.txt"]
     assert page.directory() == tmp_path / "plans"
+
+
+def test_a_plan_that_is_deleted_is_named_and_can_be_brought_back_with_what_was_not_saved(mine) -> None:
+    mine.form.repeats.setValue(7)
+    name, text, path = mine.editor.plan.name, mine.editor.text, mine.editor.entry.path
+    assert mine.editor.changed
+    mine.delete()
+    assert not path.exists()
+    assert mine.editor.entry.preset is not None
+    assert mine.message.text.text() == f"The plan “{name}” is deleted."
+    assert name not in [entry.title for entry in mine.list.entries() if entry.path]
+    next(button for button in mine.message.buttons if button.text() == "Undo").click()
+    assert path.read_text() == text
+    assert mine.editor.plan.tests[0].repeats == 7
+    assert mine.message.isHidden()
+    assert name in [entry.title for entry in mine.list.entries() if entry.path]
+
+
+def test_a_preset_is_never_deleted(page) -> None:
+    before = len(page.list.entries())
+    page.delete()
+    assert "preset" in page.message.text.text()
+    assert len(page.list.entries()) == before
