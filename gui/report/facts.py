@@ -113,7 +113,7 @@ def _of_plan(text: str) -> Iterable[Fact]:
 
 
 def _of_parsed(plan: Plan) -> Iterable[Fact]:
-    yield Fact("Plan", "name", plan.name)
+    yield Fact("Plan", "plan name", plan.name)
     yield Fact("Plan", "settle", f"{plan.settle:g} s", plan.settle)
     for number, test in enumerate(plan.tests, 1):
         before = f"test {number}, " if len(plan.tests) > 1 else ""
