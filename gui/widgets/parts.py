@@ -46,6 +46,13 @@ def short_caption(text: str, most: int = 32) -> str:
     return (line if len(line) <= most else line[: most - 1].rstrip() + "…").replace("&", "&&")
 
 
+def breakable(text: str, most: int = 32) -> str:
+    """Outside text for a label that wraps: in one line, and with places to break words that are longer than `most`;
+    Qt breaks at blanks only, and would make the label as wide as the longest word."""
+    words = (("\u200b".join(word[at : at + most] for at in range(0, len(word), most))) for word in text.split())
+    return " ".join(words)
+
+
 def plain_tip(text: str) -> str:
     """A tooltip with this plain text in lines of readable length; Qt would guess rich text in text from outside."""
     return f"<p>{html.escape(text).replace(chr(10), '<br>')}</p>" if text else ""

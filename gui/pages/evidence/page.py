@@ -18,7 +18,7 @@ from gui.pages.evidence.side import Strips, WhenPlot
 from gui.pages.evidence.stages import StageList
 from gui.widgets.crumbs import Crumbs
 from gui.widgets.icons import pixmap
-from gui.widgets.parts import Badge, Elided, Page, button, label, line, plain_tip
+from gui.widgets.parts import Badge, Elided, Page, breakable, button, label, line, plain_tip
 from gui.widgets.table import Empty, Table, empty_widget
 from gui.widgets.theme import fixed_font, theme
 
@@ -34,6 +34,8 @@ SIDE, NARROW_SIDE = 456, 376
 ROOMY = 1280
 """Pixels from which on there is room for everything."""
 LEAST = 1000
+USUAL = 7
+"""Facts of a request that is missing."""
 FOCUS = Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
 
 
@@ -257,17 +259,23 @@ class FactLine(QWidget):
         self._row.addStretch(1)
         self._pairs: list[tuple[QWidget, Elided, Elided]] = []
 
+        for _ in range(USUAL):
+            self._add()
+
+    def _add(self) -> None:
+        holder, name, value = QWidget(), Elided("", "caption", least=40), Elided("", least=56)
+        column = QVBoxLayout(holder)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(name)
+        column.addWidget(value)
+        self._row.insertWidget(len(self._pairs), holder)
+        self._pairs.append((holder, name, value))
+
     def show_facts(self, facts: Sequence[Fact]) -> None:
         """Show these."""
         while len(self._pairs) < len(facts):
-            holder, name, value = QWidget(), Elided("", "caption", least=40), Elided("", least=56)
-            column = QVBoxLayout(holder)
-            column.setContentsMargins(0, 0, 0, 0)
-            column.setSpacing(0)
-            column.addWidget(name)
-            column.addWidget(value)
-            self._row.insertWidget(len(self._pairs), holder)
-            self._pairs.append((holder, name, value))
+            self._add()
         for number, (holder, name, value) in enumerate(self._pairs):
             holder.setVisible(number < len(facts))
             if number < len(facts):
@@ -315,9 +323,9 @@ class AdviceBox(QWidget):
     def show_advice(self, advice: Advice) -> None:
         """Show this."""
         self.advice = advice
-        self.bold.setText(advice.bold)
-        self.words.setText(advice.text)
-        self.more.setText(advice.more)
+        self.bold.setText(breakable(advice.bold))
+        self.words.setText(breakable(advice.text))
+        self.more.setText(breakable(advice.more))
         self.more.setVisible(bool(advice.more))
         while len(self.commands) < len(advice.commands):
             self._add_command(len(self.commands))

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from gui.models.course import STAGES, STATES, StageRow
 from gui.widgets.icons import pixmap
-from gui.widgets.parts import Elided, label
+from gui.widgets.parts import Elided, breakable, label
 from gui.widgets.theme import theme
 
 STAGE, STATE, TIME = 264, 112, 100
@@ -75,7 +75,7 @@ class StageWidget(QWidget):
         self.who.setText(row.who)
         self.state.setText(STATES[row.state][1])
         self.time.setText(row.time)
-        self.text.setText(row.text)
+        self.text.setText(breakable(row.text))
         self.setAccessibleName(f"{row.name}: {STATES[row.state][1]}, {row.time}, {row.text}")
         self._restyle()
 

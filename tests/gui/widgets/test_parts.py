@@ -7,7 +7,7 @@ from PySide6.QtCore import QPoint
 from PySide6.QtGui import QHelpEvent
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QToolTip, QWidget
 
-from gui.widgets.parts import Elided, Readout, ReadoutBar, TabBar, plain_tip, short_caption
+from gui.widgets.parts import Elided, Readout, ReadoutBar, TabBar, breakable, plain_tip, short_caption
 
 
 def tip_of(widget: QWidget) -> str:
@@ -88,3 +88,10 @@ def test_tabs_take_the_room_of_their_words(qtbot) -> None:
     qtbot.addWidget(bar)
     bar.addTab("A")
     assert bar.minimumSizeHint().width() <= bar.sizeHint().width() < 80
+
+
+def test_long_words_can_be_broken_and_lines_are_one() -> None:
+    assert breakable("a short\nsentence\twith  blanks") == "a short sentence with blanks"
+    told = breakable("n" * 70)
+    assert [len(part) for part in told.split("\u200b")] == [32, 32, 6]
+    assert told.replace("\u200b", "") == "n" * 70

@@ -143,6 +143,7 @@ def test_what_comes_from_elsewhere_is_plain_text_however_long(page, course, host
         )
         shown(page, harm)
         page.grab()
+        assert page.stages.width() <= page.width(), "a long word makes no label wider than the page"
     labels = [each for each in page.findChildren(QLabel) if each.text()]
     assert {each.textFormat() for each in labels} == {Qt.TextFormat.PlainText}
     assert page.minimumSizeHint().width() <= 1368
