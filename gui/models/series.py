@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +75,33 @@ class Curves:
         self.missing[:, column] = False
         self.missing[list(point.missing), column] = True
         self.counts[:, column] = np.array((point.requested, point.read, point.recorded), dtype=float)
+
+
+@dataclass(frozen=True, slots=True)
+class PlotTable:
+    """The rates of a run, to be written to a file: seconds since the start, and (servers, seconds) in MiB/s."""
+
+    names: tuple[str, ...]
+    times: Array
+    clients: Array
+    records: Array
+
+    def write(self, path: Path) -> None:
+        """As CSV, a line for each second and server; what nobody measured is empty. Blocking. Raises OSError."""
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["second", "server", "mib_per_second_clients", "mib_per_second_records"])
+            # A spreadsheet would take a name that begins like this for a formula.
+            safe = [f"'{name}" if name[:1] in ("=", "+", "-", "@", "\t", "\r") else name for name in self.names]
+            for place, second in enumerate(self.times):
+                for name, measured, said in zip(safe, self.clients[:, place], self.records[:, place], strict=True):
+                    writer.writerow(
+                        [f"{second:g}", name, *("" if v != v else round(float(v), 3) for v in (measured, said))]
+                    )
+
+
+def _cell(value: float) -> str:
+    return "" if np.isnan(value) else f"{round(float(value), 3)}"
 
 
 def round_top(peak: float, top: float = 1.0) -> float:

@@ -48,9 +48,13 @@ class NoticeBar(QWidget):
         theme().changed.connect(self._restyle)
         self.hide()
 
-    def tell(self, symbol: str, colour: str, words: str, call: Callable[[], object]) -> None:
-        """Show this; the button calls `call`."""
-        self._state, self._call = (symbol, colour), call
+    def tell(
+        self, symbol: str, colour: str, words: str, call: Callable[[], object] | None, caption: str = "Open result"
+    ) -> None:
+        """Show this; the button has this caption and calls `call` (None: there is no button)."""
+        self.open_button.setText(caption)
+        self.open_button.setVisible(call is not None)
+        self._state, self._call = (symbol, colour), call or (lambda: None)
         self.words.setText(words)
         self._restyle()
         self._place()

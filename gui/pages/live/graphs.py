@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QMenu, QStackedWidget, QVB
 from gui.models import figures
 from gui.models.events import events
 from gui.models.live_servers import ORDERS, News, Order, news, ordered, slow_seconds
-from gui.models.series import Array, Curves
+from gui.models.series import Array, Curves, PlotTable
 from gui.runner.progress import RunProgress
 from gui.widgets.legend import Legend, LegendLine, LegendRow, scrolling
 from gui.widgets.parts import Elided, button, label, line, segments
@@ -316,6 +316,10 @@ class Graphs(QWidget):
         if self._times.size:
             self._paint_throughput()
             self._paint_legends()
+
+    def table(self) -> PlotTable:
+        """What is plotted, as figures."""
+        return PlotTable(tuple(self._names), self._times.copy(), self._rates.copy(), self._said.copy())
 
     # ---- painting
 

@@ -10,19 +10,22 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 
-from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QResizeEvent
+from PySide6.QtCore import Qt, QTimer, QUrl, Signal
+from PySide6.QtGui import QDesktopServices, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from gui.models.live_servers import WAITING, summary
 from gui.models.states import outcome_state
 from gui.pages.live.columns import server_columns
+from gui.pages.live.export import EXPORTS, save
 from gui.pages.live.graphs import Graphs
 from gui.pages.live.presenter import LastRun
 from gui.pages.live.readouts import Readouts
 from gui.pages.live.stages import StagesPanel
 from gui.runner.progress import RunProgress
+from gui.widgets.notice import NoticeBar
 from gui.widgets.parts import Badge, Page, button, line
 from gui.widgets.table import Empty, Table, empty_widget
 
@@ -54,6 +57,8 @@ class LivePage(Page):
 
     result_wanted = Signal(int, int)
     """Run and test (0: all) whose result is to be shown."""
+    table_wanted = Signal(Path, object)
+    """A file, and the `PlotTable` that is to be written to it."""
     again_wanted = Signal(int)
     """The run that is to be run again."""
 
@@ -92,6 +97,7 @@ class LivePage(Page):
         self.body.addWidget(self.stack)
         self.readouts.steps.chosen.connect(self._test_chosen)
         self.show_last(None)
+        self.notice = NoticeBar(self)
         self._show_head(visible=False)
         self.timer = QTimer(self)
         self.timer.setInterval(BEAT_MS)
@@ -211,12 +217,33 @@ class LivePage(Page):
             super().keyPressEvent(event)
 
     def export_plot(self) -> None:
-        """Save the plots as a picture, at twice the resolution of the screen."""
-        dialog = QFileDialog(self, "Export plot", "tally-live.png", "PNG picture (*.png)")
+        """Save the plots as a picture, or what they show as a table."""
+        dialog = QFileDialog(self, "Export plot", "tally-live.png", ";;".join(EXPORTS))
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix("png")
-        dialog.fileSelected.connect(lambda path: self.graphs.throughput.grab().save(path))
+        dialog.filterSelected.connect(lambda chosen: dialog.setDefaultSuffix(EXPORTS[chosen]))
+        dialog.fileSelected.connect(lambda name: self.save_plot(Path(name)))
         dialog.open()
+
+    def save_plot(self, path: Path) -> None:
+        """Save to this file, in the format of its name, and say so. A table is written by the owner, in a thread."""
+        if path.suffix.lower() == ".csv":
+            self.table_wanted.emit(path, self.graphs.table())
+            return
+        try:
+            save(self.graphs, path)
+        except OSError as error:
+            self.show_saved(path, error.strerror or str(error))
+        else:
+            self.show_saved(path)
+
+    def show_saved(self, path: Path, error: str = "") -> None:
+        """Say that a file was written, or why not."""
+        if error:
+            self.notice.tell("bad", "bad", f"{path} cannot be written: {error}.", None)
+            return
+        here = QUrl.fromLocalFile(str(path))
+        self.notice.tell("ok", "ok", f"Saved: {path}", lambda: QDesktopServices.openUrl(here), "Open")
 
     # ---- where plots and table stand
 

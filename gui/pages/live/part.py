@@ -24,6 +24,9 @@ class Part(Base):
         self.presenter = presenter = LivePresenter(desk, page, desk.run_plan)
         page.result_wanted.connect(presenter.show_result)
         page.again_wanted.connect(lambda run: desk.background(presenter.run_again(run), "run again"))
+        page.table_wanted.connect(
+            lambda path, table: desk.background(presenter.write_table(path, table), "write a table")
+        )
         desk.frame.add_action("Run", "pause", "Pause the live view", "", page.toggle_pause, symbol="pause")
 
     def attach(self, workspace: Workspace) -> None:  # noqa: ARG002

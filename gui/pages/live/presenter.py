@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from gui.campaign.plan import Plan
 from gui.campaign.planfile import PlanError, parse_plan
+from gui.models.series import PlotTable
 from gui.models.states import outcome_state
 from gui.pages.desk import Desk
 from gui.runner.progress import RunProgress
@@ -29,6 +32,7 @@ class LiveView(Protocol):
     def show_stage(self, text: str) -> None: ...
     def show_nothing(self) -> None: ...
     def show_last(self, last: LastRun | None) -> None: ...
+    def show_saved(self, path: Path, error: str = "") -> None: ...
 
 
 class LivePresenter:
@@ -71,6 +75,15 @@ class LivePresenter:
             self._desk.go("result", run=run, test=test)
         else:
             self._desk.go("result", run=run)
+
+    async def write_table(self, path: Path, table: PlotTable) -> None:
+        """Write what is plotted to a file."""
+        try:
+            await asyncio.to_thread(table.write, path)
+        except OSError as error:
+            self._page.show_saved(path, error.strerror or str(error))
+        else:
+            self._page.show_saved(path)
 
     async def run_again(self, run: int) -> None:
         """Run the plan of this run once more."""

@@ -662,3 +662,27 @@ def test_plots_and_table_are_painted_in_two_turns_of_the_loop(page, progress, qt
     assert page.graphs._times.size
     assert page.table.model.rowCount() == 0
     qtbot.waitUntil(lambda: page.table.model.rowCount() == 50)
+
+
+def test_the_plots_are_saved_as_picture_drawing_and_table(page, progress, tmp_path) -> None:
+    paint(page, progress(["=s1", "s2"], seconds=3, rates=lambda second: (None if second == 2 else 2.0**20, 2.0**21)))
+    page.save_plot(tmp_path / "p.png")
+    assert QPixmap(str(tmp_path / "p.png")).width() == 2 * page.graphs.width()
+    assert page.notice.isVisible()
+    assert page.notice.words.text() == f"Saved: {tmp_path / 'p.png'}"
+    page.save_plot(tmp_path / "p.svg")
+    assert "<svg" in (tmp_path / "p.svg").read_text()
+    page.table_wanted.connect(lambda path, table: table.write(path))
+    page.save_plot(tmp_path / "p.csv")
+    lines = (tmp_path / "p.csv").read_text().splitlines()
+    assert lines[0] == "second,server,mib_per_second_clients,mib_per_second_records"
+    assert lines[1:5] == ["1,'=s1,1.0,", "1,s2,2.0,", "2,'=s1,,", "2,s2,2.0,"]
+
+
+def test_a_file_that_cannot_be_written_is_said(page, progress, tmp_path) -> None:
+    paint(page, progress())
+    for name in ("p.png", "p.svg"):
+        path = tmp_path / "nowhere" / name
+        page.save_plot(path)
+        assert page.notice.words.text() == f"{path} cannot be written: No such file or directory."
+        assert not page.notice.open_button.isVisible()

@@ -5,8 +5,11 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from gui.campaign.planfile import format_plan
 from gui.models.plans import NEW_PLAN
+from gui.models.series import PlotTable
 from gui.pages.live.presenter import LastRun, LivePresenter
 from gui.runner.progress import RunProgress
 from gui.store import NoSuchRowError
@@ -77,3 +80,15 @@ async def test_a_run_that_cannot_be_run_again_is_a_sentence(desk, page, make_wor
         "Run 35 is no longer in this workspace.", "The plan of run 35 cannot be run"
     ]  # fmt: skip
     assert started == []
+
+
+async def test_a_table_is_written_or_not_and_said(desk, page, tmp_path) -> None:
+    made, _ = presenter(desk, page)
+    table = PlotTable(("s1",), np.array([1.0]), np.array([[2.5]]), np.array([[np.nan]]))
+    await made.write_table(tmp_path / "t.csv", table)
+    await made.write_table(tmp_path / "nowhere" / "t.csv", table)
+    assert (tmp_path / "t.csv").read_text().splitlines()[1:] == ["1,s1,2.5,"]
+    assert page.calls == [
+        ("show_saved", tmp_path / "t.csv"),
+        ("show_saved", tmp_path / "nowhere" / "t.csv", "No such file or directory"),
+    ]
