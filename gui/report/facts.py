@@ -82,8 +82,8 @@ class FactPair:
 
     @property
     def differs(self) -> bool:
-        """Whether it is not the same in both."""
-        return self.a != self.b
+        """Whether it is not the same in both. What one run has not recorded is no difference."""
+        return self.a != self.b and (bool(self.bearing) or NOT_RECORDED not in (self.a, self.b))
 
     @property
     def setting(self) -> bool:
@@ -239,10 +239,17 @@ def pair_facts(
     if all(recorded):
         a, b = _matched(a, b)
     left, right = ({(fact.where, fact.what): fact for fact in some} for some in (a, b))
-    return _together(
+    pairs = [
         _pair(where, what, left.get((where, what)), right.get((where, what)), losses, recorded)
         for where, what in sorted(dict.fromkeys([*left, *right]), key=lambda key: _order(key[0]))
-    )
+    ]
+    if any(recorded) and not all(recorded):
+        one, other = (
+            f"{sum(not fact.setting for fact in some):,} facts" if there else NOT_RECORDED
+            for some, there in zip((a, b), recorded, strict=True)
+        )
+        pairs.append(FactPair("Environment", "of the run", one, other, "cannot be compared"))
+    return _together(pairs)
 
 
 def _matched(a: Sequence[Fact], b: Sequence[Fact]) -> tuple[list[Fact], list[Fact]]:

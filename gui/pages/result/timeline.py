@@ -14,6 +14,7 @@ from PySide6.QtCore import QSettings, Qt, Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
+    QComboBox,
     QFileDialog,
     QFrame,
     QHBoxLayout,
@@ -34,7 +35,7 @@ from gui.widgets.parts import Button, Elided, button, label, line, segments
 from gui.widgets.table import Empty, empty_widget
 
 MOST_REPEATS = 8
-"""Repeats that have a button of their own; of more, the others are in the list of the last one."""
+"""Repeats that have a button each; more are in a list."""
 PARTS = "PNG (*.png)"
 FIGURES = "CSV (*.csv)"
 
@@ -118,6 +119,7 @@ class TimelineTab(QWidget):
         for widget in (self.lanes_button, self.fit_button, self.export_button):
             bar.addWidget(widget)
         self._switch: QWidget | None = None
+        self._switched: tuple[int, ...] | None = None
         self.repeat_buttons: dict[int, Button] = {}
         return bar
 
@@ -199,27 +201,41 @@ class TimelineTab(QWidget):
     # ---- the bar
 
     def _show_switch(self) -> None:
+        """A button for each repeat, or a list of them; the same ones stay, and keep the keyboard."""
         timeline = self.timeline
         assert timeline is not None
-        if self._switch is not None:
-            self._switch_row.removeWidget(self._switch)
-            self._switch.hide()
-            self._switch.deleteLater()
-        group = QButtonGroup(self)
-        named = [(str(number), number) for number in timeline.repeats[:MOST_REPEATS]]
-        buttons = []
-        self.repeat_buttons = {}
-        for text, number in [*named, ("All", 0)]:
-            one = button(text, action=partial(self.choose_repeat, number), kind="segment")
-            one.setAccessibleName(f"Repeat {text}" if number else "All repeats")
-            buttons.append(one)
-            self.repeat_buttons[number] = one
-        self._switch = segments(*buttons, group=group)
+        if timeline.repeats != self._switched:
+            self._switched = timeline.repeats
+            if self._switch is not None:
+                self._switch_row.removeWidget(self._switch)
+                self._switch.hide()
+                self._switch.deleteLater()
+            few = len(timeline.repeats) <= MOST_REPEATS
+            self._switch = self._make_buttons(timeline.repeats) if few else self._make_list(timeline.repeats)
+            self._switch_row.addWidget(self._switch)
+            self._switch.show()
         chosen = self.repeat_buttons.get(timeline.shown)
         if chosen is not None:
             chosen.setChecked(True)
-        self._switch_row.addWidget(self._switch)
-        self._switch.show()
+        elif isinstance(self._switch, QComboBox):
+            self._switch.setCurrentIndex(max(0, self._switch.findData(timeline.shown)))
+
+    def _make_buttons(self, repeats: tuple[int, ...]) -> QWidget:
+        self.repeat_buttons = {}
+        for text, number in [*((str(number), number) for number in repeats), ("All", 0)]:
+            one = button(text, action=partial(self.choose_repeat, number), kind="segment")
+            one.setAccessibleName(f"Repeat {text}" if number else "All repeats")
+            self.repeat_buttons[number] = one
+        return segments(*self.repeat_buttons.values(), group=QButtonGroup(self))
+
+    def _make_list(self, repeats: tuple[int, ...]) -> QWidget:
+        self.repeat_buttons = {}
+        box = QComboBox()
+        box.setAccessibleName("Repeat")
+        for text, number in [*((f"{number} of {len(repeats)}", number) for number in repeats), ("All", 0)]:
+            box.addItem(text, number)
+        box.activated.connect(lambda place: self.choose_repeat(box.itemData(place)))
+        return box
 
     def _take(self, part: Part) -> None:
         """The repeat that overview and words are about."""

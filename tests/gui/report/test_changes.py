@@ -141,11 +141,14 @@ def test_what_a_difference_means(before: Fact, now: Fact, losses: dict[str, int]
     assert (pair.bearing, pair.weight) == (bearing, weight)
 
 
-def test_a_run_without_environment_says_so_and_is_no_difference() -> None:
-    facts = [Fact("Hub", "tally", "0.9.0"), Fact("Plan", "name", "p")]
-    hub, plan = sorted(pair_facts([], facts, {}, recorded=(False, True)), key=lambda pair: pair.where)
-    assert (hub.a, hub.b, hub.bearing) == (NOT_RECORDED, "0.9.0", "")
-    assert (plan.a, plan.b) == ("–", "p")
+def test_a_run_without_environment_says_so_in_one_row() -> None:
+    facts = [Fact("Hub", "tally", "0.9.0"), Fact("Hub", "python", "3.11"), Fact("Plan", "name", "p")]
+    pairs = pair_facts([facts[2]], facts, {}, recorded=(False, True))
+    assert [(f.where, f.a, f.b, f.bearing) for f in pairs if f.differs] == [
+        ("Environment", NOT_RECORDED, "2 facts", "cannot be compared")
+    ]
+    assert {(f.what, f.a) for f in pairs if not f.differs} == {("name", "p"), ("tally", NOT_RECORDED),
+                                                               ("python", NOT_RECORDED)}  # fmt: skip
 
 
 def test_drops_of_the_kernel_are_facts_of_a_shoveler(make: Callable[..., Any], world: Any) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QComboBox
 
 from gui.models.timeline import LANES, Miss, Part, Timeline, groups_of, read_timeline
 from gui.pages.result.lanes import Lanes
@@ -93,6 +93,27 @@ def test_it_opens_on_the_repeat_that_lost_most_and_all_puts_them_under_each_othe
     qtbot.mouseClick(tab.repeat_buttons[0], Qt.MouseButton.LeftButton)
     assert [one.part.number for one in tab.canvases] == [1, 2]
     assert tab.repeat_buttons[0].text() == "All"
+
+
+def test_many_repeats_are_in_a_list(tab, fill, store, qtbot) -> None:
+    fill()
+    tab.show_timeline(dataclasses.replace(tab.timeline, repeats=tuple(range(1, 21))))
+    (box,) = tab.findChildren(QComboBox)
+    assert (box.count(), box.currentText()) == (21, "2 of 20")
+    asked = heard(tab.wanted)
+    box.setFocus()
+    qtbot.keyClick(box, Qt.Key.Key_Up)
+    assert asked[0] == (1, 1, 1)
+
+
+def test_the_switch_keeps_the_keyboard(tab, fill, qtbot) -> None:
+    fill()
+    before = tab.repeat_buttons[1]
+    before.setFocus()
+    qtbot.keyClick(before, Qt.Key.Key_Space)
+    assert tab.repeat_buttons[1] is before
+    assert before.isChecked()
+    assert tab.canvases[0].part.number == 1
 
 
 def test_a_click_on_a_mark_fills_the_side(tab, fill, qtbot, texts) -> None:
