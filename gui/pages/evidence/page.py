@@ -285,6 +285,11 @@ class FactLine(QWidget):
                 value.setFont(fixed_font(12) if fact.fixed else self.font())
                 value.setStyleSheet("font-weight: 600;" if fact.bold else "")
                 value.setAccessibleName(f"{fact.name}: {fact.value}")
+        for holder, _, _ in self._pairs:
+            inside = holder.layout()
+            if inside is not None:
+                inside.activate()
+        self._row.activate()  # at once: the first paint would show names without room
 
 
 class AdviceBox(QWidget):
