@@ -18,6 +18,7 @@ from gui.pages.result.page import TABS, ResultPage
 from gui.pages.result.presenter import ResultPresenter
 from gui.pages.result.report import ReportSheet
 from gui.runner.bundles import ENDING
+from gui.widgets.parts import Button
 
 LEAST_LETTERS = 3
 """Letters of a file before requests are looked through: there may be 100,000."""
@@ -47,6 +48,19 @@ class Part(Base):
         page.timeline.wanted.connect(
             lambda run, test, repeat: background(presenter.show_timeline(run, test, repeat), "read a timeline")
         )
+
+        for name, text, wanted in (
+            ("recheck", "Re-check the open run", page.recheck_button),
+            ("compare-run", "Compare the open run…", page.compare_button),
+            ("report", "Report of the open run…", page.report_button),
+            ("save-bundle", "Save the open run as a bundle…", page.bundle_button),
+        ):
+            desk.frame.add_action("Run", name, text, "", partial(self._press, wanted))
+
+    def _press(self, wanted: Button) -> None:
+        """What a menu does: show the run, and press its button, which does nothing while no run is open."""
+        self._desk.go("result")
+        wanted.click()
 
     def detach(self) -> None:
         if self.sheet is not None:

@@ -29,6 +29,7 @@ class Part(Base):
         page.open_wanted.connect(self._ask)
         page.dropped.connect(self._take_in)
         page.run_wanted.connect(lambda run: desk.go("result", run=run))
+        desk.frame.add_action("File", "open-bundle", "Open bundle…", "", self._ask, symbol="import")
         desk.frame.add_action("View", "refresh", "Refresh", "F5", presenter.read, symbol="refresh")
 
     def attach(self, workspace: Workspace) -> None:  # noqa: ARG002

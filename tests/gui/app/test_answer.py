@@ -84,8 +84,10 @@ def test_from_the_list_of_runs_to_the_reason_and_out_into_files(qapp, drive, unt
         click(result.recheck_button)
         await until(lambda: result.message.text.text() == "Scored again, 1 repeat: nothing changed.")
 
-        # A report, whose ending is added.
-        click(result.report_button)
+        # A report, from the menu; its ending is added.
+        window.frame.go("runs")
+        window.frame.actions_by_name["report"].trigger()
+        assert window.frame.current_page() == "result"
         sheet = part(window, "result").sheet
         await until(lambda: sheet.views.currentWidget() is sheet.page)
         assert "What is not matched" in sheet.page.toPlainText()
