@@ -130,7 +130,7 @@ class Actions:
         welcome.opened.connect(opening.open_named)
         welcome.step_wanted.connect(follow)
         welcome.lab_wanted.connect(guide.use_lab)
-        self._frame.add_action("View", "welcome", "Welcome and set-up", "Ctrl+0", lambda: go("welcome"))
+        self._frame.add_action("View", "welcome", "Welcome and set-up", "Alt+Home", lambda: go("welcome"))
 
     def _zoom(self, direction: int) -> None:
         QSettings().setValue(SETTING, next_step(kept_zoom(), direction))

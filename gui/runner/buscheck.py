@@ -69,7 +69,7 @@ TITLES: Mapping[str, str] = {
     "vhost": "Virtual host",
     "exchanges": "Exchanges",
     "rights": "Rights",
-    "queue": "Queue of this workspace",
+    "queue": "Own queue",
     "bound": "Bound queues",
     "policies": "Policies that discard",
 }

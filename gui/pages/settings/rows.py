@@ -414,7 +414,7 @@ class CheckLines(QWidget):
         words.setSpacing(0)
         words.addWidget(text)
         details = [line for line in check.details if line not in check.text][:12]
-        for line in details if check.state in ("warning", "failed") or check.name in ("exchanges", "bound") else ():
+        for line in details if check.state in ("warning", "failed") or check.name == "bound" else ():
             words.addWidget(_wrapped(line, "hint"))
         if check.remedy and check.state in ("warning", "failed"):
             words.addWidget(_wrapped(check.remedy, "caption"))

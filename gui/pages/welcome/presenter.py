@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from gui.campaign.selection import name_order
 from gui.models.setup import FIRST_STEPS, SetupStep
 from gui.pages.desk import Desk
 from gui.runner.errors import EXPECTED
@@ -108,7 +109,7 @@ class WelcomePresenter:
 
     def _agent(self, step: SetupStep, workspace: Workspace | None) -> SetupStep:
         agents = workspace.hub.roster.agents if workspace is not None else ()
-        clients = [agent for agent in agents if agent.role == "client"]
+        clients = sorted((a for a in agents if a.role == "client"), key=lambda agent: name_order(agent.name))
         up = [agent.name for agent in clients if agent.live]
         if up:
             return replace(step, text=f"{_count(len(up), 'client')} up: {_some(up)}", state="done")
