@@ -133,7 +133,7 @@ def _name(run: int | None) -> str:
 def _sentence(workspace: Workspace) -> str:
     p: RunProgress = workspace.progress.latest
     what = f"Run {p.run}" if p.run is not None else "A run"
-    done = f": {p.run_requested:,} of {p.run_total:,} requests are asked" if p.run_total else ""
+    done = f": {p.run_requested:,} of {p.run_total:,} requests have been asked" if p.run_total else ""
     return f"{what} in {workspace.label} is under way{done}."
 
 

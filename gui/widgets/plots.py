@@ -36,6 +36,8 @@ DENSE = 1200
 one pixel (0.7 s for ten minutes of fifty servers), and 0.3 µs for a line of one pixel."""
 LEAST_LABEL = 16
 """Pixels between labels of the value axis: the height of a line of text."""
+WIDE_GAP = 0.05
+"""A gap is named when it was at least this part of what was requested."""
 LABEL_HEIGHT = 13
 """Pixels between the middles of two labels of rows."""
 LEAST_ROW = 6
@@ -812,6 +814,44 @@ class ConvergingPlot(Plot):
         self._requested.setData(times, requested, connect="finite")
         top = float(np.nanmax(requested)) if requested.size else 0.0
         self.set_span(seconds, top)
+
+    def widest_gap(self) -> tuple[float, float, float] | None:
+        """(time, read, recorded) where most files had been read and not recorded; None if the gap was never wide enough
+        to be seen."""
+        times, requested, read, recorded = self._data
+        gap = np.where(np.isnan(read) | np.isnan(recorded), 0.0, read - recorded)
+        if not gap.size:
+            return None
+        place = int(np.argmax(gap))
+        top = float(np.nanmax(requested))
+        if gap[place] < max(2.0, WIDE_GAP * top):
+            return None
+        return float(times[place]), float(read[place]), float(recorded[place])
+
+    def paint_over(self, painter: QPainter) -> None:
+        super().paint_over(painter)
+        widest = self.widest_gap()
+        low, high = self.item.getViewBox().viewRange()[0]
+        if widest is None or not low <= widest[0] <= high:
+            return
+        seconds, read, recorded = widest
+        look, x = theme(), math.floor(self.x_of(seconds)) + 0.5
+        top, foot = self.y_of(read), self.y_of(recorded)
+        if foot - top < 6:
+            return
+        painter.save()
+        painter.setPen(QPen(look.colour("text"), 1))
+        painter.drawLine(QPointF(x, top), QPointF(x, foot))
+        for y in (top, foot):
+            painter.drawLine(QPointF(x - 3, y), QPointF(x + 3, y))
+        painter.setFont(sized_font(SMALL_PX))
+        words = f"widest gap {read - recorded:,.0f}"
+        width = painter.fontMetrics().horizontalAdvance(words)
+        area = self.area()
+        left = min(max(area.left() + 4, x - width - 8), area.right() - width - 4)
+        below = foot + 4 if foot + 18 <= area.bottom() else max(area.top(), top - 18)
+        painter.drawText(QRectF(left, below, width + 2, 14), int(Qt.AlignmentFlag.AlignVCenter), words)
+        painter.restore()
 
     def points_at(self, seconds: float) -> list[tuple[float, float, QColor]]:
         times, *lines = self._data

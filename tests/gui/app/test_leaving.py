@@ -64,7 +64,7 @@ def test_leaving_while_a_run_is_under_way_asks_once(qapp, drive, tmp_path) -> No
             window.leaving.unless_running("open other.db", lambda: called.append("moved"))
             window.frame.close()  # asked already
             box = only_box(window)
-            assert box.text() == "Run 12 in scale is under way: 7 of 9,000 requests are asked."
+            assert box.text() == "Run 12 in scale is under way: 7 of 9,000 requests have been asked."
             assert "tally results --db scale.db" in box.informativeText()
             assert str(tmp_path / "data" / "logs" / "run-12-") in box.informativeText()
             answer(window, words)

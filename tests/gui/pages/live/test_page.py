@@ -686,3 +686,16 @@ def test_a_file_that_cannot_be_written_is_said(page, progress, tmp_path) -> None
         page.save_plot(path)
         assert page.notice.words.text() == f"{path} cannot be written: No such file or directory."
         assert not page.notice.open_button.isVisible()
+
+
+def test_the_widest_gap_is_named_where_it_was(page, progress) -> None:
+    snapshot = progress(4, seconds=40)
+    points = [
+        replace(p, read=n * 10, recorded=50 if 5 <= n < 30 else n * 10) for n, p in enumerate(snapshot.samples, start=1)
+    ]
+    paint(page, replace(snapshot, samples=tuple(points)))
+    assert page.graphs.converging.widest_gap() == (29.0, 290.0, 50.0)
+    page.graphs.converging.canvas.grab()
+    even = [replace(p, read=n * 10, recorded=n * 10 - 1) for n, p in enumerate(snapshot.samples, start=1)]
+    paint(page, replace(snapshot, samples=tuple(even)))
+    assert page.graphs.converging.widest_gap() is None, "a gap that nobody can see has no name"
