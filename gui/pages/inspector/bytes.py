@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import (
+    QFocusEvent,
+    QGuiApplication,
+    QKeyEvent,
+    QKeySequence,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import QAbstractScrollArea
 
 from gui.models.datagrams import hex_text
@@ -99,11 +109,22 @@ class HexView(QAbstractScrollArea):
                 printable = 32 <= byte < 127
                 painter.setPen(look.colour("text2" if printable else "text3"))
                 painter.drawText(text_left + place * width, y + 14, chr(byte) if printable else "·")
-        if self.hasFocus() and self.data:
+        if self.hasFocus():
+            painter.setPen(QPen(look.colour("focus"), 2))
+            painter.drawRect(self.viewport().rect().translated(slide, 0).adjusted(1, 1, -1, -1))
             painter.setPen(look.colour("focus"))
+        if self.hasFocus() and self.data:
             line = self._cursor // PER_ROW - begin
             x = self._byte_x(self._cursor % PER_ROW)
             painter.drawRect(x - 2, line * ROW + 1, 2 * width + 3, ROW - 3)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self.viewport().update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.viewport().update()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

@@ -410,7 +410,7 @@ class PipelinePage(Page):
             words.setVisible(there)
             if there:
                 swatch.setFixedSize(20, 3)
-                swatch.setStyleSheet(f"background: {colours[number].name()};")
+                _style(swatch, f"background: {colours[number].name()};")
                 below = " (below)" if number == len(names) - 1 and number else ""
                 words.setText(names[number] + below)
 
@@ -439,6 +439,12 @@ class PipelinePage(Page):
         symbol, colour = ("warn", "warn") if waits else ("unreq", "mute") if unknown else ("ok", "ok")
         self._waiting_icon.setPixmap(pixmap(symbol, colour, 16, 2.0))
         weight = 600 if waits else 400
-        self.waiting.setStyleSheet(f"color: {theme().hex('text' if waits else 'text2')}; font-weight: {weight};")
+        _style(self.waiting, f"color: {theme().hex('text' if waits else 'text2')}; font-weight: {weight};")
         loud = pipeline is not None and any(s.state in ("check", "failed") for s in pipeline.stages)
-        self.remark.setStyleSheet(f"color: {theme().hex('warn' if loud else 'text2')};")
+        _style(self.remark, f"color: {theme().hex('warn' if loud else 'text2')};")
+
+
+def _style(widget: QWidget, sheet: str) -> None:
+    """A new style sheet makes Qt measure the widget again: only when it is another one."""
+    if widget.styleSheet() != sheet:
+        widget.setStyleSheet(sheet)
