@@ -208,8 +208,10 @@ class Notes:
     """What the datagrams so far have told: names of servers, and the last number of every sequence."""
 
     servers: dict[tuple[str, int], str] = field(default_factory=dict)
-    """(IP, server start) → name."""
+    """(sender, server start) → name. Of one host several servers may have started in the same second."""
     sids: dict[tuple[str, int], int] = field(default_factory=dict)
+    senders: dict[tuple[str, int], set[str]] = field(default_factory=dict)
+    """(IP, server start) → senders that have said who they are."""
     sequences: dict[tuple[str, int, str], int] = field(default_factory=dict)
 
     def note(self, remote: str, found: dict[str, Any], data: bytes) -> dict[str, Any]:
@@ -218,15 +220,19 @@ class Notes:
         stod = _stod(found, data)
         sid = _sid(found)
         if sid is not None:
-            self.sids[ip, stod] = sid
+            self.sids[remote, stod] = sid
+            self.senders.setdefault((ip, stod), set()).add(remote)
         name = _server_name(found)
         if name is not None:
-            self.servers[ip, stod] = name
+            self.servers[remote, stod] = name
+            self.senders.setdefault((ip, stod), set()).add(remote)
+        known = self.senders.get((ip, stod), set())
+        sender = next(iter(known)) if len(known) == 1 else remote  # a server may send from several ports
         notes: dict[str, Any] = {}
-        if (ip, stod) in self.servers:
-            notes["server"] = self.servers[ip, stod]
-        if (ip, stod) in self.sids:
-            notes["sid"] = self.sids[ip, stod]
+        if (sender, stod) in self.servers:
+            notes["server"] = self.servers[sender, stod]
+        if (sender, stod) in self.sids:
+            notes["sid"] = self.sids[sender, stod]
         odd = self._sequence(remote, stod, found, data)
         if odd:
             notes["sequence_note"] = odd

@@ -37,6 +37,7 @@ NEWS = 600.0
 """Seconds for which a loss is in the news: then it no longer makes a stage one to check."""
 SPOOL_AGE = 10.0
 """Seconds after which what waits in a spool or in the broker is behind, not only under way."""
+OVER_BROKER = "no news: it reports over the broker, which does not answer"
 LAG = 2.0
 """Seconds by which a datagram must have been confirmed before a collector's report that does not have it: between
 the two it is under way, not waiting."""
@@ -68,6 +69,15 @@ class Facts:
     loaded: int | None = None
     """Records loaded since the workspace was opened; None: nobody loads."""
     last_load: float | None = None
+
+    @property
+    def away(self) -> bool:
+        """Whether the broker does not answer: then nobody's status messages can come either."""
+        return bool(self.bus) and not self.records.connected and bool(self.records.trouble)
+
+    def silent(self, member: Member) -> bool:
+        """Whether nothing is known of this member any more."""
+        return self.away or self.t - member.heard >= ALIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,7 +441,9 @@ class PipelineWatch:
         returned = sum(s.returned for s in senders)
         state: State = "up"
         reason, remedy = "takes and passes on", ""
-        if silent >= ALIVE:
+        if facts.away:
+            state, reason = "not watched", OVER_BROKER
+        elif silent >= ALIVE:
             state, reason = "check", f"no status for {numbers.duration(silent)}"
             remedy = (
                 f"Look whether tally-shoveler runs on {status.host}: tally-shoveler status. What it has not sent "
@@ -452,7 +464,7 @@ class PipelineWatch:
             reason = f"{spool:,} in the spool, oldest {numbers.duration(oldest)}"
             why = "The broker has no queue for them" if returned else "The broker does not confirm them"
             remedy = f"{why}; they are safe on disk. Look at the broker; if its queues are full, at the collector."
-        late = silent >= ALIVE
+        late = facts.silent(member)
         return ShovelerRow(
             member.id, _short(member, facts), status.host, status.version, state, reason, remedy,
             None if late else book.rates[0], None if late else book.rates[1], None if late else book.rates[2],
@@ -468,7 +480,9 @@ class PipelineWatch:
         state: State = "up"
         reason, remedy = "joins packets into records", ""
         warned = sorted({warning for sender in status.senders.values() for warning in sender.warnings})
-        if silent >= ALIVE:
+        if facts.away:
+            state, reason = "not watched", OVER_BROKER
+        elif silent >= ALIVE:
             state, reason = "check", f"no status for {numbers.duration(silent)}"
             remedy = f"Look whether tally-collector runs on {status.host}: tally-collector status."
         elif book.aside_at and facts.t - book.aside_at < NEWS:
@@ -477,7 +491,7 @@ class PipelineWatch:
         elif "no_closes" in warned or "no_fstat" in warned:
             state, reason = "check", f"servers send {'no closes' if 'no_closes' in warned else 'no f-stream'}"
             remedy = "Their xrootd.monitor line lacks fstat; Fleet shows the fixed line for servers with an agent."
-        late = silent >= ALIVE
+        late = facts.silent(member)
         return CollectorRow(
             member.id, _short(member, facts), status.host, status.version, state, reason, remedy,
             None if late else book.rates[0], None if late else book.rates[1],
@@ -491,7 +505,7 @@ class PipelineWatch:
         """What was confirmed `LAG` before the collectors' reports, and is beyond all that they have seen."""
         readers = [m for m in _of(facts, "collector") if isinstance(m.status, CollectorStatus) and m.status.positions]
         takers = [m for m in _of(facts, "shoveler") if self._books["shoveler", m.id].confirmed]
-        if not readers or all(facts.t - taker.heard >= ALIVE for taker in takers):
+        if not readers or all(facts.silent(taker) for taker in takers):
             return None
         through: dict[str, int] = {}
         for reader in readers:
@@ -672,6 +686,11 @@ def where_waiting(
     collectors: Sequence[CollectorRow],
 ) -> tuple[str, bool]:
     """Where most is waiting, in one sentence with its reason, and whether anything is."""
+    if facts.away:
+        return (
+            "The broker does not answer: what waits in it or before it is not known. Shovelers keep what they take.",
+            True,
+        )
     places: list[tuple[float, str]] = []
     for row in shovelers:
         if row.spool and row.oldest is not None and row.oldest > SPOOL_AGE:
@@ -751,6 +770,8 @@ def _worst(rows: Sequence[ShovelerRow] | Sequence[CollectorRow]) -> tuple[State,
         for row in rows:
             if row.state == state:
                 return row.state, f"{row.reason} ({_cut(row.name)})" if len(rows) > 1 else row.reason, row.remedy
+    if rows and all(row.state == "not watched" for row in rows):
+        return "not watched", rows[0].reason, rows[0].remedy
     return "up", "", ""
 
 

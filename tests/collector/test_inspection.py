@@ -307,3 +307,18 @@ def test_brief_lines_say_what_is_in_a_datagram_and_fields_where(
 def test_brief_is_for_json(tmp_path: Path) -> None:
     with pytest.raises(SystemExit):
         main([str(tmp_path), "--brief"])
+
+
+def test_servers_of_one_host_that_started_in_the_same_second_are_told_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = ident().replace(b"inst=d1", b"inst=d2").replace(b":77@", b":78@")
+    lines = [
+        json.dumps({"t": 1000.0, "remote": f"192.0.2.1:{port}", "data": base64.b64encode(data).decode()})
+        for port, data in ((5000, ident()), (5001, other), (5000, f_stream(1)), (5001, f_stream(1)[:20]))
+    ]
+    path = tmp_path / "c.jsonl"
+    path.write_text("\n".join(lines))
+    main([str(path), "--json", "--brief"])
+    named = [json.loads(line)["server"].partition("@")[0] for line in capsys.readouterr().out.splitlines()]
+    assert named == ["d1", "d2", "d1", "d2"]

@@ -198,3 +198,15 @@ def test_a_shoveler_with_a_full_disk_refuses() -> None:
     pipeline = watch.look(replace(facts, members=(shoveler, collector)))
     assert pipeline.shovelers[0].reason == "7 refused: disk"
     assert pipeline.stage("shovelers").state == "check"
+
+
+def test_while_the_broker_is_away_nothing_is_known_of_those_who_report_over_it() -> None:
+    world, watch = World(servers=2), PipelineWatch()
+    after(world, watch, 6)
+    away = world.facts(t=world.t + 3, records=ConsumerState(trouble="mq cannot be reached: Connection refused"))
+    pipeline = watch.look(away)
+    assert states(pipeline) == ["not watched", "not watched", "failed", "not watched", "up"]
+    assert [figure.value for figure in pipeline.stage("broker").figures] == [None, None, None]
+    assert [figure.value for figure in pipeline.stage("shovelers").figures] == [None, None, None]
+    assert pipeline.waiting.startswith("The broker does not answer")
+    assert states(after(world, watch, 3)) == ["up"] * 5
