@@ -15,6 +15,8 @@ import asyncio
 import binascii
 import contextlib
 import logging
+import os
+import signal
 import tempfile
 import threading
 import time
@@ -214,6 +216,9 @@ class Inspection:
                     break
             else:
                 self.counts.complete = True
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(END_SECONDS):
+                        await process.wait()
         finally:
             await _ended(process)
             await errors
@@ -465,10 +470,12 @@ async def _communicate(process: asyncio.subprocess.Process) -> tuple[bytes, byte
 
 
 async def _ended(process: asyncio.subprocess.Process) -> None:
+    """End a program and wait for it. Not by its `terminate`: that looks whether it has ended, and the loop would then
+    not learn how."""
     if process.returncode is not None:
         return
     with contextlib.suppress(ProcessLookupError):
-        process.terminate()
+        os.kill(process.pid, signal.SIGTERM)
     try:
         async with asyncio.timeout(END_SECONDS):
             await process.wait()

@@ -155,7 +155,7 @@ class FileLoading:
         self._stopped = True
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGINT)
+                os.kill(self._process.pid, signal.SIGINT)  # `send_signal` would take its exit code from the loop
 
     async def _end(self, process: Any) -> None:
         self.stop()
