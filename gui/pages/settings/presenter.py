@@ -183,7 +183,13 @@ class SettingsPresenter:
     def entered(self, name: str) -> None:
         """A field was left: an address with a password in it is taken apart."""
         if name in _TAKEN_APART:
+            queue = take_apart(self.draft["bus.address"]).queue
             self._take_apart()
+            self._show()
+            if queue:
+                self._page.show_outcome(
+                    f"The queue {queue} is left out: each workspace has a queue of its own.", "info"
+                )
             self._show()
         if name in ("bus.address", "bus.user", "database.address"):
             self._desk.background(self._look_up(), "look at passwords")

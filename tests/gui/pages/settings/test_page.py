@@ -398,3 +398,14 @@ def test_the_command_palette_finds_settings(qtbot, tmp_path) -> None:
     assert (first.title, first.detail) == ("Certificate authority: setting", "Bus")
     first.call()
     assert gone == [("settings", "bus")]
+
+
+def test_what_became_of_it_stays_at_the_foot_until_something_is_changed(page) -> None:
+    edit(page, bus__user="ada")
+    assert page.outcome.text() == "Not applied yet"
+    page.show_outcome("The queue mine is left out.", "info")
+    assert page.outcome.text() == "The queue mine is left out."
+    edit(page)
+    page.show_outcome("Kept; the next run uses it.", "ok")
+    edit(page)
+    assert page.outcome.text() == "Kept; the next run uses it."
