@@ -66,7 +66,7 @@ def test_it_says_what_is_of_one_repeat_and_what_of_all(run: Any) -> None:
     lines = text_table(build(run.store, run.run)).splitlines()
     scopes = lines[_rule(lines) - 1].split()
     assert scopes == [
-        *("Test", "Name", "servers", "/repeat", "/repeat", "rate", "/repeat", "all", "/repeat", "/repeat", "Verdict"),
+        *("Test", "Name", "servers", "/repeat", "/repeat", "round", "/repeat", "all", "/repeat", "/repeat", "Verdict"),
         *("all", "Repeats", *["/repeat"] * 4, *["all"] * 6),
     ]
     assert any(line.startswith("/repeat: of one repeat") for line in lines)
