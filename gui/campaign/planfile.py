@@ -7,6 +7,7 @@ keys and what is written all come from there.
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -197,7 +198,7 @@ def parse_plan(text: str, *, name: str = "plan") -> Plan:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise PlanError(_not_toml(text), name=name) from error
-    reader = _Reader(_lines_of(text))
+    reader = _Reader(functools.cache(lambda: _lines_of(text)))  # where everything is matters only for problems
     plan = reader.plan(content)
     if reader.problems:
         raise PlanError(sorted(reader.problems, key=lambda problem: problem.line), name=name)
@@ -235,7 +236,7 @@ def _not_toml(text: str) -> list[PlanProblem]:
 class _Reader:
     """Walks the content and collects all problems instead of stopping at the first."""
 
-    def __init__(self, lines: Mapping[Place, int]) -> None:
+    def __init__(self, lines: Callable[[], Mapping[Place, int]]) -> None:
         self._lines = lines
         self.problems: list[PlanProblem] = []
 
@@ -341,10 +342,10 @@ class _Reader:
         return {problem.field.removeprefix(begin) for problem in self.problems if problem.field.startswith(begin)}
 
     def _problem(self, place: Place, text: str) -> None:
-        known = place
-        while known and known not in self._lines:
+        known, lines = place, self._lines()
+        while known and known not in lines:
             known = known[:-1]
-        self.problems.append(PlanProblem(self._lines.get(known, 1), text, _field(place)))
+        self.problems.append(PlanProblem(lines.get(known, 1), text, _field(place)))
 
 
 def _given(values: Mapping[str, Any], *keys: str) -> dict[str, Any]:
@@ -431,11 +432,19 @@ def format_plan(plan: Plan) -> str:
     return tomlkit.dumps(document)
 
 
-def update_plan(text: str, plan: Plan) -> str:
-    """`text` changed so that it declares `plan`; comments, order and spelling of unchanged parts stay.
+def plan_problems(plan: Plan) -> tuple[PlanProblem, ...]:
+    """Why no plan file could declare this plan; empty if one can. Without lines, as there is no text yet."""
+    reader = _Reader(dict)
+    reader.plan(_plan_values(plan))
+    return tuple(reader.problems)
+
+
+def update_plan(text: str, plan: Plan, old: Plan | None = None) -> str:
+    """`text` changed so that it declares `plan`; comments, order and spelling of unchanged parts stay. `old`: what it
+    declares now, if that is known.
 
     Raises PlanError if `text` is not a plan: then there is nothing to keep, use `format_plan`."""
-    old = parse_plan(text)
+    old = old or parse_plan(text)
     document = tomlkit.parse(text)
     _rewrite(document, _plan_values(old), _plan_values(plan))
     return tomlkit.dumps(document)

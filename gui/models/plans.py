@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gui.campaign.plan import FaultKind, Files, Plan, Test
-from gui.campaign.planfile import MAX_PLAN_BYTES, PlanError, format_plan, parse_plan, update_plan
+from gui.campaign.planfile import MAX_PLAN_BYTES, PlanError, format_plan, parse_plan, plan_problems, update_plan
 from gui.campaign.presets import Preset, presets
 
 NEW_PLAN = Plan(
@@ -172,15 +172,12 @@ class PlanEditor:
         """Rewrite the text so that it declares this plan; comments and order stay."""
         if plan == self.plan:
             return
-        self.set_text(update_plan(self.text, plan) if self.plan is not None else format_plan(plan))
+        self.set_text(update_plan(self.text, plan, self.plan) if self.plan is not None else format_plan(plan))
 
     def objection(self, plan: Plan) -> PlanError | None:
         """Why a plan file could not contain this plan; None if it can."""
-        try:
-            parse_plan(format_plan(plan), name="plan")
-        except PlanError as error:
-            return error
-        return None
+        problems = plan_problems(plan)
+        return PlanError(problems) if problems else None
 
     def add_test(self, after: int) -> None:
         """Append a copy of test `after` (counted from 0)."""

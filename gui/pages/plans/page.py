@@ -28,7 +28,7 @@ from PySide6.QtWidgets import (
 
 from gui.campaign.around import Around, mistakes
 from gui.campaign.effects import threshold_warning
-from gui.campaign.plan import Fault, Plan, Test
+from gui.campaign.plan import Fault, File, Plan, Test
 from gui.campaign.planfile import format_plan
 from gui.campaign.preview import Preview, preview_test
 from gui.campaign.selection import SelectionError, choose_clients, choose_servers, name_order
@@ -60,6 +60,7 @@ TITLES = {
 }  # fmt: skip
 """What stands before each field of the form."""
 
+ENOUGH_FILES = 2000
 LOW = 680
 """Pixels of height under which the faults take less room."""
 
@@ -591,7 +592,7 @@ class PlansPage(Page):
             servers = _asked(test)
         clients = choose_clients(test.who.clients, around.clients)
         ready = len(clients) if not isinstance(clients, str) else 1
-        preview = preview_test(test, servers=servers, files=around.files_of(test), clients=max(1, ready))
+        preview = preview_test(test, servers=servers, files=some_files(around.files_of(test)), clients=max(1, ready))
         self.faults.show_test(test, preview, plan.settle, current=fault)
         if self.editor.plan is None:
             self.preview.show_nothing("The text is not a plan; see the error below.")
@@ -658,6 +659,11 @@ def _asked(test: Test) -> int:
     return (
         test.servers if isinstance(test.servers, int) else len(test.servers) if isinstance(test.servers, tuple) else 1
     )
+
+
+def some_files(files: Sequence[File]) -> Sequence[File]:
+    """Enough of the files to tell their mean size: a list may have 100,000, and a preview is made at every key."""
+    return files if len(files) <= ENOUGH_FILES else files[:: len(files) // ENOUGH_FILES]
 
 
 def _hints(test: Test, around: Around, *, known: bool) -> tuple[str, str, str]:
