@@ -193,6 +193,7 @@ class Frame(QMainWindow):
         self.copy_command = button(COPY_COMMAND, "term", kind="plain")
         self.run_button = button("Run", "play", kind="run")
         self.stop_button = button("Stop", "stop")
+        self._run_word = "Run"
         self._stop_word = "Stop"
         for widget in (self.copy_command, self.run_button, self.stop_button):
             widget.setAccessibleName(widget.text())
@@ -381,9 +382,12 @@ class Frame(QMainWindow):
         self.problems_button.setText(word)
         self.problems_button.show_icon(*(("warn", "warn") if count else ("ok", "text2")))
 
-    def can_run(self, can: bool) -> None:
-        """Whether there is a plan that can be run."""
+    def can_run(self, can: bool, *, what: str = "", tip: str = "") -> None:
+        """Whether there is a plan that can be run, `what` its name is, and what Run says of it."""
         self.run_button.setEnabled(can)
+        self._run_word = f"Run {what}".strip()
+        self.run_button.setToolTip(tip)
+        self._fit_top_bar()
 
     def show_run(self, text: str, *, running: bool, ending: str = "") -> None:
         """Update the run controls: the progress of a run under way, or what starts one. `ending`: it is ``stopping``
@@ -469,7 +473,7 @@ class Frame(QMainWindow):
         wide = self.width() >= WORDS_FROM
         for widget, word in (
             (self.copy_command, COPY_COMMAND),
-            (self.run_button, "Run"),
+            (self.run_button, self._run_word if self.width() >= 1200 else "Run"),
             (self.stop_button, self._stop_word),
         ):
             widget.set_caption(word if wide else "")

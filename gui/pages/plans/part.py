@@ -70,10 +70,10 @@ class Part(Base):
         page, frame = self.page, self._desk.frame
         plan, why = page.editor.plan, page.why_not()
         words = plan_in_words(plan) if plan is not None else ""
-        frame.can_run(plan is not None)
-        frame.run_button.setText(f"Run {short_caption(plan.name, NAME_SHOWN)}" if plan is not None else "Run")
-        frame.run_button.setToolTip(plain_tip(f"Cannot run {words}: {why}" if why else f"Run {words}  Ctrl+R"))
-        frame.actions_by_name["run"].setText(f"Run {short_caption(plan.name, NAME_SHOWN)}" if plan else "Run the plan")
+        name = short_caption(plan.name, NAME_SHOWN) if plan is not None else ""
+        tip = plain_tip(f"Cannot run {words}: {why}" if why else f"Run {words}  Ctrl+R")
+        frame.can_run(plan is not None, what=name, tip=tip)
+        frame.actions_by_name["run"].setText(f"Run {name}" if name else "Run the plan")
         self._desk.chosen = self.presenter.chosen()
         self.presenter.plan_changed()
 

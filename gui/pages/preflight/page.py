@@ -50,7 +50,6 @@ class PreflightPage(Page):
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(0)
         self.header = _Header()
-        self._column.addWidget(self.header)
         self._column.addStretch(1)
         self.scroll_area = QScrollArea()
         self.scroll_area.setFrameShape(QFrame.Shape.NoFrame)
@@ -63,6 +62,7 @@ class PreflightPage(Page):
         left = QVBoxLayout()
         left.setContentsMargins(0, 0, 0, 0)
         left.setSpacing(0)
+        left.addWidget(self.header)
         left.addWidget(self.scroll_area, 1)
         left.addWidget(self.box)
         list_side = QWidget()
@@ -237,7 +237,7 @@ class PreflightPage(Page):
             made.again_wanted.connect(self.again_wanted.emit)
             made.fix_wanted.connect(self._fix_of)
             made.step_wanted.connect(self._step)
-            self._column.insertWidget(1 + place, made)
+            self._column.insertWidget(place, made)
             self.rows[one.item.name] = made
 
     def _step(self, name: str, by: int) -> None:

@@ -10,8 +10,11 @@ import pytest
 
 from agent.messages import Awaited, Sample, Silence
 from gui.campaign.planfile import parse_plan
+from gui.models.environment import facts_of as shown
 from gui.report import build, text_table
+from gui.report.facts import facts_of
 from gui.runner import RunRefusedError, session
+from gui.runner.checklist import Check
 from gui.store import VerdictKind
 
 
@@ -480,3 +483,17 @@ files_per_server = 1
 per_round = 1
 timeout = "{}"
 """
+
+
+async def test_the_checks_made_before_a_run_are_kept_with_it_and_make_no_difference_between_runs(stage: Any) -> None:
+    check = Check("bus", "Records can be taken from the bus", "skipped", "Nobody knows on s1.")
+    async with stage.open() as workspace:
+        await stage.join("c1", "c2")
+        first = await stage.run(checks=(check,))
+        second = await stage.run()
+        store = workspace.store
+        kept = {"name": check.title, "state": "not checked", "found": "Nobody knows on s1."}
+        assert store.run(first.run).environment["preflight"] == [kept]
+        assert "preflight" not in store.run(second.run).environment
+        assert not any("preflight" in fact.what for fact in facts_of(store, store.run(first.run)))
+        assert any(fact.group == "preflight" and fact.value == "not checked" for fact in shown(store.run(first.run)))
