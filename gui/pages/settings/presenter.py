@@ -190,7 +190,6 @@ class SettingsPresenter:
                 self._page.show_outcome(
                     f"The queue {queue} is left out: each workspace has a queue of its own.", "info"
                 )
-            self._show()
         if name in ("bus.address", "bus.user", "database.address"):
             self._desk.background(self._look_up(), "look at passwords")
 
