@@ -29,7 +29,9 @@ class Part(Base):
         page.baseline_wanted.connect(lambda run: desk.background(presenter.set_baseline(run), "set the baseline"))
         page.evidence_wanted.connect(presenter.show_evidence)
         page.report_wanted.connect(self._save)
-        desk.frame.add_action("View", "compare", "Compare runs", "", lambda: desk.go("compare"), symbol="split")
+        desk.frame.add_action(
+            "View", "compare", "Compare runs", "Ctrl+Shift+K", lambda: desk.go("compare"), symbol="split"
+        )
 
     def attach(self, workspace: Workspace) -> None:  # noqa: ARG002
         if self._desk.current_page() == "compare":

@@ -17,6 +17,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractScrollArea
 
 from gui.models.datagrams import hex_text
+from gui.widgets.parts import FocusRing
 from gui.widgets.theme import fixed_font, metrics, theme
 
 PER_ROW = 16
@@ -35,6 +36,7 @@ class HexView(QAbstractScrollArea):
         self.setFrameShape(QAbstractScrollArea.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName("Bytes")
+        FocusRing(self)
         self.setMinimumWidth(240)
         self.data = b""
         self.marked = (0, 0)

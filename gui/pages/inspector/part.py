@@ -27,7 +27,7 @@ class Part(Base):
         page.save_wanted.connect(presenter.save)
         page.follow_wanted.connect(presenter.follow)
         page.chosen.connect(presenter.choose)
-        desk.frame.add_action("Tools", "open-capture", "Open a capture…", "", self.ask, symbol="folder")
+        desk.frame.add_action("Tools", "open-capture", "Open a capture…", "Ctrl+Shift+O", self.ask, symbol="folder")
 
     def detach(self) -> None:
         self.presenter.pause()

@@ -27,7 +27,7 @@ class Part(Base):
         page.table_wanted.connect(
             lambda path, table: desk.background(presenter.write_table(path, table), "write a table")
         )
-        desk.frame.add_action("Run", "pause", "Pause the live view", "", page.toggle_pause, symbol="pause")
+        desk.frame.add_action("Run", "pause", "Pause the live view\tSpace", "", page.toggle_pause, symbol="pause")
 
     def attach(self, workspace: Workspace) -> None:  # noqa: ARG002
         self.presenter.read_last()

@@ -29,7 +29,7 @@ class Part(Base):
         page.warning_of = presenter.warning
         page.drill_wanted.connect(presenter.start_drill)
         page.drill_stop_wanted.connect(presenter.stop_drill)
-        desk.frame.add_action("Tools", "load-records", "Load records…", "", self.load, symbol="import")
+        desk.frame.add_action("Tools", "load-records", "Load records…", "Ctrl+L", self.load, symbol="import")
 
     def attach(self, workspace: Workspace) -> None:
         self.presenter.attach(workspace)

@@ -43,10 +43,10 @@ class Part(Base):
         action("Plan", "new-plan", "New plan", "Ctrl+N", self._new_plan, symbol="plus")
         action("Plan", "save-plan", "Save plan", "Ctrl+S", page.save)
         action("Plan", "delete-plan", "Delete the plan that is open", "Ctrl+Shift+D", page.delete, symbol="trash")
-        action("Plan", "import-plan", "Import plan…", "", page.import_plan, symbol="import")
+        action("Plan", "import-plan", "Import plan…", "Ctrl+Shift+P", page.import_plan, symbol="import")
         action("Run", "run", "Run the plan", "Ctrl+R", self._run, symbol="play")
-        action("Run", "preflight", "Preflight", "", lambda: desk.go("preflight"), symbol="plans")
-        action("Tools", "command", "Copy as command", "", self.copy_command, symbol="term")
+        action("Run", "preflight", "Preflight", "Ctrl+Shift+R", lambda: desk.go("preflight"), symbol="plans")
+        action("Tools", "command", "Copy as command", "Ctrl+Shift+C", self.copy_command, symbol="term")
         desk.frame.run_button.clicked.connect(lambda: self._run())
         desk.frame.copy_command.clicked.connect(lambda: self.copy_command())
 
