@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from PySide6.QtWidgets import QLabel, QPushButton, QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QComboBox, QLabel, QPushButton, QWidget
 
 from gui.runner.progress import Marker, RunProgress, SamplePoint, ServerRow
 
@@ -90,3 +91,21 @@ def show(qtbot) -> Callable[[QWidget], QWidget]:
         return page
 
     return shown
+
+
+@pytest.fixture
+def controls() -> Callable[[QWidget], list[tuple[QWidget, str]]]:
+    """What Tab reaches in a page, each with what a screen reader calls it."""
+
+    def found(holder: QWidget) -> list[tuple[QWidget, str]]:
+        return [
+            (widget, widget.accessibleName() or (widget.text() if isinstance(widget, QPushButton) else ""))
+            for widget in holder.findChildren(QWidget)
+            if widget.focusPolicy() & Qt.FocusPolicy.TabFocus
+            and widget.isVisible()
+            and widget.isEnabled()
+            and widget.focusProxy() is None
+            and not isinstance(widget.parentWidget(), QComboBox)
+        ]
+
+    return found

@@ -273,3 +273,11 @@ def test_the_axis_of_times_has_round_values(page) -> None:
 
     assert log_labels(-2.2, 0.4, QRectF(0, 0, 100, 400)) == pytest.approx([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2])
     assert log_labels(-2.2, 1.4, QRectF(0, 0, 100, 60)) == pytest.approx([0.01, 0.1, 1, 10][::2])
+
+
+def test_every_control_has_a_name(page, fill, read, controls, qtbot) -> None:
+    fill(read.worse)
+    for _ in range(2):
+        assert [control for control, name in controls(page) if not name] == []
+        assert page.course in [control for control, _ in controls(page)] or page.trend_button.isChecked()
+        page.trend_button.toggle()

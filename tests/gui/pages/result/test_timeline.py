@@ -343,3 +343,11 @@ def test_a_hundred_thousand_lost_requests_do_not_stall(tab, fill, qtbot) -> None
     begun = time.process_time()
     canvas.group_at(QPointF(mark_of(canvas)))
     assert time.process_time() - begun < 0.05
+
+
+def test_every_control_has_a_name(tab, fill, controls) -> None:
+    canvas = fill()
+    tab.select_group(canvas, 0)
+    found = controls(tab)
+    assert [control for control, name in found if not name] == []
+    assert {canvas, tab.overview, tab.selected.requests.view} <= {control for control, _ in found}
