@@ -111,6 +111,18 @@ async def take(directory: Path, data: Path) -> None:
     await until(window, lambda: bool(part(window, "fleet").presenter.sender_of), "senders are known")
     await asyncio.sleep(6)
     await shoot("fleet")
+    frame.go("pipeline")
+    await asyncio.sleep(6)  # another status message of each
+    await shoot("pipeline")
+    window.go("inspector", live=True)
+    await until(
+        window, lambda: any(row.files for row in part(window, "inspector").presenter.rows), "datagrams are seen"
+    )
+    rows = page(window, "inspector").table.model.rows.visible
+    page(window, "inspector").table.select_key(next(row.number for row in rows if row.files))
+    await asyncio.sleep(4)
+    await shoot("inspector")
+    part(window, "inspector").presenter.pause()
     frame.go("live")
     await until(
         window,

@@ -204,6 +204,11 @@ class PipelinePage(Page):
         return super().event(event)
 
     @property
+    def pipeline(self) -> Pipeline | None:
+        """What is shown; None while no workspace is open."""
+        return self._pipeline
+
+    @property
     def warning_of(self) -> Callable[[Drill, float], str]:
         """What a drill will do, in sentences."""
         return self.side.warning_of

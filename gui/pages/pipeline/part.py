@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
+from gui.models.finder import Found
 from gui.pages.part import Part as Base
 from gui.pages.part import WindowDesk
 from gui.pages.pipeline.page import PipelinePage
@@ -44,15 +47,33 @@ class Part(Base):
         self.presenter.show()
 
     def visit(self, **place: object) -> None:
-        """`stage`: open its details. `load`: a file of records to load (a Path), or True to choose one."""
+        """`stage`: open its details and choose its `row` (an id). `load`: a file of records (Path), or True to
+        choose one."""
         stage = place.get("stage")
         if isinstance(stage, str):
             self.page.choose(stage)
+            if stage in self.page.tables and (row := place.get("row")) is not None:
+                self.page.tables[stage].select_key(row)
         wanted = place.get("load")
         if isinstance(wanted, Path):
             self.presenter.load(wanted)
         elif wanted:
             self.page.ask_for_file()
+
+    def found(self, words: str) -> Iterable[Found]:
+        """The shovelers and collectors of this name."""
+        pipeline = self.page.pipeline
+        wanted = words.lower()
+        if pipeline is None or not wanted:
+            return
+        for stage, symbol, rows in (
+            ("shovelers", "drain", pipeline.shovelers),
+            ("collectors", "box", pipeline.collectors),
+        ):
+            for row in rows:
+                if wanted in row.name.lower():
+                    call = partial(self._desk.go, "pipeline", stage=stage, row=row.id)
+                    yield Found(row.name, f"{stage.removesuffix('s')}, {row.state}", symbol, call)
 
     def load(self) -> None:
         """Choose a file of records and load it."""
