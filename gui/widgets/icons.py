@@ -49,10 +49,16 @@ def pixmap(name: str, colour: str = "text2", size: int = 16, scale: float = 1.0)
 
 def icon(name: str, colour: str = "text2", size: int = 16, disabled: str = "text3", *, gap: int = 0) -> QIcon:
     """The same as a QIcon, with a disabled look, also for high-resolution screens; `gap` empty pixels after it."""
+    return _made(name, theme().hex(colour), theme().hex(disabled), size, gap)
+
+
+@lru_cache(maxsize=1024)
+def _made(name: str, colour: str, disabled: str, size: int, gap: int) -> QIcon:
+    """Kept: when the theme changes, hundreds of buttons ask for the icons of a few dozen."""
     made = QIcon()
     for scale in (1.0, 2.0):
-        made.addPixmap(_widened(pixmap(name, colour, size, scale), gap), QIcon.Mode.Normal)
-        made.addPixmap(_widened(pixmap(name, disabled, size, scale), gap), QIcon.Mode.Disabled)
+        made.addPixmap(_widened(_drawn(name, colour, size, scale), gap), QIcon.Mode.Normal)
+        made.addPixmap(_widened(_drawn(name, disabled, size, scale), gap), QIcon.Mode.Disabled)
     return made
 
 

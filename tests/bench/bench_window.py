@@ -20,10 +20,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROUNDS = 5
 SERVERS, MANY, SECONDS = 50, 500, 600
+ROWS = 100_000
 STARTED = 1_795_000_000.0
 
 CHILD = """
@@ -162,6 +164,88 @@ def feed(mode: str, servers: int) -> tuple[float, float, float, float]:
     return gaps[-1], gaps[int(len(gaps) * 0.99)], max(worked), used
 
 
+def table() -> list[tuple[str, float]]:
+    """What each click or key at a table of 100,000 requests costs, with all its painting: CPU time in ms."""
+    from gui.app import make_application
+    from gui.models.rows import Column
+    from gui.widgets.table import Table
+
+    application = make_application()
+    chance = random.Random(3)
+    verdicts = ("matched", "matched", "matched", "missing", "late")
+    rows = [
+        (f"{n:08x}", f"/store/run{n % 977}/file{n:06}", f"s{n % 50:02}", chance.choice(verdicts), chance.random() * 1e9)
+        for n in range(ROWS)
+    ]
+    columns: list[Column[tuple[str, str, str, str, float]]] = [
+        Column("tag", "Tag", lambda r: r[0], kind="fixed"),
+        Column("path", "Path", lambda r: r[1], stretch=True, cut="left"),
+        Column("server", "Server", lambda r: r[2]),
+        Column("verdict", "Verdict", lambda r: r[3]),
+        Column("asked", "Asked B", lambda r: r[4], lambda r: f"{r[4]:,.0f}", "right"),
+    ]
+    made = Table("bench", "Requests", columns, key=lambda r: r[0])
+    made.resize(1300, 700)
+    made.show()
+    application.processEvents()
+    gc.freeze()
+    found: list[tuple[str, float]] = []
+
+    def measure(what: str, act: Callable[[], object]) -> None:
+        began = time.thread_time()
+        act()
+        application.processEvents()
+        found.append((what, 1000 * (time.thread_time() - began)))
+
+    measure("shown", lambda: made.set_rows(rows))
+    measure("sorted by a number", lambda: made.sort_by("asked", descending=True))
+    measure("filtered by a verdict", lambda: made.filter_box.setText("verdict:missing"))
+    measure("filtered by a number", lambda: made.filter_box.setText("asked:>5e8"))
+    measure("sorted by a name, filtered", lambda: made.sort_by("server"))
+    while not made.model.rows.prepare(1_000):  # in the turns of the loop before one types
+        pass
+    measure("filtered by a word", lambda: made.filter_box.setText("file0001"))
+    measure("all again", lambda: made.filter_box.clear())
+    made.close()
+    return found
+
+
+def theme_switch(data: Path) -> tuple[float, int]:
+    """The whole window changes its theme, on the page Plans: CPU time in ms until that is painted; its widgets."""
+    import asyncio
+
+    import qasync
+
+    from gui.app import make_application, make_window
+    from gui.widgets.theme import theme
+
+    application = make_application()
+    loop = qasync.QEventLoop(application)
+    asyncio.set_event_loop(loop)
+    found: list[float] = []
+
+    async def story() -> int:
+        window = make_window(data)
+        window.frame.show()
+        window.frame.go("plans")
+        await asyncio.sleep(1)
+        for mode in ("dark", "light", "dark", "light", "dark"):
+            began = time.thread_time()
+            theme().set_mode(mode)
+            window.frame.repaint()
+            found.append(1000 * (time.thread_time() - began))
+            await asyncio.sleep(0.5)
+        widgets = len(application.allWidgets())
+        window.frame.close()
+        await window.done.wait()
+        return widgets
+
+    with loop:
+        widgets = loop.run_until_complete(story())
+    asyncio.set_event_loop(None)
+    return max(found), widgets
+
+
 def main() -> None:
     server = screen()
     data = Path(tempfile.mkdtemp(prefix="tally-bench-window-"))
@@ -183,6 +267,10 @@ def main() -> None:
             report(f"{what}: p99 of the loop", p99, "ms", "50")
             report(f"{what}: most CPU between two turns of the loop", most, "ms", "50")
             report(f"{what}: CPU of a beat with all its painting", used, "ms", "50")
+        for what, spent in table():
+            report(f"table of {ROWS:,} requests, {what}", spent, "ms", "100")
+        spent, widgets = theme_switch(data / "theme")
+        report(f"theme of the whole window ({widgets:,} widgets), longest of five switches", spent, "ms", "150")
     finally:
         shutil.rmtree(data, ignore_errors=True)
         server.send_signal(signal.SIGTERM)
