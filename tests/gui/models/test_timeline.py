@@ -27,6 +27,9 @@ from gui.models.timeline import (
 from gui.store import MarkerRow, Store, TestSpec, VerdictKind
 from shoveler.service import CollectorStatus, ServerProcess
 from tests.gui.campaign_store import MIB, Campaign
+from tests.gui.workspaces import postgres, postgres_server
+
+__all__ = ["postgres", "postgres_server"]
 
 SPEC = TestSpec(4, 50, 10, repeats=2, seed=42, name="4×50")
 
@@ -231,3 +234,16 @@ def test_a_marker_before_the_repeat_reaches_into_it(store: Store) -> None:
     store.add_marker(2, MarkerRow(part.began - 20, "fault", "broker-down for 30 s"))
     (event,) = read_timeline(store, 2, 1, 2).parts[0].events
     assert (event.at, event.until) == (0.0, pytest.approx(10.0))
+
+
+def test_both_kinds_of_database_count_the_same(postgres: str, store: Store) -> None:
+    lanes = []
+    with Store(postgres) as other:
+        Campaign(other, (SPEC,)).run(lost={(1, 2): 19}, drops=9, events=True)
+        for each in (store, other):
+            (found,) = read_timeline(each, 1, 1, 2).parts
+            lanes.append({(lane.key, one.name): one.values for lane in found.lanes for one in lane.series})
+            assert len(found.misses) == 19
+    assert lanes[0].keys() == lanes[1].keys()
+    for key, values in lanes[0].items():
+        assert np.allclose(values, lanes[1][key]), key
