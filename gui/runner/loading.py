@@ -22,8 +22,8 @@ from gui.runner.record_file import FileProgress
 from gui.store import PRODUCERS, LoadResult
 from shoveler.service.programs import program_command
 
-END_SECONDS = 15.0
-"""How long a stopped loading may take to finish its transaction and to score again what it has brought."""
+END_SECONDS = 2.0
+"""How long a loading may take to end when the window closes; then it is killed, and its last transaction undone."""
 MAX_LINE = 2**20
 KEPT_ERRORS = 20
 
