@@ -19,7 +19,7 @@ from gui.widgets.icons import pixmap
 from gui.widgets.parts import label
 from gui.widgets.theme import theme
 
-SIDE = 288
+SIDE = 300
 Judgement = Literal["ok", "warn", "bad"]
 Note = tuple[Judgement, str]
 
