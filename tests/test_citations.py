@@ -51,7 +51,8 @@ def test_every_section_of_the_format_that_is_cited_exists(written: list[tuple[st
 def test_every_document_that_is_named_exists(written: list[tuple[str, str]]) -> None:
     missing = []
     for path, text in written:
-        near = (ROOT, ROOT / "docs", ROOT / "docs" / "measurements", ROOT / Path(path).parent)
+        pages = (ROOT / "gui" / "pages").iterdir()
+        near = (ROOT, ROOT / "docs", ROOT / "docs" / "measurements", ROOT / Path(path).parent, *pages)
         names = [name for name in DOCUMENT.findall(text) if not any((place / name).is_file() for place in near)]
         missing += [(path, name) for name in names]
     assert missing == []

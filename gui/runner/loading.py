@@ -103,6 +103,7 @@ class FileLoading:
         self._path = path
         self._process: asyncio.subprocess.Process | None = None
         self._stopped = False
+        self._interrupted = False
 
     async def load(self, progressed: Callable[[LoadLine], None]) -> LoadEnd:
         """Load the file; `progressed` is called after each transaction. Raises LoadError.
@@ -151,9 +152,10 @@ class FileLoading:
         return msgspec.structs.replace(end, problems=complaints)
 
     def stop(self) -> None:
-        """End it after the transaction under way."""
+        """End it after the transaction under way. Only once: a second Ctrl-C would end it without its last word."""
         self._stopped = True
-        if self._process is not None and self._process.returncode is None:
+        if self._process is not None and self._process.returncode is None and not self._interrupted:
+            self._interrupted = True
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGINT)  # `send_signal` would take its exit code from the loop
 

@@ -1,7 +1,7 @@
-"""The traps of the toolkit (ui.md): what must never stand in the window's code, and what must stay as it is.
+"""The traps of the toolkit: what must never stand in the window's code, and what must stay as it is.
 
 Ends and pending tasks are tested in `app/test_loop.py` and `app/test_closing.py`, the agent's heartbeat beside busy
-workers in `tests/agent/test_client.py`.
+workers in `tests/agent/test_connection.py`.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def test_the_demonstration_records_every_request_and_leaves_nothing_behind(place
     )
     assert done.returncode == 0, done.stderr
     assert "Every one of the 20 requests was recorded exactly as it was made." in done.stdout
-    assert re.search(r"^1\s+2×10\s+2\s+10\s+20\s+5/s\s+20\.00\s+100\.00 %", done.stdout, re.MULTILINE), done.stdout
+    assert re.search(r"^1\s+2×10\s+2\s+10\s+20\s+5/server\s+20\.00\s+100\.00 %", done.stdout, re.MULTILINE), done.stdout
     assert "results 1 --db" in done.stdout
     assert left_behind(before) == []
     listed = tally("results", "--list", "--json", "--db", str(place / "data" / "demo.db"))

@@ -72,7 +72,7 @@ def test_markdown_is_a_table_with_what_is_remarked(world: Any) -> None:
     assert lines[0] == "## Run 1  nightly  FAIL  0 of 1 test passed  started 2025-10-09T08:53:21Z"
     assert lines[2] == "3 of 4 requests matched; the worst repeat has 75.00 %."
     assert lines[4].startswith("| Test | Name | Num. servers |")
-    assert lines[6].startswith("| 1 | loses | 1 | 4 | 4 | 4/s | 3.00 | 75.00 % | 75.00 % | 100 % | FAIL |")
+    assert lines[6].startswith("| 1 | loses | 1 | 4 | 4 | 4/server | 3.00 | 75.00 % | 75.00 % | 100 % | FAIL |")
     assert lines[4].count("|") == lines[5].count("|") == lines[6].count("|")
     assert "| 1 | 1 | unknown | unknown: neither shoveler nor collector sent a status during the run |" in lines
 
