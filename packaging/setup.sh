@@ -60,6 +60,7 @@ if [ "$level" != run ] || [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then
 fi
 if [ "$level" != run ]; then
     need xvfb command -v Xvfb
+    need openbox command -v openbox
     need procps command -v ps
     need mount command -v mount
     need openssl command -v openssl
