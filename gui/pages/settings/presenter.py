@@ -54,6 +54,7 @@ from shoveler.bus import BusAddress, BusError, BusOptions, parse_bus_address
 log = logging.getLogger("tally.window")
 
 BUS, DATABASE = "bus", "database"
+UNOPENED = "Kept; it is used when a workspace is opened."
 KEYS_SECONDS = 2.0
 """How often the list of keys is read again while it is shown."""
 _FILES = {"hub.certificate", "hub.key"}
@@ -312,7 +313,7 @@ class SettingsPresenter:
         self._notes = [note for note in self._notes if note.startswith("TALLY_BUS")]
         self._page.show_notes(self._notes)
         self._show()
-        words = "Kept; the next run uses it."
+        words = "Kept; the next run uses it." if self._desk.workspace is not None else UNOPENED
         colour = "ok"
         changed = {name for name in BY_NAME if draft[name] != before[name]}
         if BUS in typed or any(name.startswith("bus.") and name != "bus.management" for name in changed):
@@ -332,7 +333,7 @@ class SettingsPresenter:
         """Connect the open workspace again; a demonstration keeps its own bus. Returns words and their colour."""
         workspace = self._desk.workspace
         if workspace is None:
-            return "Kept; it is used when a workspace is opened.", "ok"
+            return UNOPENED, "ok"
         if workspace.options.secrets is None:
             return "Kept. The demonstration that is open keeps its own bus.", "ok"
         options = workspace_options(self._data, "unused", settings, self._environ)
