@@ -263,6 +263,12 @@ class ResultPage(Page):
         self.timeline.clear()
         self.environment.show_facts(())
 
+    def begin(self, run: int) -> None:
+        """Show that this run is being read."""
+        self.clear()
+        self.title.setText(f"Run {run}")
+        self.remark.setText("is being read")
+
     # ---- inside
 
     def _show_head(self) -> None:

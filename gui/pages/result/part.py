@@ -88,6 +88,8 @@ class Part(Base):
     def visit(self, **place: object) -> None:
         """`run`: its number; `test`: the number of a test; `tab`: one of `TABS`; `filter`: of its requests."""
         run, test = place.get("run"), place.get("test")
+        if isinstance(run, int) and run != self.presenter.run:
+            self.page.begin(run)  # its buttons must not act on the run before while this one is read
         if isinstance(tab := place.get("tab"), str) and tab in TABS:
             self.page.show_tab(tab)
         if isinstance(text := place.get("filter"), str):

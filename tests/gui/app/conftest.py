@@ -46,7 +46,7 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def drive(qapp) -> Callable[[Coroutine[Any, Any, None]], None]:
     """Run a coroutine on Qt's loop, as the program does."""
     import qasync
-    from PySide6.QtCore import QEvent
+    from PySide6.QtCore import QTimer
 
     qapp.setQuitOnLastWindowClosed(False)  # as the program does: the end is the loop's, not the last window's
 
@@ -58,8 +58,8 @@ def drive(qapp) -> Callable[[Coroutine[Any, Any, None]], None]:
                 loop.run_until_complete(asyncio.wait_for(work, 500))
         except BaseException:
             for widget in qapp.topLevelWidgets():  # what a failed test left must not beat on without a loop
-                widget.deleteLater()
-            qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+                for timer in widget.findChildren(QTimer):
+                    timer.stop()
             raise
         finally:
             asyncio.set_event_loop(None)
