@@ -477,7 +477,7 @@ def _database(sums: Sequence[SampleRow], began: float) -> Lane:
 
 
 def _curve(key: LaneKey, title: str, unit: str, colour: str, series: Sequence[Series]) -> Lane:
-    top = max((float(one.values.max()) for one in series if len(one.values)), default=0.0)
+    top = max((float(np.max(one.values)) for one in series if len(one.values)), default=0.0)
     return Lane(key, title, unit, colour, tuple(series), top=top or 1.0, top_text=_short(top))
 
 

@@ -542,7 +542,7 @@ class Lanes(QWidget):
         row = self.rows().get("misses")
         if row is None or not row.contains(place) or not len(self.part.times):
             return None
-        near = int(np.abs(self.part.times - self.t_of(place.x())).argmin())
+        near = int(np.argmin(np.abs(self.part.times - self.t_of(place.x()))))
         miss = self.part.misses[near]
         if abs(self.x_of(miss.at) - place.x()) > NEAR:
             return None

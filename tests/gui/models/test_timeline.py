@@ -106,9 +106,9 @@ def test_open_requests_are_counted_exactly(store: Store, part: Part) -> None:
 def test_shovelers_broker_and_collectors_follow_from_their_positions(store: Store) -> None:
     parts = read_timeline(store, 1, 1).parts
     lanes = {key: [p.lane(key).series[0] for p in parts] for key in ("shovelers", "broker", "collectors")}
-    assert max(float(s.values.max()) for s in lanes["shovelers"]) >= 80, "while the broker was away"
-    assert {float(s.values.max()) for s in lanes["broker"]} == {20.0}
-    assert 2.4 < min(float(s.values.max()) for s in lanes["collectors"]) < 3
+    assert max(float(np.max(s.values)) for s in lanes["shovelers"]) >= 80, "while the broker was away"
+    assert {float(np.max(s.values)) for s in lanes["broker"]} == {20.0}
+    assert 2.4 < min(float(np.max(s.values)) for s in lanes["collectors"]) < 3
 
 
 def test_the_database_lane_is_what_is_awaited(part: Part) -> None:
