@@ -316,6 +316,9 @@ def _refusal(error: InvalidStatus, address: HubAddress, now: float) -> Exception
             status=status,
         )
     if status == 403:
+        held = response.headers.get("Retry-After", "")
+        if held.isascii() and held.isdigit():  # kept out for a time: no status, since this is no reason to give up
+            return RefusedError(f"The hub does not let this agent in for now.{said}", min(float(held), BUSY_WAIT))
         why = said or " Its key is revoked or not meant for this role, or its name is in use."
         return RefusedError(
             f"The hub does not let this agent in.{why}",

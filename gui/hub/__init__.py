@@ -10,6 +10,7 @@
   `listener`.
 - `commits` groups what must be on disk before it is acknowledged: spent tokens and journal lines. The store is reached
   only through the protocols of `persistence`, always in a thread: the hub never waits for it in its event loop.
+- `holds` is what operators decide about single agents: drained, or disconnected for a time.
 - `audit` is the record of who came and went.
 - `roster` lists the agents as immutable views. `certificate` is the hub's TLS key and its pin.
 
@@ -20,14 +21,15 @@ that and used everywhere else. The hub sends nothing that an agent would execute
 
 from gui.hub.listener import HubListener
 from gui.hub.operate import Command, CommandRefusedError
-from gui.hub.persistence import HubStore, Issued, Key
-from gui.hub.roster import AgentView, Roster, public_id
+from gui.hub.persistence import Hold, HubStore, Issued, Key
+from gui.hub.roster import AgentView, Pinged, Roster, public_id
 from gui.hub.server import Hub, HubError, HubOptions
 
 __all__ = [
     "AgentView",
     "Command",
     "CommandRefusedError",
+    "Hold",
     "Hub",
     "HubError",
     "HubListener",
@@ -35,6 +37,7 @@ __all__ = [
     "HubStore",
     "Issued",
     "Key",
+    "Pinged",
     "Roster",
     "public_id",
 ]

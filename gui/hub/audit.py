@@ -4,6 +4,8 @@
     joined             an agent or operator, by its key and name
     refused            a connection or registration, by its address
     revoked            a key or an invitation: by whom, and when the hub took notice
+    drained, resumed   an agent, by whom
+    disconnected, allowed   an agent, by whom and until when
 
 Nobody waits for it: entries lie in memory and are written together, at most every ten seconds. Equal entries of that
 time become one that says how often; of each kind a bounded number is kept in memory and the rest counted, so that a

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
@@ -24,6 +25,7 @@ from agent.messages import SUBPROTOCOL, Goodbye, Register, Registered, decode_fr
 from gui.hub.admission import Holder, Operator, RefusalRate, Registration, Registrations, check_name
 from gui.hub.audit import AuditLog
 from gui.hub.commits import TokenSpender
+from gui.hub.holds import AGAIN_SECONDS, why_kept_out
 from gui.hub.keyring import Keyring
 from gui.hub.operate import RegisterOperator, decode_from_operator
 from gui.hub.persistence import Spend
@@ -81,8 +83,9 @@ class Gate:
             response = connection.respond(HTTPStatus(answer.status), answer.body(now) + "\n")
             if answer.status == 401:
                 response.headers["WWW-Authenticate"] = 'Bearer realm="xrootd-tally"'
-            if answer.status == 429:
-                response.headers["Retry-After"] = "60"
+            again = 60 if answer.status == 429 else answer.again
+            if again:
+                response.headers["Retry-After"] = str(again)
             if answer.status == 426:
                 response.headers["Upgrade"] = "websocket"
             return response
@@ -106,6 +109,7 @@ class Gate:
             bearer = await self._bearer(request, now)
             _check_scopes(bearer)
             if bearer.invitation is None and not _operating(bearer):
+                self._check_hold(bearer, now)
                 check_name(bearer, bearer.sub, address, self._holder)
             if not offered:
                 raise _no_subprotocol()
@@ -120,6 +124,12 @@ class Gate:
         if _operating(registration.bearer) != (parts.path == "/operate"):
             raise AdmissionError(403, f"This registration is not for {parts.path}.")
         return registration
+
+    def _check_hold(self, bearer: Bearer, now: float) -> None:
+        held = self._keyring.held(f"{bearer.kid}/{bearer.sub}", "disconnect")
+        if held is not None:
+            left = AGAIN_SECONDS if held.until is None else math.ceil(held.until - now)
+            raise AdmissionError(403, why_kept_out(held), max(1, min(AGAIN_SECONDS, left)))
 
     async def _bearer(self, request: Request, now: float) -> Bearer:
         """The bearer of the request. The keys are read again if its token may be signed with a new one."""

@@ -1,4 +1,4 @@
-"""The keys and invitations that a running hub knows: read from the store, and again when they may have changed.
+"""The keys, invitations and holds that a running hub knows: read from the store, and again when they may have changed.
 
 `tally key` and `tally invite` change them in the database while the hub runs; it checks every two seconds, and at once
 when a token is signed with an unknown key.
@@ -11,10 +11,10 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable
 
-from gui.hub import keys
+from gui.hub import holds, keys
 from gui.hub.audit import AuditLog
 from gui.hub.commits import RunBlocking
-from gui.hub.persistence import SHARED, Issued, Key, RevokingStore, Role
+from gui.hub.persistence import SHARED, Hold, HoldKind, Issued, Key, KeyringStore, Role
 from gui.hub.tokens import Bearer
 from shoveler.service.tasks import start_task
 
@@ -25,12 +25,12 @@ RELOAD_SECONDS = 0.5
 
 
 class Keyring:
-    """`book` holds the known keys. `changed` is awaited after each change of it; `trouble` is called when the store
-    fails, with "" when it works again."""
+    """`book` has the known keys, `holds` what operators decided about agents. `changed` is awaited after each change of
+    them; `trouble` is called when the store fails, with "" when it works again."""
 
     def __init__(
         self,
-        store: RevokingStore,
+        store: KeyringStore,
         run_blocking: RunBlocking,
         audit: AuditLog,
         *,
@@ -40,6 +40,7 @@ class Keyring:
         trouble: Callable[[str], None],
     ) -> None:
         self.book = keys.KeyBook({}, {})
+        self.holds: holds.Holds = {}
         self._store = store
         self._run_blocking = run_blocking
         self._audit = audit
@@ -52,13 +53,13 @@ class Keyring:
 
     async def load(self) -> None:
         """Read all keys and invitations. Raises what the store raises."""
-        rows = await self._run_blocking(lambda: (self._store.keys(), self._store.invitations()))
+        rows = await self._run_blocking(lambda: (self._store.keys(), self._store.invitations(), self._store.holds()))
         self._read = self._monotonic()
-        book = keys.KeyBook.of(*rows)
-        if book != self.book:
+        book, held = keys.KeyBook.of(*rows[:2]), holds.by_agent(rows[2])
+        if (book, held) != (self.book, self.holds):
             for kid in keys.revoked_since(self.book, book):
                 self._audit.add("revoked", kid, "nothing that is signed with this key is accepted any more")
-            self.book = book
+            self.book, self.holds = book, held
             await self._changed()
 
     async def look_again(self) -> None:
@@ -112,6 +113,11 @@ class Keyring:
         """Whether an active key is bound to this name."""
         return any(key.sub == name and key.state == "active" for key in self.book.keys.values())
 
+    def held(self, identity: str, what: HoldKind) -> Hold | None:
+        """The hold of this agent, if one is good now."""
+        found = self.holds.get((identity, what))
+        return found if found is not None and found.good(self._clock()) else None
+
     # ---- changes
 
     async def invite(self, role: Role, *, ttl: float, uses: int, hub: str, pin: str) -> tuple[Issued, str]:
@@ -130,6 +136,17 @@ class Keyring:
         good: bool = await self._run_blocking(self._store.redeem, issued.id, key, now)
         await self.load()
         return key if good else None
+
+    async def hold(self, wanted: Hold) -> None:
+        """Keep a hold; the hub obeys it at once."""
+        await self._run_blocking(holds.hold, self._store, wanted)
+        await self.load()
+
+    async def lift(self, identity: str, what: HoldKind, by: str = "") -> bool:
+        """Take a hold back; False if there was none."""
+        lifted: bool = await self._run_blocking(holds.lift, self._store, identity, what, self._clock(), by)
+        await self.load()
+        return lifted
 
     async def revoke(self, kid: str, by: str = "") -> Key:
         """Disable a key; `by` as in `keys.revoke_key`. Raises CredentialError."""

@@ -53,11 +53,13 @@ class Command(Message, frozen=True, tag="command"):
     """A command of the operator. "run" needs `plan` (TOML) and may include `files` (the text of its file list)."""
 
     id: Annotated[int, Meta(ge=0, le=2**53)]
-    do: Literal["run", "stop", "abort", "invite", "disconnect", "drain", "resume", "revoke"]
+    do: Literal["run", "stop", "abort", "invite", "disconnect", "allow", "drain", "resume", "revoke", "ping"]
     plan: Annotated[str, Meta(max_length=MAX_PLAN)] = ""
     files: Annotated[str, Meta(max_length=2 * MAX_PLAN)] = ""
     agent: Annotated[str, Meta(max_length=64)] = ""
     """Public id of the agent that a command is about."""
+    lasts: Annotated[float, Meta(ge=0, le=1e9)] | None = 0.0
+    """"disconnect": for how many seconds the agent is kept out; 0: it may come back at once, None: until "allow"."""
     role: Literal["client", "server"] = "client"
     ttl: Annotated[float, Meta(ge=0, le=86400)] = 3600.0
     uses: Annotated[int, Meta(ge=0, le=10_000)] = 1

@@ -16,7 +16,8 @@ from gui.campaign.tags import TagAllocator
 
 Role = Literal["client", "server"]
 KeyState = Literal["active", "retiring", "revoked"]
-Deed = Literal["started", "stopped", "joined", "refused", "revoked"]
+Deed = Literal["started", "stopped", "joined", "refused", "revoked", "drained", "resumed", "disconnected", "allowed"]
+HoldKind = Literal["drain", "disconnect"]
 SHARED = "shared"
 """The `kid` in an identity whose tokens are signed with the shared key, whatever its generation."""
 
@@ -60,6 +61,23 @@ class Issued:
 
     def __repr__(self) -> str:
         return f"Issued({self.id!r}, role={self.role!r}, used={self.used}/{self.uses}, revoked={self.revoked})"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What an operator has decided about an agent (``KID/SUB``) until it is taken back: it gets no new rounds
+    (``drain``), or it is not let in (``disconnect``), until then or, with None, until it is allowed again."""
+
+    identity: str
+    what: HoldKind
+    role: Role
+    since: float
+    until: float | None = None
+    by: str = ""
+
+    def good(self, now: float) -> bool:
+        """Whether it holds now."""
+        return self.until is None or now < self.until
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +135,19 @@ class InvitationStore(Protocol):
         at `now`, return False and change nothing."""
 
 
+class HoldStore(Protocol):
+    """What operators have decided about agents."""
+
+    def holds(self) -> list[Hold]:
+        """All holds, those that are over included, oldest first."""
+
+    def put_hold(self, hold: Hold) -> None:
+        """Insert, or replace the one of the same agent and kind."""
+
+    def lift_hold(self, identity: str, what: HoldKind) -> bool:
+        """Remove a hold; False if there was none."""
+
+
 class TokenLedger(Protocol):
     """Stores which tokens were used."""
 
@@ -155,5 +186,15 @@ class RevokingStore(KeyStore, InvitationStore, AuditStore, Protocol):
     """Keys and invitations, and who revoked which."""
 
 
-class HubStore(KeyStore, InvitationStore, TokenLedger, JournalSink, AgentDirectory, AuditStore, TagAllocator, Protocol):
+class HoldingStore(HoldStore, AuditStore, Protocol):
+    """Holds, and who made which."""
+
+
+class KeyringStore(RevokingStore, HoldStore, Protocol):
+    """What decides who may join."""
+
+
+class HubStore(
+    KeyStore, InvitationStore, HoldStore, TokenLedger, JournalSink, AgentDirectory, AuditStore, TagAllocator, Protocol
+):
     """All of the above in one object."""

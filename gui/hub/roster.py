@@ -14,7 +14,8 @@ from typing import Literal
 from agent.messages import Notice, ServerReport
 from gui.hub.persistence import SHARED, Role
 
-AgentState = Literal["up", "draining", "missing", "gone"]
+AgentState = Literal["up", "draining", "missing", "gone", "disconnected"]
+"""``disconnected``: an operator keeps it out for a time. ``gone``: it left with the hub."""
 MISSED = 3
 """Number of missed heartbeats after which an agent counts as missing."""
 MAX_NOTICES = 50
@@ -23,6 +24,15 @@ MAX_NOTICES = 50
 def public_id(kid: str, sub: str) -> str:
     """What people, logs and other agents see instead of an identity: stable across reconnects, derived by SHA-256."""
     return sha256(f"{kid}/{sub}".encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Pinged:
+    """What became of a ping: when it was asked, and the seconds until it was answered (None: no answer)."""
+
+    t: float
+    rtt: float | None = None
+    clock_offset: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +73,24 @@ class AgentView:
     report: ServerReport | None = None
     notices: tuple[Notice, ...] = ()
     reason: str = ""
-    """Why it is missing or gone."""
+    """Why it is missing, gone or disconnected."""
+    pinged: Pinged | None = None
+    """The last ping that somebody asked for."""
 
     @property
     def live(self) -> bool:
         """Whether it has a session and is heard from."""
         return self.state in ("up", "draining")
+
+    @property
+    def identity(self) -> str:
+        """``KID/SUB``, as in the store and in the audit log."""
+        return f"{self.kid}/{self.name}"
+
+    @property
+    def drained(self) -> bool:
+        """Whether it is draining, and has nothing left to do."""
+        return self.state == "draining" and not self.jobs
 
     @property
     def shared_key(self) -> bool:

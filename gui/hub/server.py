@@ -44,8 +44,8 @@ from gui.hub.operate import (
     Topics,
 )
 from gui.hub.operators import Operators
-from gui.hub.persistence import SHARED, HubStore, Issued, JournalBatch, Key, Role
-from gui.hub.roster import Roster
+from gui.hub.persistence import SHARED, Hold, HoldKind, HubStore, Issued, JournalBatch, Key, Role
+from gui.hub.roster import AgentView, Pinged, Roster
 from gui.hub.sessions import Sessions
 from gui.hub.tokens import Bearer
 from shoveler.service.tasks import Tasks
@@ -145,6 +145,7 @@ class Hub:
         self._gate = Gate(
             self._keyring, self._spender, self._audit, holder=self._sessions.holder, clock=clock, trouble=trouble
         )
+        self._clock = clock
         self._tasks = Tasks(log)
         self._serving: set[asyncio.Task[Any]] = set()
         self._identity: Identity | None = None
@@ -283,6 +284,43 @@ class Hub:
         session.goodbye(reason, again=again)
         return True
 
+    async def ping(self, agent_id: str) -> Pinged:
+        """Whether an agent answers within 5 s; the roster has it as well. Raises CredentialError if there is none."""
+        self._view(agent_id)
+        return await self._sessions.ping(agent_id)
+
+    async def drain(self, agent_id: str, by: str = "") -> None:
+        """Give an agent no new rounds until `resume`, also after a restart. Raises CredentialError for a server agent,
+        or none; `by` as in `keys.revoke_key`."""
+        view = self._view(agent_id)
+        if view.role != "client":
+            raise CredentialError(f"{view.name} is a server agent: it has no rounds that could be drained.")
+        await self._keyring.hold(Hold(view.identity, "drain", view.role, self._clock(), by=by))
+
+    async def resume(self, agent_id: str, by: str = "") -> bool:
+        """Take `drain` back; False if it was not so."""
+        return await self._keyring.lift(self._view(agent_id).identity, "drain", by)
+
+    async def keep_out(self, agent_id: str, seconds: float | None, by: str = "") -> None:
+        """End an agent's session, and refuse it for so long, or (None) until `allow`. Raises CredentialError."""
+        view, now = self._view(agent_id), self._clock()
+        until = None if seconds is None else now + seconds
+        await self._keyring.hold(Hold(view.identity, "disconnect", view.role, now, until, by))
+
+    async def allow(self, agent_id: str, by: str = "") -> bool:
+        """Take `keep_out` back; False if it was not so."""
+        return await self._keyring.lift(self._view(agent_id).identity, "disconnect", by)
+
+    def hold_of(self, view: AgentView, what: HoldKind) -> Hold | None:
+        """What an operator has decided about this agent, if it holds now."""
+        return self._keyring.held(view.identity, what)
+
+    def _view(self, agent_id: str) -> AgentView:
+        view = self.roster.find(agent_id)
+        if view is None:
+            raise CredentialError(f"There is no agent {agent_id}.")
+        return view
+
     async def invite(self, role: Role, *, ttl: float = 3600.0, uses: int = 1) -> tuple[Issued, str]:
         """A new invitation and its join string. Raises CredentialError."""
         return await self._keyring.invite(role, ttl=ttl, uses=uses, hub=self.address, pin=self.pin)
@@ -290,9 +328,7 @@ class Hub:
     async def revoke_agent(self, agent_id: str, by: str = "") -> Key:
         """Disable an agent's personal key and close its session; `by` as in `keys.revoke_key`. Raises CredentialError
         for a shared-key agent."""
-        view = self.roster.find(agent_id)
-        if view is None:
-            raise CredentialError(f"There is no agent {agent_id}.")
+        view = self._view(agent_id)
         if view.kid == SHARED:
             raise CredentialError(
                 f"{view.name} joined with the shared key; rotate that to shut it out, with all others that use it."
@@ -351,10 +387,20 @@ class Hub:
                 case "revoke":
                     await self.revoke_agent(command.agent, f"operator {operator}")
                     return None
-                case "disconnect":
+                case "disconnect" if command.lasts == 0:
                     done = self.disconnect(command.agent, "an operator asked for it")
-                case "drain" | "resume":
-                    done = self.ask(command.agent, command.do)
+                case "disconnect":
+                    await self.keep_out(command.agent, command.lasts, f"operator {operator}")
+                    return None
+                case "drain":
+                    await self.drain(command.agent, f"operator {operator}")
+                    return None
+                case "resume":
+                    return await self.resume(command.agent, f"operator {operator}")
+                case "allow":
+                    return await self.allow(command.agent, f"operator {operator}")
+                case "ping":
+                    return msgspec.to_builtins(await self.ping(command.agent))
                 case _:
                     if self.conductor is None:
                         raise CommandRefusedError("This hub runs no campaigns.")
@@ -369,6 +415,7 @@ class Hub:
 
     async def _keys_changed(self) -> None:
         self._sessions.end_revoked()
+        self._sessions.obey_holds()
         await self._operators.end_revoked()
 
     def _journal_stored(self, batch: JournalBatch, last: int, lines: Sequence[Line]) -> None:

@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed
 
 from agent.messages import (
     Acknowledge,
+    Ask,
     Goodbye,
     Heartbeat,
     Journal,
@@ -76,6 +77,7 @@ class AgentSession:
         self.heard = self.began
         self.heartbeats = 0
         self.blocked = False
+        self.told_to_drain = False
         self.ending = ""
         """Why we are ending it; empty otherwise."""
         self._websocket = websocket
@@ -84,6 +86,7 @@ class AgentSession:
         self._journal = details.journal
         self._received = 0
         self._outbox: asyncio.Queue[msgspec.Struct | None] = asyncio.Queue(MAX_OUTBOX)
+        self._beat = asyncio.Event()
         self._close: tuple[int, str] = (NORMAL, "")
 
     @property
@@ -119,10 +122,26 @@ class AgentSession:
             except asyncio.QueueFull:
                 self._websocket.transport.abort()
 
-    async def run(self, welcome: Welcome) -> str:
-        """Serve the session until it ends; returns the reason as a sentence fragment."""
+    def drain(self, *, on: bool) -> None:
+        """Tell the agent to take no new jobs, or that it may again; only what it does not know yet."""
+        if on != self.told_to_drain:
+            self.told_to_drain = on
+            self.send(Ask(what="drain" if on else "resume"))
+
+    async def ping(self) -> float:
+        """The seconds until the agent's side answers a ping; returns when its next heartbeat has come as well. Raises
+        ConnectionClosed when the session ends meanwhile; put a time limit around it."""
+        self._beat.clear()
+        self.send(Ask(what="time"))
+        answered: float = await (await self._websocket.ping())
+        await self._beat.wait()
+        return answered
+
+    async def run(self, welcome: Welcome, *, drain: bool = False) -> str:
+        """Serve the session until it ends; returns the reason as a sentence fragment. `drain`: it is held so."""
         self._received = welcome.acknowledged
         self.send(welcome)
+        self.drain(on=drain)
         reason = "the connection was lost"
         async with asyncio.TaskGroup() as tasks:
             sender = tasks.create_task(self._sending(), name=f"send to {self.agent_id}")
@@ -151,6 +170,7 @@ class AgentSession:
             case Heartbeat():
                 self.heartbeats += 1
                 self._owner.heartbeat(self, message)
+                self._beat.set()
             case Journal():
                 await self._take_journal(message)
             case ServerReport():

@@ -13,22 +13,25 @@ from dataclasses import replace
 
 import msgspec
 from websockets.asyncio.server import ServerConnection
+from websockets.exceptions import ConnectionClosed
 
-from agent.messages import Heartbeat, Line, Notice, PersonalKey, Register, ServerReport, Welcome
+from agent.messages import Ask, Heartbeat, Line, Notice, PersonalKey, Register, ServerReport, Welcome
 from gui.hub.admission import Holder, Registration, check_name
 from gui.hub.audit import AuditLog
 from gui.hub.commits import JournalWriter, Sightings
 from gui.hub.gate import turn_away
+from gui.hub.holds import why_kept_out
 from gui.hub.keyring import Keyring
 from gui.hub.listener import HubListener
-from gui.hub.persistence import JournalBatch
-from gui.hub.roster import MAX_NOTICES, MISSED, AgentView, ClockOffset, Roster, public_id
+from gui.hub.persistence import HoldKind, JournalBatch
+from gui.hub.roster import MAX_NOTICES, MISSED, AgentState, AgentView, ClockOffset, Pinged, Roster, public_id
 from gui.hub.session import AgentSession
 from gui.hub.tokens import AdmissionError
 
 log = logging.getLogger("tally.hub")
 
 MAX_AGENTS = 10_000
+PING_SECONDS = 5.0
 
 
 class Sessions:
@@ -87,6 +90,48 @@ class Sessions:
             if self._keyring.is_revoked(session.kid):
                 session.goodbye("the agent's key was revoked", again=False)
 
+    def obey_holds(self) -> None:
+        """Tell agents to drain or to go on, and send a Goodbye to those that are kept out; show those as well that have
+        no session."""
+        for session in self.live():
+            session.drain(on=session.details.role == "client" and self._held(session, "drain"))
+            kept_out = self._keyring.held(session.identity, "disconnect")
+            if kept_out is not None:
+                session.goodbye(why_kept_out(kept_out), again=True)
+        for hold in self._keyring.holds.values():
+            kid, _, name = hold.identity.partition("/")
+            view = self._roster.find(public_id(kid, name))
+            if hold.what == "disconnect" and hold.good(self._clock()) and (view is None or not view.live):
+                view = view or AgentView(public_id(kid, name), kid, name, hold.role, "disconnected", sessions=0)
+                self._roster.put(replace(view, state="disconnected", reason=why_kept_out(hold)))
+        self._release()
+
+    def _held(self, session: AgentSession, what: HoldKind) -> bool:
+        return self._keyring.held(session.identity, what) is not None
+
+    def _release(self) -> None:
+        """Those that may come back, and have not yet, are missing."""
+        for view in self._roster.agents:
+            if view.state == "disconnected" and self._keyring.held(view.identity, "disconnect") is None:
+                self._roster.put(replace(view, state="missing", reason="it may come back, and has not yet"))
+
+    async def ping(self, agent_id: str) -> Pinged:
+        """Ask an agent whether it answers, and how late its clock is; no answer after `PING_SECONDS` is an answer."""
+        began, session = self._clock(), self._live.get(agent_id)
+        rtt = None
+        if session is not None:
+            try:
+                async with asyncio.timeout(PING_SECONDS):
+                    rtt = await session.ping()
+            except (TimeoutError, ConnectionClosed) as error:
+                log.info("! %s did not answer a ping: %r", agent_id, error)
+        view = self._roster.find(agent_id)
+        offset = view.clock_offset if view is not None and rtt is not None else None
+        pinged = Pinged(began, rtt, offset)
+        if view is not None:
+            self._roster.put(replace(view, pinged=pinged))
+        return pinged
+
     def goodbye(self, reason: str, *, code: int) -> None:
         """Send all agents a Goodbye; they may reconnect."""
         for session in self.live():
@@ -102,6 +147,9 @@ class Sessions:
         bearer, name = registration.bearer, registration.name
         try:  # again, since another agent may have joined between the two steps
             check_name(bearer, name, registration.address, self.holder)
+            held = self._keyring.held(f"{bearer.kid}/{name}", "disconnect")
+            if held is not None:
+                raise AdmissionError(403, why_kept_out(held))
         except AdmissionError as refusal:
             self._audit.add("refused", registration.address, refusal.text)
             await turn_away(websocket, refusal.text, again=True)
@@ -157,7 +205,7 @@ class Sessions:
         )
         reason = "the session failed"
         try:
-            reason = await session.run(welcome)
+            reason = await session.run(welcome, drain=details.role == "client" and self._held(session, "drain"))
         finally:
             session.ending = session.ending or reason
             if self._by_name.get(name) is session:
@@ -199,6 +247,7 @@ class Sessions:
             journal_last=details.journal_last,
             journal_stored=acknowledged,
             report=old.report if old else None,
+            pinged=old.pinged if old else None,
             notices=old.notices if old else (),
         )
         self._roster.put(view)
@@ -214,7 +263,9 @@ class Sessions:
             return
         self._offsets.pop(agent_id, None)
         log.info("= %s (%s) is gone: %s", view.id, view.name, reason)
-        closed = replace(view, state="missing" if not self.closing else "gone", reason=reason, jobs=())
+        held = self._keyring.held(view.identity, "disconnect")
+        state: AgentState = "gone" if self.closing else "disconnected" if held is not None else "missing"
+        closed = replace(view, state=state, reason=why_kept_out(held) if held else reason, jobs=())
         self._roster.put(closed)
         self._listener.agent_missing(closed)
 
@@ -225,7 +276,8 @@ class Sessions:
             self.check_heartbeats()
 
     def check_heartbeats(self) -> None:
-        """Mark agents as missing that were not heard from for three heartbeats."""
+        """Mark agents as missing that were not heard from for three heartbeats, or that may come back."""
+        self._release()
         for session in tuple(self._live.values()):
             view = self._roster.find(session.agent_id)
             if view is not None and view.live and not self._is_fresh(session):
@@ -258,6 +310,8 @@ class Sessions:
             jobs=tuple(message.jobs),
         )
         self._roster.put(view)
+        if session.heartbeats == 1 and message.draining and not self._held(session, "drain"):
+            session.send(Ask(what="resume"))  # it was resumed while it was away
         if session.heartbeats == 1 or not was_live:
             self._listener.agent_up(view)
 

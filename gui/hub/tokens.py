@@ -21,12 +21,14 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # as agent.messages.Name
 
 
 class AdmissionError(Exception):
-    """A refused request: an HTTP status and one sentence. 401 sentences get the hub's time appended."""
+    """A refused request: an HTTP status and one sentence. 401 sentences get the hub's time appended. `again`: seconds
+    after which it is worth trying again; 0: not said."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, again: int = 0) -> None:
         super().__init__(text)
         self.status = status
         self.text = text
+        self.again = again
 
     def body(self, now: float) -> str:
         """What the response says."""

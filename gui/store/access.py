@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 import msgspec
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection, Row
 
-from gui.hub.persistence import AuditEntry, Issued, Key, Spend
+from gui.hub.persistence import AuditEntry, Hold, HoldKind, Issued, Key, Spend
 from gui.store import schema
 from gui.store.engine import Database
 from gui.store.rows import PERSON, AgentEntry, ServerEntry
@@ -19,6 +20,14 @@ _FORGET_SPENT = 60.0
 """A spent token is remembered for this many seconds after it expires: longer than any leeway."""
 _AUDITS_KEPT = 5000
 """Entries of the audit log: so many refusals, and so many of everything else."""
+
+
+_HOLD = "hold."
+"""How the names of the settings begin that are holds."""
+
+
+def _hold_name(identity: str, what: HoldKind) -> str:
+    return f"{_HOLD}{what}.{sha256(identity.encode()).hexdigest()[:32]}"
 
 
 class AccessPart:
@@ -88,6 +97,27 @@ class AccessPart:
                 _put_key(connection, key)
         return bool(used)
 
+    def holds(self) -> list[Hold]:
+        """What operators have decided about agents, oldest first."""
+        table = schema.meta
+        with self.database.read() as connection:
+            rows = connection.scalars(
+                select(table.c.value).where(table.c.name.startswith(_HOLD, autoescape=True))
+            ).all()
+        return sorted((msgspec.json.decode(row, type=Hold) for row in rows), key=lambda hold: hold.since)
+
+    def put_hold(self, hold: Hold) -> None:
+        """Insert, or replace the one of the same agent and kind."""
+        with self.database.write() as connection:
+            put_setting(connection, _hold_name(hold.identity, hold.what), msgspec.json.encode(hold).decode())
+
+    def lift_hold(self, identity: str, what: HoldKind) -> bool:
+        """Remove a hold; False if there was none."""
+        table = schema.meta
+        with self.database.write() as connection:
+            done = connection.execute(delete(table).where(table.c.name == _hold_name(identity, what)))
+        return bool(done.rowcount)
+
     def spend_tokens(self, spends: Sequence[Spend], now: float) -> list[bool]:
         """In one transaction: remember each `jti`; False for each that was remembered before, also within the batch."""
         table = schema.spent_token
@@ -134,11 +164,12 @@ class AccessPart:
                 kept = select(table.c.id).where(kind).order_by(table.c.id.desc()).limit(1).offset(_AUDITS_KEPT - 1)
                 connection.execute(delete(table).where(kind, table.c.id < kept.scalar_subquery()))
 
-    def audits(self, limit: int | None = None) -> list[AuditEntry]:
-        """What is remembered of who came and went, oldest first: all, or the newest `limit`."""
+    def audits(self, limit: int | None = None, who: str = "") -> list[AuditEntry]:
+        """What is remembered of who came and went, oldest first: all, or the newest `limit`; of all, or only `who`."""
         table = schema.audit
+        wanted = select(table).where(table.c.who == who) if who else select(table)
         with self.database.read() as connection:
-            rows = connection.execute(select(table).order_by(table.c.id.desc()).limit(limit)).all()
+            rows = connection.execute(wanted.order_by(table.c.id.desc()).limit(limit)).all()
         entries = [AuditEntry(row.at, row.what, row.who, row.text) for row in reversed(rows)]
         return sorted(entries, key=lambda entry: entry.t)  # a hub writes them some seconds late
 

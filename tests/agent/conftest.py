@@ -104,7 +104,7 @@ class HubDouble:
         if self.refuse is not None:
             response = connection.respond(http.HTTPStatus(self.refuse[0]), self.refuse[1])
             for name, value in self.refuse_headers.items():
-                del response.headers[name]
+                response.headers.pop(name, None)
                 response.headers[name] = value
             return response
         parts = urlsplit(request.path)

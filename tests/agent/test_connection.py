@@ -151,6 +151,16 @@ async def test_refusals_are_one_sentence_and_say_what_to_do(
     assert (caught.value.wait, caught.value.status) == (wait, status)
 
 
+@pytest.mark.parametrize(("again", "wait"), [("7", 7.0), ("900", 60.0), ("soon", 10.0)])
+async def test_who_is_kept_out_for_a_time_asks_again_and_does_not_give_up(hub: Any, again: str, wait: float) -> None:
+    hub.refuse = (403, "An operator has disconnected this agent until 14:05:00.")
+    hub.refuse_headers = {"Retry-After": again}
+    with pytest.raises(RefusedError, match=r"until 14:05:00\.") as caught:
+        await joined(hub)
+    assert caught.value.wait == wait
+    assert (caught.value.status == 403) == (again == "soon"), "six refusals with 403 end an agent"
+
+
 @pytest.mark.parametrize("status", [404, 500, 502, 503])
 async def test_other_answers_are_worth_another_try(hub: Any, status: int) -> None:
     hub.refuse = (status, "")

@@ -28,7 +28,7 @@ from agent.messages import (
 )
 from gui.hub import Hub, HubListener, HubOptions
 from gui.hub.keys import shared_key
-from gui.hub.persistence import AuditEntry, Issued, JournalBatch, Key, Spend
+from gui.hub.persistence import AuditEntry, Hold, HoldKind, Issued, JournalBatch, Key, Spend
 
 SHARED = "the shared key of these tests, long enough to be one"
 OFFERED = [Subprotocol(SUBPROTOCOL)]
@@ -40,6 +40,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.key_rows: dict[str, Key] = {}
         self.invitation_rows: dict[str, Issued] = {}
+        self.hold_rows: dict[tuple[str, str], Hold] = {}
         self.spent: dict[str, float] = {}
         self.lines: dict[tuple[str, str], dict[int, Any]] = {}
         self.aheads: list[float] = []
@@ -80,6 +81,18 @@ class MemoryStore:
         self.invitation_rows[invitation_id] = replace(row, used=row.used + 1)
         self.key_rows[key.kid] = key
         return True
+
+    def holds(self) -> list[Hold]:
+        self._fault()
+        return list(self.hold_rows.values())
+
+    def put_hold(self, hold: Hold) -> None:
+        self._fault()
+        self.hold_rows[hold.identity, hold.what] = hold
+
+    def lift_hold(self, identity: str, what: HoldKind) -> bool:
+        self._fault()
+        return self.hold_rows.pop((identity, what), None) is not None
 
     def spend_tokens(self, spends: Sequence[Spend], now: float) -> list[bool]:
         self._fault()

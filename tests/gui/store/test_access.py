@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gui.hub.persistence import AuditEntry, HubStore, Issued, Key, Spend
+from gui.hub.persistence import AuditEntry, Hold, HubStore, Issued, Key, Spend
 from gui.store import ServerEntry, Store, access
 
 KEY = Key("k1", "x" * 40, ("agent:client", "agent:server"), 100.0, shared=True)
@@ -88,6 +88,24 @@ def test_agents_and_servers_are_remembered(any_world: Any) -> None:
     a, b = store.servers()
     assert (a.name, a.labels, a.source) == ("s01", ("EU",), "lab"), "what is not said again stays"
     assert b.name == "root://b:1094"
+
+
+def test_holds_come_back_are_replaced_and_lifted(any_world: Any) -> None:
+    store = any_world.store
+    drained, out = Hold("k/c1", "drain", "client", 2.0, by="anna"), Hold("k/c1", "disconnect", "client", 1.0, 9.0)
+    for hold in (drained, out, replace(out, until=None)):
+        store.put_hold(hold)
+    store.put_setting("holdings", "no hold")
+    assert store.holds() == [replace(out, until=None), drained]
+    assert store.lift_hold("k/c1", "disconnect")
+    assert not store.lift_hold("k/c1", "disconnect")
+    assert store.holds() == [drained]
+
+
+def test_the_audit_log_of_one_agent(store: Store) -> None:
+    store.add_audit([AuditEntry(float(n), "joined", f"k/c{n % 2}", str(n)) for n in range(4)])
+    assert [entry.text for entry in store.audits(who="k/c1")] == ["1", "3"]
+    assert [entry.text for entry in store.audits(1, "k/c1")] == ["3"]
 
 
 def test_of_the_audit_log_refusals_drive_out_only_refusals(any_world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
