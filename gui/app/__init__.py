@@ -60,6 +60,7 @@ PAGES = (
     PageEntry("plans", "Plans"),
     PageEntry("live", "Live"),
     PageEntry("runs", "Runs"),
+    PageEntry("agent", "Agent", "inner", "fleet"),
     PageEntry("result", "Result", "inner", "runs"),
     PageEntry("evidence", "Evidence", "inner", "runs"),
     PageEntry("compare", "Compare", "inner", "runs"),

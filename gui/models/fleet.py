@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from agent.messages import Finding
 from gui.hub.roster import AgentView
+from gui.models import figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,47 @@ AGENT_STATES = {
     "up": ("dot", "ok"),
     "draining": ("drain", "info"),
     "missing": ("warn", "warn"),
+    "disconnected": ("x", "mute"),
     "gone": ("ring", "mute"),
     "check": ("warn", "warn"),
     "waiting": ("ring", "mute"),
 }
 """Icon and colour of each state of an agent or a server; the word is the state itself."""
+
+COUNTED = ("up", "draining", "missing", "disconnected")
+"""The states of clients that are counted apart."""
+BUSY = 90
+"""Per cent of all its cores from which on a client may be what limits a test."""
+
+
+def count_words(agents: Sequence[AgentView]) -> str:
+    """``3 up, 1 draining, 1 missing``; ``none`` without any."""
+    counts = {state: sum(agent.state == state for agent in agents) for state in COUNTED}
+    words = [f"{count} {state}" for state, count in counts.items() if count or (state == "up" and agents)]
+    return ", ".join(words) or "none"
+
+
+def state_word(agent: AgentView) -> str:
+    """Its state; *drained* when it is draining and has nothing left to do."""
+    return "drained" if agent.drained else agent.state
+
+
+def ping_words(agent: AgentView, now: float) -> str:
+    """What became of the last ping; empty if there was none."""
+    if agent.pinged is None:
+        return ""
+    age = max(0.0, now - agent.pinged.t)
+    answer = "no answer" if agent.pinged.rtt is None else figures.milliseconds(agent.pinged.rtt)
+    return f"{answer}, {figures.age(age)}"
+
+
+def is_busy(agent: AgentView) -> bool:
+    """Whether the agent and its workers use nearly all cores of their host."""
+    return agent.live and agent.cpu >= BUSY * max(1, agent.cpus)
+
+
+def shared_words(agent: AgentView) -> str:
+    """Why it cannot be revoked alone, and what a hold means then; empty for an agent with a key of its own."""
+    if not agent.shared_key:
+        return ""
+    return f"{agent.name} joined with the shared key: whoever has that can come back under another name."

@@ -4,21 +4,41 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QMessageBox,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
 
 from gui.campaign.selection import name_order
 from gui.hub.roster import AgentView
 from gui.models import figures
-from gui.models.fleet import AGENT_STATES, FleetServer
+from gui.models.fleet import AGENT_STATES, FleetServer, count_words, is_busy, ping_words, shared_words, state_word
 from gui.models.rows import Column
-from gui.widgets.parts import Elided, Page, button, label, line, plain_tip
+from gui.widgets.parts import Button, Elided, Page, button, label, line, plain_tip
+from gui.widgets.question import ask
 from gui.widgets.table import Empty, Table
 from gui.widgets.theme import fixed_font
 
 Action = tuple[str, str, Callable[[], object]]
+
+OUT_FOR: tuple[tuple[str, float | None], ...] = (
+    ("For 10 minutes", 600.0),
+    ("For 1 hour", 3600.0),
+    ("Until allowed again", None),
+)
+BUSY_WORDS = "The client uses nearly all its cores: it may be what limits the test, not the servers"
 
 
 def _since(moment: float | None) -> float | None:
@@ -33,11 +53,12 @@ CLIENT_COLUMNS: list[Column[AgentView]] = [
     Column(
         "state",
         "State",
-        lambda r: r.state,
+        state_word,
         kind="status",
         icon=lambda r: AGENT_STATES[r.state][0],
         colour=lambda r: AGENT_STATES[r.state][1],
-        width=108,
+        width=136,
+        tip=lambda r: r.reason or shared_words(r),
     ),
     Column("name", "Name", lambda r: r.name, width=120, bold=True),
     Column("host", "Host", lambda r: r.host, width=220, stretch=True),
@@ -51,8 +72,8 @@ CLIENT_COLUMNS: list[Column[AgentView]] = [
         "right",
         112,
         kind="bar",
-        colour=lambda r: "warn" if r.cpu >= 90 * max(1, r.cpus) else None,
-        tip="Per cent of one core, for the agent and its workers",
+        colour=lambda r: "warn" if is_busy(r) else None,
+        tip=lambda r: BUSY_WORDS if is_busy(r) else "Per cent of one core, for the agent and its workers",
     ),
     Column(
         "clock",
@@ -62,6 +83,17 @@ CLIENT_COLUMNS: list[Column[AgentView]] = [
         "right",
         80,
         tip="How far its clock is ahead of the hub's",
+    ),
+    Column(
+        "ping",
+        "Ping",
+        lambda r: r.pinged.rtt if r.pinged else None,
+        lambda r: ping_words(r, time.time()) or figures.UNKNOWN,
+        "right",
+        156,
+        colour=lambda r: "warn" if r.pinged and r.pinged.rtt is None else "text2",
+        tip="The answer to the last ping, and when it was asked",
+        fold=2,
     ),
     Column("requests", "Requests", lambda r: r.requests, lambda r: figures.count(r.requests), "right", 96),
     Column(
@@ -168,20 +200,31 @@ SERVER_COLUMNS: list[Column[FleetServer]] = [
 
 
 class FleetPage(Page):
-    """The page. Signals carry the public ids of the selected agents."""
+    """The page. Signals carry the public ids of the selected agents; `disconnect_wanted` also for how many seconds
+    (None: until it is allowed again)."""
 
     ping_wanted = Signal(list)
     drain_wanted = Signal(list)
-    disconnect_wanted = Signal(list)
+    resume_wanted = Signal(list)
+    disconnect_wanted = Signal(list, object)
+    allow_wanted = Signal(list)
+    revoke_wanted = Signal(str)
+    agent_wanted = Signal(str)
     add_servers_wanted = Signal()
 
     def __init__(self, add_agent: Callable[[], object], try_here: Callable[[], object]) -> None:
         super().__init__("Fleet")
-        self.ping_button = button("Ping", "wire", lambda: self.ping_wanted.emit(self._chosen()))
-        self.drain_button = button("Drain", "drain", lambda: self.drain_wanted.emit(self._chosen()))
-        self.disconnect_button = button("Disconnect", "x", lambda: self.disconnect_wanted.emit(self._chosen()))
+        self._resumes = self._allows = False
+        self.ping_button = button("Ping", "wire", self.ping_chosen)
+        self.drain_button = button("Drain", "drain", self.drain_chosen)
+        self.disconnect_button = button("Disconnect…", "x", self.disconnect_chosen)
+        self.revoke_button = button("Revoke…", "key", self.revoke_chosen)
+        self._outs = QMenu(self)
+        for words, seconds in OUT_FOR:
+            self._outs.addAction(words).triggered.connect(partial(self._disconnect_for, seconds))
+        self.question: QMessageBox | None = None
         self.add_button = button("Add agent…", "plus", add_agent, tip="Ctrl+I")
-        for widget in (self.ping_button, self.drain_button, self.disconnect_button, self.add_button):
+        for widget in (*self._of_selection(), self.add_button):
             self.add_action(widget)
         self._add_agent, self._try_here = add_agent, try_here
 
@@ -189,10 +232,11 @@ class FleetPage(Page):
         self.servers = Table("fleet-servers", "Servers", SERVER_COLUMNS, key=lambda r: r.url, hint="config:xfr")
         self.add_servers_button = button("Add servers…", "plus", self.add_servers_wanted.emit, tip="Ctrl+Shift+I")
         self.servers.bar.addWidget(self.add_servers_button)
-        self.detail = ServerDetail()
+        self.detail = ServerDetail(self.agent_wanted.emit)
         self.detail.hide()
         self.servers.selected.connect(self._show_detail)
         self.clients.selected.connect(lambda _row: self._show_buttons())
+        self.clients.activated.connect(lambda row: self.agent_wanted.emit(row.id))
         split = QSplitter(Qt.Orientation.Vertical)
         split.setObjectName("fleet")
         for part in (self.clients, self.servers, self.detail):
@@ -239,9 +283,7 @@ class FleetPage(Page):
         clients = (agent for agent in agents if agent.role == "client")
         rows = sorted(clients, key=lambda agent: name_order(agent.name))
         self.clients.set_rows(rows)
-        up = sum(agent.live for agent in rows)
-        missing = sum(agent.state == "missing" for agent in rows)
-        self.clients.set_counts((f"{up} up" + (f", {missing} missing" if missing else "")) if rows else "none")
+        self.clients.set_counts(count_words(rows))
         self.add_button.set_kind(
             "primary" if rows else ""
         )  # while the table is empty, the page's only filled button is there
@@ -263,10 +305,56 @@ class FleetPage(Page):
     def _chosen(self) -> list[str]:
         return [agent.id for agent in self.clients.selection()]
 
+    def _of_selection(self) -> tuple[Button, ...]:
+        return (self.ping_button, self.drain_button, self.disconnect_button, self.revoke_button)
+
     def _show_buttons(self) -> None:
-        some = bool(self.clients.selection())
-        for widget in (self.ping_button, self.drain_button, self.disconnect_button):
-            widget.setEnabled(some)
+        rows = self.clients.selection()
+        for widget in self._of_selection():
+            widget.setEnabled(bool(rows))
+        self._resumes = bool(rows) and all(row.state == "draining" for row in rows)
+        self.drain_button.setText("Resume" if self._resumes else "Drain")
+        self.drain_button.setToolTip("Give rounds again" if self._resumes else "Give no new rounds until resumed")
+        self._allows = bool(rows) and all(row.state == "disconnected" for row in rows)
+        self.disconnect_button.setText("Allow again" if self._allows else "Disconnect…")
+        self.revoke_button.setEnabled(len(rows) == 1 and not rows[0].shared_key)
+        why = shared_words(rows[0]) if len(rows) == 1 else "Choose one client"
+        self.revoke_button.setToolTip(plain_tip(why or "Disable its key for good"))
+
+    # ---- what buttons and the menu do
+
+    def ping_chosen(self) -> None:
+        """Ping the selected clients."""
+        self.ping_wanted.emit(self._chosen())
+
+    def drain_chosen(self) -> None:
+        """Drain the selected clients, or let them go on if all are draining."""
+        (self.resume_wanted if self._resumes else self.drain_wanted).emit(self._chosen())
+
+    def disconnect_chosen(self) -> None:
+        """Ask for how long to disconnect the selected clients; or allow them again if all are disconnected."""
+        if self._allows:
+            self.allow_wanted.emit(self._chosen())
+        elif self._chosen():
+            self._outs.popup(self.disconnect_button.mapToGlobal(self.disconnect_button.rect().bottomLeft()))
+
+    def _disconnect_for(self, seconds: float | None, _checked: bool = False) -> None:
+        self.disconnect_wanted.emit(self._chosen(), seconds)
+
+    def revoke_chosen(self) -> None:
+        """Ask whether to disable the key of the selected client."""
+        rows = self.clients.selection()
+        if len(rows) != 1 or rows[0].shared_key:
+            return
+        row = rows[0]
+        others = [one.name for one in self.clients.model.rows.all if one.kid == row.kid and one.id != row.id]
+        after = f"Its key {row.kid} cannot be used again; {row.name} needs a new invitation."
+        if others:
+            after += f" The same key is used by {', '.join(others[:3])}."
+        call = partial(self.revoke_wanted.emit, row.id)
+        self.question = ask(
+            self, f"Revoke the key of {row.name} on {row.host or 'an unknown host'}?", after, "Revoke", call
+        )
 
     def _show_detail(self, server: FleetServer | None) -> None:
         self.detail.setVisible(server is not None)
@@ -277,11 +365,12 @@ class FleetPage(Page):
 class ServerDetail(QWidget):
     """Details of one server: its monitoring line, what is wrong with it, the corrected line, and facts."""
 
-    def __init__(self) -> None:
+    def __init__(self, open_agent: Callable[[str], object]) -> None:
         super().__init__()
         self.setObjectName("page")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._server: FleetServer | None = None
+        self._open_agent = open_agent
         self.name = Elided("", "section")
         self.verdict = label("", "")
         self.verdict.setWordWrap(True)
@@ -290,11 +379,13 @@ class ServerDetail(QWidget):
         self.now.setAccessibleName("Monitoring line now")
         self.fixed.setAccessibleName("Fixed monitoring line")
         self.copy = button("Copy fixed line", "copy", self._copy)
+        self.more = button("Checks, log and history", "right", self._more)
         left = QGridLayout()
         left.setContentsMargins(16, 12, 16, 12)
         left.setVerticalSpacing(8)
         left.setHorizontalSpacing(12)
-        left.addWidget(self.name, 0, 0, 1, 3)
+        left.addWidget(self.name, 0, 0, 1, 2)
+        left.addWidget(self.more, 0, 2)
         left.addWidget(self.verdict, 1, 0, 1, 3)
         self._now_label, self._fixed_label = label("Now", "secondary"), label("Fixed", "secondary")
         left.addWidget(self._now_label, 2, 0)
@@ -355,6 +446,7 @@ class ServerDetail(QWidget):
         self.fixed.setVisible(bool(fixed))
         self.copy.setVisible(bool(fixed))
         agent = server.agent
+        self.more.setVisible(agent is not None)
         rows = [
             ("Address", server.url),
             ("Site, instance", ", ".join(part for part in (server.site, server.instance) if part) or figures.UNKNOWN),
@@ -372,6 +464,10 @@ class ServerDetail(QWidget):
         for (title, value), (name, text) in zip(self._facts, rows, strict=True):
             title.setText(name)
             value.setText(text)
+
+    def _more(self) -> None:
+        if self._server is not None and self._server.agent is not None:
+            self._open_agent(self._server.agent.id)
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self.fixed.text())

@@ -27,12 +27,23 @@ class Part(Base):
         self._desk = desk
         self.page = FleetPage(self.add_agent, desk.try_here)
         self.presenter = presenter = FleetPresenter(desk, self.page)
-        self.page.ping_wanted.connect(lambda ids: presenter.ask(ids, "time"))
-        self.page.drain_wanted.connect(lambda ids: presenter.ask(ids, "drain"))
+        self.page.ping_wanted.connect(presenter.ping)
+        self.page.drain_wanted.connect(presenter.drain)
+        self.page.resume_wanted.connect(presenter.resume)
         self.page.disconnect_wanted.connect(presenter.disconnect)
+        self.page.allow_wanted.connect(presenter.allow)
+        self.page.revoke_wanted.connect(presenter.revoke)
+        self.page.agent_wanted.connect(lambda agent: desk.go("agent", agent=agent))
         self.page.add_servers_wanted.connect(self.add_servers)
         self._servers: ServersPresenter | None = None
         desk.frame.add_action("Fleet", "add-agent", "Add agent…", "Ctrl+I", self.add_agent, symbol="plus")
+        for name, text, symbol, call in (
+            ("ping", "Ping the selected clients", "wire", self.page.ping_chosen),
+            ("drain", "Drain or resume the selected clients", "drain", self.page.drain_chosen),
+            ("disconnect", "Disconnect the selected clients, or allow them again…", "x", self.page.disconnect_chosen),
+            ("revoke", "Revoke the key of the selected client…", "key", self.page.revoke_chosen),
+        ):
+            desk.frame.add_action("Fleet", name, text, "", call, symbol=symbol)
         desk.frame.add_action("Fleet", "add-servers", "Add servers…", "Ctrl+Shift+I", self.add_servers, symbol="fleet")
 
     def attach(self, workspace: Workspace) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, Protocol
 
-from gui.hub import AgentView
+from gui.hub import AgentView, Hub
 from gui.models.fleet import FleetServer, KnownServer, fleet_servers
 from gui.models.senders import SenderBook, sender_servers
 from gui.pages.desk import Desk
@@ -91,17 +91,42 @@ class FleetPresenter:
         if self._desk.workspace is workspace:
             self.sender_of = sender_servers(facts, known)
 
-    def ask(self, ids: Sequence[str], what: str) -> None:
-        """Ask these agents for their time, or to drain."""
-        if self._desk.workspace is not None:
-            for agent in ids:
-                self._desk.workspace.hub.ask(agent, what)
+    def ping(self, ids: Sequence[str]) -> None:
+        """Ask these agents for an answer; the roster has it as soon as it is there, or after 5 s without one."""
+        self._each(ids, lambda hub, agent: hub.ping(agent), "ping")
 
-    def disconnect(self, ids: Sequence[str]) -> None:
-        """End the sessions of these agents."""
+    def drain(self, ids: Sequence[str]) -> None:
+        """Give these agents no new rounds."""
+        self._each(ids, lambda hub, agent: hub.drain(agent), "drain")
+
+    def resume(self, ids: Sequence[str]) -> None:
+        """Take `drain` back."""
+        self._each(ids, lambda hub, agent: hub.resume(agent), "resume")
+
+    def disconnect(self, ids: Sequence[str], seconds: float | None) -> None:
+        """End the sessions of these agents, and refuse them for so long (None: until `allow`)."""
+        self._each(ids, lambda hub, agent: hub.keep_out(agent, seconds), "disconnect")
+
+    def allow(self, ids: Sequence[str]) -> None:
+        """Take `disconnect` back."""
+        self._each(ids, lambda hub, agent: hub.allow(agent), "allow")
+
+    def revoke(self, agent: str) -> None:
+        """Disable the key of this agent."""
+        self._each([agent], lambda hub, one: hub.revoke_agent(one), "revoke")
+
+    def _each(self, ids: Sequence[str], work: Callable[[Hub, str], Awaitable[object]], name: str) -> None:
         if self._desk.workspace is not None:
+            hub = self._desk.workspace.hub
             for agent in ids:
-                self._desk.workspace.hub.disconnect(agent, "Disconnected by the operator.")
+                self._desk.background(self._told(work(hub, agent), name), name)
+
+    async def _told(self, work: Awaitable[object], name: str) -> None:
+        try:
+            await work
+        except EXPECTED as error:
+            log.info("! %s: %s", name, error)
+            self._desk.complain("fleet", str(error))
 
     async def invite(self, sheet: SheetView, role: Literal["client", "server"], hours: float, uses: int) -> None:
         """Create an invitation, and show the command to paste in the sheet that asked for it."""

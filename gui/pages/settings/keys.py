@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QHBoxLayout, QLineEdit, QMessageBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QDialog, QGridLayout, QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from agent.messages import SCOPES
 from gui.hub.keys import AGENT_SCOPES
@@ -16,6 +16,7 @@ from gui.models.keys import STATES, KeyRow
 from gui.models.rows import Column
 from gui.pages.settings.rows import Section
 from gui.widgets.parts import button, label, line
+from gui.widgets.question import ask
 from gui.widgets.table import Empty, Table
 from gui.widgets.theme import fixed_font
 
@@ -134,23 +135,6 @@ class KeysSection(Section):
         sheet.wanted.connect(self.create_wanted.emit)
         sheet.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         sheet.open()
-
-
-def ask(parent: QWidget, question: str, after: str, yes: str, call: Callable[[], object]) -> QMessageBox:
-    """A question that names the thing; `call` is what the button `yes` does."""
-    box = QMessageBox(parent.window())
-    box.setWindowTitle("Tally")
-    box.setTextFormat(Qt.TextFormat.PlainText)
-    box.setText(question)
-    box.setInformativeText(after)
-    sure = box.addButton(yes, QMessageBox.ButtonRole.DestructiveRole)
-    keep = box.addButton("Cancel", QMessageBox.ButtonRole.RejectRole)
-    box.setDefaultButton(keep)
-    box.setEscapeButton(keep)
-    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    box.finished.connect(lambda _code: call() if box.clickedButton() is sure else None)
-    box.open()
-    return box
 
 
 class NewKeySheet(QDialog):

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QStac
 
 from gui.hub.persistence import Key
 from gui.models.keys import KeyRow
-from gui.pages.settings.keys import KeysSection, ask
+from gui.pages.settings.keys import KeysSection
 from gui.pages.settings.presenter import BUS, DATABASE, HubFacts, SecretState
 from gui.pages.settings.rows import Section
 from gui.pages.settings.sections import AppearanceSection, BusSection, DatabaseSection, HubSection
@@ -19,6 +19,7 @@ from gui.runner.checklist import Check
 from gui.runner.settings import MachineSettings, default
 from gui.widgets.icons import icon, pixmap
 from gui.widgets.parts import Elided, button, label, line
+from gui.widgets.question import ask
 from gui.widgets.theme import theme
 
 SIDE = 248

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 
 from agent.messages import Finding
-from gui.hub.roster import AgentView
+from gui.hub.roster import AgentView, Pinged
 from gui.models.fleet import FleetServer, SenderFigures
-from gui.pages.fleet.page import FleetPage
+from gui.pages.fleet.page import CLIENT_COLUMNS, FleetPage
 
 
 def client(name: str, state: str = "up", **changes) -> AgentView:
@@ -93,3 +95,80 @@ def test_names_that_mean_harm_are_plain_text(page, hostile, texts) -> None:
     page.servers.select_key("root://0")
     assert hostile[0] in texts(page.detail)
     page.grab()
+
+
+def test_states_of_clients_are_counted_apart(page) -> None:
+    page.set_clients([client("c1"), client("c2", "draining"), client("c3", "missing"), client("c4", "disconnected")])
+    assert page.clients.counts.text() == "1 up, 1 draining, 1 missing, 1 disconnected"
+
+
+def test_draining_clients_are_resumed_by_the_same_button(page) -> None:
+    page.set_clients([client("c1", "draining", jobs=("j",)), client("c2")])
+    page.clients.select_key("id-c1")
+    assert page.drain_button.text() == "Resume"
+    sent: list[list[str]] = []
+    page.resume_wanted.connect(sent.append)
+    page.drain_button.click()
+    assert sent == [["id-c1"]]
+    page.clients.select_key("id-c2")
+    assert page.drain_button.text() == "Drain"
+
+
+def test_disconnecting_asks_for_how_long_and_is_taken_back(page) -> None:
+    page.set_clients([client("c1")])
+    page.clients.select_key("id-c1")
+    sent: list[tuple[list[str], object]] = []
+    page.disconnect_wanted.connect(lambda ids, seconds: sent.append((ids, seconds)))
+    for action in page._outs.actions():
+        action.trigger()
+    assert sent == [(["id-c1"], 600.0), (["id-c1"], 3600.0), (["id-c1"], None)]
+    page.disconnect_button.click()
+    assert page._outs.isVisible()
+    page._outs.close()
+    page.set_clients([client("c1", "disconnected", reason="until 14:05")])
+    page.clients.select_key("id-c1")
+    allowed: list[list[str]] = []
+    page.allow_wanted.connect(allowed.append)
+    page.disconnect_button.click()
+    assert (page.disconnect_button.text(), allowed) == ("Allow again", [["id-c1"]])
+
+
+def test_revoking_asks_once_and_names_client_and_key(page) -> None:
+    own = replace(client("c1", host="wn17"), kid="k-1")
+    page.set_clients([own, replace(client("c2"), kid="k-1"), client("c3")])
+    page.clients.select_key("id-c3")
+    assert not page.revoke_button.isEnabled()
+    assert "shared key" in page.revoke_button.toolTip()
+    page.clients.select_key("id-c1")
+    sent: list[str] = []
+    page.revoke_wanted.connect(sent.append)
+    page.revoke_button.click()
+    assert page.question.text() == "Revoke the key of c1 on wn17?"
+    assert "k-1" in page.question.informativeText()
+    assert "c2" in page.question.informativeText()
+    next(b for b in page.question.buttons() if b.text() == "Revoke").click()
+    assert sent == ["id-c1"]
+
+
+def test_a_ping_shows_its_answer_or_that_there_was_none(page) -> None:
+    now = time.time()
+    page.set_clients([client("c1", pinged=Pinged(now, 0.012, 0.0)), client("c2", pinged=Pinged(now)), client("c3")])
+    column = next(c for c in CLIENT_COLUMNS if c.key == "ping")
+    shown = [column.shows(row) for row in page.clients.model.rows.all]
+    assert shown[0].startswith("12")
+    assert shown[1].startswith("no answer")
+    assert shown[2] == "–"
+
+
+def test_enter_on_a_client_and_the_button_of_a_server_open_the_agent(page, qtbot) -> None:
+    opened: list[str] = []
+    page.agent_wanted.connect(opened.append)
+    page.set_clients([client("c1")])
+    page.clients.select_key("id-c1")
+    qtbot.keyClick(page.clients.view, Qt.Key.Key_Return)
+    beside = replace(client("s1"), role="server", server="root://s1")
+    page.set_servers([FleetServer("s1", "root://s1", "up", agent=beside)])
+    page.servers.select_key("root://s1")
+    qtbot.waitUntil(lambda: not page.detail.more.visibleRegion().isEmpty())
+    qtbot.mouseClick(page.detail.more, Qt.MouseButton.LeftButton)
+    assert opened == ["id-c1", "id-s1"]

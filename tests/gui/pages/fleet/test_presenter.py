@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from agent.messages import CredentialError
 from gui.campaign.selection import Server
 from gui.pages.fleet.presenter import LEARN_SECONDS, FleetPresenter, known_servers
 from gui.store import StoreError
@@ -28,11 +29,25 @@ class Hub:
         self.invited.append((role, ttl, uses))
         return "id", "wss://host:8765/#t"
 
-    def ask(self, agent: str, what: str) -> None:
-        self.told.append((agent, what))
+    async def ping(self, agent: str) -> None:
+        self.told.append((agent, "ping"))
 
-    def disconnect(self, agent: str, why: str) -> None:
-        self.told.append((agent, why))
+    async def drain(self, agent: str) -> None:
+        if self.fails:
+            raise CredentialError(self.fails)
+        self.told.append((agent, "drain"))
+
+    async def resume(self, agent: str) -> None:
+        self.told.append((agent, "resume"))
+
+    async def keep_out(self, agent: str, seconds: float | None) -> None:
+        self.told.append((agent, seconds))
+
+    async def allow(self, agent: str) -> None:
+        self.told.append((agent, "allow"))
+
+    async def revoke_agent(self, agent: str) -> None:
+        self.told.append((agent, "revoke"))
 
 
 @pytest.fixture
@@ -110,15 +125,25 @@ async def test_a_sheet_that_was_closed_meanwhile_is_told_nothing(desk, page, rec
     assert closed.calls == []
 
 
-def test_agents_are_asked_and_disconnected_one_by_one(desk, page, workspace) -> None:
+async def test_what_is_asked_of_clients_goes_to_the_hub_and_an_error_is_a_sentence(desk, page, workspace) -> None:
     presenter = FleetPresenter(desk, page)
-    presenter.ask(["a", "b"], "drain")
-    presenter.disconnect(["a"])
-    assert workspace.hub.told == [("a", "drain"), ("b", "drain"), ("a", "Disconnected by the operator.")]
+    presenter.ping(["a", "b"])
+    presenter.drain(["a"])
+    presenter.resume(["a"])
+    presenter.disconnect(["a"], 600.0)
+    presenter.allow(["a"])
+    presenter.revoke("a")
+    await desk.settle()
+    assert workspace.hub.told == [
+        ("a", "ping"), ("b", "ping"), ("a", "drain"), ("a", "resume"), ("a", 600.0), ("a", "allow"), ("a", "revoke"),
+    ]  # fmt: skip
+    workspace.hub.fails = "There is no agent a."
+    presenter.drain(["a"])
+    await desk.settle()
+    assert desk.said == [("fleet", "There is no agent a.", "")]
     desk.workspace = None
-    presenter.ask(["a"], "drain")
-    presenter.disconnect(["a"])
-    assert len(workspace.hub.told) == 3
+    presenter.ping(["a"])
+    assert await desk.settle() == []
 
 
 def test_without_a_workspace_the_page_is_empty(desk, page) -> None:
