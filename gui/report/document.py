@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import msgspec
@@ -163,7 +164,19 @@ def json_schema() -> bytes:
         "$id": f"urn:xrootd-tally:report:{SCHEMA}",
         "title": f"A report of Tally, schema {SCHEMA}",
     }
-    return to_json(head | msgspec.json.schema(Report))
+    return to_json(head | _tidied(msgspec.json.schema(Report)))
+
+
+def _tidied(schema: Any) -> Any:
+    """The schema with the descriptions' indentation gone: Python keeps it in docstrings before 3.13 and not after."""
+    if isinstance(schema, list):
+        return [_tidied(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: inspect.cleandoc(value) if key == "description" and isinstance(value, str) else _tidied(value)
+        for key, value in schema.items()
+    }
 
 
 def request_of(request: RequestEntry, test: int, repeat: int) -> Request:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QFileDialog
 
 from gui.app import make_window
 from gui.hub import HubOptions
 from gui.runner.options import WorkspaceOptions
 from gui.store import Store
+from tests.gui.drags import drop
 from tests.gui.parts import page, part
 from tests.gui.reconcile.losses import run_with_losses
 from tests.gui.store.world import World
@@ -106,13 +106,13 @@ def test_from_the_list_of_runs_to_the_reason_and_out_into_files(qapp, drive, unt
         bundle = tmp_path / "run.tally.zip"
         await until(lambda: result.message.text.text() == f"Written: {bundle}")
         window.frame.go("runs")
-        drop(runs, bundle)
+        drop(runs, [bundle], QPoint(60, 300))
         await until(lambda: runs.message.text.text() == f"This run is already in the workspace, as run {run}.")
 
         # Another workspace takes it in; a bundle that was cut is a sentence.
         assert await window.open(WorkspaceOptions(database=tmp_path / "other.db", hub=hub, bus=str(tmp_path / "bus")))
         window.frame.go("runs")
-        drop(runs, bundle)
+        drop(runs, [bundle], QPoint(60, 300))
         await until(lambda: "was taken in from run.tally.zip" in runs.message.text.text())
         await until(lambda: runs.runs.model.rowCount() == 1)
         click(runs.message.buttons[0])
@@ -121,7 +121,7 @@ def test_from_the_list_of_runs_to_the_reason_and_out_into_files(qapp, drive, unt
         cut = tmp_path / "cut.tally.zip"
         cut.write_bytes(bundle.read_bytes()[:500])
         window.frame.go("runs")
-        drop(runs, cut)
+        drop(runs, [cut], QPoint(60, 300))
         await until(lambda: "cut.tally.zip" in runs.message.text.text() and runs.open_button.isEnabled())
         assert runs.runs.model.rowCount() == 1
 
@@ -129,11 +129,3 @@ def test_from_the_list_of_runs_to_the_reason_and_out_into_files(qapp, drive, unt
         await window.done.wait()
 
     drive(story())
-
-
-def drop(widget, path: Path) -> None:
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path))])
-    action, keys = Qt.DropAction.CopyAction, Qt.KeyboardModifier.NoModifier
-    QApplication.sendEvent(widget, QDragEnterEvent(QPoint(60, 300), action, data, LEFT, keys))
-    QApplication.sendEvent(widget, QDropEvent(QPointF(60, 300), action, data, LEFT, keys))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QPoint, Qt
 
 from gui.pages.runs.page import RunsPage
+from tests.gui.drags import drop
 from tests.gui.pages.made import view
 
 
@@ -51,13 +50,7 @@ def test_a_bundle_is_opened_by_the_button_or_dropped(page, qtbot) -> None:
     page.open_wanted.connect(lambda: asked.append("dialog"))
     page.dropped.connect(asked.append)
     qtbot.mouseClick(page.open_button, Qt.MouseButton.LeftButton)
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile("/tmp/run-7.tally.zip"), QUrl("https://example.org/x.tally.zip")])
-    buttons, keys = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    enter = QDragEnterEvent(QPoint(50, 200), Qt.DropAction.CopyAction, data, buttons, keys)
-    QApplication.sendEvent(page, enter)
-    assert enter.isAccepted()
-    QApplication.sendEvent(page, QDropEvent(QPointF(50, 200), Qt.DropAction.CopyAction, data, buttons, keys))
+    assert drop(page, [Path("/tmp/run-7.tally.zip"), "https://example.org/x.tally.zip"], QPoint(50, 200))
     assert asked == ["dialog", Path("/tmp/run-7.tally.zip")]
 
 
