@@ -222,13 +222,12 @@ async def test_another_bus_is_used_from_now_on_without_closing_anything(stage: A
         await stage.until(lambda: workspace.records_state.connected)
         assert workspace.options.bus == other.bus
         assert (workspace.hub.address, agents[0].session is not None) == (address, True)
-        before, stage.monitoring = stage.monitoring, type(stage.monitoring)(stage.directory / "bus2")
-        stage.monitoring.publish(stage.monitoring.record(Done(2), "s"))
-        await stage.until(lambda: workspace.foreign == 2)
+        with contextlib.closing(type(stage.monitoring)(stage.directory / "bus2")) as elsewhere:
+            elsewhere.publish(elsewhere.record(Done(2), "s"))
+            await stage.until(lambda: workspace.foreign == 2)
         await workspace.use_bus(stage.options(bus=""))
         assert not workspace.bus.there
         assert not workspace.records_state.connected
-        stage.monitoring = before
 
 
 async def test_a_bus_that_cannot_be_used_leaves_the_one_before(stage: Any, tmp_path: Path) -> None:
