@@ -10,13 +10,14 @@ from pathlib import Path
 from gui.commands import CommandError
 from gui.commands.places import data_directory
 from gui.report.words import printable
-from gui.runner.buscheck import Places, check_bus
+from gui.runner.buscheck import Places, check_bus, outcome
 from gui.runner.lab import LabMissingError, read_lab
 from gui.runner.machine import bus_password, settings_or_defaults, workspace_options
 from gui.runner.secrets import SecretsError
 from shoveler.bus import BusError, parse_bus_address
 
-SIGNS = {"ok": "ok", "warning": "CHECK", "failed": "FAILED", "skipped": "–"}
+SIGNS = {"ok": "ok", "warning": "CHECK", "failed": "FAILED", "skipped": "not checked"}
+INDENT = 12 * " "
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -24,7 +25,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "bus",
         help="test the bus: what is reached, allowed and bound",
         description="Tests the bus step by step: reached, TLS, user, virtual host, exchanges, rights, bound queues and "
-        "policies that discard. Changes nothing. Exit code 1: something failed.",
+        "policies that discard. Changes nothing. What could not be seen is not checked. Exit code 1: something failed.",
     )
     bus.add_argument("--bus", default="", metavar="URL|DIR", help="default: TALLY_BUS, or that of the settings")
     bus.add_argument("--ca-file", type=Path, metavar="FILE", help="CA certificates to trust for amqps://")
@@ -58,11 +59,13 @@ def run_bus(options: argparse.Namespace) -> int:
     for check in check_bus(address, bus_options, places):
         checks.append(check)
         if not options.json:
-            print(printable(f"{SIGNS[check.state]:<7} {check.title}: {check.text}"))
+            print(printable(f"{SIGNS[check.state]:<12}{check.title}: {check.text}"))
             for line in check.details:
-                print(printable(f"        {line}"))
-            if check.remedy and check.state in ("warning", "failed"):
-                print(printable(f"        {check.remedy}"))
+                print(printable(f"{INDENT}{line}"))
+            if check.remedy and check.state != "ok":
+                print(printable(f"{INDENT}{check.remedy}"))
     if options.json:
         print(json.dumps([asdict(check) for check in checks]))
+    else:
+        print(f"The bus: {outcome(checks)[1]}.")
     return 1 if any(check.state == "failed" for check in checks) else 0

@@ -2,8 +2,9 @@
 
     for check in check_bus(parse_bus_address(url), options, places): show(check)
 
-What depends on a step that failed is *skipped*; what this user may not see is a *warning* and never ok. Nothing is
-changed: rights are tried on a queue that goes with the connection. Blocking.
+What depends on a step that failed, and what could not be seen (the management is absent or does not let this user in),
+is *skipped*: never ok, and counted as not checked in the `outcome`. Nothing is changed: rights are tried on a queue
+that goes with the connection. Blocking.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gui.runner.checklist import Check
+from gui.runner.checklist import Check, State
 from gui.runner.management import Management, ManagementDeniedError, ManagementError, Policy, in_force
 from gui.runner.settings import sentence
 from shoveler.bus import (
@@ -60,6 +61,22 @@ def check_bus(address: BusAddress, options: BusOptions, places: Places) -> Gener
         yield from _check_folder(address, places)
         return
     yield from _steps(address, options, places)
+
+
+def outcome(checks: Iterable[Check]) -> tuple[State, str]:
+    """All lines of a test in a few words: ``works; 2 not checked``."""
+    states = [check.state for check in checks]
+    if "failed" in states:
+        return "failed", "this bus cannot be used yet" if len(states) > 1 else "failed"
+    open_ones, unseen = states.count("warning"), states.count("skipped")
+    parts = []
+    if open_ones:
+        parts.append(f"{open_ones} thing{'' if open_ones == 1 else 's'} to look at")
+    if unseen:
+        parts.append(f"{unseen} not checked")
+    if not parts:
+        return "ok", "all is well"
+    return "warning" if open_ones else "skipped", f"works; {', '.join(parts)}"
 
 
 TITLES: Mapping[str, str] = {
@@ -177,8 +194,8 @@ def _inside(survey: Survey, address: BusAddress, options: BusOptions, places: Pl
         tags = f"rabbitmqctl set_user_tags {address.user} monitoring"
         ctl = f"rabbitmqctl list_queues -p {address.vhost} name policy effective_policy_definition"
         where = "enable it (rabbitmq-plugins enable rabbitmq_management) or name its address"
-        yield _check("bound", "warning", f"Not known. {error}", tags if denied else f"To have it shown, {where}.")
-        yield _check("policies", "warning", "Not known: AMQP does not show policies", f"Look at the broker: {ctl}")
+        yield _check("bound", "skipped", sentence(str(error)), tags if denied else f"To have it shown, {where}.")
+        yield _check("policies", "skipped", "AMQP does not show policies", f"Look at the broker: {ctl}")
 
 
 class _Exchanges:

@@ -135,7 +135,7 @@ class Driver:
         self._board.mark("round", f"round {number}")
         for client, rounds in handed.items():
             repeat.undone.setdefault(client, {})[number] = rounds
-            repeat.live.handed(client, sum(len(part.requests) for part in rounds))
+            repeat.live.handed(client, sum(len(part.requests) for part in rounds), repeat.began)
             for part in rounds:
                 self._hub.send(client, part)
         return repeat.machine.handed(number, handed, parts, asyncio.get_running_loop().time())

@@ -5,6 +5,7 @@ What only that program knows (its clients, its rounds, what it waits for) is not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -113,7 +114,9 @@ class Elsewhere:
         rates = points[-1].rates if points else (None,) * len(servers)
         done = totals.read + totals.failed
         seconds = (repeat.ended or now) - (repeat.started or now)
-        phase = base.phase if base.outcome != "running" or repeat.ended is None else "settling"
+        phase = base.phase
+        if base.outcome == "running":
+            phase = "settling" if repeat.ended is not None else phase if totals.requested else "starting"
         return replace(
             base,
             phase=phase,
@@ -131,7 +134,7 @@ class Elsewhere:
             pending=totals.pending,
             gap=totals.gap,
             gap_oldest=max(0.0, now - totals.gap_oldest) if totals.gap_oldest is not None else 0.0,
-            achieved_rate=done / seconds if seconds > 0 else 0.0,
+            achieved_rate=done / seconds if seconds > 0 and totals.requested else None,
             series=servers,
             servers=tuple(
                 ServerRow(
@@ -166,11 +169,12 @@ class Elsewhere:
             for place, value in enumerate(_counts(row)):
                 counts[place] += value or 0
         places = [server.id for server in totals.servers]
+        asked = min((second for second, counts in watched.counted.items() if counts[0]), default=math.inf)
         seconds = sorted(watched.counted)[-RING_SECONDS:]
         return tuple(
             SamplePoint(
                 float(second),
-                tuple(_rate(watched.read, second, place) for place in places),
+                tuple(None if second < asked else _rate(watched.read, second, place) for place in places),
                 requested=watched.counted[second][0] or None,
                 read=watched.counted[second][1] if watched.counted[second][0] else None,
                 recorded=watched.counted[second][2] if watched.counted[second][0] else None,

@@ -100,6 +100,8 @@ class Live:
         self._samples: tuple[SamplePoint, ...] = ()
         self._grown: deque[tuple[float, dict[str, int]]] = deque()
         """(time, bytes recorded by server URL) of the last ten seconds."""
+        self._asked: float | None = None
+        """When the first request was handed out; None: none yet."""
         self.totals: LiveTotals | None = None
 
     # ---- what happened
@@ -114,9 +116,11 @@ class Live:
         if own is not None and own.began is None:
             own.began = now
 
-    def handed(self, client: str, count: int) -> None:
-        """`count` requests were handed to a client."""
+    def handed(self, client: str, count: int, now: float) -> None:
+        """`count` requests were handed to a client. Nothing is measured before the first one: a server of which nobody
+        has asked anything has no throughput, not one of 0."""
         self._clients[client].requested += count
+        self._asked = now if self._asked is None else self._asked
 
     def reported(self, client: str, count: int) -> None:
         """`count` requests of a client have their done line in the database."""
@@ -250,10 +254,12 @@ class Live:
         rates: list[float | None] = [None] * len(self._places)
         missing: tuple[int, ...] = ()
         places = {url: self._places[url] for _, url in self._servers}
+        asked = self._asked is not None and second + 1 > self._asked
         if self._known(second):
+            # Bytes before the first request was handed out are those of a client whose clock is wrong.
             for url, place in places.items():
-                rates[place] = filed.get(url, 0.0)
-        elif any(begin < end for begin, end in (client.part(second) for client in self._clients.values())):
+                rates[place] = filed.get(url, 0.0) if asked or any(filed.values()) else None
+        elif asked and any(begin < end for begin, end in (client.part(second) for client in self._clients.values())):
             missing = tuple(sorted(places.values()))
         said: list[float | None] = [None] * len(self._places)
         for url, rate in self._said.get(second, {}).items():

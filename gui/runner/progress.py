@@ -147,8 +147,10 @@ class RunProgress:
     """Requests that were read and have no record yet."""
     gap_oldest: float = 0.0
     """Age, in seconds, of the oldest request that was read and has no record; 0 when there is none."""
-    offered_rate: float = 0.0
-    achieved_rate: float = 0.0
+    offered_rate: float | None = None
+    """None: no limit, or nothing is offered yet."""
+    achieved_rate: float | None = None
+    """None: not measured, as before the first request."""
     eta: float | None = None
     """Seconds until the last round of this repeat is done, if known."""
     steps: tuple[Step, ...] = ()
@@ -172,6 +174,11 @@ class RunProgress:
     """The seconds of all repeats so far that are kept, the oldest first."""
     markers: tuple[Marker, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def asked(self) -> bool:
+        """Whether the first request of the run was handed out: before it, nothing is measured or counted."""
+        return bool(self.requested or self.run_requested)
 
 
 RING_SECONDS = 3600

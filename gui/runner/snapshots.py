@@ -140,7 +140,7 @@ class Board:
             round=machine.round,
             rounds=machine.rounds,
             total=total,
-            offered_rate=offered_rate(total, test.per_round * len(repeat.resolved.servers), test.wait) or 0.0,
+            offered_rate=offered_rate(total, test.per_round * len(repeat.resolved.servers), test.wait),
             servers=repeat.live.server_rows(now, _silences(repeat, now)),
             clients=tuple(
                 repeat.live.client_row(client, state=view.state if view else "missing", cpu=view.cpu if view else 0.0)
@@ -171,7 +171,7 @@ class Board:
             pending=totals.pending,
             gap=totals.gap,
             gap_oldest=max(0.0, now - totals.gap_oldest) if totals.gap_oldest is not None else 0.0,
-            achieved_rate=done / elapsed if elapsed > 0 else 0.0,
+            achieved_rate=done / elapsed if elapsed > 0 else None,
             eta=left,
         )
 

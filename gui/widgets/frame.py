@@ -29,13 +29,16 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QMainWindow,
     QMenu,
+    QPlainTextEdit,
     QPushButton,
     QScrollArea,
     QSizePolicy,
     QSplitter,
     QStackedWidget,
+    QTextEdit,
     QVBoxLayout,
     QWidget,
 )
@@ -195,6 +198,7 @@ class Frame(QMainWindow):
         self.stop_button = button("Stop", "stop")
         self._run_word = "Run"
         self._stop_word = "Stop"
+        self._running = False
         for widget in (self.copy_command, self.run_button, self.stop_button):
             widget.setAccessibleName(widget.text())
         bar.addWidget(self.workspace_button)
@@ -400,9 +404,20 @@ class Frame(QMainWindow):
             self.run_state.set_state("run", text or "running", "info")
         self._stop_word = "Abort" if ending else "Stop"
         self._fit_top_bar()
+        began, self._running = running and not self._running, running
+        if began:
+            self._focus_page()
         for widget in (self.copy_command, self.run_button):
             widget.setVisible(not running)
         self.stop_button.setEnabled(running and ending != "aborting")
+
+    def _focus_page(self) -> None:
+        """Give the keys to the page that is shown, whose Run was pressed or is about to vanish; who writes something
+        goes on writing."""
+        focus, page = QApplication.focusWidget(), self.stack.currentWidget()
+        writes = focus is not None and focus.isVisible() and isinstance(focus, QLineEdit | QPlainTextEdit | QTextEdit)
+        if page is not None and not writes and (focus is None or focus.window() is self):
+            page.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _restyle(self) -> None:
         self.set_problems(self._problem_count)

@@ -1,6 +1,7 @@
 """The plots of a run: throughput as lines or as a heat map, and requested and recorded, on one time axis, with legends.
 
-`show_progress` paints a snapshot; `clear` removes everything of an earlier run. The owner says whether the table stands
+`show_progress` paints a snapshot; `clear` removes everything of an earlier run. Before a run's first request there is
+nothing to plot: a text says what is waited for in place of empty axes. The owner says whether the table stands
 beside the plots (`set_beside`): there is then no room for the legends at the right, and the title lines have them.
 
 What is plotted (`SOURCES`) and the order of rows are chosen here; `news` has what is new about each server.
@@ -25,6 +26,7 @@ from gui.widgets.legend import Legend, LegendLine, LegendRow, scrolling
 from gui.widgets.parts import Elided, button, label, line, segments
 from gui.widgets.plots import LINES_LIMIT, ConvergingPlot, HeatMap, LinesPlot, clock, line_pen
 from gui.widgets.scale import ScaleKey, ScalePane
+from gui.widgets.table import Empty, empty_widget
 from gui.widgets.theme import theme
 
 SOURCES = (("clients", "Clients"), ("servers", "Servers say"), ("both", "Both"))
@@ -37,6 +39,13 @@ BOTH_LIMIT = 6
 """Maximum number of servers whose two lines can be told apart."""
 SLOW_WINDOW = 600
 """Seconds that are looked at to say for how long a server has been slow."""
+BEFORE = {
+    "preparing": "The run is being prepared",
+    "waiting_clients": "Waiting for clients",
+    "starting": "The clients are starting",
+    "done": "Nothing was requested",
+}
+"""Why there is nothing to plot, by phase."""
 ORDER_SECONDS = 10.0
 """How often rows are put in order again: more often, and they would jump."""
 
@@ -78,15 +87,22 @@ class Graphs(QWidget):
         self._make_choices()
         self._make_plots()
         self._make_side()
-        beside = QHBoxLayout(self)
+        for part in (self.scale_key, self.counts_line, self.more_button):
+            part.hide()
+        plots = QWidget()
+        beside = QHBoxLayout(plots)
         beside.setContentsMargins(0, 0, 0, 0)
         beside.setSpacing(0)
         beside.addLayout(self._left, 1)
         beside.addWidget(self._side_line)
         beside.addWidget(self._side)
-        self.scale_key.hide()
-        self.counts_line.hide()
-        self.more_button.hide()
+        self._before: QWidget | None = None
+        self._before_title = ""
+        self.stack = QStackedWidget()
+        self.stack.addWidget(plots)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(self.stack)
         self._switch("lines")
         theme().changed.connect(self._paint_legends)  # swatches are drawn with the theme's pens
 
@@ -202,6 +218,7 @@ class Graphs(QWidget):
         if self._mode is None and usual != self.mode:
             self._switch(usual)
         self._curves.update(p.samples, len(names))
+        self._show_before("" if p.asked else before_first(p))
         if not p.samples:
             return
         self._take_curves(p.started)
@@ -215,8 +232,25 @@ class Graphs(QWidget):
             plot.set_events(marked)
         self._paint_legends()
 
+    def _show_before(self, title: str) -> None:
+        """Say why nothing is plotted; an empty title: plot."""
+        if title == self._before_title:
+            return
+        self._before_title = title
+        if self._before is not None:
+            self.stack.removeWidget(self._before)
+            self._before.deleteLater()
+            self._before = None
+        if title:
+            self._before = empty_widget(
+                Empty("live", title, "Throughput and counts are shown from the first request on.")
+            )
+            self.stack.addWidget(self._before)
+            self.stack.setCurrentWidget(self._before)
+
     def clear(self) -> None:
         """Remove everything of an earlier run."""
+        self._show_before("")
         self._run = None
         self._painted = None
         self._names = ()
@@ -461,6 +495,11 @@ class Graphs(QWidget):
         for plot in (self.lines, self.heat, self.converging):
             plot.show_cross(seconds)
         self._paint_legends()
+
+
+def before_first(p: RunProgress) -> str:
+    """What a run that has asked for nothing yet is waiting for."""
+    return BEFORE.get(p.phase, "The first requests are handed out")
 
 
 def _padded(widget: QWidget) -> QWidget:

@@ -20,7 +20,7 @@ from gui.models.live_servers import WAITING, summary
 from gui.models.states import outcome_state
 from gui.pages.live.columns import server_columns
 from gui.pages.live.export import EXPORTS, save
-from gui.pages.live.graphs import Graphs
+from gui.pages.live.graphs import Graphs, before_first
 from gui.pages.live.presenter import LastRun
 from gui.pages.live.readouts import Readouts
 from gui.pages.live.stages import StagesPanel
@@ -289,6 +289,7 @@ class LivePage(Page):
         progress = self._painted = self._latest
         self.stack.setCurrentIndex(1)
         self._show_head(visible=True)
+        self.export_button.setEnabled(progress.asked)
         self._paint_head(progress)
         self.readouts.show_progress(progress)
         self._keep_gaps(progress)
@@ -301,6 +302,7 @@ class LivePage(Page):
         progress = self._painted
         if progress is None:
             return
+        self.table.set_empty(Empty("live", before_first(progress), "Servers are listed when their clients start."))
         self.table.set_rows(progress.servers)
         self._fit_names(progress)
         found = summary([self.graphs.news[row.name] for row in progress.servers if row.name in self.graphs.news])

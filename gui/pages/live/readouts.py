@@ -71,17 +71,18 @@ class Readouts(QWidget):
 
     def show_progress(self, p: RunProgress) -> None:
         """Paint this snapshot."""
-        test = f"test {p.test}/{p.tests} · " if p.tests > 1 else ""
-        self.progress_text.setText(f"{test}repeat {p.repeat}/{p.repeats} · round {p.round}/{p.rounds}")
-        self.progress_count.setText(f"{p.requested:,} / {p.total:,}")
+        self.progress_text.setText(_where(p))
+        self.progress_count.setText(f"{figures.count(p.requested)} / {figures.count(p.total)}" if p.total else "")
         self.progress_eta.setText(f"ETA {figures.duration(p.eta)}" if p.eta else "")
         self.progress_bar.setMaximum(max(1, p.total))
         self.progress_bar.setValue(p.requested)
-        self.requested.set(figures.count(p.requested))
-        self.read.set(figures.count(p.read))
-        self.recorded.set(figures.count(p.recorded))
-        self.gap.set(figures.count(p.gap), f"oldest {figures.duration(p.gap_oldest)}" if p.gap_oldest else "")
-        self.faults.set(f"{p.wrong:,} · {p.duplicate:,} · {p.failed:,}")
+        counts = ((self.requested, p.requested), (self.read, p.read), (self.recorded, p.recorded))
+        for readout, value in counts:
+            readout.set(figures.count(value if p.asked else None))
+        oldest = f"oldest {figures.duration(p.gap_oldest)}" if p.gap_oldest else ""
+        self.gap.set(figures.count(p.gap if p.asked else None), oldest)
+        faults = (p.wrong, p.duplicate, p.failed)
+        self.faults.set(" · ".join(figures.count(value if p.asked else None) for value in faults))
         self.rate.set(figures.rate(p.achieved_rate), f"/ {figures.rate(p.offered_rate)} per s")
         several = sum(len(step.repeats) for step in p.steps) > 1
         self.steps.setVisible(several)
@@ -92,3 +93,11 @@ class Readouts(QWidget):
                 min(1.0, p.requested / p.total) if p.total else 0.0,
                 (f"all tests {p.run_requested:,}", f"of {p.run_total:,}{left}"),
             )
+
+
+def _where(p: RunProgress) -> str:
+    """Test, repeat and round; before a repeat has begun there is none of them."""
+    if not p.repeat:
+        return "before the first request"
+    test = f"test {p.test}/{p.tests} · " if p.tests > 1 else ""
+    return f"{test}repeat {p.repeat}/{p.repeats} · round {p.round}/{p.rounds}"

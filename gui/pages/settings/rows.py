@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.models.checklist import STATES
 from gui.runner.checklist import WORDS, Check
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import Elided, button, label
@@ -364,9 +365,6 @@ class Section(QScrollArea):
         return shown[0].field() if shown else None
 
 
-CHECK_ICONS = {"ok": ("ok", "ok"), "warning": ("warn", "warn"), "failed": ("bad", "bad"), "skipped": ("ring", "mute")}
-
-
 class CheckLines(QWidget):
     """What a test found: a line for each thing, with its state as icon and colour, and what to do below it."""
 
@@ -398,7 +396,7 @@ class CheckLines(QWidget):
             self._column.addWidget(self._line(check))
 
     def _line(self, check: Check) -> QWidget:
-        symbol, colour = CHECK_ICONS[check.state]
+        symbol, _, colour = STATES[check.state]
         picture = QLabel()
         picture.setPixmap(pixmap(symbol, colour, 14, 2.0))
         picture.setFixedSize(14, 20)
@@ -416,7 +414,7 @@ class CheckLines(QWidget):
         details = [line for line in check.details if line not in check.text][:12]
         for line in details if check.state in ("warning", "failed") or check.name == "bound" else ():
             words.addWidget(_wrapped(line, "hint"))
-        if check.remedy and check.state in ("warning", "failed"):
+        if check.remedy and check.state != "ok":
             words.addWidget(_wrapped(check.remedy, "caption"))
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)

@@ -8,8 +8,10 @@ from PySide6.QtCore import QSettings, Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QWidget
 
+from gui.models.checklist import STATES
 from gui.pages.settings.presenter import HubFacts
 from gui.pages.settings.rows import NARROW, WIDE, CheckLines, ChoiceRow, Row, SecretRow, Section, TextRow
+from gui.runner.buscheck import outcome
 from gui.runner.checklist import Check
 from gui.runner.settings import BY_NAME, FOLDER, LAB, RABBITMQ, MachineSettings
 from gui.widgets.fields import ChoiceField
@@ -151,14 +153,9 @@ def show_verdict(badge: Badge, checks: Sequence[Check], *, running: bool) -> Non
     if running:
         badge.set_state("run", "testing", "info")
         return
-    failed = sum(check.state == "failed" for check in checks)
-    open_ones = sum(check.state == "warning" for check in checks)
-    if failed:
-        badge.set_state("bad", "this bus cannot be used yet" if len(checks) > 1 else "failed", "bad")
-    elif open_ones:
-        badge.set_state("warn", f"works; {open_ones} thing{'' if open_ones == 1 else 's'} to look at", "warn")
-    else:
-        badge.set_state("ok", "all is well", "ok")
+    state, words = outcome(checks)
+    symbol, _, colour = STATES[state]
+    badge.set_state(symbol, words, colour)
 
 
 class HubSection(Section):

@@ -29,7 +29,9 @@ def test_the_bus_of_the_settings_is_tested(data: Path, capsys: pytest.CaptureFix
     assert "name one in Settings > Bus" in capsys.readouterr().err
     write_settings(data / FILE, MachineSettings({"bus.kind": "folder", "bus.folder": str(data / "bus")}))
     assert main(["bus"]) == 0
-    assert "CHECK   Folder" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "CHECK       Folder" in said
+    assert said.endswith("The bus: works; 2 things to look at.\n")
     assert main(["bus", "--bus", "amqp://127.0.0.1:1", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)[0]["state"] == "failed"
 

@@ -16,8 +16,8 @@ import pytest
 
 from agent.lab.broker import PrivateBroker
 from gui.hub.certificate import own_identity
-from gui.runner.buscheck import TITLES, Places, check_bus, limits
-from gui.runner.checklist import Check
+from gui.runner.buscheck import TITLES, Places, check_bus, limits, outcome
+from gui.runner.checklist import Check, State
 from gui.runner.management import Management, ManagementError, Policy, in_force
 from shoveler.bus import BusOptions, open_topology, parse_bus_address
 
@@ -140,7 +140,7 @@ def test_a_user_without_rights_sees_which_one_is_missing(managed, vhost: str, lo
         found = look(vhost, "bob:bobs")
         assert found["rights"].state == "failed"
         assert says in found["rights"].text
-    assert found["policies"].state == "warning", "not seen is not good"
+    assert found["policies"].state == "skipped", "not seen is not good"
     assert found["bound"].remedy == "rabbitmqctl set_user_tags bob monitoring"
 
 
@@ -163,9 +163,10 @@ def test_the_step_that_fails_is_named_and_the_rest_is_skipped(managed, look: Loo
 @pytest.mark.broker
 def test_without_the_management_policies_are_not_known_and_not_ok(broker: PrivateBroker) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
-    checks = check_bus(parse_bus_address(broker.url), OPTIONS, Places("r", "s", "p", management=nobody))
+    checks = list(check_bus(parse_bus_address(broker.url), OPTIONS, Places("r", "s", "p", management=nobody)))
     found = {check.name: check for check in checks}
-    assert (found["policies"].state, found["bound"].state) == ("warning", "warning")
+    assert (found["policies"].state, found["bound"].state) == ("skipped", "skipped")
+    assert outcome([check for check in checks if check.state != "warning"]) == ("skipped", "works; 3 not checked")
     assert "AMQP does not show policies" in found["policies"].text
     assert "list_queues -p / name policy" in found["policies"].remedy
 
@@ -202,6 +203,17 @@ def test_which_policy_is_in_force_and_what_it_does() -> None:
     )
     assert limits("q", [low], {}) == (["q: max-length 5, overflow drop-head (policy low)"], [])
     assert limits("q", [], {"x-max-length": 4}) == (["q: max-length 4, overflow drop-head (its own)"], [])
+
+
+def test_the_outcome_counts_what_was_not_checked_apart_from_what_is_well() -> None:
+    def of(*states: State) -> tuple[str, str]:
+        return outcome([Check(state, state, state, "") for state in states])
+
+    assert of("ok", "ok") == ("ok", "all is well")
+    assert of("ok", "skipped", "skipped") == ("skipped", "works; 2 not checked")
+    assert of("ok", "warning", "skipped") == ("warning", "works; 1 thing to look at, 1 not checked")
+    assert of("ok", "failed", "skipped") == ("failed", "this bus cannot be used yet")
+    assert of("failed") == ("failed", "failed")
 
 
 def test_a_folder_is_looked_at_without_making_it(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ def live(*clients: str) -> Live:
     made = Live([("s1", S1), ("s2", S2)])
     for client in clients or ("i1", "i2"):
         made.client(client, client.replace("i", "c"))
+        made.handed(client, 0, 0.0)
     return made
 
 
@@ -198,6 +199,27 @@ def test_before_the_first_sample_nothing_is_known_and_nothing_missing() -> None:
     ]
 
 
+def test_a_server_of_which_nobody_has_asked_anything_has_no_throughput_and_owes_none() -> None:
+    one, a = Live([("s1", S1), ("s2", S2)]), Agent(100)
+    one.client("i1", "c1")
+    one.client("i2", "c2")
+    one.ready("i1", 100.0)
+    for second in range(3):  # its workers stand ready and read nothing; those of c2 are still being started
+        one.sample("i1", a.sample(0), 101.1 + second, 0)
+        one.tick(101.3 + second)
+    one.ready("i2", 102.9)
+    one.tick(107.3)
+    assert all(rates == (None, None) for _, rates in curve(one))
+    assert not any(point.missing for point in one.samples)
+    assert [row.rate for row in one.server_rows(107.3)] == [None, None]
+    one.handed("i1", 4, 107.5)
+    one.sample("i1", a.sample(0, until=107.0), 107.1, 0)
+    one.sample("i1", a.sample(500), 108.1, 0)
+    one.ended("i2", 107.0)
+    one.tick(112)
+    assert (107, (500, 0)) in curve(one), "the other server takes part in the repeat: its 0 is measured"
+
+
 def test_counts_stand_in_the_second_in_which_the_database_was_looked_at() -> None:
     one = live()
     one.tick(100.3)
@@ -245,7 +267,7 @@ def test_what_the_records_say_over_ten_seconds() -> None:
 
 def test_client_rows() -> None:
     one = live()
-    one.handed("i1", 7)
+    one.handed("i1", 7, 99.0)
     one.sample("i1", Agent(99).sample(400), 100.1, 0)
     row = one.client_row("i1", state="up", cpu=50)
     assert (row.name, row.public_id, row.requested, row.done, row.failed, row.cpu) == ("c1", "i1", 7, 4, 2, 50)
@@ -260,6 +282,7 @@ def test_client_rows() -> None:
 def test_the_places_of_a_run_with_more_servers() -> None:
     one = Live([("s2", S2)], places=(S1, S2))
     one.client("i1", "c1")
+    one.handed("i1", 2, 100.0)
     one.sample("i1", Agent(100).sample(10, 20), 101.1, 0)
     one.tick(101.3)
     assert curve(one) == [(100, (None, 20))], "s1 has no part in this repeat"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QRect
-from PySide6.QtWidgets import QLabel, QWidget
+from PySide6.QtCore import QRect, Qt
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QApplication, QLabel, QLineEdit, QWidget
 
 from gui.widgets.frame import ITEM_HEIGHT, LEAST_SIZE, Frame, RailButton, StatusPart
 
@@ -103,6 +104,37 @@ def test_a_run_that_is_asked_to_stop_says_so_and_the_button_then_aborts(qtbot) -
     assert not frame.stop_button.isEnabled()
     frame.show_run("", running=False)
     assert frame.stop_button.text() == "Stop"
+
+
+class Paused(QWidget):
+    """A page that counts how often Space was pressed."""
+
+    spaces = 0
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        self.spaces += event.key() == Qt.Key.Key_Space
+
+
+def test_after_run_the_page_has_the_keys_but_who_writes_goes_on_writing(qtbot) -> None:
+    frame, page = Frame(), Paused()
+    qtbot.addWidget(frame)
+    frame.add_page("live", page, title="Live", place="rail")
+    frame.go("live")
+    frame.show()
+    frame.activateWindow()
+    qtbot.waitUntil(frame.isActiveWindow)
+    frame.run_button.setFocus()
+    frame.show_run("Run 1", running=True)
+    qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Space)
+    assert page.spaces == 1
+    field = QLineEdit(page)
+    field.show()
+    field.setFocus()
+    frame.show_run("Run 1 · 3 %", running=True)
+    assert QApplication.focusWidget() is field, "a run that goes on takes nothing"
+    frame.show_run("", running=False)
+    frame.show_run("Run 2", running=True)  # begun by another program
+    assert QApplication.focusWidget() is field
 
 
 def test_a_page_without_a_button_leaves_none_marked(qtbot) -> None:

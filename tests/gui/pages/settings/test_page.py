@@ -197,12 +197,12 @@ def test_a_password_is_never_shown_and_where_it_is_kept_is_said(page, qtbot, dia
 def test_the_outcome_of_a_test_is_lines_with_word_and_remedy(page, texts, qtbot) -> None:
     checks = [
         Check("reached", "Broker", "ok", "mq answers in 3 ms."),
-        Check("policies", "Policies that discard", "warning", "Not known.", "Enable the management."),
+        Check("policies", "Policies that discard", "skipped", "AMQP does not show them.", "Enable the management."),
     ]
     page.show_checks("bus", checks[:1], running=True)
     assert "testing" in texts(page)
     page.show_checks("bus", checks, running=False)
-    said = {"works; 1 thing to look at", "Broker", "ok", "check", "Not known.", "Enable the management."}
+    said = {"works; 1 not checked", "Broker", "ok", "not checked", "AMQP does not show them.", "Enable the management."}
     qtbot.waitUntil(lambda: said <= set(texts(page)))
     page.show_checks("bus", [Check("user", "User", "failed", "No."), checks[0]], running=False)
     assert "this bus cannot be used yet" in texts(page)
