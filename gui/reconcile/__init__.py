@@ -46,7 +46,7 @@ from gui.reconcile.interval import (
     share_of,
     unit,
 )
-from gui.reconcile.ladder import Known, Ladder, Rung, climb
+from gui.reconcile.ladder import Known, Ladder, Rung, climb, injected_first
 from gui.reconcile.live import LiveCounts, LiveServer, LiveTotals
 from gui.reconcile.rollup import ServerFigures, by_server, newest, restate, run_figures
 from gui.reconcile.scoring import ladder_of, rescore_late, score
@@ -102,6 +102,7 @@ __all__ = [
     "difference",
     "figures",
     "hundredths",
+    "injected_first",
     "interval",
     "judge",
     "ladder_of",

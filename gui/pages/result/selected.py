@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWi
 
 from gui.models.rows import Column
 from gui.models.timeline import Group, Miss, Part
+from gui.reconcile import injected_first
 from gui.report import numbers
 from gui.store import VerdictKind
 from gui.widgets.icons import pixmap
@@ -29,7 +30,7 @@ MISS_COLUMNS: list[Column[Miss]] = [
     Column("closed", "Closed", lambda m: m.request.t_close, lambda m: numbers.clock(m.request.t_close), "right", 112,
            colour=lambda _m: "text2"),
     Column("server", "Server", lambda m: m.request.server, width=72, shown=False),
-    Column("cause", "Cause", lambda m: m.request.answer, width=120, shown=False),
+    Column("cause", "Cause", lambda m: injected_first(m.request.answer), width=120, shown=False),
 ]  # fmt: skip
 
 

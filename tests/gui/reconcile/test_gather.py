@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from gui.models.requests import read_test
+from gui.models.runs import read_run
 from gui.reconcile import ladder_of, score
 from gui.reconcile.facts import Fault, Span
 from gui.reconcile.gather import faults_of
@@ -142,6 +144,9 @@ def test_the_plans_own_fault_is_named(world: Any) -> None:
     (missing,) = world.store.requests(world.repeat)
     assert missing.lost_at == "wire"
     assert missing.cause.endswith("with its close; the plan's own wire-loss was on then")
+    (row,) = read_test(world.store, read_run(world.store, world.run).tests[0]).requests
+    assert row.cause.startswith("injected wire-loss: probably lost between"), "a table shows the beginning"
+    assert row.cause.endswith("with its close")
 
 
 def test_which_markers_are_faults_of_the_plan() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gui.reconcile.facts import Fault, Figures, Loss, Miss, Path, Process, SequenceGap, Session, Span, Trouble, Waiting
-from gui.reconcile.ladder import FRAME, STAGES, Known, Ladder, Lost, climb, weigh
+from gui.reconcile.ladder import FRAME, STAGES, Known, Ladder, Lost, climb, injected_first, weigh
 from gui.reconcile.took import explain
 
 T = 1_760_000_000.0
@@ -197,6 +197,11 @@ def test_the_plans_own_fault_is_named_where_it_can_be_the_reason() -> None:
         "; the plan's own udp-loss was on then"
     )
     assert climb(RESTARTED, known(faults=faults)).cause.endswith("; the plan's own kill-server was on then")
+    both = (*faults, Fault("kill-shoveler", Span(T - 5, T + 5)))
+    cause = climb(MISS, known(CLOSE_GAP, path=losses("kernel"), faults=both)).cause
+    assert cause.endswith("; the plan's own udp-loss and kill-shoveler were on then")
+    assert injected_first(cause).startswith("injected udp-loss and kill-shoveler: dropped by the kernel")
+    assert injected_first("a cause; the plan's own") == "a cause; the plan's own"
     long_ago = (Fault("udp-loss", Span(T - 90, T - 80)),)
     assert "plan's own" not in climb(MISS, known(CLOSE_GAP, path=losses("kernel"), faults=long_ago)).cause
 

@@ -111,7 +111,7 @@ class Paused(QWidget):
 
     spaces = 0
 
-    def keyPressEvent(self, event: QKeyEvent) -> None:
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802 - Qt's name
         self.spaces += event.key() == Qt.Key.Key_Space
 
 
