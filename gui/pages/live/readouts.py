@@ -82,8 +82,9 @@ class Readouts(QWidget):
         oldest = f"oldest {figures.duration(p.gap_oldest)}" if p.gap_oldest else ""
         self.gap.set(figures.count(p.gap if p.asked else None), oldest)
         faults = (p.wrong, p.duplicate, p.failed)
-        self.faults.set(" · ".join(figures.count(value if p.asked else None) for value in faults))
-        self.rate.set(figures.rate(p.achieved_rate), f"/ {figures.rate(p.offered_rate)} per s")
+        self.faults.set(" · ".join(figures.count(value) for value in faults) if p.asked else figures.UNKNOWN)
+        offered = figures.rate(p.offered_rate)
+        self.rate.set(figures.rate(p.achieved_rate), "" if p.offered_rate is None else f"/ {offered} per s")
         several = sum(len(step.repeats) for step in p.steps) > 1
         self.steps.setVisible(several)
         if several:

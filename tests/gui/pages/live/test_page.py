@@ -17,6 +17,7 @@ from gui.models.events import Event
 from gui.pages.live.page import BESIDE_WIDTH, TABLE_WIDTH, LivePage
 from gui.pages.live.presenter import LastRun
 from gui.runner.progress import Marker, RunProgress, SamplePoint, Step
+from gui.widgets.parts import Readout
 from gui.widgets.plots import DENSE
 from gui.widgets.scale import BAR, FACTS, ROW
 from gui.widgets.theme import theme
@@ -135,6 +136,39 @@ def test_before_the_first_sample_there_are_rows_and_no_trouble(page, progress) -
     paint(page, progress(seconds=0))
     assert page.table.model.rowCount() == 4
     page.graphs.lines.canvas.grab()
+
+
+NOTHING = {"requested": 0, "read": 0, "recorded": 0, "gap": 0, "gap_oldest": 0.0, "achieved_rate": None}
+
+
+@pytest.mark.parametrize(
+    ("phase", "says"),
+    [
+        ("preparing", "The run is being prepared"),
+        ("waiting_clients", "Waiting for clients"),
+        ("starting", "The clients are starting"),
+    ],
+)
+def test_before_the_first_request_a_text_stands_for_axes_and_dashes_for_figures(
+    page, progress, texts, qtbot, phase: str, says: str
+) -> None:
+    if phase == "starting":
+        before = progress(rates=lambda _second: (math.nan,) * 4, phase=phase, **NOTHING)
+    else:
+        before = progress(0, 0, phase=phase, repeat=0, repeats=0, total=0, offered_rate=None, **NOTHING)
+    paint(page, before)
+    places = 1 if phase == "starting" else 2  # in place of the plots, and of rows
+    qtbot.waitUntil(lambda: texts(page).count(says) == places)
+    assert not page.graphs.lines.isVisible()
+    assert not page.export_button.isEnabled()
+    figures_shown = {readout.figure.text() for readout in page.readouts.bar.findChildren(Readout)}
+    assert figures_shown == {"–"}
+    cells = [page.table.model.index(n, c).data() for n in range(page.table.model.rowCount()) for c in (11,)]
+    assert set(cells) <= {"–"}
+    paint(page, progress())
+    assert page.graphs.lines.isVisible()
+    assert says not in texts(page)
+    assert page.export_button.isEnabled()
 
 
 def test_a_server_without_measurements_is_a_dash_and_no_zero(page, progress) -> None:
