@@ -5,7 +5,8 @@
 - `tokens` (is this bearer token valid?) and `admission` (may it join now?) decide, without I/O; `keys` creates, rotates
   and revokes the keys that tokens are signed with. An `AdmissionError` is an HTTP status with one sentence. `gate` asks
   them, for each connection and each registration; `keyring` holds the keys that the hub knows.
-- `session` is one agent's session and `sessions` all of them; `operate` is one operator's, `operators` all of theirs.
+- `session` is one agent's session and `sessions` all of them; `operate` is one operator's, `operators` all of theirs,
+  and `feed` what these are told. `limits`: no wait on a peer is without an end. `pages`: what a plain GET gets.
 - `server.Hub` listens, owns these parts and all tasks, and is the interface for its owner, which it calls through
   `listener`.
 - `commits` groups what must be on disk before it is acknowledged: spent tokens and journal lines. The store is reached

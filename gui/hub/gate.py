@@ -1,6 +1,6 @@
 """The gate: decides who may open a connection, and what a registration permits.
 
-    HTTP request ─ admit ─► 101, or a refusal with its status and a sentence
+    HTTP request ─ admit ─► 101, a page (`pages`), or a refusal with its status and a sentence
     /register    ─ register ─► Registered(client_id), or a Goodbye with a sentence
     /agent, /operate: the registration that belongs to the client_id
 
@@ -28,6 +28,7 @@ from gui.hub.commits import TokenSpender
 from gui.hub.holds import AGAIN_SECONDS, why_kept_out
 from gui.hub.keyring import Keyring
 from gui.hub.operate import RegisterOperator, decode_from_operator
+from gui.hub.pages import Pages
 from gui.hub.persistence import Spend
 from gui.hub.session import POLICY_VIOLATION, shorten
 from gui.hub.tokens import AdmissionError, Bearer, UnknownKeyError, read_authorization
@@ -44,7 +45,8 @@ class Admitted(ServerConnection):
 
 
 class Gate:
-    """Once `closing` is set, nobody is admitted. `trouble` is called with a sentence when the store fails."""
+    """Once `closing` is set, nobody is admitted. `trouble` is called with a sentence when the store fails, and with ""
+    when it works again."""
 
     def __init__(
         self,
@@ -52,6 +54,7 @@ class Gate:
         spender: TokenSpender,
         audit: AuditLog,
         *,
+        pages: Pages,
         holder: Callable[[str], Holder | None],
         clock: Callable[[], float],
         trouble: Callable[[str], None],
@@ -60,19 +63,24 @@ class Gate:
         self._keyring = keyring
         self._spender = spender
         self._audit = audit
+        self._pages = pages
         self._holder = holder
         self._clock = clock
         self._trouble = trouble
         self._registrations = Registrations()
         self._rate = RefusalRate()
+        self._failing = False
 
     # ---- before a connection is opened
 
     async def admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        """websockets' `process_request`: None to open the connection, which then is `Admitted`."""
+        """websockets' `process_request`: None to open the connection, which then is `Admitted`; or the answer."""
         assert isinstance(connection, Admitted)
         address = peer(connection)
         now = self._clock()
+        page = await self._pages.answer(request, address)
+        if page is not None:
+            return page
         try:
             connection.admitted = await self._admitted(request, address, now)
         except AdmissionError as refusal:
@@ -147,8 +155,12 @@ class Gate:
             fresh = await self._spender.spend(Spend(f"{bearer.kid}/{bearer.jti}", bearer.expires))
         except Exception as error:
             log.exception("! the database did not store a token as spent")
+            self._failing = True
             self._trouble(f"Nobody can register, because the database fails: {error}")
             raise AdmissionError(503, "The hub's database does not answer; try again.") from error
+        if self._failing:
+            self._failing = False
+            self._trouble("")
         if not fresh:
             raise AdmissionError(403, "The token was used before: its jti is known.")
 

@@ -50,11 +50,15 @@ class Keyring:
         self._trouble = trouble
         self._read = float("-inf")
         self._reloading: asyncio.Task[None] | None = None
+        self._failing = False
 
     async def load(self) -> None:
         """Read all keys and invitations. Raises what the store raises."""
         rows = await self._run_blocking(lambda: (self._store.keys(), self._store.invitations(), self._store.holds()))
         self._read = self._monotonic()
+        if self._failing:
+            self._failing = False
+            self._trouble("")
         book, held = keys.KeyBook.of(*rows[:2]), holds.by_agent(rows[2])
         if (book, held) != (self.book, self.holds):
             for kid in keys.revoked_since(self.book, book):
@@ -72,27 +76,24 @@ class Keyring:
         await asyncio.sleep(RELOAD_SECONDS - min(RELOAD_SECONDS, self._monotonic() - self._read))
         try:
             await self.load()
-        except Exception as error:
-            log.exception("! the keys cannot be read")
+        except Exception as error:  # noqa: BLE001 - whatever the store raises; the hub goes on with the keys it has
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        if not self._failing:
+            log.error("! the keys cannot be read", exc_info=error)
             self._trouble(f"The keys cannot be read from the database: {error}")
+        self._failing = True
 
     async def run(self) -> None:
         """The task that notices changes by other processes in the database; cancel it to stop."""
-        failing = False
         try:
             while True:
                 await asyncio.sleep(REFRESH_SECONDS)
                 try:
                     await self.load()
-                except Exception as error:
-                    if not failing:
-                        log.exception("! the keys cannot be read")
-                        self._trouble(f"The keys cannot be read from the database: {error}")
-                    failing = True
-                else:
-                    if failing:
-                        self._trouble("")
-                    failing = False
+                except Exception as error:  # noqa: BLE001 - as above
+                    self._failed(error)
         finally:
             if self._reloading is not None:
                 self._reloading.cancel()

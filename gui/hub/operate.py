@@ -1,13 +1,13 @@
 """The protocol between the hub and a remote window or command, on ``/operate``.
 
-    operator → hub   RegisterOperator (on /register), then Command
-    hub → operator   agent.messages.Registered (on /register), then OperatorWelcome, Feed, Reply, agent.messages.Goodbye
+    operator → hub   RegisterOperator (on /register), then Command, Query
+    hub → operator   agent.messages.Registered (on /register), then OperatorWelcome, gui.hub.feed.Feed, Reply, Part,
+                     agent.messages.Goodbye
 
-Joining is the same as for agents (token, one-time id, session), with the scopes ``observer`` (the feed) and
-``operator`` (the feed and commands). A *feed* message is the newest state of one topic, at most five per second for
-each; states in between are skipped. For a topic that is too large to be sent whole each time
-(`Topics.publish_parts_of`), each session gets what it does not have yet. The hub passes commands to whoever runs
-campaigns (`Conductor`) and sends the answer back.
+Joining is the same as for agents (token, one-time id, session), with the scopes ``observer`` (the feed and queries) and
+``operator`` (these and commands). The *feed* is what is new in each topic, at most five times a second; see `feed`. A
+query is answered by the parts of a JSON document. The hub passes commands to whoever runs campaigns (`Conductor`) and
+queries to whoever has the results (`Answerer`). docs/hub.md describes all of it for other programs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -23,13 +22,19 @@ from msgspec import Meta
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from agent.messages import Goodbye, Message, Name, Short, Time, encode
+from agent.messages import Goodbye, Message, Short, Time, encode
+from gui.hub.feed import Feed, Told, Topics
+from gui.hub.limits import GOODBYE_SECONDS, SEND_SECONDS, SHOWN_OUT_SECONDS, limited
 from gui.hub.session import NORMAL, POLICY_VIOLATION, shorten
 
 log = logging.getLogger("tally.hub")
 
 FEED_SECONDS = 0.2
 MAX_PLAN = 1024 * 1024
+MAX_UNDER_WAY = 32
+"""Commands and queries of a session that are not answered yet; more are refused."""
+PART = 256 * 1024
+"""Characters of an answer in one message."""
 
 
 class RegisterOperator(Message, frozen=True, tag="register_operator"):
@@ -65,6 +70,26 @@ class Command(Message, frozen=True, tag="command"):
     uses: Annotated[int, Meta(ge=0, le=10_000)] = 1
 
 
+class Query(Message, frozen=True, tag="query"):
+    """A question, which observers may ask as well: "runs" (newest first, those below `before` if it is not 0, at most
+    `limit`), or of one `run` its "plan" or its "result"."""
+
+    id: Annotated[int, Meta(ge=0, le=2**53)]
+    what: Literal["runs", "plan", "result"]
+    run: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    before: Annotated[int, Meta(ge=0, le=2**53)] = 0
+    limit: Annotated[int, Meta(ge=1, le=1000)] = 100
+
+
+class Part(Message, frozen=True, tag="part"):
+    """Part of the answer to the Query with this `id`: the texts of all parts, joined, are a JSON document. The last
+    part has `more` False. A query that cannot be answered gets a Reply with `ok` False instead."""
+
+    id: int
+    text: str
+    more: bool = False
+
+
 class Reply(Message, frozen=True, tag="reply"):
     """Answer to the Command with this `id`. `text` is one sentence if it was not carried out."""
 
@@ -74,89 +99,19 @@ class Reply(Message, frozen=True, tag="reply"):
     value: Any = None
 
 
-class Feed(Message, frozen=True, tag="feed"):
-    """The newest state of a topic: "agents", "progress" or "result"."""
-
-    topic: Name
-    value: Any
-
-
-FromOperator = RegisterOperator | Command
-ToOperator = OperatorWelcome | Feed | Reply | Goodbye
+FromOperator = RegisterOperator | Command | Query
+ToOperator = OperatorWelcome | Feed | Reply | Part | Goodbye
 decode_from_operator: Callable[[str | bytes], FromOperator] = msgspec.json.Decoder(FromOperator).decode
 decode_to_operator: Callable[[str | bytes], ToOperator] = msgspec.json.Decoder(ToOperator).decode
-_builtins = msgspec.to_builtins
 
 Conductor = Callable[[Command], Awaitable[Any]]
 """Carries out a command and returns the reply's value; raises CommandRefusedError with one sentence."""
+Answerer = Callable[[Query], Awaitable[bytes]]
+"""Answers a query with a JSON document; raises CommandRefusedError with one sentence."""
 
 
 class CommandRefusedError(Exception):
-    """A command that is not carried out; the text says why."""
-
-
-Excerpt = Callable[[Any], tuple[Any, bool]]
-"""Maps the newest state of a topic to the part that one session lacks, and whether more is left for later."""
-
-
-@dataclass(slots=True)
-class Told:
-    """What one session has received: versions by topic, and what makes excerpts for it."""
-
-    versions: dict[str, int] = field(default_factory=dict)
-    excerpts: dict[str, Excerpt] = field(default_factory=dict)
-
-
-class Topics:
-    """The newest state of each topic, for all operators' sessions."""
-
-    def __init__(self) -> None:
-        self._values: dict[str, Any] = {}
-        self._versions: dict[str, int] = {}
-        self._makers: dict[str, Callable[[], Excerpt]] = {}
-        self._changed: set[asyncio.Event] = set()
-
-    def publish(self, topic: str, value: Any) -> None:
-        """Replace the state of a topic. `value` is made of dataclasses, structs and plain values; it is not copied."""
-        self._values[topic] = value
-        self._versions[topic] = self._versions.get(topic, 0) + 1
-        for event in self._changed:
-            event.set()
-
-    def watch(self) -> asyncio.Event:
-        """An event that is set at each change; release it with `unwatch`."""
-        event = asyncio.Event()
-        event.set()
-        self._changed.add(event)
-        return event
-
-    def unwatch(self, event: asyncio.Event) -> None:
-        """Release an event."""
-        self._changed.discard(event)
-
-    def publish_parts_of(self, topic: str, make: Callable[[], Excerpt]) -> None:
-        """Send each session excerpts of this topic; `make` is called once for each session."""
-        self._makers[topic] = make
-
-    def since(self, told: Told) -> list[Feed]:
-        """What is newer than `told` (which is updated), as far as it fits into one message."""
-        feeds = []
-        for topic, version in self._versions.items():
-            if told.versions.get(topic) == version:
-                continue
-            value, more = self._values[topic], False
-            if topic in self._makers:
-                if topic not in told.excerpts:
-                    told.excerpts[topic] = self._makers[topic]()
-                value, more = told.excerpts[topic](value)
-            feeds.append(Feed(topic=topic, value=_builtins(value)))
-            if not more:
-                told.versions[topic] = version
-        return feeds
-
-    def behind(self, told: Told) -> bool:
-        """Whether `since` has more to send."""
-        return told.versions != self._versions
+    """A command that is not carried out, or a query that has no answer; the text says why."""
 
 
 class OperatorSession:
@@ -167,6 +122,7 @@ class OperatorSession:
         websocket: ServerConnection,
         topics: Topics,
         conduct: Callable[[Command, str], Awaitable[Any]],
+        answer: Answerer,
         spawn: Callable[[Coroutine[Any, Any, None], str], object],
         *,
         name: str,
@@ -180,13 +136,15 @@ class OperatorSession:
         self._websocket = websocket
         self._topics = topics
         self._conduct = conduct
+        self._answer = answer
         self._spawn = spawn
         self._may_command = "operator" in scopes
+        self._under_way = 0
 
     async def run(self, welcome: OperatorWelcome) -> None:
         """Serve the session until it ends."""
         try:
-            await self._websocket.send(encode(welcome), text=True)
+            await self._send(welcome)
             async with asyncio.TaskGroup() as tasks:
                 feeding = tasks.create_task(self._feeding(), name=f"feed to {self.name}")
                 try:
@@ -198,52 +156,76 @@ class OperatorSession:
             pass  # the usual end of a session
 
     async def close(self, reason: str, *, again: bool, code: int = NORMAL) -> None:
-        """End the session with a reason."""
-        try:
-            await self._websocket.send(encode(Goodbye(reason=reason, again=again)), text=True)
-        except ConnectionClosed:
-            return
-        await self._websocket.close(code, shorten(reason))
+        """End the session with a reason, within `GOODBYE_SECONDS` whatever the other side does; one that is not to come
+        again, within `SHOWN_OUT_SECONDS`."""
+        with limited(self._websocket, GOODBYE_SECONDS if again else SHOWN_OUT_SECONDS):
+            try:
+                await self._websocket.send(encode(Goodbye(reason=reason, again=again)), text=True)
+            except ConnectionClosed:
+                return
+            await self._websocket.close(code, shorten(reason))
+
+    async def _send(self, message: msgspec.Struct) -> None:
+        with limited(self._websocket, SEND_SECONDS):
+            await self._websocket.send(encode(message), text=True)
 
     async def _take(self, raw: str | bytes) -> None:
         try:
             message = decode_from_operator(raw)
-            if not isinstance(message, Command):
+            if isinstance(message, RegisterOperator):
                 raise msgspec.ValidationError("register_operator belongs on /register")
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             await self.close(f"A message could not be taken: {str(error)[:300]}", again=True, code=POLICY_VIOLATION)
             return
-        if not self._may_command:
+        if isinstance(message, Command) and not self._may_command:
             text = "This session may look on only: its token has the scope observer, and commands need operator."
             await self._reply(Reply(id=message.id, ok=False, text=text))
             return
+        if self._under_way >= MAX_UNDER_WAY:
+            text = f"{MAX_UNDER_WAY} commands and queries of this session have no answer yet; wait for one."
+            await self._reply(Reply(id=message.id, ok=False, text=text))
+            return
         # A run takes long; "stop" must be received meanwhile.
-        self._spawn(self._carry_out(message), f"{message.do} for {self.name}")
+        self._under_way += 1
+        what = message.do if isinstance(message, Command) else message.what
+        self._spawn(self._carry_out(message), f"{what} for {self.name}")
 
-    async def _carry_out(self, command: Command) -> None:
-        log.info("< %s: %s", self.name, command.do)
+    async def _carry_out(self, message: Command | Query) -> None:
         try:
-            value = await self._conduct(command, self._who)
+            if isinstance(message, Command):
+                log.info("< %s: %s", self.name, message.do)
+                await self._reply(Reply(id=message.id, ok=True, value=await self._conduct(message, self._who)))
+            else:
+                await self._tell(message.id, await self._answer(message))
         except CommandRefusedError as refused:
-            await self._reply(Reply(id=command.id, ok=False, text=str(refused)))
-        else:
-            await self._reply(Reply(id=command.id, ok=True, value=value))
+            await self._reply(Reply(id=message.id, ok=False, text=str(refused)))
+        finally:
+            self._under_way -= 1
+
+    async def _tell(self, query: int, document: bytes) -> None:
+        text = document.decode()
+        try:
+            for begin in range(0, len(text), PART):
+                end = begin + PART
+                await self._send(Part(id=query, text=text[begin:end], more=end < len(text)))
+        except ConnectionClosed:
+            log.info("= %s was gone before the answer to its query", self.name)
 
     async def _reply(self, reply: Reply) -> None:
         try:
-            await self._websocket.send(encode(reply), text=True)
+            await self._send(reply)
         except ConnectionClosed:
             log.info("= %s was gone before the answer to its command", self.name)
 
     async def _feeding(self) -> None:
-        told = Told()
+        told: dict[str, Told] = {}
         changed = self._topics.watch()
         try:
             while True:
                 await changed.wait()
                 changed.clear()
                 for feed in self._topics.since(told):
-                    await self._websocket.send(encode(feed), text=True)
+                    await self._send(feed)
                 if self._topics.behind(told):
                     changed.set()
                 await asyncio.sleep(FEED_SECONDS)

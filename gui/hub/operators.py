@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 
 from gui.hub.admission import Operator, Registration
 from gui.hub.audit import AuditLog
+from gui.hub.feed import Topics
 from gui.hub.keyring import Keyring
 from gui.hub.listener import HubListener
-from gui.hub.operate import Command, OperatorSession, OperatorWelcome, Topics
-from gui.hub.roster import Roster, public_id
+from gui.hub.operate import Answerer, Command, OperatorSession, OperatorWelcome
+from gui.hub.roster import public_id
+from gui.hub.session import NORMAL
 from shoveler.service.tasks import Tasks
 
 log = logging.getLogger("tally.hub")
 
 
 class Operators:
-    """`conduct` carries out a command of the operator that is named to it; see `operate.Conductor`."""
+    """`conduct` carries out a command of the operator that is named to it, `answer` answers queries; see `operate`."""
 
     def __init__(
         self,
         keyring: Keyring,
         topics: Topics,
-        roster: Roster,
         conduct: Callable[[Command, str], Awaitable[Any]],
+        answer: Answerer,
         listener: HubListener,
         audit: AuditLog,
         *,
@@ -36,8 +39,8 @@ class Operators:
     ) -> None:
         self._keyring = keyring
         self._topics = topics
-        self._roster = roster
         self._conduct = conduct
+        self._answer = answer
         self._listener = listener
         self._audit = audit
         self._version = version
@@ -52,14 +55,13 @@ class Operators:
             websocket,
             self._topics,
             self._conduct,
+            self._answer,
             self._commands.start,
             name=f"{details.name} on {details.host}",
             kid=bearer.kid,
             scopes=bearer.scopes,
         )
         self._live.add(session)
-        self._topics.publish("agents", self._roster.agents)
-        unsubscribe = self._roster.subscribe(lambda agents: self._topics.publish("agents", agents))
         log.info("= operator %s from %s", session.name, registration.address)
         came = f"{' and '.join(bearer.scopes)} on {details.host} from {registration.address}"
         self._audit.add("joined", f"{bearer.kid}/{bearer.sub}", came)
@@ -73,20 +75,25 @@ class Operators:
                 )
             )
         finally:
-            unsubscribe()
             self._live.discard(session)
 
     async def end_revoked(self) -> None:
         """End the sessions whose key is no longer valid."""
-        for session in tuple(self._live):
-            if self._keyring.is_revoked(session.kid):
-                await session.close("the key was revoked", again=False)
+        await self._close(
+            [session for session in self._live if self._keyring.is_revoked(session.kid)],
+            "the key was revoked",
+            again=False,
+        )
 
     async def close(self, reason: str, *, code: int) -> None:
         """End commands under way, then all sessions; operators may reconnect."""
         await self._commands.close()
-        for session in tuple(self._live):
-            await session.close(reason, again=True, code=code)
+        await self._close(self._live, reason, again=True, code=code)
+
+    @staticmethod
+    async def _close(sessions: Iterable[OperatorSession], reason: str, *, again: bool, code: int = NORMAL) -> None:
+        """End them at the same time: one that does not answer holds up no other."""
+        await asyncio.gather(*(session.close(reason, again=again, code=code) for session in sessions))
 
     def _failed(self, _name: str, error: Exception) -> None:
         self._listener.problem("hub", f"A command failed because of an error in the hub: {error}")

@@ -7,9 +7,11 @@ once, on the event loop; a reader that paints on its own beat only needs `Roster
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
+
+import msgspec
 
 from agent.messages import Notice, ServerReport
 from gui.hub.persistence import SHARED, Role
@@ -96,6 +98,22 @@ class AgentView:
     def shared_key(self) -> bool:
         """Whether it joined with the shared key: only rotating that key can exclude it."""
         return self.kid == SHARED
+
+
+_LARGE = ("report", "notices")
+
+
+def agent_row(view: AgentView) -> dict[str, Any]:
+    """What the operators' feed has of an agent in "agents": all but what may be large."""
+    row: dict[str, Any] = msgspec.to_builtins(replace(view, report=None, notices=()))
+    for name in _LARGE:
+        del row[name]
+    return row
+
+
+def report_row(large: tuple[ServerReport | None, tuple[Notice, ...]]) -> dict[str, Any]:
+    """What it has of its words, in "reports"."""
+    return {name: msgspec.to_builtins(value) for name, value in zip(_LARGE, large, strict=True)}
 
 
 @dataclass(slots=True)

@@ -34,20 +34,18 @@ from gui.hub.admission import Operator
 from gui.hub.audit import AuditLog
 from gui.hub.certificate import Identity, given_identity, own_identity
 from gui.hub.commits import JournalWriter, Sightings, TokenSpender
+from gui.hub.feed import Topics
 from gui.hub.gate import Admitted, Gate, peer, turn_away
 from gui.hub.keyring import Keyring
 from gui.hub.listener import HubListener
-from gui.hub.operate import (
-    Command,
-    CommandRefusedError,
-    Conductor,
-    Topics,
-)
+from gui.hub.operate import Answerer, Command, CommandRefusedError, Conductor, Query
 from gui.hub.operators import Operators
+from gui.hub.pages import Page, Pages, Visit
 from gui.hub.persistence import SHARED, Hold, HoldKind, HubStore, Issued, JournalBatch, Key, Role
-from gui.hub.roster import AgentView, Pinged, Roster
+from gui.hub.roster import AgentView, Pinged, Roster, agent_row, report_row
 from gui.hub.sessions import Sessions
 from gui.hub.tokens import Bearer
+from shoveler.service import Health
 from shoveler.service.tasks import Tasks
 from shoveler.values.addresses import host_port, is_loopback
 
@@ -96,15 +94,20 @@ class Hub:
         *,
         listener: HubListener | None = None,
         conductor: Conductor | None = None,
+        answerer: Answerer | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.options = options
         self.listener = listener or HubListener()
         self.conductor = conductor
+        self.answerer = answerer
         self.topics = Topics()
+        self.pages = Pages()
+        self.health = Health()
+        self.pages.add("/healthz", self._healthz)
         self.roster = Roster(soon=self._soon)
-        trouble = functools.partial(self.listener.problem, "hub")
+        trouble = functools.partial(self._trouble, "registrations")
         self._audit = AuditLog(store, self._run_blocking, clock)
         self._keyring = Keyring(
             store,
@@ -113,11 +116,11 @@ class Hub:
             clock=clock,
             monotonic=monotonic,
             changed=self._keys_changed,
-            trouble=functools.partial(self.listener.problem, "keys"),
+            trouble=functools.partial(self._trouble, "keys"),
         )
         self._spender = TokenSpender(store, self._run_blocking, clock)
         self._writer = JournalWriter(
-            store, self._run_blocking, self._journal_stored, functools.partial(self.listener.problem, "journals")
+            store, self._run_blocking, self._journal_stored, functools.partial(self._trouble, "journals")
         )
         self._sightings = Sightings(store, self._run_blocking, clock)
         self._sessions = Sessions(
@@ -135,15 +138,21 @@ class Hub:
         self._operators = Operators(
             self._keyring,
             self.topics,
-            self.roster,
             self._conduct,
+            self._answer,
             self.listener,
             self._audit,
             version=options.version,
             clock=clock,
         )
         self._gate = Gate(
-            self._keyring, self._spender, self._audit, holder=self._sessions.holder, clock=clock, trouble=trouble
+            self._keyring,
+            self._spender,
+            self._audit,
+            pages=self.pages,
+            holder=self._sessions.holder,
+            clock=clock,
+            trouble=trouble,
         )
         self._clock = clock
         self._tasks = Tasks(log)
@@ -206,7 +215,18 @@ class Hub:
             self._tasks.start(work, name)
         log.info("= hub listens on %s", self.address)
         self._audit.add("started", self.address, f"version {options.version}, {self.pin or 'without TLS'}")
+        self._publish_agents()
+        self.roster.subscribe(lambda _: self._publish_agents())
         return self
+
+    def _publish_agents(self) -> None:
+        """For operators: the agents, and (since it may be large, and seldom changes) what each reports in words."""
+        self.topics.publish("agents", lambda: {view.id: view for view in self.roster.agents}, fields=agent_row)
+        self.topics.publish(
+            "reports",
+            lambda: {view.id: (view.report, view.notices) for view in self.roster.agents},
+            fields=report_row,
+        )
 
     async def __aexit__(self, *_: object) -> None:
         """Send everybody a Goodbye, store what is in memory, stop."""
@@ -350,6 +370,19 @@ class Hub:
         """Run a store call in a thread of the hub's."""
         return self._loop.run_in_executor(self._threads, functools.partial(function, *arguments))
 
+    def _trouble(self, where: str, text: str) -> None:
+        """The store fails, or (no text) works again."""
+        if text:
+            self.health.problem(where, text)
+        else:
+            self.health.fine(where)
+        self.listener.problem(where, text)
+
+    def _healthz(self, _: Visit) -> Page:
+        """Whether the hub can let anybody in and store what they say. Why not is for its own people, not for all."""
+        well = not self.health.problems()
+        return Page(b'{"ok": true}\n' if well else b'{"ok": false}\n', "application/json", 200 if well else 503)
+
     # ---- opened connections
 
     async def _handle(self, websocket: ServerConnection) -> None:
@@ -410,6 +443,11 @@ class Hub:
         if not done:
             raise CommandRefusedError(f"There is no session of an agent {command.agent}.")
         return None
+
+    async def _answer(self, query: Query) -> bytes:
+        if self.answerer is None:
+            raise CommandRefusedError("This hub has no results.")
+        return await self.answerer(query)
 
     # ---- called by the parts
 

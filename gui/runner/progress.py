@@ -183,49 +183,6 @@ class RunProgress:
 
 RING_SECONDS = 3600
 """Number of points of the time axis that are kept: the last hour."""
-FEED_POINTS = 60
-"""Maximum number of points in one message to a remote window. Ten minutes of 50 servers are a megabyte: too much for
-one message, and far too much to send five times a second."""
-
-
-class NewPoints:
-    """For one remote window: snapshots with only the points that are new to it or have changed. The newest go first;
-    what does not fit into one message follows in the next."""
-
-    def __init__(self) -> None:
-        self._run = 0.0
-        self._got: dict[float, SamplePoint] = {}
-
-    def __call__(self, newest: RunProgress) -> tuple[RunProgress, bool]:
-        """The snapshot to send, and whether points are left for the next one."""
-        if newest.started != self._run:
-            self._run = newest.started
-            self._got.clear()
-        # A second that changes gets another point; the others stay the same objects.
-        points = {point.t: point for point in newest.samples}
-        due = [point for t, point in points.items() if self._got.get(t) is not point]
-        part = tuple(due[-FEED_POINTS:])
-        self._got.update((point.t, point) for point in part)
-        self._got = {t: point for t, point in self._got.items() if t in points}
-        return replace(newest, samples=part), len(due) > len(part)
-
-
-class PointKeeper:
-    """The other side of `NewPoints`: joins the points of a run as they arrive and replaces changed ones."""
-
-    def __init__(self) -> None:
-        self._run = 0.0
-        self._points: dict[float, SamplePoint] = {}
-
-    def whole(self, part: RunProgress) -> RunProgress:
-        """This snapshot with all points of its run that have arrived so far."""
-        if part.started != self._run:
-            self._run = part.started
-            self._points.clear()
-        self._points.update((point.t, point) for point in part.samples)
-        self._points = {t: self._points[t] for t in sorted(self._points)[-RING_SECONDS:]}
-        return replace(part, samples=tuple(self._points.values()))
-
 
 MAX_PROBLEMS = 200
 MAX_MARKERS = 1000

@@ -41,9 +41,11 @@ from agent.messages import (
     sign_token,
     why_untrusted,
 )
-from gui.hub.operate import Command, Feed, OperatorWelcome, RegisterOperator, Reply, decode_to_operator
+from gui.hub.feed import Feed
+from gui.hub.operate import Command, OperatorWelcome, Part, Query, RegisterOperator, Reply, decode_to_operator
 from gui.hub.roster import AgentView
-from gui.runner.progress import PointKeeper, RunProgress
+from gui.runner.mirror import PROGRESS, Mirror
+from gui.runner.progress import RunProgress
 from gui.runner.session import RunResult
 from shoveler.service import delays
 from shoveler.service.tasks import start_task
@@ -79,7 +81,8 @@ class Credentials:
 
 
 class RemoteHub:
-    """See the module; made by `RemoteHub.open`. `progress` and `agents` are the newest from the hub."""
+    """See the module; made by `RemoteHub.open`. `mirror` has all that the hub has told of itself; `progress` and
+    `agents` are the newest from there."""
 
     def __init__(self, url: str, credentials: Credentials, *, insecure: bool) -> None:
         self._url = _checked(url, insecure=insecure)
@@ -90,12 +93,18 @@ class RemoteHub:
         self._replies: dict[int, asyncio.Future[Reply]] = {}
         self._last_id = 0
         self._listeners: list[Callable[[RunProgress], None]] = []
-        self._result: RunResult | None = None
+        self._parts: dict[int, list[str]] = {}
         self._changed = asyncio.Event()
         self._lost: RunLostError | None = None
-        self._points = PointKeeper()
+        self.mirror = Mirror()
+        self._ended: int | None = None
+        """The run that had ended last when ours was asked for."""
         self.progress = RunProgress(t=time.time())
-        self.agents: tuple[AgentView, ...] = ()
+
+    @property
+    def agents(self) -> tuple[AgentView, ...]:
+        """The hub's roster."""
+        return self.mirror.agents
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -122,7 +131,7 @@ class RemoteHub:
     ) -> RunResult:
         """Have the hub run a plan (TOML, with the text of its file list); returns the result. Raises RemoteError.
         If the connection breaks meanwhile, the result is taken from the hub afterwards."""
-        self._result = None
+        self._ended = self.mirror.ended
         unsubscribe = self.subscribe(on_progress) if on_progress else None
         try:
             reply = await self._ask(Command(id=self._next_id(), do="run", plan=plan, files=files), None)
@@ -146,13 +155,18 @@ class RemoteHub:
         reply = await self._ask(msgspec.structs.replace(command, id=self._next_id()), COMMAND_SECONDS)
         return reply.value if isinstance(reply, Reply) else None
 
+    async def query(self, query: Query) -> Any:
+        """Ask for results (the query's `id` is chosen here); returns the JSON document. Raises RemoteError."""
+        reply = await self._ask(msgspec.structs.replace(query, id=self._next_id()), COMMAND_SECONDS)
+        return msgspec.json.decode(reply.value) if isinstance(reply, Reply) else None
+
     # ---- commands
 
     def _next_id(self) -> int:
         self._last_id += 1
         return self._last_id
 
-    async def _ask(self, command: Command, seconds: float | None) -> Reply | RunResult:
+    async def _ask(self, command: Command | Query, seconds: float | None) -> Reply | RunResult:
         answer: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._replies[command.id] = answer
         socket = self._socket
@@ -168,12 +182,13 @@ class RemoteHub:
             raise RemoteError("The connection to the hub broke while it was asked.") from error
         finally:
             self._replies.pop(command.id, None)
+            self._parts.pop(command.id, None)
         if isinstance(reply, Reply) and not reply.ok:
             raise RemoteError(reply.text)
         return reply
 
     async def _answer(
-        self, command: Command, answer: asyncio.Future[Reply], socket: ClientConnection
+        self, command: Command | Query, answer: asyncio.Future[Reply], socket: ClientConnection
     ) -> Reply | RunResult:
         """The reply; or, for a run whose session was lost, the result that the hub publishes."""
         while not answer.done():
@@ -181,11 +196,12 @@ class RemoteHub:
             if self._lost is not None:
                 raise self._lost
             if self._socket is not socket:  # a reply goes to the session that sent the command, which is gone
-                if command.do != "run":
+                if not isinstance(command, Command) or command.do != "run":
                     raise RemoteError("The connection to the hub broke before it answered.")
-                if self._result is not None and self._result.run == self.progress.run:
-                    return self._result
-                if self._socket is not None and self.progress.run is None:
+                result = self.mirror.result
+                if result is not None and result.run == self.progress.run != self._ended:
+                    return result
+                if self._socket is not None and self.mirror.complete("run") and self.progress.run is None:
                     raise RunLostError("The hub was restarted during the run; its results tell how far it came.")
             await self._changed.wait()
         return answer.result()
@@ -196,6 +212,7 @@ class RemoteHub:
         while self._socket is not None:
             goodbye = await self._listen(self._socket)
             self._socket = None
+            self.mirror.lost()
             if goodbye is not None and not goodbye.again:
                 self._lost = RunLostError(f"The hub ended the session: {goodbye.reason}.")
             self._changed.set()
@@ -216,13 +233,15 @@ class RemoteHub:
         try:
             async for raw in socket:
                 match decode_to_operator(raw):
-                    case Feed(topic=topic, value=value):
-                        self._take(topic, value)
+                    case Feed() as feed:
+                        self._take(feed)
                     case Reply() as reply:
-                        answer = self._replies.get(reply.id)
-                        if answer is not None and not answer.done():
-                            answer.set_result(reply)
-                            self._changed.set()
+                        self._replied(reply)
+                    case Part() as part:
+                        texts = self._parts.setdefault(part.id, [])
+                        texts.append(part.text)
+                        if not part.more:
+                            self._replied(Reply(id=part.id, ok=True, value="".join(self._parts.pop(part.id))))
                     case Goodbye() as goodbye:
                         return goodbye
                     case _:
@@ -234,19 +253,19 @@ class RemoteHub:
             await socket.close(1008, "not a message of tally.1")
         return None
 
-    def _take(self, topic: str, value: Any) -> None:
-        match topic:
-            case "progress":
-                self.progress = self._points.whole(msgspec.convert(value, RunProgress))
-                for listener in tuple(self._listeners):
-                    listener(self.progress)
-            case "agents":
-                self.agents = msgspec.convert(value, tuple[AgentView, ...])
-            case "result":
-                self._result = msgspec.convert(value, RunResult)
-            case _:
-                log.debug("< unknown topic: %s", topic)
+    def _take(self, feed: Feed) -> None:
+        self.mirror.take(feed)
+        if feed.topic in PROGRESS:
+            self.progress = self.mirror.progress()
+            for listener in tuple(self._listeners):
+                listener(self.progress)
         self._changed.set()
+
+    def _replied(self, reply: Reply) -> None:
+        answer = self._replies.get(reply.id)
+        if answer is not None and not answer.done():
+            answer.set_result(reply)
+            self._changed.set()
 
     async def _connect(self) -> ClientConnection:
         """Both steps of joining. Raises RemoteError."""

@@ -17,6 +17,7 @@ from gui.runner.driver import HandedOverError
 from gui.runner.handover import HandedRun
 from gui.runner.host import Host
 from gui.runner.progress import ProgressFeed, RunProgress
+from gui.runner.publishing import publish_result
 from gui.runner.resolve import RunRefusedError
 from gui.runner.session import RunResult, RunSession
 from gui.runner.threads import Threads
@@ -81,7 +82,7 @@ class Runs:
         unsubscribe = self._progress.subscribe(on_progress) if on_progress else None
         try:
             result = await session.run()
-            self._host.hub.topics.publish("result", result)
+            publish_result(self._host.hub.topics, result)
             return result
         except asyncio.CancelledError:  # Ctrl-C: the program ends, but must not leave the run open
             if session.number is not None:

@@ -28,6 +28,7 @@ from gui.campaign.selection import Server, name_order
 from gui.hub import Hub
 from gui.hub.keys import ensure_shared_key
 from gui.hub.persistence import HUB_ADDRESS, HUB_PIN, Key
+from gui.runner.answers import Answers
 from gui.runner.bus import WorkspaceBus
 from gui.runner.checklist import Check
 from gui.runner.conductor import RunConductor
@@ -43,7 +44,8 @@ from gui.runner.machine import database_address
 from gui.runner.options import WorkspaceOptions
 from gui.runner.ownership import Ownership, holder
 from gui.runner.probes import Probes
-from gui.runner.progress import NewPoints, Problem, ProblemList, ProgressFeed, RunProgress, Severity
+from gui.runner.progress import Problem, ProblemList, ProgressFeed, RunProgress, Severity
+from gui.runner.publishing import Surroundings, publish
 from gui.runner.reception import Reception
 from gui.runner.resolve import RunRefusedError
 from gui.runner.retention import Retention
@@ -51,6 +53,7 @@ from gui.runner.runs import Runs
 from gui.runner.session import RunResult
 from gui.runner.threads import Threads, to_the_end
 from gui.store import ServerEntry, Store, StoreError
+from shoveler.service import redact
 from shoveler.service.tasks import start_task
 
 log = logging.getLogger("tally.runner")
@@ -89,8 +92,8 @@ class Workspace:
             replace(options.hub, version=options.hub.version or version("xrootd-tally")),
             listener=Reception(self),
             conductor=RunConductor(self.runs),
+            answerer=Answers(store, self.blocking),
         )
-        self.hub.topics.publish_parts_of("progress", NewPoints)
         self.probes = Probes(self.hub)
         self.directory = Directory(store, self.blocking)
         self.foreign = 0
@@ -163,6 +166,7 @@ class Workspace:
         ]
         if self._ownership.ours:
             self._tasks.append(start_task(self._retention.run(), "remove old runs"))
+        self.changed()
 
     async def _put_lab_servers(self) -> None:
         if self.lab:
@@ -392,8 +396,27 @@ class Workspace:
             queue=depths[0] if depths else None,
             problems=self.problems.all(),
         )
-        self.hub.topics.publish("progress", snapshot)
+        publish(self.hub.topics, snapshot, self._surroundings(), self.members(), self.servers)
         return snapshot
+
+    def _surroundings(self) -> Surroundings:
+        state, database, lab = self.records_state, self.store.database, self.lab
+        return Surroundings(
+            label=self.label,
+            hub=self.hub.address,
+            pin=self.hub.pin,
+            version=self.hub.options.version,
+            bus=redact(self.options.bus_url(lab)),
+            queue=self.bus.queue,
+            packets_queue=lab.packets_queue if lab is not None else self.options.packets_queue,
+            database=database.shown,
+            database_kind="SQLite" if database.is_sqlite else "PostgreSQL",
+            connected=state.connected,
+            trouble=state.trouble,
+            depths=state.depths,
+            loaded=self.loaded,
+            last_load=self.last_load,
+        )
 
 
 async def try_to_open(options: WorkspaceOptions) -> None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 
 from agent.messages import Goodbye, Registered, encode
+from gui.hub.feed import Feed
 from gui.hub.keys import new_key
 from gui.hub.operate import (
+    MAX_UNDER_WAY,
     Command,
     CommandRefusedError,
-    Feed,
     OperatorWelcome,
+    Part,
+    Query,
     RegisterOperator,
     Reply,
-    Told,
-    Topics,
     decode_to_operator,
 )
 from gui.hub.roster import public_id
@@ -67,20 +68,60 @@ async def operator(place: Any, key: Any, scope: str) -> Operator:
     return session
 
 
+def rows(feed: Feed) -> dict[str, Any]:
+    return {key: msgspec.json.decode(raw) for key, raw in feed.put.items()}
+
+
 async def test_an_observer_sees_agents_and_progress(place: Any, key: Any) -> None:
     watching = await operator(place, key, "observer")
-    assert (await watching.hear(Feed, "agents")).value == []
-    await place.join("c1", host="worker-7")
-    agents = (await watching.hear(Feed, "agents")).value
-    assert [(agent["name"], agent["host"], agent["state"]) for agent in agents] == [("c1", "worker-7", "up")]
-
-    @dataclass(frozen=True)
-    class Progress:
-        read: int
+    assert await watching.hear(Feed, "agents") == Feed(topic="agents", put={}, gone=[], first=True)
+    _, welcome = await place.join("c1", host="worker-7")
+    agent = rows(await watching.hear(Feed, "agents"))[welcome.public_id]
+    assert (agent["name"], agent["host"], agent["state"]) == ("c1", "worker-7", "up")
+    assert "report" not in agent, "that is in a topic of its own"
 
     for read in range(1, 101):
-        place.hub.topics.publish("progress", Progress(read))
-    assert (await watching.hear(Feed, "progress")).value == {"read": 100}, "only the newest is sent"
+        place.hub.topics.publish("run", lambda read=read: {"run": {"read": read}})
+    assert rows(await watching.hear(Feed, "run"))["run"]["read"] == 100, "only the newest is sent"
+
+
+async def test_an_observer_asks_for_results_in_parts(place: Any, key: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("gui.hub.operate.PART", 10)
+
+    async def answerer(query: Query) -> bytes:
+        if query.what == "plan":
+            raise CommandRefusedError(f"There is no run {query.run}.")
+        return b'{"runs": [1, 2, 3, "\xc3\xa4\xc3\xb6"]}'
+
+    watching = await operator(place, key, "observer")
+    await watching.say(Query(id=1, what="runs"))
+    assert "no results" in (await watching.hear(Reply)).text
+    place.hub.answerer = answerer
+    await watching.say(Query(id=2, what="runs"))
+    texts = []
+    while (part := await watching.hear(Part)).more:
+        texts.append(part.text)
+    assert len(texts) == 2
+    assert msgspec.json.decode("".join([*texts, part.text])) == {"runs": [1, 2, 3, "äö"]}
+    await watching.say(Query(id=3, what="plan", run=9))
+    assert await watching.hear(Reply) == Reply(id=3, ok=False, text="There is no run 9.")
+
+
+async def test_what_is_not_answered_yet_is_bounded(place: Any, key: Any) -> None:
+    go_on = asyncio.Event()
+
+    async def answerer(query: Query) -> bytes:
+        await go_on.wait()
+        return b"[]"
+
+    place.hub.answerer = answerer
+    watching = await operator(place, key, "observer")
+    for number in range(MAX_UNDER_WAY + 1):
+        await watching.say(Query(id=number, what="runs"))
+    refused = await watching.hear(Reply)
+    assert (refused.id, refused.ok) == (MAX_UNDER_WAY, False)
+    go_on.set()
+    assert {(await watching.hear(Part)).id for _ in range(MAX_UNDER_WAY)} == set(range(MAX_UNDER_WAY))
 
 
 async def test_an_observer_may_not_command_a1_a2_a12(place: Any, key: Any) -> None:
@@ -199,54 +240,3 @@ async def test_stopping_says_goodbye_to_operators(mortal_place: Any) -> None:
     acting = await operator(mortal_place, key, "operator")
     await mortal_place.stop()
     assert (await acting.hear(Goodbye)).again
-
-
-def test_topics_give_what_is_newer() -> None:
-    topics, sent = Topics(), Told()
-    event = topics.watch()
-    event.clear()
-    topics.publish("a", [1])
-    topics.publish("b", 2)
-    assert event.is_set()
-    assert topics.since(sent) == [Feed(topic="a", value=[1]), Feed(topic="b", value=2)]
-    topics.publish("a", [3])
-    assert topics.since(sent) == [Feed(topic="a", value=[3])]
-    assert topics.since(sent) == []
-    topics.unwatch(event)
-    event.clear()
-    topics.publish("a", [4])
-    assert not event.is_set()
-
-
-def test_each_session_is_told_its_own_part_of_a_topic_until_it_has_all() -> None:
-    def two_more() -> Any:
-        had: list[int] = []
-
-        def excerpt(newest: list[int]) -> tuple[list[int], bool]:
-            part = newest[len(had) :][:2]
-            had.extend(part)
-            return part, len(had) < len(newest)
-
-        return excerpt
-
-    topics, one, other = Topics(), Told(), Told()
-    topics.publish_parts_of("a", two_more)
-    topics.publish("a", [1, 2, 3])
-    assert topics.since(one) == [Feed(topic="a", value=[1, 2])]
-    assert topics.behind(one)
-    assert topics.since(one) == [Feed(topic="a", value=[3])]
-    assert not topics.behind(one)
-    topics.publish("a", [1, 2, 3, 4])
-    assert topics.since(one) == [Feed(topic="a", value=[4])]
-    assert topics.since(other) == [Feed(topic="a", value=[1, 2])]
-
-
-async def test_a_session_gets_the_rest_though_nothing_new_comes(place: Any, key: Any) -> None:
-    def one_by_one() -> Any:
-        rest = [3, 2, 1]
-        return lambda _newest: (rest.pop(), bool(rest))
-
-    place.hub.topics.publish_parts_of("progress", one_by_one)
-    place.hub.topics.publish("progress", "all")
-    watching = await operator(place, key, "observer")
-    assert [(await watching.hear(Feed, "progress")).value for _ in range(3)] == [1, 2, 3]
