@@ -3,8 +3,8 @@
     hub.pages.add("/healthz", answer)      # answer(visit) -> Page, or a coroutine that returns one
 
 A handler runs in the event loop within websockets' time limit for a request (10 s), so it must not block; what it
-raises is logged and answered with 500. A prefix (``/static/``) answers for every path below it. HEAD gets the headers of
-the page, and other methods a 405.
+raises is logged and answered with 500. A prefix (``/static/``) answers for every path below it. HEAD gets the headers
+of the page, and other methods a 405.
 """
 
 from __future__ import annotations
