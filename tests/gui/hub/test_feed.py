@@ -49,6 +49,10 @@ class Session:
         raise AssertionError("it never ends")
 
 
+def publish(topics: Topics, rows: dict[str, Any], era: object = None) -> None:
+    topics.publish("t", lambda: rows, era=era)
+
+
 def row(**fields: Any) -> dict[str, Any]:
     return fields
 
@@ -135,7 +139,7 @@ def test_who_is_too_far_behind_begins_anew(monkeypatch: pytest.MonkeyPatch) -> N
     topics.publish("t", lambda: {str(n): row(x=n) for n in range(10)})
     session.hear()
     for last in range(9, 4, -1):
-        topics.publish("t", lambda last=last: {str(n): row(x=n) for n in range(last)})
+        publish(topics, {str(n): row(x=n) for n in range(last)})
         topics.since({})  # another session looks
     assert session.hear() == [("t", {str(n): {"x": n} for n in (4, 3, 2, 1, 0)}, "first")]
 
@@ -183,7 +187,7 @@ def test_whatever_happens_every_session_ends_with_what_was_published(
                 sessions.append(Session(topics))
             case _ if sessions:
                 chance.choice(sessions).hear()
-        topics.publish("t", lambda now=dict(state): now, era=era)
+        publish(topics, dict(state), era)
     for session in sessions:
         session.hear_all()
         assert session.rows["t"] == state
