@@ -13,7 +13,7 @@ help:
 	@echo "make bench        measure the figures of docs/measurements here"
 	@echo "make soak         long campaigns: faults, fuzzing, memory (hours; resumable)"
 	@echo "make package      wheel, desktop bundle, deb and rpm in dist/"
-	@echo "make screenshots  the pictures in docs/, from a real X server"
+	@echo "make screenshots  pictures of every page in build/screenshots, from a real X server"
 
 run:
 	@packaging/setup.sh run
@@ -54,7 +54,7 @@ package:
 
 screenshots:
 	@packaging/setup.sh test
-	$(BIN)/python tests/gui/screenshots.py docs/screenshots
+	$(BIN)/python -m tests.gui.screenshots build/screenshots
 
 lock:
 	requirements/lock.sh

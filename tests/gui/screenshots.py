@@ -1,9 +1,11 @@
-"""`make screenshots`: pictures of each page from a real window on a real X server, with a real federation behind it.
+"""`make screenshots`: pictures of each page from a real window on a real X server, light and dark.
 
-    python tests/gui/screenshots.py docs/screenshots
+    python -m tests.gui.screenshots build/screenshots
 
-Starts an Xvfb of its own, opens the window, lets it do its demonstration (8 XRootD servers, 300 files each) and takes
-every page, light and dark, empty and at work.
+Two walks through the pages, each in a window of its own. `typical` lets the window do its demonstration, with a real
+federation behind it (8 XRootD servers, 1,200 files each), and takes every page, empty and at work. `extreme` opens what
+`extremes` makes: 100,000 requests, 50 and 500 servers, names of 200 characters; once in 1440×900, once in 1280×720
+(`-small`), and once on a screen of 150 % (`-150`).
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gui.app.window import Window
 
-SIZE = (1440, 900)
+LOOKS = {"typical": (1440, 900, 1.0), "extreme": (1440, 900, 1.0), "small": (1280, 720, 1.0), "150": (1440, 900, 1.5)}
+"""What is walked through, and on what: width and height of the window, and the screen's scale."""
 
 
 def part(window: Window, name: str) -> Any:
@@ -35,14 +38,14 @@ def page(window: Window, name: str) -> Any:
     return part(window, name).page
 
 
-def start_screen() -> subprocess.Popen[bytes]:
-    """An Xvfb; DISPLAY points to it."""
+def start_screen(width: int, height: int) -> subprocess.Popen[bytes]:
+    """An Xvfb with room for a window of that size; DISPLAY points to it."""
     program = shutil.which("Xvfb")
     if program is None:
         raise SystemExit("Xvfb is missing; install it with: apt-get install xvfb")
     reader, writer = os.pipe()
     process = subprocess.Popen(
-        [program, "-displayfd", str(writer), "-screen", "0", f"{SIZE[0]}x{SIZE[1]}x24", "-nolisten", "tcp"],
+        [program, "-displayfd", str(writer), "-screen", "0", f"{width + 40}x{height + 60}x24", "-nolisten", "tcp"],
         pass_fds=[writer],
         stderr=subprocess.DEVNULL,
     )
@@ -66,30 +69,48 @@ async def until(window: Window, condition: Callable[[], bool], what: str, second
     print(f"  {what}", flush=True)
 
 
-async def take(directory: Path, data: Path) -> None:
-    """Open the window, walk through its pages, save what is to be seen."""
-    from gui.app import make_window
-    from gui.runner.demo import DemoOptions
-    from gui.widgets.theme import theme
+class Camera:
+    """Takes pictures of a window into a directory; each name ends with `suffix` and the mode."""
 
-    window = make_window(data, DemoOptions(database=data / "demo.db", servers=8, files=600, rate=30, repeats=1))
-    frame = window.frame
-    frame.resize(*SIZE)
-    frame.show()
-    taken: list[str] = []
+    def __init__(self, window: Window, directory: Path, suffix: str) -> None:
+        self.window, self.directory, self.suffix = window, directory, suffix
+        self.taken = 0
 
-    async def shoot(name: str, *modes: str) -> None:
+    async def shoot(self, name: str, *modes: str) -> None:
+        from gui.widgets.theme import theme
+
         for mode in modes or ("light", "dark"):
             theme().set_mode(mode)  # type: ignore[arg-type]
             # Never processEvents here: it would run callbacks of the loop inside this task, which asyncio refuses; the
             # task whose turn it was would then sleep for ever.
-            await asyncio.sleep(0.6)
-            path = directory / f"{name}-{mode}.png"
-            screen = frame.screen()
-            assert screen.grabWindow(frame.winId()).save(str(path)), f"{path} cannot be written"
-            taken.append(path.name)
+            await asyncio.sleep(0.8)
+            path = self.directory / f"{name}{self.suffix}-{mode}.png"
+            frame = self.window.frame
+            assert frame.screen().grabWindow(frame.winId()).save(str(path)), f"{path} cannot be written"
+            self.taken += 1
         theme().set_mode("light")
 
+
+async def take(look: str, directory: Path, data: Path) -> None:
+    """Open a window, walk through its pages, save what is to be seen."""
+    from gui.app import make_window
+    from gui.runner.demo import DemoOptions
+
+    width, height, _ = LOOKS[look]
+    window = make_window(data, DemoOptions(database=data / "demo.db", servers=8, files=1200, rate=30, repeats=1))
+    window.frame.resize(width, height)
+    window.frame.show()
+    window.frame.move(0, 0)
+    camera = Camera(window, directory, "" if look in ("typical", "extreme") else f"-{look}")
+    await (typical(camera) if look == "typical" else extreme(camera, data))
+    print(f"  {camera.taken} pictures in {directory}", flush=True)
+    window.frame.close()
+    await window.done.wait()
+
+
+async def typical(camera: Camera) -> None:
+    """The demonstration, from the first start to the evidence."""
+    window, frame, shoot = camera.window, camera.window.frame, camera.shoot
     await shoot("welcome", "light")
     frame.go("settings")
     await shoot("settings")
@@ -156,15 +177,51 @@ async def take(directory: Path, data: Path) -> None:
     checked = page(window, "preflight")
     await until(window, lambda: checked.rows and checked.again_button.text() == "Check again", "preflight is done")
     await shoot("preflight")
-    print(f"  {len(taken)} pictures in {directory}", flush=True)
-    frame.close()
-    await window.done.wait()
 
 
-def main() -> int:
-    directory = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/screenshots").resolve()
-    directory.mkdir(parents=True, exist_ok=True)
-    screen = start_screen()
+async def extreme(camera: Camera, data: Path) -> None:
+    """What is large, long or hostile."""
+    from tests.gui.extremes import fill, progress
+
+    window, shoot = camera.window, camera.shoot
+    database = data / "extreme.db"
+    run = await asyncio.to_thread(fill, database)
+    window.open_workspace(str(database))
+    await until(window, lambda: window.workspace is not None, "the workspace is open")
+    for servers in (50, 500):
+        live = page(window, "live")
+        window.go("live")
+        live.show_progress(progress(servers))
+        await shoot(f"live-{servers}")
+    window.go("runs")
+    await shoot("runs-many")
+    window.go("result", run=run)
+    result = page(window, "result")
+    await until(window, lambda: bool(result.visible_requests()), "the requests are read")
+    result.show_tab("servers")
+    await shoot("result-50")
+    result.show_tab("timeline")
+    await until(window, lambda: result.timeline.timeline is not None, "the timeline is read")
+    await shoot("timeline-50")
+    result.show_tab("requests")
+    await shoot("requests-100000")
+    part(window, "result")._open_evidence(result.visible_requests()[0])
+    await until(window, lambda: page(window, "evidence").view is not None, "the evidence is read")
+    await shoot("evidence-long")
+    window.go("compare", run=run)
+    await asyncio.sleep(3)
+    await shoot("compare")
+    for name in ("fleet", "plans", "preflight", "settings", "pipeline"):
+        window.go(name)
+        await asyncio.sleep(1)
+        await shoot(name if camera.suffix else f"{name}-idle")
+
+
+def walk(look: str, directory: Path) -> int:
+    """One walk, in this process."""
+    width, height, scale = LOOKS[look]
+    os.environ["QT_SCALE_FACTOR"] = str(scale)
+    screen = start_screen(int(width * scale), int(height * scale))
     data = Path(tempfile.mkdtemp(prefix="tally-screenshots-"))
     os.environ["XDG_CONFIG_HOME"] = str(data / "config")
     try:
@@ -173,11 +230,23 @@ def main() -> int:
         from gui.app import make_application
 
         make_application()
-        qasync.run(take(directory, data))
+        qasync.run(take(look, directory, data))
     finally:
         shutil.rmtree(data, ignore_errors=True)
         screen.terminate()
         screen.wait(10)
+    return 0
+
+
+def main() -> int:
+    """All walks, each in a process of its own; or the one that is named."""
+    directory = Path(sys.argv[1] if len(sys.argv) > 1 else "build/screenshots").resolve()
+    directory.mkdir(parents=True, exist_ok=True)
+    if len(sys.argv) > 2:
+        return walk(sys.argv[2], directory)
+    for look in LOOKS:
+        print(look, flush=True)
+        subprocess.run([sys.executable, "-m", "tests.gui.screenshots", str(directory), look], check=True)
     return 0
 
 

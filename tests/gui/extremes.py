@@ -1,0 +1,95 @@
+"""What is large, long or broken, for pictures: a workspace of 100,000 requests on 50 servers, names of 200 characters,
+and the progress of runs on 50 and on 500 servers."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from gui.reconcile import score
+from gui.runner.progress import Marker, RunProgress, SamplePoint, ServerRow
+from gui.store import Store, TestSpec
+from tests.gui.reconcile.losses import run_with_losses
+from tests.gui.store.world import Asked, World
+
+SERVERS, FILES = 50, 2000
+LONG = "/store/" + "a-directory-with-a-very-long-name/" * 6
+HOSTILE = "<b>bold</b> & \u202egnp.exe"
+
+
+def fill(database: Path) -> int:
+    """Makes the workspace; returns its largest run, which is also its newest."""
+    with Store(database) as store:
+        world = World(store)
+        run_with_losses(world, requests=40, fault="udp-loss for 20 s", name="correctness, full files")
+        world.now += 3600
+        _large(world, HOSTILE, lost=0)
+        world.now += 3600
+        return _large(world, "osdf-2021", lost=21)
+
+
+def _large(world: World, name: str, lost: int) -> int:
+    """A run of 100,000 requests; every seventh server misses `lost` records."""
+    run = world.begin(
+        TestSpec(SERVERS, FILES, 100, name="50 × 2,000, N = 100"), name=name, settle=30.0,
+        clients=[{"name": f"c{n}", "host": f"wn{n}.example.org", "version": "1.2"} for n in (1, 2)],
+        servers=SERVERS, host="desk.example.org",
+    )  # fmt: skip
+    paths = [f"{LONG if n % 10 == 0 else '/store/test/'}file{n:05}.root" for n in range(FILES)]
+    for number in range(1, SERVERS + 1):
+        server = f"root://s{number:02}.{'long-' * 30 if number == 2 else ''}example.org:1094"
+        asked = world.ask(server=server, agent=f"shared/c{1 + number % 2}", paths=paths, size=(1 + number % 9) << 18)
+        world.read(*asked)
+        missed = lost if number % 7 == 0 else 0
+        world.record(*_kept(asked, missed))
+    world.store.set_repeat(world.repeat, state="settling", ended=world.tick())
+    world.store.set_repeat(world.repeat, state="settled", settled=world.tick(), complete=True, reason="all is recorded")
+    score(world.store, world.repeat, "settle", world.tick())
+    world.store.set_run(run, state="failed" if lost else "passed", ended=world.tick())
+    return run
+
+
+def _kept(asked: list[Asked], missed: int) -> list[Asked]:
+    return asked[:400] + asked[400 + missed :]
+
+
+def progress(servers: int, seconds: int = 240) -> RunProgress:
+    """A run under way on that many servers; the third one is silent, the fifth slow, and two faults were injected."""
+    noise = random.Random(7)
+    started = 1_795_000_000.0
+    names = [f"s{number:0{len(str(servers))}}" for number in range(1, servers + 1)]
+    samples = tuple(
+        SamplePoint(
+            started + second,
+            tuple(_speed(noise, which, second) for which in range(servers)),
+            requested=second * servers * 10,
+            read=second * servers * 10 - 40,
+            recorded=second * servers * 10 - 40 - (300 if 90 < second < 130 else 60),
+        )
+        for second in range(1, seconds + 1)
+    )
+    last = samples[-1]
+    rows = tuple(_row(name, which, seconds, last) for which, name in enumerate(names))
+    return RunProgress(
+        t=started + seconds, run=4, plan="osdf-2021", phase="round", started=started, total=4000 * servers,
+        requested=last.requested or 0, read=last.read or 0, recorded=last.recorded or 0, gap=60, gap_oldest=4.2,
+        offered_rate=10.0 * servers, achieved_rate=9.8 * servers, eta=160.0, series=tuple(names), servers=rows,
+        samples=samples, tests=1, test=1, repeats=1, repeat=1, round=seconds, rounds=400,
+        markers=(Marker(started + 90, "fault", "broker-down for 40 s"), Marker(started + 200, "fault", "kill-server")),
+    )  # fmt: skip
+
+
+def _row(name: str, which: int, seconds: int, last: SamplePoint) -> ServerRow:
+    gap = 4 * (which % 3)
+    return ServerRow(
+        name, f"root://{name}.example.org:1094", 10 * seconds, 10 * seconds, 10 * seconds - gap, gap,
+        gap_oldest=last.t - 4.2 if gap else None, rate=last.rates[which], last_record=last.t - 1,
+        silent_since=last.t - 80 if which == 2 else None,
+    )  # fmt: skip
+
+
+def _speed(noise: random.Random, which: int, second: int) -> float:
+    if which == 2 and second > 150:
+        return 0.0
+    mean = 1.5 if which == 4 else 9.0
+    return max(0.2, noise.gauss(mean, 0.8)) * 2**20 if second % 12 else 0.0
