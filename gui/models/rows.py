@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 from gui.models.filters import Filter, FilterError, filter_word, parse_filter
+from gui.models.plain import straight
 
 __all__ = ["UNKNOWN", "Align", "Column", "FilterError", "Kind", "Rows", "filter_word"]
 
@@ -56,9 +57,9 @@ class Column(Generic[R]):
     def shows(self, row: R) -> str:
         """The cell's text; an unknown value is an en dash."""
         if self.text is not None:
-            return self.text(row)
+            return straight(self.text(row))
         value = self.value(row)
-        return UNKNOWN if value is None or value == "" else str(value)
+        return UNKNOWN if value is None or value == "" else straight(str(value))
 
 
 def _sort_key(value: object) -> tuple[int, Any]:

@@ -9,6 +9,7 @@ from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QFont, QFontMetrics, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
+from gui.models.plain import straight
 from gui.models.rows import UNKNOWN
 from gui.widgets.theme import sized_font, theme
 
@@ -106,7 +107,7 @@ class Legend(QWidget):
         left = PADDING + 28
         painter.setFont(strong if bold else normal)
         room = width - 160 - left if at else width - 96 - left
-        text = QFontMetrics(painter.font()).elidedText(name, Qt.TextElideMode.ElideRight, room)
+        text = QFontMetrics(painter.font()).elidedText(straight(name), Qt.TextElideMode.ElideRight, room)
         painter.drawText(QRect(left, top, room, ROW), int(Qt.AlignmentFlag.AlignVCenter), text)
         right = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight)
         painter.drawText(QRect(width - 172, top, 80, ROW), right, at)

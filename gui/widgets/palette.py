@@ -32,6 +32,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.models.finder import Found
+from gui.models.plain import straight
 from gui.widgets.icons import icon, pixmap
 from gui.widgets.parts import label
 from gui.widgets.theme import metrics, sized_font, theme
@@ -97,7 +98,7 @@ class FoundDelegate(QStyledItemDelegate):
             painter.setPen(look.ink("text3"))
             painter.drawText(inner, flags | right, found.key)
             inner.setRight(inner.right() - metrics(12).horizontalAdvance(found.key) - 16)
-        title = " ".join(found.title.split())
+        title = " ".join(straight(found.title).split())
         painter.setFont(sized_font(13, QFont.Weight.Medium))
         painter.setPen(look.ink("text"))
         sizes = metrics(13, QFont.Weight.Medium)
@@ -106,7 +107,7 @@ class FoundDelegate(QStyledItemDelegate):
         if found.detail and inner.width() > 40:
             painter.setFont(sized_font(12))
             painter.setPen(look.ink("text2"))
-            detail = " ".join(found.detail.split())
+            detail = " ".join(straight(found.detail).split())
             painter.drawText(inner, flags, metrics(12).elidedText(detail, Qt.TextElideMode.ElideMiddle, inner.width()))
         painter.restore()
 

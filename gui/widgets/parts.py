@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.models.plain import straight
 from gui.models.rows import UNKNOWN
 from gui.widgets.icons import icon, pixmap
 from gui.widgets.theme import theme
@@ -30,11 +31,21 @@ ICON_GAP = 4
 """Pixels that an icon adds to the gap before the text."""
 
 
-def label(text: str = "", kind: str = "", *, parent: QWidget | None = None) -> QLabel:
+class PlainLabel(QLabel):
     """A label for plain text: Qt would otherwise guess rich text in names from agents and servers."""
-    made = QLabel(parent)
-    made.setTextFormat(Qt.TextFormat.PlainText)
-    made.setText(text)
+
+    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setText(text)
+
+    def setText(self, text: str) -> None:
+        super().setText(straight(text))
+
+
+def label(text: str = "", kind: str = "", *, parent: QWidget | None = None) -> PlainLabel:
+    """A plain label of this kind."""
+    made = PlainLabel(text, parent)
     if kind:
         made.setProperty("kind", kind)
     return made
@@ -42,32 +53,34 @@ def label(text: str = "", kind: str = "", *, parent: QWidget | None = None) -> Q
 
 def short_caption(text: str, most: int = 32) -> str:
     """Outside text as the caption of a button or a tab: shortened, and without a mnemonic for an ampersand."""
-    line = " ".join(text.split())
+    line = " ".join(straight(text).split())
     return (line if len(line) <= most else line[: most - 1].rstrip() + "…").replace("&", "&&")
 
 
 def breakable(text: str, most: int = 32) -> str:
     """Outside text for a label that wraps: in one line, and with places to break words that are longer than `most`;
     Qt breaks at blanks only, and would make the label as wide as the longest word."""
-    words = (("\u200b".join(word[at : at + most] for at in range(0, len(word), most))) for word in text.split())
+    words = (
+        ("\u200b".join(word[at : at + most] for at in range(0, len(word), most))) for word in straight(text).split()
+    )
     return " ".join(words)
 
 
 def plain_tip(text: str) -> str:
     """A tooltip with this plain text in lines of readable length; Qt would guess rich text in text from outside."""
-    return f"<p>{html.escape(text).replace(chr(10), '<br>')}</p>" if text else ""
+    return f"<p>{html.escape(straight(text)).replace(chr(10), '<br>')}</p>" if text else ""
 
 
-class Elided(QLabel):
+class Elided(PlainLabel):
     """A label that ends in "…" when there is no room for its text; the tooltip then has the whole text.
 
     It shrinks before its neighbours do, down to `least` pixels."""
 
     def __init__(self, text: str = "", kind: str = "", *, least: int = 48) -> None:
-        super().__init__()
+        super().__init__(text)
         self._least = least
-        self.setTextFormat(Qt.TextFormat.PlainText)
-        self.setText(text)
+        self.cut = Qt.TextElideMode.ElideRight
+        """Which part of the text is left out when there is no room."""
         if kind:
             self.setProperty("kind", kind)
 
@@ -77,9 +90,7 @@ class Elided(QLabel):
 
     def shown_text(self) -> str:
         """What fits."""
-        return self.fontMetrics().elidedText(
-            " ".join(self.text().split()), Qt.TextElideMode.ElideRight, self.contentsRect().width()
-        )
+        return self.fontMetrics().elidedText(" ".join(self.text().split()), self.cut, self.contentsRect().width())
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: ARG002
         painter = QPainter(self)

@@ -21,6 +21,7 @@ from PySide6.QtGui import QBrush, QColor, QFont, QFontMetrics, QHelpEvent, QMous
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QScrollBar, QToolTip, QVBoxLayout, QWidget
 
 from gui.models.events import Event, Flag, place_flags
+from gui.models.plain import straight
 from gui.models.series import Array, Marks, round_top
 from gui.widgets.icons import pixmap
 from gui.widgets.theme import SMALL_PX, sized_font, theme
@@ -755,7 +756,7 @@ def heat_table() -> npt.NDArray[np.ubyte]:
 
 
 def _short_name(name: str, metrics: QFontMetrics) -> str:
-    return metrics.elidedText(" ".join(name.split()), Qt.TextElideMode.ElideMiddle, 46)
+    return metrics.elidedText(" ".join(straight(name).split()), Qt.TextElideMode.ElideMiddle, 46)
 
 
 class _RowAxis(ValueAxis):

@@ -9,6 +9,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QFocusEvent, QFont, QFontMetrics, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from gui.models.plain import straight
 from gui.runner.progress import Step, StepState
 from gui.widgets.icons import pixmap
 from gui.widgets.parts import plain_tip
@@ -156,7 +157,9 @@ class StepStrip(QWidget):
         painter.setFont(font)
         painter.setPen(look.colour("text" if now else "text2"))
         icon = ICONS[state]
-        words = metrics.elidedText(step.name, Qt.TextElideMode.ElideRight, int(box.width()) - (18 if icon else 0))
+        words = metrics.elidedText(
+            straight(step.name), Qt.TextElideMode.ElideRight, int(box.width()) - (18 if icon else 0)
+        )
         painter.drawText(QRectF(box.left(), box.top(), box.width(), 18), int(Qt.AlignmentFlag.AlignVCenter), words)
         if icon is not None:
             at = box.left() + metrics.horizontalAdvance(words) + 6

@@ -566,7 +566,7 @@ class Table(QWidget):
             self.view.setColumnHidden(number, True)
         self._fit_columns()
 
-    def suggest_width(self, key: str, text: str, most: int = 336) -> None:
+    def suggest_width(self, key: str, text: str, most: int = 336, least: int = LEAST_SUGGESTED) -> None:
         """Make this column as wide as this text needs, within bounds, unless the user has chosen a width: what it does
         not need is the stretching column's."""
         number = next(n for n, column in enumerate(self.model.rows.columns) if column.key == key)
@@ -576,7 +576,7 @@ class Table(QWidget):
         measure = metrics(12, fixed=True) if column.kind == "fixed" else metrics(13, QFont.Weight.DemiBold)
         wanted = measure.horizontalAdvance(text.replace("\n", " ")) + 2 * EDGE
         header = self.view.horizontalHeader()
-        header.resizeSection(number, max(LEAST_SUGGESTED, min(most, wanted)))
+        header.resizeSection(number, max(least, min(most, wanted)))
         self._fit_columns()
 
     def copy_rows(self) -> None:

@@ -169,6 +169,7 @@ class EvidencePage(Page):
                 (named, self.list_wanted.emit),
             ]
         )
+        self.title.cut = Qt.TextElideMode.ElideMiddle  # a path says most at its ends
         self.title.setText(view.path)
         self.badge.set_state(*view.verdict)
         self._show_injected()

@@ -11,7 +11,7 @@ from gui.models.rows import Column
 from gui.runner.progress import ServerRow
 from gui.widgets.theme import theme
 
-LEAST_NAME = 72
+LEAST_NAME, LEAST_COUNT = 72, 52
 
 
 def _zero(value: int, bad: str) -> str:
@@ -36,9 +36,9 @@ def server_columns(
             tip=lambda r: r.url,
         ),
         Column("address", "Address", lambda r: r.url, colour=lambda _r: "text2", width=176, stretch=True, fold=1),
-        Column("req", "Req.", lambda r: r.requested, lambda r: figures.count(r.requested), "right", 52),
-        Column("read", "Read", lambda r: r.read, lambda r: figures.count(r.read), "right", 52),
-        Column("rec", "Rec.", lambda r: r.recorded, lambda r: figures.count(r.recorded), "right", 52),
+        Column("req", "Req.", lambda r: r.requested, lambda r: figures.count(r.requested), "right", LEAST_COUNT),
+        Column("read", "Read", lambda r: r.read, lambda r: figures.count(r.read), "right", LEAST_COUNT),
+        Column("rec", "Rec.", lambda r: r.recorded, lambda r: figures.count(r.recorded), "right", LEAST_COUNT),
         Column(
             "gap",
             "Gap",

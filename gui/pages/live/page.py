@@ -16,9 +16,10 @@ from PySide6.QtCore import Qt, QTimer, QUrl, Signal
 from PySide6.QtGui import QDesktopServices, QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QFileDialog, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
+from gui.models import figures
 from gui.models.live_servers import WAITING, summary
 from gui.models.states import outcome_state
-from gui.pages.live.columns import server_columns
+from gui.pages.live.columns import LEAST_COUNT, LEAST_NAME, server_columns
 from gui.pages.live.export import EXPORTS, save
 from gui.pages.live.graphs import Graphs, before_first
 from gui.pages.live.presenter import LastRun
@@ -74,7 +75,7 @@ class LivePage(Page):
         self._painted: RunProgress | None = None
         self.paused = False
         self._ticked = 0.0
-        self._fitted: tuple[str, bool] | None = None
+        self._fitted: tuple[str, str, bool] | None = None
         """For what the column of names has its width."""
         self.badge = Badge()
         self.head.insertWidget(2, self.badge)
@@ -304,7 +305,7 @@ class LivePage(Page):
             return
         self.table.set_empty(Empty("live", before_first(progress), "Servers are listed when their clients start."))
         self.table.set_rows(progress.servers)
-        self._fit_names(progress)
+        self._fit_columns(progress)
         found = summary([self.graphs.news[row.name] for row in progress.servers if row.name in self.graphs.news])
         self.table.set_counts(f"{len(progress.servers)}; {found}" if found else str(len(progress.servers)))
         self._tick()
@@ -314,12 +315,16 @@ class LivePage(Page):
         self._ticked = time.monotonic()
         self.table.view.viewport().update()
 
-    def _fit_names(self, p: RunProgress) -> None:
+    def _fit_columns(self, p: RunProgress) -> None:
+        """Names and counts in full; beside the map, every pixel of the table is needed for figures."""
         longest = max((row.name for row in p.servers), key=len, default="")
-        shown = (longest, self._beside)
-        if shown != self._fitted:  # beside the map, every pixel of the table is needed for figures
+        most = figures.count(10 ** len(str(max((row.requested for row in p.servers), default=0))) - 1)
+        shown = (longest, most, self._beside)
+        if shown != self._fitted:
             self._fitted = shown
-            self.table.suggest_width("server", "s00" if self._beside else f"__{longest}")
+            self.table.suggest_width("server", f"__{longest[:6] if self._beside else longest}", least=LEAST_NAME)
+            for count in ("req", "read", "rec"):
+                self.table.suggest_width(count, most, least=LEAST_COUNT)
 
     def _keep_gaps(self, p: RunProgress) -> None:
         if p.t - self._gaps_at < 1.0 and self._gaps:

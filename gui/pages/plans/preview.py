@@ -16,7 +16,7 @@ from gui.campaign.plan import Plan
 from gui.campaign.preview import Preview
 from gui.models import figures
 from gui.widgets.icons import pixmap
-from gui.widgets.parts import label
+from gui.widgets.parts import PlainLabel, label
 from gui.widgets.theme import theme
 
 SIDE = 300
@@ -150,7 +150,7 @@ class PreviewCard(QFrame):
         self._grid.setHorizontalSpacing(8)
         self._grid.setVerticalSpacing(4)
         self._grid.setColumnStretch(1, 1)
-        self._shown: list[tuple[QLabel, QLabel]] = []
+        self._shown: list[tuple[QLabel, PlainLabel]] = []
         column.addSpacing(4)
         column.addLayout(self._grid)
         theme().changed.connect(self._draw_notes)
@@ -206,8 +206,8 @@ class PreviewCard(QFrame):
             self._grid.addWidget(words, row, 1)
             self._shown.append((picture, words))
         for number, (picture, words) in enumerate(self._shown):
-            for part in (picture, words):
-                part.setVisible(number < len(notes))
+            picture.setVisible(number < len(notes))
+            words.setVisible(number < len(notes))
         self._draw_notes()
         self.updateGeometry()
 

@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.models import figures
 from gui.models.rows import filter_word
 from gui.models.runs import RunView, TestRow
 from gui.models.timeline import LANES, Group, LaneKey, Miss, Part, Timeline, csv_of, group_of
@@ -242,7 +243,7 @@ class TimelineTab(QWidget):
         """The repeat that overview and words are about."""
         self._chosen = part
         self.overview.show_part(part)
-        took = f" in {part.took:.1f} s" if part.took is not None else ""
+        took = f" in {figures.duration(part.took)}" if part.took is not None else ""
         settled = f", settled {_time(part.settled)}" if part.settled is not None else f", {part.state}"
         many = self.timeline is not None and len(self.timeline.parts) > 1
         which = f"repeat {part.number}: " if many else ""

@@ -16,6 +16,7 @@ from gui.campaign.around import Around, Listing
 from gui.campaign.plan import Fault, File, Files, Plan, Test, Who
 from gui.campaign.planfile import format_plan
 from gui.campaign.selection import Client, Server
+from gui.models.plain import straight
 from gui.models.plans import NEW_PLAN, FaultPlace, PlanLibrary
 from gui.pages.plans.choose import ChooseSheet
 from gui.pages.plans.page import PlansPage
@@ -165,7 +166,7 @@ def test_names_that_mean_harm_are_kept_and_shown_as_they_are(mine: PlansPage, ho
         mine.form.name.setText(name)
         mine.form.name.textEdited.emit(name)
         assert mine.editor.plan.name == name.strip()
-        assert mine.title.text() == name.strip()
+        assert mine.title.text() == straight(name.strip())
         mine.duplicate()
         assert mine.editor.entry.path.parent == tmp_path / "plans"
     mine.grab()
