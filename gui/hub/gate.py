@@ -27,6 +27,7 @@ from gui.hub.audit import AuditLog
 from gui.hub.commits import TokenSpender
 from gui.hub.holds import AGAIN_SECONDS, why_kept_out
 from gui.hub.keyring import Keyring
+from gui.hub.limits import GOODBYE_SECONDS, limited
 from gui.hub.operate import RegisterOperator, decode_from_operator
 from gui.hub.pages import Pages
 from gui.hub.persistence import Spend
@@ -188,8 +189,9 @@ class Gate:
             await turn_away(websocket, refusal.text, again=False)
             return
         client_id = self._registrations.add(bearer, name, details, address, self._clock())
-        await websocket.send(encode(Registered(client_id=client_id)), text=True)
-        await websocket.close()
+        with limited(websocket, GOODBYE_SECONDS):
+            await websocket.send(encode(Registered(client_id=client_id)), text=True)
+            await websocket.close()
 
     def _check_invited_name(self, bearer: Bearer, name: str) -> None:
         if bearer.invitation is not None and self._keyring.belongs_to_somebody(name):
@@ -208,8 +210,9 @@ def peer(connection: ServerConnection) -> str:
 async def turn_away(websocket: ServerConnection, reason: str, *, again: bool) -> None:
     """Send a Goodbye to a peer that has no session yet."""
     try:
-        await websocket.send(encode(Goodbye(reason=reason, again=again)), text=True)
-        await websocket.close(POLICY_VIOLATION, shorten(reason))
+        with limited(websocket, GOODBYE_SECONDS):
+            await websocket.send(encode(Goodbye(reason=reason, again=again)), text=True)
+            await websocket.close(POLICY_VIOLATION, shorten(reason))
     except ConnectionClosed:
         log.debug("= %s left before it received: %s", peer(websocket), reason)
 

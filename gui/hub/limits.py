@@ -15,8 +15,8 @@ from websockets.asyncio.server import ServerConnection
 
 log = logging.getLogger("tally.hub")
 
-SEND_SECONDS = 10.0
-"""How long a message may wait until the peer has read enough of those before."""
+SEND_SECONDS = 60.0
+"""How long a message may take until the peer has read enough; 4 MiB over a slow line take most of it."""
 GOODBYE_SECONDS = 2.0
 """How long a peer has to take leave, from the Goodbye to the end of the connection."""
 SHOWN_OUT_SECONDS = 0.5
@@ -26,11 +26,11 @@ SHOWN_OUT_SECONDS = 0.5
 @contextlib.contextmanager
 def limited(websocket: ServerConnection, seconds: float) -> Iterator[None]:
     """Abort the connection if the block takes longer; what waits inside then ends with ConnectionClosed."""
-    late = asyncio.get_running_loop().call_later(seconds, _abort, websocket, seconds)
+    watch = asyncio.get_running_loop().call_later(seconds, abort, websocket, f"took more than {seconds:g} s")
     try:
         yield
     finally:
-        late.cancel()
+        watch.cancel()
 
 
 def abort_in(websocket: ServerConnection, seconds: float) -> None:
@@ -38,6 +38,7 @@ def abort_in(websocket: ServerConnection, seconds: float) -> None:
     asyncio.get_running_loop().call_later(seconds, websocket.transport.abort)
 
 
-def _abort(websocket: ServerConnection, seconds: float) -> None:
-    log.warning("! %s has read nothing for %g s; its connection is aborted", websocket.remote_address, seconds)
+def abort(websocket: ServerConnection, why: str) -> None:
+    """End the connection without asking the peer."""
+    log.warning("! %s %s; its connection is aborted", websocket.remote_address, why)
     websocket.transport.abort()

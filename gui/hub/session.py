@@ -28,12 +28,12 @@ from agent.messages import (
     decode_from_agent,
     encode,
 )
+from gui.hub.limits import GOODBYE_SECONDS, SEND_SECONDS, SHOWN_OUT_SECONDS, abort_in, limited
 from gui.hub.persistence import JournalBatch
 
 log = logging.getLogger("tally.hub")
 
 MAX_OUTBOX = 2000
-GOODBYE_SECONDS = 5.0
 POLICY_VIOLATION = 1008
 TOO_SLOW = 1013
 NORMAL = 1000
@@ -116,7 +116,7 @@ class AgentSession:
             self.ending = reason
             self._close = (code, reason)
             # An agent that reads nothing would keep the session open until TCP times out.
-            asyncio.get_running_loop().call_later(GOODBYE_SECONDS, self._websocket.transport.abort)
+            abort_in(self._websocket, GOODBYE_SECONDS if again else SHOWN_OUT_SECONDS)
             try:
                 self._outbox.put_nowait(None)
             except asyncio.QueueFull:
@@ -215,7 +215,8 @@ class AgentSession:
         try:
             await self._websocket.ping()  # its answer sets `latency`
             while (message := await self._outbox.get()) is not None:
-                await self._websocket.send(encode(message), text=True)
+                with limited(self._websocket, SEND_SECONDS):
+                    await self._websocket.send(encode(message), text=True)
             await self._websocket.close(self._close[0], shorten(self._close[1]))
         except ConnectionClosed:
             pass  # the reading side has the reason
