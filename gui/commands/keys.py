@@ -135,7 +135,7 @@ def run_key(options: argparse.Namespace) -> int:
                 print(f"The invitation {options.kid} is revoked; nobody can join with it any more.")
             case "revoke":
                 key = keys.revoke_key(store, options.kid, now)
-                print(f"{key.kid} is revoked; a running hub ends its sessions within two seconds.")
+                print(f"{key.kid} is revoked; a running hub ends its sessions within a second.")
                 if key.shared:
                     print("Agents that joined with the shared key need a new one: tally key create --shared")
     return 0

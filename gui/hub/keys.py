@@ -1,7 +1,7 @@
 """Keys and invitations: creating, rotating, revoking them, and finding the one that a token was signed with.
 
 Everything here is plain values; `gui.hub.persistence` says who stores them. The command line uses the same functions
-on the database when no hub runs; a running hub sees the change within two seconds.
+on the database when no hub runs; a running hub sees the change within a second.
 """
 
 from __future__ import annotations

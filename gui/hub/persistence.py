@@ -193,8 +193,9 @@ class HoldingStore(HoldStore, AuditStore, Protocol):
 class KeyringStore(RevokingStore, HoldStore, Protocol):
     """What decides who may join."""
 
+    def credentials_version(self) -> str:
+        """Another text after each change of keys, invitations or holds, by whatever program. Quick."""
 
-class HubStore(
-    KeyStore, InvitationStore, HoldStore, TokenLedger, JournalSink, AgentDirectory, AuditStore, TagAllocator, Protocol
-):
+
+class HubStore(KeyringStore, TokenLedger, JournalSink, AgentDirectory, TagAllocator, Protocol):
     """All of the above in one object."""

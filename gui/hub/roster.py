@@ -13,14 +13,17 @@ from typing import Any, Literal
 
 import msgspec
 
-from agent.messages import Notice, ServerReport
+from agent.messages import Finding, Notice, ServerReport
 from gui.hub.persistence import SHARED, Role
 
 AgentState = Literal["up", "draining", "missing", "gone", "disconnected"]
 """``disconnected``: an operator keeps it out for a time. ``gone``: it left with the hub."""
 MISSED = 3
 """Number of missed heartbeats after which an agent counts as missing."""
-MAX_NOTICES = 50
+MAX_NOTICES, NOTICES_TEXT = 50, 16 * 1024
+"""Of one agent: how many notices are kept, and how much text in all."""
+FINDINGS_TEXT = 64 * 1024
+"""Of one agent: how much text of its findings is kept. A hundred long ones are half of it."""
 
 
 def public_id(kid: str, sub: str) -> str:
@@ -98,6 +101,36 @@ class AgentView:
     def shared_key(self) -> bool:
         """Whether it joined with the shared key: only rotating that key can exclude it."""
         return self.kid == SHARED
+
+
+def shortened(report: ServerReport) -> ServerReport:
+    """The report with as many of its findings as fit into `FINDINGS_TEXT`, and a last one that says so if not all do:
+    whatever agents send, what the hub keeps of each and sends to operators is bounded."""
+    left, kept = FINDINGS_TEXT, 0
+    for finding in report.findings:
+        left -= sum(len(text) for text in (finding.what, finding.why, finding.fixed, finding.file))
+        if left < 0:
+            break
+        kept += 1
+    if kept == len(report.findings):
+        return report
+    rest = Finding(
+        "warning",
+        f"{len(report.findings) - kept} more findings are left out",
+        "the report is too long; `tally-agent check-config` beside the server shows all",
+    )
+    return msgspec.structs.replace(report, findings=[*report.findings[:kept], rest])
+
+
+def newest_notices(notices: tuple[Notice, ...]) -> tuple[Notice, ...]:
+    """The newest of these, of bounded number and length; at least one."""
+    kept, text = 0, 0
+    for notice in reversed(notices[-MAX_NOTICES:]):
+        text += len(notice.text)
+        if kept and text > NOTICES_TEXT:
+            break
+        kept += 1
+    return notices[len(notices) - kept :]
 
 
 _LARGE = ("report", "notices")

@@ -24,7 +24,17 @@ from gui.hub.holds import why_kept_out
 from gui.hub.keyring import Keyring
 from gui.hub.listener import HubListener
 from gui.hub.persistence import HoldKind, JournalBatch
-from gui.hub.roster import MAX_NOTICES, MISSED, AgentState, AgentView, ClockOffset, Pinged, Roster, public_id
+from gui.hub.roster import (
+    MISSED,
+    AgentState,
+    AgentView,
+    ClockOffset,
+    Pinged,
+    Roster,
+    newest_notices,
+    public_id,
+    shortened,
+)
 from gui.hub.session import AgentSession
 from gui.hub.tokens import AdmissionError
 
@@ -32,6 +42,8 @@ log = logging.getLogger("tally.hub")
 
 MAX_AGENTS = 10_000
 PING_SECONDS = 5.0
+FORGET_SECONDS = {"client": 3600.0, "server": 86_400.0}
+"""How long an agent that is away stays in the list. Clients come and go with the batch system, and with new names."""
 
 
 class Sessions:
@@ -276,8 +288,10 @@ class Sessions:
             self.check_heartbeats()
 
     def check_heartbeats(self) -> None:
-        """Mark agents as missing that were not heard from for three heartbeats, or that may come back."""
+        """Mark agents as missing that were not heard from for three heartbeats, or that may come back; forget those
+        that did not."""
         self._release()
+        self._forget(self._clock())
         for session in tuple(self._live.values()):
             view = self._roster.find(session.agent_id)
             if view is not None and view.live and not self._is_fresh(session):
@@ -285,6 +299,13 @@ class Sessions:
                 log.warning("! %s (%s) has missed %d heartbeats", view.id, view.name, MISSED)
                 self._roster.put(silent)
                 self._listener.agent_missing(silent)
+
+    def _forget(self, now: float) -> None:
+        for view in self._roster.agents:
+            away = view.state in ("missing", "gone") and view.id not in self._live
+            if away and now - view.last_seen > FORGET_SECONDS[view.role]:
+                log.info("= %s (%s) is forgotten: %s", view.id, view.name, view.reason)
+                self._roster.forget(view.id)
 
     # ---- called by sessions (SessionOwner)
 
@@ -319,13 +340,13 @@ class Sessions:
         """The report of a server agent about its server."""
         view = self._roster.find(session.agent_id)
         if view is not None:
-            self._roster.put(replace(view, report=message, server=message.server or view.server))
+            self._roster.put(replace(view, report=shortened(message), server=message.server or view.server))
 
     def notice(self, session: AgentSession, message: Notice) -> None:
         """A notice of an agent for the user."""
         view = self._roster.find(session.agent_id)
         if view is not None:
-            self._roster.put(replace(view, notices=(*view.notices, message)[-MAX_NOTICES:]))
+            self._roster.put(replace(view, notices=newest_notices((*view.notices, message))))
             if message.severity != "info":
                 self._listener.problem(f"agent {view.name}", message.text)
 

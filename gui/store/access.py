@@ -22,6 +22,8 @@ _AUDITS_KEPT = 5000
 """Entries of the audit log: so many refusals, and so many of everything else."""
 
 
+_CHANGED = "hub.credentials"
+"""The setting that has another value after each change of keys, invitations and holds."""
 _HOLD = "hold."
 """How the names of the settings begin that are holds."""
 
@@ -35,6 +37,10 @@ class AccessPart:
 
     database: Database
 
+    def credentials_version(self) -> str:
+        """Another text after each change of keys, invitations or holds, by whatever program."""
+        return self.setting(_CHANGED)
+
     def keys(self) -> list[Key]:
         """All signing keys, revoked ones included, oldest first."""
         table = schema.signing_key
@@ -46,6 +52,7 @@ class AccessPart:
         """Insert, or replace the row of the same `kid`."""
         with self.database.write() as connection:
             _put_key(connection, key)
+            _changed(connection)
 
     def invitations(self) -> list[Issued]:
         """All invitations that were made, oldest first."""
@@ -77,6 +84,7 @@ class AccessPart:
             ).rowcount
             if not changed:
                 connection.execute(insert(table).values(invitation=invitation.id, **values))
+            _changed(connection)
 
     def redeem(self, invitation_id: str, key: Key, now: float) -> bool:
         """In one transaction: count one use and insert `key`. Returns False and changes nothing when the invitation is
@@ -95,6 +103,7 @@ class AccessPart:
             ).rowcount
             if used:
                 _put_key(connection, key)
+                _changed(connection)
         return bool(used)
 
     def holds(self) -> list[Hold]:
@@ -110,12 +119,14 @@ class AccessPart:
         """Insert, or replace the one of the same agent and kind."""
         with self.database.write() as connection:
             put_setting(connection, _hold_name(hold.identity, hold.what), msgspec.json.encode(hold).decode())
+            _changed(connection)
 
     def lift_hold(self, identity: str, what: HoldKind) -> bool:
         """Remove a hold; False if there was none."""
         table = schema.meta
         with self.database.write() as connection:
             done = connection.execute(delete(table).where(table.c.name == _hold_name(identity, what)))
+            _changed(connection)
         return bool(done.rowcount)
 
     def spend_tokens(self, spends: Sequence[Spend], now: float) -> list[bool]:
@@ -220,6 +231,10 @@ def put_setting(connection: Connection, name: str, value: str) -> None:
     table = schema.meta
     if not connection.execute(update(table).where(table.c.name == name).values(value=value)).rowcount:
         connection.execute(insert(table).values(name=name, value=value))
+
+
+def _changed(connection: Connection) -> None:
+    put_setting(connection, _CHANGED, secrets.token_hex(8))
 
 
 def put_servers(connection: Connection, servers: Sequence[ServerEntry], *, keep_known: bool = False) -> dict[str, int]:

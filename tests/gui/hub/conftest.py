@@ -38,6 +38,7 @@ class MemoryStore:
     """A `HubStore` in memory. `broken`, when set, is raised by every call; `slow` seconds pass in each."""
 
     def __init__(self) -> None:
+        self.changes = 0
         self.key_rows: dict[str, Key] = {}
         self.invitation_rows: dict[str, Issued] = {}
         self.hold_rows: dict[tuple[str, str], Hold] = {}
@@ -57,12 +58,17 @@ class MemoryStore:
         if self.broken:
             raise self.broken
 
+    def credentials_version(self) -> str:
+        self._fault()
+        return str(self.changes)
+
     def keys(self) -> list[Key]:
         self._fault()
         return list(self.key_rows.values())
 
     def put_key(self, key: Key) -> None:
         self._fault()
+        self.changes += 1
         self.key_rows[key.kid] = key
 
     def invitations(self) -> list[Issued]:
@@ -71,6 +77,7 @@ class MemoryStore:
 
     def put_invitation(self, invitation: Issued) -> None:
         self._fault()
+        self.changes += 1
         self.invitation_rows[invitation.id] = invitation
 
     def redeem(self, invitation_id: str, key: Key, now: float) -> bool:
@@ -79,6 +86,7 @@ class MemoryStore:
         if row is None or row.revoked or row.used >= row.uses or row.expires <= now:
             return False
         self.invitation_rows[invitation_id] = replace(row, used=row.used + 1)
+        self.changes += 1
         self.key_rows[key.kid] = key
         return True
 
@@ -88,10 +96,12 @@ class MemoryStore:
 
     def put_hold(self, hold: Hold) -> None:
         self._fault()
+        self.changes += 1
         self.hold_rows[hold.identity, hold.what] = hold
 
     def lift_hold(self, identity: str, what: HoldKind) -> bool:
         self._fault()
+        self.changes += 1
         return self.hold_rows.pop((identity, what), None) is not None
 
     def spend_tokens(self, spends: Sequence[Spend], now: float) -> list[bool]:

@@ -158,8 +158,11 @@ async def idle(port: int, count: int, address: str = "127.0.0.1") -> AsyncIterat
             writer.transport.abort()
 
 
-async def test_honest_agents_join_beside_idle_connections(memory_store: Any, shared_secret: str, tmp_path: Any) -> None:
+async def test_honest_agents_join_beside_idle_connections(
+    memory_store: Any, shared_secret: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With TLS, though idle connections take every place there is."""
+    monkeypatch.setattr("gui.hub.audit.PAUSE_SECONDS", 0.1)
     options, clock = HubOptions(tmp_path, "127.0.0.1", 0, max_waiting=40, max_waiting_each=30), Clock()
     async with (
         Hub(memory_store, options, monotonic=clock) as hub,

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from agent.messages import Goodbye, Registered, encode
+from agent.messages import MAX_MESSAGE, Finding, Goodbye, Notice, Registered, ServerReport, encode
 from gui.hub.feed import Feed
 from gui.hub.keys import new_key
 from gui.hub.operate import (
@@ -23,6 +23,7 @@ from gui.hub.operate import (
     decode_to_operator,
 )
 from gui.hub.roster import public_id
+from gui.hub.sessions import FORGET_SECONDS
 
 HELLO = RegisterOperator(host="desk", version="1")
 
@@ -240,3 +241,55 @@ async def test_stopping_says_goodbye_to_operators(mortal_place: Any) -> None:
     acting = await operator(mortal_place, key, "operator")
     await mortal_place.stop()
     assert (await acting.hear(Goodbye)).again
+
+
+async def test_nine_agents_with_the_largest_reports_do_not_end_remote_operation(place: Any, key: Any) -> None:
+    """Whatever agents say, each message of the feed is far below the limit of a message, and all of it arrives."""
+    worst = "\x01" * 2000  # six bytes each in JSON
+    finding = Finding("error", worst, worst, fixed=worst, file="\x01" * 4096)
+    report = ServerReport(t=1.0, server="root://s", monitor_line=worst, findings=[finding] * 60)
+    assert 3_500_000 < len(encode(report)) < MAX_MESSAGE
+    watching = await operator(place, key, "observer")
+    ids = []
+    for number in range(9):
+        agent, welcome = await place.join(f"s{number}", role="server", labels=["x" * 64] * 32, host="\x01" * 256)
+        ids.append(welcome.public_id)
+        await agent.say(report)
+        for _ in range(60):
+            await agent.say(Notice("info", worst, 1.0))
+    told: dict[str, dict[str, Any]] = {}
+    async with asyncio.timeout(60):
+        while sum(len(row.get("notices", [])) == 8 and bool(row["report"]) for row in told.values()) < 9:
+            raw = await watching.socket.recv(decode=False)
+            assert len(raw) < MAX_MESSAGE / 2
+            message = decode_to_operator(raw)
+            if isinstance(message, Feed) and message.topic == "reports":
+                for agent_id, row in rows(message).items():
+                    told.setdefault(agent_id, {}).update(row)
+    assert set(told) == set(ids)
+    assert "more findings are left out" in told[ids[0]]["report"]["findings"][-1]["what"]
+    await watching.say(Query(id=1, what="runs"))
+    assert (await watching.hear(Reply)).id == 1
+
+
+async def test_ghosts_leave_the_roster_and_the_feed(place: Any, key: Any) -> None:
+    watching = await operator(place, key, "observer")
+    client, welcome = await place.join("pod-7f9")
+    server, _ = await place.join("s1", role="server")
+    while welcome.public_id not in (await watching.hear(Feed, "agents")).put:
+        pass
+    for agent in (client, server):
+        await agent.socket.close()
+    await place.until(lambda: all(not view.live for view in place.hub.roster.agents))
+    place.clock.advance(FORGET_SECONDS["client"] - 1)
+    place.hub.check_heartbeats()
+    assert len(place.hub.roster.agents) == 2, "who is away for less than an hour is missing"
+    place.clock.advance(2)
+    place.hub.check_heartbeats()
+    assert [view.name for view in place.hub.roster.agents] == ["s1"]
+    gone: list[str] = []
+    while welcome.public_id not in gone:
+        gone += (await watching.hear(Feed, "agents")).gone
+    place.clock.advance(FORGET_SECONDS["server"])
+    place.hub.check_heartbeats()
+    assert place.hub.roster.agents == ()

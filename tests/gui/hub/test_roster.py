@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
-from gui.hub.roster import AgentView, ClockOffset, Roster, public_id
+from agent.messages import Finding, Notice, ServerReport
+from gui.hub.roster import AgentView, ClockOffset, Roster, newest_notices, public_id, shortened
 
 
 def view(name: str, **changes: Any) -> AgentView:
@@ -63,3 +65,21 @@ def test_the_fastest_heartbeat_tells_the_clocks_apart() -> None:
     for sent in range(103, 120):
         seen = offset.heartbeat(sent - 1.0, sent + 0.02, rtt=0.04)
     assert seen == pytest.approx(-1.0, abs=1e-6), "after ten heartbeats, an old difference is forgotten"
+
+
+def test_of_a_report_is_kept_what_fits_and_the_rest_is_counted() -> None:
+    honest = ServerReport(t=1.0, findings=[Finding("error", "w" * 100, "y" * 100, fixed="f" * 100)] * 100)
+    assert shortened(honest) is honest
+    largest = ServerReport(t=1.0, findings=[Finding("error", "w" * 2000, "y" * 2000, fixed="f" * 2000)] * 100)
+    kept = shortened(largest)
+    assert len(msgspec.json.encode(kept)) < 70_000
+    assert kept.findings[-1].what == "90 more findings are left out"
+    assert kept.findings[:10] == largest.findings[:10]
+
+
+def test_of_notices_the_newest_are_kept() -> None:
+    short = tuple(Notice("info", str(n), 1.0) for n in range(60))
+    assert newest_notices(short) == short[10:]
+    long = tuple(Notice("info", f"{n}" + "x" * 1990, 1.0) for n in range(20))
+    assert newest_notices(long) == long[12:]
+    assert newest_notices((Notice("info", "x" * 20_000, 1.0),)) != ()

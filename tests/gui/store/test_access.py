@@ -122,3 +122,22 @@ def test_of_the_audit_log_refusals_drive_out_only_refusals(any_world: Any, monke
         (9.0, "joined"),
     ]
     assert store.audits(1) == [AuditEntry(9.0, "joined", "shared/c1", "client agent on h")]
+
+
+def test_a_change_of_credentials_is_seen_by_one_question(any_world: Any) -> None:
+    store = any_world.store
+    invitation = Issued("i-1", "s" * 43, "client", 1.0, 100.0, uses=1)
+    hold = Hold("shared/c1", "drain", "client", 1.0)
+    seen = [store.credentials_version()]
+    for change in (
+        lambda: store.put_key(KEY),
+        lambda: store.put_invitation(invitation),
+        lambda: store.redeem("i-1", replace(KEY, kid="k-9"), 2.0),
+        lambda: store.put_hold(hold),
+        lambda: store.lift_hold(hold.identity, hold.what),
+    ):
+        change()
+        seen.append(store.credentials_version())
+    assert len(set(seen)) == len(seen)
+    store.put_setting("another", "value")
+    assert store.credentials_version() == seen[-1]
