@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from importlib.metadata import version
 
 from gui.commands import CommandError
 from gui.commands.loop import StoppedError
+from shoveler.service.log import LineFormatter
 from shoveler.service.output import printing
 
 COMMANDS = (
@@ -78,6 +80,8 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(LineFormatter())  # warnings may quote agents and servers
     options = argparse.Namespace(output_decides=True)
     return printing("tally", lambda: _carry_out(words, options), decides=lambda: options.output_decides)
 
@@ -105,13 +109,18 @@ def _carry_out(words: Sequence[str], options: argparse.Namespace) -> int:
         print("tally: stopped; nothing was left running.", file=sys.stderr)
         return 1
     except CommandError as error:
-        print(f"tally: {error}", file=sys.stderr)
+        complain(error)
         return error.code
     except _known_errors() as error:
         if debug:
             raise
-        print(f"tally: {error}", file=sys.stderr)
+        complain(error)
         return 2
+
+
+def complain(error: Exception) -> None:
+    """The sentence of an error. Its further lines are indented: text of others that it quotes is no line of ours."""
+    print("\n  ".join(f"tally: {error}".splitlines()), file=sys.stderr)
 
 
 def _known_errors() -> tuple[type[Exception], ...]:

@@ -81,5 +81,5 @@ async def _wait_for_clients(workspace: Workspace, plan: Plan, seconds: float) ->
             return
         if awaited and not said:
             said = True
-            tell(f"{awaited[:1].upper()}{awaited[1:]} …", sys.stderr)
+            tell(printable(f"{awaited[:1].upper()}{awaited[1:]} …"), sys.stderr)
         await asyncio.sleep(0.2)

@@ -10,6 +10,8 @@ from typing import TextIO
 
 from gui.commands import nobody_reads
 from gui.report import numbers
+from gui.report.words import printable
+from gui.runner.problems import ProblemLines
 from gui.runner.progress import RunProgress
 from shoveler.service.output import Output
 
@@ -72,21 +74,19 @@ class TerminalProgress:
         self._shown = ""
         self._last = 0.0
         self._state: tuple[object, ...] = ()
-        self._problems = 0
+        self._problems = ProblemLines()
         self._unread = False
 
     def stage(self, text: str) -> None:
         """Show a step of setting up or cleaning up."""
         self._clear()
-        self._write(f"  {text}\n")
+        self._write(f"  {printable(text)}\n")
 
     def __call__(self, p: RunProgress) -> None:
         """Show a new snapshot of a run."""
-        for problem in p.problems[self._problems :]:
+        for line in self._problems(p.problems, p.t):
             self._clear()
-            remedy = f" {problem.remedy}" if problem.remedy else ""
-            self._write(f"  {problem.severity}: {problem.where}: {problem.text}{remedy}\n")
-        self._problems = len(p.problems)
+            self._write(f"  {line}\n")
         if p.phase == "idle":
             return
         if self._live:

@@ -12,6 +12,7 @@ from gui.commands.loop import StoppedError, run_until_done
 from gui.commands.progress import TerminalProgress
 from gui.hub.account import account
 from gui.report import numbers
+from gui.report.words import printable
 from gui.runner.remote import Credentials, RemoteHub, RunLostError
 
 
@@ -61,10 +62,12 @@ async def _run(url: str, credentials: Credentials, text: str, files: str, *, ins
     for test in result.tests:
         name = f" {test.spec.name}" if test.spec.name else ""
         tell(
-            f"{test.spec.servers} servers × {test.spec.files_per_server} files{name}: "
-            f"{numbers.success(test.good, test.counted)} of {test.counted:,} requests, {test.conclusion}"
+            printable(
+                f"{test.spec.servers} servers × {test.spec.files_per_server} files{name}: "
+                f"{numbers.success(test.good, test.counted)} of {test.counted:,} requests, {test.conclusion}"
+            )
         )
-    tell(f"Run {result.run} at {url}: {result.outcome}. {result.message}".rstrip())
+    tell(printable(f"Run {result.run} at {url}: {result.outcome}. {result.message}".rstrip()))
     return result.exit_code
 
 

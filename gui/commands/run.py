@@ -10,7 +10,8 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,11 +33,13 @@ from gui.commands.takeover import take_over
 from gui.hub import AgentView
 from gui.hub.server import DEFAULT_LISTEN
 from gui.report import FORMATS, build, text_table, wants
+from gui.report.words import printable
 from gui.runner.lab import default_lab
 from gui.runner.local_clients import LocalClients
 from gui.runner.machine import LOCAL_CLIENTS
 from gui.runner.machine import workspace_options as of_this_machine
 from gui.runner.options import WorkspaceOptions
+from gui.runner.problems import BURST, EVERY, ProblemLines, Purse
 from gui.runner.workspace import Workspace
 from shoveler.service import Address, parse_address
 
@@ -257,22 +260,43 @@ def run_hub(options: argparse.Namespace) -> int:
 async def _be_hub(options: argparse.Namespace) -> int:
     async with opened(options) as workspace:
         _say_where(workspace)
-        known: dict[str, str] = {}
-
-        def agents(views: tuple[AgentView, ...]) -> None:
-            for view in views:
-                if known.get(view.id) != view.state:
-                    known[view.id] = view.state
-                    why = f" ({view.reason})" if view.reason else ""
-                    tell(f"  {view.role} {json.dumps(view.name)} from {view.host}: {view.state}{why}", sys.stderr)
-
-        workspace.hub.roster.subscribe(agents)
-        shown = 0
+        agents = AgentLines()
+        problems = ProblemLines()
         while True:
             await asyncio.sleep(1)
-            for problem in workspace.problems.all()[shown:]:
-                tell(f"  {problem.severity}: {problem.where}: {problem.text}", sys.stderr)
-            shown = len(workspace.problems.all())
+            now = time.time()
+            for line in agents(workspace.hub.roster.agents, now) + problems(workspace.problems.all(), now):
+                tell(f"  {line}", sys.stderr)
+
+
+class AgentLines:
+    """What to print of the agents: each that comes or goes; of those that come and go all the time, now and then."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
+        self._purses: dict[str, Purse] = {}
+
+    def __call__(self, agents: Sequence[AgentView], now: float) -> list[str]:
+        """The lines to print now."""
+        lines = []
+        for view in agents:
+            if self._told.get(view.id) == view.state:
+                continue
+            purse = self._purses.setdefault(view.id, Purse(BURST, EVERY, BURST, now))
+            if purse.has(now):
+                purse.left -= 1
+                self._told[view.id] = view.state
+                lines.append(agent_line(view))
+        here = {view.id for view in agents}
+        self._told = {one: state for one, state in self._told.items() if one in here}
+        self._purses = {one: purse for one, purse in self._purses.items() if one in here}
+        return lines
+
+
+def agent_line(view: AgentView) -> str:
+    """How an agent is, in one line; what it says of itself cannot become a line of ours."""
+    why = f" ({view.reason})" if view.reason else ""
+    return printable(f"{view.role} {json.dumps(view.name)} from {view.host}: {view.state}{why}")
 
 
 def _say_where(workspace: Workspace) -> None:

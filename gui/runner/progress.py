@@ -9,7 +9,7 @@ beat. Times are Unix seconds, rates per second, sizes bytes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 Phase = Literal[
@@ -184,7 +184,6 @@ class RunProgress:
 RING_SECONDS = 3600
 """Number of points of the time axis that are kept: the last hour."""
 
-MAX_PROBLEMS = 200
 MAX_MARKERS = 1000
 BEAT_SECONDS = 0.1
 
@@ -223,27 +222,3 @@ class ProgressFeed:
         self.latest = self._build()
         for listener in tuple(self._listeners):
             listener(self.latest)
-
-
-class ProblemList:
-    """Problems by place and text: repeated ones are counted, ended ones removed. Bounded: the oldest are dropped."""
-
-    def __init__(self) -> None:
-        self._problems: dict[tuple[str, str], Problem] = {}
-
-    def add(self, problem: Problem) -> None:
-        """Add a problem, or count one more of the same."""
-        key = (problem.where, problem.text)
-        known = self._problems.pop(key, None)
-        self._problems[key] = replace(problem, count=known.count + 1) if known else problem
-        while len(self._problems) > MAX_PROBLEMS:
-            del self._problems[next(iter(self._problems))]
-
-    def over(self, where: str) -> None:
-        """The problem at this place is over."""
-        for key in [key for key in self._problems if key[0] == where]:
-            del self._problems[key]
-
-    def all(self) -> tuple[Problem, ...]:
-        """The problems, the newest last."""
-        return tuple(self._problems.values())

@@ -44,7 +44,8 @@ from gui.runner.machine import database_address
 from gui.runner.options import WorkspaceOptions
 from gui.runner.ownership import Ownership, holder
 from gui.runner.probes import Probes
-from gui.runner.progress import Problem, ProblemList, ProgressFeed, RunProgress, Severity
+from gui.runner.problems import ProblemList
+from gui.runner.progress import Problem, ProgressFeed, RunProgress, Severity
 from gui.runner.publishing import Surroundings, publish
 from gui.runner.reception import Reception
 from gui.runner.resolve import RunRefusedError

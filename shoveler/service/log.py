@@ -1,7 +1,9 @@
 """Log lines on standard error, as text or JSON, without secrets at any level.
 
-Secrets are protected twice: a setting marked secret is never printed, and every line passes through `redact`, which
-hides passwords in URLs, bearer tokens and JWTs, whoever logged them (even a library at debug level).
+What comes from outside cannot forge a line: a message is one line, in which control characters are shown as ``·``, and
+a traceback is indented. Secrets are protected twice: a setting marked secret is never printed, and every line passes
+through `redact`, which hides passwords in URLs, bearer tokens and JWTs, whoever logged them (even a library at debug
+level).
 """
 
 from __future__ import annotations
@@ -34,16 +36,32 @@ def redact(text: str) -> str:
     return text
 
 
-class _TextFormatter(logging.Formatter):
+class LineFormatter(logging.Formatter):
+    """Each message in one line, see the module. Without a format it is the message alone."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text."""
+        record.message = _shown(record.getMessage())
+        if self.usesTime():
+            record.asctime = self.formatTime(record, self.datefmt)
+        text = self.formatMessage(record)
+        if record.exc_info:
+            lines = self.formatException(record.exc_info).splitlines()
+            text = "\n".join([text, *(f"    {_shown(line)}" for line in lines)])
+        return redact(text)
+
+
+def _shown(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else "·" for c in text)
+
+
+class _TextFormatter(LineFormatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
 
     @staticmethod
     def converter(seconds: float | None) -> time.struct_time:
         return time.gmtime(seconds)
-
-    def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
 
 
 class _JsonFormatter(logging.Formatter):
@@ -57,7 +75,8 @@ class _JsonFormatter(logging.Formatter):
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
         # Redacted before it becomes JSON: afterwards, escaped quotes would hide where a password ends.
-        return json.dumps({key: redact(value) for key, value in entry.items()}, ensure_ascii=False)
+        text = json.dumps({key: redact(value) for key, value in entry.items()}, ensure_ascii=False)
+        return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def setup_logging(form: str = "text", level: str = "info", *, stream: IO[str] | None = None) -> logging.Handler:

@@ -1,16 +1,10 @@
-"""Snapshots at most ten times a second, and problems that are counted and taken off."""
+"""Snapshots at most ten times a second."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from gui.runner.progress import (
-    MAX_PROBLEMS,
-    Problem,
-    ProblemList,
-    ProgressFeed,
-    RunProgress,
-)
+from gui.runner.progress import ProgressFeed, RunProgress
 
 
 class Later:
@@ -52,32 +46,3 @@ def test_many_changes_are_one_snapshot() -> None:
     unsubscribe()
     feed.publish()
     assert seen == [1, 2, 3]
-
-
-def problem(text: str, where: str = "here", t: float = 0.0) -> Problem:
-    return Problem(t, "warning", where, text)
-
-
-def test_the_same_again_is_counted_and_moves_to_the_end() -> None:
-    problems = ProblemList()
-    for t, text in enumerate(["a", "b", "a"]):
-        problems.add(problem(text, t=t))
-    assert [(p.text, p.count, p.t) for p in problems.all()] == [("b", 1, 1), ("a", 2, 2)]
-
-
-def test_what_is_over_is_taken_off() -> None:
-    problems = ProblemList()
-    problems.add(problem("a", "bus"))
-    problems.add(problem("b", "bus"))
-    problems.add(problem("c", "hub"))
-    problems.over("bus")
-    problems.over("nowhere")
-    assert [p.text for p in problems.all()] == ["c"]
-
-
-def test_the_oldest_go_when_there_are_too_many() -> None:
-    problems = ProblemList()
-    for number in range(MAX_PROBLEMS + 10):
-        problems.add(problem(str(number)))
-    assert len(problems.all()) == MAX_PROBLEMS
-    assert problems.all()[0].text == "10"

@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from shoveler.service import RateLimited, redact, setup_logging
+from shoveler.service.log import LineFormatter
 
 
 @pytest.fixture
@@ -113,3 +114,34 @@ def test_repeats_are_counted_and_said(stream):
         "the disk is full (4 more like this in the last 31 s)",
         "again",
     ]
+
+
+FORGED = "said\n2026-01-01T00:00:00Z INFO    tally.hub: = all is well\x1b[2J\x9b\u202e"
+
+
+def test_what_others_say_is_part_of_one_line(stream):
+    setup_logging("text", "info", stream=stream)
+    logging.getLogger("x").warning("! %s", FORGED)
+    try:
+        raise ValueError(FORGED)
+    except ValueError:
+        logging.getLogger("x").exception("failed")
+    first, second, *trace = stream.getvalue().splitlines()
+    assert first.endswith("! said·2026-01-01T00:00:00Z INFO    tally.hub: = all is well·[2J··")
+    assert second.endswith("x: failed")
+    assert trace
+    assert all(line.startswith("    ") and line.isprintable() for line in trace)
+
+
+def test_json_has_no_control_characters(stream):
+    setup_logging("json", "info", stream=stream)
+    logging.getLogger("x").warning("! %s", FORGED)
+    [line] = stream.getvalue().splitlines()
+    assert line.isprintable()
+    assert json.loads(line)["message"] == f"! {FORGED}"
+
+
+def test_a_line_without_a_format_is_the_message(stream):
+    formatter = LineFormatter()
+    record = logging.LogRecord("x", logging.WARNING, "", 0, "a %s", ("b\nc",), None)
+    assert formatter.format(record) == "a b·c"
