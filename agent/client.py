@@ -1,8 +1,7 @@
 """Role client: takes jobs from the hub, has workers make the requests, and reports what the journal says.
 
-Everything that the hub learns about a request comes from the journal, after it is safe on disk; a round is done when
-each of its requests has its done line. Reports are repeated in the next session (see `agent.messages`), so that a cut
-at any moment loses nothing.
+Everything that the hub learns about a request comes from the journal, after it is safe on disk. Reports are repeated in
+the next session (see `agent.messages`), so that a cut at any moment loses nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 
 from agent.connection import Session
 from agent.host import Load, describe, xrootd_client_version
-from agent.job import Command, Complain, Give, Job, Say, State
+from agent.job import Command, Complain, Give, Job, State
 from agent.journal import Journal, JournalError, JournalFullError
 from agent.messages import (
     Abort,
@@ -170,7 +169,6 @@ class ClientRole:
         for work in self._work.values():
             if work.job.ready:
                 self._say(RepeatReady(work.job.name))
-            self._obey_job(work, work.job.reports())
         for done in self._ended:
             self._say(done, done.journal_last if done.journal == self._journal.id else 0)
         for notice in self._notices:
@@ -206,7 +204,7 @@ class ClientRole:
             self._session = None
 
     async def _send_due(self, session: Session) -> None:
-        """A RoundDone is never sent before the journal lines that it is about."""
+        """A RepeatDone is never sent before the journal lines that it is about."""
         while self._outbox and self._outbox[0][0] <= self._sent:
             message = self._outbox[0][1]
             await session.send(message)
@@ -291,6 +289,7 @@ class ClientRole:
                 workload=order.workload,
                 slots=order.slots,
                 timeout=order.timeout,
+                request_timeout=order.request_timeout,
                 segment=self._journal.segment,
                 died=lambda slots, how: self._tasks.start(self._mend(order.job, slots, how), f"mend {order.job}"),
                 remark=lambda severity, text: self._notice(severity, f"Job {order.job}: {text}"),
@@ -337,17 +336,19 @@ class ClientRole:
             error = f"This agent has no workers for job {message.job} (it was restarted, perhaps)."
             self._say(RepeatReady(message.job, error=error))
             return
-        self._obey_job(work, work.job.receive(message, time.time(), self._journal.last))
+        self._obey_job(work, work.job.receive(message))
 
     def _obey_job(self, work: _Work, commands: Iterable[Command]) -> None:
         for command in commands:
             match command:
                 case Give(number, requests):
                     work.pool.give(number, requests)
-                case Say(message, after):
-                    self._say(message, after)
                 case Complain(text):
                     self._notice("error", text)
+        self._show_idle(work)
+
+    @staticmethod
+    def _show_idle(work: _Work) -> None:
         if work.job.idle:
             work.idle.set()
         else:
@@ -431,7 +432,7 @@ class ClientRole:
                     work.job.done(line)
                     touched[line.job] = work
         for work in touched.values():
-            self._obey_job(work, work.job.settle(time.time(), self._journal.last))
+            self._show_idle(work)
         if lines:
             self._news.set()
         return True

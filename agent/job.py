@@ -7,8 +7,8 @@ argument.
 round follows; what was handed out is still done. *stopping*: the workers have been told to end, and the caller that did
 so (whose call of `stop` returned True) reports when they have. *over*: all is reported, or the workers never started.
 
-A round is done when each of its requests has its done line in the journal. A request is never handed out twice, even if
-the hub sends it again: it would be recorded twice.
+A request is done when its done line is in the journal, which tells the hub. A request is never handed out twice, even
+if the hub sends it again: it would be recorded twice.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from agent.messages import Awaited, Done, Message, Request, Round, RoundDone, Silence, Started, StartRepeat
+from agent.messages import Awaited, Done, Request, Round, Silence, Started, StartRepeat
 
 _log = logging.getLogger(__name__)
 
@@ -48,49 +48,26 @@ class Give:
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
-    """Report to the hub, once the journal's lines up to `after` have been sent."""
-
-    message: Message
-    after: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Complain:
     """Report a problem to a person."""
 
     text: str
 
 
-Command = Give | Say | Complain
-
-
-@dataclass(slots=True)
-class _Round:
-    """A round: what has been received of it and what is done."""
-
-    number: int
-    began: float
-    pending: dict[tuple[str, str], Request] = field(default_factory=dict)
-    """(tag, path) → request that has no done line yet."""
-    complete: bool = False
-    """All its messages have been received."""
-    failed: int = 0
-    report: Say | None = None
+Command = Give | Complain
 
 
 class Job:
-    """See the module. `last` is always the number of the journal's last line."""
+    """See the module."""
 
     def __init__(self, order: StartRepeat) -> None:
         self.order = order
         self.state = State.STARTING
         self._end_asked = False
-        self._rounds: dict[int, _Round] = {}
+        self._pending: dict[int, dict[tuple[str, str], Request]] = {}
+        """By round and (tag, path): the requests that have no done line yet."""
         self._round_of: dict[tuple[str, str], int] = {}
         """By (tag, path), for every request that was ever handed out in this job."""
-        self._touched: dict[int, _Round] = {}
-        """Rounds in which something was done since they were last settled."""
         self._replaced = 0
         self._sampled = 0.0
         """There are samples up to this time (Unix seconds, a whole number except at the job's start or end)."""
@@ -117,7 +94,7 @@ class Job:
     @property
     def idle(self) -> bool:
         """Whether no request is pending."""
-        return not any(one.pending for one in self._rounds.values())
+        return not self._pending
 
     # ------------------------------------------------------------ from start to end
 
@@ -148,51 +125,25 @@ class Job:
 
     # ------------------------------------------------------------ rounds
 
-    def receive(self, message: Round, now: float, last: int) -> list[Command]:
-        """A message of a round, possibly repeated after a cut."""
-        one = self._rounds.get(message.round)
-        if one is not None and one.complete:
-            return [] if one.report is None else [one.report]
+    def receive(self, message: Round) -> list[Command]:
+        """A round, possibly repeated after a cut."""
         slots = self.order.slots
         if any(request.slot >= slots for request in message.requests):
             return [Complain(f"Job {self.name}: round {message.round} names a slot that is not among its {slots}.")]
-        if one is None:
-            one = self._rounds[message.round] = _Round(message.round, now)
-        fresh = []
-        for request in message.requests:
-            key = (request.tag, request.path)
-            if key not in self._round_of:
-                self._round_of[key] = message.round
-                one.pending[key] = request
-                fresh.append(request)
-        one.complete = not message.more
-        self._touched[one.number] = one
-        return [Give(message.round, fresh), *self.settle(now, last)]
+        fresh = {(r.tag, r.path): r for r in message.requests if (r.tag, r.path) not in self._round_of}
+        if not fresh:
+            return []
+        self._round_of.update(dict.fromkeys(fresh, message.round))
+        self._pending.setdefault(message.round, {}).update(fresh)
+        return [Give(message.round, list(fresh.values()))]
 
     def done(self, line: Done) -> None:
-        """A request has its done line. Call `settle` after all lines."""
+        """A request has its done line."""
         number = self._round_of.get((line.tag, line.path))
-        if number is None:
-            return
-        one = self._rounds[number]
-        if one.pending.pop((line.tag, line.path), None) is not None:
-            one.failed += not line.ok
-            self._touched[number] = one
-
-    def settle(self, now: float, last: int) -> list[Say]:
-        """Report the rounds that are complete."""
-        touched, self._touched = self._touched, {}
-        reports = []
-        for one in touched.values():
-            if one.complete and not one.pending and one.report is None:
-                seconds = max(0.0, now - one.began)
-                one.report = Say(RoundDone(self.name, one.number, seconds=seconds, failed=one.failed), last)
-                reports.append(one.report)
-        return reports
-
-    def reports(self) -> list[Say]:
-        """Everything that was reported, to be repeated in a new session."""
-        return [one.report for one in self._rounds.values() if one.report is not None]
+        if number is not None and (pending := self._pending.get(number)) is not None:
+            pending.pop((line.tag, line.path), None)
+            if not pending:
+                del self._pending[number]
 
     # ------------------------------------------------------------ workers that die
 
@@ -204,8 +155,8 @@ class Job:
     def give_again(self, slots: Collection[int]) -> list[Give]:
         """What the workers of these slots had not done."""
         return [
-            Give(one.number, [request for request in one.pending.values() if request.slot in slots])
-            for one in self._rounds.values()
+            Give(number, [request for request in pending.values() if request.slot in slots])
+            for number, pending in self._pending.items()
         ]
 
     def left_open(self, unfinished: Iterable[Started], slots: Collection[int] | None = None) -> list[Started]:
@@ -215,8 +166,8 @@ class Job:
         ]
 
     def _slot_of(self, line: Started) -> int | None:
-        number = self._round_of.get((line.tag, line.path))
-        request = None if number is None else self._rounds[number].pending.get((line.tag, line.path))
+        key = (line.tag, line.path)
+        request = self._pending.get(self._round_of.get(key, -1), {}).get(key)
         return None if request is None else request.slot
 
     # ------------------------------------------------------------ samples
@@ -237,13 +188,10 @@ class Job:
         """The servers that do not answer the workers (`silent`: for how long) and for which requests wait."""
         if not silent:
             return None
-        waiting = Counter(request.server for one in self._rounds.values() for request in one.pending.values())
+        waiting = Counter(request.server for pending in self._pending.values() for request in pending.values())
         servers = {
             server: Awaited(count, round(silent[server], 1), server in reached)
             for server, count in waiting.items()
             if server in silent
         }
-        if not servers:
-            return None
-        newest = max((one.number for one in self._rounds.values() if one.complete), default=0)
-        return Silence(newest, servers, waiting.total() - sum(part.requests for part in servers.values()))
+        return Silence(servers) if servers else None

@@ -3,8 +3,8 @@
 Every message is one JSON object with a ``type``, decoded into a declared struct with limits on every number and
 text. Times are Unix seconds (float), sizes bytes, durations seconds. This module imports nothing else of Tally.
 
-    agent → hub   Register (on /register), then on /agent: Heartbeat, Journal, Sample, RoundDone, RepeatReady,
-                  RepeatDone, Probed, ServerReport, Notice
+    agent → hub   Register (on /register), then on /agent: Heartbeat, Journal, Sample, RepeatReady, RepeatDone,
+                  Probed, ServerReport, Notice
     hub → agent   Registered, then Welcome, Acknowledge, StartRepeat, Round, EndRepeat, Abort, Probe, Ask, Goodbye
 
 A *job* is one repeat of one test of one run on one agent: ``RUN.TEST.REPEAT``. A *journal* is the agent's own file of
@@ -12,8 +12,8 @@ what it requested and got; its lines are numbered from 1 without holes, sent in 
 
 **After a cut**, the agent reconnects by itself and both sides repeat what the other may have missed: the agent sends a
 Heartbeat (with the jobs that it has workers for), its unacknowledged journal lines from ``Welcome.acknowledged`` on,
-and again the RepeatReady and every RoundDone of its jobs and the RepeatDone of jobs that ended recently; the hub may
-send StartRepeat, Round and EndRepeat again. Both sides treat a repetition as the same message. An agent that was
+and again the RepeatReady of its jobs and the RepeatDone of jobs that ended recently; the hub may send StartRepeat,
+Round and EndRepeat again. Both sides treat a repetition as the same message. An agent that was
 restarted has no jobs: it reports what it had started as ``interrupted`` and answers a Round of an unknown job with
 ``RepeatReady(error=…)``. The hub never hands out a request again that has a Started line.
 
@@ -165,12 +165,14 @@ class Workload(Struct, frozen=True):
 
 
 class StartRepeat(Message, frozen=True, tag="start_repeat"):
-    """Start new worker processes for a job; answered by RepeatReady. `timeout` limits every single XRootD call."""
+    """Start new worker processes for a job; answered by RepeatReady. `timeout` limits every single XRootD call,
+    `request_timeout` a whole request (0: nothing does)."""
 
     job: JobId
     workload: Workload
     slots: Annotated[int, Meta(ge=1, le=1024)]
     timeout: Seconds = 30.0
+    request_timeout: Seconds = 0.0
 
 
 class Request(Struct, frozen=True, array_like=True):
@@ -185,15 +187,15 @@ class Request(Struct, frozen=True, array_like=True):
 
 
 class Round(Message, frozen=True, tag="round"):
-    """The requests of one round for this agent. Each slot makes its requests in the order given.
+    """Requests for this agent, of one or more servers. Each slot makes its requests in the order given, from message to
+    message; only servers that do not answer are left behind. What is done is told by the journal.
 
-    A round that does not fit into one message comes in several with the same number, all but the last with `more`
-    True."""
+    `round` counts what is handed out, for journals and logs: a request is known by its tag and path. Repeated after a
+    cut."""
 
     job: JobId
-    round: Small
+    round: Count
     requests: Annotated[list[Request], Meta(max_length=20_000)]
-    more: bool = False
 
 
 class EndRepeat(Message, frozen=True, tag="end_repeat"):
@@ -215,15 +217,6 @@ class RepeatReady(Message, frozen=True, tag="repeat_ready"):
     error: Text = ""
 
 
-class RoundDone(Message, frozen=True, tag="round_done"):
-    """Every request of the round has its done line in the journal."""
-
-    job: JobId
-    round: Small
-    seconds: Seconds
-    failed: Count = 0
-
-
 class RepeatDone(Message, frozen=True, tag="repeat_done"):
     """The workers of a job have ended. `journal_last` is the number of the last line that the job wrote."""
 
@@ -237,7 +230,7 @@ class Started(Struct, frozen=True, tag="s", array_like=True):
 
     n: Count
     job: JobId
-    round: Small
+    round: Count
     tag: Tag
     server: Url
     path: Path
@@ -308,14 +301,9 @@ class Awaited(Struct, frozen=True, array_like=True):
 
 
 class Silence(Struct, frozen=True):
-    """Servers that do not answer this client, although it waits for them.
+    """Servers that do not answer this client, although it waits for them."""
 
-    `round`: the newest round that was received completely; `others`: requests of any round for other servers that are
-    not done yet. When there are none, only these servers hold up the job."""
-
-    round: Small
     servers: Annotated[dict[Url, Awaited], Meta(max_length=10_000)]
-    others: Count = 0
 
 
 class Sample(Message, frozen=True, tag="sample"):
@@ -408,7 +396,7 @@ class ServerReport(Message, frozen=True, tag="server_report"):
 
 
 FromAgent = (
-    Register | Heartbeat | Journal | Sample | RoundDone | RepeatReady | RepeatDone | Probed | ServerReport | Notice
+    Register | Heartbeat | Journal | Sample | RepeatReady | RepeatDone | Probed | ServerReport | Notice
 )
 FromHub = Registered | Welcome | Acknowledge | StartRepeat | Round | EndRepeat | Abort | Probe | Ask | Goodbye
 

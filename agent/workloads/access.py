@@ -16,6 +16,7 @@ What the XRootD client does, and how this module deals with it (seen with 5.7 to
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import threading
 import time
@@ -102,15 +103,17 @@ def _sentence(status: Any) -> str:
 
 
 class Client:
-    """The XRootD client of one worker process, for all its threads. `timeout` (seconds) limits every single call.
+    """The XRootD client of one worker process, for all its threads. `timeout` (seconds) limits every single call,
+    `request_timeout` a whole request (0: nothing does).
 
     Raises MissingClientError when the xrootd package is not installed."""
 
-    def __init__(self, timeout: float, remark: Callable[[str, str], None]) -> None:
+    def __init__(self, timeout: float, remark: Callable[[str, str], None], *, request_timeout: float = 0.0) -> None:
         limit_patience(timeout)
         self._xrootd, flags = load_client()
         self._flags = flags.OpenFlags
         self._timeout = max(1, round(timeout))
+        self._request_timeout = request_timeout or math.inf
         self._remark = remark
         self._announced: set[str] = set()
         self._stems: dict[str, tuple[str, str]] = {}
@@ -168,9 +171,14 @@ class Client:
         add: Callable[[int], None],
     ) -> None:
         data = content(request.seed) if workload.kind == "write" else b""
+        ends = time.monotonic() + self._request_timeout
         for step in steps(workload, request):
             if stop.is_set():
                 raise _StoppedError
+            if time.monotonic() >= ends:
+                raise _FailedError(
+                    f"The request took longer than {self._request_timeout:g} s (request_timeout) and is given up."
+                )
             match step:
                 case Read(offset, size):
                     outcome.read_asked += size
@@ -198,7 +206,7 @@ class Client:
                     outcome.written += size
                     add(size)
                 case Pause(seconds):
-                    if stop.wait(seconds):
+                    if stop.wait(min(seconds, ends - time.monotonic())):
                         raise _StoppedError
 
     def _call(self, doing: str, method: Callable[..., tuple[Any, Any]], *arguments: object) -> Any:

@@ -26,6 +26,8 @@ class Setup(Struct, frozen=True, tag="setup"):
     """Path of the journal's segment."""
     patience: float = 10.0
     """Seconds by which a call may exceed twice `timeout` before it is given up."""
+    request_timeout: float = 0.0
+    """Maximum seconds for a whole request; 0: no limit."""
 
 
 class Work(Struct, frozen=True, tag="work"):

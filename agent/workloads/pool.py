@@ -14,6 +14,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -93,10 +94,12 @@ class Pool:
         slots: int,
         timeout: float,
         segment: Path,
+        request_timeout: float = 0.0,
         died: Callable[[list[int], str], object],
         remark: Callable[[str, str], None],
     ) -> None:
-        self._setup = (job, workload, timeout, str(segment))
+        self._job = job
+        self._setup = partial(Setup, job, workload, timeout, segment=str(segment), request_timeout=request_timeout)
         self._died = died
         self._remark = remark
         self._past: dict[str, ServerSample] = {}
@@ -116,7 +119,7 @@ class Pool:
         if problem:
             await self.stop("not all workers could be started")
         else:
-            self._watcher = start_task(self._watch(), f"watch {self._setup[0]}")
+            self._watcher = start_task(self._watch(), f"watch {self._job}")
         return problem
 
     async def _watch(self) -> None:
@@ -141,7 +144,6 @@ class Pool:
                     worker.process.kill()
 
     async def _launch(self, worker: _Worker) -> str:
-        job, workload, timeout, segment = self._setup
         try:
             worker.process = await asyncio.create_subprocess_exec(
                 *process_command("worker"),
@@ -150,8 +152,8 @@ class Pool:
             )
         except OSError as error:
             return f"A worker process cannot be started: {error.strerror}."
-        worker.send(framed(Setup(job, workload, timeout, worker.slots, segment)))
-        worker.listener = start_task(self._listen(worker), f"worker {job}")
+        worker.send(framed(self._setup(slots=worker.slots)))
+        worker.listener = start_task(self._listen(worker), f"worker {self._job}")
         try:
             return await asyncio.wait_for(asyncio.shield(worker.ready), START_SECONDS)
         except TimeoutError:

@@ -1,5 +1,5 @@
 """A worker process: one thread per slot, which makes its requests in the order given and writes their journal lines;
-and another thread for each server that does not answer, so that the others do not wait for it (see `_Slot`).
+and another thread for each server that does not answer or is slow, so that the others do not wait (see `_Slot`).
 
 Started by `agent.workloads.pool` with frames on standard input and output. It stops when it is told to, or when its
 standard input ends because the agent is gone.
@@ -55,8 +55,8 @@ REMARK_KEYS: Final = 50
 """Maximum number of different remarks that one worker makes; each is made only once."""
 WATCH_SECONDS: Final = 0.25
 KNOCK_SECONDS: Final = 1.5
-LANES: Final = 8
-"""Maximum number of servers that one slot waits for beside its work; with more, the slot itself waits, too."""
+LANES: Final = 512
+"""Maximum number of threads that wait for servers beside the slots' work; with more, the slots themselves wait, too."""
 STUCK_SLOTS: Final = 8
 """After this many calls given up, the process ends and is replaced: its client library no longer works."""
 FAULT: Final = 70
@@ -140,10 +140,11 @@ class _Hand:
 class _Slot:
     """One slot: its queue, its figures, and the thread that works on the queue.
 
-    A server that does not answer must not keep a slot from the others. When a call is late, the thread that waits in it
-    becomes a *lane*: it continues with the slot's requests for this server, still one after the other, and another
-    thread takes the rest of the queue. A lane ends when it has nothing left to do. So requests of one slot to one
-    server keep their order and never overlap, and there are more threads than slots only while servers hang."""
+    A server that does not answer, or is much slower than the others, must not keep a slot from them. It is kept apart
+    (see `answers`): the thread that works for it becomes a *lane*, which continues with the slot's requests for this
+    server, still one after the other, and another thread takes the rest of the queue. A lane ends when it has nothing
+    left to do. So requests of one slot to one server keep their order and never overlap, and there are more threads
+    than slots only while servers hang or lag."""
 
     def __init__(
         self,
@@ -153,20 +154,23 @@ class _Slot:
         journal: Appender,
         output: _Output,
         stop: threading.Event,
+        lanes: threading.Semaphore,
     ) -> None:
+        """`lanes`: how many lanes all slots together may still begin."""
         self.number = number
         self.queue: queue.SimpleQueue[tuple[int, Request] | None] = queue.SimpleQueue()
         self.tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
         self.draining = False
         """True: finish the current request, start no other."""
-        self.silent: frozenset[str] = frozenset()
-        """Servers that do not answer: new requests for them go to a lane at once."""
+        self.apart: frozenset[str] = frozenset()
+        """Servers that are kept apart: new requests for them go to a lane at once."""
         self.answers = client.answers
         self._setup = setup
         self._client = client
         self._journal = journal
         self._output = output
         self._stop = stop
+        self._room = lanes
         self._lock = threading.Lock()
         """Guards which threads are lanes, what is in the lanes, and which requests are in progress."""
         self._lanes: dict[str, deque[tuple[int, Request]]] = {}
@@ -203,6 +207,7 @@ class _Slot:
                     if lane := self._lanes[hand.server]:
                         return lane.popleft()
                     del self._lanes[hand.server]
+                    self._room.release()
                     return None
             item = self.queue.get()
             if item is None or self._stop.is_set() or self.draining:
@@ -217,7 +222,7 @@ class _Slot:
             if lane is not None:
                 lane.append(item)
                 return True
-            if server not in self.silent or len(self._lanes) >= LANES:
+            if server not in self.apart or not self._room.acquire(blocking=False):
                 return False
             self._lanes[server] = deque([item])
             self._begin(_Hand(self, server))
@@ -246,22 +251,26 @@ class _Slot:
     # ---- what the watcher does
 
     def look(self, now: float) -> int:
-        """Turn threads whose call is late into lanes, and give up those whose call does not return at all. Returns how
-        many were given up."""
+        """Turn threads that work for servers kept apart into lanes, and give up those whose call does not return at
+        all. Returns how many were given up."""
         given_up = 0
+        with self._lock:
+            self._hands = [hand for hand in self._hands if hand.thread.is_alive()]
         for hand in list(self._hands):
             call = hand.call()
-            if call is None or hand.given_up:
+            if hand.given_up:
                 continue
-            if now - call.since > 2 * self._setup.timeout + self._setup.patience:
+            if call is not None and now - call.since > 2 * self._setup.timeout + self._setup.patience:
                 given_up += self._give_up(hand, call.doing)
-            elif self.answers.late(call, now):
+            elif call is not None and self.answers.late(call, now):
+                self._detach(hand)
+            elif (under_way := hand.under_way) is not None and under_way[0].server in self.apart:
                 self._detach(hand)
         return given_up
 
     def _detach(self, hand: _Hand) -> None:
         with self._lock:
-            if hand.server or hand.under_way is None or len(self._lanes) >= LANES:
+            if hand.server or hand.under_way is None or not self._room.acquire(blocking=False):
                 return
             hand.server = hand.under_way[0].server
             self._lanes[hand.server] = deque()
@@ -333,14 +342,19 @@ def main() -> int:
     if not isinstance(setup, Setup):
         return 1
     try:
-        client = Client(setup.timeout, lambda key, text: output.remark("warning", key, text))
+        client = Client(
+            setup.timeout,
+            lambda key, text: output.remark("warning", key, text),
+            request_timeout=setup.request_timeout,
+        )
         journal = Appender(Path(setup.segment))
     except (MissingClientError, OSError) as error:
         output.send(Unfit(str(error)))
         return 1
 
     stop = threading.Event()
-    slots = {number: _Slot(number, setup, client, journal, output, stop) for number in setup.slots}
+    lanes = threading.Semaphore(LANES)
+    slots = {number: _Slot(number, setup, client, journal, output, stop, lanes) for number in setup.slots}
     watch = _Watch(slots, client.answers)
     over = threading.Event()
     reporter = threading.Thread(target=_report, args=(slots, watch, output, over), name="figures", daemon=True)
@@ -441,8 +455,9 @@ class _Watch:
             for server in names.difference(self._reached, self._knocking):
                 self._knocking.add(server)
                 threading.Thread(target=self._knock, args=(server,), name=f"knock {server}", daemon=True).start()
+            apart = self._answers.apart(now)
             for slot in self._slots.values():
-                slot.silent = names
+                slot.apart = apart
                 self.given_up += slot.look(now)
             if self.given_up >= STUCK_SLOTS:
                 os._exit(FAULT)

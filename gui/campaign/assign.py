@@ -37,8 +37,9 @@ class Assigner:
     def round(self, draws: Mapping[str, Sequence[Draw]], agents: Sequence[str]) -> list[Assigned]:
         """The requests of a round, in order. `draws` are by server URL, in the order of the servers."""
         assigned: list[Assigned] = []
-        for place in range(max((len(wanted) for wanted in draws.values()), default=0)):
-            for offset, (server, wanted) in enumerate(draws.items()):
+        asked = [(offset, server, wanted) for offset, (server, wanted) in enumerate(draws.items()) if wanted]
+        for place in range(max((len(wanted) for _, _, wanted in asked), default=0)):
+            for offset, server, wanted in asked:
                 if place >= len(wanted):
                     continue
                 agent = agents[(self._server_turn[server] + offset) % len(agents)]

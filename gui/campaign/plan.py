@@ -126,6 +126,10 @@ class Test:
     name: str = ""
     timeout: float = 30.0
     """Maximum seconds for a single XRootD call."""
+    request_timeout: float = 0.0
+    """Maximum seconds for a whole request; 0: as `gui.campaign.limits` says."""
+    barrier: bool = False
+    """All servers begin each round together. Otherwise each has rounds of its own."""
     files: Files = field(default_factory=Files)
     who: Who = field(default_factory=Who)
     workload: Workload = field(default_factory=Workload)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import math
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -106,6 +107,12 @@ def _text(most: int, *, empty: bool = False) -> Callable[[Any], str]:
     return check
 
 
+def _yes_or_no(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"expected true or false, not {value!r}")
+    return value
+
+
 def _one_of(*words: str) -> Callable[[Any], str]:
     return lambda value: one_of(value, words)
 
@@ -160,6 +167,8 @@ _TEST_KEYS = {
     "seed": _Key(_whole(0, 2**53)),
     "pass_at": _Key(_percent),
     "timeout": _Key(_seconds(86400.0)),
+    "request_timeout": _Key(_seconds(30 * 86400.0)),
+    "barrier": _Key(_yes_or_no),
 }
 _FILES_KEYS = {"list": _Key(_text(4096)), "dir": _Key(_text(4096))}
 _WHO_KEYS = {"clients": _Key(_choice("client", 10_000)), "slots": _Key(_whole(1, 1024))}
@@ -250,8 +259,12 @@ class _Reader:
 
     def _test(self, content: dict[str, Any], place: Place) -> Test:
         values = self._table(content, place, _TEST_KEYS, also=("files", "who", "workload", "fault"))
-        if values.get("timeout") == 0:
-            self._problem((*place, "timeout"), "timeout: expected more than 0 seconds")
+        for key in ("timeout", "request_timeout"):
+            if values.get(key) == 0:
+                self._problem((*place, key), f"{key}: expected more than 0 seconds")
+        if 0 < values.get("request_timeout", math.inf) < values.get("timeout", Test.timeout):
+            text = "request_timeout: a whole request cannot have less time than one call (timeout)"
+            self._problem((*place, "request_timeout"), text)
         files = self._sub(content, place, "files", _FILES_KEYS)
         if len(files) > 1:
             self._problem((*place, "files", "dir"), "files: give either list or dir, not both")
@@ -270,7 +283,9 @@ class _Reader:
                 self._fault(table, (*place, "fault", index))
                 for index, table in enumerate(self._tables(content, place, "fault"))
             ),
-            **_given(values, "name", "wait", "repeats", "seed", "pass_at", "timeout"),
+            **_given(
+                values, "name", "wait", "repeats", "seed", "pass_at", "timeout", "request_timeout", "barrier"
+            ),
         )
 
     def _workload(self, content: dict[str, Any], place: Place) -> Workload:
@@ -471,8 +486,11 @@ def _test_values(test: Test) -> dict[str, Any]:
         "seed": test.seed,
         "pass_at": test.pass_at,
     }
-    if test.timeout != default.timeout:
-        values["timeout"] = format_duration(test.timeout)
+    for key in ("timeout", "request_timeout"):
+        if getattr(test, key) != getattr(default, key):
+            values[key] = format_duration(getattr(test, key))
+    if test.barrier:
+        values["barrier"] = True
     files = {key: value for key, value in (("list", test.files.list), ("dir", test.files.dir)) if value is not None}
     if files:
         values["files"] = files

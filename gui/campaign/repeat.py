@@ -1,37 +1,42 @@
 """One repeat of a test as a state machine: events go in, commands come out; the time is an argument.
 
     new → starting → round ⇄ pause → (held) → ending → settling → over
+                        ⇅ (paused)
 
-*starting*: every chosen client is told to start its workers and answers. *round*: each present client was handed its
-part and reports when it is done. *pause*: the plan's wait. *held*: everything left waits for servers that do not
-answer. *ending*: clients stop their workers, and their journals are stored to the last line. *settling* belongs to
-`gui.campaign.settle`; the runner calls `settled` when it is done.
+*starting*: every chosen client is told to start its workers and answers. *round*: clients make what was handed out.
+*pause*: nothing is under way, and the next part of a server is due later. *held*: everything left waits for servers
+that do not answer. *paused*: by the owner of the run; nothing is handed out until it is resumed. *ending*: clients stop
+their workers, and their journals are stored to the last line. *settling* belongs to `gui.campaign.settle`; the runner
+calls `settled` when it is done.
 
 A missing client is not waited for: what it was given stays pending and is given to nobody else. It takes part again in
 the next round after it is back, unless it lost its workers. When no client is left, the repeat waits `patience` seconds
-for one to come back, then goes on to its end.
+for one to come back, then goes on to its end. A client that has work and does none of it for `round_limit` seconds
+although it is there is told to stop, and takes no further part.
 
-A server that does not answer does not delay the others. Each server goes through its own *parts*, 1 to `rounds`. A
-round is the next part of every server; when everything that clients have left of it waits for silent servers, it counts
-as over, and the next rounds are without these servers. When what waits for such a server is done it takes part again,
-and the parts that it missed follow in further rounds at the end. When only silent servers are left and none of them
-responds for `silence_limit` seconds, the repeat ends without their remaining parts.
+Each server has rounds of its own (see `parts`), so one that does not answer delays only itself. Where the plan asks for
+a barrier, all servers wait for it, for at most `leave_out` seconds; then rounds continue without it until what waits
+for it is done. When only silent servers are left and none of them responds for `silence_limit` seconds, the repeat ends
+without their remaining parts.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Final, Literal
 
 from gui.campaign.holdups import HeldUp, HoldUps, Relieved, Waiting
+from gui.campaign.parts import Parts
 
 log = logging.getLogger("tally.campaign")
 
 CUT_LIMIT = 15.0
 """Seconds for clients to end after they were told to stop at once."""
+WATCH_SECONDS: Final = 5.0
+"""How often it is looked whether clients do what they were given."""
 
 
 class State(Enum):
@@ -42,9 +47,13 @@ class State(Enum):
     ROUND = "round"
     PAUSE = "pause"
     HELD = "held"
+    PAUSED = "paused"
     ENDING = "ending"
     SETTLING = "settling"
     OVER = "over"
+
+
+_WORKING: Final = (State.ROUND, State.PAUSE, State.HELD, State.PAUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +65,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class HandOut:
-    """Draw round `number`, assign it to these clients, send it, then call `handed`. `parts`: the part of each server; a
-    server that is not listed has none in this round."""
+    """Draw these parts of servers, assign them to these clients, send that as handout `number`, then call `handed`."""
 
     number: int
     clients: tuple[str, ...]
@@ -108,6 +116,24 @@ class Note:
 Command = Start | HandOut | End | AbortJobs | BeginSettling | Note | HeldUp | Relieved
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a repeat waits for what, in seconds."""
+
+    start: float = 60.0
+    """For clients to start their workers."""
+    end: float = 60.0
+    """For clients to end their jobs."""
+    patience: float = 60.0
+    """For a client to come back, when none is left."""
+    silence: float = 90.0
+    """For servers that do not answer, when nothing else is left."""
+    leave_out: float = 30.0
+    """With a barrier: for a server that does not answer, while others wait."""
+    round: float = 600.0
+    """For a client that is there to do something of what it was given."""
+
+
 @dataclass(slots=True)
 class _Client:
     present: bool = True
@@ -116,8 +142,6 @@ class _Client:
     """It has no workers for this job and will not get any."""
     lost: bool = False
     """It reported this itself, after it had been ready."""
-    undone: set[int] = field(default_factory=set)
-    """Rounds that it was handed and has not reported as done."""
     journal_last: int | None = None
     stored: int = 0
 
@@ -140,34 +164,34 @@ class Repeat:
         *,
         rounds: int,
         wait: float,
-        start_limit: float = 60.0,
-        end_limit: float = 60.0,
-        patience: float = 60.0,
-        silence_limit: float = 90.0,
+        barrier: bool = False,
+        limits: Limits | None = None,
     ) -> None:
         self.state = State.NEW
-        self.round = 0
+        self.handouts = 0
+        """How many there were."""
         self.outcome: Literal["complete", "stopped", "aborted", "failed", "incomplete"] = "complete"
         self.deadline: float | None = None
         self.given_up: tuple[str, ...] = ()
         """Servers that did not get all planned requests because they no longer answered."""
-        self._wait = wait
-        self._limits = (start_limit, end_limit, patience)
-        self._silence_limit = silence_limit
+        self.paused = False
+        """By the owner: nothing is handed out."""
+        self._limits = limits or Limits()
+        self._barrier = barrier
         self._clients = {name: _Client() for name in clients}
-        self._planned = rounds
-        self._next = dict.fromkeys(servers, 1)
-        """By server, its next part."""
-        self._hold_ups = HoldUps(servers)
-        self._awaited: set[str] = set()
-        self._excused: dict[str, tuple[str, ...]] = {}
-        """Awaited clients that only wait for silent servers, with these servers."""
-        self._handed = 0
-        """The newest round that was handed out."""
+        self._parts = Parts(servers, planned=rounds, wait=wait, barrier=barrier)
+        self._hold_ups = HoldUps(servers, wait=barrier)
+        self._handing = False
+        """A handout is being prepared."""
         self._cut = False
         """Clients that did not end in time were told to stop at once."""
         self._stopping = False
-        self._stranded = False
+        self._stranded: float | None = None
+        """When the patience for clients to come back is over, while none is there."""
+        self._held = 0.0
+        """When it began that everything left waits for silent servers."""
+        self._watch = 0.0
+        """When to look again whether clients do what they were given."""
 
     # ---- queries of the runner
 
@@ -178,8 +202,13 @@ class Repeat:
 
     @property
     def rounds(self) -> int:
-        """The number of rounds: as planned, and more if a server was left out of some."""
-        return self.round + max((self._planned + 1 - part for part in self._next.values()), default=0)
+        """The number of rounds of each server."""
+        return self._parts.planned
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The rounds in which the servers are: of the one that is furthest behind, and of the one furthest ahead."""
+        return self._parts.span
 
     @property
     def silent(self) -> tuple[str, ...]:
@@ -202,7 +231,12 @@ class Repeat:
             return tuple(n for n, c in self._clients.items() if not c.ready and not c.dropped)
         if self.state is State.ENDING:
             return tuple(n for n, c in self._clients.items() if c.present and c.ready and not c.finished)
-        return tuple(sorted(self._awaited)) if self.state is State.ROUND else ()
+        return self._parts.waiting() if self.state in _WORKING else ()
+
+    @property
+    def stranded(self) -> bool:
+        """Whether no client is there to do anything."""
+        return self._stranded is not None and self.state is State.ROUND
 
     @property
     def present(self) -> tuple[str, ...]:
@@ -215,7 +249,8 @@ class Repeat:
         return tuple(n for n, c in self._clients.items() if c.lost)
 
     def _move(self, state: State) -> None:
-        log.debug("= the repeat is in %s, round %d", state.name, self.round)
+        if state is not self.state:
+            log.debug("= the repeat is in %s, rounds %d to %d", state.name, *self.span)
         self.state = state
 
     # ---- events
@@ -224,7 +259,7 @@ class Repeat:
         """The repeat begins."""
         assert self.state is State.NEW
         self._move(State.STARTING)
-        self.deadline = now + self._limits[0]
+        self.deadline = now + self._limits.start
         return [Start(self.clients), *self._start_over(now)]
 
     def ready(self, client: str, now: float, error: str = "") -> list[Command]:
@@ -232,65 +267,47 @@ class Repeat:
         member = self._clients.get(client)
         if member is None or self.state is State.OVER:
             return []
-        notes: list[Command] = []
-        if error:
-            if not member.dropped:
-                text = "{clients} no longer takes part in this repeat: {detail}"
-                notes.append(Note("error", text, (client,), detail=error))
-            member.dropped = True
-            member.lost = member.lost or member.ready
-            member.ready = False
-            self._not_awaited(client)
-            notes += self._hold_ups.gone(client, now)
-        else:
+        if not error:
             member.ready = True
-        return notes + self._go_on(now)
+            return self._go_on(now)
+        notes: list[Command] = []
+        if not member.dropped:
+            text = "{clients} no longer takes part in this repeat: {detail}"
+            notes.append(Note("error", text, (client,), detail=error))
+        member.lost = member.lost or member.ready
+        member.ready = False
+        return [*notes, *self._drop(client, now), *self._go_on(now)]
 
-    def handed(self, number: int, clients: Iterable[str], parts: Mapping[str, int], now: float) -> list[Command]:
-        """Round `number` was sent to these clients: they have something to do."""
-        assert self.state is State.ROUND
-        assert number == self.round
-        self._handed = number
-        for server, part in parts.items():
-            self._next[server] = part + 1
-        for client in clients:
-            member = self._clients[client]
-            member.undone.add(number)
-            if member.usable:
-                self._awaited.add(client)
-        return self._round_over(now)
+    def _drop(self, client: str, now: float) -> list[Command]:
+        self._clients[client].dropped = True
+        self._parts.away(client, now)
+        return [*self._hold_ups.gone(client, now)]
 
-    def round_done(self, client: str, number: int, now: float) -> list[Command]:
-        """A client has done its part of a round. A repetition changes nothing."""
-        member = self._clients.get(client)
-        if member is None or number not in member.undone:
-            return []
-        member.undone.discard(number)
-        self._hold_ups.done(client, number)
-        if number == self.round:
-            self._not_awaited(client)
+    def handed(
+        self, number: int, parts: Mapping[str, int], shares: Mapping[str, Mapping[str, int]], now: float
+    ) -> list[Command]:
+        """Handout `number` was sent: each of these clients has so many requests to make to each server."""
+        assert self._handing
+        assert number == self.handouts
+        self._handing = False
+        self._parts.hand(number, parts, shares, now)
         return self._go_on(now)
 
-    def silence(
-        self, client: str, number: int, servers: Mapping[str, Waiting], others: int, now: float
-    ) -> list[Command]:
+    def made(self, client: str, counts: Mapping[tuple[str, int], int], now: float) -> list[Command]:
+        """A client has made so many of the requests that it was handed: `counts` by (server, handout)."""
+        self._parts.made(client, counts, now)
+        return self._go_on(now)
+
+    def silence(self, client: str, servers: Mapping[str, Waiting], now: float) -> list[Command]:
         """A client reports which servers do not answer it, see `agent.messages.Silence`; none: all of them answer."""
         member = self._clients.get(client)
         if member is None or not member.usable or self.state in (State.SETTLING, State.OVER):
             return []
-        commands: list[Command] = [*self._hold_ups.told(client, number, servers, others, now)]
-        known = tuple(server for server in servers if server in self._next)
-        if client in self._awaited and number == self.round and known and not others:
-            self._excused[client] = known
-        else:
-            self._excused.pop(client, None)
-        if self.state is State.HELD:
-            self.deadline = max(self.deadline or now, self._hold_ups.heard + self._silence_limit)
-        return commands + self._go_on(now)
+        return [*self._hold_ups.told(client, servers, now), *self._go_on(now)]
 
-    def _not_awaited(self, client: str) -> None:
-        self._awaited.discard(client)
-        self._excused.pop(client, None)
+    def reports_wait(self, client: str, now: float) -> None:
+        """A client has journal lines that are not stored yet: it is not to blame if nothing is heard of its work."""
+        self._parts.reports_wait(client, now)
 
     def repeat_done(self, client: str, journal_last: int, now: float) -> list[Command]:
         """A client's workers have ended; its journal of this job ends with line `journal_last`."""
@@ -298,7 +315,7 @@ class Repeat:
         if member is None:
             return []
         member.journal_last = journal_last
-        self._not_awaited(client)
+        self._parts.away(client, now)
         return [*self._hold_ups.gone(client, now), *self._go_on(now)]
 
     def stored(self, client: str, last: int, now: float) -> list[Command]:
@@ -315,7 +332,7 @@ class Repeat:
         if member is None or not member.present or self.state in (State.SETTLING, State.OVER):
             return []
         member.present = False
-        self._not_awaited(client)
+        self._parts.away(client, now)
         text = "{clients} is missing; what it has not reported stays pending until it is back."
         note = Note("warning", text, (client,))
         return [note, *self._hold_ups.gone(client, now), *self._go_on(now)]
@@ -334,34 +351,42 @@ class Repeat:
             return []
         commands: list[Command] = [] if member.present else [Note("info", "{clients} is back.", (client,))]
         member.present = True
+        if not member.dropped and member.journal_last is None:
+            self._parts.here(client, now)
         # Messages sent into the lost session may be lost; a repetition changes nothing.
         if self.state is State.STARTING and not member.ready:
             commands.append(Start((client,)))
-        elif self.state is State.ROUND and self.round in member.undone:
-            self._awaited.add(client)
         elif self.state is State.ENDING and not member.finished:
             commands.append(End((client,)))
         return commands + self._go_on(now)
 
+    def pause(self, now: float) -> list[Command]:
+        """Hand nothing out until `resume`; what was handed out is made."""
+        self.paused = True
+        return self._go_on(now)
+
+    def resume(self, now: float) -> list[Command]:
+        """Go on after `pause`: what is due is handed out at once."""
+        self.paused = False
+        return self._go_on(now)
+
     def stop(self, now: float) -> list[Command]:
-        """Finish the round under way, then end. All requests handed out are made and scored."""
+        """Finish the rounds under way, then end. All requests handed out are made and scored."""
         if self.state in (State.ENDING, State.SETTLING, State.OVER) or self._stopping:
             return []
         self._stopping = True
         self.outcome = "stopped"
-        if self.state is State.ROUND and not self._stranded:
-            return []
-        return self._end(now)
+        return self._go_on(now) if self.state in _WORKING else self._end(now)
 
     def abort(self, now: float) -> list[Command]:
         """Stop at once. Requests under way become interrupted."""
         if self.state in (State.SETTLING, State.OVER):
             return []
         self.outcome = "aborted"
-        told = AbortJobs(tuple(n for n, c in self._clients.items() if c.present and not c.dropped))
+        told = AbortJobs(self.present)
         self._stopping = self._cut = True
         self._move(State.ENDING)
-        self.deadline = now + min(self._limits[1], CUT_LIMIT)
+        self.deadline = now + min(self._limits.end, CUT_LIMIT)
         return [told, *self._ending_over(now)]
 
     def settled(self) -> None:
@@ -371,37 +396,14 @@ class Repeat:
         self.deadline = None
 
     def advance(self, now: float) -> list[Command]:
-        """Let time pass: check time limits and the pause between rounds."""
+        """Let time pass: check time limits and what is due."""
         if self.deadline is None or now < self.deadline:
             return []
         if self.state is State.STARTING:
-            late = [n for n, c in self._clients.items() if not c.ready and not c.dropped]
-            notes: list[Command] = []
-            for client in late:
-                self._clients[client].dropped = True
-                text = "{clients} did not start its workers in {detail} s and takes no part in this repeat."
-                notes.append(Note("error", text, (client,), detail=f"{self._limits[0]:g}"))
-            return notes + self._start_over(now)
-        if self.state is State.PAUSE:
-            return self._next_round(now)
-        if self.state is State.ROUND and self._stranded:
-            self.outcome = "failed"
-            gone = Note("error", f"No client has come back for {self._limits[2]:g} s; the repeat ends early.")
-            return [gone, *self._end(now)]
-        if self.state is State.HELD:
-            return self._give_up_servers(now)
+            return self._start_late(now)
         if self.state is State.ENDING:
-            late = list(self.awaited)
-            if self._hold_ups.held and not self._cut:  # they wait for servers, and report it when they are told to stop
-                self._cut = True
-                self.deadline = now + CUT_LIMIT
-                text = "{clients} still waits for {servers}; the wait is ended."
-                return [Note("warning", text, tuple(late), self._hold_ups.held), AbortJobs(tuple(late))]
-            for client in late:
-                self._clients[client].dropped = True
-            text = "{clients} did not end in time; unreported requests stay pending."
-            return [Note("warning", text, tuple(late)), *self._ending_over(now)]
-        return []
+            return self._end_late(now)
+        return self._go_on(now)
 
     # ---- transitions
 
@@ -409,14 +411,19 @@ class Repeat:
         match self.state:
             case State.STARTING:
                 return self._start_over(now)
-            case State.ROUND:
-                return self._next_round(now, again=True) if self._stranded else self._round_over(now)
-            case State.HELD:
-                return self._after_round(now)
             case State.ENDING:
                 return self._ending_over(now)
+            case State.ROUND | State.PAUSE | State.HELD | State.PAUSED if not self._handing:
+                return [*self._stuck(now), *self._work(now)]
             case _:
                 return []
+
+    def _start_late(self, now: float) -> list[Command]:
+        notes: list[Command] = []
+        for client in [n for n, c in self._clients.items() if not c.ready and not c.dropped]:
+            text = "{clients} did not start its workers in {detail} s and takes no part in this repeat."
+            notes += [Note("error", text, (client,), detail=f"{self._limits.start:g}"), *self._drop(client, now)]
+        return notes + self._start_over(now)
 
     def _start_over(self, now: float) -> list[Command]:
         if any(not c.ready and not c.dropped for c in self._clients.values()):
@@ -424,63 +431,112 @@ class Repeat:
         if not any(c.usable for c in self._clients.values()):
             self.outcome = "failed"
             return [Note("error", "No client could start its workers."), *self._end(now)]
-        return self._next_round(now)
+        self._watch = now + WATCH_SECONDS
+        self._move(State.PAUSE)
+        return self._work(now)
 
-    def _next_round(self, now: float, *, again: bool = False) -> list[Command]:
+    def _work(self, now: float) -> list[Command]:
+        """While requests are made: hand out what is due, or wait for what is next."""
         able = tuple(n for n, c in self._clients.items() if c.usable)
-        parts = self._parts()
-        if not again:
-            self.round += 1
-        self._move(State.ROUND)
         if not able:
-            if all(c.dropped for c in self._clients.values()):
-                self.outcome = "failed"
-                return [Note("error", "No client is left to continue with."), *self._end(now)]
-            if not self._stranded:
-                self._stranded = True
-                self.deadline = now + self._limits[2]
-            return []
-        self._stranded = False
-        self.deadline = None
-        return [HandOut(self.round, able, parts)]
-
-    def _parts(self) -> dict[str, int]:
-        """The next round: the next part of every server that is not held and has one."""
-        held = self._hold_ups.held
-        return {name: part for name, part in self._next.items() if part <= self._planned and name not in held}
-
-    def _round_over(self, now: float) -> list[Command]:
-        if self._stranded or self._handed != self.round or not self._awaited <= self._excused.keys():
-            return []
-        for client, servers in self._excused.items():
-            self._hold_ups.hold(servers, client, self.round)
-        self._awaited.clear()
-        self._excused.clear()
-        return self._end(now) if self._stopping else self._after_round(now)
-
-    def _after_round(self, now: float) -> list[Command]:
-        if self._parts():
-            self._move(State.PAUSE)
-            self.deadline = now + self._wait
-            return self.advance(now)
-        if not self._hold_ups.held:
+            return self._strand(now)
+        self._stranded = None
+        silent = self._silent_parts(now)
+        busy = self._parts.open > len(silent)
+        if self._stopping:
+            return self._wait(State.ROUND, now) if busy else self._end(now)
+        if not self._parts.unfinished:
             return self._end(now)
-        if self.state is not State.HELD:
-            self._move(State.HELD)
-            self.deadline = now + self._silence_limit
+        if self.paused:
+            return self._wait(State.ROUND if busy else State.PAUSED, now)
+        if parts := self._parts.due(now):
+            self.handouts += 1
+            self._handing = True
+            self._move(State.ROUND)
+            self.deadline = None
+            return [HandOut(self.handouts, able, parts)]
+        if self._parts.unfinished == len(silent):
+            return self._hold(silent, now)
+        return self._wait(State.ROUND if busy or self._parts.when() is None else State.PAUSE, now, self._parts.when())
+
+    def _silent_parts(self, now: float) -> dict[str, float]:
+        """The open servers of which everything that is left waits because they do not answer, and since when. A barrier
+        leaves them out when their time is over."""
+        quiet = {
+            name: since
+            for name, (clients, since) in self._hold_ups.quiet().items()
+            if self._parts.is_open(name) and self._parts.awaited(name) <= clients
+        }
+        if self._barrier:
+            for name in quiet.keys() - set(self._parts.left_out):
+                if now - quiet[name] >= self._limits.leave_out:
+                    self._parts.leave_out(name, now)
+        return quiet
+
+    def _wait(self, state: State, now: float, until: float | None = None) -> list[Command]:
+        self._move(state)
+        ends = [self._watch] if until is None else [self._watch, until]
+        if self._barrier:
+            left_out = [since + self._limits.leave_out for _, since in self._hold_ups.quiet().values()]
+            ends += [end for end in left_out if end > now]
+        self.deadline = min(ends)
         return []
 
-    def _give_up_servers(self, now: float) -> list[Command]:
+    def _hold(self, silent: Collection[str], now: float) -> list[Command]:
+        if self.state is not State.HELD:
+            self._held = now
+        self._move(State.HELD)
+        self.deadline = max(self._held, self._hold_ups.heard) + self._limits.silence
+        return self._give_up_servers(silent, now) if now >= self.deadline else []
+
+    def _strand(self, now: float) -> list[Command]:
+        """No client is there to do anything."""
+        if all(c.dropped for c in self._clients.values()):
+            self.outcome = "failed"
+            return [Note("error", "No client is left to continue with."), *self._end(now)]
+        if not self._parts.unfinished:
+            return self._end(now)
+        if self._stopping:
+            return self._end(now)
+        if self.paused:
+            self._stranded = None
+            return self._wait(State.PAUSED, now)
+        if self._stranded is None:
+            self._stranded = now + self._limits.patience
+        if now < self._stranded:
+            self._move(State.ROUND)
+            self.deadline = self._stranded
+            return []
+        self.outcome = "failed"
+        gone = Note("error", f"No client has come back for {self._limits.patience:g} s; the repeat ends early.")
+        return [gone, *self._end(now)]
+
+    def _stuck(self, now: float) -> list[Command]:
+        """Clients that do nothing of what they were given take no further part."""
+        if now < self._watch:
+            return []
+        self._watch = now + WATCH_SECONDS
+        commands: list[Command] = []
+        for client in self._parts.stuck(now, self._limits.round):
+            text = (
+                "{clients} has done nothing of what it was given for {detail} s although it is connected: it is told "
+                "to stop, and takes no further part in this repeat. What it has not reported stays pending."
+            )
+            commands.append(Note("error", text, (client,), detail=f"{self._limits.round:.0f}"))
+            commands += [AbortJobs((client,)), *self._drop(client, now)]
+        return commands
+
+    def _give_up_servers(self, silent: Collection[str], now: float) -> list[Command]:
         """Only silent servers are left, and their time is up."""
         self.outcome = "incomplete"
         left = []
-        self.given_up = self._hold_ups.held
+        self.given_up = tuple(sorted(silent))
         for place, server in enumerate(self.given_up):
-            parts = self._planned + 1 - self._next[server]
-            rest = f", and {parts} of its {self._planned} parts are not asked for" if parts else ""
+            parts = self._parts.to_come(server)
+            rest = f", and {parts} of its {self._parts.planned} rounds are not asked for" if parts else ""
             left.append(f"{{server[{place}]}} did not answer in the end: what waits for it is cut short{rest}.")
-        told = AbortJobs(tuple(n for n, c in self._clients.items() if c.present and not c.dropped))
-        text = f"{' '.join(left)} Nothing else was left to do for {self._silence_limit:g} s."
+        told = AbortJobs(self.present)
+        text = f"{' '.join(left)} Nothing else was left to do for {self._limits.silence:g} s."
         self._stopping = self._cut = True
         self._move(State.ENDING)
         self.deadline = now + CUT_LIMIT
@@ -488,9 +544,23 @@ class Repeat:
 
     def _end(self, now: float) -> list[Command]:
         self._move(State.ENDING)
-        self.deadline = now + self._limits[1]
-        told = tuple(n for n, c in self._clients.items() if c.present and not c.dropped)
+        self.deadline = now + self._limits.end
+        told = self.present
         return [*([End(told)] if told else []), *self._ending_over(now)]
+
+    def _end_late(self, now: float) -> list[Command]:
+        late = self.awaited
+        if silent := tuple(sorted(self._hold_ups.quiet())):
+            # They wait for servers, and report it when they are told to stop.
+            if not self._cut:
+                self._cut = True
+                self.deadline = now + CUT_LIMIT
+                text = "{clients} still waits for {servers}; the wait is ended."
+                return [Note("warning", text, late, silent), AbortJobs(late)]
+        for client in late:
+            self._clients[client].dropped = True
+        text = "{clients} did not end in time; unreported requests stay pending."
+        return [Note("warning", text, late), *self._ending_over(now)]
 
     def _ending_over(self, now: float) -> list[Command]:
         started = [c for c in self._clients.values() if c.ready and not c.dropped]

@@ -6,9 +6,9 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from agent.messages import Round
+from agent.messages import Request
 from gui.campaign.assign import Assigner
 from gui.campaign.plan import File, Test
 from gui.campaign.repeat import Repeat
@@ -26,6 +26,13 @@ class ResolvedTest:
     servers: list[Server]
     clients: list[Client] = field(default_factory=list)
     files: tuple[File, ...] = ()
+
+
+class Handed(NamedTuple):
+    """A request that was handed out, and in which handout."""
+
+    number: int
+    request: Request
 
 
 @dataclass(slots=True)
@@ -49,12 +56,15 @@ class CurrentRepeat:
     """When its first round was handed out."""
     done: float | None = None
     """When its last round was over."""
-    undone: dict[str, dict[int, list[Round]]] = field(default_factory=dict)
-    """What was handed out and not reported as done, by client and round: sent again after a lost connection."""
+    undone: dict[str, dict[tuple[str, str], Handed]] = field(default_factory=dict)
+    """What was handed out and has no done line in the database, by client, then by (tag, path): sent again after a lost
+    connection."""
     stored: dict[tuple[str, str], int] = field(default_factory=dict)
     """Last stored line by (client, journal)."""
     ends: dict[str, str] = field(default_factory=dict)
     """The journal named in a client's RepeatDone."""
+    marked: int = 0
+    """The newest round that is on the time axis."""
     first_round: asyncio.Event = field(default_factory=asyncio.Event)
     looked: asyncio.Event = field(default_factory=asyncio.Event)
     """Set after each reading of the database."""

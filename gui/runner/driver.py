@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
 from agent.messages import Abort, EndRepeat, Round, StartRepeat
 from gui.campaign.holdups import HeldUp, Relieved
-from gui.campaign.repeat import AbortJobs, BeginSettling, Command, End, HandOut, Note, Start, State
+from gui.campaign.limits import request_limit
+from gui.campaign.repeat import WATCH_SECONDS, AbortJobs, BeginSettling, Command, End, HandOut, Note, Start, State
 from gui.campaign.settle import ALIVE, Settle, Settled, SettleView
 from gui.runner.consume import Drain
-from gui.runner.current import CurrentRepeat
+from gui.runner.current import CurrentRepeat, Handed
 from gui.runner.events import Event, Events, HandOver, apply
 from gui.runner.host import Host
 from gui.runner.rounds import Rounds
@@ -40,6 +41,8 @@ class Driver:
         self._events = events
         self._rounds = Rounds(host.store, host.hub.roster)
         self._limit = limit
+        self._heard = 0.0
+        """When it was looked last whether clients have reports that are not stored."""
 
     async def drive(self, repeat: CurrentRepeat) -> None:
         """Run the state machine until it is time to settle; it may have been begun by another program. Raises
@@ -60,11 +63,22 @@ class Driver:
             if isinstance(event, HandOver):
                 raise HandedOverError
             now = loop.time()
+            self._hear_of_reports(repeat, now)
             await self._carry_out(repeat, apply(event, repeat, self._hub, now) if event else machine.advance(now))
         repeat.done = time.time()
         repeat.live.over(repeat.done)
         if text := not_complete(repeat):
             self._board.mark("held", text)
+
+    def _hear_of_reports(self, repeat: CurrentRepeat, now: float) -> None:
+        """What clients have done may wait to be stored; then they are not to blame."""
+        if now < self._heard + WATCH_SECONDS / 2:
+            return
+        self._heard = now
+        for client in repeat.machine.clients:
+            view = self._hub.roster.find(client)
+            if view is not None and view.journal_last > view.journal_stored:
+                repeat.machine.reports_wait(client, now)
 
     async def _carry_out(self, repeat: CurrentRepeat, commands: list[Command]) -> None:
         waiting = deque(commands)
@@ -73,7 +87,11 @@ class Driver:
             match waiting.popleft():
                 case Start(clients):
                     order = StartRepeat(
-                        job=repeat.job, workload=test.workload, slots=test.who.slots, timeout=test.timeout
+                        job=repeat.job,
+                        workload=test.workload,
+                        slots=test.who.slots,
+                        timeout=test.timeout,
+                        request_timeout=request_limit(test, repeat.resolved.files),
                     )
                     for client in clients:
                         self._hub.send(client, order)
@@ -107,8 +125,12 @@ class Driver:
                     if reached
                     else f"{name} has not answered {who} for {seconds:.0f} s: "
                 ) + f"{requests:,} request{'s wait' if requests != 1 else ' waits'}"
-                if others:
-                    text += f"; the run goes on with the other {f'{others} servers' if others > 1 else 'server'}."
+                rest = f"the other {f'{others} servers' if others > 1 else 'server'}"
+                if others and command.waits:
+                    limit = repeat.resolved.test.timeout
+                    text += f", and so {'do' if others > 1 else 'does'} {rest}, at most {limit:g} s (barrier)."
+                elif others:
+                    text += f"; the run goes on with {rest}."
                 else:
                     text += ", and there is no other server to go on with."
                 if last:
@@ -132,13 +154,18 @@ class Driver:
         if not repeat.began:
             repeat.began = time.time()
             repeat.first_round.set()
-        self._board.mark("round", f"round {number}")
+        if (newest := max(parts.values())) > repeat.marked:
+            repeat.marked = newest
+            self._board.mark("round", f"round {newest}")
+        shares: dict[str, Counter[str]] = {}
         for client, rounds in handed.items():
-            repeat.undone.setdefault(client, {})[number] = rounds
-            repeat.live.handed(client, sum(len(part.requests) for part in rounds), repeat.began)
+            share = shares[client] = Counter(request.server for part in rounds for request in part.requests)
+            repeat.live.handed(client, share.total(), repeat.began)
+            undone = repeat.undone.setdefault(client, {})
             for part in rounds:
+                undone.update(((request.tag, request.path), Handed(number, request)) for request in part.requests)
                 self._hub.send(client, part)
-        return repeat.machine.handed(number, handed, parts, asyncio.get_running_loop().time())
+        return repeat.machine.handed(number, parts, shares, asyncio.get_running_loop().time())
 
     # ---- settling
 

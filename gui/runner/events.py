@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
-from agent.messages import Done, Line, RepeatDone, RepeatReady, RoundDone, Sample, Silence
+from agent.messages import Done, Line, RepeatDone, RepeatReady, Sample, Silence
 from gui.campaign.holdups import Waiting
 from gui.campaign.repeat import Command
 from gui.hub import AgentView, Hub
 from gui.runner.current import CurrentRepeat
+from gui.runner.rounds import again
 
 log = logging.getLogger("tally.runner")
 
@@ -66,11 +68,11 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class PartDone:
-    """A client has done its part of a round."""
+class Made:
+    """A client has made so many requests: `counts` by (server, handout)."""
 
     client: str
-    round: int
+    counts: Mapping[tuple[str, int], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Stored:
     journal: str
 
 
-Event = Stop | HandOver | Back | Missing | Silent | Ready | PartDone | JobDone | Stored
+Event = Stop | HandOver | Back | Missing | Silent | Ready | Made | JobDone | Stored
 
 
 class Events:
@@ -135,12 +137,10 @@ class Events:
             case Sample():
                 repeat.live.sample(agent.id, message, time.time(), agent.clock_offset)
                 if message.silence is not None or repeat.machine.waits_for_servers(agent.id):
-                    self._queue.put_nowait(Silent(agent.id, message.silence or Silence(0, {})))
+                    self._queue.put_nowait(Silent(agent.id, message.silence or Silence({})))
             case RepeatReady(error=error):
                 (repeat.live.ended if error else repeat.live.ready)(agent.id, time.time())
                 self._queue.put_nowait(Ready(agent.id, error))
-            case RoundDone(round=number):
-                self._queue.put_nowait(PartDone(agent.id, number))
             case RepeatDone():
                 repeat.live.ended(agent.id, time.time())
                 self._queue.put_nowait(JobDone(agent.id, message))
@@ -153,7 +153,10 @@ class Events:
         if repeat is None:
             return
         repeat.stored[agent_id, journal] = last
-        repeat.live.reported(agent_id, sum(1 for line in lines if isinstance(line, Done) and line.job == repeat.job))
+        done = [line for line in lines if isinstance(line, Done) and line.job == repeat.job]
+        repeat.live.reported(agent_id, len(done))
+        if counts := _counted(repeat, agent_id, done):
+            self._queue.put_nowait(Made(agent_id, counts))
         if repeat.ends.get(agent_id) == journal:
             self._queue.put_nowait(Stored(agent_id, journal))
 
@@ -192,6 +195,17 @@ class Events:
             return None
 
 
+def _counted(repeat: CurrentRepeat, client: str, done: Iterable[Done]) -> Counter[tuple[str, int]]:
+    """Strike off what a client has made; returns how much that was, by (server, handout)."""
+    undone = repeat.undone.get(client, {})
+    counts: Counter[tuple[str, int]] = Counter()
+    for line in done:
+        handed = undone.pop((line.tag, line.path), None)
+        if handed is not None:
+            counts[handed.request.server, handed.number] += 1
+    return counts
+
+
 def apply(event: Event, repeat: CurrentRepeat, hub: Hub, now: float) -> list[Command]:
     """Pass an event to the state machine; returns its commands."""
     machine = repeat.machine
@@ -206,9 +220,8 @@ def apply(event: Event, repeat: CurrentRepeat, hub: Hub, now: float) -> list[Com
             has_job = repeat.job in agent.jobs
             commands = machine.back(agent.id, now, has_job=has_job)
             if has_job:
-                for rounds in repeat.undone.get(agent.id, {}).values():
-                    for part in rounds:
-                        hub.send(agent.id, part)
+                for part in again(repeat, agent.id):
+                    hub.send(agent.id, part)
             return commands
         case Missing(agent_id):
             view = hub.roster.find(agent_id)
@@ -217,12 +230,11 @@ def apply(event: Event, repeat: CurrentRepeat, hub: Hub, now: float) -> list[Com
             return machine.missing(agent_id, now)
         case Silent(client, silence):
             servers = {url: Waiting(part.requests, part.seconds, part.reached) for url, part in silence.servers.items()}
-            return machine.silence(client, silence.round, servers, silence.others, now)
+            return machine.silence(client, servers, now)
         case Ready(client, error):
             return machine.ready(client, now, error)
-        case PartDone(client, number):
-            repeat.undone.get(client, {}).pop(number, None)
-            return machine.round_done(client, number, now)
+        case Made(client, counts):
+            return machine.made(client, counts, now)
         case JobDone(client, message):
             repeat.ends[client] = message.journal
             commands = machine.repeat_done(client, message.journal_last, now)

@@ -32,7 +32,7 @@ class Rounds:
     def prepare(
         self, repeat: CurrentRepeat, number: int, clients: Sequence[str], parts: Mapping[str, int]
     ) -> dict[str, list[Round]]:
-        """The messages of a round by client; its requests are in the database when it returns. Blocking."""
+        """The messages of a handout by client; its requests are in the database when it returns. Blocking."""
         one, assigner = repeat.resolved, repeat.assigner
         # A server without a part keeps its place, which determines how requests go round the clients.
         draws = {
@@ -48,12 +48,21 @@ class Rounds:
         for request in assigned:
             use, tag = request.use, assigner.tag(request)
             new.append(
-                NewRequest(tag, request.path, use.server, identities[use.agent], use.slot, request.size, request.seed)
+                NewRequest(
+                    tag,
+                    request.path,
+                    use.server,
+                    identities[use.agent],
+                    use.slot,
+                    request.size,
+                    request.seed,
+                    round=parts[use.server],
+                )
             )
             requests.setdefault(use.agent, []).append(
                 Request(tag, use.slot, use.server, request.path, request.size, request.seed)
             )
-        self._store.add_requests(repeat.id, number, new, time.time())
+        self._store.add_requests(repeat.id, new, time.time())
         return {client: list(split(repeat.job, number, own)) for client, own in requests.items()}
 
     def _draw(self, repeat: CurrentRepeat, place: int, number: int) -> list[Draw]:
@@ -76,6 +85,15 @@ class Rounds:
         return f"{view.kid}/{view.name}"
 
 
+def again(repeat: CurrentRepeat, client: str) -> Iterator[Round]:
+    """What a client was handed and has not reported as done, to be sent again."""
+    by_number: dict[int, list[Request]] = {}
+    for handed in repeat.undone.get(client, {}).values():
+        by_number.setdefault(handed.number, []).append(handed.request)
+    for number, requests in by_number.items():
+        yield from split(repeat.job, number, requests)
+
+
 def split(job: str, number: int, requests: Sequence[Request]) -> Iterator[Round]:
     """The messages of a client's part of a round."""
     part: list[Request] = []
@@ -84,6 +102,7 @@ def split(job: str, number: int, requests: Sequence[Request]) -> Iterator[Round]
         part.append(request)
         size += 120 + len(request.path.encode()) + len(request.server)
         if len(part) == ROUND_REQUESTS or size >= ROUND_BYTES:
-            yield Round(job=job, round=number, requests=part, more=True)
+            yield Round(job=job, round=number, requests=part)
             part, size = [], 0
-    yield Round(job=job, round=number, requests=part)
+    if part:
+        yield Round(job=job, round=number, requests=part)

@@ -25,8 +25,8 @@ from agent.messages import (
     Abort,
 )
 from gui.campaign.assign import Assigner
+from gui.campaign.limits import limits_of
 from gui.campaign.plan import File, Plan, Test
-from gui.campaign.preview import request_seconds
 from gui.campaign.repeat import Repeat
 from gui.campaign.selection import Client, choose_clients, choose_servers
 from gui.campaign.settle import ALIVE, Settled
@@ -67,8 +67,6 @@ log = logging.getLogger("tally.runner")
 
 REJOIN_SECONDS = 30.0
 """How long clients have to join again after another program has gone on with a run; then they count as missing."""
-SILENCE_LIMIT, SILENCE_TIMEOUTS = 60.0, 3.0
-"""Minimum seconds, and number of the plan's timeouts, to wait at the end for servers that do not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -388,14 +386,13 @@ class RunSession:
         )
         series |= {server.url: server.name for server in one.servers if server.url not in series}
         names = {client.id: client.name for client in clients}
-        average = sum(file.size for file in one.files) / len(one.files) if one.files else 0.0
         machine = Repeat(
             names,
             [server.url for server in one.servers],
             rounds=test.rounds,
             wait=test.wait,
-            silence_limit=silence_limit(test),
-            end_limit=60.0 + 4 * request_seconds(test.workload, average),
+            barrier=test.barrier,
+            limits=limits_of(test, one.files),
         )
         repeat = CurrentRepeat(
             id=repeat_id,
@@ -497,11 +494,6 @@ class RunSession:
             settled.seconds,
             settled.reason,
         )
-
-
-def silence_limit(test: Test) -> float:
-    """Maximum time to wait for servers that do not answer when nothing else is left to do."""
-    return max(SILENCE_LIMIT, SILENCE_TIMEOUTS * test.timeout)
 
 
 def _spec(one: ResolvedTest) -> TestSpec:

@@ -11,7 +11,7 @@ from typing import Any
 
 from gui.campaign.plan import Plan
 from gui.campaign.preview import offered_rate
-from gui.campaign.repeat import State
+from gui.campaign.repeat import Repeat, State
 from gui.hub import Roster
 from gui.runner.current import CurrentRepeat
 from gui.runner.handover import HandedBoard
@@ -91,20 +91,19 @@ class Board:
     def show_state(self, repeat: CurrentRepeat) -> None:
         """Show what the state machine of the repeat waits for."""
         machine = repeat.machine
-        awaited = ", ".join(repeat.name_of(client) for client in machine.awaited[:5])
         match machine.state:
             case State.STARTING:
-                self.show("starting", f"waiting for the workers of {awaited}")
-            case State.ROUND if not awaited:
+                self.show("starting", f"waiting for the workers of {_awaited(repeat)}")
+            case State.ROUND if machine.stranded:
                 self.show("round", "waiting for a client")
             case State.ROUND:
-                self.show("round", f"round {machine.round} of {machine.rounds}{_silent(repeat)}")
+                self.show("round", f"{_rounds(machine)}{_silent(repeat)}")
             case State.PAUSE:
-                self.show("pause", f"round {machine.round} of {machine.rounds} is done{_silent(repeat)}")
+                self.show("pause", f"{_rounds(machine)} is done{_silent(repeat)}")
             case State.HELD:
                 self.show("round", f"all other servers are done{_silent(repeat)}")
             case State.ENDING:
-                self.show("ending", f"waiting for the last reports of {awaited}")
+                self.show("ending", f"waiting for the last reports of {_awaited(repeat)}")
             case _:
                 pass
 
@@ -137,7 +136,7 @@ class Board:
             test=repeat.resolved.number,
             repeat=repeat.number,
             repeats=test.repeats,
-            round=machine.round,
+            round=machine.span[1],
             rounds=machine.rounds,
             total=total,
             offered_rate=offered_rate(total, test.per_round * len(repeat.resolved.servers), test.wait),
@@ -180,6 +179,17 @@ def _silences(repeat: CurrentRepeat, now: float) -> dict[str, float]:
     """Since when servers do not answer, by URL (Unix seconds); the state machine has the clock of the loop."""
     ago = time.monotonic() - now
     return {url: since - ago for url, since in repeat.machine.silences.items()}
+
+
+def _awaited(repeat: CurrentRepeat) -> str:
+    """The clients that are waited for."""
+    return ", ".join(repeat.name_of(client) for client in repeat.machine.awaited[:5])
+
+
+def _rounds(machine: Repeat) -> str:
+    """Where the servers are, for people."""
+    first, last = machine.span
+    return f"round {last} of {machine.rounds}" if first == last else f"rounds {first} to {last} of {machine.rounds}"
 
 
 def _silent(repeat: CurrentRepeat) -> str:

@@ -4,7 +4,7 @@
     store.allocate_tags(800)                       # what the hub asks of its HubStore
     run = store.create_run(name=…, plan_text=…, settle=90.0, tests=[TestSpec(…)], now=t)
     repeat = store.start_repeat(run, 1, 1, t)
-    store.add_requests(repeat, 1, [NewRequest(…)], t)   # pending, before they are handed out
+    store.add_requests(repeat, [NewRequest(…)], t)   # pending, before they are handed out
     store.store_journal([JournalBatch(…)])         # what the agents report
     store.load([body, …], t)                       # what the collector reports
     store.records_of(request_id), store.requests(repeat), …

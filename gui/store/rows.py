@@ -169,7 +169,8 @@ class RepeatEntry:
 
 @dataclass(frozen=True, slots=True)
 class NewRequest:
-    """A request to be handed out. `agent` is the identity ``KID/SUB`` whose journal may report it."""
+    """A request to be handed out. `agent` is the identity ``KID/SUB`` whose journal may report it; `round` is that of
+    its server."""
 
     tag: str
     path: str
@@ -178,6 +179,7 @@ class NewRequest:
     slot: int
     size: int
     seed: int = 0
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -300,8 +300,8 @@ class RunsPart:
                 fresh += new
         return fresh
 
-    def add_requests(self, repeat_id: int, number: int, requests: Sequence[NewRequest], now: float) -> None:
-        """Store the requests of round `number` as pending, before they are handed out.
+    def add_requests(self, repeat_id: int, requests: Sequence[NewRequest], now: float) -> None:
+        """Store requests as pending, before they are handed out.
 
         Binds each tag to the repeat, agent, server and slot of its first request. Raises StoreConflictError, and stores
         nothing, when a tag was never allocated, belongs to something else, or asks for the same path twice."""
@@ -323,7 +323,7 @@ class RunsPart:
                         servers[r.server],
                         match_key(r.tag, r.path),
                         r.path,
-                        number,
+                        r.round,
                         r.size,
                         r.seed,
                         *_ZEROS,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from agent import job as job_module
-from agent.job import Complain, Give, Job, Say, State
-from agent.messages import Awaited, Done, Request, Round, RoundDone, Silence, Started, StartRepeat, Workload
+from agent.job import Complain, Give, Job, State
+from agent.messages import Awaited, Done, Request, Round, Silence, Started, StartRepeat, Workload
 
 NAME = "1.1.1"
 
@@ -25,8 +25,8 @@ def _request(path: str, slot: int = 0, server: str = "a") -> Request:
     return Request("tagtagta", slot, server, path, 1, 1)
 
 
-def _round(number: int, *requests: Request, more: bool = False) -> Round:
-    return Round(NAME, number, list(requests), more)
+def _round(number: int, *requests: Request) -> Round:
+    return Round(NAME, number, list(requests))
 
 
 def _done(path: str, *, ok: bool = True, job: str = NAME) -> Done:
@@ -40,32 +40,32 @@ def _started(path: str, job: str = NAME) -> Started:
 F, G = _request("/f"), _request("/g", slot=1)
 
 
-def test_a_round_is_reported_when_all_of_it_is_done() -> None:
+def test_a_job_is_idle_when_all_that_it_was_given_is_done() -> None:
     job = _standing()
-    assert job.receive(_round(1, F, more=True), 101.0, 0) == [Give(1, [F])]
-    assert job.receive(_round(1, G), 102.0, 0) == [Give(1, [G])]
+    assert job.receive(_round(1, F)) == [Give(1, [F])]
+    assert job.receive(_round(1, G)) == [Give(1, [G])]
     assert not job.idle
     job.done(_done("/f"))
-    assert job.settle(103.0, 2) == []
+    job.done(_done("/never"))
+    assert not job.idle
     job.done(_done("/g", ok=False))
-    job.done(_done("/g", ok=False))  # a line that is read again counts once
-    report = Say(RoundDone(NAME, 1, seconds=3.0, failed=1), 4)
-    assert job.settle(104.0, 4) == [report]
+    job.done(_done("/g", ok=False))  # a line that is read again
     assert job.idle
-    assert job.settle(105.0, 9) == []
-    assert job.reports() == [report], "for a new session"
 
 
 def test_what_was_handed_out_once_is_never_handed_out_again() -> None:
     job = _standing()
-    job.receive(_round(1, F, G), 101.0, 0)
-    assert job.receive(_round(1, F, G), 101.0, 0) == [], "said again after a cut"
-    assert job.receive(_round(2, F), 101.0, 7) == [Give(2, []), Say(RoundDone(NAME, 2, seconds=0.0, failed=0), 7)]
-    assert job.receive(_round(2, F), 109.0, 9) == [Say(RoundDone(NAME, 2, seconds=0.0, failed=0), 7)], "again"
+    job.receive(_round(1, F))
+    assert job.receive(_round(1, F)) == [], "said again after a cut"
+    assert job.receive(_round(2, F)) == []
+    assert job.receive(_round(1, F, G)) == [Give(1, [G])], "and what was lost with it"
+    job.done(_done("/f"))
+    assert job.receive(_round(1, F, G)) == []
+    assert not job.idle
 
 
 def test_a_slot_that_is_not_there() -> None:
-    assert _standing().receive(_round(1, _request("/f", slot=2)), 101.0, 0) == [
+    assert _standing().receive(_round(1, _request("/f", slot=2))) == [
         Complain("Job 1.1.1: round 1 names a slot that is not among its 2.")
     ]
 
@@ -93,7 +93,7 @@ def test_an_end_that_comes_while_the_workers_are_started() -> None:
 
 def test_what_a_worker_that_died_had_not_done_is_given_again() -> None:
     job = _standing()
-    job.receive(_round(1, F, G), 101.0, 0)
+    job.receive(_round(1, F, G))
     unfinished = [_started("/f"), _started("/g"), _started("/f", job="2.1.1"), _started("/never")]
     assert job.left_open(unfinished, {1}) == [_started("/g")]
     assert job.left_open(unfinished) == [_started("/f"), _started("/g"), _started("/never")]
@@ -118,11 +118,9 @@ def test_samples_are_of_whole_seconds_until_the_end() -> None:
 
 def test_what_waits_for_servers_that_do_not_answer_is_counted_over_all_rounds() -> None:
     job = _standing()
-    job.receive(_round(1, _request("/1"), _request("/2")), 101.0, 0)
+    job.receive(_round(1, _request("/1"), _request("/2")))
     assert job.silence({}, {"a"}) is None
     assert job.silence({"b": 3.0}, {"a"}) is None, "nothing waits for it"
-    others = [_request(f"/{server}", server=server) for server in "bac"]
-    job.receive(_round(2, *others, more=True), 101.0, 0)
-    assert job.silence({"a": 3.04}, {"a"}) == Silence(1, {"a": Awaited(3, 3.0, reached=True)}, 2)
-    job.receive(_round(2), 101.0, 0)
-    assert job.silence({"a": 3.04}, ()) == Silence(2, {"a": Awaited(3, 3.0, reached=False)}, 2)
+    job.receive(_round(2, *(_request(f"/{server}", server=server) for server in "bac")))
+    assert job.silence({"a": 3.04}, {"a"}) == Silence({"a": Awaited(3, 3.0, reached=True)})
+    assert job.silence({"a": 3.04}, ()) == Silence({"a": Awaited(3, 3.0, reached=False)})

@@ -116,7 +116,7 @@ def test_what_a_hub_may_not_say(bad: str) -> None:
         m.Journal("j", [m.Started(1, "1.1.1", 0, "tagaaaaa", "root://s", "/f", 1.0)]),
         m.Probed(1, "root://s", answering=True, files=[m.CatalogueFile("/f", None, "no")], more=True),
         m.Sample("1.1.1", 1.0, {"root://s": m.ServerSample(1, 2, 3, 4)}),
-        m.Sample("1.1.1", 2.0, {}, 1.0, m.Silence(3, {"root://s": m.Awaited(4, 1.5)}, 2)),
+        m.Sample("1.1.1", 2.0, {}, 1.0, m.Silence({"root://s": m.Awaited(4, 1.5)})),
     ],
 )
 def test_messages_survive_the_way(message: m.Message) -> None:

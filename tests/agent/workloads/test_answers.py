@@ -55,3 +55,48 @@ def test_a_call_whose_time_is_over_is_no_answer_and_a_refusal_is_one() -> None:
     assert answers.silent(60.0) == {}
     call(answers, A, 60.0, 60.1, answered=False)
     assert answers.silent(61.0) == {}, "a connection that is refused at once does not keep anybody waiting"
+
+
+C, D = "root://c", "root://d"
+
+
+def test_a_server_that_is_slower_than_the_others_is_kept_apart() -> None:
+    answers = Answers()
+    for server, took in ((A, 0.01), (B, 0.02), (C, 0.3)):
+        call(answers, server, 1.0, 1.0 + took)
+        call(answers, server, 1.0, 1.0 + took, doing="read")
+    assert answers.apart(60.0) == {C}
+    for number in range(20):
+        call(answers, C, 2.0 + number, 2.01 + number)
+        call(answers, C, 2.0 + number, 2.01 + number, doing="read")
+    assert answers.apart(60.0) == frozenset(), "it is as fast as the others now"
+
+
+def test_of_two_servers_the_slow_one_is_kept_apart_and_one_alone_never() -> None:
+    answers = Answers()
+    call(answers, A, 1.0, 9.0)
+    assert answers.apart(60.0) == frozenset()
+    call(answers, B, 1.0, 1.01)
+    assert answers.apart(60.0) == {A}
+
+
+def test_servers_that_are_all_slow_are_not_kept_apart() -> None:
+    answers = Answers()
+    for server, took in ((A, 0.9), (B, 1.0), (C, 1.1), (D, 0.8)):
+        call(answers, server, 1.0, 1.0 + took)
+    assert answers.apart(60.0) == frozenset()
+
+
+def test_a_call_that_waits_while_others_answer_keeps_its_server_apart_soon() -> None:
+    answers = Answers()
+    for server in (A, B, C, D):
+        call(answers, server, 9.9, 10.0)
+    answers.begin(9, A, "open", 10.0)
+    assert answers.apart(10.2) == frozenset()
+    for server in (B, C, D):
+        call(answers, server, 10.2, 10.3)
+    assert answers.apart(10.4) == {A}
+    assert answers.silent(10.4) == {}, "it is too soon to say that of it"
+    for thread, server in enumerate((B, C, D), 2):
+        answers.begin(thread, server, "open", 10.4)
+    assert answers.apart(10.9) == frozenset(), "all of them wait: this machine may be at fault"

@@ -179,7 +179,8 @@ def test_a_full_disk_keeps_nobody_from_giving_up_other_calls(monkeypatch: pytest
     client, disk, output, stop = Hangs(), Disk(), worker_module._Output(io.BytesIO()), threading.Event()
     made: Any = worker_module._Slot
     plan = Setup("1.1.1", Workload("full"), 0.1, [0, 1], "", patience=0.5)
-    slots = [made(number, plan, client, disk, output, stop) for number in plan.slots]
+    lanes = threading.Semaphore(9)
+    slots = [made(number, plan, client, disk, output, stop, lanes) for number in plan.slots]
     for number, slot in enumerate(slots):
         slot.queue.put((0, Request(f"tagaaaa{number}", number, "root://s", f"/{number}", 3, 1)))
         slot.queue.put(None)

@@ -23,7 +23,6 @@ def add_run(store: Store, ended: float, requests: int = 0) -> int:
     (tag,) = store.allocate_tags(1)
     store.add_requests(
         repeat,
-        1,
         [NewRequest(tag, f"/store/{'x' * 200}/{number}", "root://s:1094", "k/c", 0, 1) for number in range(requests)],
         ended,
     )

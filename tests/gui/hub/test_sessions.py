@@ -15,7 +15,7 @@ from agent.messages import (
     Heartbeat,
     Journal,
     Notice,
-    RoundDone,
+    RepeatReady,
     Sample,
     ServerReport,
     ServerSample,
@@ -115,9 +115,9 @@ async def test_three_missed_heartbeats_make_it_missing_and_one_brings_it_back_a8
 async def test_messages_reach_the_owner_in_order(place: Any) -> None:
     agent, _ = await place.join("c1")
     await agent.say(Sample(job=JOB, t=1, servers={"root://s:1094": ServerSample(1, 2, 3, 4)}))
-    await agent.say(RoundDone(job=JOB, round=1, seconds=0.5))
+    await agent.say(RepeatReady(job=JOB))
     await place.until(lambda: len(place.heard.messages) == 2)
-    assert place.heard.lines == ["up c1", "c1: Sample", "c1: RoundDone"]
+    assert place.heard.lines == ["up c1", "c1: Sample", "c1: RepeatReady"]
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,6 @@ from agent.messages import (
     RepeatReady,
     Request,
     Round,
-    RoundDone,
     Sample,
     ServerSample,
     Silence,
@@ -180,7 +179,6 @@ class FakeAgent:
     journal: str = "j1"
     lines: list[Any] = field(default_factory=list)
     jobs: dict[str, dict[int, list[Request]]] = field(default_factory=dict)
-    done_rounds: list[RoundDone] = field(default_factory=list)
     ended: list[RepeatDone] = field(default_factory=list)
     held: list[tuple[str, Request]] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
@@ -233,8 +231,8 @@ class FakeAgent:
             await self.say(Journal(self.journal, unsaid))
         for job in self.jobs:
             await self.say(RepeatReady(job))
-        for message in (*self.done_rounds, *self.ended):
-            await self.say(message)
+        for done in self.ended:
+            await self.say(done)
 
     async def say(self, message: Any) -> None:
         if self.session is not None:
@@ -291,9 +289,6 @@ class FakeAgent:
         await self.say(Journal(self.journal, self.lines[first:]))
         figures = {r.server: ServerSample(1000 * len(requests), len(requests), 0, 0) for r in requests}
         await self.say(Sample(job, time.time(), figures, silence=self.silence))
-        if not any(held in requests for _, held in self.held):
-            self.done_rounds.append(RoundDone(job, number, seconds=0.1))
-            await self.say(self.done_rounds[-1])
 
     def _done(self, job: str, request: Request) -> None:
         now = time.time()
@@ -322,17 +317,13 @@ class FakeAgent:
         self.lines.append(done)
         self.monitoring.saw(done, request.server)
 
-    async def release(self, number: int = 1) -> None:
+    async def release(self) -> None:
         """Finish what was held."""
         first = len(self.lines)
-        jobs = {job for job, _ in self.held}
         for job, request in self.held:
             self._done(job, request)
         self.held.clear()
         await self.say(Journal(self.journal, self.lines[first:]))
-        for job in jobs:
-            self.done_rounds.append(RoundDone(job, number, seconds=0.1))
-            await self.say(self.done_rounds[-1])
 
     async def cut(self) -> None:
         """Break the connection."""
@@ -342,7 +333,6 @@ class FakeAgent:
     def forget(self) -> None:
         """As after a restart: no jobs; what was started and not done is interrupted."""
         self.jobs.clear()
-        self.done_rounds.clear()
         self.ended.clear()
         for job, request in self.held:
             now = time.time()

@@ -68,7 +68,7 @@ def test_a_run_that_was_left_open_is_scored_and_ended(store: Store) -> None:
     repeat = store.start_repeat(run, 1, 1, NOW)
     (tag,) = store.allocate_tags(1)
     requests = [NewRequest(tag, path, "root://s:1094", "shared/c1", 0, 5) for path in ("/a", "/b")]
-    store.add_requests(repeat, 1, requests, NOW)
+    store.add_requests(repeat, requests, NOW)
     assert ownership.left_open(store) == [run]
     ownership.close_run(store, run, NOW + 1)
     assert ownership.left_open(store) == []

@@ -56,7 +56,7 @@ async def test_progress_tells_the_whole_story(stage: Any) -> None:
             for number, asked in ((1, 8), (2, 4)):
                 await shown(repeat, "round", number)
                 await stage.until(lambda asked=asked: len(agent.held) == asked)
-                await agent.release(number)
+                await agent.release()
             await shown(repeat, "settling", 2)
             stage.monitoring.find()
         await running
@@ -418,8 +418,8 @@ async def test_a_server_that_does_not_answer_is_left_out_named_and_asked_for_the
         running = stage.start(text)
         await stage.until(lambda: len(agent.held) == 2)
         assert len(agent.requested) == 4
-        agent.silence = Silence(2, {s1: Awaited(2, 3.5)})
-        await agent.say(Sample("1.1.1", time.time(), {}, silence=Silence(1, {s1: Awaited(2, 3.5)})))
+        agent.silence = Silence({s1: Awaited(2, 3.5)})
+        await agent.say(Sample("1.1.1", time.time(), {}, silence=Silence({s1: Awaited(2, 3.5)})))
         await stage.until(lambda: len(agent.requested) == 8)
         assert [r.server for r in agent.requested[4:]] == [s2] * 4, "its two other rounds"
         (problem,) = [p for p in workspace.problems.all() if p.where.startswith("server")]
@@ -428,7 +428,7 @@ async def test_a_server_that_does_not_answer_is_left_out_named_and_asked_for_the
         )
         await stage.until(lambda: stage.now.message == "all other servers are done; s1:1094 does not answer")
         agent.hold, agent.silence = lambda request: False, None
-        await agent.release(1)
+        await agent.release()
         await agent.say(Sample("1.1.1", time.time(), {}))
         result = await running
         assert result.outcome == "passed"
@@ -454,7 +454,7 @@ async def test_a_server_that_never_answers_again_ends_the_repeat_with_a_sentence
         (agent,) = await stage.join("c1", hold=lambda request: request.server == s1)
         running = stage.start(text)
         await stage.until(lambda: len(agent.held) == 2)
-        await agent.say(Sample("1.1.1", time.time(), {}, silence=Silence(1, {s1: Awaited(2, 3.0)})))
+        await agent.say(Sample("1.1.1", time.time(), {}, silence=Silence({s1: Awaited(2, 3.0)})))
         result = await running
         assert (result.outcome, result.exit_code) == ("inconclusive", 1), "2 of 8 failed at the client"
         assert result.message.endswith("Test 1, repeat 1 is not complete: s1:1094 did not answer.")

@@ -234,7 +234,7 @@ def test_others_write_while_a_run_arrives(tmp_path: Path, monkeypatch: pytest.Mo
             run = other.create_run(name="x", plan_text="", settle=1.0, tests=[TestSpec(1, 1, 1)], now=1.0)
             repeat = other.start_repeat(run, 1, 1, 1.0)
             (tag,) = other.allocate_tags(1)
-            other.add_requests(repeat, 1, [NewRequest(tag, "/a", "root://h:1", "c", 0, 1)], 1.0)
+            other.add_requests(repeat, [NewRequest(tag, "/a", "root://h:1", "c", 0, 1)], 1.0)
             wrote.set()
 
         thread = threading.Thread(target=write)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 import re
 from typing import Any
 
@@ -186,30 +187,29 @@ def test_a_tag_never_asks_twice_for_a_path(any_world: Any) -> None:
         world.ask(paths=["/a", "/a"])
     (tag,) = world.store.allocate_tags(1)
     request = NewRequest(tag, "/a", "root://h:1", "shared/c1", 0, 10)
-    world.store.add_requests(world.repeat, 1, [request], 1.0)
+    world.store.add_requests(world.repeat, [request], 1.0)
     with pytest.raises(StoreConflictError, match="requests /a twice"):
-        world.store.add_requests(world.repeat, 2, [request], 2.0)
+        world.store.add_requests(world.repeat, [replace(request, round=2)], 2.0)
     assert len(world.store.requests(world.repeat)) == 1, "what was refused left nothing"
 
 
 def test_a_tag_belongs_to_one_repeat_agent_slot_and_server(world: Any) -> None:
     world.begin()
     (tag,) = world.store.allocate_tags(1)
-    world.store.add_requests(world.repeat, 1, [NewRequest(tag, "/a", "root://h:1", "shared/c1", 0, 10)], 1.0)
+    world.store.add_requests(world.repeat, [NewRequest(tag, "/a", "root://h:1", "shared/c1", 0, 10)], 1.0)
     for other in (
         NewRequest(tag, "/b", "root://other:1", "shared/c1", 0, 10),
         NewRequest(tag, "/b", "root://h:1", "shared/c2", 0, 10),
         NewRequest(tag, "/b", "root://h:1", "shared/c1", 1, 10),
     ):
         with pytest.raises(StoreConflictError, match="belongs to another"):
-            world.store.add_requests(world.repeat, 1, [other], 1.0)
+            world.store.add_requests(world.repeat, [other], 1.0)
     with pytest.raises(StoreConflictError, match="belongs to another"):
-        world.store.add_requests(world.next_repeat(), 1, [NewRequest(tag, "/b", "root://h:1", "shared/c1", 0, 1)], 1.0)
+        world.store.add_requests(world.next_repeat(), [NewRequest(tag, "/b", "root://h:1", "shared/c1", 0, 1)], 1.0)
     (fresh,) = world.store.allocate_tags(1)
     with pytest.raises(StoreConflictError, match="two agents"):
         world.store.add_requests(
             world.repeat,
-            1,
             [
                 NewRequest(fresh, "/a", "root://h:1", "shared/c1", 0, 1),
                 NewRequest(fresh, "/b", "root://h:1", "x", 0, 1),
@@ -221,7 +221,7 @@ def test_a_tag_belongs_to_one_repeat_agent_slot_and_server(world: Any) -> None:
 def test_a_tag_that_was_never_allocated_is_refused(world: Any) -> None:
     world.begin()
     with pytest.raises(StoreConflictError, match="never allocated"):
-        world.store.add_requests(world.repeat, 1, [NewRequest("abcdefgh", "/a", "root://h:1", "c", 0, 10)], 1.0)
+        world.store.add_requests(world.repeat, [NewRequest("abcdefgh", "/a", "root://h:1", "c", 0, 10)], 1.0)
 
 
 def test_a_deleted_run_takes_everything_with_it_but_its_tags(any_world: Any) -> None:

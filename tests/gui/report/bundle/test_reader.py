@@ -77,7 +77,7 @@ def test_a_postgres_workspace_takes_it_too(exported: Path, world: Any, postgres:
         assert again == imported.run + 1
         repeat = other.start_repeat(again, 1, 1, 1.0)
         (tag,) = other.allocate_tags(1)
-        other.add_requests(repeat, 1, [NewRequest(tag, "/a", "root://s01:1094", "shared/c1", 0, 1)], 1.0)
+        other.add_requests(repeat, [NewRequest(tag, "/a", "root://s01:1094", "shared/c1", 0, 1)], 1.0)
 
 
 def test_it_can_be_judged_again_there(exported: Path, world: Any, tmp_path: Path) -> None:
