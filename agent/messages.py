@@ -395,9 +395,7 @@ class ServerReport(Message, frozen=True, tag="server_report"):
     """MTU of the interface to the monitoring destination, 0 when unknown."""
 
 
-FromAgent = (
-    Register | Heartbeat | Journal | Sample | RepeatReady | RepeatDone | Probed | ServerReport | Notice
-)
+FromAgent = Register | Heartbeat | Journal | Sample | RepeatReady | RepeatDone | Probed | ServerReport | Notice
 FromHub = Registered | Welcome | Acknowledge | StartRepeat | Round | EndRepeat | Abort | Probe | Ask | Goodbye
 
 encode = msgspec.json.Encoder().encode

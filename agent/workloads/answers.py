@@ -114,4 +114,6 @@ def _slow(medians: dict[tuple[str, str], float], usual: dict[str, float]) -> set
     for (server, doing), took in medians.items():
         theirs[server] += took
         elsewhere[server] += usual[doing]
-    return {server for server, took in theirs.items() if took > max(TIMES * elsewhere[server], elsewhere[server] + SLOWER)}
+    return {
+        server for server, took in theirs.items() if took > max(TIMES * elsewhere[server], elsewhere[server] + SLOWER)
+    }

@@ -262,11 +262,13 @@ class _Slot:
                 continue
             if call is not None and now - call.since > 2 * self._setup.timeout + self._setup.patience:
                 given_up += self._give_up(hand, call.doing)
-            elif call is not None and self.answers.late(call, now):
-                self._detach(hand)
-            elif (under_way := hand.under_way) is not None and under_way[0].server in self.apart:
+            elif (call is not None and self.answers.late(call, now)) or self._is_apart(hand):
                 self._detach(hand)
         return given_up
+
+    def _is_apart(self, hand: _Hand) -> bool:
+        under_way = hand.under_way
+        return under_way is not None and under_way[0].server in self.apart
 
     def _detach(self, hand: _Hand) -> None:
         with self._lock:

@@ -119,9 +119,7 @@ class Parts:
 
     # ---- events
 
-    def hand(
-        self, number: int, parts: Mapping[str, int], shares: Mapping[str, Mapping[str, int]], now: float
-    ) -> None:
+    def hand(self, number: int, parts: Mapping[str, int], shares: Mapping[str, Mapping[str, int]], now: float) -> None:
         """Handout `number` was sent: these parts of these servers, of which each client has so many requests."""
         for name, part in parts.items():
             server = self._servers[name]

@@ -193,6 +193,8 @@ _FAULT_KEYS = {
     "percent": _Key(_share),
     "server": _Key(_word),
 }
+_PLAIN = Test(servers=1, files_per_server=1, per_round=1)
+"""With the defaults of all keys that need not be given."""
 _LASTING = ("broker-down", *LOSS_KINDS)
 
 
@@ -262,7 +264,7 @@ class _Reader:
         for key in ("timeout", "request_timeout"):
             if values.get(key) == 0:
                 self._problem((*place, key), f"{key}: expected more than 0 seconds")
-        if 0 < values.get("request_timeout", math.inf) < values.get("timeout", Test.timeout):
+        if 0 < values.get("request_timeout", math.inf) < values.get("timeout", _PLAIN.timeout):
             text = "request_timeout: a whole request cannot have less time than one call (timeout)"
             self._problem((*place, "request_timeout"), text)
         files = self._sub(content, place, "files", _FILES_KEYS)
@@ -283,9 +285,7 @@ class _Reader:
                 self._fault(table, (*place, "fault", index))
                 for index, table in enumerate(self._tables(content, place, "fault"))
             ),
-            **_given(
-                values, "name", "wait", "repeats", "seed", "pass_at", "timeout", "request_timeout", "barrier"
-            ),
+            **_given(values, "name", "wait", "repeats", "seed", "pass_at", "timeout", "request_timeout", "barrier"),
         )
 
     def _workload(self, content: dict[str, Any], place: Place) -> Workload:
@@ -475,7 +475,6 @@ def _plan_values(plan: Plan) -> dict[str, Any]:
 
 
 def _test_values(test: Test) -> dict[str, Any]:
-    default = Test(servers=1, files_per_server=1, per_round=1)
     values: dict[str, Any] = {"name": test.name} if test.name else {}
     values |= {
         "servers": _choice_value(test.servers),
@@ -487,7 +486,7 @@ def _test_values(test: Test) -> dict[str, Any]:
         "pass_at": test.pass_at,
     }
     for key in ("timeout", "request_timeout"):
-        if getattr(test, key) != getattr(default, key):
+        if getattr(test, key) != getattr(_PLAIN, key):
             values[key] = format_duration(getattr(test, key))
     if test.barrier:
         values["barrier"] = True

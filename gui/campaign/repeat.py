@@ -550,13 +550,12 @@ class Repeat:
 
     def _end_late(self, now: float) -> list[Command]:
         late = self.awaited
-        if silent := tuple(sorted(self._hold_ups.quiet())):
-            # They wait for servers, and report it when they are told to stop.
-            if not self._cut:
-                self._cut = True
-                self.deadline = now + CUT_LIMIT
-                text = "{clients} still waits for {servers}; the wait is ended."
-                return [Note("warning", text, late, silent), AbortJobs(late)]
+        silent = tuple(sorted(self._hold_ups.quiet()))
+        if silent and not self._cut:  # they wait for servers, and report it when they are told to stop
+            self._cut = True
+            self.deadline = now + CUT_LIMIT
+            text = "{clients} still waits for {servers}; the wait is ended."
+            return [Note("warning", text, late, silent), AbortJobs(late)]
         for client in late:
             self._clients[client].dropped = True
         text = "{clients} did not end in time; unreported requests stay pending."

@@ -607,7 +607,7 @@ async def test_a_hub_that_does_not_acknowledge_holds_up_the_sending_not_the_work
         assert len(hub.lines) <= 12
         hub.acknowledging = True
         await hub.say(Acknowledge(hub.journal_id, hub.lines[-1].n))
-        await hub.next(RoundDone)
+        await made(hub, len(paths))
     assert len(hub.lines) == 40
 
 

@@ -69,11 +69,17 @@ def fill(store: Store, count: int) -> tuple[int, list[str]]:
         wanted = min(len(tags), count - round_number * len(tags))
         requests = [
             NewRequest(
-                tags[i], path(round_number), f"root://s{i % SERVERS:02}.example.org:1094", "shared/c1", i, 1 << 20
+                tags[i],
+                path(round_number),
+                f"root://s{i % SERVERS:02}.example.org:1094",
+                "shared/c1",
+                i,
+                1 << 20,
+                round=round_number + 1,
             )
             for i in range(wanted)
         ]
-        store.add_requests(repeat, round_number + 1, requests, 1.0)
+        store.add_requests(repeat, requests, 1.0)
     report("requests entered", count / (time.perf_counter() - begun), "1/s", "none; 3,500/s are made by one client")
     with store.database.write() as connection:  # what the journal would do line by line, at once
         connection.exec_driver_sql(

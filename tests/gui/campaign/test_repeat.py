@@ -419,9 +419,7 @@ def test_a_server_that_never_answers_again_is_given_up_when_nothing_else_is_left
     told = Told("c1", rounds=3, barrier=False, wait=0)
     through(told, "begin", "ready c1", "handed c1", "silent c1 s2=1,1")
     assert through(told, "done c1 s1", "handed c1", "done c1 s1") == ["part 3 to c1 (s1)"]
-    assert through(told, "handed c1", "done c1 s1", "silent c1 s2=1,5") == [
-        "s2 silent for c1: 1 wait 5 s, 1 others"
-    ]
+    assert through(told, "handed c1", "done c1 s1", "silent c1 s2=1,5") == ["s2 silent for c1: 1 wait 5 s, 1 others"]
     assert told.repeat.state is State.HELD
     told("wait 60")
     assert told("silent c1") == ["s2 was silent 65 s: 1 waited"], "a sign of life: it has its time anew"

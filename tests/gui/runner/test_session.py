@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from agent.messages import Awaited, Sample, Silence
-from gui.campaign.planfile import parse_plan
+from gui.campaign import limits
 from gui.models.environment import facts_of as shown
 from gui.report import build, text_table
 from gui.report.facts import facts_of
-from gui.runner import RunRefusedError, session
+from gui.runner import RunRefusedError
 from gui.runner.checklist import Check
 from gui.store import VerdictKind
 
@@ -446,8 +446,8 @@ async def test_a_server_that_does_not_answer_is_left_out_named_and_asked_for_the
 async def test_a_server_that_never_answers_again_ends_the_repeat_with_a_sentence(
     stage: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "SILENCE_LIMIT", 0.5)
-    monkeypatch.setattr(session, "SILENCE_TIMEOUTS", 0.0)
+    monkeypatch.setattr(limits, "SILENCE_LIMIT", 0.5)
+    monkeypatch.setattr(limits, "SILENCE_TIMEOUTS", 0.0)
     text = stage.plan_text.replace("per_round = 4", "per_round = 2").replace('settle = "10s"', 'settle = "1s"')
     s1 = "root://s1:1094"
     async with stage.open() as workspace:
@@ -463,26 +463,9 @@ async def test_a_server_that_never_answers_again_ends_the_repeat_with_a_sentence
         assert repeat.state == "stopped"
         (problem,) = [p.text for p in workspace.problems.all() if "in the end" in p.text]
         assert problem == (
-            "s1:1094 did not answer in the end: what waits for it is cut short, and 2 of its 3 parts are not asked "
+            "s1:1094 did not answer in the end: what waits for it is cut short, and 2 of its 3 rounds are not asked "
             "for. Nothing else was left to do for 0.5 s."
         )
-
-
-def test_the_limit_for_servers_that_do_not_answer_follows_the_timeout() -> None:
-    (test,) = parse_plan(PLAN_WITH_TIMEOUT.format("5s")).tests
-    assert session.silence_limit(test) == 60
-    (test,) = parse_plan(PLAN_WITH_TIMEOUT.format("60s")).tests
-    assert session.silence_limit(test) == 180
-
-
-PLAN_WITH_TIMEOUT = """
-name = "p"
-[[test]]
-servers = 1
-files_per_server = 1
-per_round = 1
-timeout = "{}"
-"""
 
 
 async def test_the_checks_made_before_a_run_are_kept_with_it_and_make_no_difference_between_runs(stage: Any) -> None:

@@ -84,7 +84,9 @@ class World:
         names = paths or [f"/store/test/f{number:04}.root" for number in range(1, count + 1)]
         asked = [Asked(tag, path, server, agent, size, number) for path in names]
         self.store.add_requests(
-            self.repeat, [NewRequest(tag, a.path, server, agent, slot, size, 7, round=number) for a in asked], self.tick()
+            self.repeat,
+            [NewRequest(tag, a.path, server, agent, slot, size, 7, round=number) for a in asked],
+            self.tick(),
         )
         return asked
 
