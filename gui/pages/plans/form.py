@@ -15,6 +15,7 @@ from typing import Any
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
+    QCheckBox,
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
@@ -38,6 +39,7 @@ FIELD_OF = {
     "name": "name", "settle": "limits", "test.name": "test_name", "test.servers": "servers",
     "test.files_per_server": "files_per_server", "test.per_round": "per_round", "test.wait": "per_round",
     "test.repeats": "repeats", "test.seed": "repeats", "test.pass_at": "pass_at", "test.timeout": "limits",
+    "test.request_timeout": "request_timeout", "test.barrier": "barrier",
     "test.files.list": "files", "test.files.dir": "files", "test.who.clients": "clients", "test.who.slots": "slots",
     "test.workload.kind": "kind", "test.workload.pause": "pause", "test.workload.bytes": "sizes",
     "test.workload.chunks": "sizes", "test.workload.reads": "sizes",
@@ -107,7 +109,9 @@ class TestForm(QWidget):
         self.pause = NumberField(86_400, "s", width=96)
         self.repeats = WholeField(0, 1000)
         self.seed = LargeField(2**53, width=176)
+        self.barrier = QCheckBox("All servers begin each round together")
         self.timeout = NumberField(86_400, "s", width=96)
+        self.request_timeout = NumberField(30 * 86_400, "s", width=96)
         self.settle = NumberField(604_800, "s", width=104)
         self.pass_at = NumberField(100, "%", decimals=2, most_decimals=6)
 
@@ -128,6 +132,7 @@ class TestForm(QWidget):
             Elided("between rounds", "secondary"),
         )
         self._row("Requests", "per_round", self.per_round, *between)
+        self._row("", "barrier", self.barrier, Elided("and wait for the slowest", "secondary"))
         self._row("Files", "files_per_server", self.files, self.files_hint)
         sources = self._segments(self.sources, SOURCES)
         self._row("From", "files", sources, self.path, self.browse, self.source_hint)
@@ -137,11 +142,13 @@ class TestForm(QWidget):
         self._row("Repeats", "repeats", self.repeats, label("Seed", "secondary"), self.seed)
         limits = (label("for each call; settle at most", "secondary"), self.settle)
         self._row("Time limits", "limits", self.timeout, *limits)
+        request = Elided("for a whole request; 0 means ten times that of a call, and more for large files", "secondary")
+        self._row("", "request_timeout", self.request_timeout, request)
         self._row("Pass at", "pass_at", self.pass_at, Elided("or more of the requests recorded", "secondary"))
         self.grid.setRowStretch(self.grid.rowCount(), 1)
         for field, text in (
             (self.wait, "Wait between rounds"), (self.seed, "Seed"), (self.settle, "Settle at most"),
-            (self.timeout, "Time limit of a call"), (self.path, "File list or directory"), (self.bytes, "Size"),
+            (self.timeout, "Time limit of a call"), (self.request_timeout, "Time limit of a request"), (self.path, "File list or directory"), (self.bytes, "Size"),
             (self.unit, "Unit of the size"), (self.chunks, "Chunks"), (self.reads, "Reads"), (self.pause, "Pause"),
             (self.choose_servers, "Choose servers"), (self.choose_clients, "Choose clients"),
         ):  # fmt: skip
@@ -159,12 +166,15 @@ class TestForm(QWidget):
         for edit in (self.name, self.test_name, self.servers, self.clients, self.path):
             edit.textEdited.connect(self._changed)
         wholes = (self.slots, self.per_round, self.files, self.chunks, self.reads, self.repeats)
-        numbers = (self.wait, self.pause, self.timeout, self.settle, self.pass_at, self.seed, self.bytes)
+        numbers = (
+            self.wait, self.pause, self.timeout, self.request_timeout, self.settle, self.pass_at, self.seed, self.bytes
+        )  # fmt: skip
         for spin in wholes:
             spin.valueChanged.connect(self._changed)
         for number in numbers:
             number.valueChanged.connect(self._changed)
         self.unit.currentIndexChanged.connect(self._changed)
+        self.barrier.toggled.connect(self._changed)
         self.kinds.buttonClicked.connect(self._changed)
         self.sources.buttonClicked.connect(self._changed)
 
@@ -198,7 +208,9 @@ class TestForm(QWidget):
             self.pause.setValue(test.workload.pause)
             self.repeats.setValue(test.repeats)
             self.seed.setValue(test.seed)
+            self.barrier.setChecked(test.barrier)
             self.timeout.setValue(test.timeout)
+            self.request_timeout.setValue(test.request_timeout)
             self.settle.setValue(plan.settle)
             self.pass_at.setValue(test.pass_at)
             self._shown = self._values()
@@ -244,6 +256,8 @@ class TestForm(QWidget):
             seed=pick("seed", base.seed),
             pass_at=pick("pass_at", base.pass_at),
             timeout=pick("timeout", base.timeout),
+            request_timeout=pick("request_timeout", base.request_timeout),
+            barrier=pick("barrier", base.barrier),
             files=files,
             who=Who(self._choice("clients", self.clients, base.who.clients), pick("slots", base.who.slots)),
             workload=Workload(
@@ -275,7 +289,9 @@ class TestForm(QWidget):
             "pause": self.pause.value(),
             "repeats": self.repeats.value(),
             "seed": self.seed.whole(),
+            "barrier": self.barrier.isChecked(),
             "timeout": self.timeout.value(),
+            "request_timeout": self.request_timeout.value(),
             "settle": self.settle.value(),
             "pass_at": self.pass_at.value(),
         }
@@ -319,7 +335,7 @@ class TestForm(QWidget):
             "name": self.name, "test_name": self.test_name, "servers": self.servers, "clients": self.clients,
             "slots": self.slots, "per_round": self.per_round, "files_per_server": self.files, "files": self.path,
             "sizes": self.bytes, "pause": self.pause, "repeats": self.repeats, "limits": self.timeout,
-            "pass_at": self.pass_at,
+            "request_timeout": self.request_timeout, "barrier": self.barrier, "pass_at": self.pass_at,
         }.get(field)  # fmt: skip
         if widget is not None:
             widget.setFocus()
@@ -398,6 +414,7 @@ class TestForm(QWidget):
             ("per_round", self.wait, test.wait, "a wait of {} s"),
             ("pause", self.pause, test.workload.pause, "a pause of {} s"),
             ("limits", self.timeout, test.timeout, "a time limit of {} s"),
+            ("request_timeout", self.request_timeout, test.request_timeout, "a time limit of {} s"),
             ("limits", self.settle, plan.settle, "settling for {} s"),
             ("pass_at", self.pass_at, test.pass_at, "{} %"),
         )

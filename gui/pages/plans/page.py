@@ -56,7 +56,8 @@ from gui.widgets.parts import Elided, Page, TabBar, button, label, line, plain_t
 TITLES = {
     "name": "Name", "test_name": "Test name", "servers": "Servers", "clients": "Clients", "slots": "Slots",
     "per_round": "Requests", "files_per_server": "Files", "files": "From", "kind": "Read", "sizes": "Read",
-    "pause": "Pause", "repeats": "Repeats", "limits": "Time limits", "pass_at": "Pass at", "faults": "Faults",
+    "pause": "Pause", "repeats": "Repeats", "limits": "Time limits", "request_timeout": "Request limit",
+    "barrier": "Barrier", "pass_at": "Pass at", "faults": "Faults",
 }  # fmt: skip
 """What stands before each field of the form."""
 

@@ -355,12 +355,15 @@ def test_a_field_that_is_not_touched_keeps_its_value_to_the_last_digit(page: Pla
 
 def test_time_limits_and_large_numbers_are_edited_in_the_form(mine: PlansPage) -> None:
     type_into(mine.form.timeout, "2.5")
+    type_into(mine.form.request_timeout, "45")
+    QTest.mouseClick(mine.form.barrier, Qt.MouseButton.LeftButton, pos=QPoint(10, mine.form.barrier.height() // 2))
     type_into(mine.form.settle, "600")
     type_into(mine.form.seed, str(2**53))
     type_into(mine.form.pass_at, "99.995")
     plan = mine.editor.plan
     (test,) = plan.tests
     assert (test.timeout, plan.settle, test.seed, test.pass_at) == (2.5, 600.0, 2**53, 99.995)
+    assert (test.request_timeout, test.barrier) == (45.0, True)
     assert mine.form.pass_at.text() == "99.995 %", "100.00 would promise another threshold"
 
 
@@ -406,6 +409,12 @@ def test_a_list_that_cannot_be_read_stands_beside_the_field_and_stops_run(mine: 
         ("slots", "0", "Slots", "Slots: expected a number from 1 to 1,024, not 0."),
         ("repeats", "0", "Repeats", "Repeats: expected a number from 1 to 1,000, not 0."),
         ("timeout", "0", "Time limits", "Timeout: expected more than 0 seconds."),
+        (
+            "request_timeout",
+            "1",
+            "Request limit",
+            "Request_timeout: a whole request cannot have less time than one call (timeout).",
+        ),
     ],
 )
 def test_a_mistake_stands_beside_its_field_and_stops_run(
