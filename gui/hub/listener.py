@@ -20,7 +20,7 @@ class HubListener:
         """An agent's session ended, or it has missed three heartbeats."""
 
     def agent_message(self, agent: AgentView, message: msgspec.Struct) -> None:
-        """Sample, RoundDone, RepeatReady, RepeatDone or Probed from a client agent."""
+        """Sample, RepeatReady, RepeatDone or Probed from a client agent."""
 
     def journal_stored(self, agent_id: str, journal: str, last: int, lines: Sequence[Line]) -> None:
         """Journal lines are on disk up to `last`; `lines` are those that were new."""

@@ -148,7 +148,8 @@ class TestForm(QWidget):
         self.grid.setRowStretch(self.grid.rowCount(), 1)
         for field, text in (
             (self.wait, "Wait between rounds"), (self.seed, "Seed"), (self.settle, "Settle at most"),
-            (self.timeout, "Time limit of a call"), (self.request_timeout, "Time limit of a request"), (self.path, "File list or directory"), (self.bytes, "Size"),
+            (self.timeout, "Time limit of a call"), (self.request_timeout, "Time limit of a request"),
+            (self.path, "File list or directory"), (self.bytes, "Size"),
             (self.unit, "Unit of the size"), (self.chunks, "Chunks"), (self.reads, "Reads"), (self.pause, "Pause"),
             (self.choose_servers, "Choose servers"), (self.choose_clients, "Choose clients"),
         ):  # fmt: skip

@@ -129,7 +129,7 @@ async def test_messages_reach_the_owner_in_order(place: Any) -> None:
         '{"type":"heartbeat"}',
         '{"type":"heartbeat","t":-1}',
         '{"type":"heartbeat","t":1,"cpu":1e9}',
-        '{"type":"round_done","job":"x","round":1,"seconds":0}',
+        '{"type":"repeat_ready","job":"x"}',
         '{"type":"register","role":"client","version":"1","host":"h"}',
         b"\xff\xfe",
         '{"type":"heartbeat","t":1,"x":' + "[" * 100_000 + "]" * 100_000 + "}",

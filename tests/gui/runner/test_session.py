@@ -443,6 +443,31 @@ async def test_a_server_that_does_not_answer_is_left_out_named_and_asked_for_the
     assert len(set(asked)) == 12
 
 
+async def test_a_barrier_waits_for_a_silent_server_no_longer_than_the_limit_of_a_call(stage: Any) -> None:
+    text = stage.plan_text.replace("per_round = 4", 'per_round = 2\nbarrier = true\ntimeout = "5s"')
+    s1, s2 = "root://s1:1094", "root://s2:1094"
+    async with stage.open() as workspace:
+        (agent,) = await stage.join("c1", hold=lambda request: request.server == s1)
+        running = stage.start(text)
+        await stage.until(lambda: len(agent.held) == 2)
+        await agent.say(Sample("1.1.1", time.time(), {}, silence=Silence({s1: Awaited(2, 3.5)})))
+        await stage.until(lambda: [p for p in workspace.problems.all() if p.where.startswith("server")])
+        (problem,) = [p for p in workspace.problems.all() if p.where.startswith("server")]
+        assert problem.text == (
+            "s1:1094 has not answered c1 for 4 s: 2 requests wait, and so does the other server, at most 5 s (barrier)."
+        )
+        assert len(agent.requested) == 4, "all wait for it"
+        agent.silence = Silence({s1: Awaited(2, 5.0)})
+        await agent.say(Sample("1.1.1", time.time(), {}, silence=agent.silence))
+        await stage.until(lambda: len(agent.requested) == 8)
+        assert [r.server for r in agent.requested[4:]] == [s2] * 4
+        agent.hold, agent.silence = lambda request: False, None
+        await agent.release()
+        await agent.say(Sample("1.1.1", time.time(), {}))
+        result = await running
+    assert (result.outcome, result.tests[0].matched) == ("passed", 12)
+
+
 async def test_a_server_that_never_answers_again_ends_the_repeat_with_a_sentence(
     stage: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -454,7 +479,8 @@ async def test_a_server_that_never_answers_again_ends_the_repeat_with_a_sentence
         (agent,) = await stage.join("c1", hold=lambda request: request.server == s1)
         running = stage.start(text)
         await stage.until(lambda: len(agent.held) == 2)
-        await agent.say(Sample("1.1.1", time.time(), {}, silence=Silence({s1: Awaited(2, 3.0)})))
+        agent.silence = Silence({s1: Awaited(2, 3.0)})
+        await agent.say(Sample("1.1.1", time.time(), {}, silence=agent.silence))
         result = await running
         assert (result.outcome, result.exit_code) == ("inconclusive", 1), "2 of 8 failed at the client"
         assert result.message.endswith("Test 1, repeat 1 is not complete: s1:1094 did not answer.")
