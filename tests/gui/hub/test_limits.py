@@ -90,7 +90,7 @@ async def deaf_agent(place: Place, name: str = "deaf") -> str:
     requests = [Request("tag00001", 0, "root://s1//", f"/{n:0200}", 1, 1) for n in range(10_000)]
     before = len(full(place))
     for _ in range(5):
-        place.hub.send(view.id, Round(job="1.1.1", round=1, requests=requests, more=True))
+        place.hub.send(view.id, Round(job="1.1.1", round=1, requests=requests))
     await place.until(lambda: len(full(place)) > before)
     return key.kid
 
