@@ -224,6 +224,7 @@ def walk(look: str, directory: Path) -> int:
     screen = start_screen(int(width * scale), int(height * scale))
     data = Path(tempfile.mkdtemp(prefix="tally-screenshots-"))
     os.environ["XDG_CONFIG_HOME"] = str(data / "config")
+    (data / "settings.toml").write_text('[hub]\nhost = "127.0.0.1"\nport = 0\n')
     try:
         import qasync
 
