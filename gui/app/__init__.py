@@ -153,9 +153,11 @@ def run_window(
         log.debug("= painted for the first time, or closed")
         if asked.is_set():  # closed before there was anything to stop
             return
+        from gui.app.mishaps import reported
         from gui.app.window import Window
 
         window = Window(frame, welcome, pages=page_names(), data=data, demo=demo)
+        stack.enter_context(reported(window.problem))
         gc.freeze()  # Everything loaded by now stays; a full collection would scan all of it and stall for 75 ms.
         options = workspace or (window.options_for(database) if database else None)
         if demo is not None:
@@ -164,7 +166,8 @@ def run_window(
             window.run_plan(plan, plan_text, plan_directory)
         await window.done.wait()
 
-    return _run_to_the_end(application, main(), frame.closing.emit)
+    with contextlib.ExitStack() as stack:
+        return _run_to_the_end(application, main(), frame.closing.emit)
 
 
 _ENDINGS = (

@@ -8,7 +8,10 @@ from typing import Any, Generic, TypeVar
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, QThread, QTimer, Signal
 
+from gui.models.overrides import guard_overrides
 from gui.models.rows import Column, Rows
+
+guard_overrides()
 
 R = TypeVar("R")
 Index = QModelIndex | QPersistentModelIndex

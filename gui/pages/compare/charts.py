@@ -423,6 +423,9 @@ def log_labels(low: float, high: float, area: QRectF) -> list[float]:
         for step in (1, 2, 5)
         if low <= math.log10(step * 10.0**power) <= high
     ]
+    if not values:  # all within less than a step of each other
+        middle = 10 ** ((low + high) / 2)
+        return [round(middle, 1 - math.floor(math.log10(middle)))]
     room = max(2, int(area.height() // 20))
     if len(values) > room:
         values = [

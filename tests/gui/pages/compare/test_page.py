@@ -273,6 +273,7 @@ def test_the_axis_of_times_has_round_values(page) -> None:
 
     assert log_labels(-2.2, 0.4, QRectF(0, 0, 100, 400)) == pytest.approx([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2])
     assert log_labels(-2.2, 1.4, QRectF(0, 0, 100, 60)) == pytest.approx([0.01, 0.1, 1, 10][::2])
+    assert log_labels(-3.65, -3.5, QRectF(0, 0, 100, 400)) == pytest.approx([0.00027]), "all requests took 0.25 ms"
 
 
 def test_every_control_has_a_name(page, fill, read, controls, qtbot) -> None:
