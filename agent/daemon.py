@@ -216,6 +216,8 @@ def _credentials(
             return keys.Credentials(name, role, key=mine.secret, kid=mine.kid)
         return keys.Credentials(name, role, invitation=invitation.token)
     kid = settings.kid
+    if kid == "shared":
+        raise CredentialError("The shared key needs no name: leave out --kid.")
     if key := keys.given_key(key_file=settings.key_file, key=settings.key):
         return keys.Credentials(name, role, key=key, kid=kid)
     if kid:

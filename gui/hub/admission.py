@@ -65,12 +65,16 @@ class Registrations:
     def redeem(self, client_id: str | None, now: float) -> Registration:
         """The registration with this id, which can be redeemed once. Raises AdmissionError (401)."""
         if not client_id:
-            raise AdmissionError(401, "A client_id is needed: register first, then open /agent?client_id=ID.")
+            raise AdmissionError(
+                401, "client_id", "A client_id is needed: register first, then open /agent?client_id=ID."
+            )
         found = self._waiting.pop(client_id, None)
         if found is None:
-            raise AdmissionError(401, "The client_id is unknown or was used already; register again.")
+            raise AdmissionError(401, "client_id", "The client_id is unknown or was used already; register again.")
         if now > found.expires:
-            raise AdmissionError(401, f"The client_id has expired: it is good for {ID_SECONDS} s; register again.")
+            raise AdmissionError(
+                401, "client_id", f"The client_id has expired: it is good for {ID_SECONDS} s; register again."
+            )
         return found
 
 
@@ -91,7 +95,7 @@ class RefusalRate:
             tries.popleft()
         if len(tries) > REFUSALS_PER_MINUTE:
             return AdmissionError(
-                429, "Too many refused tries from this address; wait a minute, then try with a good token."
+                429, "too_often", "Too many refused tries from this address; wait a minute, then try with a good token."
             )
         return refusal
 
@@ -116,8 +120,8 @@ def check_name(bearer: Bearer, name: str, address: str, holder: Callable[[str], 
     if bearer.kid == other.kid:
         if bearer.kid == SHARED and other.address != address:
             raise AdmissionError(
-                403, f"The name {name} is in use from another address; choose another, or stop that agent."
+                403, "name", f"The name {name} is in use from another address; choose another, or stop that agent."
             )
         return
     if bearer.kid == SHARED or bearer.invitation is not None or other.kid != SHARED:
-        raise AdmissionError(403, f"The name {name} is in use by another agent; choose another name.")
+        raise AdmissionError(403, "name", f"The name {name} is in use by another agent; choose another name.")

@@ -22,7 +22,8 @@ PATIENCE = 1.0
 """Seconds after which a connection that has not signed in may be closed in favour of another."""
 AT_ONCE = 256
 """Connections that are turned away before the event loop gets its next turn."""
-Reason = Literal["too_many_from_address", "too_many"]
+Crowd = Literal["too_many_from_address", "too_many"]
+"""Why a connection is closed, as in `tokens.Reason`."""
 
 
 class Entrance:
@@ -30,7 +31,7 @@ class Entrance:
     All methods belong to the event loop."""
 
     def __init__(
-        self, in_all: int, each: int, *, monotonic: Callable[[], float], refused: Callable[[str, Reason], None]
+        self, in_all: int, each: int, *, monotonic: Callable[[], float], refused: Callable[[str, Crowd], None]
     ) -> None:
         self._in_all = in_all
         self._each = each

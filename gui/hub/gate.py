@@ -23,7 +23,6 @@ from websockets.http11 import Request, Response
 
 from agent.messages import SUBPROTOCOL, Goodbye, Register, Registered, decode_from_agent, encode
 from gui.hub.admission import Holder, Operator, RefusalRate, Registration, Registrations, check_name
-from gui.hub.audit import AuditLog
 from gui.hub.commits import TokenSpender
 from gui.hub.holds import AGAIN_SECONDS, why_kept_out
 from gui.hub.keyring import Keyring
@@ -31,6 +30,7 @@ from gui.hub.limits import GOODBYE_SECONDS, limited
 from gui.hub.operate import RegisterOperator, decode_from_operator
 from gui.hub.pages import Pages
 from gui.hub.persistence import Spend
+from gui.hub.refusals import Refusals
 from gui.hub.session import POLICY_VIOLATION, shorten
 from gui.hub.tokens import AdmissionError, Bearer, UnknownKeyError, read_authorization
 
@@ -53,7 +53,7 @@ class Gate:
         self,
         keyring: Keyring,
         spender: TokenSpender,
-        audit: AuditLog,
+        refusals: Refusals,
         *,
         pages: Pages,
         holder: Callable[[str], Holder | None],
@@ -63,7 +63,7 @@ class Gate:
         self.closing = False
         self._keyring = keyring
         self._spender = spender
-        self._audit = audit
+        self._refusals = refusals
         self._pages = pages
         self._holder = holder
         self._clock = clock
@@ -86,9 +86,7 @@ class Gate:
             connection.admitted = await self._admitted(request, address, now)
         except AdmissionError as refusal:
             answer = self._rate.count(address, refusal, now) if refusal.status in (401, 403) else refusal
-            log.info("! %s refused with %d: %s", address, answer.status, refusal.text)
-            if answer.status in (401, 403, 429):
-                self._audit.add("refused", address, answer.text)
+            self._refusals.note(address, answer)
             response = connection.respond(HTTPStatus(answer.status), answer.body(now) + "\n")
             if answer.status == 401:
                 response.headers["WWW-Authenticate"] = 'Bearer realm="xrootd-tally"'
@@ -105,40 +103,51 @@ class Gate:
         parts = urlsplit(request.path)
         if parts.path not in ("/register", "/agent", "/operate"):
             raise AdmissionError(
-                404, "This is a Tally hub; agents come to /register and /agent, operators to /operate."
+                404, "path", "This is a Tally hub; agents come to /register and /agent, operators to /operate."
             )
         if self.closing:
-            raise AdmissionError(503, "The hub is being stopped.")
+            raise AdmissionError(503, "stopping", "The hub is being stopped.")
         offered = [
             word.strip() for text in request.headers.get_all("Sec-WebSocket-Protocol") for word in text.split(",")
         ]
         if offered and SUBPROTOCOL not in offered:
-            raise AdmissionError(426, f"This hub speaks the subprotocol {SUBPROTOCOL}, and none that was offered.")
+            raise AdmissionError(
+                426, "subprotocol", f"This hub speaks the subprotocol {SUBPROTOCOL}, and none that was offered."
+            )
         if parts.path == "/register":
             bearer = await self._bearer(request, now)
-            _check_scopes(bearer)
-            if bearer.invitation is None and not _operating(bearer):
-                self._check_hold(bearer, now)
-                check_name(bearer, bearer.sub, address, self._holder)
-            if not offered:
-                raise _no_subprotocol()
-            await self._spend(bearer)
+            try:
+                await self._check_bearer(bearer, address, now, offered=bool(offered))
+            except AdmissionError as refusal:
+                refusal.key = f"{bearer.kid}/{bearer.sub}"
+                raise
             return bearer
         if not offered and "client_id" not in parse_qs(parts.query):
-            raise AdmissionError(401, "A client_id is needed: register first, then open /agent?client_id=ID.")
+            raise AdmissionError(
+                401, "client_id", "A client_id is needed: register first, then open /agent?client_id=ID."
+            )
         if not offered:
             raise _no_subprotocol()
         client_id = parse_qs(parts.query).get("client_id", [""])[0]
         registration = self._registrations.redeem(client_id, now)
         if _operating(registration.bearer) != (parts.path == "/operate"):
-            raise AdmissionError(403, f"This registration is not for {parts.path}.")
+            raise AdmissionError(403, "path", f"This registration is not for {parts.path}.")
         return registration
+
+    async def _check_bearer(self, bearer: Bearer, address: str, now: float, *, offered: bool) -> None:
+        _check_scopes(bearer)
+        if bearer.invitation is None and not _operating(bearer):
+            self._check_hold(bearer, now)
+            check_name(bearer, bearer.sub, address, self._holder)
+        if not offered:
+            raise _no_subprotocol()
+        await self._spend(bearer)
 
     def _check_hold(self, bearer: Bearer, now: float) -> None:
         held = self._keyring.held(f"{bearer.kid}/{bearer.sub}", "disconnect")
         if held is not None:
             left = AGAIN_SECONDS if held.until is None else math.ceil(held.until - now)
-            raise AdmissionError(403, why_kept_out(held), max(1, min(AGAIN_SECONDS, left)))
+            raise AdmissionError(403, "disconnected", why_kept_out(held), max(1, min(AGAIN_SECONDS, left)))
 
     async def _bearer(self, request: Request, now: float) -> Bearer:
         """The bearer of the request. The keys are read again if its token may be signed with a new one."""
@@ -158,12 +167,12 @@ class Gate:
             log.exception("! the database did not store a token as spent")
             self._failing = True
             self._trouble(f"Nobody can register, because the database fails: {error}")
-            raise AdmissionError(503, "The hub's database does not answer; try again.") from error
+            raise AdmissionError(503, "database", "The hub's database does not answer; try again.") from error
         if self._failing:
             self._failing = False
             self._trouble("")
         if not fresh:
-            raise AdmissionError(403, "The token was used before: its jti is known.")
+            raise AdmissionError(403, "replayed", "The token was used before: its jti is known.")
 
     # ---- opened connections
 
@@ -178,25 +187,34 @@ class Gate:
                 check_name(bearer, name, address, self._holder)
                 self._check_invited_name(bearer, name)
         except TimeoutError:
-            await turn_away(websocket, f"No registration came in {FIRST_MESSAGE_SECONDS:g} s.", again=True)
+            late = AdmissionError(401, "message", f"No registration came in {FIRST_MESSAGE_SECONDS:g} s.")
+            await self.turn_away(websocket, address, bearer, late, again=True)
             return
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            await turn_away(websocket, f"The registration could not be read: {str(error)[:300]}", again=False)
+            bad = AdmissionError(401, "message", f"The registration could not be read: {str(error)[:300]}")
+            await self.turn_away(websocket, address, bearer, bad, again=False)
             return
         except AdmissionError as refusal:
             self._rate.count(address, refusal, self._clock())
-            self._audit.add("refused", address, refusal.text)
-            await turn_away(websocket, refusal.text, again=False)
+            await self.turn_away(websocket, address, bearer, refusal, again=False)
             return
         client_id = self._registrations.add(bearer, name, details, address, self._clock())
         with limited(websocket, GOODBYE_SECONDS):
             await websocket.send(encode(Registered(client_id=client_id)), text=True)
             await websocket.close()
 
+    async def turn_away(
+        self, websocket: ServerConnection, address: str, bearer: Bearer, refusal: AdmissionError, *, again: bool
+    ) -> None:
+        """Refuse somebody whose token was good."""
+        refusal.key = f"{bearer.kid}/{bearer.sub}"
+        self._refusals.note(address, refusal)
+        await turn_away(websocket, refusal.text, again=again)
+
     def _check_invited_name(self, bearer: Bearer, name: str) -> None:
         if bearer.invitation is not None and self._keyring.belongs_to_somebody(name):
             raise AdmissionError(
-                403, f"The name {name} belongs to an agent that has joined; choose another, or revoke that one."
+                403, "name", f"The name {name} belongs to an agent that has joined; choose another, or revoke that one."
             )
 
 
@@ -222,7 +240,7 @@ def _check_scopes(bearer: Bearer) -> None:
     if "operator" in kinds:
         kinds.discard("observer")
     if len(kinds) != 1:
-        raise AdmissionError(403, "A token is for an agent, an operator or joining; not for several of them.")
+        raise AdmissionError(403, "scope", "A token is for an agent, an operator or joining; not for several of them.")
 
 
 def _read_details(raw: str | bytes, bearer: Bearer) -> tuple[Register | Operator, str]:
@@ -237,12 +255,12 @@ def _read_details(raw: str | bytes, bearer: Bearer) -> tuple[Register | Operator
         raise msgspec.ValidationError(f"expected register, not {type(details).__name__}")
     if bearer.invitation is not None:
         if details.role != bearer.role:
-            raise AdmissionError(403, f"The invitation is for the role {bearer.role}, not {details.role}.")
+            raise AdmissionError(403, "role", f"The invitation is for the role {bearer.role}, not {details.role}.")
         if not details.name:
-            raise AdmissionError(403, "A name is needed to join by invitation.")
+            raise AdmissionError(403, "name", "A name is needed to join by invitation.")
         return details, details.name
     if f"agent:{details.role}" not in bearer.scopes:
-        raise AdmissionError(403, f"The token's scope does not allow the role {details.role}.")
+        raise AdmissionError(403, "role", f"The token's scope does not allow the role {details.role}.")
     return details, bearer.sub
 
 
@@ -253,9 +271,9 @@ def _operating(bearer: Bearer) -> bool:
 def _authorization(request: Request) -> str | None:
     found = request.headers.get_all("Authorization")
     if len(found) > 1:
-        raise AdmissionError(401, "There is more than one Authorization header.")
+        raise AdmissionError(401, "no_token", "There is more than one Authorization header.")
     return found[0] if found else None
 
 
 def _no_subprotocol() -> AdmissionError:
-    return AdmissionError(426, f"Offer the subprotocol {SUBPROTOCOL}; nothing else is spoken here.")
+    return AdmissionError(426, "subprotocol", f"Offer the subprotocol {SUBPROTOCOL}; nothing else is spoken here.")

@@ -66,7 +66,12 @@ def create_key(
     kid: str | None = None,
     secret: str | None = None,
 ) -> Key:
-    """A named key, stored. Raises CredentialError also for a name that exists, or is none. Blocking."""
+    """A named key, stored. Raises CredentialError also for a name that exists, is reserved, or is none. Blocking."""
+    if kid is not None and (kid.lower() == SHARED or kid.lower().startswith((f"{SHARED}-", "i-"))):
+        raise CredentialError(
+            f"{kid!r} is reserved for {'invitations' if kid.lower().startswith('i-') else 'the shared key'}; "
+            "choose another name."
+        )
     if any(key.kid == kid for key in store.keys()):  # noqa: SIM118 - not a dict
         raise CredentialError(f"There is already a key {kid!r}; rotate it to give it a new secret.")
     for what, name in (("The name of a key", kid), ("The name that it is for", sub)):
@@ -206,7 +211,9 @@ class KeyBook:
 
     @classmethod
     def of(cls, keys: Iterable[Key], invitations: Iterable[Issued]) -> KeyBook:
-        return cls({key.kid: key for key in keys}, {issued.id: issued for issued in invitations})
+        # A key of this name that is not shared (one could once be made) would be taken for it.
+        named = {key.kid: key for key in keys if key.shared or key.kid != SHARED}
+        return cls(named, {issued.id: issued for issued in invitations})
 
     def in_force(self) -> set[str]:
         """The names of all keys and invitations that nobody has revoked."""

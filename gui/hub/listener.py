@@ -25,5 +25,8 @@ class HubListener:
     def journal_stored(self, agent_id: str, journal: str, last: int, lines: Sequence[Line]) -> None:
         """Journal lines are on disk up to `last`; `lines` are those that were new."""
 
+    def refused(self, address: str, text: str) -> None:
+        """Somebody at this address was not let in; the text says why, and which key the token named."""
+
     def problem(self, where: str, text: str) -> None:
         """Something a person should know; an empty text says that the trouble at `where` is over."""

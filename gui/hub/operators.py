@@ -12,11 +12,14 @@ from websockets.asyncio.server import ServerConnection
 from gui.hub.admission import Operator, Registration
 from gui.hub.audit import AuditLog
 from gui.hub.feed import Topics
+from gui.hub.gate import turn_away
 from gui.hub.keyring import Keyring
 from gui.hub.listener import HubListener
 from gui.hub.operate import Answerer, Command, OperatorSession, OperatorWelcome
+from gui.hub.refusals import Refusals
 from gui.hub.roster import public_id
 from gui.hub.session import NORMAL
+from gui.hub.tokens import AdmissionError
 from shoveler.service.tasks import Tasks
 
 log = logging.getLogger("tally.hub")
@@ -33,6 +36,7 @@ class Operators:
         answer: Answerer,
         listener: HubListener,
         audit: AuditLog,
+        refusals: Refusals,
         *,
         version: str,
         clock: Callable[[], float],
@@ -43,6 +47,7 @@ class Operators:
         self._answer = answer
         self._listener = listener
         self._audit = audit
+        self._refusals = refusals
         self._version = version
         self._clock = clock
         self._live: set[OperatorSession] = set()
@@ -51,6 +56,12 @@ class Operators:
     async def serve(self, websocket: ServerConnection, registration: Registration, details: Operator) -> None:
         """Serve an operator's session from beginning to end."""
         bearer = registration.bearer
+        if not self._keyring.still_allows(bearer):  # since the registration
+            refusal = AdmissionError(403, "revoked", "The key was revoked.")
+            refusal.key = f"{bearer.kid}/{bearer.sub}"
+            self._refusals.note(registration.address, refusal)
+            await turn_away(websocket, refusal.text, again=False)
+            return
         session = OperatorSession(
             websocket,
             self._topics,

@@ -37,7 +37,7 @@ from gui.hub.admission import Operator, Registration
 from gui.hub.audit import AuditLog
 from gui.hub.certificate import Identity, given_identity, own_identity
 from gui.hub.commits import JournalWriter, Sightings, TokenSpender
-from gui.hub.entrance import Entrance, Reason
+from gui.hub.entrance import Crowd, Entrance
 from gui.hub.feed import Topics
 from gui.hub.gate import Admitted, Gate, peer, turn_away
 from gui.hub.keyring import Keyring
@@ -47,9 +47,10 @@ from gui.hub.operate import Answerer, Command, CommandRefusedError, Conductor, Q
 from gui.hub.operators import Operators
 from gui.hub.pages import Page, Pages, Visit
 from gui.hub.persistence import SHARED, Hold, HoldKind, HubStore, Issued, JournalBatch, Key, Role
+from gui.hub.refusals import Refusals
 from gui.hub.roster import AgentView, Pinged, Roster, agent_row, report_row
 from gui.hub.sessions import Sessions
-from gui.hub.tokens import Bearer
+from gui.hub.tokens import AdmissionError, Bearer
 from shoveler.service import Health
 from shoveler.service.tasks import Tasks
 from shoveler.values.addresses import host_port, is_loopback
@@ -139,11 +140,13 @@ class Hub:
             store, self._run_blocking, self._journal_stored, functools.partial(self._trouble, "journals")
         )
         self._sightings = Sightings(store, self._run_blocking, clock)
+        self._refusals = Refusals(self._audit, self.listener)
         self._sessions = Sessions(
             self._keyring,
             self._writer,
             self._sightings,
             self._audit,
+            self._refusals,
             self.roster,
             self.listener,
             heartbeat=options.heartbeat,
@@ -158,13 +161,14 @@ class Hub:
             self._answer,
             self.listener,
             self._audit,
+            self._refusals,
             version=options.version,
             clock=clock,
         )
         self._gate = Gate(
             self._keyring,
             self._spender,
-            self._audit,
+            self._refusals,
             pages=self.pages,
             holder=self._sessions.holder,
             clock=clock,
@@ -404,9 +408,9 @@ class Hub:
         """Run a store call in a thread of the hub's."""
         return self._loop.run_in_executor(self._threads, functools.partial(function, *arguments))
 
-    def _shut_out(self, address: str, reason: Reason) -> None:
+    def _shut_out(self, address: str, reason: Crowd) -> None:
         what = "from its address" if reason == "too_many_from_address" else "in all"
-        self._audit.add("refused", address, f"Too many connections {what} have not signed in.")
+        self._refusals.note(address, AdmissionError(429, reason, f"Too many connections {what} have not signed in."))
 
     def _trouble(self, where: str, text: str) -> None:
         """The store fails, or (no text) works again."""

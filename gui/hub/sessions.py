@@ -24,6 +24,7 @@ from gui.hub.holds import why_kept_out
 from gui.hub.keyring import Keyring
 from gui.hub.listener import HubListener
 from gui.hub.persistence import HoldKind, JournalBatch
+from gui.hub.refusals import Refusals
 from gui.hub.roster import (
     MISSED,
     AgentState,
@@ -36,7 +37,7 @@ from gui.hub.roster import (
     shortened,
 )
 from gui.hub.session import AgentSession
-from gui.hub.tokens import AdmissionError
+from gui.hub.tokens import AdmissionError, Bearer
 
 log = logging.getLogger("tally.hub")
 
@@ -55,6 +56,7 @@ class Sessions:
         writer: JournalWriter,
         sightings: Sightings,
         audit: AuditLog,
+        refusals: Refusals,
         roster: Roster,
         listener: HubListener,
         *,
@@ -68,6 +70,7 @@ class Sessions:
         self._writer = writer
         self._sightings = sightings
         self._audit = audit
+        self._refusals = refusals
         self._roster = roster
         self._listener = listener
         self._heartbeat_seconds = heartbeat
@@ -157,28 +160,12 @@ class Sessions:
     async def serve(self, websocket: ServerConnection, registration: Registration, details: Register) -> None:
         """Serve an agent's session."""
         bearer, name = registration.bearer, registration.name
-        try:  # again, since another agent may have joined between the two steps
-            check_name(bearer, name, registration.address, self.holder)
-            held = self._keyring.held(f"{bearer.kid}/{name}", "disconnect")
-            if held is not None:
-                raise AdmissionError(403, why_kept_out(held))
+        try:
+            kid, personal = await self._let_in(bearer, name, registration.address, details)
         except AdmissionError as refusal:
-            self._audit.add("refused", registration.address, refusal.text)
-            await turn_away(websocket, refusal.text, again=True)
-            return
-        kid, personal = bearer.kid, None
-        if bearer.invitation is not None:
-            key = await self._keyring.redeem(bearer.invitation, name, details.role)
-            if key is None:
-                reason = "The invitation was used up, revoked or has expired."
-                self._audit.add("refused", registration.address, f"{name}: {reason}")
-                await turn_away(websocket, reason, again=False)
-                return
-            kid, personal = key.kid, PersonalKey(kid=key.kid, secret=key.secret)
-        elif not self._keyring.still_allows(bearer):
-            reason = "The key was revoked."
-            self._audit.add("refused", registration.address, f"{kid}/{name}: {reason}")
-            await turn_away(websocket, reason, again=False)
+            refusal.key = f"{bearer.kid}/{name}"
+            self._refusals.note(registration.address, refusal)
+            await turn_away(websocket, refusal.text, again=refusal.reason in ("name", "disconnected"))
             return
         agent_id = public_id(kid, name)
         session = AgentSession(
@@ -225,6 +212,24 @@ class Sessions:
             if self._live.get(agent_id) is session:
                 del self._live[agent_id]
                 self._gone(agent_id, reason)
+
+    async def _let_in(
+        self, bearer: Bearer, name: str, address: str, details: Register
+    ) -> tuple[str, PersonalKey | None]:
+        """The key of the session, and that of an agent that was invited. Raises AdmissionError: since the registration,
+        another agent may have joined, or somebody decided something."""
+        check_name(bearer, name, address, self.holder)
+        held = self._keyring.held(f"{bearer.kid}/{name}", "disconnect")
+        if held is not None:
+            raise AdmissionError(403, "disconnected", why_kept_out(held))
+        if bearer.invitation is None:
+            if not self._keyring.still_allows(bearer):
+                raise AdmissionError(403, "revoked", "The key was revoked.")
+            return bearer.kid, None
+        key = await self._keyring.redeem(bearer.invitation, name, details.role)
+        if key is None:
+            raise AdmissionError(403, "invitation", "The invitation was used up, revoked or has expired.")
+        return key.kid, PersonalKey(kid=key.kid, secret=key.secret)
 
     def _make_room(self, session: AgentSession) -> None:
         """Replace the old session of this identity, and a shared-key session that uses the name of a personal key."""

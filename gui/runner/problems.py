@@ -49,6 +49,13 @@ class ProblemList:
         """The problems at this place are over."""
         self._sources.pop(where, None)
 
+    def quiet(self, kind: str, before: float) -> bool:
+        """The problems of this kind of sources that did not happen since then are over; whether some are left."""
+        for where, listed in tuple(self._sources.items()):
+            if kind_of(where) == kind and max(one.t for one in listed.values()) < before:
+                del self._sources[where]
+        return any(kind_of(where) == kind for where in self._sources)
+
     def all(self) -> tuple[Problem, ...]:
         """The problems, the newest last."""
         found = (problem for listed in self._sources.values() for problem in listed.values())

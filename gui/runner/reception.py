@@ -24,6 +24,7 @@ class Concerned(Protocol):
     late_scoring: LateScoring
 
     def problem(self, severity: Severity, where: str, text: str, remedy: str = "") -> None: ...
+    def join_refused(self, address: str, text: str) -> None: ...
     def changed(self) -> None: ...
 
 
@@ -65,6 +66,9 @@ class Reception(HubListener):
         if session is not None:
             session.journal_stored(agent_id, journal, last, lines)
         self._workspace.changed()
+
+    def refused(self, address: str, text: str) -> None:
+        self._workspace.join_refused(address, text)
 
     def problem(self, where: str, text: str) -> None:
         self._workspace.problem("warning", where, text)

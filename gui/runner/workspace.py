@@ -44,7 +44,7 @@ from gui.runner.machine import database_address
 from gui.runner.options import WorkspaceOptions
 from gui.runner.ownership import Ownership, holder
 from gui.runner.probes import Probes
-from gui.runner.problems import ProblemList
+from gui.runner.problems import OLD_SECONDS, ProblemList
 from gui.runner.progress import Problem, ProgressFeed, RunProgress, Severity
 from gui.runner.publishing import Surroundings, publish
 from gui.runner.reception import Reception
@@ -59,6 +59,8 @@ from shoveler.service.tasks import start_task
 
 log = logging.getLogger("tally.runner")
 
+JOINS = "join"
+"""The kind of source of the problems of those who are not let in."""
 LOOK_SECONDS = 1.0
 """How often the run of another program is looked at."""
 BUSY_SECONDS = 600.0
@@ -107,6 +109,7 @@ class Workspace:
         self.statuses = StatusIntake(store, on_loop(loop, self._status_came))
         self._elsewhere: RunProgress | None = None
         """The run of the program that has this workspace."""
+        self._sweeping: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     # ---- opening and closing
@@ -192,6 +195,8 @@ class Workspace:
 
     async def _stop(self) -> None:
         self.store.database.patience = 0.0
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         await self.runs.end()
         await self.bus.stop()
         for work in self._tasks:
@@ -355,6 +360,17 @@ class Workspace:
             self.problems.add(Problem(time.time(), severity, where, text, remedy))
         else:
             self.problems.over(where)
+        self.progress.touch()
+
+    def join_refused(self, address: str, text: str) -> None:
+        """Somebody was not let in. Shown while it happens, and for a while after."""
+        self.problem("warning", f"{JOINS} from {address}", text)
+        if self._sweeping is None:
+            self._sweeping = asyncio.get_running_loop().call_later(OLD_SECONDS, self._sweep_joins)
+
+    def _sweep_joins(self) -> None:
+        left = self.problems.quiet(JOINS, time.time() - OLD_SECONDS)
+        self._sweeping = asyncio.get_running_loop().call_later(OLD_SECONDS / 10, self._sweep_joins) if left else None
         self.progress.touch()
 
     # ---- what bus and database tell

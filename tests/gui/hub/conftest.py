@@ -146,6 +146,10 @@ class Heard(HubListener):
         self.problems: list[str] = []
         self.messages: list[Any] = []
         self.stored: list[tuple[str, int, int]] = []
+        self.turned_away: list[tuple[str, str]] = []
+
+    def refused(self, address: str, text: str) -> None:
+        self.turned_away.append((address, text))
 
     def agent_up(self, agent: Any) -> None:
         self.lines.append(f"up {agent.name} {','.join(agent.jobs)}".strip())

@@ -43,7 +43,7 @@ def test_registrations_that_nobody_takes_are_forgotten(monkeypatch: pytest.Monke
 
 
 def test_the_sixty_first_refusal_of_a_minute_is_a_429() -> None:
-    rate, refused = RefusalRate(), AdmissionError(401, "no")
+    rate, refused = RefusalRate(), AdmissionError(401, "bad_token", "no")
     assert [rate.count("a", refused, second * 0.5).status for second in range(62)] == [401] * 60 + [429] * 2
     assert rate.count("b", refused, 31).status == 401, "each address by itself"
     assert rate.count("a", refused, 92).status == 401
@@ -53,7 +53,7 @@ def test_a_bounded_number_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "MAX_ADDRESSES", 10)
     rate = RefusalRate()
     for number in range(100):
-        rate.count(f"a{number}", AdmissionError(401, "no"), 0)
+        rate.count(f"a{number}", AdmissionError(401, "bad_token", "no"), 0)
     assert len(rate._tries) == 10
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent.messages import CredentialError, decode_join_string
+from agent.messages import CredentialError, decode_join_string, sign_token
 from gui.hub import keys
 from gui.hub.keys import KeyBook
 from gui.hub.persistence import Issued, Key
@@ -107,3 +107,18 @@ def test_a_day_is_the_longest_invitation(memory_store: Any) -> None:
 def test_newest_shared_key_first() -> None:
     rows = [Key(str(age), "x" * 32, ("agent:client",), NOW + age, shared=True) for age in (2, 1, 3)]
     assert [key.kid for key in KeyBook.of(rows, []).shared()] == ["3", "2", "1"]
+
+
+@pytest.mark.parametrize("name", ["shared", "Shared", "shared-0123", "i-0123"])
+def test_names_of_the_shared_key_and_of_invitations_are_reserved(memory_store: Any, name: str) -> None:
+    with pytest.raises(CredentialError, match="is reserved for"):
+        keys.create_key(memory_store, ["observer"], NOW, kid=name)
+    assert keys.create_key(memory_store, ["observer"], NOW, kid="sharedsite").kid == "sharedsite"
+
+
+def test_a_key_that_was_once_named_shared_lets_nobody_in(memory_store: Any) -> None:
+    """Its sessions could not be told from those of the shared key, and so not be revoked."""
+    old = keys.new_key(["agent:client"], NOW, kid="shared")
+    book = KeyBook.of([*memory_store.keys(), old], [])
+    with pytest.raises(AdmissionError, match="not signed with a key"):
+        read_authorization(f"Bearer {sign_token(old.secret, sub='c1', scope='agent:client', kid='shared')}", book, NOW)

@@ -70,6 +70,16 @@ def test_a_flood_of_many_sources_is_counted_and_hides_no_other_kind() -> None:
     assert problems.all()[-1].where == "agent new", "a source that has long been quiet gives way"
 
 
+def test_what_did_not_happen_lately_is_over() -> None:
+    problems = ProblemList()
+    problems.add(problem("bad token", "join from a", t=1.0))
+    problems.add(problem("bad token", "join from b", t=5.0))
+    problems.add(problem("away", "bus", t=1.0))
+    assert problems.quiet("join", before=3.0)
+    assert [p.where for p in problems.all()] == ["bus", "join from b"]
+    assert not problems.quiet("join", before=6.0)
+
+
 def test_texts_are_of_bounded_length() -> None:
     problems = ProblemList()
     problems.add(problem("x" * 10_000))
