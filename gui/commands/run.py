@@ -31,7 +31,7 @@ from gui.commands.remote import add_options, run_remote
 from gui.commands.results import write_reports
 from gui.commands.takeover import take_over
 from gui.hub import AgentView
-from gui.hub.server import DEFAULT_LISTEN
+from gui.hub.server import DEFAULT_LISTEN, MAX_WAITING, MAX_WAITING_EACH
 from gui.report import FORMATS, build, text_table, wants
 from gui.report.words import printable
 from gui.runner.lab import default_lab
@@ -114,6 +114,24 @@ def add_hub_options(parser: argparse.ArgumentParser) -> None:
         metavar="K",
         help="start K client agents on this machine (default: 2 on a lab, else 0)",
     )
+    parser.add_argument(
+        "--metrics",
+        metavar="HOST:PORT",
+        help="serve Prometheus metrics and /healthz there, without TLS (default: as in the settings, or nowhere)",
+    )
+    parser.add_argument(
+        "--max-waiting",
+        type=int,
+        metavar="N",
+        help="connections that may wait without having signed in; 0: any number "
+        f"(default: as in the settings, or {MAX_WAITING})",
+    )
+    parser.add_argument(
+        "--max-waiting-each",
+        type=int,
+        metavar="N",
+        help=f"the same, from one address (default: as in the settings, or {MAX_WAITING_EACH})",
+    )
     parser.add_argument("--shared-key-file", type=Path, metavar="FILE", help="read the shared key from this file")
 
 
@@ -157,6 +175,11 @@ def workspace_options(options: argparse.Namespace) -> WorkspaceOptions:
         listen = parse_address(options.listen) if options.listen else Address(kept.hub.host, kept.hub.port)
     except ValueError as error:
         raise CommandError(f"--listen: {error}") from error
+    if options.metrics:
+        try:
+            parse_address(options.metrics)
+        except ValueError as error:
+            raise CommandError(f"--metrics: {error}") from error
     own = options.certificate is not None
     return replace(
         kept,
@@ -168,13 +191,22 @@ def workspace_options(options: argparse.Namespace) -> WorkspaceOptions:
             certificate=options.certificate if own else kept.hub.certificate,
             key=options.certificate_key if own else kept.hub.key,
             public=options.public or kept.hub.public,
+            max_waiting=_limit("--max-waiting", options.max_waiting, kept.hub.max_waiting),
+            max_waiting_each=_limit("--max-waiting-each", options.max_waiting_each, kept.hub.max_waiting_each),
         ),
+        metrics=options.metrics or kept.metrics,
         bus=options.bus or ("" if options.lab is not None else kept.bus),
         lab=options.lab if options.lab is not None or options.bus else kept.lab,
         lab_must_be_up=options.lab is not None,
         shared_key=secret or os.environ.get("TALLY_KEY") or None,
         client_wait=getattr(options, "wait", 600.0),
     )
+
+
+def _limit(option: str, given: int | None, kept: int) -> int:
+    if given is not None and given < 0:
+        raise CommandError(f"{option}: expected 0 or more, not {given}.")
+    return kept if given is None else given
 
 
 @contextlib.asynccontextmanager
@@ -303,5 +335,7 @@ def _say_where(workspace: Workspace) -> None:
     hub = workspace.hub
     pin = f"pin {hub.pin}" if hub.pin else "without TLS"
     tell(f"Hub at {hub.address}, {pin}; workspace {workspace.store.database.shown}", sys.stderr)
+    if workspace.metrics:
+        tell(f"Metrics at http://{workspace.metrics}/metrics", sys.stderr)
     if not workspace.options.bus and workspace.lab is None:
         tell("No bus is named, so no records are loaded; give --bus URL or --lab.", sys.stderr)

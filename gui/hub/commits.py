@@ -126,6 +126,8 @@ class JournalWriter:
         self._trouble = trouble
         self._queue: asyncio.Queue[JournalBatch] = asyncio.Queue(MAX_WAITING_BATCHES)
         self._positions: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self.lines = 0
+        """Stored so far; lines that came again are counted once."""
 
     async def position(self, agent: str, journal: str) -> int:
         """The last stored line of an agent's journal. Raises what the store raises."""
@@ -177,7 +179,9 @@ class JournalWriter:
             known = self._positions.get((batch.agent, batch.journal), 0)
             last = max(known, batch.lines[-1].n)
             self._remember(batch.agent, batch.journal, last)
-            self._stored(batch, last, [line for line in batch.lines if line.n > known])
+            fresh = [line for line in batch.lines if line.n > known]
+            self.lines += len(fresh)
+            self._stored(batch, last, fresh)
 
     def _remember(self, agent: str, journal: str, last: int) -> None:
         key = (agent, journal)

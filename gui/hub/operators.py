@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -51,6 +52,8 @@ class Operators:
         self._version = version
         self._clock = clock
         self._live: set[OperatorSession] = set()
+        self.joined: Counter[str] = Counter()
+        """Sessions that were opened, by the most that they may."""
         self._commands = Tasks(log, self._failed)
 
     async def serve(self, websocket: ServerConnection, registration: Registration, details: Operator) -> None:
@@ -73,6 +76,7 @@ class Operators:
             scopes=bearer.scopes,
         )
         self._live.add(session)
+        self.joined["operator" if "operator" in bearer.scopes else "observer"] += 1
         log.info("= operator %s from %s", session.name, registration.address)
         came = f"{' and '.join(bearer.scopes)} on {details.host} from {registration.address}"
         self._audit.add("joined", f"{bearer.kid}/{bearer.sub}", came)
@@ -87,6 +91,9 @@ class Operators:
             )
         finally:
             self._live.discard(session)
+
+    def __len__(self) -> int:
+        return len(self._live)
 
     async def end_revoked(self) -> None:
         """End the sessions whose key is no longer valid."""

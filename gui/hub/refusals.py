@@ -19,7 +19,7 @@ class Refusals:
     """`counts` is by reason, since the hub was started."""
 
     def __init__(self, audit: AuditLog, listener: HubListener) -> None:
-        self.counts: Counter[Reason] = Counter()
+        self.counts: Counter[str] = Counter()
         self._audit = audit
         self._listener = listener
 

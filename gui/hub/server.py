@@ -14,7 +14,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,10 +62,14 @@ _quiet.setLevel(logging.CRITICAL)
 
 DEFAULT_LISTEN = ("0.0.0.0", 8765)  # noqa: S104 - agents come from other machines; TLS and tokens stand before all
 ANNOUNCE_SECONDS = 0.1
+STORES = frozenset(("registrations", "keys", "journals"))
+"""The parts of `Hub.health` without which nobody can join or is listened to."""
+LAG_BEAT = 0.25
 OPEN_SECONDS = 10.0
 """How long a peer has for the TLS handshake, and then for its request."""
 STOP_SECONDS = 6.0
 """How long stopping may take before what is still open is cut off."""
+MAX_WAITING, MAX_WAITING_EACH = 1000, 200
 BACKLOG = 1024
 FILES = 16_384
 """Open files that a hub may need: each connection is one."""
@@ -95,10 +99,28 @@ class HubOptions:
     public: str = ""
     heartbeat: float = 2.0
     version: str = ""
-    max_waiting: int = 1000
+    max_waiting: int = MAX_WAITING
     """Connections that have not signed in, in all; 0: any number."""
-    max_waiting_each: int = 200
+    max_waiting_each: int = MAX_WAITING_EACH
     """The same, from one address."""
+
+
+@dataclass(frozen=True, slots=True)
+class HubCounts:
+    """What a hub has counted since it was started, and what is now; for metrics."""
+
+    operators: int
+    connections: int
+    waiting: int
+    """Of these, those that have not signed in."""
+    joined: Mapping[str, int]
+    """Sessions that were opened, by role: client, server, operator, observer."""
+    refused: Mapping[str, int]
+    """By reason."""
+    lines: int
+    """Journal lines that were stored."""
+    lag: float
+    """The most by which the event loop was late since this was last asked, in seconds."""
 
 
 class Hub:
@@ -183,6 +205,7 @@ class Hub:
         self._identity: Identity | None = None
         self._servers: list[Server] = []
         self._port = options.port
+        self._lag = 0.0
 
     # ---- start and end
 
@@ -218,6 +241,7 @@ class Hub:
             ("hub writes its audit log", self._audit.run()),
             ("hub watches agents", self._sessions.watch()),
             ("hub reads keys", self._keyring.run()),
+            ("hub measures its lag", self._measure()),
         ):
             self._tasks.start(work, name)
         log.info("= hub listens on %s", self.address)
@@ -329,6 +353,26 @@ class Hub:
         """``sha256:HEX`` of the public key; empty without TLS."""
         return self._identity.pin if self._identity else ""
 
+    def counts(self) -> HubCounts:
+        """See `HubCounts`. Any thread may ask."""
+        lag, self._lag = self._lag, 0.0
+        return HubCounts(
+            operators=len(self._operators),
+            connections=self._entrance.open,
+            waiting=self._entrance.waiting,
+            joined=dict(self._sessions.joined) | dict(self._operators.joined),
+            refused=dict(self._refusals.counts),
+            lines=self._writer.lines,
+            lag=lag,
+        )
+
+    async def _measure(self) -> None:
+        """The task that measures how late the event loop is."""
+        while True:
+            due = self._loop.time() + LAG_BEAT
+            await asyncio.sleep(LAG_BEAT)
+            self._lag = max(self._lag, self._loop.time() - due)
+
     def send(self, agent_id: str, message: msgspec.Struct) -> bool:
         """Send to an agent, in order; False if it has no session now."""
         session = self._sessions.find(agent_id)
@@ -422,7 +466,7 @@ class Hub:
 
     def _healthz(self, _: Visit) -> Page:
         """Whether the hub can let anybody in and store what they say. Why not is for its own people, not for all."""
-        well = not self.health.problems()
+        well = not self.health.problems().keys() & STORES
         return Page(b'{"ok": true}\n' if well else b'{"ok": false}\n', "application/json", 200 if well else 503)
 
     # ---- opened connections

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -66,6 +67,8 @@ class Sessions:
         monotonic: Callable[[], float],
     ) -> None:
         self.closing = False
+        self.joined: Counter[str] = Counter()
+        """Sessions that were opened, by role."""
         self._keyring = keyring
         self._writer = writer
         self._sightings = sightings
@@ -190,6 +193,7 @@ class Sessions:
         self._offsets[agent_id] = ClockOffset()
         self._enlist(session, acknowledged)
         self._sightings.see(session.identity, name, details.role, msgspec.to_builtins(details))
+        self.joined[details.role] += 1
         came = f"{details.role} agent on {details.host} from {session.address}"
         invited = f", by the invitation {bearer.invitation.id}" if bearer.invitation is not None else ""
         self._audit.add("joined", session.identity, came + invited)

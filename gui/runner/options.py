@@ -41,6 +41,8 @@ class WorkspaceOptions:
     """Remove the queue of records when the workspace is closed: for one that is not used again, as in the demo."""
     beside: bool = False
     """If another program has the workspace, only look on: its run is shown, and hub and queue are left to it."""
+    metrics: str = ""
+    """``HOST:PORT`` where Prometheus metrics are served; empty: nowhere."""
     fstat_seconds: float = 5.0
     flush_seconds: float = 5.0
     client_wait: float = 600.0

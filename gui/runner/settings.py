@@ -20,10 +20,10 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from gui.hub.certificate import CertificateError, given_identity
-from gui.hub.server import DEFAULT_LISTEN
+from gui.hub.server import DEFAULT_LISTEN, MAX_WAITING, MAX_WAITING_EACH
 from gui.store import StoreError, parse_database
 from shoveler.bus import BusError, parse_bus_address
-from shoveler.service import Setting
+from shoveler.service import Setting, parse_address
 from shoveler.values.addresses import host_port
 from shoveler.values.choices import nearest
 
@@ -64,6 +64,11 @@ def _public(text: str) -> None:
         usable = False
     if not usable:
         raise ValueError(f"expected HOST or HOST:PORT, got {text[:80]!r}")
+
+
+def _listen(text: str) -> None:
+    if text:
+        parse_address(text)
 
 
 def _database(text: str) -> None:
@@ -125,6 +130,29 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         "hub.public", "text", "", "HOST or HOST:PORT where agents reach the hub; none: this host's name.", check=_public
+    ),
+    Setting(
+        "hub.max_waiting",
+        "integer",
+        str(MAX_WAITING),
+        "Connections that may wait without having signed in; 0: any number.",
+        minimum=0,
+        maximum=100_000,
+    ),
+    Setting(
+        "hub.max_waiting_each",
+        "integer",
+        str(MAX_WAITING_EACH),
+        "The same, from one address; more where all agents come from behind one.",
+        minimum=0,
+        maximum=100_000,
+    ),
+    Setting(
+        "hub.metrics",
+        "text",
+        "",
+        "HOST:PORT where Prometheus metrics are served, without TLS; none: nowhere.",
+        check=_listen,
     ),
     Setting("hub.certificate", "path", "", "Your own certificate (PEM); none: one that Tally makes.", optional=True),
     Setting("hub.key", "path", "", "The private key of your certificate (PEM).", optional=True),

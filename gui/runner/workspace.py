@@ -41,6 +41,7 @@ from gui.runner.lab import LabMissingError, lab_servers, read_lab
 from gui.runner.late import LateScoring
 from gui.runner.local_clients import LocalClients
 from gui.runner.machine import database_address
+from gui.runner.metrics import WorkspaceMetrics
 from gui.runner.options import WorkspaceOptions
 from gui.runner.ownership import Ownership, holder
 from gui.runner.probes import Probes
@@ -59,6 +60,8 @@ from shoveler.service.tasks import start_task
 
 log = logging.getLogger("tally.runner")
 
+BUS_PARTS = ("records", "status messages", "locked")
+"""Problems with what records come from and go to; they are part of the health that `--metrics` shows."""
 JOINS = "join"
 """The kind of source of the problems of those who are not let in."""
 LOOK_SECONDS = 1.0
@@ -101,6 +104,8 @@ class Workspace:
         self.directory = Directory(store, self.blocking)
         self.foreign = 0
         """Records of others that were loaded since the workspace was opened."""
+        self.metrics = ""
+        """Where metrics are served; empty: nowhere."""
         self.loaded = 0
         """Records of all kinds that came from the bus since then, those that were there already among them."""
         self.last_load: float | None = None
@@ -141,12 +146,14 @@ class Workspace:
                 workspace.problem("warning", "lab", missing, "Start it, or name another bus in Settings > Bus.")
             if taken is not None:  # before agents join, or they would be told to end its jobs
                 workspace.runs.take(taken)
-            async with workspace.hub:
-                try:
-                    await workspace._start()
-                    yield workspace
-                finally:
-                    await workspace._stop()
+            with contextlib.closing(WorkspaceMetrics("" if other else options.metrics, workspace)) as metrics:
+                workspace.metrics = metrics.address
+                async with workspace.hub:
+                    try:
+                        await workspace._start()
+                        yield workspace
+                    finally:
+                        await workspace._stop()
         finally:
             await asyncio.to_thread(store.close)
 
@@ -223,6 +230,11 @@ class Workspace:
     def records_state(self) -> ConsumerState:
         """How it stands with the queue of records."""
         return self.bus.records_state
+
+    @property
+    def latest(self) -> RunProgress:
+        """The newest snapshot of the run."""
+        return self.progress.latest
 
     @property
     def running(self) -> bool:
@@ -356,6 +368,11 @@ class Workspace:
 
     def problem(self, severity: Severity, where: str, text: str, remedy: str = "") -> None:
         """Show a problem; an empty text removes those of this place."""
+        if where in BUS_PARTS:
+            if text:
+                self.hub.health.problem(where, text)
+            else:
+                self.hub.health.fine(where)
         if text:
             self.problems.add(Problem(time.time(), severity, where, text, remedy))
         else:

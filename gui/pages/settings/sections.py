@@ -171,7 +171,16 @@ class HubSection(Section):
             TextRow("hub.host", "Listens on", hint("hub.host"), words="listen address interface"),
             TextRow("hub.port", "Port", hint("hub.port"), width=NARROW),
             TextRow("hub.public", "Public name", hint("hub.public"), placeholder="the name of this host"),
+            TextRow("hub.metrics", "Metrics", hint("hub.metrics"), placeholder="nowhere", words="prometheus health"),
         )
+        crowd = self.group("Connections before sign-in")
+        self.add(
+            crowd,
+            TextRow("hub.max_waiting", "At most in all", hint("hub.max_waiting"), width=NARROW,
+                    words="limit idle flood"),
+            TextRow("hub.max_waiting_each", "From one address", hint("hub.max_waiting_each"), width=NARROW,
+                    words="limit idle flood nat"),
+        )  # fmt: skip
         tls = self.group("TLS certificate")
         self.add(
             tls,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from agent.connection import Trust, join, parse_hub
+from agent.connection import RefusedError, Trust, join, parse_hub
 from agent.messages import Notice, Register, sign_token
 from gui.commands.run import AgentLines
 from gui.hub import AgentView
@@ -65,11 +65,16 @@ def test_no_agent_can_forge_a_line_or_silence_another(tmp_path: Path) -> None:
     assert any("agent honest: the disk is full" in line for line in said)
     flood = [line for line in said if "agent flood: " in line]
     assert 1 < len(flood) < 20
+    refused = [line for line in said if "join from 127.0.0.1: The token is not signed with a key" in line]
+    assert 0 < len(refused) < 20
     assert any('client "flood" from x·Hub at wss://evil:8765' in line for line in said)
 
 
 async def _flood(url: str, stderr: Any) -> list[str]:
     """Returns the lines that the hub printed until the honest agent was heard."""
+    for _ in range(100):
+        with pytest.raises(RefusedError):
+            await _agent(url, "c9", key="x" * 40)
     flooding = await _agent(url, "flood")
     for number in range(2000):
         await flooding.send(Notice("warning", f"{number} {FORGED}", 1.0))
@@ -84,9 +89,9 @@ async def _flood(url: str, stderr: Any) -> list[str]:
     return said
 
 
-async def _agent(url: str, name: str) -> Any:
+async def _agent(url: str, name: str, key: str = KEY) -> Any:
     address = parse_hub(url, insecure=True)
-    token = sign_token(KEY, sub=name, scope="agent:client")
+    token = sign_token(key, sub=name, scope="agent:client")
     return await join(address, Trust(address), token, Register(role="client", version="1", host=FORGED))
 
 
