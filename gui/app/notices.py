@@ -1,4 +1,5 @@
-"""Tells the user that a run is over, wherever it was started, unless they are looking at its result."""
+"""Tells the user that a run is over, wherever it was started, unless they are looking at its result: on the desktop
+when the window is not in front, and in a bar under the page, which covers nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from PySide6.QtCore import QTimer
 from gui.models.states import outcome_state
 from gui.runner.progress import RunProgress
 from gui.widgets.frame import Frame
-from gui.widgets.notice import DesktopNotice, NoticeBar
+from gui.widgets.message import MessageBar
+from gui.widgets.notice import DesktopNotice
 
 MOMENT_MS = 500
 """The result may be shown by itself, just after the end of its run."""
@@ -23,7 +25,9 @@ class Notices:
         self._go = go
         self._under_way: int | None = None
         self._over = 0
-        self.bar = NoticeBar(frame.page_area)
+        self.bar = MessageBar()
+        frame.add_foot(self.bar)
+        frame.page_shown.connect(self._page_shown)
         self.desktop = DesktopNotice(frame, self._follow)
 
     def progressed(self, p: RunProgress) -> None:
@@ -51,10 +55,15 @@ class Notices:
 
     def _show(self, symbol: str, colour: str, words: str) -> None:
         if self._frame.current_page() != "result":
-            self.bar.tell(symbol, colour, words, self._open)
+            self.bar.say(words, colour=colour, symbol=symbol, actions=(("Open result", "runs", self._open),))
 
     def _open(self) -> None:
+        self.bar.dismiss()
         self._go("result", run=self._over)
+
+    def _page_shown(self, name: str) -> None:
+        if name == "result":  # whichever: who looks at results needs no way to them
+            self.bar.dismiss()
 
     def _follow(self) -> None:
         self._frame.showNormal() if self._frame.isMinimized() else self._frame.show()

@@ -40,6 +40,11 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         choices=[*(kind.word for kind in VerdictKind), "all"],
         help="with --requests: only those with this verdict (may be repeated; `all` includes matched ones)",
     )
+    results.add_argument(
+        "--unrequested",
+        action="store_true",
+        help="list every record that nobody requested, as CSV or (with --json) as it came, one per line",
+    )
     results.add_argument("--test", type=int, metavar="N", help="with --requests: only those of test N")
     results.add_argument("--server", default="", metavar="NAME", help="with --requests: only those to this server")
     results.add_argument(
@@ -71,6 +76,11 @@ def run_results(options: argparse.Namespace) -> int:
         if options.evidence is not None:
             put([_evidence(store, run, options.evidence, redact=options.redact)], options.out)
             return 0
+        if options.unrequested:
+            as_json = options.json or options.format == "json"
+            write = report.unrequested_json if as_json else report.unrequested_csv
+            put(write(store, run, redact=options.redact), options.out)
+            return 0
         if options.requests:
             put(_requests(store, run, options), options.out)
             return 0
@@ -85,7 +95,7 @@ def run_results(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     """Reject options that would have no effect. Raises CommandError."""
-    modes = [name for name in ("list", "requests", "schema") if getattr(options, name)]
+    modes = [name for name in ("list", "requests", "unrequested", "schema") if getattr(options, name)]
     modes += ["evidence"] if options.evidence is not None else []
     if len(modes) > 1:
         raise CommandError(f"--{modes[0]} and --{modes[1]} cannot be combined; give one of them.")
@@ -99,6 +109,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.json and options.format not in (None, "json"):
         raise CommandError(f"--json and --format {options.format} cannot be combined; give one of them.")
     allowed = {"list": (None, "table", "json"), "requests": (None, "csv", "json"), "schema": (None, "json"),
+               "unrequested": (None, "csv", "json"),
                "evidence": (None, "table")}  # fmt: skip
     if mode == "evidence" and options.json:
         raise CommandError(

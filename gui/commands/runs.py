@@ -15,9 +15,9 @@ from gui.commands.places import add_database_option, open_store, open_to_change,
 from gui.models.runs import RunView, read_run, read_runs
 from gui.report import numbers, seal_sentence
 from gui.report.words import bounded, printable, to_json
-from gui.runner.notes import NoteError, write_note
+from gui.runner.notes import NoteError, change_note, delete_note, write_note
 from gui.runner.rechecking import UnderWayError, recheck, refuse_under_way
-from gui.store import RunEntry, Store
+from gui.store import NoteRow, RunEntry, Store
 
 
 def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,9 +44,12 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "delete", _delete, "delete runs with their requests, records and results; tags and daily sums are kept"
     )
     delete.add_argument("run_ids", nargs="+", type=int, metavar="RUN")
-    note = action("note", _note, "add a note to a run; its reports show it")
+    note = action("note", _note, "add, change or delete a note of a run; its reports show it")
     note.add_argument("run_id", type=int, metavar="RUN")
-    note.add_argument("text", metavar="TEXT")
+    note.add_argument("text", nargs="?", metavar="TEXT")
+    other = note.add_mutually_exclusive_group()
+    other.add_argument("--edit", type=int, metavar="NOTE", help="give this note (`tally runs show`) the text TEXT")
+    other.add_argument("--delete", type=int, metavar="NOTE", help="delete this note; prints what it said")
     note.add_argument("--author", metavar="NAME", help="author of the note (default: this account)")
     baseline = action(
         "baseline", _baseline, "set the run that others are compared with; without RUN, show which one it is"
@@ -151,7 +154,7 @@ def _show(options: argparse.Namespace) -> int:
                         }
                         for test in view.tests
                     ],
-                    "notes": [{"t": note.t, "author": note.author, "text": note.text} for note in view.notes],
+                    "notes": [{"note": n.id, "t": n.t, "author": n.author, "text": n.text} for n in view.notes],
                 }
             )
         )
@@ -180,8 +183,12 @@ def _show(options: argparse.Namespace) -> int:
             f"{figures.client_failed:,} failed at the client"
         )
     for note in view.notes:
-        print(f"{_moment(note.t)}  {printable(note.author)}: {printable(note.text)}")
+        print(f"Note {note.id}, {_note_words(note)}")
     return 0
+
+
+def _note_words(note: NoteRow) -> str:
+    return f"{_moment(note.t)}  {printable(note.author)}: {printable(note.text)}"
 
 
 def _recheck(options: argparse.Namespace) -> int:
@@ -220,12 +227,21 @@ def _delete(options: argparse.Namespace) -> int:
 
 
 def _note(options: argparse.Namespace) -> int:
+    run, author, text = options.run_id, options.author or "", options.text or ""
+    if (options.text is None) != (options.delete is not None):
+        raise CommandError("Give TEXT for a note, or --delete NOTE without it.")
     with open_to_change(options) as store:
         try:
-            write_note(store, options.run_id, options.text, time.time(), author=options.author or "")
+            if options.delete is not None:
+                gone = delete_note(store, run, options.delete)
+                print(f"deleted note {gone.id} of run {run}, {_note_words(gone)}")
+            elif options.edit is not None:
+                change_note(store, run, options.edit, text, author=author)
+                print(f"changed note {options.edit} of run {run}")
+            else:
+                print(f"added note {write_note(store, run, text, time.time(), author=author)} to run {run}")
         except NoteError as error:
             raise CommandError(str(error)) from error
-    print(f"note added to run {options.run_id}")
     return 0
 
 

@@ -1,4 +1,6 @@
-"""The requests of a test as a table shows them, and its servers; read at once (in a thread). No toolkit."""
+"""The requests of a test as a table shows them, and its servers; read at once (in a thread). No toolkit.
+
+Records with a tag of ours that nobody requested follow them, as rows of their own (`RequestRow.record`)."""
 
 from __future__ import annotations
 
@@ -11,12 +13,16 @@ import msgspec
 from gui.models import figures
 from gui.models.rows import Column
 from gui.models.runs import TestRow
-from gui.models.verdicts import verdict_state
+from gui.models.verdicts import UNREQUESTED, verdict_state
 from gui.reconcile import ServerFigures, by_server, injected_first
-from gui.store import Store, VerdictKind, answer
+from gui.store import RecordEntry, Store, VerdictKind, answer
 
 MOST = 250_000
 """Requests in the table; of more, all that are not matched and as many others as there is room for."""
+
+
+MOST_RECORDS = 1000
+"""Records that nobody requested, of each repeat."""
 
 
 class RequestRow(msgspec.Struct, frozen=True, gc=False):
@@ -32,10 +38,10 @@ class RequestRow(msgspec.Struct, frozen=True, gc=False):
     server: str
     client: str
     repeat: int
-    round: int
+    round: int | None
     opened: float | None
-    asked: int
-    got: int
+    asked: int | None
+    got: int | None
     rec: int | None
     accesses: int | None
     behaviour: str
@@ -43,29 +49,39 @@ class RequestRow(msgspec.Struct, frozen=True, gc=False):
     cause: str
     lost_with: str
     """The same for all that were lost with one datagram."""
+    record: int = 0
+    """Not a request but a record, with this id, whose path its tag never asked for; `id` is then negative."""
 
 
 @dataclass(frozen=True, slots=True)
 class TestDetail:
-    """A test's servers and requests; `total_requests` may be more than are listed."""
+    """A test's servers and requests; `total_requests` may be more than are listed. `unrequested`: how many of the rows
+    are records that nobody requested, of `total_unrequested`."""
 
     number: int
     servers: tuple[ServerFigures, ...]
     requests: tuple[RequestRow, ...]
     total_requests: int
+    unrequested: int = 0
+    total_unrequested: int = 0
 
     __test__ = False
+
+
+def row_state(row: RequestRow) -> tuple[str, str, str]:
+    """Icon, word and colour of the verdict of a row."""
+    return UNREQUESTED if row.record else verdict_state(row.verdict)
 
 
 REQUEST_COLUMNS: list[Column[RequestRow]] = [
     Column(
         "verdict",
         "Verdict",
-        lambda r: verdict_state(r.verdict)[1],
+        lambda r: row_state(r)[1],
         width=132,
         kind="status",
-        icon=lambda r: verdict_state(r.verdict)[0],
-        colour=lambda r: verdict_state(r.verdict)[2],
+        icon=lambda r: row_state(r)[0],
+        colour=lambda r: row_state(r)[2],
     ),
     Column("tag", "Tag", lambda r: r.tag, width=84, kind="fixed"),
     Column("path", "Path", lambda r: r.path, width=216, cut="left"),
@@ -106,7 +122,43 @@ def read_test(store: Store, test: TestRow) -> TestDetail:
                 rows += [_row(repeat, *each) for each in cells]
     rows.sort(key=attrgetter("id"))
     servers = by_server(store, [scoring.id for scoring in test.scorings]) if test.scorings else []
-    return TestDetail(test.number, tuple(servers), tuple(rows), sum(s.total for s in test.scorings))
+    records = [
+        _record_row(numbers.get(scoring.repeat_id, 0), record)
+        for scoring in test.scorings
+        if scoring.unrequested
+        for record in store.unrequested(scoring.repeat_id, MOST_RECORDS)
+    ]
+    return TestDetail(
+        test.number,
+        tuple(servers),
+        (*rows, *records),
+        sum(s.total for s in test.scorings),
+        len(records),
+        sum(s.unrequested for s in test.scorings),
+    )
+
+
+def _record_row(repeat: int, record: RecordEntry) -> RequestRow:
+    return RequestRow(
+        -record.id,
+        None,
+        record.tag,
+        record.path,
+        record.server,
+        "",
+        repeat,
+        None,
+        None,
+        None,
+        None,
+        record.read + record.readv + record.write,
+        1,
+        ", ".join(record.flags.known_issue),
+        "",
+        "a record whose path this tag never asked for",
+        "",
+        record.id,
+    )
 
 
 def _row(

@@ -15,6 +15,10 @@ VERDICTS = {
 }
 
 
+UNREQUESTED = ("unreq", "unrequested", "mute")
+"""Of a record with a tag of ours and a path that this tag never asked for: no verdict on a request."""
+
+
 def verdict_state(verdict: VerdictKind | None) -> tuple[str, str, str]:
     """Icon, word and colour of a verdict; None before the first scoring."""
     return VERDICTS[verdict] if verdict is not None else ("ring", "not scored", "mute")

@@ -47,7 +47,7 @@ from gui.report.federation import (
 from gui.report.formats import ENDINGS, FORMATS, format_of, render, wants
 from gui.report.history import read_trend, runs_of
 from gui.report.html import html_report
-from gui.report.listing import requests_csv, requests_json
+from gui.report.listing import requests_csv, requests_json, unrequested_csv, unrequested_json
 from gui.report.pdf import PdfUnavailableError, pdf_report
 from gui.report.table import COLUMNS, Column, csv_table, headline, remarks_of, text_table
 
@@ -105,6 +105,8 @@ __all__ = [
     "trend",
     "trend_json",
     "trend_text",
+    "unrequested_csv",
+    "unrequested_json",
     "verdict",
     "wants",
     "why",

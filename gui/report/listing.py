@@ -14,9 +14,11 @@ from gui.report.document import Request, request_of
 from gui.report.redact import Redaction
 from gui.report.table import csv_cell
 from gui.report.words import to_json
-from gui.store import Store, VerdictKind
+from gui.store import RecordEntry, RepeatEntry, Store, VerdictKind
 
 PAGE = 2000
+MOST_RECORDS = 100_000
+"""Records of a repeat that nobody requested."""
 NAMED = 5
 """Servers that are named where the one that was asked for is not there."""
 COLUMNS = tuple(name for name in Request.__struct_fields__ if name != "datagram")
@@ -54,6 +56,33 @@ def requests_json(
     """The same as lines of JSON, each a request as the JSON report has it."""
     for page in _pages(store, run_id, verdicts, test, server, redact=redact):
         yield b"".join(to_json(one, lines=True) for one in page)
+
+
+RECORD_COLUMNS = ("test", "repeat", "id", "tag", "path", "server", "read", "readv", "write", "loaded")
+
+
+def unrequested_csv(store: Store, run_id: int, *, redact: bool = False) -> Iterator[str]:
+    """Records with a tag of this run and a path that this tag never asked for, as CSV with a header line. Raises
+    NoSuchRowError."""
+    told = Redaction.of(store).text if redact else str
+    yield _rows([RECORD_COLUMNS])
+    for repeat, one in _unrequested(store, run_id):
+        texts = (one.tag, told(one.path), told(one.server))
+        figures = (one.read, one.readv, one.write, one.loaded)
+        yield _rows([[repeat.test_number, repeat.number, one.id, *map(csv_cell, texts), *figures]])
+
+
+def unrequested_json(store: Store, run_id: int, *, redact: bool = False) -> Iterator[bytes]:
+    """The same as lines of JSON, each the record as it came."""
+    redaction = Redaction.of(store) if redact else None
+    for _, one in _unrequested(store, run_id):
+        yield (redaction.text(one.body.decode()).encode() if redaction else one.body).strip() + b"\n"
+
+
+def _unrequested(store: Store, run_id: int) -> Iterator[tuple[RepeatEntry, RecordEntry]]:
+    for repeat in store.repeats(store.run(run_id).id):
+        for record in store.unrequested(repeat.id, MOST_RECORDS):
+            yield repeat, record
 
 
 def _pages(

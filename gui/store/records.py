@@ -80,6 +80,12 @@ class RecordsPart:
                 (record.c.tag_id == row.tag_id) & (record.c.match_key == row.match_key) & (record.c.path == row.path),
             )
 
+    def record(self, record_id: int) -> RecordEntry | None:
+        """One record of a tag of ours; None if it is not there any more."""
+        with self.database.read() as connection:
+            found = _entries(connection, schema.record.c.id == record_id)
+        return found[0] if found else None
+
     def unrequested(self, repeat_id: int, limit: int = 1000) -> list[RecordEntry]:
         """Records with a tag of this repeat and a path that this tag never asked for, oldest first."""
         request, record, tag = schema.request, schema.record, schema.tag

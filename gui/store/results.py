@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Select, case, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Select, case, delete, func, insert, literal, select, update
 from sqlalchemy.engine import Connection, Row
 
 from gui.store import schema
@@ -235,6 +235,20 @@ class ResultsPart:
             ).inserted_primary_key
         assert key is not None
         return int(key[0])
+
+    def put_note(self, run_id: int, note: NoteRow) -> None:
+        """Keep this remark under its id, in place of the one that is there."""
+        table = schema.note
+        values = {"run_id": run_id, "at": note.t, "author": note.author, "text": note.text}
+        with self.database.write() as connection:
+            there = connection.execute(update(table).where(table.c.id == note.id).values(**values)).rowcount
+            if not there:
+                connection.execute(insert(table).values(id=note.id, **values))
+
+    def delete_note(self, note_id: int) -> None:
+        """Take a remark away."""
+        with self.database.write() as connection:
+            connection.execute(delete(schema.note).where(schema.note.c.id == note_id))
 
     def notes(self, run_id: int) -> list[NoteRow]:
         """The remarks on a run, oldest first."""

@@ -224,6 +224,10 @@ class Frame(QMainWindow):
         column.setSpacing(0)
         column.addWidget(top)
         column.addWidget(self.page_area, 1)
+        self._foot = QWidget()
+        foot = QVBoxLayout(self._foot)
+        foot.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self._foot)
         middle = QWidget()
         row = QHBoxLayout(middle)
         row.setContentsMargins(0, 0, 0, 0)
@@ -309,6 +313,12 @@ class Frame(QMainWindow):
     def add_separator(self, menu: str) -> None:
         self._menus[menu].addSeparator()
 
+    def add_foot(self, widget: QWidget) -> None:
+        """Add a bar under the pages; while it is shown they have less room, and nothing is covered."""
+        layout = self._foot.layout()
+        assert layout is not None
+        layout.addWidget(widget)
+
     # ---- using
 
     def parts_to_dress(self) -> list[QWidget]:
@@ -316,7 +326,7 @@ class Frame(QMainWindow):
         mine = [child for child in self.children() if isinstance(child, QWidget) and child is not self.centralWidget()]
         bars = [self.page_area.verticalScrollBar(), self.page_area.horizontalScrollBar()]
         sheets = self.page_area.findChildren(Sheet, options=Qt.FindChildOption.FindDirectChildrenOnly)
-        return [*mine, self._rail_holder, self._top, *bars, *sheets, *self._pages.values()]
+        return [*mine, self._rail_holder, self._top, self._foot, *bars, *sheets, *self._pages.values()]
 
     def key_groups(self) -> list[KeyGroup]:
         """The keys of all actions by menu, and of what stands on the page that is shown."""

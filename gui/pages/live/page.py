@@ -26,7 +26,7 @@ from gui.pages.live.presenter import LastRun
 from gui.pages.live.readouts import Readouts
 from gui.pages.live.stages import StagesPanel
 from gui.runner.progress import RunProgress
-from gui.widgets.notice import NoticeBar
+from gui.widgets.message import MessageBar
 from gui.widgets.parts import Badge, Page, button, line
 from gui.widgets.table import Empty, Table, empty_widget
 
@@ -91,6 +91,8 @@ class LivePage(Page):
         self._beside = False
         self._split = self._make_split()
         self.stages = StagesPanel(cancel)
+        self.message = MessageBar()
+        self.body.addWidget(self.message)
         self.stack = QStackedWidget()
         self._nothing = QStackedWidget()
         for part in (self._nothing, self._make_running(), self.stages):
@@ -98,7 +100,6 @@ class LivePage(Page):
         self.body.addWidget(self.stack)
         self.readouts.steps.chosen.connect(self._test_chosen)
         self.show_last(None)
-        self.notice = NoticeBar(self)
         self._show_head(visible=False)
         self.timer = QTimer(self)
         self.timer.setInterval(BEAT_MS)
@@ -241,10 +242,11 @@ class LivePage(Page):
     def show_saved(self, path: Path, error: str = "") -> None:
         """Say that a file was written, or why not."""
         if error:
-            self.notice.tell("bad", "bad", f"{path} cannot be written: {error}.", None)
+            self.message.say(f"{path} cannot be written: {error}.", colour="bad")
             return
         here = QUrl.fromLocalFile(str(path))
-        self.notice.tell("ok", "ok", f"Saved: {path}", lambda: QDesktopServices.openUrl(here), "Open")
+        actions = (("Open", "eye", lambda: QDesktopServices.openUrl(here)),)
+        self.message.say(f"Saved: {path}", actions=actions)
 
     # ---- where plots and table stand
 

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayou
 
 from gui.models import figures
 from gui.models.environment import Fact
-from gui.models.requests import REQUEST_COLUMNS, TestDetail
+from gui.models.requests import REQUEST_COLUMNS, RequestRow, TestDetail
 from gui.models.rows import filter_word
 from gui.models.runs import RunView, TestRow
 from gui.models.states import outcome_state
@@ -42,6 +42,8 @@ class ResultPage(Page):
     back_wanted = Signal()
     test_wanted = Signal(object)
     evidence_wanted = Signal(int)
+    record_wanted = Signal(int)
+    """The id of a record that nobody requested."""
     report_wanted = Signal(int)
     recheck_wanted = Signal(int)
     compare_wanted = Signal(int)
@@ -49,6 +51,9 @@ class ResultPage(Page):
     """Whether this run is to be the baseline, or no run any more."""
     bundle_wanted = Signal(int)
     note_wanted = Signal(int, str)
+    note_change_wanted = Signal(int, int, str)
+    """Run, number of one of its notes, and the note's new text."""
+    note_delete_wanted = Signal(int, int)
 
     def __init__(self) -> None:
         super().__init__("Result")
@@ -100,13 +105,17 @@ class ResultPage(Page):
         )
         self.requests.model.counts_changed.connect(self._count_requests)
         self._total_requests = 0
-        self.requests.activated.connect(lambda request: self.evidence_wanted.emit(request.id))
+        self._unrequested = (0, 0)
+        """Rows that are records which nobody requested, and how many of these there are."""
+        self.requests.activated.connect(self._open_request)
         self.timeline = TimelineTab()
         self.timeline.evidence_wanted.connect(self.evidence_wanted)
         self.timeline.requests_wanted.connect(self.show_requests)
         self.environment = EnvironmentTab()
         self.notes = NotesTab()
         self.notes.note_wanted.connect(self._note)
+        self.notes.change_wanted.connect(self._change_note)
+        self.notes.delete_wanted.connect(self._delete_note)
         self.inner = QStackedWidget()
         for part in (self.servers, self.requests, self.timeline, self.environment, self.notes):
             self.inner.addWidget(part)
@@ -132,6 +141,8 @@ class ResultPage(Page):
         split.setStretchFactor(1, 1)
         split.setChildrenCollapsible(False)
         self._split = split
+        self._read: tuple[int, int] | None = None
+        """Run and test whose servers and requests are in the tables."""
         self.stack = QStackedWidget()
         self.stack.addWidget(
             empty_widget(
@@ -141,6 +152,7 @@ class ResultPage(Page):
             )
         )
         self.stack.addWidget(split)
+        self.stack.addWidget(empty_widget(Empty("run", "The run is being read")))
         self.body.addWidget(self.stack)
 
     def _make_counts(self) -> ReadoutBar:
@@ -192,8 +204,13 @@ class ResultPage(Page):
         """Show the servers and requests of the selected test."""
         if self.test is None or detail.number != self.test.number:
             return
+        self._read = (self.test.entry.run_id, detail.number)
+        nothing = Empty("fleet", "No request", "Nothing was requested in this test.")
+        for table in (self.servers, self.requests):
+            table.set_empty(nothing)
         self.servers.set_rows(detail.servers)
         self._total_requests = detail.total_requests
+        self._unrequested = (detail.unrequested, detail.total_unrequested)
         self.requests.set_rows(detail.requests)
         names = [server.name for server in detail.servers]
         self.requests.suggest_width("path", typical([row.path for row in detail.requests[:SAMPLE]]))
@@ -245,11 +262,11 @@ class ResultPage(Page):
 
     def visible_requests(self) -> tuple[int, ...]:
         """The ids of the requests that pass the filter, in the order of the table."""
-        return tuple(request.id for request in self.requests.model.rows.visible)
+        return tuple(request.id for request in self.requests.model.rows.visible if not request.record)
 
     def clear(self) -> None:
         """Show no run."""
-        self.view = self.test = None
+        self.view = self.test = self._read = None
         self.stack.setCurrentIndex(0)
         for table in (self.tests, self.servers, self.requests):
             table.set_rows(())
@@ -268,6 +285,7 @@ class ResultPage(Page):
         self.clear()
         self.title.setText(f"Run {run}")
         self.remark.setText("is being read")
+        self.stack.setCurrentIndex(2)
 
     # ---- inside
 
@@ -308,19 +326,45 @@ class ResultPage(Page):
             card = self.counts[name]
             card.set_icon(symbol, colour if value else "mute", colour if value else "mute")
             card.set(figures.count(value), remarks.get(name, ""))
-            card.set_leads(value > 0 and name != "unrequested", f"Show the requests that are {name}")
+            what = "the records that nobody requested" if name == "unrequested" else f"the requests that are {name}"
+            card.set_leads(value > 0, f"Show {what}")
         self.missing_button.setVisible(f.missing > 0)
         self.missing_button.setText(f"Show the {f.missing:,} missing")
         self.timeline.show_test(self.view, test)
+        if self._read != (self.view.run.id, test.number):
+            self._show_reading(test)
         self.test_wanted.emit(test)
+
+    def _show_reading(self, test: TestRow) -> None:
+        """Say that the servers and requests of this test are being read, in place of those of another one."""
+        self._read = None
+        self._total_requests, self._unrequested = 0, (0, 0)
+        what = f"Test {test.number} is being read"
+        reason = f"{figures.count(test.figures.total)} requests of {figures.count(test.entry.spec.servers)} servers."
+        for table, name in ((self.servers, "Servers"), (self.requests, "Requests")):
+            table.set_empty(Empty("run", what, reason))
+            table.set_rows(())
+            table.set_counts("")
+            self.tabs.setTabText(TABS.index(name.lower()), name)
 
     def _count_requests(self) -> None:
         rows = self.requests.model.rows
-        shown, loaded, total = len(rows.visible), len(rows.all), self._total_requests
+        listed, all_records = self._unrequested
+        records = sum(row.record != 0 for row in rows.visible) if listed else 0
+        shown, loaded, total = len(rows.visible) - records, len(rows.all) - listed, self._total_requests
         words = f"{shown:,} of {total:,}" if shown != total else f"{total:,}"
         if loaded < total:
             words += f" ({loaded:,} listed: all that are not matched, and the first that are)"
+        if all_records:
+            some = f"{records:,} of " if records != all_records else ""
+            words += f", and {some}{all_records:,} record{'s' if all_records != 1 else ''} that nobody requested"
         self.requests.set_counts(words if total else "")
+
+    def _open_request(self, row: RequestRow) -> None:
+        if row.record:
+            self.record_wanted.emit(row.record)
+        else:
+            self.evidence_wanted.emit(row.id)
 
     def _go_back(self) -> None:
         self.back_wanted.emit()
@@ -373,6 +417,14 @@ class ResultPage(Page):
     def _note(self, text: str) -> None:
         if self.view is not None:
             self.note_wanted.emit(self.view.run.id, text)
+
+    def _change_note(self, number: int, text: str) -> None:
+        if self.view is not None:
+            self.note_change_wanted.emit(self.view.run.id, number, text)
+
+    def _delete_note(self, number: int) -> None:
+        if self.view is not None:
+            self.note_delete_wanted.emit(self.view.run.id, number)
 
     def _asks(self, signal: SignalInstance) -> Callable[[], None]:
         """What a button does that asks for something about this run."""

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QSettings, QUrl
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtGui import QDesktopServices, QGuiApplication
 from PySide6.QtWidgets import QFileDialog
 
 from gui.models.finder import Found
-from gui.models.verdicts import verdict_state
+from gui.models.requests import row_state
 from gui.pages.part import Part as Base
 from gui.pages.part import WindowDesk
 from gui.pages.result.page import TABS, ResultPage
@@ -33,16 +33,23 @@ class Part(Base):
     def __init__(self, desk: WindowDesk) -> None:
         self._desk = desk
         self.page = page = ResultPage()
-        self.presenter = presenter = ResultPresenter(desk, page, desk.data / "hub", open_path)
+        self.presenter = presenter = ResultPresenter(desk, page, desk.data / "hub", open_path, copy_text)
         self.sheet: ReportSheet | None = None
         background = desk.background
         page.back_wanted.connect(lambda: desk.go("runs"))
         page.test_wanted.connect(lambda test: background(presenter.show_test(test), "read a test"))
         page.evidence_wanted.connect(self._open_evidence)
+        page.record_wanted.connect(lambda record: background(presenter.show_record(record), "read a record"))
         page.recheck_wanted.connect(lambda run: background(presenter.recheck(run), "score again"))
         page.compare_wanted.connect(lambda run: desk.go("compare", a=run))
         page.baseline_wanted.connect(lambda run, on: background(presenter.set_baseline(run, on), "set the baseline"))
         page.note_wanted.connect(lambda run, text: background(presenter.add_note(run, text), "add a note"))
+        page.note_change_wanted.connect(
+            lambda run, number, text: background(presenter.change_note(run, number, text), "change a note")
+        )
+        page.note_delete_wanted.connect(
+            lambda run, number: background(presenter.delete_note(run, number), "delete a note")
+        )
         page.report_wanted.connect(self.open_report)
         page.bundle_wanted.connect(self._save_bundle)
         page.timeline.wanted.connect(
@@ -73,8 +80,8 @@ class Part(Base):
         if run is None or len(wanted) < LEAST_LETTERS:
             return ()
         for row in self.page.requests.model.rows.all:
-            if row.tag.lower().startswith(wanted) or wanted in row.path.lower():
-                state = verdict_state(row.verdict)[1]
+            if not row.record and (row.tag.lower().startswith(wanted) or wanted in row.path.lower()):
+                state = row_state(row)[1]
                 call = partial(self._desk.go, "evidence", run=run, request=row.id)
                 found.append(Found(row.path, f"request {row.tag} of run {run}, {state}", "file", call))
                 if len(found) >= MOST_REQUESTS:
@@ -142,6 +149,11 @@ class Part(Base):
 def open_path(path: Path) -> None:
     """Open a file or folder with the desktop's own program."""
     QDesktopServices.openUrl(QUrl.fromLocalFile(str(path)))
+
+
+def copy_text(text: str) -> None:
+    """Put text on the clipboard."""
+    QGuiApplication.clipboard().setText(text)
 
 
 def last_folder() -> Path:

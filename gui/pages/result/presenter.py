@@ -17,9 +17,9 @@ from gui.pages.desk import Desk
 from gui.report.preview import Preview, preview_page, preview_text
 from gui.runner.bundles import save_bundle
 from gui.runner.errors import EXPECTED
-from gui.runner.notes import NoteError, write_note
+from gui.runner.notes import NoteError, change_note, delete_note, restore_note, write_note
 from gui.runner.rechecking import changes, recheck
-from gui.store import Store
+from gui.store import NoteRow, RecordEntry, Store
 
 
 class ResultView(Protocol):
@@ -45,13 +45,22 @@ class ReportView(Protocol):
 
 
 class ResultPresenter:
-    """What is shown of a run. `opener` opens a file, or the folder that it is in, with the desktop's own program."""
+    """What is shown of a run. `opener` opens a file, or the folder that it is in, with the desktop's own program;
+    `copy` puts text on the clipboard."""
 
-    def __init__(self, desk: Desk, page: ResultView, keys: Path, opener: Callable[[Path], object]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        page: ResultView,
+        keys: Path,
+        opener: Callable[[Path], object],
+        copy: Callable[[str], object],
+    ) -> None:
         self._desk = desk
         self._page = page
         self._keys = keys
         self._open = opener
+        self._copy = copy
         self.run: int | None = None
         """The run that is open."""
 
@@ -84,6 +93,19 @@ class ResultPresenter:
             detail = await workspace.blocking(read_test, workspace.store, test)
             if self._desk.workspace is workspace and self.run == test.entry.run_id:
                 self._page.show_test(detail)
+
+    async def show_record(self, record: int) -> None:
+        """Say what a record says that nobody requested; it has no evidence of a request."""
+        workspace = self._desk.workspace
+        if workspace is None:
+            return
+        entry: RecordEntry | None = await workspace.blocking(workspace.store.record, record)
+        if entry is None:
+            self._page.say("This record is no longer in the workspace.", "bad")
+            return
+        words = f"Record of {entry.server} for {entry.path}: tag {entry.tag} never asked for that path."
+        copy = ("Copy record", "copy", lambda: self._copy(entry.body.decode("utf-8", "replace")))
+        self._page.say(words, "warn", (copy,))
 
     async def show_timeline(self, run: int, test: int, repeat: int) -> None:
         """Read what happened when in a repeat of a test (0: in all of them, -1: in the one that says most)."""
@@ -138,6 +160,44 @@ class ResultPresenter:
             self._page.note_refused(str(error))
             return
         await self.show_run(run)
+
+    async def change_note(self, run: int, number: int, text: str) -> None:
+        """Give a note another text, which can be undone."""
+        workspace = self._desk.workspace
+        if workspace is None:
+            return
+        try:
+            before = await workspace.blocking(change_note, workspace.store, run, number, text)
+        except NoteError as error:
+            self._page.note_refused(str(error))
+            return
+        await self.show_run(run)
+        self._page.say(f"The note of {before.author} is changed.", actions=(self._undo_note(run, before),))
+
+    async def delete_note(self, run: int, number: int) -> None:
+        """Delete a note; the message names it, and can bring it back."""
+        workspace = self._desk.workspace
+        if workspace is None:
+            return
+        try:
+            gone = await workspace.blocking(delete_note, workspace.store, run, number)
+        except NoteError as error:
+            self._page.note_refused(str(error))
+            return
+        await self.show_run(run)
+        words = f"The note of {gone.author} is deleted: “{short(gone.text)}”"
+        self._page.say(words, actions=(self._undo_note(run, gone),))
+
+    def _undo_note(self, run: int, note: NoteRow) -> tuple[str, str, Callable[[], object]]:
+        return "Undo", "undo", lambda: self._desk.background(self.restore_note(run, note), "bring a note back")
+
+    async def restore_note(self, run: int, note: NoteRow) -> None:
+        """Have a note as it was."""
+        workspace = self._desk.workspace
+        if workspace is not None:
+            await workspace.blocking(restore_note, workspace.store, run, note)
+            await self.show_run(run)
+            self._page.say(f"The note of {note.author} is as it was.")
 
     # ---- files
 
@@ -195,6 +255,12 @@ class ResultPresenter:
             ("Open folder", "folder", lambda: self._open(path.parent)),
         )
         self._page.say(f"Written: {path}", actions=actions)
+
+
+def short(text: str, most: int = 60) -> str:
+    """The beginning of a text, in one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
 
 def write_report(store: Store, run: int, path: Path, wanted: str = "", redact: bool = False) -> None:

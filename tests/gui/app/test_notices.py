@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from PySide6.QtCore import QProcess, Qt
+from PySide6.QtCore import QPoint, QProcess, QRect, Qt
+from PySide6.QtGui import QColor
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QWidget
 
@@ -13,7 +14,8 @@ from gui.app import make_frame
 from gui.app import notices as module
 from gui.app.notices import Notices
 from gui.runner.progress import RunProgress
-from gui.widgets import notice as widget
+from gui.widgets.dress import FEW
+from gui.widgets.theme import theme
 
 
 @pytest.fixture
@@ -60,8 +62,8 @@ def test_in_front_a_bar_leads_to_the_result(stage: Stage, qtbot: Any) -> None:
     end(stage)
     qtbot.waitUntil(stage.notices.bar.isVisible)
     assert stage.told == []
-    assert stage.notices.bar.words.text() == "Run 7: pass. 200 of 200 requests matched."
-    QTest.mouseClick(stage.notices.bar.open_button, Qt.MouseButton.LeftButton)
+    assert stage.notices.bar.text.text() == "Run 7: pass. 200 of 200 requests matched."
+    QTest.mouseClick(stage.notices.bar.buttons[0], Qt.MouseButton.LeftButton)
     assert stage.gone == [("result", {"run": 7})]
     assert not stage.notices.bar.isVisible()
 
@@ -71,7 +73,7 @@ def test_behind_other_windows_the_desktop_is_told_in_plain_text(stage: Stage, qt
     end(stage, "failed", "<b>3</b> & more are missing.")
     assert stage.told == [["--app-name=Tally", "--", "Run 7: FAIL", "&lt;b&gt;3&lt;/b&gt; &amp; more are missing."]]
     qtbot.waitUntil(stage.notices.bar.isVisible)
-    assert stage.notices.bar.words.text() == "Run 7: FAIL. <b>3</b> & more are missing."
+    assert stage.notices.bar.text.text() == "Run 7: FAIL. <b>3</b> & more are missing."
 
 
 def test_who_looks_at_the_result_is_told_nothing_more(stage: Stage, qtbot: Any) -> None:
@@ -94,12 +96,42 @@ def test_the_end_of_a_run_is_told_once_and_that_of_an_old_one_never(stage: Stage
     assert not stage.notices.bar.isVisible()
 
 
-def test_the_bar_stays_at_the_foot_of_the_page(stage: Stage, qtbot: Any) -> None:
+def test_the_bar_covers_nothing_of_the_page(stage: Stage, qtbot: Any) -> None:
     stage.frame.go("plans")
     end(stage)
-    qtbot.waitUntil(stage.notices.bar.isVisible)
-    area: QWidget = stage.frame.page_area
+    bar, area = stage.notices.bar, stage.frame.page_area
+    qtbot.waitUntil(bar.isVisible)
     for width in (1100, 1400):
         stage.frame.resize(width, 800)
-        qtbot.waitUntil(lambda: stage.notices.bar.geometry().bottom() == area.height() - widget.EDGE - 1)
-        assert area.rect().contains(stage.notices.bar.geometry())
+        qtbot.waitUntil(lambda width=width: stage.frame.width() == width)
+
+    def places() -> tuple[QRect, QRect]:
+        return tuple(QRect(w.mapToGlobal(QPoint()), w.size()) for w in (bar, area))
+
+    qtbot.waitUntil(lambda: places()[0].top() == places()[1].bottom() + 1)
+    stage.frame.go("result")
+    assert not bar.isVisible()
+
+
+def luminance(colour: QColor) -> float:
+    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour.getRgbF()[:3]]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+@pytest.mark.parametrize("outcome", ["passed", "failed", "aborted"])
+def test_the_bar_can_be_read_in_both_themes_also_after_a_switch(stage: Stage, qtbot: Any, outcome: Any) -> None:
+    stage.frame.go("plans")
+    end(stage, outcome)
+    bar = stage.notices.bar
+    qtbot.waitUntil(bar.isVisible)
+    extra = [QWidget(stage.frame) for _ in range(300)]  # as many as the window has: its parts are dressed one by one
+    assert len(extra) > FEW
+    for mode in ("light", "dark", "light"):
+        theme().set_mode(mode)
+        for part in (bar.text, bar.buttons[0]):
+            place = QRect(part.mapTo(bar, QPoint()), part.size())
+            picture = bar.grab(place).toImage()
+            shades = [
+                luminance(picture.pixelColor(x, y)) for x in range(picture.width()) for y in range(picture.height())
+            ]
+            assert (max(shades) + 0.05) / (min(shades) + 0.05) >= 4.5, f"{mode}: {part}"

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -206,3 +207,22 @@ def test_the_course_of_a_request_as_text(tmp_path: Path, capsys: pytest.CaptureF
     assert f"Run {run} has no request 99999." in capsys.readouterr().err
     assert main(["results", "--evidence", "1", "--json", *db]) == 2
     assert main(["results", "--evidence", "1", "--requests", *db]) == 2
+
+
+def test_records_that_nobody_requested_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "w.db"
+    with Store(path) as store:
+        world = World(store)
+        world.begin(TestSpec(1, 1, 1))
+        (asked,) = world.ask(1)
+        world.read(asked)
+        world.record(asked)
+        world.record(replace(asked, path="=never/asked"), read=70)
+        score(store, world.repeat, "settle", world.tick())
+    assert main(["results", "--unrequested", "--db", str(path)]) == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["test"], row["repeat"], row["tag"], row["path"]) == ("1", "1", asked.tag, "'=never/asked")
+    assert (row["read"], row["readv"]) == ("70", "0")
+    assert main(["results", "--unrequested", "--json", "--db", str(path)]) == 0
+    assert "=never/asked" in json.loads(capsys.readouterr().out).values()
+    assert main(["results", "--unrequested", "--test", "1", "--db", str(path)]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zipfile
 from dataclasses import replace
@@ -104,7 +105,31 @@ def test_one_run_is_shown_with_where_it_is_from(workspace: Path, capsys: pytest.
     assert "ada: a note" in out
     shown = json.loads(typed(capsys, "runs", "show", "2", "--json")[1])
     assert (shown["state"], shown["tests"][0]["missing"], shown["notes"][0]["author"]) == ("failed", 1, "ada")
+    assert shown["notes"][0]["note"] == 1
     assert typed(capsys, "runs", "show", "9")[0] == 2
+
+
+def test_notes_are_changed_and_deleted_by_their_number(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed(capsys, "runs", "note", "2", "first") == (0, "added note 1 to run 2\n", "")
+    typed(capsys, "runs", "note", "2", "second", "--author", "ada")
+    assert typed(capsys, "runs", "note", "2", "better", "--edit", "2", "--author", "bob") == (
+        0, "changed note 2 of run 2\n", ""
+    )  # fmt: skip
+    assert "Note 2, 20" in (shown := typed(capsys, "runs", "show", "2")[1])
+    assert "ada, changed by bob: better\n" in shown
+    code, out, _ = typed(capsys, "runs", "note", "2", "--delete", "2")
+    assert (code, out.startswith("deleted note 2 of run 2, 20"), out.endswith(": better\n")) == (0, True, True)
+    assert "better" not in typed(capsys, "runs", "show", "2")[1]
+    for words, says in (
+        (["2", "x", "--edit", "2"], "Run 2 has no note 2; it has 1."),
+        (["2", "--delete", "1", "--edit", "1"], "not allowed with argument"),
+        (["2", "x", "--delete", "1"], "Give TEXT for a note, or --delete NOTE without it."),
+        (["2", "--edit", "1"], "Give TEXT for a note"),
+        (["1", "x", "--edit", "1"], "Run 1 has no note 1; it has none."),
+    ):
+        with contextlib.suppress(SystemExit):
+            assert main(["runs", "note", *words]) == 2
+        assert says in capsys.readouterr().err
 
 
 def test_scored_again_a_run_keeps_its_earlier_figures(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:

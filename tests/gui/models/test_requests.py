@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
 import gui.models.requests as module
-from gui.models.requests import REQUEST_COLUMNS, read_test
+from gui.models.requests import REQUEST_COLUMNS, read_test, row_state
 from gui.models.rows import Rows
 from gui.models.runs import read_run
 from gui.reconcile import score
@@ -54,6 +55,25 @@ def test_of_more_than_it_lists_those_that_are_not_matched_are_there(world, test_
     assert [row.verdict for row in detail.requests] == [
         VerdictKind.MATCHED, VerdictKind.MISSING, VerdictKind.WRONG_BYTES
     ]  # fmt: skip
+
+
+def test_records_that_nobody_requested_follow_the_requests(world) -> None:  # noqa: F811
+    world.begin(TestSpec(1, 2, 2))
+    first, second = world.ask(2)
+    world.read(first, second)
+    world.record(first)
+    world.record(second)
+    world.record(replace(second, path="/never/asked"), read=70)
+    score(world.store, world.repeat, "settle", world.tick())
+    detail = read_test(world.store, read_run(world.store, world.run).tests[0])
+    assert (detail.total_requests, detail.unrequested, detail.total_unrequested) == (2, 1, 1)
+    row = detail.requests[-1]
+    assert (row.path, row.tag, row.rec, row.asked, row_state(row)[1]) == (
+        "/never/asked", second.tag, 70, None, "unrequested"
+    )  # fmt: skip
+    found = world.store.record(row.record)
+    assert (found.path, row.id) == ("/never/asked", -found.id)
+    assert world.store.record(99) is None
 
 
 def test_before_the_first_scoring_no_request_has_a_verdict(world) -> None:  # noqa: F811

@@ -50,6 +50,13 @@ def request(number: int, verdict: VerdictKind | None = VerdictKind.MATCHED, **ch
     return RequestRow(**(fields | changes))
 
 
+def record(number: int, **changes) -> RequestRow:
+    """A record that nobody requested."""
+    fields = {"record": number, "round": None, "opened": None, "asked": None, "got": None, "rec": 70} | changes
+    return request(-number, None, **fields)
+
+
 def detail(servers, requests, total=None, number=1) -> TestDetail:
     rows = tuple(requests)
-    return TestDetail(number, tuple(servers), rows, len(rows) if total is None else total)
+    records = sum(row.record != 0 for row in rows)
+    return TestDetail(number, tuple(servers), rows, len(rows) - records if total is None else total, records, records)

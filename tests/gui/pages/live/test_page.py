@@ -702,8 +702,8 @@ def test_the_plots_are_saved_as_picture_drawing_and_table(page, progress, tmp_pa
     paint(page, progress(["=s1", "s2"], seconds=3, rates=lambda second: (None if second == 2 else 2.0**20, 2.0**21)))
     page.save_plot(tmp_path / "p.png")
     assert QPixmap(str(tmp_path / "p.png")).width() == 2 * page.graphs.width()
-    assert page.notice.isVisible()
-    assert page.notice.words.text() == f"Saved: {tmp_path / 'p.png'}"
+    assert page.message.isVisible()
+    assert page.message.text.text() == f"Saved: {tmp_path / 'p.png'}"
     page.save_plot(tmp_path / "p.svg")
     assert "<svg" in (tmp_path / "p.svg").read_text()
     page.table_wanted.connect(lambda path, table: table.write(path))
@@ -718,8 +718,8 @@ def test_a_file_that_cannot_be_written_is_said(page, progress, tmp_path) -> None
     for name in ("p.png", "p.svg"):
         path = tmp_path / "nowhere" / name
         page.save_plot(path)
-        assert page.notice.words.text() == f"{path} cannot be written: No such file or directory."
-        assert not page.notice.open_button.isVisible()
+        assert page.message.text.text() == f"{path} cannot be written: No such file or directory."
+        assert not page.message.buttons
 
 
 def test_the_widest_gap_is_named_where_it_was(page, progress) -> None:

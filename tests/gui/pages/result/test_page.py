@@ -12,7 +12,7 @@ from gui.models.environment import Fact
 from gui.models.runs import TestRow
 from gui.pages.result.page import ResultPage
 from gui.store import NoteRow, VerdictKind
-from tests.gui.pages.made import detail, request, server, view
+from tests.gui.pages.made import detail, record, request, server, view
 
 
 @pytest.fixture
@@ -59,6 +59,46 @@ def test_a_card_leads_to_its_requests_by_mouse_and_key(page, qtbot) -> None:
     page.show_tab("servers")
     qtbot.mouseClick(page.counts["late"], Qt.MouseButton.LeftButton)  # 0: nothing to show
     assert page.inner.currentWidget() is page.servers
+
+
+def test_the_card_of_the_unrequested_leads_to_their_records(page, qtbot) -> None:
+    opened: list[tuple[str, int]] = []
+    page.record_wanted.connect(lambda number: opened.append(("record", number)))
+    page.evidence_wanted.connect(lambda number: opened.append(("request", number)))
+    page.show_run(view(36, unrequested=2))
+    page.show_test(detail([server(1)], [*(request(n) for n in range(1, 6)), record(40), record(41)]))
+    assert page.requests.counts.text() == "5, and 2 records that nobody requested"
+    assert page.tabs.tabText(1) == "Requests 5"
+    qtbot.mouseClick(page.counts["unrequested"], Qt.MouseButton.LeftButton)
+    assert page.inner.currentWidget() is page.requests
+    assert [row.record for row in page.requests.model.rows.visible] == [40, 41]
+    assert page.requests.counts.text() == "0 of 5, and 2 records that nobody requested"
+    cells = {page.requests.model.index(0, n).data() for n in range(page.requests.model.columnCount())}
+    assert {"unrequested", "–", "70"} <= cells, "nobody asked for anything: no 0"
+    page.requests.view.setFocus()
+    page.requests.select_key(-41)
+    qtbot.keyClick(page.requests.view, Qt.Key.Key_Return)
+    assert opened == [("record", 41)]
+    assert page.visible_requests() == (), "one cannot step to them in Evidence"
+
+
+def test_while_a_test_is_read_the_tables_say_so_and_show_no_other(page, qtbot, texts) -> None:
+    shown = view(36)
+    second = dataclasses.replace(shown.tests[0], number=2)
+    page.begin(36)
+    qtbot.waitUntil(lambda: "The run is being read" in texts(page))
+    page.show_run(dataclasses.replace(shown, tests=(*shown.tests, second)), 1)
+    qtbot.waitUntil(lambda: {"Test 1 is being read", "60 requests of 2 servers."} <= set(texts(page.servers)))
+    page.show_test(detail([server(1)], [request(1)]))
+    assert page.servers.model.rowCount() == 1
+    page.tests.select_key(2)
+    assert (page.servers.model.rowCount(), page.requests.model.rowCount()) == (0, 0)
+    page.show_tab("requests")
+    qtbot.waitUntil(lambda: "Test 2 is being read" in texts(page.requests))
+    page.show_test(detail([], [], number=2))
+    qtbot.waitUntil(lambda: "Nothing was requested in this test." in texts(page.requests))
+    page.show_run(dataclasses.replace(shown, tests=(*shown.tests, second)), 2)
+    assert "Test 2 is being read" not in texts(page.requests), "read again, it stays as it is"
 
 
 def test_the_missing_are_one_click_away(page, qtbot) -> None:
@@ -228,6 +268,44 @@ def test_notes_are_written_with_the_keyboard_and_shown_whole(page, qtbot, hostil
     page.note_refused("It cannot be kept.")
     assert page.notes.error.text() == "It cannot be kept."
     assert editor.toPlainText() == "again"
+
+
+def test_a_note_is_changed_and_deleted_by_keys_and_that_of_tally_stays(page, qtbot) -> None:
+    asked: list[tuple[object, ...]] = []
+    page.note_change_wanted.connect(lambda *what: asked.append(("change", *what)))
+    page.note_delete_wanted.connect(lambda *what: asked.append(("delete", *what)))
+    page.note_wanted.connect(lambda *what: asked.append(("add", *what)))
+    notes = (NoteRow(5.0, "ada", "the disk was full", 1), NoteRow(6.0, "tally", "late records changed matched", 2))
+    shown = dataclasses.replace(view(36), notes=notes)
+    page.show_run(shown)
+    page.show_tab("notes")
+    tab = page.notes
+    tab.table.select_key(2)
+    assert not tab.edit_button.isEnabled()
+    assert not tab.delete_button.isEnabled()
+    assert tab.delete_button.toolTip() == "Tally itself remarked this; it stays as it is"
+    qtbot.keyClick(tab.table.view, Qt.Key.Key_Delete)
+    tab.table.select_key(1)
+    qtbot.mouseClick(tab.edit_button, Qt.MouseButton.LeftButton)
+    assert tab.editor.toPlainText() == "the disk was full"
+    assert (tab.add_button.text(), tab.add_button.isEnabled()) == ("Save note", False)
+    qtbot.keyClicks(tab.editor, "It was empty. ")
+    qtbot.keyClick(tab.editor, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert asked == [("change", 36, 1, "It was empty. the disk was full")]
+    changed = NoteRow(5.0, "ada", "It was empty. the disk was full", 1)
+    page.show_run(dataclasses.replace(shown, notes=(changed, notes[1])))
+    assert tab.whole.toPlainText() == "It was empty. the disk was full"
+    assert (tab.editor.toPlainText(), tab.add_button.text()) == ("", "Add note")
+    qtbot.mouseClick(tab.edit_button, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(tab.cancel_button, Qt.MouseButton.LeftButton)
+    assert (tab.editor.toPlainText(), tab.cancel_button.isVisible()) == ("", False)
+    qtbot.keyClicks(tab.editor, "half written")
+    qtbot.mouseClick(tab.edit_button, Qt.MouseButton.LeftButton)
+    assert tab.editor.toPlainText() == "half written"
+    assert "before another one is changed" in tab.error.text()
+    tab.table.view.setFocus()
+    qtbot.keyClick(tab.table.view, Qt.Key.Key_Delete)
+    assert asked[1:] == [("delete", 36, 1)]
 
 
 def test_a_run_without_environment_says_so(page, texts) -> None:

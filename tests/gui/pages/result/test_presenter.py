@@ -15,6 +15,7 @@ from gui.pages.result.presenter import ResultPresenter
 from gui.report.preview import Preview
 from gui.runner.notes import NoteError
 from gui.runner.rechecking import UnderWayError
+from gui.store import NoteRow
 
 
 @pytest.fixture
@@ -23,10 +24,15 @@ def opened() -> list[Path]:
 
 
 @pytest.fixture
-def presenter(desk, page, make_workspace, opened, monkeypatch) -> ResultPresenter:
+def copied() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def presenter(desk, page, make_workspace, opened, copied, monkeypatch) -> ResultPresenter:
     monkeypatch.setattr(module, "read_environment", lambda store, run: f"facts of {run}")
     desk.workspace = make_workspace(store="store")
-    return ResultPresenter(desk, page, Path("keys"), lambda path: opened.append(path))
+    return ResultPresenter(desk, page, Path("keys"), lambda path: opened.append(path), copied.append)
 
 
 READS = [
@@ -133,6 +139,45 @@ async def test_a_note_is_kept_or_says_why_not(page, presenter, monkeypatch) -> N
     monkeypatch.setattr(module, "write_note", refuse)
     await presenter.add_note(3, "")
     assert page.calls[-1] == ("note_refused", "A note must have 1 to 20,000 characters.")
+
+
+NOTE = NoteRow(5.0, "ada", "the disk of s07 was full", 7)
+
+
+async def test_a_note_that_is_changed_or_deleted_can_be_brought_back(desk, page, presenter, monkeypatch) -> None:
+    done: list[Any] = []
+    monkeypatch.setattr(module, "change_note", lambda store, run, number, text: done.append((number, text)) or NOTE)
+    monkeypatch.setattr(module, "delete_note", lambda store, run, number: done.append(number) or NOTE)
+    monkeypatch.setattr(module, "restore_note", lambda store, run, note: done.append(note))
+    monkeypatch.setattr(module, "read_run", lambda store, run: f"run {run}")
+    await presenter.change_note(3, 7, "better")
+    assert page.calls[-1][1] == "The note of ada is changed."
+    await presenter.delete_note(3, 7)
+    name, words, actions = page.calls[-1]
+    assert (name, words) == ("say", "The note of ada is deleted: “the disk of s07 was full”")
+    actions[0][2]()
+    await desk.settle()
+    assert done == [(7, "better"), 7, NOTE]
+    assert page.calls[-1] == ("say", "The note of ada is as it was.")
+
+    def refuse(*_: Any) -> None:
+        raise NoteError("Note 7 is Tally's own remark.")
+
+    monkeypatch.setattr(module, "delete_note", refuse)
+    await presenter.delete_note(3, 7)
+    assert page.calls[-1] == ("note_refused", "Note 7 is Tally's own remark.")
+
+
+async def test_a_record_that_nobody_requested_is_told_and_copied(desk, page, presenter, copied) -> None:
+    entry = SimpleNamespace(server="s1:1094", path="/store/x", tag="tag00001", body=b'{"a": 1}')
+    desk.workspace.store = SimpleNamespace(record=lambda number: entry if number == 5 else None)
+    await presenter.show_record(5)
+    _, words, colour, actions = page.calls[-1]
+    assert (words, colour) == ("Record of s1:1094 for /store/x: tag tag00001 never asked for that path.", "warn")
+    actions[0][2]()
+    assert copied == ['{"a": 1}']
+    await presenter.show_record(6)
+    assert page.calls[-1] == ("say", "This record is no longer in the workspace.", "bad")
 
 
 async def test_a_written_report_can_be_opened(page, presenter, opened, monkeypatch, tmp_path) -> None:
