@@ -57,6 +57,11 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     results.add_argument("--json", action="store_true", help="the same as --format json")
     results.add_argument("--schema", action="store_true", help="print the JSON Schema of the JSON report")
     results.add_argument("--out", type=Path, metavar="FILE", help="write to this file (default: standard output)")
+    results.add_argument(
+        "--without-injected",
+        action="store_true",
+        help="leave out of all figures what the plan's own faults lost; the success with it is said, too",
+    )
     results.add_argument("--redact", action="store_true", help="replace names of hosts and people with numbers")
     add_database_option(results)
     results.set_defaults(run=run_results)
@@ -85,7 +90,13 @@ def run_results(options: argparse.Namespace) -> int:
             put(_requests(store, run, options), options.out)
             return 0
         wanted = "json" if options.json else options.format or "table"
-        made = report.build(store, run, redact=options.redact, **report.wants((wanted,)))
+        made = report.build(
+            store,
+            run,
+            redact=options.redact,
+            without_injected=options.without_injected,
+            **report.wants((wanted,)),
+        )
     if options.out is None and wanted == "table":
         put([report.text_table(made, table_width())], None)
     else:
@@ -104,6 +115,8 @@ def _check(options: argparse.Namespace) -> None:
         for name in ("verdict", "test", "server"):
             if getattr(options, name):
                 raise CommandError(f"--{name} needs --requests; add it, or leave --{name} out.")
+    if mode and options.without_injected:
+        raise CommandError(f"--{mode} lists what there is; leave --without-injected out.")
     if mode in ("list", "schema") and (options.number is not None or options.redact):
         raise CommandError(f"--{mode} accepts neither a run nor --redact; leave them out.")
     if options.json and options.format not in (None, "json"):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agent.messages import Workload
 from gui.models import figures
+from gui.models.faults import Met
 from gui.models.verdicts import verdict_state
 from gui.reconcile import Course, CourseStage, StageState, Sure, sentence
 from gui.reconcile.facts import Fault
@@ -135,6 +136,10 @@ class CourseView:
     together_count: int
     group: str
     """The filter for these."""
+    met: tuple[Met, ...] = ()
+    """The plan's own faults that can have caused the loss."""
+    injected_count: int = 0
+    """Missing requests of the run that the plan injected."""
 
     @property
     def text(self) -> str:
@@ -175,6 +180,11 @@ def view_of(course: Course) -> CourseView:
         together=tuple((r.id, r.path, r.tag, r.asked, r.t_close) for r in course.together),
         together_count=course.together_count,
         group=request.lost_with,
+        met=tuple(
+            Met(course.repeat.test_number, fault.do, fault.server, fault.begin - (course.repeat.started or fault.begin))
+            for fault in course.injected
+        ),
+        injected_count=course.injected_count,
     )
 
 
@@ -421,7 +431,8 @@ def _injected_advice(course: Course) -> Advice:
     return Advice(
         f"Injected by the plan, {course.sure}.",
         f"{names}. {_sentence(ladder.cause)}",
-        "Nothing to repair. To judge the pipeline alone, run the plan without this fault.",
+        "Nothing to repair. To judge the pipeline alone, leave injected losses out of the count, or run the plan "
+        "without this fault.",
         injected=True,
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gui.campaign.plan import LOSS_KINDS, SERVER_KINDS, Fault, FaultKind, Test
+from gui.campaign.plan import LOSS_KINDS, SERVER_KINDS, Fault, FaultKind, Plan, Test
 from gui.campaign.preview import Preview
 
 LANES: tuple[tuple[str, tuple[FaultKind, ...]], ...] = (
@@ -27,6 +27,16 @@ SNAP, FREE = 1.0, 0.1
 LONGEST, LATEST = 86_400.0, 7 * 86_400.0
 """The most that a plan allows for `for` and `at`."""
 NEW_LASTS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A fault as a run has met it: in which test (from 1), what, of which server, seconds after the repeat began."""
+
+    test: int
+    do: str
+    server: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,3 +166,24 @@ def replaced(faults: Sequence[Fault], number: int, fault: Fault) -> tuple[Fault,
 def without(faults: Sequence[Fault], number: int) -> tuple[Fault, ...]:
     """The faults but one."""
     return (*faults[:number], *faults[number + 1 :])
+
+
+def find_fault(plan: Plan, met: Met) -> int | None:
+    """The number of the fault in the plan's test that a run has met; None: the plan has no such fault."""
+    if not 1 <= met.test <= len(plan.tests):
+        return None
+    faults = plan.tests[met.test - 1].faults
+    alike = [n for n, fault in enumerate(faults) if (fault.do, fault.server) == (met.do, met.server)]
+    return min(alike, key=lambda number: abs(faults[number].at - met.at), default=None)
+
+
+def plan_without(plan: Plan, some: Sequence[Met]) -> Plan:
+    """The plan without these faults; its name says so."""
+    tests = list(plan.tests)
+    for met in some:
+        number = find_fault(replace(plan, tests=tuple(tests)), met)
+        if number is not None:
+            test = tests[met.test - 1]
+            tests[met.test - 1] = replace(test, faults=without(test.faults, number))
+    kinds = " and ".join(dict.fromkeys(met.do for met in some))
+    return replace(plan, name=f"{plan.name}, without {kinds}"[:200], tests=tuple(tests))

@@ -122,14 +122,31 @@ class PlanLibrary:
         except OSError as error:
             raise PlanFileError(f"The plan {path} cannot be deleted: {error.strerror or error}.") from error
 
+    def path_for(self, path: Path, before: str, name: str) -> Path:
+        """The file of a plan that was saved as `path` with the name `before` and is now called `name`: a file that is
+        called as its plan follows it, to a name that is not used; one that somebody has called otherwise stays."""
+        own = path.parent == self.folder and re.fullmatch(rf"{re.escape(_stem(before))}(-\d+)?", path.stem) is not None
+        return self.new_path(name) if own and _stem(before) != _stem(name) else path
+
+    def move(self, text: str, path: Path, to: Path) -> None:
+        """Save the text under its new name, and take the old file away. Raises PlanFileError."""
+        self.save(text, to)
+        if to != path:
+            self.delete(path)
+
     def new_path(self, name: str) -> Path:
         """An unused file name in the folder for a plan of that name."""
-        stem = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "plan"
+        stem = _stem(name)
         for number in range(1, 10_000):
             path = self.folder / (f"{stem}.toml" if number == 1 else f"{stem}-{number}.toml")
             if not path.exists():
                 return path
         raise PlanFileError(f"There is no free file name for {name!r} in {self.folder}.")
+
+
+def _stem(name: str) -> str:
+    """The file of a plan of this name, without its ending."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "plan"
 
 
 class PlanEditor:

@@ -121,7 +121,8 @@ def read_test(store: Store, test: TestRow) -> TestDetail:
                 repeat = numbers.get(scoring.repeat_id, 0)
                 rows += [_row(repeat, *each) for each in cells]
     rows.sort(key=attrgetter("id"))
-    servers = by_server(store, [scoring.id for scoring in test.scorings]) if test.scorings else []
+    ids = [scoring.id for scoring in test.scorings]
+    servers = by_server(store, ids, without_injected=test.figures.left_out > 0) if ids else []
     records = [
         _record_row(numbers.get(scoring.repeat_id, 0), record)
         for scoring in test.scorings

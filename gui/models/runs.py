@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from gui.campaign.presets import Published, find_preset
-from gui.reconcile import TestFigures, figures, newest, places, standing
+from gui.reconcile import TestFigures, figures, injected_losses, newest, places, standing
 from gui.report.numbers import success
 from gui.store import NoteRow, RunEntry, ScoringEntry, Store, TestEntry
 
@@ -39,6 +39,8 @@ class RunView:
     tests: tuple[TestRow, ...]
     notes: tuple[NoteRow, ...]
     conclusion: str
+    without_injected: bool = False
+    """Whether what the plan injected itself is left out of all figures."""
 
     @property
     def sentence(self) -> str:
@@ -60,23 +62,36 @@ class RunView:
         """The share of requests that were recorded as they were made, over all tests."""
         return success(sum(t.figures.good for t in self.tests), sum(t.figures.counted for t in self.tests))
 
+    @property
+    def injected(self) -> int:
+        """Missing requests that the plan injected itself, counted or left out."""
+        return sum(test.figures.injected for test in self.tests)
 
-def read_run(store: Store, run_id: int) -> RunView:
-    """The current state of a run. Blocking. Raises StoreError."""
+    @property
+    def success_both(self) -> tuple[str, str]:
+        """The success with and without what the plan injected itself."""
+        good = sum(test.figures.good for test in self.tests)
+        every = sum(test.figures.counted + test.figures.left_out for test in self.tests)
+        return success(good, every), success(good, every - self.injected)
+
+
+def read_run(store: Store, run_id: int, *, without_injected: bool = False) -> RunView:
+    """The current state of a run. `without_injected`: what its plan injected itself does not count. Blocking. Raises
+    StoreError."""
     run = store.run(run_id)
     latest = newest(store.scorings_of_run(run_id))
-    where = places(store, latest)
+    where = places(store, latest, without_injected=without_injected)
+    planned = injected_losses(store, latest)
     test_of = {repeat.id: repeat.test_number for repeat in store.repeats(run_id)}
     preset = find_preset(run.name)
     published = {row.test: row for row in preset.published} if preset else {}
     rows = []
     for entry in store.tests(run_id):
         scorings = tuple(s for s in latest if test_of.get(s.repeat_id) == entry.number)
-        rows.append(
-            TestRow(entry.number, entry, figures(entry.spec, scorings, where), scorings, published.get(entry.spec.name))
-        )
+        own = figures(entry.spec, scorings, where, injected=planned, without_injected=without_injected)
+        rows.append(TestRow(entry.number, entry, own, scorings, published.get(entry.spec.name)))
     now = standing(run, [row.figures for row in rows])
-    return RunView(now.run, tuple(rows), tuple(store.notes(run_id)), now.conclusion)
+    return RunView(now.run, tuple(rows), tuple(store.notes(run_id)), now.conclusion, without_injected)
 
 
 def read_runs(store: Store) -> list[RunView]:

@@ -35,6 +35,7 @@ from gui.reconcile.figures import (
     figures,
     hundredths,
 )
+from gui.reconcile.injected import injected_losses
 from gui.reconcile.interval import (
     Difference,
     Pattern,
@@ -103,6 +104,7 @@ __all__ = [
     "figures",
     "hundredths",
     "injected_first",
+    "injected_losses",
     "interval",
     "judge",
     "ladder_of",

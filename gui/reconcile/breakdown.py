@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from sqlalchemy import func, select
 
+from gui.reconcile.injected import not_injected
 from gui.store import Store, VerdictKind, answer, schema
 
 Key = TypeVar("Key")
@@ -122,8 +123,9 @@ ODD_KINDS = (
 """Every verdict but `matched`, the worst first."""
 
 
-def break_down(store: Store, scoring_ids: Sequence[int]) -> Breakdown:
-    """What is not matched in these scorings (one for each repeat)."""
+def break_down(store: Store, scoring_ids: Sequence[int], *, without_injected: bool = False) -> Breakdown:
+    """What is not matched in these scorings (one for each repeat). `without_injected`: leave out what the plan
+    injected itself."""
     request, server, verdict = schema.request, schema.server, schema.verdict
     # Most errors contain the path; without it they are the same for all files.
     error = func.replace(func.coalesce(request.c.error, ""), request.c.path, "…")
@@ -132,6 +134,8 @@ def break_down(store: Store, scoring_ids: Sequence[int]) -> Breakdown:
         verdict.c.behaviours, request.c.status, error,
     )  # fmt: skip
     mine = verdict.c.scoring_id.in_(list(scoring_ids)) & (verdict.c.verdict != int(VerdictKind.MATCHED))
+    if without_injected:
+        mine &= not_injected()
     joined = verdict.join(request, request.c.id == verdict.c.request_id)
     groups = (
         select(*alike, func.count())

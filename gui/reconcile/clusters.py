@@ -6,15 +6,18 @@ from collections.abc import Sequence
 
 from sqlalchemy import func, select
 
+from gui.reconcile.injected import not_injected
 from gui.reconcile.interval import Place
 from gui.store import ScoringEntry, Store, VerdictKind, schema
 
 _LOST = [int(kind) for kind in (VerdictKind.MISSING, VerdictKind.WRONG_BYTES, VerdictKind.DUPLICATE)]
 
 
-def places(store: Store, scorings: Sequence[ScoringEntry]) -> dict[int, dict[Place, int]]:
+def places(
+    store: Store, scorings: Sequence[ScoringEntry], *, without_injected: bool = False
+) -> dict[int, dict[Place, int]]:
     """By scoring id: how many requests of which server and round (from 0) count as losses of monitoring. Scorings
-    without losses are not read."""
+    without losses are not read. `without_injected`: those that the plan injected do not count."""
     wanted = [entry.id for entry in scorings if entry.good < entry.counted]
     if not wanted:
         return {}
@@ -26,6 +29,8 @@ def places(store: Store, scorings: Sequence[ScoringEntry]) -> dict[int, dict[Pla
         .where(verdict.c.scoring_id.in_(wanted), verdict.c.verdict.in_(_LOST))
         .group_by(*columns)
     )
+    if without_injected:
+        query = query.where(not_injected())
     found: dict[int, dict[Place, int]] = {number: {} for number in wanted}
     with store.database.read() as connection:
         for number, server, place, lost in connection.execute(query):

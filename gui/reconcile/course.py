@@ -16,7 +16,9 @@ import msgspec
 
 from gui.reconcile.facts import PACKET_SECOND, SLACK, Fault, Figures, LostAt, Path, Process, SequenceGap, Span
 from gui.reconcile.gather import Gathered, facts_of, gather
+from gui.reconcile.injected import injected_losses
 from gui.reconcile.ladder import FAULTS, STAGES, Known, Ladder
+from gui.reconcile.rollup import newest
 from gui.reconcile.scoring import ladder_of
 from gui.store import (
     NoSuchRowError,
@@ -98,6 +100,8 @@ class Course:
     drops: tuple[tuple[float, int], ...]
     faults: tuple[Fault, ...]
     injected: tuple[Fault, ...]
+    injected_count: int
+    """Missing requests of the whole run that the plan injected itself."""
     together: tuple[RequestEntry, ...]
     together_count: int
     shared: int
@@ -113,6 +117,7 @@ class Courses:
         self._gathered: Gathered = gather(store, run_id)
         self._specs = {test.id: test.spec for test in store.tests(run_id)}
         self._repeats = {repeat.id: repeat for repeat in store.repeats(run_id)}
+        self._injected = sum(injected_losses(store, newest(store.scorings_of_run(run_id))).values())
 
     def of(self, request_id: int) -> Course:
         """The course of a request. Blocking. Raises NoSuchRowError, StoreError."""
@@ -150,6 +155,7 @@ class Courses:
             drops=evidence.drops_of(shoveler),
             faults=known.faults,
             injected=injected,
+            injected_count=self._injected,
             together=tuple(store.requests_of(request.repeat_id, ids[:TOGETHER])),
             together_count=len(ids),
             shared=max(0, len(evidence.beside(known.process)) - 1),

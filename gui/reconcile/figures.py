@@ -60,26 +60,43 @@ class TestFigures:
     conclusion: Conclusion
     share: Share = NOTHING
     """What `interval` is computed from, and what a comparison needs."""
+    injected: int = 0
+    """Missing requests that the plan injected itself; they count unless they are left out."""
+    left_out: int = 0
+    """As many of them are left out: `missing`, `counted` and what is computed from them are without them."""
 
     __test__ = False  # not something for pytest to collect
 
 
 def figures(
-    spec: TestSpec, scorings: Sequence[ScoringEntry], places: Mapping[int, Mapping[Place, int]] | None = None
+    spec: TestSpec,
+    scorings: Sequence[ScoringEntry],
+    places: Mapping[int, Mapping[Place, int]] | None = None,
+    *,
+    injected: Mapping[int, int] | None = None,
+    without_injected: bool = False,
 ) -> TestFigures:
     """The figures of a test from one scoring of each of its repeats (the newest, or the one at settle).
 
+    `injected`: by scoring, how many of its missing requests the plan injected (`injected_losses`); they do not count
+    `without_injected`.
+
     `places`: by scoring, where its losses were (`clusters.places`). Where that is not known, all losses of a repeat
     count as one, which makes the interval too wide rather than too narrow."""
+    planned = {s.id: (injected or {}).get(s.id, 0) for s in scorings}
+    left_out = planned if without_injected else dict.fromkeys(planned, 0)
     total = sum(s.total for s in scorings)
-    counted = sum(s.counted for s in scorings)
+    counts = [s.counted - left_out[s.id] for s in scorings]
+    counted = sum(counts)
     good = sum(s.good for s in scorings)
     failed = sum(s.client_failed for s in scorings)
     recorded = [s.recorded for s in scorings]
-    shares = [100 * s.good / s.counted for s in scorings if s.counted]
+    shares = [100 * s.good / count for s, count in zip(scorings, counts, strict=True) if count]
     rates = [rate for s in scorings if (rate := achieved_rate(s)) is not None]
     worst = min(shares) if shares else None
-    share = share_of([_pattern(spec, s, (places or {}).get(s.id)) for s in scorings])
+    share = share_of(
+        [_pattern(spec, s, count, (places or {}).get(s.id)) for s, count in zip(scorings, counts, strict=True)]
+    )
     return TestFigures(
         spec=spec,
         repeats=len(scorings),
@@ -88,7 +105,7 @@ def figures(
         good=good,
         matched=sum(s.matched for s in scorings),
         late=sum(s.late for s in scorings),
-        missing=sum(s.missing for s in scorings),
+        missing=sum(s.missing - left_out[s.id] for s in scorings),
         wrong_bytes=sum(s.wrong_bytes for s in scorings),
         duplicate=sum(s.duplicate for s in scorings),
         client_failed=failed,
@@ -107,20 +124,20 @@ def figures(
         bytes_asked=sum(s.bytes_asked for s in scorings),
         bytes_got=sum(s.bytes_got for s in scorings),
         bytes_recorded=sum(s.bytes_recorded for s in scorings),
-        conclusion=_conclude(spec, scorings),
+        conclusion=_conclude(spec, scorings, counts),
         share=share,
+        injected=sum(planned.values()),
+        left_out=sum(left_out.values()),
     )
 
 
-def _pattern(spec: TestSpec, scoring: ScoringEntry, places: Mapping[Place, int] | None) -> Pattern:
-    lost = scoring.counted - scoring.good
+def _pattern(spec: TestSpec, scoring: ScoringEntry, counted: int, places: Mapping[Place, int] | None) -> Pattern:
+    lost = counted - scoring.good
     rounds = [
         min(spec.per_round, spec.files_per_server - begun)
         for begun in range(0, spec.files_per_server, max(1, spec.per_round))
     ]
-    return Pattern(
-        scoring.counted, spec.servers, rounds, places if places is not None else {(0, 0): lost} if lost else {}
-    )
+    return Pattern(counted, spec.servers, rounds, places if places is not None else {(0, 0): lost} if lost else {})
 
 
 def _offered(spec: TestSpec, scorings: Sequence[ScoringEntry]) -> float | None:
@@ -156,14 +173,15 @@ def conclusion_of_run(conclusions: Sequence[Conclusion]) -> Conclusion:
     return "inconclusive" if "inconclusive" in conclusions else "pass"
 
 
-def _conclude(spec: TestSpec, scorings: Sequence[ScoringEntry]) -> Conclusion:
+def _conclude(spec: TestSpec, scorings: Sequence[ScoringEntry], counts: Sequence[int]) -> Conclusion:
+    """`counts`: how many requests of each scoring count."""
     total = sum(s.total for s in scorings)
     if not total:
         return "none"
-    if sum(s.client_failed for s in scorings) > INCONCLUSIVE_ABOVE * total or not any(s.counted for s in scorings):
+    if sum(s.client_failed for s in scorings) > INCONCLUSIVE_ABOVE * total or not any(counts):
         return "inconclusive"
-    whole = [s for s in scorings if s.total >= spec.total and not s.not_waited]
+    whole = [(s, n) for s, n in zip(scorings, counts, strict=True) if s.total >= spec.total and not s.not_waited]
     # Quotients of integers times 100: exactly 100 when every counted request was good.
-    if any(100 * s.good / s.counted < spec.pass_at for s in whole if s.counted):
+    if any(100 * s.good / count < spec.pass_at for s, count in whole if count):
         return "fail"
     return "pass" if len(whole) >= spec.repeats else "none"

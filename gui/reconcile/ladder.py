@@ -47,7 +47,7 @@ HEARD_LATE = 2.0
 SOON = 0.3
 """A close that was less than this part of a server's interval before an outage was most likely sent during it: often
 the server's buffer was full earlier (measured on 50 servers)."""
-_INJECTED, _ON_THEN = "; the plan's own ", " on then"
+INJECTED, _ON_THEN = "; the plan's own ", " on then"
 """Around the plan's own faults, at the end of a cause."""
 GRACE = 30.0
 """Seconds after which a collector has reported an access that it could not complete."""
@@ -596,12 +596,12 @@ def _injected(lost_at: LostAt, miss: Miss, known: Known) -> str:
         and lost_at in FAULTS.get(fault.do, ())
         and fault.span.meets(Span(begin - SLACK, end))
     )
-    return f"{_INJECTED}{' and '.join(names)} {'was' if len(names) == 1 else 'were'}{_ON_THEN}" if names else ""
+    return f"{INJECTED}{' and '.join(names)} {'was' if len(names) == 1 else 'were'}{_ON_THEN}" if names else ""
 
 
 def injected_first(cause: str) -> str:
     """A cause for a table, whose cells show its beginning: the plan's own faults first, ``injected udp-loss: …``."""
-    why, mark, names = cause.rpartition(_INJECTED)
+    why, mark, names = cause.rpartition(INJECTED)
     if not mark or not names.endswith(_ON_THEN):
         return cause
     return f"injected {names.removesuffix(_ON_THEN).rpartition(' ')[0]}: {why}"

@@ -12,6 +12,7 @@ from sqlalchemy import Row, func, select
 
 from gui.reconcile.clusters import places
 from gui.reconcile.figures import TestFigures, figures
+from gui.reconcile.injected import is_injected, not_injected
 from gui.reconcile.standing import Standing, standing
 from gui.store import RequestState, ScoringEntry, Store, VerdictKind, answer, schema
 
@@ -42,11 +43,13 @@ class ServerFigures:
     lost_at: str
     cause: str
     certain: bool
+    left_out: int = 0
+    """Missing requests that the plan injected and that are left out, also of `missing`."""
 
     @property
     def counted(self) -> int:
         """Requests by which monitoring is judged."""
-        return self.requested - self.client_failed - self.not_waited
+        return self.requested - self.client_failed - self.not_waited - self.left_out
 
     @property
     def answer(self) -> str:
@@ -54,8 +57,9 @@ class ServerFigures:
         return answer(self.cause, self.certain, self.lost_at)
 
 
-def by_server(store: Store, scoring_ids: Sequence[int]) -> list[ServerFigures]:
-    """The figures of each server over these scorings (one for each repeat), in the order of the directory."""
+def by_server(store: Store, scoring_ids: Sequence[int], *, without_injected: bool = False) -> list[ServerFigures]:
+    """The figures of each server over these scorings (one for each repeat), in the order of the directory.
+    `without_injected`: what the plan injected itself does not count."""
     request, scoring, server, verdict = schema.request, schema.scoring, schema.server, schema.verdict
     asked = request.c.read_asked + request.c.readv_asked + request.c.written
     got = request.c.read_got + request.c.readv_got + request.c.written
@@ -92,6 +96,14 @@ def by_server(store: Store, scoring_ids: Sequence[int]) -> list[ServerFigures]:
         .where(verdict.c.scoring_id.in_(list(scoring_ids)), verdict.c.verdict == int(VerdictKind.MISSING))
         .group_by(request.c.server_id, verdict.c.lost_at, verdict.c.cause, verdict.c.certain)
     )
+    left_out = (
+        select(request.c.server_id, func.count())
+        .join(request, request.c.id == verdict.c.request_id)
+        .where(verdict.c.scoring_id.in_(list(scoring_ids)), is_injected())
+        .group_by(request.c.server_id)
+    )
+    if without_injected:
+        losses = losses.where(not_injected())
     with store.database.read() as connection:
         rows = connection.execute(all_requests).all()
         read = {row[0]: int(row[1]) for row in connection.execute(readable)}
@@ -106,6 +118,8 @@ def by_server(store: Store, scoring_ids: Sequence[int]) -> list[ServerFigures]:
             sums = odd_ones[server_id]
             if int(count) > sums.loss[0]:
                 sums.loss = (int(count), lost_at or "", cause or "", certain is None or bool(certain))
+        for server_id, count in connection.execute(left_out) if without_injected else ():
+            odd_ones[server_id].left_out = int(count)
     return [_figures(row, read.get(row[0], 0), odd_ones.get(row[0], _Odd(Counter()))) for row in rows]
 
 
@@ -148,6 +162,7 @@ class _Odd:
     bytes_asked: int = 0
     bytes_recorded: int = 0
     loss: tuple[int, str, str, bool] = (0, "", "", True)
+    left_out: int = 0
 
 
 def _figures(row: Row[Any], read: int, odd: _Odd) -> ServerFigures:
@@ -157,7 +172,7 @@ def _figures(row: Row[Any], read: int, odd: _Odd) -> ServerFigures:
     late = odd.kinds[VerdictKind.LATE]
     failed = odd.kinds[VerdictKind.CLIENT_FAILED]
     not_waited = odd.kinds[VerdictKind.NOT_WAITED]
-    counted = requested - failed - not_waited
+    counted = requested - failed - not_waited - odd.left_out
     return ServerFigures(
         server_id=server_id,
         name=name,
@@ -167,7 +182,7 @@ def _figures(row: Row[Any], read: int, odd: _Odd) -> ServerFigures:
         recorded=plain + odd.recorded,
         matched=matched,
         late=late,
-        missing=odd.kinds[VerdictKind.MISSING],
+        missing=odd.kinds[VerdictKind.MISSING] - odd.left_out,
         wrong_bytes=odd.kinds[VerdictKind.WRONG_BYTES],
         duplicate=odd.kinds[VerdictKind.DUPLICATE],
         client_failed=failed,
@@ -179,4 +194,5 @@ def _figures(row: Row[Any], read: int, odd: _Odd) -> ServerFigures:
         lost_at=odd.loss[1],
         cause=odd.loss[2],
         certain=odd.loss[3],
+        left_out=odd.left_out,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import groupby
 
 import msgspec
@@ -21,6 +22,7 @@ from gui.reconcile import (
     break_down,
     by_server,
     figures,
+    injected_losses,
     places,
     read_speed,
     standing,
@@ -132,16 +134,19 @@ def build(
     timing: bool = True,
     speed: bool = False,
     samples: bool = True,
+    without_injected: bool = False,
 ) -> RunReport:
     """Gather a run. `redact`: names and addresses of hosts and people are replaced by numbers everywhere.
     `timing`: with latencies and throughput over time, which takes a look at every request. `speed`: with the times of
-    all requests, which two runs are compared by. `samples`: with those of each second. `build_brief` is for many runs.
+    all requests, which two runs are compared by. `samples`: with those of each second. `without_injected`: what the
+    plan injected itself does not count. `build_brief` is for many runs.
 
     Raises NoSuchRowError."""
     run = store.run(run_id)
     scorings = store.scorings_of_run(run_id)
     repeats = store.repeats(run_id)
-    where = places(store, scorings)
+    where = places(store, scorings, without_injected=without_injected)
+    planned = injected_losses(store, scorings)
     published = _published(run.name)
     tests = []
     for test in store.tests(run_id):
@@ -152,16 +157,17 @@ def build(
             for repeat, some in zip(entries, measured, strict=True)
         )
         ids = [repeat.id for repeat in entries]
+        judged = partial(figures, test.spec, places=where, injected=planned, without_injected=without_injected)
         timed = time_test(store, ids, measured) if timing else None
         times = read_speed(store, ids) if speed else None
         tests.append(
             TestReport(
                 test,
-                figures(test.spec, [r.newest for r in mine if r.newest], where),
-                figures(test.spec, [r.at_settle for r in mine if r.at_settle], where),
+                judged([r.newest for r in mine if r.newest]),
+                judged([r.at_settle for r in mine if r.at_settle]),
                 published.get((test.spec.name, test.spec.servers, test.spec.files_per_server, test.spec.per_round)),
                 mine,
-                break_down(store, [r.newest.id for r in mine if r.newest]),
+                break_down(store, [r.newest.id for r in mine if r.newest], without_injected=without_injected),
                 timed,
                 times,
                 timed.latency if timed else times.latency if times and times.times else None,
@@ -173,7 +179,7 @@ def build(
         run=now.run,
         conclusion=now.conclusion,
         tests=tuple(tests),
-        servers=tuple(by_server(store, [entry.id for entry in newest])),
+        servers=tuple(by_server(store, [entry.id for entry in newest], without_injected=without_injected)),
         odd=tuple(_odd(store, newest, max_odd)),
         odd_total=sum(entry.total - entry.matched for entry in newest),
         markers=tuple(store.markers(run_id)),

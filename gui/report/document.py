@@ -72,6 +72,7 @@ class Server(msgspec.Struct, frozen=True):
     cause: str
     certain: bool
     answer: str
+    left_out: int
 
 
 class Request(msgspec.Struct, frozen=True):

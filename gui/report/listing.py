@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
 
 import msgspec
@@ -136,7 +136,7 @@ def _cell(value: object) -> object:
     return csv_cell(value)
 
 
-def _rows(rows: list[list[object]] | list[tuple[str, ...]]) -> str:
+def _rows(rows: Sequence[Sequence[object]]) -> str:
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerows(rows)
     return file.getvalue()

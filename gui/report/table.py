@@ -296,6 +296,8 @@ def remarks_of(report: RunReport) -> list[str]:
                 f"{name}: {numbers.success(then.good, then.counted)} when waiting ended, "
                 f"{numbers.success(now.good, now.counted)} {_why_rescored(test)}."
             )
+        if now.injected:
+            remarks.append(f"{name}: {_injected(now)}")
         if now.recovered:
             remarks.append(f"{name}: {_requests(now.recovered)} took more than one access (recovered by the client).")
         if now.client_failed:
@@ -318,6 +320,15 @@ def remarks_of(report: RunReport) -> list[str]:
             if r.repeat.settle_complete is False and r.repeat.settle_reason
         ]
     return remarks
+
+
+def _injected(now: TestFigures) -> str:
+    """Both figures of a test whose plan lost records itself."""
+    missing, counted = now.missing + now.left_out, now.counted + now.left_out
+    which = f"{now.injected:,} of {missing:,} missing" if now.injected != missing else f"all {missing:,} missing"
+    if now.left_out:
+        return f"{which} are left out, since the plan injected them; with them {numbers.success(now.good, counted)}."
+    return f"the plan injected {which}; without them {numbers.success(now.good, counted - now.injected)}."
 
 
 def _silences(report: RunReport) -> list[str]:

@@ -37,10 +37,12 @@ class MessageBar(QWidget):
         theme().changed.connect(self._restyle)
         self.hide()
 
-    def say(self, text: str, *, colour: str = "ok", symbol: str = "", actions: Sequence[Action] = ()) -> None:
-        """Show this text; `colour` is ok, info, warn or bad."""
+    def say(
+        self, text: str, *, colour: str = "ok", symbol: str = "", actions: Sequence[Action] = (), stays: bool = False
+    ) -> None:
+        """Show this text; `colour` is ok, info, warn or bad. `stays`: it cannot be closed."""
         self._show(symbol or ("run" if colour == "info" else colour), colour, text, actions)
-        self.close_button.show()
+        self.close_button.setVisible(not stays)
 
     def busy(self, text: str) -> None:
         """Show that this is being done."""

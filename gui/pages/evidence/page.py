@@ -34,6 +34,7 @@ SIDE, NARROW_SIDE = 456, 376
 ROOMY = 1280
 """Pixels from which on there is room for everything."""
 LEAST = 1000
+LAST_ROW = 99
 USUAL = 7
 """Facts of a request that is missing."""
 FOCUS = Qt.TextInteractionFlag.TextSelectableByMouse | Qt.TextInteractionFlag.TextSelectableByKeyboard
@@ -49,6 +50,10 @@ class EvidencePage(Page):
     request_wanted = Signal(int)
     datagrams_wanted = Signal()
     together_wanted = Signal(str)
+    leave_out_wanted = Signal()
+    """What the plan injected is to be left out of the run's figures."""
+    fault_wanted = Signal()
+    without_wanted = Signal()
 
     def __init__(self) -> None:
         super().__init__("")
@@ -82,6 +87,11 @@ class EvidencePage(Page):
         self.facts = FactLine()
         self.stages = StageList()
         self.advice = AdviceBox()
+        self.leave_out = button("", "cfail", self.leave_out_wanted.emit)
+        self.open_fault = button("Open the fault in the plan", "plans", self.fault_wanted.emit)
+        self.run_without = button("Run without it", "play", self.without_wanted.emit)
+        self.run_without.setToolTip("Run the plan of this run again, without this fault")
+        self.advice.set_actions(self.leave_out, self.open_fault, self.run_without)
         left = QVBoxLayout()
         left.setContentsMargins(0, 0, 0, 16)
         left.setSpacing(0)
@@ -183,6 +193,8 @@ class EvidencePage(Page):
         self.facts.show_facts(view.facts)
         self.stages.show_stages(view.stages)
         self.advice.show_advice(view.advice)
+        self.leave_out.set_caption(f"Leave the {view.injected_count:,} injected out")
+        self.leave_out.setVisible(view.injected_count > 0)
         for part in self._strips_parts:
             part.setVisible(bool(view.strips))
         self.strips_title.setText(view.strips_title[0])
@@ -324,7 +336,19 @@ class AdviceBox(QWidget):
         self._grid.addWidget(self.words, 1, 1, 1, 2)
         self._grid.addWidget(self.more, 2, 1, 1, 2)
         self.commands: list[tuple[QWidget, Elided, QWidget, QWidget]] = []
+        self.action_row = QWidget()
+        self._grid.addWidget(self.action_row, LAST_ROW, 1, 1, 2)
+        self.action_row.hide()
         theme().changed.connect(self._restyle)
+
+    def set_actions(self, *buttons: QWidget) -> None:
+        """What can be done about a loss that the plan injected."""
+        row = QHBoxLayout(self.action_row)
+        row.setContentsMargins(0, 8, 0, 0)
+        row.setSpacing(8)
+        for each in buttons:
+            row.addWidget(each)
+        row.addStretch(1)
 
     def show_advice(self, advice: Advice) -> None:
         """Show this."""
@@ -340,6 +364,7 @@ class AdviceBox(QWidget):
             holder.setVisible(shown)
             if shown:
                 self._fill(text, where, advice.commands[number])
+        self.action_row.setVisible(advice.injected)
         self._restyle()
         self.show()
 

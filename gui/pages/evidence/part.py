@@ -16,7 +16,7 @@ class Part(Base):
     def __init__(self, desk: WindowDesk) -> None:
         self._desk = desk
         self.page = page = EvidencePage()
-        self.presenter = presenter = EvidencePresenter(desk, page)
+        self.presenter = presenter = EvidencePresenter(desk, page, desk.run_plan)
         page.runs_wanted.connect(lambda: desk.go("runs"))
         page.run_wanted.connect(lambda: desk.go("result", run=presenter.run))
         page.list_wanted.connect(presenter.to_list)
@@ -24,6 +24,9 @@ class Part(Base):
         page.request_wanted.connect(self._open)
         page.datagrams_wanted.connect(presenter.open_datagrams)
         page.together_wanted.connect(presenter.to_together)
+        page.leave_out_wanted.connect(presenter.leave_out)
+        page.fault_wanted.connect(lambda: desk.background(presenter.open_fault(), "open a fault"))
+        page.without_wanted.connect(lambda: desk.background(presenter.run_without(), "run without a fault"))
 
     def detach(self) -> None:
         self.presenter.detach()

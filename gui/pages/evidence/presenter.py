@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from gui.campaign.plan import Plan
+from gui.campaign.planfile import PlanError, format_plan, parse_plan
 from gui.models.course import CourseView, view_of
+from gui.models.faults import plan_without
 from gui.models.rows import filter_word
 from gui.pages.desk import Desk
 from gui.reconcile import Courses
@@ -27,11 +30,13 @@ class EvidenceView(Protocol):
 
 
 class EvidencePresenter:
-    """What is shown of a request. `among`: the requests that one can step through, in their order."""
+    """What is shown of a request. `among`: the requests that one can step through, in their order. `run_plan` starts a
+    plan."""
 
-    def __init__(self, desk: Desk, page: EvidenceView) -> None:
+    def __init__(self, desk: Desk, page: EvidenceView, run_plan: Callable[[Plan, str], object]) -> None:
         self._desk = desk
         self._page = page
+        self._run_plan = run_plan
         self.run: int | None = None
         self.request: int | None = None
         self.among: Sequence[int] = ()
@@ -84,6 +89,45 @@ class EvidencePresenter:
         """Show the requests that were lost with the same datagram."""
         if self.run is not None and group:
             self._desk.go("result", run=self.run, tab="requests", filter=filter_word("lost_with", group, exact=True))
+
+    # ---- what to do about a loss that the plan injected
+
+    def leave_out(self) -> None:
+        """Show the result of the run without what its plan injected."""
+        if self.run is not None:
+            self._desk.go("result", run=self.run, tab="requests", leave_out=True)
+
+    async def open_fault(self) -> None:
+        """Show the fault in its plan."""
+        view, plan = self._view, await self._plan()
+        if view is not None and plan is not None and view.met:
+            self._desk.go("plans", text=plan[1], fault=view.met[0])
+
+    async def run_without(self) -> None:
+        """Run the plan of this run without the faults that this request was lost by."""
+        view, plan = self._view, await self._plan()
+        workspace = self._desk.workspace
+        if view is None or plan is None or workspace is None or not view.met:
+            return
+        if workspace.running:
+            self._desk.complain(
+                "run", "A run is under way.", "Wait for its end, or stop it; then run without the fault."
+            )
+            return
+        without = plan_without(plan[0], view.met)
+        self._run_plan(without, format_plan(without))
+
+    async def _plan(self) -> tuple[Plan, str] | None:
+        """The plan of the run that is open, and its text; what is wrong with it is said."""
+        workspace, run = self._desk.workspace, self.run
+        if workspace is None or run is None:
+            return None
+        try:
+            text = (await workspace.blocking(workspace.store.run, run)).plan_text
+            return parse_plan(text), text
+        except (NoSuchRowError, PlanError) as error:
+            self._desk.complain("evidence", f"The plan of run {run} cannot be read: {error}")
+            return None
 
     def open_datagrams(self) -> None:
         """Open what is kept of the datagrams, at this server."""

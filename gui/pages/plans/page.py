@@ -29,10 +29,11 @@ from PySide6.QtWidgets import (
 from gui.campaign.around import Around, mistakes
 from gui.campaign.effects import threshold_warning
 from gui.campaign.plan import Fault, File, Plan, Test
-from gui.campaign.planfile import format_plan
+from gui.campaign.planfile import format_plan, parse_plan
 from gui.campaign.preview import Preview, preview_test
 from gui.campaign.selection import SelectionError, choose_clients, choose_servers, name_order
 from gui.models import figures
+from gui.models.faults import Met, find_fault
 from gui.models.plans import (
     NEW_PLAN,
     FaultPlace,
@@ -256,6 +257,41 @@ class PlansPage(Page):
         if not self.form.problems():  # what was typed and is wrong stays, to be corrected or undone
             self._show()
 
+    def open_fault(self, text: str, met: Met) -> None:
+        """Show a fault that a run has met, in the plan that it had: the same one, else the one of that name if it still
+        has the fault, else a new plan of one's own with that text."""
+        plan = parse_plan(text)
+        known = [*self.library.presets(), *self.library.mine()]
+        same = [entry for entry in known if entry.text == text]
+        alike = [entry for entry in known if not entry.broken and entry.title == plan.name]
+        for entry in (*same, *alike):
+            now = PlanEditor(entry).plan
+            number = find_fault(now, met) if now is not None else None
+            if number is not None:
+                self.open_entry(entry, met.test - 1)
+                self._choose_fault(number)
+                return
+        if self.keep():
+            self._store(text, plan.name)
+            self._test = met.test - 1
+            self._show()
+            self._choose_fault(find_fault(plan, met))
+            words = (
+                f"No plan has this fault any more: “{plan.name}”, as that run had it, is saved as {self._file_name()}."
+            )
+            self.message.say(words, colour="info")
+
+    def _choose_fault(self, number: int | None) -> None:
+        self.stack.setCurrentIndex(0)
+        self._show_buttons()
+        if number is not None:
+            self.faults.choose(number)
+            self.faults.focus()
+
+    def _file_name(self) -> str:
+        path = self.editor.entry.path
+        return path.name if path is not None else "no file"
+
     def new_plan(self) -> None:
         if self.keep():
             self._store(format_plan(NEW_PLAN), NEW_PLAN.name)
@@ -336,8 +372,13 @@ class PlansPage(Page):
         if not editor.changed and editor.entry.path is not None:
             return True
         try:
-            path = editor.entry.path or self.library.new_path(editor.plan.name if editor.plan else editor.entry.title)
-            self.library.save(editor.text, path)
+            before, title = editor.entry.path, editor.plan.name if editor.plan else editor.entry.title
+            if before is None:
+                path = self.library.new_path(title)
+                self.library.save(editor.text, path)
+            else:
+                path = self.library.path_for(before, editor.entry.title, title)
+                self.library.move(editor.text, before, path)
         except PlanFileError as error:
             self.problem.emit(str(error))
             return False

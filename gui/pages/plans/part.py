@@ -9,6 +9,7 @@ from pathlib import Path
 
 from PySide6.QtGui import QGuiApplication
 
+from gui.models.faults import Met
 from gui.models.finder import Found, rank
 from gui.models.plans import PlanEntry, PlanLibrary, plan_in_words
 from gui.pages.part import Part as Base
@@ -86,11 +87,15 @@ class Part(Base):
             self.page.run()
 
     def visit(self, **place: object) -> None:
-        """`plan`: the path of a plan file to import; `new`: begin a new plan."""
+        """`plan`: the path of a plan file to import; `new`: begin a new plan; `text`: that of the plan of a run, and
+        `fault`: one that this run has met (`Met`)."""
         if isinstance(path := place.get("plan"), Path):
             self.page.import_file(path)
         if place.get("new"):
             self.page.new_plan()
+        text, met = place.get("text"), place.get("fault")
+        if isinstance(text, str) and isinstance(met, Met):
+            self.page.open_fault(text, met)
 
     def found(self, words: str) -> Iterable[Found]:
         """Presets and plans of one's own."""

@@ -23,7 +23,7 @@ from gui.pages.result.columns import COUNTS, SERVER_COLUMNS, TEST_COLUMNS, when
 from gui.pages.result.environment import EnvironmentTab
 from gui.pages.result.notes import NotesTab
 from gui.pages.result.timeline import TimelineTab
-from gui.reconcile import ServerFigures
+from gui.reconcile import ServerFigures, TestFigures
 from gui.widgets.crumbs import Crumbs
 from gui.widgets.message import Action, MessageBar
 from gui.widgets.parts import Badge, Elided, Page, ReadoutBar, TabBar, button, line
@@ -47,6 +47,8 @@ class ResultPage(Page):
     report_wanted = Signal(int)
     recheck_wanted = Signal(int)
     compare_wanted = Signal(int)
+    leave_out_wanted = Signal(int, bool)
+    """Whether what the plan of this run injected is to be left out of its figures."""
     baseline_wanted = Signal(int, bool)
     """Whether this run is to be the baseline, or no run any more."""
     bundle_wanted = Signal(int)
@@ -81,7 +83,9 @@ class ResultPage(Page):
             self.add_action(widget)
             widget.setEnabled(False)
         self.message = MessageBar()
+        self.injected = MessageBar()
         self.body.addWidget(self.message)
+        self.body.addWidget(self.injected)
 
         self.tests = Table("run-tests", "Tests", TEST_COLUMNS, key=lambda row: row.number)
         self.tests.bar_holder.hide()
@@ -175,7 +179,7 @@ class ResultPage(Page):
         for name in COUNTS:
             counts.addWidget(line("vertical"))
             self.counts[name] = card = CountCard(name)
-            card.clicked.connect(lambda name=name: self.show_requests(filter_word("verdict", name)))
+            card.clicked.connect(lambda name=name: self._show_verdict(name))
             counts.addWidget(card)
         counts.addStretch(1)
         return ReadoutBar(counts, [(self.counts[name].remark,) for name in ("late", "client failed", "matched")])
@@ -205,9 +209,8 @@ class ResultPage(Page):
         if self.test is None or detail.number != self.test.number:
             return
         self._read = (self.test.entry.run_id, detail.number)
-        nothing = Empty("fleet", "No request", "Nothing was requested in this test.")
         for table in (self.servers, self.requests):
-            table.set_empty(nothing)
+            table.set_empty(Empty("fleet", "No request", "Nothing was requested in this test."))
         self.servers.set_rows(detail.servers)
         self._total_requests = detail.total_requests
         self._unrequested = (detail.unrequested, detail.total_unrequested)
@@ -272,6 +275,7 @@ class ResultPage(Page):
             table.set_rows(())
         self.notes.clear()
         self.message.dismiss()
+        self.injected.dismiss()
         self.title.setText("Result")
         self.remark.setText("")
         self.badge.hide()
@@ -303,9 +307,29 @@ class ResultPage(Page):
         self.baseline_button.setToolTip(
             "Other runs are compared with this one" if baseline else "Compare other runs with this one"
         )
+        self._show_injected(view)
         repeats = max((test.figures.repeats for test in view.tests), default=0)
         times = f"{repeats} repeat{'s' if repeats != 1 else ''}"
         self.remark.setText(f"{view.sentence} · {view.run.name}, {times}, {when(view.run.started)}")
+
+    def _show_injected(self, view: RunView) -> None:
+        """Both figures of a run whose plan lost records itself."""
+        if not view.injected:
+            self.injected.dismiss()
+            return
+        run, count = view.run.id, figures.count(view.injected)
+        every, others = view.success_both
+        missing = sum(test.figures.missing + test.figures.left_out for test in view.tests)
+        requests = f"{count} missing request{'s' if view.injected != 1 else ''}"
+        if view.without_injected:
+            words = f"{requests} left out, which the plan injected: {others}. With {_them(view.injected)}: {every}."
+            action = ("Count them again", "undo", lambda: self.leave_out_wanted.emit(run, False))
+        else:
+            of = f"{count} of the {figures.count(missing)} missing" if view.injected != missing else f"The {requests}"
+            words = f"{of} {'were' if view.injected != 1 else 'was'} injected by the plan. Success {every}; without "
+            words += f"{_them(view.injected)} {others}."
+            action = (f"Leave the {count} injected out", "cfail", lambda: self.leave_out_wanted.emit(run, True))
+        self.injected.say(words, colour="warn", symbol="zap", actions=(action,), stays=view.without_injected)
 
     def _choose_test(self, test: TestRow | None) -> None:
         if test is None or self.view is None:
@@ -317,6 +341,7 @@ class ResultPage(Page):
         self.counts_remark.setText(f"{f.total:,} requests, {test.entry.spec.servers} servers")
         remarks = {
             "matched": figures.success(f.matched, f.counted),
+            "missing": _injected_words(f),
             "late": "counted" if f.late else "",
             "client failed": "not counted" if f.client_failed else "",
             "not waited": "not counted" if f.not_waited else "",
@@ -370,7 +395,13 @@ class ResultPage(Page):
         self.back_wanted.emit()
 
     def _show_missing(self) -> None:
-        self.show_requests("verdict:missing")
+        self._show_verdict("missing")
+
+    def _show_verdict(self, name: str) -> None:
+        """The requests of a card; of the missing, those that it counts."""
+        word = filter_word("verdict", name)
+        left_out = self.test is not None and self.test.figures.left_out > 0
+        self.show_requests(f"{word} -cause:injected" if name == "missing" and left_out else word)
 
     def _show_server(self, server: ServerFigures) -> None:
         self.show_requests(filter_word("server", server.name, exact=True))
@@ -434,6 +465,16 @@ class ResultPage(Page):
                 signal.emit(self.view.run.id)
 
         return ask
+
+
+def _them(count: int) -> str:
+    return "them" if count != 1 else "it"
+
+
+def _injected_words(f: TestFigures) -> str:
+    if f.left_out:
+        return f"{figures.count(f.left_out)} injected left out"
+    return f"{figures.count(f.injected)} injected" if f.injected else ""
 
 
 def typical(texts: Sequence[str]) -> str:

@@ -41,6 +41,7 @@ class Part(Base):
         page.evidence_wanted.connect(self._open_evidence)
         page.record_wanted.connect(lambda record: background(presenter.show_record(record), "read a record"))
         page.recheck_wanted.connect(lambda run: background(presenter.recheck(run), "score again"))
+        page.leave_out_wanted.connect(lambda run, on: background(presenter.leave_out(run, on), "leave out"))
         page.compare_wanted.connect(lambda run: desk.go("compare", a=run))
         page.baseline_wanted.connect(lambda run, on: background(presenter.set_baseline(run, on), "set the baseline"))
         page.note_wanted.connect(lambda run, text: background(presenter.add_note(run, text), "add a note"))
@@ -93,7 +94,8 @@ class Part(Base):
             self.presenter.read()
 
     def visit(self, **place: object) -> None:
-        """`run`: its number; `test`: the number of a test; `tab`: one of `TABS`; `filter`: of its requests."""
+        """`run`: its number; `test`: the number of a test; `tab`: one of `TABS`; `filter`: of its requests;
+        `leave_out`: leave what the plan injected out of its figures."""
         run, test = place.get("run"), place.get("test")
         if isinstance(run, int) and run != self.presenter.run:
             self.page.begin(run)  # its buttons must not act on the run before while this one is read
@@ -103,7 +105,10 @@ class Part(Base):
             self.page.show_requests(text)
         if isinstance(run, int):
             number = test if isinstance(test, int) else None
-            self._desk.background(self.presenter.show_run(run, number), "read a run")
+            presenter = self.presenter
+            leave_out = place.get("leave_out") is True
+            work = presenter.leave_out(run, True, number) if leave_out else presenter.show_run(run, number)
+            self._desk.background(work, "read a run")
 
     def open_report(self, run: int) -> None:
         """The sheet that previews and saves the report of a run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -63,10 +64,13 @@ class ResultPresenter:
         self._copy = copy
         self.run: int | None = None
         """The run that is open."""
+        self._without_injected: set[int] = set()
+        """Runs of whose figures what their plans injected is left out."""
 
     def detach(self) -> None:
         """Show that no workspace is open."""
         self.run = None
+        self._without_injected.clear()
         self._page.clear()
 
     def read(self) -> None:
@@ -79,12 +83,21 @@ class ResultPresenter:
         workspace = self._desk.workspace
         if workspace is not None:
             self.run = run
-            view = await workspace.blocking(read_run, workspace.store, run)
+            read = partial(read_run, without_injected=True) if run in self._without_injected else read_run
+            view = await workspace.blocking(read, workspace.store, run)
             if self._desk.workspace is workspace and self.run == run:
                 self._page.show_run(view, test)
             facts = await workspace.blocking(read_environment, workspace.store, run)
             if self._desk.workspace is workspace and self.run == run:
                 self._page.show_environment(run, facts)
+
+    async def leave_out(self, run: int, on: bool, test: int | None = None) -> None:
+        """Leave what the plan injected out of the figures of a run, or count it again."""
+        if on:
+            self._without_injected.add(run)
+        else:
+            self._without_injected.discard(run)
+        await self.show_run(run, test)
 
     async def show_test(self, test: TestRow) -> None:
         """Open a test of the run that is open."""
@@ -207,7 +220,8 @@ class ResultPresenter:
         if workspace is None:
             return
         try:
-            made = await workspace.blocking(make_preview, workspace.store, run, wanted, redact)
+            without = run in self._without_injected
+            made = await workspace.blocking(make_preview, workspace.store, run, wanted, redact, without)
         except EXPECTED as error:
             sheet.show_error(str(error))
         else:
@@ -220,7 +234,8 @@ class ResultPresenter:
             return
         self._page.say(f"Writing {path.name}…", "info")
         try:
-            await workspace.blocking(write_report, workspace.store, run, path, wanted, redact)
+            without = run in self._without_injected
+            await workspace.blocking(write_report, workspace.store, run, path, wanted, redact, without)
         except OSError as error:
             self._failed(f"The report cannot be written to {path}: {error.strerror or type(error).__name__}.")
         except ValueError as error:
@@ -263,16 +278,18 @@ def short(text: str, most: int = 60) -> str:
     return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
 
 
-def write_report(store: Store, run: int, path: Path, wanted: str = "", redact: bool = False) -> None:
+def write_report(
+    store: Store, run: int, path: Path, wanted: str = "", redact: bool = False, without_injected: bool = False
+) -> None:
     """Write the report of a run, by default in the format of the file name's ending. Blocking.
 
     Raises OSError, ValueError, PdfUnavailableError, StoreError."""
     wanted = wanted or report.format_of(path.name)
-    made = report.build(store, run, redact=redact, **report.wants((wanted,)))
+    made = report.build(store, run, redact=redact, without_injected=without_injected, **report.wants((wanted,)))
     path.write_bytes(report.render(made, wanted))
 
 
-def make_preview(store: Store, run: int, wanted: str, redact: bool) -> Preview:
+def make_preview(store: Store, run: int, wanted: str, redact: bool, without_injected: bool = False) -> Preview:
     """What the report would say. Blocking. Raises StoreError."""
-    made = report.build(store, run, redact=redact, **report.wants((wanted,)))
+    made = report.build(store, run, redact=redact, without_injected=without_injected, **report.wants((wanted,)))
     return preview_page(made) if wanted in ("html", "pdf") else preview_text(report.render(made, wanted))

@@ -45,6 +45,7 @@ def test_each_request_has_its_verdict_and_figures(world, test_of) -> None:  # no
     assert (first.rec, first.accesses) == (first.asked, 1)
     assert (missing.rec, missing.accesses) == (None, 0)
     assert missing.cause
+    assert wrong.asked is not None
     assert wrong.rec == wrong.asked - 1
 
 

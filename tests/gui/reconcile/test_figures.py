@@ -42,6 +42,17 @@ def test_late_records_count_as_good() -> None:
     assert (row.success, row.conclusion) == (100.0, "pass")
 
 
+def test_a_repeat_that_lost_only_what_its_plan_injected_passes_without_that() -> None:
+    planned, own = scoring(1000, matched=979, id=1), scoring(1000, matched=999, id=2)
+    spec = TestSpec(50, 20, 10, repeats=2)
+    row = figures(spec, [planned, own], injected={1: 21}, without_injected=True)
+    assert (row.missing, row.counted, row.injected, row.left_out) == (1, 1979, 21, 21)
+    assert (row.worst, row.conclusion) == (99.9, "fail"), "the other repeat lost one by itself"
+    alone = figures(TestSpec(50, 20, 10), [planned], injected={1: 21}, without_injected=True)
+    assert (alone.success, alone.interval is not None, alone.conclusion) == (100.0, True, "pass")
+    assert figures(TestSpec(50, 20, 10), [planned], injected={1: 21}).conclusion == "fail"
+
+
 def test_client_failures_leave_the_count_and_up_to_1_per_cent_may_fail() -> None:
     row = figures(ONCE, [scoring(failed=400)])
     assert (row.success, row.counted, row.conclusion) == (100.0, 39_600, "pass")

@@ -60,6 +60,26 @@ def test_a_matched_request_has_all_its_stages(page, course, texts) -> None:
     assert page.injected.isHidden()
 
 
+def test_what_the_plan_injected_can_be_left_out_found_in_the_plan_or_run_without(page, world, qtbot) -> None:  # noqa: F811
+    asked: list[str] = []
+    page.leave_out_wanted.connect(lambda: asked.append("leave out"))
+    page.fault_wanted.connect(lambda: asked.append("fault"))
+    page.without_wanted.connect(lambda: asked.append("without"))
+    run = run_with_losses(world, fault="udp-loss for 6 s (2 % of all)")
+    lost = world.store.requests(world.repeat, verdict=VerdictKind.MISSING)[0]
+    view = view_of(Courses(world.store, run).of(lost.id))
+    assert [(met.test, met.do) for met in view.met] == [(1, "udp-loss")]
+    shown(page, view)
+    assert page.leave_out.text() == "Leave the 3 injected out"
+    for button in (page.leave_out, page.open_fault, page.run_without):
+        qtbot.waitUntil(button.isVisible)
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert asked == ["leave out", "fault", "without"]
+    matched = world.store.requests(world.repeat, verdict=VerdictKind.MATCHED)[0]
+    shown(page, view_of(Courses(world.store, run).of(matched.id)))
+    assert not page.leave_out.isVisible()
+
+
 def test_steps_by_buttons_and_keys_end_at_the_ends_of_the_list(page, course, qtbot) -> None:
     steps: list[int] = []
     page.step_wanted.connect(steps.append)

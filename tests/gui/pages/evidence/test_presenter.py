@@ -8,8 +8,26 @@ from typing import Any, ClassVar
 import pytest
 
 import gui.pages.evidence.presenter as module
+from gui.campaign.planfile import parse_plan
+from gui.models.faults import Met
 from gui.pages.evidence.presenter import NO_DATAGRAMS, EvidencePresenter
 from gui.store import NoSuchRowError
+
+PLAN = """name = "drill"
+[[test]]
+servers = 2
+files_per_server = 10
+per_round = 5
+[[test.fault]]
+at = 5
+do = "udp-loss"
+for = 20
+percent = 2
+[[test.fault]]
+at = 12
+do = "kill-collector"
+"""
+MET = (Met(1, "udp-loss", "", 5.8),)
 
 
 class Courses:
@@ -28,12 +46,18 @@ class Courses:
 
 
 @pytest.fixture
-def presenter(desk, page, make_workspace, monkeypatch) -> EvidencePresenter:
+def started() -> list[tuple[Any, str]]:
+    """The plans that were run, with their texts."""
+    return []
+
+
+@pytest.fixture
+def presenter(desk, page, make_workspace, started, monkeypatch) -> EvidencePresenter:
     Courses.read = []
     monkeypatch.setattr(module, "Courses", Courses)
-    monkeypatch.setattr(module, "view_of", lambda number: SimpleNamespace(request=number, server="s 1"))
+    monkeypatch.setattr(module, "view_of", lambda number: SimpleNamespace(request=number, server="s 1", met=MET))
     desk.workspace = make_workspace(store="store", lab=None, running=False, options=SimpleNamespace(lab=None))
-    return EvidencePresenter(desk, page)
+    return EvidencePresenter(desk, page, lambda plan, text: started.append((plan, text)))
 
 
 def places(page: Any) -> list[tuple[int, tuple[int, int], str]]:
@@ -114,3 +138,25 @@ async def test_without_a_workspace_nothing_is_shown(desk, page, presenter) -> No
     presenter.detach()
     assert page.calls[-1] == ("clear",)
     assert (presenter.run, presenter.among) == (None, ())
+
+
+async def test_an_injected_loss_is_left_out_opened_in_its_plan_or_done_without(desk, page, presenter, started) -> None:
+    run = SimpleNamespace(plan_text=PLAN)
+    desk.workspace.store = SimpleNamespace(run=lambda number: run)
+    await presenter.show(3, 50)
+    presenter.leave_out()
+    assert (desk.page, desk.place) == ("result", {"run": 3, "tab": "requests", "leave_out": True})
+    await presenter.open_fault()
+    assert (desk.page, desk.place) == ("plans", {"text": PLAN, "fault": MET[0]})
+    await presenter.run_without()
+    ((plan, text),) = started
+    assert plan.name == "drill, without udp-loss"
+    assert [fault.do for fault in plan.tests[0].faults] == ["kill-collector"]
+    assert parse_plan(text) == plan
+    desk.workspace.running = True
+    await presenter.run_without()
+    assert len(started) == 1
+    assert desk.said[-1][1] == "A run is under way."
+    run.plan_text = "not a plan"
+    await presenter.open_fault()
+    assert "The plan of run 3 cannot be read" in desk.said[-1][1]

@@ -16,6 +16,7 @@ from gui.campaign.around import Around, Listing
 from gui.campaign.plan import Fault, File, Files, Plan, Test, Who
 from gui.campaign.planfile import format_plan
 from gui.campaign.selection import Client, Server
+from gui.models.faults import Met
 from gui.models.plain import straight
 from gui.models.plans import NEW_PLAN, FaultPlace, PlanLibrary
 from gui.pages.plans.choose import ChooseSheet
@@ -594,6 +595,77 @@ def test_a_plan_that_is_deleted_is_named_and_can_be_brought_back_with_what_was_n
     assert mine.editor.plan.tests[0].repeats == 7
     assert mine.message.isHidden()
     assert name in [entry.title for entry in mine.list.entries() if entry.path]
+
+
+def test_the_file_of_a_plan_follows_its_name_and_never_takes_that_of_another(page: PlansPage, qtbot) -> None:
+    folder = page.library.folder
+    page.new_plan()
+    assert page.editor.entry.path == folder / "new-plan.toml"
+    page.new_plan()
+    assert page.editor.entry.path == folder / "new-plan-2.toml"
+    for name, file in (
+        ("Scale test", "scale-test.toml"),
+        ("new plan", "new-plan-2.toml"),
+        ("scale  TEST", "scale-test.toml"),
+    ):
+        page.form.name.selectAll()
+        qtbot.keyClicks(page.form.name, name)
+        assert page.save()
+        assert page.editor.entry.path == folder / file
+        assert "saved" in page.remark.text()
+        assert file in page.remark.text()
+    assert sorted(path.name for path in folder.iterdir()) == ["new-plan.toml", "scale-test.toml"]
+    assert page.library.read(folder / "new-plan.toml").title == "new plan"
+    # one that somebody has called otherwise keeps its file
+    other = folder / "by-hand.toml"
+    (folder / "scale-test.toml").rename(other)
+    page.refresh_list()
+    page.open_entry(page.library.read(other))
+    page.form.name.selectAll()
+    qtbot.keyClicks(page.form.name, "third")
+    assert page.save()
+    assert page.editor.entry.path == other
+    assert page.library.read(other).title == "third"
+
+
+LOSSY = """# of run 5
+name = "drill"
+[[test]]
+servers = 2
+files_per_server = 10
+per_round = 5
+[[test.fault]]
+at = 5
+do = "udp-loss"
+for = 20
+percent = 2
+[[test.fault]]
+at = 40
+do = "udp-loss"
+for = 20
+percent = 2
+"""
+
+
+def test_a_fault_that_a_run_has_met_is_shown_in_its_plan(page: PlansPage, qtbot) -> None:
+    met = Met(1, "udp-loss", "", 41.2)
+    page.open_fault(LOSSY, met)
+    assert page.editor.entry.path is not None
+    assert page.editor.text == LOSSY
+    assert "as that run had it, is saved as drill.toml" in page.message.text.text()
+    assert page.faults.lanes.current() == 1
+    page.new_plan()
+    page.open_fault(LOSSY, met)
+    assert page.editor.entry.path.name == "drill.toml", "the same plan is opened, and no copy made"
+    assert page.faults.lanes.current() == 1
+    page.editor.set_text(LOSSY.replace("at = 40", "at = 44"))
+    assert page.save()
+    page.open_fault(LOSSY, met)
+    assert page.editor.entry.path.name == "drill.toml", "its name is the same, and it still has such a fault"
+    page.editor.set_text(LOSSY.replace("udp-loss", "wire-loss"))
+    assert page.save()
+    page.open_fault(LOSSY, met)
+    assert page.editor.entry.path.name == "drill-2.toml"
 
 
 def test_a_preset_is_never_deleted(page) -> None:

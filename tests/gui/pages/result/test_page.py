@@ -82,6 +82,39 @@ def test_the_card_of_the_unrequested_leads_to_their_records(page, qtbot) -> None
     assert page.visible_requests() == (), "one cannot step to them in Evidence"
 
 
+def test_what_the_plan_injected_is_left_out_and_counted_again_with_both_figures(page, qtbot, texts) -> None:
+    asked: list[tuple[int, bool]] = []
+    page.leave_out_wanted.connect(lambda run, on: asked.append((run, on)))
+    page.show_run(view(36, good=53, counted=60, missing=7, injected=6, conclusion="fail"))
+    assert page.injected.text.text() == (
+        "6 of the 7 missing were injected by the plan. Success 88.33 %; without them 98.15 %."
+    )
+    assert page.counts["missing"].remark.text() == "6 injected"
+    qtbot.mouseClick(page.injected.buttons[0], Qt.MouseButton.LeftButton)
+    left = view(36, good=53, counted=54, missing=1, injected=6, left_out=6, conclusion="fail")
+    page.show_run(dataclasses.replace(left, without_injected=True))
+    assert page.injected.text.text() == (
+        "6 missing requests left out, which the plan injected: 98.15 %. With them: 88.33 %."
+    )
+    assert not page.injected.close_button.isVisible(), "figures without that word would not be true"
+    page.show_test(
+        detail(
+            [server(1)],
+            [
+                request(1, VerdictKind.MISSING, cause="injected udp-loss: dropped by the kernel"),
+                request(2, VerdictKind.MISSING, cause="lost between server and shoveler"),
+            ],
+        )
+    )
+    assert page.missing_button.text() == "Show the 1 missing"
+    qtbot.mouseClick(page.counts["missing"], Qt.MouseButton.LeftButton)
+    assert [row.id for row in page.requests.model.rows.visible] == [2]
+    qtbot.mouseClick(page.injected.buttons[0], Qt.MouseButton.LeftButton)
+    assert asked == [(36, True), (36, False)]
+    page.show_run(view(37))
+    assert not page.injected.isVisible()
+
+
 def test_while_a_test_is_read_the_tables_say_so_and_show_no_other(page, qtbot, texts) -> None:
     shown = view(36)
     second = dataclasses.replace(shown.tests[0], number=2)

@@ -168,6 +168,17 @@ async def test_a_note_that_is_changed_or_deleted_can_be_brought_back(desk, page,
     assert page.calls[-1] == ("note_refused", "Note 7 is Tally's own remark.")
 
 
+async def test_what_was_left_out_of_a_run_stays_out_until_it_is_counted_again(page, presenter, monkeypatch) -> None:
+    monkeypatch.setattr(module, "read_run", lambda store, run, **how: (run, how))
+    await presenter.leave_out(3, True, 2)
+    await presenter.show_run(3)
+    await presenter.show_run(4)
+    await presenter.leave_out(3, False)
+    assert [call[1:] for call in page.calls if call[0] == "show_run"] == [
+        ((3, {"without_injected": True}), 2), ((3, {"without_injected": True}), None), ((4, {}), None), ((3, {}), None)
+    ]  # fmt: skip
+
+
 async def test_a_record_that_nobody_requested_is_told_and_copied(desk, page, presenter, copied) -> None:
     entry = SimpleNamespace(server="s1:1094", path="/store/x", tag="tag00001", body=b'{"a": 1}')
     desk.workspace.store = SimpleNamespace(record=lambda number: entry if number == 5 else None)
@@ -184,7 +195,7 @@ async def test_a_written_report_can_be_opened(page, presenter, opened, monkeypat
     written: list[Any] = []
     monkeypatch.setattr(module, "write_report", lambda *arguments: written.append(arguments))
     await presenter.write_report(3, tmp_path / "r.pdf", "pdf", True)
-    assert written == [("store", 3, tmp_path / "r.pdf", "pdf", True)]
+    assert written == [("store", 3, tmp_path / "r.pdf", "pdf", True, False)]
     name, words, actions = page.calls[-1]
     assert (name, words) == ("say", f"Written: {tmp_path / 'r.pdf'}")
     assert [action[0] for action in actions] == ["Open", "Open folder"]
@@ -194,7 +205,7 @@ async def test_a_written_report_can_be_opened(page, presenter, opened, monkeypat
 
 
 async def test_a_preview_comes_to_its_sheet(presenter, recorder, monkeypatch) -> None:
-    monkeypatch.setattr(module, "make_preview", lambda store, run, wanted, redact: Preview(text=f"{wanted} {redact}"))
+    monkeypatch.setattr(module, "make_preview", lambda *asked: Preview(text=f"{asked[2]} {asked[3]}"))
     sheet = recorder()
     await presenter.preview(3, "csv", True, sheet)
     assert sheet.calls == [("show_preview", "csv", True, Preview(text="csv True"))]
