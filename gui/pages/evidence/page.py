@@ -87,7 +87,7 @@ class EvidencePage(Page):
         self.facts = FactLine()
         self.stages = StageList()
         self.advice = AdviceBox()
-        self.leave_out = button("", "cfail", self.leave_out_wanted.emit)
+        self.leave_out = button("Leave the injected out", "cfail", self.leave_out_wanted.emit)
         self.open_fault = button("Open the fault in the plan", "plans", self.fault_wanted.emit)
         self.run_without = button("Run without it", "play", self.without_wanted.emit)
         self.run_without.setToolTip("Run the plan of this run again, without this fault")

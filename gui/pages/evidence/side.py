@@ -19,6 +19,10 @@ CENTRE = int(Qt.AlignmentFlag.AlignCenter)
 MOST_STRIPS = 8
 NAMES = 96
 """Pixels for the names of the rows of the plot."""
+CLEAR = 5.0
+"""Pixels between a text and the line of the close."""
+ROW_HEIGHT, BAR = 26.0, 16.0
+DOT = 4.0
 
 
 class Strips(QWidget):
@@ -94,12 +98,44 @@ class Strips(QWidget):
         painter.drawText(QRectF(width - 96, top, 80, ROW), RIGHT, f"{row.missing:,}")
 
 
+def room_for(
+    wide: float, bar: tuple[float, float], ends: tuple[float, float], mark: float | None
+) -> tuple[float, float]:
+    """Where a text stands that says what a bar is: from x to x, in a row that goes from and to `ends`. The line at
+    `mark` never runs through it: inside the bar if there is room, else right or left of it, else in the widest place
+    that is left, where it must be cut. `wide`: its width in pixels."""
+    left, right = bar
+    inside = (left + 6, right - 6)
+    places = [inside, (right + 6, ends[1]), (ends[0], left - 6)]
+    if mark is not None:
+        places = [part for place in places for part in _beside(place, mark)]
+        if left < mark < right:  # the bar has the dot of the close: words stand outside, if they can
+            places = sorted(places, key=lambda place: left <= place[0] and place[1] <= right)
+    for low, high in places:
+        if high - low >= wide:
+            return (high - wide, high) if high <= left else (low, low + wide)
+    return max(places, key=lambda place: place[1] - place[0])
+
+
+def _beside(place: tuple[float, float], mark: float) -> list[tuple[float, float]]:
+    """The parts of a place left and right of a line."""
+    low, high = place
+    if not low - CLEAR < mark < high + CLEAR:
+        return [place]
+    return [(mark + CLEAR, high), (low, mark - CLEAR)]
+
+
 class WhenPlot(QWidget):
-    """The plan's faults, the datagrams before, of and after, the close, and the kernel's drops: rows on one axis."""
+    """The plan's faults, the datagrams before, of and after, the close, and the kernel's drops: rows on one axis. The
+    close is a line behind all bars; no text stands on it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.axis: Axis | None = None
+        self.texts: list[tuple[str, float, float]] = []
+        """What was written in the rows, from x to x, as painted last."""
+        self.mark: float | None = None
+        """The x of the close."""
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         theme().changed.connect(self.update)
 
@@ -108,7 +144,7 @@ class WhenPlot(QWidget):
         self.axis = axis
         self.setVisible(axis is not None)
         if axis is not None:
-            self.setFixedHeight(int(len(self._names()) * 26 + (48 if axis.drops else 0) + 32))
+            self.setFixedHeight(int(len(self._names()) * ROW_HEIGHT + (48 if axis.drops else 0) + 32))
             said = "; ".join(f"{span.row} {span.text}" for span in axis.spans)
             self.setAccessibleName(f"When: {said}" + (f"; kernel drops {axis.drops[-1][1]:,}" if axis.drops else ""))
         self.updateGeometry()
@@ -152,25 +188,34 @@ class WhenPlot(QWidget):
         painter.drawLine(QPointF(left, 0), QPointF(left, bottom))
         painter.drawLine(QPointF(left, bottom), QPointF(right, bottom))
         self._labels(painter, begin, end, x, bottom)
+        self.texts = []
+        self.mark = None if axis.closed is None else x(axis.closed)
+        if self.mark is not None:
+            painter.setPen(QPen(look.colour("accent_text"), 1.5))
+            painter.drawLine(QPointF(self.mark, 0), QPointF(self.mark, bottom))
         for number, name in enumerate(names):
             lost = any(span.kind == "lost" for span in axis.spans if span.row == name)
             painter.setFont(sized_font(11))
             painter.setPen(look.colour("bad" if lost else "axis"))
-            painter.drawText(QRectF(8, number * 26.0, NAMES - 8, 26), RIGHT, name)
+            painter.drawText(QRectF(8, number * ROW_HEIGHT, NAMES - 8, ROW_HEIGHT), RIGHT, name)
             for span in axis.spans:
                 if span.row == name:
-                    self._span(painter, span, x, number * 26.0, right)
+                    self._span(painter, span, x, number * ROW_HEIGHT, right)
         if axis.drops:
-            self._drops(painter, axis, x, len(names) * 26.0)
-        if axis.closed is not None:
-            painter.setPen(QPen(look.colour("accent_text"), 1.5))
-            place = x(axis.closed)
-            painter.drawLine(QPointF(place, 0), QPointF(place, bottom))
-            chip = QRectF(min(max(place - 22, left), right - 44), bottom + 4, 44, 17)
+            self._drops(painter, axis, x, len(names) * ROW_HEIGHT, right)
+        if axis.closed is not None and self.mark is not None:
+            chip = QRectF(min(max(self.mark - 22, left), right - 44), bottom + 4, 44, 17)
             painter.fillRect(chip, look.colour("text2"))
             painter.setPen(look.colour("window"))
             painter.setFont(sized_font(11))
             painter.drawText(chip, CENTRE, elapsed(axis.closed))
+
+    def _write(self, painter: QPainter, text: str, place: tuple[float, float], top: float, height: float) -> None:
+        """A text in its place, cut where it does not fit."""
+        low, high = place
+        shown = QFontMetrics(painter.font()).elidedText(text, Qt.TextElideMode.ElideRight, max(0, int(high - low) + 1))
+        painter.drawText(QRectF(low, top, high - low + 2, height), LEFT, shown)
+        self.texts.append((shown, low, low + QFontMetrics(painter.font()).horizontalAdvance(shown)))
 
     def _labels(self, painter: QPainter, begin: float, end: float, x: object, bottom: float) -> None:
         assert callable(x)
@@ -190,7 +235,7 @@ class WhenPlot(QWidget):
         assert callable(x)
         look = theme()
         colour = {"fault": "warn", "lost": "bad", "came": "text2"}[span.kind]
-        box = QRectF(x(span.begin), top + 5, max(10.0, x(span.end) - x(span.begin)), 16)
+        box = QRectF(x(span.begin), top + 5, max(10.0, x(span.end) - x(span.begin)), BAR)
         if span.end == span.begin:
             box.moveLeft(x(span.begin) - 5)
         pen = QPen(look.colour(colour), 1)
@@ -201,22 +246,18 @@ class WhenPlot(QWidget):
         painter.drawRoundedRect(box, 2, 2)
         painter.setFont(sized_font(11))
         painter.setPen(look.colour(colour))
-        measure = QFontMetrics(painter.font())
-        wide = measure.horizontalAdvance(span.text)
-        if wide + 12 <= box.width():
-            painter.drawText(box.adjusted(6, 0, -6, 0), LEFT, span.text)
-        elif box.right() + 6 + wide <= right + 20:
-            painter.drawText(QRectF(box.right() + 6, top, wide + 2, 26), LEFT, span.text)
-        elif box.left() - 6 - wide >= NAMES + 8:
-            painter.drawText(QRectF(box.left() - 6 - wide, top, wide + 2, 26), LEFT, span.text)
-        else:
-            painter.drawText(
-                box.adjusted(6, 0, -6, 0),
-                LEFT,
-                measure.elidedText(span.text, Qt.TextElideMode.ElideRight, max(0, int(box.width()) - 12)),
-            )
+        for text in (span.text, span.text.removeprefix("window ")):  # the shorter one where there is little room
+            wide = float(QFontMetrics(painter.font()).horizontalAdvance(text))
+            place = room_for(wide, (box.left(), box.right()), (NAMES + 12.0, right + 20), self.mark)
+            if place[1] - place[0] >= wide:
+                break
+        self._write(painter, text, place, top, ROW_HEIGHT)
+        if self.mark is not None and span.kind == "lost" and box.left() <= self.mark <= box.right():
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(look.colour("accent_text"))
+            painter.drawEllipse(QPointF(self.mark, box.center().y()), DOT, DOT)
 
-    def _drops(self, painter: QPainter, axis: Axis, x: object, top: float) -> None:
+    def _drops(self, painter: QPainter, axis: Axis, x: object, top: float, right: float) -> None:
         """The kernel's counter as steps. Between two reports nobody knows when it rose."""
         assert callable(x)
         look = theme()
@@ -237,7 +278,9 @@ class WhenPlot(QWidget):
         painter.drawPolyline(path)
         words = f"{most:,} in this repeat" if most else "none in this repeat"
         painter.setPen(look.colour("bad" if most else "text3"))
-        painter.drawText(QRectF(x(axis.begin) + 8, top + 4, 156, 16), LEFT, words)
+        wide = float(QFontMetrics(painter.font()).horizontalAdvance(words))
+        ends = (NAMES + 16.0, right)
+        self._write(painter, words, room_for(wide, (ends[0] - 6, ends[0] - 6), ends, self.mark), top + 4, 16)
 
     def sizeHint(self) -> QSize:
         return QSize(400, super().sizeHint().height())

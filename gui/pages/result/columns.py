@@ -253,7 +253,7 @@ SERVER_COLUMNS: list[Column[ServerFigures]] = [
 ]
 
 NOTE_COLUMNS: list[Column[NoteRow]] = [
-    Column("time", "Time", lambda n: n.t, lambda n: when(n.t), width=160, colour=lambda _n: "text2"),
+    Column("time", "Time", lambda n: n.t, lambda n: when(n.t), width=184, colour=lambda _n: "text2"),
     Column("author", "Author", lambda n: n.author, width=120),
     Column("text", "Note", lambda n: n.text, width=600, stretch=True),
 ]

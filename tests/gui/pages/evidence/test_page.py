@@ -6,12 +6,15 @@ import dataclasses
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QLabel
 
 from gui.models.course import CourseView, view_of
 from gui.pages.evidence.page import EvidencePage
+from gui.pages.evidence.side import CLEAR, room_for
 from gui.reconcile import Courses
 from gui.store import VerdictKind
 from gui.widgets.theme import theme
@@ -185,3 +188,28 @@ def test_without_a_request_it_says_so(page, course, texts) -> None:
     assert "/store/test/f0001.root" not in texts(page)
     assert not page.copy.isEnabled()
     assert page.advice.isHidden()
+
+
+@given(st.floats(104, 440), st.floats(0, 336), st.floats(104, 440), st.floats(10, 200))
+def test_no_text_stands_on_the_line_of_the_close(left: float, length: float, mark: float, wide: float) -> None:
+    bar = (left, min(440.0, left + max(10.0, length)))
+    low, high = room_for(wide, bar, (108.0, 460.0), mark)
+    assert not low - CLEAR + 0.01 < mark < high + CLEAR - 0.01
+    low, high = room_for(wide, bar, (108.0, 460.0), None)
+    assert high - low >= min(wide, 105) - 0.01, "without a line there is room in or beside the bar"
+
+
+@pytest.mark.parametrize("width", [1368, 1048])
+@pytest.mark.parametrize("fault", ["udp-loss for 6 s (2 % of all)", "", "wire-loss for 60 s (2 % of s01.example.org)"])
+def test_what_is_written_beside_the_bars_can_be_read(page, world, qtbot, width: int, fault: str) -> None:  # noqa: F811
+    run = run_with_losses(world, fault=fault)
+    courses = Courses(world.store, run)
+    page.resize(width, 796)
+    for verdict in (VerdictKind.MISSING, VerdictKind.MATCHED, VerdictKind.CLIENT_FAILED):
+        shown(page, view_of(courses.of(world.store.requests(world.repeat, verdict=verdict)[0].id)))
+        page.when.grab()
+        texts, mark = page.when.texts, page.when.mark
+        assert texts
+        assert mark is not None
+        assert not [text for text in texts if text[1] - 2 < mark < text[2] + 2]
+        assert all(text for text, _, _ in texts), "nothing is cut down to nothing"
