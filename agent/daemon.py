@@ -341,6 +341,9 @@ async def serve(agent: Agent, parsed: argparse.Namespace) -> int:
         monitor.close()
         if journal is not None:
             journal.close()
+        mine = agent.settings.owner
+        if mine is not None and owner.is_over(mine):
+            owner.clear_up(mine, agent.settings.key_file, agent.state)
 
 
 def _role(agent: Agent) -> tuple[Journal | None, _Role]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
 
-from agent.owner import Owner
+from agent.owner import TEMPORARY, Owner, clear_up_after_others
 from gui.hub import Hub
 from shoveler.service.programs import program_command
 
@@ -28,6 +28,8 @@ log = logging.getLogger("tally.runner")
 START_SECONDS = 30.0
 END_SECONDS = 10.0
 LOOK_SECONDS = 0.02
+PREFIX = "tally-clients-"
+"""How the names of the directories of agents begin that nobody keeps."""
 
 
 class LocalClientsError(Exception):
@@ -136,13 +138,16 @@ class LocalClients:
 
     def _make_directory(self) -> None:
         if not self._kept:
-            self._directory = Path(tempfile.mkdtemp(prefix="tally-clients-"))
+            clear_up_after_others(Path(tempfile.gettempdir()), PREFIX)
+            self._directory = Path(tempfile.mkdtemp(prefix=PREFIX))
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._be_owner(os.getpid())
+        if not self._kept:
+            (self._directory / TEMPORARY).touch()
         key_file = self._directory / "key"
         descriptor = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(self._key + "\n")
-        self._be_owner(os.getpid())
 
     async def __aexit__(self, *_: object) -> None:
         """End them: ask first, then kill. Not those that were let go."""

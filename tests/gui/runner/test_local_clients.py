@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -65,15 +66,23 @@ asyncio.run(main(Path(sys.argv[1])))
 
 
 async def test_agents_end_with_a_program_that_is_killed(stage: Any, tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
     parent = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PARENT, str(tmp_path), stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        *("-c", PARENT, str(tmp_path)),
+        stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(temporary)},
     )
     assert parent.stdout is not None
     agents = [psutil.Process(int(pid)) for pid in (await parent.stdout.readline()).split()]
     assert len(agents) == 2
+    (directory,) = temporary.glob("tally-clients-*")
+    assert (directory / "key").exists()
     parent.kill()
     await parent.wait()
-    await stage.until(lambda: not any(agent.is_running() and agent.status() != "zombie" for agent in agents), 10)
+    await stage.until(lambda: not any(agent.is_running() and agent.status() != "zombie" for agent in agents), 60)
+    assert not directory.exists(), "nor does a key or a journal stay behind"
 
 
 async def test_agents_that_are_let_go_belong_to_another_program(stage: Any) -> None:
