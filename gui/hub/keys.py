@@ -164,7 +164,9 @@ def find_key(store: KeyStore, kid: str) -> Key:
 
 def usable(key: Key, now: float) -> bool:
     """Whether new registrations may be signed with this key."""
-    return key.state == "active" or (key.state == "retiring" and key.until is not None and now < key.until)
+    if key.state == "active":
+        return key.until is None or now < key.until
+    return key.state == "retiring" and key.until is not None and now < key.until
 
 
 def invite(

@@ -16,7 +16,19 @@ from gui.campaign.tags import TagAllocator
 
 Role = Literal["client", "server"]
 KeyState = Literal["active", "retiring", "revoked"]
-Deed = Literal["started", "stopped", "joined", "refused", "revoked", "drained", "resumed", "disconnected", "allowed"]
+Deed = Literal[
+    "started",
+    "stopped",
+    "joined",
+    "refused",
+    "revoked",
+    "drained",
+    "resumed",
+    "disconnected",
+    "allowed",
+    "signed in",
+    "signed out",
+]
 HoldKind = Literal["drain", "disconnect"]
 SHARED = "shared"
 """The `kid` in an identity whose tokens are signed with the shared key, whatever its generation."""
@@ -31,7 +43,8 @@ class Key:
     """A key that tokens may be signed with.
 
     `shared` keys are used by tokens without a ``kid``; several exist while one is being rotated. `sub`, when set, is
-    the only name such a token may carry. A *retiring* key is valid for new registrations until `until`."""
+    the only name such a token may carry. A *retiring* key is valid for new registrations until `until`; so is an active
+    one that has an `until`, the personal key of a person's sign-in."""
 
     kid: str
     secret: str
@@ -78,6 +91,46 @@ class Hold:
     def good(self, now: float) -> bool:
         """Whether it holds now."""
         return self.until is None or now < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who an identity provider says somebody is. Texts come from there: show them as plain text.
+
+    `subject` is theirs for ever at this `issuer`; a `login` may be given to another one day. `email` only if the issuer
+    has verified it. `groups`: at GitHub teams as ``ORG/TEAM``."""
+
+    issuer: str
+    subject: str
+    login: str = ""
+    email: str = ""
+    groups: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """What people call this person."""
+        return self.login or self.email or self.subject
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """One person at one program or browser, with a personal key, `kid`, of the same life.
+
+    `ends`: when they have to sign in again, whatever happens. `checked`: when the provider last confirmed them.
+    `sealed`: the provider's tokens, encrypted; empty if it gave none that last."""
+
+    kid: str
+    via: Literal["program", "page"]
+    person: Person
+    role: Literal["operator", "observer"]
+    host: str
+    since: float
+    ends: float
+    checked: float
+    sealed: str = ""
+
+    def __repr__(self) -> str:
+        return f"SignIn({self.kid!r}, {self.person.shown!r}, via={self.via!r}, role={self.role!r})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +201,20 @@ class HoldStore(Protocol):
         """Remove a hold; False if there was none."""
 
 
+class SignInStore(Protocol):
+    """Who has signed in."""
+
+    def sign_ins(self) -> list[SignIn]:
+        """All of them, those whose key is revoked included, oldest first."""
+
+    def put_sign_in(self, sign_in: SignIn, key: Key) -> bool:
+        """In one transaction: insert or replace both, by their `kid`. A key that is revoked stays so: then nothing is
+        changed by one that is not, and the answer is False."""
+
+    def forget_sign_ins(self, kids: Sequence[str]) -> None:
+        """In one transaction: remove these sign-ins and their keys."""
+
+
 class TokenLedger(Protocol):
     """Stores which tokens were used."""
 
@@ -197,5 +264,9 @@ class KeyringStore(RevokingStore, HoldStore, Protocol):
         """Another text after each change of keys, invitations or holds, by whatever program. Quick."""
 
 
-class HubStore(KeyringStore, TokenLedger, JournalSink, AgentDirectory, TagAllocator, Protocol):
+class PeopleStore(SignInStore, KeyStore, AuditStore, Protocol):
+    """Sign-ins, their keys, and who ended which."""
+
+
+class HubStore(KeyringStore, SignInStore, TokenLedger, JournalSink, AgentDirectory, TagAllocator, Protocol):
     """All of the above in one object."""

@@ -193,14 +193,23 @@ def _permit(signer: Key | Issued, bearer: Bearer, now: float) -> None:
             raise AdmissionError(401, "invitation", f"The invitation has expired at {utc(signer.expires)}.")
         return
     if not usable(signer, now):
-        if signer.state == "revoked":
-            raise AdmissionError(403, "revoked", "The key was revoked.")
-        raise AdmissionError(403, "replaced", "The key was replaced by a new one.")
+        raise _unusable(signer)
     forbidden = [scope for scope in bearer.scopes if scope not in signer.scopes]
     if forbidden:
         raise AdmissionError(403, "scope", f"The key does not allow the scope {forbidden[0]}.")
     if signer.sub is not None and bearer.sub != signer.sub:
         raise AdmissionError(403, "name", f"The key belongs to {signer.sub}, and to nobody else.")
+
+
+def _unusable(key: Key) -> AdmissionError:
+    match key.state:
+        case "revoked":
+            return AdmissionError(403, "revoked", "The key was revoked.")
+        case "active":
+            text = "The sign-in that this key belongs to has ended; sign in again with tally login."
+            return AdmissionError(403, "expired", text)
+        case "retiring":
+            return AdmissionError(403, "replaced", "The key was replaced by a new one.")
 
 
 def _time(claims: dict[str, Any], name: str) -> float:

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection, Row
 
-from gui.hub.persistence import AuditEntry, Hold, HoldKind, Issued, Key, Spend
+from gui.hub.persistence import AuditEntry, Hold, HoldKind, Issued, Key, SignIn, Spend
 from gui.store import schema
 from gui.store.engine import Database
 from gui.store.rows import PERSON, AgentEntry, ServerEntry
@@ -26,6 +26,8 @@ _CHANGED = "hub.credentials"
 """The setting that has another value after each change of keys, invitations and holds."""
 _HOLD = "hold."
 """How the names of the settings begin that are holds."""
+_SIGN_IN = "signin."
+"""How those begin that are people's sign-ins."""
 
 
 def _hold_name(identity: str, what: HoldKind) -> str:
@@ -128,6 +130,35 @@ class AccessPart:
             done = connection.execute(delete(table).where(table.c.name == _hold_name(identity, what)))
             _changed(connection)
         return bool(done.rowcount)
+
+    def sign_ins(self) -> list[SignIn]:
+        """Who has signed in, those whose key is revoked included, oldest first."""
+        table = schema.meta
+        with self.database.read() as connection:
+            rows = connection.scalars(
+                select(table.c.value).where(table.c.name.startswith(_SIGN_IN, autoescape=True))
+            ).all()
+        return sorted((msgspec.json.decode(row, type=SignIn) for row in rows), key=lambda one: (one.since, one.kid))
+
+    def put_sign_in(self, sign_in: SignIn, key: Key) -> bool:
+        """In one transaction: insert or replace both, by their `kid`. A key that is revoked stays so: then nothing is
+        changed by one that is not, and the answer is False."""
+        table = schema.signing_key
+        with self.database.write() as connection:
+            state = connection.scalar(select(table.c.state).where(table.c.kid == key.kid))
+            if state == "revoked" and key.state != "revoked":
+                return False
+            put_setting(connection, f"{_SIGN_IN}{sign_in.kid}", msgspec.json.encode(sign_in).decode())
+            _put_key(connection, key)
+        return True
+
+    def forget_sign_ins(self, kids: Sequence[str]) -> None:
+        """In one transaction: remove these sign-ins and their keys."""
+        with self.database.write() as connection:
+            for part in chunks(sorted(kids), 500):
+                names = [f"{_SIGN_IN}{kid}" for kid in part]
+                connection.execute(delete(schema.meta).where(schema.meta.c.name.in_(names)))
+                connection.execute(delete(schema.signing_key).where(schema.signing_key.c.kid.in_(part)))
 
     def spend_tokens(self, spends: Sequence[Spend], now: float) -> list[bool]:
         """In one transaction: remember each `jti`; False for each that was remembered before, also within the batch."""
