@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
@@ -40,9 +40,12 @@ FIRST_MESSAGE_SECONDS = 10.0
 
 
 class Admitted(ServerConnection):
-    """A connection that keeps what was decided about its request."""
+    """A connection that keeps what was decided about its request. `caller` serves one that is not the gate's, and
+    `of_somebody` says that it belongs to a person who has signed in."""
 
     admitted: Bearer | Registration | None = None
+    caller: Callable[[ServerConnection], Awaitable[None]] | None = None
+    of_somebody = False
 
 
 class Gate:

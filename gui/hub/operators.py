@@ -95,6 +95,10 @@ class Operators:
     def __len__(self) -> int:
         return len(self._live)
 
+    def keys(self) -> set[str]:
+        """The keys of the sessions that are open."""
+        return {session.kid for session in self._live}
+
     async def end_revoked(self) -> None:
         """End the sessions whose key is no longer valid."""
         await self._close(

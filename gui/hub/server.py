@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -51,6 +52,7 @@ from gui.hub.refusals import Refusals
 from gui.hub.roster import AgentView, Pinged, Roster, agent_row, report_row
 from gui.hub.sessions import Sessions
 from gui.hub.tokens import AdmissionError, Bearer
+from gui.hub.web.front import Front
 from shoveler.service import Health
 from shoveler.service.tasks import Tasks
 from shoveler.values.addresses import host_port, is_loopback
@@ -199,6 +201,20 @@ class Hub:
         self._entrance = Entrance(
             options.max_waiting, options.max_waiting_each, monotonic=monotonic, refused=self._shut_out
         )
+        self._front = Front(
+            store,
+            self._keyring,
+            self._audit,
+            self._run_blocking,
+            gate=self._gate.admit,
+            operating=self._operators.keys,
+            directory=options.directory,
+            address=lambda: self.address,
+            clock=clock,
+            trouble=functools.partial(self.listener.problem, "sign-in"),
+        )
+        self.people, self.board = self._front.people, self._front.board
+        self._around = AsyncExitStack()
         self._clock = clock
         self._tasks = Tasks(log)
         self._serving: set[asyncio.Task[Any]] = set()
@@ -220,6 +236,7 @@ class Hub:
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="hub-store")
         try:
             await self._keyring.load()
+            await self._around.enter_async_context(self._front.running())
             if not options.insecure:
                 self._identity = await self._run_blocking(self._find_identity)
             context = self._identity.context() if self._identity else None
@@ -227,10 +244,12 @@ class Hub:
             sockets = await self._entrance.listen(options.host, options.port, BACKLOG)
             self._servers = [await self._serve(one, context) for one in sockets]
         except OSError as error:
+            await self._around.aclose()
             self._threads.shutdown(wait=False)
             reason = error.strerror or str(error)
             raise HubError(f"The hub cannot listen on {options.host}:{options.port}: {reason}.") from error
         except BaseException:
+            await self._around.aclose()
             self._threads.shutdown(wait=False)
             raise
         self._port = int(sockets[0].getsockname()[1])
@@ -267,7 +286,7 @@ class Hub:
             self._handle,
             sock=listening,
             ssl=context,
-            process_request=self._gate.admit,
+            process_request=self._front.admit,
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             compression=None,
             max_size=MAX_MESSAGE,
@@ -290,7 +309,9 @@ class Hub:
         self._sessions.goodbye("the hub is being stopped", code=1001)
         async with asyncio.TaskGroup() as leaving:
             leaving.create_task(self._operators.close("the hub is being stopped", code=1001), name="operators leave")
+            leaving.create_task(self._front.close("the hub is being stopped", code=1001), name="pages leave")
             leaving.create_task(self._within(GOODBYE_SECONDS, self._writer.flush()), name="journals are stored")
+        await self._around.aclose()
         for server in self._servers:
             server.close()
         left = not await self._within(STOP_SECONDS - 2 * GOODBYE_SECONDS, self._closed())
@@ -477,10 +498,12 @@ class Hub:
         task = asyncio.current_task()
         assert task is not None
         self._serving.add(task)
-        if isinstance(admitted, Registration):
+        if isinstance(admitted, Registration) or websocket.of_somebody:
             self._entrance.signed_in(websocket.transport.get_extra_info("socket").fileno())
         try:
-            if isinstance(admitted, Bearer):
+            if websocket.caller is not None:
+                await websocket.caller(websocket)
+            elif isinstance(admitted, Bearer):
                 await self._gate.register(websocket, admitted)
             elif admitted is not None and isinstance(admitted.details, Operator):
                 await self._operators.serve(websocket, admitted, admitted.details)
@@ -544,6 +567,7 @@ class Hub:
         self._sessions.end_revoked()
         self._sessions.obey_holds()
         await self._operators.end_revoked()
+        await self._front.end_revoked()
 
     def _journal_stored(self, batch: JournalBatch, last: int, lines: Sequence[Line]) -> None:
         self._sessions.journal_stored(batch, last, lines)

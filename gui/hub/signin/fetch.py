@@ -92,29 +92,36 @@ class HttpClient:
 
     def get(self, url: str, *, bearer: str = "", headers: Mapping[str, str] = {}) -> Answer:
         given = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-        return self._ask(urllib.request.Request(url, headers={**_HEADERS, **given, **headers}))  # noqa: S310 - checked
+        return self._ask("GET", url, None, {**given, **headers})
 
     def post(self, url: str, form: Mapping[str, str], *, headers: Mapping[str, str] = {}) -> Answer:
-        body = urlencode(form).encode()
-        return self._ask(urllib.request.Request(url, body, {**_HEADERS, **headers}))  # noqa: S310 - checked in _ask
+        return self._ask("POST", url, urlencode(form).encode(), headers)
 
     def delete(self, url: str, value: Mapping[str, str], *, headers: Mapping[str, str] = {}) -> Answer:
-        given = {**_HEADERS, "Content-Type": "application/json", **headers}
-        return self._ask(urllib.request.Request(url, json.dumps(value).encode(), given, method="DELETE"))  # noqa: S310
+        return self._ask("DELETE", url, json.dumps(value).encode(), {"Content-Type": "application/json", **headers})
 
-    def _ask(self, request: urllib.request.Request) -> Answer:
-        where = request.host
+    def _ask(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        where = urlsplit(url).netloc if url.isprintable() else "the provider"
         try:
-            check_address(request.full_url, "The provider's address")
+            check_address(url, "the address")
+            request = urllib.request.Request(url, body, {**_HEADERS, **headers}, method=method)  # noqa: S310 - checked
             with self._open(request) as answer:
                 return Answer(answer.status, _decoded(_read(answer)))
         except urllib.error.HTTPError as error:
-            with error:
-                return Answer(error.code, _decoded(_read(error)))
+            return self._told(where, error)
         except urllib.error.URLError as error:
             raise ProviderAwayError(f"{where} cannot be reached: {error.reason}.") from error
         except (OSError, HTTPException, ValueError) as error:
             raise ProviderAwayError(f"{where} does not answer as it should: {str(error) or 'no answer'}.") from error
+
+    @staticmethod
+    def _told(where: str, error: urllib.error.HTTPError) -> Answer:
+        """An answer with another status than 200 is an answer as well."""
+        try:
+            with error:
+                return Answer(error.code, _decoded(_read(error)))
+        except (OSError, HTTPException, ValueError) as broken:
+            raise ProviderAwayError(f"{where} does not answer as it should: {broken}.") from broken
 
     def _open(self, request: urllib.request.Request) -> Any:
         if not self._opener:

@@ -353,7 +353,7 @@ class People:
 
     def _due(self, kid: str, now: float) -> bool:
         sign_in = self._sign_ins.get(kid)
-        if sign_in is None or not self.good(kid) or self._used[kid] < sign_in.checked:
+        if sign_in is None or not self.good(kid) or self._used[kid] <= sign_in.checked:
             return False
         asked = self._asked.get(kid, float("-inf"))
         return now - sign_in.checked >= CONFIRM_SECONDS and not 0 <= now - asked < AGAIN_SECONDS

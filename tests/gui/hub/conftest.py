@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,7 +28,10 @@ from agent.messages import (
 )
 from gui.hub import Hub, HubListener, HubOptions
 from gui.hub.keys import shared_key
-from gui.hub.persistence import AuditEntry, Hold, HoldKind, Issued, JournalBatch, Key, Spend
+from gui.hub.persistence import AuditEntry, Hold, HoldKind, Issued, JournalBatch, Key, SignIn, Spend
+from gui.hub.signin.provider import SignInOptions
+from tests.browsers import Browser
+from tests.standins import GitHubStandIn, User
 
 SHARED = "the shared key of these tests, long enough to be one"
 OFFERED = [Subprotocol(SUBPROTOCOL)]
@@ -42,6 +45,7 @@ class MemoryStore:
         self.key_rows: dict[str, Key] = {}
         self.invitation_rows: dict[str, Issued] = {}
         self.hold_rows: dict[tuple[str, str], Hold] = {}
+        self.sign_in_rows: dict[str, SignIn] = {}
         self.spent: dict[str, float] = {}
         self.lines: dict[tuple[str, str], dict[int, Any]] = {}
         self.aheads: list[float] = []
@@ -103,6 +107,23 @@ class MemoryStore:
         self._fault()
         self.changes += 1
         return self.hold_rows.pop((identity, what), None) is not None
+
+    def sign_ins(self) -> list[SignIn]:
+        self._fault()
+        return list(self.sign_in_rows.values())
+
+    def put_sign_in(self, sign_in: SignIn, key: Key) -> bool:
+        self._fault()
+        if key.kid in self.key_rows and self.key_rows[key.kid].state == "revoked" and key.state != "revoked":
+            return False
+        self.sign_in_rows[sign_in.kid], self.key_rows[key.kid] = sign_in, key
+        return True
+
+    def forget_sign_ins(self, kids: Sequence[str]) -> None:
+        self._fault()
+        for kid in kids:
+            self.sign_in_rows.pop(kid, None)
+            self.key_rows.pop(kid, None)
 
     def spend_tokens(self, spends: Sequence[Spend], now: float) -> list[bool]:
         self._fault()
@@ -243,6 +264,7 @@ class Place:
 
     async def open(self, target: str, bearer: str | None = None, **options: Any) -> Agent:
         headers = {} if bearer is None else {"Authorization": bearer}
+        headers |= options.pop("additional", {})
         options.setdefault("subprotocols", OFFERED)
         socket = await connect(
             self.hub.local_address + target,
@@ -330,3 +352,33 @@ async def mortal_place(tmp_path: Any) -> Any:
     await here.hub.__aenter__()
     async with here.stack:
         yield here
+
+
+# ---- people
+
+
+@pytest.fixture
+def github() -> Iterator[GitHubStandIn]:
+    """A stand-in for GitHub; ada signs in, who is in a team."""
+    with GitHubStandIn(person=User("ada", 7, ("Osg/monitoring",))).running() as running:
+        yield running
+
+
+@pytest.fixture
+def trusting(github: GitHubStandIn) -> SignInOptions:
+    """Settings of a hub that trusts the stand-in: ada observes, and all of a team operate."""
+    return SignInOptions("github", github.client, github.secret, ("osg/operators",), ("ada",), github=github.address)
+
+
+@pytest.fixture
+async def hub(place: Any, trusting: SignInOptions) -> Any:
+    """A hub that lets people in."""
+    place.hub.options = replace(place.hub.options, public=f"127.0.0.1:{place.hub.port}")
+    await place.hub.people.use(trusting)
+    return place
+
+
+@pytest.fixture
+def browser(hub: Any) -> Browser:
+    """A browser that has not signed in."""
+    return Browser(hub)

@@ -1,0 +1,233 @@
+"""The door for people: their browsers' requests, and the websockets of pages and of programs that sign in.
+
+It looks at each request before the gate does, and leaves to the gate whatever is not for it. A browser's request never
+opens anything of the gate's: its cookie is looked at here only, and the gate takes tokens only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
+from urllib.parse import parse_qsl, urlsplit
+
+from websockets.asyncio.server import ServerConnection
+from websockets.http11 import Request, Response
+
+from gui.hub.audit import AuditLog
+from gui.hub.gate import Admitted, peer
+from gui.hub.keyring import Keyring
+from gui.hub.persistence import SignIn
+from gui.hub.signin.device import DeviceDoor
+from gui.hub.signin.fetch import ProviderAwayError, ProviderError
+from gui.hub.signin.people import NoSignInError, NotAllowedError, People
+from gui.hub.signin.waiting import WAIT_SECONDS, Begun, TooManyError, Waiting
+from gui.hub.tokens import AdmissionError, read_authorization
+from gui.hub.web import frames
+from gui.hub.web.assets import ROOT, assets
+from gui.hub.web.board import Board
+from gui.hub.web.cookies import BEGUN, SESSION, cookie, no_cookie, read_cookie, sign_out_key
+from gui.hub.web.respond import FOR_EVER, go, page, respond
+from gui.hub.web.watch import Watchers
+
+log = logging.getLogger("tally.hub")
+
+PAGES = ("/", "/runs")
+"""What a browser may come back to after it has signed in: these and nothing else."""
+PROVIDER_SECONDS = 8.0
+"""Below the time in which a connection has to be opened, so that a slow provider has its sentence."""
+MAX_QUERY = 8192
+
+
+class Door:
+    """See the module. `address`: the hub's, ``wss://HOST:PORT``, as browsers reach it."""
+
+    def __init__(
+        self,
+        people: People,
+        keyring: Keyring,
+        audit: AuditLog,
+        board: Board,
+        watchers: Watchers,
+        *,
+        address: Callable[[], str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._people = people
+        self._keyring = keyring
+        self._audit = audit
+        self._board = board
+        self._watchers = watchers
+        self._device = DeviceDoor(people, audit)
+        self._address = address
+        self._clock = clock
+        self._waiting = Waiting()
+
+    @property
+    def origin(self) -> str:
+        """``https://HOST[:PORT]``: the origin of the page, as browsers write it."""
+        parts = urlsplit(self._address().replace("ws", "http", 1))
+        usual = {"https": 443, "http": 80}[parts.scheme]
+        return f"{parts.scheme}://{parts.netloc.removesuffix(f':{usual}')}".lower()
+
+    # ---- requests
+
+    async def admit(self, connection: ServerConnection, request: Request) -> tuple[bool, Response | None]:
+        """Whether the request was for this door, and its answer; None opens a websocket, which has its `caller`."""
+        assert isinstance(connection, Admitted)
+        parts = urlsplit(request.path)
+        opens = bool(request.headers.get_all("Upgrade"))
+        address = peer(connection)
+        if opens and parts.path == "/watch":
+            return True, self._admit_page(connection, request, address)
+        if opens and parts.path == "/signin":
+            return True, self._admit_program(connection, request, address)
+        if opens or not (parts.path in _ROUTES or parts.path.startswith(ROOT)):
+            return False, None
+        if parts.path.startswith(ROOT):
+            return True, self._asset(parts.path)
+        query = dict(parse_qsl(parts.query[:MAX_QUERY], keep_blank_values=True))
+        match parts.path:
+            case "/signin/start":
+                return True, await self._start(query, request, address)
+            case "/signin/back":
+                return True, await self._back(query, request, address)
+            case "/signout":
+                return True, await self._sign_out(query, request)
+            case "/favicon.ico":
+                return True, self._asset(f"{ROOT}{assets().version}/icon.svg")
+            case path:
+                return True, self._page(path, request)
+
+    def _asset(self, path: str) -> Response:
+        found = assets().find(path)
+        if found is None:
+            return respond(HTTPStatus.NOT_FOUND, b"There is no such file.\n", "text/plain", self.origin)
+        return respond(HTTPStatus.OK, found.body, found.kind, self.origin, cache=FOR_EVER)
+
+    def _visitor(self, request: Request) -> tuple[SignIn | None, str]:
+        """Who has this cookie, and the cookie."""
+        session = read_cookie(request.headers.get_all("Cookie"), SESSION)
+        return (self._people.of_cookie(session) if session else None), session
+
+    # ---- the page
+
+    def _page(self, path: str, request: Request) -> Response:
+        try:
+            trust = self._people.needed()
+        except NoSignInError as error:
+            return page(HTTPStatus.NOT_FOUND, frames.closed(str(error)), self.origin)
+        visitor, session = self._visitor(request)
+        if visitor is None:
+            gone = (no_cookie(SESSION),) if session else ()
+            body = frames.sign_in(trust.options.title, f"/signin/start?to={path}", again=bool(session))
+            return page(HTTPStatus.UNAUTHORIZED, body, self.origin, cookies=gone)
+        who = frames.Visitor(visitor.person.shown, trust.options.title, f"/signout?key={sign_out_key(session)}")
+        body = frames.status(self._board, who) if path == "/" else frames.runs(self._board, who)
+        return page(HTTPStatus.OK, body, self.origin)
+
+    def _admit_page(self, connection: Admitted, request: Request, address: str) -> Response | None:
+        """A page's websocket. A browser tells which page opens it: no other site's may."""
+        origins = request.headers.get_all("Origin")
+        if [origin.lower() for origin in origins] != [self.origin]:
+            self._audit.add("refused", address, f"A page of {_shown(origins)} tried to look at this hub.")
+            return _refused(connection, HTTPStatus.FORBIDDEN, "Only this hub's own page may be live.")
+        visitor, _ = self._visitor(request)
+        if visitor is None:
+            return _refused(connection, HTTPStatus.UNAUTHORIZED, "Sign in first.")
+        connection.caller = partial(self._watchers.serve, sign_in=visitor)
+        return None
+
+    # ---- signing in with a browser
+
+    async def _start(self, query: dict[str, str], request: Request, address: str) -> Response:
+        wanted = query.get("to", "/")
+        path = wanted if wanted in PAGES else "/"
+        if not self._is_here(request):  # elsewhere its cookie would not come back with it
+            return go(f"{self.origin}/signin/start?to={path}", self.origin)
+        try:
+            trust = self._people.needed()
+            begun = self._waiting.begin(address, path, f"{self.origin}/signin/back", self._clock())
+            async with asyncio.timeout(PROVIDER_SECONDS):
+                location = await self._people.threads.run(trust.provider.authorize_address, begun.errand)
+        except NoSignInError as error:
+            return page(HTTPStatus.NOT_FOUND, frames.closed(str(error)), self.origin)
+        except TooManyError as error:
+            return self._failed(HTTPStatus.TOO_MANY_REQUESTS, str(error), path)
+        except (ProviderError, TimeoutError) as error:
+            return self._failed(HTTPStatus.BAD_GATEWAY, str(error) or "The provider does not answer in time.", path)
+        return go(location, self.origin, cookies=(cookie(BEGUN, begun.binding, WAIT_SECONDS),))
+
+    async def _back(self, query: dict[str, str], request: Request, address: str) -> Response:
+        """The browser is back from the provider. What is not its own sign-in, or was used before, is refused."""
+        binding = read_cookie(request.headers.get_all("Cookie"), BEGUN)
+        begun = self._waiting.take(query.get("state", ""), binding, self._clock()) if binding else None
+        if begun is None:
+            text = "This sign-in was not begun in this browser, was used before, or took more than ten minutes."
+            self._audit.add("refused", address, text)
+            return self._failed(HTTPStatus.BAD_REQUEST, text, "/")
+        try:
+            return await self._signed_in(begun, query, address)
+        except (NoSignInError, NotAllowedError) as error:
+            return page(HTTPStatus.FORBIDDEN, frames.not_allowed(str(error)), self.origin, cookies=(no_cookie(BEGUN),))
+        except (ProviderError, TimeoutError) as error:
+            text = str(error) or "The provider does not answer in time."
+            away = isinstance(error, ProviderAwayError | TimeoutError)
+            self._audit.add("refused", address, text)
+            return self._failed(HTTPStatus.BAD_GATEWAY if away else HTTPStatus.FORBIDDEN, text, begun.path)
+
+    async def _signed_in(self, begun: Begun, query: dict[str, str], address: str) -> Response:
+        trust = self._people.needed()
+        if "error" in query or not query.get("code"):
+            raise ProviderError(f"{trust.options.title} did not confirm the sign-in; nobody was signed in.")
+        async with asyncio.timeout(PROVIDER_SECONDS):
+            confirmed = await self._people.threads.run(trust.provider.redeem, query, begun.errand)
+        granted = await self._people.welcome(confirmed, "page", address, address)
+        kept = cookie(SESSION, f"{granted.key.kid}.{granted.secret}", granted.sign_in.ends - self._clock())
+        return go(begun.path, self.origin, cookies=(kept, no_cookie(BEGUN)))
+
+    async def _sign_out(self, query: dict[str, str], request: Request) -> Response:
+        visitor, session = self._visitor(request)
+        if visitor is not None and query.get("key") != sign_out_key(session):
+            return self._failed(HTTPStatus.FORBIDDEN, "To sign out, use the button on the page.", "/")
+        if visitor is not None:
+            await self._people.end(visitor.kid, "they signed out")
+        return page(HTTPStatus.OK, frames.signed_out(), self.origin, cookies=(no_cookie(SESSION),))
+
+    def _failed(self, status: HTTPStatus, text: str, path: str) -> Response:
+        body = frames.failed(text, f"/signin/start?to={path}")
+        return page(status, body, self.origin, cookies=(no_cookie(BEGUN),))
+
+    def _is_here(self, request: Request) -> bool:
+        hosts = request.headers.get_all("Host")
+        return [host.lower() for host in hosts] == [urlsplit(self.origin).netloc]
+
+    # ---- programs
+
+    def _admit_program(self, connection: Admitted, request: Request, address: str) -> Response | None:
+        """A program that signs in or out; a page cannot be one."""
+        if request.headers.get_all("Origin"):
+            return _refused(connection, HTTPStatus.FORBIDDEN, "Programs sign in here; a page goes to /signin/start.")
+        bearer = None
+        tokens = request.headers.get_all("Authorization")
+        if tokens:
+            try:
+                bearer = read_authorization(tokens[0] if len(tokens) == 1 else "", self._keyring.book, self._clock())
+            except AdmissionError as refusal:
+                self._audit.add("refused", address, refusal.text)
+                return _refused(connection, HTTPStatus(refusal.status), refusal.body(self._clock()))
+        connection.caller = partial(self._device.serve, address=address, bearer=bearer)
+        return None
+
+
+_ROUTES = frozenset({*PAGES, "/signin/start", "/signin/back", "/signout", "/favicon.ico"})
+
+
+def _refused(connection: ServerConnection, status: HTTPStatus, text: str) -> Response:
+    return connection.respond(status, f"{text}\n")
+
+
+def _shown(origins: list[str]) -> str:
+    return repr(origins[0][:200]) if len(origins) == 1 else f"{len(origins)} origins"
