@@ -13,12 +13,14 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from gui.hub import HubOptions
+from gui.hub.signin.provider import SignInOptions
 from gui.runner.options import WorkspaceOptions
 from gui.runner.secrets import Secrets
 from gui.runner.settings import FILE, MachineSettings, SettingsError, read_settings
 from gui.store import StoreError, parse_database
 from shoveler.bus import BusAddress, BusOptions
 from shoveler.values.addresses import host_port
+from shoveler.values.quantities import parse_duration
 
 LOCAL_CLIENTS = 2
 """Client agents that are started on this machine beside a lab, unless a number is given."""
@@ -57,7 +59,49 @@ def workspace_options(
         packets_exchange=settings["bus.packets_exchange"],
         packets_queue=settings["bus.packets_queue"],
         secrets=Secrets(data),
+        settings_file=data / FILE,
     )
+
+
+def sign_in_options(
+    settings: MachineSettings, secrets: Secrets, environ: Mapping[str, str] = os.environ
+) -> SignInOptions | None:
+    """Whom a hub of this machine lets in by sign-in; None where no provider is named. Raises SettingsError for settings
+    that cannot be used, and SecretsError. Blocking."""
+    if not settings["signin.provider"]:
+        return None
+    wrong = {name: text for name, text in settings.mistakes().items() if name.startswith("signin.")}
+    if wrong:
+        raise SettingsError("; ".join(f"{name}: {text.rstrip('.')}" for name, text in wrong.items()) + ".")
+    return SignInOptions(
+        provider=settings["signin.provider"],
+        client_id=settings["signin.client_id"],
+        client_secret=_client_secret(settings, secrets, environ),
+        operators=settings.names("signin.operators"),
+        observers=settings.names("signin.observers"),
+        scopes=settings["signin.scopes"],
+        lasts=parse_duration(settings["signin.lasts"]),
+        github=settings["signin.github"],
+        ca_file=settings.path("signin.ca_file"),
+    )
+
+
+def _client_secret(settings: MachineSettings, secrets: Secrets, environ: Mapping[str, str]) -> str:
+    """The secret of the hub as a client of the provider; empty for a client that has none."""
+    given = environ.get("TALLY_SIGNIN_SECRET", "").strip()
+    file = settings.path("signin.secret_file")
+    if given or file is None:
+        return given or secrets.read(sign_in_account(settings))
+    try:
+        return file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it holds no text"
+        raise SettingsError(f"signin.secret_file: {file} cannot be read: {reason}.") from error
+
+
+def sign_in_account(settings: MachineSettings) -> str:
+    """The account of the secret that the provider gave for this hub."""
+    return f"signin {settings['signin.client_id']}@{settings['signin.provider']}"
 
 
 def settings_or_defaults(data: Path) -> MachineSettings:

@@ -35,6 +35,8 @@ class WorkspaceOptions:
     """The collector's input queue, whose depth counts for settling; empty if unknown."""
     secrets: Secrets | None = None
     """Where the password of a broker or a database is that `bus` or `database` names without one."""
+    settings_file: Path | None = None
+    """Where the settings of the machine are, with whom the hub lets in by sign-in; None: nobody."""
     shared_key: str | None = None
     """Text of the shared key; None: the one in the database, created if there is none."""
     forget_queue: bool = False

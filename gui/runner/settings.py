@@ -9,6 +9,7 @@ known settings stays in it.
 from __future__ import annotations
 
 import os
+import re
 import secrets as random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from tomlkit.exceptions import TOMLKitError
 
 from gui.hub.certificate import CertificateError, given_identity
 from gui.hub.server import DEFAULT_LISTEN, MAX_WAITING, MAX_WAITING_EACH
+from gui.hub.signin.allow import MAX_ENTRY, parse_entry
+from gui.hub.signin.fetch import check_address
+from gui.hub.signin.provider import DEFAULT_SCOPES, GITHUB, GITHUB_ADDRESS, LONGEST_SIGN_IN
 from gui.store import StoreError, parse_database
 from shoveler.bus import BusError, parse_bus_address
 from shoveler.service import Setting, parse_address
@@ -94,6 +98,27 @@ def _web(text: str) -> None:
         raise ValueError("leave user and password out; those of the broker are used")
 
 
+def _provider(text: str) -> None:
+    if text and text != GITHUB:
+        if "://" not in text:
+            raise ValueError(f"expected github, or the address of an OIDC issuer (https://…), got {text[:80]!r}")
+        check_address(text, "the issuer")
+
+
+def _github(text: str) -> None:
+    check_address(text, "GitHub")
+
+
+def _client(text: str) -> None:
+    if len(text) > MAX_ENTRY or not text.isprintable():
+        raise ValueError(f"expected at most {MAX_ENTRY} printable characters")
+
+
+def _lasts(seconds: float) -> None:
+    if seconds < 600:
+        raise ValueError("a sign-in lasts at least 10 minutes")
+
+
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         "bus.kind",
@@ -157,6 +182,38 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("hub.certificate", "path", "", "Your own certificate (PEM); none: one that Tally makes.", optional=True),
     Setting("hub.key", "path", "", "The private key of your certificate (PEM).", optional=True),
     Setting(
+        "signin.provider",
+        "text",
+        "",
+        "Who says who somebody is: github, or an OIDC issuer such as https://cilogon.org; none: nobody signs in.",
+        check=_provider,
+    ),
+    Setting(
+        "signin.client_id", "text", "", "What the provider calls this hub, from registering it there.", check=_client
+    ),
+    Setting(
+        "signin.secret_file",
+        "path",
+        "",
+        "A file with the client's secret; none: the one that is kept, or TALLY_SIGNIN_SECRET.",
+        optional=True,
+    ),
+    Setting(
+        "signin.operators",
+        "list",
+        "",
+        "Who may run tests: logins and ORG/TEAM of GitHub; subjects and groups of an issuer, or login:NAME, email:NAME.",
+    ),
+    Setting("signin.observers", "list", "", "Who may look on, on the page and in a remote window; written alike."),
+    Setting(
+        "signin.lasts", "duration", "7d", "After this time people sign in again.", maximum=LONGEST_SIGN_IN, check=_lasts
+    ),
+    Setting("signin.scopes", "text", DEFAULT_SCOPES, "What an OIDC issuer is asked to tell."),
+    Setting("signin.github", "text", GITHUB_ADDRESS, "The address of a GitHub Enterprise server.", check=_github),
+    Setting(
+        "signin.ca_file", "path", "", "CA certificates to trust for the provider; none: the system's.", optional=True
+    ),
+    Setting(
         "database.address",
         "text",
         "",
@@ -186,6 +243,10 @@ class MachineSettings:
     def path(self, name: str) -> Path | None:
         """A path; None when none is named."""
         return Path(self[name]).expanduser() if self[name] else None
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """The items of a list."""
+        return names_in(self[name])
 
     def changed(self, section: str = "") -> tuple[str, ...]:
         """The settings of a section (of all, for no name) that differ from their defaults."""
@@ -233,7 +294,21 @@ class MachineSettings:
                 parse_bus_address(self["bus.folder"])
             except BusError as error:
                 found["bus.folder"] = sentence(str(error))
-        return found | self._certificate_mistakes()
+        return found | self._sign_in_mistakes(found) | self._certificate_mistakes()
+
+    def _sign_in_mistakes(self, found: Mapping[str, str]) -> dict[str, str]:
+        if not self["signin.provider"] or "signin.provider" in found:
+            return {}
+        wrong = {}
+        if not self["signin.client_id"]:
+            wrong["signin.client_id"] = "The provider needs to know who asks: register this hub there."
+        for name in ("signin.operators", "signin.observers"):
+            try:
+                for text in self.names(name):
+                    parse_entry(text, github=self["signin.provider"] == GITHUB)
+            except ValueError as error:
+                wrong[name] = sentence(str(error))
+        return wrong
 
     def _certificate_mistakes(self) -> dict[str, str]:
         certificate, key = self.path("hub.certificate"), self.path("hub.key")
@@ -258,11 +333,24 @@ def check(name: str, text: str) -> None:
     """Raises ValueError with one sentence when this text is no value of the setting."""
     setting = BY_NAME[name]
     try:
+        if setting.kind == "list":
+            setting.parse(list(names_in(text)))
+            return
         value = setting.parse(text)
         if setting.check is not None:
             setting.check(value)
     except ValueError as error:
         raise ValueError(sentence(str(error))) from None
+
+
+_between_names = re.compile(r"\s*[,;\n]\s+|\s*\n\s*").split
+_between_plain_names = re.compile(r"\s*[,;\n]\s*").split
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """The names in a text, by commas; in names of directories (``cn=x,ou=y``) a comma without a space is no end."""
+    parts = (_between_names if "=" in text else _between_plain_names)(text.strip())
+    return tuple(part for part in parts if part)
 
 
 def sentence(text: str) -> str:
@@ -330,7 +418,7 @@ def read_settings(file: Path) -> tuple[MachineSettings, list[str]]:
         if name not in BY_NAME:
             wrong.append(f"{file}: there is no setting {name!r}{nearest(name, list(BY_NAME)) or '.'}")
             continue
-        text = str(value).lower() if isinstance(value, bool) else str(value)
+        text = _as_text(value)
         try:
             check(name, text)
         except ValueError as error:
@@ -354,6 +442,8 @@ def write_settings(file: Path, settings: MachineSettings) -> None:
         if table is None:
             table = document[section] = tomlkit.table()
         value: object = int(text) if setting.kind == "integer" else text
+        if setting.kind == "list":
+            value = list(names_in(text))
         if table.get(key) != value:
             table[key] = value
     fresh = file.with_name(f"{file.name}.{random.token_hex(4)}.new")
@@ -391,6 +481,12 @@ def _flat(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
                 yield f"{section}.{key}", value
         else:
             yield section, table
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def reference() -> str:

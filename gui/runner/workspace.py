@@ -53,6 +53,7 @@ from gui.runner.resolve import RunRefusedError
 from gui.runner.retention import Retention
 from gui.runner.runs import Runs
 from gui.runner.session import RunResult
+from gui.runner.signin import SignInSettings
 from gui.runner.threads import Threads, to_the_end
 from gui.store import ServerEntry, Store, StoreError
 from shoveler.service import redact
@@ -100,6 +101,12 @@ class Workspace:
             conductor=RunConductor(self.runs),
             answerer=Answers(store, self.blocking),
         )
+        self.sign_in: SignInSettings | None = None
+        """Whom the hub lets in by sign-in; None for a demonstration."""
+        if options.settings_file is not None and options.secrets is not None:
+            self.sign_in = SignInSettings(
+                options.settings_file, options.secrets, self.hub.people, self.blocking, self.problem
+            )
         self.probes = Probes(self.hub)
         self.directory = Directory(store, self.blocking)
         self.foreign = 0
@@ -171,7 +178,10 @@ class Workspace:
             for setting, value in ((HUB_ADDRESS, self.hub.address), (HUB_PIN, self.hub.pin)):
                 await self.blocking(self.store.put_setting, setting, value)
         await self._put_lab_servers()
-        self._tasks = [
+        if self.sign_in is not None:
+            await self.sign_in.read()
+            self._tasks.append(start_task(self.sign_in.run(), "read the settings of the sign-in"))
+        self._tasks += [
             start_task(self.late_scoring.run([run for run in left_open if run != taken]), "score late records"),
             start_task(self._ownership.keep(), "hold the workspace"),
         ]
