@@ -9,6 +9,7 @@ tally results, compare    show results, and whether they got worse
 tally load                load records from a bus, a file or a directory into the database
 tally federation          sum up how the federation was used, from its records
 tally key, invite         manage who may join
+tally login, logout       sign in to a remote hub as yourself, and out
 tally server              list, add and remove the addresses of servers
 tally bus                 test the bus: what is reached, allowed and bound
 tally pipeline            how shovelers, broker, collectors and database are doing, and where records wait
@@ -40,6 +41,7 @@ COMMANDS = (
     "load",
     "federation",
     "keys",
+    "login",
     "servers",
     "bus",
     "pipeline",

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from gui.campaign.planfile import parse_plan
 from gui.commands import CommandError, reason, tell
 from gui.commands.loop import StoppedError, run_until_done
+from gui.commands.places import data_directory
 from gui.commands.progress import TerminalProgress
 from gui.hub.account import account
 from gui.report import numbers
 from gui.report.words import printable
+from gui.runner.hubs import kept_sign_in
 from gui.runner.remote import Credentials, RemoteHub, RunLostError
+from gui.runner.secrets import Secrets
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -78,10 +82,15 @@ def _credentials(options: argparse.Namespace) -> Credentials:
             secret = options.key_file.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"The key file {options.key_file} cannot be read: {reason(error)}.") from error
+    if not secret.strip() and not options.kid:
+        kept = kept_sign_in(Secrets(data_directory()), options.hub)
+        if kept is not None:
+            own = kept.credentials()
+            return replace(own, pin=options.pin or own.pin)
     if not secret.strip() or not options.kid:
         raise CommandError(
-            "A remote hub needs a key: give --kid and --key-file (or TALLY_KEY); "
-            "`tally key create --scope operator` creates one there."
+            f"A remote hub needs to know you: sign in with `tally login {options.hub}`, or give --kid and --key-file (or "
+            "TALLY_KEY); `tally key create --scope operator` creates a key there."
         )
     return Credentials(secret.strip(), kid=options.kid, name=options.name or account(), pin=options.pin)
 

@@ -206,6 +206,7 @@ class Hub:
             self._keyring,
             self._audit,
             self._run_blocking,
+            pages=self.pages,
             gate=self._gate.admit,
             operating=self._operators.keys,
             directory=options.directory,

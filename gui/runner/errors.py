@@ -8,13 +8,13 @@ from gui.hub.certificate import CertificateError
 from gui.hub.server import HubError
 from gui.hub.signing import SigningError
 from gui.report import BundleError, PdfUnavailableError
+from gui.runner.hublink import RemoteError
 from gui.runner.lab import LabMissingError
 from gui.runner.loading import LoadError
 from gui.runner.local_clients import LocalClientsError
 from gui.runner.notes import NoteError
 from gui.runner.rechecking import UnderWayError
 from gui.runner.record_file import RecordFileError
-from gui.runner.remote import RemoteError
 from gui.runner.resolve import RunRefusedError
 from gui.runner.secrets import SecretsError
 from gui.runner.settings import SettingsError

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -21,44 +20,32 @@ from importlib.metadata import version
 from pathlib import Path
 from socket import gethostname
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
-from websockets.typing import Subprotocol
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from agent.messages import (
-    MAX_MESSAGE,
-    SUBPROTOCOL,
-    CredentialError,
     Goodbye,
     Registered,
-    certificate_pin,
     decode_from_hub,
     encode,
-    normal_pin,
     sign_token,
-    why_untrusted,
 )
 from gui.hub.feed import Feed
 from gui.hub.operate import Command, OperatorWelcome, Part, Query, RegisterOperator, Reply, decode_to_operator
 from gui.hub.roster import AgentView
+from gui.runner.hublink import OPEN_SECONDS, HubLink, RemoteError
 from gui.runner.mirror import PROGRESS, Mirror
 from gui.runner.progress import RunProgress
 from gui.runner.session import RunResult
 from shoveler.service import delays
 from shoveler.service.tasks import start_task
-from shoveler.values.addresses import host_port, is_loopback
 
 log = logging.getLogger("tally.runner")
 
-OPEN_SECONDS = 10.0
 COMMAND_SECONDS = 60.0
-
-
-class RemoteError(Exception):
-    """The hub cannot be reached, refuses us, or did not carry out a command; one sentence says why."""
 
 
 class RunLostError(RemoteError):
@@ -85,10 +72,9 @@ class RemoteHub:
     `agents` are the newest from there."""
 
     def __init__(self, url: str, credentials: Credentials, *, insecure: bool) -> None:
-        self._url = _checked(url, insecure=insecure)
+        self._link = HubLink(url, pin=credentials.pin, ca_file=credentials.ca_file, insecure=insecure)
+        self._url = self._link.url
         self._credentials = credentials
-        self._pin = normal_pin(credentials.pin) if credentials.pin else ""
-        self._tls: ssl.SSLContext | None = None
         self._socket: ClientConnection | None = None
         self._replies: dict[int, asyncio.Future[Reply]] = {}
         self._last_id = 0
@@ -272,84 +258,17 @@ class RemoteHub:
         own = self._credentials
         token = sign_token(own.secret, sub=own.name, scope=own.scope, kid=own.kid)
         hello = RegisterOperator(host=gethostname(), version=version("xrootd-tally"))
-        try:
+        with self._link.told():
             async with asyncio.timeout(3 * OPEN_SECONDS):
-                async with await self._open("/register", {"Authorization": f"Bearer {token}"}) as socket:
+                async with await self._link.open("/register", {"Authorization": f"Bearer {token}"}) as socket:
                     await socket.send(encode(hello), text=True)
                     registered = decode_from_hub(await socket.recv())
                 if not isinstance(registered, Registered):
                     raise RemoteError(f"The hub does not let us in: {getattr(registered, 'reason', registered)}.")
                 client_id = quote(registered.client_id, safe="")
-                socket = await self._open(f"/operate?client_id={client_id}", {})
+                socket = await self._link.open(f"/operate?client_id={client_id}", {})
                 welcome = decode_to_operator(await socket.recv())
-        except InvalidStatus as error:
-            said = (error.response.body or b"").decode(errors="replace").strip()
-            raise RemoteError(f"The hub does not let us in: {said[:500]}") from error
-        except ssl.SSLCertVerificationError as error:
-            raise RemoteError(
-                f"The certificate of {self._url} is not trusted ({why_untrusted(error)}); "
-                "give the hub's pin with --pin."
-            ) from error
-        except (OSError, InvalidHandshake, ConnectionClosed, TimeoutError, msgspec.DecodeError) as error:
-            raise RemoteError(f"The hub at {self._url} cannot be reached: {str(error) or 'no answer'}.") from error
         if not isinstance(welcome, OperatorWelcome):
             await socket.close()
             raise RemoteError(f"{self._url} does not answer as a hub does.")
         return socket
-
-    async def _open(self, target: str, headers: dict[str, str]) -> ClientConnection:
-        return await connect(
-            self._url + target,
-            additional_headers=headers,
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
-            ssl=await self._context(),
-            proxy=None,
-            compression=None,
-            max_size=MAX_MESSAGE,
-            open_timeout=OPEN_SECONDS,
-            close_timeout=2.0,
-        )
-
-    async def _context(self) -> ssl.SSLContext | None:
-        """The TLS context: with a pin, it trusts only the certificate with that key."""
-        if self._url.startswith("ws://"):
-            return None
-        if self._tls is None and not self._pin:
-            ca_file = str(self._credentials.ca_file) if self._credentials.ca_file else None
-            self._tls = ssl.create_default_context(cafile=ca_file)
-        if self._tls is None:
-            der = await self._certificate()
-            seen = certificate_pin(der)
-            if seen != self._pin:
-                raise RemoteError(f"{self._url} shows another key ({seen}) than the pin says; nothing was sent to it.")
-            self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            self._tls.check_hostname = False  # the key itself was agreed on
-            self._tls.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST | ssl.VERIFY_X509_PARTIAL_CHAIN
-            self._tls.load_verify_locations(cadata=der)
-        return self._tls
-
-    async def _certificate(self) -> bytes:
-        """The hub's certificate, over a connection on which nothing is sent."""
-        parts = urlsplit(self._url)
-        anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        anyone.check_hostname = False
-        anyone.verify_mode = ssl.CERT_NONE
-        _, writer = await asyncio.open_connection(parts.hostname, parts.port, ssl=anyone)
-        der = bytes(writer.get_extra_info("ssl_object").getpeercert(binary_form=True))
-        writer.transport.abort()
-        return der
-
-
-def _checked(url: str, *, insecure: bool) -> str:
-    """``wss://HOST:PORT``, or ``ws://`` on loopback when that is allowed. Raises CredentialError."""
-    text = url if "://" in url else f"wss://{url}"
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError as error:
-        raise CredentialError(f"The hub's address is wss://HOST:PORT, not {url!r}.") from error
-    if parts.scheme not in ("ws", "wss") or not parts.hostname or parts.path not in ("", "/"):
-        raise CredentialError(f"The hub's address is wss://HOST:PORT, not {url!r}.")
-    if parts.scheme == "ws" and not (insecure and is_loopback(parts.hostname)):
-        raise CredentialError("Without TLS a hub is spoken to on this machine only, with --insecure; use wss://.")
-    return f"{parts.scheme}://{host_port(parts.hostname, port or (443 if parts.scheme == 'wss' else 80))}"

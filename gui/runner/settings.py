@@ -202,7 +202,7 @@ SETTINGS: tuple[Setting, ...] = (
         "signin.operators",
         "list",
         "",
-        "Who may run tests: logins and ORG/TEAM of GitHub; subjects and groups of an issuer, or login:NAME, email:NAME.",
+        "Who may run tests: logins and ORG/TEAM of GitHub; subjects and groups of an issuer, or email:NAME.",
     ),
     Setting("signin.observers", "list", "", "Who may look on, on the page and in a remote window; written alike."),
     Setting(

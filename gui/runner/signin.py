@@ -58,10 +58,11 @@ class SignInSettings:
         try:
             options = await self._blocking(self._options)
             await self._people.use(options)
+            wrong = ""
         except (SettingsError, SecretsError, StoreError, ValueError) as error:
-            self._problem("error", WHERE, f"The settings of the sign-in cannot be used: {error}", "Correct [signin].")
-        else:
-            self._problem("error", WHERE, "")
+            wrong = f"The settings of the sign-in cannot be used: {error}"
+        self._problem("error", WHERE, "")
+        self._problem("error", WHERE, wrong, "Correct [signin].")
 
     def _options(self) -> SignInOptions | None:
         settings, wrong = read_settings(self._file)

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from agent.messages import Goodbye, Message, encode
 from gui.hub.audit import AuditLog
+from gui.hub.limits import GOODBYE_SECONDS, SEND_SECONDS, limited
 from gui.hub.session import NORMAL, POLICY_VIOLATION, shorten
 from gui.hub.signin.fetch import ProviderAwayError, ProviderError
 from gui.hub.signin.messages import EnterCode, PersonalKey, SignedOut, SignIn, SignOut, decode_from_person
@@ -24,7 +25,6 @@ from gui.hub.tokens import Bearer
 log = logging.getLogger("tally.hub")
 
 FIRST_SECONDS = 10.0
-SEND_SECONDS = 5.0
 MAX_AT_ONCE = 64
 MAX_OF_ONE = 8
 """Device flows under way, in all and from one address: each asks the provider every few seconds."""
@@ -141,22 +141,16 @@ def _personal_key(trust: Trust, granted: Granted) -> PersonalKey:
 async def _say(websocket: ServerConnection, message: Message) -> bool:
     """Send a message; False if the other side is gone or reads nothing, and the connection with it."""
     try:
-        async with asyncio.timeout(SEND_SECONDS):
+        with limited(websocket, SEND_SECONDS):
             await websocket.send(encode(message), text=True)
-    except TimeoutError:
-        websocket.transport.abort()
-        return False
     except ConnectionClosed:
         return False
     return True
 
 
 async def _close(websocket: ServerConnection, reason: str, code: int = NORMAL) -> None:
-    try:
-        async with asyncio.timeout(SEND_SECONDS):
-            await websocket.close(code, shorten(reason))
-    except TimeoutError:
-        websocket.transport.abort()
+    with limited(websocket, GOODBYE_SECONDS):
+        await websocket.close(code, shorten(reason))
 
 
 async def _refuse(websocket: ServerConnection, reason: str) -> None:

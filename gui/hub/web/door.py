@@ -1,7 +1,6 @@
 """The door for people: their browsers' requests, and the websockets of pages and of programs that sign in.
 
-It looks at each request before the gate does, and leaves to the gate whatever is not for it. A browser's request never
-opens anything of the gate's: its cookie is looked at here only, and the gate takes tokens only.
+A browser's cookie is looked at here only, and the gate takes tokens only: neither opens anything of the other's.
 """
 
 from __future__ import annotations
@@ -11,14 +10,16 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 from websockets.asyncio.server import ServerConnection
+from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from gui.hub.audit import AuditLog
 from gui.hub.gate import Admitted, peer
 from gui.hub.keyring import Keyring
+from gui.hub.pages import Page, Pages, Visit
 from gui.hub.persistence import SignIn
 from gui.hub.signin.device import DeviceDoor
 from gui.hub.signin.fetch import ProviderAwayError, ProviderError
@@ -38,7 +39,6 @@ PAGES = ("/", "/runs")
 """What a browser may come back to after it has signed in: these and nothing else."""
 PROVIDER_SECONDS = 8.0
 """Below the time in which a connection has to be opened, so that a slow provider has its sentence."""
-MAX_QUERY = 8192
 
 
 class Door:
@@ -74,58 +74,50 @@ class Door:
 
     # ---- requests
 
-    async def admit(self, connection: ServerConnection, request: Request) -> tuple[bool, Response | None]:
-        """Whether the request was for this door, and its answer; None opens a websocket, which has its `caller`."""
-        assert isinstance(connection, Admitted)
-        parts = urlsplit(request.path)
-        opens = bool(request.headers.get_all("Upgrade"))
-        address = peer(connection)
-        if opens and parts.path == "/watch":
-            return True, self._admit_page(connection, request, address)
-        if opens and parts.path == "/signin":
-            return True, self._admit_program(connection, request, address)
-        if opens or not (parts.path in _ROUTES or parts.path.startswith(ROOT)):
-            return False, None
-        if parts.path.startswith(ROOT):
-            return True, self._asset(parts.path)
-        query = dict(parse_qsl(parts.query[:MAX_QUERY], keep_blank_values=True))
-        match parts.path:
-            case "/signin/start":
-                return True, await self._start(query, request, address)
-            case "/signin/back":
-                return True, await self._back(query, request, address)
-            case "/signout":
-                return True, await self._sign_out(query, request)
-            case "/favicon.ico":
-                return True, self._asset(f"{ROOT}{assets().version}/icon.svg")
-            case path:
-                return True, self._page(path, request)
+    def add_to(self, pages: Pages) -> None:
+        """Answer for the pages of people."""
+        for path in PAGES:
+            pages.add(path, self._page)
+        pages.add("/signin/start", self._start)
+        pages.add("/signin/back", self._back)
+        pages.add("/signout", self._sign_out)
+        pages.add(ROOT, lambda visit: self._asset(visit.path))
+        pages.add("/favicon.ico", lambda _visit: self._asset(f"{ROOT}{assets().version}/icon.svg"))
 
-    def _asset(self, path: str) -> Response:
+    def admit(self, connection: Admitted, request: Request) -> tuple[bool, Response | None]:
+        """Whether the request is for a websocket of ours, and the refusal, if any; one that opens has its `caller`."""
+        path, address = urlsplit(request.path).path, peer(connection)
+        if request.headers.get_all("Upgrade") and path == "/watch":
+            return True, self._admit_page(connection, request, address)
+        if request.headers.get_all("Upgrade") and path == "/signin":
+            return True, self._admit_program(connection, request, address)
+        return False, None
+
+    def _asset(self, path: str) -> Page:
         found = assets().find(path)
         if found is None:
             return respond(HTTPStatus.NOT_FOUND, b"There is no such file.\n", "text/plain", self.origin)
         return respond(HTTPStatus.OK, found.body, found.kind, self.origin, cache=FOR_EVER)
 
-    def _visitor(self, request: Request) -> tuple[SignIn | None, str]:
+    def _visitor(self, headers: Headers) -> tuple[SignIn | None, str]:
         """Who has this cookie, and the cookie."""
-        session = read_cookie(request.headers.get_all("Cookie"), SESSION)
+        session = read_cookie(headers.get_all("Cookie"), SESSION)
         return (self._people.of_cookie(session) if session else None), session
 
     # ---- the page
 
-    def _page(self, path: str, request: Request) -> Response:
+    def _page(self, visit: Visit) -> Page:
         try:
             trust = self._people.needed()
         except NoSignInError as error:
             return page(HTTPStatus.NOT_FOUND, frames.closed(str(error)), self.origin)
-        visitor, session = self._visitor(request)
+        visitor, session = self._visitor(visit.headers)
         if visitor is None:
             gone = (no_cookie(SESSION),) if session else ()
-            body = frames.sign_in(trust.options.title, f"/signin/start?to={path}", again=bool(session))
+            body = frames.sign_in(trust.options.title, f"/signin/start?to={visit.path}", again=bool(session))
             return page(HTTPStatus.UNAUTHORIZED, body, self.origin, cookies=gone)
         who = frames.Visitor(visitor.person.shown, trust.options.title, f"/signout?key={sign_out_key(session)}")
-        body = frames.status(self._board, who) if path == "/" else frames.runs(self._board, who)
+        body = frames.status(self._board, who) if visit.path == "/" else frames.runs(self._board, who)
         return page(HTTPStatus.OK, body, self.origin)
 
     def _admit_page(self, connection: Admitted, request: Request, address: str) -> Response | None:
@@ -134,7 +126,7 @@ class Door:
         if [origin.lower() for origin in origins] != [self.origin]:
             self._audit.add("refused", address, f"A page of {_shown(origins)} tried to look at this hub.")
             return _refused(connection, HTTPStatus.FORBIDDEN, "Only this hub's own page may be live.")
-        visitor, _ = self._visitor(request)
+        visitor, _ = self._visitor(request.headers)
         if visitor is None:
             return _refused(connection, HTTPStatus.UNAUTHORIZED, "Sign in first.")
         connection.caller = partial(self._watchers.serve, sign_in=visitor)
@@ -142,14 +134,14 @@ class Door:
 
     # ---- signing in with a browser
 
-    async def _start(self, query: dict[str, str], request: Request, address: str) -> Response:
-        wanted = query.get("to", "/")
+    async def _start(self, visit: Visit) -> Page:
+        wanted = _query(visit).get("to", "/")
         path = wanted if wanted in PAGES else "/"
-        if not self._is_here(request):  # elsewhere its cookie would not come back with it
+        if not self._is_here(visit.headers):  # elsewhere its cookie would not come back with it
             return go(f"{self.origin}/signin/start?to={path}", self.origin)
         try:
             trust = self._people.needed()
-            begun = self._waiting.begin(address, path, f"{self.origin}/signin/back", self._clock())
+            begun = self._waiting.begin(visit.address, path, f"{self.origin}/signin/back", self._clock())
             async with asyncio.timeout(PROVIDER_SECONDS):
                 location = await self._people.threads.run(trust.provider.authorize_address, begun.errand)
         except NoSignInError as error:
@@ -160,9 +152,10 @@ class Door:
             return self._failed(HTTPStatus.BAD_GATEWAY, str(error) or "The provider does not answer in time.", path)
         return go(location, self.origin, cookies=(cookie(BEGUN, begun.binding, WAIT_SECONDS),))
 
-    async def _back(self, query: dict[str, str], request: Request, address: str) -> Response:
+    async def _back(self, visit: Visit) -> Page:
         """The browser is back from the provider. What is not its own sign-in, or was used before, is refused."""
-        binding = read_cookie(request.headers.get_all("Cookie"), BEGUN)
+        query, address = _query(visit), visit.address
+        binding = read_cookie(visit.headers.get_all("Cookie"), BEGUN)
         begun = self._waiting.take(query.get("state", ""), binding, self._clock()) if binding else None
         if begun is None:
             text = "This sign-in was not begun in this browser, was used before, or took more than ten minutes."
@@ -178,7 +171,7 @@ class Door:
             self._audit.add("refused", address, text)
             return self._failed(HTTPStatus.BAD_GATEWAY if away else HTTPStatus.FORBIDDEN, text, begun.path)
 
-    async def _signed_in(self, begun: Begun, query: dict[str, str], address: str) -> Response:
+    async def _signed_in(self, begun: Begun, query: dict[str, str], address: str) -> Page:
         trust = self._people.needed()
         if "error" in query or not query.get("code"):
             raise ProviderError(f"{trust.options.title} did not confirm the sign-in; nobody was signed in.")
@@ -188,20 +181,20 @@ class Door:
         kept = cookie(SESSION, f"{granted.key.kid}.{granted.secret}", granted.sign_in.ends - self._clock())
         return go(begun.path, self.origin, cookies=(kept, no_cookie(BEGUN)))
 
-    async def _sign_out(self, query: dict[str, str], request: Request) -> Response:
-        visitor, session = self._visitor(request)
-        if visitor is not None and query.get("key") != sign_out_key(session):
+    async def _sign_out(self, visit: Visit) -> Page:
+        visitor, session = self._visitor(visit.headers)
+        if visitor is not None and _query(visit).get("key") != sign_out_key(session):
             return self._failed(HTTPStatus.FORBIDDEN, "To sign out, use the button on the page.", "/")
         if visitor is not None:
             await self._people.end(visitor.kid, "they signed out")
         return page(HTTPStatus.OK, frames.signed_out(), self.origin, cookies=(no_cookie(SESSION),))
 
-    def _failed(self, status: HTTPStatus, text: str, path: str) -> Response:
+    def _failed(self, status: HTTPStatus, text: str, path: str) -> Page:
         body = frames.failed(text, f"/signin/start?to={path}")
         return page(status, body, self.origin, cookies=(no_cookie(BEGUN),))
 
-    def _is_here(self, request: Request) -> bool:
-        hosts = request.headers.get_all("Host")
+    def _is_here(self, headers: Headers) -> bool:
+        hosts = headers.get_all("Host")
         return [host.lower() for host in hosts] == [urlsplit(self.origin).netloc]
 
     # ---- programs
@@ -222,7 +215,9 @@ class Door:
         return None
 
 
-_ROUTES = frozenset({*PAGES, "/signin/start", "/signin/back", "/signout", "/favicon.ico"})
+def _query(visit: Visit) -> dict[str, str]:
+    """What the address says, each name once; one that is said twice is not believed."""
+    return {name: values[0] for name, values in visit.query.items() if len(values) == 1}
 
 
 def _refused(connection: ServerConnection, status: HTTPStatus, text: str) -> Response:

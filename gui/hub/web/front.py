@@ -15,6 +15,7 @@ from gui.hub.audit import AuditLog
 from gui.hub.commits import RunBlocking
 from gui.hub.gate import Admitted
 from gui.hub.keyring import Keyring
+from gui.hub.pages import Pages
 from gui.hub.persistence import PeopleStore
 from gui.hub.signin.people import People
 from gui.hub.tokens import Bearer
@@ -36,6 +37,7 @@ class Front:
         audit: AuditLog,
         run_blocking: RunBlocking,
         *,
+        pages: Pages,
         gate: Admit,
         operating: Callable[[], Iterable[str]],
         directory: Path,
@@ -57,6 +59,7 @@ class Front:
         )
         self._watchers = Watchers(self.board, lambda: assets().version, self.people.good, clock)
         self._door = Door(self.people, keyring, audit, self.board, self._watchers, address=address, clock=clock)
+        self._door.add_to(pages)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -68,11 +71,12 @@ class Front:
 
     async def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """websockets' `process_request`: the door for people first, then the gate."""
-        ours, response = await self._door.admit(connection, request)
+        assert isinstance(connection, Admitted)
+        ours, response = self._door.admit(connection, request)
         if ours:
             return response
         response = await self._gate(connection, request)
-        if response is None and isinstance(connection, Admitted):
+        if response is None:
             self._touch(connection.admitted)
         return response
 

@@ -1,12 +1,10 @@
-"""Responses to a browser, with what holds it to the page: nothing inline or from elsewhere, no frames, no copies."""
+"""Answers to a browser, with what holds it to the page: nothing inline or from elsewhere, no frames, no copies."""
 
 from __future__ import annotations
 
-from email.utils import formatdate
 from http import HTTPStatus
 
-from websockets.datastructures import Headers
-from websockets.http11 import Response
+from gui.hub.pages import Page
 
 FOR_EVER = "public, max-age=31536000, immutable"
 
@@ -30,35 +28,27 @@ def respond(
     cache: str = "no-store",
     cookies: tuple[str, ...] = (),
     location: str = "",
-) -> Response:
-    """A response. `location`: where the browser goes next; only ever an address of ours or the provider's."""
-    headers = Headers(
-        [
-            ("Date", formatdate(usegmt=True)),
-            ("Connection", "close"),
-            ("Content-Type", kind),
-            ("Content-Length", str(len(body))),
-            ("Cache-Control", cache),
-            ("Content-Security-Policy", policy(origin)),
-            ("X-Frame-Options", "DENY"),
-            ("X-Content-Type-Options", "nosniff"),
-            ("Referrer-Policy", "no-referrer"),
-            ("Cross-Origin-Opener-Policy", "same-origin"),
-            ("Cross-Origin-Resource-Policy", "same-origin"),
-            *(("Set-Cookie", cookie) for cookie in cookies),
-        ]
-    )
+) -> Page:
+    """An answer. `location`: where the browser goes next; only ever an address of ours or the provider's."""
+    headers = [
+        ("Cache-Control", cache),
+        ("Content-Security-Policy", policy(origin)),
+        ("X-Frame-Options", "DENY"),
+        ("Referrer-Policy", "no-referrer"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+        ("Cross-Origin-Resource-Policy", "same-origin"),
+        *(("Set-Cookie", cookie) for cookie in cookies),
+    ]
     if location:
-        headers["Location"] = location
-    return Response(status.value, status.phrase, headers, body)
+        headers.append(("Location", location))
+    return Page(body, kind, status.value, tuple(headers))
 
 
-def page(status: HTTPStatus, body: bytes, origin: str, *, cookies: tuple[str, ...] = ()) -> Response:
+def page(status: HTTPStatus, body: bytes, origin: str, *, cookies: tuple[str, ...] = ()) -> Page:
     """A page."""
     return respond(status, body, "text/html; charset=utf-8", origin, cookies=cookies)
 
 
-def go(location: str, origin: str, *, cookies: tuple[str, ...] = ()) -> Response:
+def go(location: str, origin: str, *, cookies: tuple[str, ...] = ()) -> Page:
     """Send the browser elsewhere, with GET."""
-    status = HTTPStatus.SEE_OTHER
-    return respond(status, b"", "text/plain; charset=utf-8", origin, cookies=cookies, location=location)
+    return respond(HTTPStatus.SEE_OTHER, b"", "text/plain; charset=utf-8", origin, cookies=cookies, location=location)

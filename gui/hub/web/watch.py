@@ -1,29 +1,26 @@
 """The websockets of open pages: each gets what changes on the board, at most twice a second, and a beat every second.
 
-A page says nothing; whatever it sends ends its session. One that does not read loses its connection after five seconds,
+A page says nothing; whatever it sends ends its session. One that does not read loses its connection after ten seconds,
 and nobody waits for it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable
 
 import msgspec
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
+from gui.hub.limits import SEND_SECONDS, SHOWN_OUT_SECONDS, limited
 from gui.hub.persistence import SignIn
 from gui.hub.session import POLICY_VIOLATION, shorten
 from gui.hub.web.board import Board
 from gui.hub.web.markup import Html
 
-log = logging.getLogger("tally.hub")
-
 PAUSE_SECONDS = 0.5
 BEAT_SECONDS = 1.0
-SEND_SECONDS = 5.0
 MAX_PAGES = 500
 MAX_OF_ONE = 10
 SIGNED_OUT = 4401
@@ -89,26 +86,19 @@ class Watchers:
                 told.update(parts)
                 texts = {name: str(html) for name, html in parts.items()}
                 message = msgspec.json.encode({"t": self._clock(), "version": self._version(), "parts": texts})
-                async with asyncio.timeout(SEND_SECONDS):
+                with limited(websocket, SEND_SECONDS):
                     await websocket.send(message, text=True)
                 await asyncio.sleep(PAUSE_SECONDS)
-                changed_now = changed.wait()
                 try:
                     async with asyncio.timeout(BEAT_SECONDS - PAUSE_SECONDS):
-                        await changed_now
+                        await changed.wait()
                 except TimeoutError:
                     pass  # a beat without news
                 changed.clear()
-        except TimeoutError:
-            log.info("! a page does not read; its connection is closed")
-            websocket.transport.abort()
         finally:
             self._board.unwatch(changed)
 
     async def _end(self, websocket: ServerConnection, code: int, reason: str) -> None:
         """Close a connection; one that does not read its end is aborted."""
-        try:
-            async with asyncio.timeout(0.5):
-                await websocket.close(code, shorten(reason))
-        except TimeoutError:
-            websocket.transport.abort()
+        with limited(websocket, SHOWN_OUT_SECONDS):
+            await websocket.close(code, shorten(reason))

@@ -48,10 +48,10 @@ async def test_a_page_that_fails_is_a_500_and_harms_nobody(place: Any, caplog: A
     def fails(_: Visit) -> Page:
         raise RuntimeError("secret")
 
-    place.hub.pages.add("/", fails)
-    status, _, body = await get(place, "/")
+    place.hub.pages.add("/fails", fails)
+    status, _, body = await get(place, "/fails")
     assert (status, body) == (500, b"Internal error of the hub; see its log.\n")
-    assert "/ cannot be answered" in caplog.text
+    assert "/fails cannot be answered" in caplog.text
     caplog.clear()
     await place.join("c1")
 

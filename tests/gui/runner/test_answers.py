@@ -11,7 +11,8 @@ from gui.hub import HubOptions
 from gui.hub.keys import new_key
 from gui.hub.operate import Query
 from gui.report.document import SCHEMA
-from gui.runner.remote import Credentials, RemoteError, RemoteHub
+from gui.runner.hublink import RemoteError
+from gui.runner.remote import Credentials, RemoteHub
 
 
 async def test_an_observer_reads_runs_plans_and_results(stage: Any) -> None:

@@ -12,7 +12,8 @@ import pytest
 from agent.messages import CredentialError
 from gui.hub import Command, HubOptions, keys
 from gui.hub.keys import new_key
-from gui.runner.remote import Credentials, RemoteError, RemoteHub
+from gui.runner.hublink import RemoteError
+from gui.runner.remote import Credentials, RemoteHub
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from gui.runner.settings import (
     SettingsError,
     check,
     default,
+    names_in,
     read_settings,
     reference,
     take_apart,
@@ -134,3 +135,47 @@ def test_a_folder_that_cannot_be_written_keeps_the_settings_as_they_were(tmp_pat
 def test_the_documented_table_is_the_declaration() -> None:
     page = Path(__file__).resolve().parents[3] / "docs" / "settings.md"
     assert reference() in page.read_text("utf-8")
+
+
+def test_lists_are_lists_in_the_file_and_one_line_elsewhere(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('[signin]\noperators = ["ada", "osg/monitoring"]\nobservers = "bob"\n')
+    settings, wrong = read_settings(file)
+    assert wrong == []
+    assert settings["signin.operators"] == "ada, osg/monitoring"
+    assert (settings.names("signin.operators"), settings.names("signin.observers")) == (
+        ("ada", "osg/monitoring"),
+        ("bob",),
+    )
+    write_settings(file, settings.replaced(signin__observers="bob,carl"))
+    assert file.read_text() == '[signin]\noperators = ["ada", "osg/monitoring"]\nobservers = ["bob", "carl"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", ()),
+        (" , ;\n", ()),
+        ("a,b; c\nd", ("a", "b", "c", "d")),
+        ("cn=a,ou=b, x", ("cn=a,ou=b", "x")),
+        ("cn=a,ou=b\ncn=c,ou=d", ("cn=a,ou=b", "cn=c,ou=d")),
+    ],
+)
+def test_names_in_a_text(text: str, names: tuple[str, ...]) -> None:
+    assert names_in(text) == names
+
+
+def test_a_sign_in_that_cannot_be_used() -> None:
+    given = EMPTY.replaced(signin__provider="github", signin__operators="a b, ada", signin__github="http://x.example")
+    assert given.mistakes() == {
+        "signin.client_id": "The provider needs to know who asks: register this hub there.",
+        "signin.operators": "Expected a GitHub login or ORG/TEAM, got 'a b'.",
+        "signin.github": "GitHub: expected https://HOST, got 'http://x.example'.",
+    }
+    issuer = EMPTY.replaced(
+        signin__provider="https://idp.example", signin__client_id="c", signin__operators="a b, group: "
+    )
+    assert issuer.mistakes() == {"signin.operators": "Expected a name after group: in 'group:'."}
+    assert "signin.provider" in EMPTY.replaced(signin__provider="http://idp.example").mistakes()
+    assert "signin.lasts" in EMPTY.replaced(signin__lasts="91d").mistakes()
+    assert "signin.lasts" in EMPTY.replaced(signin__lasts="5m").mistakes()

@@ -27,7 +27,7 @@ def answering(*parts: bytes, pause: float = 0.0) -> Iterator[tuple[str, list[byt
             except OSError:
                 return
             with connection:
-                asked.append(connection.recv(65536))
+                asked.append(_request(connection))
                 for part in parts:
                     try:
                         connection.sendall(part)
@@ -41,6 +41,14 @@ def answering(*parts: bytes, pause: float = 0.0) -> Iterator[tuple[str, list[byt
         yield f"http://127.0.0.1:{listener.getsockname()[1]}", asked
     finally:
         listener.close()
+
+
+def _request(connection: socket.socket) -> bytes:
+    """A whole request: its body may come after its head."""
+    whole = connection.recv(65536)
+    while b"\r\n\r\n" not in whole or (b"POST" in whole and not whole.rpartition(b"\r\n\r\n")[2]):
+        whole += connection.recv(65536)
+    return whole
 
 
 def response(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
