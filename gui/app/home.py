@@ -28,6 +28,7 @@ from gui.runner.machine import LOCAL_CLIENTS, default_database, settings_or_defa
 from gui.runner.options import WorkspaceOptions
 from gui.runner.successor import Successor
 from gui.runner.workspace import Workspace, try_to_open
+from gui.statuspage.publisher import status_page
 from shoveler.service.tasks import finish
 
 log = logging.getLogger("tally.window")
@@ -195,6 +196,7 @@ class Home:
                         workspace.local_clients = await stack.enter_async_context(
                             LocalClients(workspace.hub, count, key=key.secret)
                         )
+                    await stack.enter_async_context(status_page(workspace))
                     self._attach(workspace)
                     if not opened.done():
                         opened.set_result(True)

@@ -13,6 +13,7 @@ from gui.commands import CommandError, tell
 from gui.commands.loop import StoppedError, run_until_done
 from gui.commands.places import data_directory
 from gui.hub.signin.messages import EnterCode
+from gui.report.words import printable
 from gui.runner.hublink import HubLink, RemoteError
 from gui.runner.hubs import KeptSignIn, hub_account, kept_sign_in, sign_in, sign_out
 from gui.runner.secrets import Secrets
@@ -23,14 +24,12 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     login = commands.add_parser(
         "login",
         help="sign in to a remote hub as yourself",
-        description="Signs you in to a hub by the provider that it trusts (GitHub, or an OIDC issuer): open the address that "
-        "is shown, in any browser, and type the code. The hub then knows this account of this machine for at most 12 "
-        "hours, which go on while you use it: `tally run PLAN --hub URL` needs no key.",
+        description="Signs you in to a hub by the provider that it trusts (GitHub, or an OIDC issuer): open the "
+        "address that is shown, in any browser, and type the code. The hub then knows this account of this machine for "
+        "12 hours, and for longer while you use it: `tally run PLAN --hub URL` needs no key.",
     )
     login.add_argument("url", metavar="wss://HUB", help="the hub's address")
-    login.add_argument(
-        "--pin", default="", metavar="sha256:…", help="the hub's certificate pin (it shows it at its start)"
-    )
+    login.add_argument("--pin", default="", metavar="sha256:…", help="the hub's certificate pin (shown at its start)")
     login.add_argument("--ca-file", type=Path, metavar="FILE", help="CA certificates to trust for the hub")
     login.add_argument("--insecure", action="store_true", help="plain ws:// without TLS; loopback only")
     login.add_argument("--json", action="store_true", help="print who is signed in as JSON")
@@ -65,15 +64,17 @@ async def _login(options: argparse.Namespace, *, insecure: bool) -> int:
         return 0
     what = "operator" if "operator" in kept.scopes else "observer"
     lasts = format_duration(max(0.0, kept.ends - time.time()))
-    tell(f"Signed in to {kept.hub} as {kept.login} by {kept.provider}: {what}, for {lasts} at most.")
+    who = f"{printable(kept.login)} by {printable(kept.provider)}"
+    tell(f"Signed in to {kept.hub} as {who}: {what}, for {lasts} at most.")
     return 0
 
 
 def _show(code: EnterCode) -> None:
-    tell(f"To sign in by {code.provider}, open {code.address} in a browser and type the code", sys.stderr)
-    tell(f"\n    {code.code}\n", sys.stderr)
+    provider, address = printable(code.provider), printable(code.address)
+    tell(f"To sign in by {provider}, open {address} in a browser and type the code", sys.stderr)
+    tell(f"\n    {printable(code.code)}\n", sys.stderr)
     if code.whole:
-        tell(f"or open {code.whole}", sys.stderr)
+        tell(f"or open {printable(code.whole)}", sys.stderr)
     tell("Type no code that somebody sent you. Waiting …", sys.stderr)
 
 
@@ -90,7 +91,7 @@ def run_logout(options: argparse.Namespace) -> int:
         run_until_done(_logout(link, kept))
     except RemoteError as error:
         raise CommandError(
-            f"{error} What was kept here is forgotten; the hub's operator can end it at once: tally key revoke {kept.kid}",
+            f"{error} What was kept here is forgotten; at the hub it can be ended with: tally key revoke {kept.kid}",
             1,
         ) from error
     finally:

@@ -89,8 +89,8 @@ def _credentials(options: argparse.Namespace) -> Credentials:
             return replace(own, pin=options.pin or own.pin)
     if not secret.strip() or not options.kid:
         raise CommandError(
-            f"A remote hub needs to know you: sign in with `tally login {options.hub}`, or give --kid and --key-file (or "
-            "TALLY_KEY); `tally key create --scope operator` creates a key there."
+            f"A remote hub needs to know you: sign in with `tally login {options.hub}`, or give --kid and --key-file "
+            "(or TALLY_KEY); `tally key create --scope operator` creates a key there."
         )
     return Credentials(secret.strip(), kid=options.kid, name=options.name or account(), pin=options.pin)
 

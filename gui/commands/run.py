@@ -41,6 +41,7 @@ from gui.runner.machine import workspace_options as of_this_machine
 from gui.runner.options import WorkspaceOptions
 from gui.runner.problems import BURST, EVERY, ProblemLines, Purse
 from gui.runner.workspace import Workspace
+from gui.statuspage.publisher import status_page
 from shoveler.service import Address, parse_address
 
 
@@ -218,6 +219,7 @@ async def opened(options: argparse.Namespace) -> AsyncIterator[Workspace]:
         if count:
             key = await workspace.blocking(lambda: workspace.shared_key.secret)
             workspace.local_clients = await stack.enter_async_context(LocalClients(workspace.hub, count, key=key))
+        await stack.enter_async_context(status_page(workspace))
         yield workspace
         workspace.local_clients = None
 

@@ -18,6 +18,7 @@ from gui.runner.local_clients import LocalClients
 from gui.runner.session import RunResult
 from gui.runner.successor import READY, RUNNING
 from gui.runner.workspace import Workspace
+from gui.statuspage.publisher import status_page
 
 
 def take_over() -> int:
@@ -51,6 +52,7 @@ async def _go_on(handed: Handed, answer: int) -> int:
             if handed.clients is not None:
                 clients = LocalClients.adopted(workspace.hub, handed.clients)
                 workspace.local_clients = await stack.enter_async_context(clients)
+            await stack.enter_async_context(status_page(workspace))
             _answer(answer, RUNNING)
             os.close(answer)
             tell(f"Hub at {workspace.hub.address}; workspace {workspace.store.database.shown}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 
 from gui.hub.web.markup import Html
 
@@ -16,6 +16,8 @@ class Board:
     def __init__(self) -> None:
         self._parts: dict[str, Html] = {}
         self._waiting: set[asyncio.Event] = set()
+        self.on_look: Callable[[], None] | None = None
+        """Called before a browser gets the whole page, to publish what is new."""
 
     @property
     def parts(self) -> Mapping[str, Html]:
@@ -34,9 +36,14 @@ class Board:
             for event in self._waiting:
                 event.set()
 
-    def since(self, told: Mapping[str, Html]) -> dict[str, Html]:
-        """The fragments that differ from those that a watcher was told."""
-        return {name: html for name, html in self._parts.items() if told.get(name) != html}
+    def look(self) -> None:
+        """A browser is about to get the whole page."""
+        if self.on_look is not None:
+            self.on_look()
+
+    def since(self, told: Mapping[str, Html], names: Container[str]) -> dict[str, Html]:
+        """Of the fragments with these names, those that differ from what a watcher was told."""
+        return {name: html for name, html in self._parts.items() if name in names and told.get(name) != html}
 
     @property
     def watched(self) -> bool:

@@ -117,6 +117,7 @@ class Door:
             body = frames.sign_in(trust.options.title, f"/signin/start?to={visit.path}", again=bool(session))
             return page(HTTPStatus.UNAUTHORIZED, body, self.origin, cookies=gone)
         who = frames.Visitor(visitor.person.shown, trust.options.title, f"/signout?key={sign_out_key(session)}")
+        self._board.look()
         body = frames.status(self._board, who) if visit.path == "/" else frames.runs(self._board, who)
         return page(HTTPStatus.OK, body, self.origin)
 
@@ -129,7 +130,9 @@ class Door:
         visitor, _ = self._visitor(request.headers)
         if visitor is None:
             return _refused(connection, HTTPStatus.UNAUTHORIZED, "Sign in first.")
-        connection.caller = partial(self._watchers.serve, sign_in=visitor)
+        of_runs = urlsplit(request.path).query == "page=runs"
+        names = frames.OF_RUNS if of_runs else frames.OF_STATUS
+        connection.caller = partial(self._watchers.serve, sign_in=visitor, names=names)
         return None
 
     # ---- signing in with a browser

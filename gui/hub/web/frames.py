@@ -13,6 +13,9 @@ from gui.hub.web.board import Board
 from gui.hub.web.markup import Html, h, icon, join
 
 TITLE = "Tally"
+OF_STATUS = ("workspace", "run", "fleet", "results")
+"""The fragments of the board that the page shows, and those of the page of all runs."""
+OF_RUNS = ("workspace", "runs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +35,13 @@ def status(board: Board, who: Visitor) -> bytes:
         h("div", _part(board, "fleet", "section", "card fleet"), _part(board, "results", "section", "card results"),
           class_="columns"),
     )  # fmt: skip
-    return assets().page(TITLE, join(_header(board, who), main, _foot(who)), live="watch")
+    return assets().page(TITLE, join(_header(board, who), main, _foot(who)), live="/watch")
 
 
 def runs(board: Board, who: Visitor) -> bytes:
     """All runs of the workspace."""
     main = h("main", _part(board, "runs", "section", "card all-runs"))
-    return assets().page(f"Runs · {TITLE}", join(_header(board, who), main, _foot(who)), live="watch")
+    return assets().page(f"Runs · {TITLE}", join(_header(board, who), main, _foot(who)), live="/watch?page=runs")
 
 
 def sign_in(provider: str, start: str, *, again: bool) -> bytes:

@@ -7,7 +7,7 @@ and nobody waits for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 
 import msgspec
 from websockets.asyncio.server import ServerConnection
@@ -45,8 +45,8 @@ class Watchers:
         """The keys of the sign-ins that look at a page now."""
         return set(self._open.values())
 
-    async def serve(self, websocket: ServerConnection, sign_in: SignIn) -> None:
-        """Serve a page until it is closed."""
+    async def serve(self, websocket: ServerConnection, sign_in: SignIn, names: Container[str]) -> None:
+        """Serve a page until it is closed. `names`: the fragments that it shows."""
         of_one = sum(kid == sign_in.kid for kid in self._open.values())
         if of_one >= MAX_OF_ONE or len(self._open) >= MAX_PAGES:
             await self._end(websocket, TOO_MANY, "too many pages are open")
@@ -57,7 +57,7 @@ class Watchers:
         self._open[websocket] = sign_in.kid
         try:
             async with asyncio.TaskGroup() as tasks:
-                feeding = tasks.create_task(self._feeding(websocket), name="feed to a page")
+                feeding = tasks.create_task(self._feeding(websocket, names), name="feed to a page")
                 try:
                     async for _ in websocket:
                         await self._end(websocket, POLICY_VIOLATION, "a page has nothing to say")
@@ -77,12 +77,12 @@ class Watchers:
         """Close all pages; they come back when the hub does."""
         await asyncio.gather(*(self._end(websocket, code, reason) for websocket in tuple(self._open)))
 
-    async def _feeding(self, websocket: ServerConnection) -> None:
+    async def _feeding(self, websocket: ServerConnection, names: Container[str]) -> None:
         told: dict[str, Html] = {}
         changed = self._board.watch()
         try:
             while True:
-                parts = self._board.since(told)
+                parts = self._board.since(told, names)
                 told.update(parts)
                 texts = {name: str(html) for name, html in parts.items()}
                 message = msgspec.json.encode({"t": self._clock(), "version": self._version(), "parts": texts})

@@ -11,14 +11,15 @@ async def test_a_watcher_gets_what_differs() -> None:
     event = board.watch()
     board.publish({"a": h("p", "1"), "b": h("p", "2")})
     assert event.is_set()
-    told = board.since({})
+    told = board.since({}, "ab")
     assert set(told) == {"a", "b"}
+    assert set(board.since({}, "a")) == {"a"}
     event.clear()
     board.publish({"a": h("p", "1")})
     assert not event.is_set()
     board.publish({"b": h("p", "3")})
     assert event.is_set()
-    assert board.since(told) == {"b": "<p>3</p>"}
+    assert board.since(told, "ab") == {"b": "<p>3</p>"}
     assert board.watched
     board.unwatch(event)
     assert not board.watched
