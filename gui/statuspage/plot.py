@@ -16,14 +16,14 @@ FIELD = 1000
 _STEPS = (5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200)
 
 
-def converging(points: Sequence[SamplePoint], total: int) -> Html:
-    """The plot; empty when there are fewer than two seconds to draw. `total`: O of the repeat."""
+def converging(points: Sequence[SamplePoint]) -> Html:
+    """The plot, or a sentence when there are fewer than two seconds to draw."""
     if len(points) < 2:
         return h("p", "No second has been counted yet.", class_="empty")
     begin, end = points[0].t, points[-1].t
     step = next((one for one in _STEPS if (end - begin) / one <= 7), 14_400)
     width = step * max(1, -(-(end - begin) // step))
-    ticks = axis(max(1, min(total, 2 * (points[-1].requested or 1)) or 1))
+    ticks = axis(max(1, *(point.requested or 0 for point in points)))
     seconds = [step * number for number in range(int(width // step) + 1)]
 
     def line(name: str) -> list[str]:

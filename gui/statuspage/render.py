@@ -28,7 +28,7 @@ from gui.statuspage.view import (
     throughput,
 )
 
-SHOWN_RUNS = 7
+SHOWN_RUNS = 10
 
 
 def fragments(status: Status) -> dict[str, Html]:
@@ -52,9 +52,9 @@ def run_card(status: Status) -> Html:
         return join(trouble, _idle(status))
     return join(
         trouble,
-        h("div", h("div", _title(progress), _counts(progress), class_="counts"), _graph(progress),
-          class_="halves"),
-    )  # fmt: skip
+        _title(progress),
+        h("div", h("div", _counts(progress), class_="counts"), _graph(progress), class_="halves"),
+    )
 
 
 def _idle(status: Status) -> Html:
@@ -123,7 +123,7 @@ def _graph(progress: RunProgress) -> Html:
     return h(
         "div",
         h("p", h("b", "Requested and recorded"), plot.legend(), class_="caption"),
-        plot.converging(of_this_repeat(progress), progress.total),
+        plot.converging(of_this_repeat(progress)),
         class_="graph",
     )
 
@@ -287,6 +287,7 @@ def _failure(history: History) -> Html:
     if line is None:
         return join()
     why = " ".join(part for part in (line.sentence, f"{line.cause}." if line.cause else "") if part)
+    why = why.replace(" %", "\N{NO-BREAK SPACE}%")
     return h("div", icon("bad", "bad", 16), h("p", h("b", f"Run {line.run}, {bounded(line.plan, 60)}. "),
              h("span", bounded(why, 400), class_="second")), class_="failure")  # fmt: skip
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gui.campaign.selection import name_order
 from gui.hub import AgentView
 from gui.models.fleet import FleetServer
 from gui.runner.progress import RunProgress, SamplePoint
@@ -32,9 +33,10 @@ class Status:
 
     @property
     def clients(self) -> list[AgentView]:
-        """The clients, those that are not up first."""
+        """The clients by name; where there are too many to show, those that are not up first."""
         clients = [agent for agent in self.agents if agent.role == "client" and agent.state != "gone"]
-        return sorted(clients, key=lambda agent: (agent.state == "up", agent.name))
+        many = len(clients) > MAX_CLIENTS
+        return sorted(clients, key=lambda agent: (many and agent.state == "up", name_order(agent.name)))
 
     @property
     def cells(self) -> list[ServerCell]:

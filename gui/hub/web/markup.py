@@ -8,8 +8,8 @@ from html import escape
 
 from resources import read_text
 
-_EMPTY = frozenset({"br", "img", "input", "line", "meta", "path", "polyline", "polygon", "progress", "rect"})
-"""Elements that are written without content here."""
+_EMPTY = frozenset({"br", "hr", "img", "input", "meta"})
+"""Elements of HTML that have no end."""
 
 
 class Html(str):
@@ -27,7 +27,7 @@ def h(name: str, *parts: Part, **attributes: Attribute) -> Html:
     False: left out. Parts that are not `Html` are escaped."""
     written = "".join(_attribute(key, value) for key, value in attributes.items())
     if name in _EMPTY and not parts:
-        return Html(f"<{name}{written}>") if name != "progress" else Html(f"<{name}{written}></{name}>")
+        return Html(f"<{name}{written}>")
     return Html(f"<{name}{written}>{join(*parts)}</{name}>")
 
 
