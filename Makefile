@@ -55,6 +55,7 @@ package:
 screenshots:
 	@packaging/setup.sh test
 	$(BIN)/python -m tests.gui.screenshots build/screenshots
+	$(BIN)/python tests/page_screenshots.py build/screenshots/page
 
 lock:
 	requirements/lock.sh

@@ -109,9 +109,11 @@ class Keyring:
     # ---- questions
 
     def is_revoked(self, kid: str) -> bool:
-        """Whether the key of a session is no longer valid. Sessions of the shared key stay."""
+        """Whether the key of a session is no longer valid: revoked, or over. Sessions of the shared key stay."""
         key = self.book.keys.get(kid)
-        return kid != SHARED and (key is None or key.state == "revoked")
+        if kid == SHARED:
+            return False
+        return key is None or key.state == "revoked" or (key.state == "active" and not keys.usable(key, self._clock()))
 
     def still_allows(self, bearer: Bearer) -> bool:
         """False if the key was revoked since this token was checked."""

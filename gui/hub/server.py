@@ -209,6 +209,7 @@ class Hub:
             pages=self.pages,
             gate=self._gate.admit,
             operating=self._operators.keys,
+            over=self._keys_changed,
             directory=options.directory,
             address=lambda: self.address,
             clock=clock,

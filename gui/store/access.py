@@ -150,6 +150,7 @@ class AccessPart:
                 return False
             put_setting(connection, f"{_SIGN_IN}{sign_in.kid}", msgspec.json.encode(sign_in).decode())
             _put_key(connection, key)
+            _changed(connection)
         return True
 
     def forget_sign_ins(self, kids: Sequence[str]) -> None:
@@ -159,6 +160,7 @@ class AccessPart:
                 names = [f"{_SIGN_IN}{kid}" for kid in part]
                 connection.execute(delete(schema.meta).where(schema.meta.c.name.in_(names)))
                 connection.execute(delete(schema.signing_key).where(schema.signing_key.c.kid.in_(part)))
+            _changed(connection)
 
     def spend_tokens(self, spends: Sequence[Spend], now: float) -> list[bool]:
         """In one transaction: remember each `jti`; False for each that was remembered before, also within the batch."""

@@ -16,7 +16,7 @@ import hmac
 import logging
 import re
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -84,7 +84,8 @@ class Granted:
 
 
 class People:
-    """See the module. `live` gives the keys of all sessions that are open; all methods belong to the event loop."""
+    """See the module. `live` gives the keys of all sessions that are open, and `over` closes those whose key is not good
+    any more; all methods belong to the event loop."""
 
     def __init__(
         self,
@@ -95,6 +96,7 @@ class People:
         directory: Path,
         *,
         live: Callable[[], Iterable[str]],
+        over: Callable[[], Awaitable[None]],
         clock: Callable[[], float],
         trouble: Callable[[str], None],
         http: Callable[[SignInOptions], Http] = lambda options: HttpClient(options.ca_file),
@@ -108,6 +110,7 @@ class People:
         self._run_blocking = run_blocking
         self._directory = directory
         self._live = live
+        self._over = over
         self._clock = clock
         self._trouble = trouble
         self._http = http
@@ -245,7 +248,8 @@ class People:
         if there is none, or it has ended before."""
         async with self._changing:
             sign_in = self._sign_ins.get(kid)
-            if sign_in is None or self._keyring.is_revoked(kid):
+            key = self._keyring.book.keys.get(kid)
+            if sign_in is None or key is None or key.state == "revoked":
                 return False
             await self._keyring.revoke(kid, f"the hub: {why}")
             self._audit.add("signed out", f"{kid}/{name_of(sign_in.person)}", why)
@@ -299,6 +303,7 @@ class People:
                 if not failing:
                     log.exception("! sign-ins cannot be ended in the database; their keys are not accepted any more")
                 failing = True
+                await self._over()
 
     async def tidy(self) -> None:
         """End what is over, and forget what ended a day ago."""

@@ -28,7 +28,8 @@ Admit = Callable[[ServerConnection, Request], Awaitable[Response | None]]
 
 
 class Front:
-    """`gate` admits whatever is not for people; `operating` gives the keys of operators' open sessions."""
+    """`gate` admits whatever is not for people; `operating` gives the keys of operators' open sessions, and `over`
+    closes all sessions whose key is not good any more."""
 
     def __init__(
         self,
@@ -40,6 +41,7 @@ class Front:
         pages: Pages,
         gate: Admit,
         operating: Callable[[], Iterable[str]],
+        over: Callable[[], Awaitable[None]],
         directory: Path,
         address: Callable[[], str],
         clock: Callable[[], float],
@@ -54,6 +56,7 @@ class Front:
             run_blocking,
             directory,
             live=lambda: {*operating(), *self._watchers.keys()},
+            over=over,
             clock=clock,
             trouble=trouble,
         )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gui.hub.persistence import AuditEntry, Hold, HubStore, Issued, Key, Spend
+from gui.hub.persistence import AuditEntry, Hold, HubStore, Issued, Key, Person, SignIn, Spend
 from gui.store import ServerEntry, Store, access
 
 KEY = Key("k1", "x" * 40, ("agent:client", "agent:server"), 100.0, shared=True)
@@ -141,3 +141,26 @@ def test_a_change_of_credentials_is_seen_by_one_question(any_world: Any) -> None
     assert len(set(seen)) == len(seen)
     store.put_setting("another", "value")
     assert store.credentials_version() == seen[-1]
+
+
+def test_sign_ins_come_and_go_with_their_keys(any_world: Any) -> None:
+    store = any_world.store
+    person = Person("https://github.com", "7", "ada", "", ("osg/monitoring",))
+    key = Key("u-1", "s" * 40, ("observer",), 10.0, sub="ada", until=50.0)
+    sign_in = SignIn("u-1", "program", person, "observer", "laptop", 10.0, 100.0, 10.0, "sealed")
+    before = store.credentials_version()
+    assert store.put_sign_in(sign_in, key)
+    assert store.credentials_version() != before
+    assert store.put_sign_in(replace(sign_in, checked=20.0), replace(key, until=70.0))
+    assert store.sign_ins() == [replace(sign_in, checked=20.0)]
+    assert store.keys() == [replace(key, until=70.0)]
+    store.put_key(replace(key, state="revoked", until=30.0))
+    assert not store.put_sign_in(replace(sign_in, checked=30.0), replace(key, until=90.0))  # revoked is revoked
+    assert store.keys()[0].state == "revoked"
+    assert store.sign_ins()[0].checked == 20.0
+    assert store.put_sign_in(replace(sign_in, sealed=""), replace(key, state="revoked", until=30.0))
+    store.put_sign_in(replace(sign_in, kid="u-2", since=5.0), replace(key, kid="u-2"))
+    assert [one.kid for one in store.sign_ins()] == ["u-2", "u-1"]
+    store.forget_sign_ins(["u-1", "none"])
+    assert [one.kid for one in store.sign_ins()] == ["u-2"]
+    assert [one.kid for one in store.keys()] == ["u-2"]

@@ -84,6 +84,18 @@ async def test_an_expired_key_is_refused_even_before_anybody_tidies(hub: Any, gi
     )
 
 
+async def test_a_database_that_fails_keeps_no_session_open(hub: Any, github: GitHubStandIn, caplog: Any) -> None:
+    granted = await signed_in(hub, github)
+    hub.store.broken = RuntimeError("the disk is gone")
+    hub.clock.advance(13 * HOUR)
+    assert hub.hub._keyring.is_revoked(granted.key.kid)
+    await hub.until(lambda: "sign-ins cannot be ended in the database" in caplog.text)
+    caplog.clear()
+    hub.store.broken = None
+    await hub.until(lambda: key(hub, granted).state == "revoked")
+    caplog.clear()
+
+
 async def test_a_sign_in_lasts_a_week_at_most(hub: Any, github: GitHubStandIn) -> None:
     granted = await signed_in(hub, github)
     for _ in range(7 * 24 * 2):
