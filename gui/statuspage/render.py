@@ -287,9 +287,9 @@ def _failure(history: History) -> Html:
     if line is None:
         return join()
     why = " ".join(part for part in (line.sentence, f"{line.cause}." if line.cause else "") if part)
-    why = why.replace(" %", "\N{NO-BREAK SPACE}%")
+    shown = bounded(why, 400).replace(" %", "\N{NO-BREAK SPACE}%")
     return h("div", icon("bad", "bad", 16), h("p", h("b", f"Run {line.run}, {bounded(line.plan, 60)}. "),
-             h("span", bounded(why, 400), class_="second")), class_="failure")  # fmt: skip
+             h("span", shown, class_="second")), class_="failure")  # fmt: skip
 
 
 # ---- parts

@@ -84,8 +84,8 @@ class Granted:
 
 
 class People:
-    """See the module. `live` gives the keys of all sessions that are open, and `over` closes those whose key is not good
-    any more; all methods belong to the event loop."""
+    """See the module. `live` gives the keys of all sessions that are open, and `over` closes those whose key is not
+    good any more; all methods belong to the event loop."""
 
     def __init__(
         self,

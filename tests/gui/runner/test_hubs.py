@@ -112,7 +112,7 @@ async def test_a_hub_that_ends_in_the_middle(hub: Hub, secrets: Secrets) -> None
     """Not with a traceback: one sentence."""
 
     def show(_: EnterCode) -> None:
-        for websocket in hub._server.connections:
+        for websocket in [one for server in hub._servers for one in server.connections]:
             websocket.transport.abort()
 
     with pytest.raises(RemoteError, match="The connection to the hub broke; try again"):
