@@ -205,6 +205,7 @@ class Hub:
             store,
             self._keyring,
             self._audit,
+            self._refusals,
             self._run_blocking,
             pages=self.pages,
             gate=self._gate.admit,

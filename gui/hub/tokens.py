@@ -23,7 +23,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # as agent.messages.Name
 Reason = Literal[
     "no_token", "bad_token", "audience", "expired", "clock", "lifetime", "scope", "unknown_key", "revoked", "replaced",
     "replayed", "invitation", "name", "role", "client_id", "disconnected", "subprotocol", "path", "message",
-    "too_often", "too_many", "too_many_from_address", "stopping", "database",
+    "too_often", "too_many", "too_many_from_address", "stopping", "database", "sign_in", "not_named", "origin",
 ]  # fmt: skip
 """Why somebody is not let in, for metrics: these words do not change."""
 

@@ -13,14 +13,14 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from agent.messages import Goodbye, Message, encode
-from gui.hub.audit import AuditLog
 from gui.hub.limits import GOODBYE_SECONDS, SEND_SECONDS, limited
+from gui.hub.refusals import Refusals
 from gui.hub.session import NORMAL, POLICY_VIOLATION, shorten
 from gui.hub.signin.fetch import ProviderAwayError, ProviderError
 from gui.hub.signin.messages import EnterCode, PersonalKey, SignedOut, SignIn, SignOut, decode_from_person
 from gui.hub.signin.people import Granted, NoSignInError, NotAllowedError, People, Trust
 from gui.hub.signin.provider import Confirmed, DeviceCode, NotYet
-from gui.hub.tokens import Bearer
+from gui.hub.tokens import AdmissionError, Bearer
 
 log = logging.getLogger("tally.hub")
 
@@ -33,10 +33,10 @@ MAX_OF_ONE = 8
 class DeviceDoor:
     """Serves connections to ``/signin``."""
 
-    def __init__(self, people: People, audit: AuditLog, sleep_unit: Callable[[], float] = lambda: 1.0) -> None:
+    def __init__(self, people: People, refusals: Refusals, sleep_unit: Callable[[], float] = lambda: 1.0) -> None:
         """`sleep_unit`: how long a second of the provider's interval is, for tests."""
         self._people = people
-        self._audit = audit
+        self._refusals = refusals
         self._unit = sleep_unit
         self._of: Counter[str] = Counter()
 
@@ -75,7 +75,7 @@ class DeviceDoor:
         try:
             await self._flow(websocket, address, asked)
         except (NoSignInError, ProviderError) as error:
-            self._audit.add("refused", address, str(error))
+            self._refusals.note(address, AdmissionError(403, "sign_in", str(error)))
             await _refuse(websocket, str(error))
         except NotAllowedError as error:  # the record has it already
             await _refuse(websocket, str(error))

@@ -26,12 +26,14 @@ from gui.hub.commits import RunBlocking
 from gui.hub.keyring import Keyring
 from gui.hub.keys import new_secret, usable
 from gui.hub.persistence import Key, PeopleStore, Person, SignIn
+from gui.hub.refusals import Refusals
 from gui.hub.signin.allow import AllowList, PersonRole
 from gui.hub.signin.fetch import Http, HttpClient, ProviderError, RefusedError, Threads
 from gui.hub.signin.github import GitHub
 from gui.hub.signin.oidc import Oidc
 from gui.hub.signin.provider import Confirmed, Provider, SignInOptions, Tokens
 from gui.hub.signin.seal import Seal, SealError
+from gui.hub.tokens import AdmissionError
 from shoveler.service.tasks import Tasks
 
 log = logging.getLogger("tally.hub")
@@ -92,6 +94,7 @@ class People:
         store: PeopleStore,
         keyring: Keyring,
         audit: AuditLog,
+        refusals: Refusals,
         run_blocking: RunBlocking,
         directory: Path,
         *,
@@ -107,6 +110,7 @@ class People:
         self._store = store
         self._keyring = keyring
         self._audit = audit
+        self._refusals = refusals
         self._run_blocking = run_blocking
         self._directory = directory
         self._live = live
@@ -176,7 +180,7 @@ class People:
         role = self._role(person)
         if role is None:
             text = f"{person.shown} ({trust.options.title}, subject {person.subject}) is named by no list of this hub"
-            self._audit.add("refused", address, f"{text}.")
+            self._refusals.note(address, AdmissionError(403, "not_named", f"{text}."))
             await self._forget_tokens(confirmed.tokens)
             raise NotAllowedError(person, f"{text}; ask whoever runs it.")
         page = via == "page"

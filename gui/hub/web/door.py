@@ -16,11 +16,11 @@ from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from gui.hub.audit import AuditLog
 from gui.hub.gate import Admitted, peer
 from gui.hub.keyring import Keyring
 from gui.hub.pages import Page, Pages, Visit
 from gui.hub.persistence import SignIn
+from gui.hub.refusals import Refusals
 from gui.hub.signin.device import DeviceDoor
 from gui.hub.signin.fetch import ProviderAwayError, ProviderError
 from gui.hub.signin.people import NoSignInError, NotAllowedError, People
@@ -48,7 +48,7 @@ class Door:
         self,
         people: People,
         keyring: Keyring,
-        audit: AuditLog,
+        refusals: Refusals,
         board: Board,
         watchers: Watchers,
         *,
@@ -57,10 +57,10 @@ class Door:
     ) -> None:
         self._people = people
         self._keyring = keyring
-        self._audit = audit
+        self._refusals = refusals
         self._board = board
         self._watchers = watchers
-        self._device = DeviceDoor(people, audit)
+        self._device = DeviceDoor(people, refusals)
         self._address = address
         self._clock = clock
         self._waiting = Waiting()
@@ -125,7 +125,8 @@ class Door:
         """A page's websocket. A browser tells which page opens it: no other site's may."""
         origins = request.headers.get_all("Origin")
         if [origin.lower() for origin in origins] != [self.origin]:
-            self._audit.add("refused", address, f"A page of {_shown(origins)} tried to look at this hub.")
+            text = f"A page of {_shown(origins)} tried to look at this hub."
+            self._refusals.note(address, AdmissionError(403, "origin", text))
             return _refused(connection, HTTPStatus.FORBIDDEN, "Only this hub's own page may be live.")
         visitor, _ = self._visitor(request.headers)
         if visitor is None:
@@ -162,7 +163,7 @@ class Door:
         begun = self._waiting.take(query.get("state", ""), binding, self._clock()) if binding else None
         if begun is None:
             text = "This sign-in was not begun in this browser, was used before, or took more than ten minutes."
-            self._audit.add("refused", address, text)
+            self._refusals.note(address, AdmissionError(403, "sign_in", text))
             return self._failed(HTTPStatus.BAD_REQUEST, text, "/")
         try:
             return await self._signed_in(begun, query, address)
@@ -171,7 +172,7 @@ class Door:
         except (ProviderError, TimeoutError) as error:
             text = str(error) or "The provider does not answer in time."
             away = isinstance(error, ProviderAwayError | TimeoutError)
-            self._audit.add("refused", address, text)
+            self._refusals.note(address, AdmissionError(403, "sign_in", text))
             return self._failed(HTTPStatus.BAD_GATEWAY if away else HTTPStatus.FORBIDDEN, text, begun.path)
 
     async def _signed_in(self, begun: Begun, query: dict[str, str], address: str) -> Page:
@@ -212,7 +213,7 @@ class Door:
             try:
                 bearer = read_authorization(tokens[0] if len(tokens) == 1 else "", self._keyring.book, self._clock())
             except AdmissionError as refusal:
-                self._audit.add("refused", address, refusal.text)
+                self._refusals.note(address, refusal)
                 return _refused(connection, HTTPStatus(refusal.status), refusal.body(self._clock()))
         connection.caller = partial(self._device.serve, address=address, bearer=bearer)
         return None

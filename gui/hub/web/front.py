@@ -17,6 +17,7 @@ from gui.hub.gate import Admitted
 from gui.hub.keyring import Keyring
 from gui.hub.pages import Pages
 from gui.hub.persistence import PeopleStore
+from gui.hub.refusals import Refusals
 from gui.hub.signin.people import People
 from gui.hub.tokens import Bearer
 from gui.hub.web.assets import assets
@@ -36,6 +37,7 @@ class Front:
         store: PeopleStore,
         keyring: Keyring,
         audit: AuditLog,
+        refusals: Refusals,
         run_blocking: RunBlocking,
         *,
         pages: Pages,
@@ -53,6 +55,7 @@ class Front:
             store,
             keyring,
             audit,
+            refusals,
             run_blocking,
             directory,
             live=lambda: {*operating(), *self._watchers.keys()},
@@ -61,7 +64,7 @@ class Front:
             trouble=trouble,
         )
         self._watchers = Watchers(self.board, lambda: assets().version, self.people.good, clock)
-        self._door = Door(self.people, keyring, audit, self.board, self._watchers, address=address, clock=clock)
+        self._door = Door(self.people, keyring, refusals, self.board, self._watchers, address=address, clock=clock)
         self._door.add_to(pages)
 
     @asynccontextmanager
