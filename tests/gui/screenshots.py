@@ -188,10 +188,12 @@ async def extreme(camera: Camera, data: Path) -> None:
     run = await asyncio.to_thread(fill, database)
     window.open_workspace(str(database))
     await until(window, lambda: window.workspace is not None, "the workspace is open")
+    live = page(window, "live")
     for servers in (50, 500):
-        live = page(window, "live")
         window.go("live")
+        await asyncio.sleep(2)  # it reads what the last run was
         live.show_progress(progress(servers))
+        await until(window, lambda n=servers: len(live.table.model.rows.all) == n, f"{servers} servers are shown")
         await shoot(f"live-{servers}")
     window.go("runs")
     await shoot("runs-many")
@@ -209,7 +211,8 @@ async def extreme(camera: Camera, data: Path) -> None:
     await until(window, lambda: page(window, "evidence").view is not None, "the evidence is read")
     await shoot("evidence-long")
     window.go("compare", run=run)
-    await asyncio.sleep(3)
+    compared = page(window, "compare")
+    await until(window, lambda: "reading" not in compared.course_chart.unit.text(), "the comparison is read")
     await shoot("compare")
     for name in ("fleet", "plans", "preflight", "settings", "pipeline"):
         window.go(name)

@@ -65,7 +65,7 @@ class Readouts(QWidget):
         progress.addWidget(self.progress_bar)
         progress.addStretch(1)
         holder = QWidget()
-        holder.setMaximumWidth(392)
+        holder.setMaximumWidth(456)
         holder.setLayout(progress)
         return holder
 
