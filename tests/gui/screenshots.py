@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,11 +190,15 @@ async def extreme(camera: Camera, data: Path) -> None:
     window.open_workspace(str(database))
     await until(window, lambda: window.workspace is not None, "the workspace is open")
     live = page(window, "live")
+
+    def listed(servers: int) -> bool:
+        return len(live.table.model.rows.all) == servers
+
     for servers in (50, 500):
         window.go("live")
         await asyncio.sleep(2)  # it reads what the last run was
         live.show_progress(progress(servers))
-        await until(window, lambda n=servers: len(live.table.model.rows.all) == n, f"{servers} servers are shown")
+        await until(window, partial(listed, servers), f"{servers} servers are shown")
         await shoot(f"live-{servers}")
     window.go("runs")
     await shoot("runs-many")

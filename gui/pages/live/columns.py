@@ -126,7 +126,7 @@ def server_columns(
             "State",
             lambda r: news_of(r.name).word,
             kind="status",
-            width=116,
+            width=136,
             icon=lambda r: news_of(r.name).icon,
             colour=lambda r: news_of(r.name).colour,
         ),
