@@ -18,7 +18,7 @@ from collector.correlate.processes import Processes
 from collector.correlate.senders import Senders, Totals
 from collector.correlate.sequences import Sequences
 from collector.correlate.streams import Streams
-from collector.correlate.timekeeper import TICK_FEEDS, Broken, Timekeeper
+from collector.correlate.timekeeper import DEFAULT_IDENT, TICK_FEEDS, Broken, Timekeeper
 from collector.correlate.waiting import Waiting
 from collector.correlate.writer import Writer
 from collector.records.text import clean_text
@@ -286,7 +286,7 @@ class Correlator:
         # a redirector has sessions, and no files of its own
         if not inc.fstreams and not inc.told and inc.sessions_seen >= 4 and now - inc.first >= NO_FSTAT_AFTER:
             names.append("no_fstat")
-        period = inc.idents[1] or 3600.0
+        period = inc.idents[1] or DEFAULT_IDENT
         # noise may look like a server's datagram, but hardly like its identity record or a session
         known = inc.ident is not None or inc.sessions_seen
         if known and now - inc.alive > max(2.5 * period, 3 * self.options.grace):

@@ -62,7 +62,7 @@ _OURS = frozenset(
     }
 )
 """Fields that say where a record comes from; an event's own fields with these names are left out."""
-_HTTP_KEY = re.compile(r"HTTP_([A-Za-z]{1,20})_(\d{1,5})")
+_HTTP_KEY = re.compile(r"HTTP_([A-Za-z][A-Za-z-]{0,19})_(\d{1,5})")
 _STATISTICS = "oss_stats"
 """Names of storage statistics begin so."""
 _XEQ_NAMES = {
@@ -104,20 +104,20 @@ def _is_of_kind(kind: str, event: dict[str, Any]) -> bool:
 
 
 def _kind_by_looks(event: dict[str, Any]) -> str | None:
-    name = str(event.get("event", ""))
+    name = event.get("event")
     if name == "file_close":
         return "cache"
     if "TPC" in event:
         return "tpc"
     if name == "throttle_update":
         return "throttle"
-    if name.startswith(_STATISTICS):
+    if isinstance(name, str) and name.startswith(_STATISTICS):
         return "oss"
     if event.get("type") == "tcpstats":
         return "tcp"
     if event and all(key.startswith("HTTP_") for key in event):
         return "http"
-    return None
+    return "event" if isinstance(name, str) and name else None
 
 
 def events_of(stream: GStream, line: bytes, ordinal: int, address: str, now: float, arrived: float) -> list[Event]:
@@ -199,8 +199,10 @@ def head(kind: str, identity: str) -> dict[str, Any]:
 
 
 def _cache(event: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    fields = {_CACHE_NAMES.get(key, key): value for key, value in event.items()}
+    fields = {_CACHE_NAMES.get(key, key): value for key, value in event.items() if value is not None}
     for name, value in fields.items():
+        if name in _CACHE_COUNTS and isinstance(value, float) and value.is_integer():
+            value = fields[name] = int(value)
         if name in _CACHE_COUNTS:
             right = _count(value) is not None
         elif name == "remotes_origin":
@@ -313,7 +315,10 @@ def summary_fields(summary: Summary, identity: str, address: str) -> dict[str, A
         put_text(fields, "server_ip", sender.text)
     server, port = split_remote(summary.source or "")
     put_text(fields, "server", server)
-    if (number := port_of(number_of(port))) is not None:
+    info = summary.stats.get("info")
+    told = info.get("port") if isinstance(info, dict) else None
+    number = port_of(number_of(port)) or port_of(told if isinstance(told, int) else None)
+    if number is not None:
         fields["port"] = number
     put_text(fields, "source", summary.source)
     put_text(fields, "program", summary.program)

@@ -19,6 +19,8 @@ from collector.correlate.waiting import Waiting
 
 INCARNATION = 6000
 SESSION = 1500
+TELLING = 400
+"""What a session was told, beyond the few for which `SESSION` has room."""
 FILE = 500
 GIVEN_UP = 200
 """A file given up without its name."""
@@ -294,6 +296,7 @@ def rough_size(inc: Incarnation) -> int:
     return (
         INCARNATION
         + len(inc.sessions) * SESSION
+        + sum(inc.sessions[dictid].tellings for dictid in inc.much_told) * TELLING
         + (len(inc.files) + len(inc.moved)) * FILE
         + len(inc.given_up) * GIVEN_UP
         + len(inc.paths) * PATH

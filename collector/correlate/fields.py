@@ -94,7 +94,7 @@ def distinct(text: str | None, sense: Callable[[str], str] = str) -> str | None:
     """
     words: dict[str, str] = {}
     for word in (text or "").split():
-        if word != "NULL":
+        if word.upper() != "NULL":
             words.setdefault(sense(word), word)
     return " ".join(words.values()) or None
 

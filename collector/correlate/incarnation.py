@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable
 from hashlib import blake2b
@@ -26,9 +26,15 @@ MAX_TOLD = 128
 MAX_WAYS = 8
 """Number of such paths that are distinguished."""
 LOOK_BACK = 16
-"""Maximum number of sessions with the same user id to search for one that is open."""
+"""Maximum number of sessions with the same user id to search for one that is open, and of values of one for one that
+came in time."""
 KEPT_TOLD = 16
-"""Number of successive values of a session that are kept, besides those in force for files that are still open."""
+"""Number of successive values of a session that are kept, besides those in force for files that are still open, and
+those after which an open may have been made that is still in the server's buffer…"""
+MAX_UNREPORTED = 4096
+"""…of which at most this many are kept."""
+OVERTAKEN = 5.0
+"""Seconds by which something that a session was told may come later than the report of an open after it."""
 
 FLOW_AFTER = 4
 """A ``U`` is numbered right after the open that caused it, or at most this many later, as others open at the same
@@ -211,29 +217,40 @@ class Told(Generic[T]):
 
     Numbers come from one counter of the process, so an open that has a greater number came later. They are kept as
     distances from the session's own number, which are not affected when the counter wraps. Distance 0, the session's
-    own number: from the beginning (Pelican's origins send it so, and count files by themselves).
+    own number: the numbers do not show the order (Pelican's origins send it so, and count files by themselves).
     """
 
-    __slots__ = ("_room", "tellings")
+    __slots__ = ("_fresh", "_fstreams", "_room", "tellings")
 
     def __init__(self, tellings: Iterable[Telling[T]] = ()) -> None:
-        self.tellings = sorted(tellings, key=_distance)
-        self._room = 2 * KEPT_TOLD
+        self.tellings = sorted(tellings, key=_order)
+        self._room = 2 * max(KEPT_TOLD, len(self.tellings))
+        self._fstreams = 0
+        self._fresh = (len(self.tellings), 0)
+        """How many came between the last two f-stream datagrams, and after the last."""
 
-    def put(self, telling: Telling[T]) -> bool:
-        """Add one. Returns whether to call `keep` now."""
-        index = bisect_left(self.tellings, telling.distance, key=_distance)
-        same = index < len(self.tellings) and self.tellings[index].distance == telling.distance
-        self.tellings[index : index + same] = [telling]
+    def put(self, telling: Telling[T], fstreams: int = 0) -> bool:
+        """Add one; `fstreams` counts the f-stream datagrams that came before it. Returns whether to call `keep` now."""
+        if fstreams != self._fstreams:
+            self._fstreams, self._fresh = fstreams, (self._fresh[1], 0)
+        self._fresh = self._fresh[0], self._fresh[1] + 1
+        if telling.distance:
+            index = bisect_left(self.tellings, telling.distance, key=_distance)
+            same = index < len(self.tellings) and self.tellings[index].distance == telling.distance
+            self.tellings[index : index + same] = [telling]
+        else:
+            index = bisect_right(self.tellings, _order(telling), key=_order)
+            if not index or self.tellings[index - 1].value != telling.value:
+                self.tellings.insert(index, telling)
         return len(self.tellings) > self._room
 
     def last(self) -> T | None:
         """What is in force now."""
         return self.tellings[-1].value if self.tellings else None
 
-    def at(self, distance: int) -> T | None:
-        """What was in force for a file at a distance."""
-        place = self._place(distance)
+    def at(self, distance: int, time: float = math.inf) -> T | None:
+        """What was in force for a file at a distance, of what had come by a time."""
+        place = self._place(distance, time)
         return self.tellings[place].value if place >= 0 else None
 
     def by(self, time: float) -> T | None:
@@ -241,36 +258,42 @@ class Told(Generic[T]):
         place = self._place_by(time)
         return self.tellings[place].value if place >= 0 else None
 
-    def _place(self, distance: int) -> int:
-        return bisect_left(self.tellings, max(distance, 1), key=_distance) - 1
+    def _place(self, distance: int, time: float = math.inf) -> int:
+        last = bisect_left(self.tellings, max(distance, 1), key=_distance) - 1
+        places = range(last, max(last - LOOK_BACK, -1), -1)
+        return next((place for place in places if self.tellings[place].seen <= time), -1)
 
     def _place_by(self, time: float) -> int:
         places = [(telling.seen, place) for place, telling in enumerate(self.tellings) if telling.seen <= time]
         return max(places)[1] if places else -1
 
-    @property
-    def in_order(self) -> bool:
-        """Whether the last by number is also the last to arrive."""
-        return self._place_by(math.inf) == len(self.tellings) - 1
-
     def keep(self, files: Iterable[tuple[int, float]]) -> None:
         """Forget what is not in force for any of these files, given by distance and time, except for the last
-        `KEPT_TOLD`.
+        `KEPT_TOLD`, and those after which files may have been opened that the server has not reported yet.
         """
-        places = {place for distance, time in files for place in (self._place(distance), self._place_by(time))}
-        last = len(self.tellings) - KEPT_TOLD
+        arrivals = sorted((telling.seen, place) for place, telling in enumerate(self.tellings))
+        places = set()
+        for distance, time in files:
+            places |= {self._place(distance), self._place(distance, time + OVERTAKEN)}
+            before = bisect_right(arrivals, (time, math.inf))
+            places.update(place for _, place in arrivals[max(before - 1, 0) : before])
+        last = len(self.tellings) - min(max(KEPT_TOLD, sum(self._fresh)), MAX_UNREPORTED)
         self.tellings = [telling for place, telling in enumerate(self.tellings) if place >= last or place in places]
         self._room = 2 * max(KEPT_TOLD, len(self.tellings))
 
     def join(self, other: Told[T]) -> None:
         """Add what came by another path."""
-        known = {telling.distance for telling in self.tellings}
+        known = {telling.distance for telling in self.tellings if telling.distance}
         for telling in other.tellings:
             if telling.distance not in known:
-                self.put(telling)
+                self.put(telling, self._fstreams)
 
     def __bool__(self) -> bool:
         return bool(self.tellings)
+
+
+def _order(telling: Telling[Any]) -> tuple[int, float]:
+    return telling.distance, telling.seen
 
 
 def _distance(telling: Telling[Any]) -> int:
@@ -302,6 +325,11 @@ class Session:
         self.used = seen
         """When it was last used, to the hour."""
         self.saved = False
+
+    @property
+    def tellings(self) -> int:
+        """How much of what it was told is kept."""
+        return len(self.infos.tellings) + len(self.tokens.tellings) + len(self.flows.tellings)
 
     def distance(self, number: int) -> int:
         """How long after the session something was numbered; 0 if it has no number of its own."""
@@ -374,7 +402,8 @@ class Incarnation:
         self.dead_by: int | None = None
         """…and when that one started (its stod)."""
         self.ended = 0.0
-        """Arrival of the first datagram of that one; 0: none."""
+        """Arrival of the first datagram of that one; 0: none, or it sends from elsewhere, which does not prove that this
+        one has ended."""
         self.clock = stod
         """The latest time that the server has reported (Unix seconds)."""
 
@@ -397,6 +426,8 @@ class Incarnation:
         """By dictid, for sessions of which everything is known; made again when something changes."""
         self.by_userid: dict[str, list[int]] = {}
         """Text of a user id → dictids of its sessions, oldest first: several connections of a client may share it."""
+        self.much_told: set[int] = set()
+        """Dictids of sessions that have been told more than usual, for the size of the state."""
         self.early_info: dict[str, Early[str]] = {}
         """By the text of the user id."""
         self.early_token: dict[int, Early[Token]] = {}
@@ -473,7 +504,13 @@ class Incarnation:
     def know_session(self, session: Session) -> None:
         """A session has begun, with an id that no other has (now)."""
         self.sessions[session.dictid] = session
+        self.note_told(session)
         self.by_userid.setdefault(session.userid.text, []).append(session.dictid)
+
+    def note_told(self, session: Session) -> None:
+        """A session was told something."""
+        if session.tellings > KEPT_TOLD:
+            self.much_told.add(session.dictid)
 
     def session_named(self, userid: str, number: int) -> Session | None:
         """Of the sessions with this text of a user id that began before `number` was assigned: the latest that is open,
@@ -494,14 +531,20 @@ class Incarnation:
             latest = latest or session
         return latest
 
-    @property
-    def counts_all(self) -> bool:
-        """Its numbers show the order, because there is one counter for everything (format reference, 5.1): then nearly
-        all numbers are seen. (Not so where a plug-in or a relay numbers by itself.)
+    def counts_all(self, file_id: int) -> bool:
+        """Whether numbers up to that of a file show the order, because there is one counter for everything (format
+        reference, 5.1): then nearly all numbers are seen. (Not so where a plug-in or a relay numbers by itself.)
         """
         if self.one_counter:
             return False
-        return 2 * (self.opens + self.numbered) > self.numbers[1] - self.numbers[0]
+        low, high = self.numbers
+        number = self._unwrapped(file_id)
+        return 2 * (self.opens + self.numbered) > max(high, number) - min(low, number)
+
+    def _unwrapped(self, number: int) -> int:
+        """A number as its counter would have it without a limit, after or before those of map messages."""
+        high = self.numbers[1]
+        return high + (number - high + _IDS // 2) % _IDS - _IDS // 2
 
     def number_seen(self, number: int) -> None:
         """A map message had this number."""
@@ -509,42 +552,42 @@ class Incarnation:
             return
         low, high = self.numbers
         if self.numbered:  # the counter may have wrapped: then it continues after the highest
-            number = high + (number - high + _IDS // 2) % _IDS - _IDS // 2
+            number = self._unwrapped(number)
         self.numbered += 1
         self.numbers = (min(low, number), max(high, number)) if self.numbered > 1 else (number, number)
 
     def told_at(self, told: Told[T], session: Session, file_id: int, reported: float | None) -> T | None:
-        """What a session had been told when it opened a file whose open was `reported` at this time."""
-        if self.counts_all or reported is None:
+        """What a session had been told when it opened a file whose open was `reported` at this time: of what has a
+        number below the file's, the last. Where the numbers may be of several counters, the times decide too: what
+        came long after the report was told later.
+        """
+        if not told:
+            return None
+        if reported is None:
             return told.at(session.distance(file_id))
-        value = told.by(reported)
-        # Pelican's origins number it as the session: it has come late, and was in force from the beginning
-        return told.last() if value is None and self.one_counter else value
+        if self.one_counter:  # it has the number of the session: what came first was in force from the beginning
+            return told.tellings[0].value if (value := told.by(reported)) is None else value
+        if self.counts_all(file_id):
+            return told.at(session.distance(file_id))
+        value = told.at(session.distance(file_id), reported + OVERTAKEN)
+        return told.by(reported) if value is None else value
 
     def flow_at(self, session: Session, file_id: int, reported: float | None) -> Flow | None:
         """The flow of a session when it opened a file. A ``U`` is sent once, by the first open that has a flow, whose
         number is just below its own [C: scitags].
         """
         flow = self.told_at(session.flows, session, file_id, reported)
-        if flow is None and self.counts_all:
+        if flow is None and self.counts_all(file_id):
             flow = session.flows.at(session.distance(file_id) + FLOW_AFTER)
         return flow
 
     def ready_from(self, session: Session) -> tuple[int, float]:
         """For files with a number above the one, reported no earlier than the other, all that a session has been told
-        is in force; a number of 2³²: unknown.
+        is in force; a number of 2³²: for none.
         """
         latest = [told.tellings[-1] for told in (session.infos, session.tokens, session.flows) if told]
         last = max((telling.distance for telling in latest), default=0)
-        if not last:
-            return 0, 0.0
-        since = min(session.dictid + last, _IDS)
-        if self.counts_all:
-            return since, 0.0
-        # What came last is in force; the numbers must agree, because they may decide once more of them are seen.
-        if not (session.infos.in_order and session.tokens.in_order and session.flows.in_order):
-            return _IDS, 0.0
-        return since, max(telling.seen for telling in latest)
+        return min(session.dictid + last, _IDS) if last else 0, max((telling.seen for telling in latest), default=0.0)
 
     def take_early(self, session: Session) -> None:
         """Give a session what came before it."""
@@ -578,6 +621,7 @@ class Incarnation:
     def forget_session(self, session: Session) -> None:
         """A session is not needed any more."""
         del self.sessions[session.dictid]
+        self.much_told.discard(session.dictid)
         self.dirty_sessions.discard(session.dictid)
         self.ready.pop(session.dictid, None)
         self._unlist(session)

@@ -130,8 +130,9 @@ class Maps:
 
     def _tell(self, inc: Incarnation, session: Session, told: Told[T], number: int, value: T) -> None:
         """A session was told something, in the message with this number."""
-        if told.put(inc.telling(session, number, self._present.now, value)):
+        if told.put(inc.telling(session, number, self._present.now, value), inc.fstreams):
             told.keep(inc.files_of(session))
+            inc.note_told(session)
         self._session_changed(inc, session)
 
     def _path(self, inc: Incarnation, message: maps.Map, sender: Sender) -> None:

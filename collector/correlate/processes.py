@@ -27,6 +27,8 @@ MAX_GUESTS = 10_000
 """Sessions remembered by where they were reported, per process and place."""
 JUMP = 64
 """A process that sends by a new path continues its numbers; losing more than this many in its move is unlikely."""
+REORDERED = 2.0
+"""Seconds for which datagrams of a process may still come after the first of its successor at another address."""
 START_MARGIN = 2
 """Seconds by which a server must have started after us to be sure that we have heard it from its start."""
 
@@ -88,7 +90,7 @@ class Processes:
             self._route(inc, way)
             if sid and nameless is not None and nameless is not inc:
                 self._merge(inc, nameless)
-        self._heard(inc)
+        self.heard(inc)
         return inc
 
     def _way(self, remote: str, stod: int, sid: int) -> str:
@@ -191,21 +193,30 @@ class Processes:
             del self._routes[route]
             self._bound.pop(route[:2], None)
 
-    def _heard(self, inc: Incarnation) -> None:
+    def heard(self, inc: Incarnation) -> None:
+        """A datagram of a process has come."""
         inc.alive = self._present.now
         inc.last = self._present.arrived
         inc.heard += 1
         self.touch(inc)
-        if inc.dead_since is not None and self._present.now - inc.dead_since > 2 * self._options.grace:
-            inc.dead_since, inc.dead_by, inc.ended = (
-                None,
-                None,
-                0.0,
-            )  # not dead: a clone of its successor behind the same address
+        if inc.dead_since is not None:
+            late = 2 * self._options.grace if inc.ended else REORDERED
+            if self._present.now - inc.dead_since > late:  # not dead: a clone of its successor
+                inc.dead_since, inc.dead_by, inc.ended = None, None, 0.0
 
     def _dead(self, inc: Incarnation, by: int) -> None:
         inc.dead_since, inc.dead_by, inc.ended = self._present.now, by, self._present.arrived
         self.touch(inc)
+
+    def _succeed(self, inc: Incarnation) -> None:
+        """A process has named itself. Those of its name (and on a host of the same name) that started earlier and sent
+        from elsewhere were most likely it before a restart, at which its address changed. They may also be its clones:
+        then they will be heard again.
+        """
+        for other in self.all.values():
+            if other.sid == inc.sid and other.stod < inc.stod and other.host == inc.host and other.dead_since is None:
+                other.dead_since, other.dead_by = self._present.now, inc.stod
+                self.touch(other)
 
     # -------------------------------------------------------------- identification by pid
 
@@ -223,13 +234,15 @@ class Processes:
                 if other is not inc and (other.pid, other.host) == process and agree(other, inc):
                     self._merge(other, inc)
                     return other
+            if inc.host:
+                self._succeed(inc)
             return inc
         if (inc.pid, inc.host) == process:
             return inc
         for other in self._same[inc.sid, inc.stod]:
             if (other.pid, other.host) == process and sender.address in other.addresses:
                 self._route(other, remote)  # clones behind one address: each keeps its sockets
-                self._heard(other)
+                self.heard(other)
                 return other
         if inc.shared:
             mine, other = self._part(inc, remote, sender)
@@ -241,7 +254,7 @@ class Processes:
         young = self._new(remote, inc.stod, inc.sid, sender.address)
         young.pid, young.host = process
         self._route(young, remote)
-        self._heard(young)
+        self.heard(young)
         return young
 
     def one_of(self, inc: Incarnation, remote: str, sender: Sender, number: int, data: bytes) -> Incarnation:
@@ -289,7 +302,7 @@ class Processes:
                 young.dirty_sessions.add(dictid)
         for route in ways:
             self._route(young, route[0])
-        self._heard(young)
+        self.heard(young)
         self.touch(inc)
         return (young, inc) if here else (inc, young)
 
@@ -355,6 +368,7 @@ class Processes:
                 session.tokens.join(twin.tokens)
                 session.flows.join(twin.flows)
             kept.take_early(session)
+            kept.note_told(session)
         kept.dirty_sessions |= kept.sessions.keys()
         kept.left.extend(other.left)
         kept.leaving.extend(other.leaving)

@@ -422,6 +422,7 @@ def _complete(inc: Incarnation) -> None:
     """Derive what has no rows of its own."""
     for session in sorted(inc.sessions.values(), key=lambda s: (s.seen, s.heard, s.dictid)):
         inc.by_userid.setdefault(session.userid.text, []).append(session.dictid)
+        inc.note_told(session)
     gone = [Left(s.gone, s.dictid, s.gone_end) for s in inc.sessions.values() if s.gone]
     inc.left.extend(gone)
     for name in ("files", "given_up", "paths"):

@@ -10,10 +10,13 @@ from collector.correlate.present import Present
 from collector.correlate.processes import Processes
 from collector.correlate.senders import Senders, Totals
 from collector.correlate.sequence import DUPLICATE, LATE, NEW, OF_RECORDS, REORDER, Tracker, latest
+from collector.wire.userid import split_remote
 
 MAX_GAPS = 200
 """Gaps remembered per incarnation, for the status message, and to mark the records that they may affect."""
 IDENT = ord("=")
+_OF_EACH_STREAM = frozenset({"G text", "G= text", "Gd text"})
+"""Classes of which a process has a counter for each stream that it sends as text."""
 MAX_TRACKERS = 256
 """Counters followed per incarnation besides the f-stream's; beyond it those with the fewest datagrams are forgotten."""
 
@@ -70,19 +73,22 @@ class Sequences:
         if class_ == "M" and number == 0 and data[0] == IDENT and inc.heard <= REORDER:
             inc.hear_from_start()
         others = [known for known in inc.sequences if known[1] == class_]
-        # a socket that appears later may be an old one behind a new port (NAT): its counter is not at its start
+        start = 0 if class_ == "M" else 1
+        # a socket that appears later may be an old one behind a new port or address: its counter is not at its start
         heard_all = inc.from_start and (not others or now - inc.first < self._options.grace)
         # a second destination's counter says the same under the same number
         told = any(inc.sequences[other].sums.get(number) == zlib.crc32(data) for other in others)
-        if class_ == "M" and others and number and not told:
-            moved = self._moved(inc, others, number)
+        if others and number != start and not told:
+            moved = self._moved(inc, others, number) if _is_movable(class_) else None
             if moved is not None:
                 return moved
-            heard_all = False
+            address = split_remote(remote)[0]
+            new = not any(split_remote(other)[0] == address for other, _ in others)
+            heard_all = heard_all and not (new or _is_movable(class_))
         # it may only become known later that there is one counter for everything a stream sends
         heard_all = heard_all and not (class_ == "G text" and any(sender == remote for sender, _ in inc.sequences))
         tracker = Tracker(modulus)
-        tracker.begin(number, now, inc.clock, (0 if class_ == "M" else 1) if heard_all else None)
+        tracker.begin(number, now, inc.clock, start if heard_all else None)
         return tracker
 
     @staticmethod
@@ -170,3 +176,8 @@ class Sequences:
             tracker.bound_holes(end)
         inc.gaps = [(c, gap if gap.end else gap._replace(end=max(end, gap.begin))) for c, gap in inc.gaps]
         inc.endless = False
+
+
+def _is_movable(class_: str) -> bool:
+    """Whether a process has only one counter of this class per destination: a new socket is an old one that moved."""
+    return class_ not in _OF_EACH_STREAM

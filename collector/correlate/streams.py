@@ -201,7 +201,7 @@ class Streams:
     def _text(self, data: bytes, remote: str, sender: Sender) -> None:
         stream = gstream.parse_text(data)
         if stream.stod is None or stream.sid is None or stream.pseq is None:
-            self._headerless(stream, sender)
+            self._headerless(stream, data, sender)
             return
         inc = self._processes.find(remote, stream.stod, stream.sid, sender)
         class_ = self._text_class(inc, stream)
@@ -236,12 +236,16 @@ class Streams:
         provider = clean_text(stream.provider[:8])
         return {"g": f"G{provider} text", "=": "G= text"}.get(stream.code, "Gd text")
 
-    def _headerless(self, stream: gstream.GStream, sender: Sender) -> None:
-        """Events without a header (``nohdr``): only the address shows which server they are from."""
+    def _headerless(self, stream: gstream.GStream, data: bytes, sender: Sender) -> None:
+        """Events without a header (``nohdr``): only the address shows which server they are from. They have no number:
+        the same bytes within a second are a duplicate.
+        """
         inc = self._processes.at(sender.address)
         if inc is None:
             raise RejectedError("no_server", "events without a header, from an address that has not named itself")
-        self._events(inc, stream, sender)
+        self._processes.heard(inc)
+        if not self._told_before(event_id("text", inc.sid, inc.stod, int(self._present.arrived), data), sender):
+            self._events(inc, stream, sender)
 
     def _events(self, inc: Incarnation, stream: gstream.GStream, sender: Sender) -> None:
         good = 0

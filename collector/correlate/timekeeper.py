@@ -22,6 +22,8 @@ TICK = 1.0
 """Seconds between two checks for what is due…"""
 TICK_FEEDS = 2048
 """…or datagrams, whichever comes first."""
+DEFAULT_IDENT = 3600.0
+"""Seconds between two identity records of a server, unless it is configured otherwise."""
 SWEEP = 60.0
 """Seconds between two checks for what has expired."""
 
@@ -110,7 +112,8 @@ class Timekeeper:
             self._processes.touch(inc)
             self._forget_session(inc, inc.leaving.popleft()[1])
         if inc.dead_since is not None:
-            if (inc.files or inc.waits) and now - max(inc.alive, inc.dead_since) >= options.grace:
+            patience = options.grace if inc.ended else max(options.grace, 2.5 * (inc.idents[1] or DEFAULT_IDENT))
+            if (inc.files or inc.waits) and now - max(inc.alive, inc.dead_since) >= patience:
                 self._processes.touch(inc)
                 self._waiting.finish_all(inc)
                 self.give_up_all(inc, "server_restarted", inc.dead_by)

@@ -69,8 +69,11 @@ _KINDS = {
 }
 
 
+_JSON_SUMMARY = re.compile(rb'\{\s*"statistics"\s*:')
 _ENVELOPE = [re.compile(rb'[{,]\s*"%s"\s*:' % key) for key in (b"data", b"remote")]
 """What an envelope has, in any order and among other keys."""
+_CUT_ENVELOPE = re.compile(rb'\{\s*"data"\s*:\s*"[A-Za-z0-9+/=\\]{16,}')
+"""How one begins that a receiver has truncated before its second key."""
 
 
 def classify(data: bytes) -> Kind:
@@ -80,10 +83,13 @@ def classify(data: bytes) -> Kind:
     kind = _KINDS.get(data[0])
     if kind is not None:
         return kind
-    if data.startswith(b'{"statistics"'):
-        return Kind.SUMMARY_JSON
     if data[0] == 0x7B:  # "{"
-        enveloped = not data.startswith(b'{"code"') and all(key.search(data) for key in _ENVELOPE)
+        if _JSON_SUMMARY.match(data):
+            return Kind.SUMMARY_JSON
+        if data.startswith(b'{"code"'):
+            return Kind.TEXT
+        cut = _CUT_ENVELOPE.match(data)
+        enveloped = (cut is not None and cut.end() == len(data)) or all(key.search(data) for key in _ENVELOPE)
         return Kind.ENVELOPE if enveloped else Kind.TEXT
     if data.startswith(b"code="):
         return Kind.TEXT

@@ -117,23 +117,28 @@ def parse_map(data: bytes) -> Map:
     return Map(header.code, dictid, userid, detail if newline else None)
 
 
-_LATER = "[A-Za-z][A-Za-z0-9_]{0,15}(?!=[^&]*/[A-Za-z]+=)"
+_LATER = "[A-Za-z][A-Za-z0-9_.-]{0,31}(?!=[^&/][^&]*/[A-Za-z]+=)"
 """A key that a later version may add: it ends the value before it, except where a DN continues (``/O=A&b=c/CN=d``)."""
 
 
-def _splitter(keys: str) -> Callable[[str | None], dict[str, str]]:
+def _splitter(keys: str, *, last: str | None = None) -> Callable[[str | None], dict[str, str]]:
     """A parser of ``&key=value…`` that splits only before a key: values are not escaped and may have ``&``. The first
-    of two equal keys wins: the server's own security layer comes before the client.
+    of two equal keys wins: the server's own security layer comes before the client. All that follows the key `last` is
+    its value.
     """
     pattern = re.compile(f"&({keys})=")
 
     def split(text: str | None) -> dict[str, str]:
         if not text:
             return {}
-        parts = pattern.split(text if text.startswith("&") else "&" + text)
+        text = text if text.startswith("&") else "&" + text
+        before, mark, rest = text.partition(f"&{last}=") if last else (text, "", "")
+        parts = pattern.split(before)
         found: dict[str, str] = {}
         for key, value in zip(parts[1::2], parts[2::2], strict=True):
             found.setdefault(key, value)
+        if last and mark:
+            found.setdefault(last, rest)
         return found
 
     return split
@@ -144,7 +149,7 @@ _login_keys = _splitter(f"[pnhorgmRxyI]|{_LATER}")
 _token_keys = _splitter(f"Uc|s|un|n|o|r|g|{_LATER}")
 _flow_keys = _splitter(f"Uc|Ec|Ac|{_LATER}")
 _purge_keys = _splitter(f"tod|sz|at|ct|mt|fn|{_LATER}")
-_transfer_keys = _splitter("tod|sz|qt|tm|op|rc|pd")
+_transfer_keys = _splitter(f"tod|sz|qt|tm|op|rc|{_LATER}", last="pd")
 
 
 def number_of(text: str | None) -> int | None:

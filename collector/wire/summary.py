@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
@@ -18,20 +19,23 @@ _MAX_BAD = 20
 """Number of unreadable groups after which the rest is ignored: servers have fewer groups than that."""
 
 _DIGIT_MARK = "digit-"
-_DIGIT_NAME = re.compile(r"<(/?)(\d[\w.-]*)>")
-"""An element whose name begins with a digit: not XML, but the name of an HTTP status counter in 6.0.0 to 6.1.0."""
+_DIGIT_NAME = re.compile(r"<(/?)([\d.-][\w.-]*)(?=[\s/>])")
+"""An element whose name begins with a digit: not XML, but the name of an HTTP status counter in 6.0.0 to 6.1.0. Nor may
+names begin with a dot or a minus."""
 _STRAY = {0xDC00 + byte: 0x10F700 + byte for byte in range(0x80, 0x100)}
 """Surrogates, which stand for bytes that are not UTF-8 and which no XML parser accepts → private-use characters."""
 _FROM_STRAY = {private: surrogate for surrogate, private in _STRAY.items()}
 _BARE_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});)")
-_ROOT = re.compile(r"\s*<statistics\b([^>]*)>")
+_ROOT = re.compile(r"""\s*<statistics\b((?:[^>"']|"[^"]*"|'[^']*')*+)>|\s*<statistics\b([^>]*)>""")
 # the rest is searched for once per name, not once per letter of it: reports may come from an attacker
-_ATTRIBUTE = re.compile(r'(?<![\w.-])([\w.-]+)="([^"]*)"')
+_ATTRIBUTE = re.compile(r"""(?<![\w.-])([\w.-]+)=(?:"([^"]*)"|'([^']*)')""")
 # groups in groups (the paths of oss, the nodes of a cluster) are numbered
-_GROUP = re.compile(r'<stats\s+id="(?!\d)[^<>]*>')
+_GROUP = re.compile(r"""<stats\s(?:[^<>]*\s)?id=["'](?!\d)[^<>]*>""")
 _GROUP_TAG = re.compile(r"<stats\b[^<>]*(?<!/)>|</stats>")
 
-_FRACTION = re.compile(r"-?(?=\.?\d)\d*\.\d*", re.ASCII)
+_FRACTION = re.compile(r"[+-]?(?=\.?\d)\d*(?:\.\d*(?:[eE][+-]\d{2,3})?|[eE][+-]\d{2,3})", re.ASCII)
+_TEXTS = frozenset({"host", "name"})
+"""Elements that are text, even if it is all digits."""
 
 _JSON_GROUP = re.compile(rb'"stats_(\w{1,64})"\s*:\s*(?=\{)')
 _JSON_ATTRIBUTE = re.compile(rb'"(tod|ver|src|tos|pgm|ins|pid|site)"\s*:\s*("[^"]*"|\d+)')
@@ -82,7 +86,7 @@ def parse_summary_xml(data: bytes) -> Summary:
 
 
 def _repaired(text: str) -> str:
-    return _DIGIT_NAME.sub(rf"<\1{_DIGIT_MARK}\2>", _BARE_AMPERSAND.sub("&amp;", text))
+    return _DIGIT_NAME.sub(rf"<\1{_DIGIT_MARK}\2", _BARE_AMPERSAND.sub("&amp;", text))
 
 
 def _group_by_group(report: str, reason: RejectedError) -> Summary:
@@ -95,7 +99,7 @@ def _group_by_group(report: str, reason: RejectedError) -> Summary:
     problems: list[str] = []
     place = root.end()
     while len(problems) < _MAX_BAD and (start := _GROUP.search(report, place)) is not None:
-        end = _end_of_group(report, start.end())
+        end = start.end() if start[0].endswith("/>") else _end_of_group(report, start.end())
         try:
             group = ElementTree.fromstring(report[start.start() : end])  # noqa: S314 - see parse_summary_xml
             stats[group.get("id", group.tag)] = _groups(group, 1)
@@ -106,7 +110,8 @@ def _group_by_group(report: str, reason: RejectedError) -> Summary:
         place = end if end is not None else start.end()
     if not stats:
         raise reason
-    attributes = {name: unescape(value) for name, value in _ATTRIBUTE.findall(root[1])}
+    found = _ATTRIBUTE.findall(root[1] or root[2] or "")
+    attributes = {name: unescape(double or single) for name, double, single in found}
     # malformed text outside all groups damages none of them, but is still an error
     return _summary(attributes, stats)._replace(problems=tuple(problems) or ("xml_group",))
 
@@ -183,10 +188,12 @@ def _groups(element: ElementTree.Element, depth: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for child in element:
         name = child.get("id", child.tag) if child.tag == "stats" else child.tag.removeprefix(_DIGIT_MARK)
-        number = _scalar(child.text)
+        number = (child.text or "").translate(_FROM_STRAY) if child.tag in _TEXTS else _scalar(child.text)
         if not len(child):
-            if number is not None:
+            if number not in (None, ""):
                 found[name] = number
+            elif child.tag == "stats":
+                found[name] = {}
             continue
         found[name] = _groups(child, depth + 1)
         if number not in (None, ""):
@@ -199,10 +206,14 @@ def _scalar(text: str | None) -> Value | None:
     counter, so that a field is a number or absent.
     """
     bare = (text or "").strip()
-    digits = bare.removesuffix(">")  # caches before 5.7 write <hits>5></hits>
-    if (digits.removeprefix("-")).isdigit() and digits.isascii():
-        number = int(digits) if len(digits) <= 21 else _LARGEST + 1
-        return number if -(1 << 63) <= number <= _LARGEST else None
-    if len(bare) <= 40 and _FRACTION.fullmatch(bare):
-        return float(bare)
+    number = bare.rstrip("> ")  # caches before 5.7 write <hits>5></hits>
+    digits = number[1:] if number[:1] in ("+", "-") else number
+    if digits.isdigit() and digits.isascii():
+        digits = digits.lstrip("0") or "0"
+        value = int(digits) if len(digits) <= 20 else _LARGEST + 1
+        value = -value if number[0] == "-" else value
+        return value if -(1 << 63) <= value <= _LARGEST else None
+    if len(number) <= 40 and _FRACTION.fullmatch(number):
+        fraction = float(number)
+        return fraction if math.isfinite(fraction) else None
     return bare.strip('"').translate(_FROM_STRAY)

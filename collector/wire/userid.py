@@ -86,13 +86,16 @@ def split_remote(remote: str) -> tuple[str, str]:
     """A sender → (address in its canonical form, or a name; port text, "" if not given).
 
     Shovelers write ``IP:PORT`` and ``[IPv6]:PORT``; some write a name instead of the address (from their IP map), IPv6
-    without brackets, or no port. Text that is entirely an address has no port.
+    without brackets, or no port, with or without its colon. Text that is entirely an address has no port.
     """
     whole = parse_host(remote)
     if whole.version is not None:
         return whole.text, ""
     host, colon, port = remote.rpartition(":")
-    return (parse_host(host).text, port) if colon and host and _digits(port) else (whole.text, "")
+    if not colon or not host:
+        return whole.text, ""
+    given = _digits(port) or (not port and parse_host(host).version is not None)
+    return (parse_host(host).text, port) if given else (whole.text, "")
 
 
 _LONGEST_NAME = 253
