@@ -65,16 +65,25 @@ def _of_streams(streams: Mapping[str, Gstream]) -> list[tuple[Destination, int, 
     ]
 
 
+def text_of(file: Path) -> str:
+    """The text of a configuration file. Line ends stay as they are: xrootd takes carriage returns as text."""
+    return decoded(file.read_bytes())
+
+
+def decoded(content: bytes) -> str:
+    return content.decode("utf-8", "replace")
+
+
 def follow(path: str, suffixes: Sequence[str]) -> list[Source] | str | None:
     """The files that ``continue`` leads to, as xrootd reads them, or the sentence that says why it does not start; None
     if we may not read files that xrootd may read."""
     here = Path(path)
     try:
         if not here.is_dir():
-            return [Source(path, here.read_text("utf-8", "replace"))]
+            return [Source(path, text_of(here))]
         names = sorted(os.fsencode(one.name) for one in here.iterdir() if kept(one.name, suffixes) and _plain(one))
         files = [here / os.fsdecode(name) for name in names]
-        return [Source(str(file), file.read_text("utf-8", "replace")) for file in files]
+        return [Source(str(file), text_of(file)) for file in files]
     except PermissionError:
         return None
     except (OSError, ValueError) as error:
@@ -96,7 +105,7 @@ def findings(text: str) -> list[Finding]:
 def run(file: Path, *, as_json: bool, instance: str | None = None, release: Release | None = None) -> int:
     """Print the problems of a configuration file. Returns 0, 1 if there is an error, 2 if it cannot be read."""
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8", "replace")
+        text = decoded(sys.stdin.buffer.read()) if str(file) == "-" else text_of(file)
     except OSError as error:
         print(f"tally-agent: {file} cannot be read: {error.strerror}.", file=sys.stderr)
         return 2

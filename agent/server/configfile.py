@@ -3,11 +3,12 @@
 Arithmetic on text. This behaviour was observed on real servers (tests/agent/server/configs has the cases):
 
 - Only blanks separate words: a tab is a character like any other. A comment is a line that begins with ``#``.
-- A line that ends in a backslash continues in the next one that is neither blank nor a comment.
+- A line that ends in a backslash continues in the next one that is neither blank nor a comment, also in the next file
+  of a directory. A carriage return at the end of a line belongs to its last word.
 - ``$name``, ``${name}``, ``$(name)`` stand for values defined earlier by ``set``, never for the environment; a name
   that was not set prevents the start, except ``$[name]``, which is then empty. Names there have letters and digits
   only.
-- ``set name = $VAR`` reads the environment, and only that.
+- ``set name = $VAR`` reads the environment, and only that; ``setenv`` adds to it. ``set name < FILE`` reads a file.
 - ``if`` knows hosts, ``defined``, ``exec`` and ``named``; it is not nested, and a ``continue`` inside is an error.
 - ``continue FILE`` or ``continue DIR [*SUFFIX …]`` ends the file: what follows it is not read. The files of a directory
   are read in the order of their names, except executable, hidden and saved ones (`kept`).
@@ -99,6 +100,9 @@ _KEYWORDS: Final = ("defined", "exec", "named")
 _ALWAYS_READ: Final = ("xrd.", "xrootd.", "all.", "oss.", "ofs.")
 """Directives of the parts that every xrootd has; others are read only by loaded plug-ins."""
 PROGRAM: Final = "xrootd"
+_BOM: Final = "\ufeff"
+_EXACT: Final = ("all.role", "oss.localroot", "xrd.port")
+"""Directives with a last word that must be right for xrootd to start, besides those of monitoring."""
 
 
 def kept(name: str, suffixes: Sequence[str] = ()) -> bool:
@@ -117,7 +121,7 @@ def not_followed(_path: str, _suffixes: Sequence[str]) -> None:
 
 def directives(text: str) -> list[Directive]:
     """The directives that an unnamed instance reads on an unnamed host."""
-    return _Reader(World(), not_followed, {}).read(text).directives
+    return _Reader(World(), not_followed, None).read(text).directives
 
 
 def readings(
@@ -133,9 +137,9 @@ def readings(
     hosts, instances, variables = _asked(_conditions(text, follow))
     if environment is not None:
         variables = []
-    environment = environment or {}
+    there_already = frozenset(environment or ())
     worlds = [
-        World(h, i, frozenset(v for v, there in zip(variables, present, strict=True) if there) | set(environment))
+        World(h, i, frozenset(v for v, there in zip(variables, present, strict=True) if there) | there_already)
         for h in ([host] if host else [*hosts, None])
         for i in ([instance] if instance else [*instances, None])
         for present in itertools.product((True, False), repeat=min(len(variables), 4))
@@ -152,37 +156,39 @@ def readings(
 # ---------------------------------------------------------------- lines and words
 
 
-def _logical_lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    """The words of each line that is not blank or a comment, with the lines that continue it."""
+def _logical_lines(sources: Sequence[Source]) -> Iterator[tuple[Place, list[str]]]:
+    """The words of each line that is not blank or a comment, with the lines that continue it; where it begins. Several
+    files are read as one."""
     held: list[str] = []
-    began = 0
-    for number, line in enumerate(text.split("\n"), 1):
-        words = [word for word in line.split(" ") if word]
-        if not words or words[0].startswith("#"):
-            continue
-        began = began or number
-        goes_on = words[-1].endswith("\\")
-        if goes_on:
-            words[-1] = words[-1][:-1]
-        held += [word for word in words if word]
-        if not goes_on:
-            yield began, held
-            held, began = [], 0
-    if held:
+    began: Place | None = None
+    for source in sources:
+        for number, line in enumerate(source.text.split("\n"), 1):
+            words = [word for word in line.split(" ") if word]
+            if not words or words == ["\r"] or words[0].startswith("#"):
+                continue
+            began = began or Place(number, source.name)
+            goes_on = words[-1].endswith("\\")
+            if goes_on:
+                words[-1] = words[-1][:-1]
+            held += [word for word in words if word]
+            if not goes_on:
+                yield began, held
+                held, began = [], None
+    if held and began:
         yield began, held
 
 
 def _conditions(text: str, follow: Follow) -> list[list[str]]:
     """All the conditions that the files of a configuration have, whether or not they are reached."""
-    sources: list[Source] = [Source("", text)]
+    groups: list[list[Source]] = [[Source("", text)]]
     found: list[list[str]] = []
-    for source in sources:
-        for _, words in _logical_lines(source.text):
+    for group in groups:
+        for place, words in _logical_lines(group):
             if "if" in words:
                 found.append(words[words.index("if") + 1 :])
-            if words[0] == "continue" and len(words) > 1 and not source.name:
+            if words[:1] == ["continue"] and len(words) > 1 and not place.file:
                 more = follow(words[1].removeprefix("?"), _suffixes(words[2:]))
-                sources += more if isinstance(more, list) else []
+                groups += [more] if isinstance(more, list) else []
     return found
 
 
@@ -219,10 +225,11 @@ class _StopError(Exception):
 class _Reader:
     """xrootd's reader in one world."""
 
-    def __init__(self, world: World, follow: Follow, environment: Mapping[str, str]) -> None:
+    def __init__(self, world: World, follow: Follow, environment: Mapping[str, str] | None) -> None:
         self._world = world
         self._follow = follow
-        self._environment = environment
+        self._environment = dict(environment or {})
+        self._environment_known = environment is not None
         self._variables: dict[str, str] = {}
         self._result = Reading()
         self._place = Place(0)
@@ -236,10 +243,12 @@ class _Reader:
         """xrootd certainly reads this line's words."""
         self._naked = False
         """Its ``else`` without an ``if`` has come."""
+        self._returned: set[str] = set()
+        """Files whose carriage returns were reported."""
 
     def read(self, text: str) -> Reading:
         try:
-            self._file(text, "")
+            self._files([Source("", text)])
             if self._chain is not None:
                 self._place = self._chain
                 raise _StopError("This if has no fi; xrootd does not start.")
@@ -255,17 +264,42 @@ class _Reader:
         if fault not in self._result.faults:
             self._result.faults.append(fault)
 
-    def _file(self, text: str, name: str) -> None:
-        for number, words in _logical_lines(text):
-            self._place = Place(number, name)
+    def _files(self, sources: Sequence[Source]) -> None:
+        for place, words in _logical_lines(sources):
+            self._place = place
+            if not words:
+                continue
+            self._look_at_bytes(words)
             if self._branch(words) or not self._inside:
                 continue
-            if words[0] == "continue" and self._continue(words[1:], within=name):
+            if words[0] == "continue" and self._continue(words[1:], within=place.file):
                 return
             if words[0] == "set":
                 self._set(words[1:])
-            elif words[0] not in ("continue", "setenv"):
+            elif words[0] == "setenv":
+                self._setenv(words[1:])
+            elif words[0] != "continue":
                 self._directive(words)
+
+    def _look_at_bytes(self, words: Sequence[str]) -> None:
+        """Bytes that editors do not show."""
+        if words[-1].endswith("\r") and self._place.file not in self._returned:
+            self._returned.add(self._place.file)
+            self._fault(
+                f"Lines end in carriage returns, as on Windows: xrootd takes each as part of the last word, here "
+                f"{words[-1]!r}.",
+                "Convert the file to Unix line ends.",
+                "warning",
+            )
+        if words[-1].endswith("\r") and words[0] in _EXACT and (words[-1] != "\r" or words[0] != "xrd.port"):
+            self._fault(f"{words[-1]!r} of {words[0]} has a carriage return; xrootd does not start.")
+        if words[0].startswith(_BOM) and not words[0].startswith(f"{_BOM}#"):
+            self._fault(
+                "The file begins with a byte order mark, which xrootd takes as part of the first word: this line has "
+                "no effect.",
+                "Save the file as UTF-8 without a byte order mark.",
+                "warning",
+            )
 
     def _directive(self, words: list[str]) -> None:
         if words[0] == "all.role" and "if" in words:  # the only directive with a condition that matters here
@@ -303,7 +337,7 @@ class _Reader:
                 elif words[1] == "if":
                     self._enter(words[2:])
                 else:
-                    raise _StopError(f"'else {words[1]}' is neither else nor else if; xrootd does not start.")
+                    raise _StopError(f"{f'else {words[1]}'!r} is neither else nor else if; xrootd does not start.")
             case "fi":
                 if self._chain is None:
                     raise _StopError("This fi has no if before it; xrootd does not start.")
@@ -355,6 +389,8 @@ class _Reader:
         if not words:
             return False
         path, suffixes = self._replaced(words[0]), _suffixes(words[1:])
+        if "" in suffixes:
+            raise _StopError("A star without a suffix follows continue; xrootd does not start.")
         rest = words[1 + len(suffixes) :]
         if rest and rest[0] != "if":
             raise _StopError(f"After continue {path} comes {rest[0]!r}, not *SUFFIX or if; xrootd does not start.")
@@ -378,8 +414,7 @@ class _Reader:
                 return False
             raise _StopError(more)
         else:
-            for source in more:
-                self._file(source.text, source.name)
+            self._files(more)
         return True
 
     # ------------------------------------------------------------ variables
@@ -389,15 +424,38 @@ class _Reader:
         if words[:1] in (["-q"], ["-v"], ["-V"]):
             return
         name, sign, rest = re.fullmatch(r"([^=<]*)([=<]?)(.*)", " ".join(words), re.DOTALL).groups()  # type: ignore[union-attr]
-        name, value = name.strip(), (rest.split() or [""])[0]
+        name, value = name.strip(), rest.strip(" ").partition(" ")[0]
         if not name or not sign:
             raise _StopError("set needs NAME = VALUE; xrootd does not start.")
         if not re.fullmatch(r"[A-Za-z0-9_]+", name) or len(name) > 63:
             raise _StopError(f"{name!r} cannot be set: names have letters, digits and _ only; xrootd does not start.")
         if sign == "<":
-            self._variables[name] = f"$({name})"
-            return
-        self._variables[name] = self._of_environment(value) if value.startswith("$") else value
+            self._variables[name] = self._of_file(name, value)
+        else:
+            self._variables[name] = self._of_environment(value) if value.startswith("$") else value
+
+    def _setenv(self, words: list[str]) -> None:
+        """``setenv NAME = VALUE``: from here on ``set`` finds it in the environment."""
+        name, sign, rest = " ".join(words).partition("=")
+        if not sign or not re.fullmatch(r"[A-Za-z0-9_]+", name.strip()):
+            raise _StopError("setenv needs NAME = VALUE; xrootd does not start.")
+        self._environment[name.strip()] = self._replaced(rest.strip(" ").partition(" ")[0])
+        self._world = self._world._replace(environment=self._world.environment | {name.strip()})
+
+    def _of_file(self, name: str, path: str) -> str:
+        """The value that ``set NAME < PATH`` gives a variable: all that the file holds."""
+        if not path.startswith("/"):
+            raise _StopError(
+                f"The path {path!r} of set is not absolute: xrootd reads the file again after it has changed its "
+                "directory; it does not start."
+            )
+        more = self._follow(path, [])
+        if isinstance(more, list) and more:
+            return "".join(source.text for source in more)
+        if isinstance(more, str):
+            raise _StopError(f"set reads {path}, which cannot be read; xrootd does not start.")
+        self._fault(f"The variable {name} is read from {path}, which was not checked.", severity="info")
+        return f"$({name})"
 
     def _of_environment(self, value: str) -> str:
         bracket = value[1:2] if value[1:2] in _CLOSING else ""
@@ -406,6 +464,13 @@ class _Reader:
             return self._environment[name]
         if bracket == "[":
             return ""
+        if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+            raise _StopError(
+                f"set takes the whole of {value} as the name of a variable of xrootd's environment, where there is "
+                "none; xrootd does not start."
+            )
+        if self._environment_known:
+            raise _StopError(f"xrootd's environment has no {name}; xrootd does not start.")
         if name in self._variables:
             self._fault(
                 f"set takes {value} from xrootd's environment, not from the set above it; xrootd does not start "
@@ -431,7 +496,9 @@ class _Reader:
                 made += following
                 at += 2
                 continue
-            if word[at] != "$" or not (following.isascii() and (following.isalnum() or following in ("(", "{", "["))):
+            if word[at] != "$" or not (
+                not following or (following.isascii() and (following.isalnum() or following in ("(", "{", "[")))
+            ):
                 made += word[at]
                 at += 1
                 continue
@@ -441,8 +508,9 @@ class _Reader:
             at += len(name)
             if closing and word[at : at + 1] != closing:
                 self._fault(
-                    f"{word} is not valid; xrootd does not start.",
+                    f"{word} is not valid; xrootd does not start{'' if self._certain else ' if it reads this'}.",
                     "Where variables are used, their names may have only letters and digits, no underscore.",
+                    "error" if self._certain else "warning",
                 )
                 return ""
             at += len(closing)
@@ -450,8 +518,8 @@ class _Reader:
                 made += self._variables[name]
             elif closing != "]":
                 self._fault(
-                    f"The variable {name} is not set; xrootd does not start"
-                    f"{'' if self._certain else ' if it reads this'}.",
+                    (f"The variable {name} is not set" if name else f"A $ in {word} names no variable")
+                    + ("; xrootd does not start." if self._certain else "; xrootd does not start if it reads this."),
                     f"Set it above; `set NAME = ${name}` takes one from the environment first.",
                     "error" if self._certain else "warning",
                 )
@@ -489,23 +557,29 @@ def _matches(host: str | None, pattern: str) -> bool:
 
 
 def whole(word: str) -> int | None:
-    """A whole number in ASCII digits, None if the word is not one."""
-    return int(word) if word.isascii() and word.isdigit() and len(word) < 20 else None
+    """A whole number in ASCII digits, perhaps with a plus; None if the word is not one."""
+    digits = word.removeprefix("+")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 20 else None
 
 
 def seconds(word: str) -> int | None:
     """A time in XRootD's notation: a whole number, with s, m, h or d. None if it is not one."""
-    match = re.fullmatch(r"([0-9]{1,18})([smhdSMHD]?)", word)
+    match = re.fullmatch(r"\+?([0-9]{1,18})([smhdSMHD]?)", word)
     return int(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2].lower()] if match else None
 
 
 def size(word: str) -> int | None:
-    """A size in XRootD's notation: a number, with k, m, g or t (powers of 1024). None if it is not one."""
-    match = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{0,9})?)([kmgtKMGT]?)", word)
+    """A size in XRootD's notation: a number as C reads one (also 1.5, 2e3, 0x800), with k, m, g or t (powers of 1024).
+    None if it is not one."""
+    match = re.fullmatch(
+        r"\+?(?:0[xX](?P<hex>[0-9a-fA-F]{1,15})|(?P<number>[0-9]{1,18}(?:\.[0-9]{0,9})?(?:[eE]\+?[0-9])?))"
+        r"(?P<unit>[kmgtKMGT]?)",
+        word,
+    )
     if not match:
         return None
-    unit = 1024 ** " kmgt".index(match[2].lower() or " ")
-    return int(float(match[1]) * unit) if "." in match[1] else int(match[1]) * unit
+    number = int(match["hex"], 16) if match["hex"] else float(match["number"])
+    return int(number * 1024 ** " kmgt".index(match["unit"].lower() or " "))
 
 
 def plain_seconds(value: int) -> str:

@@ -476,10 +476,9 @@ def _surroundings(
             fixed="all.sitename YOUR-SITE",
         )
     events = line.events() if line else set()
-    cache = any(name.startswith("pfc.") for name in names) or any(
-        d.name == "pss.cachelib" or "libXrdPfc" in d.text for d in directives
-    )
-    proxy = cache or any(d.name.startswith("pss.") or "libXrdPss" in d.text for d in directives)
+    # without this plug-in no pss or pfc directive is read
+    proxy = any("libXrdPss" in d.text for d in directives)
+    cache = proxy and "pss.cachelib" in names
     if (
         whole
         and proxy

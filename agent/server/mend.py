@@ -14,6 +14,8 @@ from agent.server.monitor import (
     Gstream,
     MonitorLine,
     is_address,
+    sends_nowhere,
+    unknown,
 )
 
 SAFE_BUFFER: Final = 1452
@@ -69,7 +71,8 @@ def _destinations(line: MonitorLine, *, redirector: bool) -> list[Destination]:
     """The destinations without heavy events, each address once, and with the missing events added."""
     made: list[Destination] = []
     for destination in line.destinations:
-        address = destination.address if is_address(destination.address) else PLACEHOLDER
+        good = is_address(destination.address) and not sends_nowhere(destination.address)
+        address = destination.address if good or unknown(destination.address) else PLACEHOLDER
         same = next((d for d in made if d.address == address), None)
         if same is None:
             same = Destination([], address)
@@ -118,5 +121,6 @@ def stream_written(names: Sequence[str], stream: Gstream, path_mtu: Callable[[st
         words += ["send", "json" if stream.format == "cgi" else stream.format]
         words += [stream.header] if stream.header else []
         words += ["noident"] if stream.noident else []
-        words += [stream.address]
+        reached = not stream.address.startswith("/") and not sends_nowhere(stream.address)
+        words += [stream.address if reached else PLACEHOLDER]
     return " ".join(words)

@@ -8,6 +8,7 @@ server's log. A word with ``$(`` in it comes from the environment of xrootd and 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ DEFAULT_GBUFF: Final = 32768
 DEFAULT_RBUFF: Final = 32768
 
 NOWHERE: Final = Place(0)
+_HOST: Final = re.compile(r"[A-Za-z0-9_.-]+")
 
 Report = Callable[[Finding], None]
 
@@ -103,14 +105,23 @@ class Gstream:
 
 
 def is_address(word: str) -> bool:
-    """Whether a word is HOST:PORT as XRootD accepts it; the port may be a service's name."""
+    """Whether a word is HOST:PORT as XRootD accepts it: the port is a number (0 or none: see `sends_nowhere`), never a
+    service's name."""
     host, colon, port = word.rpartition(":")
-    if not colon or not host or not port or host.startswith("/") or port.startswith("/"):
+    number = whole(port) if port else 0
+    if not colon or number is None or number > 65535:
         return False
-    if ":" in host and not (host.startswith("[") and host.endswith("]")):
-        return False
-    number = whole(port)
-    return (not port.isdigit()) if number is None else 0 < number <= 65535
+    if host.startswith("[") and host.endswith("]"):
+        try:
+            return "%" not in host and ipaddress.ip_address(host[1:-1]).version == 6
+        except ValueError:
+            return False
+    return _HOST.fullmatch(host) is not None
+
+
+def sends_nowhere(address: str) -> bool:
+    """Whether an address has no port to send to. XRootD accepts it."""
+    return is_address(address) and not whole(address.rpartition(":")[2])
 
 
 def unknown(word: str) -> bool:
@@ -227,6 +238,8 @@ def _options(words: list[str], line: MonitorLine, directive: Directive, report: 
                 "The server says so in its log only, and continues without what follows"
                 + (", including the destination." if "dest" in words[at:] else "."),
             )
+            if line.fstat and not line.destinations and "dest" in words[at:]:
+                wrong("fstat without the ignored dest: xrootd starts, but crashes when the first file is opened.")
             cut = True
     _dests(words[at:], line, unreported if cut else report, directive)
     return False
@@ -301,26 +314,35 @@ def _dests(words: list[str], line: MonitorLine, report: Report, directive: Direc
                 "oss is not an event of dest in any release; xrootd does not start.",
                 "Only `xrootd.mongstream oss use send json HOST:PORT` sends it, from XRootD 5.8 on.",
             )
-        elif not is_address(address):
+        elif sends_nowhere(address):
+            wrong(f"dest {address} has no port: xrootd starts, but nothing arrives anywhere.", "Write HOST:PORT.")
+        elif not is_address(address) and not unknown(address):
             wrong(
                 f"{address!r} after dest is neither an event nor HOST:PORT; xrootd does not start.",
                 f"The events are: {', '.join(EVENTS)}; older releases know fewer. A file or pipe cannot be a "
                 f"destination.",
             )
-        if not is_address(address):
+        if not is_address(address) and not unknown(address):
             # The server stops here; the intended meaning is good enough for the recommended line.
-            line.destinations[slot:] = _guessed(["dest", *events, *words[at:]])[: 2 - slot]
+            line.destinations[slot:] = _guessed(["dest", *events, *(w.rstrip("\r") for w in words[at:])])[: 2 - slot]
             return
         at += 1
         line.destinations[slot : slot + 1] = [Destination(events, address)]
-    if at < len(words) and not words[at].startswith("#"):
+    if at < len(words) and not words[at].startswith("#") and words[at:] != ["\r"]:
         rest = " ".join(words[at:])
         if words[at] == "dest":
             wrong(f"A third dest is ignored: {rest}.", "The server says so in its log only.")
+        elif words[at] == "if":
+            what = f"xrootd.monitor takes no condition: the line is in force whether or not {rest[3:]!r} is true."
+            report(found("warning", directive.place, what, "Write if … fi around it."))
         else:
-            wrong(
-                f"{rest!r} after dest is ignored: options come before the first dest.",
-                "The server says so in its log only.",
+            report(
+                found(
+                    "warning",
+                    directive.place,
+                    f"{rest!r} after dest is ignored: options come before the first dest.",
+                    "The server says so in its log only.",
+                )
             )
 
 
@@ -371,7 +393,7 @@ def _gstream(directive: Directive, result: dict[str, Gstream], report: Report) -
         )
         return
     made = Gstream(directive.place)
-    if not _uses(words[use + 1 :], made, wrong):
+    if not _uses(words[use + 1 :], made, wrong, lambda what: report(found("warning", directive.place, what))):
         return
     for name in dict.fromkeys(s for n in names[:use] for s in (ALL_GSTREAMS if n == "all" else (n,))):
         before = result.get(name, Gstream(directive.place))
@@ -386,8 +408,9 @@ def _gstream(directive: Directive, result: dict[str, Gstream], report: Report) -
         )
 
 
-def _uses(words: list[str], made: Gstream, wrong: Callable[[str], None]) -> bool:
-    """``[flush T] [maxlen L] [send FORMAT [HEADER] [noident] HOST:PORT]``; returns whether they are valid."""
+def _uses(words: list[str], made: Gstream, wrong: Callable[[str], None], report: Callable[[str], None]) -> bool:
+    """``[flush T] [maxlen L] [send FORMAT [HEADER] [noident] HOST:PORT]``; returns whether they are valid. `wrong`: it
+    keeps xrootd from starting; `report`: it does not."""
     left = list(words)
     while left:
         option = left.pop(0)
@@ -412,7 +435,11 @@ def _uses(words: list[str], made: Gstream, wrong: Callable[[str], None]) -> bool
             if left and left[0] == "noident":
                 made.noident = bool(left.pop(0))
             made.address = left.pop(0) if left else ""
-            if not is_address(made.address):
+            if made.address.startswith("/"):
+                report(f"mongstream sends to the local socket {made.address}, and nothing by UDP.")
+            elif sends_nowhere(made.address):
+                report(f"mongstream's {made.address} has no port: xrootd starts, but nothing arrives anywhere.")
+            elif not is_address(made.address) and not unknown(made.address):
                 wrong(f"mongstream sends to HOST:PORT, not {made.address!r}")
                 return False
         else:
@@ -462,7 +489,7 @@ def _report(directive: Directive, report: Report, release: tuple[int, ...] | Non
             found(
                 "warning",
                 directive.place,
-                f"xrd.report does not know {', '.join(strange)}, and ignores it.",
+                f"xrd.report does not know {', '.join(strange)}, and ignores it.".replace("\r", "\\r"),
                 f"The words are: {', '.join(REPORTS)}.",
             )
         )

@@ -15,7 +15,7 @@ from agent.connection import Session
 from agent.host import Load, describe
 from agent.messages import Ask, Finding, FromHub, Heartbeat, Register, ServerReport, Welcome
 from agent.server import surround
-from agent.server.check import Checked, follow, judged_here
+from agent.server.check import Checked, follow, judged_here, text_of
 from agent.server.configfile import Reading, readings
 from agent.server.lint import release_in, server_port
 
@@ -151,7 +151,7 @@ class ServerRole:
         else:
             try:
                 read = readings(
-                    config.read_text("utf-8", "replace"),
+                    text_of(config),
                     follow,
                     host=socket.getfqdn() if running else None,
                     instance=(running.instance or "anon") if running else None,

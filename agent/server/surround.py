@@ -29,6 +29,10 @@ from agent.workloads.probe import probe
 ANSWER_SECONDS: Final = 10.0
 IP_MTU: Final = 14  # <linux/in.h>; the socket module does not name it
 IPV6_MTU: Final = 24
+_EXAMPLES: Final = [
+    ipaddress.ip_network(net) for net in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
+]
+"""Addresses for documentation, which nobody has."""
 
 
 class Running(NamedTuple):
@@ -163,8 +167,13 @@ async def _connect(server: str, timeout: float) -> Answer:
 
 def path_mtu(host: str) -> int:
     """MTU towards a host, as known to this machine's kernel; Ethernet's if unknown."""
+    if not host or unknown(host):
+        return ETHERNET_MTU
     try:
         family, _, _, _, address = socket.getaddrinfo(host, 9, type=socket.SOCK_DGRAM)[0]
+        ip = ipaddress.ip_address(str(address[0]).partition("%")[0])
+        if any(ip in network for network in _EXAMPLES):
+            return ETHERNET_MTU  # the route to an address that nobody has says nothing about the path
         with socket.socket(family, socket.SOCK_DGRAM) as s:
             s.connect(address)  # sends nothing
             if family == socket.AF_INET6:
@@ -195,7 +204,7 @@ def unheard(destinations: Iterable[tuple[Destination, int, str]]) -> list[Findin
     found = []
     for destination, line, file in destinations:
         port = whole(destination.port)
-        if port is None or not is_address(destination.address) or unknown(destination.address):
+        if not port or not is_address(destination.address) or unknown(destination.address):
             continue
         try:
             addresses = {

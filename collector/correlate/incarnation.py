@@ -402,8 +402,8 @@ class Incarnation:
         self.dead_by: int | None = None
         """…and when that one started (its stod)."""
         self.ended = 0.0
-        """Arrival of the first datagram of that one; 0: none, or it sends from elsewhere, which does not prove that this
-        one has ended."""
+        """Arrival of the first datagram of that one; 0: none, or it sends from elsewhere, which does not prove that
+        this one has ended."""
         self.clock = stod
         """The latest time that the server has reported (Unix seconds)."""
 

@@ -2,8 +2,8 @@
 
 A configuration is one text, or several files in one text that ``#@ NAME`` lines part; the first is the one that xrootd
 is started with. In it @BASE@ stands for the site's directory, @PORT@ for the server's port, @SINK@ for HOST:PORT of the
-monitoring sink and @SINKPORT@ for its port, @ORIGIN@ for another server with the same files. ``TALLY_XROOTD=PREFIX``
-takes another installation than the machine's.
+monitoring sink and @SINKPORT@ for its port, @ORIGIN@ for another server with the same files, @CR@ and @BOM@ for a
+carriage return and a byte order mark. ``TALLY_XROOTD=PREFIX`` takes another installation than the machine's.
 """
 
 from __future__ import annotations
@@ -146,6 +146,8 @@ def placed(text: str, base: Path, *, port: int, sink: str, origin: str) -> Path:
     """Writes a configuration's files below `base`; returns the one to start with."""
     words = {
         "@BASE@": str(base),
+        "@BOM@": "\ufeff",
+        "@CR@": "\r",
         "@PORT@": str(port),
         "@PORT2@": str(port + 1),
         "@SINKPORT@": sink.rpartition(":")[2],

@@ -56,7 +56,7 @@ def test_as_json(tmp_path: Path, address: str, capsys: pytest.CaptureFixture[str
 
 
 def test_from_standard_input(address: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(FAULTY.format(address)))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(FAULTY.format(address).encode())))
     assert main(["check-config", "-"]) == 1
     assert "xfr is missing" in capsys.readouterr().out
 

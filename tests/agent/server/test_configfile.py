@@ -60,9 +60,7 @@ def test_set_takes_from_the_environment_only() -> None:
     assert ([d.text for d in reading.directives], reading.faults) == (["all.export /y"], [])
 
 
-@pytest.mark.parametrize(
-    ("word", "made"), [("a$[none]b", "ab"), ("\\$x", "$x"), ("$", "$"), ("5$%", "5$%"), ("$xy.z", "1.z")]
-)
+@pytest.mark.parametrize(("word", "made"), [("a$[none]b", "ab"), ("\\$x", "$x"), ("5$%", "5$%"), ("$xy.z", "1.z")])
 def test_words_with_dollars(word: str, made: str) -> None:
     assert read(f"set xy = 1\nall.export {word}\n") == [(2, f"all.export {made}")]
 

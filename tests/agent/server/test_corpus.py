@@ -51,7 +51,9 @@ by_name = pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASE
 
 def placed(case: Case, base: Path) -> str:
     """A case's main file, its other files in place."""
-    return judge.placed(case.text, base, port=1094, sink="127.0.0.1:9930", origin="127.0.0.1:1095").read_text()
+    return (
+        judge.placed(case.text, base, port=1094, sink="127.0.0.1:9930", origin="127.0.0.1:1095").read_bytes().decode()
+    )
 
 
 def test_the_corpus_is_large() -> None:

@@ -100,7 +100,7 @@ def test_no_monitoring_at_all() -> None:
 def test_options_after_the_destination_are_ignored() -> None:
     found = findings(GOOD.replace("all auth", "all") + " auth")
     assert starts(
-        found, "error: 'auth' after dest is ignored: options come before the first dest", "warning: auth is missing"
+        found, "warning: 'auth' after dest is ignored: options come before the first dest", "warning: auth is missing"
     )
 
 
@@ -176,7 +176,7 @@ def test_ipv6_leaves_less_room() -> None:
 
 
 def test_a_cache_without_its_events() -> None:
-    cache = SITE + "pss.origin o:1094\npfc.ram 4g\nxrootd.async off\n"
+    cache = SITE + "ofs.osslib libXrdPss.so\npss.cachelib libXrdPfc.so\nxrootd.async off\n"
     assert starts(findings(GOOD, rest=cache), "info: This is a cache")
     assert findings(GOOD.replace("user mon", "user pfc mon"), rest=cache) == []
     assert starts(
