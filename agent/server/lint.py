@@ -147,7 +147,7 @@ def judged(reading: Reading, *, path_mtu: PathMtu = ethernet, release: Release |
         on_line += _times(line)
         on_line += _destinations(line)
         on_line += _releases(line, release)
-        fixed = "xrootd.monitor " + mend.written(mend.mended(line, path_mtu, redirector=redirector))
+        fixed = "xrootd.monitor " + mend.written(mend.mended(line, path_mtu, redirector=redirector, release=release))
         findings += [
             Finding(f.severity, f.what, f.why, f.line or line.place.line, fixed, f.file or line.place.file)
             for f in on_line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Final
 
 from agent.server.configfile import plain_seconds
@@ -10,6 +10,7 @@ from agent.server.monitor import (
     DEFAULT_GBUFF,
     DEFAULT_RBUFF,
     GSTREAM,
+    SINCE,
     Destination,
     Gstream,
     MonitorLine,
@@ -37,9 +38,17 @@ def recommended(*, redirector: bool) -> MonitorLine:
     return mended(MonitorLine(), lambda _host: 1500, redirector=redirector)
 
 
-def mended(line: MonitorLine, path_mtu: Callable[[str], int], *, redirector: bool) -> MonitorLine:
-    """The same line with its problems fixed and everything else unchanged."""
-    destinations = _destinations(line, redirector=redirector)
+def mended(
+    line: MonitorLine,
+    path_mtu: Callable[[str], int],
+    *,
+    redirector: bool,
+    release: tuple[int, ...] | None = None,
+) -> MonitorLine:
+    """The same line with its problems fixed and everything else unchanged; without events that the release (or, if it
+    is not known, some release) does not know."""
+    unknown_events = {event for event, first in SINCE.items() if release is None or release < first}
+    destinations = _destinations(line, HEAVY | unknown_events, redirector=redirector)
     events = {event for destination in destinations for event in destination.events}
     space = room([d.host for d in destinations], path_mtu)
     times = dict(line.times)
@@ -67,8 +76,8 @@ def mended(line: MonitorLine, path_mtu: Callable[[str], int], *, redirector: boo
     )
 
 
-def _destinations(line: MonitorLine, *, redirector: bool) -> list[Destination]:
-    """The destinations without heavy events, each address once, and with the missing events added."""
+def _destinations(line: MonitorLine, without: Set[str], *, redirector: bool) -> list[Destination]:
+    """The destinations without some events, each address once, and with the missing events added."""
     made: list[Destination] = []
     for destination in line.destinations:
         good = is_address(destination.address) and not sends_nowhere(destination.address)
@@ -77,7 +86,7 @@ def _destinations(line: MonitorLine, *, redirector: bool) -> list[Destination]:
         if same is None:
             same = Destination([], address)
             made.append(same)
-        same.events += [e for e in destination.events if e not in same.events and e not in HEAVY]
+        same.events += [e for e in destination.events if e not in same.events and e not in without]
     made = made or [Destination([], PLACEHOLDER)]
     events = {event for destination in made for event in destination.events}
     wanted = ("info", "redir", "user") if redirector else ("fstat", "info", "user")

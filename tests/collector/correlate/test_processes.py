@@ -55,6 +55,39 @@ def test_a_late_close_of_a_dead_process_is_still_complete(kit: Any) -> None:
     assert (final["filename"], final["read"], final["access_id"]) == ("/old", 7, provisional["access_id"])
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_restart_at_another_address_gives_up_what_was_open(restart: bool, kit: Any) -> None:
+    """Nothing proves it until the old process has been silent for longer than between its identity records."""
+    correlator = Correlator()
+    old, new = kit.Server(), kit.Server(stod=1_700_000_500, pid=99, remote=B)
+    feed(correlator, A, *start(old), old.files(kit.opened(5, path="/old")))
+    feed(correlator, A, old.ident(), t=T + 300)
+    feed(correlator, B, *start(new), t=T + 500)
+    if restart:
+        rows, _ = correlator.changes()
+        correlator = Correlator()
+        correlator.restore(rows)
+    assert [process["ended"] for process in correlator.processes()] == [0.0, 0.0]
+    correlator.advance(T + 1200)
+    assert taken(correlator) == []
+    correlator.advance(T + 1300)
+    (record,) = taken(correlator)
+    assert (record["filename"], record["incomplete"]) == ("/old", ["no_close", "server_restarted"])
+
+
+def test_a_clone_that_started_earlier_at_another_address_lives(kit: Any) -> None:
+    correlator = Correlator()
+    old, new = kit.Server(), kit.Server(stod=1_700_000_500, pid=99, remote=B)
+    feed(correlator, A, *start(old), old.files(kit.opened(5, path="/old")))
+    feed(correlator, B, *start(new), t=T + 500)
+    feed(correlator, A, old.ident(), t=T + 600)
+    correlator.advance(T + 20_000)
+    assert taken(correlator) == []
+    feed(correlator, A, old.files(kit.closed(5, 7)), t=T + 20_001)
+    (record,) = taken(correlator)
+    assert (record["filename"], record["read"], record.get("incomplete")) == ("/old", 7, None)
+
+
 def test_dead_processes_are_forgotten(kit: Any) -> None:
     correlator = Correlator()
     for number in range(10):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from collector.correlate import Correlator, Options
-from collector.correlate.incarnation import KEPT_TOLD, Telling, Told
+from collector.correlate.incarnation import KEPT_TOLD, MAX_UNREPORTED, Telling, Told
 
 T = 1_700_000_100.0
 A = "192.0.2.1:40000"
@@ -129,15 +129,78 @@ def test_what_was_told_long_ago_is_forgotten_but_for_files_that_are_open(kit: An
     assert json.loads(record.body)["token_subject"] == "first"
 
 
+def test_what_was_told_before_opens_that_are_not_reported_yet_is_kept(kit: Any) -> None:
+    """The server keeps opens in its buffer until its interval is over, however many tokens it sends meanwhile."""
+    server = kit.Server()
+    numbers = range(2, 2 * 10 * KEPT_TOLD, 2)
+    tokens = [token(server, number, f"s{number}") for number in numbers]
+    opens = [kit.opened(number + 1) for number in numbers]
+    closes = [kit.closed(number + 1, number) for number in numbers]
+    for restart in (False, True):
+        files = [server.files(*opens), server.files(*closes)]
+        records = replay(server.ident(), server.login(1), *tokens, *files, restart=restart)
+        assert said(records, "token_subject") == [(number + 1, f"s{number}") for number in numbers]
+        server = kit.Server()
+
+
+def test_what_was_told_counts_in_the_size_of_the_state_and_is_limited(kit: Any) -> None:
+    correlator = Correlator()
+    server = kit.Server()
+    for data in [server.ident(), server.login(1)]:
+        correlator.feed(data, A, T)
+    before = correlator.counters["state_bytes"]
+    for number in range(2, 3 * MAX_UNREPORTED):
+        correlator.feed(token(server, number, "s"), A, T)
+    (process,) = correlator._processes.all.values()
+    assert MAX_UNREPORTED <= len(process.sessions[1].tokens.tellings) <= 2 * MAX_UNREPORTED
+    assert correlator.counters["state_bytes"] - before > 100 * MAX_UNREPORTED
+    restored = Correlator()
+    restored.restore(correlator.changes()[0])
+    assert restored.counters["state_bytes"] == correlator.counters["state_bytes"]
+
+
+def test_a_session_that_is_forgotten_takes_what_it_was_told_along(kit: Any) -> None:
+    correlator = Correlator(Options(grace=1.0))
+    server = kit.Server()
+    for data in [server.ident(), server.login(1)]:
+        correlator.feed(data, A, T)
+    small = correlator.counters["state_bytes"]
+    for number in range(2, 200):
+        correlator.feed(token(server, number, "s"), A, T)
+    correlator.feed(server.files(kit.gone(1)), A, T)
+    for second in range(10):
+        correlator.advance(T + second)
+    assert correlator.counters["state_bytes"] < small
+
+
+def test_a_token_that_came_long_after_an_open_was_later_where_numbers_do_not_count(kit: Any) -> None:
+    """Nearly all numbers are unknown: those of tokens and files may be of two counters."""
+    correlator = Correlator()
+    server = kit.Server()
+    feed = [server.ident(), server.login(1), token(server, 20, "first"), server.files(kit.opened(90))]
+    for data in feed:
+        correlator.feed(data, A, T)
+    correlator.feed(token(server, 21, "second"), A, T + 60)
+    correlator.feed(server.files(kit.opened(95)), A, T + 61)
+    correlator.feed(server.files(kit.closed(90, 1), kit.closed(95, 2)), A, T + 70)
+    correlator.advance(T + 100)
+    records = [json.loads(record.body) for record in correlator.take()]
+    assert said(records, "token_subject") == [(90, "first"), (95, "second")]
+
+
 def test_what_is_in_force() -> None:
     told = Told([Telling(4, 1.0, "b"), Telling(2, 2.0, "a"), Telling(9, 3.0, "c")])
     assert [told.at(distance) for distance in (1, 2, 3, 4, 5, 9, 10, 2**31)] == [
         *(None, None, "a", "a", "b", "b", "c", "c")
     ]
     assert [told.by(time) for time in (0.5, 1.0, 2.5, 3.0)] == [None, "b", "a", "c"]
+    assert [told.at(10, time) for time in (0.5, 1.0, 2.5, 3.0)] == [None, "b", "b", "c"]
     assert told.last() == "c"
     told.put(Telling(0, 4.0, "own"))
     assert [told.at(distance) for distance in (0, 1, 3)] == ["own", "own", "a"]
+    told.put(Telling(0, 5.0, "own"))
+    told.put(Telling(0, 6.0, "other"))
+    assert [telling.value for telling in told.tellings] == ["own", "other", "a", "b", "c"]
 
 
 def test_errors_as_records_are_stepped_over(kit: Any) -> None:

@@ -107,6 +107,22 @@ def test_blanks_around_what_a_token_says() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "later", ["S=SITE-C", "a=[2001:db8::1]", "user-agent=x", "a_key.of_later_servers=", "S=/a/b=c"]
+)
+def test_keys_of_later_servers_end_the_value_before_them(later: str) -> None:
+    login = parse_login(f"&p=gsi&n=x&h=w&o=cms&{later}&r=prod&g=/cms&m=&I=4")
+    assert (login.vo, login.role, login.groups) == ("cms", "prod", "/cms")
+    moved = parse_transferred(f"/f\n&tod=100&sz=5&qt=7&{later}&tm=8&op=p&rc=0&pd=any&{later}")
+    assert (moved.queued, moved.took, moved.program) == (7, 8, f"any&{later}")
+
+
+@pytest.mark.parametrize("name", ["/O=R&D/CN=alice", "/O=A&b=c/CN=d"])
+def test_a_name_with_an_ampersand_is_not_a_key(name: str) -> None:
+    login = parse_login(f"&p=gsi&n={name}&h=w&o=cms&r=&g=&m={name}&S=SITE-C&I=4")
+    assert (login.name, login.info, login.vo) == (name, name, "cms")
+
+
 def test_flow() -> None:
     assert parse_flow("&Uc=3&Ec=3&Ac=47") == Flow(3, "3", "47")
     assert parse_flow("&Uc=3&Ec=0&Ac=0") == Flow(3, None, None)

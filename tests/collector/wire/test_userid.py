@@ -103,6 +103,8 @@ def test_domains_of_names_that_look_like_addresses(text: str, domain: str | None
         ("2001:DB8::0:1", ("2001:db8::1", "")),
         ("[2001:db8::1]", ("2001:db8::1", "")),
         ("2001:db8:0:0:0:0:0:1:9930", ("2001:db8::1", "9930")),
+        ("192.0.2.1:", ("192.0.2.1", "")),
+        ("[2001:db8::1]:", ("2001:db8::1", "")),
         ("se01.example.org:9930", ("se01.example.org", "9930")),
         ("se01.example.org", ("se01.example.org", "")),
     ],
