@@ -24,7 +24,8 @@ from shoveler.service.output import printing
 from shoveler.service.streams import open_standard_streams
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, lab: bool = False) -> argparse.ArgumentParser:
+    """Without the options of `lab`, which is a program of its own, unless they are wanted."""
     from agent.daemon import SCHEMA
 
     parser = argparse.ArgumentParser(
@@ -44,8 +45,18 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--instance", metavar="NAME", help="check for this instance only (xrootd -n NAME)")
     check.add_argument("--xrootd", metavar="VERSION", type=_release, help="check for this release, such as 5.8.1")
 
-    commands.add_parser("lab", help="a whole test federation on this machine", add_help=False)
+    if lab:
+        from agent.lab import cli
+
+        cli.add_parser(commands)
+    else:
+        commands.add_parser("lab", help="a whole test federation on this machine", add_help=False)
     return parser
+
+
+def parsers() -> list[argparse.ArgumentParser]:
+    """The program's options and, below it, those of its commands, for manual pages and completion."""
+    return [_parser(lab=True)]
 
 
 def _release(text: str) -> tuple[int, ...]:

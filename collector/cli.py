@@ -75,8 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _serve(arguments)
 
 
-def _serve(arguments: Sequence[str]) -> int:
-    """What the daemon's own options say: serve, or print what they mean."""
+def _parser() -> argparse.ArgumentParser:
+    """The daemon's own options."""
     parser = argparse.ArgumentParser(
         "tally-collector",
         description="Reads XRootD monitoring datagrams, joins them, and publishes one record per file access.",
@@ -84,7 +84,19 @@ def _serve(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--version", action="version", version=f"tally-collector {program_version()}")
     SCHEMA.add_arguments(parser)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def parsers() -> list[argparse.ArgumentParser]:
+    """The program's options and those of its commands, for manual pages and completion."""
+    from collector import inspection, migration, standing
+
+    return [_parser(), inspection.parser(), standing.parser(), migration.parser()]
+
+
+def _serve(arguments: Sequence[str]) -> int:
+    """What the daemon's own options say: serve, or print what they mean."""
+    options = _parser().parse_args(arguments)
     try:
         settings = load(options)
         what = plan(settings)

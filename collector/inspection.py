@@ -541,29 +541,35 @@ def as_json(
 # ---------------------------------------------------------------- the command
 
 
-def main(argv: list[str]) -> int:
-    """``tally-collector inspect``; the exit code: 0, or 1 when something could not be read, 2 for invalid usage."""
-    parser = argparse.ArgumentParser("tally-collector inspect", description=__doc__.partition("\n\n")[0])
-    parser.add_argument("input", metavar="CAPTURE|SPOOL", help="a capture (JSON lines, - for standard input), the "
+def parser() -> argparse.ArgumentParser:
+    """The options of ``tally-collector inspect``."""
+    made = argparse.ArgumentParser("tally-collector inspect", description=__doc__.partition("\n\n")[0])
+    made.add_argument("input", metavar="CAPTURE|SPOOL", help="a capture (JSON lines, - for standard input), the "
                         "directory or file of a spool or local bus, a checkpoint or quarantine")  # fmt: skip
-    parser.add_argument("--server", action="append", default=[], metavar="NAME",
+    made.add_argument("--server", action="append", default=[], metavar="NAME",
                         help="only this server: IP, IP:PORT, sid, or part of INSTANCE@HOST")  # fmt: skip
-    parser.add_argument("--stream", action="append", default=[], metavar="LETTERS",
+    made.add_argument("--stream", action="append", default=[], metavar="LETTERS",
                         help="only datagrams that begin with one of these, such as fu=")  # fmt: skip
-    parser.add_argument("--file", action="append", default=[], metavar="ID|PATH",
+    made.add_argument("--file", action="append", default=[], metavar="ID|PATH",
                         help="only datagrams that mention this file, by number or part of its path")  # fmt: skip
-    parser.add_argument("--follow-file", type=int, metavar="ID",
+    made.add_argument("--follow-file", type=int, metavar="ID",
                         help="everything about one file: user, path, open, progress, close")  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="one JSON object per datagram")
-    parser.add_argument("--hex", action="store_true", help="also print the bytes")
-    parser.add_argument("--brief", action="store_true",
+    made.add_argument("--json", action="store_true", help="one JSON object per datagram")
+    made.add_argument("--hex", action="store_true", help="also print the bytes")
+    made.add_argument("--brief", action="store_true",
                         help="with --json: what is in it in a few words, not all of it")  # fmt: skip
-    parser.add_argument("--fields", action="store_true",
+    made.add_argument("--fields", action="store_true",
                         help="with --json: each field with the bytes that it is in: [name, value, first, end, "
                         "problem, [fields inside]]")  # fmt: skip
-    options = parser.parse_args(argv)
+    return made
+
+
+def main(argv: list[str]) -> int:
+    """``tally-collector inspect``; the exit code: 0, or 1 when something could not be read, 2 for invalid usage."""
+    arguments = parser()
+    options = arguments.parse_args(argv)
     if (options.brief or options.fields) and not options.json:
-        parser.error("--brief and --fields are for --json")
+        arguments.error("--brief and --fields are for --json")
     path = None if options.input == "-" else Path(options.input)
     try:
         if path is not None and is_checkpoint(path):

@@ -244,11 +244,16 @@ def _number(name: str, value: object) -> int:
     return number
 
 
+def parser() -> argparse.ArgumentParser:
+    """The options of ``tally-collector import-config``."""
+    made = argparse.ArgumentParser("tally-collector import-config", description=__doc__.partition("\n\n")[0])
+    made.add_argument("file", metavar="FILE", help="the YAML file of an OSG collector")
+    return made
+
+
 def main(argv: list[str]) -> int:
     """``tally-collector import-config FILE``: our settings on standard output, remarks on standard error."""
-    parser = argparse.ArgumentParser("tally-collector import-config", description=__doc__.partition("\n\n")[0])
-    parser.add_argument("file", metavar="FILE", help="the YAML file of an OSG collector")
-    options = parser.parse_args(argv)
+    options = parser().parse_args(argv)
     try:
         translation = translate(read(Path(options.file).read_text("utf-8")))
     except (OSError, UnicodeDecodeError) as error:
@@ -264,4 +269,4 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-__all__ = ["MigrationError", "Translation", "main", "read", "translate"]
+__all__ = ["MigrationError", "Translation", "main", "parser", "read", "translate"]

@@ -100,12 +100,17 @@ def as_text(found: Standing) -> str:
     return "\n".join(lines)
 
 
+def parser() -> argparse.ArgumentParser:
+    """The options of ``tally-collector status``."""
+    made = argparse.ArgumentParser("tally-collector status", description=__doc__.partition("\n\n")[0])
+    made.add_argument("--state", metavar="DIR", help="directory of the checkpoints, as for the collector")
+    made.add_argument("--json", action="store_true", help="one JSON object per checkpoint")
+    return made
+
+
 def main(argv: list[str], environ: Mapping[str, str] | None = None) -> int:
     """The exit code: 0 no problem, 1 something needs attention, 2 there is no checkpoint."""
-    parser = argparse.ArgumentParser("tally-collector status", description=__doc__.partition("\n\n")[0])
-    parser.add_argument("--state", metavar="DIR", help="directory of the checkpoints, as for the collector")
-    parser.add_argument("--json", action="store_true", help="one JSON object per checkpoint")
-    options = parser.parse_args(argv)
+    options = parser().parse_args(argv)
     env = os.environ if environ is None else environ
     given = options.state or env.get("TALLY_COLLECTOR_STATE_DIR")
     directory = Path(given) if given else default_state(env)

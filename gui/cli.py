@@ -79,6 +79,11 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def parsers() -> list[argparse.ArgumentParser]:
+    """The program's options and, below it, those of its commands, for manual pages and completion."""
+    return [build_parser()]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)

@@ -41,7 +41,12 @@ def _unknown(command: str) -> int:
     return 2
 
 
-def _run(argv: Sequence[str]) -> int:
+def parsers() -> list[argparse.ArgumentParser]:
+    """The program's options and those of its commands, for manual pages and completion."""
+    return [_parser(), _status_parser(), _import_parser()]
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         config.PROGRAM,
         description="Takes XRootD monitoring datagrams, keeps them in a spool on disk, and publishes them to a message "
@@ -50,7 +55,11 @@ def _run(argv: Sequence[str]) -> int:
     )
     config.SCHEMA.add_arguments(parser)
     parser.add_argument("--version", action="version", version=f"{config.PROGRAM} {config.version()}")
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+def _run(argv: Sequence[str]) -> int:
+    arguments = _parser().parse_args(argv)
 
     def load() -> config.ShovelerSettings:
         settings = config.SCHEMA.load(arguments)
@@ -73,14 +82,18 @@ def _run(argv: Sequence[str]) -> int:
     return daemon.run(settings, load)
 
 
-def _status(argv: Sequence[str]) -> int:
+def _status_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         f"{config.PROGRAM} status",
         description="Shows the status of the shoveler and its spool. Exit code 0 only if all is well.",
     )
     config.SCHEMA.add_arguments(parser, check=False)
     parser.add_argument("--json", action="store_true", help="for programs")
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+def _status(argv: Sequence[str]) -> int:
+    arguments = _status_parser().parse_args(argv)
     try:
         settings = config.SCHEMA.load(arguments)
     except ConfigError as error:
@@ -93,7 +106,7 @@ def _status(argv: Sequence[str]) -> int:
     return 0 if all(check.ok for check in found) else 1
 
 
-def _import(argv: Sequence[str]) -> int:
+def _import_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         f"{config.PROGRAM} import-config",
         description="Converts the settings of the OSG shoveler: its YAML file, and SHOVELER_… variables, "
@@ -101,7 +114,11 @@ def _import(argv: Sequence[str]) -> int:
     )
     parser.add_argument("file", metavar="FILE", help="its config.yaml")
     parser.add_argument("--out", metavar="FILE", help="write the settings to this file instead of to standard output")
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+def _import(argv: Sequence[str]) -> int:
+    arguments = _import_parser().parse_args(argv)
     from shoveler import osg
 
     try:
