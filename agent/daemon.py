@@ -79,7 +79,14 @@ SCHEMA = Schema(
             needs_restart=True,
         ),
         Setting("name", "text", "", "This agent's name at the hub. Default: the host's name.", needs_restart=True),
-        Setting("key_file", "path", None, "File with the hub's shared key, mode 0600.", needs_restart=True),
+        Setting(
+            "key_file",
+            "path",
+            None,
+            "File with the hub's shared key, mode 0600.",
+            needs_restart=True,
+            credential=True,
+        ),
         Setting(
             "key",
             "text",

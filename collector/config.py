@@ -114,10 +114,12 @@ SCHEMA = Schema(
     [
         Setting("from", "text", None, "Where datagrams come from: amqp(s)://USER:PASSWORD@HOST/VHOST (the shards) or "
                 "…?queue=Q (one queue), udp://HOST:PORT, file:PATH (JSON lines, - is standard input), or the directory "
-                "of a local bus.", needs_restart=True, metavar="URL"),
+                "of a local bus.", needs_restart=True, credential=True, metavar="URL",
+                example="amqp://guest:guest@localhost/"),
         Setting("to", "list", None, "Where records go: amqp(s)://… (?exchange=E for file records), file:PATH (JSON "
                 "lines, - is standard output), or the directory of a local bus. Default: the bus they come from, "
-                "standard output for a file.", needs_restart=True, metavar="URL"),
+                "standard output for a file.", needs_restart=True, credential=True, metavar="URL",
+                example=["amqp://guest:guest@localhost/"]),
         Setting("framing", "choice", "single", "One record per message, or batches of records as JSON lines.",
                 choices=("single", "batch"), needs_restart=True),
         Setting("follow", "boolean", False, "With file:PATH, wait for more lines at the end of the file.",
@@ -168,12 +170,12 @@ SCHEMA = Schema(
                 "other kinds are dropped and counted when no queue is bound or the bus refuses their exchange.",
                 needs_restart=True, metavar="KIND"),
         Setting("bus.token_file", "path", None, "File whose content replaces the password of every amqp URL; read "
-                "again at each connect and when it changes.", needs_restart=True),
+                "again at each connect and when it changes.", needs_restart=True, credential=True),
         Setting("bus.ca_file", "path", None, "CA certificates to trust for amqps instead of the system's.",
-                needs_restart=True),
+                needs_restart=True, credential=True),
         Setting("bus.cert_file", "path", None, "Your own TLS certificate, for brokers that require one.",
-                needs_restart=True),
-        Setting("bus.key_file", "path", None, "Key of that certificate.", needs_restart=True),
+                needs_restart=True, credential=True),
+        Setting("bus.key_file", "path", None, "Key of that certificate.", needs_restart=True, credential=True),
         Setting("bus.heartbeat", "duration", "60s", "AMQP heartbeat.", minimum=1, maximum=3600, needs_restart=True),
         Setting("bus.connect_timeout", "duration", "10s", "Maximum time for a connect.", minimum=0.1,
                 needs_restart=True),

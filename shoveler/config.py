@@ -81,8 +81,9 @@ SCHEMA = Schema(
     PROGRAM,
     [
         Setting(
-            "listen", "list", ["0.0.0.0:9993"], "Where XRootD servers send their monitoring (UDP); IPv6 as [::]:9993. "
-            "Sockets passed by systemd are used instead.", items="address", needs_restart=True,
+            "listen", "list", ["[::]:9993"], "Where XRootD servers send their monitoring (UDP). [::] takes IPv4 and "
+            "IPv6, 0.0.0.0 takes IPv4 only. Sockets passed by a socket unit of systemd are used instead.",
+            items="address", needs_restart=True,
         ),
         Setting(
             "receive_buffer", "size", "64MiB", "Receive buffer requested from the kernel for each socket.",
@@ -131,14 +132,17 @@ SCHEMA = Schema(
         Setting(
             "bus.url", "text", "amqp://guest:guest@localhost:5672/",
             "The message bus: amqp(s)://USER:PASSWORD@HOST:PORT/VHOST, or a directory for the local bus.",
-            flags=("--bus",), metavar="URL", check=_check_bus,
+            flags=("--bus",), metavar="URL", check=_check_bus, credential=True,
         ),
         Setting("bus.exchange", "text", "", f"Exchange for the datagrams, if the URL names none [{EXCHANGE}]."),
         Setting("bus.routing_key", "text", "", "Routing key of the messages."),
-        Setting("bus.token_file", "path", None, "File with a token that replaces the password; watched for changes."),
-        Setting("bus.ca_file", "path", None, "CA certificates to trust for amqps instead of the system's."),
-        Setting("bus.cert_file", "path", None, "Your own TLS certificate, for brokers that require one."),
-        Setting("bus.key_file", "path", None, "Key of that certificate."),
+        Setting("bus.token_file", "path", None, "File with a token that replaces the password; watched for changes.",
+                credential=True),
+        Setting("bus.ca_file", "path", None, "CA certificates to trust for amqps instead of the system's.",
+                credential=True),
+        Setting("bus.cert_file", "path", None, "Your own TLS certificate, for brokers that require one.",
+                credential=True),
+        Setting("bus.key_file", "path", None, "Key of that certificate.", credential=True),
         Setting("bus.heartbeat", "duration", "60s", "Heartbeat of the connection.", minimum=5, maximum=3600),
         # RabbitMQ 4 closes the channel for messages over 16 MiB: the datagrams could then never be published.
         Setting("batch.max_bytes", "size", "512KiB", "Approximate batch size.", minimum=4096, maximum=2**23),

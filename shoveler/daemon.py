@@ -20,11 +20,12 @@ from prometheus_client import CollectorRegistry
 from shoveler import config, control
 from shoveler.bus import BusError, Consumer, Outgoing, Publisher, Requests, open_publisher, open_subscription
 from shoveler.expiry import token_expiry
-from shoveler.listeners import check_inherited, name_of, open_listener
+from shoveler.listeners import check_inherited, listeners, name_of
 from shoveler.publisher import BatchFramer, Courier, Framer, SingleFramer
 from shoveler.receiver import Task, command
 from shoveler.service import (
     ASK,
+    STORED,
     ConfigError,
     Counts,
     Gauges,
@@ -36,7 +37,7 @@ from shoveler.service import (
     Signals,
     delays,
     encode_status,
-    listen_fds,
+    named_sockets,
     new_registry,
     routing_key,
     setup_logging,
@@ -439,12 +440,31 @@ class Daemon:
     def _open_sockets(self) -> list[socket.socket]:
         if self._settings.source:
             return []
-        inherited = listen_fds()
-        if inherited:
-            check_inherited(inherited)
-            return inherited
-        self._open_since = time.time()
-        return [open_listener(address) for address in self._settings.listen]
+        passed = named_sockets()
+        check_inherited([sock for _name, sock in passed])
+        from_unit = [sock for name, sock in passed if name != STORED]
+        kept = [sock for name, sock in passed if name == STORED]
+        if from_unit:
+            for sock in kept:
+                sock.close()
+            self._say_that_listen_does_not_count(from_unit)
+            return from_unit
+        sockets = listeners(self._settings.listen, kept)
+        if not set(sockets) <= set(kept):
+            self._open_since = time.time()
+        # Datagrams that arrive while this service is restarted wait there, and are taken by its successor.
+        self._notifier.store(sockets, afresh=not set(kept) <= set(sockets))
+        return sockets
+
+    def _say_that_listen_does_not_count(self, sockets: list[socket.socket]) -> None:
+        names = [name_of(sock) for sock in sockets]
+        wanted = [str(address) for address in self._settings.listen]
+        if self._settings.origin("listen") != "default" and sorted(names) != sorted(wanted):
+            _log.warning(
+                "! listen is %s, but the socket unit of systemd has passed %s, which is used; change ListenDatagram "
+                "there (systemctl edit tally-shoveler.socket), or stop and disable that unit",
+                ", ".join(wanted), ", ".join(names),
+            )  # fmt: skip
 
     def _task(self) -> Task:
         s = self._settings

@@ -35,24 +35,79 @@ class Fill:
     """Datagrams that the kernel dropped since the socket was created, a 32-bit counter that wraps."""
 
 
-def open_listener(address: Address) -> socket.socket:
-    """A bound UDP socket. Raises OSError with the address in its text; a name that cannot be resolved too."""
+def listeners(addresses: Sequence[Address], kept: Sequence[socket.socket] = ()) -> list[socket.socket]:
+    """A bound UDP socket for each address: one of `kept` if it is bound there, otherwise a new one. What is left of
+    `kept` is closed. ``[::]`` takes IPv4, too, unless ``0.0.0.0`` has the same port. Raises OSError."""
+    wanted = [(a, a.host == "::" and Address(_ANY, a.port) not in addresses) for a in addresses]
+    found: dict[int, socket.socket] = {}
+    for sock in kept:
+        place = next(
+            (n for n, (a, both) in enumerate(wanted) if n not in found and _is_bound(sock, a, both=both)), None
+        )
+        if place is None:
+            sock.close()  # before others are opened: what listened on [::] may now be wanted on 0.0.0.0 alone
+        else:
+            found[place] = sock
+    try:
+        for number, (address, both) in enumerate(wanted):
+            if number not in found:
+                found[number] = open_listener(address, both=both)
+    except OSError:
+        for sock in found.values():
+            sock.close()
+        raise
+    return [found[number] for number in range(len(wanted))]
+
+
+_ANY = "0.0.0.0"  # noqa: S104 - compared with
+
+
+def _is_bound(sock: socket.socket, address: Address, *, both: bool) -> bool:
+    """Whether a socket is what `open_listener` would make."""
+    try:
+        family, _kind, _protocol, _name, wanted = _resolve(address)
+    except OSError:
+        return False
+    if sock.family != family or sock.getsockname()[:2] != wanted[:2]:
+        return False
+    return family != socket.AF_INET6 or sock.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY) == (not both)
+
+
+def _resolve(address: Address) -> tuple[int, int, int, str, tuple[str, int]]:
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:
         raise OSError(f"cannot listen on {address}: {error.strerror}") from None
-    family, kind, protocol, _name, sockaddr = found[0]
+    return found[0]  # type: ignore[return-value]  # of UDP sockets, an address begins with host and port
+
+
+def open_listener(address: Address, *, both: bool = False) -> socket.socket:
+    """A bound UDP socket; `both`: of ``[::]``, which then takes IPv4, too (and is IPv4 alone where the kernel has no
+    IPv6). Raises OSError with the address in its text; a name that cannot be resolved too."""
+    if both and not _has_ipv6():
+        address = Address(_ANY, address.port)
+    family, kind, protocol, _name, sockaddr = _resolve(address)
     sock = socket.socket(family, kind, protocol)
     try:
         if family == socket.AF_INET6:
-            # So that 0.0.0.0 and [::] can be listened on side by side.
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            # 0.0.0.0 and [::] can be listened on side by side.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not both)
         sock.bind(sockaddr)
     except OSError as error:
         sock.close()
         hint = _HINTS.get(error.errno or 0, "")
         raise OSError(error.errno, f"cannot listen on {address}: {error.strerror}{hint}") from None
     return sock
+
+
+def _has_ipv6() -> bool:
+    """Whether this kernel lets a program listen on IPv6 addresses."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::", 0))
+    except OSError:
+        return False
+    return True
 
 
 def check_inherited(sockets: Sequence[socket.socket]) -> None:

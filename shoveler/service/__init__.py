@@ -53,7 +53,7 @@ from typing import TYPE_CHECKING, Any
 
 from shoveler.service.backoff import delays
 from shoveler.service.log import RateLimited, redact, setup_logging
-from shoveler.service.notify import Notifier, Signals, listen_fds, with_sockets
+from shoveler.service.notify import STORED, Notifier, Signals, listen_fds, named_sockets, with_sockets
 from shoveler.service.settings import (
     Address,
     ConfigError,
@@ -102,6 +102,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "ASK",
+    "STORED",
     "Address",
     "CollectorSender",
     "CollectorStatus",
@@ -134,6 +135,7 @@ __all__ = [
     "encode_status",
     "exposition",
     "listen_fds",
+    "named_sockets",
     "new_registry",
     "parse_address",
     "redact",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import sys
 import time
@@ -56,12 +57,39 @@ def _shown(text: str) -> str:
 
 
 class _TextFormatter(LineFormatter):
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+    def __init__(self, *, bare: bool = False) -> None:
+        """`bare`: without what the journal keeps itself."""
+        head = "" if bare else "%(asctime)s %(levelname)-7s "
+        super().__init__(head + "%(name)s: %(message)s", "%Y-%m-%dT%H:%M:%SZ")
 
     @staticmethod
     def converter(seconds: float | None) -> time.struct_time:
         return time.gmtime(seconds)
+
+
+class _JournalFormatter(logging.Formatter):
+    """For systemd's journal, which has the time and wants the priority (sd-daemon(3)) in front of each line."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        priority = f"<{_PRIORITIES.get(record.levelno, 6)}>"
+        return "\n".join(priority + line for line in self._inner.format(record).splitlines())
+
+
+_PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+
+def _is_journal(stream: IO[str]) -> bool:
+    """Whether the stream goes to the journal: systemd says which file that is, since a shell may redirect it."""
+    named = os.environ.get("JOURNAL_STREAM", "")
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # closed, or not a file at all
+        return False
+    return named == f"{found.st_dev}:{found.st_ino}"
 
 
 class _JsonFormatter(logging.Formatter):
@@ -82,12 +110,15 @@ class _JsonFormatter(logging.Formatter):
 def setup_logging(form: str = "text", level: str = "info", *, stream: IO[str] | None = None) -> logging.Handler:
     """Send all logging to standard error (or `stream`) as ``text`` or ``json``; levels debug, info, warning, error.
 
-    Replaces existing handlers, so calling it again (reload) changes level and format. Returns the handler.
+    Lines for systemd's journal begin with their priority, and as text they have no time: the journal has it. Replaces
+    existing handlers, so calling it again (reload) changes level and format. Returns the handler.
     """
     if form not in ("text", "json"):
         raise ValueError(f"log form {form!r} is neither text nor json")
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_JsonFormatter() if form == "json" else _TextFormatter())
+    journal = _is_journal(handler.stream)
+    formatter = _JsonFormatter() if form == "json" else _TextFormatter(bare=journal)
+    handler.setFormatter(_JournalFormatter(formatter) if journal else formatter)
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)

@@ -6,6 +6,7 @@ sockets to a program like systemd does, which is how the lab keeps a daemon's so
 
 from __future__ import annotations
 
+import array
 import os
 import signal
 import socket
@@ -16,6 +17,8 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from types import FrameType
 
 _FIRST_FD = 3  # SD_LISTEN_FDS_START
+STORED = "stored"
+"""The name of the sockets that systemd keeps for us over a restart."""
 
 # Moves the inherited descriptors to 3, 4, … as the protocol requires and becomes the program; LISTEN_PID is known only
 # here, after the fork. First all are moved out of the way, since a source may itself be number 3.
@@ -42,26 +45,33 @@ def with_sockets(command: Sequence[str], sockets: Sequence[socket.socket]) -> tu
 
 
 def listen_fds(environ: MutableMapping[str, str] | None = None) -> list[socket.socket]:
-    """The sockets handed over by systemd or by `with_sockets`; [] when there are none.
+    """The sockets handed over by systemd or by `with_sockets`; [] when there are none. See `named_sockets`."""
+    return [sock for _name, sock in named_sockets(environ)]
+
+
+def named_sockets(environ: MutableMapping[str, str] | None = None) -> list[tuple[str, socket.socket]]:
+    """(name, socket) of each that was handed over; those that this service stored before its restart (`Notifier.store`)
+    have the name `STORED`.
 
     The variables are removed, so that no child process mistakes the sockets for its own. Raises ValueError when
     ``LISTEN_FDS`` is not a number or a descriptor is no socket.
     """
     env = os.environ if environ is None else environ
     pid, count = env.pop("LISTEN_PID", ""), env.pop("LISTEN_FDS", "")
-    env.pop("LISTEN_FDNAMES", None)
+    names = env.pop("LISTEN_FDNAMES", "").split(":")
     if not count or (pid and pid != str(os.getpid())):
         return []
     if not count.isdigit():
         raise ValueError(f"LISTEN_FDS must be a number of sockets, not {count!r}")
+    names += [""] * (int(count) - len(names))
     sockets = []
-    for fd in range(_FIRST_FD, _FIRST_FD + int(count)):
+    for fd, name in zip(range(_FIRST_FD, _FIRST_FD + int(count)), names, strict=False):
         try:
             inherited = socket.socket(fileno=fd)
         except OSError as error:
             raise ValueError(f"LISTEN_FDS says that descriptor {fd} is a socket: {error.strerror}") from None
         inherited.set_inheritable(False)
-        sockets.append(inherited)
+        sockets.append((name, inherited))
     return sockets
 
 
@@ -100,7 +110,15 @@ class Notifier:
         """We are alive."""
         self._send("WATCHDOG=1", "")
 
-    def _send(self, state: str, status: str) -> None:
+    def store(self, sockets: Sequence[socket.socket], *, afresh: bool = False) -> None:
+        """Have systemd keep these sockets over a restart, with what waits in them (``FileDescriptorStoreMax=``);
+        `afresh`: and no others. One that it keeps already stays as it is."""
+        if afresh:
+            self._send(f"FDSTOREREMOVE=1\nFDNAME={STORED}", "")
+        for sock in sockets:
+            self._send(f"FDSTORE=1\nFDNAME={STORED}", "", [sock.fileno()])
+
+    def _send(self, state: str, status: str, descriptors: Sequence[int] = ()) -> None:
         if not self._address:
             return
         lines = [state] if state else []
@@ -110,7 +128,8 @@ class Notifier:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as s:
                 s.settimeout(1.0)
                 s.connect(self._address)
-                s.sendall("\n".join(lines).encode())
+                passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+                s.sendmsg(["\n".join(lines).encode()], passed)
         except OSError:
             pass  # the listener is gone; the service works without it
 

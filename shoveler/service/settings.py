@@ -1,7 +1,9 @@
-"""Settings, declared once: command line, then environment, then the TOML file, then the default.
+"""Settings, declared once: command line, then environment, then credentials of systemd, then the TOML file, then the
+default.
 
 A setting has a dotted name (``spool.max_bytes``). The option ``--spool-max-bytes``, the variable
-``TALLY_SHOVELER_SPOOL_MAX_BYTES`` and the key ``max_bytes`` of the table ``[spool]`` follow from it. All problems are
+``TALLY_SHOVELER_SPOOL_MAX_BYTES`` and the key ``max_bytes`` of the table ``[spool]`` follow from it; a setting that is
+or names a secret can also be a credential (``LoadCredential=bus-url``). All problems are
 reported at once (`ConfigError`), each with its place, what was expected and the nearest valid name or value.
 """
 
@@ -101,8 +103,8 @@ class Setting:
     """One setting.
 
     `default` is written as in the file ("64MiB", not 67108864) and is checked like any value; None means that there is
-    no value unless one is set. `optional` lets ``""`` mean "none" for kinds that are not text. `items` is the kind of a
-    list's items or of a table's values. `flags` replaces the derived ``--name``. A secret's value is never shown, and
+    no value unless one is set. `optional` lets ``""`` mean "none" for kinds that are not text, as it always
+    does for a path without a default. `items` is the kind of a list's items or of a table's values. `flags` replaces the derived ``--name``. A secret's value is never shown, and
     has no command-line option unless `flags` gives one, since ``ps`` shows options.
     """
 
@@ -112,6 +114,8 @@ class Setting:
     help: str
     secret: bool = False
     needs_restart: bool = False
+    credential: bool = False
+    """Whether systemd may pass it as a credential: of a text its content, of a path the credential's own path."""
     choices: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
@@ -119,8 +123,8 @@ class Setting:
     items: Scalar = "text"
     flags: tuple[str, ...] = ()
     metavar: str = ""
-    example: Mapping[str, object] | None = None
-    """For a table: the example in the sample file."""
+    example: object = None
+    """In the sample file, in place of the default."""
     check: Callable[[Any], None] | None = None
     """Called with the parsed value; raises ValueError with one sentence when it is invalid."""
 
@@ -130,9 +134,14 @@ class Setting:
             return self.flags
         return ("--" + self.name.replace(".", "-").replace("_", "-"),)
 
+    def credential_name(self) -> str:
+        """What the credential is called: ``bus-url``."""
+        return self.name.replace(".", "-").replace("_", "-")
+
     def parse(self, value: object) -> Any:
         """The value for the program, from a TOML value or a text. Raises ValueError."""
-        limits = _Limits(minimum=self.minimum, maximum=self.maximum, choices=self.choices, optional=self.optional)
+        optional = self.optional or (self.kind == "path" and self.default is None)
+        limits = _Limits(minimum=self.minimum, maximum=self.maximum, choices=self.choices, optional=optional)
         if value is None:
             return None
         result: Any
@@ -543,6 +552,8 @@ class Schema(Generic[_S]):
         path = getattr(arguments, "config", None) or env.get(self.prefix + "CONFIG")
         if path:
             self._from_file(Path(path), values, origins, problems)
+        if "CREDENTIALS_DIRECTORY" in env:
+            self._from_credentials(Path(env["CREDENTIALS_DIRECTORY"]), values, origins, problems)
         self._from_environment(env, values, origins, problems)
         if arguments is not None:
             self._from_options(arguments, values, origins, problems)
@@ -567,6 +578,23 @@ class Schema(Generic[_S]):
                 origins[setting.name] = flag
             except ValueError as error:
                 problems.append(Mistake(flag, str(error)))
+
+    def _from_credentials(
+        self, directory: Path, values: dict[str, Any], origins: dict[str, str], problems: list[Mistake]
+    ) -> None:
+        for setting in self.settings:
+            path = directory / setting.credential_name()
+            if not setting.credential or not path.is_file():
+                continue
+            where = f"credential {path.name}"
+            try:
+                text = str(path) if setting.kind == "path" else path.read_text("utf-8").strip()
+                values[setting.name] = setting.parse_text(text)
+                origins[setting.name] = where
+            except (OSError, UnicodeDecodeError) as error:
+                problems.append(Mistake(where, f"cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}"))
+            except ValueError as error:
+                problems.append(Mistake(where, self._without_secret(setting, error)))
 
     def _from_environment(
         self, env: Mapping[str, str], values: dict[str, Any], origins: dict[str, str], problems: list[Mistake]
@@ -660,11 +688,13 @@ class Schema(Generic[_S]):
                 out += textwrap.wrap(
                     f"{setting.help} ({setting.expects()}){note}", 100, initial_indent="# ", subsequent_indent="# "
                 )
+                shown = setting.default if setting.example is None else setting.example
                 if setting.kind == "table":
-                    items = setting.example or cast("Mapping[str, object]", setting.default)
+                    items = cast("Mapping[str, object]", shown)
                     out += [f"# {_toml_key(key)} = {_toml(value)}" for key, value in items.items()]
                 else:
-                    out.append(f"# {setting.name.rpartition('.')[2]} = {_toml(setting.default)}")
+                    value = [] if shown is None and setting.kind == "list" else shown
+                    out.append(f"# {setting.name.rpartition('.')[2]} = {_toml(value)}")
         return "\n".join(out).lstrip("\n") + "\n"
 
     def reference(self) -> str:

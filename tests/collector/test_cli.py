@@ -7,6 +7,7 @@ import gzip
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -252,6 +253,16 @@ def test_the_sample_settings_are_those_of_the_program() -> None:
 
     sample = ROOT / "resources" / "samples" / "tally-collector.toml"
     assert sample.read_text() == SCHEMA.sample(SAMPLE_HEADING)
+
+
+def test_the_sample_file_is_valid_when_uncommented(tmp_path: Path) -> None:
+    from collector.config import SCHEMA, plan
+
+    file = tmp_path / "sample.toml"
+    file.write_text(re.sub(r'^# (?=("[^"]+"|[\w./-]+) = )', "", SCHEMA.sample(), flags=re.MULTILINE))
+    settings = SCHEMA.load(None, {"TALLY_COLLECTOR_CONFIG": str(file)})
+    assert {settings.origin(setting.name) == "default" for setting in SCHEMA.settings} == {False}
+    assert len(plan(settings).sinks) == 1
 
 
 def test_the_documentation_names_every_setting_and_metric() -> None:

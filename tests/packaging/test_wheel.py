@@ -81,7 +81,7 @@ def test_the_agent_checks_the_sample_of_a_monitoring_line(place: Path) -> None:
 def test_the_shoveler_takes_the_sample_of_its_settings(place: Path) -> None:
     settings = sample(place, "tally-shoveler.toml")
     said = call(place / "env/bin/tally-shoveler", "--check-config", "-c", settings, directory=place)
-    assert "listen = [0.0.0.0:9993]" in said
+    assert "listen = [[::]:9993]" in said
 
 
 def test_the_collector_shows_a_capture(place: Path) -> None:

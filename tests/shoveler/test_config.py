@@ -1,4 +1,5 @@
 import configparser
+import re
 import tomllib
 from pathlib import Path
 
@@ -61,6 +62,13 @@ def test_the_sample_file_is_made_from_the_declaration():
     sample = (ROOT / "resources/samples/tally-shoveler.toml").read_text()
     assert sample == config.SCHEMA.sample(config.SAMPLE_HEADING), "run `python -m shoveler.config > …` again"
     assert tomllib.loads(sample)
+
+
+def test_the_sample_file_is_valid_when_uncommented(tmp_path):
+    sample = re.sub(r'^# (?=("[^"]+"|[\w.-]+) = )', "", config.SCHEMA.sample(), flags=re.MULTILINE)
+    (tmp_path / "sample.toml").write_text(sample)
+    settings = config.SCHEMA.load(None, {"TALLY_SHOVELER_CONFIG": str(tmp_path / "sample.toml")})
+    assert {settings.origin(setting.name) == "default" for setting in config.SCHEMA.settings} == {False}
 
 
 def test_the_installed_service_can_write_its_spool():

@@ -3,7 +3,8 @@ import socket
 
 import pytest
 
-from shoveler.listeners import check_inherited, enlarge, fill_of, identity_of, name_of, open_listener
+from shoveler.intake import Intake
+from shoveler.listeners import check_inherited, enlarge, fill_of, identity_of, listeners, name_of, open_listener
 from shoveler.service import Address
 
 
@@ -26,6 +27,31 @@ def test_both_families_side_by_side_on_one_port():
             assert name_of(six) == f"[::]:{port}"
             send(four, b"x")
             assert four.recv(10) == b"x"
+
+
+def test_one_socket_takes_both_families():
+    (sock,) = listeners([Address("::", 0)])
+    with sock, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as four:
+        port = sock.getsockname()[1]
+        four.sendto(b"four", ("127.0.0.1", port))
+        data, address = sock.recvfrom(10)
+        assert (data, Intake().remote(address)) == (b"four", f"127.0.0.1:{four.getsockname()[1]}")
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as six:
+            six.sendto(b"six", ("::1", port))
+            assert sock.recv(10) == b"six"
+
+
+def test_what_was_kept_over_a_restart_is_used_where_it_fits():
+    (first,) = listeners([Address("127.0.0.1", 0)])
+    (other,) = listeners([Address("127.0.0.1", 0)])
+    address = Address(*first.getsockname())
+    again, both = listeners([address, Address("::", 0)], [other, first])
+    assert again is first
+    assert other.fileno() == -1, "nobody listens there any more: it is closed, and its port is free"
+    (alone, four) = listeners([Address("::", both.getsockname()[1]), Address("0.0.0.0", both.getsockname()[1])], [both])
+    assert alone is not both, "it took IPv4, which now has a socket of its own"
+    for sock in (again, alone, four):
+        sock.close()
 
 
 def test_addresses_that_cannot_be_listened_on():

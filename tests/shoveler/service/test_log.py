@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import os
 
 import pytest
 
@@ -34,6 +35,24 @@ def stream():
 )
 def test_redact(text, shown):
     assert redact(text) == shown
+
+
+def test_lines_for_the_journal_have_a_priority_and_no_time(stream, tmp_path, monkeypatch):
+    with (tmp_path / "journal").open("w+") as journal:
+        found = os.fstat(journal.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{found.st_dev}:{found.st_ino}")
+        setup_logging("text", "info", stream=journal)
+        logging.getLogger("x").warning("two\nlines")
+        logging.getLogger("x").info("one")
+        setup_logging("json", "info", stream=journal)
+        logging.getLogger("x").error("as JSON")
+        journal.seek(0)
+        *text, json_line = journal.read().splitlines()
+    assert text == ["<4>x: two", "<4>lines", "<6>x: one"]
+    assert json_line.startswith('<3>{"time": ')
+    setup_logging("text", "info", stream=stream)
+    logging.getLogger("x").warning("elsewhere, the journal of the parent is not ours")
+    assert stream.getvalue()[0].isdigit()
 
 
 def test_no_secret_at_any_level_whoever_logs_it(stream):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from shoveler.service import Notifier, Signals, listen_fds, with_sockets
+from shoveler.service import STORED, Notifier, Signals, listen_fds, named_sockets, with_sockets
 
 SHOW = """
 import os, socket
@@ -47,6 +47,34 @@ def test_nothing_is_taken_that_was_not_meant_for_this_process():
     env = {"LISTEN_PID": str(os.getpid() + 1), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "x"}
     assert listen_fds(env) == []
     assert env == {}, "nor left for a child of ours to take"
+
+
+def test_the_names_of_what_was_handed_over():
+    first, second = udp(), udp()
+    code = (
+        "from shoveler.service import named_sockets\nprint([(name, s.getsockname()[1]) for name, s in named_sockets()])"
+    )
+    command, fds = with_sockets([sys.executable, "-c", code], [first, second])
+    environment = os.environ | {"LISTEN_FDNAMES": f"unit:{STORED}"}
+    out = subprocess.run(command, pass_fds=fds, capture_output=True, text=True, check=True, env=environment).stdout
+    assert out == f"{[('unit', first.getsockname()[1]), (STORED, second.getsockname()[1])]}\n"
+    first.close()
+    second.close()
+
+
+def test_sockets_that_systemd_keeps_over_a_restart(tmp_path):
+    path = tmp_path / "notify"
+    waiting = udp()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        Notifier({"NOTIFY_SOCKET": str(path)}).store([waiting], afresh=True)
+        assert manager.recv(100) == b"FDSTOREREMOVE=1\nFDNAME=stored"
+        said, kept, _flags, _address = socket.recv_fds(manager, 100, 4)
+    assert said == b"FDSTORE=1\nFDNAME=stored"
+    with socket.socket(fileno=kept[0]) as same:
+        assert same.getsockname() == waiting.getsockname()
+    waiting.close()
+    assert named_sockets({}) == []
 
 
 def test_a_broken_hand_over_is_said():

@@ -286,11 +286,35 @@ def test_help_comes_from_the_declaration(capsys):
 def test_the_sample_file_is_all_defaults(tmp_path):
     sample = SCHEMA.sample("A heading.")
     assert tomllib.loads(sample) == {"spool": {}, "state": {}, "log": {}, "bus": {}, "map": {}}
-    uncommented = re.sub(r"^# (?=\w+ = )", "", sample, flags=re.MULTILINE).replace('token_file = ""', "")
+    uncommented = re.sub(r"^# (?=\w+ = )", "", sample, flags=re.MULTILINE)
     assert '# "a b" = "c"' in uncommented
     settings = load(file=uncommented, tmp_path=tmp_path)
     assert all(settings[s.name] == load()[s.name] for s in SCHEMA.settings)
     assert {settings.origin(s.name) == "default" for s in SCHEMA.settings if s.default not in (None, {})} == {False}
+
+
+def test_credentials_come_before_the_file_and_after_the_environment(tmp_path):
+    schema = Schema(
+        "tally-example",
+        [
+            Setting("bus.url", "text", "", "The bus.", credential=True),
+            Setting("bus.token_file", "path", None, "The token.", credential=True),
+            Setting("name", "text", "", "Not for credentials."),
+        ],
+    )
+    (tmp_path / "bus-url").write_text("amqp://from-credential\n")
+    (tmp_path / "bus-token-file").write_text("x")
+    (tmp_path / "name").write_text("x")
+    (tmp_path / "s.toml").write_text('bus.url = "amqp://from-file"\n')
+    env = {"CREDENTIALS_DIRECTORY": str(tmp_path), "TALLY_EXAMPLE_CONFIG": str(tmp_path / "s.toml")}
+    settings = schema.load(None, env)
+    assert (settings["bus.url"], settings.origin("bus.url")) == ("amqp://from-credential", "credential bus-url")
+    assert settings["bus.token_file"] == tmp_path / "bus-token-file"
+    assert settings["name"] == ""
+    assert schema.load(None, env | {"TALLY_EXAMPLE_BUS_URL": "amqp://env"})["bus.url"] == "amqp://env"
+    (tmp_path / "bus-url").write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match="credential bus-url: cannot be read: not UTF-8"):
+        schema.load(None, env)
 
 
 def test_the_reference_has_every_setting():
