@@ -126,6 +126,8 @@ def _daemon(parsed: argparse.Namespace) -> int:
         invitation = None
         if parsed.command == "join":
             invitation = decode_join_string(sys.stdin.read() if parsed.string == "-" else parsed.string)
+        elif settings.join_string:
+            invitation = decode_join_string(settings.join_string)
         agent = prepare(settings, invitation)
         if parsed.check_config:
             print("\n".join(settings.describe()))

@@ -50,6 +50,7 @@ class AgentSettings(Settings):
     ca_file = Value("ca_file", Settings.optional_path)
     hub = Value("hub", Settings.text)
     insecure = Value("insecure", Settings.boolean)
+    join_string = Value("join_string", Settings.text)
     key = Value("key", Settings.text)
     key_file = Value("key_file", Settings.optional_path)
     kid = Value("kid", Settings.text)
@@ -94,6 +95,15 @@ SCHEMA = Schema(
             "The shared key itself. Every user of this machine can see it in ps; prefer --key-file or TALLY_KEY.",
             flags=("--key",),
             secret=True,
+            needs_restart=True,
+        ),
+        Setting(
+            "join_string",
+            "text",
+            "",
+            "The join string of an invitation, as with the command join, for services: they join at their first start.",
+            secret=True,
+            credential=True,
             needs_restart=True,
         ),
         Setting(
@@ -181,6 +191,10 @@ class Agent:
 
 def prepare(settings: AgentSettings, invitation: Invitation | None) -> Agent:
     role = invitation.role if invitation else settings.role
+    if role != settings.role and settings.origin("role") != "default":
+        raise CredentialError(
+            f"This join string is for the role {role}, and {settings.origin('role')} says {settings.role}."
+        )
     name = settings.name or _host_name()
     labels = settings.labels
     for text in (name, *labels):

@@ -103,9 +103,10 @@ class Setting:
     """One setting.
 
     `default` is written as in the file ("64MiB", not 67108864) and is checked like any value; None means that there is
-    no value unless one is set. `optional` lets ``""`` mean "none" for kinds that are not text, as it always
-    does for a path without a default. `items` is the kind of a list's items or of a table's values. `flags` replaces the derived ``--name``. A secret's value is never shown, and
-    has no command-line option unless `flags` gives one, since ``ps`` shows options.
+    no value unless one is set. `optional` lets ``""`` mean "none" for kinds that are not text, as it always does for a
+    path without a default. `items` is the kind of a list's items or of a table's values. `flags` replaces the derived
+    ``--name``. A secret's value is never shown, and has no command-line option unless `flags` gives one, since ``ps``
+    shows options.
     """
 
     name: str

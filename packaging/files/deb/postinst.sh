@@ -1,0 +1,10 @@
+#!/bin/sh
+set -e
+if [ "$1" = configure ] || [ "$1" = abort-upgrade ]; then
+    # Programs start in half the time when they need not be compiled first.
+    if [ -x /usr/lib/tally/python ]; then
+        /usr/lib/tally/python -m compileall -q -j 0 /usr/lib/tally/lib >/dev/null || true
+    fi
+@SERVICES@
+fi
+exit 0

@@ -1,0 +1,4 @@
+#!/bin/sh
+set -e
+@SERVICES@
+exit 0
