@@ -81,7 +81,7 @@ def build(product: Product, release: Release, tree: Path, into: Path) -> Path:
     _times_and_modes(control, release.epoch)
     path = into / f"{product.name}_{version}_{architecture}.deb"
     environment = os.environ | {"SOURCE_DATE_EPOCH": str(release.epoch)}
-    command = ["dpkg-deb", "--root-owner-group", "-Zxz", "-z6", "--threads-max=2", "--build", str(root), str(path)]
+    command = ["dpkg-deb", "--root-owner-group", "-Zxz", "-z3", "--threads-max=2", "--build", str(root), str(path)]
     if b"threads-max" not in subprocess.run(["dpkg-deb", "--help"], check=True, capture_output=True).stdout:
         command.remove("--threads-max=2")
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
@@ -94,6 +94,8 @@ def _script(product: Product, name: str, control: Path) -> None:
     services = FILES / "deb" / f"{name}-services.sh"
     text = parts[0].replace("@SERVICES@\n", services.read_text() if product.services and services.is_file() else "")
     text = text.replace("@PACKAGE@", product.name)
+    if text == "#!/bin/sh\nset -e\nexit 0\n":
+        return
     (control / name).write_text(text)
     (control / name).chmod(0o755)
 

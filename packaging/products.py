@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+GLIBC_RPM = "libc.so.6(GLIBC_2.28)(64bit)"
 LIB = "usr/lib/tally/lib"
 """Where all code is: the launcher puts it on the path."""
 PYTHON_DEB = ("python3 (>= 3.11)", "python3 (<< 3.15~)")
@@ -47,29 +48,29 @@ DAEMONS = Product(
     code=("agent", "collector", "shoveler"),
     deb_depends=("adduser", "libc6 (>= 2.28)", "libgcc-s1", "ca-certificates"),
     deb_recommends=("xrootd-tally-client",),
-    rpm_requires=("ca-certificates", "coreutils", "glibc >= 2.28"),
+    rpm_requires=("ca-certificates", "coreutils", GLIBC_RPM),
     rpm_recommends=("xrootd-tally-client",),
     services=("tally-shoveler", "tally-collector", "tally-agent@"),
 )
 
 CLIENT = Product(
     name="xrootd-tally-client",
-    summary="the XRootD client that Tally's agents make requests with",
+    summary="XRootD client that Tally's agents make requests with",
     about="The XRootD client for Python, for the Pythons that Tally supports. Only hosts that make the requests of a "
     "test need it; shovelers, collectors and agents beside servers do not.",
     programs=(),
     lock="run",
     only=("xrootd",),
     deb_depends=("libc6 (>= 2.28)", "libgcc-s1", "libstdc++6", "zlib1g"),
-    rpm_requires=("glibc >= 2.28", "libstdc++", "zlib"),
+    rpm_requires=(GLIBC_RPM, "libstdc++.so.6()(64bit)", "libz.so.1()(64bit)"),
 )
 
 APP = Product(
     name="xrootd-tally",
     summary="proves that XRootD monitoring recorded what clients did",
     about="Coordinates clients and servers in a test, writes down exactly how much every client read from every "
-    "server, follows the monitoring datagrams, and says what is missing, what is wrong, and where it was lost. A window; "
-    "every command works without one.",
+    "server, follows the monitoring datagrams, and says what is missing, what is wrong, and where it was lost. It has "
+    "a window, and every command works without one.",
     programs=("tally",),
     lock="run",
     without=("daemons",),
@@ -86,9 +87,15 @@ APP = Product(
     deb_recommends=("xrootd-tally-client", "xrootd-server", "xrootd-client"),
     deb_suggests=("rabbitmq-server", "postgresql"),
     rpm_requires=(
-        "xrootd-tally-daemons = @VERSION@", "glibc >= 2.34", "libstdc++", "mesa-libEGL", "mesa-libGL",
-        "libxkbcommon-x11", "libxkbcommon", "xcb-util-cursor", "xcb-util-wm", "xcb-util-image", "xcb-util-keysyms", "xcb-util-renderutil",
-        "libxcb", "libX11-xcb", "dbus-libs", "fontconfig", "freetype", "glib2", "zlib",
+        "xrootd-tally-daemons = @VERSION@", "libc.so.6(GLIBC_2.34)(64bit)",
+        *(f"{library}()(64bit)" for library in (
+            "libEGL.so.1", "libGL.so.1", "libxkbcommon-x11.so.0", "libxkbcommon.so.0", "libxcb-cursor.so.0",
+            "libxcb-icccm.so.4", "libxcb-image.so.0", "libxcb-keysyms.so.1", "libxcb-randr.so.0",
+            "libxcb-render-util.so.0", "libxcb-render.so.0", "libxcb-shape.so.0", "libxcb-shm.so.0",
+            "libxcb-sync.so.1", "libxcb-xfixes.so.0", "libxcb-xinerama.so.0", "libxcb-xkb.so.1",
+            "libX11-xcb.so.1", "libdbus-1.so.3", "libfontconfig.so.1", "libfreetype.so.6",
+            "libglib-2.0.so.0", "libstdc++.so.6", "libz.so.1",
+        )),
     ),
     rpm_recommends=("xrootd-tally-client", "xrootd-server", "xrootd-client"),
 )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import textwrap
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from products import LIB, PYTHON_RPM, Product
 from stage import FILES, Release
 
 CONFIGURATION = ("etc/tally/", "etc/sysconfig/")
-LANGUAGES = "usr/share/zsh/vendor-completions"
+COMPLETIONS = "usr/share/zsh/vendor-completions"
 
 
 def build(product: Product, release: Release, tree: Path, into: Path) -> Path:
@@ -24,7 +25,9 @@ def build(product: Product, release: Release, tree: Path, into: Path) -> Path:
             path = root / "etc/sysconfig" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text((FILES / "environment").read_text().replace("@PROGRAM@", name))
-    completions = root / LANGUAGES
+    for path in [*root.rglob("*.so"), *root.rglob("*.so.*")]:
+        path.chmod(0o755)  # their convention
+    completions = root / COMPLETIONS
     if completions.is_dir():  # these distributions look elsewhere
         completions.rename(completions.with_name("site-functions"))
     licence = root / "usr/share/licenses" / product.name / "LICENSE"
@@ -42,7 +45,7 @@ def build(product: Product, release: Release, tree: Path, into: Path) -> Path:
         "use_source_date_epoch_as_buildtime": "1",
         "clamp_mtime_to_source_date_epoch": "1",
         "source_date_epoch_from_changelog": "0",
-        "_binary_payload": "w6T2.xzdio",
+        "_binary_payload": "w12.zstdio",
         "_dbpath": str(place / "database"),
         "__os_install_post": "%{nil}",
         "debug_package": "%{nil}",
@@ -86,7 +89,7 @@ def specification(product: Product, release: Release, root: Path) -> str:
           if product.services else []),
         "",
         "%description",
-        product.about,
+        textwrap.fill(product.about, 79),
         "",
         "%prep",
         "%build",

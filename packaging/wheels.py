@@ -7,11 +7,12 @@ files with one name differ, the build ends, unless `MAY_DIFFER` says why the fir
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def pins(lock: Path) -> list[Pin]:
     return found
 
 
-def download(wanted: Iterable[Pin], into: Path, *, glibc: int, machine: str) -> list[Path]:
+def download(wanted: Sequence[Pin], into: Path, *, glibc: int, machine: str) -> list[Path]:
     """The wheels of these pins for every Python, for glibc 2.`glibc` and newer. Raises CalledProcessError."""
     into.mkdir(parents=True, exist_ok=True)
     (into / "wanted.txt").write_text("".join(pin.line + "\n" for pin in wanted))
@@ -86,6 +87,10 @@ def download(wanted: Iterable[Pin], into: Path, *, glibc: int, machine: str) -> 
     found = []
     for python in PYTHONS:
         directory = into / python
+        there = _complete(directory, wanted)
+        if there is not None:
+            found += there
+            continue
         abi = "cp" + python.replace(".", "")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         command += ["--require-hashes", "--only-binary=:all:", "--python-version", python, "--implementation", "cp"]
@@ -94,6 +99,19 @@ def download(wanted: Iterable[Pin], into: Path, *, glibc: int, machine: str) -> 
         subprocess.run([*command, "-r", str(into / "wanted.txt"), "-d", str(directory)], check=True)
         found += sorted(directory.glob("*.whl"))
     return found
+
+
+def _complete(directory: Path, wanted: Sequence[Pin]) -> list[Path] | None:
+    """The wheels in a directory, if there is one for each pin, with a hash that is locked, and no other."""
+    known = {each.removeprefix("sha256:") for pin in wanted for each in pin.hashes}
+    wheels = sorted(directory.glob("*.whl"))
+    if len(wheels) != len(wanted) or any(_digest(wheel) not in known for wheel in wheels):
+        return None
+    return wheels
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def merge(wheels: Iterable[Path], into: Path) -> None:
@@ -107,17 +125,16 @@ def merge(wheels: Iterable[Path], into: Path) -> None:
                 content = archive.read(entry)
                 before = sources.setdefault(entry.filename, (content, wheel.name))
                 if before[0] is content:
+                    program = entry.external_attr >> 16 & 0o100 and content[:2] == b"#!"
+                    if content[:2] == b"#!" and not program:
+                        content = b"# " + content[2:]  # a module that nobody starts
                     path = into / entry.filename
                     path.parent.mkdir(parents=True, exist_ok=True)
                     path.write_bytes(content)
-                    path.chmod(0o755 if entry.external_attr >> 16 & 0o100 and _is_program(content) else 0o644)
+                    path.chmod(0o755 if program else 0o644)
                 elif before[0] != content and entry.filename not in MAY_DIFFER:
                     raise ValueError(f"{entry.filename} of {wheel.name} differs from that of {before[1]}")
     _link_versions(into)
-
-
-def _is_program(content: bytes) -> bool:
-    return content[:2] == b"#!"
 
 
 def _link_versions(directory: Path) -> None:
