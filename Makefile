@@ -4,7 +4,7 @@
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help run test check unit matrix soak bench package screenshots lock clean
+.PHONY: help run test check unit matrix soak bench package package-test screenshots lock clean
 
 help:
 	@echo "make run          a whole federation on this machine, real XRootD servers, then the verdict"
@@ -12,7 +12,8 @@ help:
 	@echo "make matrix       make test on bare Debian 12 and Debian 13 systems (needs root; half an hour)"
 	@echo "make bench        measure the figures of docs/measurements here"
 	@echo "make soak         long campaigns: faults, fuzzing, memory (hours; resumable)"
-	@echo "make package      wheel, desktop bundle, deb and rpm in dist/"
+	@echo "make package      wheel, deb, rpm and programs without a Python in dist/"
+	@echo "make package-test install what is in dist/ on clean Debian 12 and 13 systems (needs root)"
 	@echo "make screenshots  pictures of every page in build/screenshots, from a real X server"
 
 run:
@@ -50,7 +51,11 @@ soak:
 
 package:
 	@packaging/setup.sh all
-	packaging/build.sh
+	$(BIN)/python packaging/build.py
+
+package-test:
+	@packaging/setup.sh all
+	cd packaging/tests && ../../$(BIN)/python -m pytest -q --basetemp=$${TALLY_MATRIX:-/var/tmp/tally-matrix}/tests
 
 screenshots:
 	@packaging/setup.sh test

@@ -1,6 +1,7 @@
 """`tally`: the window, and subcommands for everything that the window does. Composition root of the desktop program.
 
 tally                     open the window
+tally open FILE           open the window with a workspace, plan or bundle
 tally demo                run a whole federation on this machine and show the verdict
 tally run PLAN            run a plan
 tally preflight PLAN      check that everything a plan needs is in place
@@ -33,6 +34,7 @@ from shoveler.service.log import LineFormatter
 from shoveler.service.output import printing
 
 COMMANDS = (
+    "open",
     "demo",
     "run",
     "preflight",

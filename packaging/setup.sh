@@ -66,11 +66,25 @@ if [ "$level" != run ]; then
     need openssl command -v openssl
     need chromium command -v chromium
     need poppler-utils command -v pdftotext
+    need man-db command -v man
+    need systemd command -v systemd-analyze
     need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/initdb'
     need fonts-dejavu-core test -f /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 fi
 if [ "$level" = all ]; then
+    # What packages are made of, checked and tried with.
     need binutils command -v objdump
+    need dpkg command -v dpkg-deb
+    need rpm command -v rpmbuild
+    need lintian command -v lintian
+    need rpmlint command -v rpmlint
+    need mmdebstrap command -v mmdebstrap
+    need systemd-container command -v systemd-nspawn
+    need desktop-file-utils command -v desktop-file-validate
+    need appstream command -v appstreamcli
+    need shared-mime-info command -v update-mime-database
+    need zsh command -v zsh
+    need fish command -v fish
 fi
 if [ ${#missing[@]} -gt 0 ]; then
     if ! command -v apt-get >/dev/null 2>&1; then

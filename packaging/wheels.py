@@ -29,7 +29,7 @@ MAY_DIFFER = {
     "pyxrootd/libXrdUtils.so.6.2.1": "built several times from one source",
 }
 NOT_NEEDED = re.compile(
-    r".*\.(pyi|pxd|pxi|h|hpp|c|cpp|pyx|typed)$|.*/(tests?|testing/tests|include|examples|benchmarks)/"
+    r".*\.(pyi|pxd|pxi|h|hpp|c|cpp|pyx|typed)$|.*/(tests?|testing/tests|include|examples|benchmarks|__pycache__)/"
     r"|.*\.dist-info/(RECORD|WHEEL|INSTALLER|REQUESTED|top_level\.txt|direct_url\.json|sboms/)"
     # Of Qt only what a window of widgets loads (gui/app): no QML, no designer, no translations of Qt's own dialogs.
     r"|PySide6/(Qt/(qml|metatypes|libexec|translations|resources|modules)/|[a-z-]+$|.*\.json$|doc/|typesystems/|glue/|scripts/)"

@@ -87,6 +87,7 @@ def make_application() -> QApplication:
     assert isinstance(application, QApplication)
     application.setOrganizationName("xrootd-tally")
     application.setApplicationName("tally")
+    application.setDesktopFileName("org.xrootd.tally")
     use_kept_writing()
     application.setStyle("Fusion")
     application.setFont(application_font())
@@ -129,8 +130,10 @@ def run_window(
     plan_directory: Path | None = None,
     local_clients: int | None = None,
     demo: DemoOptions | None = None,
+    opened: Path | None = None,
 ) -> int:
     """Open the window and return when it is closed: empty, with a workspace, running a plan, or with a demonstration.
+    `opened`: a plan or bundle to show, in the default workspace unless another is named.
 
     SIGINT, SIGTERM and the end of its terminal close it as the user would; so does the loss of its display, with exit
     code 1."""
@@ -159,11 +162,15 @@ def run_window(
         window = Window(frame, welcome, pages=page_names(), data=data, demo=demo)
         stack.enter_context(reported(window.problem))
         gc.freeze()  # Everything loaded by now stays; a full collection would scan all of it and stall for 75 ms.
-        options = workspace or (window.options_for(database) if database else None)
+        named = database or (str(window.home.default) if opened is not None else None)
+        options = workspace or (window.options_for(named) if named else None)
         if demo is not None:
             window.try_here()
-        elif options is not None and await window.open(options, local_clients=local_clients) and plan is not None:
-            window.run_plan(plan, plan_text, plan_directory)
+        elif options is not None and await window.open(options, local_clients=local_clients):
+            if plan is not None:
+                window.run_plan(plan, plan_text, plan_directory)
+            if opened is not None:
+                window.opening.open_named(opened)
         await window.done.wait()
 
     with contextlib.ExitStack() as stack:

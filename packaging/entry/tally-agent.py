@@ -1,10 +1,8 @@
 """Entry point of the frozen `tally-agent`."""
 
-import multiprocessing
-import sys
+from start import start
 
 from agent.cli import main
 
 if __name__ == "__main__":
-    multiprocessing.freeze_support()
-    sys.exit(main())
+    start(main)

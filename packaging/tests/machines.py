@@ -113,19 +113,8 @@ class System:
 
     def _inside(self) -> list[str]:
         if self._leader:
-            return [
-                "nsenter",
-                "--target",
-                str(self._leader),
-                "--mount",
-                "--uts",
-                "--ipc",
-                "--net",
-                "--pid",
-                "--cgroup",
-                "--root",
-                "--wd=/",
-            ]
+            spaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
+            return ["nsenter", "--target", str(self._leader), *spaces, "--"]
         mounts = (
             'mount --make-rprivate /; mount -t proc proc "$0/proc"; mount --rbind /dev "$0/dev"; '
             'mount -t tmpfs tmpfs "$0/run"; exec chroot "$0" "$@"'

@@ -39,11 +39,9 @@ def test_the_first_commands(system: System, deb: Find) -> None:
     system.install([deb("xrootd-tally-daemons")])
     for program in PROGRAMS:
         assert version_of(deb("xrootd-tally-daemons")) in system.run(f"{program} --version")
-        assert system.run(f"man -w {program}", check=False).strip().endswith(f"{program}.1.gz") or not system.code(
-            "which man"
-        )
+        assert system.code(f"test -s /usr/share/man/man1/{program}.1.gz") == 0
     assert "listen = [[::]:9993]" in system.run("tally-shoveler -c /etc/tally/tally-shoveler.toml --check-config")
-    assert system.code("systemd-analyze verify /usr/lib/systemd/system/tally-*.s*") == 0
+    assert system.code("systemd-analyze verify --man=no /usr/lib/systemd/system/tally-*.s*") == 0
     modes = system.run("stat -c '%a %U:%G' /etc/tally/*.toml /etc/default/tally-*").splitlines()
     assert modes == ["640 root:tally"] * 4
     assert system.run("dpkg --verify xrootd-tally-daemons") == ""
@@ -60,21 +58,21 @@ def test_the_life_of_a_service(system: System, deb: Find, tmp_path: Path) -> Non
     package = deb("xrootd-tally-daemons")
     system.install([package])
     newer = upgraded(package, tmp_path)
-    shutil.copyfile(newer, system.root / "tmp" / newer.name)
+    shutil.copyfile(newer, system.root / "root" / newer.name)
     (system.root / "etc/tally/tally-shoveler.toml").write_text(SETTINGS)
-    (system.root / "tmp/send.py").write_text(SEND)
+    (system.root / "root/send.py").write_text(SEND)
     system.boot()
     assert system.run("systemctl is-enabled tally-shoveler", check=False).strip() == "disabled"
     system.run("systemctl enable --now tally-shoveler")
-    assert system.run("systemctl show -p User,MainPID tally-shoveler").startswith("User=tally\n")
+    assert system.run("systemctl show -P User tally-shoveler") == "tally\n"
     first = system.run("systemctl show -P MainPID tally-shoveler").strip()
 
-    system.run("systemd-run --unit=sender --property=StandardOutput=file:/tmp/sent python3 /tmp/send.py 25")
-    system.until("tally-shoveler status -c /etc/tally/tally-shoveler.toml", "confirmed + 0")
-    system.run(f"dpkg -i /tmp/{newer.name}")
+    system.run("systemd-run --unit=sender --property=StandardOutput=file:/root/sent python3 /root/send.py 25")
+    system.until("tally-shoveler status -c /etc/tally/tally-shoveler.toml", "received = ")
+    system.run(f"dpkg -i /root/{newer.name}")
     assert system.run("systemctl show -P MainPID tally-shoveler").strip() != first, "the upgrade restarts it"
-    system.until("cat /tmp/sent", "\n", seconds=180)
-    sent = int((system.root / "tmp/sent").read_text())
+    system.until("cat /root/sent", "\n", seconds=180)
+    sent = int((system.root / "root/sent").read_text())
     said = system.until(
         "tally-shoveler status -c /etc/tally/tally-shoveler.toml", f"{sent} received = {sent} confirmed"
     )

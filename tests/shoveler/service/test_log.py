@@ -48,7 +48,7 @@ def test_lines_for_the_journal_have_a_priority_and_no_time(stream, tmp_path, mon
         logging.getLogger("x").error("as JSON")
         journal.seek(0)
         *text, json_line = journal.read().splitlines()
-    assert text == ["<4>x: two", "<4>lines", "<6>x: one"]
+    assert text == ["<4>x: two·lines", "<6>x: one"]
     assert json_line.startswith('<3>{"time": ')
     setup_logging("text", "info", stream=stream)
     logging.getLogger("x").warning("elsewhere, the journal of the parent is not ours")
