@@ -104,7 +104,7 @@ def _services(root: Path) -> None:
     hardening = (ROOT / "packaging/systemd/hardening.conf").read_text().rstrip("\n")
     for path in (ROOT / "packaging/systemd").glob("tally-*"):
         units.mkdir(parents=True, exist_ok=True)
-        (units / path.name).write_text(path.read_text().replace("@HARDENING@", hardening))
+        (units / path.name).write_text(path.read_text().replace("# @HARDENING@", hardening))
     _install(FILES / "sysusers.conf", root / "usr/lib/sysusers.d/xrootd-tally.conf")
     for name in ("tally-shoveler", "tally-collector"):
         _install(ROOT / f"resources/samples/{name}.toml", root / f"etc/tally/{name}.toml", 0o640)
