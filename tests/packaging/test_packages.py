@@ -36,7 +36,7 @@ def units(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", UNITS)
 def test_the_services_are_hardened(name: str, units: Path) -> None:
     unit = (units / name).rename(units / name.replace("@", "@client"))
-    command = ["systemd-analyze", "security", "--offline=true", "--threshold=30", "--no-pager", unit]
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=30", "--no-pager", str(unit)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -56,7 +56,8 @@ def test_credentials_of_a_unit_are_settings(units: Path) -> None:
     from collector.config import SCHEMA as COLLECTOR
     from shoveler.config import SCHEMA as SHOVELER
 
-    for name, schema in zip(UNITS, (SHOVELER, COLLECTOR, AGENT), strict=True):
+    schemas: tuple[Any, ...] = (SHOVELER, COLLECTOR, AGENT)
+    for name, schema in zip(UNITS, schemas, strict=True):
         passed = re.findall(r"^LoadCredential=([\w-]+):", (units / name).read_text(), re.MULTILINE)
         assert sorted(passed) == sorted(s.credential_name() for s in schema.settings if s.credential)
 
