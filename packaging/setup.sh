@@ -68,6 +68,7 @@ if [ "$level" != run ]; then
     need poppler-utils command -v pdftotext
     need man-db command -v man
     need systemd command -v systemd-analyze
+    need activemq test -f /usr/share/activemq/bin/activemq.jar
     need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/initdb'
     need fonts-dejavu-core test -f /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf
 fi

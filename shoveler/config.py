@@ -131,7 +131,8 @@ SCHEMA = Schema(
         ),
         Setting(
             "bus.url", "text", "amqp://guest:guest@localhost:5672/",
-            "The message bus: amqp(s)://USER:PASSWORD@HOST:PORT/VHOST, or a directory for the local bus.",
+            "The message bus: amqp(s)://USER:PASSWORD@HOST:PORT/VHOST, stomp(s)://USER:PASSWORD@HOST:PORT/topic/NAME, "
+            "or a directory for the local bus.",
             flags=("--bus",), metavar="URL", check=_check_bus, credential=True,
         ),
         Setting("bus.exchange", "text", "", f"Exchange for the datagrams, if the URL names none [{EXCHANGE}]."),

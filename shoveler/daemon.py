@@ -610,7 +610,8 @@ class StatusSender:
         """New settings."""
         self.close()
         self._settings = settings
-        self._exchange = settings.status_exchange
+        over_stomp = config.bus_address(settings).kind == "stomp"  # nobody could ask there, or tell it from a datagram
+        self._exchange = "" if over_stomp else settings.status_exchange
         self._interval = settings.status_interval
 
     def beat(self, now: float, health: Health, *, connected: bool) -> None:

@@ -6,7 +6,8 @@ Terms, used everywhere in Tally:
   ``returned`` (no queue is bound) or ``refused`` (the bus rejected it, for example because of a full queue).
 - A *consumer* takes `Incoming` messages and acknowledges them cumulatively, in the order of `Incoming.delivery`.
   A message that was taken and not acknowledged is delivered again after a reconnect or restart.
-- An *address* is a parsed bus URL: ``amqp(s)://USER:PASSWORD@HOST:PORT/VHOST?exchange=E&queue=Q`` or a directory.
+- An *address* is a parsed bus URL: ``amqp(s)://USER:PASSWORD@HOST:PORT/VHOST?exchange=E&queue=Q`` or a directory; to
+  be sent to only, also ``stomp(s)://USER:PASSWORD@HOST:PORT/topic/NAME``.
 
 Both kinds of bus give the same guarantees and pass the same contract tests. Everything here blocks and belongs to one
 thread; a program that must not block gives the bus a thread (or a process) of its own.

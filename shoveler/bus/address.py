@@ -20,7 +20,9 @@ _PARAMETERS: dict[Role, tuple[str, ...]] = {
     "sink": ("exchange",),
     "bus": ("exchange", "queue"),
 }
-_PORTS = {"amqp": 5672, "amqps": 5671}
+_PORTS = {"amqp": 5672, "amqps": 5671, "stomp": 61613, "stomps": 61614}
+STOMP_DESTINATION = "/topic/xrootd.shoveler"
+"""Where the OSG shoveler sends to, unless it is told otherwise."""
 
 
 class AddressError(BusRefusedError, ValueError):
@@ -32,10 +34,11 @@ class BusAddress:
     """A parsed bus address. `exchange` and `queue` are None when the text named none; callers then use their defaults.
 
     AMQP: `host`, `port`, `vhost`, `tls`, `user`, `password` are set (user ``guest`` where the text has none, as in
-    every AMQP client). Local bus: `directory` is set, made absolute.
+    every AMQP client). Local bus: `directory` is set, made absolute. STOMP (only for sending): as AMQP, without a user
+    where the text has none, and `exchange` is the destination.
     """
 
-    kind: Literal["amqp", "local"]
+    kind: Literal["amqp", "local", "stomp"]
     redacted: str
     """The address for messages and logs: a password is shown as ``***``."""
     exchange: str | None = None
@@ -61,6 +64,8 @@ def parse_bus_address(text: str, *, role: Role = "bus") -> BusAddress:
     if not text:
         raise AddressError("the bus address is empty; give amqp://USER:PASSWORD@HOST/VHOST or a directory")
     scheme, separator, _ = text.partition("://")
+    if separator and scheme.lower() in ("stomp", "stomps"):
+        return _parse_stomp(text, scheme.lower(), role)
     if separator:
         return _parse_amqp(text, scheme.lower(), role)
     if text.startswith(("amqp:", "amqps:", "file:", "udp:")):
@@ -117,6 +122,37 @@ def _parse_amqp(text: str, scheme: str, role: Role) -> BusAddress:
         tls=scheme == "amqps",
         user=user,
         password=password,
+    )
+
+
+def _parse_stomp(text: str, scheme: str, role: Role) -> BusAddress:
+    """``stomp(s)://USER:PASSWORD@HOST:PORT/topic/NAME``; a name alone is a topic."""
+    shown = without_secret(text)
+    if role == "source":
+        raise AddressError(f"nothing can be read from {shown!r}: STOMP is for sending only; use amqp:// or a directory")
+    try:
+        parts = urlsplit(text)
+        port = parts.port or _PORTS[scheme]
+    except ValueError:
+        raise AddressError(f"the host or port in {shown!r} cannot be read") from None
+    if not parts.hostname:
+        raise AddressError(f"the bus address {shown!r} names no host")
+    if parts.query or parts.fragment:
+        raise AddressError(f"{shown!r}: the destination follows the host, as in stomp://HOST/topic/NAME")
+    destination = unquote(parts.path) if parts.path.strip("/") else STOMP_DESTINATION
+    if not destination.startswith(("/topic/", "/queue/")):
+        destination = "/topic/" + destination.lstrip("/")
+    user = unquote(parts.username or "")
+    where = f"{quote(user, safe='')}:***@" if user else ""
+    return BusAddress(
+        kind="stomp",
+        redacted=f"{scheme}://{where}{host_port(parts.hostname, port)}{quote(destination)}",
+        exchange=destination,
+        host=parts.hostname,
+        port=port,
+        tls=scheme == "stomps",
+        user=user,
+        password=unquote(parts.password or ""),
     )
 
 

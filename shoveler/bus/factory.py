@@ -30,9 +30,18 @@ def open_publisher(
         from shoveler.bus.local_publisher import LocalPublisher
 
         return LocalPublisher(address, exchange=exchange, writer=writer, options=options)
+    if address.kind == "stomp":
+        from shoveler.bus.stomp_publisher import StompPublisher
+
+        return StompPublisher(address, destination=exchange, options=options)
     from shoveler.bus.amqp_publisher import AmqpPublisher
 
     return AmqpPublisher(address, exchange=exchange, writer=writer, options=options)
+
+
+def _not_over_stomp(address: BusAddress) -> None:
+    if address.kind == "stomp":
+        raise BusRefusedError(f"{address} can only be sent to; this needs amqp:// or a directory")
 
 
 def open_consumer(
@@ -49,6 +58,7 @@ def open_consumer(
     `reader` names the consumer to people. With `exclusive`, a second consumer of the queue is refused; queues declared
     with a single active consumer need `exclusive=False`. Raises BusUnavailableError or BusRefusedError.
     """
+    _not_over_stomp(address)
     if address.kind == "local":
         from shoveler.bus.local_consumer import LocalConsumer
 
@@ -72,6 +82,7 @@ def open_subscription(
     `complete` none are, and on the local bus it begins with the first message that is still there. `exchange` is
     declared when it does not exist. `reader` names it to people. Raises BusUnavailableError or BusRefusedError.
     """
+    _not_over_stomp(address)
     if address.kind == "local":
         from shoveler.bus.local_subscription import LocalSubscription
 
@@ -87,6 +98,7 @@ def open_subscription(
 
 def open_topology(address: BusAddress, options: BusOptions = DEFAULT_OPTIONS) -> Topology:
     """Declares and inspects exchanges and queues. Raises BusUnavailableError or BusRefusedError."""
+    _not_over_stomp(address)
     if address.kind == "local":
         from shoveler.bus.local_topology import LocalTopology
 
@@ -105,6 +117,7 @@ def declare_shards(
     queues are durable, with ``x-overflow=reject-publish`` and a single active consumer each; what exists is used as is.
     Raises BusUnavailableError or BusRefusedError, the latter also for a local bus, which has no shards.
     """
+    _not_over_stomp(address)
     if address.kind == "local":
         raise BusRefusedError("the local bus has no shards; they need RabbitMQ")
     from shoveler.bus.amqp_shards import declare_amqp_shards
