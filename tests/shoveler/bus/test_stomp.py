@@ -184,5 +184,5 @@ def test_a_shoveler_sends_everything_over_a_restart_of_the_broker(activemq: Acti
         found = activemq.drain("shoveled", lambda found: len(sent_numbers(found)) == 300, 120)
         assert sent_numbers(found) == set(range(300))
     finally:
-        shoveler.process.kill()
-        shoveler.process.wait()
+        shoveler.kill()
+        shoveler.socket.close()
