@@ -59,6 +59,7 @@ class ShovelerSettings(Settings):
     bus_url = Value("bus.url", Settings.text)
     follow = Value("follow", Settings.boolean)
     forward: Value[list[Address]] = Value("forward", Settings.entries)
+    forward_as = Value("forward_as", Settings.text)
     framing = Value("framing", Settings.text)
     listen: Value[list[Address]] = Value("listen", Settings.entries)
     log_format = Value("log.format", Settings.text)
@@ -97,6 +98,10 @@ SCHEMA = Schema(
         Setting(
             "forward", "list", [], "Additional UDP targets; each gets a copy of every datagram taken.",
             items="address", metavar="HOST:PORT",
+        ),
+        Setting(
+            "forward_as", "choice", "datagram", "What they get: the datagram itself, or the envelope (JSON) that goes "
+            "to the bus, as from the OSG shoveler.", choices=("datagram", "envelope"),
         ),
         Setting(
             "from", "text", "", "Read datagrams from a capture (JSON lines), not from sockets: file:PATH or file:-.",
@@ -189,6 +194,8 @@ def options(settings: ShovelerSettings) -> Options:
         ip_map=settings.ip_map,
         path_mtu=settings.path_mtu,
         forward=resolve(settings),
+        forward_envelopes=settings.forward_as == "envelope",
+        version=version(),
         max_bytes=settings.spool_max_bytes,
         log_format=settings.log_format,
         log_level=settings.log_level,

@@ -38,6 +38,9 @@ class Options(msgspec.Struct, tag=True, kw_only=True):
     ip_map: dict[str, str] = {}
     path_mtu: int = 1500
     forward: list[tuple[str, int]] = []
+    forward_envelopes: bool = False
+    version: str = ""
+    """Of the program, as envelopes have it."""
     max_bytes: int = 10 * 2**30
     log_format: str = "text"
     log_level: str = "info"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import yaml
 
@@ -26,6 +26,7 @@ _KNOWN = {
     "stomp.": ("url", "user", "password", "topic", "cert", "certkey", "host", "tls"),
     "listen.": ("ip", "port"),
     "outputs.": ("destinations",),
+    "input.": ("type", "path", "follow", "base64_encoded"),
     "metrics.": ("enable", "port"),
     "map.": ("all",),
 }
@@ -99,18 +100,17 @@ def translate(theirs: Mapping[str, Any]) -> Translation:
 
     ip, port = take("listen.ip"), take("listen.port")
     if ip is not None or port is not None:
-        address = host_port(str(ip or "0.0.0.0"), _number("listen.port", port, 9993))  # noqa: S104 - what they do
-        ours.set("listen", [address], "listen")
+        # Theirs takes IPv6 as well when it is told 0.0.0.0, as Go does.
+        host = "::" if str(ip or "0.0.0.0") == "0.0.0.0" else str(ip)  # noqa: S104 - compared with
+        ours.set("listen", [host_port(host, _number("listen.port", port, 9993))], "listen")
     if (verify := take("verify")) is not None:
         ours.set("verify", _flag("verify", verify), "verify")
     targets = take("outputs.destinations")
     if targets:
         addresses = [str(target) for target in (targets if isinstance(targets, list) else [targets])]
         ours.set("forward", addresses, "outputs.destinations")
-        ours.remarks.append(
-            "outputs.destinations is now forward, which sends each target the datagram itself; "
-            "the OSG shoveler sends its JSON envelope"
-        )
+        ours.set("forward_as", "envelope", "outputs.destinations")
+    _input(ours, take)
     enabled, metrics_port = take("metrics.enable"), take("metrics.port")
     if enabled is None or _flag("metrics.enable", enabled):
         ours.set("metrics", f"0.0.0.0:{_number('metrics.port', metrics_port, 8000)}", "metrics.port")
@@ -119,10 +119,10 @@ def translate(theirs: Mapping[str, Any]) -> Translation:
     if (debug := take("debug")) is not None and _flag("debug", debug):
         ours.set("log.level", "debug", "debug")
     if (directory := take("queue_directory")) is not None:
-        ours.set("spool.dir", str(directory).rstrip("/") + "-tally", "queue_directory")
         ours.remarks.append(
-            f"queue_directory {directory}: the spool has another format and needs its own directory; let the old "
-            "shoveler empty its queue before you stop it"
+            f"queue_directory {directory} was left out: the spool is in {SCHEMA.setting('spool.dir').default}, where "
+            "the service may write; what the old shoveler has not sent is read from there by "
+            f"`tally-shoveler import-queue {directory}`"
         )
     _bus(ours, take)
     _map(ours, left)
@@ -135,28 +135,64 @@ def translate(theirs: Mapping[str, Any]) -> Translation:
 def _bus(ours: Translation, take: Any) -> None:
     queue = str(take("mq") or "amqp")
     url, exchange, topic, token = (take(f"amqp.{name}") for name in ("url", "exchange", "topic", "token_location"))
-    if queue != "amqp":
-        ours.remarks.append(f"mq is {queue!r}: only AMQP is supported here; set bus.url to an AMQP broker")
+    stomp = {name: take(f"stomp.{name}") for name in ("url", "user", "password", "topic", "cert", "certkey")}
+    if queue == "stomp":
+        _stomp(ours, stomp)
         return
+    if queue != "amqp":
+        raise OsgImportError(f"mq is {queue!r}, expected amqp or stomp")
     if url is None:
         ours.remarks.append("amqp.url is not set: set bus.url")
     else:
         bare, password = _without_password(str(url))
         if token is None and not password:
             token = _DEFAULT_TOKEN
-        # A token replaces the password: then the file need not contain it.
-        ours.set("bus.url", str(url) if token is None else bare, "amqp.url")
         if token is not None and password:
             ours.remarks.append(
-                "amqp.url has a password, and there is a token file: here the token is used; a current OSG shoveler "
-                "uses the password (older ones the token); to do so, write it into bus.url and remove bus.token_file"
+                f"amqp.token_location {token} was left out: amqp.url has a password, which a current OSG shoveler "
+                "uses, too; to use the token, remove the password from bus.url and set bus.token_file"
             )
+            token = None
+        ours.set("bus.url", str(url) if token is None else bare, "amqp.url")
     if exchange is not None:
         ours.set("bus.exchange", str(exchange), "amqp.exchange")
     if topic is not None:
         ours.set("bus.routing_key", str(topic), "amqp.topic")
     if token is not None:
         ours.set("bus.token_file", str(token), "amqp.token_location")
+
+
+def _stomp(ours: Translation, theirs: Mapping[str, Any]) -> None:
+    if theirs["url"] is None:
+        ours.remarks.append("stomp.url is not set: set bus.url to stomp://USER@HOST:PORT/topic/NAME")
+        return
+    host = str(theirs["url"]).rpartition("://")[2].rstrip("/")
+    user, password = str(theirs["user"] or ""), str(theirs["password"] or "")
+    login = f"{quote(user, safe='')}:{quote(password, safe='')}@" if user else ""
+    topic = str(theirs["topic"] or "xrootd.shoveler")
+    topic = topic if topic.startswith("/topic/") else f"/topic/{topic}"
+    certificate = theirs["cert"] is not None and theirs["certkey"] is not None
+    ours.set("bus.url", f"{'stomps' if certificate else 'stomp'}://{login}{host}{quote(topic)}", "stomp.url")
+    if certificate:
+        ours.set("bus.cert_file", str(theirs["cert"]), "stomp.cert")
+        ours.set("bus.key_file", str(theirs["certkey"]), "stomp.certkey")
+    elif theirs["cert"] is not None or theirs["certkey"] is not None:
+        ours.remarks.append("stomp.cert and stomp.certkey are used together only, as there: one of them was left out")
+
+
+def _input(ours: Translation, take: Any) -> None:
+    kind, path = str(take("input.type") or "udp"), take("input.path")
+    follow, encoded = take("input.follow"), take("input.base64_encoded")
+    if kind == "file":
+        if path is None:
+            raise OsgImportError("input.type is file, and input.path is not set")
+        if encoded is not None and not _flag("input.base64_encoded", encoded):
+            raise OsgImportError("input.base64_encoded is false: lines of a capture are base64 here")
+        ours.set("from", f"file:{path}", "input.path")
+        if follow is not None:
+            ours.set("follow", _flag("input.follow", follow), "input.follow")
+    elif kind != "udp":
+        raise OsgImportError(f"input.type is {kind!r}; a shoveler reads udp or file")
 
 
 def _map(ours: Translation, left: dict[str, Any]) -> None:

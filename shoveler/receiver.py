@@ -40,6 +40,7 @@ from shoveler.control import (
     heard_by_receiver,
     say,
 )
+from shoveler.envelope import encode_single
 from shoveler.intake import Intake, SocketAddress
 from shoveler.listeners import (
     boot_id,
@@ -207,6 +208,7 @@ class Receiver:
             self._log_form = form
         self.intake = Intake(verify=options.verify, ip_map=options.ip_map, path_mtu=options.path_mtu)
         self.spool.max_bytes = options.max_bytes
+        self._envelopes, self._version = options.forward_envelopes, options.version
         self._forward = [
             (socket.AF_INET6 if ":" in host else socket.AF_INET, (host, port)) for host, port in options.forward
         ]
@@ -323,7 +325,7 @@ class Receiver:
             before = len(draft)
             self.intake.add(burst, draft, self._books)
             if self._forward:
-                self._send_on(draft.datagrams[before:])
+                self._send_on(draft, before)
         if self._books.refused != refused:
             self._note_refusal()
         if len(draft) > BLOCK_DATAGRAMS - _READ or draft.size >= _BLOCK_BYTES:
@@ -347,7 +349,13 @@ class Receiver:
             return f"the disk of the spool is full, and {HELD_MAX >> 20} MiB are in memory"
         return f"the spool has reached its maximum of {self.spool.max_bytes} bytes (spool.max_bytes)"
 
-    def _send_on(self, datagrams: Sequence[bytes]) -> None:
+    def _send_on(self, draft: Draft, first: int) -> None:
+        """Copies of what is in a draft from `first` on, to the forward targets."""
+        datagrams = draft.datagrams[first:]
+        if self._envelopes:
+            remotes = list(draft.remotes)
+            senders = (remotes[index] for index in draft.senders[first:])
+            datagrams = [encode_single(*each, self._version) for each in zip(senders, datagrams, strict=True)]
         for family, target in self._forward:
             sock = self._forward_socket.get(family)
             if sock is None:
@@ -378,7 +386,7 @@ class Receiver:
             self.intake.add(burst, self._draft, self._books)
             self._draft.input = replay.place()
             if self._forward:
-                self._send_on(self._draft.datagrams)
+                self._send_on(self._draft, 0)
             self._commit()
         if replay.ended and not self._held:
             self._stopping = True

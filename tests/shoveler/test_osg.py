@@ -40,20 +40,17 @@ def ours(text, environ=None):
 def test_every_setting_of_theirs():
     settings, remarks = ours(FULL)
     assert settings == {
-        "listen": ["0.0.0.0:9993"],
+        "listen": ["[::]:9993"],
         "verify": False,
         "forward": ["127.0.0.1:1234", "127.0.0.1:1235"],
+        "forward_as": "envelope",
         "metrics": "0.0.0.0:8001",
         "log": {"level": "debug"},
-        "spool": {"dir": "/var/spool/xrootd-monitoring-shoveler/queue-tally"},
-        "bus": {
-            "url": "amqps://shoveler@mq.example.org/vhost",
-            "exchange": "shoveled-xrd",
-            "token_file": "/etc/xrootd-monitoring-shoveler/token",
-        },
+        "bus": {"url": "amqps://shoveler:secret@mq.example.org/vhost", "exchange": "shoveled-xrd"},
         "map": {"192.168.0.5": "172.0.0.5", "192.168.0.6": "129.93.10.7"},
     }
-    assert len(remarks) == 3, "forwarding, the queue directory, and a password beside a token file behave differently"
+    assert [remark.split(" ")[0] for remark in remarks] == ["queue_directory", "amqp.token_location"]
+    assert "import-queue /var/spool/xrootd-monitoring-shoveler/queue" in remarks[0]
 
 
 def test_what_comes_out_is_a_settings_file_of_ours(tmp_path):
@@ -61,11 +58,52 @@ def test_what_comes_out_is_a_settings_file_of_ours(tmp_path):
     path.write_text(FULL)
     out = tmp_path / "shoveler.toml"
     assert main(["import-config", str(path), "--out", str(out)]) == 0
-    assert out.stat().st_mode & 0o777 == 0o600
+    assert out.stat().st_mode & 0o007 == 0, "it may have a password in it"
     settings = config.SCHEMA.load(None, {"TALLY_SHOVELER_CONFIG": str(out)})
-    assert settings.entries("listen") == [("0.0.0.0", 9993)]
+    assert settings.entries("listen") == [("::", 9993)]
     assert settings.table("map")["192.168.0.5"] == "172.0.0.5"
     assert main(["import-config", str(path), "--out", str(out)]) == 1, "a file that is there is not overwritten"
+    out.write_text("the sample of the package")
+    out.chmod(0o640)
+    assert main(["import-config", str(path), "--out", str(out), "--force"]) == 0
+    assert config.SCHEMA.load(None, {"TALLY_SHOVELER_CONFIG": str(out)})["forward_as"] == "envelope"
+    assert out.stat().st_mode & 0o777 == 0o640, "it keeps the mode that the package gave it"
+    assert [file.name for file in tmp_path.iterdir()] != [], "and no half-written file is left"
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_variables_of_their_service_come_first(tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text(FULL)
+    variables = tmp_path / "sysconfig"
+    variables.write_text("# theirs\nSHOVELER_LISTEN_PORT=9994\nSHOVELER_AMQP_EXCHANGE='of the environment'\n")
+    assert main(["import-config", str(tmp_path / "config.yaml"), "--environment", str(variables)]) == 0
+    settings = tomllib.loads(capsys.readouterr().out)
+    assert settings["listen"] == ["[::]:9994"]
+    assert settings["bus"]["exchange"] == "of the environment"
+
+
+def test_stomp():
+    settings, remarks = ours("mq: stomp\nstomp: {url: mb.example.org:61613, user: me, password: p@ss, topic: mine}\n")
+    assert settings["bus"] == {"url": "stomp://me:p%40ss@mb.example.org:61613/topic/mine"}
+    settings, _ = ours("mq: stomp\nstomp: {url: 'mb:61614', cert: /c.pem, certkey: /k.pem}\n")
+    url = "stomps://mb:61614/topic/xrootd.shoveler"
+    assert settings["bus"] == {"url": url, "cert_file": "/c.pem", "key_file": "/k.pem"}
+    _, remarks = ours("mq: stomp\nstomp: {url: 'mb:61614', cert: /c.pem}\n")
+    assert "are used together only" in remarks[0]
+    with pytest.raises(OsgImportError, match="expected amqp or stomp"):
+        ours("mq: kafka\n")
+
+
+def test_a_file_as_input():
+    settings, _ = ours("input: {type: file, path: /data/x.jsonl, follow: true}\n")
+    assert (settings["from"], settings["follow"]) == ("file:/data/x.jsonl", True)
+    for text, said in (
+        ("{type: file}", "input.path is not set"),
+        ("{type: file, path: x, base64_encoded: false}", "base64 here"),
+        ("{type: rabbitmq}", "a shoveler reads udp or file"),
+    ):
+        with pytest.raises(OsgImportError, match=said):
+            ours(f"input: {text}\n")
 
 
 def test_the_password_stays_where_no_token_replaces_it():
@@ -73,6 +111,9 @@ def test_the_password_stays_where_no_token_replaces_it():
     assert settings["bus"] == {"url": "amqp://u:secret@h/v"}
     settings, _ = ours("amqp:\n  url: amqp://u@h/v\n")
     assert settings["bus"]["token_file"] == "/etc/xrootd-monitoring-shoveler/token", "their default"
+    settings, remarks = ours("amqp:\n  url: amqp://u:secret@h/v\n  token_location: /t\n")
+    assert settings["bus"] == {"url": "amqp://u:secret@h/v"}, "as with them"
+    assert "which a current OSG shoveler uses, too" in remarks[0]
 
 
 def test_with_a_token_they_log_in_as_shoveler():
@@ -99,16 +140,15 @@ def test_the_environment_wins_as_it_does_there():
     }
     settings, _ = ours("listen:\n  port: 9993\n", environ)
     assert settings["bus"]["url"] == "amqp://u:p@other/"
-    assert settings["listen"] == ["0.0.0.0:1111"]
+    assert settings["listen"] == ["[::]:1111"]
     assert settings["metrics"] == ""
     assert settings["forward"] == ["1.2.3.4:5", "1.2.3.4:6"]
     assert settings["map"] == {"all": "10.0.0.1"}
 
 
 def test_what_has_no_counterpart_is_said():
-    _, remarks = ours("mq: stomp\nstomp:\n  url: broker:61613\n  password: secret\nunheard_of: 1\nempty:\n")
-    assert any("only AMQP is supported here" in remark for remark in remarks)
-    assert "stomp.url has no counterpart and was left out" in remarks
+    settings, remarks = ours("mq: stomp\nstomp:\n  url: broker:61613\n  password: secret\nunheard_of: 1\nempty:\n")
+    assert settings["bus"] == {"url": "stomp://broker:61613/topic/xrootd.shoveler"}
     assert "unheard_of has no counterpart and was left out" in remarks
     assert not any("empty" in remark or "secret" in remark for remark in remarks)
 

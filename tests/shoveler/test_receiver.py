@@ -308,6 +308,18 @@ def test_the_form_of_its_log_lines_changes_while_it_runs(rig, monkeypatch):
     assert forms == [("json", "debug")]
 
 
+def test_forwarding_sends_envelopes_to_who_wants_them_as_the_osg_shoveler_does(rig):
+    with open_listener(Address("127.0.0.1", 0)) as target:
+        target.settimeout(5)
+        options = Options(forward=[target.getsockname()[:2]], forward_envelopes=True, version="1.2")
+        r = rig(options=options)
+        r.send(binary(b"1"))
+        r.step()
+        envelope = json.loads(target.recv(1000))
+    assert (envelope["version"], base64.b64decode(envelope["data"])) == ("1.2", binary(b"1"))
+    assert envelope["remote"].startswith("127.0.0.1:")
+
+
 def test_forwarding_sends_the_datagram_itself(rig, caplog):
     """Peer weakness G22: the JSON envelope is forwarded instead."""
     with open_listener(Address("127.0.0.1", 0)) as four, open_listener(Address("::1", 0)) as six:
