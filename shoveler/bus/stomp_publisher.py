@@ -202,7 +202,7 @@ class StompPublisher:
 
     def _take_frames(self) -> None:
         while True:
-            while self._incoming[:1] in (b"\n", b"\r"):
+            while self._incoming.startswith((b"\n", b"\r")):
                 del self._incoming[:1]
             end = self._incoming.find(b"\0")
             if end < 0:

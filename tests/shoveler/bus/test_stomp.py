@@ -48,7 +48,7 @@ def publisher(url: str, **options: object) -> Publisher:
 
 
 def all_outcomes(sender: Publisher) -> list[tuple[str, str]]:
-    found = []
+    found: list[tuple[str, str]] = []
     deadline = time.monotonic() + 60
     while sender.pending and time.monotonic() < deadline:
         found += [(outcome.id, outcome.status) for outcome in sender.outcomes(1.0)]
