@@ -58,6 +58,7 @@ OUTAGE = 60.0
 DEFAULT_TTL = 24 * 3600.0
 BUSY_CPU = 80.0
 AGAIN = Fix("again", "Measure again")
+ADD_AGENT = Fix("go", "Add an agent", "fleet", {"invite": True})
 BUS_SETTINGS = Fix("go", "Open Settings", "settings", {"section": "bus"})
 
 
@@ -132,8 +133,11 @@ class Preflight:
                 unknown = unknown_clients(test.who.clients, known)
                 text = unknown or f"{chosen[:1].upper()}{chosen[1:]}."
                 figure = f"{len(ready)} up"
-                fixes = (self._use_ready(ready),) if ready else (Fix("go", "Add an agent", "fleet", {"invite": True}),)
-                return _check(item, "failed", text, "Start agents, or invite some.", figure=figure, fixes=fixes)
+                if ready:
+                    fixes, remedy = (self._use_ready(ready),), "Start agents, or invite some."
+                else:
+                    fixes, remedy = self._more_clients()
+                return _check(item, "failed", text, remedy, figure=figure, fixes=fixes)
             found.update((client.id, client) for client in chosen)
         self._clients = list(found.values())
         without = [view.name for view in self._views() if not view.xrootd]
@@ -145,6 +149,14 @@ class Preflight:
             return _check(item, "failed", text, remedy, tuple(without), figure=figure, fixes=(copy,))
         text = f"{_plural(len(found), 'client')}: {_some(c.name for c in self._clients)}."
         return _check(item, "ok", text, figure=figure)
+
+    def _more_clients(self) -> tuple[tuple[Fix, ...], str]:
+        """What to do where no client is up: those of a lab are started by who opens it, and not by hand."""
+        if self._workspace.lab is None:
+            return (ADD_AGENT,), "Start agents, or invite some."
+        if self._workspace.local_clients is not None:
+            return (AGAIN,), "The clients of the lab are being started on this machine; measure again."
+        return (AGAIN,), "Start clients for the lab on this machine: --local-clients 2."
 
     def _use_ready(self, ready: Sequence[Client]) -> Fix:
         """Run with the clients that are up, this once."""
@@ -219,8 +231,10 @@ class Preflight:
         }
         seen = [(server, beside[url]) for url, server in self._servers.items() if url in beside]
         if not seen:
+            if self._workspace.lab is not None:
+                return _check(item, "skipped", "The lab has written the configuration of its servers itself.")
             text = "No agent is beside a server, so its configuration cannot be read from here."
-            return _check(item, "skipped", text, fixes=(Fix("go", "Add an agent", "fleet", {"invite": True}),))
+            return _check(item, "skipped", text, fixes=(ADD_AGENT,))
         bad: list[str] = []
         wrong: dict[str, Server] = {}
         worst: State = "ok"

@@ -170,13 +170,14 @@ def button(
     kind: str = "",
     tip: str = "",
 ) -> Button:
-    """A push button with an icon that follows the theme."""
+    """A push button with an icon that follows the theme. `tip`: what it does, and after two blanks its key; the first is
+    what one without words is called."""
     made = Button(text)
     if kind:
         made.setProperty("kind", kind)
     if not text:
         made.setFixedWidth(28)
-        made.setAccessibleName(tip)
+        made.setAccessibleName(tip.partition("  ")[0])
         made.setProperty("narrow", "true")
     if tip:
         made.setToolTip(tip)

@@ -58,7 +58,7 @@ class EvidencePage(Page):
     def __init__(self) -> None:
         super().__init__("")
         self.view: CourseView | None = None
-        self.crumbs = Crumbs(self.list_wanted.emit, "Back to the requests (Esc)")
+        self.crumbs = Crumbs(self.list_wanted.emit, "Back to the requests  Esc")
         self.badge = Badge()
         self.injected = Badge()
         self.injected.set_state("zap", "", "warn")
@@ -67,8 +67,8 @@ class EvidencePage(Page):
         self.head.insertWidget(3, self.injected)
         self.remark.hide()
         self.place = label("", "secondary")
-        self.before = button("", "up", lambda: self.step_wanted.emit(-1), tip="The request before (Alt+Up)")
-        self.after = button("", "down", lambda: self.step_wanted.emit(1), tip="The next request (Alt+Down)")
+        self.before = button("", "up", lambda: self.step_wanted.emit(-1), tip="The request before  Alt+Up")
+        self.after = button("", "down", lambda: self.step_wanted.emit(1), tip="The next request  Alt+Down")
         self.datagrams = button("Open datagrams", "search", self.datagrams_wanted.emit)
         self.copy = button("Copy evidence", "copy", self._copy, tip="Everything on this page as text")
         self.add_action(self.place)

@@ -87,7 +87,7 @@ class PreflightPage(Page):
         self.show_nothing("No plan was checked yet.", "plans")
 
     def _make_head(self) -> None:
-        self.crumbs = Crumbs(self.plans_wanted.emit, "Back to the plan (Esc)")
+        self.crumbs = Crumbs(self.plans_wanted.emit, "Back to the plan  Esc")
         self.crumbs.set_path([("Plans", self.plans_wanted.emit)])
         self.badge = Badge()
         self.head.insertWidget(0, self.crumbs)

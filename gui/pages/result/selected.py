@@ -81,6 +81,7 @@ class SelectedPanel(QWidget):
         self.requests.bar_holder.hide()
         self.requests.activated.connect(lambda miss: self.evidence_wanted.emit(miss.request.id))
         self.evidence_button = button("Evidence  Enter", "search", self.open_evidence)
+        self.evidence_button.setAccessibleName("Evidence")
         self.filter_button = button("Filter requests", "filter", self.filter_wanted.emit)
         foot = QHBoxLayout()
         foot.setContentsMargins(16, 8, 16, 8)

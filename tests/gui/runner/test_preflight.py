@@ -17,6 +17,7 @@ from shoveler.bus import Outgoing
 from shoveler.service import CollectorStatus, ShovelerStatus, encode_status, routing_key
 from shoveler.service.status import ShovelerSender
 from shoveler.service.tasks import start_task
+from tests.gui.runner.test_lab import STATE
 
 PLAN = """
 name = "p"
@@ -127,6 +128,25 @@ async def test_servers_that_are_not_heard_of(stage: Any, monkeypatch: pytest.Mon
     assert checks["datagrams"].figure == "1 of 2"
     assert checks["datagrams"].text == "No datagrams of 1 of 2 servers arrived within 0.3 s."
     assert "check-config" in checks["datagrams"].remedy
+
+
+async def test_on_a_lab_nobody_is_sent_to_add_an_agent(stage: Any) -> None:
+    async with stage.open() as workspace:
+        away = await look(stage)
+        assert [fix.text for fix in away["clients"].fixes] == ["Add an agent"]
+        workspace.lab = STATE
+        workspace.local_clients = object()
+        starting = await look(stage)
+        assert [fix.kind for fix in starting["clients"].fixes] == ["again"]
+        assert "are being started" in starting["clients"].remedy
+        workspace.local_clients = None
+        assert "--local-clients" in (await look(stage))["clients"].remedy
+        await stage.join("c1")
+        checks = await look(stage)
+    assert (checks["config"].state, checks["config"].fixes) == ("skipped", ())
+    assert "written the configuration of its servers itself" in checks["config"].text
+    for found in (starting, checks):
+        assert not any("agent" in fix.text for check in found.values() for fix in check.fixes)
 
 
 async def test_clocks_and_load(stage: Any) -> None:
