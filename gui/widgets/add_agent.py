@@ -1,4 +1,6 @@
-"""Add agent: a sheet that creates an invitation, shows the command to paste, and shows when the agent has joined."""
+"""Add agent: a sheet that creates an invitation, shows the command to paste, and shows when the agent has joined.
+
+The filled button, which Enter presses, is the next step: make the invitation, copy its command, done."""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from PySide6.QtWidgets import QButtonGroup, QDialog, QGridLayout, QHBoxLayout, Q
 
 from gui.hub.roster import AgentView
 from gui.widgets.fields import NumberField, WholeField
-from gui.widgets.parts import Badge, button, label, line, segments
+from gui.widgets.parts import Badge, Button, button, label, line, segments
 from gui.widgets.theme import fixed_font
 
 Role = Literal["client", "server"]
@@ -67,12 +69,12 @@ class AddAgentSheet(QDialog):
         self.error.setWordWrap(True)
         self.error.hide()
         self.make = button("Make invitation", "key", self._make, kind="primary")
-        close = button("Close", action=self.close)
+        self.done_button = button("Close", "x", self.close)
         foot = QHBoxLayout()
         foot.addWidget(self.state)
         foot.addStretch(1)
-        foot.addWidget(close)
         foot.addWidget(self.make)
+        foot.addWidget(self.done_button)
 
         grid = QGridLayout()
         grid.setHorizontalSpacing(16)
@@ -93,6 +95,13 @@ class AddAgentSheet(QDialog):
         column.addWidget(self.error)
         column.addWidget(line())
         column.addLayout(foot)
+        self._lead_to(self.make)
+
+    def _lead_to(self, next_step: Button) -> None:
+        """Make this button the filled one, and that of Enter."""
+        for each in (self.make, self.copy, self.done_button):
+            each.set_kind("primary" if each is next_step else "")
+            each.setDefault(each is next_step)
 
     def role(self) -> Role:
         chosen = self.roles.checkedButton()
@@ -107,6 +116,10 @@ class AddAgentSheet(QDialog):
         self.command.setCursorPosition(0)
         self.copy.setEnabled(True)
         self.state.set_state("run", "waiting for the agent", "info")
+        self.make.set_caption("Make another")
+        self._close_as("Close", "x")
+        self._lead_to(self.copy)
+        self.copy.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def show_error(self, sentence: str) -> None:
         self.error.setText(sentence)
@@ -120,6 +133,15 @@ class AddAgentSheet(QDialog):
         if new:
             names = ", ".join(agent.name for agent in new[:3])
             self.state.set_state("ok", f"connected as {names}", "ok")
+            self._close_as("Done", "check")
+            self._lead_to(self.done_button)
+            if self.focusWidget() in (self.copy, self.make, self.command):
+                self.done_button.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _close_as(self, words: str, symbol: str) -> None:
+        if self.done_button.text() != words:
+            self.done_button.set_caption(words)
+            self.done_button.show_icon(symbol)
 
     def _make(self) -> None:
         self.invitation_wanted.emit(self.role(), self.hours.value(), self.uses.value())

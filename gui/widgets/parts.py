@@ -170,8 +170,8 @@ def button(
     kind: str = "",
     tip: str = "",
 ) -> Button:
-    """A push button with an icon that follows the theme. `tip`: what it does, and after two blanks its key; the first is
-    what one without words is called."""
+    """A push button with an icon that follows the theme. `tip`: what it does, and after two blanks its key; one without
+    words is called by the first."""
     made = Button(text)
     if kind:
         made.setProperty("kind", kind)

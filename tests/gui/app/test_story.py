@@ -164,7 +164,7 @@ def test_from_the_first_start_to_what_changed_between_two_runs(
         other_account(QGuiApplication.clipboard().text())
         await person.sees("connected as ")
         reached(person, "agent")
-        await person.click("Close")
+        await person.press("Return")  # Done
         await person.sees("3 clients up: ")
         reached(person, "set-up")
 
