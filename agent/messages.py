@@ -582,6 +582,20 @@ class LabProcess(Struct, frozen=True):
     """Boot and start time of the process: distinguishes it from a later process with the same pid."""
 
 
+class LabFault(Struct, frozen=True):
+    """A fault that is on in a lab. `t` and `until` are Unix seconds: when it began, as the injector has said, and when
+    it ends by itself (0: when somebody ends it)."""
+
+    do: str
+    t: float
+    until: float = 0.0
+    server: str = ""
+    """The one affected; empty: not a fault of a single server."""
+    percent: float = 0.0
+    text: str = ""
+    """What the injector has said of it."""
+
+
 class LabState(Struct, frozen=True):
     """``DIR/state.json``, replaced completely at each change: what `lab up` created, and where."""
 
@@ -611,6 +625,8 @@ class LabState(Struct, frozen=True):
     """By name of a fault: "" when this lab supports it, else a sentence that says why not."""
     caches: list[LabServer] = []
     """Caches in front of the first server; not among `servers`, since clients have to choose them explicitly."""
+    active: list[LabFault] = []
+    """The faults that are on, of whoever began them. One whose `until` is past is over, whatever stands here."""
 
 
 LAB_SCHEMA = 1

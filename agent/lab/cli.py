@@ -395,6 +395,7 @@ def _overview(state: LabState, *, running: bool) -> str:
         rows.append((p.name, str(p.pid) if alive(p) else "dead", str(p.restarts), where))
     widths = [max(len(row[n]) for row in rows) for n in range(3)]
     lines += ["  ".join([*(row[n].ljust(widths[n]) for n in range(3)), row[3]]).rstrip() for row in rows]
+    lines += [f"fault that is on: {f.text}" for f in state.active if not f.until or f.until > time.time()]
     return "\n".join(lines + asyncio.run(_complaints(state)))
 
 

@@ -18,6 +18,7 @@ from agent.lab.errors import LabError
 from agent.lab.keeper import BrokerKeeper
 from agent.lab.ledger import Deed, Entry
 from agent.lab.relay import IP_AND_UDP, PATH_MTU, Loss, Relay
+from agent.messages import LabFault
 from shoveler.service.tasks import start_task
 
 _log = logging.getLogger(__name__)
@@ -47,6 +48,8 @@ class Parts:
     """The largest f-stream datagram that the servers send."""
     write: Callable[[Entry], None] = lambda _: None
     """Receives the lines of the injector's log."""
+    changed: Callable[[], None] = lambda: None
+    """Called when a fault that lasts has begun or ended."""
 
 
 class Faults:
@@ -57,6 +60,14 @@ class Faults:
         self._dice = random.Random()
         self._mending: dict[str, asyncio.Task[None]] = {}
         self._mends: dict[str, Callable[[], None]] = {}
+        self._active: dict[str, LabFault] = {}
+        """By what they affect (as `_mending`; of a process, by its name): the faults that are on."""
+
+    def active(self) -> list[LabFault]:
+        """The faults that are on now, the oldest first."""
+        now = time.time()
+        self._active = {what: fault for what, fault in self._active.items() if not fault.until or fault.until > now}
+        return sorted(self._active.values(), key=lambda fault: fault.t)
 
     def available(self) -> dict[str, str]:
         """By name of a fault: "" if this lab can inject it, else the sentence that says why not."""
@@ -118,7 +129,8 @@ class Faults:
         for child in children:
             child.held_until = time.monotonic() + fault.seconds
             child.kill()
-        return self._done(fault, f"killed {victims or 'nothing, because nothing was running'}; {_again(fault.seconds)}")
+        text = f"killed {victims or 'nothing, because nothing was running'}; {_again(fault.seconds)}"
+        return self._done(fault, text, what=fault.do)
 
     def _treat_server(self, fault: Fault) -> Answer:
         running = [name for name, (child, _) in self._parts.servers.items() if child.pid]
@@ -134,19 +146,35 @@ class Faults:
         if fault.do == "cut-transfer":
             count = connections.cut(pid, port)
             text = f"cut {count} connection{'' if count == 1 else 's'} of {name}; its clients may reconnect"
-            return self._done(fault, text, name, stod)
+            return self._done(fault, text, name, stod)  # it is over at once
         child.held_until = time.monotonic() + fault.seconds
         if fault.do == "kill-server":
             child.kill()
-            return self._done(fault, f"killed {name} (pid {pid}); {_again(fault.seconds)}", name, stod)
+            return self._done(fault, f"killed {name} (pid {pid}); {_again(fault.seconds)}", name, stod, what=name)
         child.terminate()
         text = f"stopped {name} (pid {pid}), which drops what it has not sent yet; {_again(fault.seconds)}"
-        return self._done(fault, text, name, stod)
+        return self._done(fault, text, name, stod, what=name)
 
-    def _done(self, fault: Fault, text: str, server: str = "", stod: int = 0, *, t: float = 0.0) -> Answer:
+    def _done(
+        self, fault: Fault, text: str, server: str = "", stod: int = 0, *, t: float = 0.0, what: str = ""
+    ) -> Answer:
+        """`what`: what is affected for as long as the fault lasts; empty: it is over at once."""
         t = t or time.time()
         self._parts.write(Deed(t, fault.do, "begin", text, server, seconds=fault.seconds, stod=stod))
+        if what and fault.seconds:
+            self._begun(what, LabFault(fault.do, t, t + fault.seconds, server, text=text))
+        elif what:
+            self._over(what)
         return Answer(True, text, t)
+
+    def _begun(self, what: str, fault: LabFault) -> None:
+        self._active[what] = fault
+        self._parts.changed()
+
+    def _over(self, what: str) -> None:
+        if what in self._active:
+            del self._active[what]
+            self._parts.changed()
 
     # -- losses ----------------------------------------------------------------------------------------------------
 
@@ -188,6 +216,8 @@ class Faults:
         note("begin", text)
         began = time.time()
         self._mends[fault.do] = mend
+        ends = began + fault.seconds if fault.seconds else 0.0
+        self._begun(fault.do, LabFault(fault.do, began, ends, fault.server, fault.percent, text))
         self._mend_later(fault.do, fault.seconds, self._mend_loss(fault.do))
         return Answer(True, text, began)
 
@@ -209,7 +239,10 @@ class Faults:
             await broker.kill()
             self._mend_later("broker", fault.seconds, broker.up)
             until = f"for {fault.seconds:g} s" if fault.seconds else "until `broker-up`"
-            return self._done(fault, f"the broker was killed and stays down {until}", t=began)
+            answer = self._done(fault, f"the broker was killed and stays down {until}", t=began)
+            ends = began + fault.seconds if fault.seconds else 0.0
+            self._begun("broker", LabFault(fault.do, began, ends, text=answer.text))
+            return answer
         await broker.stop()
         stopped = time.time()
         if not fault.seconds:
@@ -220,7 +253,8 @@ class Faults:
                 else Answer(False, problem)
             )
         self._mend_later("broker", fault.seconds, broker.up)
-        return self._done(fault, f"the broker was stopped and starts again in {fault.seconds:g} s", t=stopped)
+        text = f"the broker was stopped and starts again in {fault.seconds:g} s"
+        return self._done(fault, text, t=stopped, what="broker")
 
     def _forget(self, what: str) -> None:
         """The last fault of a kind decides when it ends; the effect of the previous one on datagrams is over."""
@@ -228,11 +262,13 @@ class Faults:
             task.cancel()
         if mend := self._mends.pop(what, None):
             mend()
+        self._over(what)
 
     def _mend_later(self, what: str, seconds: float, mend: Callable[[], Awaitable[object]]) -> None:
         async def later() -> None:
             await asyncio.sleep(seconds)
             await mend()
+            self._over(what)
             _log.info("= %s has ended", what)
 
         if seconds:

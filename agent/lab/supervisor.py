@@ -180,6 +180,7 @@ class Supervisor:
                 relay=self._relay,
                 largest=self._options.fbuff,
                 write=self._ledger.write,
+                changed=self._save,
             )
         )
 
@@ -481,6 +482,7 @@ class Supervisor:
             work_directory="" if self._work is None else str(self._work),
             faults={} if self._faults is None else self._faults.available(),
             caches=[entry for entry, p in zip(entries, self._plans, strict=True) if p.origin],
+            active=[] if self._faults is None else self._faults.active(),
         )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from gui.campaign.plan import Plan
 from gui.campaign.planfile import format_plan
 from gui.pages.desk import Desk
+from gui.runner import lasting
 from gui.runner.checklist import Check
 from gui.runner.driver import HandedOverError
 from gui.runner.errors import EXPECTED
@@ -18,15 +19,25 @@ from gui.runner.workspace import Workspace
 
 log = logging.getLogger("tally.window")
 
+FaultsAnswer = Literal["", "end", "run"]
 Ending = Literal["", "stopping", "aborting"]
 """*Stopping*: after its round, with settling. *Aborting*: at once."""
 
 
 class Running:
-    """`changed` is told whether a run is under way when that changes; `told` is called when it was asked to stop."""
+    """`changed` is told whether a run is under way when that changes; `told` is called when it was asked to stop.
+    `ask` is asked what to do where faults are still on in the lab: to ``end`` them, to ``run`` all the same, or empty:
+    nothing."""
 
-    def __init__(self, desk: Desk, changed: Callable[[bool], None], told: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        changed: Callable[[bool], None],
+        told: Callable[[], object],
+        ask: Callable[[str, bool], Awaitable[FaultsAnswer]],
+    ) -> None:
         self._desk = desk
+        self._ask = ask
         self._changed = changed
         self._told = told
         self._aborted = False
@@ -65,6 +76,8 @@ class Running:
     ) -> None:
         self._changed(True)
         try:
+            if not await self._lab_is_free(workspace):
+                return
             result = await workspace.run(plan, text=text, directory=directory, checks=checks)
         except HandedOverError:
             return  # another process goes on with it
@@ -76,6 +89,20 @@ class Running:
             self._changed(False)
         if self._desk.workspace is workspace and not self._desk.closing:
             self._over(result.run)
+
+    async def _lab_is_free(self, workspace: Workspace) -> bool:
+        """Whether to begin: no fault of an earlier run is on in the lab, or the user has decided."""
+        if workspace.lab is None:
+            return True
+        faults = await lasting.faults_at_start(workspace)
+        if not faults:
+            return True
+        ends = list(dict.fromkeys(fault.do for fault in faults if lasting.can_be_ended(fault)))
+        answer = await self._ask(lasting.sentence(faults), bool(ends))
+        if answer == "end" and workspace.lab is not None:
+            for do in ends:
+                await lasting.end_fault(workspace.lab, do)
+        return bool(answer) and self._desk.workspace is workspace and not self._stop_asked
 
     def _over(self, run: int) -> None:
         """Show the result, unless the user looks at something else, or stopped the run and watches its end."""

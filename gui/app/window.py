@@ -25,6 +25,7 @@ from gui.app.notices import Notices
 from gui.app.opening import Opening
 from gui.app.running import Running
 from gui.app.status import run_text, runs_elsewhere, status_parts
+from gui.app.still_on import ask_about_faults
 from gui.campaign.plan import Plan
 from gui.models.plans import ChosenPlan
 from gui.models.recent import opened_now, read_recent, with_runs, write_recent
@@ -69,7 +70,12 @@ class Window:
         frame.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, self.problems)
         self.tasks = Background(self._trouble)
         self.home = Home(self, self.tasks, data, demo or DemoOptions(database=data / "demo.db"))
-        self.running = Running(self, self._run_changed, lambda: self.show_run_buttons())
+        self.running = Running(
+            self,
+            self._run_changed,
+            lambda: self.show_run_buttons(),
+            lambda what, can_end: ask_about_faults(frame, what, can_end),
+        )
         self.leaving = Leaving(frame, self.home, self.tasks, self.complain, self.running.forget)
         self.opening = Opening(
             frame,

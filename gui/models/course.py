@@ -549,7 +549,9 @@ def _axis(course: Course) -> Axis | None:
     for fault in course.faults:
         if fault.span.end >= begun and fault.begin <= last + 60:
             whose = f" of {fault.server}" if fault.server else ""
-            spans.append(Span("plan", "fault", fault.begin - begun, fault.span.end - begun, f"{fault.do}{whose}"))
+            spans.append(
+                Span(fault.whose or "plan", "fault", fault.begin - begun, fault.span.end - begun, f"{fault.do}{whose}")
+            )
     gap = course.gap
     if gap is not None:
         number = numbers_of(gap.after, gap.missing)

@@ -18,6 +18,7 @@ GROUPS = {
     "kernel": "kernel of this machine",
     "flush_seconds": "intervals",
     "fstat_seconds": "intervals",
+    "foreign_faults": "fault still on",
 }
 """What a part of the environment is called here."""
 NAMES = {
@@ -37,8 +38,22 @@ NAMES = {
     "monitoring": "monitoring line",
     "findings": "findings in its configuration",
     "xrootd": "XRootD",
+    "t": "since",
+    "run": "of run",
+    "do": "what",
 }
-ORDER = ("version", "settings", "intervals", "kernel of this machine", "client", "server", "shoveler", "collector")
+MOMENTS = ("t", "until")
+ORDER = (
+    "version",
+    "settings",
+    "fault still on",
+    "intervals",
+    "kernel of this machine",
+    "client",
+    "server",
+    "shoveler",
+    "collector",
+)
 SECONDS = ("clock_offset", "rtt")
 
 
@@ -113,6 +128,8 @@ def _words(name: str, value: Any) -> str:
         return "yes" if value else "no"
     if name in SECONDS and isinstance(value, int | float):
         return figures.milliseconds(float(value), signed=name == "clock_offset")
+    if name in MOMENTS and isinstance(value, int | float):
+        return figures.day_and_time(float(value)) if value else figures.UNKNOWN
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, int):

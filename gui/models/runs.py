@@ -8,7 +8,17 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from gui.campaign.presets import Published, find_preset
-from gui.reconcile import TestFigures, figures, injected_losses, newest, places, standing
+from gui.reconcile import (
+    ForeignFault,
+    TestFigures,
+    figures,
+    foreign_faults,
+    injected_losses,
+    newest,
+    places,
+    standing,
+    still_on,
+)
 from gui.report.numbers import success
 from gui.store import NoteRow, RunEntry, ScoringEntry, Store, TestEntry
 
@@ -61,6 +71,16 @@ class RunView:
     def success(self) -> str:
         """The share of requests that were recorded as they were made, over all tests."""
         return success(sum(t.figures.good for t in self.tests), sum(t.figures.counted for t in self.tests))
+
+    @property
+    def foreign(self) -> tuple[ForeignFault, ...]:
+        """The faults that were still on in the lab when the run began, and are not its own."""
+        return foreign_faults(self.run.environment)
+
+    @property
+    def still_on(self) -> str:
+        """The same in a few words: ``a fault of run 4 was still on (udp-loss)``; empty: nothing was."""
+        return still_on(self.run.environment)
 
     @property
     def injected(self) -> int:

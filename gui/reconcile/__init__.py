@@ -35,6 +35,7 @@ from gui.reconcile.figures import (
     figures,
     hundredths,
 )
+from gui.reconcile.foreign import ForeignFault, foreign_faults, still_on
 from gui.reconcile.injected import injected_losses
 from gui.reconcile.interval import (
     Difference,
@@ -67,6 +68,7 @@ __all__ = [
     "CourseStage",
     "Courses",
     "Difference",
+    "ForeignFault",
     "Judged",
     "Known",
     "Ladder",
@@ -102,6 +104,7 @@ __all__ = [
     "conclusion_of_run",
     "difference",
     "figures",
+    "foreign_faults",
     "hundredths",
     "injected_first",
     "injected_losses",
@@ -119,6 +122,7 @@ __all__ = [
     "share_of",
     "standing",
     "step_of",
+    "still_on",
     "summary",
     "time_test",
     "unit",

@@ -235,7 +235,10 @@ def _injected(request: RequestEntry, ladder: Ladder | None, known: Known) -> tup
     return tuple(
         fault
         for fault in known.faults
-        if fault.befalls(known.name) and ladder.lost_at in FAULTS.get(fault.do, ()) and fault.span.meets(when)
+        if not fault.whose
+        and fault.befalls(known.name)
+        and ladder.lost_at in FAULTS.get(fault.do, ())
+        and fault.span.meets(when)
     )
 
 

@@ -154,7 +154,8 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault that the run's own plan injected, and when it was on. `server`: its name; empty: any server.
+    """A fault that the run's own plan injected, or a foreign one, and when it was on. `server`: its name; empty: any
+    server. `whose`: of a foreign fault, ``run 4``; empty: the plan's own.
 
     A busy lab takes seconds to inject it. `injected`: when the lab reported that; 0: it did not."""
 
@@ -162,6 +163,7 @@ class Fault:
     span: Span
     server: str = ""
     injected: float = 0.0
+    whose: str = ""
 
     @property
     def begin(self) -> float:

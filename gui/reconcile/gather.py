@@ -15,12 +15,15 @@ from sqlalchemy import Connection, func, select
 from gui.campaign.plan import read_fault
 from gui.reconcile.evidence import Evidence, Place
 from gui.reconcile.facts import SLACK, Fault, Session, Span
+from gui.reconcile.foreign import ForeignFault, foreign_faults
 from gui.reconcile.ladder import Known
 from gui.store import MarkerRow, Store, schema
 from shoveler.service import StatusError, StatusMessage, decode_status
 
 log = logging.getLogger("tally.reconcile")
 
+LONGEST = 86_400.0
+"""Seconds that a fault can last."""
 LOGIN_SECONDS = 10.0
 """A session logs in within this many seconds after its first open started."""
 _SAMPLE = 5
@@ -81,10 +84,20 @@ def gather(store: Store, run_id: int) -> Gathered:
     evidence = Evidence(
         _statuses(store, run_id),
         store.loaded_since_mark(run_id),
-        faults_of(store.markers(run_id)),
+        _with_foreign(faults_of(store.markers(run_id)), foreign_faults(run.environment), run.ended),
         run.started or run.created,
     )
     return Gathered(evidence, {row.id: row.url for row in rows}, {row.id: row.name for row in rows}, sids)
+
+
+def _with_foreign(own: list[Fault], foreign: Sequence[ForeignFault], ended: float | None) -> list[Fault]:
+    """Also the faults that were on when the run began. One of the plan's own of that kind takes its place."""
+    found = list(own)
+    for fault in foreign:
+        until = fault.until or ended or fault.t + LONGEST
+        until = min([until, *(mine.begin for mine in own if mine.do == fault.do)])
+        found.append(Fault(fault.do, Span(fault.t, max(fault.t, until)), fault.server, whose=fault.whose))
+    return found
 
 
 def faults_of(markers: Sequence[MarkerRow]) -> list[Fault]:

@@ -12,7 +12,7 @@ Proof comes before inference, and anything inferred says "probably". Evidence of
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, TypeAlias, cast
 
@@ -584,18 +584,24 @@ def _trouble(miss: Miss, known: Known) -> _Found | None:
 
 
 def _injected(lost_at: LostAt, miss: Miss, known: Known) -> str:
-    """The plan's own faults that were on when this was lost and can be its cause."""
+    """The faults that were on when this was lost and can be its cause: foreign ones, and the plan's own at the end."""
     if miss.opened is None:
         return ""
     begin = min(miss.opened, miss.session.login.begin) if miss.session is not None else miss.opened
     end = (miss.sent or Span(miss.opened, miss.opened)).end
-    names = dict.fromkeys(
-        fault.do
+    near = [
+        fault
         for fault in known.faults
         if fault.befalls(known.name)
         and lost_at in FAULTS.get(fault.do, ())
         and fault.span.meets(Span(begin - SLACK, end))
-    )
+    ]
+    foreign = "".join(f"; {fault.do} of {fault.whose} was still on then" for fault in near if fault.whose)
+    names = dict.fromkeys(fault.do for fault in near if not fault.whose)
+    return foreign + _own(names)
+
+
+def _own(names: Collection[str]) -> str:
     return f"{INJECTED}{' and '.join(names)} {'was' if len(names) == 1 else 'were'}{_ON_THEN}" if names else ""
 
 

@@ -13,12 +13,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from gui.reconcile import Difference, Share, achieved_rate, chance, chance_of_means, chance_of_percentile, unit
+from gui.reconcile import (
+    Difference,
+    Share,
+    achieved_rate,
+    chance,
+    chance_of_means,
+    chance_of_percentile,
+    still_on,
+    unit,
+)
 from gui.reconcile.interval import DATAGRAM
 from gui.report import numbers
 from gui.report.content import RunReport, TestReport
-from gui.report.facts import FactPair
+from gui.report.facts import STILL_ON, FactPair
 from gui.report.words import printable
+from gui.store import RunEntry
 
 Kind = Literal["verdict", "speed", "limit"]
 Tone = Literal["worse", "better", "slower", "faster", "same", "refused"]
@@ -203,8 +213,8 @@ def _relative(a: float, b: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a comparison says: `head` in two or three words, `text` with the figures, `reason` as a clause where one is
-    likely."""
+    """What a comparison says: `head` in few words (with those about a fault that was still on), `text` with the
+    figures, `reason` as a clause where one is likely."""
 
     tone: Tone
     head: str
@@ -231,6 +241,8 @@ def likely_reason(a: RunReport, b: RunReport, facts: Sequence[FactPair]) -> str:
     """Why b lost more than a: what most of the additional losses have in common, as a clause; empty if nothing is
     known."""
     for pair in facts:
+        if pair.what == STILL_ON and pair.weight == "cause" and pair.b != "none":
+            return f"a fault that was still on: {pair.b}"
         if pair.weight == "cause" and pair.setting:
             return f"the faults of the plan: {pair.b}"
     lost, before = _causes(b), _causes(a)
@@ -273,22 +285,30 @@ def finding(
 ) -> Finding:
     """The sentence of a comparison of which at least one test can be compared."""
     run, base = b.run.id, a.run.id
+    but = but_still_on(a.run, b.run)
     worse, better = ([pair for pair in pairs if pair.meaning == what] for what in ("worse", "better"))
     speed, slower = _speed_of(changes)
     if worse:
         also = f"better: {_listed([pair.title for pair in better])}" if better else ""
         text = _said(_lost(worse, base), also, slower)
-        return Finding("worse", f"Run {run} is worse.", text, likely_reason(a, b, facts))
+        return Finding("worse", f"Run {run} is worse{but}.", text, likely_reason(a, b, facts))
     if better:
-        return Finding("better", f"Run {run} is better.", _said(_lost(better, base), slower))
+        return Finding("better", f"Run {run} is better{but}.", _said(_lost(better, base), slower))
     other = [pair for pair in pairs if pair.lost[0] != pair.lost[1]]
     chances = f"{_lost(other, base)}, which chance explains" if other else ""
     more = any(pair.lost[1] > pair.lost[0] for pair in other)
     reason = likely_reason(a, b, facts) if more else ""
     if speed:
         recorded = chances or "no difference in what was recorded"
-        return Finding(speed, f"Run {run} is {speed}.", _said(recorded, slower), reason)
-    return Finding("same", "No difference beyond noise.", _said(chances), reason)
+        return Finding(speed, f"Run {run} is {speed}{but}.", _said(recorded, slower), reason)
+    return Finding("same", f"No difference beyond noise{but}.", _said(chances), reason)
+
+
+def but_still_on(a: RunEntry, b: RunEntry) -> str:
+    """What must be said with each word about two runs: ``, but a fault of run 4 was still on (udp-loss) in run 5``;
+    empty: both began in peace."""
+    told = [f"{words} in run {run.id}" for run in (a, b) if (words := still_on(run.environment))]
+    return f", but {' and '.join(told)}" if told else ""
 
 
 def _said(*clauses: str) -> str:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from gui.reconcile import Difference, Latency
+from gui.reconcile import Difference, Latency, still_on
 from gui.report import numbers
-from gui.report.changes import Change
+from gui.report.changes import Change, but_still_on
 from gui.report.compare import Comparison, Meaning, TestPair, Trend, TrendPoint
 from gui.report.content import TestReport
 from gui.report.html import page, table
@@ -29,6 +29,8 @@ _WORDS: dict[Meaning, tuple[str, str]] = {
     "baseline": ("text2", "the baseline"),
     "not comparable": ("mute", "– not comparable"),
 }
+FAULT_ON = ", fault on"
+"""Beside what is said of a run that began with a fault of another one still on."""
 Row = TypeVar("Row")
 
 
@@ -82,16 +84,19 @@ def verdict(what: Comparison | Trend) -> str:
     if isinstance(what, Comparison):
         names = [pair.name for pair in what.tests if pair.meaning == "worse"]
         run, base = what.b.run.id, what.a.run.id
+        but = but_still_on(what.a.run, what.b.run)
     else:
         run, base = what.runs[-1], what.baseline
         names = [p.name for p in what.points if p.report.run.id == run and p.meaning == "worse"]
         if run == base:
             which = f"Run {run} is the only one" if len(what.runs) == 1 else f"The newest run, {run}, is the baseline"
             return f"{which}, so there is nothing to compare it with."
+        entries = {p.report.run.id: p.report.run for p in what.points if p.report.run.id in (run, base)}
+        but = but_still_on(entries[base], entries[run]) if len(entries) == 2 else ""
     if not names:
-        return f"No regression: nothing in run {run} is worse than in run {base} by more than chance."
+        return f"No regression: nothing in run {run} is worse than in run {base} by more than chance{but}."
     tests = f"{len(names)} test{'s' * (len(names) > 1)}"
-    return f"REGRESSION: {tests} of run {run} worse than in run {base} by more than chance ({', '.join(names)})."
+    return f"REGRESSION: {tests} of run {run} worse than in run {base} by more than chance ({', '.join(names)}){but}."
 
 
 def compare_json(comparison: Comparison) -> bytes:
@@ -175,7 +180,8 @@ def _pairs(comparison: Comparison) -> Sequence[_Column[TestPair]]:
         _Column(f"Run {a}", ("success_a",), lambda p: _success(p.a), lambda p: (_share(p.a),)),
         _Column(f"Run {b}", ("success_b",), lambda p: _success(p.b), lambda p: (_share(p.b),)),
     ]
-    changes: list[_Column[TestPair]] = _changes(lambda p: p.difference, lambda p: p.meaning)
+    disturbed = any(still_on(run.run.environment) for run in (comparison.a, comparison.b))
+    changes: list[_Column[TestPair]] = _changes(lambda p: p.difference, lambda p: p.meaning, lambda _: disturbed)
     last: list[_Column[TestPair]] = [
         _Column(f"Lost, {a}", ("counted_a", "lost_a"), lambda p: _lost(p.a), lambda p: _losses(p.a)),
         _Column(f"Lost, {b}", ("counted_b", "lost_b"), lambda p: _lost(p.b), lambda p: _losses(p.b)),
@@ -185,7 +191,9 @@ def _pairs(comparison: Comparison) -> Sequence[_Column[TestPair]]:
     return first + changes + last
 
 
-def _changes(of: Callable[[Row], Difference | None], meaning: Callable[[Row], Meaning]) -> list[_Column[Row]]:
+def _changes(
+    of: Callable[[Row], Difference | None], meaning: Callable[[Row], Meaning], disturbed: Callable[[Row], bool]
+) -> list[_Column[Row]]:
     def values(row: Row) -> tuple[float | None, ...]:
         found = of(row)
         return (None, None) if found is None else (round(found.low, 6), round(found.high, 6))
@@ -197,7 +205,13 @@ def _changes(of: Callable[[Row], Difference | None], meaning: Callable[[Row], Me
     return [
         _Column("Change", ("change",), lambda row: _points(of(row)), change),
         _Column("95 % interval", ("change_low", "change_high"), lambda row: _between(of(row)), values),
-        _Column("Meaning", ("meaning",), lambda row: _WORDS[meaning(row)][1], lambda row: (meaning(row),), left=True),
+        _Column(
+            "Meaning",
+            ("meaning",),
+            lambda row: _WORDS[meaning(row)][1] + (FAULT_ON if disturbed(row) else ""),
+            lambda row: (meaning(row),),
+            left=True,
+        ),
     ]
 
 
@@ -217,7 +231,9 @@ def _of_trend() -> Sequence[_Column[TrendPoint]]:
         _Column("Success", ("success",), lambda p: _success(p.test), lambda p: (_share(p.test),)),
         _Column("95 % interval", ("low", "high"), lambda p: numbers.interval(p.test.now.interval), bounds),
     ]
-    changes: list[_Column[TrendPoint]] = _changes(lambda p: p.difference, lambda p: p.meaning)
+    changes: list[_Column[TrendPoint]] = _changes(
+        lambda p: p.difference, lambda p: p.meaning, lambda p: bool(still_on(p.report.run.environment))
+    )
     last: list[_Column[TrendPoint]] = [
         _Column("Achieved", ("rate",), lambda p: _rate(p.test), lambda p: (_achieved(p.test),)),
         _percentile("p50", "p50", lambda latency: latency.p50),

@@ -15,6 +15,7 @@ import msgspec
 
 from gui.campaign.plan import Fault, Labelled, Plan
 from gui.campaign.planfile import PlanError, parse_plan
+from gui.reconcile import foreign_faults
 from gui.report import numbers
 from gui.store import RunEntry, Store
 from shoveler.service import CollectorStatus, ShovelerStatus, StatusError, decode_status
@@ -49,7 +50,9 @@ _ONES = (*_MEMBERS.values(), "Shoveler ", "Collector ")
 """How the places of facts of a single member begin."""
 _NAMED = 3
 """Clients or servers that are named together."""
-_LEFT_OUT = ("clients", "server_agents", "kernel", "preflight")
+_LEFT_OUT = ("clients", "server_agents", "kernel", "preflight", "foreign_faults")
+STILL_ON = "faults still on"
+"""What is not the run's own: a fault that was on when it began."""
 Weight = Literal["", "cause"]
 
 
@@ -168,6 +171,9 @@ def _of_environment(run: RunEntry) -> Iterable[Fact]:
     for name, value in run.environment.items():
         if name not in _LEFT_OUT:
             yield Fact(_PLACES.get(name, "Environment"), _TITLES.get(name, name), _text(value), _amount(value))
+    if run.environment.get("lab"):
+        foreign = ", ".join(fault.named for fault in foreign_faults(run.environment))
+        yield Fact("Lab", STILL_ON, foreign or "none")
     for name, value in run.versions.items():
         where, what = {"agents": ("Clients", "versions"), "xrootd": ("Clients", "XRootD")}.get(name, ("Hub", name))
         yield Fact(where, what, _text(value))
@@ -360,6 +366,8 @@ def _bearing(where: str, what: str, a: Fact | None, b: Fact | None, losses: Mapp
         return _cause(losses.get("kernel", 0), losses)
     if what == RESTARTED and (other or 0) > 0:
         return _cause(losses.get("server", 0), losses)
+    if what == STILL_ON:
+        return ("a fault of another run disturbs one of the two", "cause" if sum(losses.values()) > 0 else "")
     if what == "faults":
         return ("the plan disturbs the pipeline", "cause" if sum(losses.values()) > 0 else "")
     if where == "Clients" and what == "up" and one and other:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from gui.reconcile import Breakdown, Stage, TestFigures, hundredths
+from gui.reconcile import Breakdown, Stage, TestFigures, hundredths, still_on
 from gui.report import numbers
 from gui.report.bundle.seal import seal_sentence
 from gui.report.content import RunReport, TestReport
@@ -287,7 +287,7 @@ def _doubts(report: RunReport) -> list[str]:
 
 def remarks_of(report: RunReport) -> list[str]:
     """What the figures alone do not say: late records, recovered transfers, clients that failed, short settles."""
-    remarks = [*_doubts(report), *_silences(report)]
+    remarks = [*_doubts(report), *_foreign(report), *_silences(report)]
     for test in report.tests:
         name = f"Test {test.entry.number}"
         now, then = test.now, test.at_settle
@@ -320,6 +320,12 @@ def remarks_of(report: RunReport) -> list[str]:
             if r.repeat.settle_complete is False and r.repeat.settle_reason
         ]
     return remarks
+
+
+def _foreign(report: RunReport) -> list[str]:
+    """The faults that were on when the run began and are not its own."""
+    words = still_on(report.run.environment)
+    return [f"{words[:1].upper()}{words[1:]} when the run began; what it lost is not this run's own."] if words else []
 
 
 def _injected(now: TestFigures) -> str:

@@ -21,9 +21,10 @@ WORDS: Mapping[State, str] = {"ok": "ok", "warning": "check", "failed": "failed"
 @dataclass(frozen=True, slots=True)
 class Fix:
     """What can be done about a check, as a button. `copy`: `value` is text for the clipboard; `go`: `value` is a page,
-    `place` a place there; `plan`: run `plan` instead, this once; `again`: measure again."""
+    `place` a place there; `plan`: run `plan` instead, this once; `again`: measure again; `end`: end the fault `value`
+    of the lab."""
 
-    kind: Literal["copy", "go", "plan", "again"]
+    kind: Literal["copy", "go", "plan", "again", "end"]
     text: str
     value: str = ""
     place: Mapping[str, Any] = field(default_factory=dict)
@@ -98,6 +99,12 @@ ITEMS: tuple[Item, ...] = (
         "close is reported, without user and info no session tag. Its suggestions pass the same check.",
         ("servers",),
     ),
+    Item(
+        "lab",
+        "No fault is still on in the lab",
+        "A fault that lasts longer than its repeat stays on, and so does one that was begun by hand. What it loses "
+        "counts in the next run, which then says so, in its result and in every comparison.",
+    ),
     Item("faults", "The plan's faults can be injected", "A run with a fault that cannot be injected here is refused."),
     Item(
         "files",
@@ -140,12 +147,14 @@ ITEMS: tuple[Item, ...] = (
     ),
     Item("room", "The database has room", "Each request and its record are kept in the workspace.", ("files",)),
 )
-"""All lines, in their order. `faults` is left out for a plan that has none."""
+"""All lines, in their order. `faults` is left out for a plan that has none, `lab` where there is none."""
 
 
-def items_of(plan: Plan) -> tuple[Item, ...]:
-    """The lines for a plan."""
-    return tuple(item for item in ITEMS if item.name != "faults" or any(test.faults for test in plan.tests))
+def items_of(plan: Plan, *, lab: bool = False) -> tuple[Item, ...]:
+    """The lines for a plan, in a workspace with a lab or without."""
+    left_out = {"faults"} if not any(test.faults for test in plan.tests) else set()
+    left_out |= set() if lab else {"lab"}
+    return tuple(item for item in ITEMS if item.name not in left_out)
 
 
 def in_order(names: Iterable[str], items: Sequence[Item]) -> tuple[Item, ...]:

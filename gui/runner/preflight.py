@@ -33,8 +33,9 @@ from gui.campaign.selection import (
     unknown_clients,
 )
 from gui.hub import AgentView
+from gui.runner import lasting
 from gui.runner.checklist import Check, Fix, Item, State, in_order, items_of
-from gui.runner.lab import cannot
+from gui.runner.lab import LabMissingError, cannot
 from gui.runner.probes import ProbeError
 from gui.runner.resolve import Catalogues, RunRefusedError, address_of, present_clients, reached_twice
 from gui.runner.workspace import Workspace
@@ -77,7 +78,7 @@ class Preflight:
     def __init__(
         self, workspace: Workspace, plan: Plan, *, files: str | None = None, directory: Path | None = None
     ) -> None:
-        self.items = items_of(plan)
+        self.items = items_of(plan, lab=workspace.lab is not None)
         self._workspace = workspace
         self._plan = plan
         self._files_text, self._directory = files, directory or Path()
@@ -133,10 +134,10 @@ class Preflight:
                 unknown = unknown_clients(test.who.clients, known)
                 text = unknown or f"{chosen[:1].upper()}{chosen[1:]}."
                 figure = f"{len(ready)} up"
-                if ready:
-                    fixes, remedy = (self._use_ready(ready),), "Start agents, or invite some."
-                else:
-                    fixes, remedy = self._more_clients()
+                more = (
+                    self._more_clients() if not ready else ((self._use_ready(ready),), "Start agents, or invite some.")
+                )
+                fixes, remedy = more
                 return _check(item, "failed", text, remedy, figure=figure, fixes=fixes)
             found.update((client.id, client) for client in chosen)
         self._clients = list(found.values())
@@ -282,6 +283,22 @@ class Preflight:
             return []
         who = bad[0].name if len(bad) == 1 else f"{len(bad)} servers"
         return [Fix("plan", f"Leave {who} out", plan=replace(self._plan, tests=tuple(tests)))]
+
+    async def _look_at_lab(self, item: Item) -> Check:
+        lab = self._workspace.lab
+        assert lab is not None  # else there is no such line
+        try:
+            faults = await lasting.lasting_faults(self._workspace)
+        except LabMissingError as error:
+            return _check(item, "failed", str(error), "Start it again: tally-agent lab up.", fixes=(AGAIN,))
+        if not faults:
+            return _check(item, "ok", "Nothing that was injected goes on.", figure="0 on")
+        ends = list(dict.fromkeys(fault.do for fault in faults if lasting.can_be_ended(fault)))
+        fixes = (*(Fix("end", f"End {do}", do) for do in ends), AGAIN)
+        told = tuple(fault.text for fault in faults if fault.text)
+        figure = f"{len(faults)} on"
+        text, what_to_do = lasting.sentence(faults), lasting.remedy(lab, faults)
+        return _check(item, "warning", text, what_to_do, told, figure=figure, fixes=fixes)
 
     def _look_at_faults(self, item: Item) -> Check:
         faults = [fault for test in self._plan.tests for fault in test.faults]

@@ -42,6 +42,9 @@ from gui.reconcile import (
     score,
     summary,
 )
+from gui.reconcile.foreign import KEY as FOREIGN
+from gui.reconcile.foreign import kept as kept_faults
+from gui.runner import lasting
 from gui.runner.checklist import Check, kept
 from gui.runner.current import CurrentRepeat, ResolvedTest
 from gui.runner.driver import STATUS_SECONDS, Driver, HandedOverError, not_complete
@@ -263,6 +266,10 @@ class RunSession:
 
     async def _create_run(self, resolved: Sequence[ResolvedTest]) -> int:
         specs = [_spec(one) for one in resolved]
+        foreign = await lasting.faults_at_start(self._host)
+        if foreign and self._host.lab is not None:
+            text = f"{lasting.sentence(foreign)} This run begins with it, and its result will say so."
+            self._host.problem("warning", "lab", text, lasting.remedy(self._host.lab, foreign))
         agents = {client.id: client for one in resolved for client in one.clients}
         views = [view for client_id in agents if (view := self._hub.roster.find(client_id)) is not None]
         run: int = await self._host.blocking(
@@ -286,7 +293,8 @@ class RunSession:
                 "kernel": kernel_values(),
                 "files": [len(one.files) for one in resolved],
             }
-            | ({"preflight": kept(self._checks)} if self._checks else {}),
+            | ({"preflight": kept(self._checks)} if self._checks else {})
+            | ({FOREIGN: kept_faults(foreign)} if foreign else {}),
             versions={
                 "tally": version("xrootd-tally"),
                 "python": platform.python_version(),

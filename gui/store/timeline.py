@@ -58,6 +58,13 @@ class TimelinePart:
                 insert(schema.marker).values(run_id=run_id, at=marker.t, kind=marker.kind, text=marker.text)
             )
 
+    def run_of_fault(self, t: float, text: str) -> int:
+        """The run whose event log has this report of a fault, at this time; 0: none has."""
+        table = schema.marker
+        mine = (table.c.kind == "fault") & (table.c.text == text) & table.c.at.between(t - 0.01, t + 0.01)
+        with self.database.read() as connection:
+            return connection.scalar(select(table.c.run_id).where(mine).order_by(table.c.id.desc()).limit(1)) or 0
+
     def markers(self, run_id: int) -> list[MarkerRow]:
         """The events of a run in order of time."""
         table = schema.marker

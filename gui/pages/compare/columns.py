@@ -8,6 +8,7 @@ from gui.models import figures
 from gui.models.rows import Column
 from gui.models.runs import RunView
 from gui.models.states import outcome_state
+from gui.reconcile import still_on
 from gui.report import Change, FactPair, TrendPoint, numbers
 
 MEANINGS = {
@@ -33,6 +34,11 @@ def change_text(change: Change) -> str:
     if change.a == change.b or change.a is None or change.b is None:
         return change.change
     return f"{'▲' if change.b > change.a else '▼'} {change.change}" if change.real else change.change
+
+
+def fault_on(point: TrendPoint) -> str:
+    """What stands beside the word about a run that began with a fault of another one still on."""
+    return ", fault on" if still_on(point.report.run.environment) else ""
 
 
 def _latency(point: TrendPoint, *, name: str) -> float | None:
@@ -88,7 +94,8 @@ TREND_COLUMNS: list[Column[TrendPoint]] = [
            lambda p: _points(p), "right", 80,
            colour=lambda p: {"worse": "bad", "better": "ok"}.get(p.meaning, "text3"),
            tip="From the baseline, in percentage points"),
-    Column("meaning", "Meaning", lambda p: MEANINGS[p.meaning][1], width=176, kind="status", stretch=True,
+    Column("meaning", "Meaning", lambda p: MEANINGS[p.meaning][1] + fault_on(p), width=176, kind="status", stretch=True,
+           tip=lambda p: still_on(p.report.run.environment),
            icon=lambda p: MEANINGS[p.meaning][0], colour=lambda p: MEANINGS[p.meaning][2]),
     Column("achieved", "Achieved", lambda p: p.test.now.achieved, lambda p: numbers.rate(p.test.now.achieved), "right",
            80),

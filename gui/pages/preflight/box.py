@@ -12,7 +12,7 @@ from gui.widgets.icons import pixmap
 from gui.widgets.parts import Button, button, label, plain_tip, short_caption
 from gui.widgets.theme import fixed_font, theme
 
-SYMBOLS = {"copy": "copy", "go": "right", "plan": "play", "again": "refresh"}
+SYMBOLS = {"copy": "copy", "go": "right", "plan": "play", "again": "refresh", "end": "stop"}
 SHOWN_DETAILS = 100
 
 

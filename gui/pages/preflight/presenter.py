@@ -15,7 +15,8 @@ from gui.models.checklist import Line, PlanTotals, totals
 from gui.models.plans import ChosenPlan
 from gui.pages.desk import Desk
 from gui.runner.checklist import Check, Fix, Item, checklist_text, in_order, verdict
-from gui.runner.lab import lab_files
+from gui.runner.lab import LabMissingError, lab_files
+from gui.runner.lasting import end_fault
 from gui.runner.preflight import Preflight
 from gui.runner.resolve import present_clients
 from gui.runner.workspace import Workspace
@@ -139,8 +140,22 @@ class PreflightPresenter:
                 self._desk.go(fix.value, **fix.place)
             case "plan" if fix.plan is not None and not self.busy:
                 self._use(fix.plan)
+            case "end":
+                self._desk.background(self._end_fault(fix.value), "end a fault")
             case _:
                 pass
+
+    async def _end_fault(self, do: str) -> None:
+        """End a fault of the lab, and look at its line again."""
+        workspace = self._workspace
+        if workspace is None or workspace.lab is None:
+            return
+        try:
+            await end_fault(workspace.lab, do)
+        except LabMissingError as error:
+            self._desk.complain("lab", str(error))
+        if self._workspace is workspace:
+            self.begin(["lab"])
 
     def run(self) -> None:
         """Run the plan that was checked; what was found is kept with the run."""

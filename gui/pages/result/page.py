@@ -47,6 +47,8 @@ class ResultPage(Page):
     report_wanted = Signal(int)
     recheck_wanted = Signal(int)
     compare_wanted = Signal(int)
+    run_wanted = Signal(int)
+    """Another run, to be shown in place of this one."""
     leave_out_wanted = Signal(int, bool)
     """Whether what the plan of this run injected is to be left out of its figures."""
     baseline_wanted = Signal(int, bool)
@@ -84,8 +86,10 @@ class ResultPage(Page):
             widget.setEnabled(False)
         self.message = MessageBar()
         self.injected = MessageBar()
-        self.body.addWidget(self.message)
-        self.body.addWidget(self.injected)
+        self.foreign = MessageBar()
+        """Says that a fault of another run was still on."""
+        for bar in (self.message, self.foreign, self.injected):
+            self.body.addWidget(bar)
 
         self.tests = Table("run-tests", "Tests", TEST_COLUMNS, key=lambda row: row.number)
         self.tests.bar_holder.hide()
@@ -276,6 +280,7 @@ class ResultPage(Page):
         self.notes.clear()
         self.message.dismiss()
         self.injected.dismiss()
+        self.foreign.dismiss()
         self.title.setText("Result")
         self.remark.setText("")
         self.badge.hide()
@@ -308,9 +313,21 @@ class ResultPage(Page):
             "Other runs are compared with this one" if baseline else "Compare other runs with this one"
         )
         self._show_injected(view)
+        self._show_foreign(view)
         repeats = max((test.figures.repeats for test in view.tests), default=0)
         times = f"{repeats} repeat{'s' if repeats != 1 else ''}"
         self.remark.setText(f"{view.sentence} · {view.run.name}, {times}, {when(view.run.started)}")
+
+    def _show_foreign(self, view: RunView) -> None:
+        """Say that the run began with a fault that is not its own; this stays as long as the figures do."""
+        words = view.still_on
+        if not words:
+            self.foreign.dismiss()
+            return
+        text = f"{words[:1].upper()}{words[1:]} when this run began: what it lost is not this run's own."
+        run = next((fault.run for fault in view.foreign if fault.run), 0)
+        actions = ((f"Open run {run}", "runs", lambda: self.run_wanted.emit(run)),) if run else ()
+        self.foreign.say(text, colour="warn", symbol="zap", actions=actions, stays=True)
 
     def _show_injected(self, view: RunView) -> None:
         """Both figures of a run whose plan lost records itself."""

@@ -41,6 +41,7 @@ class Part(Base):
         page.evidence_wanted.connect(self._open_evidence)
         page.record_wanted.connect(lambda record: background(presenter.show_record(record), "read a record"))
         page.recheck_wanted.connect(lambda run: background(presenter.recheck(run), "score again"))
+        page.run_wanted.connect(lambda run: desk.go("result", run=run))
         page.leave_out_wanted.connect(lambda run, on: background(presenter.leave_out(run, on), "leave out"))
         page.compare_wanted.connect(lambda run: desk.go("compare", a=run))
         page.baseline_wanted.connect(lambda run, on: background(presenter.set_baseline(run, on), "set the baseline"))

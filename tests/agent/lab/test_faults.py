@@ -208,3 +208,46 @@ async def test_a_loss_of_the_kernel_is_counted_when_nobody_knows_which_it_was() 
         await faults.inject(Fault("udp-loss", percent=0))
     assert log.deeds == [("udp-loss", "begin", "", 100.0), ("udp-loss", "end", "", 100.0)]
     assert [entry.dropped for entry in log if isinstance(entry, Deed)] == [0, 7]
+
+
+async def test_the_faults_that_are_on_are_told_until_they_are_over(
+    child: Child, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[list[str]] = []
+    broker = PaperBroker()
+    keeper = BrokerKeeper(broker, 60, lambda: None)
+    with sockets.receive_socket() as receiver:
+        parts = Parts(
+            receivers=[receiver],
+            broker=keeper,
+            shovelers=[child],
+            changed=lambda: told.append([fault.do for fault in faults.active()]),
+        )
+        faults = Faults(parts)
+        assert faults.active() == []
+        answer = await faults.inject(Fault("udp-loss", seconds=60, percent=2))
+        (loss,) = faults.active()
+        assert (loss.do, loss.t, loss.until, loss.percent, loss.text) == (
+            "udp-loss", answer.t, answer.t + 60, 2.0, answer.text
+        )  # fmt: skip
+        await faults.inject(Fault("broker-down"))
+        assert [(fault.do, fault.until) for fault in faults.active()][1:] == [("broker-down", 0.0)]
+        await faults.inject(Fault("kill-shoveler", 30))
+        await faults.inject(Fault("broker-up"))
+        await faults.inject(Fault("udp-loss", percent=0))
+        await faults.inject(Fault("broker-restart"))
+        assert [fault.do for fault in faults.active()] == ["kill-shoveler"], "what is over at once is never on"
+        assert told == [
+            ["udp-loss"], ["udp-loss", "broker-down"], ["udp-loss", "broker-down", "kill-shoveler"],
+            ["udp-loss", "kill-shoveler"], ["kill-shoveler"],
+        ]  # fmt: skip
+        await faults.inject(Fault("udp-loss", seconds=0.01))
+        async with asyncio.timeout(60):
+            while len(told) < 7:  # noqa: ASYNC110 - a task of the faults' own
+                await asyncio.sleep(0.01)
+        assert told[5:] == [["kill-shoveler", "udp-loss"], ["kill-shoveler"]]
+        later = time.time() + 31
+        monkeypatch.setattr("agent.lab.faults.time.time", lambda: later)
+        assert faults.active() == [], "nobody says when a daemon is back: it is over at its time"
+        await faults.close()
+    assert await keeper.end() == []

@@ -6,9 +6,13 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from gui.app.running import Running
+import pytest
+
+from gui.app.running import FaultsAnswer, Running
 from gui.campaign.planfile import format_plan
 from gui.models.plans import NEW_PLAN
+from gui.reconcile import ForeignFault
+from gui.runner import lasting
 from gui.runner.checklist import Check
 from gui.runner.resolve import RunRefusedError
 
@@ -20,14 +24,22 @@ class Stage:
         self.told: list[object] = []
         self.endings: list[str] = []
         self.end: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        desk.workspace = make_workspace(run=self.run, stop=self.stop, abort=lambda: self.told.append("abort"))
+        desk.workspace = make_workspace(run=self.run, stop=self.stop, abort=lambda: self.told.append("abort"), lab=None)
+        self.answer: FaultsAnswer = "run"
         self.running = Running(
-            desk, lambda on: self.told.append(("running", on)), lambda: self.endings.append(self.running.ending)
+            desk,
+            lambda on: self.told.append(("running", on)),
+            lambda: self.endings.append(self.running.ending),
+            self.ask,
         )
 
     async def run(self, plan: Any, *, text: str, directory: Any, checks: Any) -> object:
         self.told.append(("run", plan.name, text, *checks))
         return await self.end
+
+    async def ask(self, what: str, can_end: bool) -> FaultsAnswer:
+        self.told.append(("asked", what, can_end))
+        return self.answer
 
     def stop(self) -> bool:
         self.told.append("stop")
@@ -95,3 +107,31 @@ async def test_without_a_workspace_nothing_runs(desk, make_workspace) -> None:
     stage.running.run_plan(NEW_PLAN)
     assert [where for where, _, _ in desk.said] == ["run"]
     assert desk.page == "welcome"
+
+
+@pytest.mark.parametrize(("answer", "ended", "runs"), [("end", ["udp-loss"], True), ("run", [], True), ("", [], False)])
+async def test_where_a_fault_is_still_on_the_user_decides(
+    desk, make_workspace, monkeypatch, answer: FaultsAnswer, ended: list[str], runs: bool
+) -> None:
+    done: list[str] = []
+
+    async def on(_place: Any) -> tuple[ForeignFault, ...]:
+        return (ForeignFault("udp-loss", 1.0, run=4), ForeignFault("kill-shoveler", 2.0, until=9.0, run=4))
+
+    async def end(_lab: Any, do: str) -> None:
+        done.append(do)
+
+    monkeypatch.setattr(lasting, "faults_at_start", on)
+    monkeypatch.setattr(lasting, "end_fault", end)
+    stage = Stage(desk, make_workspace)
+    desk.workspace.lab = object()
+    stage.answer = answer
+    stage.running.run_plan(NEW_PLAN)
+    stage.end.set_result(SimpleNamespace(run=7))
+    await desk.settle()
+    asked = next(told for told in stage.told if told[0] == "asked")  # type: ignore[index]
+    assert "udp-loss of run 4 is still on, until somebody ends it" in asked[1]  # type: ignore[index]
+    assert asked[2] is True, "one of them can be ended"  # type: ignore[index]
+    assert done == ended
+    assert any(told[0] == "run" for told in stage.told) is runs  # type: ignore[index]
+    assert stage.told[-1] == ("running", False)
