@@ -1,8 +1,9 @@
 """The filter language of every table, and what completes it. No toolkit.
 
 Words separated by blanks must all match. ``word`` is searched for in the text of every column; ``column:word`` in one;
-``column:>5``, ``column:<=2.5`` compare numbers; ``column:=word`` wants exactly that number or text; ``-word`` and
-``-column:word`` exclude; ``"two words"`` keeps blanks.
+``column:a,b`` in one for any of these; ``column:>5``, ``column:<=2.5`` compare numbers; ``column:=word`` wants exactly
+that number or text (``column:=a,b`` one of these); ``-word`` and ``-column:word`` exclude; ``"two words"`` keeps
+blanks.
 
 A column is named as its header, in small or capital letters and with any signs or none for its blanks (``last_seen:``,
 ``lastseen:``, ``"Last seen":``), or by its short name (its `key`).
@@ -26,6 +27,9 @@ MOST_OFFERED = 40
 """Values of a column that are offered for completion."""
 ROWS_READ = 2_000
 """Rows whose values are looked at for that: it happens at every key."""
+
+_GROUPED = re.compile(r"[-−]?\d{1,3}(,\d{3})+(\.\d+)?")
+"""A number as it is shown, ``1,048,576``: no list of three."""
 
 _COMPARISONS: tuple[tuple[str, Callable[[Any, Any], bool]], ...] = (
     (">=", operator.ge),
@@ -122,13 +126,18 @@ def complete(text: str, cursor: int, columns: Sequence[Column[R]], rows: Iterabl
         return Completion(start, tuple(f"{before}{each}" for each in signs))
     partial = partial.removeprefix('"')
     equal = "=" if partial.startswith("=") else ""
+    listed, comma, last = partial.removeprefix("=").rpartition(",")
+    if comma and '"' not in listed and not any(sign.isspace() for sign in listed):  # the next value of a list
+        before, equal, partial = f"{before}{equal}{listed},", "", last
+    taken = set(listed.lower().split(",")) if comma else set()
     wanted = partial.removeprefix("=").strip('"').lower()
     found: dict[str, None] = {}
     for number, row in enumerate(rows):
         if number >= ROWS_READ or len(found) >= MOST_OFFERED:
             break
         value = column.shows(row)
-        if wanted in value.lower() and "\n" not in value:
+        fits = not comma or (value.lower() not in taken and "," not in value and " " not in value)
+        if wanted in value.lower() and "\n" not in value and fits:
             found.setdefault(value)
     values = sorted(found, key=lambda value: (not value.lower().startswith(wanted), value.lower()))
     return Completion(start, tuple(f"{before}{_quoted(equal + value)}" for value in values))
@@ -197,16 +206,17 @@ def _column_test(column: Column[R], wanted: str) -> Callable[[R], bool]:
         return compares
     shows = column.shows
     if wanted.startswith("="):
-        number, exact = _number(wanted[1:]), wanted[1:].lower()
+        exact = frozenset(_choices(wanted[1:]))
+        numbers = frozenset(number for choice in exact if (number := _number(choice)) is not None)
 
         def equals(row: R) -> bool:
             value = value_of(row)
-            if number is not None and isinstance(value, int | float) and value == number:
+            if numbers and isinstance(value, int | float) and value in numbers:
                 return True
-            return shows(row).lower() == exact
+            return shows(row).lower() in exact
 
         return equals
-    lowered = wanted.lower()
+    choices = _choices(wanted)
     seen: dict[str, bool] = {}
 
     def contains(row: R) -> bool:
@@ -214,12 +224,22 @@ def _column_test(column: Column[R], wanted: str) -> Callable[[R], bool]:
         text = shows(row)
         found = seen.get(text)
         if found is None:
-            found = lowered in text.lower()
+            lowered = text.lower()
+            found = any(choice in lowered for choice in choices)
             if len(seen) < ROWS_READ:
                 seen[text] = found
         return found
 
     return contains
+
+
+def _choices(wanted: str) -> tuple[str, ...]:
+    """What may stand in a column, in small letters: each of a list, and the text as it stands. A number with commas,
+    and a text with blanks, is no list."""
+    whole = wanted.lower()
+    parts = whole.split(",")
+    several = len(parts) > 1 and all(parts) and not any(sign.isspace() for sign in whole)
+    return (*parts, whole) if several and not _GROUPED.fullmatch(whole) else (whole,)
 
 
 def _number(text: str) -> float | None:

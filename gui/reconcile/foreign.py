@@ -15,6 +15,8 @@ import msgspec
 KEY = "foreign_faults"
 """Their name in the environment of a run."""
 MOST = 50
+NO_RUN = "that no run here began"
+"""Of a fault of a drill, of the lab's own command, or of another workspace's run."""
 
 
 class ForeignFault(msgspec.Struct, frozen=True):
@@ -31,13 +33,13 @@ class ForeignFault(msgspec.Struct, frozen=True):
 
     @property
     def whose(self) -> str:
-        """``run 4``, or who else."""
-        return f"run {self.run}" if self.run else "nobody here"
+        """``run 4``, or whose else."""
+        return f"run {self.run}" if self.run else "no run here"
 
     @property
     def named(self) -> str:
         """``udp-loss of run 4``."""
-        of = f"of run {self.run}" if self.run else "that no run of this workspace began"
+        of = f"of run {self.run}" if self.run else NO_RUN
         return f"{self.do} {of}{f' ({self.server})' if self.server else ''}"
 
     @property
@@ -71,8 +73,10 @@ def still_on(environment: Mapping[str, Any]) -> str:
     if not faults:
         return ""
     kinds = ", ".join(dict.fromkeys(fault.do for fault in faults))
-    runs = sorted({fault.run for fault in faults})
-    whose = " and ".join(f"of run {run}" if run else "of nobody here" for run in runs)
+    runs = sorted({fault.run for fault in faults if fault.run})
+    whose = " and ".join(f"of run {run}" for run in runs)
     if len(faults) == 1:
-        return f"a fault {whose} was still on ({kinds})"
-    return f"faults {whose} were still on ({kinds})"
+        return f"a fault {whose or NO_RUN} was still on ({kinds})"
+    others = "others " if whose and any(not fault.run for fault in faults) else ""
+    some = f"{whose}{' and ' if others else ''}{others}{NO_RUN if others or not whose else ''}"
+    return f"faults {some} were still on ({kinds})"

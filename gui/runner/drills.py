@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Literal
 
 from agent.messages import LabState
 from gui.campaign.plan import Fault, FaultKind
-from gui.runner.lab import cannot, inject, order
+from gui.runner.lab import LabMissingError, cannot, inject, order, read_lab
 
 LOSS_SECONDS = 60.0
 """How long datagrams are dropped."""
@@ -71,15 +73,29 @@ def why_not(drill: Drill, lab: LabState | None) -> str:
 
 
 class Drills:
-    """The drills of one lab: what was started, and until when. Belongs to one event loop."""
+    """The drills of one lab: what is on, and until when, whoever began it: `listen` asks the lab. Belongs to one event
+    loop."""
 
     def __init__(self, directory: Path, clock: Callable[[], float]) -> None:
         self._directory = directory
         self._clock = clock
         self._until: dict[str, float] = {}
+        self._orders = 0
+
+    async def listen(self) -> None:
+        """Learn from the lab what is on: a plan may have begun it, and somebody else may have ended it. Where the lab
+        does not answer, what is known stays. What was ordered meanwhile counts more than an answer from before."""
+        orders = self._orders
+        try:
+            state = await asyncio.to_thread(read_lab, self._directory)
+        except LabMissingError:
+            return
+        if orders == self._orders:
+            on = {fault.do: fault.until or math.inf for fault in state.active}
+            self._until = {drill.name: on[drill.do] for drill in DRILLS if drill.do in on}
 
     def left(self, drill: Drill) -> float | None:
-        """Seconds until it ends; None when it is not under way."""
+        """Seconds until it ends (infinity: when somebody ends it); None when it is not under way."""
         until = self._until.get(drill.name)
         if until is None:
             return None
@@ -90,13 +106,17 @@ class Drills:
 
     async def start(self, drill: Drill, amount: float) -> str:
         """Start it; returns the lab's answer. Raises LabMissingError."""
+        self._orders += 1
         answer = (await inject(self._directory, drill.fault(amount))).text
+        self._orders += 1
         if drill.seconds(amount):
             self._until[drill.name] = self._clock() + drill.seconds(amount)
         return answer
 
     async def stop(self, drill: Drill) -> str:
         """End it now; returns the lab's answer. Raises LabMissingError."""
+        self._orders += 1
         answer = (await order(self._directory, *drill.stop)).text
+        self._orders += 1
         self._until.pop(drill.name, None)
         return answer

@@ -24,6 +24,7 @@ LEARN_SECONDS = 3.0
 SIZE_SECONDS = 10.0
 """How often to ask the database for its size."""
 STATUS_SECONDS = 2.0
+LISTEN_SECONDS = 2.0
 """Maximum time to wait for the answers to Refresh."""
 
 
@@ -74,6 +75,7 @@ class PipelinePresenter:
         self._drills: Drills | None = None
         self._lab: Path | None = None
         self._busy = ""
+        self._heard, self._listening = 0.0, False
         self._said: dict[str, str] = {}
         self._forget()
 
@@ -120,6 +122,7 @@ class PipelinePresenter:
         pipeline = self.watch.look(self._facts(workspace))
         if self._desk.current_page() == "pipeline":
             self._ask_database(workspace)
+            self._listen_to_lab()
             self._page.show_pipeline(pipeline, self.watch)
             self._show_drills()
 
@@ -193,6 +196,19 @@ class PipelinePresenter:
             self._asked = False
 
     # ---- drills
+
+    def _listen_to_lab(self) -> None:
+        """Ask the lab which faults are on, every two seconds while that is shown."""
+        now = self._clock()
+        if self._drills is not None and not self._listening and now - self._heard >= LISTEN_SECONDS:
+            self._heard, self._listening = now, True
+            self._desk.background(self._listen(self._drills), "listen to the lab")
+
+    async def _listen(self, drills: Drills) -> None:
+        try:
+            await drills.listen()
+        finally:
+            self._listening = False
 
     def _show_drills(self) -> None:
         workspace = self._desk.workspace

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -127,7 +128,9 @@ class DrillLine:
         if state.busy:
             said = "asking the lab…"
         elif state.left is not None:
-            said = f"under way, {duration(state.left)} left"
+            said = (
+                "under way until it is stopped" if math.isinf(state.left) else f"under way, {duration(state.left)} left"
+            )
         if said != self.said.text():
             self.said.setText(said)
         self.said.setVisible(bool(said))

@@ -67,6 +67,47 @@ def test_what_is_wrong_is_said_with_what_would_be_right(text: str, said: str) ->
     assert str(error.value) == said
 
 
+STREAM_COLUMNS = [
+    Column("stream", "Stream", lambda r: r[0]),
+    Column("seq", "Seq.", lambda r: r[1], lambda r: f"{r[1]:,}", "right"),
+    Column("contents", "Contents", lambda r: r[2]),
+]
+STREAM_ROWS = [("f", 76, "close, open"), ("u", 79, "login"), ("=", 80, "server"), ("t", 1_048_576, "a,b")]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("stream:f,u", "fu"),
+        ("stream:=f,u", "fu"),
+        ("-stream:f,u", "=t"),
+        ("stream:f,u seq:>76", "u"),
+        ("seq:=76,80", "f="),
+        ("seq:=1,048,576", "t"),
+        ("seq:1,048,576", "t"),
+        ('contents:"close, open"', "f"),
+        ("contents:a,b", "t"),
+        ("contents:=a,b", "t"),
+        ("contents:login,server", "u="),
+        ("stream:f,", ""),
+    ],
+)
+def test_a_list_of_values_wants_one_of_them(text: str, found: str) -> None:
+    rows = Rows(STREAM_COLUMNS, key=lambda r: r[0])
+    rows.replace(STREAM_ROWS)
+    rows.filter(text)
+    assert "".join(row[0] for row in rows.visible) == found
+
+
+def test_each_value_of_a_list_is_completed() -> None:
+    text = "stream:=f,"
+    assert complete(text, len(text), STREAM_COLUMNS, STREAM_ROWS).choices == tuple(
+        f"{text}{x}" for x in ("=", "t", "u")
+    )
+    text = "stream:f,u"
+    assert complete(text, len(text), STREAM_COLUMNS, STREAM_ROWS).choices == ("stream:f,u",)
+
+
 def test_an_equal_sign_wants_the_whole_text_or_the_number() -> None:
     assert left("verdict:=missing") == ["missing"]
     assert left("verdict:=miss") == []

@@ -26,7 +26,12 @@ def test_a_run_keeps_them_and_reads_what_it_kept() -> None:
     environment = {KEY: kept([UDP, other])}
     assert foreign_faults(environment) == (UDP, other)
     assert still_on({KEY: kept([UDP])}) == "a fault of run 4 was still on (udp-loss)"
-    assert still_on(environment) == "faults of nobody here and of run 4 were still on (udp-loss, broker-down)"
+    assert still_on(environment) == (
+        "faults of run 4 and others that no run here began were still on (udp-loss, broker-down)"
+    )
+    assert still_on({KEY: kept([other])}) == "a fault that no run here began was still on (broker-down)"
+    assert still_on({KEY: kept([other, other])}) == "faults that no run here began were still on (broker-down)"
+    assert still_on({}) == ""
     assert UDP.ends == f"until {time.strftime('%H:%M:%S', time.localtime(65.0))}"
     assert other.ends == "until somebody ends it"
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from agent.messages import LabFault
 from gui.campaign.plan import Fault
 from gui.runner import drills, lab
 from gui.runner.drills import DRILLS, LOSS_SECONDS, NO_LAB, Drills, why_not
 from gui.runner.lab import LabMissingError
-from tests.gui.runner.test_lab import STATE
+from tests.gui.runner.test_lab import STATE, write
 
 CUT, DROP, RESTART = DRILLS
 
@@ -63,6 +65,20 @@ async def test_a_drill_ends_by_itself_and_can_be_stopped(asked: Path, tmp_path: 
         f"lab fault udp-loss --json --dir {tmp_path} --percent 0",
         f"lab fault kill-collector --json --dir {tmp_path}",
     ]
+
+
+async def test_what_is_on_is_what_the_lab_says(asked: Path, tmp_path: Path) -> None:
+    running = Drills(tmp_path, lambda: 100.0)
+    await running.start(DROP, 1.0)
+    await running.listen()
+    assert running.left(DROP) == drills.LOSS_SECONDS, "a lab that says nothing changes nothing"
+    write(tmp_path, msgspec.structs.replace(STATE, active=[LabFault("broker-down", 90.0)]))
+    await running.listen()
+    assert running.left(DROP) is None, "somebody else has ended it"
+    assert running.left(CUT) == math.inf
+    write(tmp_path, msgspec.structs.replace(STATE, active=[LabFault("udp-loss", 90.0, until=130.0)]))
+    await running.listen()
+    assert (running.left(CUT), running.left(DROP)) == (None, 30.0)
 
 
 async def test_a_lab_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

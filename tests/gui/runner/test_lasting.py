@@ -42,7 +42,7 @@ async def test_a_fault_of_a_run_is_known_by_what_the_lab_has_said_of_it(make_wor
     assert (other.do, other.run, other.server) == ("wire-loss", 0, "s07")
     said = lasting.sentence((one, other))
     assert f"udp-loss of run {run} is still on, until " in said
-    assert "wire-loss that no run of this workspace began (s07) is still on" in said
+    assert "wire-loss that no run here began (s07) is still on" in said
     assert lasting.remedy(lab, (one, other)) == (
         f"End it: tally-agent lab fault udp-loss --percent 0 --dir {tmp_path} && "
         f"tally-agent lab fault wire-loss --percent 0 --dir {tmp_path}."

@@ -6,9 +6,10 @@ import asyncio
 import time
 from typing import Any
 
+import msgspec
 import pytest
 
-from agent.messages import CatalogueFile, Finding, Probe, Probed, ServerReport
+from agent.messages import CatalogueFile, Finding, LabFault, LabState, Probe, Probed, ServerReport
 from gui.campaign.planfile import parse_plan
 from gui.hub import AgentView
 from gui.runner.checklist import ITEMS, Check, checklist_text, in_order, items_of, kept, verdict
@@ -17,7 +18,7 @@ from shoveler.bus import Outgoing
 from shoveler.service import CollectorStatus, ShovelerStatus, encode_status, routing_key
 from shoveler.service.status import ShovelerSender
 from shoveler.service.tasks import start_task
-from tests.gui.runner.test_lab import STATE
+from tests.gui.runner.test_lab import STATE, write
 
 PLAN = """
 name = "p"
@@ -147,6 +148,28 @@ async def test_on_a_lab_nobody_is_sent_to_add_an_agent(stage: Any) -> None:
     assert "written the configuration of its servers itself" in checks["config"].text
     for found in (starting, checks):
         assert not any("agent" in fix.text for check in found.values() for fix in check.fixes)
+
+
+async def test_a_fault_that_is_still_on_is_found_with_what_ends_it(stage: Any, tmp_path: Any) -> None:
+    def lab(*faults: LabFault) -> LabState:
+        state = msgspec.structs.replace(STATE, directory=str(tmp_path), active=list(faults))
+        write(tmp_path, state)
+        return state
+
+    async with stage.open() as workspace:
+        assert "lab" not in await look(stage), "there is no lab"
+        workspace.lab = lab()
+        assert (await look(stage))["lab"].state == "ok"
+        lab(LabFault("udp-loss", 5.0, time.time() + 90, text="40 % of all datagrams are lost"))
+        check = (await look(stage))["lab"]
+        assert (check.state, check.figure) == ("warning", "1 on")
+        assert check.text.startswith("udp-loss that no run here began is still on, until ")
+        assert check.remedy == f"End it: tally-agent lab fault udp-loss --percent 0 --dir {tmp_path}."
+        assert [(fix.kind, fix.value) for fix in check.fixes] == [("end", "udp-loss"), ("again", "")]
+        lab(LabFault("kill-shoveler", 5.0, time.time() + 9))
+        assert [fix.kind for fix in (await look(stage))["lab"].fixes] == ["again"]
+        (tmp_path / "state.json").unlink()
+        assert (await look(stage))["lab"].state == "failed"
 
 
 async def test_clocks_and_load(stage: Any) -> None:

@@ -17,6 +17,7 @@ from gui.models.checklist import Line, counts, totals
 from gui.models.plans import ChosenPlan
 from gui.pages.preflight.presenter import PreflightPresenter
 from gui.runner.checklist import Check, Fix, Item, State
+from gui.runner.lab import LabMissingError
 
 PLAN = Plan("night", (Test(2, 40, 10, repeats=3),))
 CHOSEN = ChosenPlan(PLAN, "# mine\n" + format_plan(PLAN), Path("plans"), "tally preflight night.toml")
@@ -157,6 +158,28 @@ async def test_a_fix_changes_the_plan_for_this_run_only(desk, made) -> None:
     assert made.starter.calls[0][1:3] == (fewer, format_plan(fewer))
     made.presenter.shown()
     assert len(made.lists) == 2, "going away and back does not undo it"
+
+
+async def test_a_fault_is_ended_and_its_line_looked_at_again(desk, made, monkeypatch) -> None:
+    ended: list[tuple[object, str]] = []
+
+    async def end(lab: object, do: str) -> None:
+        if do == "wire-loss":
+            raise LabMissingError("The lab did not do wire-loss.")
+        ended.append((lab, do))
+
+    monkeypatch.setattr("gui.pages.preflight.presenter.end_fault", end)
+    desk.workspace.lab = "lab"
+    monkeypatch.setattr("gui.pages.preflight.presenter.lab_files", lambda _lab: ())
+    made.presenter.shown()
+    await desk.settle()
+    for do in ("udp-loss", "wire-loss"):
+        made.presenter.fix(Fix("end", f"End {do}", do))
+        await desk.settle()
+        await desk.settle()
+    assert ended == [("lab", "udp-loss")]
+    assert desk.said == [("lab", "The lab did not do wire-loss.", "")]
+    assert made.lists[-1].asked == [None, ["lab"], ["lab"]]
 
 
 async def test_fixes_copy_and_lead_elsewhere(desk, made) -> None:

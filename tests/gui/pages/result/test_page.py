@@ -11,6 +11,8 @@ from PySide6.QtWidgets import QPushButton
 from gui.models.environment import Fact
 from gui.models.runs import TestRow
 from gui.pages.result.page import ResultPage
+from gui.reconcile import ForeignFault
+from gui.reconcile.foreign import KEY, kept
 from gui.store import NoteRow, VerdictKind
 from tests.gui.pages.made import detail, record, request, server, view
 
@@ -113,6 +115,22 @@ def test_what_the_plan_injected_is_left_out_and_counted_again_with_both_figures(
     assert asked == [(36, True), (36, False)]
     page.show_run(view(37))
     assert not page.injected.isVisible()
+
+
+def test_a_run_that_began_with_a_fault_of_another_says_so_as_long_as_it_is_shown(page, qtbot) -> None:
+    asked: list[int] = []
+    page.run_wanted.connect(asked.append)
+    shown = view(5)
+    foreign = kept([ForeignFault("udp-loss", 5.0, 65.0, run=4)])
+    page.show_run(dataclasses.replace(shown, run=dataclasses.replace(shown.run, environment={KEY: foreign})))
+    assert page.foreign.text.text() == (
+        "A fault of run 4 was still on (udp-loss) when this run began: what it lost is not this run's own."
+    )
+    assert not page.foreign.close_button.isVisible()
+    qtbot.mouseClick(page.foreign.buttons[0], Qt.MouseButton.LeftButton)
+    assert asked == [4]
+    page.show_run(view(6))
+    assert not page.foreign.isVisible()
 
 
 def test_while_a_test_is_read_the_tables_say_so_and_show_no_other(page, qtbot, texts) -> None:
