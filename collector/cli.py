@@ -25,6 +25,7 @@ from collector.config import (
     UdpInput,
     plan,
     program_version,
+    unusable,
 )
 from collector.engine import Snapshot, collect_garbage_seldom, parts
 from collector.metrics import Metrics
@@ -42,6 +43,7 @@ from shoveler.service import (
     new_registry,
     setup_logging,
 )
+from shoveler.service.importing import SERVICE_USER, as_service_user
 from shoveler.service.output import printing
 from shoveler.service.streams import open_standard_streams
 
@@ -100,6 +102,11 @@ def _serve(arguments: Sequence[str]) -> int:
     try:
         settings = load(options)
         what = plan(settings)
+        problems, as_user = as_service_user(lambda: unusable(what, settings)) if options.check_config else ([], False)
+        if as_user:
+            print(f"note: checked as the user {SERVICE_USER}, as which the service runs", file=sys.stderr)
+        if problems:
+            raise ConfigError(problems)
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2

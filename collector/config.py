@@ -17,7 +17,7 @@ from typing import Literal
 from collector.correlate import Options
 from collector.correlate.options import LOGICAL_DIRECTORIES
 from collector.sinks import STREAMS
-from shoveler.bus import BusAddress, BusError, BusOptions, parse_bus_address
+from shoveler.bus import BusAddress, BusError, BusOptions, check_tls, parse_bus_address
 from shoveler.service import Address, ConfigError, Mistake, Schema, Setting, Settings, Value, parse_address
 
 PACKETS = "shoveled-xrd"
@@ -511,6 +511,27 @@ def _bus_options(settings: CollectorSettings) -> BusOptions:
         heartbeat=round(settings.bus_heartbeat),
         max_bytes=settings.bus_max_bytes,
     )
+
+
+def unusable(plan: Plan, settings: CollectorSettings) -> list[Mistake]:
+    """Files and directories that the user who asks cannot use: for a check of settings, since they depend on the moment
+    and on the user."""
+    found = []
+    for name in ("bus.token_file", "bus.ca_file", "bus.cert_file", "bus.key_file"):
+        path = settings.optional_path(name)
+        if path is not None and not os.access(path, os.R_OK):
+            found.append(Mistake(settings.origin(name), f"{name}: this user cannot read {path}, or it is not there"))
+    ends = (plan.source, *plan.sinks)
+    addresses = [end.address for end in ends if isinstance(end, BusInput | BusOutput) and end.address.tls]
+    if addresses and not found:
+        try:
+            check_tls(addresses[0], plan.bus)
+        except BusError as error:
+            found.append(Mistake(settings.origin("bus.cert_file"), f"bus: {error}"))
+    state = plan.state
+    if state is not None and state.exists() and not os.access(state, os.W_OK | os.X_OK):
+        found.append(Mistake(settings.origin("state.dir"), f"state.dir: this user cannot write to {state}"))
+    return found
 
 
 def correlator_options(settings: CollectorSettings, sinks: list[Output]) -> Options:

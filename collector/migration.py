@@ -1,13 +1,16 @@
-"""``tally-collector import-config``: converts the settings of an OSG collector (YAML) to ours (TOML).
+"""``tally-collector import-config``: converts the settings of an OSG collector to ours (TOML).
 
-`translate` is pure: their settings in, ours and remarks out. Remarks name what has no counterpart and what behaves
-differently; they go into the file as comments, and to standard error.
+That of the one in Go is YAML, with ``COLLECTOR_…`` variables; that of the older one in Python is an INI file.
+`translate` and `translate_ini` are pure: their settings in, ours and remarks out. Remarks name what has no
+counterpart and what behaves differently; they go into the file as comments, and to standard error.
 """
 
 from __future__ import annotations
 
 import argparse
+import configparser
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +23,7 @@ import yaml
 from collector.config import PACKETS
 from collector.sinks import STREAMS
 from shoveler.service import redact
+from shoveler.service.importing import SERVICE_USER, WriteError, cannot_read, environment_file, write_settings
 
 
 class MigrationError(Exception):
@@ -34,6 +38,16 @@ _EXCHANGES = {
     "exchange_wlcg_cache": "wlcg_cache",
     "exchange_wlcg_tpc": "wlcg_tpc",
 }
+_LISTS = ("wlcg.vos", "wlcg.path_prefixes", "filter.drop_vos", "filter.drop_path_prefixes")
+_VARIABLES = (
+    "input.type", "input.host", "input.port", "input.broker_url", "input.topic", "input.queue", "input.path",
+    "input.follow", "state.entry_ttl", "state.max_entries", "state.enable_dns_enrichment", "state.dns_cache_ttl",
+    "state.enrichment_workers", "output.type", "output.path", "mq", "amqp.url", "amqp.exchange",
+    "amqp.exchange_cache", "amqp.exchange_tcp", "amqp.exchange_tpc", "amqp.exchange_wlcg",
+    "amqp.exchange_wlcg_cache", "amqp.exchange_wlcg_tpc", "amqp.token_location", "listen.port", "listen.ip",
+    "debug", "metrics.enable", "metrics.port", *_LISTS,
+)  # fmt: skip
+"""What the collector in Go reads from its environment."""
 _LESS_NEEDED = {
     "input.buffer_size": "datagrams of any size are read whole",
     "input.base64_encoded": "captures are base64, always",
@@ -76,6 +90,84 @@ class Translation:
         return "\n".join(lines) + "\n"
 
 
+def is_ini(text: str) -> bool:
+    """Whether this is the file of the collector in Python, which begins with a section."""
+    lines = (line.strip() for line in text.splitlines())
+    first = next((line for line in lines if line and not line.startswith(("#", ";"))), "")
+    return first.startswith("[") and first.endswith("]")
+
+
+_INI_EXCHANGES = {
+    "exchange_cache": "cache",
+    "tcp_exchange": "tcp",
+    "exchange_tpc": "tpc",
+    "wlcg_exchange": "wlcg",
+    "wlcg_exchange_cache": "wlcg_cache",
+    "wlcg_exchange_tpc": "wlcg_tpc",
+}
+
+
+def translate_ini(text: str) -> Translation:
+    """Converts the settings of the collector in Python. Raises MigrationError."""
+    file = configparser.ConfigParser(interpolation=None)
+    try:
+        file.read_string(text)
+    except configparser.Error as error:
+        raise MigrationError(f"it is not an INI file: {' '.join(str(error).split())}") from None
+    left = {(section, name): value for section in file.sections() for name, value in file.items(section)}
+
+    def take(section: str, name: str) -> str:
+        return left.pop((section, name), "").strip()
+
+    ours = Translation()
+    url = take("AMQP", "url")
+    if not urlsplit(url).hostname:
+        raise MigrationError("there is no url in [AMQP] to send records to")
+    pushed, queue = take("Pushed", "enable").lower(), take("Pushed", "push_queue")
+    if pushed in ("true", "yes", "on", "1"):
+        if not queue:
+            raise MigrationError("[Pushed] is enabled, but there is no push_queue")
+        ours.settings["from"] = f"{url.partition('?')[0]}?queue={quote(queue, safe='')}"
+        ours.remarks.append(
+            "the queue is consumed exclusively; without ?queue= the shards are used, which several processes can share"
+        )
+    else:
+        ours.settings["from"] = "udp://0.0.0.0:9930"
+        ours.remarks.append(
+            "UDP input loses what arrives while the collector is down: consider tally-shoveler in front"
+        )
+    ours.settings["to"] = [url]
+    exchange = take("AMQP", "exchange")
+    if exchange:
+        ours.settings["exchanges.records"] = exchange
+    for name, stream in _INI_EXCHANGES.items():
+        if found := take("AMQP", name):
+            ours.settings[f"exchanges.{stream}"] = found
+    prefetch = take("Pushed", "prefetch_count")
+    if prefetch:
+        ours.settings["bus.prefetch"] = min(65535, _number("prefetch_count", prefetch))
+    ours.settings["wlcg.only"] = True  # as theirs
+    ours.settings["metrics.listen"] = "0.0.0.0:8000"
+    ours.settings["metrics.peer_names"] = True
+    for section, name in sorted(left):
+        why = "nothing is queued in memory" if section == "Worker" else "has no counterpart"
+        ours.remarks.append(f"{name} in [{section}] was left out: {why}")
+    return ours
+
+
+def from_environment(theirs: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Their settings with the variables of the collector in Go, which come first: COLLECTOR_STATE_ENTRY_TTL is
+    state.entry_ttl."""
+    found = dict(theirs)
+    known = {name.upper().replace(".", "_"): name for name in (*_VARIABLES, *theirs)}
+    for variable, value in environ.items():
+        name = known.get(variable.removeprefix("COLLECTOR_")) if variable.startswith("COLLECTOR_") else None
+        if name is not None and value:
+            flag = {"true": True, "false": False}.get(value.lower(), value)
+            found[name] = value.split() if name in _LISTS else flag
+    return found
+
+
 def read(text: str) -> dict[str, Any]:
     """Their settings by dotted name. Raises MigrationError."""
     try:
@@ -84,6 +176,8 @@ def read(text: str) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
         raise MigrationError(f"it is not YAML{where}: {getattr(error, 'problem', None) or error}") from None
+    if document is None:
+        return {}
     if not isinstance(document, dict):
         raise MigrationError("it is not a mapping of settings")
     return dict(_flat(document, ""))
@@ -247,7 +341,12 @@ def _number(name: str, value: object) -> int:
 def parser() -> argparse.ArgumentParser:
     """The options of ``tally-collector import-config``."""
     made = argparse.ArgumentParser("tally-collector import-config", description=__doc__.partition("\n\n")[0])
-    made.add_argument("file", metavar="FILE", help="the YAML file of an OSG collector")
+    made.add_argument("file", metavar="FILE", help="config.yaml of the collector in Go, or connection.conf of the "
+                      "one in Python")  # fmt: skip
+    made.add_argument("--environment", metavar="FILE", help="file with variables of its service, such as "
+                      "/etc/sysconfig/xrootd-monitoring-collector")  # fmt: skip
+    made.add_argument("--out", metavar="FILE", help="write the settings to this file instead of to standard output")
+    made.add_argument("--force", action="store_true", help="replace a file that is there; it keeps its owner and mode")
     return made
 
 
@@ -255,18 +354,47 @@ def main(argv: list[str]) -> int:
     """``tally-collector import-config FILE``: our settings on standard output, remarks on standard error."""
     options = parser().parse_args(argv)
     try:
-        translation = translate(read(Path(options.file).read_text("utf-8")))
+        text = Path(options.file).read_text("utf-8")
+        more = environment_file(Path(options.environment).read_text("utf-8")) if options.environment else {}
+        if is_ini(text):
+            translation = translate_ini(text)
+        else:
+            translation = translate(from_environment(read(text), dict(os.environ) | more))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        print(f"cannot read {options.file}: {reason}", file=sys.stderr)
+        name = error.filename if isinstance(error, OSError) else options.file
+        print(f"cannot read {name}: {reason}", file=sys.stderr)
         return 2
     except MigrationError as fault:
         print(f"{options.file} cannot be converted: {fault}", file=sys.stderr)
         return 2
-    sys.stdout.write(translation.toml(options.file))
+    token = translation.settings.get("bus.token_file")
+    if token is not None and cannot_read(Path(str(token))):
+        translation.remarks.append(
+            f"bus.token_file {token}: the user {SERVICE_USER}, as which the service runs, cannot read it: add that "
+            f"user to the group of the file, or run `setfacl -m u:{SERVICE_USER}:r {token}`"
+        )
+    if options.out is None:
+        sys.stdout.write(translation.toml(options.file))
+    else:
+        try:
+            write_settings(Path(options.out), translation.toml(options.file), force=options.force)
+        except WriteError as error:
+            print(error, file=sys.stderr)
+            return 1
     for remark in translation.remarks:
         print(f"note: {redact(remark)}", file=sys.stderr)
     return 0
 
 
-__all__ = ["MigrationError", "Translation", "main", "parser", "read", "translate"]
+__all__ = [
+    "MigrationError",
+    "Translation",
+    "from_environment",
+    "is_ini",
+    "main",
+    "parser",
+    "read",
+    "translate",
+    "translate_ini",
+]

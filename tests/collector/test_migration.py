@@ -10,7 +10,7 @@ import pytest
 
 from collector.cli import load
 from collector.config import SCHEMA, BusOutput, FileInput, UdpInput, plan
-from collector.migration import MigrationError, main, read, translate
+from collector.migration import MigrationError, from_environment, main, read, translate, translate_ini
 
 RABBITMQ = """
 mode: collector
@@ -140,3 +140,93 @@ def test_the_command_writes_toml_and_says_notes_without_secrets(
 def test_every_setting_that_is_written_exists() -> None:
     written = translate(read(RABBITMQ)).settings
     assert set(written) <= {setting.name for setting in SCHEMA.settings}
+
+
+INI = """
+# the sample that the collector in Python comes with, as it is
+[AMQP]
+
+
+# Host information
+url = amqps://username:password@example.com
+
+# Exchange to write to
+exchange = xrd.detailed
+wlcg_exchange = xrd.wlcg_format
+tcp_exchange = xrd.tcp_exchange
+exchange_cache = xrd.cache.stash
+wlcg_exchange_cache = xrd.cache.wlcg
+exchange_tpc = xrd.tpc
+wlcg_exchange_tpc = xrd.tpc.wlcg
+
+[Pushed]
+enable = true
+push_queue = xrd.push
+prefetch_count = 10000
+
+[Worker]
+high_water_mark = 100
+"""
+
+
+def test_the_collector_in_python_comes_over_whole(tmp_path: Path) -> None:
+    (tmp_path / "connection.conf").write_text(INI)
+    out = tmp_path / "collector.toml"
+    assert main([str(tmp_path / "connection.conf"), "--out", str(out)]) == 0
+    assert out.stat().st_mode & 0o007 == 0
+    settings = SCHEMA.load(None, {"TALLY_COLLECTOR_CONFIG": str(out)})
+    assert settings.source == "amqps://username:password@example.com?queue=xrd.push"
+    assert settings.to == ["amqps://username:password@example.com"]
+    names = {stream: settings[f"exchanges.{stream}"] for stream in ("records", "cache", "tcp", "tpc", "wlcg")}
+    assert names == {
+        "records": "xrd.detailed",
+        "cache": "xrd.cache.stash",
+        "tcp": "xrd.tcp_exchange",
+        "tpc": "xrd.tpc",
+        "wlcg": "xrd.wlcg_format",
+    }
+    assert (settings["exchanges.wlcg_cache"], settings["exchanges.wlcg_tpc"]) == ("xrd.cache.wlcg", "xrd.tpc.wlcg")
+    assert settings.bus_prefetch == 10000
+    assert settings.wlcg_only
+    assert settings.metrics_peer_names
+    assert isinstance(plan(settings).sinks[0], BusOutput)
+    assert main([str(tmp_path / "connection.conf"), "--out", str(out)]) == 1
+    assert main([str(tmp_path / "connection.conf"), "--out", str(out), "--force"]) == 0
+
+
+def test_without_a_push_queue_it_listened_itself() -> None:
+    translation = translate_ini("[AMQP]\nurl = amqp://h/\n[Pushed]\nenable = false\n")
+    assert translation.settings["from"] == "udp://0.0.0.0:9930"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[AMQP]\nexchange = x\n", "there is no url"),
+        ("[AMQP]\nurl = amqp://h\n[Pushed]\nenable = yes\n", "there is no push_queue"),
+        ("[AMQP]\nurl = amqp://h\n[AMQP]\n", "is not an INI file"),
+    ],
+)
+def test_an_ini_file_that_cannot_be_used(text: str, said: str) -> None:
+    with pytest.raises(MigrationError, match=said):
+        translate_ini(text)
+
+
+def test_variables_of_the_collector_in_go_come_first() -> None:
+    theirs = from_environment(
+        read("input: {type: udp}\nlisten: {port: 9993}\n"),
+        {
+            "COLLECTOR_INPUT_TYPE": "rabbitmq",
+            "COLLECTOR_INPUT_BROKER_URL": "amqp://in/",
+            "COLLECTOR_INPUT_QUEUE": "q",
+            "COLLECTOR_OUTPUT_TYPE": "file",
+            "COLLECTOR_OUTPUT_PATH": "/out.jsonl",
+            "COLLECTOR_METRICS_ENABLE": "false",
+            "COLLECTOR_FILTER_DROP_VOS": "test ops",
+            "COLLECTOR_UNHEARD_OF": "x",
+        },
+    )
+    settings = translate(theirs).settings
+    assert (settings["from"], settings["to"]) == ("amqp://in/?queue=q", ["file:/out.jsonl"])
+    assert settings["filter.drop_vos"] == ["test", "ops"]
+    assert "metrics.listen" not in settings
