@@ -45,7 +45,7 @@ def server_columns(
             lambda r: r.gap,
             lambda r: figures.count(r.gap),
             "right",
-            60,
+            56,
             colour=lambda r: _zero(r.gap, "text"),
             bold=lambda r: r.gap > 0,
         ),
@@ -55,7 +55,7 @@ def server_columns(
             lambda r: tuple(gaps_of(r.name)),
             lambda r: " ".join(str(gap) for gap in gaps_of(r.name)),
             kind="spark",
-            width=60,
+            width=52,
             colour=lambda r: "accent_text" if r.gap else "text3",
             tip="The gap in the last three quarters of a minute",
             fold=5,
@@ -68,7 +68,7 @@ def server_columns(
                 figures.UNKNOWN if r.gap_oldest is None else figures.duration(max(0.0, time.time() - r.gap_oldest))
             ),
             "right",
-            64,
+            60,
             colour=lambda _r: "text2",
         ),
         Column(
@@ -107,7 +107,7 @@ def server_columns(
             lambda r: None if r.rate is None else r.rate / 2**20,
             lambda r: figures.UNKNOWN if r.rate is None else figures.mib(r.rate),
             "right",
-            60,
+            56,
         ),
         Column(
             "last",
@@ -117,7 +117,7 @@ def server_columns(
                 figures.UNKNOWN if r.last_record is None else figures.duration(max(0.0, time.time() - r.last_record))
             ),
             "right",
-            58,
+            54,
             colour=lambda _r: "text2",
             tip="How long ago its last record came",
         ),
@@ -126,7 +126,7 @@ def server_columns(
             "State",
             lambda r: news_of(r.name).word,
             kind="status",
-            width=136,
+            width=132,
             icon=lambda r: news_of(r.name).icon,
             colour=lambda r: news_of(r.name).colour,
         ),
