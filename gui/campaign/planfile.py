@@ -94,13 +94,16 @@ def _word(value: Any) -> str:
     return name
 
 
+_NOT_IN_A_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
 def _text(most: int, *, empty: bool = False) -> Callable[[Any], str]:
     def check(value: Any) -> str:
         if not isinstance(value, str):
             raise ValueError(f"expected a text, not {value!r}")
         if not value.strip() and not empty:
             raise ValueError("expected a text that is not empty")
-        if len(value) > most or any(ord(char) < 32 for char in value):
+        if len(value) > most or _NOT_IN_A_LINE.search(value):
             raise ValueError(f"expected one line of at most {most} characters")
         return value
 
@@ -200,15 +203,24 @@ _LASTING = ("broker-down", *LOSS_KINDS)
 
 # ---------------------------------------------------------------- reading
 
+MAX_KEY_PARTS = 20
+_DEEP = re.compile(rf"""(?<![\w-])(?:(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){{{MAX_KEY_PARTS}}}""")
+"""A dotted key that is too long; reading one takes the square of its length."""
+MAX_TOML_ERRORS = 100
+MAX_READ_AGAIN = 4 * MAX_PLAN_BYTES
+"""Characters of a text that is not TOML that are read to find all of its errors."""
+_SPANS = ("Unclosed", "Unterminated")
+"""Errors of a value that goes on over more lines than one: what follows is not what it seems."""
+
 
 def parse_plan(text: str, *, name: str = "plan") -> Plan:
     """The plan that a TOML text declares. Raises PlanError with every problem, each prefixed with `name`."""
-    if len(text) > MAX_PLAN_BYTES:
-        raise PlanError([PlanProblem(0, f"a plan has at most {format_size(MAX_PLAN_BYTES)}")], name=name)
     try:
-        content = tomllib.loads(text)
+        content = toml_of(text)
     except tomllib.TOMLDecodeError as error:
         raise PlanError(_not_toml(text), name=name) from error
+    except ValueError as error:
+        raise PlanError([PlanProblem(0, str(error))], name=name) from error
     reader = _Reader(functools.cache(lambda: _lines_of(text)))  # where everything is matters only for problems
     plan = reader.plan(content)
     if reader.problems:
@@ -216,9 +228,28 @@ def parse_plan(text: str, *, name: str = "plan") -> Plan:
     return plan
 
 
-MAX_TOML_ERRORS = 100
-_SPANS = ("Unclosed", "Unterminated")
-"""Errors of a value that goes on over more lines than one: what follows is not what it seems."""
+def declared(content: dict[str, Any]) -> Plan | None:
+    """The plan that the content of a TOML text declares; None when it declares none."""
+    reader = _Reader(dict)
+    plan = reader.plan(content)
+    return None if reader.problems else plan
+
+
+def toml_of(text: str) -> dict[str, Any]:
+    """The content of a TOML text from anywhere. Raises TOMLDecodeError, or another ValueError with a sentence when it
+    is not a plan in any case: reading it might take hours, or more stack than there is."""
+    if len(text) > MAX_PLAN_BYTES:
+        raise ValueError(f"a plan has at most {format_size(MAX_PLAN_BYTES)}")
+    if _DEEP.search(text):
+        raise ValueError(f"a key has more than {MAX_KEY_PARTS} parts")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError:
+        raise ValueError("arrays or tables are nested too deeply") from None
+    except ValueError:  # a number of more digits than Python reads
+        raise ValueError("a number has too many digits") from None
 
 
 def _not_toml(text: str) -> list[PlanProblem]:
@@ -226,7 +257,7 @@ def _not_toml(text: str) -> list[PlanProblem]:
     out, and the rest is read again. What cannot be a mistake of a line by itself ends the search."""
     problems: list[PlanProblem] = []
     lines = text.split("\n")
-    while len(problems) < MAX_TOML_ERRORS:
+    for _ in range(max(1, min(MAX_TOML_ERRORS, MAX_READ_AGAIN // (len(text) + 1)))):
         try:
             tomllib.loads("\n".join(lines) + "\n")
         except tomllib.TOMLDecodeError as error:
@@ -239,6 +270,8 @@ def _not_toml(text: str) -> list[PlanProblem]:
             if known or match is None or line > len(lines) or reason.startswith(_SPANS):
                 break
             lines[line - 1] = ""
+        except (RecursionError, ValueError):  # beyond a line that is left out: as in `toml_of`
+            break
         else:
             break
     return sorted(problems, key=lambda problem: problem.line)
@@ -400,11 +433,27 @@ def _lines_of(text: str) -> dict[Place, int]:
             continue
         lines.setdefault((*table, *_split(assignment.group(1))), number)
         # A value may span several lines, which must not be mistaken for keys.
-        value = row[assignment.end() :]
-        while number < len(rows) and not _whole_value(value):
-            value += "\n" + rows[number]
-            number += 1
+        number = _end_of_value(rows, number, row[assignment.end() :])
     return lines
+
+
+_CLOSING = re.compile(r"]|\"{3}|'{3}")
+MAX_GUESSES = 100
+
+
+def _end_of_value(rows: Sequence[str], number: int, value: str) -> int:
+    """The number of the line after a value that begins with `value` in the line before `number`. A value with more than
+    100 lines in which it might end is taken to go on to the end of the text."""
+    guesses = 0
+    end = True
+    while not (end and _whole_value(value)):
+        guesses += end
+        if number == len(rows) or guesses > MAX_GUESSES:
+            return len(rows)
+        value += "\n" + rows[number]
+        end = _CLOSING.search(rows[number]) is not None
+        number += 1
+    return number
 
 
 def _whole_value(value: str) -> bool:

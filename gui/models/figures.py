@@ -8,6 +8,8 @@ from gui.report import numbers
 
 UNKNOWN = numbers.UNKNOWN
 MINUS = "−"
+_END_OF_TIME = 2.5e11
+"""In the year 9892; calendars go to 9999."""
 
 
 def count(value: float | None) -> str:
@@ -64,7 +66,7 @@ def age(seconds: float | None) -> str:
 
 def clock(moment: float | None, *, parts: bool = True) -> str:
     """The time of day here, with milliseconds (`parts`) or in whole seconds."""
-    if moment is None:
+    if moment is None or not _can_be(moment):
         return UNKNOWN
     whole = writing().clock(moment)
     return f"{whole}{writing().point}{int(moment * 1000) % 1000:03d}" if parts else whole
@@ -72,12 +74,17 @@ def clock(moment: float | None, *, parts: bool = True) -> str:
 
 def day(moment: float | None) -> str:
     """The day here."""
-    return UNKNOWN if moment is None else writing().date(moment)
+    return UNKNOWN if moment is None or not _can_be(moment) else writing().date(moment)
 
 
 def day_and_time(moment: float | None) -> str:
     """The day and the time of day here, in whole seconds."""
-    return UNKNOWN if moment is None else writing().date_and_time(moment)
+    return UNKNOWN if moment is None or not _can_be(moment) else writing().date_and_time(moment)
+
+
+def _can_be(moment: float) -> bool:
+    """Whether a time, which a server may have made up, is in a year of four digits."""
+    return abs(moment) < _END_OF_TIME
 
 
 def milliseconds(seconds: float | None, *, signed: bool = False) -> str:

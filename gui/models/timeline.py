@@ -352,7 +352,7 @@ def _clients(times: _Times, began: float) -> Lane:
     if not times.opened:
         return Lane("clients", "Clients", "open, mean", reason="no request has ended")
     first = times.opened[0][0]
-    last = times.closed[-1][0] if times.closed else first
+    last = max(first, times.closed[-1][0]) if times.closed else first  # a client's clock may have gone back
     width = min(last - first + 2, 1_000_000)
     counts, moments = np.zeros((2, width)), np.zeros((2, width))
     for which, rows in enumerate((times.opened, times.closed)):

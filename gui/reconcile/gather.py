@@ -201,8 +201,8 @@ def _sids(connection: Connection, run_id: int, server_id: int) -> frozenset[str]
 
 def _place(text: str) -> Place | None:
     """Host and port of a URL, or of ``HOST:PORT``."""
-    parts = urlsplit(text if "://" in text else f"root://{text}")
     try:
+        parts = urlsplit(text if "://" in text else f"root://{text}")
         port = parts.port or _PORTS.get(parts.scheme, 1094)
     except ValueError:
         return None

@@ -6,7 +6,6 @@ Only what the run itself stored is here: nothing is looked up on the machines of
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Literal
@@ -14,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from gui.campaign.plan import Fault, Labelled, Plan
-from gui.campaign.planfile import PlanError, parse_plan
+from gui.campaign.planfile import declared, toml_of
 from gui.reconcile import foreign_faults
 from gui.report import numbers
 from gui.store import RunEntry, Store
@@ -104,15 +103,14 @@ def facts_of(store: Store, run: RunEntry) -> tuple[Fact, ...]:
 
 def _of_plan(text: str) -> Iterable[Fact]:
     try:
-        plan = parse_plan(text)
-    except PlanError:  # of another version: as it stands there
-        try:
-            values = tomllib.loads(text)
-        except tomllib.TOMLDecodeError:
-            return
-        yield from (Fact("Plan", what, value) for what, value in _flat(values))
+        content = toml_of(text)
+    except ValueError:
         return
-    yield from _of_parsed(plan)
+    plan = declared(content)
+    if plan is None:  # of another version: as it stands there
+        yield from (Fact("Plan", what, value) for what, value in _flat(content))
+    else:
+        yield from _of_parsed(plan)
 
 
 def _of_parsed(plan: Plan) -> Iterable[Fact]:

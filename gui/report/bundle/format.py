@@ -54,13 +54,15 @@ _RUN = r"^[0-9a-f]{32}\Z"
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Sum = Annotated[int, Meta(ge=0, le=MAX_SUM)]
 Small = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Some = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Flag = Annotated[int, Meta(ge=0, le=1)]
 Moment = Annotated[float, Meta(ge=0, le=1e11)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Word = Annotated[str, Meta(max_length=32, pattern=_LINE)]
 Name = Annotated[str, Meta(max_length=256, pattern=_LINE)]
 LongName = Annotated[str, Meta(max_length=1024, pattern=_LINE)]
-FilePath = Annotated[str, Meta(min_length=1, max_length=8192, pattern=_LINE)]
+FilePath = Annotated[str, Meta(min_length=1, max_length=8192, pattern=r"^[^\x00\r\n]*\Z")]
+"""Whatever XRootD can be asked for; file lists may have such names."""
 Long = Annotated[str, Meta(max_length=2**20)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 Share = Annotated[float, Meta(ge=0, le=100)]
@@ -107,11 +109,11 @@ class BundleTest(Struct, frozen=True):
     """A test, as `gui.store.TestSpec`."""
 
     name: Name
-    servers: Annotated[int, Meta(ge=0, le=100_000)]
-    files_per_server: Small
-    per_round: Small
+    servers: Annotated[int, Meta(ge=1, le=100_000)]
+    files_per_server: Some
+    per_round: Some
     wait: Seconds
-    repeats: Annotated[int, Meta(ge=0, le=100_000)]
+    repeats: Annotated[int, Meta(ge=1, le=100_000)]
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
     pass_at: Share
     workload: Workload

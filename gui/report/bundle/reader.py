@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, insert
 
+from gui.reconcile import restate
 from gui.report.bundle.archive import Archive, open_archive
 from gui.report.bundle.format import (
     MAX_TEXT,
@@ -112,9 +113,9 @@ class _Import:
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise BundleError(f"{self._archive.name} holds a run that cannot be scored: {error}.") from error
         values = {}
-        stands = self._store.run(arrival.run_id, hidden=True)
-        if run.state == "passed" != stands.state:
-            differs.append(f"its state is {stands.state}, not passed")
+        stands = restate(self._store, arrival.run_id).run
+        if run.state not in (*UNDER_WAY, stands.state):
+            differs.append(f"its state is {stands.state}, not {run.state}")
             if stands.message == _storable(run.message):
                 values["message"] = f"Its bundle says: {stands.message}"[:MAX_TEXT]
         seal = msgspec.structs.replace(self._bundle.seal, differs=differs)
