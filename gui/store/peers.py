@@ -53,6 +53,16 @@ _FILE = frozenset({"filename", "read", "readv", "write", "end_time"})
 _WLCG = frozenset({"file_lfn", "unique_id", "read_bytes", "end_time"})
 _CACHE = frozenset({"file_path", "bytes_hit_cache"})
 _COPY = frozenset({"tpc_protocol", "source", "destination"})
+_SENT = frozenset({"sid", "server_ip", "from"})
+"""What the collector in Go adds to events of other kinds, which it passes on as they were sent."""
+_NAMES_OF_EVENTS = {
+    "lfn": "file_path", "attach_t": "attach_time", "detach_t": "detach_time", "b_hit": "bytes_hit_cache",
+    "b_miss": "bytes_miss_cache", "b_bypass": "bytes_bypass_cache", "TPC": "tpc_protocol", "Client": "client",
+    "Src": "source", "Dst": "destination", "Size": "size", "Xeq": "xeq", "addr": "server_ip",
+}  # fmt: skip
+"""Names in events as servers send them, which earlier versions of both collectors kept."""
+_UNRESOLVED = "unresolvable"
+"""What the collector in Python calls a host without a name."""
 _OTHERWISE_IN_GO = frozenset({"read_operations", "read_average", "read_min", "read_max", "read_bytes_at_close"})
 """Fields for both kinds of reads together, in which the collector in Go counts only plain reads."""
 _NAMES_IN_WLCG = {
@@ -101,14 +111,35 @@ def adapt(given: Mapping[str, Any]) -> Adapted | None:
         return _osg_file(given)
     if names >= _WLCG:
         return _wlcg_file(given)
-    kind = "cache" if names >= _CACHE else "tpc" if names >= _COPY else "tcp" if names >= {"from", "hostname"} else ""
-    if kind:
-        told = given.get("metadata")
-        identity = told.get("_id") if isinstance(told, dict) else None
-        return Adapted(
-            "osg-events", {**given, "kind": kind, "schema": 1, "record_id": str(identity or identity_of(given))}
-        )
-    return None
+    return _osg_event(given)
+
+
+def _osg_event(given: Mapping[str, Any]) -> Adapted | None:
+    event = {_NAMES_OF_EVENTS.get(name, name): value for name, value in given.items()}
+    names = event.keys()
+    if names >= _CACHE:
+        kind = "cache"
+    elif names >= _COPY:
+        kind = "tpc"
+        event["xeq"] = _copied(event.get("xeq"))
+    elif names >= {"from", "hostname"} or event.get("type") == "tcpstats":
+        kind = "tcp"
+    elif names >= _SENT:
+        kind = "event"
+    else:
+        return None
+    if event.get("hostname") == _UNRESOLVED:
+        del event["hostname"]
+    told = given.get("metadata")
+    identity = told.get("_id") if isinstance(told, dict) else None
+    return Adapted("osg-events", {**event, "kind": kind, "schema": 1, "record_id": str(identity or identity_of(given))})
+
+
+def _copied(told: object) -> object:
+    """How a copy went; its end by the name that it has in records."""
+    if isinstance(told, dict) and "End" in told:
+        return {"end_transfer" if name == "End" else name: value for name, value in told.items()}
+    return told
 
 
 def _osg_file(given: Mapping[str, Any]) -> Adapted:

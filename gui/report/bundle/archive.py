@@ -90,7 +90,7 @@ class Archive:
         try:
             yield
         except _BROKEN as error:
-            raise BundleError(f"{part} in {self.name} is damaged: {error}.") from None
+            raise BundleError(f"{part} in {self.name} is damaged: {str(error).rstrip('.')}.") from None
 
     def _check(self, infos: list[zipfile.ZipInfo]) -> None:
         """Whether the directory of the archive is that of a bundle; reads none of its parts."""
@@ -160,4 +160,4 @@ def _opened(file: IO[bytes], name: str) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(_Bounded(file))
     except _BROKEN as error:
-        raise BundleError(f"{name} is no bundle, or is damaged: {error}.") from None
+        raise BundleError(f"{name} is no bundle, or is damaged: {str(error).rstrip('.')}.") from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -42,7 +43,7 @@ from gui.report.bundle.format import (
 from gui.report.bundle.seal import seal_of
 from gui.store import Seal, match_key
 from gui.store.keys import text_key
-from gui.store.loader import Batch, Source, decode, tags_said
+from gui.store.loader import Access, Batch, Source, decode, tags_said
 from shoveler.service import StatusError, decode_status
 
 Part = TypeVar("Part")
@@ -254,27 +255,59 @@ class _Check:
         run = self._run
         owners, counts = self._owners, self._counts
         repeats, servers, agents = len(run.repeats), len(run.servers), len(run.agents)
-        asked: set[int] = set()
+        asked = _Once()
         total = 0
         for number, request in enumerate(rows(self._archive, REQUESTS, BundleRequest), 1):
             if request.repeat >= repeats or request.server >= servers or request.agent >= agents:
                 raise self._wrong(REQUESTS, f"line {number:,} is of a repeat, server or client that is not there")
             owner = Owner(request.repeat, request.agent, request.server, request.slot)
-            key = match_key(request.tag, request.path)
-            if owners.setdefault(request.tag, owner) != owner or key in asked:
-                raise self._wrong(REQUESTS, f"in line {number:,} the tag {request.tag} is used twice")
+            if owners.setdefault(request.tag, owner) != owner:
+                raise self._tag_twice(number, request.tag)
             if any(t is not None and 0 < t < 1 for t in (request.t_started, request.t_open, request.t_close)):
                 raise self._wrong(REQUESTS, f"line {number:,} is of the first second of 1970")
-            asked.add(key)
+            asked.add(match_key(request.tag, request.path))
             counts[request.repeat] += 1
             self._repeat_of.append(request.repeat)
             total += request.read_asked + request.readv_asked + request.written + request.read_got + request.readv_got
             if total > limits.MAX_SUM:
                 raise self._wrong(REQUESTS, f"up to line {number:,} more bytes than 64 bits can count")
+        key = asked.twice()
+        if key is not None:
+            again = [
+                (number, request.tag)
+                for number, request in enumerate(rows(self._archive, REQUESTS, BundleRequest), 1)
+                if match_key(request.tag, request.path) == key
+            ]
+            raise self._tag_twice(*again[1])
+
+    def _tag_twice(self, number: int, tag: str) -> BundleError:
+        return self._wrong(REQUESTS, f"in line {number:,} the tag {tag} is used twice")
 
     def _check_records(self) -> None:
-        seen: set[int] = set()
+        seen = _Once()
         total = 0
+        for begin, bodies, accesses in self._records():
+            for tag, access in accesses:
+                if not tag:
+                    raise self._wrong_record(begin, bodies, access, "is of a tag that no request has")
+                facts = access[2]
+                seen.add(_key_of(tag, access))
+                total += (facts[3] or 0) + (facts[4] or 0) + (facts[5] or 0)
+            if total > limits.MAX_SUM:
+                raise self._wrong(RECORDS, f"up to line {begin + len(bodies):,} more bytes than 64 bits can count")
+        key = seen.twice()
+        if key is not None:
+            *_, last = (
+                (begin, bodies, access)
+                for begin, bodies, accesses in self._records()
+                for tag, access in accesses
+                if _key_of(tag, access) == key
+            )
+            raise self._wrong_record(*last, "is there before")
+
+    def _records(self) -> Iterator[tuple[int, list[bytes], list[tuple[str, Access]]]]:
+        """The records in parts: the number of the first line, the lines, and each record with the tag of its request
+        (empty: none). Raises BundleError."""
         lines = self._archive.lines(RECORDS)
         begin = 1
         while bodies := list(islice(lines, _CHUNK)):
@@ -282,18 +315,12 @@ class _Check:
             if batch.bad or batch.other or batch.adapted:
                 raise self._unreadable(bodies, batch, begin)
             own = {id(source): self._tag_of(source) for source in batch.sources}
-            for source, body, facts in batch.accesses:
-                tag = own[id(source)]
-                key = text_key(f"{tag}\0{facts[1] or ''}\0{facts[0]}")
-                if not tag or key in seen:
-                    number = begin + next(place for place, other in enumerate(bodies) if other is body)
-                    why = "is there before" if tag else "is of a tag that no request has"
-                    raise self._wrong(RECORDS, f"the record in line {number:,} {why}")
-                seen.add(key)
-                total += (facts[3] or 0) + (facts[4] or 0) + (facts[5] or 0)
-            if total > limits.MAX_SUM:
-                raise self._wrong(RECORDS, f"up to line {begin + len(bodies):,} more bytes than 64 bits can count")
+            yield begin, bodies, [(own[id(access[0])], access) for access in batch.accesses]
             begin += len(bodies)
+
+    def _wrong_record(self, begin: int, bodies: list[bytes], access: Access, why: str) -> BundleError:
+        number = begin + next(place for place, body in enumerate(bodies) if body is access[1])
+        return self._wrong(RECORDS, f"the record in line {number:,} {why}")
 
     def _unreadable(self, bodies: list[bytes], batch: Batch, begin: int) -> BundleError:
         if batch.adapted:  # they come first: what is wrong with them is not said of a line of this file
@@ -334,6 +361,30 @@ class _Check:
             if here <= last.get(sample.repeat, (-1, -1)):
                 raise self._wrong(SAMPLES, f"line {number:,} is a second one, or not in the order of time")
             last[sample.repeat] = here
+
+
+class _Once:
+    """Keys of which none should be there twice, in 8 bytes each: a set would take a hundred."""
+
+    def __init__(self) -> None:
+        self._parts = [array("q") for _ in range(256)]
+
+    def add(self, key: int) -> None:
+        """Add a key of 64 bits."""
+        self._parts[key & 255].append(key)
+
+    def twice(self) -> int | None:
+        """A key that was added twice; None when there is none."""
+        for part in self._parts:
+            if len(set(part)) < len(part):
+                return Counter(part).most_common(1)[0][0]
+        return None
+
+
+def _key_of(tag: str, access: Access) -> int:
+    """One for each record of a request."""
+    facts = access[2]
+    return text_key(f"{tag}\0{facts[1] or ''}\0{facts[0]}")
 
 
 def _impossible(scoring: BundleScoring, asked: int, records: int) -> str:

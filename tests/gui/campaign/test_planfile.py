@@ -199,7 +199,9 @@ def test_tests_and_faults_come_and_go() -> None:
 
 
 names = st.text(
-    st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=["Cs"]), min_size=1, max_size=30
+    st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=["Cc", "Cs", "Zl", "Zp"]),
+    min_size=1,
+    max_size=30,
 )
 seconds = st.one_of(st.integers(0, 86400).map(float), st.integers(0, 86_400_000).map(lambda ms: ms / 1000))
 some_seconds = seconds.filter(bool)
@@ -287,3 +289,45 @@ def test_every_line_that_is_not_toml_is_named(broken: str, lines: list[int]) -> 
         parse_plan(broken)
     assert [problem.line for problem in caught.value.problems] == lines
     assert all("this is not TOML: " in problem.text for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a" + ".a" * 100_000 + " = 1", "a key has more than 20 parts"),
+        ("[" + "a . " * 20 + "a]", "a key has more than 20 parts"),
+        ("a = " + "[" * 5_000, "arrays or tables are nested too deeply"),
+        ("a = " + "9" * 10_000, "a number has too many digits"),
+        ("#" * 1_100_000, "a plan has at most 1 MiB"),
+    ],
+)
+def test_a_text_that_would_take_hours_to_read_is_not_read(text: str, said: str) -> None:
+    assert problems(text) == [said]
+
+
+def test_addresses_and_versions_are_no_keys_of_too_many_parts() -> None:
+    address = "root://" + ".".join("abcdefghijklmnopqr") + ":1094"
+    plan = parse_plan(
+        f'name = "1.2.3.4.5.6.7.8"\n[[test]]\nservers = ["{address}"]\nfiles_per_server = 1\nper_round = 1'
+    )
+    assert plan.tests[0].servers == (address,)
+
+
+def test_a_problem_behind_a_list_of_many_lines_has_its_line() -> None:
+    names = "\n".join(f'"s{number}",' for number in range(9_000))
+    text = f'name = "x"\n[[test]]\nservers = [\n{names}\n]\nfiles_per_server = 1\nper_round = 1\ncolour = "red"'
+    (problem,) = problems(text)
+    assert problem.startswith(f"line {3 + 9_000 + 4}: unknown key 'colour'")
+
+
+def test_lines_of_a_list_that_all_look_like_its_end_do_not_take_hours() -> None:
+    text = "colour = [\n" + "1, # ]\n" * 50_000 + "]\nsmell = 1"
+    first, second, *_ = problems(text)
+    assert first.startswith("line 1: ")
+    assert second.startswith("line 1: ")
+
+
+@pytest.mark.parametrize("sign", ["\\u0085", "\\u2028", "\\u001b", "\\n"])
+def test_a_name_is_one_line_that_a_bundle_can_have(sign: str) -> None:
+    said = problems(f'name = "a{sign}b"\n[[test]]\nservers = 1\nfiles_per_server = 1\nper_round = 1')
+    assert said == ["line 1: name: expected one line of at most 200 characters"]

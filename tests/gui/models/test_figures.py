@@ -31,6 +31,9 @@ from gui.models import figures
         (figures.milliseconds(-0.001, signed=True), "−1 ms"),
         (figures.milliseconds(0.038), "38 ms"),
         (figures.per_cent(21.2), "21 %"),
+        (figures.clock(1e18), "–"),
+        (figures.day(-1e18), "–"),
+        (figures.day_and_time(float("inf")), "–"),
     ],
 )
 def test_figures(shown: str, wanted: str) -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from collector.records import FileRecord
-from gui.store import LoadResult
+from gui.store import LoadResult, schema
 from gui.store.peers import PRODUCERS, adapt, body_of
 
 T = 1_760_000_000
@@ -165,6 +165,40 @@ def test_events_keep_what_they_say() -> None:
     with_id = adapt(cache(metadata={"_id": "an-id"}))
     assert with_id is not None
     assert with_id.record["record_id"] == "an-id"
+
+
+SENT = {"sid": f"{T - 9}#192.0.2.1:9930", "server_ip": "192.0.2.1", "from": "192.0.2.1:9930"}
+CACHE_AS_SENT = {
+    "event": "file_close", "lfn": "/user/alice/f", "size": 1000, "blk_size": 100, "n_blks": 10, "n_blks_done": 10,
+    "access_cnt": 1, "attach_t": T - 60, "detach_t": T, "remotes": ["o1"], "b_hit": 600, "b_miss": 300, "b_bypass": 100,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "day"),
+    [
+        (CACHE_AS_SENT | SENT, "cache", T // DAY),
+        (CACHE_AS_SENT | {"hostname": "unresolvable", "addr": "192.0.2.1", "port": 9930}, "cache", T // DAY),
+        ({"TPC": "http", "Client": "alice", "Src": "a", "Dst": "b", "Size": 5,
+          "Xeq": {"Beg": "2025-10-01T00:00:00Z", "End": "2025-10-02T00:00:00Z", "RC": 0}} | SENT, "tpc", 20_363),
+        ({"type": "tcpstats", "remote": "192.0.2.9", "rtt": 5} | SENT, "tcp", 0),
+        ({"event": "throttle_update", "io_wait": 1} | SENT, "event", 0),
+    ],
+)  # fmt: skip
+def test_events_that_were_passed_on_as_servers_send_them(
+    any_world: Any, given: dict[str, Any], kind: str, day: int
+) -> None:
+    store = any_world.store
+    body = msgspec.json.encode(given)
+    result = store.load([body, body], 3.0)
+    assert (result.other, result.repeated, result.bad) == (1, 1, 0)
+    assert result.producers == {"osg-events": 2}
+    with store.database.read() as connection:
+        (row,) = connection.execute(schema.other_kind.select())
+    assert (row.kind, row.server, row.day) == (kind, "192.0.2.1", day)
+    if kind == "cache":
+        (use,) = store.cache_use()
+        assert (use.hit, use.miss, use.bypass) == (600, 300, 100)
 
 
 def test_records_of_other_collectors_are_summed_up_like_our_own(any_world: Any) -> None:

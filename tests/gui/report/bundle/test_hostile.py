@@ -9,9 +9,24 @@ from typing import Any
 
 import pytest
 
-from gui.reconcile import score
-from gui.report import FORMATS, BundleError, build, import_bundle, render, seal_sentence
-from gui.store import Store
+from gui.models.course import view_of
+from gui.models.timeline import read_timeline
+from gui.reconcile import Courses, score
+from gui.report import (
+    COMPARED_FORMATS,
+    FORMATS,
+    BundleError,
+    build,
+    check_bundle,
+    compare,
+    export_bundle,
+    import_bundle,
+    render,
+    render_compared,
+    requests_json,
+    seal_sentence,
+)
+from gui.store import Store, VerdictKind
 from tests.gui.report.bundle.hostile import HOSTILE
 
 HERE = Path(__file__).parent
@@ -52,9 +67,25 @@ def test_each_has_the_answer_that_the_document_gives(
     assert answer(empty, path) == table().get(what, "(no row in docs/bundles.md)")
     assert _shown(mine) == before, "another run is as it was"
     for run in empty.runs():
-        for redact in (False, True):
-            report = build(empty, run.id, redact=redact)
-            assert all(render(report, wanted) for wanted in FORMATS if wanted != "pdf")
+        _show_all(empty, run.id)
+        if run.id != mine.run:  # whose tag is not that of its records
+            again = path.with_name("again.tally.zip")
+            export_bundle(empty, run.id, again)
+            assert not check_bundle(again).changed
+
+
+def _show_all(store: Store, run: int) -> None:
+    """Everything that shows a run: reports, lists, evidence, the timeline, a comparison."""
+    for redact in (False, True):
+        report = build(store, run, redact=redact)
+        assert all(render(report, wanted) for wanted in FORMATS if wanted != "pdf")
+        assert list(requests_json(store, run, tuple(VerdictKind), test=None, server="", redact=redact))
+    same = compare(report, report)
+    assert all(render_compared(same, wanted) for wanted in COMPARED_FORMATS)
+    courses = Courses(store, run)
+    for repeat in store.repeats(run):
+        read_timeline(store, run, repeat.test_number, repeat.number)
+        assert all(view_of(courses.of(request.id)).text for request in store.requests(repeat.id))
 
 
 def _fill(mine: Any) -> None:
