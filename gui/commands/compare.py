@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from pathlib import Path
 
 from gui import report
 from gui.commands import CommandError
 from gui.commands.places import add_database_option, open_to_read
-from gui.commands.results import latest_run, put
+from gui.commands.results import add_out_option, latest_run, put
 from gui.models.compare import read_comparison
 from gui.report.history import ALL
 from gui.store import Store
@@ -41,7 +40,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     compare.add_argument("--format", choices=report.COMPARED_FORMATS, help="output format (default: table)")
     compare.add_argument("--json", action="store_true", help="the same as --format json")
-    compare.add_argument("--out", type=Path, metavar="FILE", help="write to this file (default: standard output)")
+    add_out_option(compare)
     add_database_option(compare)
     compare.set_defaults(run=run_compare)
 
@@ -61,7 +60,8 @@ def run_compare(options: argparse.Namespace) -> int:
             else _comparison(store, options.first, options.second)
         )
     wanted = "json" if options.json else options.format or "table"
-    put([report.render_compared(found, wanted)], options.out)
+    made = report.render_compared(found, wanted)
+    put([made.decode() if wanted == "table" else made], options.out)
     return 1 if found.regression else 0
 
 

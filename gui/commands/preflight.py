@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
+from dataclasses import asdict, replace
 
 from gui.campaign.plan import Plan
 from gui.campaign.selection import choose_clients
@@ -41,8 +43,9 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--only", action="append", metavar="CHECK", choices=[item.name for item in ITEMS],
         help=f"only this check and what it needs; may be given several times: {names}",
     )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="as JSON")
     add_hub_options(parser)
-    parser.set_defaults(run=run_preflight, output_decides=False)
+    parser.set_defaults(run=run_preflight)
 
 
 def run_preflight(options: argparse.Namespace) -> int:
@@ -58,9 +61,15 @@ async def _check(options: argparse.Namespace, loaded: LoadedPlan) -> int:
         async for found in preflight.look(options.only):
             if isinstance(found, Check):
                 checks.append(found)
-                tell(printable_lines(checklist_text([found])))
-    tell(f"\n{verdict(checks)}")
+                if not options.json:
+                    tell(printable_lines(checklist_text([found])))
+    tell(json.dumps([_as_json(check) for check in checks]) if options.json else f"\n{verdict(checks)}")
     return 1 if any(check.state == "failed" for check in checks) else 0
+
+
+def _as_json(check: Check) -> dict[str, object]:
+    """A check for programs: without the buttons that the window makes of its fixes."""
+    return {name: value for name, value in asdict(replace(check, fixes=())).items() if name != "fixes"}
 
 
 def printable_lines(text: str) -> str:

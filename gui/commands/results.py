@@ -56,7 +56,7 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     results.add_argument("--format", choices=report.FORMATS, help="output format (default: table)")
     results.add_argument("--json", action="store_true", help="the same as --format json")
     results.add_argument("--schema", action="store_true", help="print the JSON Schema of the JSON report")
-    results.add_argument("--out", type=Path, metavar="FILE", help="write to this file (default: standard output)")
+    add_out_option(results)
     results.add_argument(
         "--without-injected",
         action="store_true",
@@ -65,6 +65,16 @@ def add_parsers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     results.add_argument("--redact", action="store_true", help="replace names of hosts and people with numbers")
     add_database_option(results)
     results.set_defaults(run=run_results)
+
+
+def add_out_option(parser: argparse.ArgumentParser) -> None:
+    """``--out``, which `put` understands: a file, or None for standard output."""
+    parser.add_argument(
+        "--out",
+        type=lambda name: None if name == "-" else Path(name),
+        metavar="FILE",
+        help="write to this file (default, and -: standard output)",
+    )
 
 
 def run_results(options: argparse.Namespace) -> int:
@@ -90,6 +100,8 @@ def run_results(options: argparse.Namespace) -> int:
             put(_requests(store, run, options), options.out)
             return 0
         wanted = "json" if options.json else options.format or "table"
+        if wanted == "pdf" and options.out is None and sys.stdout.isatty():
+            raise CommandError("A PDF is nothing for a terminal; name a file with --out.")
         made = report.build(
             store,
             run,

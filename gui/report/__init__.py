@@ -109,5 +109,4 @@ __all__ = [
     "unrequested_json",
     "verdict",
     "wants",
-    "why",
 ]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import importlib
+import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -103,3 +106,19 @@ def test_a_comparison_is_written_to_a_file(workspace: Path, arguments: list[str]
     command = ["compare", *arguments, "--format", wanted, "--out", str(file), "--db", str(workspace)]
     assert main(command) == 1
     assert file.read_bytes().startswith(begins)
+
+
+def test_a_locale_without_unicode_gets_plain_characters(workspace: Path) -> None:
+    environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-m", "gui.cli", "compare", "1", "3", "--db", str(workspace)]
+    done = subprocess.run(command, capture_output=True, env=environment, check=False, timeout=120)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.isascii()
+    assert b"x WORSE" in done.stdout
+
+
+def test_a_hyphen_is_standard_output(workspace: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert main(["compare", "1", "2", "--json", "--out", "-", "--db", str(workspace)]) == 0
+    assert json.loads(capsysbinary.readouterr().out)["regression"] is False
+    assert main(["results", "1", "--requests", "--verdict", "all", "--json", "--out", "-", "--db", str(workspace)]) == 0
+    assert len(capsysbinary.readouterr().out.splitlines()) == 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -45,6 +46,28 @@ def test_one_check_by_itself_with_what_it_needs(tmp_path: Path, plan: str) -> No
     done = tally(tmp_path, plan, "--only", "clocks")
     titles = [line[13:].split("  ")[0] for line in done.stdout.splitlines() if line[:1].islower()]
     assert titles == ["Clients are connected", "Clocks agree within 1 s"]
+
+
+def test_the_same_for_programs(tmp_path: Path, plan: str) -> None:
+    done = tally(tmp_path, plan, "--only", "bus", "--only", "clients", "--json")
+    assert done.returncode == 1, done.stderr
+    bus, clients = json.loads(done.stdout)
+    assert (bus["name"], bus["state"], bus["text"]) == ("bus", "failed", "No bus is given.")
+    assert (clients["name"], clients["remedy"]) == ("clients", "Start agents, or invite some.")
+
+
+def test_output_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text(PLAN)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
+    command = [sys.executable, "-m", "gui.cli", "preflight", str(tmp_path / "p.toml"), "--only", "faults"]
+    command += ["--listen", "127.0.0.1:0", "--db", str(tmp_path / "w.db"), "--wait", "0.2"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, env=clean | {"TALLY_DATA": str(tmp_path / "d")},
+            check=False, timeout=120,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert "standard output cannot be written" in done.stderr
 
 
 def test_a_plan_that_cannot_be_read_is_another_exit_code(tmp_path: Path) -> None:

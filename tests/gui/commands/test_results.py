@@ -226,3 +226,14 @@ def test_records_that_nobody_requested_are_listed(tmp_path: Path, capsys: pytest
     assert main(["results", "--unrequested", "--json", "--db", str(path)]) == 0
     assert "=never/asked" in json.loads(capsys.readouterr().out).values()
     assert main(["results", "--unrequested", "--test", "1", "--db", str(path)]) == 2
+
+
+def test_a_pdf_is_not_written_to_a_terminal(tmp_path: Path) -> None:
+    with Store(tmp_path / "w.db") as store:
+        run_with_losses(World(store))
+    reader, writer = os.openpty()
+    command = [sys.executable, "-m", "gui.cli", "results", "--format", "pdf", "--db", str(tmp_path / "w.db")]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
+    os.close(writer)
+    os.close(reader)
+    assert (done.returncode, done.stderr) == (2, "tally: A PDF is nothing for a terminal; name a file with --out.\n")
