@@ -7,15 +7,19 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from agent.messages import SCOPES, CredentialError
 from gui.commands import CommandError, reason, signers
-from gui.commands.places import add_database_option, hub_directory, open_store, open_to_read
+from gui.commands.places import add_database_option, hub_directory, open_store, open_to_change, open_to_read
 from gui.hub import keys
 from gui.hub.certificate import own_identity
 from gui.hub.persistence import HUB_ADDRESS, HUB_PIN, Key
 from shoveler.values.quantities import format_duration, parse_duration
+
+if TYPE_CHECKING:
+    from gui.store import Store
 
 GRACE = "1h"
 
@@ -93,52 +97,59 @@ def run_key(options: argparse.Namespace) -> int:
     """Run one of create, list, rotate, revoke, log."""
     if options.action == "log":
         return _show_log(options)
-    now = time.time()
-    with open_store(options) as store:
-        match options.action:
-            case "create":
-                secret = _secret(options.secret_file)
-                replaced = False
-                if options.shared:
-                    if options.kid or options.sub or options.scope:
-                        raise CommandError(
-                            "--shared takes no --kid, --sub or --scope: the shared key is the same for all."
-                        )
-                    replaced = any(row.shared and row.state == "active" for row in store.keys())  # noqa: SIM118 - not a dict
-                    key = keys.rotate_shared_key(store, now, 0.0, secret)
-                else:
-                    scopes = options.scope or list(keys.AGENT_SCOPES)
-                    for option, name in (("--kid", options.kid), ("--sub", options.sub)):
-                        _check_name(option, name)
-                    try:
-                        key = keys.create_key(store, scopes, now, sub=options.sub, kid=options.kid, secret=secret)
-                    except CredentialError as error:
-                        raise CommandError(str(error)) from error
-                _show_secret(key)
-                if replaced:
-                    print(
-                        "The previous shared key no longer opens new sessions; "
-                        "use `tally key rotate --grace TIME` to give agents time to change.",
-                        file=sys.stderr,
-                    )
-            case "list":
-                _list(store.keys(), as_json=options.json)
-            case "rotate":
-                if options.kid:
-                    if options.grace is not None:
-                        raise CommandError("--grace is only for the shared key; a named key changes immediately.")
-                    _show_secret(keys.rotate_key(store, options.kid, now))
-                else:
-                    _show_secret(keys.rotate_shared_key(store, now, _duration("--grace", options.grace or GRACE)))
-            case "revoke" if any(issued.id == options.kid for issued in store.invitations()):
-                keys.revoke_invitation(store, options.kid, now)
-                print(f"The invitation {options.kid} is revoked; nobody can join with it any more.")
-            case "revoke":
-                key = keys.revoke_key(store, options.kid, now)
-                print(f"{key.kid} is revoked; a running hub ends its sessions within a second.")
-                if key.shared:
-                    print("Agents that joined with the shared key need a new one: tally key create --shared")
+    if options.action == "list":
+        with open_to_read(options) as store:
+            _list(store.keys(), as_json=options.json)
+        return 0
+    opened = open_store if options.action == "create" else open_to_change
+    with opened(options) as store:
+        {"create": _create, "rotate": _rotate, "revoke": _revoke}[options.action](store, options, time.time())
     return 0
+
+
+def _create(store: Store, options: argparse.Namespace, now: float) -> None:
+    secret = _secret(options.secret_file)
+    if options.shared:
+        if options.kid or options.sub or options.scope:
+            raise CommandError("--shared takes no --kid, --sub or --scope: the shared key is the same for all.")
+        replaced = any(row.shared and row.state == "active" for row in store.keys())  # noqa: SIM118 - not a dict
+        _show_secret(keys.rotate_shared_key(store, now, 0.0, secret))
+        if replaced:
+            print(
+                "The previous shared key no longer opens new sessions; "
+                "use `tally key rotate --grace TIME` to give agents time to change.",
+                file=sys.stderr,
+            )
+        return
+    scopes = options.scope or list(keys.AGENT_SCOPES)
+    for option, name in (("--kid", options.kid), ("--sub", options.sub)):
+        _check_name(option, name)
+    try:
+        key = keys.create_key(store, scopes, now, sub=options.sub, kid=options.kid, secret=secret)
+    except CredentialError as error:
+        raise CommandError(str(error)) from error
+    _show_secret(key)
+
+
+def _rotate(store: Store, options: argparse.Namespace, now: float) -> None:
+    if not options.kid:
+        grace = _duration("--grace", options.grace or GRACE)
+        _show_secret(keys.rotate_shared_key(store, now, grace))
+    elif options.grace is not None:
+        raise CommandError("--grace is only for the shared key; a named key changes immediately.")
+    else:
+        _show_secret(keys.rotate_key(store, options.kid, now))
+
+
+def _revoke(store: Store, options: argparse.Namespace, now: float) -> None:
+    if any(issued.id == options.kid for issued in store.invitations()):
+        keys.revoke_invitation(store, options.kid, now)
+        print(f"The invitation {options.kid} is revoked; nobody can join with it any more.")
+        return
+    key = keys.revoke_key(store, options.kid, now)
+    print(f"{key.kid} is revoked; a running hub ends its sessions within a second.")
+    if key.shared:
+        print("Agents that joined with the shared key need a new one: tally key create --shared")
 
 
 def run_invite(options: argparse.Namespace) -> int:

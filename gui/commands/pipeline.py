@@ -75,7 +75,7 @@ def run_pipeline(options: argparse.Namespace) -> int:
     if options.json:
         print(msgspec.json.encode(_as_json(pipeline)).decode())
     else:
-        print(printable("\n".join(_as_text(pipeline))))
+        print("\n".join(printable(line.rstrip()) for line in _as_text(pipeline)))
     return 1 if any(stage.state in ("check", "failed") for stage in pipeline.stages) else 0
 
 

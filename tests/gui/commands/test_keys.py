@@ -66,10 +66,18 @@ def test_a_key_is_made_shown_once_listed_rotated_and_revoked(db: str, capsys: py
 def test_what_makes_no_sense_gets_one_sentence_and_exit_code_2(
     db: str, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
 ) -> None:
+    Store(db).close()
     assert main([*arguments, "--db", db]) == 2
     said = capsys.readouterr().err
     assert sentence in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["rotate"], ["revoke", "site-a"]])
+def test_only_create_makes_a_workspace(db: str, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert main(["key", *arguments, "--db", db]) == 2
+    assert "There is no workspace" in capsys.readouterr().err
+    assert not Path(db).exists()
 
 
 def test_a_secret_that_is_too_short_is_refused(db: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,6 +29,8 @@ def test_without_a_bus_nothing_is_watched(database: str, capsys) -> None:
     assert main(["pipeline", "--db", database]) == 0
     said = capsys.readouterr().out
     assert said.startswith("Nobody can say where records wait")
+    lines = [line.split("  ")[0] for line in said.splitlines() if line and line[0] != " "]
+    assert [line.split()[0] for line in lines[1:]] == ["Servers", "Shovelers", "Broker", "Collectors", "Database"]
     assert "not set" in said
     assert " 0/s" not in said
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from gui.cli import main
+from gui.store import Store
+from tests.gui.reconcile.losses import run_with_losses
+from tests.gui.store.world import World
 
 
 @pytest.fixture
@@ -25,8 +31,8 @@ def test_tally_data_is_where_the_default_workspace_is(data: Path, tmp_path: Path
 
 
 def test_db_is_heard_before_and_after_the_command(data: Path, tmp_path: Path) -> None:
-    assert main(["--db", str(tmp_path / "before.db"), "key", "list"]) == 0
-    assert main(["key", "list", "--db", str(tmp_path / "after.db")]) == 0
+    assert main(["--db", str(tmp_path / "before.db"), "key", "create"]) == 0
+    assert main(["key", "create", "--db", str(tmp_path / "after.db")]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["after.db", "before.db"]
 
 
@@ -49,3 +55,33 @@ def test_the_database_of_the_settings_is_the_default_one(data: Path, tmp_path: P
     assert main(["key", "list"]) == 0
     assert (tmp_path / "mine.db").is_file()
     assert not (data / "default.db").exists()
+
+
+LISTINGS = (
+    ["results", "--list"], ["results"], ["results", "--requests"], ["federation"],
+    ["runs", "list"], ["runs", "show", "1"], ["runs", "baseline"], ["key", "list"], ["key", "log"], ["server", "list"],
+    ["queue", "list"], ["vacuum", "--dry-run", "--older-than", "90d"], ["pipeline", "--for", "0.1"],
+)  # fmt: skip
+READ = """
+import sys
+from gui.cli import main
+for words in sys.stdin.read().splitlines():
+    print(f"{words}: {main(words.split() + ['--db', sys.argv[1]])}", file=sys.stderr)
+"""
+
+
+def test_all_that_only_reads_works_on_a_workspace_that_cannot_be_written(data: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    archive.mkdir()
+    with Store(archive / "w.db") as store:
+        run_with_losses(World(store))
+    (archive / "w.db").chmod(0o444)
+    archive.chmod(0o555)
+    # Even root has no rights beyond those of the files' modes then.
+    unprivileged = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"] if os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*unprivileged, sys.executable, "-c", READ, str(archive / "w.db")],
+        input="\n".join(" ".join(words) for words in LISTINGS), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    archive.chmod(0o755)
+    assert done.stderr.splitlines() == [f"{' '.join(words)}: 0" for words in LISTINGS]
