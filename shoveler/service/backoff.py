@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
+_CHANCE = random.Random()  # its own: what an embedding program has seeded stays as it is
+
 
 def delays(
     first: float = 0.5,
@@ -12,7 +14,7 @@ def delays(
     *,
     factor: float = 2.0,
     jitter: float = 0.3,
-    uniform: Callable[[float, float], float] = random.uniform,
+    uniform: Callable[[float, float], float] = _CHANCE.uniform,
 ) -> Iterator[float]:
     """Seconds to wait before each next attempt: grows by `factor` up to `limit`, each shortened by up to `jitter`.
 
