@@ -12,8 +12,9 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry
 
+from collector.config import program_version
 from collector.engine import Snapshot
-from shoveler.service import Counts, Gauges
+from shoveler.service import Counts, Gauges, show_build
 
 _LABELLED = re.compile(r"(\w+)\{(.*)\}")
 
@@ -57,6 +58,10 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry, *, peer_names: bool) -> None:
         self._registry = registry
+        show_build(registry, "collector", program_version())
+        self._problems = Gauges(
+            registry, "collector_problems", "Parts with a problem now: input, output, state.", ("part",)
+        )
         self._prefixes = ["collector_"]
         self._counts: dict[str, list[Counts]] = {}
         self._gauges: dict[str, list[Gauges]] = {}
@@ -86,6 +91,8 @@ class Metrics:
     def show(self, snapshots: Iterable[Snapshot]) -> None:
         """The metrics are now the sums over these."""
         working = [snapshot for snapshot in snapshots if not snapshot.waiting]
+        troubles = Counter(part for snapshot in working for part in snapshot.trouble)
+        self._problems.replace({(part,): float(troubles[part]) for part in {"input", "output", "state", *troubles}})
         values: Counter[str] = Counter()
         labelled: dict[str, Counter[str]] = {}
         for snapshot in working:

@@ -67,6 +67,7 @@ if [ "$level" != run ]; then
     need chromium command -v chromium
     need poppler-utils command -v pdftotext
     need man-db command -v man
+    need prometheus command -v promtool
     need systemd command -v systemd-analyze
     need activemq test -f /usr/share/activemq/bin/activemq.jar
     need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/initdb'

@@ -26,6 +26,7 @@ from shoveler.receiver import Task, command
 from shoveler.service import (
     ASK,
     STORED,
+    Capped,
     ConfigError,
     Counts,
     Gauges,
@@ -41,6 +42,7 @@ from shoveler.service import (
     new_registry,
     routing_key,
     setup_logging,
+    show_build,
 )
 from shoveler.spool.errors import SpoolError
 from shoveler.spool.lock import SpoolLock
@@ -172,10 +174,16 @@ class ReceiverProcess:
             return False  # it is gone; `hear` notices
 
 
+_SENDERS_SHOWN = 100
+"""Senders with series of their own: anybody can send from another port, and each would make some."""
+
+
 class Metrics:
     """The daemon's metrics, filled once a second from the spool."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        show_build(registry, "shoveler", config.version())
+
         def count(name: str, text: str, *labels: str) -> Counts:
             return Counts(registry, f"shoveler_{name}", text, labels)
 
@@ -197,6 +205,11 @@ class Metrics:
         self.token = gauge("token_expires_seconds", "Seconds until the token of the bus expires; absent without one")
         self.held = gauge("held_bytes", "Bytes in memory because the disk is full")
         self.buffer = gauge("receive_buffer_ratio", "How full the fullest receive buffer is, 0 to 1")
+        self.connected = gauge("connected", "1 while there is a connection to the bus")
+        self.sender_packets = count(
+            "sender_packets_total", "Datagrams taken, by sender; from the 101st on: other", "sender"
+        )
+        self.capped = {name: Capped(_SENDERS_SHOWN) for name in ("oversize", "packets")}
         self.forward_failed = count("forward_failed_total", "Copies that could not be sent to a forward target")
 
 
@@ -413,6 +426,7 @@ class Daemon:
         m.received.set(totals.received + totals.rejected)
         m.queue.set(totals.received - totals.confirmed)
         m.reconnects.set(self._courier.reconnects)
+        m.connected.set(float(self._courier.connected))
         m.kernel_drops.set(totals.kernel_drops)
         m.confirmed.set(totals.confirmed)
         m.returned.set(totals.returned)
@@ -431,7 +445,9 @@ class Daemon:
         m = self._metrics
         m.invalid.set(sum(reasons.get(reason, 0) for reason in ("empty", "short", "length")))
         m.rejected.replace({(reason,): number for reason, number in reasons.items()})
-        m.oversize.replace({(remote,): sender.oversize for remote, sender in senders.items() if sender.oversize})
+        oversize = {remote: float(sender.oversize) for remote, sender in senders.items() if sender.oversize}
+        m.oversize.replace(m.capped["oversize"].of(oversize))
+        m.sender_packets.replace(m.capped["packets"].of({remote: float(s.received) for remote, s in senders.items()}))
         # Thousands of (forged) senders take long to read.
         self._senders_due = now + (0.0 if len(senders) < 500 else 10.0)
 

@@ -85,11 +85,20 @@ from shoveler.service.status import (
 )
 
 if TYPE_CHECKING:
-    from shoveler.service.metrics import Counts, Gauges, Health, MonitorServer, exposition, new_registry
+    from shoveler.service.metrics import (
+        Capped,
+        Counts,
+        Gauges,
+        Health,
+        MonitorServer,
+        exposition,
+        new_registry,
+        show_build,
+    )
 
 # Imported on first use: Prometheus' client and an HTTP server cost 100 ms and 9 MiB, which programs without metrics
 # (the shoveler's receiver, command-line tools) do not need.
-_LATE = {"Counts", "Gauges", "Health", "MonitorServer", "exposition", "new_registry"}
+_LATE = {"Capped", "Counts", "Gauges", "Health", "MonitorServer", "exposition", "new_registry", "show_build"}
 
 
 def __getattr__(name: str) -> Any:
@@ -104,6 +113,7 @@ __all__ = [
     "ASK",
     "STORED",
     "Address",
+    "Capped",
     "CollectorSender",
     "CollectorStatus",
     "ConfigError",
@@ -141,5 +151,6 @@ __all__ = [
     "redact",
     "routing_key",
     "setup_logging",
+    "show_build",
     "with_sockets",
 ]

@@ -8,9 +8,10 @@ from __future__ import annotations
 import http.server
 import json
 import logging
+import platform
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from types import TracebackType
 from typing import Self
@@ -34,6 +35,12 @@ def new_registry() -> CollectorRegistry:
     registry = CollectorRegistry(auto_describe=False)
     prometheus_client.ProcessCollector(registry=registry)
     return registry
+
+
+def show_build(registry: CollectorRegistry, prefix: str, version: str) -> None:
+    """``PREFIX_build_info``: 1, with the version of the program and of Python."""
+    build = Gauges(registry, f"{prefix}_build_info", "1; its labels say what runs.", ("version", "python"))
+    build.set(1.0, version, platform.python_version())
 
 
 class _Series(Collector):
@@ -77,6 +84,25 @@ class _Series(Collector):
         return Metric(name, self._help, self._type)
 
 
+class Capped:
+    """Which labels a metric shows, when anybody can make new ones up: those that came first, and the rest as ``other``.
+    A label that is shown stays, so that no series ever goes back."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._shown: set[str] = set()
+
+    def of(self, values: Mapping[str, float]) -> dict[tuple[str, ...], float]:
+        """The series for these values; the largest of new labels are admitted first."""
+        new = sorted((label for label in values if label not in self._shown), key=lambda label: -values[label])
+        self._shown.update(new[: max(0, self._limit - len(self._shown))])
+        series: dict[tuple[str, ...], float] = {}
+        for label, value in values.items():
+            key = (label if label in self._shown else "other",)
+            series[key] = series.get(key, 0.0) + value
+        return series
+
+
 class Counts(_Series):
     """A counter under its exact name, with or without ``_total``. One thread adds, any may read."""
 
@@ -109,6 +135,10 @@ def exposition(registry: CollectorRegistry) -> bytes:
     return "\n".join(lines).encode()
 
 
+_ELSEWHERE = ("bus", "hub", "input", "output")
+"""Parts whose problems are on other machines."""
+
+
 class Health:
     """Named parts of the daemon, each ok or with one sentence saying what is wrong. Any thread may use it."""
 
@@ -136,6 +166,11 @@ class Health:
         """What is wrong now: part → sentence; empty when all is well."""
         with self._lock:
             return dict(self._problems)
+
+    def unready(self) -> dict[str, str]:
+        """The problems of this machine, with which the daemon cannot do its part; that a bus, a hub or a broker is away
+        is none: what comes meanwhile is kept."""
+        return {part: text for part, text in self.problems().items() if part.rpartition(" ")[2] not in _ELSEWHERE}
 
     def report(self) -> dict[str, object]:
         """The body of ``/healthz``: ``{"ok": …, "problems": {part: sentence}, …details}``."""
@@ -224,13 +259,21 @@ class MonitorServer:
         if address is None:
             return
         try:
-            self._server = _Server(address, {"/metrics": self._metrics, "/healthz": self._healthz})
+            self._server = _Server(address, self._pages())
         except OSError as error:
             raise OSError(error.errno, f"cannot serve metrics on {address}: {error.strerror}") from None
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.2}, name="monitor-server", daemon=True
         )
         self._thread.start()
+
+    def _pages(self) -> dict[str, Callable[[], tuple[int, str, bytes]]]:
+        return {
+            "/metrics": self._metrics,
+            "/healthz": self._healthz,
+            "/livez": self._livez,
+            "/readyz": self._readyz,
+        }
 
     @property
     def address(self) -> Address | None:
@@ -254,6 +297,16 @@ class MonitorServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _livez(self) -> tuple[int, str, bytes]:
+        return HTTPStatus.OK, _TEXT, b"ok\n"
+
+    def _readyz(self) -> tuple[int, str, bytes]:
+        unready = self._health.unready()
+        if not unready:
+            return HTTPStatus.OK, _TEXT, b"ok\n"
+        said = "".join(f"{part}: {text}\n" for part, text in sorted(unready.items()))
+        return HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, said.encode()
 
     def _metrics(self) -> tuple[int, str, bytes]:
         if self._before is not None:

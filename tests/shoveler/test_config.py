@@ -85,7 +85,7 @@ def test_the_documentation_has_every_setting_metric_and_exit_code():
     registry = CollectorRegistry()
     Metrics(registry)
     names = {line.split()[2] for line in exposition(registry).decode().splitlines() if line.startswith("# TYPE")}
-    assert len(names) == 16
+    assert len(names) == 19
     assert names >= {
         "shoveler_packets_received", "shoveler_validations_failed", "shoveler_queue_size",
         "shoveler_rabbitmq_reconnects", "shoveler_packets_rejected_total", "shoveler_kernel_drops_total",

@@ -6,7 +6,17 @@ import urllib.request
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shoveler.service import Address, Counts, Gauges, Health, MonitorServer, exposition, new_registry
+from shoveler.service import (
+    Address,
+    Capped,
+    Counts,
+    Gauges,
+    Health,
+    MonitorServer,
+    exposition,
+    new_registry,
+    show_build,
+)
 
 
 def get(url, method="GET"):
@@ -133,3 +143,34 @@ def test_an_address_in_use_is_named():
             MonitorServer(server.address, CollectorRegistry(), Health())
         server.close()
         server.close()
+
+
+def test_a_broker_that_is_away_makes_nothing_unready_and_a_full_disk_does():
+    health = Health()
+    with MonitorServer(Address("127.0.0.1", 0), CollectorRegistry(), health) as server:
+        base = f"http://{server.address}"
+        for part in ("bus", "hub", "shard-3 input", "output"):
+            health.problem(part, "is away")
+        assert get(base + "/livez") == (200, "ok\n")
+        assert get(base + "/readyz") == (200, "ok\n")
+        assert get(base + "/healthz")[0] == 503
+        health.problem("spool", "the disk is full")
+        health.problem("shard-3 state", "cannot be written")
+        assert get(base + "/readyz") == (503, "shard-3 state: cannot be written\nspool: the disk is full\n")
+        assert get(base + "/livez") == (200, "ok\n")
+
+
+def test_labels_that_anybody_can_make_up_are_capped_and_no_series_goes_back():
+    capped = Capped(2)
+    assert capped.of({"a": 1, "b": 5, "c": 3}) == {("b",): 5, ("c",): 3, ("other",): 1}
+    assert capped.of({"a": 100, "b": 5, "c": 3, "d": 1}) == {("b",): 5, ("c",): 3, ("other",): 101}
+    assert len(Capped(100).of({f"192.0.2.1:{port}": 1.0 for port in range(3000)})) == 101
+
+
+def test_the_build_is_a_metric():
+    registry = new_registry()
+    show_build(registry, "shoveler", "1.2.3")
+    (line,) = [each for each in exposition(registry).decode().splitlines() if each.startswith("shoveler_build_info{")]
+    assert 'version="1.2.3"' in line
+    assert 'python="3.' in line
+    assert line.endswith(" 1.0")
