@@ -496,7 +496,8 @@ def test_every_setting_of_the_receiver_reaches_it():
     settings = config.SCHEMA.load(None, {}).replace(
         spool__dir="/s", spool__synchronous="full", spool__reserve="5MiB", receive_buffer="1MiB", speed="captured",
         again=True, follow=True, verify=False, path_mtu=9000, spool__max_bytes="1GiB", map={"all": "10.0.0.1"},
-        forward=["192.0.2.1:5"], forward_as="envelope", log__format="json", log__level="debug", **{"from": "file:c.jsonl"},
+        forward=["192.0.2.1:5"], forward_as="envelope", log__format="json", log__level="debug",
+        **{"from": "file:c.jsonl"},
     )  # fmt: skip
     assert Daemon(settings, lambda: None, None, None)._task() == Task(  # type: ignore[arg-type, return-value]
         spool="/s", control=-1, receive_buffer=1 << 20, reserve=5 << 20, synchronous="full", source="c.jsonl",
