@@ -25,7 +25,7 @@ from shoveler.service.streams import open_standard_streams
 
 PRINTS = {"--check-config", "--help", "-h", "--version"}
 """Options with which the daemon only prints something."""
-COMMANDS = ("status", "import-config", "import-queue")
+COMMANDS = ("drain", "status", "import-config", "import-queue")
 OSG_CONFIG = Path("/etc/xrootd-monitoring-shoveler/config.yaml")
 OSG_ENVIRONMENT = Path("/etc/sysconfig/xrootd-monitoring-shoveler")
 
@@ -36,6 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = {"status": _status, "import-config": _import, "import-queue": _import_queue}
     if arguments and arguments[0] in commands:
         return printing(config.PROGRAM, lambda: commands[arguments[0]](arguments[1:]))
+    if arguments[:1] == ["drain"] and not PRINTS & set(arguments):
+        open_standard_streams()
+        return _drain(arguments[1:])
+    if arguments[:1] == ["drain"]:
+        return printing(config.PROGRAM, lambda: _drain(arguments[1:]))
     if PRINTS & set(arguments):
         return printing(config.PROGRAM, lambda: _run(arguments))
     open_standard_streams()
@@ -55,7 +60,7 @@ def _unknown(command: str) -> int:
 
 def parsers() -> list[argparse.ArgumentParser]:
     """The program's options and those of its commands, for manual pages and completion."""
-    return [_parser(), _status_parser(), _import_parser(), _queue_parser()]
+    return [_parser(), _drain_parser(), _status_parser(), _import_parser(), _queue_parser()]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,8 +68,8 @@ def _parser() -> argparse.ArgumentParser:
         config.PROGRAM,
         description="Takes XRootD monitoring datagrams, keeps them in a spool on disk, and publishes them to a message "
         "bus until it has confirmed them.",
-        epilog="Other commands: `tally-shoveler status`, `tally-shoveler import-config [FILE]`, `tally-shoveler "
-        "import-queue DIR`; each has --help.",
+        epilog="Other commands: `tally-shoveler drain`, `status`, `import-config [FILE]` and `import-queue DIR`; each "
+        "has --help.",
     )
     config.SCHEMA.add_arguments(parser)
     parser.add_argument("--version", action="version", version=f"{config.PROGRAM} {config.version()}")
@@ -98,6 +103,54 @@ def _run(argv: Sequence[str]) -> int:
     from shoveler import daemon  # each command imports what it needs: a daemon should not keep YAML in memory for years
 
     return daemon.run(settings, load)
+
+
+def _drain_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        f"{config.PROGRAM} drain",
+        description="Sends what is in a spool to the bus, receives nothing, and ends when all of it is confirmed: to "
+        "take a shoveler out of service, or to send a moved spool. No shoveler may run on the spool. Exit code 0 if it "
+        "is empty, 1 if something was left.",
+    )
+    config.SCHEMA.add_arguments(parser, check=False)
+    return parser
+
+
+def _drain(argv: Sequence[str]) -> int:
+    arguments = _drain_parser().parse_args(argv)
+
+    def load() -> config.ShovelerSettings:
+        # An empty capture as the input: when it was read, the daemon ends as soon as everything is confirmed.
+        settings = config.SCHEMA.load(arguments).replace(
+            **{"from": f"file:{os.devnull}", "follow": False, "metrics": ""}
+        )
+        problems = config.problems(settings)
+        if problems:
+            raise ConfigError(problems)
+        return settings
+
+    from shoveler import daemon
+    from shoveler.spool.errors import SpoolError
+    from shoveler.spool.reader import SpoolReader
+
+    try:
+        settings = load()
+        SpoolReader(settings.spool_dir).close()  # to drain a spool that is not there would make one
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except SpoolError as error:
+        print(error, file=sys.stderr)
+        return 1
+    code = daemon.run(settings, load)
+    if code:
+        return code
+    reader = SpoolReader(settings.spool_dir)
+    left = reader.audit().spooled
+    reader.close()
+    if left:
+        print(f"{left} datagrams are left in {settings.spool_dir}", file=sys.stderr)
+    return 1 if left else 0
 
 
 def _status_parser() -> argparse.ArgumentParser:

@@ -536,7 +536,10 @@ class Daemon:
             linger=self._linger(),
         )
         courier.committed = opened.last
-        self._confirmed_before = self._reader.totals()[0].confirmed
+        totals = self._reader.totals()[0]
+        self._confirmed_before = totals.confirmed
+        if totals.received == totals.confirmed:
+            courier.ledger.confirmed_upto = opened.last  # nothing is left to be read, so nothing will say so
         return courier
 
     def _framer(self, spool: str) -> Framer:
