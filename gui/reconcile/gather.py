@@ -169,12 +169,19 @@ def sessions_of(connection: Connection, facts: Iterable[Fact]) -> dict[int, Sess
 
 
 def _statuses(store: Store, run_id: int) -> Iterator[StatusMessage]:
-    """All kept statuses of the daemons. What a newer Tally has stored cannot be read and is skipped."""
+    """All kept statuses of the daemons. What a newer Tally has stored cannot be read and is skipped.
+
+    The last one is kept whole and as a step: the step, which tells less, is not to stand behind it."""
+    whole: set[tuple[str, float]] = set()
     for pair in store.statuses(run_id):
         for body in dict.fromkeys((pair.first, pair.last)):
-            yield from _decoded(f"{pair.program}.{pair.member}", body)
+            for status in _decoded(f"{pair.program}.{pair.member}", body):
+                whole.add((status.id, status.t))
+                yield status
     for step in store.status_steps(run_id):
-        yield from _decoded(f"{step.program}.{step.member}", step.body)
+        for status in _decoded(f"{step.program}.{step.member}", step.body):
+            if (status.id, status.t) not in whole:
+                yield status
 
 
 def _decoded(key: str, body: bytes) -> Iterator[StatusMessage]:

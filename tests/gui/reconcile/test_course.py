@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from gui.reconcile import Courses
+from gui.reconcile import Courses, step_of
 from gui.store import NoSuchRowError, VerdictKind
+from shoveler.service import decode_status
 from tests.gui.reconcile.losses import ONE, run_with_losses
 
 
@@ -50,6 +51,17 @@ def test_a_matched_request_has_its_stages_with_times_and_figures(any_world: Any)
     assert times["client"] == course.request.t_open
     assert times["loaded"] == course.records[0].loaded
     assert times["server"] is not None
+
+
+def test_a_last_status_that_is_kept_as_a_step_too_hides_no_figures(any_world: Any) -> None:
+    run = run_with_losses(any_world)
+    before = [stage.count for stage in found(any_world, run, VerdictKind.MATCHED).stages]
+    for pair in any_world.store.statuses(run):
+        status = decode_status(f"{pair.program}.{pair.member}", pair.last)
+        any_world.store.add_status_step(run, step_of(None, status))
+    course = found(any_world, run, VerdictKind.MATCHED)
+    assert [stage.count for stage in course.stages] == before
+    assert states(course) == ["passed"] * 7
 
 
 def test_what_nobody_watched_is_not_said_to_have_passed(any_world: Any) -> None:
